@@ -1,0 +1,203 @@
+/**
+ * The contract between an ISA frontend (a CPU plugin) and the core that
+ * executes what it translates. Nothing here knows an ISA.
+ *
+ * @module
+ */
+
+import type { Helper, IrBuilder } from "../ir/builder.ts";
+import type { Global } from "../ir/types.ts";
+
+/** What an access wants to do with guest memory. */
+export type Access = 0 | 1 | 2;
+/** Read data. */
+export const ACCESS_READ = 0;
+/** Write data. */
+export const ACCESS_WRITE = 1;
+/** Fetch an instruction. */
+export const ACCESS_EXECUTE = 2;
+
+/** Permission bits of a {@linkcode PageWalk}. */
+export const PERM_READ = 1;
+/** Data may be written without another walk (for x86: dirty bit already set). */
+export const PERM_WRITE = 2;
+/** Instructions may be fetched. */
+export const PERM_EXECUTE = 4;
+/** The translation survives a flush of the non-global ones. */
+export const PERM_GLOBAL = 8;
+
+/**
+ * Thrown by helpers (and by the MMU on their behalf) when the guest faults:
+ * the frontend has recorded the exception in its state. One object, so that
+ * throwing costs no stack trace.
+ */
+export const GUEST_FAULT: { readonly name: string } = { name: "GuestFault" };
+
+/** Reasons for which translated code comes back to the dispatcher. */
+export type ExitReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+/** The budget is used up, or a stop was requested. */
+export const EXIT_BUDGET = 0;
+/** A link cell leads nowhere yet. */
+export const EXIT_UNLINKED = 1;
+/** An indirect jump missed the jump cache. */
+export const EXIT_INDIRECT = 2;
+/** A guest fault; the frontend holds the pending exception. */
+export const EXIT_FAULT = 3;
+/** A block reached its execution threshold. */
+export const EXIT_HOT = 4;
+/** A `trap` operation fired. */
+export const EXIT_TRAP = 5;
+/** A store is about to change the code that is running: run this instruction alone. */
+export const EXIT_MODIFIED = 6;
+/** The frontend asked to be looked up again (mode changed); the program counter is in the state. */
+export const EXIT_LOOKUP = 7;
+/** The guest halted; the program counter is in the state. */
+export const EXIT_HALT = 8;
+
+/** The engine as a frontend's helpers see it. */
+export interface CpuEngine {
+  /** Byte offset of the CPU's state in the shared memory. */
+  readonly base: number;
+  /** The shared memory, as bytes. */
+  readonly u8: Uint8Array;
+  /** The shared memory, as 16-bit units. */
+  readonly u16: Uint16Array;
+  /** The shared memory, as signed words. */
+  readonly i32: Int32Array;
+  /** The shared memory, as doubles. */
+  readonly f64: Float64Array;
+  /** Guest memory through the TLBs; throws {@linkcode GUEST_FAULT} after the frontend recorded the fault. */
+  readonly mmu: Mmu;
+  /** Instructions executed since reset. */
+  readonly instructions: number;
+  /** Makes running code return to the dispatcher at the next block boundary. */
+  requestStop(): void;
+  /** Tells the engine that the frontend's `key()` has changed. */
+  keyChanged(): void;
+}
+
+/** Guest memory as helpers use it. Addresses are linear (virtual), unsigned or signed 32-bit; values unsigned. */
+export interface Mmu {
+  /** Reads a byte through TLB `mmu`. */
+  read8(address: number, mmu: number): number;
+  /** Reads 16 bits. */
+  read16(address: number, mmu: number): number;
+  /** Reads 32 bits, signed. */
+  read32(address: number, mmu: number): number;
+  /** Writes a byte. */
+  write8(address: number, value: number, mmu: number): void;
+  /** Writes 16 bits. */
+  write16(address: number, value: number, mmu: number): void;
+  /** Writes 32 bits. */
+  write32(address: number, value: number, mmu: number): void;
+  /**
+   * Makes sure that `size` bytes can be read (or written) without a fault, or
+   * faults; for helpers that must not fault halfway.
+   */
+  probe(address: number, size: number, access: Access, mmu: number): void;
+  /**
+   * Host offset of a guest address when its page is plain memory that may be
+   * accessed directly (for writing: no code in it, dirty), else -1. Never
+   * faults: walks if needed, but answers -1 when the walk fails.
+   */
+  direct(address: number, access: Access, mmu: number): number;
+  /** Reads physical memory, 32 bits signed (page tables). */
+  readPhysical32(physical: number): number;
+  /** Writes physical memory, 32 bits (page tables' accessed and dirty bits). */
+  writePhysical32(physical: number, value: number): void;
+  /** Forgets all translations, or all but the global ones. */
+  flush(keepGlobal: boolean): void;
+  /** Forgets the translation of one page. */
+  flushPage(address: number): void;
+  /** The physical address mask changed (x86: the A20 gate). */
+  setPhysicalMask(mask: number): void;
+}
+
+/** The outcome of a page walk, filled in by {@linkcode Frontend.walk}. */
+export interface PageWalk {
+  /** Physical address of the 4 KiB page (may exceed 32 bits). */
+  physical: number;
+  /** `PERM_*` bits that the TLB may grant this MMU index without asking again. */
+  permissions: number;
+}
+
+/** What a frontend translates from. */
+export interface TranslateContext {
+  /** Where the IR goes. `builder.start` has been called. */
+  readonly builder: IrBuilder;
+  /** Bytes that hold the guest code. */
+  code: Uint8Array;
+  /** Index in `code` of the block's first byte. */
+  start: number;
+  /** Index past the last byte that may be used without {@linkcode TranslateContext.cross}. */
+  limit: number;
+  /** Low half of the block's program counter. */
+  pcLo: number;
+  /** High half. */
+  pcHi: number;
+  /** The frontend's static mode key. */
+  key: number;
+  /** Guest instructions to translate at most (at least 1). */
+  maxInsns: number;
+  /**
+   * Called when the block's *first* instruction runs past `limit`: replaces
+   * `code`, `start` and `limit` by a copy that goes on with the next page.
+   * Throws {@linkcode GUEST_FAULT} if that page faults (raised at the fetch).
+   */
+  cross(): void;
+}
+
+/** An ISA. */
+export interface Frontend {
+  /** Name of the ISA. */
+  readonly name: string;
+  /** Globals, in index order. Offsets below 0x100 belong to the engine, and the state ends below 0x1000. */
+  readonly globals: readonly Global[];
+  /** Helpers, in index order. */
+  readonly helpers: readonly Helper[];
+  /** The page walk's result. */
+  readonly pageWalk: PageWalk;
+  /** Gives the frontend its engine; called once. */
+  attach(engine: CpuEngine): void;
+  /** Power-on or hardware reset. */
+  reset(): void;
+  /** Low half of the current program counter. */
+  pcLo(): number;
+  /** High half (x86 below 64-bit mode: the base of the code segment). */
+  pcHi(): number;
+  /** Writes the program counter into the state. */
+  setPc(lo: number, hi: number): void;
+  /** The static mode key: everything beside the program counter that translation depends on. */
+  key(): number;
+  /** The linear address of a program counter. */
+  linear(lo: number, hi: number): number;
+  /** The MMU index of instruction fetch in the present mode. */
+  fetchMmu(): number;
+  /** Translates one block. At a guest fault on fetch of the first instruction throws {@linkcode GUEST_FAULT}. */
+  translate(context: TranslateContext): void;
+  /** Makes the state that of the start of an instruction: its program counter and auxiliary word of `insn`. */
+  restore(pcLo: number, pcHi: number, aux: number): void;
+  /** Records the exception of a fired `trap`. The state has been restored. */
+  trap(code: number): void;
+  /**
+   * Delivers the recorded exception: the state has been restored to the
+   * faulting instruction. Returns false when the CPU shuts down (x86: triple fault).
+   */
+  deliver(): boolean;
+  /** Whether an interrupt can be taken now; called at block boundaries with the program counter in the state. */
+  interruptible(): boolean;
+  /** Takes the pending interrupt. Returns false when the CPU shuts down. */
+  interrupt(): boolean;
+  /** Whether an event (interrupt, NMI) would wake a halted CPU. */
+  wakes(): boolean;
+  /** Whether the next block must be a single instruction (interrupt shadow); clears the condition. */
+  takeSingle(): boolean;
+  /** Walks the page tables; on success fills `pageWalk`; on failure records the fault and returns false. `probe`: record nothing, change nothing. */
+  walk(address: number, access: Access, mmu: number, probe: boolean): boolean;
+  /** A short description of where the CPU stands, for messages. */
+  describe(): string;
+  /** The registers for the state record. */
+  save(): Record<string, unknown>;
+  /** The reverse of `save`. */
+  load(record: Record<string, unknown>): void;
+}

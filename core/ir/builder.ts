@@ -1,0 +1,420 @@
+/**
+ * Builds the IR of a block. Frontends call it; constant folding, algebraic
+ * simplification and copy propagation happen as operations are added (the way
+ * LuaJIT's recorder folds), so that most redundant IR never exists.
+ *
+ * @module
+ */
+
+import {
+  IrBlock,
+  TERM_BRANCH,
+  TERM_EXIT,
+  TERM_INDIRECT,
+  TERM_JUMP,
+  TERM_NONE,
+  type Value,
+} from "./block.ts";
+import { fold } from "./passes/fold.ts";
+import { CALLS, LOADS, Op, OPS, STORES } from "./ops.ts";
+import { F32, F64, type Global, I32, I64, type Type, V128 } from "./types.ts";
+
+/** A function in TypeScript that translated code can call. */
+export interface Helper {
+  /** Dense number, its index in the frontend's list. */
+  readonly index: number;
+  /** Name, for printing. */
+  readonly name: string;
+  /** Number of i32 arguments, 0 to 3. */
+  readonly args: 0 | 1 | 2 | 3;
+  /**
+   * `true`: a result other than 0 says that the helper raised a guest fault at
+   * this instruction. `false`: the result is a value.
+   */
+  readonly faults: boolean;
+  /** Globals it may read from the state, `"all"` if unsure. Faulting helpers see all. */
+  readonly reads: readonly Global[] | "all";
+  /** Globals it may write in the state, `"all"` if unsure. */
+  readonly writes: readonly Global[] | "all";
+  /** The function. Arguments and result are signed 32-bit integers. */
+  readonly fn: (a: number, b: number, c: number) => number;
+}
+
+const GET: readonly number[] = [
+  Op["get32"],
+  Op["get64"],
+  Op["getf32"],
+  Op["getf64"],
+  Op["get128"],
+];
+const SET: readonly number[] = [
+  Op["set32"],
+  Op["set64"],
+  Op["setf32"],
+  Op["setf64"],
+  Op["set128"],
+];
+const CALL: readonly number[] = [
+  Op["call0"],
+  Op["call1"],
+  Op["call2"],
+  Op["call3"],
+];
+const CONST32 = Op["const32"];
+
+/** Builds one {@linkcode IrBlock} at a time. */
+export class IrBuilder {
+  /** The block being built. */
+  block: IrBlock;
+  /** Current temp of each global in this block, or 0. */
+  readonly #current: Int32Array;
+  /** Globals of which `#current` is set, to be able to forget fast. */
+  readonly #touched: Int32Array;
+  #touchedCount = 0;
+  #constants = new Map<number, Value>();
+
+  /** Makes a builder that writes into `block`. */
+  constructor(block: IrBlock) {
+    this.block = block;
+    this.#current = new Int32Array(block.globals.length);
+    this.#touched = new Int32Array(block.globals.length);
+  }
+
+  /** Starts a new block at a program counter; `block` may be another one than before. */
+  start(block: IrBlock, pcLo: number, pcHi: number): void {
+    this.block = block;
+    block.clear(pcLo, pcHi);
+    this.forget();
+    this.#constants.clear();
+  }
+
+  /** Forgets what is known of the globals' values. */
+  forget(): void {
+    for (let i = 0; i < this.#touchedCount; i++) {
+      this.#current[this.#touched[i]] = 0;
+    }
+    this.#touchedCount = 0;
+  }
+
+  #know(g: number, v: Value): void {
+    if (this.#current[g] === 0) this.#touched[this.#touchedCount++] = g;
+    this.#current[g] = v;
+  }
+
+  #unknow(g: number): void {
+    if (this.#current[g] === 0) return;
+    this.#current[g] = 0;
+    // Keep #touched an exact list of what is set.
+    for (let i = 0; i < this.#touchedCount; i++) {
+      if (this.#touched[i] === g) {
+        this.#touched[i] = this.#touched[--this.#touchedCount];
+        return;
+      }
+    }
+  }
+
+  /** Appends an operation as it is and returns its temp (0 if it has no result). */
+  emit(
+    op: number,
+    a: Value,
+    b: Value,
+    c: Value,
+    lo: number,
+    hi: number,
+  ): Value {
+    const k = this.block;
+    if (k.length === k.op.length) k.growOps();
+    const i = k.length++;
+    k.op[i] = op;
+    k.a[i] = a;
+    k.b[i] = b;
+    k.c[i] = c;
+    k.lo[i] = lo;
+    k.hi[i] = hi;
+    const result = OPS[op].result;
+    if (result < 0) {
+      k.dst[i] = 0;
+      return 0;
+    }
+    if (k.values === k.valueType.length) k.growValues();
+    const v = k.values++;
+    k.valueType[v] = result;
+    k.valueDef[v] = i;
+    k.dst[i] = v;
+    return v;
+  }
+
+  /** Whether a temp is an i32 constant. */
+  isConst(v: Value): boolean {
+    return this.block.op[this.block.valueDef[v]] === CONST32;
+  }
+
+  /** The value of an i32 constant. */
+  constOf(v: Value): number {
+    return this.block.lo[this.block.valueDef[v]];
+  }
+
+  /** The operation that defined a temp. */
+  opOf(v: Value): number {
+    return this.block.op[this.block.valueDef[v]];
+  }
+
+  /** The type of a temp. */
+  typeOf(v: Value): Type {
+    return this.block.valueType[v] as Type;
+  }
+
+  /** An i32 constant. */
+  i32(v: number): Value {
+    v |= 0;
+    const known = this.#constants.get(v);
+    if (known !== undefined) return known;
+    const t = this.emit(CONST32, 0, 0, 0, v, 0);
+    this.#constants.set(v, t);
+    return t;
+  }
+
+  /** An i64 constant from its two halves (the high one is the sign by default). */
+  i64(lo: number, hi: number = lo >> 31): Value {
+    return this.emit(Op["const64"], 0, 0, 0, lo, hi);
+  }
+
+  /** An f64 constant by the two halves of its bits. */
+  f64Bits(lo: number, hi: number): Value {
+    return this.emit(Op["constf64"], 0, 0, 0, lo, hi);
+  }
+
+  /** An f32 constant by its bits. */
+  f32Bits(bits: number): Value {
+    return this.emit(Op["constf32"], 0, 0, 0, bits, 0);
+  }
+
+  /** A v128 constant of 16 bytes, in memory order. */
+  v128(bytes: Uint8Array | readonly number[]): Value {
+    const pool = this.block.pool;
+    pool.push(Uint8Array.from(bytes));
+    return this.emit(Op["const128"], 0, 0, 0, pool.length - 1, 0);
+  }
+
+  /** The present value of a global. */
+  get(g: Global): Value {
+    const known = this.#current[g.index];
+    if (known !== 0) return known;
+    const v = this.emit(GET[g.type], 0, 0, 0, g.index, 0);
+    this.#know(g.index, v);
+    return v;
+  }
+
+  /** Gives a global a new value. */
+  set(g: Global, v: Value): void {
+    if (this.block.valueType[v] !== g.type) {
+      throw new Error(
+        `set ${g.name}: value is of type ${
+          this.block.valueType[v]
+        }, expected ${g.type}`,
+      );
+    }
+    if (this.#current[g.index] === v) return;
+    this.emit(SET[g.type], v, 0, 0, g.index, 0);
+    this.#know(g.index, v);
+  }
+
+  /** Appends an operation of the op table, folded if its operands allow. */
+  op(op: number, a: Value, b: Value = 0, c: Value = 0): Value {
+    const folded = fold(this, op, a, b, c);
+    return folded !== 0 ? folded : this.emit(op, a, b, c, 0, 0);
+  }
+
+  /** Starts a guest instruction: its program counter (low half) and the word the frontend gets back at a fault. */
+  insn(pcLo: number, aux: number): void {
+    this.block.insns++;
+    this.emit(Op["insn"], 0, 0, 0, pcLo, aux);
+  }
+
+  /** Loads from guest memory at the i32 `address + displacement` through TLB `mmu`; `op` is one of the `ld*`. */
+  load(op: number, address: Value, displacement: number, mmu: number): Value {
+    if ((OPS[op].effects & LOADS) === 0) {
+      throw new Error(`${OPS[op].name} is no load`);
+    }
+    const [base, disp] = this.#address(address, displacement);
+    return this.emit(op, base, 0, 0, disp, mmu);
+  }
+
+  /** Stores to guest memory at the i32 `address + displacement` through TLB `mmu`; `op` is one of the `st*`. */
+  store(
+    op: number,
+    address: Value,
+    displacement: number,
+    value: Value,
+    mmu: number,
+  ): void {
+    if ((OPS[op].effects & STORES) === 0) {
+      throw new Error(`${OPS[op].name} is no store`);
+    }
+    const [base, disp] = this.#address(address, displacement);
+    this.emit(op, base, value, 0, disp, mmu);
+  }
+
+  /** Moves the constant part of an address into the displacement. */
+  #address(address: Value, displacement: number): [Value, number] {
+    const k = this.block;
+    const def = k.valueDef[address];
+    if (k.op[def] === Op["i32.add"] && this.isConst(k.b[def])) {
+      return [k.a[def], (displacement + this.constOf(k.b[def])) | 0];
+    }
+    if (this.isConst(address)) {
+      return [this.i32(0), (displacement + this.constOf(address)) | 0];
+    }
+    return [address, displacement | 0];
+  }
+
+  /** Calls a helper; the result is 0 (none) when the helper faults or not. */
+  call(helper: Helper, a: Value = 0, b: Value = 0, c: Value = 0): Value {
+    const v = this.emit(
+      CALL[helper.args],
+      a,
+      b,
+      c,
+      helper.index,
+      helper.faults ? 1 : 0,
+    );
+    if (helper.writes === "all") this.forget();
+    else for (const g of helper.writes) this.#unknow(g.index);
+    return v;
+  }
+
+  /** Raises the frontend's trap `code` at this instruction when `condition` is not 0. */
+  trap(condition: Value, code: number): void {
+    if (this.isConst(condition) && this.constOf(condition) === 0) return;
+    this.emit(Op["trap"], condition, 0, 0, code, 0);
+  }
+
+  /** Ends the block: goes on at a known program counter. */
+  jump(lo: number, hi: number = this.block.pcHi): void {
+    this.#end(TERM_JUMP);
+    this.block.takenLo = lo | 0;
+    this.block.takenHi = hi | 0;
+  }
+
+  /** Ends the block: goes on at `takenLo` when `condition` is not 0, else at `otherLo`. */
+  branch(condition: Value, takenLo: number, otherLo: number): void {
+    if (this.isConst(condition)) {
+      return this.jump(this.constOf(condition) !== 0 ? takenLo : otherLo);
+    }
+    this.#end(TERM_BRANCH);
+    const k = this.block;
+    k.termValue = condition;
+    k.takenLo = takenLo | 0;
+    k.takenHi = k.pcHi;
+    k.otherLo = otherLo | 0;
+    k.otherHi = k.pcHi;
+  }
+
+  /**
+   * Ends the block: goes on at a computed program counter: an i32 (the high
+   * half stays the block's own) or an i64.
+   */
+  jumpIndirect(target: Value): void {
+    if (this.isConst(target)) return this.jump(this.constOf(target));
+    this.#end(TERM_INDIRECT);
+    this.block.termValue = target;
+  }
+
+  /** Ends the block: back to the dispatcher; the program counter is in the state. */
+  exit(reason: number): void {
+    this.#end(TERM_EXIT);
+    this.block.reason = reason;
+  }
+
+  /** Whether the block has been ended. */
+  get ended(): boolean {
+    return this.block.term !== TERM_NONE;
+  }
+
+  #end(kind: 1 | 2 | 3 | 4): void {
+    if (this.block.term !== TERM_NONE) throw new Error("block ended twice");
+    this.block.term = kind;
+  }
+
+  // Short names for what frontends write most.
+
+  /** `a + b` */
+  add(a: Value, b: Value): Value {
+    return this.op(Op["i32.add"], a, b);
+  }
+  /** `a - b` */
+  sub(a: Value, b: Value): Value {
+    return this.op(Op["i32.sub"], a, b);
+  }
+  /** `a * b` */
+  mul(a: Value, b: Value): Value {
+    return this.op(Op["i32.mul"], a, b);
+  }
+  /** `a & b` */
+  and(a: Value, b: Value): Value {
+    return this.op(Op["i32.and"], a, b);
+  }
+  /** `a | b` */
+  or(a: Value, b: Value): Value {
+    return this.op(Op["i32.or"], a, b);
+  }
+  /** `a ^ b` */
+  xor(a: Value, b: Value): Value {
+    return this.op(Op["i32.xor"], a, b);
+  }
+  /** `a << b` (count modulo 32) */
+  shl(a: Value, b: Value): Value {
+    return this.op(Op["i32.shl"], a, b);
+  }
+  /** `a >>> b` (count modulo 32) */
+  shrU(a: Value, b: Value): Value {
+    return this.op(Op["i32.shr_u"], a, b);
+  }
+  /** `a >> b` (count modulo 32) */
+  shrS(a: Value, b: Value): Value {
+    return this.op(Op["i32.shr_s"], a, b);
+  }
+  /** `a == 0` */
+  eqz(a: Value): Value {
+    return this.op(Op["i32.eqz"], a);
+  }
+  /** `a == b` */
+  eq(a: Value, b: Value): Value {
+    return this.op(Op["i32.eq"], a, b);
+  }
+  /** `a != b` */
+  ne(a: Value, b: Value): Value {
+    return this.op(Op["i32.ne"], a, b);
+  }
+  /** `a < b`, unsigned */
+  ltU(a: Value, b: Value): Value {
+    return this.op(Op["i32.lt_u"], a, b);
+  }
+  /** `a < b`, signed */
+  ltS(a: Value, b: Value): Value {
+    return this.op(Op["i32.lt_s"], a, b);
+  }
+  /** `condition ? a : b` on i32 */
+  select(condition: Value, a: Value, b: Value): Value {
+    return this.op(Op["i32.select"], a, b, condition);
+  }
+  /** Sign extension of the low byte. */
+  sext8(a: Value): Value {
+    return this.op(Op["i32.extend8_s"], a);
+  }
+  /** Sign extension of the low 16 bits. */
+  sext16(a: Value): Value {
+    return this.op(Op["i32.extend16_s"], a);
+  }
+  /** Zero extension of the low byte. */
+  zext8(a: Value): Value {
+    return this.and(a, this.i32(0xff));
+  }
+  /** Zero extension of the low 16 bits. */
+  zext16(a: Value): Value {
+    return this.and(a, this.i32(0xffff));
+  }
+}
+
+// Types that the verifier and printers need beside the builder.
+export { CALLS, F32, F64, I32, I64, V128 };

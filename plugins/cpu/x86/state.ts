@@ -1,0 +1,271 @@
+/**
+ * Where each x86 register stands in the CPU state: 8-byte slots, so that a
+ * 16- or 32-bit block declares the low half as i32 and a 64-bit block the
+ * whole as i64, over one state. Offsets are in bytes from the CPU's base;
+ * those below 0x100 belong to the engine.
+ *
+ * @module
+ */
+
+import {
+  type Global,
+  I32,
+  I64,
+  type Type,
+  V128,
+} from "../../../core/ir/types.ts";
+
+/** RAX; register r stands at `OFF_GPR + 8 * r`, in encoding order (AX CX DX BX SP BP SI DI R8-R15). */
+export const OFF_GPR = 0x100;
+/** RIP. */
+export const OFF_EIP = 0x180;
+/** Lazy flags: operation ({@link CC_EFLAGS} and following). */
+export const OFF_CC_OP = 0x188;
+/** Lazy flags: result. */
+export const OFF_CC_DST = 0x190;
+/** Lazy flags: source. */
+export const OFF_CC_SRC = 0x198;
+/** Lazy flags: second source (carry in). */
+export const OFF_CC_SRC2 = 0x1a0;
+/** EFLAGS without CF PF AF ZF SF OF, which are lazy; bit 1 set. */
+export const OFF_FLAGS = 0x1a8;
+/** Interrupt shadow (STI, MOV SS): 1 while the next instruction is shielded. */
+export const OFF_SHADOW = 0x1b0;
+
+/** Segment registers ES CS SS DS FS GS, LDTR (6), TR (7): 32 bytes each at `OFF_SEG + 32 * s`. */
+export const OFF_SEG = 0x200;
+/** Within a segment register: selector. */
+export const SEG_SELECTOR = 0;
+/** Within a segment register: base. */
+export const SEG_BASE = 8;
+/** Within a segment register: limit in bytes (granularity applied). */
+export const SEG_LIMIT = 16;
+/** Within a segment register: bits 8-23 of the descriptor's high word, at their place (type, S, DPL, P, AVL, L, D/B, G). 0 for an unusable (null) one. */
+export const SEG_ATTR = 24;
+/** Segment numbers. */
+export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5, LDTR = 6, TR = 7;
+
+/** CR0, CR2, CR3, CR4 stand at `OFF_CR + 8 * n`. */
+export const OFF_CR = 0x300;
+/** DR0-DR7 stand at `OFF_DR + 8 * n`. */
+export const OFF_DR = 0x348;
+/** GDTR base. */
+export const OFF_GDT_BASE = 0x388;
+/** GDTR limit. */
+export const OFF_GDT_LIMIT = 0x390;
+/** IDTR base. */
+export const OFF_IDT_BASE = 0x398;
+/** IDTR limit. */
+export const OFF_IDT_LIMIT = 0x3a0;
+/** EFER. */
+export const OFF_EFER = 0x3a8;
+/** IA32_SYSENTER_CS, _ESP, _EIP: 8 bytes each. */
+export const OFF_SYSENTER = 0x3b0;
+/** Pending exception: vector, or -1. */
+export const OFF_EXC_VECTOR = 0x3c8;
+/** Pending exception: error code. */
+export const OFF_EXC_ERROR = 0x3cc;
+/** Pending exception: 1 if it pushes an error code. */
+export const OFF_EXC_HAS_ERROR = 0x3d0;
+/** Pending exception: linear address of a page fault (goes to CR2 at delivery). */
+export const OFF_EXC_ADDRESS = 0x3d4;
+/** Current privilege level. */
+export const OFF_CPL = 0x3d8;
+
+/** x87 registers by physical number: 16 bytes each, 80 bits used; the mantissas are the MMX registers. */
+export const OFF_FPR = 0x400;
+/** x87 control word. */
+export const OFF_FCW = 0x480;
+/** x87 status word without TOP. */
+export const OFF_FSW = 0x488;
+/** TOP of the x87 stack. */
+export const OFF_FTOP = 0x490;
+/** x87 tags: one bit a physical register, 1 = valid (not empty), as FXSAVE's abridged tag word. */
+export const OFF_FTAG = 0x498;
+/** Last x87 instruction: FOP, FIP, FCS, FDP, FDS; 8 bytes each. */
+export const OFF_FOP = 0x4a0,
+  OFF_FIP = 0x4a8,
+  OFF_FCS = 0x4b0,
+  OFF_FDP = 0x4b8,
+  OFF_FDS = 0x4c0;
+/** MXCSR. */
+export const OFF_MXCSR = 0x4c8;
+/** XMM registers: 16 bytes each, 16 of them. */
+export const OFF_XMM = 0x500;
+/** Scratch for helpers whose operands or results are wider than 32 bits: 64 bytes, 16-byte aligned. */
+export const OFF_SCRATCH = 0x600;
+/** End of the x86 state. */
+export const STATE_END = 0x700;
+
+/** Flag bits. */
+export const CF = 1,
+  PF = 4,
+  AF = 0x10,
+  ZF = 0x40,
+  SF = 0x80,
+  TF = 0x100,
+  IF = 0x200,
+  DF = 0x400,
+  OF = 0x800;
+/** Flag bits, system. */
+export const NT = 0x4000,
+  RF = 0x10000,
+  VM = 0x20000,
+  AC = 0x40000,
+  VIF = 0x80000,
+  VIP = 0x100000,
+  ID = 0x200000;
+/** The two IOPL bits. */
+export const IOPL_MASK = 0x3000;
+/** The flags that are lazy. */
+export const ARITH_FLAGS = CF | PF | AF | ZF | SF | OF;
+
+/**
+ * Lazy flag operations. CC_EFLAGS: CC_SRC holds the six flag bits themselves.
+ * The sized ones come in groups of four (8, 16, 32, 64 bits): `CC_ADD + n`.
+ * CC_DST is the result; values are kept zero- or sign-extended as flags.ts says.
+ */
+export const CC_EFLAGS = 0;
+/** Addition: CC_SRC is the second operand. */
+export const CC_ADD = 4;
+/** Addition with carry: CC_SRC second operand, CC_SRC2 carry in. */
+export const CC_ADC = 8;
+/** Subtraction and compare: CC_SRC is the second operand. */
+export const CC_SUB = 12;
+/** Subtraction with borrow: CC_SRC second operand, CC_SRC2 borrow in. */
+export const CC_SBB = 16;
+/** AND, OR, XOR, TEST: CF = OF = 0. */
+export const CC_LOGIC = 20;
+/** INC: CC_SRC is the CF to keep. */
+export const CC_INC = 24;
+/** DEC: CC_SRC is the CF to keep. */
+export const CC_DEC = 28;
+/** SHL: CC_SRC is the operand shifted by count - 1. */
+export const CC_SHL = 32;
+/** SHR, SAR: CC_SRC is the operand shifted by count - 1. */
+export const CC_SAR = 36;
+/** MUL, IMUL: CC_SRC is not 0 when the high half is significant (CF = OF). */
+export const CC_MUL = 40;
+
+/**
+ * Bits of the static mode key: everything beside CS:EIP that the translation
+ * of an instruction depends on.
+ */
+export const KEY_CODE32 = 1;
+/** SS.B: the stack pointer is ESP. */
+export const KEY_STACK32 = 2;
+/** Bits 2-3: CPL. */
+export const KEY_CPL_SHIFT = 2;
+/** CR0.PE and not VM. */
+export const KEY_PROTECTED = 0x10;
+/** EFLAGS.VM. */
+export const KEY_V86 = 0x20;
+/** CS is flat: base 0, limit 4 GiB. */
+export const KEY_FLAT_CS = 0x40;
+/** DS, ES and SS are flat (base 0, limit 4 GiB, present, read/write, expand-up). */
+export const KEY_FLAT_DATA = 0x80;
+/** EFLAGS.TF: one instruction a block, then #DB. */
+export const KEY_TF = 0x100;
+/** CR0.EM: x87 instructions raise #NM, SSE #UD. */
+export const KEY_EM = 0x200;
+/** CR0.TS: x87, MMX and SSE raise #NM. */
+export const KEY_TS = 0x400;
+/** CR0.MP: WAIT with TS raises #NM. */
+export const KEY_MP = 0x800;
+/** CR4.OSFXSR: SSE instructions are available. */
+export const KEY_OSFXSR = 0x1000;
+/** CPL <= IOPL (in protected mode), or real mode: CLI, STI, IN, OUT need no further check. */
+export const KEY_IOPL_OK = 0x2000;
+/** Alignment checks are on (CR0.AM, EFLAGS.AC, CPL 3). */
+export const KEY_ALIGN = 0x4000;
+/** MXCSR is in the default mode (all masked, round to nearest, no DAZ, no FTZ). */
+export const KEY_MXCSR_DEFAULT = 0x8000;
+/** Sticky MXCSR.PE is set (with the default mode: ordinary results need no flag update). */
+export const KEY_MXCSR_PE = 0x10000;
+/** An enabled instruction breakpoint or data watchpoint is in DR7. */
+export const KEY_DEBUG = 0x20000;
+/** CR0.NE and pending unmasked x87 exception (FSW.ES): the next waiting x87 instruction raises #MF. */
+export const KEY_FPU_PENDING = 0x40000;
+/** FS and GS flat as well? No: bases apply; this bit says their limits and types need no check. */
+export const KEY_FLAT_FSGS = 0x80000;
+
+const globals: Global[] = [];
+function global(name: string, type: Type, offset: number): Global {
+  const g: Global = { index: globals.length, name, type, offset };
+  globals.push(g);
+  return g;
+}
+
+const GPR_NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
+/** EAX ECX EDX EBX ESP EBP ESI EDI, as i32. */
+export const GPR: readonly Global[] = GPR_NAMES.map((n, i) =>
+  global(n, I32, OFF_GPR + 8 * i)
+);
+/** EIP: only written where the frontend leaves a block by `exit`. */
+export const EIP: Global = global("eip", I32, OFF_EIP);
+/** Lazy flags: operation. */
+export const CC_OP: Global = global("cc_op", I32, OFF_CC_OP);
+/** Lazy flags: result. */
+export const CC_DST: Global = global("cc_dst", I32, OFF_CC_DST);
+/** Lazy flags: source. */
+export const CC_SRC: Global = global("cc_src", I32, OFF_CC_SRC);
+/** Lazy flags: second source. */
+export const CC_SRC2: Global = global("cc_src2", I32, OFF_CC_SRC2);
+/** The other flags. */
+export const FLAGS: Global = global("flags", I32, OFF_FLAGS);
+/** Interrupt shadow. */
+export const SHADOW: Global = global("shadow", I32, OFF_SHADOW);
+const SEG_NAMES = ["es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr"];
+/** Selectors, by segment number. */
+export const SELECTOR: readonly Global[] = SEG_NAMES.map((n, i) =>
+  global(n, I32, OFF_SEG + 32 * i + SEG_SELECTOR)
+);
+/** Segment bases. */
+export const BASE: readonly Global[] = SEG_NAMES.map((n, i) =>
+  global(n + ".base", I32, OFF_SEG + 32 * i + SEG_BASE)
+);
+/** Segment limits. */
+export const LIMIT: readonly Global[] = SEG_NAMES.map((n, i) =>
+  global(n + ".limit", I32, OFF_SEG + 32 * i + SEG_LIMIT)
+);
+/** Segment attributes. */
+export const ATTR: readonly Global[] = SEG_NAMES.map((n, i) =>
+  global(n + ".attr", I32, OFF_SEG + 32 * i + SEG_ATTR)
+);
+/** Control registers 0-4. */
+export const CR: readonly Global[] = [0, 1, 2, 3, 4].map((n) =>
+  global("cr" + n, I32, OFF_CR + 8 * n)
+);
+/** MMX registers: the mantissas of the x87 registers. */
+export const MM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
+  global("mm" + n, I64, OFF_FPR + 16 * n)
+);
+/** x87 TOP. */
+export const FTOP: Global = global("ftop", I32, OFF_FTOP);
+/** x87 tags. */
+export const FTAG: Global = global("ftag", I32, OFF_FTAG);
+/** x87 control word. */
+export const FCW: Global = global("fcw", I32, OFF_FCW);
+/** x87 status word without TOP. */
+export const FSW: Global = global("fsw", I32, OFF_FSW);
+/** MXCSR. */
+export const MXCSR: Global = global("mxcsr", I32, OFF_MXCSR);
+/** XMM0-XMM7. */
+export const XMM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
+  global("xmm" + n, V128, OFF_XMM + 16 * n)
+);
+/** Helper scratch, low and high i64, and as a vector. */
+export const SCRATCH: readonly Global[] = [0, 1, 2, 3].map((n) =>
+  global("scratch" + n, I64, OFF_SCRATCH + 8 * n)
+);
+/** Helper scratch as words (a second view of other bytes: the upper 32). */
+export const SCRATCH32: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
+  global("scratch32." + n, I32, OFF_SCRATCH + 32 + 4 * n)
+);
+/** Helper scratch as a vector: operands of SSE helpers. */
+export const SCRATCH128: readonly Global[] = [0, 1].map((n) =>
+  global("scratch128." + n, V128, OFF_SCRATCH + 64 + 16 * n)
+);
+
+/** All globals, in index order. */
+export const GLOBALS: readonly Global[] = globals;
