@@ -1,0 +1,33 @@
+/**
+ * Input backends: keyboards and pointers at the host side.
+ *
+ * @module
+ */
+
+/** One event of a human's input. */
+export type InputEvent =
+  /** A key by its W3C `KeyboardEvent.code` name, as `KeyA`. */
+  | { readonly type: "key"; readonly code: string; readonly down: boolean }
+  /** Relative motion of a mouse and its wheel. */
+  | {
+    readonly type: "motion";
+    readonly dx: number;
+    readonly dy: number;
+    readonly wheel: number;
+  }
+  /** A position from 0 to 65535 on both axes. */
+  | { readonly type: "position"; readonly x: number; readonly y: number }
+  /** A button: 0 left, 1 middle, 2 right. */
+  | {
+    readonly type: "button";
+    readonly button: number;
+    readonly down: boolean;
+  };
+
+/** A source of input events. */
+export interface InputBackend {
+  /** Where events go; called from the host's event loop, between slices. */
+  onEvent(receiver: (event: InputEvent) => void): void;
+  /** Let no more events come. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,536 @@
+/**
+ * Address spaces: what lies at each physical address or port.
+ *
+ * A space is a set of regions. They may overlap only when their priorities
+ * differ: then the higher one shadows the lower. From the regions the space
+ * derives a sorted list of *ranges* that do not overlap, and answers accesses
+ * from it; a small space (ports) also has a table with one entry an address,
+ * so that dispatch is one load. Regions come, go and move at run time; each
+ * change counts up `generation` and tells the listeners (the softMMU).
+ *
+ * @module
+ */
+
+import type { AccessWidth, IoHandler } from "./handler.ts";
+
+/** The memory behind `ram` and `rom` regions. */
+export interface BackingMemory {
+  /** The bytes. */
+  readonly u8: Uint8Array;
+  /** The same bytes for wide access. */
+  readonly view: DataView;
+}
+
+/** A region to be added to a space. */
+export interface RegionOptions {
+  /** Its name, for messages. */
+  readonly name: string;
+  /** Its first address. */
+  readonly base: number;
+  /** Its size in bytes. */
+  readonly size: number;
+  /** `ram` and `rom` are memory; writes to `rom` are ignored. */
+  readonly kind: "ram" | "rom" | "io";
+  /** Where a memory region starts in the backing memory. */
+  readonly hostOffset?: number;
+  /** Who answers an `io` region. */
+  readonly handler?: IoHandler;
+  /**
+   * What the handler sees as the offset of the region's first byte; 0 when
+   * absent. An alias is a second region with the same handler or memory.
+   */
+  readonly offset?: number;
+  /** Shadows overlapping regions of a lower priority; 0 when absent. */
+  readonly priority?: number;
+}
+
+/** A region of a space. */
+export interface Region extends RegionOptions {
+  /** Its first address now. */
+  readonly base: number;
+}
+
+/** What a page is, for the softMMU. */
+export interface PageMapping {
+  /** `io` also stands for a page that is not all of one region. */
+  readonly kind: "ram" | "rom" | "io" | "none";
+  /** Offset of the page's first byte in the backing memory, for ram and rom. */
+  readonly hostOffset: number;
+  /** Whether stores may go straight to the backing memory. */
+  readonly writable: boolean;
+}
+
+/** Counters of accesses that nothing answered. */
+export interface UnassignedCount {
+  /** Reads: they gave all ones. */
+  readonly reads: number;
+  /** Writes: they were ignored. */
+  readonly writes: number;
+}
+
+/** Two regions overlap, or one does not fit; the message names them. */
+export class RegionError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "RegionError";
+  /** The regions concerned, by name. */
+  readonly regions: readonly string[];
+
+  /** An error that concerns these regions. */
+  constructor(message: string, regions: readonly string[]) {
+    super(message);
+    this.regions = regions;
+  }
+}
+
+const RAM = 0;
+const ROM = 1;
+const IO = 2;
+
+/** A stretch of addresses that one region answers. */
+interface Range {
+  readonly start: number;
+  readonly end: number;
+  readonly kind: number;
+  /** Add to an address: an offset in the backing memory or the device. */
+  readonly delta: number;
+  readonly handler: IoHandler;
+  /** Bit w is set when the handler implements accesses of width w. */
+  readonly widths: number;
+}
+
+const NO_HANDLER: IoHandler = { read: () => 0xffffffff, write: () => {} };
+const ALL_WIDTHS = 1 << 1 | 1 << 2 | 1 << 4;
+/** Spaces up to this size get a table with an entry for each address. */
+const TABLE_LIMIT = 65536;
+const PAGE = 4096;
+
+function widthMask(handler: IoHandler): number {
+  let mask = 0;
+  for (const width of handler.widths ?? [1, 2, 4]) mask |= 1 << width;
+  return mask;
+}
+
+function onesOf(width: number): number {
+  return width === 4 ? 0xffffffff : (1 << width * 8) - 1;
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+/** `0x20-0x21`, for messages. */
+function span(region: { base: number; size: number }): string {
+  return `${hex(region.base)}-${hex(region.base + region.size - 1)}`;
+}
+
+/** An address space. */
+export class AddressSpace {
+  /** Its name, for messages. */
+  readonly name: string;
+  /** One more than its last address. */
+  readonly size: number;
+  readonly #memory: BackingMemory | undefined;
+  readonly #regions: Region[] = [];
+  readonly #listeners: (() => void)[] = [];
+  #ranges: Range[] = [];
+  #table: Uint16Array | undefined;
+  #generation = 0;
+  #last: Range | undefined;
+  #unassignedReads = 0;
+  #unassignedWrites = 0;
+
+  /** An empty space of `size` addresses over the given memory. */
+  constructor(name: string, size: number, memory?: BackingMemory) {
+    this.name = name;
+    this.size = size;
+    this.#memory = memory;
+    if (size <= TABLE_LIMIT) this.#table = new Uint16Array(size);
+  }
+
+  /** Counts the changes of the regions. */
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** The regions, in ascending order of their first address. */
+  get regions(): readonly Region[] {
+    return [...this.#regions].sort((a, b) => a.base - b.base);
+  }
+
+  /** How many accesses nothing answered. */
+  get unassigned(): UnassignedCount {
+    return { reads: this.#unassignedReads, writes: this.#unassignedWrites };
+  }
+
+  /** Call `listener` after every change of the regions. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /**
+   * Add a region; throws a `RegionError` when it is empty, does not fit, or
+   * overlaps another of the same priority.
+   */
+  add(options: RegionOptions): Region {
+    const region = { ...options };
+    this.#check(region);
+    this.#regions.push(region);
+    this.#update();
+    return region;
+  }
+
+  /** Remove a region that `add` or `move` gave back. */
+  remove(region: Region): void {
+    const index = this.#regions.indexOf(region);
+    if (index < 0) {
+      throw new RangeError(`region "${region.name}" is not in ${this.name}`);
+    }
+    this.#regions.splice(index, 1);
+    this.#update();
+  }
+
+  /** Move a region to a new base: gives back the region as it is now. */
+  move(region: Region, base: number): Region {
+    const index = this.#regions.indexOf(region);
+    if (index < 0) {
+      throw new RangeError(`region "${region.name}" is not in ${this.name}`);
+    }
+    const moved = { ...region, base };
+    this.#regions.splice(index, 1);
+    try {
+      this.#check(moved);
+    } catch (error) {
+      this.#regions.splice(index, 0, region);
+      throw error;
+    }
+    this.#regions.splice(index, 0, moved);
+    this.#update();
+    return moved;
+  }
+
+  #check(region: Region): void {
+    const { name, base, size } = region;
+    if (!(size > 0)) {
+      throw new RegionError(`region "${name}" is empty`, [name]);
+    }
+    if (!(base >= 0) || base + size > this.size) {
+      throw new RegionError(
+        `region "${name}" (${span(region)}) does not fit in the ` +
+          `${this.name} space (0x0-${hex(this.size - 1)})`,
+        [name],
+      );
+    }
+    for (const other of this.#regions) {
+      if ((other.priority ?? 0) !== (region.priority ?? 0)) continue;
+      if (base < other.base + other.size && other.base < base + size) {
+        throw new RegionError(
+          `region "${name}" (${span(region)}) overlaps ` +
+            `region "${other.name}" (${span(other)})`,
+          [name, other.name],
+        );
+      }
+    }
+  }
+
+  /** Derive the ranges anew and tell the listeners. */
+  #update(): void {
+    // Paint from the lowest priority up: a later one cuts what it covers.
+    let ranges: Range[] = [];
+    const order = [...this.#regions].sort((a, b) =>
+      (a.priority ?? 0) - (b.priority ?? 0)
+    );
+    for (const region of order) {
+      const start = region.base;
+      const end = start + region.size;
+      const next: Range[] = [];
+      for (const range of ranges) {
+        if (range.end <= start || range.start >= end) {
+          next.push(range);
+          continue;
+        }
+        if (range.start < start) next.push({ ...range, end: start });
+        if (range.end > end) next.push({ ...range, start: end });
+      }
+      const io = region.kind === "io";
+      const handler = region.handler ?? NO_HANDLER;
+      next.push({
+        start,
+        end,
+        kind: io ? IO : region.kind === "rom" ? ROM : RAM,
+        delta: (region.offset ?? 0) + (region.hostOffset ?? 0) - start,
+        handler,
+        widths: io ? widthMask(handler) : ALL_WIDTHS,
+      });
+      ranges = next;
+    }
+    ranges.sort((a, b) => a.start - b.start);
+    this.#ranges = ranges;
+    this.#last = undefined;
+    const table = this.#table;
+    if (table !== undefined) {
+      table.fill(0);
+      ranges.forEach((range, i) => table.fill(i + 1, range.start, range.end));
+    }
+    this.#generation++;
+    for (const listener of this.#listeners) listener();
+  }
+
+  #find(address: number): Range | undefined {
+    const table = this.#table;
+    if (table !== undefined) {
+      const index = address < this.size ? table[address] : 0;
+      return index === 0 ? undefined : this.#ranges[index - 1];
+    }
+    const last = this.#last;
+    if (last !== undefined && address >= last.start && address < last.end) {
+      return last;
+    }
+    const ranges = this.#ranges;
+    let low = 0;
+    let high = ranges.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const range = ranges[middle];
+      if (address < range.start) high = middle - 1;
+      else if (address >= range.end) low = middle + 1;
+      else return this.#last = range;
+    }
+    return undefined;
+  }
+
+  /** Read `width` bytes at any address: an unsigned number. */
+  read(address: number, width: AccessWidth): number {
+    const range = this.#find(address);
+    if (range === undefined || address + width > range.end) {
+      return this.#readAcross(range, address, width);
+    }
+    const offset = address + range.delta;
+    if (range.kind === IO) {
+      if ((range.widths >> width & 1) !== 0 && (offset & (width - 1)) === 0) {
+        const value = range.handler.read(offset, width);
+        return width === 4
+          ? value >>> 0
+          : value & (width === 1 ? 0xff : 0xffff);
+      }
+      return readSplit(range, offset, width);
+    }
+    const memory = this.#memory!;
+    switch (width) {
+      case 1:
+        return memory.u8[offset];
+      case 2:
+        return memory.view.getUint16(offset, true);
+      default:
+        return memory.view.getUint32(offset, true);
+    }
+  }
+
+  /** Write the low `width` bytes of `value` at any address. */
+  write(address: number, width: AccessWidth, value: number): void {
+    const range = this.#find(address);
+    if (range === undefined || address + width > range.end) {
+      return this.#writeAcross(range, address, width, value);
+    }
+    const offset = address + range.delta;
+    if (range.kind === IO) {
+      if ((range.widths >> width & 1) !== 0 && (offset & (width - 1)) === 0) {
+        const masked = width === 4
+          ? value >>> 0
+          : value & (width === 1 ? 0xff : 0xffff);
+        return range.handler.write(offset, width, masked);
+      }
+      return writeSplit(range, offset, width, value);
+    }
+    if (range.kind === ROM) return;
+    const memory = this.#memory!;
+    switch (width) {
+      case 1:
+        memory.u8[offset] = value;
+        return;
+      case 2:
+        memory.view.setUint16(offset, value, true);
+        return;
+      default:
+        memory.view.setUint32(offset, value, true);
+    }
+  }
+
+  /** A read that nothing answers, or that leaves its range. */
+  #readAcross(
+    range: Range | undefined,
+    address: number,
+    width: AccessWidth,
+  ): number {
+    if (width === 1) {
+      this.#unassignedReads++;
+      return 0xff;
+    }
+    if (range === undefined) {
+      // Count one access, not its bytes, when all of it is unassigned.
+      let assigned = false;
+      for (let i = 1; i < width; i++) {
+        if (this.#find(address + i) !== undefined) assigned = true;
+      }
+      if (!assigned) {
+        this.#unassignedReads++;
+        return onesOf(width);
+      }
+    }
+    let value = 0;
+    for (let i = 0; i < width; i++) {
+      value += this.read(address + i, 1) * 2 ** (8 * i);
+    }
+    return value;
+  }
+
+  #writeAcross(
+    range: Range | undefined,
+    address: number,
+    width: AccessWidth,
+    value: number,
+  ): void {
+    if (width === 1) {
+      this.#unassignedWrites++;
+      return;
+    }
+    if (range === undefined) {
+      let assigned = false;
+      for (let i = 1; i < width; i++) {
+        if (this.#find(address + i) !== undefined) assigned = true;
+      }
+      if (!assigned) {
+        this.#unassignedWrites++;
+        return;
+      }
+    }
+    for (let i = 0; i < width; i++) {
+      this.write(address + i, 1, value >>> (8 * i) & 0xff);
+    }
+  }
+
+  /** What the page with this number (address / 4096) is. */
+  lookupPage(page: number): PageMapping {
+    const start = page * PAGE;
+    const range = this.#find(start);
+    if (range !== undefined && start + PAGE <= range.end) {
+      if (range.kind === IO) {
+        return { kind: "io", hostOffset: 0, writable: false };
+      }
+      return {
+        kind: range.kind === ROM ? "rom" : "ram",
+        hostOffset: start + range.delta,
+        writable: range.kind === RAM,
+      };
+    }
+    const some = range !== undefined ||
+      this.#ranges.some((r) => r.start < start + PAGE && r.end > start);
+    return { kind: some ? "io" : "none", hostOffset: 0, writable: false };
+  }
+
+  /** Fill `into` from `address` on; what is not memory is read by bytes. */
+  readBytes(address: number, into: Uint8Array): void {
+    let done = 0;
+    while (done < into.length) {
+      const at = address + done;
+      const range = this.#find(at);
+      if (range === undefined || range.kind === IO) {
+        into[done++] = this.read(at, 1);
+        continue;
+      }
+      const length = Math.min(into.length - done, range.end - at);
+      const offset = at + range.delta;
+      into.set(this.#memory!.u8.subarray(offset, offset + length), done);
+      done += length;
+    }
+  }
+
+  /**
+   * Write bytes from `address` on. It does not tell the CPUs: use a `DmaPort`
+   * for that.
+   */
+  writeBytes(address: number, bytes: Uint8Array): void {
+    let done = 0;
+    while (done < bytes.length) {
+      const at = address + done;
+      const range = this.#find(at);
+      if (range === undefined || range.kind === IO) {
+        this.write(at, 1, bytes[done++]);
+        continue;
+      }
+      const length = Math.min(bytes.length - done, range.end - at);
+      if (range.kind === RAM) {
+        const part = bytes.subarray(done, done + length);
+        this.#memory!.u8.set(part, at + range.delta);
+      }
+      done += length;
+    }
+  }
+}
+
+/** The widest implemented width up to `width` that is aligned at `offset`. */
+function pieceWidth(widths: number, offset: number, width: number): number {
+  for (let w = width; w > 0; w >>= 1) {
+    if ((widths >> w & 1) !== 0 && (offset & (w - 1)) === 0) return w;
+  }
+  return 0;
+}
+
+/** The narrowest width that a handler implements. */
+function narrowest(widths: number): AccessWidth {
+  return (widths & 2) !== 0 ? 1 : (widths & 4) !== 0 ? 2 : 4;
+}
+
+function largestPowerUpTo(value: number): number {
+  return value >= 4 ? 4 : value >= 2 ? 2 : 1;
+}
+
+function readSplit(range: Range, offset: number, width: number): number {
+  const { handler, widths } = range;
+  let value = 0;
+  for (let done = 0; done < width;) {
+    const at = offset + done;
+    const left = width - done;
+    let piece = pieceWidth(widths, at, largestPowerUpTo(left));
+    let part: number;
+    if (piece !== 0) {
+      part = handler.read(at, piece as AccessWidth) >>> 0;
+    } else {
+      const wide = narrowest(widths);
+      const skip = at & (wide - 1);
+      part = (handler.read(at - skip, wide) >>> 0) >>> (8 * skip);
+      piece = Math.min(wide - skip, left);
+    }
+    part = piece === 4 ? part : part & ((1 << 8 * piece) - 1);
+    value += part * 2 ** (8 * done);
+    done += piece;
+  }
+  return value;
+}
+
+function writeSplit(
+  range: Range,
+  offset: number,
+  width: number,
+  value: number,
+): void {
+  const { handler, widths } = range;
+  for (let done = 0; done < width;) {
+    const at = offset + done;
+    const left = width - done;
+    const rest = value >>> (8 * done);
+    let piece = pieceWidth(widths, at, largestPowerUpTo(left));
+    if (piece !== 0) {
+      const part = piece === 4 ? rest : rest & ((1 << 8 * piece) - 1);
+      handler.write(at, piece as AccessWidth, part >>> 0);
+    } else {
+      const wide = narrowest(widths);
+      const skip = at & (wide - 1);
+      piece = Math.min(wide - skip, left);
+      const mask = ((1 << 8 * piece) - 1) << (8 * skip);
+      const old = handler.read(at - skip, wide);
+      const merged = old & ~mask | rest << (8 * skip) & mask;
+      handler.write(at - skip, wide, (merged >>> 0) & onesOf(wide));
+    }
+    done += piece;
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What the machine needs of a CPU, whatever executes it.
+ *
+ * @module
+ */
+
+import type { StateRecord } from "../state/state.ts";
+
+/** Why `CpuCore.run` came back. */
+export type CpuExit =
+  /** The instruction budget is used up. */
+  | "budget"
+  /** The CPU waits for an interrupt (HLT) and would accept one. */
+  | "halted"
+  /** The CPU waits with interrupts disabled: only NMI or reset helps. */
+  | "dead"
+  /** The CPU has shut down (on x86, a triple fault). */
+  | "shutdown"
+  /** `requestStop` was called. */
+  | "stop";
+
+/**
+ * The registers with which a loader starts a CPU: names that the CPU plugin
+ * documents (on x86 `eip`, `esi`, `cr0`, `cs.selector`, `cs.base`, ...).
+ */
+export type EntryState = Readonly<Record<string, number>>;
+
+/** A CPU in execution: a frontend wrapped by an accelerator. */
+export interface CpuCore {
+  /** Instructions retired since the machine was created; never reset. */
+  readonly instructions: number;
+  /** Put every register in its state after a hardware reset. */
+  reset(): void;
+  /** Set registers by name; the others keep what reset gave them. */
+  enter(state: EntryState): void;
+  /**
+   * Execute at most about `maxInstructions` (to the end of the current block;
+   * exactly, when `icount` asks for it) and say why execution ended.
+   */
+  run(maxInstructions: number): CpuExit;
+  /** Make a `run` in progress come back at the next block boundary. */
+  requestStop(): void;
+  /** The level of the maskable interrupt line. */
+  setIrq(level: boolean): void;
+  /** An edge on the non-maskable interrupt line. */
+  nmi(): void;
+  /**
+   * The level of another input line that the CPU plugin declares, for example
+   * `a20`.
+   */
+  setInput(name: string, level: boolean): void;
+  /** Code at these physical addresses was changed by something else (DMA). */
+  invalidate(physical: number, length: number): void;
+  /** The physical address map has changed: flush what was derived from it. */
+  flushMapping(): void;
+  /** The CPU's state. */
+  save(): StateRecord;
+  /** Restore the CPU's state; throws a `StateError` when it does not fit. */
+  load(record: StateRecord): void;
+  /** Counters, by name, for `--stats`. */
+  stats(): Readonly<Record<string, number>>;
+  /** Where the CPU is, for humans: `cs:eip 0010:c0101234, cr0 ...`. */
+  describe(): string;
+}
+
+/** What gives the CPU an interrupt's vector. */
+export interface InterruptController {
+  /**
+   * The CPU accepts the interrupt: gives back its vector and does what the
+   * acknowledge cycle does to the controller.
+   */
+  acknowledge(): number;
+}

@@ -1,0 +1,386 @@
+/**
+ * The plugin contract.
+ *
+ * A plugin is an ES module, named by any specifier that Deno can import, whose
+ * default export is one of the types here. It declares what it is and needs;
+ * the machine checks the declaration against the machine definition before it
+ * calls `create`, and hands over exactly what was declared and wired: nothing
+ * here leads to the machine itself.
+ *
+ * @module
+ */
+
+import type { AddressSpace } from "../bus/address_space.ts";
+import type { IoHandler } from "../bus/handler.ts";
+import type { IrqLine, LineSink } from "../bus/irq_line.ts";
+import type { BlockBackend } from "../backend/block.ts";
+import type { CharBackend } from "../backend/char.ts";
+import type { DisplayBackend } from "../backend/display.ts";
+import type { InputBackend } from "../backend/input.ts";
+import type { NetBackend } from "../backend/net.ts";
+import type { StateRecord } from "../state/state.ts";
+import type { Clock } from "../time/clock.ts";
+import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
+import type { GuestMemory } from "./memory.ts";
+import type { ConfigSchema, JsonObject } from "./schema_types.ts";
+
+export type { ConfigSchema, JsonObject, JsonValue } from "./schema_types.ts";
+
+/** What every plugin says of itself. */
+export interface PluginInfo {
+  /** The plugin's name, for messages and the schema. */
+  readonly name: string;
+  /** The plugin's version, as in `1.2.0`. */
+  readonly version: string;
+  /** One line for the machine schema. */
+  readonly description?: string;
+  /** The schema of its `config` object; no configuration when absent. */
+  readonly config?: ConfigSchema;
+}
+
+/** Writes lines of a device's log: once a site and message, unless it says. */
+export interface Logger {
+  /**
+   * The guest did something that the device does not do. Written once for
+   * each `site`, a short constant text.
+   */
+  guest(site: string, details?: string): void;
+  /** Something the user should know. */
+  warn(message: string): void;
+}
+
+/** A region of addresses that a device asks for. */
+export interface RegionSpec {
+  /** The space it is in unless the definition says otherwise. */
+  readonly space: "memory" | "ports";
+  /** Its size in bytes. */
+  readonly size: number;
+  /**
+   * `io` (the default) is answered by a handler; `ram` and `rom` are memory
+   * that the machine allocates: video memory, an option ROM.
+   */
+  readonly kind?: "io" | "ram" | "rom";
+  /** Where it sits when the definition does not say. */
+  readonly at?: number;
+  /** The device works when the definition does not place the region. */
+  readonly optional?: boolean;
+}
+
+/** A backend that a device asks for. */
+export interface BackendSpec {
+  /** Its contract. */
+  readonly type: "char" | "block" | "net" | "display" | "input";
+  /** The device works without it. A char backend is always optional. */
+  readonly optional?: boolean;
+}
+
+/** Bytes of a device's own `ram` or `rom` region. */
+export interface RegionMemory {
+  /** Offset of the region in the machine's shared memory. */
+  readonly offset: number;
+  /** The region's bytes. */
+  readonly bytes: Uint8Array;
+}
+
+/** A device's access to guest memory; keeps translated code coherent. */
+export interface DmaPort {
+  /** Fill `into` from guest-physical memory at `address`. */
+  read(address: number, into: Uint8Array): void;
+  /** Write bytes to guest-physical memory at `address`. */
+  write(address: number, bytes: Uint8Array): void;
+}
+
+/** Everything a device gets. */
+export interface DeviceContext {
+  /** The device's name in the machine definition. */
+  readonly name: string;
+  /** Virtual time and timers. */
+  readonly clock: Clock;
+  /** The log. */
+  readonly log: Logger;
+  /** Guest memory, as a bus master. */
+  readonly dma: DmaPort;
+  /**
+   * Answer a declared `io` region. Does nothing for an optional region that
+   * the definition does not place.
+   */
+  io(region: string, handler: IoHandler): void;
+  /** The memory of a declared `ram` or `rom` region. */
+  memory(region: string): RegionMemory;
+  /**
+   * The driving end of a declared output line. When the definition connects
+   * it to nothing it drives nothing.
+   */
+  output(name: string): IrqLine;
+  /** Receive a declared input line. */
+  input(name: string, sink: LineSink): void;
+  /**
+   * Another device that the definition gives under `use`; it has been created
+   * before this one. The name must be declared in `uses`.
+   */
+  collaborator<T>(name: string): T;
+  /** A char backend by its declared name; a null backend when not wired. */
+  char(name: string): CharBackend;
+  /** A block backend by its declared name. */
+  block(name: string): BlockBackend | undefined;
+  /** A network backend by its declared name. */
+  net(name: string): NetBackend | undefined;
+  /** A display backend by its declared name. */
+  display(name: string): DisplayBackend | undefined;
+  /** An input backend by its declared name. */
+  inputs(name: string): InputBackend | undefined;
+  /**
+   * End the whole run with this exit status. Only for a device that declares
+   * `exits`; others throw.
+   */
+  exit(status: number): void;
+}
+
+/** A device in a machine. */
+export interface Device {
+  /** Assign a fresh state, as after power-on, and lower every output. */
+  reset(): void;
+  /** The whole state as a record. */
+  save(): StateRecord;
+  /**
+   * Restore a saved state, outputs and timers included; throws a `StateError`
+   * when it does not fit.
+   */
+  load(record: StateRecord): void;
+}
+
+/** A plugin that makes devices. */
+// deno-lint-ignore no-explicit-any
+export interface DevicePlugin<C = any> extends PluginInfo {
+  /** What kind of plugin this is. */
+  readonly type: "device";
+  /** The regions it answers, by name. */
+  readonly regions?: Readonly<Record<string, RegionSpec>>;
+  /** The names of the lines it drives. */
+  readonly outputs?: readonly string[];
+  /** The names of the lines it receives. */
+  readonly inputs?: readonly string[];
+  /** The backends it stands on, by name. */
+  readonly backends?: Readonly<Record<string, BackendSpec>>;
+  /** Collaborators by name, with the contract each must provide. */
+  readonly uses?: Readonly<Record<string, string>>;
+  /**
+   * The contracts that its devices fulfil beside `Device`, by name. Known to
+   * the machine: `interrupt-controller` (`InterruptController`).
+   */
+  readonly provides?: readonly string[];
+  /** It may end the run with a status. */
+  readonly exits?: boolean;
+  /**
+   * Names of configuration-dependent declarations: when present, the result
+   * replaces the static ones (more UARTs on one chip, say).
+   */
+  declare?(config: C): DeviceDeclaration;
+  /** Make a device in its reset state. */
+  create(config: C, context: DeviceContext): Device | Promise<Device>;
+}
+
+/** The declarations that may depend on the configuration. */
+export interface DeviceDeclaration {
+  /** See `DevicePlugin.regions`. */
+  readonly regions?: Readonly<Record<string, RegionSpec>>;
+  /** See `DevicePlugin.outputs`. */
+  readonly outputs?: readonly string[];
+  /** See `DevicePlugin.inputs`. */
+  readonly inputs?: readonly string[];
+}
+
+/** Everything a CPU gets. */
+export interface CpuContext {
+  /** The CPU's name in the machine definition. */
+  readonly name: string;
+  /** The machine's one memory. */
+  readonly memory: GuestMemory;
+  /** Offset in it of this CPU's own area of `CPU_AREA_BYTES` bytes. */
+  readonly area: number;
+  /** The physical address space. */
+  readonly physical: AddressSpace;
+  /** The port space, where the definition has one. */
+  readonly ports: AddressSpace | undefined;
+  /** Who gives interrupt vectors, when the definition says so. */
+  readonly interrupts: InterruptController | undefined;
+  /** Virtual time, for a time stamp counter. */
+  readonly clock: Clock;
+  /** The log. */
+  readonly log: Logger;
+  /** Which executor to use. */
+  readonly accel: "jit" | "interp";
+  /**
+   * Whether virtual time follows the instruction count: `run` must then stop
+   * exactly at its budget and reading the clock within a run must be exact.
+   */
+  readonly icount: boolean;
+}
+
+/** A plugin that makes CPUs. */
+// deno-lint-ignore no-explicit-any
+export interface CpuPlugin<C = any> extends PluginInfo {
+  /** What kind of plugin this is. */
+  readonly type: "cpu";
+  /** The models that `--cpu` and `"model"` choose from. */
+  readonly models: readonly string[];
+  /** The input lines beside `intr` and `nmi` and `reset`, as `a20`. */
+  readonly inputs?: readonly string[];
+  /** Make a CPU in its reset state. `config.model` is the model's name. */
+  create(
+    config: C & { model: string },
+    context: CpuContext,
+  ): CpuCore | Promise<CpuCore>;
+}
+
+/** Host permissions that a backend needs, for `rhea permissions`. */
+export interface PermissionNeeds {
+  /** Files and folders to read. */
+  readonly read?: readonly string[];
+  /** Files and folders to write. */
+  readonly write?: readonly string[];
+  /** Hosts to talk to or listen on, as `host:port`. */
+  readonly net?: readonly string[];
+  /** Environment variables to read. */
+  readonly env?: readonly string[];
+  /** Programs to run. */
+  readonly run?: readonly string[];
+  /** Libraries to load. */
+  readonly ffi?: readonly string[];
+  /** System information to read. */
+  readonly sys?: readonly string[];
+}
+
+/** Everything a backend gets. */
+export interface BackendContext {
+  /** The backend's name in the machine definition. */
+  readonly name: string;
+  /** The log. */
+  readonly log: Logger;
+  /** The user at the host side wants the run to end (Ctrl-A x). */
+  quit(): void;
+}
+
+interface BackendPluginBase<C, B> extends PluginInfo {
+  /** Checks that need the host (files that must exist): messages, or none. */
+  check?(config: C): Promise<readonly string[]> | readonly string[];
+  /** The host permissions that a backend with this configuration needs. */
+  permissions?(config: C): PermissionNeeds;
+  /**
+   * The configuration that the short form on the command line means: for
+   * `--serial file:out.log` this gets `out.log`. Short forms with an argument
+   * are errors where this is absent.
+   */
+  parse?(argument: string): JsonObject;
+  /** Open the backend. */
+  create(config: C, context: BackendContext): B | Promise<B>;
+}
+
+/** A plugin that makes char backends. */
+// deno-lint-ignore no-explicit-any
+export interface CharPlugin<C = any> extends BackendPluginBase<C, CharBackend> {
+  /** What kind of plugin this is. */
+  readonly type: "char";
+}
+
+/** A plugin that makes block backends. */
+// deno-lint-ignore no-explicit-any
+export interface BlockPlugin<C = any>
+  extends BackendPluginBase<C, BlockBackend> {
+  /** What kind of plugin this is. */
+  readonly type: "block";
+}
+
+/** A plugin that makes network backends. */
+// deno-lint-ignore no-explicit-any
+export interface NetPlugin<C = any> extends BackendPluginBase<C, NetBackend> {
+  /** What kind of plugin this is. */
+  readonly type: "net";
+}
+
+/** A plugin that makes display backends. */
+// deno-lint-ignore no-explicit-any
+export interface DisplayPlugin<C = any>
+  extends BackendPluginBase<C, DisplayBackend> {
+  /** What kind of plugin this is. */
+  readonly type: "display";
+}
+
+/** A plugin that makes input backends. */
+// deno-lint-ignore no-explicit-any
+export interface InputPlugin<C = any>
+  extends BackendPluginBase<C, InputBackend> {
+  /** What kind of plugin this is. */
+  readonly type: "input";
+}
+
+/** A stretch of guest-physical RAM. */
+export interface RamRange {
+  /** Its first address. */
+  readonly base: number;
+  /** Its size in bytes. */
+  readonly size: number;
+}
+
+/** A file that a loader gets, already read. */
+export interface BootFile {
+  /** Its path, for messages and for multiboot modules' command lines. */
+  readonly path: string;
+  /** Its bytes. */
+  readonly bytes: Uint8Array;
+  /** What the definition wants the guest to be told with it. */
+  readonly append?: string;
+}
+
+/** Everything a loader gets. */
+export interface LoaderContext {
+  /** The kernel. */
+  readonly kernel: BootFile;
+  /** The initial RAM disk, for a protocol that has one. */
+  readonly initrd: BootFile | undefined;
+  /** Modules, for a protocol that has them; the initrd is the first. */
+  readonly modules: readonly BootFile[];
+  /** The kernel's command line; empty when none was given. */
+  readonly append: string;
+  /** The guest's RAM in ascending order, adjacent ranges joined. */
+  readonly ram: readonly RamRange[];
+  /** Guest-physical memory, to be written. */
+  readonly dma: DmaPort;
+  /** The log. */
+  readonly log: Logger;
+}
+
+/** A kernel or its companion cannot be loaded. */
+export class LoadError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "LoadError";
+}
+
+/** A plugin that puts a kernel in memory without firmware. */
+export interface LoaderPlugin extends PluginInfo {
+  /** What kind of plugin this is. */
+  readonly type: "loader";
+  /** Whether the file is of the kind that this loader loads. */
+  probe(image: Uint8Array): boolean;
+  /**
+   * Load it; gives back how the CPU starts. Throws a `LoadError` that says
+   * what was expected. Called again at every reset.
+   */
+  load(context: LoaderContext): EntryState;
+}
+
+/** Any backend plugin. */
+export type BackendPlugin =
+  | CharPlugin
+  | BlockPlugin
+  | NetPlugin
+  | DisplayPlugin
+  | InputPlugin;
+
+/** Any plugin. */
+export type Plugin = DevicePlugin | CpuPlugin | BackendPlugin | LoaderPlugin;
+
+/** Gives the plugin back: lets an editor complete and check its fields. */
+export function definePlugin<P extends Plugin>(plugin: P): P {
+  return plugin;
+}
