@@ -1,0 +1,235 @@
+/**
+ * A bench for a single device, as a unit test or a conformance suite needs it:
+ * a clock that the test sets, lines that it reads and drives, and its regions.
+ *
+ * @module
+ */
+
+import { NULL_CHAR } from "../backend/null_char.ts";
+import type { CharBackend } from "../backend/char.ts";
+import { AddressSpace } from "../bus/address_space.ts";
+import type { AccessWidth } from "../bus/handler.ts";
+import { IrqLine, type LineSink } from "../bus/irq_line.ts";
+import { ManualTime } from "../time/time_source.ts";
+import { VirtualClock } from "../time/virtual_clock.ts";
+import type { StateRecord } from "../state/state.ts";
+import { createLogger } from "./logger.ts";
+import type {
+  Device,
+  DeviceContext,
+  DevicePlugin,
+  RegionSpec,
+} from "./plugin.ts";
+import { applySchema } from "./schema.ts";
+
+/** What a test gives a device. */
+export interface BenchOptions {
+  /** The configuration; checked and completed by the plugin's schema. */
+  readonly config?: Record<string, unknown>;
+  /** Char backends by name. */
+  readonly char?: Readonly<Record<string, CharBackend>>;
+  /** Collaborators by name. */
+  readonly use?: Readonly<Record<string, unknown>>;
+  /** Size of the RAM that DMA reaches; 1 MiB when absent. */
+  readonly ram?: number;
+  /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
+  readonly epoch?: number;
+}
+
+/** A device on the bench. */
+export class DeviceBench<D extends Device = Device> {
+  /** The device. */
+  readonly device: D;
+  /** Its regions' specifications, by name. */
+  readonly regions: Readonly<Record<string, RegionSpec>>;
+  /** RAM that DMA reaches. */
+  readonly ram: Uint8Array;
+  /** Lines of log. */
+  readonly log: readonly string[];
+  /** Statuses given to `exit`. */
+  readonly exits: readonly number[];
+  /** The clock. */
+  readonly clock: VirtualClock;
+  readonly #time: ManualTime;
+  readonly #spaces: ReadonlyMap<string, AddressSpace>;
+  readonly #outputs: ReadonlyMap<string, IrqLine>;
+  readonly #edges: ReadonlyMap<string, boolean[]>;
+  readonly #inputs: ReadonlyMap<string, LineSink>;
+
+  private constructor(parts: {
+    device: D;
+    regions: Readonly<Record<string, RegionSpec>>;
+    ram: Uint8Array;
+    log: string[];
+    exits: number[];
+    clock: VirtualClock;
+    time: ManualTime;
+    spaces: Map<string, AddressSpace>;
+    outputs: Map<string, IrqLine>;
+    edges: Map<string, boolean[]>;
+    inputs: Map<string, LineSink>;
+  }) {
+    this.device = parts.device;
+    this.regions = parts.regions;
+    this.ram = parts.ram;
+    this.log = parts.log;
+    this.exits = parts.exits;
+    this.clock = parts.clock;
+    this.#time = parts.time;
+    this.#spaces = parts.spaces;
+    this.#outputs = parts.outputs;
+    this.#edges = parts.edges;
+    this.#inputs = parts.inputs;
+  }
+
+  /** Make a device of `plugin` on a bench of its own. */
+  static async create<D extends Device = Device>(
+    plugin: DevicePlugin,
+    options: BenchOptions = {},
+  ): Promise<DeviceBench<D>> {
+    const config = applySchema(plugin.config, options.config ?? {});
+    const declared = { ...plugin, ...plugin.declare?.(config) };
+    const regions = declared.regions ?? {};
+    const ram = new Uint8Array(options.ram ?? 1024 * 1024);
+    const time = new ManualTime();
+    const clock = new VirtualClock(time, options.epoch ?? 0);
+    const log: string[] = [];
+    const exits: number[] = [];
+    const spaces = new Map<string, AddressSpace>();
+    const outputs = new Map<string, IrqLine>();
+    const edges = new Map<string, boolean[]>();
+    for (const name of declared.outputs ?? []) {
+      const seen: boolean[] = [];
+      edges.set(name, seen);
+      outputs.set(name, new IrqLine((level) => seen.push(level)));
+    }
+    const inputs = new Map<string, LineSink>();
+    const region = (name: string): RegionSpec => {
+      const spec = regions[name];
+      if (spec === undefined) throw new Error(`no region "${name}" declared`);
+      return spec;
+    };
+    const context: DeviceContext = {
+      name: plugin.name,
+      clock,
+      log: createLogger(plugin.name, (line) => log.push(line)),
+      dma: {
+        read(address, into) {
+          into.set(ram.subarray(address, address + into.length));
+        },
+        write(address, bytes) {
+          ram.set(bytes, address);
+        },
+      },
+      io(name, handler) {
+        const { size } = region(name);
+        const space = new AddressSpace(name, size);
+        space.add({ name, base: 0, size, kind: "io", handler });
+        spaces.set(name, space);
+      },
+      memory(name) {
+        const { size } = region(name);
+        const u8 = new Uint8Array(size);
+        const space = new AddressSpace(name, size, {
+          u8,
+          view: new DataView(u8.buffer),
+        });
+        space.add({ name, base: 0, size, kind: "ram", hostOffset: 0 });
+        spaces.set(name, space);
+        return { offset: 0, bytes: u8 };
+      },
+      output(name) {
+        const line = outputs.get(name);
+        if (line === undefined) throw new Error(`no output "${name}" declared`);
+        return line;
+      },
+      input(name, sink) {
+        if (!declared.inputs?.includes(name)) {
+          throw new Error(`no input "${name}" declared`);
+        }
+        inputs.set(name, sink);
+      },
+      collaborator<T>(name: string): T {
+        return options.use?.[name] as T;
+      },
+      char: (name) => options.char?.[name] ?? NULL_CHAR,
+      block: () => undefined,
+      net: () => undefined,
+      display: () => undefined,
+      inputs: () => undefined,
+      exit(status) {
+        if (plugin.exits !== true) throw new Error("exits is not declared");
+        exits.push(status);
+      },
+    };
+    const device = await plugin.create(config, context) as D;
+    return new DeviceBench<D>({
+      device,
+      regions,
+      ram,
+      log,
+      exits,
+      clock,
+      time,
+      spaces,
+      outputs,
+      edges,
+      inputs,
+    });
+  }
+
+  #space(region: string): AddressSpace {
+    const space = this.#spaces.get(region);
+    if (space === undefined) {
+      throw new Error(`region "${region}" has no handler`);
+    }
+    return space;
+  }
+
+  /** Read from a region as the guest would. */
+  read(region: string, offset: number, width: AccessWidth = 1): number {
+    return this.#space(region).read(offset, width);
+  }
+
+  /** Write to a region as the guest would. */
+  write(
+    region: string,
+    offset: number,
+    value: number,
+    width: AccessWidth = 1,
+  ): void {
+    this.#space(region).write(offset, width, value);
+  }
+
+  /** The level of an output line. */
+  level(output: string): boolean {
+    return this.#outputs.get(output)!.level;
+  }
+
+  /** The levels that an output line took, since the last call. */
+  takeEdges(output: string): boolean[] {
+    return this.#edges.get(output)!.splice(0);
+  }
+
+  /** Drive an input line. */
+  drive(input: string, level: boolean): void {
+    const sink = this.#inputs.get(input);
+    if (sink === undefined) throw new Error(`input "${input}" has no sink`);
+    sink(level);
+  }
+
+  /** Let virtual time pass, firing timers at their deadlines. */
+  advance(nanoseconds: number): void {
+    const end = this.#time.now() + nanoseconds;
+    while (this.clock.nextDeadline() <= end) {
+      this.#time.set(this.clock.nextDeadline());
+      this.clock.runDue();
+    }
+    this.#time.set(end);
+  }
+
+  /** The device's state. */
+  save(): StateRecord {
+    return this.device.save();
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * The virtual clock: timers over a time source.
+ *
+ * Timers live in a binary heap in the order of their deadlines; those with the
+ * same deadline fire in the order in which they were armed, so that a run with
+ * `icount` is reproducible.
+ *
+ * @module
+ */
+
+import type { Clock, Timer, TimerCallback } from "./clock.ts";
+import type { TimeSource } from "./time_source.ts";
+
+/** Where a timer is when it is not in the heap. */
+const NOWHERE = -1;
+
+class HeapTimer implements Timer {
+  deadline = Infinity;
+  order = 0;
+  index = NOWHERE;
+  /** The call of `runDue` in which it fired last. */
+  round = 0;
+  readonly callback: TimerCallback;
+  readonly #clock: VirtualClock;
+
+  constructor(clock: VirtualClock, callback: TimerCallback) {
+    this.#clock = clock;
+    this.callback = callback;
+  }
+
+  arm(deadline: number): void {
+    if (Number.isNaN(deadline)) {
+      throw new RangeError("deadline is not a number");
+    }
+    if (deadline === Infinity) return this.cancel();
+    this.#clock.schedule(this, deadline);
+  }
+
+  cancel(): void {
+    this.#clock.unschedule(this);
+  }
+}
+
+/** A clock with timers. */
+export class VirtualClock implements Clock {
+  /** See `Clock.epoch`. */
+  readonly epoch: number;
+  readonly #source: TimeSource;
+  readonly #heap: HeapTimer[] = [];
+  #order = 0;
+  #round = 0;
+  /**
+   * Called when a timer is armed that is due before every other: a slice in
+   * progress or a sleep is too long then.
+   */
+  onEarlier: (deadline: number) => void = () => {};
+
+  /** A clock over `source`. */
+  constructor(source: TimeSource, epoch: number) {
+    this.#source = source;
+    this.epoch = epoch;
+  }
+
+  /** Nanoseconds of virtual time. */
+  now(): number {
+    return this.#source.now();
+  }
+
+  /** A new timer, not armed. */
+  timer(callback: TimerCallback): Timer {
+    return new HeapTimer(this, callback);
+  }
+
+  /** The earliest deadline, or `Infinity`. */
+  nextDeadline(): number {
+    return this.#heap.length === 0 ? Infinity : this.#heap[0].deadline;
+  }
+
+  /**
+   * Fire what is due, each timer at most once: a periodic one that is behind
+   * by several periods fires again at the next call, so that the guest runs
+   * in between and sees every tick. Says whether anything fired.
+   */
+  runDue(): boolean {
+    const now = this.now();
+    const round = ++this.#round;
+    let fired = false;
+    let held: HeapTimer[] | undefined;
+    while (this.#heap.length > 0 && this.#heap[0].deadline <= now) {
+      const timer = this.#heap[0];
+      if (timer.round === round) {
+        this.#remove(timer);
+        (held ??= []).push(timer);
+        continue;
+      }
+      const deadline = timer.deadline;
+      this.#remove(timer);
+      timer.deadline = Infinity;
+      timer.round = round;
+      fired = true;
+      timer.callback(deadline);
+    }
+    // A held timer may have been armed anew or cancelled by a later callback.
+    for (const timer of held ?? []) {
+      if (timer.index === NOWHERE && timer.deadline !== Infinity) {
+        this.#insert(timer);
+      }
+    }
+    return fired;
+  }
+
+  /** For timers of this clock: put one in the heap. */
+  schedule(timer: HeapTimer, deadline: number): void {
+    const before = this.nextDeadline();
+    if (timer.index !== NOWHERE) this.#remove(timer);
+    timer.deadline = deadline;
+    timer.order = ++this.#order;
+    this.#insert(timer);
+    if (deadline < before) this.onEarlier(deadline);
+  }
+
+  /** For timers of this clock: take one out of the heap. */
+  unschedule(timer: HeapTimer): void {
+    if (timer.index !== NOWHERE) this.#remove(timer);
+    timer.deadline = Infinity;
+  }
+
+  #insert(timer: HeapTimer): void {
+    this.#heap.push(timer);
+    this.#up(timer, this.#heap.length - 1);
+  }
+
+  #remove(timer: HeapTimer): void {
+    const heap = this.#heap;
+    const hole = timer.index;
+    const last = heap.pop()!;
+    timer.index = NOWHERE;
+    if (last === timer) return;
+    this.#up(last, hole);
+    this.#down(last, last.index);
+  }
+
+  #up(timer: HeapTimer, from: number): void {
+    const heap = this.#heap;
+    let at = from;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      const other = heap[parent];
+      if (!isBefore(timer, other)) break;
+      heap[at] = other;
+      other.index = at;
+      at = parent;
+    }
+    heap[at] = timer;
+    timer.index = at;
+  }
+
+  #down(timer: HeapTimer, from: number): void {
+    const heap = this.#heap;
+    let at = from;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && isBefore(heap[child + 1], heap[child])) {
+        child++;
+      }
+      if (!isBefore(heap[child], timer)) break;
+      heap[at] = heap[child];
+      heap[at].index = at;
+      at = child;
+    }
+    heap[at] = timer;
+    timer.index = at;
+  }
+}
+
+function isBefore(a: HeapTimer, b: HeapTimer): boolean {
+  return a.deadline < b.deadline ||
+    a.deadline === b.deadline && a.order < b.order;
+}
