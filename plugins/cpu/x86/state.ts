@@ -186,6 +186,8 @@ export const KEY_MXCSR_PE = 0x10000;
 export const KEY_DEBUG = 0x20000;
 /** CR0.NE and pending unmasked x87 exception (FSW.ES): the next waiting x87 instruction raises #MF. */
 export const KEY_FPU_PENDING = 0x40000;
+/** CR0.NE: a pending x87 exception (FSW.ES, tested by the code itself) raises #MF. */
+export const KEY_NE = 0x100000;
 /** FS and GS flat as well? No: bases apply; this bit says their limits and types need no check. */
 export const KEY_FLAT_FSGS = 0x80000;
 
@@ -236,9 +238,12 @@ export const ATTR: readonly Global[] = SEG_NAMES.map((n, i) =>
 export const CR: readonly Global[] = [0, 1, 2, 3, 4].map((n) =>
   global("cr" + n, I32, OFF_CR + 8 * n)
 );
-/** MMX registers: the mantissas of the x87 registers. */
+/**
+ * MMX registers, each with the whole slot of the x87 register it lives in: the
+ * mantissa in the low half, the exponent (all ones after an MMX write) above it.
+ */
 export const MM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
-  global("mm" + n, I64, OFF_FPR + 16 * n)
+  global("mm" + n, V128, OFF_FPR + 16 * n)
 );
 /** x87 TOP. */
 export const FTOP: Global = global("ftop", I32, OFF_FTOP);
@@ -262,10 +267,16 @@ export const SCRATCH: readonly Global[] = [0, 1, 2, 3].map((n) =>
 export const SCRATCH32: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
   global("scratch32." + n, I32, OFF_SCRATCH + 32 + 4 * n)
 );
-/** Helper scratch as a vector: operands of SSE helpers. */
-export const SCRATCH128: readonly Global[] = [0, 1].map((n) =>
+/** Helper scratch as vectors: result (0) and operands (1, 2) of SSE helpers. */
+export const SCRATCH128: readonly Global[] = [0, 1, 2].map((n) =>
   global("scratch128." + n, V128, OFF_SCRATCH + 64 + 16 * n)
 );
+/** Pointers of the last x87 instruction. */
+export const FOP: Global = global("fop", I32, OFF_FOP),
+  FIP: Global = global("fip", I32, OFF_FIP),
+  FCS: Global = global("fcs", I32, OFF_FCS),
+  FDP: Global = global("fdp", I32, OFF_FDP),
+  FDS: Global = global("fds", I32, OFF_FDS);
 
 /** All globals, in index order. */
 export const GLOBALS: readonly Global[] = globals;
