@@ -33,6 +33,15 @@ export const PERM_GLOBAL = 8;
  */
 export const GUEST_FAULT: { readonly name: string } = { name: "GuestFault" };
 
+/**
+ * Thrown by the MMU out of a helper when its store would change the code that
+ * is running: the engine runs the instruction again, alone. A helper treats it
+ * like a fault at that store.
+ */
+export const GUEST_MODIFIED: { readonly name: string } = {
+  name: "GuestModified",
+};
+
 /** Reasons for which translated code comes back to the dispatcher. */
 export type ExitReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 /** The budget is used up, or a stop was requested. */
@@ -188,8 +197,18 @@ export interface Frontend {
   interruptible(): boolean;
   /** Takes the pending interrupt. Returns false when the CPU shuts down. */
   interrupt(): boolean;
-  /** Whether an event (interrupt, NMI) would wake a halted CPU. */
+  /** Whether an event (interrupt, NMI) would wake a halted CPU now. */
   wakes(): boolean;
+  /** Whether a halted CPU can be woken by the maskable interrupt at all (x86: IF is set). */
+  wakeable(): boolean;
+  /** The level of the maskable interrupt line. */
+  setIrq(level: boolean): void;
+  /** An edge on the non-maskable interrupt line. */
+  nmi(): void;
+  /** The level of another input line, by name (x86: `a20`). */
+  setInput(name: string, level: boolean): void;
+  /** Sets registers by name, after `reset`: how a loader starts the CPU. */
+  enter(state: Readonly<Record<string, number>>): void;
   /** Whether the next block must be a single instruction (interrupt shadow); clears the condition. */
   takeSingle(): boolean;
   /** Walks the page tables; on success fills `pageWalk`; on failure records the fault and returns false. `probe`: record nothing, change nothing. */

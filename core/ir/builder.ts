@@ -283,6 +283,23 @@ export class IrBuilder {
     return v;
   }
 
+  /** Calls a helper that takes no arguments when `condition` is not 0. */
+  callIf(condition: Value, helper: Helper): void {
+    if (helper.args !== 0) {
+      throw new Error(`callIf ${helper.name}: takes arguments`);
+    }
+    this.emit(
+      Op["callif"],
+      condition,
+      0,
+      0,
+      helper.index,
+      helper.faults ? 1 : 0,
+    );
+    if (helper.writes === "all") this.forget();
+    else for (const g of helper.writes) this.#unknow(g.index);
+  }
+
   /** Raises the frontend's trap `code` at this instruction when `condition` is not 0. */
   trap(condition: Value, code: number): void {
     if (this.isConst(condition) && this.constOf(condition) === 0) return;

@@ -275,6 +275,13 @@ const TABLE = {
     effects: CALLS,
     doc: "Calls a helper with three arguments.",
   },
+  "callif": {
+    args: [I32],
+    result: -1,
+    effects: CALLS,
+    doc:
+      "Calls a helper without arguments when the operand is not zero; it neither faults nor has a result of its own.",
+  },
   "trap": {
     args: [I32],
     result: -1,

@@ -1,0 +1,128 @@
+/**
+ * The WebAssembly of a guest memory access: the inlined TLB hit and the call
+ * of the slow path. Both executors emit it from here.
+ *
+ * @module
+ */
+
+import type { OpInfo } from "../ir/ops.ts";
+import { F32, F64, I32, I64, type Type } from "../ir/types.ts";
+import type { Emitter } from "../wasm/emitter.ts";
+import * as W from "../wasm/opcodes.ts";
+import {
+  OFF_VALUE,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_HOST,
+  TLB_READ,
+  TLB_WRITE,
+} from "./layout.ts";
+
+/** Emits a load from the slot at `offset` of the pushed base. */
+export function emitSlotLoad(e: Emitter, type: Type, offset: number): void {
+  switch (type) {
+    case I32:
+      return e.mem(W.I32_LOAD, offset, 2);
+    case I64:
+      return e.mem(W.I64_LOAD, offset, 3);
+    case F32:
+      return e.mem(W.F32_LOAD, offset, 2);
+    case F64:
+      return e.mem(W.F64_LOAD, offset, 3);
+    default:
+      return e.simdMem(W.V128_LOAD, offset);
+  }
+}
+
+/** Emits a store to the slot at `offset` of the base pushed before the value. */
+export function emitSlotStore(e: Emitter, type: Type, offset: number): void {
+  switch (type) {
+    case I32:
+      return e.mem(W.I32_STORE, offset, 2);
+    case I64:
+      return e.mem(W.I64_STORE, offset, 3);
+    case F32:
+      return e.mem(W.F32_STORE, offset, 2);
+    case F64:
+      return e.mem(W.F64_STORE, offset, 3);
+    default:
+      return e.simdMem(W.V128_STORE, offset);
+  }
+}
+
+/** Emits the memory instruction of a `ld*` or `st*` operation. */
+export function emitRawAccess(e: Emitter, op: OpInfo, offset: number): void {
+  for (const byte of op.wasm) e.u8(byte);
+  e.u32(0); // guest accesses may be unaligned
+  e.u32(offset);
+}
+
+/** The locals an access works with. */
+export interface AccessLocals {
+  /** The CPU's base: the function's parameter. */
+  readonly cpu: number;
+  /** i32: the guest address. */
+  readonly address: number;
+  /** i32: the TLB entry. */
+  readonly entry: number;
+  /** i32: the host offset. */
+  readonly host: number;
+}
+
+/**
+ * With the guest address in `locals.address`: pushes the base from which
+ * `entry` fields are loaded (pushTlb adds the TLB's offset) and leaves the
+ * offset in the page in `locals.host`. Then pushes whether the access misses.
+ */
+export function emitLookup(
+  e: Emitter,
+  locals: AccessLocals,
+  width: number,
+  isStore: boolean,
+  tlbOffset: number,
+  pushTlb?: () => void,
+): void {
+  // The entry's address: index * 32 = (address >>> 12 & 1023) << 5.
+  e.localGet(locals.address);
+  e.i32Const(12 - 5);
+  e.u8(W.I32_SHR_U);
+  e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+  e.u8(W.I32_AND);
+  e.localGet(locals.cpu);
+  e.u8(W.I32_ADD);
+  if (pushTlb !== undefined) {
+    pushTlb();
+    e.u8(W.I32_ADD);
+  }
+  e.localTee(locals.entry);
+  e.mem(W.I32_LOAD, tlbOffset + (isStore ? TLB_WRITE : TLB_READ), 2);
+  e.localGet(locals.address);
+  e.u8(W.I32_XOR);
+  e.localTee(locals.host);
+  e.i32Const(4096 - width);
+  e.u8(W.I32_GT_U);
+}
+
+/** Adds the page's host offset to `locals.host`, pushed. */
+export function emitHost(
+  e: Emitter,
+  locals: AccessLocals,
+  tlbOffset: number,
+): void {
+  e.localGet(locals.host);
+  e.localGet(locals.entry);
+  e.mem(W.I32_LOAD, tlbOffset + TLB_HOST, 2);
+  e.u8(W.I32_ADD);
+}
+
+/** Emits the store of a value to the value slot, from which the slow path takes it. */
+export function emitValueStore(
+  e: Emitter,
+  op: OpInfo,
+  cpu: number,
+  pushValue: () => void,
+): void {
+  e.localGet(cpu);
+  pushValue();
+  emitRawAccess(e, op, OFF_VALUE);
+}

@@ -1,0 +1,504 @@
+/**
+ * Lowers the IR of a block to the interpreter's bytecode.
+ *
+ * Every value gets a *slot*: a global's own slot while the global still holds
+ * the value, else a temp slot. Two things keep copies rare: a read of a global
+ * is no operation, its uses read the global's slot (and only a write to the
+ * global while the old value is still needed saves that value first); and an
+ * operation whose result goes to a global writes the global's slot directly if
+ * nothing in between can see the difference.
+ *
+ * @module
+ */
+
+import { type IrBlock, TERM_BRANCH, TERM_EXIT, TERM_INDIRECT, TERM_JUMP, type Value } from "../ir/block.ts";
+import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
+import { type Global, I64 } from "../ir/types.ts";
+import type { Opcodes } from "./interpreter.ts";
+import { CELL_BYTES, OFF_TEMPS, OFF_TEMPS_END, OFF_ZERO } from "./layout.ts";
+
+const NOP = Op["nop"];
+const INSN = Op["insn"];
+const CONST32 = Op["const32"];
+const CONST64 = Op["const64"];
+const CONSTF64 = Op["constf64"];
+const CONSTF32 = Op["constf32"];
+const CONST128 = Op["const128"];
+const FIRST_GET = Op["get32"];
+const LAST_GET = Op["get128"];
+const FIRST_SET = Op["set32"];
+const LAST_SET = Op["set128"];
+const CALL_IF = Op["callif"];
+const TRAP = Op["trap"];
+const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
+const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
+
+/** A value that needs more temps than the state has room for: the block must be cut. */
+export class TooManyTemps extends Error {}
+
+/** How far ahead a `set` of an operation's result is looked for. */
+const LOOK_AHEAD = 8;
+
+/** Where a jump of the block goes: whether its target is on the same page. */
+export interface BytecodeTargets {
+  /** Address of the block's two adjacent link cells (taken, other). */
+  readonly cells: number;
+  /** Whether the taken target may be linked directly. */
+  readonly takenNear: boolean;
+  /** Whether the other target may be linked directly. */
+  readonly otherNear: boolean;
+}
+
+/** Lowers blocks into a buffer that it reuses. */
+export class BytecodeWriter {
+  /** The bytecode; {@linkcode BytecodeWriter.length} words are used. */
+  words: Int32Array = new Int32Array(4096);
+  /** Words (4 bytes) written. */
+  length = 0;
+  /** For each instruction: index of its first bytecode word, program counter, auxiliary word. */
+  insnTable: Int32Array = new Int32Array(3 * 64);
+  /** Instructions in {@linkcode BytecodeWriter.insnTable}. */
+  insns = 0;
+
+  readonly #opcodes: Opcodes;
+  readonly #globals: readonly Global[];
+  /** Slot of each value; 0: none yet (constants). */
+  #slot: Int32Array = new Int32Array(256);
+  /** Uses left of each value. */
+  #left: Int32Array = new Int32Array(256);
+  /** Next value in the list of those that live in the same global's slot. */
+  #nextAlias: Int32Array = new Int32Array(256);
+  /** First value that lives in each global's slot, or 0. */
+  readonly #aliases: Int32Array;
+  /** Globals with aliases in this block. */
+  readonly #aliased: number[] = [];
+  /** Free temp slots. */
+  readonly #free: number[] = [];
+  #nextTemp = OFF_TEMPS;
+  #block!: IrBlock;
+
+  /** A writer for a frontend's globals. */
+  constructor(opcodes: Opcodes, globals: readonly Global[]) {
+    this.#opcodes = opcodes;
+    this.#globals = globals;
+    this.#aliases = new Int32Array(globals.length);
+  }
+
+  /** Lowers a block after liveness; `uses` counts the uses of its values. */
+  write(block: IrBlock, uses: Int32Array, targets: BytecodeTargets): void {
+    this.#block = block;
+    this.length = 0;
+    this.insns = 0;
+    this.#free.length = 0;
+    this.#nextTemp = OFF_TEMPS;
+    for (const g of this.#aliased) this.#aliases[g] = 0;
+    this.#aliased.length = 0;
+    const n = block.values;
+    if (this.#slot.length < n) {
+      this.#slot = new Int32Array(block.valueType.length);
+      this.#left = new Int32Array(block.valueType.length);
+      this.#nextAlias = new Int32Array(block.valueType.length);
+    }
+    this.#slot.fill(0, 0, n);
+    this.#left.set(uses.subarray(0, n));
+
+    // A compare that only decides the final branch is done by the branch.
+    let fused = 0;
+    if (block.term === TERM_BRANCH && uses[block.termValue] === 1 && targets.takenNear && targets.otherNear) {
+      const def = block.valueDef[block.termValue];
+      if (this.#opcodes.branchCompare[block.op[def]] >= 0) fused = block.termValue;
+    }
+
+    const ops = block.op;
+    for (let i = 0; i < block.length; i++) {
+      const op = ops[i];
+      if (op === NOP) continue;
+      if (op === INSN) {
+        this.#insn(block.lo[i], block.hi[i]);
+        continue;
+      }
+      if (op >= CONST32 && op <= CONST128) continue; // made where they are used
+      if (op >= FIRST_GET && op <= LAST_GET) {
+        this.#alias(block.dst[i], block.lo[i]);
+        continue;
+      }
+      if (op >= FIRST_SET && op <= LAST_SET) {
+        this.#set(block.a[i], block.lo[i]);
+        continue;
+      }
+      if (fused !== 0 && block.dst[i] === fused) continue;
+      const effects = EFFECTS[op];
+      if ((effects & LOADS) !== 0) this.#load(i);
+      else if ((effects & STORES) !== 0) this.#store(i);
+      else if ((effects & CALLS) !== 0) this.#call(i);
+      else if (op === TRAP) this.#trap(i);
+      else this.#pure(i);
+    }
+    this.#terminator(targets, fused);
+  }
+
+  #insn(pcLo: number, aux: number): void {
+    const at = this.insns * 3;
+    if (at + 3 > this.insnTable.length) {
+      const grown = new Int32Array(this.insnTable.length * 2);
+      grown.set(this.insnTable);
+      this.insnTable = grown;
+    }
+    this.insnTable[at] = this.length;
+    this.insnTable[at + 1] = pcLo;
+    this.insnTable[at + 2] = aux;
+    this.insns++;
+  }
+
+  #put(opcode: number, d: number, a: number, b: number, lo: number, hi: number): void {
+    if (this.length + 8 > this.words.length) {
+      const grown = new Int32Array(this.words.length * 2);
+      grown.set(this.words);
+      this.words = grown;
+    }
+    const w = this.words;
+    const p = this.length;
+    w[p] = opcode | (d << 16);
+    w[p + 1] = a | (b << 16);
+    w[p + 2] = lo;
+    w[p + 3] = hi;
+    this.length = p + 4;
+  }
+
+  #allocTemp(): number {
+    const slot = this.#free.pop();
+    if (slot !== undefined) return slot;
+    if (this.#nextTemp >= OFF_TEMPS_END) throw new TooManyTemps();
+    this.#nextTemp += 16;
+    return this.#nextTemp - 16;
+  }
+
+  /** The value now lives in a global's slot. */
+  #alias(v: Value, g: number): void {
+    this.#slot[v] = this.#globals[g].offset;
+    if (this.#aliases[g] === 0) this.#aliased.push(g);
+    this.#nextAlias[v] = this.#aliases[g];
+    this.#aliases[g] = v;
+  }
+
+  /** A global's slot is about to be overwritten: saves the values that are still needed. */
+  #evict(g: number, except: Value): void {
+    let v = this.#aliases[g];
+    if (v === 0) return;
+    this.#aliases[g] = 0;
+    let saved = 0;
+    while (v !== 0) {
+      const next = this.#nextAlias[v];
+      if (this.#left[v] > 0 && v !== except) {
+        if (saved === 0) {
+          saved = this.#allocTemp();
+          const type = this.#globals[g].type;
+          this.#put(this.#opcodes.move[type], saved, this.#globals[g].offset, 0, 0, 0);
+          this.#slot[v] = saved;
+        } else {
+          // A second value of the same global has the same contents, but each
+          // temp slot belongs to one value, which frees it.
+          const slot = this.#allocTemp();
+          this.#put(this.#opcodes.move[this.#globals[g].type], slot, saved, 0, 0, 0);
+          this.#slot[v] = slot;
+        }
+      }
+      v = next;
+    }
+  }
+
+  #isConst32(v: Value): boolean {
+    return this.#block.op[this.#block.valueDef[v]] === CONST32;
+  }
+
+  /** The slot that holds a value, making constants as needed. */
+  #use(v: Value): number {
+    const known = this.#slot[v];
+    if (known !== 0) return known;
+    const k = this.#block;
+    const def = k.valueDef[v];
+    const op = k.op[def];
+    const lo = k.lo[def];
+    if (op === CONST32 && lo === 0) return OFF_ZERO;
+    const slot = this.#allocTemp();
+    this.#slot[v] = slot;
+    switch (op) {
+      case CONST32:
+      case CONSTF32:
+        this.#put(this.#opcodes.const32, slot, 0, 0, lo, 0);
+        break;
+      case CONST64:
+      case CONSTF64:
+        this.#put(this.#opcodes.const64, slot, 0, 0, lo, k.hi[def]);
+        break;
+      case CONST128: {
+        this.#put(this.#opcodes.const128, slot, 0, 0, 0, 0);
+        const bytes = k.pool[lo];
+        const words = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
+        this.words.set(words, this.length);
+        this.length += 4;
+        break;
+      }
+      default:
+        throw new Error(`value ${v} (${OPS[op].name}) is used before it has a slot`);
+    }
+    return slot;
+  }
+
+  /** One use of a value is done: frees its temp after the last. */
+  #release(v: Value): void {
+    if (v === 0) return;
+    if (--this.#left[v] === 0) {
+      const slot = this.#slot[v];
+      if (slot >= OFF_TEMPS) {
+        this.#free.push(slot);
+        this.#slot[v] = 0;
+      }
+    }
+  }
+
+  #set(v: Value, g: number): void {
+    const offset = this.#globals[g].offset;
+    if (this.#slot[v] === offset) {
+      // Computed in place. Older aliases were saved then.
+      this.#release(v);
+      return;
+    }
+    this.#left[v]--; // not a reason to save v itself
+    this.#evict(g, 0);
+    this.#left[v]++;
+    const k = this.#block;
+    const def = k.valueDef[v];
+    const op = k.op[def];
+    if (this.#slot[v] === 0 && (op === CONST32 || op === CONSTF32)) {
+      this.#put(this.#opcodes.const32, offset, 0, 0, k.lo[def], 0);
+      this.#release(v);
+      return;
+    }
+    if (this.#slot[v] === 0 && (op === CONST64 || op === CONSTF64)) {
+      this.#put(this.#opcodes.const64, offset, 0, 0, k.lo[def], k.hi[def]);
+      this.#release(v);
+      return;
+    }
+    this.#put(this.#opcodes.move[this.#globals[g].type], offset, this.#use(v), 0, 0, 0);
+    this.#release(v);
+  }
+
+  /** The slot for the result of operation `i`: a global's if its `set` may be done here. */
+  #result(i: number): number {
+    const k = this.#block;
+    const v = k.dst[i];
+    const g = this.#target(i, v);
+    if (g >= 0) {
+      // Values that the old contents are still needed for were ruled out.
+      this.#evict(g, 0);
+      this.#alias(v, g);
+      return this.#globals[g].offset;
+    }
+    const slot = this.#allocTemp();
+    this.#slot[v] = slot;
+    return slot;
+  }
+
+  /** The global that value `v` of operation `i` can be computed into, or -1. */
+  #target(i: number, v: Value): number {
+    const k = this.#block;
+    const end = Math.min(k.length, i + 1 + LOOK_AHEAD);
+    for (let j = i + 1; j < end; j++) {
+      const op = k.op[j];
+      if (op === NOP || op === INSN || (op >= CONST32 && op <= CONST128)) continue;
+      if (op >= FIRST_SET && op <= LAST_SET) {
+        if (k.a[j] !== v) continue;
+        return this.#freeBetween(i, j, k.lo[j]) ? k.lo[j] : -1;
+      }
+      if (op >= FIRST_GET && op <= LAST_GET) continue;
+      if (EFFECTS[op] !== 0) return -1; // may leave: the old value must be seen
+    }
+    return -1;
+  }
+
+  /** Whether between operations `i` and `j` nothing reads or writes global `g`, nor needs its old value at or after. */
+  #freeBetween(i: number, j: number, g: number): boolean {
+    const k = this.#block;
+    for (let m = i + 1; m < j; m++) {
+      const op = k.op[m];
+      if (op >= FIRST_GET && op <= LAST_SET && k.lo[m] === g) return false;
+    }
+    // Operands of i itself are read before the result is written; they were
+    // released already, so an alias that is still needed is needed later.
+    for (let v = this.#aliases[g]; v !== 0; v = this.#nextAlias[v]) {
+      if (this.#left[v] > 0) return false;
+    }
+    return true;
+  }
+
+  #pure(i: number): void {
+    const k = this.#block;
+    const op = k.op[i];
+    const argc = ARGC[op];
+    const a = this.#use(k.a[i]);
+    if (argc === 1) {
+      this.#release(k.a[i]);
+      this.#finish(i, this.#opcodes.slots[op], a, 0, 0);
+      return;
+    }
+    if (argc === 2) {
+      const immediate = this.#opcodes.immediate[op];
+      if (immediate >= 0 && this.#isConst32(k.b[i])) {
+        const value = k.lo[k.valueDef[k.b[i]]];
+        this.#release(k.a[i]);
+        this.#release(k.b[i]);
+        this.#finish(i, immediate, a, 0, value);
+        return;
+      }
+      const b = this.#use(k.b[i]);
+      this.#release(k.a[i]);
+      this.#release(k.b[i]);
+      this.#finish(i, this.#opcodes.slots[op], a, b, 0);
+      return;
+    }
+    const b = this.#use(k.b[i]);
+    const c = this.#use(k.c[i]);
+    this.#release(k.a[i]);
+    this.#release(k.b[i]);
+    this.#release(k.c[i]);
+    this.#finish(i, this.#opcodes.slots[op], a, b, c);
+  }
+
+  #finish(i: number, opcode: number, a: number, b: number, lo: number): void {
+    // #result may move other values out of the way first, which reads slots
+    // but changes none of the operands'.
+    const d = this.#result(i);
+    this.#put(opcode, d, a, b, lo, 0);
+    const v = this.#block.dst[i];
+    if (this.#left[v] === 0) this.#discard(v);
+  }
+
+  /** Nothing uses the value. */
+  #discard(v: Value): void {
+    const slot = this.#slot[v];
+    if (slot >= OFF_TEMPS) {
+      this.#free.push(slot);
+      this.#slot[v] = 0;
+    }
+  }
+
+  #load(i: number): void {
+    const k = this.#block;
+    const a = this.#use(k.a[i]);
+    this.#release(k.a[i]);
+    const d = this.#result(i);
+    this.#put(this.#opcodes.slots[k.op[i]], d, a, k.hi[i], k.lo[i], 0);
+    if (this.#left[k.dst[i]] === 0) this.#discard(k.dst[i]);
+  }
+
+  #store(i: number): void {
+    const k = this.#block;
+    const op = k.op[i];
+    const a = this.#use(k.a[i]);
+    const immediate = this.#opcodes.immediate[op];
+    if (immediate >= 0 && this.#isConst32(k.b[i])) {
+      const value = k.lo[k.valueDef[k.b[i]]];
+      this.#put(immediate, k.hi[i], a, 0, k.lo[i], value);
+    } else {
+      const b = this.#use(k.b[i]);
+      this.#put(this.#opcodes.slots[op], k.hi[i], a, b, k.lo[i], 0);
+    }
+    this.#release(k.a[i]);
+    this.#release(k.b[i]);
+  }
+
+  #call(i: number): void {
+    const k = this.#block;
+    const op = k.op[i];
+    const helper = k.lo[i];
+    const a = k.a[i] === 0 ? 0 : this.#use(k.a[i]);
+    if (op === CALL_IF) {
+      this.#evictWrites();
+      this.#put(this.#opcodes.callIf[helper], 0, a === 0 ? 0 : this.#use(k.a[i]), 0, 0, 0);
+      this.#release(k.a[i]);
+      return;
+    }
+    const b = k.b[i] === 0 ? 0 : this.#use(k.b[i]);
+    const c = k.c[i] === 0 ? 0 : this.#use(k.c[i]);
+    // The operands are read before the helper runs; what else lives in slots
+    // that it may write has to be saved.
+    for (const v of [k.a[i], k.b[i], k.c[i]]) if (v !== 0) this.#left[v]--;
+    this.#evictWrites();
+    for (const v of [k.a[i], k.b[i], k.c[i]]) if (v !== 0) this.#left[v]++;
+    let d = 0;
+    const v = k.dst[i];
+    if (this.#left[v] > 0 || k.hi[i] === 0) {
+      d = this.#allocTemp();
+      this.#slot[v] = d;
+    }
+    this.#put(this.#opcodes.call[helper], d, a, b, c, 0);
+    this.#release(k.a[i]);
+    this.#release(k.b[i]);
+    this.#release(k.c[i]);
+    if (this.#left[v] === 0) this.#discard(v);
+  }
+
+  /** Before a helper: values that live in globals' slots and are still needed get slots of their own. */
+  #evictWrites(): void {
+    // Which globals the helper writes hardly matters: few values live here.
+    for (const g of this.#aliased) this.#evict(g, 0);
+  }
+
+  #trap(i: number): void {
+    const k = this.#block;
+    this.#put(this.#opcodes.trap, 0, this.#use(k.a[i]), 0, k.lo[i], 0);
+    this.#release(k.a[i]);
+  }
+
+  #terminator(targets: BytecodeTargets, fused: Value): void {
+    const k = this.#block;
+    const o = this.#opcodes;
+    switch (k.term) {
+      case TERM_JUMP:
+        if (targets.takenNear) this.#put(o.jump, 0, 0, 0, targets.cells, 0);
+        else this.#put(o.jumpFar, 0, 0, 0, k.takenLo, k.takenHi);
+        return;
+      case TERM_BRANCH: {
+        const taken = targets.cells;
+        const other = targets.cells + CELL_BYTES;
+        if (fused !== 0) {
+          const def = k.valueDef[fused];
+          const op = k.op[def];
+          if (this.#isConst32(k.b[def])) {
+            const value = k.lo[k.valueDef[k.b[def]]];
+            this.#put(o.branchCompareImmediate[op], 0, this.#use(k.a[def]), 0, taken, value);
+          } else {
+            const a = this.#use(k.a[def]);
+            const b = this.#use(k.b[def]);
+            this.#put(o.branchCompare[op], 0, a, b, taken, other);
+          }
+          return;
+        }
+        const a = this.#use(k.termValue);
+        if (targets.takenNear && targets.otherNear) {
+          this.#put(o.branch, 0, a, 0, taken, other);
+          return;
+        }
+        this.#put(o.skip, 0, a, 0, 0, 0);
+        if (targets.otherNear) this.#put(o.jump, 0, 0, 0, other, 0);
+        else this.#put(o.jumpFar, 0, 0, 0, k.otherLo, k.otherHi);
+        if (targets.takenNear) this.#put(o.jump, 0, 0, 0, taken, 0);
+        else this.#put(o.jumpFar, 0, 0, 0, k.takenLo, k.takenHi);
+        return;
+      }
+      case TERM_INDIRECT: {
+        const a = this.#use(k.termValue);
+        if (k.typeOf(k.termValue) === I64) this.#put(o.indirect64, 0, a, 0, 0, 0);
+        else this.#put(o.indirect32, 0, a, 0, 0, k.pcHi);
+        return;
+      }
+      case TERM_EXIT:
+        this.#put(o.exit, 0, 0, 0, k.reason, 0);
+        return;
+      default:
+        throw new Error("the block was not ended");
+    }
+  }
+}
+

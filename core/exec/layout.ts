@@ -1,0 +1,103 @@
+/**
+ * What stands where in a CPU's area of the shared memory, and in the arena.
+ * Offsets are in bytes from the CPU's base; code reaches all of it by constant
+ * offsets from its one parameter.
+ *
+ * @module
+ */
+
+/** Remaining instructions of the slice; negative: leave at the next block. */
+export const OFF_BUDGET = 0x00;
+/** Address of the word that held the record control went to. */
+export const OFF_LINK = 0x04;
+/** At `EXIT_BUDGET` and `EXIT_HOT`: the record of the block that was not entered. */
+export const OFF_RECORD = 0x08;
+/** At a fault exit: the bytecode address, or a region's fault index. */
+export const OFF_FAULT = 0x0c;
+/** At a fault exit: 0 from the interpreter, else the number of the region. */
+export const OFF_FAULT_REGION = 0x10;
+/** At `EXIT_TRAP`: the code. */
+export const OFF_TRAP = 0x14;
+/** Present key of the jump cache (mode key and generation): i64. */
+export const OFF_JUMP_KEY = 0x18;
+/** At `EXIT_INDIRECT`: the target's program counter, i64. */
+export const OFF_TARGET = 0x20;
+/** A word that always holds 0: the base of constant addresses. */
+export const OFF_ZERO = 0x28;
+/** The word through which the dispatcher enters a record. */
+export const OFF_ENTER = 0x2c;
+/** A value that crosses the slow path: 16 bytes. */
+export const OFF_VALUE = 0x30;
+/** Executions of regions (statistics). */
+export const OFF_COUNT_REGION = 0x40;
+/** First temp slot of the interpreter. */
+export const OFF_TEMPS = 0x1000;
+/** End of the temp slots. */
+export const OFF_TEMPS_END = 0x8000;
+/** TLBs: one after another, by MMU index. */
+export const OFF_TLB = 0x10000;
+/** Entries of a TLB. */
+export const TLB_ENTRIES = 1024;
+/** Bytes of a TLB entry. */
+export const TLB_ENTRY_BYTES = 32;
+/** Bytes of one TLB. */
+export const TLB_BYTES: number = TLB_ENTRIES * TLB_ENTRY_BYTES;
+/** Number of TLBs. */
+export const TLB_COUNT = 2;
+/** In a TLB entry: the page's address if it may be read. */
+export const TLB_READ = 0;
+/** In a TLB entry: the page's address if it may be written. */
+export const TLB_WRITE = 8;
+/** In a TLB entry: the page's address if it may be executed. */
+export const TLB_EXECUTE = 16;
+/** In a TLB entry: host offset of the page. */
+export const TLB_HOST = 24;
+/** In a TLB entry: physical page number. */
+export const TLB_PHYSICAL = 28;
+/** Jump cache. */
+export const OFF_JUMP_CACHE = 0x20000;
+/** Entries of the jump cache. */
+export const JUMP_CACHE_ENTRIES = 4096;
+/** Bytes of an entry: program counter i64, key i64, record i32, padding. */
+export const JUMP_CACHE_ENTRY_BYTES = 32;
+/** In a jump cache entry: program counter. */
+export const JUMP_PC = 0;
+/** In a jump cache entry: key. */
+export const JUMP_KEY = 8;
+/** In a jump cache entry: record. */
+export const JUMP_RECORD = 16;
+
+/** In a record: bytecode address, 0 when the block is not interpreted. */
+export const REC_BYTECODE = 0;
+/** In a record: table index to enter when there is no bytecode. */
+export const REC_TABLE = 4;
+/** In a record: executions left until the block is hot. */
+export const REC_COUNT = 8;
+/** In a record: guest instructions of the block. */
+export const REC_INSNS = 12;
+/** In a record: low half of the program counter. */
+export const REC_PC_LO = 16;
+/** In a record: high half of the program counter. */
+export const REC_PC_HI = 20;
+/** In a record: number of the block. */
+export const REC_BLOCK = 24;
+/** Bytes of a record. */
+export const RECORD_BYTES = 32;
+
+/** In a link cell: the record it leads to. */
+export const CELL_RECORD = 0;
+/** In a link cell: low half of the target's program counter. */
+export const CELL_PC_LO = 4;
+/** In a link cell: high half of the target's program counter. */
+export const CELL_PC_HI = 8;
+/** In a link cell: number of the block it belongs to. */
+export const CELL_BLOCK = 12;
+/** Bytes of a link cell. */
+export const CELL_BYTES = 16;
+
+/** Table index of the function that returns `EXIT_UNLINKED`. */
+export const TABLE_STUB = 0;
+/** Table index of the interpreter. */
+export const TABLE_INTERPRETER = 1;
+/** First table index of regions. */
+export const TABLE_REGIONS = 2;

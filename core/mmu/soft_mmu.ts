@@ -1,0 +1,505 @@
+/**
+ * The software TLB's slow path: everything that is not a hit on plain memory.
+ *
+ * A TLB entry holds, for reading, writing and executing, the address of its
+ * page, and the host offset of the page. Translated code computes
+ * `t = address ^ tag` and takes the fast path when `t <= 4096 - width`
+ * (unsigned): that one comparison says that the page matches and that the
+ * access does not cross it, and `t` is already the offset in the page. An entry
+ * refuses an access by a tag of a page that its index cannot hold: *not
+ * present*, MMIO, a page with translated code, and so on, all look the same to
+ * the fast path and are told apart here.
+ *
+ * @module
+ */
+
+import {
+  type Access,
+  ACCESS_EXECUTE,
+  ACCESS_READ,
+  ACCESS_WRITE,
+  type Frontend,
+  GUEST_FAULT,
+  GUEST_MODIFIED,
+  type Mmu,
+  PERM_EXECUTE,
+  PERM_GLOBAL,
+  PERM_READ,
+  PERM_WRITE,
+} from "../cpu/frontend.ts";
+import {
+  OFF_TLB,
+  OFF_VALUE,
+  TLB_BYTES,
+  TLB_COUNT,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_EXECUTE,
+  TLB_HOST,
+  TLB_PHYSICAL,
+  TLB_READ,
+  TLB_WRITE,
+} from "../exec/layout.ts";
+
+/** What the MMU needs of the physical address space. */
+export interface PhysicalSpace {
+  /** What the 4 KiB page with this number is. */
+  lookupPage(
+    page: number,
+  ): { kind: "ram" | "rom" | "io" | "none"; hostOffset: number; writable: boolean };
+  /** Reads `width` (1, 2, 4) bytes, unsigned. */
+  read(address: number, width: 1 | 2 | 4): number;
+  /** Writes `width` bytes. */
+  write(address: number, width: 1 | 2 | 4, value: number): void;
+}
+
+/** What the MMU tells the block cache. */
+export interface CodeWatcher {
+  /** Whether the physical page holds translated code. */
+  hasCode(page: number): boolean;
+  /**
+   * Bytes are about to be written: forget the blocks made from them. Returns
+   * true if that hits the code that is running.
+   */
+  written(physical: number, length: number): boolean;
+}
+
+/** Answer of {@linkcode SoftMmu.slowStore}: done. */
+export const STORE_DONE = 0;
+/** Answer of {@linkcode SoftMmu.slowStore}: guest fault. */
+export const STORE_FAULT = 1;
+/** Answer of {@linkcode SoftMmu.slowStore}: not done, it would change the running code. */
+export const STORE_MODIFIES = 2;
+
+const PAGE = 4096;
+const MAX_GLOBAL_FILLS = 1024;
+
+/** The softMMU of one CPU. */
+export class SoftMmu implements Mmu {
+  /** TLB misses that walked the page tables. */
+  walks = 0;
+  /** Slow accesses of any kind. */
+  slow = 0;
+  /** Flushes. */
+  flushes = 0;
+  readonly #frontend: Frontend;
+  readonly #space: PhysicalSpace;
+  readonly #base: number;
+  readonly #u8: Uint8Array;
+  readonly #view: DataView;
+  readonly #i32: Int32Array;
+  readonly #tlb: number;
+  readonly #value: number;
+  #mask = 0xffffffff;
+  #code: CodeWatcher = { hasCode: () => false, written: () => false };
+  /** Called when translations changed, so that jumps are looked up again. */
+  #onFlush: () => void = () => {};
+  /** Slots filled since the last full flush: to flush in time proportional to use. */
+  readonly #filled = new Int32Array(MAX_GLOBAL_FILLS * 2);
+  #filledCount = 0;
+  /** Which slots hold a global translation. */
+  readonly #global: Uint8Array = new Uint8Array(TLB_ENTRIES * TLB_COUNT);
+  /** Physical address of the last translation. */
+  #physical = 0;
+  /** Host offset of the last translation's page, or -1 if it is not memory. */
+  #host = -1;
+
+  /** Makes the MMU of the CPU whose area is at `base` of `memory`. */
+  constructor(
+    frontend: Frontend,
+    space: PhysicalSpace,
+    memory: SharedArrayBuffer | ArrayBufferLike,
+    base: number,
+  ) {
+    this.#frontend = frontend;
+    this.#space = space;
+    this.#base = base;
+    this.#u8 = new Uint8Array(memory);
+    this.#i32 = new Int32Array(memory);
+    this.#view = new DataView(memory);
+    this.#tlb = base + OFF_TLB;
+    this.#value = base + OFF_VALUE;
+    this.flush(false);
+  }
+
+  /** Tells the MMU who keeps the translated code, and whom to tell of flushes. */
+  connect(code: CodeWatcher, onFlush: () => void): void {
+    this.#code = code;
+    this.#onFlush = onFlush;
+  }
+
+  setPhysicalMask(mask: number): void {
+    if (this.#mask === mask) return;
+    this.#mask = mask;
+    this.flush(false);
+  }
+
+  flush(keepGlobal: boolean): void {
+    this.flushes++;
+    const n = this.#filledCount;
+    if (keepGlobal && n <= this.#filled.length) {
+      let kept = 0;
+      for (let i = 0; i < n; i++) {
+        const slot = this.#filled[i];
+        if (this.#global[slot] !== 0) this.#filled[kept++] = slot;
+        else this.#clear(slot);
+      }
+      this.#filledCount = kept;
+    } else if (n <= this.#filled.length && n < 512 && this.flushes > 1) {
+      for (let i = 0; i < n; i++) this.#clear(this.#filled[i]);
+      this.#filledCount = 0;
+    } else {
+      this.#u8.fill(0, this.#tlb, this.#tlb + TLB_BYTES * TLB_COUNT);
+      for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot += TLB_ENTRIES) {
+        this.#clear(slot);
+      }
+      this.#global.fill(0);
+      this.#filledCount = 0;
+    }
+    this.#onFlush();
+  }
+
+  flushPage(address: number): void {
+    const index = (address >>> 12) & (TLB_ENTRIES - 1);
+    for (let m = 0; m < TLB_COUNT; m++) this.#clear(m * TLB_ENTRIES + index);
+    this.#onFlush();
+  }
+
+  /** Makes a slot match nothing: its tags are those of a page with another index. */
+  #clear(slot: number): void {
+    const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+    const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
+    this.#i32[e + (TLB_READ >> 2)] = never;
+    this.#i32[e + (TLB_WRITE >> 2)] = never;
+    this.#i32[e + (TLB_EXECUTE >> 2)] = never;
+    this.#global[slot] = 0;
+  }
+
+  /**
+   * A page got its first translated code: stores to it must come here from
+   * now on.
+   */
+  protect(page: number): void {
+    for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot++) {
+      const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+      if (this.#i32[e + (TLB_PHYSICAL >> 2)] === page) {
+        const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
+        this.#i32[e + (TLB_WRITE >> 2)] = never;
+      }
+    }
+  }
+
+  /**
+   * Translates an address for an access and fills the TLB. Returns false after
+   * a fault. On success `#physical` and `#host` hold the result.
+   */
+  #translate(address: number, access: Access, mmu: number): boolean {
+    address = address >>> 0;
+    const index = (address >>> 12) & (TLB_ENTRIES - 1);
+    const slot = mmu * TLB_ENTRIES + index;
+    const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+    const f = this.#frontend;
+    this.walks++;
+    if (!f.walk(address, access, mmu, false)) return false;
+    const walk = f.pageWalk;
+    // A20 masks bit 20 of what comes out of the page tables.
+    const physical = walk.physical > 0xffffffff
+      ? walk.physical
+      : (walk.physical & this.#mask) >>> 0;
+    const page = Math.floor(physical / PAGE);
+    const mapping = this.#space.lookupPage(page);
+    const tag = address & ~0xfff;
+    const never = index === 0 ? PAGE : 0;
+    const p = walk.permissions;
+    const i32 = this.#i32;
+    this.#physical = physical + (address & 0xfff);
+    if (mapping.kind === "ram" || mapping.kind === "rom") {
+      this.#host = mapping.hostOffset;
+      const code = this.#code.hasCode(page);
+      const writable = mapping.writable && (p & PERM_WRITE) !== 0 && !code;
+      i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
+      i32[e + (TLB_WRITE >> 2)] = writable ? tag : never;
+      i32[e + (TLB_EXECUTE >> 2)] = (p & PERM_EXECUTE) !== 0 ? tag : never;
+      i32[e + (TLB_HOST >> 2)] = mapping.hostOffset;
+      i32[e + (TLB_PHYSICAL >> 2)] = page;
+      this.#global[slot] = (p & PERM_GLOBAL) !== 0 ? 1 : 0;
+      if (this.#filledCount < this.#filled.length) {
+        this.#filled[this.#filledCount] = slot;
+      }
+      this.#filledCount++;
+    } else {
+      this.#host = -1;
+    }
+    return true;
+  }
+
+  /** The physical address for an instruction fetch; -1 after a fault. */
+  fetch(address: number, mmu: number): number {
+    address = address >>> 0;
+    const e = this.#entry(address, mmu);
+    if (((address ^ this.#i32[e + (TLB_EXECUTE >> 2)]) >>> 0) < PAGE) {
+      this.#host = this.#i32[e + (TLB_HOST >> 2)];
+      return this.#i32[e + (TLB_PHYSICAL >> 2)] * PAGE + (address & 0xfff);
+    }
+    if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;
+    return this.#physical;
+  }
+
+  /** Host offset of the page that {@linkcode SoftMmu.fetch} last translated, or -1 if it is not memory. */
+  get fetchHost(): number {
+    return this.#host;
+  }
+
+  #entry(address: number, mmu: number): number {
+    const index = (address >>> 12) & (TLB_ENTRIES - 1);
+    return (this.#tlb + (mmu * TLB_ENTRIES + index) * TLB_ENTRY_BYTES) >> 2;
+  }
+
+  /**
+   * A load of `width` bytes that missed: returns the host offset where the
+   * bytes can be read (the memory itself, or the value slot), or 0 after a
+   * fault. Called by translated code.
+   */
+  slowLoad(address: number, width: number, mmu: number): number {
+    this.slow++;
+    address = address >>> 0;
+    const offset = address & 0xfff;
+    if (offset + width <= PAGE) {
+      if (!this.#translate(address, ACCESS_READ, mmu)) return 0;
+      if (this.#host >= 0) return this.#host + offset;
+      this.#readIo(this.#physical, this.#value, width);
+      return this.#value;
+    }
+    // Across two pages: both are checked before any byte is read.
+    const first = PAGE - offset;
+    const second = (address + first) >>> 0;
+    if (!this.#translate(address, ACCESS_READ, mmu)) return 0;
+    const h0 = this.#host;
+    const p0 = this.#physical;
+    if (!this.#translate(second, ACCESS_READ, mmu)) return 0;
+    const h1 = this.#host;
+    const p1 = this.#physical;
+    this.#readBytes(h0, p0, this.#value, first);
+    this.#readBytes(h1, p1, this.#value + first, width - first);
+    return this.#value;
+  }
+
+  #readBytes(host: number, physical: number, to: number, n: number): void {
+    if (host >= 0) {
+      const from = host + (physical % PAGE);
+      for (let i = 0; i < n; i++) this.#u8[to + i] = this.#u8[from + i];
+    } else {
+      for (let i = 0; i < n; i++) {
+        this.#u8[to + i] = this.#space.read(physical + i, 1);
+      }
+    }
+  }
+
+  #readIo(physical: number, to: number, width: number): void {
+    const space = this.#space;
+    switch (width) {
+      case 1:
+        this.#u8[to] = space.read(physical, 1);
+        return;
+      case 2:
+        this.#view.setUint16(to, space.read(physical, 2), true);
+        return;
+      default:
+        for (let i = 0; i < width; i += 4) {
+          this.#view.setInt32(to + i, space.read(physical + i, 4), true);
+        }
+    }
+  }
+
+  #writeIo(physical: number, from: number, width: number): void {
+    const space = this.#space;
+    switch (width) {
+      case 1:
+        space.write(physical, 1, this.#u8[from]);
+        return;
+      case 2:
+        space.write(physical, 2, this.#view.getUint16(from, true));
+        return;
+      default:
+        for (let i = 0; i < width; i += 4) {
+          space.write(physical + i, 4, this.#view.getUint32(from + i, true));
+        }
+    }
+  }
+
+  /**
+   * A store that missed; its value stands in the value slot. Called by
+   * translated code. Returns {@linkcode STORE_DONE}, {@linkcode STORE_FAULT}
+   * or {@linkcode STORE_MODIFIES}.
+   */
+  slowStore(address: number, width: number, mmu: number): number {
+    this.slow++;
+    address = address >>> 0;
+    const offset = address & 0xfff;
+    if (offset + width <= PAGE) {
+      if (!this.#translate(address, ACCESS_WRITE, mmu)) return STORE_FAULT;
+      const physical = this.#physical;
+      const page = Math.floor(physical / PAGE);
+      if (this.#host < 0) {
+        this.#writeIo(physical, this.#value, width);
+        return STORE_DONE;
+      }
+      const host = this.#host + offset;
+      if (this.#code.hasCode(page) && this.#code.written(physical, width)) {
+        return STORE_MODIFIES;
+      }
+      if (!this.#isRam(page)) return STORE_DONE;
+      for (let i = 0; i < width; i++) {
+        this.#u8[host + i] = this.#u8[this.#value + i];
+      }
+      return STORE_DONE;
+    }
+    const first = PAGE - offset;
+    const second = (address + first) >>> 0;
+    if (!this.#translate(address, ACCESS_WRITE, mmu)) return STORE_FAULT;
+    const p0 = this.#physical;
+    if (!this.#translate(second, ACCESS_WRITE, mmu)) return STORE_FAULT;
+    const p1 = this.#physical;
+    const rest = width - first;
+    const hit0 = this.#code.written(p0, first);
+    const hit1 = this.#code.written(p1, rest);
+    if (hit0 || hit1) return STORE_MODIFIES;
+    this.#writeBytes(p0, this.#value, first);
+    this.#writeBytes(p1, this.#value + first, rest);
+    return STORE_DONE;
+  }
+
+  #isRam(page: number): boolean {
+    return this.#space.lookupPage(page).writable;
+  }
+
+  #writeBytes(physical: number, from: number, n: number): void {
+    const mapping = this.#space.lookupPage(Math.floor(physical / PAGE));
+    if (mapping.writable) {
+      const to = mapping.hostOffset + (physical % PAGE);
+      for (let i = 0; i < n; i++) this.#u8[to + i] = this.#u8[from + i];
+    } else if (mapping.kind !== "rom") {
+      for (let i = 0; i < n; i++) {
+        this.#space.write(physical + i, 1, this.#u8[from + i]);
+      }
+    }
+  }
+
+  /** Host offset for a read of `width` bytes; throws the guest's fault. */
+  #load(address: number, width: number, mmu: number): number {
+    const e = this.#entry(address, mmu);
+    const t = (address ^ this.#i32[e + (TLB_READ >> 2)]) >>> 0;
+    if (t <= PAGE - width) return this.#i32[e + (TLB_HOST >> 2)] + t;
+    const host = this.slowLoad(address, width, mmu);
+    if (host === 0) throw GUEST_FAULT;
+    return host;
+  }
+
+  read8(address: number, mmu: number): number {
+    return this.#u8[this.#load(address, 1, mmu)];
+  }
+
+  read16(address: number, mmu: number): number {
+    return this.#view.getUint16(this.#load(address, 2, mmu), true);
+  }
+
+  read32(address: number, mmu: number): number {
+    return this.#view.getInt32(this.#load(address, 4, mmu), true);
+  }
+
+  /** Host offset for a fast write, or 0 when the slow path is needed. */
+  #fastStore(address: number, width: number, mmu: number): number {
+    const e = this.#entry(address, mmu);
+    const t = (address ^ this.#i32[e + (TLB_WRITE >> 2)]) >>> 0;
+    return t <= PAGE - width ? this.#i32[e + (TLB_HOST >> 2)] + t : 0;
+  }
+
+  #finishStore(address: number, width: number, mmu: number): void {
+    const r = this.slowStore(address, width, mmu);
+    if (r === STORE_FAULT) throw GUEST_FAULT;
+    if (r === STORE_MODIFIES) throw GUEST_MODIFIED;
+  }
+
+  write8(address: number, value: number, mmu: number): void {
+    const host = this.#fastStore(address, 1, mmu);
+    if (host !== 0) {
+      this.#u8[host] = value;
+      return;
+    }
+    this.#u8[this.#value] = value;
+    this.#finishStore(address, 1, mmu);
+  }
+
+  write16(address: number, value: number, mmu: number): void {
+    const host = this.#fastStore(address, 2, mmu);
+    if (host !== 0) {
+      this.#view.setUint16(host, value, true);
+      return;
+    }
+    this.#view.setUint16(this.#value, value, true);
+    this.#finishStore(address, 2, mmu);
+  }
+
+  write32(address: number, value: number, mmu: number): void {
+    const host = this.#fastStore(address, 4, mmu);
+    if (host !== 0) {
+      this.#view.setInt32(host, value, true);
+      return;
+    }
+    this.#view.setInt32(this.#value, value, true);
+    this.#finishStore(address, 4, mmu);
+  }
+
+  probe(address: number, size: number, access: Access, mmu: number): void {
+    const tagAt = access === ACCESS_WRITE ? TLB_WRITE : TLB_READ;
+    let at = address >>> 0;
+    let left = size;
+    while (left > 0) {
+      const e = this.#entry(at, mmu);
+      if (((at ^ this.#i32[e + (tagAt >> 2)]) >>> 0) >= PAGE) {
+        if (!this.#translate(at, access, mmu)) throw GUEST_FAULT;
+      }
+      const n = PAGE - (at & 0xfff);
+      left -= n;
+      at = (at + n) >>> 0;
+    }
+  }
+
+  direct(address: number, access: Access, mmu: number): number {
+    address = address >>> 0;
+    const tagAt = access === ACCESS_WRITE ? TLB_WRITE : TLB_READ;
+    const e = this.#entry(address, mmu);
+    let t = (address ^ this.#i32[e + (tagAt >> 2)]) >>> 0;
+    if (t >= PAGE) {
+      if (!this.#frontend.walk(address, access, mmu, true)) return -1;
+      if (!this.#translate(address, access, mmu)) return -1;
+      t = (address ^ this.#i32[e + (tagAt >> 2)]) >>> 0;
+      if (t >= PAGE) return -1;
+    }
+    return this.#i32[e + (TLB_HOST >> 2)] + t;
+  }
+
+  readPhysical32(physical: number): number {
+    const mapping = this.#space.lookupPage(Math.floor(physical / PAGE));
+    if (mapping.kind === "ram" || mapping.kind === "rom") {
+      return this.#i32[(mapping.hostOffset + (physical % PAGE)) >> 2];
+    }
+    return this.#space.read(physical, 4) | 0;
+  }
+
+  writePhysical32(physical: number, value: number): void {
+    const page = Math.floor(physical / PAGE);
+    const mapping = this.#space.lookupPage(page);
+    if (mapping.writable) {
+      if (this.#code.hasCode(page)) this.#code.written(physical, 4);
+      this.#i32[(mapping.hostOffset + (physical % PAGE)) >> 2] = value;
+    } else if (mapping.kind !== "rom") {
+      this.#space.write(physical, 4, value >>> 0);
+    }
+  }
+
+  /** Byte offset of the CPU's area: for tests and messages. */
+  get base(): number {
+    return this.#base;
+  }
+}
