@@ -1,5 +1,5 @@
 /** @module */
 export * from "./float80_core.ts";
-import { Float80Arith } from "./float80_arith.ts";
+import { Float80Remainder } from "./float80_remainder.ts";
 /** all */
-export class Float80 extends Float80Arith {}
+export class Float80 extends Float80Remainder {}

@@ -21,9 +21,7 @@ import {
   mulHigh,
   NORMAL,
   NOT_WRITTEN,
-  PE,
   QNAN,
-  roundsUp,
   UNSUPPORTED,
   ZE,
   ZERO,
@@ -57,7 +55,7 @@ export class Float80Arith extends Float80Core {
     // Both normal: integer bits set, exponents in 1..0x7ffe.
     if (
       (ah & bh) < 0 && ((ea - 1) | (eb - 1)) >= 0 &&
-      ea !== 0x7fff && eb !== 0x7fff
+      ea !== 0x7fff && eb !== 0x7fff && cw < DENORMAL_OPERAND
     ) {
       if (ea >= eb) {
         return this.sumOrdered(
@@ -227,7 +225,7 @@ export class Float80Arith extends Float80Core {
     const ea = ase & 0x7fff, eb = bse & 0x7fff;
     if (
       (ah & bh) < 0 && ((ea - 1) | (eb - 1)) >= 0 &&
-      ea !== 0x7fff && eb !== 0x7fff
+      ea !== 0x7fff && eb !== 0x7fff && cw < DENORMAL_OPERAND
     ) {
       return this.product(
         dst,
@@ -312,7 +310,7 @@ export class Float80Arith extends Float80Core {
     const ea = ase & 0x7fff, eb = bse & 0x7fff;
     if (
       (ah & bh) < 0 && ((ea - 1) | (eb - 1)) >= 0 &&
-      ea !== 0x7fff && eb !== 0x7fff
+      ea !== 0x7fff && eb !== 0x7fff && cw < DENORMAL_OPERAND
     ) {
       return this.quotient(
         dst,
@@ -589,7 +587,7 @@ export class Float80Arith extends Float80Core {
   /** FRNDINT: to an integer by the rounding control. */
   roundToInteger(dst: number, src: number, cw: number): number {
     const w = this.w, i = src >> 2;
-    let hi = w[i + 1], lo = w[i];
+    const hi = w[i + 1], lo = w[i];
     const se = w[i + 2] & 0xffff, c = this.classAt(src);
     if (c >= QNAN) return this.nan1(dst, src, cw);
     const e = se & 0x7fff;
@@ -599,38 +597,13 @@ export class Float80Arith extends Float80Core {
       this.put(dst, se, hi, lo);
       return flags;
     }
-    // Cut to the 64-bit integer hi:lo and the fraction x.
-    let x = 0;
-    const sign = se & 0x8000;
-    let s = BIAS + 63 - e;
-    if (s > 65) {
-      hi = lo = 0;
-      x = 1;
-    } else {
-      while (s > 0) {
-        const k = s < 31 ? s : 31;
-        const sticky = x << (32 - k) !== 0 ? 1 : 0;
-        x = (x >>> k) | (lo << (32 - k)) | sticky;
-        lo = (lo >>> k) | (hi << (32 - k));
-        hi >>>= k;
-        s -= k;
-      }
-    }
-    let raised = flags;
-    if (x !== 0) {
-      raised |= PE;
-      if (roundsUp(x, lo & 1, sign, cw)) {
-        raised |= C1;
-        lo = (lo + 1) | 0;
-        if (lo === 0) hi = (hi + 1) | 0;
-      }
-    }
-    if ((hi | lo) === 0) {
+    const n = this.n, sign = se & 0x8000;
+    const raised = flags | this.cut(hi, lo, e, sign, cw);
+    if ((n[0] | n[1]) === 0) {
       this.put(dst, sign, 0, 0);
       return raised;
     }
-    const n = this.n;
-    this.normalize(hi, lo, BIAS + 63);
+    this.normalize(n[0], n[1], BIAS + 63);
     this.put(dst, sign | n[2], n[0], n[1]);
     return raised;
   }
@@ -720,7 +693,7 @@ export class Float80Arith extends Float80Core {
 }
 
 /** DE when an operand is denormal, with NOT_WRITTEN when that is unmasked. */
-function denormalFlag(ca: number, cb: number, cw: number): number {
+export function denormalFlag(ca: number, cb: number, cw: number): number {
   if (ca !== DENORMAL && cb !== DENORMAL && (cw & DENORMAL_OPERAND) === 0) {
     return 0;
   }

@@ -200,6 +200,45 @@ export class Float80Core {
   }
 
   /**
+   * Rounds a nonzero number of exponent e <= BIAS + 63 to an integer, whose
+   * magnitude is left in `n` (high word, low word); gives PE and C1.
+   */
+  protected cut(
+    hi: number,
+    lo: number,
+    e: number,
+    sign: number,
+    cw: number,
+  ): number {
+    let x = 0, s = BIAS + 63 - e;
+    if (s > 65) {
+      hi = lo = 0;
+      x = 1;
+    } else {
+      while (s > 0) {
+        const k = s < 31 ? s : 31;
+        const sticky = x << (32 - k) !== 0 ? 1 : 0;
+        x = (x >>> k) | (lo << (32 - k)) | sticky;
+        lo = (lo >>> k) | (hi << (32 - k));
+        hi >>>= k;
+        s -= k;
+      }
+    }
+    let flags = 0;
+    if (x !== 0) {
+      flags = PE;
+      if (roundsUp(x, lo & 1, sign, cw)) {
+        flags = PE | C1;
+        lo = (lo + 1) | 0;
+        if (lo === 0) hi = (hi + 1) | 0;
+      }
+    }
+    this.n[0] = hi;
+    this.n[1] = lo;
+    return flags;
+  }
+
+  /**
    * Rounds and writes a result: a normalized significand, 32 more bits `x`
    * (whose lowest is sticky), a biased exponent of any size, by the precision
    * and rounding control and the masks of `cw`.
