@@ -35,7 +35,7 @@ export interface CheckResult {
 /** How to check. */
 export interface CheckOptions {
   /** Makes a relative path absolute. */
-  readonly resolvePath?: (path: string) => string;
+  readonly resolvePath?: (path: string, at: DocumentPath) => string;
 }
 
 /** Checks a value that is `at` a place in a document. */
@@ -162,7 +162,7 @@ function check(
     }
   }
   if (schema.format === "path" && typeof result === "string") {
-    return options.resolvePath?.(result) ?? result;
+    return options.resolvePath?.(result, at) ?? result;
   }
   if (schema.type === "array") {
     const { items } = schema;

@@ -1,0 +1,337 @@
+/**
+ * The machine definition: the schema of everything in it but what plugins add.
+ *
+ * @module
+ */
+
+import type { ConfigSchema } from "./schema_types.ts";
+
+const text = (description: string): ConfigSchema => ({
+  type: "string",
+  description,
+});
+
+const size = (description: string): ConfigSchema => ({
+  format: "size",
+  description,
+});
+
+const address = (description: string): ConfigSchema => ({
+  format: "address",
+  description,
+});
+
+const map = (
+  description: string,
+  additionalProperties: ConfigSchema,
+): ConfigSchema => ({ type: "object", description, additionalProperties });
+
+const FILE: ConfigSchema = { type: "string", format: "path" };
+
+/** A value whose form the planner checks: a shorthand and a long form. */
+const ANY: ConfigSchema = {};
+
+/** The `boot` object: what is loaded without firmware. */
+export const BOOT_SCHEMA: ConfigSchema = {
+  type: "object",
+  description: "A kernel to start without firmware",
+  properties: {
+    kernel: { ...FILE, description: "The kernel's file" },
+    initrd: { ...FILE, description: "The initial RAM disk's file" },
+    append: text("The kernel's command line"),
+    modules: {
+      type: "array",
+      description: "Modules for a multiboot kernel",
+      items: {
+        type: "object",
+        required: ["file"],
+        properties: {
+          file: { ...FILE, description: "The module's file" },
+          append: text("The module's command line"),
+        },
+      },
+    },
+    loaders: {
+      type: "array",
+      description: "Loader plugins, asked in this order about the kernel",
+      items: { type: "string" },
+      default: [],
+    },
+  },
+};
+
+/** The `time` object. */
+export const TIME_SCHEMA: ConfigSchema = {
+  type: "object",
+  description: "What virtual time follows",
+  default: {},
+  properties: {
+    mode: {
+      type: "string",
+      enum: ["host", "icount"],
+      default: "host",
+      description: "The host's clock, or the count of guest instructions",
+    },
+    nsPerInstruction: {
+      type: "integer",
+      minimum: 1,
+      maximum: 1000,
+      default: 4,
+      description: "Virtual nanoseconds an instruction takes with icount",
+    },
+    epoch: {
+      type: "integer",
+      default: 946_684_800_000,
+      description:
+        "Wall-clock time at start with icount, in milliseconds since 1970",
+    },
+  },
+};
+
+/** The whole definition. Plugins' own parts are checked by their schemas. */
+export const MACHINE_SCHEMA: ConfigSchema = {
+  type: "object",
+  required: ["cpu", "spaces"],
+  properties: {
+    $schema: text("Where an editor finds the schema (rhea schema)"),
+    name: { ...text("The machine's name"), default: "machine" },
+    description: text("One line about the machine"),
+    extends: text("A definition that this one is laid over, by path"),
+    cpu: {
+      type: "object",
+      description: "The CPU",
+      required: ["plugin", "physical"],
+      properties: {
+        plugin: text("The CPU plugin"),
+        model: text("The CPU model"),
+        physical: text("The space of physical memory"),
+        ports: text("The space of ports"),
+        intc: text("The device that gives interrupt vectors"),
+        config: { ...ANY, description: "Configuration of the plugin" },
+      },
+    },
+    memories: {
+      ...map("RAM and ROM, to be placed in spaces", {
+        type: "object",
+        properties: {
+          kind: { type: "string", enum: ["ram", "rom"], default: "ram" },
+          size: size("Its size; a ROM's is its file's when absent"),
+          file: { ...FILE, description: "What it contains at first" },
+        },
+      }),
+      default: {},
+    },
+    spaces: map("Address spaces", {
+      type: "object",
+      required: ["size"],
+      properties: {
+        size: size("One more than the last address"),
+        regions: {
+          ...map("Memory in the space", {
+            type: "object",
+            required: ["memory", "at"],
+            properties: {
+              memory: text("The name in `memories`"),
+              at: address("Its first address"),
+              offset: { ...size("Where in the memory it starts"), default: 0 },
+              size: size("Its size; to the end of the memory when absent"),
+              priority: {
+                type: "integer",
+                default: 0,
+                description: "A higher one shadows lower ones",
+              },
+            },
+          }),
+          default: {},
+        },
+      },
+    }),
+    devices: {
+      ...map("Devices", {
+        type: "object",
+        required: ["plugin"],
+        properties: {
+          plugin: text("The device plugin"),
+          at: {
+            ...ANY,
+            description:
+              "Where its regions sit: an address for the only region, or by " +
+              "region an address or {space, base, priority}",
+          },
+          wires: {
+            ...map(
+              'What its outputs drive: "device.input", or a list of them',
+              ANY,
+            ),
+            default: {},
+          },
+          use: {
+            ...map("Collaborating devices by role", { type: "string" }),
+            default: {},
+          },
+          backends: {
+            ...map("Backends by role", { type: "string" }),
+            default: {},
+          },
+          config: { ...ANY, description: "Configuration of the plugin" },
+        },
+      }),
+      default: {},
+    },
+    lines: {
+      ...map("How several drivers of one line join", {
+        type: "string",
+        enum: ["or"],
+      }),
+      default: {},
+    },
+    backends: {
+      ...map("Backends", {
+        type: "object",
+        required: ["plugin"],
+        properties: {
+          plugin: text("The backend plugin"),
+          config: { ...ANY, description: "Configuration of the plugin" },
+        },
+      }),
+      default: {},
+    },
+    boot: { ...BOOT_SCHEMA, default: {} },
+    time: TIME_SCHEMA,
+    translator: {
+      type: "object",
+      description: "The translator of guest code",
+      default: {},
+      properties: {
+        arena: {
+          ...size("Memory for translated blocks before they are flushed"),
+          default: "64M",
+        },
+        accel: {
+          type: "string",
+          enum: ["jit", "interp"],
+          default: "jit",
+          description: "jit uses the interpreter for cold code; interp always",
+        },
+      },
+    },
+  },
+};
+
+/** A definition after `MACHINE_SCHEMA` has checked and completed it. */
+export interface MachineDefinition {
+  /** The machine's name. */
+  readonly name: string;
+  /** One line about it. */
+  readonly description?: string;
+  /** The CPU. */
+  readonly cpu: {
+    /** The plugin. */
+    readonly plugin: string;
+    /** The model. */
+    readonly model?: string;
+    /** The space of physical memory. */
+    readonly physical: string;
+    /** The space of ports. */
+    readonly ports?: string;
+    /** The device that gives interrupt vectors. */
+    readonly intc?: string;
+    /** The plugin's configuration. */
+    readonly config?: unknown;
+  };
+  /** RAM and ROM. */
+  readonly memories: Readonly<
+    Record<string, {
+      /** What it is. */
+      readonly kind: "ram" | "rom";
+      /** Its size. */
+      readonly size?: number;
+      /** What it contains at first. */
+      readonly file?: string;
+    }>
+  >;
+  /** Address spaces. */
+  readonly spaces: Readonly<
+    Record<string, {
+      /** One more than the last address. */
+      readonly size: number;
+      /** Memory in it. */
+      readonly regions: Readonly<
+        Record<string, {
+          /** The name in `memories`. */
+          readonly memory: string;
+          /** Its first address. */
+          readonly at: number;
+          /** Where in the memory it starts. */
+          readonly offset: number;
+          /** Its size. */
+          readonly size?: number;
+          /** A higher one shadows lower ones. */
+          readonly priority: number;
+        }>
+      >;
+    }>
+  >;
+  /** Devices. */
+  readonly devices: Readonly<
+    Record<string, {
+      /** The plugin. */
+      readonly plugin: string;
+      /** Where its regions sit. */
+      readonly at?: unknown;
+      /** What its outputs drive. */
+      readonly wires: Readonly<Record<string, unknown>>;
+      /** Collaborating devices. */
+      readonly use: Readonly<Record<string, string>>;
+      /** Backends. */
+      readonly backends: Readonly<Record<string, string>>;
+      /** The plugin's configuration. */
+      readonly config?: unknown;
+    }>
+  >;
+  /** How drivers join. */
+  readonly lines: Readonly<Record<string, "or">>;
+  /** Backends. */
+  readonly backends: Readonly<
+    Record<string, {
+      /** The plugin. */
+      readonly plugin: string;
+      /** The plugin's configuration. */
+      readonly config?: unknown;
+    }>
+  >;
+  /** What is loaded without firmware. */
+  readonly boot: {
+    /** The kernel's file. */
+    readonly kernel?: string;
+    /** The initial RAM disk's file. */
+    readonly initrd?: string;
+    /** The command line. */
+    readonly append?: string;
+    /** Multiboot modules. */
+    readonly modules?: readonly {
+      /** The module's file. */
+      readonly file: string;
+      /** Its command line. */
+      readonly append?: string;
+    }[];
+    /** Loader plugins. */
+    readonly loaders: readonly string[];
+  };
+  /** What time follows. */
+  readonly time: {
+    /** Which of both. */
+    readonly mode: "host" | "icount";
+    /** Nanoseconds an instruction with icount. */
+    readonly nsPerInstruction: number;
+    /** The date at start with icount. */
+    readonly epoch: number;
+  };
+  /** The translator. */
+  readonly translator: {
+    /** Bytes of its arena. */
+    readonly arena: number;
+    /** Which executor. */
+    readonly accel: "jit" | "interp";
+  };
+}

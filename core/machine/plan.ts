@@ -1,0 +1,794 @@
+/**
+ * From a machine definition to a plan: every check that can be made before any
+ * guest code runs is made here. A plan holds plugins, complete configurations
+ * and resolved places; `machine.ts` builds it.
+ *
+ * @module
+ */
+
+import { resolve } from "@std/path";
+import { AddressSpace, RegionError } from "../bus/address_space.ts";
+import { MACHINE_SCHEMA, type MachineDefinition } from "./definition.ts";
+import {
+  at,
+  DefinitionError,
+  type Located,
+  merge,
+  parseDocument,
+  toJson,
+  withoutNulls,
+} from "./document.ts";
+import { suggest } from "./nearest.ts";
+import { formatSize, parseAddress } from "./numbers.ts";
+import type {
+  BackendPlugin,
+  BackendSpec,
+  CpuPlugin,
+  DeviceDeclaration,
+  DevicePlugin,
+  LoaderPlugin,
+  Plugin,
+  RegionSpec,
+} from "./plugin.ts";
+import {
+  loadPlugin,
+  PluginError,
+  type PluginTable,
+  type PluginType,
+} from "./registry.ts";
+import { checkSchema, type DocumentPath } from "./schema.ts";
+import type { ConfigSchema } from "./schema_types.ts";
+
+/** Backend plugins' types. */
+export const BACKEND_TYPES: readonly BackendPlugin["type"][] = [
+  "char",
+  "block",
+  "net",
+  "display",
+  "input",
+];
+
+/** Lines of the machine itself that devices may drive. */
+const MACHINE_LINES = ["reset", "poweroff"];
+/** Lines that every CPU receives. */
+const CPU_LINES = ["intr", "nmi", "reset"];
+
+/** A region of memory in a space. */
+export interface PlannedRegion {
+  /** Its full name, for messages. */
+  readonly name: string;
+  /** The space it is in. */
+  readonly space: string;
+  /** Its first address. */
+  readonly base: number;
+  /** Its size. */
+  readonly size: number;
+  /** A higher one shadows lower ones. */
+  readonly priority: number;
+}
+
+/** Memory placed in a space. */
+export interface PlannedMemoryRegion extends PlannedRegion {
+  /** The memory's name. */
+  readonly memory: string;
+  /** Where in it the region starts. */
+  readonly offset: number;
+}
+
+/** A RAM or ROM. */
+export interface PlannedMemory {
+  /** Its name. */
+  readonly name: string;
+  /** What it is. */
+  readonly kind: "ram" | "rom";
+  /** Its size. */
+  readonly size: number;
+  /** What it contains at first. */
+  readonly file: string | undefined;
+}
+
+/** A device. */
+export interface PlannedDevice {
+  /** Its name. */
+  readonly name: string;
+  /** Its plugin. */
+  readonly plugin: DevicePlugin;
+  /** Its complete configuration. */
+  readonly config: unknown;
+  /** What it declares. */
+  readonly declared: DeviceDeclaration;
+  /** Its regions that are placed, by name. */
+  readonly regions: ReadonlyMap<string, PlannedRegion>;
+  /** What its outputs drive: `device.input`, by output. */
+  readonly wires: ReadonlyMap<string, readonly string[]>;
+  /** Its collaborators' names, by role. */
+  readonly use: ReadonlyMap<string, string>;
+  /** Its backends' names, by role. */
+  readonly backends: ReadonlyMap<string, string>;
+}
+
+/** A backend. */
+export interface PlannedBackend {
+  /** Its name. */
+  readonly name: string;
+  /** Its plugin. */
+  readonly plugin: BackendPlugin;
+  /** Its complete configuration. */
+  readonly config: unknown;
+}
+
+/** A machine that has passed all checks. */
+export interface MachinePlan {
+  /** The definition, complete. */
+  readonly definition: MachineDefinition;
+  /** The definition as it was written, merged. */
+  readonly document: Located;
+  /** The CPU's plugin. */
+  readonly cpu: CpuPlugin;
+  /** The CPU's complete configuration, the model included. */
+  readonly cpuConfig: { readonly model: string };
+  /** RAM and ROM. */
+  readonly memories: readonly PlannedMemory[];
+  /** Where they are placed. */
+  readonly regions: readonly PlannedMemoryRegion[];
+  /** Devices, each after those it uses. */
+  readonly devices: readonly PlannedDevice[];
+  /** Backends. */
+  readonly backends: readonly PlannedBackend[];
+  /** Loader plugins, in the order in which they are asked. */
+  readonly loaders: readonly LoaderPlugin[];
+}
+
+/** How to plan. */
+export interface PlanOptions {
+  /** The plugins that have names. */
+  readonly plugins: PluginTable;
+  /** Documents laid over the definition, in this order. */
+  readonly overlays?: readonly Located[];
+  /** Do not look whether files exist; for `schema` and `resolve`. */
+  readonly skipFiles?: boolean;
+}
+
+/** Read a definition and all it extends; throws a `DefinitionError`. */
+export async function readDefinition(
+  file: string,
+  from?: Located,
+  seen: readonly string[] = [],
+): Promise<Located> {
+  const path = resolve(file);
+  const blame = (message: string): DefinitionError =>
+    new DefinitionError(
+      from?.place ?? { file, directory: "." },
+      from === undefined ? [] : ["extends"],
+      message,
+    );
+  if (seen.includes(path)) throw blame(`"${file}" extends itself`);
+  let text: string;
+  try {
+    text = await Deno.readTextFile(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw blame(`there is no machine file "${file}"`);
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    throw blame(`cannot read the machine file "${file}": ${reason}`);
+  }
+  const document = parseDocument(text, file);
+  if (document.kind !== "object") {
+    throw new DefinitionError(document.place, [], "expected an object");
+  }
+  return await extendDefinition(document, [...seen, path]);
+}
+
+/** A definition merged with all it extends. */
+export async function extendDefinition(
+  document: Located,
+  seen: readonly string[] = [],
+): Promise<Located> {
+  if (document.kind !== "object") return document;
+  const parent = document.entries.get("extends");
+  if (parent === undefined) return withoutNulls(document);
+  if (parent.kind !== "value" || typeof parent.value !== "string") {
+    throw new DefinitionError(parent.place, ["extends"], "expected a path");
+  }
+  const file = resolve(parent.place.directory, parent.value);
+  const base = await readDefinition(file, parent, seen);
+  const entries = new Map(document.entries);
+  entries.delete("extends");
+  return merge(base, { ...document, entries });
+}
+
+/** Check a definition; throws a `DefinitionError` for the first mistake. */
+export function planMachine(
+  document: Located,
+  options: PlanOptions,
+): Promise<MachinePlan> {
+  let merged = document;
+  for (const overlay of options.overlays ?? []) merged = merge(merged, overlay);
+  return new Planner(merged, options).plan();
+}
+
+class Planner {
+  readonly #document: Located;
+  readonly #options: PlanOptions;
+  /** Set by `plan` before anything reads it. */
+  #definition!: MachineDefinition;
+
+  constructor(document: Located, options: PlanOptions) {
+    this.#document = document;
+    this.#options = options;
+  }
+
+  #error(path: DocumentPath, message: string): DefinitionError {
+    return new DefinitionError(at(this.#document, path).place, path, message);
+  }
+
+  #check(schema: ConfigSchema, value: unknown, path: DocumentPath): unknown {
+    const { value: result, issues } = checkSchema(schema, value, path, {
+      resolvePath: (relative, where) =>
+        resolve(at(this.#document, where).place.directory, relative),
+    });
+    if (issues.length > 0) {
+      // The first in the file, so that mistakes are met in reading order.
+      const [first] = issues.map((issue) => ({
+        issue,
+        line: at(this.#document, issue.path).place.line ?? 0,
+      })).sort((a, b) => a.line - b.line);
+      throw this.#error(first.issue.path, first.issue.message);
+    }
+    return result;
+  }
+
+  /** A name that must be among `names`. */
+  #known(
+    path: DocumentPath,
+    what: string,
+    name: string,
+    names: Iterable<string>,
+  ): void {
+    const known = [...names];
+    if (known.includes(name)) return;
+    throw this.#error(
+      path,
+      `there is no ${what} "${name}"${suggest(name, known)}`,
+    );
+  }
+
+  async #plugin<P extends Plugin>(
+    types: readonly PluginType[],
+    name: string,
+    path: DocumentPath,
+  ): Promise<P> {
+    const { directory } = at(this.#document, path).place;
+    try {
+      const table = this.#options.plugins;
+      return await loadPlugin(types, name, directory, table) as P;
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      throw this.#error(path, error.message);
+    }
+  }
+
+  async #needFile(file: string, path: DocumentPath): Promise<number> {
+    if (this.#options.skipFiles) return 0;
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.stat(file);
+    } catch (error) {
+      const reason = error instanceof Deno.errors.NotFound
+        ? "there is no such file"
+        : error instanceof Error
+        ? error.message
+        : String(error);
+      throw this.#error(path, `cannot read "${file}": ${reason}`);
+    }
+    if (info.isDirectory) {
+      throw this.#error(path, `"${file}" is a directory, expected a file`);
+    }
+    return info.size;
+  }
+
+  async plan(): Promise<MachinePlan> {
+    this.#definition = this.#check(
+      MACHINE_SCHEMA,
+      toJson(this.#document),
+      [],
+    ) as MachineDefinition;
+    const { cpu, cpuConfig } = await this.#planCpu();
+    const memories = await this.#planMemories();
+    const regions = this.#planRegions(memories);
+    const backends = await this.#planBackends();
+    const devices = this.#order(await this.#planDevices(backends));
+    this.#checkSpaces(regions, devices);
+    this.#checkInterrupts(devices);
+    this.#checkLines(devices, cpu);
+    const loaders = await this.#planBoot();
+    return {
+      definition: this.#definition,
+      document: this.#document,
+      cpu,
+      cpuConfig,
+      memories,
+      regions,
+      devices,
+      backends,
+      loaders,
+    };
+  }
+
+  async #planCpu(): Promise<{ cpu: CpuPlugin; cpuConfig: { model: string } }> {
+    const spec = this.#definition.cpu;
+    const cpu = await this.#plugin<CpuPlugin>(
+      ["cpu"],
+      spec.plugin,
+      ["cpu", "plugin"],
+    );
+    const model = spec.model ?? cpu.models[0];
+    this.#known(["cpu", "model"], "CPU model", model, cpu.models);
+    const config = this.#check(
+      cpu.config ?? { type: "object" },
+      spec.config ?? {},
+      ["cpu", "config"],
+    ) as Record<string, unknown>;
+    const spaces = Object.keys(this.#definition.spaces);
+    this.#known(["cpu", "physical"], "space", spec.physical, spaces);
+    if (spec.ports !== undefined) {
+      this.#known(["cpu", "ports"], "space", spec.ports, spaces);
+    }
+    return { cpu, cpuConfig: { ...config, model } };
+  }
+
+  async #planMemories(): Promise<PlannedMemory[]> {
+    const planned: PlannedMemory[] = [];
+    for (const [name, spec] of Object.entries(this.#definition.memories)) {
+      const path = ["memories", name];
+      let size = spec.size;
+      if (spec.file !== undefined) {
+        const bytes = await this.#needFile(spec.file, [...path, "file"]);
+        size ??= bytes;
+        if (bytes > size) {
+          throw this.#error(
+            [...path, "file"],
+            `"${spec.file}" has ${bytes} bytes, more than the memory's ${size}`,
+          );
+        }
+      }
+      if (size === undefined) {
+        throw this.#error(path, 'the key "size" is missing');
+      }
+      if (size === 0 && !this.#options.skipFiles) {
+        throw this.#error([...path, "size"], `memory "${name}" is empty`);
+      }
+      planned.push({ name, kind: spec.kind, size, file: spec.file });
+    }
+    return planned;
+  }
+
+  #planRegions(memories: readonly PlannedMemory[]): PlannedMemoryRegion[] {
+    const planned: PlannedMemoryRegion[] = [];
+    for (const [space, spec] of Object.entries(this.#definition.spaces)) {
+      for (const [name, region] of Object.entries(spec.regions)) {
+        const path = ["spaces", space, "regions", name];
+        const memory = memories.find((m) => m.name === region.memory);
+        if (memory === undefined) {
+          const names = memories.map((m) => m.name);
+          this.#known([...path, "memory"], "memory", region.memory, names);
+          continue;
+        }
+        let size = region.size;
+        if (size === undefined) {
+          // "The rest" of a memory that ends before is no region at all.
+          if (memory.size <= region.offset) continue;
+          size = memory.size - region.offset;
+        }
+        if (region.offset + size > memory.size) {
+          throw this.#error(
+            path,
+            `region "${name}" needs ${formatSize(region.offset + size)} of ` +
+              `memory "${memory.name}", which has ${formatSize(memory.size)}`,
+          );
+        }
+        planned.push({
+          name,
+          space,
+          base: region.at,
+          size,
+          priority: region.priority,
+          memory: memory.name,
+          offset: region.offset,
+        });
+      }
+    }
+    return planned;
+  }
+
+  async #planBackends(): Promise<PlannedBackend[]> {
+    const planned: PlannedBackend[] = [];
+    for (const [name, spec] of Object.entries(this.#definition.backends)) {
+      const path = ["backends", name];
+      const plugin = await this.#plugin<BackendPlugin>(
+        BACKEND_TYPES,
+        spec.plugin,
+        [...path, "plugin"],
+      );
+      const config = this.#check(
+        plugin.config ?? { type: "object" },
+        spec.config ?? {},
+        [...path, "config"],
+      );
+      if (plugin.check !== undefined && !this.#options.skipFiles) {
+        const [problem] = await plugin.check(config);
+        if (problem !== undefined) {
+          throw this.#error([...path, "config"], problem);
+        }
+      }
+      planned.push({ name, plugin, config });
+    }
+    return planned;
+  }
+
+  async #planDevices(
+    backends: readonly PlannedBackend[],
+  ): Promise<PlannedDevice[]> {
+    const planned: PlannedDevice[] = [];
+    const { devices } = this.#definition;
+    for (const [name, spec] of Object.entries(devices)) {
+      const path = ["devices", name];
+      if (name === "cpu" || name === "machine" || name.includes(".")) {
+        throw this.#error(path, `a device cannot have the name "${name}"`);
+      }
+      const plugin = await this.#plugin<DevicePlugin>(
+        ["device"],
+        spec.plugin,
+        [...path, "plugin"],
+      );
+      const config = this.#check(
+        plugin.config ?? { type: "object" },
+        spec.config ?? {},
+        [...path, "config"],
+      );
+      const declared: DeviceDeclaration = {
+        regions: plugin.regions,
+        outputs: plugin.outputs,
+        inputs: plugin.inputs,
+        ...plugin.declare?.(config),
+      };
+      planned.push({
+        name,
+        plugin,
+        config,
+        declared,
+        regions: this.#place(path, name, spec.at, declared.regions ?? {}),
+        wires: this.#wires(path, spec.wires, declared.outputs ?? []),
+        use: this.#uses(path, spec.use, plugin.uses ?? {}),
+        backends: this.#roles(
+          path,
+          spec.backends,
+          plugin.backends ?? {},
+          backends,
+        ),
+      });
+    }
+    for (const device of planned) this.#checkUses(device, planned);
+    return planned;
+  }
+
+  /** Where a device's regions sit. */
+  #place(
+    device: DocumentPath,
+    name: string,
+    spec: unknown,
+    regions: Readonly<Record<string, RegionSpec>>,
+  ): Map<string, PlannedRegion> {
+    const path = [...device, "at"];
+    const names = Object.keys(regions);
+    let given: Record<string, unknown>;
+    let single = false;
+    if (spec === undefined) {
+      given = {};
+    } else if (typeof spec === "object" && spec !== null) {
+      given = spec as Record<string, unknown>;
+    } else {
+      if (names.length !== 1) {
+        throw this.#error(
+          path,
+          names.length === 0
+            ? "the device has no regions"
+            : `the device has ${names.length} regions: expected an object ` +
+              `with the keys ${names.map((n) => `"${n}"`).join(", ")}`,
+        );
+      }
+      given = { [names[0]]: spec };
+      single = true;
+    }
+    for (const key of Object.keys(given)) {
+      this.#known([...path, key], "region", key, names);
+    }
+    const placed = new Map<string, PlannedRegion>();
+    for (const [region, declared] of Object.entries(regions)) {
+      const where = single ? path : [...path, region];
+      const value = given[region] ?? declared.at;
+      if (value === undefined) {
+        if (declared.optional) continue;
+        throw this.#error(
+          spec === undefined ? device : path,
+          `the address of region "${region}" is missing`,
+        );
+      }
+      const long = typeof value === "object" && value !== null
+        ? this.#check(LONG_PLACE, value, where) as {
+          space?: string;
+          base: number;
+          priority: number;
+        }
+        : { base: parseAddress(value), priority: 0, space: undefined };
+      if (long.base === undefined) {
+        throw this.#error(
+          where,
+          `expected an address such as 1016 or "0x3f8", not ` +
+            JSON.stringify(value),
+        );
+      }
+      const space = long.space ?? declared.space;
+      this.#known(
+        long.space === undefined ? where : [...where, "space"],
+        "space",
+        space,
+        Object.keys(this.#definition.spaces),
+      );
+      placed.set(region, {
+        name: names.length === 1 ? name : `${name}.${region}`,
+        space,
+        base: long.base,
+        size: declared.size,
+        priority: long.priority,
+      });
+    }
+    return placed;
+  }
+
+  #wires(
+    device: DocumentPath,
+    spec: Readonly<Record<string, unknown>>,
+    outputs: readonly string[],
+  ): Map<string, string[]> {
+    const wires = new Map<string, string[]>();
+    for (const [output, value] of Object.entries(spec)) {
+      const path = [...device, "wires", output];
+      this.#known(path, "output", output, outputs);
+      const targets = Array.isArray(value) ? value : [value];
+      for (const target of targets) {
+        if (typeof target !== "string" || !/^[^.]+\.[^.]+$/.test(target)) {
+          throw this.#error(
+            path,
+            `expected "device.input" or a list of them, not ` +
+              JSON.stringify(target),
+          );
+        }
+      }
+      wires.set(output, targets as string[]);
+    }
+    return wires;
+  }
+
+  #uses(
+    device: DocumentPath,
+    spec: Readonly<Record<string, string>>,
+    roles: Readonly<Record<string, string>>,
+  ): Map<string, string> {
+    for (const role of Object.keys(spec)) {
+      this.#known([...device, "use", role], "role", role, Object.keys(roles));
+    }
+    for (const role of Object.keys(roles)) {
+      if (spec[role] === undefined) {
+        throw this.#error(
+          device,
+          `the collaborator "${role}" is missing in "use"`,
+        );
+      }
+    }
+    return new Map(Object.entries(spec));
+  }
+
+  #checkUses(device: PlannedDevice, all: readonly PlannedDevice[]): void {
+    for (const [role, name] of device.use) {
+      const path = ["devices", device.name, "use", role];
+      this.#known(path, "device", name, all.map((d) => d.name));
+      const contract = device.plugin.uses![role];
+      const other = all.find((d) => d.name === name)!;
+      if (!other.plugin.provides?.includes(contract)) {
+        throw this.#error(
+          path,
+          `device "${name}" (${other.plugin.name}) does not provide ` +
+            `"${contract}"`,
+        );
+      }
+    }
+  }
+
+  #roles(
+    device: DocumentPath,
+    spec: Readonly<Record<string, string>>,
+    roles: Readonly<Record<string, BackendSpec>>,
+    backends: readonly PlannedBackend[],
+  ): Map<string, string> {
+    for (const [role, name] of Object.entries(spec)) {
+      const path = [...device, "backends", role];
+      this.#known(path, "backend role", role, Object.keys(roles));
+      this.#known(path, "backend", name, backends.map((b) => b.name));
+      const { plugin } = backends.find((b) => b.name === name)!;
+      if (plugin.type !== roles[role].type) {
+        throw this.#error(
+          path,
+          `backend "${name}" is a ${plugin.type} backend, expected a ` +
+            `${roles[role].type} backend`,
+        );
+      }
+      for (const [other, { backends: used }] of this.#deviceSpecs()) {
+        for (const [otherRole, otherName] of Object.entries(used)) {
+          const same = other === device[1] && otherRole === role;
+          if (otherName === name && !same) {
+            throw this.#error(
+              path,
+              `backend "${name}" also stands behind device "${other}"`,
+            );
+          }
+        }
+      }
+    }
+    for (const [role, { type, optional }] of Object.entries(roles)) {
+      if (spec[role] === undefined && !optional && type !== "char") {
+        throw this.#error(
+          device,
+          `the ${type} backend "${role}" is missing in "backends"`,
+        );
+      }
+    }
+    return new Map(Object.entries(spec));
+  }
+
+  #deviceSpecs(): [string, MachineDefinition["devices"][string]][] {
+    return Object.entries(this.#definition.devices);
+  }
+
+  /** Devices in an order in which each comes after those it uses. */
+  #order(devices: readonly PlannedDevice[]): PlannedDevice[] {
+    const done = new Set<PlannedDevice>();
+    const visit = (device: PlannedDevice, from: readonly string[]): void => {
+      if (done.has(device)) return;
+      if (from.includes(device.name)) {
+        throw this.#error(
+          ["devices", device.name, "use"],
+          `devices use each other: ${[...from, device.name].join(" -> ")}`,
+        );
+      }
+      for (const name of device.use.values()) {
+        visit(devices.find((d) => d.name === name)!, [...from, device.name]);
+      }
+      done.add(device);
+    };
+    for (const device of devices) visit(device, []);
+    return [...done];
+  }
+
+  /** Regions that are empty, do not fit or overlap. */
+  #checkSpaces(
+    memory: readonly PlannedMemoryRegion[],
+    devices: readonly PlannedDevice[],
+  ): void {
+    const trial = new Map<string, AddressSpace>();
+    for (const [name, { size }] of Object.entries(this.#definition.spaces)) {
+      if (!(size > 0)) {
+        throw this.#error(["spaces", name, "size"], `space "${name}" is empty`);
+      }
+      trial.set(name, new AddressSpace(name, size));
+    }
+    const paths = new Map<string, DocumentPath>();
+    const place = (region: PlannedRegion, path: DocumentPath): void => {
+      paths.set(`${region.space} ${region.name}`, path);
+      try {
+        trial.get(region.space)!.add({ ...region, kind: "io" });
+      } catch (error) {
+        if (!(error instanceof RegionError)) throw error;
+        const other = error.regions[1];
+        const otherPath = paths.get(`${region.space} ${other}`);
+        const line = otherPath && at(this.#document, otherPath).place.line;
+        const where = line === undefined ? "" : ` (line ${line})`;
+        throw this.#error(path, `${error.message}${where}`);
+      }
+    };
+    for (const region of memory) {
+      place(region, ["spaces", region.space, "regions", region.name]);
+    }
+    for (const device of devices) {
+      for (const [name, region] of device.regions) {
+        place(region, ["devices", device.name, "at", name]);
+      }
+    }
+  }
+
+  #checkInterrupts(devices: readonly PlannedDevice[]): void {
+    const { intc } = this.#definition.cpu;
+    if (intc === undefined) return;
+    const path = ["cpu", "intc"];
+    this.#known(path, "device", intc, devices.map((d) => d.name));
+    const { plugin } = devices.find((d) => d.name === intc)!;
+    if (!plugin.provides?.includes("interrupt-controller")) {
+      throw this.#error(
+        path,
+        `device "${intc}" (${plugin.name}) is no interrupt controller`,
+      );
+    }
+  }
+
+  /** Wires that lead nowhere, and lines with two drivers. */
+  #checkLines(devices: readonly PlannedDevice[], cpu: CpuPlugin): void {
+    const inputs = new Map<string, readonly string[]>([
+      ["machine", MACHINE_LINES],
+      ["cpu", [...CPU_LINES, ...cpu.inputs ?? []]],
+    ]);
+    for (const device of devices) {
+      inputs.set(device.name, device.declared.inputs ?? []);
+    }
+    const drivers = new Map<string, string>();
+    for (const device of devices) {
+      for (const [output, targets] of device.wires) {
+        const path = ["devices", device.name, "wires", output];
+        for (const target of targets) {
+          const [owner, input] = target.split(".");
+          this.#known(path, "device", owner, inputs.keys());
+          this.#known(path, `input of "${owner}"`, input, inputs.get(owner)!);
+          const driver = `${device.name}.${output}`;
+          const other = drivers.get(target);
+          if (other !== undefined && !this.#definition.lines[target]) {
+            throw this.#error(
+              path,
+              `"${target}" has two drivers, "${other}" and "${driver}": wire ` +
+                `one of them, or join them by "lines": {"${target}": "or"}`,
+            );
+          }
+          drivers.set(target, driver);
+        }
+      }
+    }
+    for (const target of Object.keys(this.#definition.lines)) {
+      this.#known(["lines", target], "driven line", target, drivers.keys());
+    }
+  }
+
+  async #planBoot(): Promise<LoaderPlugin[]> {
+    const { boot } = this.#definition;
+    const loaders: LoaderPlugin[] = [];
+    for (const [i, name] of boot.loaders.entries()) {
+      const path = ["boot", "loaders", i];
+      loaders.push(await this.#plugin<LoaderPlugin>(["loader"], name, path));
+    }
+    if (boot.kernel !== undefined) {
+      await this.#needFile(boot.kernel, ["boot", "kernel"]);
+    }
+    if (boot.initrd !== undefined) {
+      await this.#needFile(boot.initrd, ["boot", "initrd"]);
+    }
+    for (const [i, module] of (boot.modules ?? []).entries()) {
+      await this.#needFile(module.file, ["boot", "modules", i, "file"]);
+    }
+    if (boot.kernel !== undefined && loaders.length === 0) {
+      throw this.#error(
+        ["boot", "kernel"],
+        'this machine has no "loaders" for a kernel',
+      );
+    }
+    return loaders;
+  }
+}
+
+/** The long form of a region's place. */
+const LONG_PLACE: ConfigSchema = {
+  type: "object",
+  required: ["base"],
+  properties: {
+    space: { type: "string" },
+    base: { format: "address" },
+    priority: { type: "integer", default: 0 },
+  },
+};
