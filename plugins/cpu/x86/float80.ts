@@ -1,5 +1,5 @@
 /** @module */
 export * from "./float80_core.ts";
-import { Float80Remainder } from "./float80_remainder.ts";
+import { Float80Transcendental } from "./float80_transcendental.ts";
 /** all */
-export class Float80 extends Float80Remainder {}
+export class Float80 extends Float80Transcendental {}
