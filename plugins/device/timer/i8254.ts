@@ -1,0 +1,287 @@
+/**
+ * The 8254 programmable interval timer of an AT, with port 61h, which holds
+ * the third counter's gate, the speaker and the refresh toggle.
+ *
+ * Datasheet: Intel 82C54 (231244-006); port 61h as in the 82371SB (PIIX3,
+ * 290550), "NMI status and control register".
+ *
+ * Counter 0's OUT is the output line `out0`. A tick is its rising edge; the
+ * falling edges between ticks are put off to just before the next one, for
+ * nothing looks at them. The input `pending` is high while the interrupt
+ * controller holds a tick that the guest has not taken: as long as it is, the
+ * ticks that become due wait, so that a guest sees every one of them even when
+ * the host was busy. Where `pending` is not wired, ticks follow the clock.
+ *
+ * @module
+ */
+
+import type { IoHandler } from "../../../core/bus/handler.ts";
+import type { IrqLine } from "../../../core/bus/irq_line.ts";
+import type {
+  Device,
+  DeviceContext,
+  DevicePlugin,
+} from "../../../core/machine/plugin.ts";
+import {
+  loadState,
+  saveState,
+  type StateRecord,
+} from "../../../core/state/state.ts";
+import { type Clock, SECOND, type Timer } from "../../../core/time/clock.ts";
+import {
+  type CounterState,
+  freshCounter,
+  latchCount,
+  latchStatus,
+  modeOf,
+  nextRise,
+  outOf,
+  program,
+  readCounter,
+  setGate,
+  sync,
+  writeCounter,
+} from "./counter.ts";
+
+/** The input clock in Hz: a third of NTSC's colour carrier. */
+export const PIT_HZ = 1_193_182;
+/** Ticks that are later than this are forgotten, in clocks: 2 s. */
+const MAX_LAG = 2 * PIT_HZ;
+/** Counter 1 of an AT asks for a refresh every 18 clocks: 15 us. */
+const REFRESH_CLOCKS = 18;
+
+/** Port 61h: GATE of counter 2. */
+const GATE2 = 0x01;
+/** Port 61h: the bits that are stored: gate, speaker, and two NMI masks. */
+const P61_STORED = 0x0f;
+/** Port 61h: toggles with every refresh. */
+const REFRESH = 0x10;
+/** Port 61h: OUT of counter 2. */
+const OUT2 = 0x20;
+
+interface I8254State {
+  counters: CounterState[];
+  /** The stored bits of port 61h. */
+  port61: number;
+  /** The level of the line `out0`. */
+  line: boolean;
+  /** The clock up to which rising edges of OUT 0 have been delivered. */
+  ticked: number;
+}
+
+function freshState(): I8254State {
+  return {
+    counters: [freshCounter(true), freshCounter(true), freshCounter(false)],
+    port61: 0,
+    line: false,
+    ticked: 0,
+  };
+}
+
+/** The clocks that have passed at a time in nanoseconds. */
+function clocksAt(nanoseconds: number): number {
+  // In two parts, so that the product stays exact.
+  const seconds = Math.floor(nanoseconds / SECOND);
+  const rest = nanoseconds - seconds * SECOND;
+  return seconds * PIT_HZ + Math.floor(rest * PIT_HZ / SECOND);
+}
+
+/** The first nanosecond at which so many clocks have passed. */
+function timeOf(clocks: number): number {
+  const seconds = Math.floor(clocks / PIT_HZ);
+  const rest = clocks - seconds * PIT_HZ;
+  return seconds * SECOND + Math.ceil(rest * SECOND / PIT_HZ);
+}
+
+/** The timer. */
+export class I8254 implements Device {
+  #state: I8254State = freshState();
+  /** The level of the input `pending`. */
+  #pending = false;
+  /** `pending` has been high once: it is wired. */
+  #wired = false;
+  readonly #name: string;
+  readonly #clock: Clock;
+  readonly #out0: IrqLine;
+  readonly #timer: Timer;
+
+  /** A timer in its reset state. */
+  constructor(context: Pick<DeviceContext, "name" | "clock" | "output">) {
+    this.#name = context.name;
+    this.#clock = context.clock;
+    this.#out0 = context.output("out0");
+    this.#timer = context.clock.timer(() => this.#run());
+  }
+
+  /** The counters and the control word (0x40 to 0x43). */
+  get counterPorts(): IoHandler {
+    return {
+      widths: [1],
+      read: (offset) => {
+        // The control word register cannot be read: the bus floats.
+        if (offset >= 3) return 0xff;
+        return readCounter(this.#state.counters[offset], this.#now());
+      },
+      write: (offset, _width, value) => {
+        if (offset >= 3) this.#control(value);
+        else this.#write(offset, value);
+      },
+    };
+  }
+
+  /** Port 61h. */
+  get speakerPort(): IoHandler {
+    return {
+      widths: [1],
+      read: () => {
+        const clock = this.#now();
+        const { counters, port61 } = this.#state;
+        sync(counters[2], clock);
+        const toggle = Math.floor(clock / REFRESH_CLOCKS) % 2 !== 0;
+        return port61 | (toggle ? REFRESH : 0) |
+          (outOf(counters[2], clock) ? OUT2 : 0);
+      },
+      write: (_offset, _width, value) => {
+        const state = this.#state;
+        state.port61 = value & P61_STORED;
+        setGate(state.counters[2], (value & GATE2) !== 0, this.#now());
+      },
+    };
+  }
+
+  #now(): number {
+    return clocksAt(this.#clock.now());
+  }
+
+  #control(value: number): void {
+    const clock = this.#now();
+    const { counters } = this.#state;
+    const select = value >> 6;
+    if (select === 3) {
+      // "Read-back command": the bits that choose a latch are active low.
+      for (let i = 0; i < 3; i++) {
+        if ((value & 2 << i) === 0) continue;
+        if ((value & 0x20) === 0) latchCount(counters[i], clock);
+        if ((value & 0x10) === 0) latchStatus(counters[i], clock);
+      }
+    } else if ((value & 0x30) === 0) {
+      latchCount(counters[select], clock);
+    } else {
+      program(counters[select], value, clock);
+      if (select === 0) this.#restart(clock);
+    }
+  }
+
+  #write(index: number, value: number): void {
+    const clock = this.#now();
+    const counter = this.#state.counters[index];
+    const periodic = modeOf(counter) === 2 || modeOf(counter) === 3;
+    writeCounter(counter, value, clock);
+    if (index !== 0) return;
+    // A new period waits for the end of the old one, and late ticks stay due.
+    if (periodic && counter.loaded) this.#schedule();
+    else this.#restart(clock);
+  }
+
+  /** Counter 0 starts anew: what was due is void. */
+  #restart(clock: number): void {
+    const state = this.#state;
+    const counter = state.counters[0];
+    state.ticked = clock;
+    this.#timer.cancel();
+    this.#drive(outOf(counter, clock));
+    this.#schedule();
+  }
+
+  #drive(level: boolean): void {
+    this.#state.line = level;
+    this.#out0.set(level);
+  }
+
+  /** Arm the timer for the next tick, unless the guest has one to take. */
+  #schedule(): void {
+    if (this.#pending) return;
+    const state = this.#state;
+    const rise = nextRise(state.counters[0], state.ticked);
+    if (rise === Infinity) this.#timer.cancel();
+    else this.#timer.arm(timeOf(rise));
+  }
+
+  /** Deliver a tick if one is due, and wait for the next. */
+  #run(): void {
+    const state = this.#state;
+    if (this.#pending) return;
+    const clock = this.#now();
+    const counter = state.counters[0];
+    const periodic = modeOf(counter) === 2 || modeOf(counter) === 3;
+    if (periodic && clock - state.ticked > MAX_LAG) {
+      state.ticked = clock - MAX_LAG;
+    }
+    const rise = nextRise(counter, state.ticked);
+    if (rise <= clock) {
+      state.ticked = rise;
+      sync(counter, rise);
+      this.#drive(false);
+      this.#drive(true);
+      // The controller did not keep it: it is masked, and ticks are lost.
+      if (this.#wired && !this.#pending) {
+        sync(counter, clock);
+        state.ticked = clock;
+      }
+    }
+    this.#schedule();
+  }
+
+  /** The interrupt controller holds a tick, or holds it no longer. */
+  setPending(level: boolean): void {
+    this.#pending = level;
+    if (level) {
+      this.#wired = true;
+      this.#timer.cancel();
+    } else {
+      this.#schedule();
+    }
+  }
+
+  /** Power-on: no counter counts, the speaker is off. */
+  reset(): void {
+    this.#state = freshState();
+    this.#timer.cancel();
+    this.#drive(false);
+  }
+
+  /** All counters and port 61h. */
+  save(): StateRecord {
+    return saveState(this.#state);
+  }
+
+  /** All counters and port 61h. */
+  load(record: StateRecord): void {
+    this.#state = loadState(freshState(), record, this.#name);
+    this.#timer.cancel();
+    this.#out0.set(this.#state.line);
+    this.#schedule();
+  }
+}
+
+/** The `i8254` plugin. */
+const plugin: DevicePlugin<Record<string, never>> = {
+  type: "device",
+  name: "i8254",
+  version: "1.0.0",
+  description: "The 8254 interval timer of an AT, with port 61h",
+  regions: {
+    counters: { space: "ports", size: 4, at: 0x40 },
+    speaker: { space: "ports", size: 1, at: 0x61 },
+  },
+  outputs: ["out0"],
+  inputs: ["pending"],
+  create(_config: Record<string, never>, context: DeviceContext): I8254 {
+    const timer = new I8254(context);
+    context.io("counters", timer.counterPorts);
+    context.io("speaker", timer.speakerPort);
+    context.input("pending", (level) => timer.setPending(level));
+    return timer;
+  },
+};
+export default plugin;
