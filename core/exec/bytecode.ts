@@ -11,7 +11,14 @@
  * @module
  */
 
-import { type IrBlock, TERM_BRANCH, TERM_EXIT, TERM_INDIRECT, TERM_JUMP, type Value } from "../ir/block.ts";
+import {
+  type IrBlock,
+  TERM_BRANCH,
+  TERM_EXIT,
+  TERM_INDIRECT,
+  TERM_JUMP,
+  type Value,
+} from "../ir/block.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
 import { type Global, I64 } from "../ir/types.ts";
 import type { Opcodes } from "./interpreter.ts";
@@ -104,9 +111,14 @@ export class BytecodeWriter {
 
     // A compare that only decides the final branch is done by the branch.
     let fused = 0;
-    if (block.term === TERM_BRANCH && uses[block.termValue] === 1 && targets.takenNear && targets.otherNear) {
+    if (
+      block.term === TERM_BRANCH && uses[block.termValue] === 1 &&
+      targets.takenNear && targets.otherNear
+    ) {
       const def = block.valueDef[block.termValue];
-      if (this.#opcodes.branchCompare[block.op[def]] >= 0) fused = block.termValue;
+      if (this.#opcodes.branchCompare[block.op[def]] >= 0) {
+        fused = block.termValue;
+      }
     }
 
     const ops = block.op;
@@ -150,7 +162,14 @@ export class BytecodeWriter {
     this.insns++;
   }
 
-  #put(opcode: number, d: number, a: number, b: number, lo: number, hi: number): void {
+  #put(
+    opcode: number,
+    d: number,
+    a: number,
+    b: number,
+    lo: number,
+    hi: number,
+  ): void {
     if (this.length + 8 > this.words.length) {
       const grown = new Int32Array(this.words.length * 2);
       grown.set(this.words);
@@ -193,13 +212,27 @@ export class BytecodeWriter {
         if (saved === 0) {
           saved = this.#allocTemp();
           const type = this.#globals[g].type;
-          this.#put(this.#opcodes.move[type], saved, this.#globals[g].offset, 0, 0, 0);
+          this.#put(
+            this.#opcodes.move[type],
+            saved,
+            this.#globals[g].offset,
+            0,
+            0,
+            0,
+          );
           this.#slot[v] = saved;
         } else {
           // A second value of the same global has the same contents, but each
           // temp slot belongs to one value, which frees it.
           const slot = this.#allocTemp();
-          this.#put(this.#opcodes.move[this.#globals[g].type], slot, saved, 0, 0, 0);
+          this.#put(
+            this.#opcodes.move[this.#globals[g].type],
+            slot,
+            saved,
+            0,
+            0,
+            0,
+          );
           this.#slot[v] = slot;
         }
       }
@@ -240,7 +273,9 @@ export class BytecodeWriter {
         break;
       }
       default:
-        throw new Error(`value ${v} (${OPS[op].name}) is used before it has a slot`);
+        throw new Error(
+          `value ${v} (${OPS[op].name}) is used before it has a slot`,
+        );
     }
     return slot;
   }
@@ -280,7 +315,14 @@ export class BytecodeWriter {
       this.#release(v);
       return;
     }
-    this.#put(this.#opcodes.move[this.#globals[g].type], offset, this.#use(v), 0, 0, 0);
+    this.#put(
+      this.#opcodes.move[this.#globals[g].type],
+      offset,
+      this.#use(v),
+      0,
+      0,
+      0,
+    );
     this.#release(v);
   }
 
@@ -306,7 +348,9 @@ export class BytecodeWriter {
     const end = Math.min(k.length, i + 1 + LOOK_AHEAD);
     for (let j = i + 1; j < end; j++) {
       const op = k.op[j];
-      if (op === NOP || op === INSN || (op >= CONST32 && op <= CONST128)) continue;
+      if (op === NOP || op === INSN || (op >= CONST32 && op <= CONST128)) {
+        continue;
+      }
       if (op >= FIRST_SET && op <= LAST_SET) {
         if (k.a[j] !== v) continue;
         return this.#freeBetween(i, j, k.lo[j]) ? k.lo[j] : -1;
@@ -415,7 +459,14 @@ export class BytecodeWriter {
     const a = k.a[i] === 0 ? 0 : this.#use(k.a[i]);
     if (op === CALL_IF) {
       this.#evictWrites();
-      this.#put(this.#opcodes.callIf[helper], 0, a === 0 ? 0 : this.#use(k.a[i]), 0, 0, 0);
+      this.#put(
+        this.#opcodes.callIf[helper],
+        0,
+        a === 0 ? 0 : this.#use(k.a[i]),
+        0,
+        0,
+        0,
+      );
       this.#release(k.a[i]);
       return;
     }
@@ -467,7 +518,14 @@ export class BytecodeWriter {
           const op = k.op[def];
           if (this.#isConst32(k.b[def])) {
             const value = k.lo[k.valueDef[k.b[def]]];
-            this.#put(o.branchCompareImmediate[op], 0, this.#use(k.a[def]), 0, taken, value);
+            this.#put(
+              o.branchCompareImmediate[op],
+              0,
+              this.#use(k.a[def]),
+              0,
+              taken,
+              value,
+            );
           } else {
             const a = this.#use(k.a[def]);
             const b = this.#use(k.b[def]);
@@ -489,8 +547,9 @@ export class BytecodeWriter {
       }
       case TERM_INDIRECT: {
         const a = this.#use(k.termValue);
-        if (k.typeOf(k.termValue) === I64) this.#put(o.indirect64, 0, a, 0, 0, 0);
-        else this.#put(o.indirect32, 0, a, 0, 0, k.pcHi);
+        if (k.typeOf(k.termValue) === I64) {
+          this.#put(o.indirect64, 0, a, 0, 0, 0);
+        } else this.#put(o.indirect32, 0, a, 0, 0, k.pcHi);
         return;
       }
       case TERM_EXIT:
@@ -501,4 +560,3 @@ export class BytecodeWriter {
     }
   }
 }
-

@@ -12,9 +12,24 @@
  * @module
  */
 
-import { EXIT_BUDGET, EXIT_FAULT, EXIT_HOT, EXIT_INDIRECT, EXIT_MODIFIED, EXIT_TRAP } from "../cpu/frontend.ts";
+import {
+  EXIT_BUDGET,
+  EXIT_FAULT,
+  EXIT_HOT,
+  EXIT_INDIRECT,
+  EXIT_MODIFIED,
+  EXIT_TRAP,
+} from "../cpu/frontend.ts";
 import type { Helper } from "../ir/builder.ts";
-import { CALLS, LOADS, Op, type OpInfo, OPS, SPECIAL, STORES } from "../ir/ops.ts";
+import {
+  CALLS,
+  LOADS,
+  Op,
+  type OpInfo,
+  OPS,
+  SPECIAL,
+  STORES,
+} from "../ir/ops.ts";
 import { I32, I64, type Type, V128, WASM_TYPES } from "../ir/types.ts";
 import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
@@ -57,9 +72,20 @@ export const BYTECODE_BYTES = 16;
 /** Where the fields of a bytecode operation stand. */
 const FIELD_D = 2, FIELD_A = 4, FIELD_B = 6, FIELD_LO = 8, FIELD_HI = 12;
 
-const LOCAL_CPU = 0, LOCAL_PC = 1, LOCAL_LINK = 2, LOCAL_REC = 3, LOCAL_T = 4, LOCAL_ENTRY = 5, LOCAL_HOST = 6;
+const LOCAL_CPU = 0,
+  LOCAL_PC = 1,
+  LOCAL_LINK = 2,
+  LOCAL_REC = 3,
+  LOCAL_T = 4,
+  LOCAL_ENTRY = 5,
+  LOCAL_HOST = 6;
 const LOCAL_ADDRESS = 7, LOCAL_PC64 = 8;
-const LOCALS = { cpu: LOCAL_CPU, address: LOCAL_ADDRESS, entry: LOCAL_ENTRY, host: LOCAL_HOST };
+const LOCALS = {
+  cpu: LOCAL_CPU,
+  address: LOCAL_ADDRESS,
+  entry: LOCAL_ENTRY,
+  host: LOCAL_HOST,
+};
 
 /** The numbers of the opcodes, by what they do. */
 export interface Opcodes {
@@ -117,7 +143,8 @@ export function emitJumpHash(e: Emitter, pushLow: () => void): void {
 
 /** The jump cache's hash, as {@linkcode emitJumpHash} computes it. */
 export function jumpHash(lo: number): number {
-  return ((lo ^ (lo >>> 12)) & (JUMP_CACHE_ENTRIES - 1)) * JUMP_CACHE_ENTRY_BYTES;
+  return ((lo ^ (lo >>> 12)) & (JUMP_CACHE_ENTRIES - 1)) *
+    JUMP_CACHE_ENTRY_BYTES;
 }
 
 /** Generates the interpreter for a frontend's helpers. */
@@ -146,21 +173,30 @@ export class InterpreterGenerator {
     const branchCompareImmediate = new Int16Array(n).fill(-1);
     const add = (emit: () => void): number => this.#cases.push(emit) - 1;
     for (const op of OPS) {
-      if ((op.effects & (SPECIAL | CALLS)) !== 0 || op.args.length === 0) continue;
+      if ((op.effects & (SPECIAL | CALLS)) !== 0 || op.args.length === 0) {
+        continue;
+      }
       if (op.id === Op["trap"]) continue;
       if ((op.effects & LOADS) !== 0) {
         slots[op.id] = add(() => this.#load(op));
       } else if ((op.effects & STORES) !== 0) {
         slots[op.id] = add(() => this.#store(op, false));
-        if (op.args[1] === I32) immediate[op.id] = add(() => this.#store(op, true));
+        if (op.args[1] === I32) {
+          immediate[op.id] = add(() => this.#store(op, true));
+        }
       } else {
         slots[op.id] = add(() => this.#pure(op, false));
         if (op.args.length === 2 && op.args[1] === I32) {
           immediate[op.id] = add(() => this.#pure(op, true));
         }
-        if (op.result === I32 && op.args.length === 2 && op.args[0] === I32 && /\.(eq|ne|[lg][te]_[su])$/.test(op.name)) {
+        if (
+          op.result === I32 && op.args.length === 2 && op.args[0] === I32 &&
+          /\.(eq|ne|[lg][te]_[su])$/.test(op.name)
+        ) {
           branchCompare[op.id] = add(() => this.#branchCompare(op, false));
-          branchCompareImmediate[op.id] = add(() => this.#branchCompare(op, true));
+          branchCompareImmediate[op.id] = add(() =>
+            this.#branchCompare(op, true)
+          );
         }
       }
     }
@@ -177,7 +213,9 @@ export class InterpreterGenerator {
       const64: add(() => this.#const(I64)),
       const128: add(() => this.#const128()),
       call: helpers.map((h) => add(() => this.#call(h))),
-      callIf: helpers.map((h) => h.args === 0 ? add(() => this.#callIf(h)) : -1),
+      callIf: helpers.map((h) =>
+        h.args === 0 ? add(() => this.#callIf(h)) : -1
+      ),
       trap: add(() => this.#trap()),
       jump: add(() => this.#jump()),
       jumpFar: add(() => this.#jumpFar()),
@@ -201,12 +239,20 @@ export class InterpreterGenerator {
     this.#loadImport = m.importFunction("env", "slowLoad", slow);
     this.#storeImport = m.importFunction("env", "slowStore", slow);
     this.#helperImports = this.#helpers.map((h) =>
-      m.importFunction("helper", String(h.index), m.type(new Array(h.args).fill(i32), [i32]))
+      m.importFunction(
+        "helper",
+        String(h.index),
+        m.type(new Array(h.args).fill(i32), [i32]),
+      )
     );
     // The stub: `EXIT_UNLINKED`. OFF_LINK was set by whoever came here.
     m.addFunction(run, Uint8Array.of(0, W.I32_CONST, 1), TABLE_STUB);
     this.#body(run);
-    m.addFunction(run, this.#e.bytes.slice(0, this.#e.length), TABLE_INTERPRETER);
+    m.addFunction(
+      run,
+      this.#e.bytes.slice(0, this.#e.length),
+      TABLE_INTERPRETER,
+    );
     // What the dispatcher calls: enters the record that OFF_LINK leads to.
     const e = this.#e;
     e.clear();
@@ -452,7 +498,8 @@ export class InterpreterGenerator {
 
   #store(op: OpInfo, immediate: boolean): void {
     const e = this.#e;
-    const value = (): void => immediate ? this.#imm(FIELD_HI) : this.#slot(FIELD_B, op.args[1]);
+    const value = (): void =>
+      immediate ? this.#imm(FIELD_HI) : this.#slot(FIELD_B, op.args[1]);
     this.#address();
     emitLookup(e, LOCALS, op.width, true, OFF_TLB, this.#tlb(FIELD_D));
     this.#if();

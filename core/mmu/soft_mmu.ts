@@ -46,7 +46,11 @@ export interface PhysicalSpace {
   /** What the 4 KiB page with this number is. */
   lookupPage(
     page: number,
-  ): { kind: "ram" | "rom" | "io" | "none"; hostOffset: number; writable: boolean };
+  ): {
+    kind: "ram" | "rom" | "io" | "none";
+    hostOffset: number;
+    writable: boolean;
+  };
   /** Reads `width` (1, 2, 4) bytes, unsigned. */
   read(address: number, width: 1 | 2 | 4): number;
   /** Writes `width` bytes. */
@@ -496,6 +500,19 @@ export class SoftMmu implements Mmu {
     } else if (mapping.kind !== "rom") {
       this.#space.write(physical, 4, value >>> 0);
     }
+  }
+
+  /** One byte of code that is not in memory: what the bus gives. */
+  readCode(physical: number): number {
+    return this.#space.read(physical, 1);
+  }
+
+  /** Host offset of a physical page that is memory, or -1. */
+  hostOf(physical: number): number {
+    const mapping = this.#space.lookupPage(Math.floor(physical / PAGE));
+    return mapping.kind === "ram" || mapping.kind === "rom"
+      ? mapping.hostOffset
+      : -1;
   }
 
   /** Byte offset of the CPU's area: for tests and messages. */

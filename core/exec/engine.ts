@@ -1,0 +1,867 @@
+/**
+ * The `jit` accelerator: runs a frontend's CPU with the interpreter and, for
+ * hot code, with compiled regions.
+ *
+ * `run` is the dispatcher. It enters translated code through a record; control
+ * then goes from block to block inside WebAssembly and comes back here with a
+ * reason: a link that leads nowhere yet, a fault, a hot block, the end of the
+ * budget. The program counter is not kept up to date in between: each reason
+ * says where it can be found (a link cell, a record, the fault's instruction).
+ *
+ * @module
+ */
+
+import type { CpuCore, CpuExit, EntryState } from "../machine/cpu.ts";
+import {
+  type CpuEngine,
+  EXIT_BUDGET,
+  EXIT_FAULT,
+  EXIT_HALT,
+  EXIT_HOT,
+  EXIT_INDIRECT,
+  EXIT_LOOKUP,
+  EXIT_MODIFIED,
+  EXIT_TRAP,
+  EXIT_UNLINKED,
+  type Frontend,
+  GUEST_FAULT,
+  GUEST_MODIFIED,
+  type TranslateContext,
+} from "../cpu/frontend.ts";
+import { IrBlock } from "../ir/block.ts";
+import { IrBuilder } from "../ir/builder.ts";
+import { Liveness } from "../ir/passes/liveness.ts";
+import type { GuestMemory } from "../machine/memory.ts";
+import { type PhysicalSpace, SoftMmu } from "../mmu/soft_mmu.ts";
+import {
+  ArenaFull,
+  Block,
+  BlockCache,
+  type Region,
+} from "../translate/block_cache.ts";
+import { BytecodeWriter, TooManyTemps } from "./bytecode.ts";
+import { InterpreterGenerator, jumpHash } from "./interpreter.ts";
+import {
+  CELL_BYTES,
+  CELL_PC_HI,
+  CELL_PC_LO,
+  CELL_RECORD,
+  JUMP_KEY,
+  JUMP_PC,
+  JUMP_RECORD,
+  OFF_BUDGET,
+  OFF_ENTER,
+  OFF_FAULT,
+  OFF_FAULT_REGION,
+  OFF_JUMP_CACHE,
+  OFF_JUMP_KEY,
+  OFF_LINK,
+  OFF_RECORD,
+  OFF_TARGET,
+  OFF_TRAP,
+  REC_BLOCK,
+  REC_INSNS,
+  REC_PC_HI,
+  REC_PC_LO,
+  RECORD_BYTES,
+  TABLE_REGIONS,
+} from "./layout.ts";
+import { RegionCompiler } from "./region_compiler.ts";
+
+/** How an engine is set up. */
+export interface EngineOptions {
+  /** The machine's memory. */
+  readonly memory: GuestMemory;
+  /** The physical address space. */
+  readonly space: PhysicalSpace;
+  /** Number of the CPU; 0 when absent. */
+  readonly cpu?: number;
+  /** `jit` compiles hot blocks, `interp` never does. */
+  readonly accel?: "jit" | "interp";
+  /** Executions that make a block hot. */
+  readonly threshold?: number;
+  /** Guest instructions in a block at most. */
+  readonly maxInsns?: number;
+  /** Stop exactly at the end of a budget (for `icount`). */
+  readonly exact?: boolean;
+}
+
+/**
+ * Executions that make a block hot.
+ */
+const DEFAULT_THRESHOLD = 1000;
+const DEFAULT_MAX_INSNS = 32;
+/** Count of a block that must not become hot again. */
+const NEVER_HOT = 0x7fffffff;
+const PAGE = 4096;
+/** Arena bytes set aside for blocks that run once. */
+const SCRATCH_BYTES = 65536;
+
+type Enter = (cpu: number) => number;
+
+/** Runs one CPU. */
+export class Engine implements CpuCore, CpuEngine {
+  readonly base: number;
+  readonly u8: Uint8Array;
+  readonly u16: Uint16Array;
+  readonly i32: Int32Array;
+  readonly f64: Float64Array;
+  readonly mmu: SoftMmu;
+  /** The block cache: for statistics and tests. */
+  readonly cache: BlockCache;
+
+  readonly #frontend: Frontend;
+  readonly #accel: "jit" | "interp";
+  readonly #threshold: number;
+  readonly #maxInsns: number;
+  readonly #exact: boolean;
+  readonly #enter: Enter;
+  readonly #writer: BytecodeWriter;
+  readonly #liveness: Liveness;
+  readonly #block: IrBlock;
+  readonly #builder: IrBuilder;
+  readonly #context: TranslateContext;
+  readonly #compiler: RegionCompiler;
+  readonly #budget: number;
+  /** Copy of the end of a page and the start of the next. */
+  readonly #crossing = new Uint8Array(64);
+  #secondPage = -1;
+  #fetchAddress = 0;
+
+  /** Instructions executed before the current run. */
+  #total = 0;
+  /** Budget given to the current run. */
+  #granted = 0;
+  /** Budget taken away by `requestStop`. */
+  #stolen = 0;
+  #stop = false;
+  #halted = false;
+  #running = false;
+  /** Running one instruction alone: stores do not stop at code. */
+  #single = false;
+  #generation = 1;
+  readonly #regions = new Map<number, Region>();
+  /** Regions that died while their code may still be running. */
+  #graveyard: number[] = [];
+  readonly #freeTable: number[] = [];
+  readonly #table: WebAssembly.Table;
+  #tableNext = TABLE_REGIONS;
+  #scratch = 0;
+  readonly #counts = {
+    interrupts: 0,
+    faults: 0,
+    singles: 0,
+    dispatches: 0,
+    unlinked: 0,
+    indirect: 0,
+    hot: 0,
+    modified: 0,
+  };
+
+  /** Makes the engine of a CPU and attaches the frontend to it. */
+  constructor(frontend: Frontend, options: EngineOptions) {
+    const memory = options.memory;
+    this.#frontend = frontend;
+    this.#accel = options.accel ?? "jit";
+    this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
+    this.#maxInsns = options.maxInsns ?? DEFAULT_MAX_INSNS;
+    this.#exact = options.exact ?? false;
+    this.base = memory.cpuArea(options.cpu ?? 0);
+    this.u8 = memory.u8;
+    this.u16 = memory.u16;
+    this.i32 = memory.i32;
+    this.f64 = memory.f64;
+    this.#budget = (this.base + OFF_BUDGET) >> 2;
+    this.mmu = new SoftMmu(
+      frontend,
+      options.space,
+      memory.memory.buffer,
+      this.base,
+    );
+    this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1024 });
+    this.cache = new BlockCache(
+      this.i32,
+      memory.arenaOffset,
+      memory.arenaBytes - SCRATCH_BYTES,
+      (region) => this.#regionDied(region),
+    );
+    this.#scratch = memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES;
+    this.mmu.connect(
+      {
+        hasCode: (page) => this.cache.hasCode(page),
+        written: (physical, length) =>
+          this.cache.invalidate(physical, length) && !this.#single,
+      },
+      () => this.#flushJumps(),
+    );
+
+    const generator = new InterpreterGenerator(frontend.helpers);
+    const pages = memory.memory.buffer.byteLength / 65536;
+    const helperImports: Record<string, (...args: number[]) => number> = {};
+    for (const h of frontend.helpers) {
+      const fn = h.fn;
+      helperImports[String(h.index)] = h.faults
+        ? (a: number, b: number, c: number): number => {
+          try {
+            return fn(a, b, c);
+          } catch (e) {
+            if (e === GUEST_FAULT) return 1;
+            if (e === GUEST_MODIFIED) return 2;
+            throw e;
+          }
+        }
+        : fn as (...args: number[]) => number;
+    }
+    const imports = {
+      env: {
+        memory: memory.memory,
+        table: this.#table,
+        slowLoad: (address: number, width: number, mmu: number): number =>
+          this.mmu.slowLoad(address, width, mmu),
+        slowStore: (address: number, width: number, mmu: number): number =>
+          this.mmu.slowStore(address, width, mmu),
+      },
+      helper: helperImports,
+    };
+    const module = new WebAssembly.Module(generator.build(pages));
+    const instance = new WebAssembly.Instance(module, imports);
+    this.#enter = instance.exports.enter as Enter;
+    this.#writer = new BytecodeWriter(generator.opcodes, frontend.globals);
+    this.#liveness = new Liveness(frontend.globals.length);
+    this.#block = new IrBlock(frontend.globals);
+    this.#builder = new IrBuilder(this.#block);
+    this.#context = {
+      builder: this.#builder,
+      code: this.u8,
+      start: 0,
+      limit: 0,
+      pcLo: 0,
+      pcHi: 0,
+      key: 0,
+      maxInsns: this.#maxInsns,
+      cross: () => this.#cross(),
+    };
+    this.#compiler = new RegionCompiler(
+      frontend,
+      imports,
+      pages,
+      this.i32,
+      this.#threshold,
+    );
+    frontend.attach(this);
+  }
+
+  /** Instructions executed since the engine was made. */
+  get instructions(): number {
+    return this.#running
+      ? this.#total + this.#granted - this.#stolen - this.i32[this.#budget]
+      : this.#total;
+  }
+
+  requestStop(): void {
+    this.#attention();
+    this.#stop = true;
+  }
+
+  /** Makes running code come back at the next block boundary. */
+  #attention(): void {
+    const left = this.i32[this.#budget];
+    if (this.#running && left >= 0) {
+      this.#stolen += left + 1;
+      this.i32[this.#budget] = -1;
+    }
+  }
+
+  /** Tells the engine that the static mode key has changed. */
+  keyChanged(): void {
+    this.i32[(this.base + OFF_JUMP_KEY) >> 2] = this.#frontend.key();
+  }
+
+  #flushJumps(): void {
+    this.#generation = (this.#generation + 1) | 0;
+    if (this.#generation === 0) {
+      this.u8.fill(0, this.base + OFF_JUMP_CACHE, this.base + 0x40000);
+      this.#generation = 1;
+    }
+    this.i32[(this.base + OFF_JUMP_KEY + 4) >> 2] = this.#generation;
+  }
+
+  reset(): void {
+    this.#halted = false;
+    this.cache.flush();
+    this.#graveyard = [];
+    this.mmu.flush(false);
+    this.#frontend.reset();
+    this.keyChanged();
+  }
+
+  enter(state: EntryState): void {
+    this.#frontend.enter(state);
+    this.keyChanged();
+  }
+
+  setIrq(level: boolean): void {
+    this.#frontend.setIrq(level);
+    if (level) this.#attention();
+  }
+
+  nmi(): void {
+    this.#frontend.nmi();
+    this.#attention();
+  }
+
+  setInput(name: string, level: boolean): void {
+    this.#frontend.setInput(name, level);
+  }
+
+  invalidate(physical: number, length: number): void {
+    this.cache.invalidate(physical, length);
+  }
+
+  flushMapping(): void {
+    this.mmu.flush(false);
+    // Blocks are known by physical addresses, which now mean something else.
+    if (!this.#running) this.cache.flush();
+    else this.#flushSoon = true;
+    this.#attention();
+  }
+
+  #flushSoon = false;
+
+  save(): Record<string, never> {
+    return this.#frontend.save() as Record<string, never>;
+  }
+
+  load(record: Record<string, unknown>): void {
+    this.#frontend.load(record);
+    this.mmu.flush(false);
+    this.keyChanged();
+  }
+
+  describe(): string {
+    return this.#frontend.describe();
+  }
+
+  stats(): Readonly<Record<string, number>> {
+    return {
+      instructions: this.instructions,
+      blocksTranslated: this.cache.translated,
+      blocksInvalidated: this.cache.invalidated,
+      arenaFlushes: this.cache.flushes,
+      arenaBytes: this.cache.used,
+      tlbWalks: this.mmu.walks,
+      slowAccesses: this.mmu.slow,
+      tlbFlushes: this.mmu.flushes,
+      ...this.#counts,
+      ...this.#compiler.stats(),
+    };
+  }
+
+  #regionDied(region: Region): void {
+    this.#graveyard.push(region.id);
+    this.#table.set(region.tableIndex, this.#table.get(0));
+    this.#freeTable.push(region.tableIndex);
+  }
+
+  /** Executes about `maxInstructions` (exactly, with `exact`). */
+  run(maxInstructions: number): CpuExit {
+    if (this.#halted) {
+      if (!this.#frontend.wakes()) {
+        return this.#frontend.wakeable() ? "halted" : "dead";
+      }
+      this.#halted = false;
+    }
+    const grant = Math.min(maxInstructions, 0x3fffffff);
+    this.#granted = grant;
+    this.#stolen = 0;
+    this.i32[this.#budget] = grant;
+    this.#running = true;
+    this.#stop = false;
+    try {
+      return this.#dispatch();
+    } finally {
+      this.#restoreBudget();
+      this.#total += this.#granted - this.i32[this.#budget];
+      this.#running = false;
+    }
+  }
+
+  #restoreBudget(): void {
+    if (this.#stolen !== 0) {
+      this.i32[this.#budget] += this.#stolen;
+      this.#stolen = 0;
+    }
+  }
+
+  #dispatch(): CpuExit {
+    const f = this.#frontend;
+    const i32 = this.i32;
+    const base = this.base;
+    for (;;) {
+      this.#restoreBudget();
+      if (this.#flushSoon) {
+        this.#flushSoon = false;
+        this.cache.flush();
+      }
+      if (this.#stop) return "stop";
+      let link = 0;
+      if (f.takeSingle()) {
+        link = this.#prepareSingle(1);
+      } else {
+        if (f.interruptible()) {
+          this.#counts.interrupts++;
+          if (!f.interrupt()) return "shutdown";
+        }
+        if (i32[this.#budget] <= 0) return "budget";
+        link = this.#link();
+      }
+      if (link < 0) {
+        // The fetch faulted.
+        if (!f.deliver()) return "shutdown";
+        continue;
+      }
+      // Control may go on without new questions: EXIT_UNLINKED and
+      // EXIT_INDIRECT come back here with the link to follow.
+      const reason = this.#execute(link);
+      if (reason === EXIT_BUDGET) {
+        const record = i32[(base + OFF_RECORD) >> 2] >> 2;
+        f.setPc(i32[record + (REC_PC_LO >> 2)], i32[record + (REC_PC_HI >> 2)]);
+        this.#restoreBudget();
+        const left = i32[this.#budget];
+        if (
+          left > 0 && !this.#stop && left < i32[record + (REC_INSNS >> 2)] &&
+          !f.interruptible()
+        ) {
+          // Too little for the next block.
+          if (!this.#exact) return "budget";
+          const single = this.#prepareSingle(left);
+          if (single < 0) {
+            if (!f.deliver()) return "shutdown";
+            continue;
+          }
+          if (!this.#after(this.#execute(single))) return "shutdown";
+          if (this.#halted) return f.wakeable() ? "halted" : "dead";
+        }
+        continue;
+      }
+      if (!this.#after(reason)) return "shutdown";
+      if (this.#halted && !f.wakes()) return f.wakeable() ? "halted" : "dead";
+      this.#halted = false;
+    }
+  }
+
+  /** Enters translated code and follows links until there is something else to do. */
+  #execute(link: number): number {
+    const i32 = this.i32;
+    const base = this.base;
+    const f = this.#frontend;
+    for (;;) {
+      this.#counts.dispatches++;
+      i32[(base + OFF_LINK) >> 2] = link;
+      const reason = this.#enter(base);
+      if (reason === EXIT_UNLINKED) {
+        this.#counts.unlinked++;
+        const at = i32[(base + OFF_LINK) >> 2];
+        const record = i32[at >> 2];
+        let lo: number, hi: number;
+        if (record === this.cache.stub) {
+          lo = i32[(at + CELL_PC_LO) >> 2];
+          hi = i32[(at + CELL_PC_HI) >> 2];
+        } else {
+          lo = i32[(record + REC_PC_LO) >> 2];
+          hi = i32[(record + REC_PC_HI) >> 2];
+        }
+        f.setPc(lo, hi);
+        if (this.#single) return EXIT_LOOKUP;
+        this.#restoreBudget();
+        if (
+          this.#stop || this.#flushSoon || i32[this.#budget] <= 0 ||
+          f.interruptible()
+        ) return EXIT_LOOKUP;
+        const block = this.#find(lo, hi);
+        if (block === undefined) return EXIT_LOOKUP; // let the outer loop meet the fault again
+        // A link to a block across two pages depends on the second page's
+        // mapping, so it is never patched in.
+        if (block.secondPage < 0) i32[(at + CELL_RECORD) >> 2] = block.record;
+        link = this.#enterWord(block);
+        continue;
+      }
+      if (reason === EXIT_INDIRECT) {
+        this.#counts.indirect++;
+        const lo = i32[(base + OFF_TARGET) >> 2];
+        const hi = i32[(base + OFF_TARGET + 4) >> 2];
+        f.setPc(lo, hi);
+        if (this.#single) return EXIT_LOOKUP;
+        this.#restoreBudget();
+        if (
+          this.#stop || this.#flushSoon || i32[this.#budget] <= 0 ||
+          f.interruptible()
+        ) return EXIT_LOOKUP;
+        const block = this.#find(lo, hi);
+        if (block === undefined) return EXIT_LOOKUP;
+        this.#fillJumpCache(block);
+        link = this.#enterWord(block);
+        continue;
+      }
+      if (reason === EXIT_HOT) {
+        this.#counts.hot++;
+        const record = i32[(base + OFF_RECORD) >> 2];
+        const block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
+        f.setPc(block.pcLo, block.pcHi);
+        if (this.#accel === "jit") this.#compile(block);
+        this.#restoreBudget();
+        link = this.#enterWord(block);
+        continue;
+      }
+      return reason;
+    }
+  }
+
+  /** What follows an exit of translated code; false: the CPU shuts down. */
+  #after(reason: number): boolean {
+    const f = this.#frontend;
+    const single = this.#single;
+    this.#single = false;
+    switch (reason) {
+      case EXIT_BUDGET: {
+        const record = this.i32[(this.base + OFF_RECORD) >> 2] >> 2;
+        f.setPc(
+          this.i32[record + (REC_PC_LO >> 2)],
+          this.i32[record + (REC_PC_HI >> 2)],
+        );
+        return true;
+      }
+      case EXIT_LOOKUP:
+        return true;
+      case EXIT_HALT:
+        this.#halted = true;
+        return true;
+      case EXIT_FAULT:
+        this.#counts.faults++;
+        this.#restoreFault(single);
+        return f.deliver();
+      case EXIT_TRAP:
+        this.#counts.faults++;
+        this.#restoreFault(single);
+        f.trap(this.i32[(this.base + OFF_TRAP) >> 2]);
+        return f.deliver();
+      case EXIT_MODIFIED: {
+        this.#counts.modified++;
+        this.#restoreFault(single);
+        this.#restoreBudget();
+        const link = this.#prepareSingle(1);
+        if (link < 0) return f.deliver();
+        return this.#after(this.#execute(link));
+      }
+      default:
+        throw new Error(
+          `translated code returned the unknown reason ${reason}`,
+        );
+    }
+  }
+
+  /** Makes the state that of the start of the instruction that left the block. */
+  #restoreFault(single: boolean): void {
+    const i32 = this.i32;
+    const f = this.#frontend;
+    const region = i32[(this.base + OFF_FAULT_REGION) >> 2];
+    this.#restoreBudget();
+    if (region !== 0) {
+      const r = this.#regions.get(region)!;
+      const at = i32[(this.base + OFF_FAULT) >> 2] * 4;
+      const block = r.blocks[r.faults[at]];
+      const index = r.faults[at + 1];
+      i32[this.#budget] += block.insns - index;
+      f.restore(r.faults[at + 2], block.pcHi, r.faults[at + 3]);
+      this.#buryRegions();
+      return;
+    }
+    const pc = i32[(this.base + OFF_FAULT) >> 2];
+    let block: Block;
+    if (single) block = this.#singleBlock;
+    else {
+      const record = i32[(this.base + OFF_RECORD) >> 2];
+      block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
+    }
+    const table = block.insnTable >> 2;
+    const word = (pc - block.bytecode) >> 2;
+    let lo = 0;
+    let hi = block.insns - 1;
+    while (lo < hi) {
+      const mid = (lo + hi + 1) >> 1;
+      if (i32[table + mid * 3] <= word) lo = mid;
+      else hi = mid - 1;
+    }
+    i32[this.#budget] += block.insns - lo;
+    f.restore(i32[table + lo * 3 + 1], block.pcHi, i32[table + lo * 3 + 2]);
+    this.#buryRegions();
+  }
+
+  #buryRegions(): void {
+    for (const id of this.#graveyard) this.#regions.delete(id);
+    this.#graveyard.length = 0;
+  }
+
+  /** The word through which the dispatcher enters a block. */
+  #enterWord(block: Block): number {
+    this.i32[(this.base + OFF_ENTER) >> 2] = block.record;
+    return this.base + OFF_ENTER;
+  }
+
+  /** The link to the block at the present program counter; -1 after a fetch fault. */
+  #link(): number {
+    const f = this.#frontend;
+    const block = this.#find(f.pcLo(), f.pcHi());
+    return block === undefined ? -1 : this.#enterWord(block);
+  }
+
+  #fillJumpCache(block: Block): void {
+    const at = (this.base + OFF_JUMP_CACHE + jumpHash(block.pcLo)) >> 2;
+    const i32 = this.i32;
+    i32[at + (JUMP_PC >> 2)] = block.pcLo;
+    i32[at + (JUMP_PC >> 2) + 1] = block.pcHi;
+    const key = (this.base + OFF_JUMP_KEY) >> 2;
+    i32[at + (JUMP_KEY >> 2)] = i32[key];
+    i32[at + (JUMP_KEY >> 2) + 1] = i32[key + 1];
+    i32[at + (JUMP_RECORD >> 2)] = block.record;
+  }
+
+  /** The block at a program counter (which is in the state), translated if needed; undefined after a fetch fault. */
+  #find(lo: number, hi: number): Block | undefined {
+    const f = this.#frontend;
+    const key = f.key();
+    const linear = f.linear(lo, hi);
+    const mmu = f.fetchMmu();
+    const physical = this.mmu.fetch(linear, mmu);
+    if (physical < 0) return undefined;
+    const host = this.mmu.fetchHost;
+    const block = this.cache.find(physical, lo, hi, key);
+    if (block !== undefined) {
+      if (block.secondPage < 0) return block;
+      const next = ((linear & ~0xfff) + PAGE) | 0;
+      const second = this.mmu.fetch(next, mmu);
+      if (second < 0) return undefined;
+      if (second === block.secondPage) return block;
+      // Another page stands behind this one now.
+      this.cache.invalidate(block.physical, 1);
+      return this.#find(lo, hi);
+    }
+    for (;;) {
+      try {
+        return this.#translate(physical, host, lo, hi, key, linear);
+      } catch (e) {
+        if (e === GUEST_FAULT) return undefined;
+        if (!(e instanceof ArenaFull)) throw e;
+        this.cache.flush();
+      }
+    }
+  }
+
+  #fetchSource(physical: number, host: number): void {
+    const c = this.#context;
+    if (host >= 0) {
+      c.code = this.u8;
+      c.start = host + (physical % PAGE);
+      c.limit = host + PAGE;
+      return;
+    }
+    // Code in MMIO: what the bus gives, byte by byte, as a page of its own.
+    const bytes = new Uint8Array(PAGE);
+    const from = physical % PAGE;
+    for (let i = from; i < PAGE; i++) {
+      bytes[i] = this.mmu.readCode(physical - from + i);
+    }
+    c.code = bytes;
+    c.start = from;
+    c.limit = PAGE;
+  }
+
+  /** Replaces the context's code by a copy that goes on with the next page. */
+  #cross(): void {
+    const c = this.#context;
+    const rest = c.limit - c.start;
+    const f = this.#frontend;
+    const next = ((this.#fetchAddress & ~0xfff) + PAGE) | 0;
+    const second = this.mmu.fetch(next, f.fetchMmu());
+    if (second < 0) throw GUEST_FAULT;
+    const host = this.mmu.fetchHost;
+    const copy = this.#crossing;
+    const n = Math.min(rest, 32);
+    for (let i = 0; i < n; i++) copy[i] = c.code[c.start + i];
+    for (let i = 0; i < 32; i++) {
+      copy[n + i] = host >= 0
+        ? this.u8[host + i]
+        : this.mmu.readCode(second + i);
+    }
+    this.#secondPage = second - (second % PAGE);
+    c.code = copy;
+    c.start = 0;
+    c.limit = n + 32;
+  }
+
+  /** Runs the frontend: the block's IR is in `#block` after liveness. */
+  #toIr(
+    linear: number,
+    lo: number,
+    hi: number,
+    key: number,
+    maxInsns: number,
+  ): void {
+    const c = this.#context;
+    this.#secondPage = -1;
+    this.#fetchAddress = linear;
+    c.pcLo = lo;
+    c.pcHi = hi;
+    c.key = key;
+    c.maxInsns = maxInsns;
+    this.#builder.start(this.#block, lo, hi);
+    this.#frontend.translate(c);
+    this.#liveness.run(this.#block, this.#frontend.helpers);
+  }
+
+  #translate(
+    physical: number,
+    host: number,
+    lo: number,
+    hi: number,
+    key: number,
+    linear: number,
+  ): Block {
+    const block = new Block();
+    let maxInsns = this.#maxInsns;
+    for (;;) {
+      this.#fetchSource(physical, host);
+      this.#toIr(linear, lo, hi, key, maxInsns);
+      block.physical = physical;
+      block.pcLo = lo;
+      block.pcHi = hi;
+      block.key = key;
+      block.byteLength = this.#block.byteLength;
+      block.secondPage = this.#secondPage;
+      try {
+        this.cache.reserve(block);
+        this.#lower(block);
+        break;
+      } catch (e) {
+        if (!(e instanceof TooManyTemps) || maxInsns === 1) throw e;
+        maxInsns >>= 1;
+      }
+    }
+    this.cache.store(
+      block,
+      this.#writer.words,
+      this.#writer.length,
+      this.#writer.insnTable,
+      this.#writer.insns,
+      this.#accel === "jit" && block.secondPage < 0
+        ? this.#threshold
+        : NEVER_HOT,
+    );
+    for (const page of this.cache.insert(block)) this.mmu.protect(page);
+    return block;
+  }
+
+  /** Lowers `#block`, whose record and cells are reserved. */
+  #lower(block: Block): void {
+    const k = this.#block;
+    const near = (target: number, targetHi: number): boolean => {
+      // The page offset is that of the physical address, whatever the
+      // segment's base is: the same distance lies between the addresses.
+      const at = (block.physical % PAGE) + ((target - block.pcLo) | 0);
+      return at >= 0 && at < PAGE && targetHi === block.pcHi &&
+        block.secondPage < 0;
+    };
+    this.cache.initCell(block.cells, k.takenLo, k.takenHi, 0);
+    this.cache.initCell(block.cells + CELL_BYTES, k.otherLo, k.otherHi, 0);
+    this.#writer.write(k, this.#liveness.uses, {
+      cells: block.cells,
+      takenNear: near(k.takenLo, k.takenHi),
+      otherNear: near(k.otherLo, k.otherHi),
+    });
+  }
+
+  readonly #singleBlock = new Block();
+
+  /** Translates up to `insns` instructions at the program counter to run once; -1 after a fetch fault. */
+  #prepareSingle(insns: number): number {
+    this.#counts.singles++;
+    const f = this.#frontend;
+    const lo = f.pcLo();
+    const hi = f.pcHi();
+    const linear = f.linear(lo, hi);
+    const physical = this.mmu.fetch(linear, f.fetchMmu());
+    if (physical < 0) return -1;
+    const block = this.#singleBlock;
+    try {
+      this.#fetchSource(physical, this.mmu.fetchHost);
+      this.#toIr(linear, lo, hi, f.key(), insns);
+    } catch (e) {
+      if (e === GUEST_FAULT) return -1;
+      throw e;
+    }
+    block.physical = physical;
+    block.pcLo = lo;
+    block.pcHi = hi;
+    block.secondPage = 0; // no direct links
+    block.record = this.#scratch;
+    block.cells = this.#scratch + RECORD_BYTES;
+    block.insns = this.#block.insns;
+    this.#lower(block);
+    const w = this.#writer;
+    block.bytecode = block.cells + 2 * CELL_BYTES;
+    block.insnTable = block.bytecode + w.length * 4;
+    this.i32.set(w.words.subarray(0, w.length), block.bytecode >> 2);
+    this.i32.set(w.insnTable.subarray(0, 3 * w.insns), block.insnTable >> 2);
+    const r = block.record >> 2;
+    this.i32[r] = block.bytecode;
+    this.i32[r + 1] = 1;
+    this.i32[r + 2] = NEVER_HOT;
+    this.i32[r + (REC_INSNS >> 2)] = w.insns;
+    this.i32[r + (REC_PC_LO >> 2)] = lo;
+    this.i32[r + (REC_PC_HI >> 2)] = hi;
+    this.#single = true;
+    return this.#enterWord(block);
+  }
+
+  /** Forms and compiles the region that starts with a hot block. */
+  #compile(entry: Block): void {
+    this.cache.setCount(entry, NEVER_HOT);
+    if (!entry.valid || entry.region !== undefined || entry.secondPage >= 0) {
+      return;
+    }
+    const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;
+    if (tableIndex >= this.#table.length) this.#table.grow(this.#table.length);
+    const region = this.#compiler.compile(
+      entry,
+      tableIndex,
+      this.cache,
+      (b, ir, builder) => {
+        const f = this.#frontend;
+        const host = this.mmu.hostOf(b.physical);
+        if (host < 0) return false;
+        this.#fetchSource(b.physical, host);
+        const c = this.#context;
+        this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
+        c.pcLo = b.pcLo;
+        c.pcHi = b.pcHi;
+        c.key = b.key;
+        c.maxInsns = b.insns;
+        const outer = c.builder;
+        (c as { builder: IrBuilder }).builder = builder;
+        builder.start(ir, b.pcLo, b.pcHi);
+        try {
+          f.translate(c);
+        } finally {
+          (c as { builder: IrBuilder }).builder = outer;
+        }
+        return ir.insns === b.insns;
+      },
+    );
+    if (region === undefined) {
+      this.#freeTable.push(tableIndex);
+      return;
+    }
+    this.#regions.set(region.id, region);
+    this.cache.installRegion(region);
+  }
+}

@@ -1,0 +1,944 @@
+/**
+ * The region compiler: several hot blocks become one WebAssembly function.
+ *
+ * Guest registers and lazy flags are locals: loaded at entry, spilled at each
+ * exit. A fault exit sets the fault's index and branches to an epilogue that
+ * spills; the index leads to the instruction whose state that is. The budget is
+ * a local too, taken down by each block as the interpreter does it, so that
+ * interrupts and the ends of slices come at the same instruction in both.
+ *
+ * Pure operations that are used once are emitted where they are used, as a
+ * tree; others go to a local. A read of a global is no code at all: its uses
+ * read the global's local, and only a write to the global while the old value
+ * is still needed copies it first.
+ *
+ * @module
+ */
+
+import {
+  EXIT_BUDGET,
+  EXIT_FAULT,
+  EXIT_INDIRECT,
+  EXIT_TRAP,
+  type Frontend,
+} from "../cpu/frontend.ts";
+import {
+  IrBlock,
+  TERM_BRANCH,
+  TERM_EXIT,
+  TERM_INDIRECT,
+  TERM_JUMP,
+  type Value,
+} from "../ir/block.ts";
+import { type Helper, IrBuilder } from "../ir/builder.ts";
+import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
+import { Liveness } from "../ir/passes/liveness.ts";
+import { I32, I64, type Type, WASM_TYPES } from "../ir/types.ts";
+import type { Block, BlockCache, Region } from "../translate/block_cache.ts";
+import { Emitter } from "../wasm/emitter.ts";
+import { ModuleBuilder } from "../wasm/module.ts";
+import * as W from "../wasm/opcodes.ts";
+import { analyse, emitStructured, type Structure } from "../wasm/structure.ts";
+import {
+  emitHost,
+  emitLookup,
+  emitRawAccess,
+  emitSlotLoad,
+  emitSlotStore,
+  emitValueStore,
+} from "./access.ts";
+import { emitJumpHash } from "./interpreter.ts";
+import {
+  CELL_BYTES,
+  JUMP_KEY,
+  JUMP_PC,
+  JUMP_RECORD,
+  OFF_BUDGET,
+  OFF_FAULT,
+  OFF_FAULT_REGION,
+  OFF_JUMP_CACHE,
+  OFF_JUMP_KEY,
+  OFF_LINK,
+  OFF_RECORD,
+  OFF_TARGET,
+  OFF_TLB,
+  OFF_TRAP,
+  REC_COUNT,
+  REC_INSNS,
+  REC_TABLE,
+  TLB_BYTES,
+} from "./layout.ts";
+
+/** Blocks of a region at most. */
+const MAX_BLOCKS = 48;
+/** Guest instructions of a region at most. */
+const MAX_INSNS = 400;
+
+const NOP = Op["nop"];
+const INSN = Op["insn"];
+const CONST32 = Op["const32"];
+const CONST64 = Op["const64"];
+const CONSTF64 = Op["constf64"];
+const CONSTF32 = Op["constf32"];
+const CONST128 = Op["const128"];
+const FIRST_GET = Op["get32"];
+const LAST_GET = Op["get128"];
+const FIRST_SET = Op["set32"];
+const LAST_SET = Op["set128"];
+const CALL_IF = Op["callif"];
+const TRAP = Op["trap"];
+const SHUFFLE = Op["i8x16.shuffle"];
+const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
+
+const CPU = 0,
+  BUDGET = 1,
+  LINK = 2,
+  RECORD = 3,
+  FAULT = 4,
+  REASON = 5,
+  ADDRESS = 6,
+  ENTRY = 7,
+  HOST = 8,
+  PC64 = 9;
+const FIRST_FREE = 10;
+const LOCALS = { cpu: CPU, address: ADDRESS, entry: ENTRY, host: HOST };
+
+/** Labels of the function's epilogues, and of structured control flow above 0. */
+const L_LINK = -1,
+  L_EXIT = -2,
+  L_BUDGET = -3,
+  L_FAULT = -4,
+  L_FAULT_SPILLED = -5,
+  L_ANY = -6;
+
+/** Translates a block again: fills `ir`; false if it is not the same block any more. */
+export type Retranslate = (
+  block: Block,
+  ir: IrBlock,
+  builder: IrBuilder,
+) => boolean;
+
+/** What a compiled function looks like, for dumps and golden tests. */
+export interface CompiledFunction {
+  /** Locals and instructions, without the last `end`. */
+  readonly code: Uint8Array;
+  /** See {@linkcode Region.faults}. */
+  readonly faults: Int32Array;
+}
+
+/** Compiles regions for one frontend. */
+export class RegionCompiler {
+  readonly #frontend: Frontend;
+  readonly #imports: WebAssembly.Imports;
+  readonly #pages: number;
+  readonly #i32: Int32Array;
+  readonly #ir: IrBlock[] = [];
+  readonly #builder: IrBuilder;
+  readonly #liveness: Liveness[] = [];
+  readonly #threshold: number;
+  #ids = 0;
+  #regions = 0;
+  #bytes = 0;
+  #milliseconds = 0;
+
+  // State of the function being compiled.
+  readonly #e = new Emitter(65536);
+  #module!: ModuleBuilder;
+  #loadImport = 0;
+  #storeImport = 0;
+  #runType = 0;
+  #blocks: Block[] = [];
+  #targets: number[][] = [];
+  readonly #globalLocal: Int32Array;
+  #used: number[] = [];
+  #written: number[] = [];
+  #localTypes: Type[] = [];
+  #labels: number[] = [];
+  #labelLoop: boolean[] = [];
+  #faults: number[] = [];
+  // State of the block being compiled.
+  #k!: IrBlock;
+  #blockIndex = 0;
+  #insnIndex = -1;
+  #insnFault = -1;
+  #insnPc = 0;
+  #insnAux = 0;
+  #left: Int32Array = new Int32Array(256);
+  #local: Int32Array = new Int32Array(256);
+  #nextAlias: Int32Array = new Int32Array(256);
+  readonly #aliases: Int32Array;
+  #aliased: number[] = [];
+  readonly #dirty: Uint8Array;
+  #pool: number[][] = [[], [], [], [], []];
+  #poolUsed: number[] = [0, 0, 0, 0, 0];
+
+  /** A compiler whose functions import `imports` and read records through `i32`. */
+  constructor(
+    frontend: Frontend,
+    imports: WebAssembly.Imports,
+    memoryPages: number,
+    i32: Int32Array,
+    threshold: number,
+  ) {
+    this.#threshold = threshold;
+    this.#frontend = frontend;
+    this.#imports = imports;
+    this.#pages = memoryPages;
+    this.#i32 = i32;
+    this.#builder = new IrBuilder(new IrBlock(frontend.globals));
+    this.#globalLocal = new Int32Array(frontend.globals.length);
+    this.#aliases = new Int32Array(frontend.globals.length);
+    this.#dirty = new Uint8Array(frontend.globals.length);
+  }
+
+  /** Counters for `--stats`. */
+  stats(): Record<string, number> {
+    return {
+      regionsCompiled: this.#regions,
+      regionBytes: this.#bytes,
+      compileMs: Math.round(this.#milliseconds),
+    };
+  }
+
+  /** Forms and compiles the region of a hot block; undefined if its bytes have changed. */
+  compile(
+    entry: Block,
+    tableIndex: number,
+    cache: BlockCache,
+    retranslate: Retranslate,
+  ): Region | undefined {
+    const started = performance.now();
+    if (!this.#form(entry, cache, retranslate)) return undefined;
+    const structure = analyse(this.#targets);
+    this.#targets = structure.graph;
+    this.#analyseLiveness(structure);
+    this.#module = new ModuleBuilder(this.#pages);
+    const i32 = WASM_TYPES[I32];
+    this.#runType = this.#module.type([i32], [i32]);
+    const slow = this.#module.type([i32, i32, i32], [i32]);
+    this.#loadImport = this.#module.importFunction("env", "slowLoad", slow);
+    this.#storeImport = this.#module.importFunction("env", "slowStore", slow);
+    const id = ++this.#ids;
+    const code = this.#function(id, structure);
+    this.#module.addFunction(this.#runType, code, tableIndex);
+    const bytes = this.#module.build();
+    new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
+    this.#regions++;
+    this.#bytes += bytes.length;
+    this.#milliseconds += performance.now() - started;
+    return {
+      id,
+      blocks: this.#blocks,
+      tableIndex,
+      faults: Int32Array.from(this.#faults),
+      valid: true,
+    };
+  }
+
+  /** The hot blocks reachable from `entry` by static jumps on its page. */
+  #form(entry: Block, cache: BlockCache, retranslate: Retranslate): boolean {
+    this.#blocks = [];
+    this.#targets = [];
+    const index = new Map<Block, number>();
+    let insns = 0;
+    const add = (b: Block): number => {
+      const known = index.get(b);
+      if (known !== undefined) return known;
+      const i = this.#blocks.length;
+      if (i >= MAX_BLOCKS || insns + b.insns > MAX_INSNS) return -1;
+      if (this.#ir.length <= i) {
+        this.#ir.push(new IrBlock(this.#frontend.globals));
+        this.#liveness.push(new Liveness(this.#frontend.globals.length));
+      }
+      if (!retranslate(b, this.#ir[i], this.#builder)) return -1;
+      insns += b.insns;
+      index.set(b, i);
+      this.#blocks.push(b);
+      this.#targets.push([]);
+      return i;
+    };
+    if (add(entry) < 0) return false;
+    for (let i = 0; i < this.#blocks.length; i++) {
+      const b = this.#blocks[i];
+      const k = this.#ir[i];
+      const successor = (lo: number, hi: number): number => {
+        const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
+        if (at < 0 || at >= 4096 || hi !== b.pcHi) return -1;
+        const t = cache.find(
+          b.physical - (b.physical % 4096) + at,
+          lo,
+          hi,
+          b.key,
+        );
+        if (t === undefined || t.secondPage >= 0) return -1;
+        // Only what runs often enough is worth compiling.
+        if (
+          index.get(t) === undefined && t.region === undefined &&
+          this.#executions(t) < this.#threshold >> 6
+        ) return -1;
+        return add(t);
+      };
+      if (k.term === TERM_JUMP) {
+        this.#targets[i].push(successor(k.takenLo, k.takenHi));
+      } else if (k.term === TERM_BRANCH) {
+        this.#targets[i].push(
+          successor(k.takenLo, k.takenHi),
+          successor(k.otherLo, k.otherHi),
+        );
+      }
+    }
+    return true;
+  }
+
+  #executions(b: Block): number {
+    const left = this.#i32[(b.record + REC_COUNT) >> 2];
+    // After the threshold the count starts again from a large number.
+    return left > 0x3fffffff
+      ? 0x7fffffff - left + this.#threshold
+      : this.#threshold - left;
+  }
+
+  /**
+   * Dead code over the whole region. It starts from "everything is live at
+   * every end" and only removes what is dead under that, so that it may stop
+   * after any number of rounds; two find nearly all.
+   */
+  #analyseLiveness(structure: Structure): void {
+    const globals = this.#frontend.globals.length;
+    const helpers = this.#frontend.helpers;
+    const out = new Uint8Array(globals);
+    for (let round = 0; round < 3; round++) {
+      for (let r = structure.order.length - 1; r >= 0; r--) {
+        const n = structure.order[r];
+        const targets = this.#targets[n];
+        if (round === 0 || targets.length === 0 || targets.includes(-1)) {
+          this.#liveness[n].run(this.#ir[n], helpers);
+          continue;
+        }
+        out.fill(0);
+        for (const t of targets) {
+          const live = this.#liveness[t].liveIn;
+          for (let g = 0; g < globals; g++) out[g] |= live[g];
+        }
+        this.#liveness[n].run(this.#ir[n], helpers, out);
+      }
+    }
+  }
+
+  #function(id: number, structure: Structure): Uint8Array {
+    const e = this.#e;
+    e.clear();
+    this.#labels = [];
+    this.#labelLoop = [];
+    this.#faults = [];
+    this.#localTypes = [];
+    this.#pool = [[], [], [], [], []];
+    this.#collectGlobals(structure.order);
+    for (const g of this.#used) {
+      this.#globalLocal[g] = this.#newLocal(this.#frontend.globals[g].type);
+    }
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_BUDGET, 2);
+    e.localSet(BUDGET);
+    for (const g of this.#used) this.#reload(g);
+    for (const label of [L_FAULT_SPILLED, L_FAULT, L_BUDGET, L_EXIT, L_LINK]) {
+      this.#open(W.BLOCK, label, false);
+    }
+    emitStructured(structure, {
+      block: (node) => this.#open(W.BLOCK, node, false),
+      loop: (node) => this.#open(W.LOOP, node, true),
+      end: () => this.#close(),
+      node: (node, go) => this.#block(node, go),
+      branch: (node, toLoop) => this.#br(node, toLoop),
+    });
+    e.u8(W.UNREACHABLE);
+    this.#close(); // L_LINK
+    this.#spill(this.#written);
+    this.#storeLocal(OFF_BUDGET, BUDGET);
+    this.#storeLocal(OFF_LINK, LINK);
+    e.localGet(CPU);
+    e.localGet(LINK);
+    e.mem(W.I32_LOAD, 0, 2);
+    e.mem(W.I32_LOAD, REC_TABLE, 2);
+    e.u8(W.RETURN_CALL_INDIRECT);
+    e.u32(this.#runType);
+    e.u8(0);
+    this.#close(); // L_EXIT
+    this.#spill(this.#written);
+    this.#storeLocal(OFF_BUDGET, BUDGET);
+    e.localGet(REASON);
+    e.u8(W.RETURN);
+    this.#close(); // L_BUDGET
+    this.#spill(this.#written);
+    this.#storeLocal(OFF_RECORD, RECORD);
+    e.localGet(CPU);
+    e.localGet(BUDGET);
+    e.localGet(RECORD);
+    e.mem(W.I32_LOAD, REC_INSNS, 2);
+    e.u8(W.I32_ADD);
+    e.mem(W.I32_STORE, OFF_BUDGET, 2);
+    e.i32Const(EXIT_BUDGET);
+    e.u8(W.RETURN);
+    this.#close(); // L_FAULT
+    this.#spill(this.#written);
+    this.#storeLocal(OFF_BUDGET, BUDGET);
+    this.#close(); // L_FAULT_SPILLED
+    this.#storeLocal(OFF_FAULT, FAULT);
+    e.localGet(CPU);
+    e.i32Const(id);
+    e.mem(W.I32_STORE, OFF_FAULT_REGION, 2);
+    e.localGet(REASON);
+
+    const head = new Emitter(64);
+    // Ten fixed locals less the parameter, then the others in runs of a type.
+    const runs: [number, number][] = [[FIRST_FREE - 2, WASM_TYPES[I32]], [
+      1,
+      WASM_TYPES[I64],
+    ]];
+    for (const t of this.#localTypes) {
+      const code = WASM_TYPES[t];
+      const last = runs[runs.length - 1];
+      if (last[1] === code) last[0]++;
+      else runs.push([1, code]);
+    }
+    head.u32(runs.length);
+    for (const [count, code] of runs) {
+      head.u32(count);
+      head.u8(code);
+    }
+    const out = new Uint8Array(head.length + e.length);
+    out.set(head.bytes.subarray(0, head.length));
+    out.set(e.bytes.subarray(0, e.length), head.length);
+    return out;
+  }
+
+  #collectGlobals(order: readonly number[]): void {
+    const used = new Set<number>();
+    const written = new Set<number>();
+    for (const n of order) {
+      const k = this.#ir[n];
+      for (let i = 0; i < k.length; i++) {
+        const op = k.op[i];
+        if (op >= FIRST_GET && op <= LAST_GET) used.add(k.lo[i]);
+        else if (op >= FIRST_SET && op <= LAST_SET) {
+          used.add(k.lo[i]);
+          written.add(k.lo[i]);
+        }
+      }
+    }
+    this.#used = [...used].sort((a, b) => a - b);
+    this.#written = [...written].sort((a, b) => a - b);
+  }
+
+  #newLocal(type: Type): number {
+    this.#localTypes.push(type);
+    return FIRST_FREE + this.#localTypes.length - 1;
+  }
+
+  #open(opcode: number, label: number, loop: boolean): void {
+    this.#e.u8(opcode);
+    this.#e.u8(W.VOID);
+    this.#labels.push(label);
+    this.#labelLoop.push(loop);
+  }
+
+  #close(): void {
+    this.#e.u8(W.END);
+    this.#labels.pop();
+    this.#labelLoop.pop();
+  }
+
+  #br(label: number, loop = false): void {
+    for (let i = this.#labels.length - 1; i >= 0; i--) {
+      if (this.#labels[i] === label && this.#labelLoop[i] === loop) {
+        this.#e.u8(W.BR);
+        this.#e.u32(this.#labels.length - 1 - i);
+        return;
+      }
+    }
+    throw new Error(`no label ${label} is open`);
+  }
+
+  #storeLocal(offset: number, local: number): void {
+    this.#e.localGet(CPU);
+    this.#e.localGet(local);
+    this.#e.mem(W.I32_STORE, offset, 2);
+  }
+
+  #spill(globals: readonly number[]): void {
+    for (const g of globals) {
+      const { type, offset } = this.#frontend.globals[g];
+      this.#e.localGet(CPU);
+      this.#e.localGet(this.#globalLocal[g]);
+      emitSlotStore(this.#e, type, offset);
+    }
+  }
+
+  #reload(g: number): void {
+    const { type, offset } = this.#frontend.globals[g];
+    this.#e.localGet(CPU);
+    emitSlotLoad(this.#e, type, offset);
+    this.#e.localSet(this.#globalLocal[g]);
+  }
+
+  #block(node: number, go: (successor: number) => void): void {
+    const e = this.#e;
+    const b = this.#blocks[node];
+    const k = this.#ir[node];
+    // budget -= insns; below 0: leave before the block.
+    e.localGet(BUDGET);
+    e.i32Const(b.insns);
+    e.u8(W.I32_SUB);
+    e.localTee(BUDGET);
+    e.i32Const(0);
+    e.u8(W.I32_LT_S);
+    this.#open(W.IF, L_ANY, false);
+    e.i32Const(b.record);
+    e.localSet(RECORD);
+    this.#br(L_BUDGET);
+    this.#close();
+
+    this.#k = k;
+    this.#blockIndex = node;
+    this.#insnIndex = -1;
+    const n = k.values;
+    if (this.#left.length < n) {
+      this.#left = new Int32Array(k.valueType.length);
+      this.#local = new Int32Array(k.valueType.length);
+      this.#nextAlias = new Int32Array(k.valueType.length);
+    }
+    this.#left.set(this.#liveness[node].uses.subarray(0, n));
+    this.#local.fill(0, 0, n);
+    this.#poolUsed.fill(0);
+    for (const g of this.#aliased) this.#aliases[g] = 0;
+    this.#aliased = [];
+    for (const g of this.#written) this.#dirty[g] = 1;
+
+    for (let i = 0; i < k.length; i++) {
+      const op = k.op[i];
+      if (op === NOP || (op >= CONST32 && op <= CONST128)) continue;
+      if (op === INSN) {
+        this.#insnIndex++;
+        this.#insnFault = -1;
+        this.#insnPc = k.lo[i];
+        this.#insnAux = k.hi[i];
+      } else if (op >= FIRST_GET && op <= LAST_GET) {
+        this.#alias(k.dst[i], k.lo[i]);
+      } else if (op >= FIRST_SET && op <= LAST_SET) {
+        this.#set(k.a[i], k.lo[i]);
+      } else {
+        const effects = EFFECTS[op];
+        if ((effects & LOADS) !== 0) this.#load(i);
+        else if ((effects & STORES) !== 0) this.#store(i);
+        else if ((effects & CALLS) !== 0) this.#call(i);
+        else if (op === TRAP) this.#trap(i);
+        else if (this.#left[k.dst[i]] > 1) {
+          this.#tree(i);
+          this.#keep(k.dst[i]);
+        } // else: emitted where it is used
+      }
+    }
+    this.#terminator(node, b, go);
+  }
+
+  /** The value on the stack goes to a local of its own. */
+  #keep(v: Value): void {
+    const type = this.#k.typeOf(v);
+    const local = this.#tempLocal(type);
+    this.#local[v] = local;
+    this.#e.localSet(local);
+  }
+
+  #tempLocal(type: Type): number {
+    const pool = this.#pool[type];
+    const i = this.#poolUsed[type]++;
+    if (i === pool.length) pool.push(this.#newLocal(type));
+    return pool[i];
+  }
+
+  #alias(v: Value, g: number): void {
+    this.#local[v] = this.#globalLocal[g];
+    if (this.#aliases[g] === 0) this.#aliased.push(g);
+    this.#nextAlias[v] = this.#aliases[g];
+    this.#aliases[g] = v;
+  }
+
+  /** A global's local is about to change: saves the values that are still needed. */
+  #evict(g: number): void {
+    let saved = 0;
+    for (let v = this.#aliases[g]; v !== 0; v = this.#nextAlias[v]) {
+      if (this.#left[v] === 0) continue;
+      if (saved === 0) {
+        saved = this.#tempLocal(this.#frontend.globals[g].type);
+        this.#e.localGet(this.#globalLocal[g]);
+        this.#e.localSet(saved);
+      }
+      this.#local[v] = saved;
+    }
+    this.#aliases[g] = 0;
+  }
+
+  #set(v: Value, g: number): void {
+    // The value is computed before the old one is given up: both may be in it.
+    this.#value(v);
+    this.#evict(g);
+    this.#e.localSet(this.#globalLocal[g]);
+    this.#dirty[g] = 1;
+  }
+
+  /** Pushes a value. */
+  #value(v: Value): void {
+    const e = this.#e;
+    const k = this.#k;
+    this.#left[v]--;
+    if (this.#local[v] !== 0) {
+      e.localGet(this.#local[v]);
+      return;
+    }
+    const def = k.valueDef[v];
+    switch (k.op[def]) {
+      case CONST32:
+        return e.i32Const(k.lo[def]);
+      case CONST64:
+        return e.i64Const(k.lo[def], k.hi[def]);
+      case CONSTF64:
+        // By its bits: the payload of a NaN must survive.
+        e.u8(W.F64_CONST);
+        for (const half of [k.lo[def], k.hi[def]]) {
+          for (let i = 0; i < 32; i += 8) e.u8((half >>> i) & 0xff);
+        }
+        return;
+      case CONSTF32:
+        e.u8(W.F32_CONST);
+        for (let i = 0; i < 32; i += 8) e.u8((k.lo[def] >>> i) & 0xff);
+        return;
+      case CONST128:
+        return e.v128Const(k.pool[k.lo[def]]);
+      default:
+        return this.#tree(def);
+    }
+  }
+
+  /** Pushes the result of a pure operation. */
+  #tree(i: number): void {
+    const e = this.#e;
+    const k = this.#k;
+    const op = k.op[i];
+    this.#value(k.a[i]);
+    if (op === SHUFFLE) {
+      this.#value(k.b[i]);
+      this.#left[k.c[i]]--;
+      e.u8(W.SIMD_PREFIX);
+      e.u32(W.I8X16_SHUFFLE);
+      e.raw(k.pool[k.lo[k.valueDef[k.c[i]]]], 0, 16);
+      return;
+    }
+    if (k.b[i] !== 0) this.#value(k.b[i]);
+    if (k.c[i] !== 0) this.#value(k.c[i]);
+    const bytes = OPS[op].wasm;
+    for (let j = 0; j < bytes.length; j++) e.u8(bytes[j]);
+  }
+
+  /** The index that tells this instruction at a fault exit. */
+  #faultIndex(): number {
+    if (this.#insnFault < 0) {
+      this.#insnFault = this.#faults.length / 4;
+      this.#faults.push(
+        this.#blockIndex,
+        this.#insnIndex,
+        this.#insnPc,
+        this.#insnAux,
+      );
+    }
+    return this.#insnFault;
+  }
+
+  #setLocal(local: number, value: number): void {
+    this.#e.i32Const(value);
+    this.#e.localSet(local);
+  }
+
+  #saveBudget(): void {
+    this.#storeLocal(OFF_BUDGET, BUDGET);
+  }
+
+  #loadBudget(): void {
+    this.#e.localGet(CPU);
+    this.#e.mem(W.I32_LOAD, OFF_BUDGET, 2);
+    this.#e.localSet(BUDGET);
+  }
+
+  #address(i: number): void {
+    const e = this.#e;
+    this.#value(this.#k.a[i]);
+    if (this.#k.lo[i] !== 0) {
+      e.i32Const(this.#k.lo[i]);
+      e.u8(W.I32_ADD);
+    }
+    e.localSet(ADDRESS);
+  }
+
+  #load(i: number): void {
+    const e = this.#e;
+    const k = this.#k;
+    const op = OPS[k.op[i]];
+    const tlb = OFF_TLB + k.hi[i] * TLB_BYTES;
+    this.#address(i);
+    emitLookup(e, LOCALS, op.width, false, tlb);
+    e.u8(W.IF);
+    e.u8(WASM_TYPES[I32]);
+    this.#labels.push(L_ANY);
+    this.#labelLoop.push(false);
+    this.#saveBudget();
+    e.localGet(ADDRESS);
+    e.i32Const(op.width);
+    e.i32Const(k.hi[i]);
+    e.u8(W.CALL);
+    e.u32(this.#loadImport);
+    e.localTee(HOST);
+    e.u8(W.I32_EQZ);
+    this.#open(W.IF, L_ANY, false);
+    this.#setLocal(FAULT, this.#faultIndex());
+    this.#setLocal(REASON, EXIT_FAULT);
+    this.#br(L_FAULT);
+    this.#close();
+    this.#loadBudget();
+    e.localGet(HOST);
+    e.u8(W.ELSE);
+    emitHost(e, LOCALS, tlb);
+    this.#close();
+    emitRawAccess(e, op, 0);
+    const v = k.dst[i];
+    if (this.#left[v] === 0) e.u8(W.DROP);
+    else this.#keep(v);
+  }
+
+  #store(i: number): void {
+    const e = this.#e;
+    const k = this.#k;
+    const op = OPS[k.op[i]];
+    const tlb = OFF_TLB + k.hi[i] * TLB_BYTES;
+    // The value stands in two places: evaluate it once.
+    const v = k.b[i];
+    const def = k.op[k.valueDef[v]];
+    const constant = def >= CONST32 && def <= CONST128;
+    if (!constant && this.#local[v] === 0) {
+      this.#tree(k.valueDef[v]);
+      this.#keep(v);
+    }
+    const push = (): void => {
+      this.#left[v]++;
+      this.#value(v);
+    };
+    this.#address(i);
+    emitLookup(e, LOCALS, op.width, true, tlb);
+    this.#open(W.IF, L_ANY, false);
+    emitValueStore(e, op, CPU, push);
+    this.#saveBudget();
+    e.localGet(ADDRESS);
+    e.i32Const(op.width);
+    e.i32Const(k.hi[i]);
+    e.u8(W.CALL);
+    e.u32(this.#storeImport);
+    this.#leaveOn(L_FAULT);
+    this.#loadBudget();
+    e.u8(W.ELSE);
+    emitHost(e, LOCALS, tlb);
+    push();
+    emitRawAccess(e, op, 0);
+    this.#close();
+    this.#left[v]--;
+  }
+
+  /** With 0, 1 (fault) or 2 (modifies) on the stack: leaves through `label` if it is not 0. */
+  #leaveOn(label: number): void {
+    const e = this.#e;
+    e.localTee(HOST);
+    this.#open(W.IF, L_ANY, false);
+    this.#setLocal(FAULT, this.#faultIndex());
+    e.localGet(HOST);
+    e.i32Const(3); // EXIT_FAULT = 3, EXIT_MODIFIED = 6
+    e.u8(0x6c); // i32.mul
+    e.localSet(REASON);
+    this.#br(label);
+    this.#close();
+  }
+
+  /** Makes the state in memory what a helper needs to see. */
+  #spillFor(helper: Helper): void {
+    this.#saveBudget();
+    const all = helper.faults || helper.reads === "all";
+    const reads = all
+      ? this.#written
+      : (helper.reads as readonly { index: number }[]).map((g) => g.index);
+    for (const g of reads) {
+      if (this.#dirty[g] === 0 || !this.#written.includes(g)) continue;
+      this.#spill([g]);
+      this.#dirty[g] = 0;
+    }
+  }
+
+  /** The globals of this function that a helper may write. */
+  #writtenBy(helper: Helper): readonly number[] {
+    if (helper.writes === "all") return this.#used;
+    return helper.writes.map((g) => g.index).filter((g) =>
+      this.#used.includes(g)
+    );
+  }
+
+  #call(i: number): void {
+    const e = this.#e;
+    const k = this.#k;
+    const helper = this.#frontend.helpers[k.lo[i]];
+    const writes = this.#writtenBy(helper);
+    const type = this.#module.type(
+      new Array(helper.args).fill(WASM_TYPES[I32]),
+      [WASM_TYPES[I32]],
+    );
+    const fn = this.#module.importFunction(
+      "helper",
+      String(helper.index),
+      type,
+    );
+    if (k.op[i] === CALL_IF) {
+      this.#value(k.a[i]);
+      e.localSet(HOST); // the spills below must not come between
+      for (const g of writes) this.#evict(g);
+      e.localGet(HOST);
+      this.#open(W.IF, L_ANY, false);
+      const before = this.#dirty.slice();
+      this.#spillFor(helper);
+      e.u8(W.CALL);
+      e.u32(fn);
+      if (helper.faults) this.#leaveOn(L_FAULT_SPILLED);
+      else e.u8(W.DROP);
+      this.#loadBudget();
+      for (const g of writes) this.#reload(g);
+      this.#close();
+      // On the other path nothing was spilled.
+      this.#dirty.set(before);
+      return;
+    }
+    // Arguments first: they may read what the helper changes.
+    const args = [k.a[i], k.b[i], k.c[i]].slice(0, helper.args);
+    this.#spillFor(helper);
+    for (const v of args) this.#value(v);
+    for (const g of writes) this.#evict(g);
+    e.u8(W.CALL);
+    e.u32(fn);
+    const v = k.dst[i];
+    if (helper.faults) {
+      this.#leaveOn(L_FAULT_SPILLED);
+      if (this.#left[v] > 0) {
+        e.i32Const(0);
+        this.#keep(v);
+      }
+    } else if (this.#left[v] > 0) this.#keep(v);
+    else e.u8(W.DROP);
+    this.#loadBudget();
+    for (const g of writes) {
+      this.#reload(g);
+      // Memory holds it now.
+      this.#dirty[g] = 0;
+    }
+  }
+
+  #trap(i: number): void {
+    const e = this.#e;
+    this.#value(this.#k.a[i]);
+    this.#open(W.IF, L_ANY, false);
+    e.localGet(CPU);
+    e.i32Const(this.#k.lo[i]);
+    e.mem(W.I32_STORE, OFF_TRAP, 2);
+    this.#setLocal(FAULT, this.#faultIndex());
+    this.#setLocal(REASON, EXIT_TRAP);
+    this.#br(L_FAULT);
+    this.#close();
+  }
+
+  #terminator(node: number, b: Block, go: (successor: number) => void): void {
+    const e = this.#e;
+    const k = this.#k;
+    const targets = this.#targets[node];
+    switch (k.term) {
+      case TERM_JUMP:
+        if (targets[0] >= 0) go(0);
+        else this.#leave(b, k.takenLo, k.takenHi, b.cells);
+        return;
+      case TERM_BRANCH:
+        this.#value(k.termValue);
+        this.#open(W.IF, L_ANY, false);
+        if (targets[0] >= 0) go(0);
+        else this.#leave(b, k.takenLo, k.takenHi, b.cells);
+        e.u8(W.ELSE);
+        if (targets[1] >= 0) go(1);
+        else this.#leave(b, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
+        this.#close();
+        return;
+      case TERM_INDIRECT:
+        this.#value(k.termValue);
+        if (k.typeOf(k.termValue) === I32) {
+          e.u8(W.I64_EXTEND_I32_U);
+          if (k.pcHi !== 0) {
+            e.i64Const(0, k.pcHi);
+            e.u8(0x84); // i64.or
+          }
+        }
+        e.localSet(PC64);
+        this.#lookup();
+        return;
+      case TERM_EXIT:
+        this.#setLocal(REASON, k.reason);
+        this.#br(L_EXIT);
+        return;
+      default:
+        throw new Error("the block was not ended");
+    }
+  }
+
+  /** Leaves the region to a known program counter. */
+  #leave(b: Block, lo: number, hi: number, cell: number): void {
+    const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
+    if (at >= 0 && at < 4096 && hi === b.pcHi) {
+      this.#setLocal(LINK, cell);
+      this.#br(L_LINK);
+      return;
+    }
+    this.#e.i64Const(lo, hi);
+    this.#e.localSet(PC64);
+    this.#lookup();
+  }
+
+  /** With the target in PC64: through the jump cache. */
+  #lookup(): void {
+    const e = this.#e;
+    emitJumpHash(e, () => {
+      e.localGet(PC64);
+      e.u8(0xa7); // i32.wrap_i64
+    });
+    e.localGet(CPU);
+    e.u8(W.I32_ADD);
+    e.localTee(ENTRY);
+    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
+    e.localGet(PC64);
+    e.u8(W.I64_EQ);
+    e.localGet(ENTRY);
+    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
+    e.localGet(CPU);
+    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
+    e.u8(W.I64_EQ);
+    e.u8(W.I32_AND);
+    this.#open(W.IF, L_ANY, false);
+    e.localGet(ENTRY);
+    e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
+    e.u8(W.I32_ADD);
+    e.localSet(LINK);
+    this.#br(L_LINK);
+    this.#close();
+    e.localGet(CPU);
+    e.localGet(PC64);
+    e.mem(W.I64_STORE, OFF_TARGET, 3);
+    this.#setLocal(REASON, EXIT_INDIRECT);
+    this.#br(L_EXIT);
+  }
+}

@@ -1,0 +1,353 @@
+/**
+ * The block cache: every translated block, where its record, bytecode and link
+ * cells stand in the arena, and what invalidates it.
+ *
+ * A block is known by its physical address, its program counter (which its IR
+ * has built in) and its static mode key. Control reaches it through its
+ * *record*, a few words in the arena; a link cell or a jump cache entry holds
+ * the record's address. To forget a block is to point its record at the stub:
+ * whoever is linked to it comes back to the dispatcher, so nobody has to
+ * remember who links to whom. Arena space is only taken back all at once, when
+ * the arena is full.
+ *
+ * @module
+ */
+
+import {
+  CELL_BLOCK,
+  CELL_BYTES,
+  CELL_PC_HI,
+  CELL_PC_LO,
+  CELL_RECORD,
+  REC_BLOCK,
+  REC_BYTECODE,
+  REC_COUNT,
+  REC_INSNS,
+  REC_PC_HI,
+  REC_PC_LO,
+  REC_TABLE,
+  RECORD_BYTES,
+  TABLE_INTERPRETER,
+  TABLE_STUB,
+} from "../exec/layout.ts";
+
+/** A translated block. */
+export class Block {
+  /** Its number: its index in the cache. */
+  id = 0;
+  /** Physical address of its first byte. */
+  physical = 0;
+  /** Bytes of guest code. */
+  byteLength = 0;
+  /** Physical address of the second page, for a block across two; else -1. */
+  secondPage = -1;
+  /** Low half of the program counter. */
+  pcLo = 0;
+  /** High half of the program counter. */
+  pcHi = 0;
+  /** Static mode key. */
+  key = 0;
+  /** Guest instructions. */
+  insns = 0;
+  /** Offset of its record. */
+  record = 0;
+  /** Offset of its bytecode. */
+  bytecode = 0;
+  /** Offset of its instruction table (3 words an instruction), after the bytecode. */
+  insnTable = 0;
+  /** Offset of its two link cells. */
+  cells = 0;
+  /** False after its bytes were changed. */
+  valid = true;
+  /** The region that starts with it, or undefined. */
+  region: Region | undefined = undefined;
+  /** Regions that contain it. */
+  regions: Region[] = [];
+  /** The next block at the same physical address. */
+  next: Block | undefined = undefined;
+  /** Kept out of regions: compiling it failed or does not pay. */
+  cold = false;
+}
+
+/** Several blocks compiled into one function. */
+export interface Region {
+  /** Number, from 1. */
+  readonly id: number;
+  /** Its blocks; the first is the entry. */
+  readonly blocks: readonly Block[];
+  /** Index of its function in the table. */
+  readonly tableIndex: number;
+  /** For each fault index: index in `blocks`, instruction's index in that block, program counter, auxiliary word. */
+  readonly faults: Int32Array;
+  /** False after one of its blocks was invalidated. */
+  valid: boolean;
+}
+
+const PAGE = 4096;
+
+/** The arena is full: flush and translate again. */
+export class ArenaFull extends Error {}
+
+/** All translated blocks of one CPU. */
+export class BlockCache {
+  /** Blocks made since the machine started. */
+  translated = 0;
+  /** Blocks forgotten because their bytes were written. */
+  invalidated = 0;
+  /** Times that the whole arena was flushed. */
+  flushes = 0;
+  /** Offset of the record that leads to the stub. */
+  readonly stub: number;
+
+  readonly #i32: Int32Array;
+  readonly #start: number;
+  readonly #end: number;
+  #next: number;
+  #blocks: Block[] = [];
+  #byAddress = new Map<number, Block>();
+  #byPage = new Map<number, Block[]>();
+  /** One byte a page below 4 GiB: whether it holds code. */
+  readonly #codePages = new Uint8Array(1 << 20);
+  readonly #onRegionDead: (region: Region) => void;
+
+  /** A cache whose arena is `bytes` from offset `start` of the shared memory. */
+  constructor(
+    i32: Int32Array,
+    start: number,
+    bytes: number,
+    onRegionDead: (region: Region) => void,
+  ) {
+    this.#i32 = i32;
+    this.#start = start;
+    this.#end = start + bytes;
+    this.#onRegionDead = onRegionDead;
+    this.stub = start;
+    this.#next = 0;
+    this.#init();
+  }
+
+  #init(): void {
+    const i32 = this.#i32;
+    i32.fill(0, this.#start >> 2, (this.#start + RECORD_BYTES) >> 2);
+    i32[(this.stub + REC_TABLE) >> 2] = TABLE_STUB;
+    this.#next = this.#start + RECORD_BYTES;
+  }
+
+  /** Bytes of the arena in use. */
+  get used(): number {
+    return this.#next - this.#start;
+  }
+
+  /** Blocks in the cache, valid or not, since the last flush. */
+  get size(): number {
+    return this.#blocks.length;
+  }
+
+  /** Forgets everything. Must not be called while translated code runs. */
+  flush(): void {
+    this.flushes++;
+    const dead = new Set<Region>();
+    for (const b of this.#blocks) {
+      if (b.region !== undefined) dead.add(b.region);
+    }
+    for (const region of dead) {
+      region.valid = false;
+      this.#onRegionDead(region);
+    }
+    this.#blocks = [];
+    this.#byAddress.clear();
+    this.#byPage.clear();
+    this.#codePages.fill(0);
+    this.#init();
+  }
+
+  /** The block with this number. */
+  block(id: number): Block {
+    return this.#blocks[id];
+  }
+
+  /** The valid block at a physical address with this program counter and key. */
+  find(
+    physical: number,
+    pcLo: number,
+    pcHi: number,
+    key: number,
+  ): Block | undefined {
+    let b = this.#byAddress.get(physical);
+    while (
+      b !== undefined && (b.pcLo !== pcLo || b.key !== key || b.pcHi !== pcHi)
+    ) b = b.next;
+    return b;
+  }
+
+  /** Takes `bytes` of the arena, 16-byte aligned; throws {@linkcode ArenaFull}. */
+  alloc(bytes: number): number {
+    const at = (this.#next + 15) & ~15;
+    if (at + bytes > this.#end) throw new ArenaFull();
+    this.#next = at + bytes;
+    return at;
+  }
+
+  /** Makes a link cell lead nowhere, to a program counter. */
+  initCell(cell: number, pcLo: number, pcHi: number, owner: number): void {
+    const i32 = this.#i32;
+    i32[(cell + CELL_RECORD) >> 2] = this.stub;
+    i32[(cell + CELL_PC_LO) >> 2] = pcLo;
+    i32[(cell + CELL_PC_HI) >> 2] = pcHi;
+    i32[(cell + CELL_BLOCK) >> 2] = owner;
+  }
+
+  /** Takes the record and the two link cells for a block that is about to be lowered. */
+  reserve(block: Block): void {
+    block.record = this.alloc(RECORD_BYTES + 2 * CELL_BYTES);
+    block.cells = block.record + RECORD_BYTES;
+  }
+
+  /** Stores a block's bytecode and instruction table, and fills its record. `threshold` executions make it hot. */
+  store(
+    block: Block,
+    words: Int32Array,
+    length: number,
+    table: Int32Array,
+    insns: number,
+    threshold: number,
+  ): void {
+    const i32 = this.#i32;
+    const at = this.alloc((length + 3 * insns) * 4);
+    block.bytecode = at;
+    block.insnTable = at + length * 4;
+    block.insns = insns;
+    i32.set(words.subarray(0, length), at >> 2);
+    i32.set(table.subarray(0, 3 * insns), block.insnTable >> 2);
+    const r = block.record >> 2;
+    i32[r + (REC_BYTECODE >> 2)] = at;
+    i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
+    i32[r + (REC_COUNT >> 2)] = threshold;
+    i32[r + (REC_INSNS >> 2)] = insns;
+    i32[r + (REC_PC_LO >> 2)] = block.pcLo;
+    i32[r + (REC_PC_HI >> 2)] = block.pcHi;
+    i32[r + (REC_BLOCK >> 2)] = block.id;
+  }
+
+  /** Enters a stored block into the cache. Returns the pages that hold code from now on and did not before. */
+  insert(block: Block): number[] {
+    this.translated++;
+    block.id = this.#blocks.length;
+    this.#i32[(block.record + REC_BLOCK) >> 2] = block.id;
+    this.#i32[(block.cells + CELL_BLOCK) >> 2] = block.id;
+    this.#i32[(block.cells + CELL_BYTES + CELL_BLOCK) >> 2] = block.id;
+    this.#blocks.push(block);
+    block.next = this.#byAddress.get(block.physical);
+    this.#byAddress.set(block.physical, block);
+    const fresh: number[] = [];
+    for (const page of this.#pagesOf(block)) {
+      let list = this.#byPage.get(page);
+      if (list === undefined) this.#byPage.set(page, list = []);
+      list.push(block);
+      if (page < this.#codePages.length && this.#codePages[page] === 0) {
+        this.#codePages[page] = 1;
+        fresh.push(page);
+      }
+    }
+    return fresh;
+  }
+
+  #pagesOf(block: Block): number[] {
+    const first = Math.floor(block.physical / PAGE);
+    return block.secondPage < 0 ? [first] : [first, block.secondPage / PAGE];
+  }
+
+  /** Whether a physical page holds translated code. */
+  hasCode(page: number): boolean {
+    return this.#codePages[page] === 1;
+  }
+
+  /** Forgets the blocks made from any of these bytes. Returns whether there were any. */
+  invalidate(physical: number, length: number): boolean {
+    let hit = false;
+    const end = physical + length;
+    for (let page = Math.floor(physical / PAGE); page * PAGE < end; page++) {
+      if (this.#codePages[page] !== 1) continue;
+      const list = this.#byPage.get(page)!;
+      let kept = 0;
+      for (const b of list) {
+        if (!b.valid) continue;
+        if (this.#touches(b, physical, end)) {
+          this.#kill(b);
+          hit = true;
+        } else {
+          list[kept++] = b;
+        }
+      }
+      list.length = kept;
+      if (kept === 0) {
+        this.#byPage.delete(page);
+        this.#codePages[page] = 0;
+      }
+    }
+    return hit;
+  }
+
+  #touches(b: Block, start: number, end: number): boolean {
+    if (b.secondPage < 0) {
+      return b.physical < end && b.physical + b.byteLength > start;
+    }
+    const first = PAGE - (b.physical % PAGE);
+    return (b.physical < end && b.physical + first > start) ||
+      (b.secondPage < end && b.secondPage + b.byteLength - first > start);
+  }
+
+  #kill(b: Block): void {
+    this.invalidated++;
+    b.valid = false;
+    const r = b.record >> 2;
+    this.#i32[r + (REC_BYTECODE >> 2)] = 0;
+    this.#i32[r + (REC_TABLE >> 2)] = TABLE_STUB;
+    // Out of the chain of its address.
+    const head = this.#byAddress.get(b.physical);
+    if (head === b) {
+      if (b.next !== undefined) this.#byAddress.set(b.physical, b.next);
+      else this.#byAddress.delete(b.physical);
+    } else {
+      for (let p = head; p !== undefined; p = p.next) {
+        if (p.next === b) {
+          p.next = b.next;
+          break;
+        }
+      }
+    }
+    for (const region of b.regions) this.killRegion(region);
+    b.regions = [];
+  }
+
+  /** Makes a region's entry go back to the interpreter. */
+  killRegion(region: Region): void {
+    if (!region.valid) return;
+    region.valid = false;
+    const entry = region.blocks[0];
+    if (entry.region === region) {
+      entry.region = undefined;
+      if (entry.valid) {
+        const r = entry.record >> 2;
+        this.#i32[r + (REC_BYTECODE >> 2)] = entry.bytecode;
+        this.#i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
+      }
+    }
+    this.#onRegionDead(region);
+  }
+
+  /** Makes a region what its entry block's record leads to. */
+  installRegion(region: Region): void {
+    const entry = region.blocks[0];
+    entry.region = region;
+    for (const b of region.blocks) b.regions.push(region);
+    const r = entry.record >> 2;
+    this.#i32[r + (REC_BYTECODE >> 2)] = 0;
+    this.#i32[r + (REC_TABLE >> 2)] = region.tableIndex;
+  }
+
+  /** Sets how many executions make a block hot from now on. */
+  setCount(block: Block, count: number): void {
+    this.#i32[(block.record + REC_COUNT) >> 2] = count;
+  }
+}
