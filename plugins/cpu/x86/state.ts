@@ -94,6 +94,8 @@ export const OFF_MXCSR = 0x4c8;
 export const OFF_XMM = 0x500;
 /** Scratch for helpers whose operands or results are wider than 32 bits: 64 bytes, 16-byte aligned. */
 export const OFF_SCRATCH = 0x600;
+/** Slots for operands and results of x87 helpers: 2 of 16 bytes. */
+export const OFF_X87_TEMP = 0x680;
 /** End of the x86 state. */
 export const STATE_END = 0x700;
 
@@ -190,6 +192,11 @@ export const KEY_FPU_PENDING = 0x40000;
 export const KEY_NE = 0x100000;
 /** FS and GS flat as well? No: bases apply; this bit says their limits and types need no check. */
 export const KEY_FLAT_FSGS = 0x80000;
+/**
+ * Real or virtual-8086 mode with every segment's limit exactly 0xFFFF and no
+ * odd type left over from protected mode: 16-bit accesses need almost no checks.
+ */
+export const KEY_LIMIT_64K = 0x200000;
 
 const globals: Global[] = [];
 function global(name: string, type: Type, offset: number): Global {
