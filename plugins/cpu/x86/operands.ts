@@ -1,0 +1,510 @@
+/**
+ * Access to registers, memory operands and the stack in IR: the lower half of
+ * the {@linkcode "./translate.ts".Translator}.
+ *
+ * Values narrower than 32 bits are zero-extended when read; on writing only
+ * their low bits count.
+ *
+ * @module
+ */
+
+import type { Value } from "../../../core/ir/block.ts";
+import type { Helper, IrBuilder } from "../../../core/ir/builder.ts";
+import { Op, OPS } from "../../../core/ir/ops.ts";
+import { Insn } from "./decode.ts";
+import { define } from "./helpers.ts";
+import {
+  KIND_E,
+  KIND_G,
+  KIND_I,
+  KIND_M,
+  KIND_O,
+  KIND_ONE,
+  KIND_R,
+  KIND_REG,
+  KIND_Z,
+} from "./insns.ts";
+import {
+  ATTR,
+  BASE,
+  CS,
+  FS,
+  GPR,
+  GS,
+  KEY_ALIGN,
+  KEY_CODE32,
+  KEY_CPL_SHIFT,
+  KEY_DEBUG,
+  KEY_FLAT_CS,
+  KEY_FLAT_DATA,
+  KEY_FLAT_FSGS,
+  KEY_LIMIT_64K,
+  KEY_PROTECTED,
+  KEY_STACK32,
+  KEY_V86,
+  LIMIT,
+  OFF_SEG,
+  SEG_ATTR,
+  SEG_LIMIT,
+  SS,
+} from "./state.ts";
+
+/** Exception vectors that instructions raise by themselves. */
+export const DE = 0, DB = 1, UD = 6, NM = 7, GP = 13, MF = 16, AC = 17;
+/** #SS. */
+export const SS_FAULT = 12;
+
+/** The code for {@linkcode IrBuilder.trap}: a vector without error code, or with one. */
+export function trapCode(vector: number, error = -1): number {
+  return error < 0 ? vector : vector | 0x100 | (error << 16);
+}
+/** The vector of a trap code. */
+export function trapVector(code: number): number {
+  return code & 0xff;
+}
+/** The error code of a trap code, or -1. */
+export function trapError(code: number): number {
+  return (code & 0x100) !== 0 ? code >>> 16 : -1;
+}
+
+/** Attribute bits of a segment register: executable, conforming or expand-down, readable or writable, code or data, present. */
+const ATTR_CODE = 0x800,
+  ATTR_DOWN = 0x400,
+  ATTR_RW = 0x200,
+  ATTR_S = 0x1000,
+  ATTR_P = 0x8000,
+  ATTR_BIG = 0x400000;
+
+/**
+ * The full check of one access to a segment: null, type, limit. Arguments: the
+ * offset, and segment | size << 4 | write << 12.
+ */
+export const CHECK_SEGMENT: Helper = define(
+  "check_segment",
+  2,
+  { faults: true, reads: [...ATTR, ...LIMIT], writes: [] },
+  (cpu) => (offset, what) => {
+    const segment = what & 15;
+    const size = (what >> 4) & 0xff;
+    const write = (what & 0x1000) !== 0;
+    const i32 = cpu.engine.i32;
+    const at = (cpu.engine.base + OFF_SEG + 32 * segment) >> 2;
+    const attr = i32[at + (SEG_ATTR >> 2)];
+    const limit = i32[at + (SEG_LIMIT >> 2)] >>> 0;
+    const key = cpu.key();
+    let down = false;
+    let ok = true;
+    if ((key & KEY_PROTECTED) !== 0) {
+      ok = (attr & (ATTR_P | ATTR_S)) === (ATTR_P | ATTR_S);
+      if ((attr & ATTR_CODE) !== 0) {
+        if (write || (attr & ATTR_RW) === 0) ok = false;
+      } else {
+        if (write && (attr & ATTR_RW) === 0) ok = false;
+        down = (attr & ATTR_DOWN) !== 0;
+      }
+    }
+    const first = offset >>> 0;
+    const last = first + size - 1;
+    if (ok) {
+      if (down) {
+        const top = (attr & ATTR_BIG) !== 0 ? 0xffffffff : 0xffff;
+        ok = first > limit && last <= top;
+      } else ok = last <= limit || (limit === 0xffffffff);
+    }
+    if (!ok) cpu.raise(segment === SS ? SS_FAULT : GP, 0);
+    return 0;
+  },
+);
+
+/** What the machine around the translator gives it. */
+export interface TranslatorOptions {
+  /** The model's features; instructions that need others raise #UD. */
+  readonly features: ReadonlySet<string>;
+  /** Called with the EIP before each instruction while KEY_DEBUG is set: instruction breakpoints. Faulting. */
+  readonly debugFetch: Helper;
+  /** Called with linear address and size | write << 8 for each data access while KEY_DEBUG is set: notes data breakpoints. */
+  readonly debugData: Helper;
+  /** Called at the end of each instruction while KEY_TF or KEY_DEBUG is set, with EIP in the state: delivers #DB if it is due. */
+  readonly debugTrap: Helper;
+}
+
+const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"]];
+const STORE = [0, Op["st8"], Op["st16"], 0, Op["st32"]];
+/** Bytes that each memory operation accesses. */
+const WIDTH = Uint8Array.from(OPS, (o) => o.width);
+const ESP = GPR[4];
+
+/** Registers, operands, memory and stack in IR. */
+export class Operands {
+  /** Where the IR goes. */
+  b!: IrBuilder;
+  /** The instruction being translated. */
+  readonly insn: Insn = new Insn();
+  /** Hooks and features. */
+  readonly options: TranslatorOptions;
+  /** The static mode key. */
+  key = 0;
+  /** MMU index of data accesses: 1 at CPL 3. */
+  mmu = 0;
+  /** CPL. */
+  cpl = 0;
+  /** The code segment's D bit. */
+  code32 = false;
+  /** The stack segment's B bit. */
+  stack32 = false;
+  /** Protected mode, not virtual-8086 mode. */
+  protected = false;
+  /** Virtual-8086 mode. */
+  v86 = false;
+  /** EIP of the instruction being translated. */
+  eip = 0;
+  /** EIP of the following instruction. */
+  nextEip = 0;
+  /** Added to ESP where it is the base of an address (POP to memory). */
+  espBias = 0;
+  /** Linear address of the instruction's memory operand without {@linkcode Operands.eaDisp}; 0 while not computed. */
+  #ea: Value = 0;
+  #eaDisp = 0;
+  #eaWritable = false;
+
+  /** Makes the translator of one CPU. */
+  constructor(options: TranslatorOptions) {
+    this.options = options;
+  }
+
+  /** Takes the mode from the static key. */
+  protected setKey(key: number): void {
+    this.key = key;
+    this.cpl = (key >> KEY_CPL_SHIFT) & 3;
+    this.mmu = this.cpl === 3 ? 1 : 0;
+    this.code32 = (key & KEY_CODE32) !== 0;
+    this.stack32 = (key & KEY_STACK32) !== 0;
+    this.protected = (key & KEY_PROTECTED) !== 0;
+    this.v86 = (key & KEY_V86) !== 0;
+  }
+
+  /** Forgets the memory operand of the last instruction. */
+  protected startOperands(): void {
+    this.#ea = 0;
+    this.espBias = 0;
+  }
+
+  // Registers.
+
+  /** A constant. */
+  imm(v: number): Value {
+    return this.b.i32(v);
+  }
+
+  /** General register `n` of `size` bytes (for 1: AL CL DL BL AH CH DH BH), zero-extended. */
+  reg(size: number, n: number): Value {
+    const b = this.b;
+    if (size === 4) return b.get(GPR[n]);
+    if (size === 2) return b.zext16(b.get(GPR[n]));
+    return n < 4
+      ? b.zext8(b.get(GPR[n]))
+      : b.zext8(b.shrU(b.get(GPR[n - 4]), b.i32(8)));
+  }
+
+  /** Writes general register `n` of `size` bytes; the bits above stay. */
+  setReg(size: number, n: number, v: Value): void {
+    const b = this.b;
+    if (size === 4) return b.set(GPR[n], v);
+    if (size === 2) {
+      const old = b.get(GPR[n]);
+      return b.set(
+        GPR[n],
+        b.or(b.and(old, b.i32(0xffff0000)), b.zext16(v)),
+      );
+    }
+    const g = GPR[n & 3];
+    const old = b.get(g);
+    const low = b.zext8(v);
+    b.set(
+      g,
+      n < 4
+        ? b.or(b.and(old, b.i32(0xffffff00)), low)
+        : b.or(b.and(old, b.i32(0xffff00ff)), b.shl(low, b.i32(8))),
+    );
+  }
+
+  /** `v` without the bits above `size` bytes. */
+  zext(size: number, v: Value): Value {
+    return size === 4 ? v : this.b.and(v, this.b.i32(size === 2 ? 0xffff : 0xff));
+  }
+
+  /** `v` sign-extended from `size` bytes. */
+  sext(size: number, v: Value): Value {
+    return size === 4 ? v : size === 2 ? this.b.sext16(v) : this.b.sext8(v);
+  }
+
+  // Operands by the table's letters.
+
+  /** Size in bytes of operand `k` (0-2) of the instruction. */
+  size(k: number): number {
+    const s = this.insn.row.sizes[k];
+    return s !== 0 ? s : this.insn.opSize;
+  }
+
+  /** Whether the ModRM operand is in memory. */
+  get isMemory(): boolean {
+    return this.insn.mod !== 3;
+  }
+
+  /** Reads operand `k`, zero-extended. */
+  read(k: number): Value {
+    const i = this.insn;
+    const size = this.size(k);
+    switch (i.row.kinds[k]) {
+      case KIND_E:
+        return i.mod === 3
+          ? this.reg(size, i.rm)
+          : this.load(LOAD[size], i);
+      case KIND_M:
+      case KIND_O:
+        return this.load(LOAD[size], i);
+      case KIND_G:
+        return this.reg(size, i.reg);
+      case KIND_R:
+        return this.reg(size, i.rm);
+      case KIND_Z:
+        return this.reg(size, i.opcode & 7);
+      case KIND_REG:
+        return this.reg(size, i.row.fixed[k]);
+      case KIND_I:
+        return this.zext(size, this.b.i32(i.imm));
+      case KIND_ONE:
+        return this.b.i32(1);
+    }
+    throw new Error(`${i.row.name}: operand ${k} cannot be read`);
+  }
+
+  /** Writes operand `k`. */
+  write(k: number, v: Value): void {
+    const i = this.insn;
+    const size = this.size(k);
+    switch (i.row.kinds[k]) {
+      case KIND_E:
+        return i.mod === 3
+          ? this.setReg(size, i.rm, v)
+          : this.store(STORE[size], i, v);
+      case KIND_M:
+      case KIND_O:
+        return this.store(STORE[size], i, v);
+      case KIND_G:
+        return this.setReg(size, i.reg, v);
+      case KIND_R:
+        return this.setReg(size, i.rm, v);
+      case KIND_Z:
+        return this.setReg(size, i.opcode & 7, v);
+      case KIND_REG:
+        return this.setReg(size, i.row.fixed[k], v);
+    }
+    throw new Error(`${i.row.name}: operand ${k} cannot be written`);
+  }
+
+  // Memory.
+
+  /** Effective offset of the memory operand, without the segment's base; LEA's result. */
+  offset(i: Insn): Value {
+    const v = this.#offsetWithoutDisp(i);
+    const b = this.b;
+    const sum = b.add(v, b.i32(i.disp));
+    return i.addrSize === 2 ? b.zext16(sum) : sum;
+  }
+
+  #offsetWithoutDisp(i: Insn): Value {
+    const b = this.b;
+    let v: Value = 0;
+    if (i.base >= 0) {
+      v = b.get(GPR[i.base]);
+      if (i.base === 4 && this.espBias !== 0) {
+        v = b.add(v, b.i32(this.espBias));
+      }
+    }
+    if (i.index >= 0) {
+      const x = b.get(GPR[i.index]);
+      const scaled = i.scale === 0 ? x : b.shl(x, b.i32(i.scale));
+      v = v === 0 ? scaled : b.add(v, scaled);
+    }
+    return v === 0 ? b.i32(0) : v;
+  }
+
+  /** Linear address of the memory operand after the segment's checks for `size` bytes. */
+  ea(i: Insn, size: number, write: boolean): Value {
+    this.#resolve(i, size, write);
+    return this.b.add(this.#ea, this.b.i32(this.#eaDisp));
+  }
+
+  #resolve(i: Insn, size: number, write: boolean): void {
+    if (this.#ea !== 0) {
+      if (write && !this.#eaWritable) {
+        this.#checkWritable(i, size);
+        this.#eaWritable = true;
+      }
+      return;
+    }
+    this.#eaWritable = write;
+    if (
+      i.addrSize === 4 && this.isFlat(i.segment) &&
+      !(write && i.segment === CS && this.protected)
+    ) {
+      this.#ea = this.#offsetWithoutDisp(i);
+      this.#eaDisp = i.disp;
+      if ((this.key & (KEY_ALIGN | KEY_DEBUG)) !== 0) {
+        this.#watch(this.b.add(this.#ea, this.b.i32(i.disp)), size, write);
+      }
+    } else {
+      this.#eaDisp = 0;
+      this.#ea = this.linear(i.segment, this.offset(i), size, write);
+    }
+  }
+
+  /** The memory operand was checked for reading and is to be written as well. */
+  #checkWritable(i: Insn, size: number): void {
+    if (!this.isFlat(i.segment) || (i.segment === CS && this.protected)) {
+      if ((this.key & KEY_LIMIT_64K) === 0) {
+        this.#check(i.segment, this.offset(i), size, true);
+      }
+    }
+    if ((this.key & KEY_DEBUG) !== 0) {
+      this.#watch(
+        this.b.add(this.#ea, this.b.i32(this.#eaDisp)),
+        size,
+        true,
+      );
+    }
+  }
+
+  /** Whether a segment needs neither base nor checks. */
+  isFlat(segment: number): boolean {
+    if (segment === CS) return (this.key & KEY_FLAT_CS) !== 0;
+    if (segment === FS || segment === GS) return false;
+    return (this.key & KEY_FLAT_DATA) !== 0;
+  }
+
+  /** Linear address of `offset` in a segment, after its checks for `size` bytes. */
+  linear(segment: number, offset: Value, size: number, write: boolean): Value {
+    let address = offset;
+    if (
+      !this.isFlat(segment) || (write && segment === CS && this.protected)
+    ) {
+      this.#check(segment, offset, size, write);
+      address = this.b.add(this.b.get(BASE[segment]), offset);
+    }
+    if ((this.key & (KEY_ALIGN | KEY_DEBUG)) !== 0) {
+      this.#watch(address, size, write);
+    }
+    return address;
+  }
+
+  #check(segment: number, offset: Value, size: number, write: boolean): void {
+    const b = this.b;
+    if (
+      (segment === FS || segment === GS) &&
+      (this.key & KEY_FLAT_FSGS) !== 0
+    ) return;
+    if ((this.key & KEY_LIMIT_64K) !== 0) {
+      const code = trapCode(segment === SS ? SS_FAULT : GP, 0);
+      // `and x, 0xffff` and loads of 16 bits cannot be above 0xffff.
+      if (size > 1 || !this.#fits16(offset)) {
+        b.trap(b.ltU(b.i32(0x10000 - size), offset), code);
+      }
+      return;
+    }
+    b.call(
+      CHECK_SEGMENT,
+      offset,
+      b.i32(segment | (size << 4) | (write ? 0x1000 : 0)),
+    );
+  }
+
+  #fits16(v: Value): boolean {
+    const b = this.b;
+    if (b.isConst(v)) return b.constOf(v) >>> 0 <= 0xffff;
+    if (b.opOf(v) !== Op["i32.and"]) return false;
+    const mask = b.block.b[b.block.valueDef[v]];
+    return b.isConst(mask) && b.constOf(mask) === 0xffff;
+  }
+
+  #watch(address: Value, size: number, write: boolean): void {
+    const b = this.b;
+    if ((this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)) {
+      b.trap(b.and(address, b.i32(size - 1)), trapCode(AC, 0));
+    }
+    if ((this.key & KEY_DEBUG) !== 0) {
+      b.call(
+        this.options.debugData,
+        address,
+        b.i32(size | (write ? 0x100 : 0)),
+      );
+    }
+  }
+
+  /** Loads the memory operand by one of the IR's `ld*`. */
+  load(op: number, i: Insn): Value {
+    this.#resolve(i, WIDTH[op], false);
+    return this.b.load(op, this.#ea, this.#eaDisp, this.mmu);
+  }
+
+  /** Stores to the memory operand by one of the IR's `st*`. */
+  store(op: number, i: Insn, v: Value): void {
+    this.#resolve(i, WIDTH[op], true);
+    this.b.store(op, this.#ea, this.#eaDisp, v, this.mmu);
+  }
+
+  /** Raises #GP(0) unless the memory operand is aligned to `size` bytes (a power of two). */
+  alignEa(i: Insn, size: number, write: boolean): void {
+    const b = this.b;
+    const address = this.ea(i, size, write);
+    b.trap(b.and(address, b.i32(size - 1)), trapCode(GP, 0));
+  }
+
+  /** Loads `size` (1, 2, 4) bytes at a linear address that has been checked, zero-extended. */
+  loadLinear(size: number, address: Value, disp = 0): Value {
+    return this.b.load(LOAD[size], address, disp, this.mmu);
+  }
+
+  /** Stores `size` (1, 2, 4) bytes at a linear address that has been checked. */
+  storeLinear(size: number, address: Value, v: Value, disp = 0): void {
+    this.b.store(STORE[size], address, disp, v, this.mmu);
+  }
+
+  // The stack.
+
+  /** The stack pointer plus `delta`, wrapped to the stack's size: an offset in SS. */
+  stackPointer(delta: number): Value {
+    const b = this.b;
+    const v = b.add(b.get(ESP), b.i32(delta));
+    return this.stack32 ? v : b.zext16(v);
+  }
+
+  /** Linear address of `size` bytes at the stack pointer plus `delta`. */
+  stackAddress(delta: number, size: number, write: boolean): Value {
+    return this.linear(SS, this.stackPointer(delta), size, write);
+  }
+
+  /** Writes ESP or SP. */
+  setStackPointer(v: Value): void {
+    this.setReg(this.stack32 ? 4 : 2, 4, v);
+  }
+
+  /** Pushes `size` bytes of `v`. The stack pointer changes after the store. */
+  push(size: number, v: Value): void {
+    const pointer = this.stackPointer(-size);
+    this.storeLinear(size, this.linear(SS, pointer, size, true), v);
+    this.setStackPointer(pointer);
+  }
+
+  /** Reads `size` bytes at the stack pointer plus `delta`; changes nothing. */
+  peek(size: number, delta = 0): Value {
+    return this.loadLinear(size, this.stackAddress(delta, size, false));
+  }
+
+  /** Pops `size` bytes; must be the last thing of its instruction that can fault. */
+  pop(size: number): Value {
+    const v = this.peek(size);
+    this.setStackPointer(this.stackPointer(size));
+    return v;
+  }
+}

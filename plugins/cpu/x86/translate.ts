@@ -1,0 +1,269 @@
+/**
+ * Translation of one block of x86 code to IR.
+ *
+ * {@linkcode Translator} holds what is known while a block is translated and
+ * offers the vocabulary that instructions are written in: registers, operands
+ * by the table's letters, effective addresses with their segment checks, the
+ * stack (operands.ts), lazy flags (flags.ts) and terminators (here). The
+ * instructions themselves stand in the `translate_*.ts` files, each of which
+ * exports a record of {@linkcode Translate} functions that the instruction
+ * table (insns.ts) names; handlers.ts joins the records.
+ *
+ * Rules for those functions:
+ * - compute, access memory, then write registers and flags (restartability);
+ * - end the block only by the translator's terminators (never the builder's),
+ *   because a single-stepped instruction ends differently;
+ * - call `syncFlags()` before a helper that reads flags from the state, and
+ *   `forgetFlags()` after one that writes them;
+ * - features, LOCK, and #NM and #UD of x87, MMX and SSE under CR0 and CR4 have
+ *   been seen to before the function is called; #MF has not.
+ *
+ * @module
+ */
+
+import type { Value } from "../../../core/ir/block.ts";
+import { Op } from "../../../core/ir/ops.ts";
+import {
+  EXIT_LOOKUP,
+  type ExitReason,
+  type TranslateContext,
+} from "../../../core/cpu/frontend.ts";
+import { decode, DECODE_LONG, DECODE_OK, DECODE_SHORT, Insn } from "./decode.ts";
+import { LazyFlags } from "./flags.ts";
+import { HANDLERS } from "./handlers.ts";
+import {
+  CLASS_MMX,
+  CLASS_SSE,
+  CLASS_X87,
+  ROWS,
+} from "./insns.ts";
+import {
+  GP,
+  NM,
+  trapCode,
+  type TranslatorOptions,
+  UD,
+} from "./operands.ts";
+import {
+  BASE,
+  CS,
+  EIP,
+  KEY_DEBUG,
+  KEY_EM,
+  KEY_FLAT_CS,
+  KEY_LIMIT_64K,
+  KEY_OSFXSR,
+  KEY_TF,
+  KEY_TS,
+  LIMIT,
+  SHADOW,
+} from "./state.ts";
+
+export { trapCode, trapError, type TranslatorOptions, trapVector } from "./operands.ts";
+
+/** Translates one instruction. */
+export type Translate = (t: Translator, i: Insn) => void;
+
+/** Translates blocks for one CPU. */
+export class Translator extends LazyFlags {
+  /** Whether each row of the table exists in this model. */
+  readonly #present: Uint8Array;
+  /** CC_OP is known to be this at the start of the next block that is translated, or -1. Used once. */
+  entryCcOp = -1;
+  /** Set by STI: interrupts stay off until the following instruction is done. */
+  shadowNext = false;
+  #single = false;
+
+  /** Makes the translator of one CPU. */
+  constructor(options: TranslatorOptions) {
+    super(options);
+    this.#present = Uint8Array.from(
+      ROWS,
+      (r) => r.feature === "" || options.features.has(r.feature) ? 1 : 0,
+    );
+  }
+
+  /** Implements `Frontend.translate`. */
+  translate(context: TranslateContext): void {
+    const b = this.b = context.builder;
+    this.setKey(context.key);
+    this.startFlags(this.entryCcOp);
+    this.entryCcOp = -1;
+    this.shadowNext = false;
+    this.#single = (this.key & (KEY_TF | KEY_DEBUG)) !== 0;
+    const checkFetch = (this.key & (KEY_FLAT_CS | KEY_DEBUG)) !== KEY_FLAT_CS;
+    const i = this.insn;
+    let eip = context.pcLo;
+    let position = context.start;
+    let left = this.#single ? 1 : context.maxInsns;
+    let first = true;
+    for (;;) {
+      let outcome = decode(
+        i,
+        context.code,
+        position,
+        context.limit,
+        this.code32,
+      );
+      if (outcome === DECODE_SHORT) {
+        if (!first) {
+          this.#leave(eip);
+          return;
+        }
+        context.cross();
+        position = context.start;
+        outcome = decode(i, context.code, position, context.limit, this.code32);
+        left = 1;
+        if (outcome === DECODE_SHORT) {
+          throw new Error("instruction does not end within two pages");
+        }
+      }
+      this.eip = eip;
+      b.insn(eip, this.ccAux);
+      b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
+      if (outcome !== DECODE_OK) {
+        this.raise(GP, 0);
+        return;
+      }
+      const next = eip + i.length | 0;
+      this.nextEip = next;
+      this.startOperands();
+      const shadow = this.shadowNext;
+      if (checkFetch) this.#checkFetch();
+      this.#instruction(i);
+      if (b.ended) return;
+      if (shadow) {
+        this.shadowNext = false;
+        left = 0;
+      }
+      eip = next;
+      position += i.length;
+      first = false;
+      if (--left <= 0 || position >= context.limit) {
+        this.#leave(eip);
+        return;
+      }
+    }
+  }
+
+  /** One instruction: the checks of its class, then its translation. */
+  #instruction(i: Insn): void {
+    const row = i.row;
+    if (this.#present[row.index] === 0) return this.ud();
+    const key = this.key;
+    switch (row.class) {
+      case CLASS_X87:
+        if ((key & (KEY_EM | KEY_TS)) !== 0) return this.raise(NM);
+        break;
+      case CLASS_MMX:
+        if ((key & KEY_EM) !== 0) return this.ud();
+        if ((key & KEY_TS) !== 0) return this.raise(NM);
+        break;
+      case CLASS_SSE:
+        if ((key & KEY_EM) !== 0 || (key & KEY_OSFXSR) === 0) return this.ud();
+        if ((key & KEY_TS) !== 0) return this.raise(NM);
+        break;
+    }
+    HANDLERS[row.index](this, i);
+  }
+
+  /** Code segment limit and instruction breakpoints. */
+  #checkFetch(): void {
+    const b = this.b;
+    const key = this.key;
+    if ((key & KEY_DEBUG) !== 0) {
+      b.call(this.options.debugFetch, b.i32(this.eip));
+    }
+    if ((key & KEY_FLAT_CS) !== 0) return;
+    const last = this.nextEip - 1 | 0;
+    if ((key & KEY_LIMIT_64K) !== 0) {
+      if (last >>> 0 > 0xffff) b.trap(b.i32(1), trapCode(GP, 0));
+      return;
+    }
+    b.trap(b.ltU(b.get(LIMIT[CS]), b.i32(last)), trapCode(GP, 0));
+  }
+
+  /** Ends the block where nothing else does: straight on. */
+  #leave(eip: number): void {
+    if (this.shadowNext) {
+      this.b.set(SHADOW, this.b.i32(1));
+      this.b.set(EIP, this.b.i32(eip));
+      return this.exit(EXIT_LOOKUP);
+    }
+    this.jump(eip);
+  }
+
+  // Faults.
+
+  /** Raises #UD; ends the block. */
+  ud(): void {
+    this.raise(UD);
+  }
+
+  /** Raises an exception, with an error code unless that is negative; ends the block. */
+  raise(vector: number, error = -1): void {
+    this.b.trap(this.b.i32(1), trapCode(vector, error));
+    this.b.exit(EXIT_LOOKUP);
+  }
+
+  /** Raises an exception when `condition` is not 0. */
+  trap(condition: Value, vector: number, error = -1): void {
+    this.b.trap(condition, trapCode(vector, error));
+  }
+
+  // Terminators.
+
+  /** Ends a single-stepped instruction, the program counter being in the state. */
+  #step(): void {
+    this.b.call(this.options.debugTrap);
+    this.b.exit(EXIT_LOOKUP);
+  }
+
+  /** Goes on at a known EIP. */
+  jump(eip: number): void {
+    this.syncFlags();
+    if (!this.#single) return this.b.jump(eip);
+    this.b.set(EIP, this.b.i32(eip));
+    this.#step();
+  }
+
+  /** Goes on at `taken` if `condition` is not 0, else at `other`. */
+  branch(condition: Value, taken: number, other: number): void {
+    const b = this.b;
+    this.syncFlags();
+    if (!this.#single) return b.branch(condition, taken, other);
+    b.set(EIP, b.select(condition, b.i32(taken), b.i32(other)));
+    this.#step();
+  }
+
+  /** Goes on at a computed EIP in the same code segment and mode. */
+  jumpIndirect(eip: Value): void {
+    this.syncFlags();
+    if (!this.#single) return this.b.jumpIndirect(eip);
+    this.b.set(EIP, eip);
+    this.#step();
+  }
+
+  /** Goes on where a helper has put EIP and the code segment, in whatever mode. */
+  jumpState(): void {
+    const b = this.b;
+    this.syncFlags();
+    if (this.#single) return this.#step();
+    b.jumpIndirect(b.op(
+      Op["i64.or"],
+      b.op(Op["i64.extend_i32_u"], b.get(EIP)),
+      b.op(
+        Op["i64.shl"],
+        b.op(Op["i64.extend_i32_u"], b.get(BASE[CS])),
+        b.i64(32),
+      ),
+    ));
+  }
+
+  /** Back to the dispatcher; EIP has been set. */
+  exit(reason: ExitReason): void {
+    this.syncFlags();
+    if (this.#single && reason === EXIT_LOOKUP) return this.#step();
+    this.b.exit(reason);
+  }
+}
