@@ -79,8 +79,8 @@ export interface CpuEngine {
   readonly mmu: Mmu;
   /** Instructions executed since reset. */
   readonly instructions: number;
-  /** Makes running code return to the dispatcher at the next block boundary. */
-  requestStop(): void;
+  /** Makes running code return to the dispatcher at the next block boundary, where events are looked at. */
+  attention(): void;
   /** Tells the engine that the frontend's `key()` has changed. */
   keyChanged(): void;
 }

@@ -259,12 +259,12 @@ export class Engine implements CpuCore, CpuEngine {
   }
 
   requestStop(): void {
-    this.#attention();
+    this.attention();
     this.#stop = true;
   }
 
   /** Makes running code come back at the next block boundary. */
-  #attention(): void {
+  attention(): void {
     const left = this.i32[this.#budget];
     if (this.#running && left >= 0) {
       this.#stolen += left + 1;
@@ -302,12 +302,12 @@ export class Engine implements CpuCore, CpuEngine {
 
   setIrq(level: boolean): void {
     this.#frontend.setIrq(level);
-    if (level) this.#attention();
+    if (level) this.attention();
   }
 
   nmi(): void {
     this.#frontend.nmi();
-    this.#attention();
+    this.attention();
   }
 
   setInput(name: string, level: boolean): void {
@@ -323,7 +323,7 @@ export class Engine implements CpuCore, CpuEngine {
     // Blocks are known by physical addresses, which now mean something else.
     if (!this.#running) this.cache.flush();
     else this.#flushSoon = true;
-    this.#attention();
+    this.attention();
   }
 
   #flushSoon = false;
