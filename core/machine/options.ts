@@ -1,0 +1,189 @@
+/**
+ * What a program or the command line says beside the machine definition.
+ *
+ * @module
+ */
+
+import {
+  DefinitionError,
+  locate,
+  type Located,
+  parseSet,
+  type Place,
+} from "./document.ts";
+import type { LogSink } from "./logger.ts";
+import { suggest } from "./nearest.ts";
+import { parseSize } from "./numbers.ts";
+import {
+  extendDefinition,
+  type MachinePlan,
+  planMachine,
+  readDefinition,
+} from "./plan.ts";
+import type { BackendPlugin } from "./plugin.ts";
+import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
+import type { JsonObject } from "./schema_types.ts";
+
+/** What a program or the command line says beside the definition. */
+export interface MachineOptions {
+  /** The plugins that have names. */
+  readonly plugins: PluginTable;
+  /** The kernel's file. */
+  readonly kernel?: string;
+  /** The initial RAM disk's file. */
+  readonly initrd?: string;
+  /** The kernel's command line. */
+  readonly append?: string;
+  /** Size of the memory `ram`: a number, or as `"256M"`. */
+  readonly memory?: number | string;
+  /** The CPU model. */
+  readonly cpu?: string;
+  /**
+   * What serial ports are connected to: `stdio`, `null`, `memory`,
+   * `file:PATH`, `tcp:HOST:PORT`; what is not given stays as the definition
+   * says. When the whole option is absent, all ports are in memory, for
+   * `Machine.serial`.
+   */
+  readonly serial?: readonly (string | undefined)[];
+  /** Assignments `path=value`, as `--set` takes them. */
+  readonly set?: readonly string[];
+  /** Which executor: `jit` uses the interpreter for cold code. */
+  readonly accel?: "jit" | "interp";
+  /** Let virtual time follow the instruction count. */
+  readonly icount?: boolean;
+  /** End the run when the guest resets the machine. */
+  readonly noReboot?: boolean;
+  /** Takes the log's lines; they are dropped when it is absent. */
+  readonly log?: LogSink;
+  /** Do not look whether files exist: for printing a definition. */
+  readonly skipFiles?: boolean;
+}
+
+/** Read, merge and check a definition with what the options lay over it. */
+export async function planDefinition(
+  definition: string | JsonObject,
+  options: MachineOptions,
+): Promise<MachinePlan> {
+  const document = typeof definition === "string"
+    ? await readDefinition(definition)
+    : await extendDefinition(
+      locate(definition, {
+        file: "(the machine definition)",
+        directory: Deno.cwd(),
+      }),
+    );
+  return await planMachine(document, {
+    plugins: options.plugins,
+    overlays: await optionOverlays(document, options),
+    skipFiles: options.skipFiles,
+  });
+}
+
+/** The documents that the options lay over a definition, in order. */
+async function optionOverlays(
+  document: Located,
+  options: MachineOptions,
+): Promise<Located[]> {
+  const directory = Deno.cwd();
+  const overlays: Located[] = [];
+  const place = (option: string): Place => ({ file: option, directory });
+  const lay = (value: JsonObject, option: string): void => {
+    overlays.push(locate(value, place(option)));
+  };
+  const names = new Set(entriesOf(document, "backends"));
+  for (const [n, spec] of serialSpecs(names, options.serial).entries()) {
+    if (spec === undefined) continue;
+    const option = `--serial ${spec}`;
+    const name = `serial${n}`;
+    if (!names.has(name)) {
+      throw new DefinitionError(
+        place(option),
+        ["backends"],
+        `the machine has no backend "${name}"`,
+      );
+    }
+    // Deleted first, so that another plugin's configuration does not remain.
+    lay({ backends: { [name]: null } }, option);
+    const backend = await parseBackend(spec, place(option), options.plugins);
+    lay({ backends: { [name]: backend } }, option);
+  }
+  const { kernel, initrd, append, memory, cpu } = options;
+  if (kernel !== undefined) lay({ boot: { kernel } }, "--kernel");
+  if (initrd !== undefined) lay({ boot: { initrd } }, "--initrd");
+  if (append !== undefined) lay({ boot: { append } }, "--append");
+  if (cpu !== undefined) lay({ cpu: { model: cpu } }, "--cpu");
+  if (memory !== undefined) {
+    if (parseSize(memory) === undefined) {
+      throw new DefinitionError(
+        place("--memory"),
+        [],
+        `expected a size such as 256M, not "${memory}"`,
+      );
+    }
+    if (!entriesOf(document, "memories").includes("ram")) {
+      throw new DefinitionError(
+        place("--memory"),
+        ["memories"],
+        'the machine has no memory "ram"',
+      );
+    }
+    lay({ memories: { ram: { size: memory } } }, "--memory");
+  }
+  if (options.accel !== undefined) {
+    lay({ translator: { accel: options.accel } }, "--accel");
+  }
+  if (options.icount) lay({ time: { mode: "icount" } }, "--icount");
+  for (const assignment of options.set ?? []) {
+    overlays.push(parseSet(assignment, directory));
+  }
+  return overlays;
+}
+
+/** The keys of one of the definition's top-level objects. */
+function entriesOf(document: Located, key: string): string[] {
+  if (document.kind !== "object") return [];
+  const inner = document.entries.get(key);
+  return inner?.kind === "object" ? [...inner.entries.keys()] : [];
+}
+
+/** What each serial port is to be connected to. */
+function serialSpecs(
+  backends: ReadonlySet<string>,
+  serial: MachineOptions["serial"],
+): readonly (string | undefined)[] {
+  if (serial !== undefined) return serial;
+  const specs: string[] = [];
+  for (let n = 0; backends.has(`serial${n}`); n++) specs.push("memory");
+  return specs;
+}
+
+/** `file:out.log` as a backend's definition. */
+async function parseBackend(
+  spec: string,
+  place: Place,
+  plugins: PluginTable,
+): Promise<JsonObject> {
+  const colon = spec.indexOf(":");
+  const name = colon < 0 ? spec : spec.slice(0, colon);
+  const known = Object.keys(plugins.char ?? {});
+  if (!known.includes(name)) {
+    throw new DefinitionError(
+      place,
+      [],
+      `there is no char backend "${name}"${suggest(name, known)}`,
+    );
+  }
+  if (colon < 0) return { plugin: name };
+  try {
+    const table = plugins;
+    const plugin = await loadPlugin(["char"], name, place.directory, table);
+    const { parse } = plugin as BackendPlugin;
+    if (parse === undefined) {
+      throw new PluginError(`the char backend "${name}" takes no argument`);
+    }
+    return { plugin: name, config: parse(spec.slice(colon + 1)) };
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    throw new DefinitionError(place, [], error.message);
+  }
+}
