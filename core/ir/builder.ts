@@ -7,7 +7,7 @@
  */
 
 import {
-  IrBlock,
+  type IrBlock,
   TERM_BRANCH,
   TERM_EXIT,
   TERM_INDIRECT,

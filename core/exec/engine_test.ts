@@ -1,0 +1,171 @@
+import { assert, assertEquals } from "@std/assert";
+import { GuestMemory } from "../machine/memory.ts";
+import type { PhysicalSpace } from "../mmu/soft_mmu.ts";
+import { Engine } from "./engine.ts";
+import { TOY, ToyFrontend } from "./testing/toy_frontend.ts";
+
+const RAM = 1 << 20;
+
+/** A toy machine with RAM at 0 and a device above it that remembers writes. */
+function machine(accel: "jit" | "interp", threshold: number): {
+  cpu: ToyFrontend;
+  engine: Engine;
+  ram: DataView;
+  io: [number, number, number][];
+} {
+  const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
+  const host = memory.alloc(RAM);
+  const io: [number, number, number][] = [];
+  const space: PhysicalSpace = {
+    lookupPage: (page) =>
+      page < RAM >> 12
+        ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
+        : { kind: "io", hostOffset: 0, writable: false },
+    read: (address, width) => (address + width) & 0xff,
+    write: (address, width, value) => void io.push([address, width, value]),
+  };
+  const cpu = new ToyFrontend();
+  cpu.limit = 0x200000;
+  const engine = new Engine(cpu, { memory, space, accel, threshold });
+  engine.reset();
+  return { cpu, engine, ram: new DataView(memory.memory.buffer, host, RAM), io };
+}
+
+function code(...insns: [number, number, number, number][]): Uint8Array {
+  return Uint8Array.from(insns.flat().map((v) => v & 0xff));
+}
+
+function load(ram: DataView, at: number, bytes: Uint8Array): void {
+  bytes.forEach((b, i) => ram.setUint8(at + i, b));
+}
+
+const MODES = [["interp", 1], ["jit", 1], ["jit", 3]] as const;
+for (const [accel, threshold] of MODES) {
+  const title = `engine, ${accel} with threshold ${threshold}`;
+
+  Deno.test(`${title}: a loop counts, and so does the engine`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.li, 1, 0, 0],
+        [TOY.li, 2, 100, 0],
+        [TOY.addi, 1, 1, 1], // 8
+        [TOY.add, 3, 3, 1],
+        [TOY.bne, 1, 2, -2],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals([cpu.reg(1), cpu.reg(3)], [100, 5050]);
+    assertEquals(engine.instructions, 2 + 300 + 1);
+  });
+
+  Deno.test(`${title}: a budget ends a run, and the next goes on`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(ram, 0, code([TOY.addi, 1, 1, 1], [TOY.bne, 1, 2, -1], [TOY.halt, 0, 0, 0]));
+    cpu.setReg(2, 5000);
+    let runs = 0;
+    while (engine.run(100) === "budget") runs++;
+    assertEquals(runs, 100);
+    assertEquals(engine.instructions, 10001);
+  });
+
+  Deno.test(`${title}: faults and traps are precise`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.add, 4, 1, 1],
+        [TOY.lw, 5, 6, 0], // 8: faults, r6 is out of memory
+        [TOY.addi, 4, 4, 1],
+        [TOY.trapz, 7, 0, 0], // 16
+        [TOY.addi, 3, 3, 1],
+        [TOY.bne, 1, 2, -6],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    cpu.setReg(2, 20);
+    cpu.setReg(6, 0x300000);
+    cpu.setReg(5, 77);
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals(cpu.events.length, 40);
+    assertEquals(cpu.events[38], [8, "fault 300000"]);
+    assertEquals(cpu.events[39], [16, "trap 7"]);
+    assertEquals([cpu.reg(1), cpu.reg(3), cpu.reg(4), cpu.reg(5)], [20, 20, 41, 77]);
+  });
+
+  Deno.test(`${title}: device memory, accesses across pages`, () => {
+    const { cpu, engine, ram, io } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.sw, 1, 6, 4],
+        [TOY.sb, 1, 6, 1],
+        [TOY.lw, 5, 6, 8],
+        [TOY.sw, 1, 8, -2],
+        [TOY.lw, 9, 8, -2],
+        [TOY.bne, 1, 2, -6],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    cpu.setReg(2, 10);
+    cpu.setReg(6, 0x100000);
+    cpu.setReg(8, 0x5000);
+    engine.run(1 << 20);
+    assertEquals(io.length, 20);
+    assertEquals(io[18], [0x100004, 4, 10]);
+    assertEquals(io[19], [0x100001, 1, 10]);
+    assertEquals(cpu.reg(5), 12);
+    assertEquals(cpu.reg(9), 10);
+    assertEquals(ram.getInt32(0x4ffe, true), 10);
+  });
+
+  Deno.test(`${title}: a program that changes its next instruction`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.sb, 1, 6, 11], // changes the immediate at 11
+        [TOY.addi, 3, 0, 99], // 8
+        [TOY.add, 4, 4, 3],
+        [TOY.bne, 1, 2, -4],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    cpu.setReg(2, 50);
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals(cpu.reg(4), 1275);
+    assertEquals(engine.instructions, 50 * 5 + 1);
+  });
+
+  Deno.test(`${title}: indirect calls, helpers and interrupts`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.jalr, 14, 7, 0],
+        [TOY.bne, 1, 2, -2],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    load(ram, 0x2000, code([TOY.triple, 5, 1, 0], [TOY.add, 4, 4, 5], [TOY.jalr, 13, 14, 0]));
+    cpu.setReg(2, 200);
+    cpu.setReg(7, 0x2000);
+    engine.run(300);
+    engine.setIrq(true);
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals(cpu.reg(4), 3 * 200 * 201 / 2);
+    assertEquals(cpu.events.length, 1);
+    assert(engine.instructions === 200 * 6 + 1);
+  });
+}
