@@ -1,0 +1,73 @@
+/**
+ * The smallest set of Deno permissions that a machine needs.
+ *
+ * @module
+ */
+
+import { isAbsolute, resolve } from "@std/path";
+import { at, type Located } from "./document.ts";
+import type { MachinePlan } from "./plan.ts";
+import type { PermissionNeeds } from "./plugin.ts";
+
+const KINDS = ["read", "write", "net", "env", "run", "ffi", "sys"] as const;
+
+/** What a machine needs, by kind of permission, sorted. */
+export function machinePermissions(
+  plan: MachinePlan,
+): Readonly<Record<typeof KINDS[number], readonly string[]>> {
+  const needs = Object.fromEntries(
+    KINDS.map((kind) => [kind, new Set<string>()]),
+  ) as Record<typeof KINDS[number], Set<string>>;
+  const add = (more: PermissionNeeds): void => {
+    for (const kind of KINDS) {
+      for (const item of more[kind] ?? []) needs[kind].add(item);
+    }
+  };
+  const { definition, document } = plan;
+  add({ read: [...filesOf(document)] });
+  for (const { file } of plan.memories) {
+    if (file !== undefined) add({ read: [file] });
+  }
+  const { boot } = definition;
+  for (const file of [boot.kernel, boot.initrd]) {
+    if (file !== undefined) add({ read: [file] });
+  }
+  add({ read: (boot.modules ?? []).map((module) => module.file) });
+  const specifier = (name: string, path: string[]): void => {
+    if (/^\.{0,2}\//.test(name) || isAbsolute(name)) {
+      const { directory } = at(document, path).place;
+      add({ read: [resolve(directory, name)] });
+    }
+  };
+  specifier(definition.cpu.plugin, ["cpu", "plugin"]);
+  for (const [name, { plugin }] of Object.entries(definition.devices)) {
+    specifier(plugin, ["devices", name, "plugin"]);
+  }
+  for (const { name, plugin, config } of plan.backends) {
+    specifier(definition.backends[name].plugin, ["backends", name, "plugin"]);
+    add(plugin.permissions?.(config) ?? {});
+  }
+  return Object.fromEntries(
+    KINDS.map((kind) => [kind, [...needs[kind]].sort()]),
+  ) as Record<typeof KINDS[number], string[]>;
+}
+
+/** The same as `--allow-...` options. */
+export function permissionFlags(plan: MachinePlan): string[] {
+  const needs = machinePermissions(plan);
+  return KINDS.filter((kind) => needs[kind].length > 0)
+    .map((kind) => `--allow-${kind}=${needs[kind].join(",")}`);
+}
+
+/** The files that a merged document was read from. */
+function filesOf(document: Located): Set<string> {
+  const files = new Set<string>();
+  const visit = (node: Located): void => {
+    // Values from the command line have no line.
+    if (node.place.line !== undefined) files.add(resolve(node.place.file));
+    if (node.kind === "object") node.entries.forEach(visit);
+    else if (node.kind === "array") node.items.forEach(visit);
+  };
+  visit(document);
+  return files;
+}
