@@ -186,8 +186,6 @@ export const KEY_MXCSR_DEFAULT = 0x8000;
 export const KEY_MXCSR_PE = 0x10000;
 /** An enabled instruction breakpoint or data watchpoint is in DR7. */
 export const KEY_DEBUG = 0x20000;
-/** CR0.NE and pending unmasked x87 exception (FSW.ES): the next waiting x87 instruction raises #MF. */
-export const KEY_FPU_PENDING = 0x40000;
 /** CR0.NE: a pending x87 exception (FSW.ES, tested by the code itself) raises #MF. */
 export const KEY_NE = 0x100000;
 /** FS and GS flat as well? No: bases apply; this bit says their limits and types need no check. */

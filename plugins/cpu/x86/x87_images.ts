@@ -1,0 +1,293 @@
+/**
+ * The images of the x87 unit in memory: environment (FSTENV, FLDENV), state
+ * (FSAVE, FRSTOR; SDM volume 1, chapter 8.1.10) and the FXSAVE area (chapter
+ * 10.5).
+ *
+ * @module
+ */
+
+import { ACCESS_READ, ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
+import type { X86 } from "./cpu.ts";
+import { classify, NORMAL, ZERO } from "./float80.ts";
+import {
+  OFF_CR,
+  OFF_FCS,
+  OFF_FCW,
+  OFF_FDP,
+  OFF_FDS,
+  OFF_FIP,
+  OFF_FOP,
+  OFF_FPR,
+  OFF_FSW,
+  OFF_FTAG,
+  OFF_FTOP,
+  OFF_MXCSR,
+  OFF_XMM,
+} from "./state.ts";
+import { X87 } from "./x87.ts";
+
+const FCW = OFF_FCW >> 2,
+  FSW = OFF_FSW >> 2,
+  TOP = OFF_FTOP >> 2,
+  TAG = OFF_FTAG >> 2,
+  FPR = OFF_FPR >> 2,
+  FOP = OFF_FOP >> 2,
+  FIP = OFF_FIP >> 2,
+  FCS = OFF_FCS >> 2,
+  FDP = OFF_FDP >> 2,
+  FDS = OFF_FDS >> 2,
+  XMM = OFF_XMM >> 2,
+  MXCSR = OFF_MXCSR >> 2,
+  CR4 = (OFF_CR >> 2) + 8;
+const CR4_OSFXSR = 0x200;
+const HIGH = 0xffff_0000 | 0;
+
+/** Image form: 32-bit operand size. */
+export const IMAGE_32 = 1;
+/** Image form: protected mode (selectors instead of linear addresses). */
+export const IMAGE_PROTECTED = 2;
+
+/** Bytes of the FXSAVE area. */
+const FXSAVE_SIZE = 512;
+/** Bytes of it that are written: six XMM registers' room at its end is left. */
+const FXSAVE_WRITTEN = 288;
+
+/** The x87 unit with its memory images. */
+export class X87Images extends X87 {
+  readonly #area = new Int32Array(FXSAVE_SIZE >> 2);
+
+  /** Power-up state of FNINIT. */
+  initialize(): void {
+    const s = this.s;
+    s[FCW] = 0x37f;
+    s[FSW] = 0;
+    s[TOP] = 0;
+    s[TAG] = 0;
+    s[FOP] = 0;
+    s[FIP] = 0;
+    s[FCS] = 0;
+    s[FDP] = 0;
+    s[FDS] = 0;
+    this.summarize();
+  }
+
+  /** FSW with TOP. */
+  get status(): number {
+    return this.s[FSW] | (this.s[TOP] << 11);
+  }
+
+  /** The tag word with two bits a register. */
+  get tagWord(): number {
+    const s = this.s;
+    let tags = 0;
+    for (let n = 7; n >= 0; n--) {
+      let tag = 3;
+      if (((s[TAG] >> n) & 1) !== 0) {
+        const w = FPR + 4 * n;
+        const c = classify(s[w + 1], s[w], s[w + 2] & 0xffff);
+        tag = c === NORMAL ? 0 : c === ZERO ? 1 : 2;
+      }
+      tags = (tags << 2) | tag;
+    }
+    return tags;
+  }
+
+  /** FNSTENV; then all exceptions are masked. */
+  storeEnvironment(address: number, form: number, mmu: number): void {
+    const size = (form & IMAGE_32) !== 0 ? 28 : 14;
+    this.cpu.engine.mmu.probe(address, size, ACCESS_WRITE, mmu);
+    this.#writeEnvironment(address, form, mmu);
+    this.s[FCW] |= 0x3f;
+    this.summarize();
+  }
+
+  #writeEnvironment(address: number, form: number, mmu: number): void {
+    const s = this.s, memory = this.cpu.engine.mmu;
+    const wide = (form & IMAGE_32) !== 0;
+    const put = (n: number, v: number): void => {
+      if (wide) memory.write32((address + 4 * n) | 0, v, mmu);
+      else memory.write16((address + 2 * n) | 0, v & 0xffff, mmu);
+    };
+    put(0, s[FCW] | HIGH);
+    put(1, this.status | HIGH);
+    put(2, this.tagWord | HIGH);
+    if ((form & IMAGE_PROTECTED) !== 0) {
+      put(3, s[FIP]);
+      put(4, (s[FCS] & 0xffff) | (s[FOP] << 16));
+      put(5, s[FDP]);
+      put(6, s[FDS] | HIGH);
+    } else {
+      const ip = (s[FIP] + (s[FCS] << 4)) | 0;
+      const dp = (s[FDP] + (s[FDS] << 4)) | 0;
+      if (wide) {
+        put(3, (ip & 0xffff) | HIGH);
+        put(4, ((ip >>> 16) << 12) | s[FOP]);
+        put(5, (dp & 0xffff) | HIGH);
+        put(6, (dp >>> 16) << 12);
+      } else {
+        put(3, ip);
+        put(4, ((ip >>> 4) & 0xf000) | s[FOP]);
+        put(5, dp);
+        put(6, (dp >>> 4) & 0xf000);
+      }
+    }
+  }
+
+  /** FLDENV. */
+  loadEnvironment(address: number, form: number, mmu: number): void {
+    const size = (form & IMAGE_32) !== 0 ? 28 : 14;
+    this.cpu.engine.mmu.probe(address, size, ACCESS_READ, mmu);
+    this.#readEnvironment(address, form, mmu);
+  }
+
+  #readEnvironment(address: number, form: number, mmu: number): void {
+    const s = this.s, memory = this.cpu.engine.mmu;
+    const wide = (form & IMAGE_32) !== 0;
+    const get = (n: number): number =>
+      wide
+        ? memory.read32((address + 4 * n) | 0, mmu)
+        : memory.read16((address + 2 * n) | 0, mmu);
+    const cw = get(0), sw = get(1), tags = get(2);
+    const ip = get(3), ipHigh = get(4), dp = get(5), dpHigh = get(6);
+    this.#setStatus(sw);
+    let tag = 0;
+    for (let n = 0; n < 8; n++) {
+      if (((tags >> (2 * n)) & 3) !== 3) tag |= 1 << n;
+    }
+    s[TAG] = tag;
+    if ((form & IMAGE_PROTECTED) !== 0) {
+      s[FIP] = ip;
+      s[FCS] = ipHigh & 0xffff;
+      if (wide) s[FOP] = (ipHigh >> 16) & 0x7ff;
+      s[FDP] = dp;
+      s[FDS] = dpHigh & 0xffff;
+    } else {
+      const up = (v: number): number =>
+        wide ? ((v >>> 12) & 0xffff) << 16 : (v & 0xf000) << 4;
+      s[FIP] = (ip & 0xffff) | up(ipHigh);
+      s[FCS] = 0;
+      s[FOP] = ipHigh & 0x7ff;
+      s[FDP] = (dp & 0xffff) | up(dpHigh);
+      s[FDS] = 0;
+    }
+    this.setControl(cw);
+  }
+
+  #setStatus(status: number): void {
+    this.s[FSW] = status & 0xc7ff;
+    this.s[TOP] = (status >> 11) & 7;
+  }
+
+  /** FNSAVE: stores everything, then initializes. */
+  save(address: number, form: number, mmu: number): void {
+    const s = this.s, memory = this.cpu.engine.mmu;
+    const size = (form & IMAGE_32) !== 0 ? 28 : 14;
+    memory.probe(address, size + 80, ACCESS_WRITE, mmu);
+    this.#writeEnvironment(address, form, mmu);
+    for (let i = 0; i < 8; i++) {
+      const w = FPR + (((s[TOP] + i) & 7) << 2);
+      const at = (address + size + 10 * i) | 0;
+      memory.write32(at, s[w], mmu);
+      memory.write32((at + 4) | 0, s[w + 1], mmu);
+      memory.write16((at + 8) | 0, s[w + 2] & 0xffff, mmu);
+    }
+    this.initialize();
+  }
+
+  /** FRSTOR. */
+  restore(address: number, form: number, mmu: number): void {
+    const s = this.s, memory = this.cpu.engine.mmu;
+    const size = (form & IMAGE_32) !== 0 ? 28 : 14;
+    memory.probe(address, size + 80, ACCESS_READ, mmu);
+    this.#readEnvironment(address, form, mmu);
+    for (let i = 0; i < 8; i++) {
+      const w = FPR + (((s[TOP] + i) & 7) << 2);
+      const at = (address + size + 10 * i) | 0;
+      s[w] = memory.read32(at, mmu);
+      s[w + 1] = memory.read32((at + 4) | 0, mmu);
+      s[w + 2] = memory.read16((at + 8) | 0, mmu);
+      s[w + 3] = 0;
+    }
+  }
+
+  /** FXSAVE. */
+  fxsave(address: number, mmu: number): void {
+    const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
+    memory.probe(address, FXSAVE_SIZE, ACCESS_WRITE, mmu);
+    a[0] = s[FCW] | (this.status << 16);
+    a[1] = (s[TAG] & 0xff) | (s[FOP] << 16);
+    a[2] = s[FIP];
+    a[3] = s[FCS] & 0xffff;
+    a[4] = s[FDP];
+    a[5] = s[FDS] & 0xffff;
+    const sse = (s[CR4] & CR4_OSFXSR) !== 0;
+    if (sse) {
+      a[6] = s[MXCSR];
+      a[7] = this.cpu.model.mxcsrMask;
+    }
+    for (let i = 0; i < 8; i++) {
+      const w = FPR + (((s[TOP] + i) & 7) << 2), at = 8 + 4 * i;
+      a[at] = s[w];
+      a[at + 1] = s[w + 1];
+      a[at + 2] = s[w + 2] & 0xffff;
+      a[at + 3] = 0;
+    }
+    for (let k = 0; k < 32; k++) a[40 + k] = s[XMM + k];
+    // Without OSFXSR neither MXCSR nor the XMM registers are saved.
+    const end = sse ? FXSAVE_WRITTEN : 160;
+    for (let k = 0; k < end; k += 4) {
+      if (!sse && k >= 24 && k < 32) continue;
+      memory.write32((address + k) | 0, a[k >> 2], mmu);
+    }
+  }
+
+  /** FXRSTOR. #GP(0) when MXCSR has reserved bits. */
+  fxrstor(address: number, mmu: number): void {
+    const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
+    memory.probe(address, FXSAVE_SIZE, ACCESS_READ, mmu);
+    for (let k = 0; k < FXSAVE_WRITTEN; k += 4) {
+      a[k >> 2] = memory.read32((address + k) | 0, mmu);
+    }
+    const sse = (s[CR4] & CR4_OSFXSR) !== 0;
+    if (sse) {
+      if ((a[6] & ~this.cpu.model.mxcsrMask) !== 0) this.cpu.gp(0);
+      s[MXCSR] = a[6];
+      for (let k = 0; k < 32; k++) s[XMM + k] = a[40 + k];
+    }
+    this.#setStatus(a[0] >>> 16);
+    s[TAG] = a[1] & 0xff;
+    s[FOP] = (a[1] >>> 16) & 0x7ff;
+    s[FIP] = a[2];
+    s[FCS] = a[3] & 0xffff;
+    s[FDP] = a[4];
+    s[FDS] = a[5] & 0xffff;
+    for (let i = 0; i < 8; i++) {
+      const w = FPR + (((s[TOP] + i) & 7) << 2), at = 8 + 4 * i;
+      s[w] = a[at];
+      s[w + 1] = a[at + 1];
+      s[w + 2] = a[at + 2] & 0xffff;
+      s[w + 3] = 0;
+    }
+    this.setControl(a[0] & 0xffff);
+    this.cpu.updateKey();
+  }
+
+  /** LDMXCSR. #GP(0) for reserved bits. */
+  loadMxcsr(value: number): void {
+    if ((value & ~this.cpu.model.mxcsrMask) !== 0) this.cpu.gp(0);
+    this.s[MXCSR] = value;
+    this.cpu.updateKey();
+  }
+}
+
+const units = new WeakMap<X86, X87Images>();
+
+/** The x87 unit of a CPU. */
+export function x87Of(cpu: X86): X87Images {
+  let unit = units.get(cpu);
+  if (unit === undefined) {
+    unit = new X87Images(cpu);
+    units.set(cpu, unit);
+  }
+  return unit;
+}
