@@ -16,8 +16,8 @@ import {
   IMM_Z,
   MODRM,
   type Row,
-  ROWS,
   rowOf,
+  ROWS,
   UD_ROW,
 } from "./insns.ts";
 import { CS, DS, ES, FS, GS, SS } from "./state.ts";

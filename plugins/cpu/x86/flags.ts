@@ -6,7 +6,7 @@
  * - CC_DST, the result: only its low 8, 16 or 32 bits count;
  * - CC_SRC, CC_SRC2: zero-extended.
  *
- * Flags come from them in two ways that must agree: {@linkcode computeFlags} and
+ * Flags come from them in two ways that must agree: {@linkcode arithFlags} and
  * {@linkcode condition} here in TypeScript, when CC_OP is only known at run
  * time, and {@linkcode LazyFlags} in IR, when it is known while translating.
  *
@@ -59,7 +59,7 @@ const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {
 });
 
 /** CF, PF, AF, ZF, SF and OF of a lazy state. */
-export function computeFlags(
+export function arithFlags(
   op: number,
   dst: number,
   src: number,
@@ -153,7 +153,7 @@ export function condition(cc: number, flags: number): boolean {
 
 /** The six arithmetic flags of the CPU whose state stands at `base`. */
 export function stateFlags(i32: Int32Array, base: number): number {
-  return computeFlags(
+  return arithFlags(
     i32[(base + OFF_CC_OP) >> 2],
     i32[(base + OFF_CC_DST) >> 2],
     i32[(base + OFF_CC_SRC) >> 2],
@@ -362,10 +362,10 @@ export class LazyFlags extends Operands {
         if (size === 4) return b.op(not ? GE_S : LT_S, dst, zero);
         return invert(this.#sign(size, dst));
       case 5: // P: the low byte has an even number of ones
-        {
-          const odd = b.and(b.op(POPCNT, b.zext8(dst)), b.i32(1));
-          return not ? odd : b.eqz(odd);
-        }
+      {
+        const odd = b.and(b.op(POPCNT, b.zext8(dst)), b.i32(1));
+        return not ? odd : b.eqz(odd);
+      }
       case 6: // L
         if (group === G_SUB) {
           return b.op(

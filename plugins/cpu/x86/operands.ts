@@ -124,7 +124,7 @@ export interface TranslatorOptions {
   readonly debugFetch: Helper;
   /** Called with linear address and size | write << 8 for each data access while KEY_DEBUG is set: notes data breakpoints. */
   readonly debugData: Helper;
-  /** Called at the end of each instruction while KEY_TF or KEY_DEBUG is set, with EIP in the state: delivers #DB if it is due. */
+  /** Called at the end of each instruction while KEY_TF or KEY_DEBUG is set, with EIP in the state; argument: key & KEY_TF. */
   readonly debugTrap: Helper;
 }
 
@@ -230,7 +230,9 @@ export class Operands {
 
   /** `v` without the bits above `size` bytes. */
   zext(size: number, v: Value): Value {
-    return size === 4 ? v : this.b.and(v, this.b.i32(size === 2 ? 0xffff : 0xff));
+    return size === 4
+      ? v
+      : this.b.and(v, this.b.i32(size === 2 ? 0xffff : 0xff));
   }
 
   /** `v` sign-extended from `size` bytes. */
@@ -257,9 +259,7 @@ export class Operands {
     const size = this.size(k);
     switch (i.row.kinds[k]) {
       case KIND_E:
-        return i.mod === 3
-          ? this.reg(size, i.rm)
-          : this.load(LOAD[size], i);
+        return i.mod === 3 ? this.reg(size, i.rm) : this.load(LOAD[size], i);
       case KIND_M:
       case KIND_O:
         return this.load(LOAD[size], i);
@@ -429,7 +429,9 @@ export class Operands {
 
   #watch(address: Value, size: number, write: boolean): void {
     const b = this.b;
-    if ((this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)) {
+    if (
+      (this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)
+    ) {
       b.trap(b.and(address, b.i32(size - 1)), trapCode(AC, 0));
     }
     if ((this.key & KEY_DEBUG) !== 0) {

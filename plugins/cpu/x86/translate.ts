@@ -28,22 +28,17 @@ import {
   type ExitReason,
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
-import { decode, DECODE_LONG, DECODE_OK, DECODE_SHORT, Insn } from "./decode.ts";
+import {
+  decode,
+  DECODE_LONG,
+  DECODE_OK,
+  DECODE_SHORT,
+  Insn,
+} from "./decode.ts";
 import { LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
-import {
-  CLASS_MMX,
-  CLASS_SSE,
-  CLASS_X87,
-  ROWS,
-} from "./insns.ts";
-import {
-  GP,
-  NM,
-  trapCode,
-  type TranslatorOptions,
-  UD,
-} from "./operands.ts";
+import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
+import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
 import {
   BASE,
   CS,
@@ -59,7 +54,12 @@ import {
   SHADOW,
 } from "./state.ts";
 
-export { trapCode, trapError, type TranslatorOptions, trapVector } from "./operands.ts";
+export {
+  type TranslatorOptions,
+  trapCode,
+  trapError,
+  trapVector,
+} from "./operands.ts";
 
 /** Translates one instruction. */
 export type Translate = (t: Translator, i: Insn) => void;
@@ -215,7 +215,7 @@ export class Translator extends LazyFlags {
 
   /** Ends a single-stepped instruction, the program counter being in the state. */
   #step(): void {
-    this.b.call(this.options.debugTrap);
+    this.b.call(this.options.debugTrap, this.b.i32(this.key & KEY_TF));
     this.b.exit(EXIT_LOOKUP);
   }
 

@@ -1,0 +1,45 @@
+/**
+ * The translate function of each row of the instruction table.
+ *
+ * @module
+ */
+
+import { ROWS } from "./insns.ts";
+import type { Translate } from "./translate.ts";
+import { ALU } from "./translate_alu.ts";
+import { BCD } from "./translate_bcd.ts";
+import { BIT } from "./translate_bit.ts";
+import { CONTROL } from "./translate_control.ts";
+import { MMX } from "./translate_mmx.ts";
+import { MOVE } from "./translate_move.ts";
+import { SHIFT } from "./translate_shift.ts";
+import { SSE } from "./translate_sse.ts";
+import { STRING } from "./translate_string.ts";
+import { SYSTEM } from "./translate_system.ts";
+import { X87 } from "./translate_x87.ts";
+
+const ALL: Readonly<Record<string, Translate>> = {
+  ...ALU,
+  ...BCD,
+  ...BIT,
+  ...CONTROL,
+  ...MMX,
+  ...MOVE,
+  ...SHIFT,
+  ...SSE,
+  ...STRING,
+  ...SYSTEM,
+  ...X87,
+};
+
+/** Names of translate functions that the table names and nobody has written. */
+export const MISSING: readonly string[] = [
+  ...new Set(ROWS.map((r) => r.handler).filter((h) => !(h in ALL))),
+];
+
+/** The translate function of each row, by its index. */
+export const HANDLERS: readonly Translate[] = ROWS.map((r) =>
+  ALL[r.handler] ?? (() => {
+    throw new Error(`${r.name}: no translate function ${r.handler}`);
+  })
+);

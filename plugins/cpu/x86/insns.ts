@@ -1,0 +1,1239 @@
+/**
+ * The instruction table: one line an instruction, in the manual's own letters
+ * (SDM volume 2, appendix A). The decoder, the translator and the disassembler
+ * are all made from it.
+ *
+ * A line holds: key, mnemonic, operands (or `-`), attributes.
+ *
+ * The key is `[prefix.][map.]opcode[/reg][m|r][:rm]`: `66`, `f2`, `f3` or `np` (none of
+ * them) where a prefix is part of the opcode (a line without one stands for
+ * all that have no line of their own); ModRM's reg field; `m` for memory
+ * operands only, `r` for registers only; ModRM's rm field.
+ *
+ * Operands: E general register or memory, G general register of reg, R general register
+ * of rm, M memory, I immediate, J relative, O offset, Z general register of the opcode,
+ * S C D segment, control and debug register, P Q N MMX (reg, rm or memory, rm),
+ * V W U SSE (likewise), X Y string source and destination, A far pointer, ST STi x87;
+ * then the size: b w d q t x 1 2 4 8 10 16 bytes, v z by operand size
+ * (z at most 4), p far pointer, bs a byte sign-extended to the operand size.
+ *
+ * Attributes: `=name` the translate function where it is not the mnemonic's;
+ * `+name` the feature of the CPU model without which it is #UD; `lock` LOCK is
+ * allowed (on a memory destination); `d64` operand size 64 by default in 64-bit
+ * mode; `x87`, `x87w`, `mmx`, `sse` its class: what CR0 and CR4 do to it.
+ *
+ * For 64-bit mode: lines that are invalid or different there will carry an
+ * attribute of their own; the row's `default64` and the decoder's `rex` slot wait.
+ *
+ * @module
+ */
+
+const TABLE = `
+00          add         Eb,Gb         lock
+01          add         Ev,Gv         lock
+02          add         Gb,Eb
+03          add         Gv,Ev
+04          add         AL,Ib
+05          add         rAX,Iz
+06          push        ES            =push_sreg
+07          pop         ES            =pop_sreg
+08          or          Eb,Gb         lock
+09          or          Ev,Gv         lock
+0a          or          Gb,Eb
+0b          or          Gv,Ev
+0c          or          AL,Ib
+0d          or          rAX,Iz
+0e          push        CS            =push_sreg
+10          adc         Eb,Gb         lock
+11          adc         Ev,Gv         lock
+12          adc         Gb,Eb
+13          adc         Gv,Ev
+14          adc         AL,Ib
+15          adc         rAX,Iz
+16          push        SS            =push_sreg
+17          pop         SS            =pop_sreg
+18          sbb         Eb,Gb         lock
+19          sbb         Ev,Gv         lock
+1a          sbb         Gb,Eb
+1b          sbb         Gv,Ev
+1c          sbb         AL,Ib
+1d          sbb         rAX,Iz
+1e          push        DS            =push_sreg
+1f          pop         DS            =pop_sreg
+20          and         Eb,Gb         lock
+21          and         Ev,Gv         lock
+22          and         Gb,Eb
+23          and         Gv,Ev
+24          and         AL,Ib
+25          and         rAX,Iz
+27          daa         -
+28          sub         Eb,Gb         lock
+29          sub         Ev,Gv         lock
+2a          sub         Gb,Eb
+2b          sub         Gv,Ev
+2c          sub         AL,Ib
+2d          sub         rAX,Iz
+2f          das         -
+30          xor         Eb,Gb         lock
+31          xor         Ev,Gv         lock
+32          xor         Gb,Eb
+33          xor         Gv,Ev
+34          xor         AL,Ib
+35          xor         rAX,Iz
+37          aaa         -
+38          cmp         Eb,Gb
+39          cmp         Ev,Gv
+3a          cmp         Gb,Eb
+3b          cmp         Gv,Ev
+3c          cmp         AL,Ib
+3d          cmp         rAX,Iz
+3f          aas         -
+40          inc         Zv
+41          inc         Zv
+42          inc         Zv
+43          inc         Zv
+44          inc         Zv
+45          inc         Zv
+46          inc         Zv
+47          inc         Zv
+48          dec         Zv
+49          dec         Zv
+4a          dec         Zv
+4b          dec         Zv
+4c          dec         Zv
+4d          dec         Zv
+4e          dec         Zv
+4f          dec         Zv
+50          push        Zv            d64
+51          push        Zv            d64
+52          push        Zv            d64
+53          push        Zv            d64
+54          push        Zv            d64
+55          push        Zv            d64
+56          push        Zv            d64
+57          push        Zv            d64
+58          pop         Zv            d64
+59          pop         Zv            d64
+5a          pop         Zv            d64
+5b          pop         Zv            d64
+5c          pop         Zv            d64
+5d          pop         Zv            d64
+5e          pop         Zv            d64
+5f          pop         Zv            d64
+60          pusha       -
+61          popa        -
+62m         bound       Gv,M
+63          arpl        Ew,Gw
+68          push        Iz            d64
+69          imul        Gv,Ev,Iz      =imul3
+6a          push        Ibs           d64
+6b          imul        Gv,Ev,Ibs     =imul3
+6c          ins         Yb,DX
+6d          ins         Yv,DX
+6e          outs        DX,Xb
+6f          outs        DX,Xv
+70          jo          Jb            =jcc
+71          jno         Jb            =jcc
+72          jb          Jb            =jcc
+73          jae         Jb            =jcc
+74          je          Jb            =jcc
+75          jne         Jb            =jcc
+76          jbe         Jb            =jcc
+77          ja          Jb            =jcc
+78          js          Jb            =jcc
+79          jns         Jb            =jcc
+7a          jp          Jb            =jcc
+7b          jnp         Jb            =jcc
+7c          jl          Jb            =jcc
+7d          jge         Jb            =jcc
+7e          jle         Jb            =jcc
+7f          jg          Jb            =jcc
+80/0        add         Eb,Ib         lock
+80/1        or          Eb,Ib         lock
+80/2        adc         Eb,Ib         lock
+80/3        sbb         Eb,Ib         lock
+80/4        and         Eb,Ib         lock
+80/5        sub         Eb,Ib         lock
+80/6        xor         Eb,Ib         lock
+80/7        cmp         Eb,Ib
+81/0        add         Ev,Iz         lock
+81/1        or          Ev,Iz         lock
+81/2        adc         Ev,Iz         lock
+81/3        sbb         Ev,Iz         lock
+81/4        and         Ev,Iz         lock
+81/5        sub         Ev,Iz         lock
+81/6        xor         Ev,Iz         lock
+81/7        cmp         Ev,Iz
+82/0        add         Eb,Ib         lock
+82/1        or          Eb,Ib         lock
+82/2        adc         Eb,Ib         lock
+82/3        sbb         Eb,Ib         lock
+82/4        and         Eb,Ib         lock
+82/5        sub         Eb,Ib         lock
+82/6        xor         Eb,Ib         lock
+82/7        cmp         Eb,Ib
+83/0        add         Ev,Ibs        lock
+83/1        or          Ev,Ibs        lock
+83/2        adc         Ev,Ibs        lock
+83/3        sbb         Ev,Ibs        lock
+83/4        and         Ev,Ibs        lock
+83/5        sub         Ev,Ibs        lock
+83/6        xor         Ev,Ibs        lock
+83/7        cmp         Ev,Ibs
+84          test        Eb,Gb
+85          test        Ev,Gv
+86          xchg        Eb,Gb         lock
+87          xchg        Ev,Gv         lock
+88          mov         Eb,Gb
+89          mov         Ev,Gv
+8a          mov         Gb,Eb
+8b          mov         Gv,Ev
+8c          mov         Ev,Sw         =mov_from_sreg
+8dm         lea         Gv,M
+8e          mov         Sw,Ew         =mov_to_sreg
+8f/0        pop         Ev            d64
+90          nop         -
+f3.90       pause       -             =nop
+91          xchg        Zv,rAX
+92          xchg        Zv,rAX
+93          xchg        Zv,rAX
+94          xchg        Zv,rAX
+95          xchg        Zv,rAX
+96          xchg        Zv,rAX
+97          xchg        Zv,rAX
+98          cbw         -             =cbw
+99          cwd         -             =cwd
+9a          call        Ap            =callf
+9b          fwait       -             x87w
+9c          pushf       -             d64
+9d          popf        -             d64
+9e          sahf        -
+9f          lahf        -
+a0          mov         AL,Ob
+a1          mov         rAX,Ov
+a2          mov         Ob,AL
+a3          mov         Ov,rAX
+a4          movs        Yb,Xb
+a5          movs        Yv,Xv
+a6          cmps        Xb,Yb
+a7          cmps        Xv,Yv
+a8          test        AL,Ib
+a9          test        rAX,Iz
+aa          stos        Yb,AL
+ab          stos        Yv,rAX
+ac          lods        AL,Xb
+ad          lods        rAX,Xv
+ae          scas        AL,Yb
+af          scas        rAX,Yv
+b0          mov         Zb,Ib
+b1          mov         Zb,Ib
+b2          mov         Zb,Ib
+b3          mov         Zb,Ib
+b4          mov         Zb,Ib
+b5          mov         Zb,Ib
+b6          mov         Zb,Ib
+b7          mov         Zb,Ib
+b8          mov         Zv,Iv
+b9          mov         Zv,Iv
+ba          mov         Zv,Iv
+bb          mov         Zv,Iv
+bc          mov         Zv,Iv
+bd          mov         Zv,Iv
+be          mov         Zv,Iv
+bf          mov         Zv,Iv
+c0/0        rol         Eb,Ib
+c0/1        ror         Eb,Ib
+c0/2        rcl         Eb,Ib
+c0/3        rcr         Eb,Ib
+c0/4        shl         Eb,Ib
+c0/5        shr         Eb,Ib
+c0/6        shl         Eb,Ib
+c0/7        sar         Eb,Ib
+c1/0        rol         Ev,Ib
+c1/1        ror         Ev,Ib
+c1/2        rcl         Ev,Ib
+c1/3        rcr         Ev,Ib
+c1/4        shl         Ev,Ib
+c1/5        shr         Ev,Ib
+c1/6        shl         Ev,Ib
+c1/7        sar         Ev,Ib
+c2          ret         Iw            d64
+c3          ret         -             d64
+c4m         les         Gv,Mp
+c5m         lds         Gv,Mp
+c6/0        mov         Eb,Ib
+c7/0        mov         Ev,Iz
+c8          enter       Iw,Ib
+c9          leave       -             d64
+ca          retf        Iw
+cb          retf        -
+cc          int3        -
+cd          int         Ib
+ce          into        -
+cf          iret        -
+d0/0        rol         Eb,1
+d0/1        ror         Eb,1
+d0/2        rcl         Eb,1
+d0/3        rcr         Eb,1
+d0/4        shl         Eb,1
+d0/5        shr         Eb,1
+d0/6        shl         Eb,1
+d0/7        sar         Eb,1
+d1/0        rol         Ev,1
+d1/1        ror         Ev,1
+d1/2        rcl         Ev,1
+d1/3        rcr         Ev,1
+d1/4        shl         Ev,1
+d1/5        shr         Ev,1
+d1/6        shl         Ev,1
+d1/7        sar         Ev,1
+d2/0        rol         Eb,CL
+d2/1        ror         Eb,CL
+d2/2        rcl         Eb,CL
+d2/3        rcr         Eb,CL
+d2/4        shl         Eb,CL
+d2/5        shr         Eb,CL
+d2/6        shl         Eb,CL
+d2/7        sar         Eb,CL
+d3/0        rol         Ev,CL
+d3/1        ror         Ev,CL
+d3/2        rcl         Ev,CL
+d3/3        rcr         Ev,CL
+d3/4        shl         Ev,CL
+d3/5        shr         Ev,CL
+d3/6        shl         Ev,CL
+d3/7        sar         Ev,CL
+d4          aam         Ib
+d5          aad         Ib
+d6          salc        -
+d7          xlat        -
+d8/0m       fadd        Md            x87
+d8/1m       fmul        Md            x87
+d8/2m       fcom        Md            x87
+d8/3m       fcomp       Md            x87
+d8/4m       fsub        Md            x87
+d8/5m       fsubr       Md            x87
+d8/6m       fdiv        Md            x87
+d8/7m       fdivr       Md            x87
+d8/0r       fadd        ST,STi        x87
+d8/1r       fmul        ST,STi        x87
+d8/2r       fcom        ST,STi        x87
+d8/3r       fcomp       ST,STi        x87
+d8/4r       fsub        ST,STi        x87
+d8/5r       fsubr       ST,STi        x87
+d8/6r       fdiv        ST,STi        x87
+d8/7r       fdivr       ST,STi        x87
+d9/0m       fld         Md            x87
+d9/2m       fst         Md            x87
+d9/3m       fstp        Md            x87
+d9/4m       fldenv      M             x87
+d9/5m       fldcw       Mw            x87
+d9/6m       fnstenv     M             x87
+d9/7m       fnstcw      Mw            x87
+d9/0r       fld         STi           x87
+d9/1r       fxch        STi           x87
+d9/2r:0     fnop        -             x87
+d9/3r       fstp        STi           x87
+d9/4r:0     fchs        -             x87
+d9/4r:1     fabs        -             x87
+d9/4r:4     ftst        -             x87
+d9/4r:5     fxam        -             x87
+d9/5r:0     fld1        -             x87
+d9/5r:1     fldl2t      -             x87
+d9/5r:2     fldl2e      -             x87
+d9/5r:3     fldpi       -             x87
+d9/5r:4     fldlg2      -             x87
+d9/5r:5     fldln2      -             x87
+d9/5r:6     fldz        -             x87
+d9/6r:0     f2xm1       -             x87
+d9/6r:1     fyl2x       -             x87
+d9/6r:2     fptan       -             x87
+d9/6r:3     fpatan      -             x87
+d9/6r:4     fxtract     -             x87
+d9/6r:5     fprem1      -             x87
+d9/6r:6     fdecstp     -             x87
+d9/6r:7     fincstp     -             x87
+d9/7r:0     fprem       -             x87
+d9/7r:1     fyl2xp1     -             x87
+d9/7r:2     fsqrt       -             x87
+d9/7r:3     fsincos     -             x87
+d9/7r:4     frndint     -             x87
+d9/7r:5     fscale      -             x87
+d9/7r:6     fsin        -             x87
+d9/7r:7     fcos        -             x87
+da/0m       fiadd       Md            x87
+da/1m       fimul       Md            x87
+da/2m       ficom       Md            x87
+da/3m       ficomp      Md            x87
+da/4m       fisub       Md            x87
+da/5m       fisubr      Md            x87
+da/6m       fidiv       Md            x87
+da/7m       fidivr      Md            x87
+da/0r       fcmovb      ST,STi        x87 +cmov
+da/1r       fcmove      ST,STi        x87 +cmov
+da/2r       fcmovbe     ST,STi        x87 +cmov
+da/3r       fcmovu      ST,STi        x87 +cmov
+da/5r:1     fucompp     -             x87
+db/0m       fild        Md            x87
+db/1m       fisttp      Md            x87 +sse3
+db/2m       fist        Md            x87
+db/3m       fistp       Md            x87
+db/5m       fld         Mt            x87
+db/7m       fstp        Mt            x87
+db/0r       fcmovnb     ST,STi        x87 +cmov
+db/1r       fcmovne     ST,STi        x87 +cmov
+db/2r       fcmovnbe    ST,STi        x87 +cmov
+db/3r       fcmovnu     ST,STi        x87 +cmov
+db/4r:0     fneni       -             x87 =fnop
+db/4r:1     fndisi      -             x87 =fnop
+db/4r:2     fnclex      -             x87
+db/4r:3     fninit      -             x87
+db/4r:4     fnsetpm     -             x87 =fnop
+db/5r       fucomi      ST,STi        x87 +cmov
+db/6r       fcomi       ST,STi        x87 +cmov
+dc/0m       fadd        Mq            x87
+dc/1m       fmul        Mq            x87
+dc/2m       fcom        Mq            x87
+dc/3m       fcomp       Mq            x87
+dc/4m       fsub        Mq            x87
+dc/5m       fsubr       Mq            x87
+dc/6m       fdiv        Mq            x87
+dc/7m       fdivr       Mq            x87
+dc/0r       fadd        STi,ST        x87
+dc/1r       fmul        STi,ST        x87
+dc/2r       fcom        ST,STi        x87
+dc/3r       fcomp       ST,STi        x87
+dc/4r       fsubr       STi,ST        x87
+dc/5r       fsub        STi,ST        x87
+dc/6r       fdivr       STi,ST        x87
+dc/7r       fdiv        STi,ST        x87
+dd/0m       fld         Mq            x87
+dd/1m       fisttp      Mq            x87 +sse3
+dd/2m       fst         Mq            x87
+dd/3m       fstp        Mq            x87
+dd/4m       frstor      M             x87
+dd/6m       fnsave      M             x87
+dd/7m       fnstsw      Mw            x87
+dd/0r       ffree       STi           x87
+dd/1r       fxch        STi           x87
+dd/2r       fst         STi           x87
+dd/3r       fstp        STi           x87
+dd/4r       fucom       STi           x87
+dd/5r       fucomp      STi           x87
+de/0m       fiadd       Mw            x87
+de/1m       fimul       Mw            x87
+de/2m       ficom       Mw            x87
+de/3m       ficomp      Mw            x87
+de/4m       fisub       Mw            x87
+de/5m       fisubr      Mw            x87
+de/6m       fidiv       Mw            x87
+de/7m       fidivr      Mw            x87
+de/0r       faddp       STi,ST        x87
+de/1r       fmulp       STi,ST        x87
+de/4r       fsubrp      STi,ST        x87
+de/5r       fsubp       STi,ST        x87
+de/6r       fdivrp      STi,ST        x87
+de/7r       fdivp       STi,ST        x87
+de/2r       fcomp       ST,STi        x87
+de/3r:1     fcompp      -             x87
+df/0m       fild        Mw            x87
+df/1m       fisttp      Mw            x87 +sse3
+df/2m       fist        Mw            x87
+df/3m       fistp       Mw            x87
+df/4m       fbld        Mt            x87
+df/5m       fild        Mq            x87
+df/6m       fbstp       Mt            x87
+df/7m       fistp       Mq            x87
+df/0r       ffreep      STi           x87
+df/1r       fxch        STi           x87
+df/2r       fstp        STi           x87
+df/3r       fstp        STi           x87
+df/4r:0     fnstsw      AX            x87 =fnstsw_ax
+df/5r       fucomip     ST,STi        x87 +cmov
+df/6r       fcomip      ST,STi        x87 +cmov
+e0          loopne      Jb            =loop
+e1          loope       Jb            =loop
+e2          loop        Jb
+e3          jcxz        Jb
+e4          in          AL,Ib
+e5          in          eAX,Ib
+e6          out         Ib,AL
+e7          out         Ib,eAX
+e8          call        Jz            d64
+e9          jmp         Jz            d64
+ea          jmp         Ap            =jmpf
+eb          jmp         Jb            d64
+ec          in          AL,DX
+ed          in          eAX,DX
+ee          out         DX,AL
+ef          out         DX,eAX
+f1          int1        -
+f4          hlt         -
+f5          cmc         -
+f6/0        test        Eb,Ib
+f6/1        test        Eb,Ib
+f6/2        not         Eb            lock
+f6/3        neg         Eb            lock
+f6/4        mul         Eb
+f6/5        imul        Eb
+f6/6        div         Eb
+f6/7        idiv        Eb
+f7/0        test        Ev,Iz
+f7/1        test        Ev,Iz
+f7/2        not         Ev            lock
+f7/3        neg         Ev            lock
+f7/4        mul         Ev
+f7/5        imul        Ev
+f7/6        div         Ev
+f7/7        idiv        Ev
+f8          clc         -
+f9          stc         -
+fa          cli         -
+fb          sti         -
+fc          cld         -
+fd          std         -
+fe/0        inc         Eb            lock
+fe/1        dec         Eb            lock
+ff/0        inc         Ev            lock
+ff/1        dec         Ev            lock
+ff/2        call        Ev            d64 =call_indirect
+ff/3m       call        Mp            =callf_indirect
+ff/4        jmp         Ev            d64 =jmp_indirect
+ff/5m       jmp         Mp            =jmpf_indirect
+ff/6        push        Ev            d64
+0f.00/0     sldt        Ev
+0f.00/1     str         Ev
+0f.00/2     lldt        Ew
+0f.00/3     ltr         Ew
+0f.00/4     verr        Ew
+0f.00/5     verw        Ew
+0f.01/0m    sgdt        M
+0f.01/1m    sidt        M
+0f.01/2m    lgdt        M
+0f.01/3m    lidt        M
+0f.01/4     smsw        Ev
+0f.01/6     lmsw        Ew
+0f.01/7m    invlpg      M
+0f.02       lar         Gv,Ev
+0f.03       lsl         Gv,Ev
+0f.06       clts        -
+0f.08       invd        -
+0f.09       wbinvd      -
+0f.0b       ud2         -             =ud
+np.0f.10    movups      Vx,Wx         sse +sse
+66.0f.10    movupd      Vx,Wx         sse +sse2 =movups
+f3.0f.10    movss       Vx,Wd         sse +sse
+f2.0f.10    movsd       Vx,Wq         sse +sse2
+np.0f.11    movups      Wx,Vx         sse +sse
+66.0f.11    movupd      Wx,Vx         sse +sse2 =movups
+f3.0f.11    movss       Wd,Vx         sse +sse
+f2.0f.11    movsd       Wq,Vx         sse +sse2
+np.0f.12r   movhlps     Vx,Ux         sse +sse
+np.0f.12m   movlps      Vx,Mq         sse +sse
+66.0f.12m   movlpd      Vx,Mq         sse +sse2
+f3.0f.12    movsldup    Vx,Wx         sse +sse3
+f2.0f.12    movddup     Vx,Wq         sse +sse3
+np.0f.13m   movlps      Mq,Vx         sse +sse
+66.0f.13m   movlpd      Mq,Vx         sse +sse2
+np.0f.14    unpcklps    Vx,Wx         sse +sse
+66.0f.14    unpcklpd    Vx,Wx         sse +sse2
+np.0f.15    unpckhps    Vx,Wx         sse +sse
+66.0f.15    unpckhpd    Vx,Wx         sse +sse2
+np.0f.16r   movlhps     Vx,Ux         sse +sse
+np.0f.16m   movhps      Vx,Mq         sse +sse
+66.0f.16m   movhpd      Vx,Mq         sse +sse2
+f3.0f.16    movshdup    Vx,Wx         sse +sse3
+np.0f.17m   movhps      Mq,Vx         sse +sse
+66.0f.17m   movhpd      Mq,Vx         sse +sse2
+0f.18/0m    prefetchnta M             +sse =prefetch
+0f.18/1m    prefetcht0  M             +sse =prefetch
+0f.18/2m    prefetcht1  M             +sse =prefetch
+0f.18/3m    prefetcht2  M             +sse =prefetch
+0f.18       nop         Ev            +cmov =nop_modrm
+0f.19       nop         Ev            +cmov =nop_modrm
+0f.1a       nop         Ev            +cmov =nop_modrm
+0f.1b       nop         Ev            +cmov =nop_modrm
+0f.1c       nop         Ev            +cmov =nop_modrm
+0f.1d       nop         Ev            +cmov =nop_modrm
+0f.1e       nop         Ev            +cmov =nop_modrm
+0f.1f       nop         Ev            +cmov =nop_modrm
+0f.20       mov         Rd,Cd         =mov_from_cr
+0f.21       mov         Rd,Dd         =mov_from_dr
+0f.22       mov         Cd,Rd         =mov_to_cr
+0f.23       mov         Dd,Rd         =mov_to_dr
+np.0f.28    movaps      Vx,Wx         sse +sse
+66.0f.28    movapd      Vx,Wx         sse +sse2 =movaps
+np.0f.29    movaps      Wx,Vx         sse +sse
+66.0f.29    movapd      Wx,Vx         sse +sse2 =movaps
+np.0f.2a    cvtpi2ps    Vx,Qq         sse +sse
+66.0f.2a    cvtpi2pd    Vx,Qq         sse +sse2
+f3.0f.2a    cvtsi2ss    Vx,Ed         sse +sse
+f2.0f.2a    cvtsi2sd    Vx,Ed         sse +sse2
+np.0f.2bm   movntps     Mx,Vx         sse +sse
+66.0f.2bm   movntpd     Mx,Vx         sse +sse2 =movntps
+np.0f.2c    cvttps2pi   Pq,Wq         sse +sse
+66.0f.2c    cvttpd2pi   Pq,Wx         sse +sse2
+f3.0f.2c    cvttss2si   Gd,Wd         sse +sse
+f2.0f.2c    cvttsd2si   Gd,Wq         sse +sse2
+np.0f.2d    cvtps2pi    Pq,Wq         sse +sse
+66.0f.2d    cvtpd2pi    Pq,Wx         sse +sse2
+f3.0f.2d    cvtss2si    Gd,Wd         sse +sse
+f2.0f.2d    cvtsd2si    Gd,Wq         sse +sse2
+np.0f.2e    ucomiss     Vx,Wd         sse +sse
+66.0f.2e    ucomisd     Vx,Wq         sse +sse2
+np.0f.2f    comiss      Vx,Wd         sse +sse
+66.0f.2f    comisd      Vx,Wq         sse +sse2
+0f.30       wrmsr       -             +msr
+0f.31       rdtsc       -             +tsc
+0f.32       rdmsr       -             +msr
+0f.33       rdpmc       -             +mmx
+0f.34       sysenter    -             +sep
+0f.35       sysexit     -             +sep
+0f.40       cmovo       Gv,Ev         +cmov =cmovcc
+0f.41       cmovno      Gv,Ev         +cmov =cmovcc
+0f.42       cmovb       Gv,Ev         +cmov =cmovcc
+0f.43       cmovae      Gv,Ev         +cmov =cmovcc
+0f.44       cmove       Gv,Ev         +cmov =cmovcc
+0f.45       cmovne      Gv,Ev         +cmov =cmovcc
+0f.46       cmovbe      Gv,Ev         +cmov =cmovcc
+0f.47       cmova       Gv,Ev         +cmov =cmovcc
+0f.48       cmovs       Gv,Ev         +cmov =cmovcc
+0f.49       cmovns      Gv,Ev         +cmov =cmovcc
+0f.4a       cmovp       Gv,Ev         +cmov =cmovcc
+0f.4b       cmovnp      Gv,Ev         +cmov =cmovcc
+0f.4c       cmovl       Gv,Ev         +cmov =cmovcc
+0f.4d       cmovge      Gv,Ev         +cmov =cmovcc
+0f.4e       cmovle      Gv,Ev         +cmov =cmovcc
+0f.4f       cmovg       Gv,Ev         +cmov =cmovcc
+np.0f.50r   movmskps    Gd,Ux         sse +sse
+66.0f.50r   movmskpd    Gd,Ux         sse +sse2
+np.0f.51    sqrtps      Vx,Wx         sse +sse
+66.0f.51    sqrtpd      Vx,Wx         sse +sse2
+f3.0f.51    sqrtss      Vx,Wd         sse +sse
+f2.0f.51    sqrtsd      Vx,Wq         sse +sse2
+np.0f.52    rsqrtps     Vx,Wx         sse +sse
+f3.0f.52    rsqrtss     Vx,Wd         sse +sse
+np.0f.53    rcpps       Vx,Wx         sse +sse
+f3.0f.53    rcpss       Vx,Wd         sse +sse
+np.0f.54    andps       Vx,Wx         sse +sse
+66.0f.54    andpd       Vx,Wx         sse +sse2
+np.0f.55    andnps      Vx,Wx         sse +sse
+66.0f.55    andnpd      Vx,Wx         sse +sse2
+np.0f.56    orps        Vx,Wx         sse +sse
+66.0f.56    orpd        Vx,Wx         sse +sse2
+np.0f.57    xorps       Vx,Wx         sse +sse
+66.0f.57    xorpd       Vx,Wx         sse +sse2
+np.0f.58    addps       Vx,Wx         sse +sse
+66.0f.58    addpd       Vx,Wx         sse +sse2
+f3.0f.58    addss       Vx,Wd         sse +sse
+f2.0f.58    addsd       Vx,Wq         sse +sse2
+np.0f.59    mulps       Vx,Wx         sse +sse
+66.0f.59    mulpd       Vx,Wx         sse +sse2
+f3.0f.59    mulss       Vx,Wd         sse +sse
+f2.0f.59    mulsd       Vx,Wq         sse +sse2
+np.0f.5a    cvtps2pd    Vx,Wq         sse +sse2
+66.0f.5a    cvtpd2ps    Vx,Wx         sse +sse2
+f3.0f.5a    cvtss2sd    Vx,Wd         sse +sse2
+f2.0f.5a    cvtsd2ss    Vx,Wq         sse +sse2
+np.0f.5b    cvtdq2ps    Vx,Wx         sse +sse2
+66.0f.5b    cvtps2dq    Vx,Wx         sse +sse2
+f3.0f.5b    cvttps2dq   Vx,Wx         sse +sse2
+np.0f.5c    subps       Vx,Wx         sse +sse
+66.0f.5c    subpd       Vx,Wx         sse +sse2
+f3.0f.5c    subss       Vx,Wd         sse +sse
+f2.0f.5c    subsd       Vx,Wq         sse +sse2
+np.0f.5d    minps       Vx,Wx         sse +sse
+66.0f.5d    minpd       Vx,Wx         sse +sse2
+f3.0f.5d    minss       Vx,Wd         sse +sse
+f2.0f.5d    minsd       Vx,Wq         sse +sse2
+np.0f.5e    divps       Vx,Wx         sse +sse
+66.0f.5e    divpd       Vx,Wx         sse +sse2
+f3.0f.5e    divss       Vx,Wd         sse +sse
+f2.0f.5e    divsd       Vx,Wq         sse +sse2
+np.0f.5f    maxps       Vx,Wx         sse +sse
+66.0f.5f    maxpd       Vx,Wx         sse +sse2
+f3.0f.5f    maxss       Vx,Wd         sse +sse
+f2.0f.5f    maxsd       Vx,Wq         sse +sse2
+np.0f.60    punpcklbw   Pq,Qd         mmx +mmx
+66.0f.60    punpcklbw   Vx,Wx         sse +sse2
+np.0f.61    punpcklwd   Pq,Qd         mmx +mmx
+66.0f.61    punpcklwd   Vx,Wx         sse +sse2
+np.0f.62    punpckldq   Pq,Qd         mmx +mmx
+66.0f.62    punpckldq   Vx,Wx         sse +sse2
+np.0f.63    packsswb    Pq,Qq         mmx +mmx
+66.0f.63    packsswb    Vx,Wx         sse +sse2
+np.0f.64    pcmpgtb     Pq,Qq         mmx +mmx
+66.0f.64    pcmpgtb     Vx,Wx         sse +sse2
+np.0f.65    pcmpgtw     Pq,Qq         mmx +mmx
+66.0f.65    pcmpgtw     Vx,Wx         sse +sse2
+np.0f.66    pcmpgtd     Pq,Qq         mmx +mmx
+66.0f.66    pcmpgtd     Vx,Wx         sse +sse2
+np.0f.67    packuswb    Pq,Qq         mmx +mmx
+66.0f.67    packuswb    Vx,Wx         sse +sse2
+np.0f.68    punpckhbw   Pq,Qq         mmx +mmx
+66.0f.68    punpckhbw   Vx,Wx         sse +sse2
+np.0f.69    punpckhwd   Pq,Qq         mmx +mmx
+66.0f.69    punpckhwd   Vx,Wx         sse +sse2
+np.0f.6a    punpckhdq   Pq,Qq         mmx +mmx
+66.0f.6a    punpckhdq   Vx,Wx         sse +sse2
+np.0f.6b    packssdw    Pq,Qq         mmx +mmx
+66.0f.6b    packssdw    Vx,Wx         sse +sse2
+66.0f.6c    punpcklqdq  Vx,Wx         sse +sse2
+66.0f.6d    punpckhqdq  Vx,Wx         sse +sse2
+np.0f.6e    movd        Pq,Ed         mmx +mmx
+66.0f.6e    movd        Vx,Ed         sse +sse2
+np.0f.6f    movq        Pq,Qq         mmx +mmx
+66.0f.6f    movdqa      Vx,Wx         sse +sse2
+f3.0f.6f    movdqu      Vx,Wx         sse +sse2
+np.0f.70    pshufw      Pq,Qq,Ib      mmx +sse
+66.0f.70    pshufd      Vx,Wx,Ib      sse +sse2
+f3.0f.70    pshufhw     Vx,Wx,Ib      sse +sse2
+f2.0f.70    pshuflw     Vx,Wx,Ib      sse +sse2
+np.0f.71/2r psrlw       Nq,Ib         mmx +mmx
+66.0f.71/2r psrlw       Ux,Ib         sse +sse2
+np.0f.71/4r psraw       Nq,Ib         mmx +mmx
+66.0f.71/4r psraw       Ux,Ib         sse +sse2
+np.0f.71/6r psllw       Nq,Ib         mmx +mmx
+66.0f.71/6r psllw       Ux,Ib         sse +sse2
+np.0f.72/2r psrld       Nq,Ib         mmx +mmx
+66.0f.72/2r psrld       Ux,Ib         sse +sse2
+np.0f.72/4r psrad       Nq,Ib         mmx +mmx
+66.0f.72/4r psrad       Ux,Ib         sse +sse2
+np.0f.72/6r pslld       Nq,Ib         mmx +mmx
+66.0f.72/6r pslld       Ux,Ib         sse +sse2
+np.0f.73/2r psrlq       Nq,Ib         mmx +mmx
+66.0f.73/2r psrlq       Ux,Ib         sse +sse2
+np.0f.73/6r psllq       Nq,Ib         mmx +mmx
+66.0f.73/6r psllq       Ux,Ib         sse +sse2
+66.0f.73/3r psrldq      Ux,Ib         sse +sse2
+66.0f.73/7r pslldq      Ux,Ib         sse +sse2
+np.0f.74    pcmpeqb     Pq,Qq         mmx +mmx
+66.0f.74    pcmpeqb     Vx,Wx         sse +sse2
+np.0f.75    pcmpeqw     Pq,Qq         mmx +mmx
+66.0f.75    pcmpeqw     Vx,Wx         sse +sse2
+np.0f.76    pcmpeqd     Pq,Qq         mmx +mmx
+66.0f.76    pcmpeqd     Vx,Wx         sse +sse2
+np.0f.77    emms        -             mmx +mmx
+66.0f.7c    haddpd      Vx,Wx         sse +sse3
+f2.0f.7c    haddps      Vx,Wx         sse +sse3
+66.0f.7d    hsubpd      Vx,Wx         sse +sse3
+f2.0f.7d    hsubps      Vx,Wx         sse +sse3
+np.0f.7e    movd        Ed,Pq         mmx +mmx
+66.0f.7e    movd        Ed,Vx         sse +sse2
+f3.0f.7e    movq        Vx,Wq         sse +sse2
+np.0f.7f    movq        Qq,Pq         mmx +mmx
+66.0f.7f    movdqa      Wx,Vx         sse +sse2
+f3.0f.7f    movdqu      Wx,Vx         sse +sse2
+0f.80       jo          Jz            d64 =jcc
+0f.81       jno         Jz            d64 =jcc
+0f.82       jb          Jz            d64 =jcc
+0f.83       jae         Jz            d64 =jcc
+0f.84       je          Jz            d64 =jcc
+0f.85       jne         Jz            d64 =jcc
+0f.86       jbe         Jz            d64 =jcc
+0f.87       ja          Jz            d64 =jcc
+0f.88       js          Jz            d64 =jcc
+0f.89       jns         Jz            d64 =jcc
+0f.8a       jp          Jz            d64 =jcc
+0f.8b       jnp         Jz            d64 =jcc
+0f.8c       jl          Jz            d64 =jcc
+0f.8d       jge         Jz            d64 =jcc
+0f.8e       jle         Jz            d64 =jcc
+0f.8f       jg          Jz            d64 =jcc
+0f.90       seto        Eb            =setcc
+0f.91       setno       Eb            =setcc
+0f.92       setb        Eb            =setcc
+0f.93       setae       Eb            =setcc
+0f.94       sete        Eb            =setcc
+0f.95       setne       Eb            =setcc
+0f.96       setbe       Eb            =setcc
+0f.97       seta        Eb            =setcc
+0f.98       sets        Eb            =setcc
+0f.99       setns       Eb            =setcc
+0f.9a       setp        Eb            =setcc
+0f.9b       setnp       Eb            =setcc
+0f.9c       setl        Eb            =setcc
+0f.9d       setge       Eb            =setcc
+0f.9e       setle       Eb            =setcc
+0f.9f       setg        Eb            =setcc
+0f.a0       push        FS            =push_sreg
+0f.a1       pop         FS            =pop_sreg
+0f.a2       cpuid       -             +cpuid
+0f.a3       bt          Ev,Gv
+0f.a4       shld        Ev,Gv,Ib
+0f.a5       shld        Ev,Gv,CL
+0f.a8       push        GS            =push_sreg
+0f.a9       pop         GS            =pop_sreg
+0f.aa       rsm         -
+0f.ab       bts         Ev,Gv         lock
+0f.ac       shrd        Ev,Gv,Ib
+0f.ad       shrd        Ev,Gv,CL
+np.0f.ae/0m fxsave      M             x87 +fxsr
+np.0f.ae/1m fxrstor     M             x87 +fxsr
+np.0f.ae/2m ldmxcsr     Md            sse +sse
+np.0f.ae/3m stmxcsr     Md            sse +sse
+np.0f.ae/5r lfence      -             +sse2
+np.0f.ae/6r mfence      -             +sse2
+np.0f.ae/7r sfence      -             +sse
+np.0f.ae/7m clflush     Mb            +clflush
+0f.af       imul        Gv,Ev         =imul2
+0f.b0       cmpxchg     Eb,Gb         lock
+0f.b1       cmpxchg     Ev,Gv         lock
+0f.b2m      lss         Gv,Mp
+0f.b3       btr         Ev,Gv         lock
+0f.b4m      lfs         Gv,Mp
+0f.b5m      lgs         Gv,Mp
+0f.b6       movzx       Gv,Eb
+0f.b7       movzx       Gv,Ew
+0f.b9       ud1         Gv,Ev         =ud
+0f.ba/4     bt          Ev,Ib
+0f.ba/5     bts         Ev,Ib         lock
+0f.ba/6     btr         Ev,Ib         lock
+0f.ba/7     btc         Ev,Ib         lock
+0f.bb       btc         Ev,Gv         lock
+0f.bc       bsf         Gv,Ev
+0f.bd       bsr         Gv,Ev
+0f.be       movsx       Gv,Eb
+0f.bf       movsx       Gv,Ew
+0f.c0       xadd        Eb,Gb         lock
+0f.c1       xadd        Ev,Gv         lock
+np.0f.c2    cmpps       Vx,Wx,Ib      sse +sse
+66.0f.c2    cmppd       Vx,Wx,Ib      sse +sse2
+f3.0f.c2    cmpss       Vx,Wd,Ib      sse +sse
+f2.0f.c2    cmpsd       Vx,Wq,Ib      sse +sse2
+np.0f.c3m   movnti      Md,Gd         +sse2
+np.0f.c4    pinsrw      Pq,Ew,Ib      mmx +sse
+66.0f.c4    pinsrw      Vx,Ew,Ib      sse +sse2
+np.0f.c5r   pextrw      Gd,Nq,Ib      mmx +sse
+66.0f.c5r   pextrw      Gd,Ux,Ib      sse +sse2
+np.0f.c6    shufps      Vx,Wx,Ib      sse +sse
+66.0f.c6    shufpd      Vx,Wx,Ib      sse +sse2
+0f.c7/1m    cmpxchg8b   Mq            lock +cx8
+0f.c8       bswap       Zv
+0f.c9       bswap       Zv
+0f.ca       bswap       Zv
+0f.cb       bswap       Zv
+0f.cc       bswap       Zv
+0f.cd       bswap       Zv
+0f.ce       bswap       Zv
+0f.cf       bswap       Zv
+66.0f.d0    addsubpd    Vx,Wx         sse +sse3
+f2.0f.d0    addsubps    Vx,Wx         sse +sse3
+np.0f.d1    psrlw       Pq,Qq         mmx +mmx
+66.0f.d1    psrlw       Vx,Wx         sse +sse2
+np.0f.d2    psrld       Pq,Qq         mmx +mmx
+66.0f.d2    psrld       Vx,Wx         sse +sse2
+np.0f.d3    psrlq       Pq,Qq         mmx +mmx
+66.0f.d3    psrlq       Vx,Wx         sse +sse2
+np.0f.d4    paddq       Pq,Qq         mmx +sse2
+66.0f.d4    paddq       Vx,Wx         sse +sse2
+np.0f.d5    pmullw      Pq,Qq         mmx +mmx
+66.0f.d5    pmullw      Vx,Wx         sse +sse2
+66.0f.d6    movq        Wq,Vx         sse +sse2
+f3.0f.d6r   movq2dq     Vx,Nq         sse +sse2
+f2.0f.d6r   movdq2q     Pq,Ux         sse +sse2
+np.0f.d7r   pmovmskb    Gd,Nq         mmx +sse
+66.0f.d7r   pmovmskb    Gd,Ux         sse +sse2
+np.0f.d8    psubusb     Pq,Qq         mmx +mmx
+66.0f.d8    psubusb     Vx,Wx         sse +sse2
+np.0f.d9    psubusw     Pq,Qq         mmx +mmx
+66.0f.d9    psubusw     Vx,Wx         sse +sse2
+np.0f.da    pminub      Pq,Qq         mmx +sse
+66.0f.da    pminub      Vx,Wx         sse +sse2
+np.0f.db    pand        Pq,Qq         mmx +mmx
+66.0f.db    pand        Vx,Wx         sse +sse2
+np.0f.dc    paddusb     Pq,Qq         mmx +mmx
+66.0f.dc    paddusb     Vx,Wx         sse +sse2
+np.0f.dd    paddusw     Pq,Qq         mmx +mmx
+66.0f.dd    paddusw     Vx,Wx         sse +sse2
+np.0f.de    pmaxub      Pq,Qq         mmx +sse
+66.0f.de    pmaxub      Vx,Wx         sse +sse2
+np.0f.df    pandn       Pq,Qq         mmx +mmx
+66.0f.df    pandn       Vx,Wx         sse +sse2
+np.0f.e0    pavgb       Pq,Qq         mmx +sse
+66.0f.e0    pavgb       Vx,Wx         sse +sse2
+np.0f.e1    psraw       Pq,Qq         mmx +mmx
+66.0f.e1    psraw       Vx,Wx         sse +sse2
+np.0f.e2    psrad       Pq,Qq         mmx +mmx
+66.0f.e2    psrad       Vx,Wx         sse +sse2
+np.0f.e3    pavgw       Pq,Qq         mmx +sse
+66.0f.e3    pavgw       Vx,Wx         sse +sse2
+np.0f.e4    pmulhuw     Pq,Qq         mmx +sse
+66.0f.e4    pmulhuw     Vx,Wx         sse +sse2
+np.0f.e5    pmulhw      Pq,Qq         mmx +mmx
+66.0f.e5    pmulhw      Vx,Wx         sse +sse2
+66.0f.e6    cvttpd2dq   Vx,Wx         sse +sse2
+f3.0f.e6    cvtdq2pd    Vx,Wq         sse +sse2
+f2.0f.e6    cvtpd2dq    Vx,Wx         sse +sse2
+np.0f.e7m   movntq      Mq,Pq         mmx +sse
+66.0f.e7m   movntdq     Mx,Vx         sse +sse2
+np.0f.e8    psubsb      Pq,Qq         mmx +mmx
+66.0f.e8    psubsb      Vx,Wx         sse +sse2
+np.0f.e9    psubsw      Pq,Qq         mmx +mmx
+66.0f.e9    psubsw      Vx,Wx         sse +sse2
+np.0f.ea    pminsw      Pq,Qq         mmx +sse
+66.0f.ea    pminsw      Vx,Wx         sse +sse2
+np.0f.eb    por         Pq,Qq         mmx +mmx
+66.0f.eb    por         Vx,Wx         sse +sse2
+np.0f.ec    paddsb      Pq,Qq         mmx +mmx
+66.0f.ec    paddsb      Vx,Wx         sse +sse2
+np.0f.ed    paddsw      Pq,Qq         mmx +mmx
+66.0f.ed    paddsw      Vx,Wx         sse +sse2
+np.0f.ee    pmaxsw      Pq,Qq         mmx +sse
+66.0f.ee    pmaxsw      Vx,Wx         sse +sse2
+np.0f.ef    pxor        Pq,Qq         mmx +mmx
+66.0f.ef    pxor        Vx,Wx         sse +sse2
+f2.0f.f0m   lddqu       Vx,Mx         sse +sse3
+np.0f.f1    psllw       Pq,Qq         mmx +mmx
+66.0f.f1    psllw       Vx,Wx         sse +sse2
+np.0f.f2    pslld       Pq,Qq         mmx +mmx
+66.0f.f2    pslld       Vx,Wx         sse +sse2
+np.0f.f3    psllq       Pq,Qq         mmx +mmx
+66.0f.f3    psllq       Vx,Wx         sse +sse2
+np.0f.f4    pmuludq     Pq,Qq         mmx +sse2
+66.0f.f4    pmuludq     Vx,Wx         sse +sse2
+np.0f.f5    pmaddwd     Pq,Qq         mmx +mmx
+66.0f.f5    pmaddwd     Vx,Wx         sse +sse2
+np.0f.f6    psadbw      Pq,Qq         mmx +sse
+66.0f.f6    psadbw      Vx,Wx         sse +sse2
+np.0f.f7r   maskmovq    Pq,Nq         mmx +sse
+66.0f.f7r   maskmovdqu  Vx,Ux         sse +sse2
+np.0f.f8    psubb       Pq,Qq         mmx +mmx
+66.0f.f8    psubb       Vx,Wx         sse +sse2
+np.0f.f9    psubw       Pq,Qq         mmx +mmx
+66.0f.f9    psubw       Vx,Wx         sse +sse2
+np.0f.fa    psubd       Pq,Qq         mmx +mmx
+66.0f.fa    psubd       Vx,Wx         sse +sse2
+np.0f.fb    psubq       Pq,Qq         mmx +sse2
+66.0f.fb    psubq       Vx,Wx         sse +sse2
+np.0f.fc    paddb       Pq,Qq         mmx +mmx
+66.0f.fc    paddb       Vx,Wx         sse +sse2
+np.0f.fd    paddw       Pq,Qq         mmx +mmx
+66.0f.fd    paddw       Vx,Wx         sse +sse2
+np.0f.fe    paddd       Pq,Qq         mmx +mmx
+66.0f.fe    paddd       Vx,Wx         sse +sse2
+0f.ff       ud0         Gv,Ev         =ud
+`;
+
+/** Kinds of operands. */
+export const KIND_NONE = 0,
+  KIND_E = 1,
+  KIND_G = 2,
+  KIND_M = 3,
+  KIND_I = 4,
+  KIND_J = 5,
+  KIND_O = 6,
+  KIND_Z = 7,
+  KIND_REG = 8,
+  KIND_S = 9,
+  KIND_C = 10,
+  KIND_D = 11,
+  KIND_R = 12,
+  KIND_P = 13,
+  KIND_Q = 14,
+  KIND_N = 15,
+  KIND_V = 16,
+  KIND_W = 17,
+  KIND_U = 18,
+  KIND_A = 19,
+  KIND_SREG = 20,
+  KIND_ST = 21,
+  KIND_STI = 22,
+  KIND_ONE = 23,
+  KIND_X = 24,
+  KIND_Y = 25;
+
+/** Immediates: none; byte; byte sign-extended; word; word and byte; by operand size; far pointer; offset by address size. */
+export const IMM_NONE = 0,
+  IMM_B = 1,
+  IMM_BS = 2,
+  IMM_W = 3,
+  IMM_WB = 4,
+  IMM_Z = 5,
+  IMM_AP = 6,
+  IMM_O = 7;
+
+/** Classes of instructions: none; x87; WAIT; MMX; SSE. */
+export const CLASS_NONE = 0,
+  CLASS_X87 = 1,
+  CLASS_WAIT = 2,
+  CLASS_MMX = 3,
+  CLASS_SSE = 4;
+
+/** One line of the table. */
+export interface Row {
+  /** Its place in {@linkcode ROWS}. */
+  readonly index: number;
+  /** The key. */
+  readonly key: string;
+  /** The mnemonic. */
+  readonly name: string;
+  /** The operands as written. */
+  readonly operands: readonly string[];
+  /** Name of the translate function. */
+  readonly handler: string;
+  /** Kind of each operand: one of the `KIND_` constants. */
+  readonly kinds: readonly number[];
+  /** Size of each operand in bytes; 0: the operand size. */
+  readonly sizes: readonly number[];
+  /** Register number of each operand that is a fixed register. */
+  readonly fixed: readonly number[];
+  /** Immediates: one of the `IMM_` constants. */
+  readonly imm: number;
+  /** LOCK is allowed. */
+  readonly lock: boolean;
+  /** Operand size 64 by default in 64-bit mode. */
+  readonly default64: boolean;
+  /** The feature that it needs, or "". */
+  readonly feature: string;
+  /** One of the `CLASS_` constants. */
+  readonly class: number;
+}
+
+const LETTERS: Readonly<Record<string, number>> = {
+  E: KIND_E,
+  G: KIND_G,
+  M: KIND_M,
+  I: KIND_I,
+  J: KIND_J,
+  O: KIND_O,
+  Z: KIND_Z,
+  S: KIND_S,
+  C: KIND_C,
+  D: KIND_D,
+  R: KIND_R,
+  P: KIND_P,
+  Q: KIND_Q,
+  N: KIND_N,
+  V: KIND_V,
+  W: KIND_W,
+  U: KIND_U,
+  A: KIND_A,
+  X: KIND_X,
+  Y: KIND_Y,
+};
+const SIZES: Readonly<Record<string, number>> = {
+  b: 1,
+  w: 2,
+  d: 4,
+  q: 8,
+  t: 10,
+  x: 16,
+};
+const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
+  // kind, size, number
+  AL: [KIND_REG, 1, 0],
+  CL: [KIND_REG, 1, 1],
+  AX: [KIND_REG, 2, 0],
+  DX: [KIND_REG, 2, 2],
+  eAX: [KIND_REG, 0, 0],
+  rAX: [KIND_REG, 0, 0],
+  ES: [KIND_SREG, 2, 0],
+  CS: [KIND_SREG, 2, 1],
+  SS: [KIND_SREG, 2, 2],
+  DS: [KIND_SREG, 2, 3],
+  FS: [KIND_SREG, 2, 4],
+  GS: [KIND_SREG, 2, 5],
+  ST: [KIND_ST, 10, 0],
+  STi: [KIND_STI, 10, 0],
+  "1": [KIND_ONE, 1, 0],
+};
+const CLASSES: Readonly<Record<string, number>> = {
+  x87: CLASS_X87,
+  x87w: CLASS_WAIT,
+  mmx: CLASS_MMX,
+  sse: CLASS_SSE,
+};
+
+function immediateOf(operands: readonly string[]): number {
+  if (operands[0] === "Iw") return operands[1] === "Ib" ? IMM_WB : IMM_W;
+  for (const o of operands) {
+    if (o === "Ib") return IMM_B;
+    if (o === "Ibs" || o === "Jb") return IMM_BS;
+    if (o === "Iz" || o === "Iv" || o === "Jz") return IMM_Z;
+    if (o === "Ap") return IMM_AP;
+    if (o[0] === "O") return IMM_O;
+  }
+  return IMM_NONE;
+}
+
+function parse(line: string, index: number): Row {
+  const [key, name, list, ...attributes] = line.split(/ +/);
+  const operands = list === "-" ? [] : list.split(",");
+  const kinds = [0, 0, 0], sizes = [0, 0, 0], fixed = [0, 0, 0];
+  operands.forEach((o, k) => {
+    const f = FIXED[o];
+    if (f !== undefined) {
+      [kinds[k], sizes[k], fixed[k]] = f;
+      return;
+    }
+    const kind = LETTERS[o[0]];
+    if (kind === undefined) throw new Error(`bad operand ${o}: ${line}`);
+    kinds[k] = kind;
+    sizes[k] = o === "Ibs" ? 0 : SIZES[o.slice(1)] ?? 0;
+  });
+  let handler = name, feature = "", cls = CLASS_NONE;
+  for (const a of attributes) {
+    if (a[0] === "=") handler = a.slice(1);
+    else if (a[0] === "+") feature = a.slice(1);
+    else if (a in CLASSES) cls = CLASSES[a];
+    else if (a !== "lock" && a !== "d64") {
+      throw new Error(`bad attribute ${a}: ${line}`);
+    }
+  }
+  return {
+    index,
+    key,
+    name,
+    operands,
+    handler,
+    kinds,
+    sizes,
+    fixed,
+    imm: immediateOf(operands),
+    lock: attributes.includes("lock"),
+    default64: attributes.includes("d64"),
+    feature,
+    class: cls,
+  };
+}
+
+/** The row of everything that is undefined. */
+export const UD_ROW = 0;
+
+/** The table. */
+export const ROWS: readonly Row[] = [
+  "- (bad) - =ud",
+  ...TABLE.trim().split("\n"),
+].map(parse);
+
+/** Whether an opcode (map << 8 | opcode) is followed by a ModRM byte. */
+export const MODRM: Uint8Array = new Uint8Array(4 * 256);
+
+// Finding a row: ROOT has the row of each opcode, or -1 - (its group). A group
+// has 64 entries, by prefix (none, 66, F3, F2), memory or register, and reg; an
+// entry is a row, or -1 - (its subgroup), of 8 entries by rm.
+const ROOT = new Int16Array(4 * 256);
+const groups: Int16Array[] = [];
+const subgroups: Int16Array[] = [];
+
+/** The number in {@linkcode ROWS} of an opcode (map << 8 | opcode), a prefix (0 none, 1 66, 2 F3, 3 F2) and the fields of ModRM. */
+export function rowOf(
+  opcode: number,
+  prefix: number,
+  mod: number,
+  reg: number,
+  rm: number,
+): number {
+  const root = ROOT[opcode];
+  if (root >= 0) return root;
+  const entry = groups[-1 - root][
+    (prefix << 4) | (mod === 3 ? 8 : 0) | reg
+  ];
+  return entry >= 0 ? entry : subgroups[-1 - entry][rm];
+}
+
+const KEY =
+  /^(?:(np|66|f2|f3)\.)?(?:(0f)\.(?:(38|3a)\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
+const PREFIXES = ["np", "66", "f3", "f2"];
+const MODRM_KINDS = new Set([
+  KIND_E,
+  KIND_G,
+  KIND_M,
+  KIND_S,
+  KIND_C,
+  KIND_D,
+  KIND_R,
+  KIND_P,
+  KIND_Q,
+  KIND_N,
+  KIND_V,
+  KIND_W,
+  KIND_U,
+]);
+
+interface Place {
+  row: Row;
+  opcode: number;
+  prefix: string | undefined;
+  reg: string | undefined;
+  form: string | undefined;
+  rm: string | undefined;
+}
+
+function placeOf(row: Row): Place {
+  const m = KEY.exec(row.key);
+  if (m === null) throw new Error(`bad key: ${row.key}`);
+  const map = m[2] === undefined
+    ? 0
+    : m[3] === undefined
+    ? 1
+    : m[3] === "38"
+    ? 2
+    : 3;
+  return {
+    row,
+    opcode: (map << 8) | parseInt(m[4], 16),
+    prefix: m[1],
+    reg: m[5],
+    form: m[6],
+    rm: m[7],
+  };
+}
+
+/** How much a place says: what says more wins over what says less. */
+function weight(p: Place): number {
+  return (p.prefix !== undefined ? 8 : 0) + (p.reg !== undefined ? 4 : 0) +
+    (p.form !== undefined ? 2 : 0) + (p.rm !== undefined ? 1 : 0);
+}
+
+/** Enters a place; throws where it overlaps another one that says as much. */
+function enter(p: Place, taken: Map<number, Place>): void {
+  const { row, opcode } = p;
+  if (
+    p.reg !== undefined || p.form !== undefined ||
+    row.kinds.some((k) => MODRM_KINDS.has(k))
+  ) {
+    MODRM[opcode] = 1;
+  }
+  if (ROOT[opcode] === 0) {
+    ROOT[opcode] = -1 - groups.length;
+    groups.push(new Int16Array(64));
+  }
+  const group = groups[-1 - ROOT[opcode]];
+  for (let e = 0; e < 64; e++) {
+    if (p.prefix !== undefined && PREFIXES[e >> 4] !== p.prefix) continue;
+    if (p.form !== undefined && ((e & 8) !== 0) !== (p.form === "r")) continue;
+    if (p.reg !== undefined && (e & 7) !== Number(p.reg)) continue;
+    if (p.rm !== undefined && group[e] >= 0) {
+      subgroups.push(new Int16Array(8).fill(group[e]));
+      group[e] = -subgroups.length;
+    }
+    for (let rm = 0; rm < 8; rm++) {
+      if (p.rm !== undefined && rm !== Number(p.rm)) continue;
+      const slot = (opcode << 9) | (e << 3) | rm;
+      const other = taken.get(slot);
+      if (other !== undefined && weight(other) >= weight(p)) {
+        throw new Error(`${row.key} overlaps ${other.row.key}`);
+      }
+      taken.set(slot, p);
+      if (group[e] < 0) subgroups[-1 - group[e]][rm] = row.index;
+    }
+    if (group[e] >= 0) group[e] = row.index;
+  }
+}
+
+{
+  const taken = new Map<number, Place>();
+  const places = ROWS.slice(1).map(placeOf);
+  places.sort((a, b) => weight(a) - weight(b));
+  for (const p of places) enter(p, taken);
+  // Opcodes with one row need no group.
+  for (let opcode = 0; opcode < ROOT.length; opcode++) {
+    if (ROOT[opcode] >= 0) continue;
+    const group = groups[-1 - ROOT[opcode]];
+    if (group[0] >= 0 && group.every((e) => e === group[0])) {
+      ROOT[opcode] = group[0];
+    }
+  }
+}
