@@ -213,9 +213,10 @@ export class Float80Arith extends Float80Core {
     }
     this.normalize(w[j + 1], w[j], bse & 0x7fff);
     const bh = n[0], bl = n[1], eb = n[2];
-    return flags | (ea >= eb
-      ? this.sumOrdered(dst, sa, ea, ah, al, sa ^ sb, ea - eb, bh, bl, cw)
-      : this.sumOrdered(dst, sb, eb, bh, bl, sa ^ sb, eb - ea, ah, al, cw));
+    return flags |
+      (ea >= eb
+        ? this.sumOrdered(dst, sa, ea, ah, al, sa ^ sb, ea - eb, bh, bl, cw)
+        : this.sumOrdered(dst, sb, eb, bh, bl, sa ^ sb, eb - ea, ah, al, cw));
   }
 
   /** `dst = a * b`. */

@@ -68,7 +68,12 @@ export class Float80Convert extends Float80Arith {
       this.put(dst, sign | n[2], n[0], n[1]);
       return DENORMAL_OPERAND;
     }
-    this.put(dst, sign | (e === 0x7ff ? 0x7fff : e + BIAS - 1023), fh | MIN, fl);
+    this.put(
+      dst,
+      sign | (e === 0x7ff ? 0x7fff : e + BIAS - 1023),
+      fh | MIN,
+      fl,
+    );
     return 0;
   }
 

@@ -375,7 +375,9 @@ export class Float80Core {
       } else {
         flags |= OE | PE;
         const rc = cw & 0xc00;
-        if (rc === 0 || (rc === 0x400 ? sign !== 0 : rc === 0x800 && sign === 0)) {
+        if (
+          rc === 0 || (rc === 0x400 ? sign !== 0 : rc === 0x800 && sign === 0)
+        ) {
           flags |= C1;
           e = 0x7fff;
           hi = MIN;

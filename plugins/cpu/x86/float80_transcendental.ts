@@ -182,9 +182,10 @@ export class Float80Transcendental extends Float80Remainder {
     // h + l in [1, 2): two 32-bit words and 32 bits more.
     const scaled = h * 2 ** 31;
     let hi = Math.floor(scaled);
-    const rest = (scaled - hi) * TWO32 + l * 2 ** 63;
-    let lo = Math.floor(rest);
-    const x = Math.floor((rest - lo) * TWO32) | 1;
+    // The high part ends above the last bit of lo, so these are exact.
+    const low = l * 2 ** 63, whole = Math.floor(low);
+    let lo = (scaled - hi) * TWO32 + whole;
+    const x = Math.min(Math.floor((low - whole) * TWO32), 0xffff_ffff) | 1;
     if (lo < 0) {
       lo += TWO32;
       hi--;
@@ -582,7 +583,7 @@ export class Float80Transcendental extends Float80Remainder {
   }
 
   private isTiny(src: number): boolean {
-    return (this.w[(src >> 2) + 2] & 0x7fff) < BIAS - 70;
+    return (this.w[(src >> 2) + 2] & 0x7fff) < BIAS - 45;
   }
 
   /** FSIN. C2: the operand is out of range and `dst` is untouched. */
