@@ -133,7 +133,7 @@ export interface PageWalk {
 /** What a frontend translates from. */
 export interface TranslateContext {
   /** Where the IR goes. `builder.start` has been called. */
-  readonly builder: IrBuilder;
+  builder: IrBuilder;
   /** Bytes that hold the guest code. */
   code: Uint8Array;
   /** Index in `code` of the block's first byte. */
@@ -148,6 +148,15 @@ export interface TranslateContext {
   key: number;
   /** Guest instructions to translate at most (at least 1). */
   maxInsns: number;
+  /**
+   * What is known at the block's start beyond the key, as all its predecessors
+   * gave it in `exitFacts`; -1 when nothing is (x86: the lazy flags' operation).
+   */
+  entryFacts: number;
+  /** Set by the frontend: what is known at the block's end, or -1. */
+  exitFacts: number;
+  /** Set by the frontend when better entry facts would have made better IR. */
+  wantsFacts: boolean;
   /**
    * Called when the block's *first* instruction runs past `limit`: replaces
    * `code`, `start` and `limit` by a copy that goes on with the next page.

@@ -66,7 +66,7 @@ import {
   RECORD_BYTES,
   TABLE_REGIONS,
 } from "./layout.ts";
-import { RegionCompiler } from "./region_compiler.ts";
+import { RegionCompiler, type Retranslate } from "./region_compiler.ts";
 
 /** How an engine is set up. */
 export interface EngineOptions {
@@ -239,6 +239,9 @@ export class Engine implements CpuCore, CpuEngine {
       pcHi: 0,
       key: 0,
       maxInsns: this.#maxInsns,
+      entryFacts: -1,
+      exitFacts: -1,
+      wantsFacts: false,
       cross: () => this.#cross(),
     };
     this.#compiler = new RegionCompiler(
@@ -714,6 +717,7 @@ export class Engine implements CpuCore, CpuEngine {
     c.pcHi = hi;
     c.key = key;
     c.maxInsns = maxInsns;
+    c.entryFacts = -1;
     this.#builder.start(this.#block, lo, hi);
     this.#frontend.translate(c);
     this.#liveness.run(this.#block, this.#frontend.helpers);
@@ -835,27 +839,7 @@ export class Engine implements CpuCore, CpuEngine {
       entry,
       tableIndex,
       this.cache,
-      (b, ir, builder) => {
-        const f = this.#frontend;
-        const host = this.mmu.hostOf(b.physical);
-        if (host < 0) return false;
-        this.#fetchSource(b.physical, host);
-        const c = this.#context;
-        this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
-        c.pcLo = b.pcLo;
-        c.pcHi = b.pcHi;
-        c.key = b.key;
-        c.maxInsns = b.insns;
-        const outer = c.builder;
-        (c as { builder: IrBuilder }).builder = builder;
-        builder.start(ir, b.pcLo, b.pcHi);
-        try {
-          f.translate(c);
-        } finally {
-          (c as { builder: IrBuilder }).builder = outer;
-        }
-        return ir.insns === b.insns;
-      },
+      this.#retranslate,
     );
     if (region === undefined) {
       this.#freeTable.push(tableIndex);
@@ -864,4 +848,29 @@ export class Engine implements CpuCore, CpuEngine {
     this.#regions.set(region.id, region);
     this.cache.installRegion(region);
   }
+
+  /** Translates a block of a region again: {@linkcode Retranslate}. */
+  readonly #retranslate: Retranslate = (b, ir, builder, facts) => {
+    const f = this.#frontend;
+    const host = this.mmu.hostOf(b.physical);
+    if (host < 0) return undefined;
+    this.#fetchSource(b.physical, host);
+    const c = this.#context;
+    this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
+    c.pcLo = b.pcLo;
+    c.pcHi = b.pcHi;
+    c.key = b.key;
+    c.maxInsns = b.insns;
+    c.entryFacts = facts;
+    c.exitFacts = -1;
+    c.wantsFacts = false;
+    c.builder = builder;
+    builder.start(ir, b.pcLo, b.pcHi);
+    try {
+      f.translate(c);
+    } finally {
+      c.builder = this.#builder;
+    }
+    return ir.insns === b.insns ? c : undefined;
+  };
 }

@@ -28,7 +28,12 @@ function machine(accel: "jit" | "interp", threshold: number): {
   cpu.limit = 0x200000;
   const engine = new Engine(cpu, { memory, space, accel, threshold });
   engine.reset();
-  return { cpu, engine, ram: new DataView(memory.memory.buffer, host, RAM), io };
+  return {
+    cpu,
+    engine,
+    ram: new DataView(memory.memory.buffer, host, RAM),
+    io,
+  };
 }
 
 function code(...insns: [number, number, number, number][]): Uint8Array {
@@ -64,7 +69,11 @@ for (const [accel, threshold] of MODES) {
 
   Deno.test(`${title}: a budget ends a run, and the next goes on`, () => {
     const { cpu, engine, ram } = machine(accel, threshold);
-    load(ram, 0, code([TOY.addi, 1, 1, 1], [TOY.bne, 1, 2, -1], [TOY.halt, 0, 0, 0]));
+    load(
+      ram,
+      0,
+      code([TOY.addi, 1, 1, 1], [TOY.bne, 1, 2, -1], [TOY.halt, 0, 0, 0]),
+    );
     cpu.setReg(2, 5000);
     let runs = 0;
     while (engine.run(100) === "budget") runs++;
@@ -95,7 +104,12 @@ for (const [accel, threshold] of MODES) {
     assertEquals(cpu.events.length, 40);
     assertEquals(cpu.events[38], [8, "fault 300000"]);
     assertEquals(cpu.events[39], [16, "trap 7"]);
-    assertEquals([cpu.reg(1), cpu.reg(3), cpu.reg(4), cpu.reg(5)], [20, 20, 41, 77]);
+    assertEquals([cpu.reg(1), cpu.reg(3), cpu.reg(4), cpu.reg(5)], [
+      20,
+      20,
+      41,
+      77,
+    ]);
   });
 
   Deno.test(`${title}: device memory, accesses across pages`, () => {
@@ -158,7 +172,11 @@ for (const [accel, threshold] of MODES) {
         [TOY.halt, 0, 0, 0],
       ),
     );
-    load(ram, 0x2000, code([TOY.triple, 5, 1, 0], [TOY.add, 4, 4, 5], [TOY.jalr, 13, 14, 0]));
+    load(
+      ram,
+      0x2000,
+      code([TOY.triple, 5, 1, 0], [TOY.add, 4, 4, 5], [TOY.jalr, 13, 14, 0]),
+    );
     cpu.setReg(2, 200);
     cpu.setReg(7, 0x2000);
     engine.run(300);

@@ -111,12 +111,16 @@ const L_LINK = -1,
   L_FAULT_SPILLED = -5,
   L_ANY = -6;
 
-/** Translates a block again: fills `ir`; false if it is not the same block any more. */
+/**
+ * Translates a block again, into `ir`, with what is known at its start; gives
+ * the facts at its end, or undefined if it is not the same block any more.
+ */
 export type Retranslate = (
   block: Block,
   ir: IrBlock,
   builder: IrBuilder,
-) => boolean;
+  entryFacts: number,
+) => { readonly exitFacts: number; readonly wantsFacts: boolean } | undefined;
 
 /** What a compiled function looks like, for dumps and golden tests. */
 export interface CompiledFunction {
@@ -149,6 +153,8 @@ export class RegionCompiler {
   #runType = 0;
   #blocks: Block[] = [];
   #targets: number[][] = [];
+  readonly #exitFacts: number[] = [];
+  readonly #wantsFacts: boolean[] = [];
   readonly #globalLocal: Int32Array;
   #used: number[] = [];
   #written: number[] = [];
@@ -209,6 +215,7 @@ export class RegionCompiler {
   ): Region | undefined {
     const started = performance.now();
     if (!this.#form(entry, cache, retranslate)) return undefined;
+    this.#propagateFacts(retranslate);
     const structure = analyse(this.#targets);
     this.#targets = structure.graph;
     this.#analyseLiveness(structure);
@@ -250,7 +257,10 @@ export class RegionCompiler {
         this.#ir.push(new IrBlock(this.#frontend.globals));
         this.#liveness.push(new Liveness(this.#frontend.globals.length));
       }
-      if (!retranslate(b, this.#ir[i], this.#builder)) return -1;
+      const result = retranslate(b, this.#ir[i], this.#builder, -1);
+      if (result === undefined) return -1;
+      this.#exitFacts[i] = result.exitFacts;
+      this.#wantsFacts[i] = result.wantsFacts;
       insns += b.insns;
       index.set(b, i);
       this.#blocks.push(b);
@@ -288,6 +298,39 @@ export class RegionCompiler {
       }
     }
     return true;
+  }
+
+  /**
+   * Translates blocks again whose predecessors, all in the region, agree on
+   * what is known at their ends. It starts from "nothing is known", so every
+   * round is sound; what a block passes on may reach its successors in the
+   * second.
+   */
+  #propagateFacts(retranslate: Retranslate): void {
+    for (let round = 0; round < 2; round++) {
+      const entry: number[] = this.#blocks.map((_, i) => i === 0 ? -1 : -2);
+      this.#targets.forEach((targets, i) => {
+        for (const t of targets) {
+          if (t < 0) continue;
+          if (entry[t] === -2) entry[t] = this.#exitFacts[i];
+          else if (entry[t] !== this.#exitFacts[i]) entry[t] = -1;
+        }
+      });
+      for (let i = 1; i < this.#blocks.length; i++) {
+        if (entry[i] < 0 || !this.#wantsFacts[i]) continue;
+        const result = retranslate(
+          this.#blocks[i],
+          this.#ir[i],
+          this.#builder,
+          entry[i],
+        );
+        if (result === undefined) {
+          throw new Error("a block changed while its region was formed");
+        }
+        this.#exitFacts[i] = result.exitFacts;
+        this.#wantsFacts[i] = false;
+      }
+    }
   }
 
   #executions(b: Block): number {

@@ -150,7 +150,12 @@ export class ToyFrontend implements Frontend {
   takeSingle(): boolean {
     return false;
   }
-  walk(address: number, _access: Access, _mmu: number, probe: boolean): boolean {
+  walk(
+    address: number,
+    _access: Access,
+    _mmu: number,
+    probe: boolean,
+  ): boolean {
     if (address >= this.limit) {
       if (!probe) this.#pending = "fault " + address.toString(16);
       return false;
@@ -174,7 +179,11 @@ export class ToyFrontend implements Frontend {
     let pc = c.pcLo;
     for (let n = 0; n < c.maxInsns && !b.ended && at + 4 <= c.limit; n++) {
       const op = c.code[at];
-      const [d, ra, rb] = [g[c.code[at + 1] & 15], g[c.code[at + 2] & 15], g[c.code[at + 3] & 15]];
+      const [d, ra, rb] = [
+        g[c.code[at + 1] & 15],
+        g[c.code[at + 2] & 15],
+        g[c.code[at + 3] & 15],
+      ];
       const imm = c.code[at + 3] << 24 >> 24;
       b.insn(pc, 0);
       switch (op) {
