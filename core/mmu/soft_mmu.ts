@@ -242,7 +242,7 @@ export class SoftMmu implements Mmu {
     address = address >>> 0;
     const e = this.#entry(address, mmu);
     if (((address ^ this.#i32[e + (TLB_EXECUTE >> 2)]) >>> 0) < PAGE) {
-      this.#host = this.#i32[e + (TLB_HOST >> 2)];
+      this.#host = this.#i32[e + (TLB_HOST >> 2)] >>> 0;
       return this.#i32[e + (TLB_PHYSICAL >> 2)] * PAGE + (address & 0xfff);
     }
     if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;
@@ -393,7 +393,7 @@ export class SoftMmu implements Mmu {
   #load(address: number, width: number, mmu: number): number {
     const e = this.#entry(address, mmu);
     const t = (address ^ this.#i32[e + (TLB_READ >> 2)]) >>> 0;
-    if (t <= PAGE - width) return this.#i32[e + (TLB_HOST >> 2)] + t;
+    if (t <= PAGE - width) return (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t;
     const host = this.slowLoad(address, width, mmu);
     if (host === 0) throw GUEST_FAULT;
     return host;
@@ -415,7 +415,7 @@ export class SoftMmu implements Mmu {
   #fastStore(address: number, width: number, mmu: number): number {
     const e = this.#entry(address, mmu);
     const t = (address ^ this.#i32[e + (TLB_WRITE >> 2)]) >>> 0;
-    return t <= PAGE - width ? this.#i32[e + (TLB_HOST >> 2)] + t : 0;
+    return t <= PAGE - width ? (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t : 0;
   }
 
   #finishStore(address: number, width: number, mmu: number): void {
@@ -480,13 +480,13 @@ export class SoftMmu implements Mmu {
       t = (address ^ this.#i32[e + (tagAt >> 2)]) >>> 0;
       if (t >= PAGE) return -1;
     }
-    return this.#i32[e + (TLB_HOST >> 2)] + t;
+    return (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t;
   }
 
   readPhysical32(physical: number): number {
     const mapping = this.#space.lookupPage(Math.floor(physical / PAGE));
     if (mapping.kind === "ram" || mapping.kind === "rom") {
-      return this.#i32[(mapping.hostOffset + (physical % PAGE)) >> 2];
+      return this.#i32[(mapping.hostOffset + (physical % PAGE)) >>> 2];
     }
     return this.#space.read(physical, 4) | 0;
   }
@@ -496,7 +496,7 @@ export class SoftMmu implements Mmu {
     const mapping = this.#space.lookupPage(page);
     if (mapping.writable) {
       if (this.#code.hasCode(page)) this.#code.written(physical, 4);
-      this.#i32[(mapping.hostOffset + (physical % PAGE)) >> 2] = value;
+      this.#i32[(mapping.hostOffset + (physical % PAGE)) >>> 2] = value;
     } else if (mapping.kind !== "rom") {
       this.#space.write(physical, 4, value >>> 0);
     }
