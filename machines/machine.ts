@@ -5,27 +5,33 @@
  */
 
 import { Machine as CoreMachine } from "../core/machine/machine.ts";
-import type { MachineOptions as CoreOptions } from "../core/machine/options.ts";
+import type { LoadOptions } from "../core/machine/options.ts";
 import type { JsonObject } from "../core/machine/schema_types.ts";
 import { PLUGINS } from "./registry.ts";
 
 /** What a program says beside the machine definition. */
-export type MachineOptions = Partial<CoreOptions>;
+export type MachineOptions = Partial<LoadOptions>;
 
-/**
- * A machine, made from a definition with the plugins that ship with Rhea and
- * those that the definition names by path or URL.
- */
-export class Machine extends CoreMachine {
+/** A machine. */
+export type Machine = CoreMachine;
+
+/** Makes machines. */
+export interface MachineFactory {
   /**
    * Read a machine definition (a path, or the definition itself), check it,
-   * and build the machine. Throws a `DefinitionError` for what is wrong in the
-   * definition and a `LoadError` for a kernel that cannot be loaded.
+   * and build the machine with the plugins that ship with Rhea and those that
+   * the definition names by path or URL. Throws a `DefinitionError` for what
+   * is wrong in the definition and a `LoadError` for a kernel that cannot be
+   * loaded.
    */
-  static override async load(
+  load(
     definition: string | JsonObject,
-    options: MachineOptions = {},
-  ): Promise<CoreMachine> {
-    return await CoreMachine.load(definition, { plugins: PLUGINS, ...options });
-  }
+    options?: MachineOptions,
+  ): Promise<Machine>;
 }
+
+/** Makes machines from definitions. */
+export const Machine: MachineFactory = {
+  load: (definition, options = {}) =>
+    CoreMachine.load(definition, { plugins: PLUGINS, ...options }),
+};

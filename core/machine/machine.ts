@@ -22,7 +22,7 @@ import type { CpuCore, InterruptController } from "./cpu.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { planDefinition } from "./options.ts";
-import type { MachineOptions } from "./options.ts";
+import type { LoadOptions } from "./options.ts";
 import type { MachinePlan, PlannedDevice } from "./plan.ts";
 import {
   type BootFile,
@@ -74,7 +74,7 @@ export interface SerialPort {
 
 interface Parts {
   readonly plan: MachinePlan;
-  readonly options: MachineOptions;
+  readonly options: LoadOptions;
   readonly memory: GuestMemory;
   readonly spaces: ReadonlyMap<string, AddressSpace>;
   readonly clock: VirtualClock;
@@ -146,7 +146,7 @@ export class Machine {
    */
   static async load(
     definition: string | JsonObject,
-    options: MachineOptions,
+    options: LoadOptions,
   ): Promise<Machine> {
     return await Machine.build(
       await planDefinition(definition, options),
@@ -157,7 +157,7 @@ export class Machine {
   /** Build a machine from a plan, in its reset state. */
   static async build(
     plan: MachinePlan,
-    options: MachineOptions,
+    options: LoadOptions,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
@@ -485,7 +485,7 @@ function dmaPort(space: AddressSpace, cpu: CpuCore): DmaPort {
 /** Builds the parts of a machine. */
 class Builder {
   readonly #plan: MachinePlan;
-  readonly #options: MachineOptions;
+  readonly #options: LoadOptions;
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
@@ -501,7 +501,7 @@ class Builder {
   };
   #cpu: CpuCore | undefined;
 
-  constructor(plan: MachinePlan, options: MachineOptions) {
+  constructor(plan: MachinePlan, options: LoadOptions) {
     this.#plan = plan;
     this.#options = options;
     this.#log = options.log ?? (() => {});

@@ -25,7 +25,7 @@ import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
 import type { JsonObject } from "./schema_types.ts";
 
 /** What a program or the command line says beside the definition. */
-export interface MachineOptions {
+export interface LoadOptions {
   /** The plugins that have names. */
   readonly plugins: PluginTable;
   /** The kernel's file. */
@@ -62,7 +62,7 @@ export interface MachineOptions {
 /** Read, merge and check a definition with what the options lay over it. */
 export async function planDefinition(
   definition: string | JsonObject,
-  options: MachineOptions,
+  options: LoadOptions,
 ): Promise<MachinePlan> {
   const document = typeof definition === "string"
     ? await readDefinition(definition)
@@ -82,7 +82,7 @@ export async function planDefinition(
 /** The documents that the options lay over a definition, in order. */
 async function optionOverlays(
   document: Located,
-  options: MachineOptions,
+  options: LoadOptions,
 ): Promise<Located[]> {
   const directory = Deno.cwd();
   const overlays: Located[] = [];
@@ -149,7 +149,7 @@ function entriesOf(document: Located, key: string): string[] {
 /** What each serial port is to be connected to. */
 function serialSpecs(
   backends: ReadonlySet<string>,
-  serial: MachineOptions["serial"],
+  serial: LoadOptions["serial"],
 ): readonly (string | undefined)[] {
   if (serial !== undefined) return serial;
   const specs: string[] = [];

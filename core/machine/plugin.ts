@@ -261,7 +261,8 @@ export interface BackendContext {
   quit(): void;
 }
 
-interface BackendPluginBase<C, B> extends PluginInfo {
+/** What all plugins that make backends have in common. */
+export interface BackendPluginBase<C, B> extends PluginInfo {
   /** Checks that need the host (files that must exist): messages, or none. */
   check?(config: C): Promise<readonly string[]> | readonly string[];
   /** The host permissions that a backend with this configuration needs. */

@@ -14,6 +14,12 @@ import type { TimeSource } from "./time_source.ts";
 /** Where a timer is when it is not in the heap. */
 const NOWHERE = -1;
 
+/** What a timer needs of its clock. */
+interface TimerQueue {
+  schedule(timer: HeapTimer, deadline: number): void;
+  unschedule(timer: HeapTimer): void;
+}
+
 class HeapTimer implements Timer {
   deadline = Infinity;
   order = 0;
@@ -21,10 +27,10 @@ class HeapTimer implements Timer {
   /** The call of `runDue` in which it fired last. */
   round = 0;
   readonly callback: TimerCallback;
-  readonly #clock: VirtualClock;
+  readonly #queue: TimerQueue;
 
-  constructor(clock: VirtualClock, callback: TimerCallback) {
-    this.#clock = clock;
+  constructor(queue: TimerQueue, callback: TimerCallback) {
+    this.#queue = queue;
     this.callback = callback;
   }
 
@@ -33,11 +39,11 @@ class HeapTimer implements Timer {
       throw new RangeError("deadline is not a number");
     }
     if (deadline === Infinity) return this.cancel();
-    this.#clock.schedule(this, deadline);
+    this.#queue.schedule(this, deadline);
   }
 
   cancel(): void {
-    this.#clock.unschedule(this);
+    this.#queue.unschedule(this);
   }
 }
 
@@ -47,6 +53,10 @@ export class VirtualClock implements Clock {
   readonly epoch: number;
   readonly #source: TimeSource;
   readonly #heap: HeapTimer[] = [];
+  readonly #queue: TimerQueue = {
+    schedule: (timer, deadline) => this.#schedule(timer, deadline),
+    unschedule: (timer) => this.#unschedule(timer),
+  };
   #order = 0;
   #round = 0;
   /**
@@ -68,7 +78,7 @@ export class VirtualClock implements Clock {
 
   /** A new timer, not armed. */
   timer(callback: TimerCallback): Timer {
-    return new HeapTimer(this, callback);
+    return new HeapTimer(this.#queue, callback);
   }
 
   /** The earliest deadline, or `Infinity`. */
@@ -109,8 +119,7 @@ export class VirtualClock implements Clock {
     return fired;
   }
 
-  /** For timers of this clock: put one in the heap. */
-  schedule(timer: HeapTimer, deadline: number): void {
+  #schedule(timer: HeapTimer, deadline: number): void {
     const before = this.nextDeadline();
     if (timer.index !== NOWHERE) this.#remove(timer);
     timer.deadline = deadline;
@@ -119,8 +128,7 @@ export class VirtualClock implements Clock {
     if (deadline < before) this.onEarlier(deadline);
   }
 
-  /** For timers of this clock: take one out of the heap. */
-  unschedule(timer: HeapTimer): void {
+  #unschedule(timer: HeapTimer): void {
     if (timer.index !== NOWHERE) this.#remove(timer);
     timer.deadline = Infinity;
   }

@@ -1,0 +1,138 @@
+/**
+ * The command line's arguments.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { suggest } from "../machine/nearest.ts";
+import type { LoadOptions } from "../machine/options.ts";
+
+/** The user called the command wrongly: one line that says how. */
+export class UsageError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "UsageError";
+}
+
+/** What the command line asks for. */
+export interface Command {
+  /** What to do. */
+  readonly action: "run" | "schema" | "resolve" | "permissions" | "help";
+  /** The machine file; only `schema` and `help` go without. */
+  readonly machine: string | undefined;
+  /** What the flags say. */
+  readonly options: Omit<LoadOptions, "plugins">;
+  /** Print counters at the end. */
+  readonly stats: boolean;
+}
+
+const SUBCOMMANDS = ["schema", "resolve", "permissions", "help"] as const;
+const STRINGS = [
+  "kernel",
+  "initrd",
+  "append",
+  "memory",
+  "cpu",
+  "serial",
+  "set",
+  "accel",
+];
+const SWITCHES = ["icount", "no-reboot", "stats", "help"];
+const FLAGS = [...STRINGS, ...SWITCHES];
+
+/** The text of `help`. */
+export const HELP = `Rhea, a machine emulator
+
+  deno run -P mod.ts MACHINE.json [flags]     run a machine
+  deno run -P mod.ts resolve MACHINE.json     print the final definition
+  deno run -P mod.ts permissions MACHINE.json print the permissions it needs
+  deno run -P mod.ts schema [MACHINE.json]    print the definition's JSON Schema
+  deno run -P mod.ts help                     print this
+
+  --kernel FILE      start this Linux bzImage or multiboot ELF kernel
+  --initrd FILE      its initial RAM disk
+  --append TEXT      its command line
+  --memory SIZE      the size of RAM, as 256M
+  --cpu MODEL        the CPU's model, as pentium3
+  --serial BACKEND   what the serial port is connected to: stdio, null,
+                     file:PATH, tcp:HOST:PORT, pty; again for the next port
+  --set PATH=VALUE   change the definition; as often as needed
+  --accel jit|interp how guest code is executed; jit is the default
+  --icount           virtual time follows the instruction count: runs repeat
+  --no-reboot        end when the guest resets the machine
+  --stats            print counters at the end
+
+At the terminal: Ctrl-A x quits, Ctrl-A h helps.
+`;
+
+/** Understand the arguments; throws a `UsageError`. */
+export function parseCommand(args: readonly string[]): Command {
+  const parsed = parseArgs([...args], {
+    string: STRINGS,
+    boolean: SWITCHES,
+    collect: ["set", "serial"],
+    unknown: (argument: string): boolean => {
+      if (!argument.startsWith("-") || argument === "-") return true;
+      const flag = argument.replace(/^-+/, "").replace(/=.*$/s, "");
+      const near = suggest(flag, FLAGS).replaceAll(
+        /"([^"]+)"/g,
+        (_, name) => `"--${name}"`,
+      );
+      throw new UsageError(`unknown flag "${argument}"${near}`);
+    },
+  }) as Record<string, unknown> & { _: (string | number)[] };
+  const words = parsed._.map(String);
+  const text = (flag: string): string | undefined => {
+    const value = parsed[flag];
+    if (value === undefined) return undefined;
+    if (typeof value !== "string") {
+      throw new UsageError(`--${flag} is there twice`);
+    }
+    if (value === "" && flag !== "append") {
+      throw new UsageError(`--${flag} needs a value`);
+    }
+    return value;
+  };
+  const list = (flag: string): string[] => {
+    const values = (parsed[flag] ?? []) as string[];
+    if (values.includes("")) throw new UsageError(`--${flag} needs a value`);
+    return values;
+  };
+  const accel = text("accel");
+  if (accel !== undefined && accel !== "jit" && accel !== "interp") {
+    throw new UsageError(
+      `there is no accelerator "${accel}"${suggest(accel, ["jit", "interp"])}`,
+    );
+  }
+  let action: Command["action"] = "run";
+  const first = words[0];
+  if (parsed.help === true || args.length === 0) {
+    action = "help";
+  } else if ((SUBCOMMANDS as readonly string[]).includes(first)) {
+    action = first as Command["action"];
+    words.shift();
+  }
+  if (words.length > 1 && action !== "help") {
+    throw new UsageError(`expected one machine file, not also "${words[1]}"`);
+  }
+  if (words.length === 0 && action !== "help" && action !== "schema") {
+    throw new UsageError("expected a machine file, as in machines/isapc.json");
+  }
+  return {
+    action,
+    machine: words[0],
+    stats: parsed.stats === true,
+    options: {
+      kernel: text("kernel"),
+      initrd: text("initrd"),
+      append: text("append"),
+      memory: text("memory"),
+      cpu: text("cpu"),
+      serial: list("serial"),
+      set: list("set"),
+      accel,
+      icount: parsed.icount === true,
+      noReboot: parsed["no-reboot"] === true,
+    },
+  };
+}

@@ -1,0 +1,200 @@
+/**
+ * Fetches the guest that `deno task start` boots: Debian's installer kernel
+ * and a static busybox, by their package names. Packages are downloaded and
+ * unpacked in a cache folder, never installed.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { gzip } from "./cpio.ts";
+import { buildInitramfs } from "./initramfs.ts";
+
+/** The package that holds the kernel and the installer's RAM disk. */
+const KERNEL_PACKAGE = "debian-installer-12-netboot-i386";
+/** The package that holds the shell. */
+const SHELL_PACKAGE = "busybox-static:i386";
+const KERNEL_FOLDER =
+  "usr/lib/debian-installer/images/12/i386/text/debian-installer/i386";
+
+/** The guest cannot be had: one line that says what to do instead. */
+export class GuestError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "GuestError";
+}
+
+/** The guest's files. */
+export interface GuestFiles {
+  /** Debian's kernel. */
+  readonly kernel: string;
+  /** The installer's initial RAM disk. */
+  readonly installer: string;
+  /** An initial RAM disk with a shell. */
+  readonly initramfs: string;
+}
+
+/** Told now and then what is going on; an empty text at the end. */
+export type Progress = (text: string) => void;
+
+const HINT = "boot a kernel of your own by: " +
+  "deno run -P mod.ts machines/isapc.json --kernel BZIMAGE --initrd CPIO " +
+  "--append console=ttyS0";
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** The guest's files in `cache`, fetched if they are not there yet. */
+export async function ensureGuest(
+  cache: string,
+  progress: Progress = () => {},
+): Promise<GuestFiles> {
+  const files: GuestFiles = {
+    kernel: join(cache, "linux"),
+    installer: join(cache, "initrd.gz"),
+    initramfs: join(cache, "initramfs.gz"),
+  };
+  try {
+    const busybox = join(cache, "busybox");
+    const wanted = [files.kernel, files.installer, busybox];
+    const there = await Promise.all(wanted.map(exists));
+    if (there.includes(false)) await fetchGuest(cache, progress);
+    progress("building the initramfs");
+    // Built every time: it takes a moment, and its recipe may have changed.
+    const archive = buildInitramfs(await Deno.readFile(busybox));
+    await replaceFile(files.initramfs, await gzip(archive));
+    return files;
+  } finally {
+    progress("");
+  }
+}
+
+/** Write a file so that nobody ever sees a part of it. */
+async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+  const partial = `${path}.${Deno.pid}.part`;
+  await Deno.writeFile(partial, bytes);
+  await Deno.rename(partial, path);
+}
+
+async function fetchGuest(cache: string, progress: Progress): Promise<void> {
+  const work = join(cache, `work-${Deno.pid}`);
+  await Deno.mkdir(work, { recursive: true });
+  try {
+    await download(work, cache, progress);
+    progress("unpacking");
+    const root = join(work, "root");
+    for await (const { name } of Deno.readDir(work)) {
+      if (!name.endsWith(".deb")) continue;
+      await must("dpkg-deb", ["-x", join(work, name), root]);
+    }
+    const kernel = join(root, KERNEL_FOLDER);
+    await Deno.rename(join(kernel, "linux"), join(cache, "linux"));
+    await Deno.rename(join(kernel, "initrd.gz"), join(cache, "initrd.gz"));
+    await Deno.rename(join(root, "bin/busybox"), join(cache, "busybox"));
+  } finally {
+    await Deno.remove(work, { recursive: true });
+  }
+}
+
+/**
+ * Download both packages to `work`. First with the system's package lists; if
+ * these do not do (no lists, no i386), with lists of our own, which needs
+ * neither root nor a change of the system.
+ */
+async function download(
+  work: string,
+  cache: string,
+  progress: Progress,
+): Promise<void> {
+  const watch = setInterval(() => {
+    let bytes = 0;
+    for (const { name } of Deno.readDirSync(work)) {
+      if (!name.includes(".deb")) continue;
+      bytes += Deno.statSync(join(work, name)).size;
+    }
+    const mega = (bytes / 1e6).toFixed(0);
+    if (bytes > 0) progress(`fetching Debian's kernel, ${mega} of 106 MB`);
+  }, 300);
+  try {
+    progress("fetching Debian's kernel and busybox");
+    const packages = [KERNEL_PACKAGE, SHELL_PACKAGE];
+    const sandbox = ["-o", "APT::Sandbox::User=root"];
+    const get = ["-q", ...sandbox, "download", ...packages];
+    if ((await apt(get, work)).success) return;
+    progress("fetching Debian's package lists");
+    const state = join(cache, "apt");
+    await Deno.mkdir(join(state, "lists/partial"), { recursive: true });
+    await Deno.mkdir(join(state, "archives/partial"), { recursive: true });
+    const native = await must("dpkg", ["--print-architecture"]);
+    const own = [
+      ...sandbox,
+      ...["-o", `Dir::State::lists=${join(state, "lists")}`],
+      ...["-o", `Dir::Cache=${state}`],
+      ...["-o", `APT::Architectures::=${native.trim()}`],
+      ...["-o", "APT::Architectures::=i386"],
+      ...["-o", "Acquire::Languages=none"],
+    ];
+    // It may fail in part while a mirror synchronises: go on with what came.
+    await apt(["-q", ...own, "update"], work);
+    const result = await apt(["-q", ...own, "download", ...packages], work);
+    await Deno.remove(state, { recursive: true });
+    if (result.success) return;
+    const reason = result.error.split("\n")
+      .findLast((line) => line.startsWith("E:")) ?? "apt-get failed";
+    throw new GuestError(
+      `Cannot fetch ${packages.join(" ")} (${reason}); ${HINT}`,
+    );
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+interface Outcome {
+  readonly success: boolean;
+  readonly output: string;
+  readonly error: string;
+}
+
+async function command(
+  name: string,
+  args: readonly string[],
+  cwd?: string,
+): Promise<Outcome> {
+  const result = await new Deno.Command(name, {
+    args: [...args],
+    cwd,
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+    env: { LC_ALL: "C", DEBIAN_FRONTEND: "noninteractive" },
+  }).output();
+  const decoder = new TextDecoder();
+  return {
+    success: result.success,
+    output: decoder.decode(result.stdout),
+    error: decoder.decode(result.stderr),
+  };
+}
+
+async function apt(args: readonly string[], cwd: string): Promise<Outcome> {
+  try {
+    return await command("apt-get", args, cwd);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    throw new GuestError(
+      `Cannot fetch a guest: there is no apt-get here; ${HINT}`,
+    );
+  }
+}
+
+async function must(name: string, args: readonly string[]): Promise<string> {
+  const result = await command(name, args);
+  if (result.success) return result.output;
+  throw new GuestError(`${name} failed: ${result.error.trim().split("\n")[0]}`);
+}

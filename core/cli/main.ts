@@ -1,0 +1,191 @@
+/**
+ * The command line: the only place that ends the process and that prints.
+ *
+ * @module
+ */
+
+import { MemoryError } from "../machine/memory.ts";
+import { DefinitionError } from "../machine/document.ts";
+import { Machine, type RunResult } from "../machine/machine.ts";
+import { planDefinition } from "../machine/options.ts";
+import { permissionFlags } from "../machine/permissions.ts";
+import { LoadError } from "../machine/plugin.ts";
+import { PluginError, type PluginTable } from "../machine/registry.ts";
+import { machineSchema, type NamedPlugin } from "../machine/schema_document.ts";
+import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
+
+/** Exit status for a mistake of the user's. */
+const STATUS_USAGE = 2;
+
+/** Where the command line's text goes. */
+export interface Output {
+  /** Results. */
+  out(text: string): void;
+  /** Messages, a line each. */
+  message(line: string): void;
+}
+
+/** Prints to the terminal. */
+export const TERMINAL: Output = {
+  out: (text) => writeAll(Deno.stdout, text),
+  // The terminal may be in raw mode, where a line feed alone only goes down.
+  message: (line) =>
+    writeAll(
+      Deno.stderr,
+      `rhea: ${line}${Deno.stderr.isTerminal() ? "\r\n" : "\n"}`,
+    ),
+};
+
+function writeAll(
+  file: { writeSync(bytes: Uint8Array): number },
+  text: string,
+) {
+  const bytes = new TextEncoder().encode(text);
+  for (let done = 0; done < bytes.length;) {
+    done += file.writeSync(bytes.subarray(done));
+  }
+}
+
+/**
+ * Do what the arguments say; gives back the exit status. Errors of the user's
+ * become one line and status 2; others are thrown.
+ */
+export async function main(
+  args: readonly string[],
+  plugins: PluginTable,
+  output: Output = TERMINAL,
+): Promise<number> {
+  try {
+    return await execute(parseCommand(args), plugins, output);
+  } catch (error) {
+    if (isUserError(error)) {
+      output.message(error.message);
+      return STATUS_USAGE;
+    }
+    throw error;
+  }
+}
+
+function isUserError(error: unknown): error is Error {
+  return error instanceof UsageError || error instanceof DefinitionError ||
+    error instanceof LoadError || error instanceof PluginError ||
+    error instanceof MemoryError || error instanceof Deno.errors.NotFound ||
+    error instanceof Deno.errors.NotCapable ||
+    error instanceof Deno.errors.PermissionDenied ||
+    error instanceof Deno.errors.AddrInUse ||
+    error instanceof Deno.errors.ConnectionRefused;
+}
+
+async function execute(
+  command: Command,
+  plugins: PluginTable,
+  output: Output,
+): Promise<number> {
+  const { action, machine } = command;
+  const options = { ...command.options, plugins };
+  switch (action) {
+    case "help":
+      output.out(HELP);
+      return 0;
+    case "schema": {
+      const further: NamedPlugin[] = [];
+      if (machine !== undefined) {
+        const plan = await planDefinition(machine, {
+          ...options,
+          skipFiles: true,
+        });
+        const { definition } = plan;
+        further.push({ name: definition.cpu.plugin, plugin: plan.cpu });
+        for (const { name, plugin } of plan.devices) {
+          further.push({ name: definition.devices[name].plugin, plugin });
+        }
+        for (const { name, plugin } of plan.backends) {
+          further.push({ name: definition.backends[name].plugin, plugin });
+        }
+      }
+      output.out(`${json(await machineSchema(plugins, further))}\n`);
+      return 0;
+    }
+    case "resolve": {
+      const plan = await planDefinition(machine!, {
+        ...options,
+        skipFiles: true,
+      });
+      output.out(`${json(plan.definition)}\n`);
+      return 0;
+    }
+    case "permissions": {
+      const plan = await planDefinition(machine!, {
+        ...options,
+        skipFiles: true,
+      });
+      output.out(`${permissionFlags(plan).join("\n")}\n`);
+      return 0;
+    }
+    default:
+      return await run(machine!, command, plugins, output);
+  }
+}
+
+function json(value: unknown): string {
+  return JSON.stringify(value, null, 2);
+}
+
+async function run(
+  file: string,
+  command: Command,
+  plugins: PluginTable,
+  output: Output,
+): Promise<number> {
+  const machine = await Machine.load(file, {
+    ...command.options,
+    plugins,
+    log: (line) => output.message(line),
+  });
+  // The terminal must be restored when the process is asked to go.
+  const leave = (): void => void machine.pause();
+  const signals: Deno.Signal[] = Deno.build.os === "windows"
+    ? ["SIGINT"]
+    : ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) Deno.addSignalListener(signal, leave);
+  const start = performance.now();
+  let result: RunResult;
+  try {
+    result = await machine.run();
+  } finally {
+    for (const signal of signals) Deno.removeSignalListener(signal, leave);
+    await machine.stop();
+  }
+  const ending = describeEnd(result);
+  if (ending !== undefined) output.message(ending);
+  if (command.stats) {
+    const wall = performance.now() - start;
+    for (const line of formatStats(machine.stats(), wall)) output.message(line);
+  }
+  return result.status;
+}
+
+/** What to tell the user of how a run ended. */
+export function describeEnd(result: RunResult): string | undefined {
+  switch (result.reason) {
+    case "halt":
+      return `the guest halted with interrupts off at ${result.where}`;
+    case "shutdown":
+      return `the guest's CPU shut down (triple fault) at ${result.where}`;
+    default:
+      return undefined;
+  }
+}
+
+/** Counters as lines, aligned. */
+export function formatStats(
+  stats: Readonly<Record<string, number>>,
+  wallMs: number,
+): string[] {
+  const all: Record<string, number> = { "wall time ms": wallMs, ...stats };
+  const width = Math.max(...Object.keys(all).map((name) => name.length));
+  return Object.entries(all).map(([name, value]) => {
+    const text = Number.isInteger(value) ? `${value}` : value.toFixed(3);
+    return `${name.padEnd(width)} ${text.padStart(16)}`;
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * Rhea, a machine emulator that translates guest code to WebAssembly.
+ *
+ * ```ts ignore
+ * import { Machine } from "@rhea/emulator";
+ *
+ * const machine = await Machine.load("machines/isapc.json", {
+ *   kernel: "linux",
+ *   initrd: "initramfs.gz",
+ *   append: "console=ttyS0",
+ * });
+ * await machine.serial(0).expect(/# $/);
+ * await machine.serial(0).write("uname -a\n");
+ * console.log(await machine.serial(0).expect(/# $/));
+ * await machine.stop();
+ * ```
+ *
+ * @module
+ */
+
+import { main } from "./core/cli/main.ts";
+import { PLUGINS } from "./machines/registry.ts";
+
+export {
+  Machine,
+  type MachineFactory,
+  type MachineOptions,
+} from "./machines/machine.ts";
+export { Machine as MachineInstance } from "./core/machine/machine.ts";
+export type { RunResult, SerialPort } from "./core/machine/machine.ts";
+export type { LoadOptions } from "./core/machine/options.ts";
+export * from "./core/backend/block.ts";
+export * from "./core/backend/char.ts";
+export * from "./core/backend/display.ts";
+export * from "./core/backend/input.ts";
+export * from "./core/backend/memory_char.ts";
+export * from "./core/backend/net.ts";
+export * from "./core/bus/address_space.ts";
+export * from "./core/bus/handler.ts";
+export * from "./core/bus/irq_line.ts";
+export * from "./core/bus/register_map.ts";
+export * from "./core/machine/cpu.ts";
+export * from "./core/machine/definition.ts";
+export * from "./core/machine/document.ts";
+export * from "./core/machine/logger.ts";
+export * from "./core/machine/memory.ts";
+export * from "./core/machine/plan.ts";
+export * from "./core/machine/plugin.ts";
+export * from "./core/machine/registry.ts";
+export * from "./core/machine/schema.ts";
+export * from "./core/machine/testing.ts";
+export * from "./core/state/state.ts";
+export * from "./core/time/clock.ts";
+export * from "./core/time/time_source.ts";
+export * from "./core/time/virtual_clock.ts";
+
+if (import.meta.main) Deno.exit(await main(Deno.args, PLUGINS));
