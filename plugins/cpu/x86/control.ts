@@ -1,0 +1,154 @@
+/**
+ * Control and debug registers, the system call instructions: what their
+ * helpers do (SDM volume 2, MOV CRn, MOV DRn, SYSENTER, SYSEXIT; volume 3,
+ * section 2.5).
+ *
+ * @module
+ */
+
+import type { X86 } from "./cpu.ts";
+import { loadPdptes, usesPdptes } from "./paging.ts";
+import { CS, IF, OFF_CR, OFF_DR, OFF_SYSENTER, RF, SS, VM } from "./state.ts";
+
+const W_CR0 = OFF_CR >> 2;
+const W_CR2 = (OFF_CR >> 2) + 4;
+const W_CR3 = (OFF_CR >> 2) + 6;
+const W_CR4 = (OFF_CR >> 2) + 8;
+const W_DR = OFF_DR >> 2;
+
+const CR0_PE = 1;
+const CR0_ET = 0x10;
+const CR0_WP = 0x10000;
+const CR0_NW = 0x20000000;
+const CR0_CD = 0x40000000;
+const CR0_PG = 0x80000000 | 0;
+/** The bits of CR0 that exist: PE MP EM TS ET NE WP AM NW CD PG. */
+const CR0_MASK = 0xe005003f | 0;
+const CR4_DE = 8;
+const CR4_PSE = 0x10;
+const CR4_PAE = 0x20;
+const CR4_PGE = 0x80;
+const DR7_GD = 0x2000;
+const DR7_FIXED = 0x400;
+const DR6_FIXED = 0xffff0ff0 | 0;
+const DR6_BD = 0x2000;
+
+/** Writes CR0 with the checks and consequences of MOV. */
+export function writeCr0(cpu: X86, value: number): void {
+  const s = cpu.state;
+  value = value & CR0_MASK | CR0_ET;
+  if ((value & CR0_PG) !== 0 && (value & CR0_PE) === 0) cpu.gp();
+  if ((value & CR0_NW) !== 0 && (value & CR0_CD) === 0) cpu.gp();
+  const changed = s[W_CR0] ^ value;
+  if ((changed & CR0_PG) !== 0 && usesPdptes(value, s[W_CR4])) {
+    if (!loadPdptes(cpu, s[W_CR3])) cpu.gp();
+  }
+  s[W_CR0] = value;
+  if ((changed & (CR0_PG | CR0_WP | CR0_PE)) !== 0) cpu.engine.mmu.flush(false);
+  if ((changed & CR0_PE) !== 0) cpu.setCpl(0);
+  cpu.updateKey();
+}
+
+/** Writes CR3 with the checks and consequences of MOV. */
+export function writeCr3(cpu: X86, value: number): void {
+  if (usesPdptes(cpu.cr0, cpu.cr4) && !loadPdptes(cpu, value)) cpu.gp();
+  cpu.state[W_CR3] = value;
+  cpu.engine.mmu.flush(true);
+}
+
+/** Writes CR4 with the checks and consequences of MOV. */
+export function writeCr4(cpu: X86, value: number): void {
+  const s = cpu.state;
+  if ((value & ~cpu.model.cr4Mask) !== 0) cpu.gp();
+  const changed = s[W_CR4] ^ value;
+  if (
+    (changed & (CR4_PAE | CR4_PGE | CR4_PSE)) !== 0 &&
+    usesPdptes(cpu.cr0, value) && !loadPdptes(cpu, s[W_CR3])
+  ) cpu.gp();
+  s[W_CR4] = value;
+  if ((changed & (CR4_PAE | CR4_PGE | CR4_PSE)) !== 0) {
+    cpu.engine.mmu.flush(false);
+  }
+  cpu.updateKey();
+}
+
+/** MOV to a control register. */
+export function writeControl(cpu: X86, n: number, value: number): void {
+  switch (n) {
+    case 0:
+      return writeCr0(cpu, value);
+    case 2:
+      cpu.state[W_CR2] = value;
+      return;
+    case 3:
+      return writeCr3(cpu, value);
+    case 4:
+      return writeCr4(cpu, value);
+    default:
+      cpu.ud();
+  }
+}
+
+/** LMSW: PE, MP, EM and TS; PE cannot be cleared. */
+export function loadMsw(cpu: X86, value: number): void {
+  const cr0 = cpu.cr0;
+  writeCr0(cpu, cr0 & ~0xe | value & 0xf);
+}
+
+/** CLTS. */
+export function clearTs(cpu: X86): void {
+  cpu.state[W_CR0] &= ~8;
+  cpu.updateKey();
+}
+
+/** DR4 and DR5 are DR6 and DR7 unless CR4.DE is set; any access under DR7.GD faults. */
+function debugNumber(cpu: X86, n: number): number {
+  if (n === 4 || n === 5) {
+    if ((cpu.cr4 & CR4_DE) !== 0) cpu.ud();
+    n += 2;
+  }
+  if ((cpu.state[W_DR + 14] & DR7_GD) !== 0) cpu.raiseDebug(DR6_BD);
+  return n;
+}
+
+/** MOV from a debug register. */
+export function readDebug(cpu: X86, n: number): number {
+  return cpu.state[W_DR + 2 * debugNumber(cpu, n)];
+}
+
+/** MOV to a debug register. */
+export function writeDebug(cpu: X86, n: number, value: number): void {
+  n = debugNumber(cpu, n);
+  if (n === 6) value = value & 0xe00f | DR6_FIXED;
+  else if (n === 7) value = value & ~0xd800 | DR7_FIXED;
+  cpu.state[W_DR + 2 * n] = value;
+  if (n === 7) cpu.debugChanged();
+}
+
+const FLAT_CODE = 0xc09b00, FLAT_DATA = 0xc09300;
+
+/** SYSENTER. */
+export function sysenter(cpu: X86): void {
+  const at = OFF_SYSENTER >> 2;
+  const s = cpu.state;
+  const cs = s[at] & 0xfffc;
+  if (!cpu.protectedMode || cs === 0) cpu.gp();
+  cpu.setSeg(CS, cs, 0, -1, FLAT_CODE);
+  cpu.setSeg(SS, (cs + 8) & 0xfffc, 0, -1, FLAT_DATA);
+  cpu.setCpl(0);
+  cpu.setReg32(4, s[at + 2]);
+  cpu.eip = s[at + 4];
+  cpu.setEflags(0, VM | IF | RF);
+}
+
+/** SYSEXIT. */
+export function sysexit(cpu: X86): void {
+  const cs = cpu.state[OFF_SYSENTER >> 2] & 0xfffc;
+  if (!cpu.protectedMode || cs === 0 || cpu.cpl !== 0) cpu.gp();
+  cpu.setSeg(CS, (cs + 16) & 0xfffc | 3, 0, -1, FLAT_CODE | 0x6000);
+  cpu.setSeg(SS, (cs + 24) & 0xfffc | 3, 0, -1, FLAT_DATA | 0x6000);
+  cpu.setCpl(3);
+  cpu.eip = cpu.reg32(2);
+  cpu.setReg32(4, cpu.reg32(1));
+  cpu.updateKey();
+}

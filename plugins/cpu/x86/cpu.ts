@@ -1,0 +1,862 @@
+/**
+ * The x86 CPU: its state, seen by helpers, and the frontend that the engine
+ * drives. The state itself is in the shared memory (see state.ts); this class
+ * adds what translated code never looks at: MSRs, pending events, ports.
+ *
+ * Everything here is called between blocks or from helpers. A helper that
+ * raises a fault throws `GUEST_FAULT` out of `raise`; the engine then restores
+ * the program counter and calls `deliver`.
+ *
+ * @module
+ */
+
+import {
+  type Access,
+  type CpuEngine,
+  type Frontend,
+  GUEST_FAULT,
+  type Mmu,
+  type PageWalk,
+  type TranslateContext,
+} from "../../../core/cpu/frontend.ts";
+import type { Helper } from "../../../core/ir/builder.ts";
+import type { Global } from "../../../core/ir/types.ts";
+import { WatchingMmu } from "./debug.ts";
+import { arithFlags } from "./flags.ts";
+import { bindHelpers } from "./helpers.ts";
+import { deliverException, takeEvent } from "./interrupts.ts";
+import { type Model, MODELS } from "./models.ts";
+import { type Msrs, resetMsrs } from "./msr.ts";
+import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
+import {
+  AC,
+  ARITH_FLAGS,
+  CC_EFLAGS,
+  CS,
+  DS,
+  ES,
+  FS,
+  GLOBALS,
+  GS,
+  IF,
+  IOPL_MASK,
+  KEY_ALIGN,
+  KEY_CODE32,
+  KEY_CPL_SHIFT,
+  KEY_DEBUG,
+  KEY_EM,
+  KEY_FLAT_CS,
+  KEY_FLAT_DATA,
+  KEY_FLAT_FSGS,
+  KEY_IOPL_OK,
+  KEY_LIMIT_64K,
+  KEY_MP,
+  KEY_MXCSR_DEFAULT,
+  KEY_MXCSR_PE,
+  KEY_NE,
+  KEY_OSFXSR,
+  KEY_PROTECTED,
+  KEY_STACK32,
+  KEY_TF,
+  KEY_TS,
+  KEY_V86,
+  LDTR,
+  OFF_CC_DST,
+  OFF_CC_OP,
+  OFF_CC_SRC,
+  OFF_CC_SRC2,
+  OFF_CPL,
+  OFF_CR,
+  OFF_DR,
+  OFF_EIP,
+  OFF_EXC_ADDRESS,
+  OFF_EXC_ERROR,
+  OFF_EXC_HAS_ERROR,
+  OFF_EXC_VECTOR,
+  OFF_FCW,
+  OFF_FLAGS,
+  OFF_FTAG,
+  OFF_GDT_BASE,
+  OFF_GDT_LIMIT,
+  OFF_GPR,
+  OFF_IDT_BASE,
+  OFF_IDT_LIMIT,
+  OFF_MXCSR,
+  OFF_SEG,
+  OFF_SHADOW,
+  SEG_ATTR,
+  SEG_BASE,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SS,
+  STATE_END,
+  TF,
+  TR,
+  VM,
+} from "./state.ts";
+
+// Word indices into `X86.state`, as constants of this file: they are hot.
+
+const W_EIP = OFF_EIP >> 2;
+const W_GPR = OFF_GPR >> 2;
+const W_FLAGS = OFF_FLAGS >> 2;
+const W_SHADOW = OFF_SHADOW >> 2;
+const W_CC_OP = OFF_CC_OP >> 2;
+const W_CC_DST = OFF_CC_DST >> 2;
+const W_CC_SRC = OFF_CC_SRC >> 2;
+const W_CC_SRC2 = OFF_CC_SRC2 >> 2;
+const W_SEG = OFF_SEG >> 2;
+const W_CR0 = OFF_CR >> 2;
+const W_CR4 = (OFF_CR >> 2) + 8;
+const W_DR = OFF_DR >> 2;
+const W_CPL = OFF_CPL >> 2;
+const W_VECTOR = OFF_EXC_VECTOR >> 2;
+const W_MXCSR = OFF_MXCSR >> 2;
+
+/** Words of a segment register in {@linkcode X86.state}: index of segment 0's selector. */
+const SEG_WORDS = 8;
+
+/** Exception vectors (SDM volume 3, table 6-1). */
+export const EXC_DE = 0,
+  EXC_DB = 1,
+  EXC_NMI = 2,
+  EXC_BP = 3,
+  EXC_OF = 4,
+  EXC_BR = 5,
+  EXC_UD = 6,
+  EXC_NM = 7,
+  EXC_DF = 8,
+  EXC_TS = 10,
+  EXC_NP = 11,
+  EXC_SS = 12,
+  EXC_GP = 13,
+  EXC_PF = 14,
+  EXC_MF = 16,
+  EXC_AC = 17,
+  EXC_MC = 18,
+  EXC_XM = 19;
+
+/** Recorded to leave a block without an exception: see {@linkcode X86.leaveIfChanged}. */
+const EXC_NONE = -2;
+
+/** CR0 bits. */
+export const CR0_PE = 1,
+  CR0_MP = 2,
+  CR0_EM = 4,
+  CR0_TS = 8,
+  CR0_ET = 0x10,
+  CR0_NE = 0x20,
+  CR0_WP = 0x10000,
+  CR0_AM = 0x40000,
+  CR0_NW = 0x20000000,
+  CR0_CD = 0x40000000,
+  CR0_PG = 0x80000000 | 0;
+
+/** DR6 bits: a data or instruction breakpoint's own bits are 0-3. */
+export const DR6_BD = 0x2000, DR6_BS = 0x4000, DR6_BT = 0x8000;
+/** DR6 bits that always read as 1. */
+export const DR6_FIXED = 0xffff0ff0 | 0;
+/** DR7: general detect; bit 10 always reads as 1. */
+export const DR7_GD = 0x2000, DR7_FIXED = 0x400;
+
+/** The port space as the CPU sees it. */
+export interface PortBus {
+  /** Reads 1, 2 or 4 bytes. */
+  read(port: number, width: 1 | 2 | 4): number;
+  /** Writes 1, 2 or 4 bytes. */
+  write(port: number, width: 1 | 2 | 4, value: number): void;
+}
+
+/** What a CPU is made of and wired to. */
+export interface X86Options {
+  /** The model. */
+  readonly model: Model;
+  /** The port space; all ones are read where there is none. */
+  readonly ports?: PortBus;
+  /** The interrupt acknowledge cycle: gives back the vector. */
+  readonly acknowledge?: () => number;
+  /** The time stamp counter's source: any count that does not run backwards. */
+  readonly timestamp?: () => number;
+  /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
+  readonly ferr?: (level: boolean) => void;
+  /** Makes the translator. */
+  readonly translator?: (cpu: X86) => BlockTranslator;
+}
+
+/** What turns guest code into IR. */
+export interface BlockTranslator {
+  /** See {@linkcode Frontend.translate}. */
+  translate(context: TranslateContext): void;
+}
+
+const NO_PORTS: PortBus = { read: () => -1, write: () => {} };
+
+/** The CPU. */
+export class X86 implements Frontend {
+  /** Name of the ISA. */
+  readonly name = "x86";
+  /** The registers that translated code uses. */
+  readonly globals: readonly Global[] = GLOBALS;
+  /** All helpers, bound to this CPU. */
+  readonly helpers: readonly Helper[];
+  /** The page walk's result. */
+  readonly pageWalk: PageWalk = { physical: 0, permissions: 0 };
+  /** The model. */
+  readonly model: Model;
+  /** The port space. */
+  readonly ports: PortBus;
+  /** The interrupt acknowledge cycle. */
+  readonly acknowledge: () => number;
+  /** The level of FERR#, if somebody wants it. */
+  readonly ferr: ((level: boolean) => void) | undefined;
+
+  /** The engine, once attached. */
+  engine!: CpuEngine;
+  /** Guest memory for helpers; watches for data breakpoints when there are any. */
+  mmu!: Mmu;
+  /** The state as words: word `OFF_x >> 2` (offsets of state.ts). */
+  state: Int32Array = new Int32Array(STATE_END >> 2);
+  /** The state as bytes. */
+  state8: Uint8Array = new Uint8Array(this.state.buffer);
+  /** The state as 16-bit units. */
+  state16: Uint16Array = new Uint16Array(this.state.buffer);
+  /** The state as singles. */
+  stateF32: Float32Array = new Float32Array(this.state.buffer);
+  /** The state as doubles. */
+  stateF64: Float64Array = new Float64Array(this.state.buffer);
+
+  /** Model-specific registers. */
+  msrs: Msrs;
+  /** Level of the INTR line. */
+  irqLevel = false;
+  /** An NMI waits. */
+  nmiPending = false;
+  /** NMIs are blocked (until IRET). */
+  nmiBlocked = false;
+  /** DR6 bits of a debug trap to be delivered before the next instruction. */
+  pendingDebug = 0;
+  /** A task switch has already replaced the state: a fault must not restore the old program counter. */
+  committed = false;
+  /** The present instruction has entered a handler: no single-step trap after it. */
+  suppressStep = false;
+  /** Added to the timestamp source. */
+  tscOffset = 0;
+  /** The last timestamp that was read. */
+  tscLast = 0;
+  /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
+  readonly pdpte: Int32Array = new Int32Array(8);
+
+  readonly #timestamp: () => number;
+  readonly #translator: BlockTranslator | undefined;
+  #key = 0;
+  #a20 = true;
+
+  /** Makes a CPU in its reset state; `attach` gives it an engine. */
+  constructor(options: X86Options) {
+    this.model = options.model;
+    this.ports = options.ports ?? NO_PORTS;
+    this.ferr = options.ferr;
+    this.acknowledge = options.acknowledge ?? ((): number => 0xff);
+    this.#timestamp = options.timestamp ??
+      ((): number => this.engine.instructions);
+    this.msrs = resetMsrs();
+    this.helpers = bindHelpers(this);
+    this.#translator = options.translator?.(this);
+    this.reset();
+  }
+
+  /** Gives the frontend its engine. */
+  attach(engine: CpuEngine): void {
+    const old = this.state8;
+    this.engine = engine;
+    this.mmu = engine.mmu;
+    const buffer = engine.u8.buffer;
+    const base = engine.base;
+    this.state = new Int32Array(buffer, base, STATE_END >> 2);
+    this.state8 = new Uint8Array(buffer, base, STATE_END);
+    this.state16 = new Uint16Array(buffer, base, STATE_END >> 1);
+    this.stateF32 = new Float32Array(buffer, base, STATE_END >> 2);
+    this.stateF64 = new Float64Array(buffer, base, STATE_END >> 3);
+    this.state8.set(old.subarray(0x100), 0x100);
+    this.#applyA20();
+    engine.keyChanged();
+  }
+
+  // The program counter and the mode.
+
+  /** EIP. */
+  pcLo(): number {
+    return this.state[W_EIP];
+  }
+
+  /** CS's base. */
+  pcHi(): number {
+    return this.state[W_SEG + CS * SEG_WORDS + 2];
+  }
+
+  /** Writes EIP. CS's base is where far transfers have put it. */
+  setPc(lo: number, _hi: number): void {
+    this.state[W_EIP] = lo;
+  }
+
+  /** The static mode key. */
+  key(): number {
+    return this.#key;
+  }
+
+  /** EIP plus CS's base. */
+  linear(lo: number, hi: number): number {
+    return (lo + hi) | 0;
+  }
+
+  /** 1 at CPL 3, else 0. */
+  fetchMmu(): number {
+    return this.state[W_CPL] === 3 ? 1 : 0;
+  }
+
+  /** Translates one block. */
+  translate(context: TranslateContext): void {
+    if (this.#translator === undefined) throw new Error("no translator");
+    this.#translator.translate(context);
+  }
+
+  /** Current privilege level. */
+  get cpl(): number {
+    return this.state[W_CPL];
+  }
+
+  /** CR0. */
+  get cr0(): number {
+    return this.state[W_CR0];
+  }
+
+  /** CR4. */
+  get cr4(): number {
+    return this.state[W_CR4];
+  }
+
+  /** Whether the CPU is in protected mode (V86 mode included). */
+  get protectedMode(): boolean {
+    return (this.state[W_CR0] & CR0_PE) !== 0;
+  }
+
+  /** Whether the CPU is in virtual-8086 mode. */
+  get v86(): boolean {
+    return (this.state[W_FLAGS] & VM) !== 0;
+  }
+
+  /** EFLAGS.IOPL. */
+  get iopl(): number {
+    return (this.state[W_FLAGS] & IOPL_MASK) >> 12;
+  }
+
+  /** The MMU index of data accesses in the present mode. */
+  get dataMmu(): number {
+    return this.state[W_CPL] === 3 ? 1 : 0;
+  }
+
+  /** Computes the mode key anew; call after any change of what is in it. */
+  updateKey(): void {
+    const s = this.state;
+    const cr0 = s[W_CR0];
+    const flags = s[W_FLAGS];
+    const cpl = s[W_CPL];
+    let k = cpl << KEY_CPL_SHIFT;
+    if ((s[W_SEG + CS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_CODE32;
+    if ((s[W_SEG + SS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_STACK32;
+    if (this.#isFlat(CS, 0)) k |= KEY_FLAT_CS;
+    if (
+      this.#isFlat(DS, 0x200) && this.#isFlat(ES, 0x200) &&
+      this.#isFlat(SS, 0x200)
+    ) k |= KEY_FLAT_DATA;
+    if (this.#isOpen(FS) && this.#isOpen(GS)) k |= KEY_FLAT_FSGS;
+    const iopl = (flags & IOPL_MASK) >> 12;
+    if ((k & KEY_FLAT_DATA) === 0 && this.#isLimit64K()) k |= KEY_LIMIT_64K;
+    if ((cr0 & CR0_PE) === 0) k |= KEY_IOPL_OK;
+    else if ((flags & VM) !== 0) {
+      k |= KEY_V86;
+      if (iopl === 3) k |= KEY_IOPL_OK;
+    } else {
+      k |= KEY_PROTECTED;
+      if (cpl <= iopl) k |= KEY_IOPL_OK;
+    }
+    if ((flags & TF) !== 0) k |= KEY_TF;
+    if ((cr0 & CR0_EM) !== 0) k |= KEY_EM;
+    if ((cr0 & CR0_TS) !== 0) k |= KEY_TS;
+    if ((cr0 & CR0_MP) !== 0) k |= KEY_MP;
+    if ((s[W_CR4] & 0x200) !== 0) k |= KEY_OSFXSR;
+    if ((cr0 & CR0_AM) !== 0 && (flags & AC) !== 0 && cpl === 3) k |= KEY_ALIGN;
+    const mxcsr = s[W_MXCSR];
+    if ((mxcsr & 0xffc0) === 0x1f80) k |= KEY_MXCSR_DEFAULT;
+    if ((mxcsr & 0x20) !== 0) k |= KEY_MXCSR_PE;
+    if ((s[W_DR + 14] & 0xff) !== 0) k |= KEY_DEBUG;
+    if ((cr0 & CR0_NE) !== 0) {
+      k |= KEY_NE;
+    }
+    if (k === this.#key) return;
+    this.#key = k;
+    this.engine?.keyChanged();
+  }
+
+  /** Base 0, limit 4 GiB, present; for data (`type` 0x200) also expand-up and writable. */
+  #isFlat(seg: number, type: number): boolean {
+    const w = W_SEG + seg * SEG_WORDS;
+    const s = this.state;
+    if (s[w + 2] !== 0 || s[w + 4] !== -1) return false;
+    // P, S, code bit, expand-down bit (code: ignored), writable bit.
+    return type === 0
+      ? (s[w + 6] & 0x8000) !== 0
+      : (s[w + 6] & 0x9e00) === 0x9200;
+  }
+
+  /** Not in protected mode proper, and all segments as real mode has them. */
+  #isLimit64K(): boolean {
+    const s = this.state;
+    if ((s[W_CR0] & CR0_PE) !== 0 && (s[W_FLAGS] & VM) === 0) return false;
+    for (let seg = ES; seg <= GS; seg++) {
+      const w = W_SEG + seg * SEG_WORDS;
+      if (s[w + 4] !== 0xffff) return false;
+      if (seg !== CS && (s[w + 6] & 0x9e00) !== 0x9200) return false;
+    }
+    return true;
+  }
+
+  /** As flat, with any base. */
+  #isOpen(seg: number): boolean {
+    const w = W_SEG + seg * SEG_WORDS;
+    return this.state[w + 4] === -1 && (this.state[w + 6] & 0x9e00) === 0x9200;
+  }
+
+  // Registers.
+
+  /** General register `r`, signed. */
+  reg32(r: number): number {
+    return this.state[W_GPR + 2 * r];
+  }
+
+  /** Writes general register `r`. */
+  setReg32(r: number, value: number): void {
+    this.state[W_GPR + 2 * r] = value;
+  }
+
+  /** Low 16 bits of general register `r`. */
+  reg16(r: number): number {
+    return this.state[W_GPR + 2 * r] & 0xffff;
+  }
+
+  /** Writes the low 16 bits of general register `r`. */
+  setReg16(r: number, value: number): void {
+    this.state16[(W_GPR + 2 * r) << 1] = value;
+  }
+
+  /** EIP, signed. */
+  get eip(): number {
+    return this.state[W_EIP];
+  }
+
+  /** Writes EIP. */
+  set eip(value: number) {
+    this.state[W_EIP] = value;
+  }
+
+  /** Selector of segment register `seg`. */
+  selector(seg: number): number {
+    return this.state[W_SEG + seg * SEG_WORDS];
+  }
+
+  /** Base of segment register `seg`. */
+  segBase(seg: number): number {
+    return this.state[W_SEG + seg * SEG_WORDS + 2];
+  }
+
+  /** Limit of segment register `seg`, unsigned. */
+  segLimit(seg: number): number {
+    return this.state[W_SEG + seg * SEG_WORDS + 4] >>> 0;
+  }
+
+  /** Attributes of segment register `seg`. */
+  segAttr(seg: number): number {
+    return this.state[W_SEG + seg * SEG_WORDS + 6];
+  }
+
+  /** Loads segment register `seg`, hidden part included. Call `updateKey` afterwards. */
+  setSeg(
+    seg: number,
+    selector: number,
+    base: number,
+    limit: number,
+    attr: number,
+  ): void {
+    const w = W_SEG + seg * SEG_WORDS;
+    this.state[w] = selector;
+    this.state[w + 2] = base;
+    this.state[w + 4] = limit;
+    this.state[w + 6] = attr;
+  }
+
+  /** Sets the current privilege level. Call `updateKey` afterwards. */
+  setCpl(cpl: number): void {
+    this.state[W_CPL] = cpl;
+  }
+
+  /** EFLAGS, complete. CC_OP in the state must be right. */
+  getEflags(): number {
+    const s = this.state;
+    return s[W_FLAGS] | this.arithFlags();
+  }
+
+  /** CF PF AF ZF SF OF from the lazy state. CC_OP in the state must be right. */
+  arithFlags(): number {
+    const s = this.state;
+    return arithFlags(
+      s[W_CC_OP],
+      s[W_CC_DST],
+      s[W_CC_SRC],
+      s[W_CC_SRC2],
+    );
+  }
+
+  /** Sets CF PF AF ZF SF OF; the lazy state becomes explicit. */
+  setArithFlags(flags: number): void {
+    const s = this.state;
+    s[W_CC_OP] = CC_EFLAGS;
+    s[W_CC_SRC] = flags & ARITH_FLAGS;
+  }
+
+  /**
+   * Writes the bits of EFLAGS that are in `mask`; the rest stays. CC_OP in the
+   * state must be right. Updates the key, and lets a pending interrupt in.
+   */
+  setEflags(value: number, mask: number): void {
+    const s = this.state;
+    if ((mask & ARITH_FLAGS) !== 0) {
+      const keep = (mask & ARITH_FLAGS) === ARITH_FLAGS
+        ? 0
+        : this.arithFlags() & ~mask;
+      this.setArithFlags(keep | value & mask);
+    }
+    const m = mask & ~ARITH_FLAGS;
+    s[W_FLAGS] = s[W_FLAGS] & ~m | value & m | 2;
+    this.updateKey();
+    this.checkInterrupt();
+  }
+
+  /** Makes the engine look at a pending interrupt when IF lets it in. */
+  checkInterrupt(): void {
+    if (this.irqLevel && (this.state[W_FLAGS] & IF) !== 0) {
+      this.engine?.attention();
+    }
+  }
+
+  /** The time stamp counter; no two readings are equal. */
+  readTsc(): number {
+    let t = Math.floor(this.#timestamp()) + this.tscOffset;
+    if (t <= this.tscLast) t = this.tscLast + 1;
+    return this.tscLast = t;
+  }
+
+  /** Sets the time stamp counter. */
+  writeTsc(value: number): void {
+    this.tscOffset = value - Math.floor(this.#timestamp());
+    this.tscLast = value - 1;
+  }
+
+  // Exceptions and events.
+
+  /** Records an exception without throwing. */
+  record(vector: number, error: number, hasError: boolean): void {
+    const s = this.state;
+    s[W_VECTOR] = vector;
+    s[OFF_EXC_ERROR >> 2] = error;
+    s[OFF_EXC_HAS_ERROR >> 2] = hasError ? 1 : 0;
+  }
+
+  /** Raises an exception, with an error code unless that is -1. */
+  raise(vector: number, error: number = -1): never {
+    if (error === -1) this.record(vector, 0, false);
+    else this.record(vector, error, true);
+    throw GUEST_FAULT;
+  }
+
+  /** Raises #GP with an error code, 0 by default. */
+  gp(error: number = 0): never {
+    this.raise(EXC_GP, error);
+  }
+
+  /** Raises #UD. */
+  ud(): never {
+    this.raise(EXC_UD);
+  }
+
+  /** Raises #DB as a fault, with these bits in DR6. */
+  raiseDebug(dr6: number): never {
+    this.pendingDebug |= dr6;
+    this.raise(EXC_DB);
+  }
+
+  /** Has #DB delivered after the present instruction, with these bits in DR6. */
+  debugTrap(dr6: number): void {
+    this.pendingDebug |= dr6;
+    this.engine?.attention();
+  }
+
+  /**
+   * Leaves the block after a helper that may change the mode key, if it has:
+   * for instructions that seldom do and should not end their block. The state
+   * must be complete but for EIP, which becomes `next`. Faulting helpers only.
+   */
+  leaveIfChanged(key: number, next: number): void {
+    if (this.#key === key) return;
+    if ((key & KEY_TF) !== 0) this.debugTrap(DR6_BS);
+    this.state[W_EIP] = next;
+    this.committed = true;
+    this.record(EXC_NONE, 0, false);
+    throw GUEST_FAULT;
+  }
+
+  /** Makes the state that of the start of an instruction. */
+  restore(pcLo: number, _pcHi: number, aux: number): void {
+    // A task switch that faulted after its commit point faults in the new task.
+    if (this.committed) {
+      this.committed = false;
+      return;
+    }
+    this.state[W_EIP] = pcLo;
+    if (aux !== -1) this.state[W_CC_OP] = aux;
+  }
+
+  /** Records the exception of a fired `trap`. */
+  trap(code: number): void {
+    this.record(code & 0xff, code >>> 16, (code & 0x100) !== 0);
+  }
+
+  /** Delivers the recorded exception. */
+  deliver(): boolean {
+    this.committed = false;
+    const s = this.state;
+    s[W_SHADOW] = 0;
+    if (s[W_VECTOR] === EXC_NONE) {
+      s[W_VECTOR] = -1;
+      return true;
+    }
+    return deliverException(this);
+  }
+
+  /** Whether a debug trap, an NMI or an interrupt can be taken now. */
+  interruptible(): boolean {
+    if (this.pendingDebug !== 0) return true;
+    if (this.nmiPending && !this.nmiBlocked) return true;
+    return this.irqLevel && (this.state[W_FLAGS] & IF) !== 0;
+  }
+
+  /** Takes the event that {@linkcode interruptible} saw. */
+  interrupt(): boolean {
+    this.committed = false;
+    return takeEvent(this);
+  }
+
+  /** Whether something would wake the CPU from HLT. */
+  wakes(): boolean {
+    return this.interruptible();
+  }
+
+  /** Whether the INTR line can wake the CPU from HLT. */
+  wakeable(): boolean {
+    return (this.state[W_FLAGS] & IF) !== 0;
+  }
+
+  /** Whether the next instruction is in an interrupt shadow; ends the shadow. */
+  takeSingle(): boolean {
+    if (this.state[W_SHADOW] === 0) return false;
+    this.state[W_SHADOW] = 0;
+    return true;
+  }
+
+  /** Walks the page tables. */
+  walk(address: number, access: Access, mmu: number, probe: boolean): boolean {
+    return walkPage(this, address, access, mmu, probe);
+  }
+
+  /** Records a page fault. */
+  recordPageFault(address: number, error: number): void {
+    this.record(EXC_PF, error, true);
+    this.state[OFF_EXC_ADDRESS >> 2] = address;
+  }
+
+  // Lines.
+
+  /** The level of the INTR line. */
+  setIrq(level: boolean): void {
+    this.irqLevel = level;
+    if (level) this.checkInterrupt();
+  }
+
+  /** An edge on the NMI line. */
+  nmi(): void {
+    this.nmiPending = true;
+    this.engine?.attention();
+  }
+
+  /** The level of another line: `a20`. */
+  setInput(name: string, level: boolean): void {
+    if (name !== "a20") throw new Error(`there is no input line "${name}"`);
+    this.#a20 = level;
+    this.#applyA20();
+  }
+
+  #applyA20(): void {
+    this.engine?.mmu.setPhysicalMask(this.#a20 ? -1 : ~(1 << 20));
+  }
+
+  /** Chooses between plain and watching memory access after DR7 has changed; updates the key. */
+  debugChanged(): void {
+    if (this.engine !== undefined) {
+      const dr7 = this.state[W_DR + 14];
+      const data = (dr7 & 0xff) !== 0;
+      this.mmu = data ? new WatchingMmu(this) : this.engine.mmu;
+    }
+    this.updateKey();
+  }
+
+  // Reset, description, saving.
+
+  /** Hardware reset (SDM volume 3, table 9-1). A20 and the INTR line are the machine's. */
+  reset(): void {
+    const s = this.state;
+    s.fill(0, 0x100 >> 2);
+    for (let i = 0; i < 8; i++) {
+      const attr = i === LDTR ? 0x8200 : i === TR ? 0x8b00 : 0x9300;
+      this.setSeg(i, 0, 0, 0xffff, attr);
+    }
+    this.setSeg(CS, 0xf000, 0xffff0000, 0xffff, 0x9b00);
+    s[W_EIP] = 0xfff0;
+    this.setReg32(2, this.model.signature);
+    s[W_FLAGS] = 2;
+    s[W_CC_OP] = CC_EFLAGS;
+    s[W_CR0] = CR0_CD | CR0_NW | CR0_ET;
+    s[OFF_GDT_LIMIT >> 2] = 0xffff;
+    s[OFF_IDT_LIMIT >> 2] = 0xffff;
+    s[W_DR + 12] = DR6_FIXED;
+    s[W_DR + 14] = DR7_FIXED;
+    s[W_VECTOR] = -1;
+    s[OFF_FCW >> 2] = 0x40;
+    s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
+    s[W_MXCSR] = 0x1f80;
+    this.msrs = resetMsrs();
+    this.pdpte.fill(0);
+    this.nmiPending = false;
+    this.nmiBlocked = false;
+    this.pendingDebug = 0;
+    this.committed = false;
+    this.suppressStep = false;
+    this.tscOffset = 0;
+    this.tscLast = 0;
+    if (this.engine !== undefined) this.engine.mmu.flush(false);
+    this.debugChanged();
+    this.engine?.keyChanged();
+  }
+
+  /** Where the CPU stands. */
+  describe(): string {
+    const hex = (v: number, n: number): string =>
+      (v >>> 0).toString(16).padStart(n, "0");
+    const s = this.state;
+    return `cs:eip ${hex(this.selector(CS), 4)}:${hex(this.eip, 8)}, ` +
+      `cr0 ${hex(this.cr0, 8)}, cr2 ${hex(s[W_CR0 + 4], 8)}, ` +
+      `cr3 ${hex(s[W_CR0 + 6], 8)}, cpl ${this.cpl}, ` +
+      `eflags ${hex(this.getEflags(), 8)}, ` +
+      `ss:esp ${hex(this.selector(SS), 4)}:${hex(this.reg32(4), 8)}`;
+  }
+
+  /**
+   * Sets registers by name, after `reset`: general registers, `eip`, `eflags`,
+   * `cr0` `cr2` `cr3` `cr4`, `gdtr.base` `.limit`, `idtr.base` `.limit`, and
+   * of `cs` `ds` `es` `fs` `gs` `ss` `tr` `ldtr` the `.selector`, `.base`,
+   * `.limit` (in bytes) and `.flags` (access rights: type in bits 0-3, S 4,
+   * DPL 5-6, P 7, AVL 12, D/B 14, G 15). CPL follows from CS.
+   */
+  enter(state: Readonly<Record<string, number>>): void {
+    for (const [name, value] of Object.entries(state)) {
+      if (name === "eflags") {
+        this.setEflags(value, -1);
+        continue;
+      }
+      const offset = REGISTER_OFFSETS.get(name);
+      if (offset === undefined) throw new Error(`no x86 register "${name}"`);
+      this.state[offset >> 2] = name.endsWith(".flags")
+        ? (value & 0xf0ff) << 8
+        : value;
+    }
+    const real = (this.cr0 & CR0_PE) === 0;
+    this.setCpl(this.v86 ? 3 : real ? 0 : this.selector(CS) & 3);
+    if (usesPdptes(this.cr0, this.cr4)) {
+      loadPdptes(this, this.state[W_CR0 + 6]);
+    }
+    this.engine?.mmu.flush(false);
+    this.debugChanged();
+  }
+
+  /** The registers for the state record. */
+  save(): Record<string, unknown> {
+    return {
+      model: this.model.name,
+      registers: this.state8.slice(0x100, STATE_END),
+      msrs: { ...this.msrs },
+      pdpte: Array.from(this.pdpte),
+      irqLevel: this.irqLevel,
+      nmiPending: this.nmiPending,
+      nmiBlocked: this.nmiBlocked,
+      pendingDebug: this.pendingDebug,
+      a20: this.#a20,
+      tsc: this.readTsc(),
+    };
+  }
+
+  /** The reverse of `save`. */
+  load(record: Record<string, unknown>): void {
+    if (record.model !== this.model.name) {
+      throw new Error(
+        `CPU model is "${record.model}", expected "${this.model.name}"`,
+      );
+    }
+    this.state8.set(record.registers as Uint8Array, 0x100);
+    this.msrs = { ...resetMsrs(), ...record.msrs as Partial<Msrs> };
+    this.pdpte.set(record.pdpte as number[]);
+    this.irqLevel = record.irqLevel as boolean;
+    this.nmiPending = record.nmiPending as boolean;
+    this.nmiBlocked = record.nmiBlocked as boolean;
+    this.pendingDebug = record.pendingDebug as number;
+    this.writeTsc(record.tsc as number);
+    this.setInput("a20", record.a20 as boolean);
+    this.engine?.mmu.flush(false);
+    this.debugChanged();
+    this.engine?.keyChanged();
+  }
+}
+
+/** The model of that name, or undefined. */
+export function findModel(name: string): Model | undefined {
+  return Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
+}
+
+const REGISTER_OFFSETS = new Map<string, number>([
+  ["eip", OFF_EIP],
+  ["gdtr.base", OFF_GDT_BASE],
+  ["gdtr.limit", OFF_GDT_LIMIT],
+  ["idtr.base", OFF_IDT_BASE],
+  ["idtr.limit", OFF_IDT_LIMIT],
+]);
+["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"].forEach((n, i) =>
+  REGISTER_OFFSETS.set(n, OFF_GPR + 8 * i)
+);
+for (const n of [0, 2, 3, 4]) REGISTER_OFFSETS.set(`cr${n}`, OFF_CR + 8 * n);
+([["es", ES], ["cs", CS], ["ss", SS], ["ds", DS], ["fs", FS], ["gs", GS], [
+  "ldtr",
+  LDTR,
+], ["tr", TR]] as const).forEach(([n, seg]) => {
+  const at = OFF_SEG + 32 * seg;
+  REGISTER_OFFSETS.set(`${n}.selector`, at + SEG_SELECTOR);
+  REGISTER_OFFSETS.set(`${n}.base`, at + SEG_BASE);
+  REGISTER_OFFSETS.set(`${n}.limit`, at + SEG_LIMIT);
+  REGISTER_OFFSETS.set(`${n}.flags`, at + SEG_ATTR);
+});

@@ -1,0 +1,68 @@
+/**
+ * CPUID (SDM volume 2, CPUID).
+ *
+ * @module
+ */
+
+import type { X86 } from "./cpu.ts";
+
+function word(text: string, at: number): number {
+  let v = 0;
+  for (let i = 0; i < 4; i++) v |= (text.charCodeAt(at + i) & 0xff) << (8 * i);
+  return v;
+}
+
+/** CPUID: leaf in EAX, results in EAX, EBX, ECX, EDX. */
+export function cpuid(cpu: X86): void {
+  const m = cpu.model;
+  let leaf = cpu.reg32(0) >>> 0;
+  const brand = m.brand.padEnd(48, "\0");
+  const extended = m.brand !== ""
+    ? 0x80000004
+    : m.extendedEdx !== 0
+    ? 0x80000001
+    : 0;
+  if (leaf >= 0x80000000 ? leaf > extended : leaf > m.maxLeaf) {
+    // Out of range: what the highest basic leaf gives.
+    leaf = m.maxLeaf;
+  }
+  let a = 0, b = 0, c = 0, d = 0;
+  switch (leaf) {
+    case 0:
+      a = m.maxLeaf;
+      b = word(m.vendor, 0);
+      d = word(m.vendor, 4);
+      c = word(m.vendor, 8);
+      break;
+    case 1:
+      a = m.signature;
+      // CLFLUSH line size in units of 8 bytes.
+      b = m.features.has("clflush") ? 8 << 8 : 0;
+      c = m.leaf1Ecx;
+      d = m.leaf1Edx;
+      break;
+    case 2:
+      [a, b, c, d] = m.caches;
+      break;
+    case 0x80000000:
+      a = extended | 0;
+      break;
+    case 0x80000001:
+      d = m.extendedEdx;
+      break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004: {
+      const at = (leaf - 0x80000002) * 16;
+      a = word(brand, at);
+      b = word(brand, at + 4);
+      c = word(brand, at + 8);
+      d = word(brand, at + 12);
+      break;
+    }
+  }
+  cpu.setReg32(0, a);
+  cpu.setReg32(3, b);
+  cpu.setReg32(1, c);
+  cpu.setReg32(2, d);
+}

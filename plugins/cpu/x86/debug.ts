@@ -1,0 +1,194 @@
+/**
+ * Breakpoints of the debug registers (SDM volume 3, section 17.2): which of
+ * them an access matches, and an MMU that looks while helpers access memory.
+ *
+ * Translated code asks by helpers while KEY_DEBUG is in the mode key; nobody
+ * pays anything while DR7 enables nothing.
+ *
+ * @module
+ */
+
+import type { Access, Mmu } from "../../../core/cpu/frontend.ts";
+import type { Helper } from "../../../core/ir/builder.ts";
+import type { X86 } from "./cpu.ts";
+import { define } from "./helpers.ts";
+import { FLAGS, OFF_DR, OFF_FLAGS, RF } from "./state.ts";
+
+const W_DR = OFF_DR >> 2;
+const W_FLAGS = OFF_FLAGS >> 2;
+/** DR6: single step. */
+const DR6_BS = 0x4000;
+
+// R/W field of DR7.
+const RW_EXECUTE = 0;
+const RW_WRITE = 1;
+const RW_IO = 2;
+const RW_ACCESS = 3;
+
+/** Bytes watched by each value of DR7's LEN field; 2 is 8 bytes on later CPUs. */
+const LENGTHS = [1, 2, 8, 4];
+
+function matching(
+  cpu: X86,
+  address: number,
+  size: number,
+  wants: (rw: number) => boolean,
+): number {
+  const dr7 = cpu.state[W_DR + 14];
+  let hits = 0;
+  for (let n = 0; n < 4; n++) {
+    if (((dr7 >> (2 * n)) & 3) === 0) continue;
+    const control = (dr7 >> (16 + 4 * n)) & 15;
+    if (!wants(control & 3)) continue;
+    const length = LENGTHS[control >> 2];
+    const start = (cpu.state[W_DR + 2 * n] & ~(length - 1)) >>> 0;
+    const from = address >>> 0;
+    if (from < start + length && start < from + size) hits |= 1 << n;
+  }
+  return hits;
+}
+
+/** DR6 bits of the enabled data breakpoints that an access hits. */
+export function matchData(
+  cpu: X86,
+  address: number,
+  size: number,
+  write: boolean,
+): number {
+  return matching(
+    cpu,
+    address,
+    size,
+    (rw) => rw === RW_ACCESS || rw === RW_WRITE && write,
+  );
+}
+
+/** DR6 bits of the enabled I/O breakpoints that a port access hits (CR4.DE). */
+export function matchIo(cpu: X86, port: number, size: number): number {
+  if ((cpu.cr4 & 8) === 0) return 0;
+  return matching(cpu, port, size, (rw) => rw === RW_IO);
+}
+
+/** DR6 bits of the enabled instruction breakpoints at a linear address. */
+export function matchInstruction(cpu: X86, linear: number): number {
+  return matching(cpu, linear, 1, (rw) => rw === RW_EXECUTE);
+}
+
+/** Guest memory for helpers, watched by the data breakpoints. */
+export class WatchingMmu implements Mmu {
+  readonly #cpu: X86;
+  readonly #mmu: Mmu;
+
+  /** Watches the engine's MMU of this CPU. */
+  constructor(cpu: X86) {
+    this.#cpu = cpu;
+    this.#mmu = cpu.engine.mmu;
+  }
+
+  #watch(address: number, size: number, write: boolean): void {
+    const hits = matchData(this.#cpu, address, size, write);
+    if (hits !== 0) this.#cpu.debugTrap(hits);
+  }
+
+  /** Reads a byte. */
+  read8(address: number, mmu: number): number {
+    const v = this.#mmu.read8(address, mmu);
+    this.#watch(address, 1, false);
+    return v;
+  }
+  /** Reads 16 bits. */
+  read16(address: number, mmu: number): number {
+    const v = this.#mmu.read16(address, mmu);
+    this.#watch(address, 2, false);
+    return v;
+  }
+  /** Reads 32 bits, signed. */
+  read32(address: number, mmu: number): number {
+    const v = this.#mmu.read32(address, mmu);
+    this.#watch(address, 4, false);
+    return v;
+  }
+  /** Writes a byte. */
+  write8(address: number, value: number, mmu: number): void {
+    this.#mmu.write8(address, value, mmu);
+    this.#watch(address, 1, true);
+  }
+  /** Writes 16 bits. */
+  write16(address: number, value: number, mmu: number): void {
+    this.#mmu.write16(address, value, mmu);
+    this.#watch(address, 2, true);
+  }
+  /** Writes 32 bits. */
+  write32(address: number, value: number, mmu: number): void {
+    this.#mmu.write32(address, value, mmu);
+    this.#watch(address, 4, true);
+  }
+  /** Makes sure of an access; watches nothing. */
+  probe(address: number, size: number, access: Access, mmu: number): void {
+    this.#mmu.probe(address, size, access, mmu);
+  }
+  /** Never direct, so that string operations are watched. */
+  direct(_address: number, _access: Access, _mmu: number): number {
+    return -1;
+  }
+  /** Reads physical memory. */
+  readPhysical32(physical: number): number {
+    return this.#mmu.readPhysical32(physical);
+  }
+  /** Writes physical memory. */
+  writePhysical32(physical: number, value: number): void {
+    this.#mmu.writePhysical32(physical, value);
+  }
+  /** Forgets translations. */
+  flush(keepGlobal: boolean): void {
+    this.#mmu.flush(keepGlobal);
+  }
+  /** Forgets the translation of one page. */
+  flushPage(address: number): void {
+    this.#mmu.flushPage(address);
+  }
+  /** The physical address mask changed. */
+  setPhysicalMask(mask: number): void {
+    this.#mmu.setPhysicalMask(mask);
+  }
+}
+
+/** Instruction breakpoints, before the instruction at EIP `a`; RF lets one pass. */
+export const DEBUG_FETCH: Helper = define(
+  "debug_fetch",
+  1,
+  { faults: true, reads: [FLAGS], writes: [FLAGS] },
+  (cpu) => (eip) => {
+    if ((cpu.state[W_FLAGS] & RF) !== 0) {
+      cpu.state[W_FLAGS] &= ~RF;
+      return 0;
+    }
+    const hits = matchInstruction(cpu, (cpu.pcHi() + eip) | 0);
+    if (hits !== 0) cpu.raiseDebug(hits);
+    return 0;
+  },
+);
+
+/** Data breakpoints: linear address, and size | write << 8. The trap follows the instruction. */
+export const DEBUG_DATA: Helper = define(
+  "debug_data",
+  2,
+  { reads: [], writes: [] },
+  (cpu) => (address, what) => {
+    const hits = matchData(cpu, address, what & 0xff, (what & 0x100) !== 0);
+    if (hits !== 0) cpu.debugTrap(hits);
+    return 0;
+  },
+);
+
+/** The end of an instruction under TF (`a` not 0) or with breakpoints enabled. */
+export const DEBUG_TRAP: Helper = define(
+  "debug_trap",
+  1,
+  { reads: [], writes: [] },
+  (cpu) => (stepping) => {
+    if (stepping !== 0 && !cpu.suppressStep) cpu.debugTrap(DR6_BS);
+    cpu.suppressStep = false;
+    return 0;
+  },
+);

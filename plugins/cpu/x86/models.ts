@@ -1,0 +1,222 @@
+/**
+ * CPU models: what CPUID says and which instructions and control bits exist.
+ *
+ * @module
+ */
+
+/**
+ * A feature that gates instructions, control register bits or MSRs. Names are
+ * those of Linux's /proc/cpuinfo where it has one.
+ */
+export type Feature =
+  | "fpu"
+  | "cpuid"
+  | "vme"
+  | "de"
+  | "pse"
+  | "tsc"
+  | "msr"
+  | "pae"
+  | "mce"
+  | "cx8"
+  | "sep"
+  | "mtrr"
+  | "pge"
+  | "mca"
+  | "cmov"
+  | "pat"
+  | "pse36"
+  | "clflush"
+  | "mmx"
+  | "fxsr"
+  | "sse"
+  | "sse2"
+  | "ss"
+  | "sse3"
+  | "nx";
+
+/** Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). */
+const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
+  fpu: 0,
+  vme: 1,
+  de: 2,
+  pse: 3,
+  tsc: 4,
+  msr: 5,
+  pae: 6,
+  mce: 7,
+  cx8: 8,
+  sep: 11,
+  mtrr: 12,
+  pge: 13,
+  mca: 14,
+  cmov: 15,
+  pat: 16,
+  pse36: 17,
+  clflush: 19,
+  mmx: 23,
+  fxsr: 24,
+  sse: 25,
+  sse2: 26,
+  ss: 27,
+};
+
+/** One CPU model. */
+export interface Model {
+  /** The name that `--cpu` takes. */
+  readonly name: string;
+  /** CPUID leaf 1 EAX, and EDX after reset: type, family, model, stepping. */
+  readonly signature: number;
+  /** CPUID leaf 0's twelve letters. */
+  readonly vendor: string;
+  /** Highest basic CPUID leaf. */
+  readonly maxLeaf: number;
+  /** Brand string of leaves 0x80000002-4; empty when those do not exist. */
+  readonly brand: string;
+  /** Descriptors of CPUID leaf 2: EAX, EBX, ECX, EDX. */
+  readonly caches: readonly [number, number, number, number];
+  /** What it has. */
+  readonly features: ReadonlySet<Feature>;
+  /** CPUID leaf 1 EDX. */
+  readonly leaf1Edx: number;
+  /** CPUID leaf 1 ECX. */
+  readonly leaf1Ecx: number;
+  /** CPUID leaf 0x80000001 EDX. */
+  readonly extendedEdx: number;
+  /** Bits of CR4 that may be set. */
+  readonly cr4Mask: number;
+  /** Bits of MXCSR that may be set (MXCSR_MASK of the FXSAVE image). */
+  readonly mxcsrMask: number;
+  /** Physical address bits. */
+  readonly physicalBits: number;
+}
+
+/** CR4 bits. */
+export const CR4_VME = 0x1,
+  CR4_PVI = 0x2,
+  CR4_TSD = 0x4,
+  CR4_DE = 0x8,
+  CR4_PSE = 0x10,
+  CR4_PAE = 0x20,
+  CR4_MCE = 0x40,
+  CR4_PGE = 0x80,
+  CR4_PCE = 0x100,
+  CR4_OSFXSR = 0x200,
+  CR4_OSXMMEXCPT = 0x400;
+
+interface Sheet {
+  name: string;
+  signature: number;
+  maxLeaf: number;
+  brand?: string;
+  caches?: readonly [number, number, number, number];
+  features: readonly Feature[];
+}
+
+function model(sheet: Sheet): Model {
+  const f = new Set(sheet.features);
+  let edx = 0;
+  for (const name of f) {
+    const bit = LEAF1_EDX[name];
+    if (bit !== undefined) edx |= 1 << bit;
+  }
+  let cr4 = 0;
+  if (f.has("vme")) cr4 |= CR4_VME | CR4_PVI;
+  if (f.has("tsc")) cr4 |= CR4_TSD;
+  if (f.has("de")) cr4 |= CR4_DE;
+  if (f.has("pse")) cr4 |= CR4_PSE;
+  if (f.has("pae")) cr4 |= CR4_PAE;
+  if (f.has("mce")) cr4 |= CR4_MCE;
+  if (f.has("pge")) cr4 |= CR4_PGE;
+  if (f.has("mmx") && f.has("msr")) cr4 |= CR4_PCE;
+  if (f.has("fxsr")) cr4 |= CR4_OSFXSR;
+  if (f.has("sse")) cr4 |= CR4_OSXMMEXCPT;
+  return {
+    name: sheet.name,
+    signature: sheet.signature,
+    vendor: "GenuineIntel",
+    maxLeaf: sheet.maxLeaf,
+    brand: sheet.brand ?? "",
+    caches: sheet.caches ?? [1, 0, 0, 0],
+    features: f,
+    leaf1Edx: edx,
+    leaf1Ecx: f.has("sse3") ? 1 : 0,
+    extendedEdx: f.has("nx") ? 1 << 20 : 0,
+    cr4Mask: cr4,
+    mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
+    physicalBits: f.has("pae") ? 36 : 32,
+  };
+}
+
+const I486: readonly Feature[] = ["fpu", "cpuid", "vme"];
+const PENTIUM: readonly Feature[] = [
+  ...I486,
+  "de",
+  "pse",
+  "tsc",
+  "msr",
+  "mce",
+  "cx8",
+];
+const PENTIUM3: readonly Feature[] = [
+  ...PENTIUM,
+  "pae",
+  "sep",
+  "mtrr",
+  "pge",
+  "mca",
+  "cmov",
+  "pat",
+  "pse36",
+  "mmx",
+  "fxsr",
+  "sse",
+];
+const PENTIUM4: readonly Feature[] = [
+  ...PENTIUM3,
+  "clflush",
+  "sse2",
+  "ss",
+];
+
+/** The models, by name. */
+export const MODELS: Readonly<Record<string, Model>> = {
+  // A DX4 with write-back cache: one of the 486s that have CPUID and VME.
+  "486": model({
+    name: "486",
+    signature: 0x480,
+    maxLeaf: 1,
+    features: I486,
+  }),
+  "pentium": model({
+    name: "pentium",
+    signature: 0x52c, // P54C
+    maxLeaf: 1,
+    features: PENTIUM,
+  }),
+  "pentium3": model({
+    name: "pentium3",
+    signature: 0x68a, // Coppermine
+    maxLeaf: 2,
+    // 4 KB and 4 MB TLBs, 16 KB L1s, 256 KB L2.
+    caches: [0x03020101, 0, 0, 0x0c040882],
+    features: PENTIUM3,
+  }),
+  "pentium4": model({
+    name: "pentium4",
+    signature: 0xf24, // Northwood
+    maxLeaf: 2,
+    brand: "Intel(R) Pentium(R) 4 CPU",
+    // TLBs, 8 KB L1 data, 12 K-uop trace cache, 512 KB L2.
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: PENTIUM4,
+  }),
+  "max": model({
+    name: "max",
+    signature: 0xf41, // Prescott without long mode
+    maxLeaf: 2,
+    brand: "Rhea 32-bit CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: [...PENTIUM4, "sse3", "nx"],
+  }),
+};

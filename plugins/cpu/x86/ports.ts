@@ -1,0 +1,103 @@
+/**
+ * Port I/O: permission, breakpoints and the string forms.
+ *
+ * @module
+ */
+
+import type { X86 } from "./cpu.ts";
+import { matchIo } from "./debug.ts";
+import { segmentAddress } from "./segments.ts";
+import { DF, ES, KEY_IOPL_OK, KEY_V86, OFF_DR, OFF_FLAGS } from "./state.ts";
+import { checkIoMap } from "./tasks.ts";
+
+const W_DR7 = (OFF_DR >> 2) + 14;
+const W_FLAGS = OFF_FLAGS >> 2;
+/** Elements that one execution of a repeated INS or OUTS moves at most: then interrupts get a chance. */
+const REPEAT_LIMIT = 256;
+
+type Width = 1 | 2 | 4;
+
+/** Raises #GP(0) where neither IOPL nor the I/O permission map allows the access. */
+export function checkPort(cpu: X86, port: number, size: number): void {
+  // In virtual-8086 mode IOPL does not matter: the map decides.
+  if ((cpu.key() & (KEY_IOPL_OK | KEY_V86)) !== KEY_IOPL_OK) {
+    checkIoMap(cpu, port, size);
+  }
+}
+
+function watch(cpu: X86, port: number, size: number): void {
+  if ((cpu.state[W_DR7] & 0xff) === 0) return;
+  const hits = matchIo(cpu, port, size);
+  if (hits !== 0) cpu.debugTrap(hits);
+}
+
+/** IN, allowed: the value, zero-extended. */
+export function portIn(cpu: X86, port: number, size: number): number {
+  watch(cpu, port, size);
+  return cpu.ports.read(port, size as Width) | 0;
+}
+
+/** OUT, allowed. */
+export function portOut(
+  cpu: X86,
+  port: number,
+  size: number,
+  value: number,
+): void {
+  watch(cpu, port, size);
+  const v = size === 4
+    ? value >>> 0
+    : size === 2
+    ? value & 0xffff
+    : value & 0xff;
+  cpu.ports.write(port, size as Width, v);
+}
+
+/** Adds to a register as an address of `wide` (32-bit) or 16-bit size. */
+function advance(cpu: X86, r: number, wide: boolean, by: number): void {
+  if (wide) cpu.setReg32(r, (cpu.reg32(r) + by) | 0);
+  else cpu.setReg16(r, cpu.reg16(r) + by);
+}
+
+/**
+ * INS and OUTS, one or (repeated) many. `wide`: 32-bit addresses. Registers
+ * are right after each element, so that a fault or an interrupt restarts it.
+ */
+export function portString(
+  cpu: X86,
+  out: boolean,
+  size: number,
+  wide: boolean,
+  repeated: boolean,
+  seg: number,
+): void {
+  const port = cpu.reg16(2);
+  const step = (cpu.state[W_FLAGS] & DF) !== 0 ? -size : size;
+  const index = out ? 6 : 7;
+  const mmu = cpu.dataMmu;
+  const memory = cpu.mmu;
+  for (let n = 0; n < REPEAT_LIMIT; n++) {
+    if (repeated && (wide ? cpu.reg32(1) : cpu.reg16(1)) === 0) return;
+    checkPort(cpu, port, size);
+    const offset = wide ? cpu.reg32(index) : cpu.reg16(index);
+    const at = segmentAddress(cpu, out ? seg : ES, offset, size, !out);
+    if (out) {
+      const v = size === 1
+        ? memory.read8(at, mmu)
+        : size === 2
+        ? memory.read16(at, mmu)
+        : memory.read32(at, mmu);
+      portOut(cpu, port, size, v);
+    } else {
+      // What is read from the port must not be lost to a page fault.
+      memory.probe(at, size, 1, mmu);
+      const v = portIn(cpu, port, size);
+      if (size === 1) memory.write8(at, v & 0xff, mmu);
+      else if (size === 2) memory.write16(at, v & 0xffff, mmu);
+      else memory.write32(at, v, mmu);
+    }
+    advance(cpu, index, wide, step);
+    if (!repeated) return;
+    advance(cpu, 1, wide, -1);
+  }
+}
