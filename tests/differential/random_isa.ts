@@ -91,6 +91,8 @@ const PC_GLOBAL: Global = {
 const OF_TYPE: readonly (readonly Global[])[] = [0, 1, 2, 3, 4].map((t) =>
   globals.filter((g) => g.type === t)
 );
+/** Counts the jumps back. */
+const COUNTER: Global = OF_TYPE[I32][5];
 
 const PURE_OPS = OPS.filter((o) =>
   o.effects === 0 && o.args.length > 0 && o.result >= 0
@@ -332,8 +334,8 @@ export class RandomIsa implements Frontend {
         new Prng(word ^ Math.imul(c.key, 0x51ed27)),
         this.helpers,
         this.#fold,
-      )
-        .translate(pc);
+        pc,
+      ).translate();
       at += 4;
       pc += 4;
     }
@@ -351,9 +353,10 @@ class Insn {
     private readonly p: Prng,
     private readonly helpers: readonly Helper[],
     private readonly fold: boolean,
+    private readonly pc: number,
   ) {}
 
-  translate(pc: number): void {
+  translate(): void {
     const { b, p } = this;
     for (let n = p.below(6); n > 0; n--) this.#pure();
     // What can fault comes before what a restart would notice.
@@ -380,35 +383,50 @@ class Insn {
     for (let n = p.below(5); n > 0; n--) this.#pure();
     for (let n = 1 + p.below(3); n > 0; n--) {
       const g = p.pick(globals);
+      if (g === COUNTER) continue;
       b.set(g, this.#value(g.type));
     }
-    this.#end(pc);
+    this.#end(this.pc);
   }
 
+  /**
+   * Ends the block, at times. Going back is limited by a counter, everything
+   * else goes forward and wraps, so that all of the code runs again and again.
+   */
   #end(pc: number): void {
     const { b, p } = this;
-    const near = (): number => (pc + 4 * (p.below(40) - 24)) & (CODE_BYTES - 4);
-    const far = (): number => p.below(CODE_BYTES / 4) * 4;
-    const next = (pc + 4) & (CODE_BYTES - 4);
+    const at = (n: number): number => (pc + 4 * n) & (CODE_BYTES - 4);
+    const next = at(1);
     switch (p.below(40)) {
       case 0:
       case 1:
       case 2:
-        return b.branch(this.#value(I32), near(), next);
-      case 3:
-        return b.branch(this.#rare(), next, near());
-      case 4:
-        return b.branch(this.#value(I32), far(), next);
-      case 5:
-        return b.jump(far());
-      case 6:
-        return b.jumpIndirect(
-          b.and(this.#value(I32), b.i32(CODE_BYTES - 4)),
+      case 3: {
+        const left = b.add(b.get(COUNTER), b.i32(-1));
+        b.set(COUNTER, left);
+        return b.branch(
+          b.and(left, b.i32(p.pick([3, 15, 31]))),
+          at(-p.below(24)),
+          next,
         );
+      }
+      case 4:
+        return b.branch(this.#rare(), at(1 + p.below(16)), next);
+      case 5:
+        return b.branch(this.#value(I32), at(1 + p.below(16)), next);
+      case 6:
+        return b.jump(at(1 + p.below(100)));
       case 7: {
+        const target = b.add(b.and(this.#value(I32), b.i32(0x1c)), b.i32(next));
+        return b.jumpIndirect(b.and(target, b.i32(CODE_BYTES - 4)));
+      }
+      case 10: {
         const target = b.and(this.#value(I32), b.i32(0x3c));
         return b.jumpIndirect(
-          b.op(Op["i64.extend_i32_u"], b.add(target, b.i32(pc & ~0x3f))),
+          b.op(
+            Op["i64.extend_i32_u"],
+            b.add(target, b.i32((pc | 0x3f) + 1 & (CODE_BYTES - 64))),
+          ),
         );
       }
       case 8:
@@ -535,8 +553,10 @@ class Insn {
           0,
         ];
       case 1: // code
-        if (store && !p.oneIn(3)) break;
-        return [b.and(v, b.i32(CODE_BYTES - 4)), 0];
+        if (store && !p.oneIn(4)) break;
+        return p.oneIn(2)
+          ? [b.and(v, b.i32(CODE_BYTES - 4)), 0]
+          : [b.i32(this.pc + 4 * p.below(12) - 12 & (CODE_BYTES - 4)), 0];
       case 2: // a device
         if (width > 8) break;
         return [b.and(v, b.i32(0xff0)), IO_START];
