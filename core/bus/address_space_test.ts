@@ -1,0 +1,211 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { AddressSpace, RegionError } from "./address_space.ts";
+import type { AccessWidth, IoHandler } from "./handler.ts";
+
+function backing(bytes: number): { u8: Uint8Array; view: DataView } {
+  const u8 = new Uint8Array(bytes);
+  return { u8, view: new DataView(u8.buffer) };
+}
+
+/** Registers that keep bytes and record how they are accessed. */
+function recorder(size: number, widths?: AccessWidth[]): IoHandler & {
+  bytes: Uint8Array;
+  log: string[];
+} {
+  const bytes = new Uint8Array(size);
+  const log: string[] = [];
+  return {
+    bytes,
+    log,
+    widths,
+    read(offset, width) {
+      log.push(`r${width}@${offset}`);
+      let value = 0;
+      for (let i = 0; i < width; i++) value |= bytes[offset + i] << (8 * i);
+      return value;
+    },
+    write(offset, width, value) {
+      log.push(`w${width}@${offset}=${value.toString(16)}`);
+      for (let i = 0; i < width; i++) bytes[offset + i] = value >>> (8 * i);
+    },
+  };
+}
+
+for (const size of [65536, 2 ** 32]) {
+  Deno.test(`io of every width, space of ${size}`, () => {
+    const space = new AddressSpace("test", size);
+    const device = recorder(16);
+    space.add({
+      name: "d",
+      base: 0x100,
+      size: 16,
+      kind: "io",
+      handler: device,
+    });
+    space.write(0x104, 4, -1);
+    assertEquals(space.read(0x104, 4), 0xffffffff);
+    assertEquals(space.read(0x106, 2), 0xffff);
+    space.write(0x108, 2, 0x12345);
+    assertEquals(space.read(0x108, 2), 0x2345);
+    assertEquals(space.read(0x109, 1), 0x23);
+    assertEquals(device.log, [
+      "w4@4=ffffffff",
+      "r4@4",
+      "r2@6",
+      "w2@8=2345",
+      "r2@8",
+      "r1@9",
+    ]);
+  });
+
+  Deno.test(`unassigned accesses are counted, space of ${size}`, () => {
+    const space = new AddressSpace("test", size);
+    const handler = recorder(2);
+    space.add({ name: "d", base: 0x10, size: 2, kind: "io", handler });
+    assertEquals(space.read(0x1000, 1), 0xff);
+    assertEquals(space.read(0x1000, 2), 0xffff);
+    assertEquals(space.read(0x1000, 4), 0xffffffff);
+    space.write(0x1000, 4, 0);
+    assertEquals(space.unassigned, { reads: 3, writes: 1 });
+    // Half in, half out.
+    handler.bytes.set([0x12, 0x34]);
+    assertEquals(space.read(0x10, 4), 0xffff3412);
+    assertEquals(space.read(0x0f, 2), 0x12ff);
+    // Beyond the end.
+    assertEquals(space.read(size - 1, 4), 0xffffffff);
+    space.write(size - 1, 4, 0);
+  });
+}
+
+Deno.test("a byte-wide device gets bytes, in ascending order", () => {
+  const space = new AddressSpace("ports", 65536);
+  const handler = recorder(8, [1]);
+  space.add({ name: "d", base: 0, size: 8, kind: "io", handler });
+  space.write(1, 4, 0xa1b2c3d4);
+  assertEquals(handler.log, ["w1@1=d4", "w1@2=c3", "w1@3=b2", "w1@4=a1"]);
+  assertEquals(space.read(1, 4), 0xa1b2c3d4);
+});
+
+Deno.test("a word-wide device is read and merged", () => {
+  const space = new AddressSpace("memory", 2 ** 32);
+  const handler = recorder(8, [4]);
+  space.add({ name: "d", base: 0, size: 8, kind: "io", handler });
+  handler.bytes.set([1, 2, 3, 4, 5, 6, 7, 8]);
+  assertEquals(space.read(1, 1), 2);
+  assertEquals(space.read(3, 4), 0x07060504);
+  space.write(2, 1, 0xaa);
+  assertEquals([...handler.bytes], [1, 2, 0xaa, 4, 5, 6, 7, 8]);
+  space.write(3, 4, 0xdeadbeef);
+  assertEquals([...handler.bytes], [1, 2, 0xaa, 0xef, 0xbe, 0xad, 0xde, 8]);
+  space.write(1, 2, 0x1122);
+  assertEquals([...handler.bytes.subarray(0, 4)], [1, 0x22, 0x11, 0xef]);
+});
+
+Deno.test("misaligned accesses are cut into aligned ones", () => {
+  const space = new AddressSpace("memory", 2 ** 32);
+  const handler = recorder(8);
+  space.add({ name: "d", base: 0, size: 8, kind: "io", handler });
+  space.read(1, 4);
+  space.read(2, 4);
+  assertEquals(handler.log, ["r1@1", "r2@2", "r1@4", "r2@2", "r2@4"]);
+});
+
+Deno.test("ram, rom and their edges", () => {
+  const memory = backing(0x3000);
+  const space = new AddressSpace("memory", 2 ** 32, memory);
+  space.add({
+    name: "ram",
+    base: 0xfffff000,
+    size: 0x1000,
+    kind: "ram",
+    hostOffset: 0x1000,
+  });
+  space.add({ name: "rom", base: 0, size: 0x1000, kind: "rom", hostOffset: 0 });
+  memory.u8[5] = 0x77;
+  space.write(5, 1, 1);
+  assertEquals(space.read(5, 1), 0x77);
+  space.write(0xfffffff1, 4, 0xcafebabe);
+  assertEquals(space.read(0xfffffff1, 4), 0xcafebabe);
+  assertEquals(space.read(0xfffffffe, 4), 0xffff0000);
+  assertEquals(space.lookupPage(0xfffff), {
+    kind: "ram",
+    hostOffset: 0x1000,
+    writable: true,
+  });
+  assertEquals(space.lookupPage(0).writable, false);
+  assertEquals(space.lookupPage(1).kind, "none");
+  const bytes = new Uint8Array(8);
+  space.readBytes(0xffc, bytes);
+  assertEquals([...bytes], [0, 0, 0, 0, 255, 255, 255, 255]);
+  space.writeBytes(0xffffeffe, new Uint8Array([1, 2, 3, 4]));
+  assertEquals(space.read(0xfffff000, 2), 0x0403);
+});
+
+Deno.test("overlaps name both; a higher priority shadows", () => {
+  const memory = backing(0x4000);
+  const space = new AddressSpace("memory", 2 ** 32, memory);
+  const ram = { kind: "ram", hostOffset: 0 } as const;
+  space.add({ name: "low", base: 0, size: 0x3000, ...ram });
+  const error = assertThrows(
+    () => space.add({ name: "other", base: 0x2fff, size: 2, ...ram }),
+    RegionError,
+    'region "other" (0x2fff-0x3000) overlaps region "low" (0x0-0x2fff)',
+  );
+  assertEquals(error.regions, ["other", "low"]);
+  assertThrows(
+    () => space.add({ name: "none", base: 0, size: 0, ...ram }),
+    RegionError,
+    "is empty",
+  );
+  assertThrows(
+    () => space.add({ name: "far", base: 2 ** 32 - 1, size: 2, ...ram }),
+    RegionError,
+    "does not fit",
+  );
+  let changes = 0;
+  space.onChange(() => changes++);
+  const bar = space.add({
+    name: "bar",
+    base: 0x1000,
+    size: 0x1000,
+    kind: "io",
+    handler: recorder(0x1000),
+    priority: 1,
+  });
+  assertEquals(space.lookupPage(1).kind, "io");
+  assertEquals(space.lookupPage(2).hostOffset, 0x2000);
+  const moved = space.move(bar, 0x2000);
+  assertEquals(space.lookupPage(1).kind, "ram");
+  assertEquals(space.lookupPage(2).kind, "io");
+  space.remove(moved);
+  assertEquals(space.lookupPage(2).kind, "ram");
+  assertEquals(changes, 3);
+  assertEquals(space.generation, 4);
+});
+
+Deno.test("an alias sees the same memory and registers", () => {
+  const memory = backing(0x2000);
+  const space = new AddressSpace("memory", 2 ** 32, memory);
+  space.add({ name: "a", base: 0, size: 0x2000, kind: "ram", hostOffset: 0 });
+  space.add({
+    name: "b",
+    base: 0x10000,
+    size: 0x1000,
+    kind: "ram",
+    hostOffset: 0,
+    offset: 0x1000,
+  });
+  space.write(0x10004, 2, 0x55aa);
+  assertEquals(space.read(0x1004, 2), 0x55aa);
+  const handler = recorder(8);
+  space.add({
+    name: "c",
+    base: 0x20000,
+    size: 4,
+    kind: "io",
+    handler,
+    offset: 4,
+  });
+  space.read(0x20000, 1);
+  assertEquals(handler.log, ["r1@4"]);
+});

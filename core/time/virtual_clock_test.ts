@@ -1,0 +1,142 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Timer } from "./clock.ts";
+import { HostTime, InstructionTime, ManualTime } from "./time_source.ts";
+import { VirtualClock } from "./virtual_clock.ts";
+
+Deno.test("timers fire in the order of deadlines, then of arming", () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  const seen: string[] = [];
+  const timer = (name: string): Timer =>
+    clock.timer((deadline) => seen.push(`${name}${deadline}`));
+  const [a, b, c, d] = ["a", "b", "c", "d"].map(timer);
+  a.arm(30);
+  b.arm(10);
+  c.arm(10);
+  d.arm(20);
+  d.cancel();
+  assertEquals(clock.nextDeadline(), 10);
+  time.set(100);
+  assertEquals(clock.runDue(), true);
+  assertEquals(seen, ["b10", "c10", "a30"]);
+  assertEquals(clock.nextDeadline(), Infinity);
+  assertEquals(clock.runDue(), false);
+  assertEquals(a.deadline, Infinity);
+});
+
+Deno.test("a late periodic timer fires once a call", () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  const seen: number[] = [];
+  const timer = clock.timer((deadline) => {
+    seen.push(deadline);
+    timer.arm(deadline + 10);
+  });
+  timer.arm(10);
+  time.set(35);
+  clock.runDue();
+  assertEquals(seen, [10]);
+  assertEquals(clock.nextDeadline(), 20);
+  clock.runDue();
+  clock.runDue();
+  clock.runDue();
+  assertEquals(seen, [10, 20, 30]);
+  assertEquals(clock.nextDeadline(), 40);
+});
+
+Deno.test("a callback may cancel and re-arm others", () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  const seen: string[] = [];
+  const b = clock.timer(() => seen.push("b"));
+  const late = clock.timer(() => {
+    seen.push("late");
+    late.arm(1);
+  });
+  const a = clock.timer(() => {
+    seen.push("a");
+    b.cancel();
+    late.cancel();
+  });
+  late.arm(1);
+  a.arm(5);
+  b.arm(6);
+  time.set(10);
+  clock.runDue();
+  assertEquals(seen, ["late", "a"]);
+  clock.runDue();
+  assertEquals(seen, ["late", "a"]);
+});
+
+Deno.test("random arming and cancelling keeps the order", () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  let seed = 1;
+  const random = (n: number): number => {
+    seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+    return (seed >>> 8) % n;
+  };
+  let last = 0;
+  let fired = 0;
+  const timers = Array.from({ length: 50 }, () =>
+    clock.timer((deadline) => {
+      assert(deadline >= last);
+      last = deadline;
+      fired++;
+    }));
+  for (let round = 0; round < 2000; round++) {
+    const timer = timers[random(50)];
+    if (random(4) === 0) timer.cancel();
+    else timer.arm(time.now() + 1 + random(1000));
+    if (random(8) === 0) {
+      time.set(Math.min(clock.nextDeadline(), time.now() + 500));
+      clock.runDue();
+      const earliest = Math.min(...timers.map((t) => t.deadline));
+      assertEquals(clock.nextDeadline(), earliest);
+    }
+  }
+  assert(fired > 100);
+});
+
+Deno.test("arming the earliest timer is told", () => {
+  const clock = new VirtualClock(new ManualTime(), 0);
+  const told: number[] = [];
+  clock.onEarlier = (deadline) => told.push(deadline);
+  const a = clock.timer(() => {});
+  const b = clock.timer(() => {});
+  a.arm(100);
+  b.arm(200);
+  b.arm(50);
+  a.arm(60);
+  assertEquals(told, [100, 50]);
+});
+
+Deno.test("host time stops and goes on", async () => {
+  const time = new HostTime();
+  assertEquals(time.now(), 0);
+  time.resume();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  time.pause();
+  const stopped = time.now();
+  assert(stopped >= 9e6 && Number.isInteger(stopped));
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals(time.now(), stopped);
+  time.set(5e9);
+  assert(Math.abs(time.now() - 5e9) < 10);
+});
+
+Deno.test("instruction time counts, skips and never goes back", () => {
+  let count = 0;
+  const time = new InstructionTime(() => count, 4);
+  count = 10;
+  assertEquals(time.now(), 40);
+  assertEquals(time.instructionsUntil(61), 6);
+  assertEquals(time.instructionsUntil(0), 1);
+  time.skipTo(100);
+  time.skipTo(50);
+  assertEquals(time.now(), 100);
+  count = 11;
+  assertEquals(time.now(), 104);
+  time.set(7);
+  assertEquals(time.now(), 7);
+});
