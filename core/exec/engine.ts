@@ -147,6 +147,10 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #table: WebAssembly.Table;
   #tableNext = TABLE_REGIONS;
   #scratch = 0;
+  /** In which tier budgets ended: a sample of where the time goes. */
+  readonly #samples = { interpreter: 0, region: 0 };
+  #runMs = 0;
+  #translateMs = 0;
   readonly #counts = {
     interrupts: 0,
     faults: 0,
@@ -345,18 +349,39 @@ export class Engine implements CpuCore, CpuEngine {
     return this.#frontend.describe();
   }
 
+  /**
+   * Counters by name. The time of a tier is the time of all runs, shared out
+   * by where budgets ended; rates are misses in a million instructions,
+   * because hits are not counted (they stay in translated code).
+   */
   stats(): Readonly<Record<string, number>> {
+    const instructions = this.instructions;
+    const { interpreter, region } = this.#samples;
+    const compile = this.#compiler.stats();
+    const running = this.#runMs - compile.compileMs - this.#translateMs;
+    const share = interpreter + region === 0
+      ? 0
+      : region / (interpreter + region);
+    const rate = (n: number): number =>
+      Math.round(n * 1e6 / Math.max(instructions, 1));
     return {
-      instructions: this.instructions,
+      instructions,
+      interpreterMs: Math.round(running * (1 - share)),
+      regionMs: Math.round(running * share),
+      translateMs: Math.round(this.#translateMs),
+      ...compile,
       blocksTranslated: this.cache.translated,
       blocksInvalidated: this.cache.invalidated,
       arenaFlushes: this.cache.flushes,
       arenaBytes: this.cache.used,
       tlbWalks: this.mmu.walks,
-      slowAccesses: this.mmu.slow,
       tlbFlushes: this.mmu.flushes,
+      slowAccesses: this.mmu.slow,
       ...this.#counts,
-      ...this.#compiler.stats(),
+      chainMissesPerMillion: rate(
+        this.#counts.unlinked + this.#counts.indirect,
+      ),
+      tlbMissesPerMillion: rate(this.mmu.walks),
     };
   }
 
@@ -380,9 +405,11 @@ export class Engine implements CpuCore, CpuEngine {
     this.i32[this.#budget] = grant;
     this.#running = true;
     this.#stop = false;
+    const started = performance.now();
     try {
       return this.#dispatch();
     } finally {
+      this.#runMs += performance.now() - started;
       this.#restoreBudget();
       this.#total += this.#granted - this.i32[this.#budget];
       this.#running = false;
@@ -427,6 +454,8 @@ export class Engine implements CpuCore, CpuEngine {
       // EXIT_INDIRECT come back here with the link to follow.
       const reason = this.#execute(link);
       if (reason === EXIT_BUDGET) {
+        if (i32[(base + OFF_FAULT_REGION) >> 2] !== 0) this.#samples.region++;
+        else this.#samples.interpreter++;
         const record = i32[(base + OFF_RECORD) >> 2] >> 2;
         f.setPc(i32[record + (REC_PC_LO >> 2)], i32[record + (REC_PC_HI >> 2)]);
         this.#restoreBudget();
@@ -731,6 +760,7 @@ export class Engine implements CpuCore, CpuEngine {
     key: number,
     linear: number,
   ): Block {
+    const started = performance.now();
     const block = new Block();
     let maxInsns = this.#maxInsns;
     for (;;) {
@@ -762,6 +792,7 @@ export class Engine implements CpuCore, CpuEngine {
         : NEVER_HOT,
     );
     for (const page of this.cache.insert(block)) this.mmu.protect(page);
+    this.#translateMs += performance.now() - started;
     return block;
   }
 

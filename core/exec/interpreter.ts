@@ -361,6 +361,9 @@ export class InterpreterGenerator {
     e.localGet(LOCAL_CPU);
     e.localGet(LOCAL_REC);
     e.mem(W.I32_STORE, OFF_RECORD, 2);
+    e.localGet(LOCAL_CPU);
+    e.i32Const(0);
+    e.mem(W.I32_STORE, OFF_FAULT_REGION, 2);
     e.i32Const(reason);
     e.u8(W.RETURN);
   }

@@ -14,7 +14,7 @@ export const OFF_LINK = 0x04;
 export const OFF_RECORD = 0x08;
 /** At a fault exit: the bytecode address, or a region's fault index. */
 export const OFF_FAULT = 0x0c;
-/** At a fault exit: 0 from the interpreter, else the number of the region. */
+/** At a fault or budget exit: 0 from the interpreter, else the number of the region. */
 export const OFF_FAULT_REGION = 0x10;
 /** At `EXIT_TRAP`: the code. */
 export const OFF_TRAP = 0x14;

@@ -198,9 +198,9 @@ export class RegionCompiler {
   }
 
   /** Counters for `--stats`. */
-  stats(): Record<string, number> {
+  stats(): { regions: number; regionBytes: number; compileMs: number } {
     return {
-      regionsCompiled: this.#regions,
+      regions: this.#regions,
       regionBytes: this.#bytes,
       compileMs: Math.round(this.#milliseconds),
     };
@@ -414,6 +414,9 @@ export class RegionCompiler {
     this.#close(); // L_BUDGET
     this.#spill(this.#written);
     this.#storeLocal(OFF_RECORD, RECORD);
+    e.localGet(CPU);
+    e.i32Const(id);
+    e.mem(W.I32_STORE, OFF_FAULT_REGION, 2);
     e.localGet(CPU);
     e.localGet(BUDGET);
     e.localGet(RECORD);
