@@ -384,11 +384,11 @@ db/0r       fcmovnb     ST,STi        x87 +cmov
 db/1r       fcmovne     ST,STi        x87 +cmov
 db/2r       fcmovnbe    ST,STi        x87 +cmov
 db/3r       fcmovnu     ST,STi        x87 +cmov
-db/4r:0     fneni       -             x87 =fnop
-db/4r:1     fndisi      -             x87 =fnop
+db/4r:0     fneni       -             x87
+db/4r:1     fndisi      -             x87
 db/4r:2     fnclex      -             x87
 db/4r:3     fninit      -             x87
-db/4r:4     fnsetpm     -             x87 =fnop
+db/4r:4     fnsetpm     -             x87
 db/5r       fucomi      ST,STi        x87 +cmov
 db/6r       fcomi       ST,STi        x87 +cmov
 dc/0m       fadd        Mq            x87
@@ -448,7 +448,7 @@ df/0r       ffreep      STi           x87
 df/1r       fxch        STi           x87
 df/2r       fstp        STi           x87
 df/3r       fstp        STi           x87
-df/4r:0     fnstsw      AX            x87 =fnstsw_ax
+df/4r:0     fnstsw      AX            x87
 df/5r       fucomip     ST,STi        x87 +cmov
 df/6r       fcomip      ST,STi        x87 +cmov
 e0          loopne      Jb            =loop
