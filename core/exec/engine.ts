@@ -429,6 +429,7 @@ export class Engine implements CpuCore, CpuEngine {
     const base = this.base;
     for (;;) {
       this.#restoreBudget();
+      this.#buryRegions();
       if (this.#flushSoon) {
         this.#flushSoon = false;
         this.cache.flush();
@@ -605,7 +606,6 @@ export class Engine implements CpuCore, CpuEngine {
       const index = r.faults[at + 1];
       i32[this.#budget] += block.insns - index;
       f.restore(r.faults[at + 2], block.pcHi, r.faults[at + 3]);
-      this.#buryRegions();
       return;
     }
     const pc = i32[(this.base + OFF_FAULT) >> 2];
@@ -626,10 +626,10 @@ export class Engine implements CpuCore, CpuEngine {
     }
     i32[this.#budget] += block.insns - lo;
     f.restore(i32[table + lo * 3 + 1], block.pcHi, i32[table + lo * 3 + 2]);
-    this.#buryRegions();
   }
 
   #buryRegions(): void {
+    if (this.#graveyard.length === 0) return;
     for (const id of this.#graveyard) this.#regions.delete(id);
     this.#graveyard.length = 0;
   }

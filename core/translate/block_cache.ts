@@ -316,14 +316,17 @@ export class BlockCache {
         }
       }
     }
-    for (const region of b.regions) this.killRegion(region);
-    b.regions = [];
+    for (const region of [...b.regions]) this.killRegion(region);
   }
 
   /** Makes a region's entry go back to the interpreter. */
   killRegion(region: Region): void {
     if (!region.valid) return;
     region.valid = false;
+    for (const b of region.blocks) {
+      const i = b.regions.indexOf(region);
+      if (i >= 0) b.regions.splice(i, 1);
+    }
     const entry = region.blocks[0];
     if (entry.region === region) {
       entry.region = undefined;
