@@ -264,24 +264,29 @@ function movFromSegment(t: Translator, i: Insn): void {
   else t.setReg(i.opSize, i.rm, v);
 }
 
-function pushSegment(seg: number): Translate {
-  return (t, i) => t.push(i.opSize, t.b.get(SELECTOR[seg]));
+/** The segment register in the opcode of PUSH and POP. */
+function opcodeSegment(i: Insn): number {
+  return (i.opcode >> 3) & 7;
 }
 
-function popSegment(seg: number): Translate {
-  return (t, i) => {
-    const v = t.peek(i.opSize);
-    if (seg === SS) {
-      setStack(t, v);
-      t.setStackPointer(t.stackPointer(i.opSize));
-      return endStack(t);
-    }
-    // The load may leave the block, so the stack pointer moves first; a fault
-    // puts it back.
-    popThenLoad(t, i.opSize, seg, v);
-  };
+function popSegment(t: Translator, i: Insn, seg: number): void {
+  const v = t.peek(i.opSize);
+  if (seg === SS) {
+    setStack(t, v);
+    t.setStackPointer(t.stackPointer(i.opSize));
+    return endStack(t);
+  }
+  if ((t.key & KEY_LIMIT_64K) !== 0) {
+    setSegment(t, seg, v);
+    t.setStackPointer(t.stackPointer(i.opSize));
+    return;
+  }
+  t.syncFlags();
+  const what = seg | (i.opSize << 4) | (t.stack32 ? 0x100 : 0);
+  t.b.call(POP_SEGMENT, t.imm(what), v, t.imm(t.nextEip));
 }
 
+/** POP of a data segment register: the load may leave the block, so it moves the stack pointer as well. */
 const POP_SEGMENT = define(
   "pop_segment",
   3,
@@ -296,17 +301,6 @@ const POP_SEGMENT = define(
     return 0;
   },
 );
-
-function popThenLoad(t: Translator, size: number, seg: number, v: Value): void {
-  if ((t.key & KEY_LIMIT_64K) !== 0) {
-    setSegment(t, seg, v);
-    t.setStackPointer(t.stackPointer(size));
-    return;
-  }
-  t.syncFlags();
-  const what = seg | (size << 4) | (t.stack32 ? 0x100 : 0);
-  t.b.call(POP_SEGMENT, t.imm(what), v, t.imm(t.nextEip));
-}
 
 /** LES, LDS, LFS, LGS, LSS. */
 function loadPointer(seg: number): Translate {
@@ -759,13 +753,13 @@ const SYSEXIT = transfer("sysexit", 0, sysexit);
 /** The functions, by the names that the instruction table uses. */
 export const SYSTEM: Readonly<Record<string, Translate>> = {
   jmpf: (t, i) => farJumpTo(t, t.imm(i.imm2), t.imm(i.imm)),
-  jmpfMem: (t, i) => {
+  jmpf_indirect: (t, i) => {
     if (!t.isMemory) return t.ud();
     const { sel, off } = farPointer(t, i);
     farJumpTo(t, sel, off);
   },
   callf: (t, i) => farCallTo(t, i, t.imm(i.imm2), t.imm(i.imm)),
-  callfMem: (t, i) => {
+  callf_indirect: (t, i) => {
     if (!t.isMemory) return t.ud();
     const { sel, off } = farPointer(t, i);
     farCallTo(t, i, sel, off);
@@ -780,19 +774,10 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   int1: (t) => goWith(t, INT1, t.imm(t.nextEip)),
   into: (t) => goWith(t, INTO, t.imm(t.nextEip)),
   bound,
-  movToSegment,
-  movFromSegment,
-  pushES: pushSegment(ES),
-  pushCS: pushSegment(1),
-  pushSS: pushSegment(SS),
-  pushDS: pushSegment(DS),
-  pushFS: pushSegment(FS),
-  pushGS: pushSegment(GS),
-  popES: popSegment(ES),
-  popSS: popSegment(SS),
-  popDS: popSegment(DS),
-  popFS: popSegment(FS),
-  popGS: popSegment(GS),
+  mov_to_sreg: movToSegment,
+  mov_from_sreg: movFromSegment,
+  push_sreg: (t, i) => t.push(i.opSize, t.b.get(SELECTOR[opcodeSegment(i)])),
+  pop_sreg: (t, i) => popSegment(t, i, opcodeSegment(i)),
   les: loadPointer(ES),
   lds: loadPointer(DS),
   lss: loadPointer(SS),
@@ -834,10 +819,10 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   },
   invd: (t) => void needLevel0(t),
   wbinvd: (t) => void needLevel0(t),
-  movToControl,
-  movFromControl,
-  movToDebug,
-  movFromDebug,
+  mov_to_cr: movToControl,
+  mov_from_cr: movFromControl,
+  mov_to_dr: movToDebug,
+  mov_from_dr: movFromDebug,
   cli,
   sti,
   pushf: pushFlags,

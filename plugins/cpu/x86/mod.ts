@@ -1,0 +1,92 @@
+/**
+ * The x86 CPU plugin: 16- and 32-bit x86 up to a Pentium 4.
+ *
+ * @module
+ */
+
+import { Engine } from "../../../core/exec/engine.ts";
+import type { CpuCore } from "../../../core/machine/cpu.ts";
+import { CPU_AREA_BYTES } from "../../../core/machine/memory.ts";
+import type { CpuContext, CpuPlugin } from "../../../core/machine/plugin.ts";
+import { type BlockTranslator, X86 } from "./cpu.ts";
+import { DEBUG_DATA, DEBUG_FETCH, DEBUG_TRAP } from "./debug.ts";
+import { type Model, MODELS } from "./models.ts";
+import { Translator } from "./translate.ts";
+
+/** The translator of a CPU of this model. */
+export function createTranslator(model: Model): BlockTranslator {
+  return new Translator({
+    features: model.features,
+    debugFetch: DEBUG_FETCH,
+    debugData: DEBUG_DATA,
+    debugTrap: DEBUG_TRAP,
+  });
+}
+
+/** Configuration. */
+export interface X86Config {
+  /** The model's name. */
+  readonly model: string;
+  /** Executions that make a block hot; the engine's own choice when absent. */
+  readonly threshold?: number;
+  /** Guest instructions in a block at most; the engine's own choice when absent. */
+  readonly maxInsns?: number;
+}
+
+function create(config: X86Config, context: CpuContext): CpuCore {
+  if (!Object.hasOwn(MODELS, config.model)) {
+    throw new Error(
+      `there is no x86 model "${config.model}", expected one of ${
+        Object.keys(MODELS).join(", ")
+      }`,
+    );
+  }
+  const model = MODELS[config.model];
+  const { clock, interrupts, memory } = context;
+  const cpu = new X86({
+    model,
+    ports: context.ports,
+    acknowledge: interrupts && ((): number => interrupts.acknowledge()),
+    // One tick a nanosecond: the time stamp counter of a 1 GHz CPU.
+    timestamp: () => clock.now(),
+    translator: () => createTranslator(model),
+  });
+  return new Engine(cpu, {
+    memory,
+    space: context.physical,
+    cpu: (context.area - memory.cpuArea(0)) / CPU_AREA_BYTES,
+    accel: context.accel,
+    exact: context.icount,
+    threshold: config.threshold,
+    maxInsns: config.maxInsns,
+  });
+}
+
+/** The plugin. */
+const plugin: CpuPlugin<X86Config> = {
+  type: "cpu",
+  name: "x86",
+  version: "1.0.0",
+  description: "16- and 32-bit x86: 486 to Pentium 4",
+  config: {
+    type: "object",
+    properties: {
+      threshold: {
+        type: "integer",
+        minimum: 1,
+        description: "executions that make a block hot",
+      },
+      maxInsns: {
+        type: "integer",
+        minimum: 1,
+        maximum: 1000,
+        description: "guest instructions in a block at most",
+      },
+    },
+  },
+  models: Object.keys(MODELS),
+  inputs: ["a20"],
+  create,
+};
+
+export default plugin;
