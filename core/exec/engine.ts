@@ -42,6 +42,7 @@ import {
 import { BytecodeWriter, TooManyTemps } from "./bytecode.ts";
 import { InterpreterGenerator, jumpHash } from "./interpreter.ts";
 import {
+  CELL_BLOCK,
   CELL_BYTES,
   CELL_PC_HI,
   CELL_PC_LO,
@@ -514,8 +515,12 @@ export class Engine implements CpuCore, CpuEngine {
         const block = this.#find(lo, hi);
         if (block === undefined) return EXIT_LOOKUP; // let the outer loop meet the fault again
         // A link to a block across two pages depends on the second page's
-        // mapping, so it is never patched in.
-        if (block.secondPage < 0) i32[(at + CELL_RECORD) >> 2] = block.record;
+        // mapping, so it is never patched in; nor is one into another mode,
+        // when a helper has changed the key and the block went on.
+        if (
+          block.secondPage < 0 &&
+          this.cache.block(i32[(at + CELL_BLOCK) >> 2]).key === block.key
+        ) i32[(at + CELL_RECORD) >> 2] = block.record;
         link = this.#enterWord(block);
         continue;
       }
