@@ -69,7 +69,7 @@ export class X87Oracle {
   }
 
   /** Removes the binary. */
-  async dispose(): Promise<void> {
-    await Deno.remove(this.folder, { recursive: true });
+  dispose(): void {
+    Deno.removeSync(this.folder, { recursive: true });
   }
 }

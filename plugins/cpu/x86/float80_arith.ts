@@ -42,6 +42,7 @@ export class Float80Arith extends Float80Core {
     return this.sum(dst, a, b, 0x8000, cw);
   }
 
+  /** Adds, the sign of `b` being flipped by `flip`. */
   private sum(
     dst: number,
     a: number,
@@ -175,6 +176,7 @@ export class Float80Arith extends Float80Core {
     return this.round(dst, sign, e, hi, lo, x, cw);
   }
 
+  /** {@link sum} of operands that are not both normal. */
   private sumSlow(
     dst: number,
     a: number,
@@ -242,6 +244,7 @@ export class Float80Arith extends Float80Core {
     return this.mulSlow(dst, a, b, cw);
   }
 
+  /** Multiplies normalized significands. */
   private product(
     dst: number,
     sign: number,
@@ -278,6 +281,7 @@ export class Float80Arith extends Float80Core {
     return this.round(dst, sign, e, p3, p2, p1 | (p0 !== 0 ? 1 : 0), cw);
   }
 
+  /** {@link mul} of operands that are not both normal. */
   private mulSlow(dst: number, a: number, b: number, cw: number): number {
     const w = this.w, i = a >> 2, j = b >> 2;
     const ca = this.classAt(a), cb = this.classAt(b);
@@ -327,6 +331,7 @@ export class Float80Arith extends Float80Core {
     return this.divSlow(dst, a, b, cw);
   }
 
+  /** Divides normalized significands. */
   private quotient(
     dst: number,
     sign: number,
@@ -390,6 +395,7 @@ export class Float80Arith extends Float80Core {
     return this.round(dst, sign, e, hi, lo, x, cw);
   }
 
+  /** {@link div} of operands that are not both normal. */
   private divSlow(dst: number, a: number, b: number, cw: number): number {
     const w = this.w, i = a >> 2, j = b >> 2;
     const ca = this.classAt(a), cb = this.classAt(b);
@@ -513,6 +519,7 @@ export class Float80Arith extends Float80Core {
     return this.relation(a, b, cw, QNAN + 1);
   }
 
+  /** Compares; classes from `bad` on are invalid. */
   private relation(a: number, b: number, cw: number, bad: number): number {
     const w = this.w, i = a >> 2, j = b >> 2;
     const ah = w[i + 1], al = w[i], ase = w[i + 2] & 0xffff;

@@ -278,6 +278,7 @@ export class Float80Core {
     return flags;
   }
 
+  /** {@link round} for every case. */
   private roundSlow(
     dst: number,
     sign: number,

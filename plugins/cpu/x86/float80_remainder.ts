@@ -33,6 +33,7 @@ export class Float80Remainder extends Float80Convert {
     return this.reduce(dst, a, b, cw, true);
   }
 
+  /** Both remainders. */
   private reduce(
     dst: number,
     a: number,
@@ -105,6 +106,7 @@ export class Float80Remainder extends Float80Convert {
       ((q & 1) !== 0 ? C1 : 0);
   }
 
+  /** Writes a remainder, whose sign is that of the operand when it is zero. */
   private putRest(
     dst: number,
     sign: number,

@@ -134,16 +134,23 @@ function makeTables(): Tables {
 
 /** The transcendental instructions. */
 export class Float80Transcendental extends Float80Remainder {
-  // Significand in [1, 2) of an operand (wide) and its unbiased exponent.
+  /** Significand in [1, 2) of an operand, high part. */
   private mh = 0;
+  /** Its low part. */
   private ml = 0;
+  /** Its unbiased exponent. */
   private me = 0;
-  // Reduced angle (wide) and quadrant.
+  /** Reduced angle, high part. */
   private rh = 0;
+  /** Its low part. */
   private rl = 0;
+  /** Its quadrant. */
   private quadrant = 0;
+  /** To look at the bits of a binary64. */
   private readonly f64: Float64Array = new Float64Array(1);
+  /** Its words. */
   private readonly f64w: Int32Array = new Int32Array(this.f64.buffer);
+  /** The tables. */
   private readonly tables: Tables = tables ??= makeTables();
 
   /** Takes a finite nonzero operand apart into mh + ml and me. */
@@ -582,6 +589,7 @@ export class Float80Transcendental extends Float80Remainder {
     return this.putWide(dst, s * this.mh, s * (this.ml + trace), this.me, cw);
   }
 
+  /** Is a finite operand its own sine? */
   private isTiny(src: number): boolean {
     return (this.w[(src >> 2) + 2] & 0x7fff) < BIAS - 45;
   }
@@ -593,6 +601,7 @@ export class Float80Transcendental extends Float80Remainder {
     return -1 - special | this.putSine(dst, src, cw);
   }
 
+  /** Sine of a finite operand. */
   private putSine(dst: number, src: number, cw: number): number {
     if (this.isTiny(src)) return this.putTiny(dst, src, true, cw);
     const negative = (this.w[(src >> 2) + 2] & 0x8000) !== 0;
@@ -609,6 +618,7 @@ export class Float80Transcendental extends Float80Remainder {
     return -1 - special | this.putCosine(dst, src, cw);
   }
 
+  /** Cosine of a finite operand. */
   private putCosine(dst: number, src: number, cw: number): number {
     if (this.isTiny(src)) return this.putWide(dst, 1, -(2 ** -90), 0, cw);
     this.reduceAngle(src);

@@ -65,11 +65,17 @@ function isProduct(p: number, a: number, b: number): boolean {
 
 /** Scalar SSE arithmetic over a buffer. */
 export class SoftFloat {
+  /** The buffer as words. */
   private readonly w: Int32Array;
+  /** The buffer as binary32. */
   private readonly f32: Float32Array;
+  /** The buffer as binary64. */
   private readonly f64: Float64Array;
+  /** Working slots. */
   private readonly own: ArrayBuffer = new ArrayBuffer(64);
+  /** Working slots as words. */
   private readonly ow: Int32Array = new Int32Array(this.own);
+  /** Arithmetic on the working slots. */
   private readonly core: Float80 = new Float80(this.own);
 
   /** Operates on numbers in this buffer. */
@@ -247,6 +253,7 @@ export class SoftFloat {
     return this.core.rawF64(slot, M) !== 0 ? DE : 0;
   }
 
+  /** Is it a NaN? */
   private isNan32(src: number): boolean {
     return (this.w[src >> 2] & 0x7fff_ffff) > 0x7f80_0000;
   }
@@ -259,17 +266,20 @@ export class SoftFloat {
       : 0;
   }
 
+  /** Is it a NaN? */
   private isNan64(src: number): boolean {
     const hi = this.w[(src >> 2) + 1] & 0x7fff_ffff;
     return hi > 0x7ff0_0000 || hi === 0x7ff0_0000 && this.w[src >> 2] !== 0;
   }
 
+  /** IE for a signalling NaN. */
   private signals64(src: number): number {
     return this.isNan64(src) && (this.w[(src >> 2) + 1] & 0x8_0000) === 0
       ? IE
       : 0;
   }
 
+  /** The general case of the binary32 operations. */
   private binary32(
     op: number,
     dst: number,
@@ -297,6 +307,7 @@ export class SoftFloat {
     return denormal | this.deliver32(dst, mxcsr);
   }
 
+  /** The general case of the binary64 operations. */
   private binary64(
     op: number,
     dst: number,
@@ -416,6 +427,7 @@ export class SoftFloat {
     return denormal | this.core.compare(A, B, 0x33f);
   }
 
+  /** See {@link relation32}. */
   private relation64(a: number, b: number, mxcsr: number): number {
     if (this.isNan64(a) || this.isNan64(b)) return 0x4500;
     const denormal = this.take64(A, a, mxcsr) | this.take64(B, b, mxcsr);
@@ -488,6 +500,7 @@ export class SoftFloat {
     return this.choose32(dst, (r & 0x4500) === 0 ? a : b, mxcsr, r);
   }
 
+  /** Delivers one operand of MINSS or MAXSS. */
   private choose32(
     dst: number,
     src: number,
@@ -512,6 +525,7 @@ export class SoftFloat {
     return this.choose64(dst, (r & 0x4500) === 0 ? a : b, mxcsr, r);
   }
 
+  /** Delivers one operand of MINSD or MAXSD. */
   private choose64(
     dst: number,
     src: number,
@@ -573,12 +587,14 @@ export class SoftFloat {
     return this.putI64(dst, 0xf3f);
   }
 
+  /** Rounds A to an integer at dst. */
   private putI32(dst: number, cw: number): number {
     const flags = this.core.storeI32(M, A, cw);
     this.w[dst >> 2] = this.ow[M >> 2];
     return flags & 0x3f;
   }
 
+  /** Rounds A to an integer at dst. */
   private putI64(dst: number, cw: number): number {
     const flags = this.core.storeI64(M, A, cw);
     this.w[dst >> 2] = this.ow[M >> 2];
