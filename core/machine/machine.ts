@@ -708,6 +708,7 @@ class Builder {
     return this.#cpu = await plugin.create(cpuConfig, {
       name: "cpu",
       memory,
+      index: 0,
       area: memory.cpuArea(0),
       physical: this.#physical(),
       ports: ports === undefined ? undefined : this.#spaces.get(ports),

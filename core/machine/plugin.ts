@@ -196,6 +196,8 @@ export interface CpuContext {
   readonly name: string;
   /** The machine's one memory. */
   readonly memory: GuestMemory;
+  /** The CPU's number. */
+  readonly index: number;
   /** Offset in it of this CPU's own area of `CPU_AREA_BYTES` bytes. */
   readonly area: number;
   /** The physical address space. */
