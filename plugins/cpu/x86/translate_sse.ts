@@ -17,7 +17,7 @@
  */
 
 import type { Value } from "../../../core/ir/block.ts";
-import type { Helper, IrBuilder } from "../../../core/ir/builder.ts";
+import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { type Computation, SSE_HELPERS, type SseName } from "./sse_helpers.ts";
@@ -25,7 +25,6 @@ import {
   GPR,
   KEY_MXCSR_DEFAULT,
   KEY_MXCSR_PE,
-  MM,
   MXCSR,
   SCRATCH128,
   SCRATCH32,
@@ -36,7 +35,6 @@ import {
   type Binary,
   checkPendingX87,
   enterMmx,
-  fromI64,
   lanes,
   pattern,
   readQ,
@@ -77,7 +75,7 @@ function compute(
   if ((t.key & FAST) === FAST) {
     const { r, bad } = native();
     b.set(result, r);
-    b.callIf(bad, helper.masked);
+    if (!b.isConst(bad)) b.callIf(bad, helper.masked);
   } else {
     b.call(
       (t.key & KEY_MXCSR_DEFAULT) !== 0 ? helper.masked : helper.unmasked,
@@ -462,7 +460,6 @@ function toGeneral(f: Format, name: SseName): Translate {
           f === SINGLE ? Op["i32.trunc_sat_f32_s"] : Op["i32.trunc_sat_f64_s"],
           s,
         );
-        // In range means that saturation did nothing: then r converts back.
         const bound = f === SINGLE
           ? b.f32Bits(0x4f000000)
           : b.f64Bits(0, 0x41e00000);
@@ -812,6 +809,11 @@ const movnti: Translate = (t, i) => t.store(Op["st32"], i, t.b.get(GPR[i.reg]));
 
 const stmxcsr: Translate = (t, i) => t.store(Op["st32"], i, t.b.get(MXCSR));
 
+/** CLFLUSH faults as a load does. */
+const clflush: Translate = (t, i) => {
+  t.load(Op["ld8u"], i);
+};
+
 /** Fences, prefetches: memory is strongly ordered here already. */
 const nothing: Translate = () => {};
 
@@ -865,8 +867,8 @@ export const SSE: Readonly<Record<string, Translate>> = {
   cvttps2dq: toIntegersW(SINGLE, "cvttps2dq"),
   cvtpd2dq: toIntegersW(DOUBLE, "cvtpd2dq"),
   cvttpd2dq: toIntegersW(DOUBLE, "cvttpd2dq"),
-  cvtps2pi: toIntegersMm(SINGLE, "cvtps2dq"),
-  cvttps2pi: toIntegersMm(SINGLE, "cvttps2dq"),
+  cvtps2pi: toIntegersMm(SINGLE, "cvtps2pi"),
+  cvttps2pi: toIntegersMm(SINGLE, "cvttps2pi"),
   cvtpd2pi: toIntegersMm(DOUBLE, "cvtpd2dq"),
   cvttpd2pi: toIntegersMm(DOUBLE, "cvttpd2dq"),
   andps: bitwise("v128.and"),
@@ -898,6 +900,7 @@ export const SSE: Readonly<Record<string, Translate>> = {
   movmskpd: movmsk("i64x2.bitmask"),
   movnti,
   stmxcsr,
+  clflush,
   lfence: nothing,
   mfence: nothing,
   sfence: nothing,

@@ -717,7 +717,7 @@ function waiting(f: Translate): Translate {
 }
 
 /** x87 instructions, and those that save and restore the SIMD state, by mnemonic. */
-export const X87_INSTRUCTIONS: Readonly<Record<string, Translate>> = {
+export const X87: Readonly<Record<string, Translate>> = {
   ...Object.fromEntries(
     Object.entries(WAITING).map(([name, f]) => [name, waiting(f)]),
   ),

@@ -8,7 +8,7 @@
 
 import { ACCESS_READ, ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
-import { classify, NORMAL, ZERO } from "./float80.ts";
+import { classify, NORMAL, ZERO } from "./float80_core.ts";
 import {
   OFF_CR,
   OFF_FCS,
