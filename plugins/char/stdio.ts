@@ -1,0 +1,242 @@
+/**
+ * The `stdio` char backend: the guest on this terminal.
+ *
+ * A terminal is put into raw mode, so that every key reaches the guest, and is
+ * restored when the backend closes and when the process ends in any way that
+ * a program can see. Ctrl-A is the way out: see `HELP`.
+ *
+ * @module
+ */
+
+import type { ByteSink, CharBackend } from "../../core/backend/char.ts";
+import type { BackendContext, CharPlugin } from "../../core/machine/plugin.ts";
+import { ByteWriter, InputGate } from "./byte_writer.ts";
+
+/** Ctrl-A. */
+const ESCAPE = 0x01;
+/** What Ctrl-A h shows. */
+const HELP = "\r\n" +
+  "Ctrl-A h       this help\r\n" +
+  "Ctrl-A x       end the machine\r\n" +
+  "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
+/** Bytes of one read. */
+const READ_SIZE = 4096;
+/** What a terminal may type ahead of a guest that does not read. */
+const TYPE_AHEAD = 65536;
+
+/** Configuration of the backend. */
+export interface StdioConfig {
+  /** Whether Ctrl-A begins a command to Rhea. */
+  readonly escape: boolean;
+}
+
+/** The host's terminal, or what stands in for it in a test. */
+export interface Terminal {
+  /** Read some bytes; null at the end. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Write some of the bytes. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Whether input is a terminal. */
+  isTerminal(): boolean;
+  /** Switch raw mode. */
+  setRaw(raw: boolean): void;
+}
+
+/** Takes the commands out of what is typed. */
+export class EscapeFilter {
+  readonly #command: (key: string) => void;
+  #escaped = false;
+
+  /** `command` gets the key that followed a Ctrl-A, in lower case. */
+  constructor(command: (key: string) => void) {
+    this.#command = command;
+  }
+
+  /** The bytes that are the guest's. */
+  filter(bytes: Uint8Array): Uint8Array {
+    if (!this.#escaped && !bytes.includes(ESCAPE)) return bytes;
+    const out: number[] = [];
+    for (const byte of bytes) {
+      if (!this.#escaped) {
+        if (byte === ESCAPE) this.#escaped = true;
+        else out.push(byte);
+        continue;
+      }
+      this.#escaped = false;
+      if (byte === ESCAPE) out.push(byte);
+      else this.#command(String.fromCharCode(byte).toLowerCase());
+    }
+    return Uint8Array.from(out);
+  }
+}
+
+const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** A char backend on a terminal. */
+export class StdioChar implements CharBackend {
+  readonly #terminal: Terminal;
+  readonly #context: Pick<BackendContext, "log" | "quit">;
+  readonly #writer: ByteWriter;
+  readonly #gate = new InputGate();
+  readonly #filter: EscapeFilter | undefined;
+  readonly #restore = () => this.#setRaw(false);
+  readonly #onSignal = () => {
+    // The next signal does what it does to any program.
+    this.#release();
+    this.#context.quit();
+  };
+  readonly #onContinue = () => this.#setRaw(true);
+  #closed = false;
+  #held = false;
+  #ahead = 0;
+  #order: Promise<void> = Promise.resolve();
+
+  /** Take the terminal; begins to read. */
+  constructor(
+    config: StdioConfig,
+    context: Pick<BackendContext, "log" | "quit">,
+    terminal: Terminal,
+  ) {
+    this.#terminal = terminal;
+    this.#context = context;
+    this.#writer = new ByteWriter(
+      (bytes) => terminal.write(bytes),
+      // Nobody sees the guest any more, as with `| head`.
+      (error) => {
+        if (!(error instanceof Deno.errors.BrokenPipe)) {
+          context.log.warn(`cannot write to the terminal: ${error}`);
+        }
+        context.quit();
+      },
+    );
+    if (config.escape) this.#filter = new EscapeFilter((key) => this.#do(key));
+    if (terminal.isTerminal()) this.#hold();
+    void this.#readAll();
+  }
+
+  /** Raw mode, and everything that ends it. */
+  #hold(): void {
+    this.#held = true;
+    this.#setRaw(true);
+    globalThis.addEventListener("unload", this.#restore);
+    globalThis.addEventListener("error", this.#restore);
+    globalThis.addEventListener("unhandledrejection", this.#restore);
+    for (const signal of SIGNALS) {
+      Deno.addSignalListener(signal, this.#onSignal);
+    }
+    Deno.addSignalListener("SIGCONT", this.#onContinue);
+  }
+
+  #release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#setRaw(false);
+    globalThis.removeEventListener("unload", this.#restore);
+    globalThis.removeEventListener("error", this.#restore);
+    globalThis.removeEventListener("unhandledrejection", this.#restore);
+    for (const signal of SIGNALS) {
+      Deno.removeSignalListener(signal, this.#onSignal);
+    }
+    Deno.removeSignalListener("SIGCONT", this.#onContinue);
+  }
+
+  #setRaw(raw: boolean): void {
+    try {
+      this.#terminal.setRaw(raw);
+    } catch (error) {
+      // A terminal that has gone away needs no restoring.
+      if (raw) throw error;
+    }
+  }
+
+  #do(key: string): void {
+    if (key === "x") this.#context.quit();
+    else if (key === "h" || key === "?") {
+      void this.#writer.push(new TextEncoder().encode(HELP));
+    }
+  }
+
+  async #readAll(): Promise<void> {
+    const terminal = this.#terminal.isTerminal();
+    while (!this.#closed) {
+      const buffer = new Uint8Array(READ_SIZE);
+      let length: number | null;
+      try {
+        length = await this.#terminal.read(buffer);
+      } catch (error) {
+        if (!this.#closed) {
+          this.#context.log.warn(`cannot read from the terminal: ${error}`);
+        }
+        return;
+      }
+      // At the end of a pipe the guest runs on: it has output to give.
+      if (length === null || this.#closed) return;
+      const typed = buffer.subarray(0, length);
+      const bytes = this.#filter?.filter(typed) ?? typed;
+      if (bytes.length === 0) continue;
+      if (!terminal) {
+        await this.#gate.pass(bytes);
+      } else if (this.#ahead + bytes.length <= TYPE_AHEAD) {
+        // Ctrl-A x must be seen even when the guest does not read.
+        this.#ahead += bytes.length;
+        this.#order = this.#order.then(async () => {
+          await this.#gate.pass(bytes);
+          this.#ahead -= bytes.length;
+        });
+      }
+    }
+  }
+
+  /** Show the guest's bytes. */
+  readonly write: ByteSink = (bytes) => this.#writer.push(bytes);
+
+  /** Say where typed bytes go. */
+  onInput(receiver: ByteSink): void {
+    this.#gate.open(receiver);
+  }
+
+  /** Resolves when everything is shown. */
+  flush(): Promise<void> {
+    return this.#writer.flush();
+  }
+
+  /** Restore the terminal. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#gate.close();
+    try {
+      await this.flush();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    } finally {
+      this.#release();
+    }
+  }
+}
+
+const HOST: Terminal = {
+  read: (buffer) => Deno.stdin.read(buffer),
+  write: (bytes) => Deno.stdout.write(bytes),
+  isTerminal: () => Deno.stdin.isTerminal(),
+  setRaw: (raw) => Deno.stdin.setRaw(raw),
+};
+
+/** The `stdio` plugin. */
+const plugin: CharPlugin<StdioConfig> = {
+  type: "char",
+  name: "stdio",
+  version: "1.0.0",
+  description: "This terminal; Ctrl-A h shows the keys",
+  config: {
+    type: "object",
+    properties: {
+      escape: {
+        type: "boolean",
+        description: "Whether Ctrl-A begins a command to Rhea",
+        default: true,
+      },
+    },
+  },
+  create: (config, context) => new StdioChar(config, context, HOST),
+};
+export default plugin;
