@@ -58,6 +58,13 @@ const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {
   return (p & 1) !== 0 ? 0 : PF;
 });
 
+/** PF, ZF and SF of a result of `size` bytes. */
+export function resultFlags(size: number, result: number): number {
+  const shift = 32 - 8 * size;
+  return PARITY[result & 0xff] | (result << shift === 0 ? ZF : 0) |
+    (result << shift < 0 ? SF : 0);
+}
+
 /** CF, PF, AF, ZF, SF and OF of a lazy state. */
 export function arithFlags(
   op: number,
@@ -151,7 +158,7 @@ export function condition(cc: number, flags: number): boolean {
   return holds !== ((cc & 1) !== 0);
 }
 
-/** The six arithmetic flags of the CPU whose state stands at `base`. */
+/** The six arithmetic flags of the CPU whose state stands at byte `base` of `i32`. */
 export function stateFlags(i32: Int32Array, base: number): number {
   return arithFlags(
     i32[(base + OFF_CC_OP) >> 2],
@@ -177,15 +184,14 @@ const CC_FLAGS: Helper = define(
   "cc_flags",
   0,
   { reads: READS, writes: [] },
-  (cpu) => () => stateFlags(cpu.engine.i32, cpu.engine.base),
+  (cpu) => () => stateFlags(cpu.state, 0),
 );
 /** Condition number a: 0 or 1. */
 const CC_CONDITION: Helper = define(
   "cc_condition",
   1,
   { reads: READS, writes: [] },
-  (cpu) => (cc) =>
-    condition(cc, stateFlags(cpu.engine.i32, cpu.engine.base)) ? 1 : 0,
+  (cpu) => (cc) => condition(cc, stateFlags(cpu.state, 0)) ? 1 : 0,
 );
 
 const POPCNT = Op["i32.popcnt"];
@@ -244,6 +250,17 @@ export class LazyFlags extends Operands {
   /** Makes the flags those bits of `v` (others are ignored). */
   setArithFlags(v: Value): void {
     this.b.set(CC_SRC, this.b.and(v, this.b.i32(ARITH_FLAGS)));
+    this.ccOp = CC_EFLAGS;
+    this.#stored = false;
+  }
+
+  /** Sets CF to `bit` (0 or 1) and keeps ZF; the others are undefined afterwards. */
+  setCarry(bit: Value): void {
+    const b = this.b;
+    const old = this.ccOp >= 0 && this.ccOp !== CC_EFLAGS
+      ? b.shl(this.conditionBool(4), b.i32(6))
+      : b.and(this.arithFlags(), b.i32(~CF));
+    b.set(CC_SRC, b.or(old, bit));
     this.ccOp = CC_EFLAGS;
     this.#stored = false;
   }

@@ -11,6 +11,7 @@
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper, IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, OPS } from "../../../core/ir/ops.ts";
+import type { X86 } from "./cpu.ts";
 import { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
 import {
@@ -76,8 +77,38 @@ const ATTR_CODE = 0x800,
   ATTR_BIG = 0x400000;
 
 /**
- * The full check of one access to a segment: null, type, limit. Arguments: the
- * offset, and segment | size << 4 | write << 12.
+ * Whether an access to the bytes at offsets `first` to `last` of a segment is
+ * allowed: null, type, limit (SDM volume 3, sections 5.3 to 5.5).
+ */
+export function segmentAllows(
+  cpu: X86,
+  segment: number,
+  first: number,
+  last: number,
+  write: boolean,
+): boolean {
+  const at = (OFF_SEG + 32 * segment) >> 2;
+  const attr = cpu.state[at + (SEG_ATTR >> 2)];
+  const limit = cpu.state[at + (SEG_LIMIT >> 2)] >>> 0;
+  if ((cpu.key() & KEY_PROTECTED) !== 0) {
+    if ((attr & (ATTR_P | ATTR_S)) !== (ATTR_P | ATTR_S)) return false;
+    if ((attr & ATTR_CODE) !== 0) {
+      if (write || (attr & ATTR_RW) === 0) return false;
+    } else {
+      if (write && (attr & ATTR_RW) === 0) return false;
+      if ((attr & ATTR_DOWN) !== 0) {
+        const top = (attr & ATTR_BIG) !== 0 ? 0xffffffff : 0xffff;
+        return first > limit && last <= top;
+      }
+    }
+  }
+  // An access may wrap around the end of a 4 GiB segment.
+  return last <= limit || limit === 0xffffffff;
+}
+
+/**
+ * The full check of one access to a segment. Arguments: the offset, and
+ * segment | size << 4 | write << 12.
  */
 export const CHECK_SEGMENT: Helper = define(
   "check_segment",
@@ -85,33 +116,11 @@ export const CHECK_SEGMENT: Helper = define(
   { faults: true, reads: [...ATTR, ...LIMIT], writes: [] },
   (cpu) => (offset, what) => {
     const segment = what & 15;
-    const size = (what >> 4) & 0xff;
-    const write = (what & 0x1000) !== 0;
-    const i32 = cpu.engine.i32;
-    const at = (cpu.engine.base + OFF_SEG + 32 * segment) >> 2;
-    const attr = i32[at + (SEG_ATTR >> 2)];
-    const limit = i32[at + (SEG_LIMIT >> 2)] >>> 0;
-    const key = cpu.key();
-    let down = false;
-    let ok = true;
-    if ((key & KEY_PROTECTED) !== 0) {
-      ok = (attr & (ATTR_P | ATTR_S)) === (ATTR_P | ATTR_S);
-      if ((attr & ATTR_CODE) !== 0) {
-        if (write || (attr & ATTR_RW) === 0) ok = false;
-      } else {
-        if (write && (attr & ATTR_RW) === 0) ok = false;
-        down = (attr & ATTR_DOWN) !== 0;
-      }
-    }
     const first = offset >>> 0;
-    const last = first + size - 1;
-    if (ok) {
-      if (down) {
-        const top = (attr & ATTR_BIG) !== 0 ? 0xffffffff : 0xffff;
-        ok = first > limit && last <= top;
-      } else ok = last <= limit || (limit === 0xffffffff);
+    const last = first + ((what >> 4) & 0xff) - 1;
+    if (!segmentAllows(cpu, segment, first, last, (what & 0x1000) !== 0)) {
+      cpu.raise(segment === SS ? SS_FAULT : GP, 0);
     }
-    if (!ok) cpu.raise(segment === SS ? SS_FAULT : GP, 0);
     return 0;
   },
 );

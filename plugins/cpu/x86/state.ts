@@ -94,7 +94,7 @@ export const OFF_MXCSR = 0x4c8;
 export const OFF_XMM = 0x500;
 /** Scratch for helpers whose operands or results are wider than 32 bits: 64 bytes, 16-byte aligned. */
 export const OFF_SCRATCH = 0x600;
-/** Slots for operands and results of x87 helpers: 2 of 16 bytes. */
+/** Slots for operands and results of floating-point helpers: 8 of 16 bytes. */
 export const OFF_X87_TEMP = 0x680;
 /** End of the x86 state. */
 export const STATE_END = 0x700;

@@ -1,0 +1,478 @@
+/**
+ * Repeated string instructions.
+ *
+ * One call does a bounded amount, so that interrupts are taken between calls:
+ * runs within a page of plain memory by the host's own bulk operations, all
+ * else element by element through the MMU. The registers in the state are
+ * those of a whole number of elements whenever something can fault.
+ *
+ * @module
+ */
+
+import {
+  ACCESS_READ,
+  ACCESS_WRITE,
+  type CpuEngine,
+} from "../../../core/cpu/frontend.ts";
+import type { Helper } from "../../../core/ir/builder.ts";
+import type { X86 } from "./cpu.ts";
+import { define } from "./helpers.ts";
+import { GP, segmentAllows, SS_FAULT } from "./operands.ts";
+import {
+  CC_DST,
+  CC_OP,
+  CC_SRC,
+  CC_SUB,
+  DF,
+  ES,
+  GPR,
+  KEY_DEBUG,
+  OFF_CC_DST,
+  OFF_CC_OP,
+  OFF_CC_SRC,
+  OFF_FLAGS,
+  OFF_GPR,
+  OFF_SCRATCH,
+  OFF_SEG,
+  SCRATCH32,
+  SEG_BASE,
+  SS,
+} from "./state.ts";
+
+/** Bytes that one call moves at most, in runs. */
+const MAX_RUN = 65536;
+/** Elements that one call does one by one at most. */
+const MAX_SLOW = 512;
+
+/** Argument of the helpers: element size in bits 0-2, segment of the source in bits 4-6. */
+export const REP_SEGMENT_SHIFT = 4;
+/** 16-bit addresses. */
+export const REP_ADDR16 = 0x100;
+/** REPNE instead of REPE (CMPS, SCAS). */
+export const REP_NOT_EQUAL = 0x200;
+/** One element only: single-stepping. */
+export const REP_SINGLE = 0x400;
+
+const EAX = OFF_GPR >> 2,
+  ECX = EAX + 2,
+  ESI = EAX + 12,
+  EDI = EAX + 14,
+  W_FLAGS = OFF_FLAGS >> 2,
+  W_BASE = (OFF_SEG + SEG_BASE) >> 2,
+  /** SCRATCH32[0]: whether CMPS or SCAS goes on. */
+  W_MORE = (OFF_SCRATCH + 32) >> 2;
+
+/** One string pointer's run: how many elements can be done at once. */
+class Pointer {
+  readonly #cpu: X86;
+  readonly #register: number;
+  readonly #write: boolean;
+  #segment = 0;
+  #base = 0;
+  #mask = 0;
+  #size = 0;
+  #step = 0;
+  /** Host offset of the run's first byte in memory order. */
+  host = 0;
+  /** Linear address of the present element. */
+  linear = 0;
+
+  constructor(cpu: X86, register: number, write: boolean) {
+    this.#cpu = cpu;
+    this.#register = register;
+    this.#write = write;
+  }
+
+  /** Takes the mode of one call. */
+  start(what: number, segment: number, step: number): void {
+    this.#segment = segment;
+    this.#base = this.#cpu.state[W_BASE + 8 * segment];
+    this.#mask = (what & REP_ADDR16) !== 0 ? 0xffff : -1;
+    this.#size = what & 7;
+    this.#step = step;
+  }
+
+  #offset(): number {
+    return this.#cpu.state[this.#register] & this.#mask;
+  }
+
+  /** The longest run of at most `count` elements, 0 if it must be done one by one. */
+  run(count: number): number {
+    const cpu = this.#cpu;
+    const size = this.#size;
+    const offset = this.#offset() >>> 0;
+    const linear = (this.#base + offset) >>> 0;
+    const inPage = linear & 0xfff;
+    if (inPage + size > 0x1000) return 0;
+    const top = this.#mask === -1 ? 0x100000000 : 0x10000;
+    if (offset + size > top) return 0;
+    let n = this.#step > 0
+      ? Math.min(
+        (0x1000 - inPage) / size | 0,
+        Math.floor((top - offset) / size),
+      )
+      : Math.min((inPage / size | 0) + 1, Math.floor(offset / size) + 1);
+    if (n > count) n = count;
+    const back = this.#step > 0 ? 0 : (n - 1) * size;
+    const first = offset - back;
+    if (
+      !segmentAllows(
+        cpu,
+        this.#segment,
+        first,
+        first + n * size - 1,
+        this.#write,
+      )
+    ) return 0;
+    const host = cpu.mmu.direct(
+      linear | 0,
+      this.#write ? ACCESS_WRITE : ACCESS_READ,
+      cpu.dataMmu,
+    );
+    if (host < 0) return 0;
+    this.host = host - back;
+    return n;
+  }
+
+  /** Checks the present element's segment and sets its linear address. */
+  check(): void {
+    const offset = this.#offset() >>> 0;
+    if (
+      !segmentAllows(
+        this.#cpu,
+        this.#segment,
+        offset,
+        offset + this.#size - 1,
+        this.#write,
+      )
+    ) this.#cpu.raise(this.#segment === SS ? SS_FAULT : GP, 0);
+    this.linear = this.#base + offset | 0;
+  }
+
+  /** Moves on by `n` elements. */
+  advance(n: number): void {
+    const s = this.#cpu.state;
+    const old = s[this.#register];
+    const v = old + n * this.#step;
+    s[this.#register] = (old & ~this.#mask) | (v & this.#mask);
+  }
+}
+
+/** Reads an element of guest memory. */
+function read(cpu: X86, size: number, address: number): number {
+  const m = cpu.dataMmu;
+  return size === 1
+    ? cpu.mmu.read8(address, m)
+    : size === 2
+    ? cpu.mmu.read16(address, m)
+    : cpu.mmu.read32(address, m);
+}
+
+/** Writes an element of guest memory. */
+function write(cpu: X86, size: number, address: number, v: number): void {
+  const m = cpu.dataMmu;
+  if (size === 1) cpu.mmu.write8(address, v & 0xff, m);
+  else if (size === 2) cpu.mmu.write16(address, v & 0xffff, m);
+  else cpu.mmu.write32(address, v, m);
+}
+
+/** Reads an element of host memory, zero-extended but for 32 bits. */
+function hostRead(u8: Uint8Array, size: number, at: number): number {
+  if (size === 1) return u8[at];
+  const low = u8[at] | (u8[at + 1] << 8);
+  return size === 2 ? low : low | (u8[at + 2] << 16) | (u8[at + 3] << 24);
+}
+
+function hostWrite(u8: Uint8Array, size: number, at: number, v: number): void {
+  u8[at] = v;
+  if (size === 1) return;
+  u8[at + 1] = v >> 8;
+  if (size === 2) return;
+  u8[at + 2] = v >> 16;
+  u8[at + 3] = v >> 24;
+}
+
+/** What all repeated instructions share: counting. */
+class Repeat {
+  readonly cpu: X86;
+  readonly source: Pointer;
+  readonly target: Pointer;
+  size = 0;
+  backwards = false;
+  #mask = 0;
+  #single = false;
+  /** Bytes that may still be done in runs. */
+  #run = 0;
+  #slow = 0;
+
+  constructor(cpu: X86, targetIsWritten: boolean) {
+    this.cpu = cpu;
+    this.source = new Pointer(cpu, ESI, false);
+    this.target = new Pointer(cpu, EDI, targetIsWritten);
+  }
+
+  start(what: number): void {
+    const cpu = this.cpu;
+    this.size = what & 7;
+    this.backwards = (cpu.state[W_FLAGS] & DF) !== 0;
+    const step = this.backwards ? -this.size : this.size;
+    this.#mask = (what & REP_ADDR16) !== 0 ? 0xffff : -1;
+    this.#single = (what & REP_SINGLE) !== 0;
+    this.source.start(what, (what >> REP_SEGMENT_SHIFT) & 7, step);
+    this.target.start(what, ES, step);
+    this.#run = MAX_RUN;
+    this.#slow = MAX_SLOW;
+  }
+
+  /** Elements left of the instruction. */
+  get count(): number {
+    return (this.cpu.state[ECX] & this.#mask) >>> 0;
+  }
+
+  /** Elements that may be tried as a run; 0 when runs are no good. */
+  get quota(): number {
+    if (this.#single || (this.cpu.key() & KEY_DEBUG) !== 0) return 0;
+    return Math.min(this.count, this.#run / this.size | 0);
+  }
+
+  /** Whether this call may go on. */
+  get goesOn(): boolean {
+    return this.#run >= 4 && this.#slow > 0 && this.count !== 0;
+  }
+
+  /** Counts `n` elements done as a run. */
+  ran(n: number): void {
+    this.#run -= n * this.size;
+    this.#countDown(n);
+  }
+
+  /** Counts one element done by itself. */
+  did(): void {
+    this.#slow = this.#single ? 0 : this.#slow - 1;
+    this.#countDown(1);
+  }
+
+  #countDown(n: number): void {
+    const s = this.cpu.state;
+    const old = s[ECX];
+    s[ECX] = (old & ~this.#mask) | ((old - n) & this.#mask);
+  }
+}
+
+/** Copies a run as element after element would, overlapping or not. */
+function copyRun(
+  engine: CpuEngine,
+  size: number,
+  from: number,
+  to: number,
+  n: number,
+  backwards: boolean,
+): void {
+  const u8 = engine.u8;
+  const bytes = n * size;
+  const distance = backwards ? from - to : to - from;
+  if (distance <= 0 || distance >= bytes) {
+    if (bytes <= 32 && distance >= bytes) {
+      for (let k = 0; k < bytes; k++) u8[to + k] = u8[from + k];
+    } else u8.copyWithin(to, from, from + bytes);
+  } else if (!backwards) {
+    for (let k = 0; k < bytes; k += size) {
+      hostWrite(u8, size, to + k, hostRead(u8, size, from + k));
+    }
+  } else {
+    for (let k = bytes - size; k >= 0; k -= size) {
+      hostWrite(u8, size, to + k, hostRead(u8, size, from + k));
+    }
+  }
+}
+
+/** Fills a run with an element. */
+function fillRun(
+  u8: Uint8Array,
+  size: number,
+  to: number,
+  n: number,
+  v: number,
+): void {
+  const end = to + n * size;
+  const byte = v & 0xff;
+  const repeated = size === 1 ||
+    (size === 2
+      ? (v & 0xffff) === byte * 0x101
+      : (v | 0) === (byte * 0x01010101 | 0));
+  if (repeated) {
+    u8.fill(byte, to, end);
+    return;
+  }
+  hostWrite(u8, size, to, v);
+  // Double what is there.
+  for (let done = size; to + done < end; done *= 2) {
+    u8.copyWithin(to + done, to, Math.min(to + done, end - done));
+  }
+}
+
+const COUNTERS = [GPR[1], GPR[6], GPR[7]];
+
+/** REP MOVS. */
+export const REP_MOVS: Helper = define(
+  "rep_movs",
+  1,
+  { faults: true, writes: COUNTERS },
+  (cpu) => {
+    const r = new Repeat(cpu, true);
+    const { source, target } = r;
+    return (what) => {
+      r.start(what);
+      while (r.goesOn) {
+        let n = r.quota;
+        if (n !== 0) n = source.run(n);
+        if (n !== 0) {
+          const m = target.run(n);
+          if (m < n) n = m === 0 ? 0 : source.run(m);
+        }
+        if (n !== 0) {
+          copyRun(cpu.engine, r.size, source.host, target.host, n, r.backwards);
+          source.advance(n);
+          target.advance(n);
+          r.ran(n);
+          continue;
+        }
+        source.check();
+        const v = read(cpu, r.size, source.linear);
+        target.check();
+        write(cpu, r.size, target.linear, v);
+        source.advance(1);
+        target.advance(1);
+        r.did();
+      }
+      return 0;
+    };
+  },
+);
+
+/** REP STOS. */
+export const REP_STOS: Helper = define(
+  "rep_stos",
+  1,
+  { faults: true, writes: COUNTERS },
+  (cpu) => {
+    const r = new Repeat(cpu, true);
+    const target = r.target;
+    return (what) => {
+      r.start(what);
+      const v = cpu.state[EAX];
+      while (r.goesOn) {
+        let n = r.quota;
+        if (n !== 0) n = target.run(n);
+        if (n !== 0) {
+          fillRun(cpu.engine.u8, r.size, target.host, n, v);
+          target.advance(n);
+          r.ran(n);
+          continue;
+        }
+        target.check();
+        write(cpu, r.size, target.linear, v);
+        target.advance(1);
+        r.did();
+      }
+      return 0;
+    };
+  },
+);
+
+/** REP LODS: only the last element stays. */
+export const REP_LODS: Helper = define(
+  "rep_lods",
+  1,
+  { faults: true, writes: [GPR[0], ...COUNTERS] },
+  (cpu) => {
+    const r = new Repeat(cpu, false);
+    const source = r.source;
+    return (what) => {
+      r.start(what);
+      const mask = r.size === 4 ? -1 : r.size === 2 ? 0xffff : 0xff;
+      while (r.goesOn) {
+        source.check();
+        const v = read(cpu, r.size, source.linear);
+        cpu.state[EAX] = (cpu.state[EAX] & ~mask) | (v & mask);
+        source.advance(1);
+        r.did();
+      }
+      return 0;
+    };
+  },
+);
+
+/** REPE and REPNE of CMPS (with a source in memory) and SCAS (without). */
+function compare(name: string, inMemory: boolean): Helper {
+  return define(
+    name,
+    1,
+    {
+      faults: true,
+      writes: [...COUNTERS, CC_OP, CC_DST, CC_SRC, SCRATCH32[0]],
+    },
+    (cpu) => {
+      const r = new Repeat(cpu, false);
+      const { source, target } = r;
+      return (what) => {
+        r.start(what);
+        const s = cpu.state;
+        const size = r.size;
+        const mask = size === 4 ? -1 : size === 2 ? 0xffff : 0xff;
+        const untilEqual = (what & REP_NOT_EQUAL) !== 0;
+        s[W_MORE] = 0;
+        if (r.count === 0) return 0;
+        let x = s[EAX] & mask, y = 0;
+        let stop = false;
+        while (!stop && r.goesOn) {
+          let n = r.quota;
+          if (n !== 0) n = target.run(n);
+          if (n !== 0 && inMemory) {
+            const m = source.run(n);
+            if (m < n) n = m === 0 ? 0 : target.run(m);
+          }
+          if (n !== 0) {
+            const u8 = cpu.engine.u8;
+            let done = 0;
+            const last = (n - 1) * size;
+            while (done < n) {
+              const at = r.backwards ? last - done * size : done * size;
+              y = hostRead(u8, size, target.host + at);
+              if (inMemory) x = hostRead(u8, size, source.host + at);
+              done++;
+              if ((x === y) === untilEqual) {
+                stop = true;
+                break;
+              }
+            }
+            target.advance(done);
+            if (inMemory) source.advance(done);
+            r.ran(done);
+            continue;
+          }
+          if (inMemory) {
+            source.check();
+            x = read(cpu, size, source.linear);
+          }
+          target.check();
+          y = read(cpu, size, target.linear);
+          target.advance(1);
+          if (inMemory) source.advance(1);
+          r.did();
+          stop = (x === y) === untilEqual;
+        }
+        s[OFF_CC_OP >> 2] = CC_SUB + (size >> 1);
+        s[OFF_CC_DST >> 2] = x - y;
+        s[OFF_CC_SRC >> 2] = y;
+        s[W_MORE] = stop || r.count === 0 ? 0 : 1;
+        return 0;
+      };
+    },
+  );
+}
+
+/** REPE and REPNE CMPS. */
+export const REP_CMPS: Helper = compare("rep_cmps", true);
+/** REPE and REPNE SCAS. */
+export const REP_SCAS: Helper = compare("rep_scas", false);

@@ -1,0 +1,278 @@
+/**
+ * Integer arithmetic and logic.
+ *
+ * @module
+ */
+
+import type { Value } from "../../../core/ir/block.ts";
+import { Op } from "../../../core/ir/ops.ts";
+import { DE } from "./operands.ts";
+import {
+  CC_ADC,
+  CC_ADD,
+  CC_DEC,
+  CC_INC,
+  CC_LOGIC,
+  CC_MUL,
+  CC_SBB,
+  CC_SUB,
+  GPR,
+} from "./state.ts";
+import type { Translate, Translator } from "./translate.ts";
+
+const EXTEND_U = Op["i64.extend_i32_u"];
+const EXTEND_S = Op["i64.extend_i32_s"];
+const WRAP = Op["i32.wrap_i64"];
+const DIV_U = Op["i32.div_u"], REM_U = Op["i32.rem_u"];
+const DIV_S = Op["i32.div_s"], REM_S = Op["i32.rem_s"];
+
+/** Whether operands 0 and 1 are one register: the result of XOR and SUB is then 0 whatever it holds. */
+function sameRegister(t: Translator): boolean {
+  const i = t.insn;
+  return i.mod === 3 && i.reg === i.rm && i.row.imm === 0 &&
+    i.row.operands.length === 2 && i.row.operands[1][0] !== "I";
+}
+
+const add: Translate = (t) => {
+  const size = t.size(0);
+  const a = t.read(0), v = t.read(1);
+  const r = t.b.add(a, v);
+  t.write(0, r);
+  t.setFlags(CC_ADD, size, r, v, 0, a);
+};
+
+const sub: Translate = (t) => {
+  const size = t.size(0);
+  if (sameRegister(t)) {
+    const zero = t.b.i32(0);
+    t.write(0, zero);
+    return t.setFlags(CC_LOGIC, size, zero);
+  }
+  const a = t.read(0), v = t.read(1);
+  // The pattern (x + y) - y would fold to x's temp, which is right as well.
+  const r = t.b.sub(a, v);
+  t.write(0, r);
+  t.setFlags(CC_SUB, size, r, v, 0, a);
+};
+
+const cmp: Translate = (t) => {
+  const size = t.size(0);
+  const a = t.read(0), v = t.read(1);
+  t.setFlags(CC_SUB, size, t.b.sub(a, v), v, 0, a);
+};
+
+const adc: Translate = (t) => {
+  const b = t.b;
+  const size = t.size(0);
+  const a = t.read(0), v = t.read(1);
+  const carry = t.carry();
+  const r = b.add(b.add(a, v), carry);
+  t.write(0, r);
+  t.setFlags(CC_ADC, size, r, v, carry, a);
+};
+
+const sbb: Translate = (t) => {
+  const b = t.b;
+  const size = t.size(0);
+  const a = t.read(0), v = t.read(1);
+  const borrow = t.carry();
+  const r = b.sub(b.sub(a, v), borrow);
+  t.write(0, r);
+  t.setFlags(CC_SBB, size, r, v, borrow, a);
+};
+
+function logic(op: number, writes = true): Translate {
+  return (t) => {
+    const size = t.size(0);
+    const r = t.b.op(op, t.read(0), t.read(1));
+    if (writes) t.write(0, r);
+    t.setFlags(CC_LOGIC, size, r);
+  };
+}
+
+const xor: Translate = (t) => {
+  const size = t.size(0);
+  const r = sameRegister(t) ? t.b.i32(0) : t.b.xor(t.read(0), t.read(1));
+  t.write(0, r);
+  t.setFlags(CC_LOGIC, size, r);
+};
+
+function step(op: number, delta: number): Translate {
+  return (t) => {
+    const size = t.size(0);
+    const r = t.b.add(t.read(0), t.b.i32(delta));
+    const carry = t.carry();
+    t.write(0, r);
+    t.setFlags(op, size, r, carry);
+  };
+}
+
+const neg: Translate = (t) => {
+  const size = t.size(0);
+  const v = t.read(0), zero = t.b.i32(0);
+  const r = t.b.sub(zero, v);
+  t.write(0, r);
+  t.setFlags(CC_SUB, size, r, v, 0, zero);
+};
+
+const not: Translate = (t) => {
+  t.write(0, t.b.xor(t.read(0), t.b.i32(-1)));
+};
+
+/** The low 16 bits of `low`, `high` to AL:AH, AX:DX or EAX:EDX. */
+function writePair(t: Translator, size: number, low: Value, high: Value): void {
+  const b = t.b;
+  if (size === 1) {
+    return t.setReg(2, 0, b.or(b.zext8(low), b.shl(high, b.i32(8))));
+  }
+  t.setReg(size, 0, low);
+  t.setReg(size, 2, high);
+}
+
+/** MUL and IMUL with one operand. */
+function multiply(signed: boolean): Translate {
+  return (t) => {
+    const b = t.b;
+    const size = t.size(0);
+    const v = t.read(0), a = t.reg(size, 0);
+    if (size === 4) {
+      const extend = signed ? EXTEND_S : EXTEND_U;
+      const wide = b.op(Op["i64.mul"], b.op(extend, a), b.op(extend, v));
+      const low = b.op(WRAP, wide);
+      const high = b.op(WRAP, b.op(Op["i64.shr_u"], wide, b.i64(32)));
+      writePair(t, size, low, high);
+      return t.setFlags(
+        CC_MUL,
+        size,
+        low,
+        signed ? b.ne(high, b.shrS(low, b.i32(31))) : high,
+      );
+    }
+    const r = signed ? b.mul(t.sext(size, a), t.sext(size, v)) : b.mul(a, v);
+    const high = b.shrU(r, b.i32(8 * size));
+    if (size === 1) t.setReg(2, 0, r);
+    else writePair(t, size, r, high);
+    t.setFlags(CC_MUL, size, r, signed ? b.ne(r, t.sext(size, r)) : high);
+  };
+}
+
+/** IMUL with a destination register: the product of two operands, cut. */
+function multiplyTo(first: number): Translate {
+  return (t) => {
+    const b = t.b;
+    const size = t.size(0);
+    const x = t.read(first), y = t.read(first + 1);
+    if (size === 2) {
+      const r = b.mul(t.sext(2, x), t.sext(2, y));
+      t.write(0, r);
+      return t.setFlags(CC_MUL, size, r, b.ne(r, b.sext16(r)));
+    }
+    const wide = b.op(Op["i64.mul"], b.op(EXTEND_S, x), b.op(EXTEND_S, y));
+    const r = b.op(WRAP, wide);
+    t.write(0, r);
+    t.setFlags(
+      CC_MUL,
+      size,
+      r,
+      b.op(Op["i64.ne"], wide, b.op(EXTEND_S, r)),
+    );
+  };
+}
+
+/** The dividend of an 8- or 16-bit division: AX, or DX:AX. */
+function dividend(t: Translator, size: number): Value {
+  const b = t.b;
+  return size === 1
+    ? t.reg(2, 0)
+    : b.or(t.reg(2, 0), b.shl(b.get(GPR[2]), b.i32(16)));
+}
+
+const div: Translate = (t) => {
+  const b = t.b;
+  const size = t.size(0);
+  const v = t.read(0);
+  t.trap(b.eqz(v), DE);
+  if (size === 4) {
+    // The quotient fits if the dividend's high half is below the divisor.
+    t.trap(b.op(Op["i32.ge_u"], b.get(GPR[2]), v), DE);
+    const n = b.op(
+      Op["i64.or"],
+      b.op(EXTEND_U, b.get(GPR[0])),
+      b.op(Op["i64.shl"], b.op(EXTEND_U, b.get(GPR[2])), b.i64(32)),
+    );
+    const d = b.op(EXTEND_U, v);
+    const q = b.op(WRAP, b.op(Op["i64.div_u"], n, d));
+    const r = b.op(WRAP, b.op(Op["i64.rem_u"], n, d));
+    return writePair(t, size, q, r);
+  }
+  const n = dividend(t, size);
+  const q = b.op(DIV_U, n, v);
+  t.trap(b.op(Op["i32.gt_u"], q, b.i32(size === 1 ? 0xff : 0xffff)), DE);
+  writePair(t, size, q, b.op(REM_U, n, v));
+};
+
+const idiv: Translate = (t) => {
+  const b = t.b;
+  const size = t.size(0);
+  const v = t.read(0);
+  t.trap(b.eqz(v), DE);
+  if (size === 4) {
+    const n = b.op(
+      Op["i64.or"],
+      b.op(EXTEND_U, b.get(GPR[0])),
+      b.op(Op["i64.shl"], b.op(EXTEND_U, b.get(GPR[2])), b.i64(32)),
+    );
+    // The one dividend whose quotient overflows 64 bits.
+    t.trap(
+      b.and(
+        b.op(Op["i64.eq"], n, b.i64(0, 0x80000000 | 0)),
+        b.eq(v, b.i32(-1)),
+      ),
+      DE,
+    );
+    const d = b.op(EXTEND_S, v);
+    const q = b.op(Op["i64.div_s"], n, d);
+    const low = b.op(WRAP, q);
+    t.trap(b.op(Op["i64.ne"], q, b.op(EXTEND_S, low)), DE);
+    return writePair(
+      t,
+      size,
+      low,
+      b.op(WRAP, b.op(Op["i64.rem_s"], n, d)),
+    );
+  }
+  const n = size === 1 ? b.sext16(b.get(GPR[0])) : dividend(t, size);
+  const d = t.sext(size, v);
+  if (size === 2) {
+    t.trap(
+      b.and(b.eq(n, b.i32(0x80000000)), b.eq(d, b.i32(-1))),
+      DE,
+    );
+  }
+  const q = b.op(DIV_S, n, d);
+  t.trap(b.ne(q, t.sext(size, q)), DE);
+  writePair(t, size, q, b.op(REM_S, n, d));
+};
+
+/** Arithmetic and logic instructions. */
+export const ALU: Readonly<Record<string, Translate>> = {
+  add,
+  or: logic(Op["i32.or"]),
+  adc,
+  sbb,
+  and: logic(Op["i32.and"]),
+  sub,
+  xor,
+  cmp,
+  test: logic(Op["i32.and"], false),
+  inc: step(CC_INC, 1),
+  dec: step(CC_DEC, -1),
+  neg,
+  not,
+  mul: multiply(false),
+  imul: multiply(true),
+  imul2: multiplyTo(0),
+  imul3: multiplyTo(1),
+  div,
+  idiv,
+};

@@ -1,0 +1,114 @@
+/**
+ * Jumps, calls and returns within a segment.
+ *
+ * @module
+ */
+
+import type { Value } from "../../../core/ir/block.ts";
+import type { Insn } from "./decode.ts";
+import { GP } from "./operands.ts";
+import { CS, KEY_FLAT_CS, KEY_LIMIT_64K, LIMIT } from "./state.ts";
+import type { Translate, Translator } from "./translate.ts";
+
+/** An EIP cut to the operand size. */
+function cut(i: Insn, eip: number): number {
+  return i.opSize === 2 ? eip & 0xffff : eip | 0;
+}
+
+/**
+ * Raises #GP(0) when an EIP is outside the code segment. `condition`: the jump
+ * is only taken when it is not 0.
+ */
+function checkTarget(
+  t: Translator,
+  i: Insn,
+  target: Value,
+  condition: Value = 0,
+): void {
+  if ((t.key & KEY_FLAT_CS) !== 0) return;
+  const b = t.b;
+  let outside: Value;
+  if ((t.key & KEY_LIMIT_64K) !== 0) {
+    if (i.opSize === 2) return;
+    outside = b.ltU(b.i32(0xffff), target);
+  } else outside = b.ltU(b.get(LIMIT[CS]), target);
+  t.trap(
+    condition === 0 ? outside : b.and(outside, b.ne(condition, b.i32(0))),
+    GP,
+    0,
+  );
+}
+
+/** Jumps to the relative target if `condition` is not 0. */
+function branch(t: Translator, i: Insn, condition: Value): void {
+  const target = cut(i, t.nextEip + i.imm);
+  checkTarget(t, i, t.b.i32(target), condition);
+  t.branch(condition, target, t.nextEip);
+}
+
+const jcc: Translate = (t, i) => branch(t, i, t.condition(i.opcode & 15));
+
+const jmp: Translate = (t, i) => {
+  const target = cut(i, t.nextEip + i.imm);
+  checkTarget(t, i, t.b.i32(target));
+  t.jump(target);
+};
+
+const jmpIndirect: Translate = (t, i) => {
+  const target = t.read(0);
+  checkTarget(t, i, target);
+  t.jumpIndirect(target);
+};
+
+const call: Translate = (t, i) => {
+  const target = cut(i, t.nextEip + i.imm);
+  checkTarget(t, i, t.b.i32(target));
+  t.push(i.opSize, t.b.i32(t.nextEip));
+  t.jump(target);
+};
+
+const callIndirect: Translate = (t, i) => {
+  const target = t.read(0);
+  checkTarget(t, i, target);
+  t.push(i.opSize, t.b.i32(t.nextEip));
+  t.jumpIndirect(target);
+};
+
+const ret: Translate = (t, i) => {
+  const size = i.opSize;
+  const target = t.peek(size);
+  checkTarget(t, i, target);
+  // `imm` is 0 without an operand.
+  t.setStackPointer(t.stackPointer(size + i.imm));
+  t.jumpIndirect(target);
+};
+
+/** LOOP (E2), LOOPE (E1), LOOPNE (E0): counts in CX or ECX by the address size. */
+const loop: Translate = (t, i) => {
+  const b = t.b;
+  const size = i.addrSize;
+  const count = t.zext(size, b.sub(t.reg(size, 1), b.i32(1)));
+  let taken: Value = count;
+  if (i.opcode !== 0xe2) {
+    const z = t.conditionBool(i.opcode === 0xe1 ? 4 : 5);
+    taken = b.and(b.ne(count, b.i32(0)), z);
+  }
+  const target = cut(i, t.nextEip + i.imm);
+  checkTarget(t, i, b.i32(target), taken);
+  t.setReg(size, 1, count);
+  t.branch(taken, target, t.nextEip);
+};
+
+const jcxz: Translate = (t, i) => branch(t, i, t.b.eqz(t.reg(i.addrSize, 1)));
+
+/** Near control transfers. */
+export const CONTROL: Readonly<Record<string, Translate>> = {
+  jcc,
+  jmp,
+  jmp_indirect: jmpIndirect,
+  call,
+  call_indirect: callIndirect,
+  ret,
+  loop,
+  jcxz,
+};

@@ -1,0 +1,284 @@
+/**
+ * Moves, the stack, conversions, exchanges, single flags.
+ *
+ * @module
+ */
+
+import type { Value } from "../../../core/ir/block.ts";
+import { Op } from "../../../core/ir/ops.ts";
+import {
+  AF,
+  CC_ADD,
+  CC_SUB,
+  CF,
+  DF,
+  FLAGS,
+  GPR,
+  OF,
+  PF,
+  SF,
+  SS,
+  ZF,
+} from "./state.ts";
+import type { Translate, Translator } from "./translate.ts";
+
+const ESP = GPR[4], EBP = GPR[5];
+
+const mov: Translate = (t) => t.write(0, t.read(1));
+
+const movsx: Translate = (t) => t.write(0, t.sext(t.size(1), t.read(1)));
+
+const lea: Translate = (t, i) => t.write(0, t.offset(i));
+
+const cmovcc: Translate = (t, i) => {
+  const v = t.read(1);
+  t.write(0, t.b.select(t.condition(i.opcode & 15), v, t.read(0)));
+};
+
+const setcc: Translate = (t, i) => t.write(0, t.conditionBool(i.opcode & 15));
+
+const xchg: Translate = (t) => {
+  const x = t.read(0), y = t.read(1);
+  t.write(0, y);
+  t.write(1, x);
+};
+
+const cmpxchg: Translate = (t) => {
+  const b = t.b;
+  const size = t.size(0);
+  const old = t.read(0), accumulator = t.reg(size, 0), v = t.read(1);
+  const equal = b.eq(accumulator, old);
+  const store = (): void => t.write(0, b.select(equal, v, old));
+  const load = (): void => t.setReg(size, 0, b.select(equal, accumulator, old));
+  // The store may fault; but if the destination is the accumulator it wins.
+  if (t.isMemory) {
+    store();
+    load();
+  } else {
+    load();
+    store();
+  }
+  t.setFlags(CC_SUB, size, b.sub(accumulator, old), old, 0, accumulator);
+};
+
+const xadd: Translate = (t) => {
+  const size = t.size(0);
+  const x = t.read(0), y = t.read(1);
+  const r = t.b.add(x, y);
+  if (t.isMemory) {
+    t.write(0, r);
+    t.write(1, x);
+  } else {
+    t.write(1, x);
+    t.write(0, r);
+  }
+  t.setFlags(CC_ADD, size, r, y, 0, x);
+};
+
+/** The i64 with these halves. */
+function pair(t: Translator, low: Value, high: Value): Value {
+  const b = t.b;
+  return b.op(
+    Op["i64.or"],
+    b.op(Op["i64.extend_i32_u"], low),
+    b.op(Op["i64.shl"], b.op(Op["i64.extend_i32_u"], high), b.i64(32)),
+  );
+}
+
+const cmpxchg8b: Translate = (t, i) => {
+  const b = t.b;
+  const old = t.load(Op["ld64"], i);
+  const low = b.op(Op["i32.wrap_i64"], old);
+  const high = b.op(
+    Op["i32.wrap_i64"],
+    b.op(Op["i64.shr_u"], old, b.i64(32)),
+  );
+  const equal = b.and(b.eq(low, b.get(GPR[0])), b.eq(high, b.get(GPR[2])));
+  const v = pair(t, b.get(GPR[3]), b.get(GPR[1]));
+  t.store(Op["st64"], i, b.op(Op["i64.select"], v, old, equal));
+  const flags = t.arithFlags();
+  b.set(GPR[0], low);
+  b.set(GPR[2], high);
+  t.setArithFlags(b.or(b.and(flags, b.i32(~ZF)), b.shl(equal, b.i32(6))));
+};
+
+const bswap: Translate = (t) => {
+  const b = t.b;
+  // With a 16-bit operand the result is undefined: CPUs give 0.
+  if (t.insn.opSize === 2) return t.write(0, b.i32(0));
+  const v = t.read(0);
+  t.write(
+    0,
+    b.or(
+      b.and(b.op(Op["i32.rotl"], v, b.i32(8)), b.i32(0x00ff00ff)),
+      b.and(b.op(Op["i32.rotl"], v, b.i32(24)), b.i32(0xff00ff00)),
+    ),
+  );
+};
+
+const push: Translate = (t, i) => t.push(i.opSize, t.read(0));
+
+const pop: Translate = (t, i) => {
+  const size = i.opSize;
+  const v = t.peek(size);
+  const pointer = t.stackPointer(size);
+  if (t.isMemory && i.map === 0 && i.opcode === 0x8f) {
+    t.espBias = size; // ESP as a base counts after the increment
+    t.write(0, v);
+    return t.setStackPointer(pointer);
+  }
+  t.setStackPointer(pointer);
+  t.write(0, v);
+};
+
+const pusha: Translate = (t, i) => {
+  const size = i.opSize;
+  for (let n = 0; n < 8; n++) {
+    t.storeLinear(
+      size,
+      t.stackAddress(-size * (n + 1), size, true),
+      t.b.get(GPR[n]),
+    );
+  }
+  t.setStackPointer(t.stackPointer(-8 * size));
+};
+
+const popa: Translate = (t, i) => {
+  const size = i.opSize;
+  const values: Value[] = [];
+  for (let n = 7; n >= 0; n--) {
+    values[n] = n === 4 ? 0 : t.peek(size, size * (7 - n));
+  }
+  const pointer = t.stackPointer(8 * size);
+  for (let n = 0; n < 8; n++) if (n !== 4) t.setReg(size, n, values[n]);
+  t.setStackPointer(pointer);
+};
+
+/** The whole ESP once the stack pointer has moved by `delta`. */
+function wholeEsp(t: Translator, delta: number): Value {
+  const b = t.b;
+  const pointer = t.stackPointer(delta);
+  return t.stack32
+    ? pointer
+    : b.or(b.and(b.get(ESP), b.i32(0xffff0000)), pointer);
+}
+
+const enter: Translate = (t, i) => {
+  const b = t.b;
+  const size = i.opSize;
+  const level = i.imm2 & 31;
+  const ebp = b.get(EBP);
+  let delta = -size;
+  t.storeLinear(size, t.stackAddress(delta, size, true), ebp);
+  const frame = wholeEsp(t, delta);
+  for (let k = 1; k < level; k++) {
+    const at = b.add(ebp, b.i32(-size * k));
+    const v = t.loadLinear(
+      size,
+      t.linear(SS, t.stack32 ? at : b.zext16(at), size, false),
+    );
+    delta -= size;
+    t.storeLinear(size, t.stackAddress(delta, size, true), v);
+  }
+  if (level > 0) {
+    delta -= size;
+    t.storeLinear(size, t.stackAddress(delta, size, true), frame);
+  }
+  const pointer = t.stackPointer(delta - i.imm);
+  t.setReg(size, 5, frame);
+  t.setStackPointer(pointer);
+};
+
+const leave: Translate = (t, i) => {
+  const b = t.b;
+  const size = i.opSize;
+  const ebp = b.get(EBP);
+  const at = t.stack32 ? ebp : b.zext16(ebp);
+  const v = t.loadLinear(size, t.linear(SS, at, size, false));
+  t.setStackPointer(b.add(ebp, b.i32(size)));
+  t.setReg(size, 5, v);
+};
+
+const cbw: Translate = (t, i) =>
+  i.opSize === 4
+    ? t.setReg(4, 0, t.b.sext16(t.b.get(GPR[0])))
+    : t.setReg(2, 0, t.b.sext8(t.b.get(GPR[0])));
+
+const cwd: Translate = (t, i) =>
+  t.setReg(
+    i.opSize,
+    2,
+    t.b.shrS(t.sext(i.opSize, t.b.get(GPR[0])), t.b.i32(31)),
+  );
+
+const xlat: Translate = (t, i) => {
+  const b = t.b;
+  const at = b.add(b.get(GPR[3]), t.reg(1, 0));
+  const segment = i.segment;
+  const address = t.linear(
+    segment,
+    i.addrSize === 2 ? b.zext16(at) : at,
+    1,
+    false,
+  );
+  t.setReg(1, 0, t.loadLinear(1, address));
+};
+
+const LOW_FLAGS = SF | ZF | AF | PF | CF;
+
+const sahf: Translate = (t) => {
+  const b = t.b;
+  const old = b.and(t.arithFlags(), b.i32(OF));
+  const ah = b.and(b.shrU(b.get(GPR[0]), b.i32(8)), b.i32(LOW_FLAGS));
+  t.setArithFlags(b.or(old, ah));
+};
+
+const lahf: Translate = (t) => {
+  const b = t.b;
+  // Bit 1 of the flags is always set.
+  t.setReg(1, 4, b.or(b.and(t.arithFlags(), b.i32(LOW_FLAGS)), b.i32(2)));
+};
+
+const salc: Translate = (t) => t.setReg(1, 0, t.b.sub(t.b.i32(0), t.carry()));
+
+/** CLC, STC, CMC. */
+function carryFlag(change: (t: Translator, flags: Value) => Value): Translate {
+  return (t) => t.setArithFlags(change(t, t.arithFlags()));
+}
+
+const nothing: Translate = () => {};
+
+/** Moves and their kin. */
+export const MOVE: Readonly<Record<string, Translate>> = {
+  mov,
+  movzx: mov,
+  movsx,
+  lea,
+  cmovcc,
+  setcc,
+  xchg,
+  cmpxchg,
+  xadd,
+  cmpxchg8b,
+  bswap,
+  push,
+  pop,
+  pusha,
+  popa,
+  enter,
+  leave,
+  cbw,
+  cwd,
+  xlat,
+  sahf,
+  lahf,
+  salc,
+  clc: carryFlag((t, f) => t.b.and(f, t.b.i32(~CF))),
+  stc: carryFlag((t, f) => t.b.or(f, t.b.i32(CF))),
+  cmc: carryFlag((t, f) => t.b.xor(f, t.b.i32(CF))),
+  cld: (t) => t.b.set(FLAGS, t.b.and(t.b.get(FLAGS), t.b.i32(~DF))),
+  std: (t) => t.b.set(FLAGS, t.b.or(t.b.get(FLAGS), t.b.i32(DF))),
+  nop: nothing,
+  nop_modrm: nothing,
+  ud: (t) => t.ud(),
+};

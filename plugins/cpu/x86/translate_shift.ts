@@ -1,0 +1,189 @@
+/**
+ * Shifts and rotates.
+ *
+ * Counts are taken modulo 32 whatever the operand size. A count of 0 changes
+ * no flag; where the count is only known at run time the flags are selected.
+ *
+ * @module
+ */
+
+import type { Value } from "../../../core/ir/block.ts";
+import { Op } from "../../../core/ir/ops.ts";
+import { CC_SAR, CC_SHL, CF, OF } from "./state.ts";
+import type { Translate, Translator } from "./translate.ts";
+
+const I64_OR = Op["i64.or"], I64_SHL = Op["i64.shl"], I64_SHR = Op["i64.shr_u"];
+const EXTEND_U = Op["i64.extend_i32_u"], WRAP = Op["i32.wrap_i64"];
+
+/** The count operand `k`, modulo 32. */
+function countOf(t: Translator, k: number): Value {
+  return t.b.and(t.read(k), t.b.i32(31));
+}
+
+/** Notes the flags of a shift that are only changed when `count` is not 0. */
+function shiftFlags(
+  t: Translator,
+  op: number,
+  size: number,
+  r: Value,
+  last: Value,
+  count: Value,
+): void {
+  if (t.b.isConst(count)) t.setFlags(op, size, r, last);
+  else t.setFlagsIf(count, op, size, r, last);
+}
+
+/** SHL, SHR, SAR. */
+function shift(op: number, flags: number, signed: boolean): Translate {
+  return (t) => {
+    const b = t.b;
+    const size = t.size(0);
+    const v = t.read(0);
+    const count = countOf(t, 1);
+    if (b.isConst(count) && b.constOf(count) === 0) return;
+    const x = signed ? t.sext(size, v) : v;
+    const r = b.op(op, x, count);
+    const last = b.op(op, x, b.sub(count, b.i32(1)));
+    t.write(0, r);
+    shiftFlags(t, flags, size, r, last, count);
+  };
+}
+
+/** Bit `n` of `v` as 0 or 1. */
+function bit(t: Translator, v: Value, n: number): Value {
+  return t.b.and(t.b.shrU(v, t.b.i32(n)), t.b.i32(1));
+}
+
+/** Changes CF and OF if `count` is not 0; keeps the other flags. */
+function rotateFlags(
+  t: Translator,
+  carry: Value,
+  overflow: Value,
+  count: Value,
+): void {
+  const b = t.b;
+  const old = t.arithFlags();
+  const changed = b.or(
+    b.or(b.and(old, b.i32(~(CF | OF))), carry),
+    b.shl(overflow, b.i32(11)),
+  );
+  t.setArithFlags(b.select(count, changed, old));
+}
+
+/** ROL and ROR. Narrow operands are repeated to fill 32 bits, and rotate there. */
+function rotate(left: boolean): Translate {
+  const op = Op[left ? "i32.rotl" : "i32.rotr"];
+  return (t) => {
+    const b = t.b;
+    const size = t.size(0);
+    let v = t.read(0);
+    const count = countOf(t, 1);
+    if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (size === 1) v = b.mul(v, b.i32(0x01010101));
+    else if (size === 2) v = b.or(v, b.shl(v, b.i32(16)));
+    const r = b.op(op, v, count);
+    t.write(0, r);
+    const top = bit(t, r, 8 * size - 1);
+    if (left) {
+      const carry = b.and(r, b.i32(1));
+      rotateFlags(t, carry, b.xor(top, carry), count);
+    } else {
+      rotateFlags(t, top, b.xor(top, bit(t, r, 8 * size - 2)), count);
+    }
+  };
+}
+
+/** RCL and RCR: a rotate of one bit more than the operand has, in 64 bits. */
+function rotateCarry(left: boolean): Translate {
+  return (t) => {
+    const b = t.b;
+    const size = t.size(0);
+    const bits = 8 * size;
+    const v = t.read(0);
+    const count = countOf(t, 1);
+    if (b.isConst(count) && b.constOf(count) === 0) return;
+    const n = size === 4
+      ? count
+      : b.isConst(count)
+      ? b.i32(b.constOf(count) % (bits + 1))
+      : b.op(Op["i32.rem_u"], count, b.i32(bits + 1));
+    const x = b.op(
+      I64_OR,
+      b.op(EXTEND_U, v),
+      b.op(I64_SHL, b.op(EXTEND_U, t.carry()), b.i64(bits)),
+    );
+    const there = b.op(EXTEND_U, n);
+    const back = b.op(EXTEND_U, b.sub(b.i32(bits + 1), n));
+    const wide = b.op(
+      I64_OR,
+      b.op(left ? I64_SHL : I64_SHR, x, there),
+      b.op(left ? I64_SHR : I64_SHL, x, back),
+    );
+    const r = t.zext(size, b.op(WRAP, wide));
+    const carry = b.and(
+      b.op(WRAP, b.op(I64_SHR, wide, b.i64(bits))),
+      b.i32(1),
+    );
+    t.write(0, r);
+    const top = bit(t, r, bits - 1);
+    rotateFlags(
+      t,
+      carry,
+      left ? b.xor(top, carry) : b.xor(top, bit(t, r, bits - 2)),
+      count,
+    );
+  };
+}
+
+/**
+ * SHLD and SHRD. For 16 bits the operands stand as dst:src:dst, which is what
+ * counts above 16 shift in (the manual leaves it undefined).
+ */
+function shiftDouble(left: boolean): Translate {
+  return (t) => {
+    const b = t.b;
+    const size = t.size(0);
+    const dst = t.read(0), src = t.read(1);
+    const count = countOf(t, 2);
+    if (b.isConst(count) && b.constOf(count) === 0) return;
+    const wide = (v: Value, at: number): Value =>
+      at === 0
+        ? b.op(EXTEND_U, v)
+        : b.op(I64_SHL, b.op(EXTEND_U, v), b.i64(at));
+    let x: Value;
+    if (size === 2) {
+      x = b.op(
+        I64_OR,
+        wide(dst, 32),
+        wide(b.or(b.shl(src, b.i32(16)), dst), 0),
+      );
+    } else {
+      x = left
+        ? b.op(I64_OR, wide(dst, 32), wide(src, 0))
+        : b.op(I64_OR, wide(src, 32), wide(dst, 0));
+    }
+    const by = (n: Value): Value => {
+      const n64 = b.op(EXTEND_U, b.and(n, b.i32(31)));
+      return left
+        ? b.op(WRAP, b.op(I64_SHR, b.op(I64_SHL, x, n64), b.i64(32)))
+        : b.op(WRAP, b.op(I64_SHR, x, n64));
+    };
+    const r = by(count);
+    const last = by(b.sub(count, b.i32(1)));
+    t.write(0, r);
+    shiftFlags(t, left ? CC_SHL : CC_SAR, size, r, last, count);
+  };
+}
+
+/** Shifts and rotates. */
+export const SHIFT: Readonly<Record<string, Translate>> = {
+  shl: shift(Op["i32.shl"], CC_SHL, false),
+  shr: shift(Op["i32.shr_u"], CC_SAR, false),
+  sar: shift(Op["i32.shr_s"], CC_SAR, true),
+  rol: rotate(true),
+  ror: rotate(false),
+  rcl: rotateCarry(true),
+  rcr: rotateCarry(false),
+  shld: shiftDouble(true),
+  shrd: shiftDouble(false),
+};
