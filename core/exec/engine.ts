@@ -296,7 +296,7 @@ export class Engine implements CpuCore, CpuEngine {
 
   reset(): void {
     this.#halted = false;
-    this.cache.flush();
+    this.#flushCache();
     this.#graveyard = [];
     this.mmu.flush(false);
     this.#frontend.reset();
@@ -329,7 +329,7 @@ export class Engine implements CpuCore, CpuEngine {
   flushMapping(): void {
     this.mmu.flush(false);
     // Blocks are known by physical addresses, which now mean something else.
-    if (!this.#running) this.cache.flush();
+    if (!this.#running) this.#flushCache();
     else this.#flushSoon = true;
     this.attention();
   }
@@ -433,7 +433,7 @@ export class Engine implements CpuCore, CpuEngine {
       this.#buryRegions();
       if (this.#flushSoon) {
         this.#flushSoon = false;
-        this.cache.flush();
+        this.#flushCache();
       }
       if (this.#stop) return "stop";
       let link = 0;
@@ -512,15 +512,10 @@ export class Engine implements CpuCore, CpuEngine {
           this.#stop || this.#flushSoon || i32[this.#budget] <= 0 ||
           f.interruptible()
         ) return EXIT_LOOKUP;
+        const flushes = this.cache.flushes;
         const block = this.#find(lo, hi);
-        if (block === undefined) return EXIT_LOOKUP; // let the outer loop meet the fault again
-        // A link to a block across two pages depends on the second page's
-        // mapping, so it is never patched in; nor is one into another mode,
-        // when a helper has changed the key and the block went on.
-        if (
-          block.secondPage < 0 &&
-          this.cache.block(i32[(at + CELL_BLOCK) >> 2]).key === block.key
-        ) i32[(at + CELL_RECORD) >> 2] = block.record;
+        if (block === undefined) return EXIT_LOOKUP; // the outer loop meets the fault again
+        if (this.cache.flushes === flushes) this.#patch(at, block);
         link = this.#enterWord(block);
         continue;
       }
@@ -639,6 +634,27 @@ export class Engine implements CpuCore, CpuEngine {
     this.#graveyard.length = 0;
   }
 
+  /**
+   * Makes the word that led nowhere lead to a block: a link cell, or an entry
+   * of the jump cache whose block is gone. Not to a block across two pages,
+   * which depends on the second page's mapping; nor from a cell to another
+   * mode, when a helper has changed the key and the block went on.
+   */
+  #patch(at: number, block: Block): void {
+    if (block.secondPage >= 0) return;
+    if (at >= this.cache.stub) {
+      const owner = this.cache.block(this.i32[(at + CELL_BLOCK) >> 2]);
+      if (owner.key !== block.key) return;
+    }
+    this.i32[(at + CELL_RECORD) >> 2] = block.record;
+  }
+
+  /** Forgets all translations. Must not be called while translated code runs. */
+  #flushCache(): void {
+    this.cache.flush();
+    this.#flushJumps();
+  }
+
   /** The word through which the dispatcher enters a block. */
   #enterWord(block: Block): number {
     this.i32[(this.base + OFF_ENTER) >> 2] = block.record;
@@ -689,7 +705,7 @@ export class Engine implements CpuCore, CpuEngine {
       } catch (e) {
         if (e === GUEST_FAULT) return undefined;
         if (!(e instanceof ArenaFull)) throw e;
-        this.cache.flush();
+        this.#flushCache();
       }
     }
   }
