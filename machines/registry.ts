@@ -9,7 +9,9 @@ import type { PluginTable } from "../core/machine/registry.ts";
 
 /** The shipped plugins. */
 export const PLUGINS: PluginTable = {
-  cpu: {},
+  cpu: {
+    x86: () => import("../plugins/cpu/x86/mod.ts"),
+  },
   device: {
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),
@@ -21,7 +23,14 @@ export const PLUGINS: PluginTable = {
     "port92": () => import("../plugins/device/misc/port92.ts"),
   },
   char: {
+    file: () => import("../plugins/char/file.ts"),
     memory: () => import("../plugins/char/memory.ts"),
+    null: () => import("../plugins/char/null.ts"),
+    stdio: () => import("../plugins/char/stdio.ts"),
+    tcp: () => import("../plugins/char/tcp.ts"),
   },
-  loader: {},
+  loader: {
+    linux: () => import("../plugins/loader/linux.ts"),
+    multiboot: () => import("../plugins/loader/multiboot.ts"),
+  },
 };
