@@ -60,6 +60,7 @@ class Subject {
 
   load(seed: number): void {
     this.engine.reset();
+    this.ioHash = 0;
     const p = new Prng(seed);
     for (let i = 0; i < CODE_BYTES; i++) this.ram[i] = p.below(256);
     // Loops come from branches back; make them short programs at times.

@@ -223,6 +223,9 @@ export class RandomIsa implements Frontend {
     this.#engine = engine;
   }
   reset(): void {
+    this.#engine.i32[(this.#engine.base + KEY) >> 2] = 1;
+    this.events = this.eventHash = 0;
+    this.irq = false;
     this.setPc(0, 0);
   }
   pcLo(): number {
@@ -363,11 +366,13 @@ class Insn {
     switch (p.below(12)) {
       case 0:
       case 1:
-        this.#load();
+        this.#load(true);
         break;
       case 2:
       case 3:
-        this.#load();
+        // A store that hits running code restarts the instruction, so that a
+        // device would be read twice.
+        this.#load(false);
         this.#store();
         break;
       case 4:
@@ -542,7 +547,7 @@ class Insn {
   }
 
   /** An address: in data mostly, at times across a page, in code, a device's, or unmapped. */
-  #place(width: number, store: boolean): [number, number] {
+  #place(width: number, store: boolean, device: boolean): [number, number] {
     const { b, p } = this;
     const v = this.#value(I32);
     const mask = DATA_END - DATA_START - 1;
@@ -558,7 +563,7 @@ class Insn {
           ? [b.and(v, b.i32(CODE_BYTES - 4)), 0]
           : [b.i32(this.pc + 4 * p.below(12) - 12 & (CODE_BYTES - 4)), 0];
       case 2: // a device
-        if (width > 8) break;
+        if (width > 8 || !device) break;
         return [b.and(v, b.i32(0xff0)), IO_START];
       case 3: // constant
         return [b.i32(DATA_START + p.below(mask - 16)), 0];
@@ -576,10 +581,10 @@ class Insn {
     ];
   }
 
-  #load(): void {
+  #load(device: boolean): void {
     const { b, p } = this;
     const o = p.pick(LOAD_OPS);
-    const [address, disp] = this.#place(o.width, false);
+    const [address, disp] = this.#place(o.width, false, device);
     const v = b.load(o.id, address, disp, 0);
     this.#keep(o.result as Type, v);
   }
@@ -587,7 +592,7 @@ class Insn {
   #store(): void {
     const { b, p } = this;
     const o = p.pick(STORE_OPS);
-    const [address, disp] = this.#place(o.width, true);
+    const [address, disp] = this.#place(o.width, true, true);
     b.store(o.id, address, disp, this.#value(o.args[1]), 0);
   }
 
