@@ -227,6 +227,8 @@ class Planner {
     const { value: result, issues } = checkSchema(schema, value, path, {
       resolvePath: (relative, where) =>
         resolve(at(this.#document, where).place.directory, relative),
+      // Values from the command line have no line.
+      isUnquoted: (where) => at(this.#document, where).place.line === undefined,
     });
     if (issues.length > 0) {
       // The first in the file, so that mistakes are met in reading order.

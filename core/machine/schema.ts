@@ -36,6 +36,11 @@ export interface CheckResult {
 export interface CheckOptions {
   /** Makes a relative path absolute. */
   readonly resolvePath?: (path: string, at: DocumentPath) => string;
+  /**
+   * Whether a number at this place may stand for a string: on the command line
+   * nobody writes quotes around a CPU model named 486.
+   */
+  readonly isUnquoted?: (at: DocumentPath) => boolean;
 }
 
 /** Checks a value that is `at` a place in a document. */
@@ -135,6 +140,12 @@ function check(
     }
   } else if (schema.type !== undefined && !hasType(value, schema.type)) {
     // Numbers may always be written as hexadecimal strings.
+    if (
+      schema.type === "string" && typeof value === "number" &&
+      options.isUnquoted?.(at)
+    ) {
+      return check(schema, `${value}`, at, issues, options);
+    }
     const isNumber = schema.type === "integer" || schema.type === "number";
     const number = isNumber && typeof value === "string" &&
         /^0x[0-9a-f]+$/i.test(value)
