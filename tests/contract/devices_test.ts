@@ -1,0 +1,37 @@
+/** The conformance kit, run on every device that ships. */
+
+import { deviceConformance } from "../../core/machine/conformance.ts";
+import type { DevicePlugin } from "../../core/machine/plugin.ts";
+import i8042 from "../../plugins/device/input/i8042.ts";
+import i8259 from "../../plugins/device/intc/i8259.ts";
+import debugcon from "../../plugins/device/misc/debugcon.ts";
+import isaDebugExit from "../../plugins/device/misc/isa_debug_exit.ts";
+import port92 from "../../plugins/device/misc/port92.ts";
+import mc146818 from "../../plugins/device/rtc/mc146818.ts";
+import ns16550a from "../../plugins/device/serial/ns16550a.ts";
+import i8254 from "../../plugins/device/timer/i8254.ts";
+
+const DEVICES: readonly DevicePlugin[] = [
+  debugcon,
+  i8042,
+  i8254,
+  i8259,
+  isaDebugExit,
+  ns16550a,
+  port92,
+];
+
+for (const plugin of DEVICES) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
+}
+
+const rtc = deviceConformance(mc146818, {
+  bench: () => ({ config: { memory: "64M" }, epoch: 951_782_400_123 }),
+  keeps: {
+    ram: "the battery keeps the memory",
+    base: "the battery keeps the calendar",
+    phase: "the battery keeps the calendar",
+    weekday: "the battery keeps the calendar",
+  },
+});
+for (const { name, run } of rtc) Deno.test(name, run);
