@@ -142,6 +142,7 @@ export class RheaSubject {
     descriptor(USER_DS, 0x0000ffff, 0x00cff300);
     put(SYSTEM + 0x400 + 4, STACK_TOP);
     put(SYSTEM + 0x400 + 8, KERNEL_DS);
+    put(SYSTEM + 0x400 + 0x64, 0x68 << 16); // no I/O permission map
     for (let n = 0; n < 256; n++) {
       const handler = HANDLERS + 16 * n;
       const dpl = n === 3 || n === 4 ? 0x6000 : 0;

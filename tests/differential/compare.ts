@@ -1,0 +1,135 @@
+/**
+ * Compares what two executions of a case left behind, and minimises a case
+ * that differs.
+ *
+ * @module
+ */
+
+import {
+  type Case,
+  type Piece,
+  placeCode,
+  undefinedFlags,
+} from "./generate.ts";
+import { type CaseRecord, CODE, GPR_NAMES, TIMEOUT_VECTOR } from "./record.ts";
+
+function hex(v: number, digits = 8): string {
+  return (v >>> 0).toString(16).padStart(digits, "0");
+}
+
+function bytes(b: Uint8Array): string {
+  return Array.from(b).reverse().map((x) => hex(x, 2)).join("");
+}
+
+/** EFLAGS bits that are compared: all defined ones but RF, which the kernel may change. */
+const EFLAGS_MASK = 0x244fd5;
+
+/** The differences, one a line; empty if there are none. */
+export function differences(
+  c: Case,
+  expected: CaseRecord,
+  actual: CaseRecord,
+): string[] {
+  const out: string[] = [];
+  if (expected.vector === TIMEOUT_VECTOR) return out;
+  const note = (what: string, e: string, a: string): void => {
+    if (e !== a) out.push(`${what}: expected ${e}, got ${a}`);
+  };
+  note("vector", `${expected.vector}`, `${actual.vector}`);
+  note("eip", hex(expected.eip), hex(actual.eip));
+  if (out.length > 0) return out;
+  note("error code", hex(expected.error), hex(actual.error));
+  note("cr2", hex(expected.address), hex(actual.address));
+  const mask = EFLAGS_MASK & ~undefinedFlags(c, expected.eip);
+  note("eflags", hex(expected.eflags & mask), hex(actual.eflags & mask));
+  GPR_NAMES.forEach((name, i) =>
+    note(name, hex(expected.gpr(i)), hex(actual.gpr(i)))
+  );
+  note("fcw", hex(expected.fcw, 4), hex(actual.fcw, 4));
+  note("fsw", hex(expected.fsw, 4), hex(actual.fsw, 4));
+  note("ftw", hex(expected.ftw, 2), hex(actual.ftw, 2));
+  note("mxcsr", hex(expected.mxcsr, 4), hex(actual.mxcsr, 4));
+  for (let i = 0; i < 8; i++) {
+    note(`st${i}`, bytes(expected.st(i)), bytes(actual.st(i)));
+  }
+  for (let i = 0; i < 8; i++) {
+    note(`xmm${i}`, bytes(expected.xmm(i)), bytes(actual.xmm(i)));
+  }
+  for (const key of ["code", "data"] as const) {
+    const [e, a] = [expected[key], actual[key]];
+    for (let i = 0; i < e.length; i++) {
+      if (e[i] !== a[i]) {
+        const to = Math.min(i + 16, e.length);
+        note(
+          `${key}+${hex(i, 4)}`,
+          bytes(e.subarray(i, to)),
+          bytes(a.subarray(i, to)),
+        );
+        break;
+      }
+    }
+  }
+  return out;
+}
+
+/** The form of the instruction that is to blame for a difference, to group failures. */
+export function blame(c: Case, expected: CaseRecord): string {
+  let at = CODE + c.record.codeOffset;
+  let last = "(nothing)";
+  for (const piece of c.pieces) {
+    if (at === expected.eip && expected.vector !== 3) return piece.form;
+    if (at >= expected.eip) break;
+    last = piece.form;
+    at += piece.bytes.length;
+  }
+  return last;
+}
+
+/** Leaves out instructions for as long as the case still fails. */
+export async function minimise(
+  c: Case,
+  fails: (c: Case) => Promise<boolean>,
+): Promise<Case> {
+  let best = c;
+  for (let i = best.pieces.length - 1; i >= 0 && best.pieces.length > 1; i--) {
+    const pieces: Piece[] = best.pieces.filter((_, k) => k !== i);
+    const record = best.record.clone();
+    placeCode(record, pieces, record.codeOffset);
+    const smaller = { index: c.index, pieces, record };
+    if (await fails(smaller)) best = smaller;
+  }
+  // A plain FPU and plain flags, if they do not matter.
+  for (
+    const simplify of [
+      (r: CaseRecord): void => r.setFxDefaults(),
+      (r: CaseRecord): void => {
+        r.eflags = 0x202;
+      },
+    ]
+  ) {
+    const record = best.record.clone();
+    simplify(record);
+    const simpler = { ...best, record };
+    if (await fails(simpler)) best = simpler;
+  }
+  return best;
+}
+
+/** Everything about a case that a reader needs. */
+export function describe(c: Case): string {
+  const r = c.record;
+  const lines = [
+    GPR_NAMES.map((n, i) => `${n}=${hex(r.gpr(i))}`).join(" "),
+    `eflags=${hex(r.eflags)} fcw=${hex(r.fcw, 4)} fsw=${hex(r.fsw, 4)} ` +
+    `ftw=${hex(r.ftw, 2)} mxcsr=${hex(r.mxcsr, 4)}`,
+    c.pieces.map((p) =>
+      `[${p.form}] ${p.bytes.map((b) => hex(b, 2)).join(" ")}`
+    )
+      .join("\n"),
+  ];
+  for (let i = 0; i < 8; i++) {
+    if (r.fx.every((x, k) => k < 32 || x === 0)) break;
+    lines.push(`st${i}=${bytes(r.st(i))} xmm${i}=${bytes(r.xmm(i))}`);
+  }
+  return lines.join("\n");
+}
