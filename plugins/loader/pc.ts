@@ -118,8 +118,8 @@ export function flatEntry(
     state[`${segment}.selector`] = code ? CODE_SELECTOR : DATA_SELECTOR;
     state[`${segment}.base`] = 0;
     state[`${segment}.limit`] = 0xffffffff;
-    state[`${segment}.attr`] = (code ? CODE_DESCRIPTOR : DATA_DESCRIPTOR) &
-      ATTRIBUTES;
+    state[`${segment}.flags`] =
+      ((code ? CODE_DESCRIPTOR : DATA_DESCRIPTOR) & ATTRIBUTES) >> 8;
   }
   return { ...state, ...registers };
 }
