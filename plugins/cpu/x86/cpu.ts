@@ -47,7 +47,8 @@ import {
   KEY_EM,
   KEY_FLAT_CS,
   KEY_FLAT_DATA,
-  KEY_FLAT_FSGS,
+  KEY_OPEN_FS,
+  KEY_OPEN_GS,
   KEY_IOPL_OK,
   KEY_LIMIT_64K,
   KEY_MP,
@@ -369,7 +370,8 @@ export class X86 implements Frontend {
       this.#isFlat(DS, 0x200) && this.#isFlat(ES, 0x200) &&
       this.#isFlat(SS, 0x200)
     ) k |= KEY_FLAT_DATA;
-    if (this.#isOpen(FS) && this.#isOpen(GS)) k |= KEY_FLAT_FSGS;
+    if (this.#isOpen(FS)) k |= KEY_OPEN_FS;
+    if (cpl === 3 && this.#isOpen(GS)) k |= KEY_OPEN_GS;
     const iopl = (flags & IOPL_MASK) >> 12;
     if ((k & KEY_FLAT_DATA) === 0 && this.#isLimit64K()) k |= KEY_LIMIT_64K;
     if ((cr0 & CR0_PE) === 0) k |= KEY_IOPL_OK;

@@ -38,8 +38,9 @@ import {
   KEY_DEBUG,
   KEY_FLAT_CS,
   KEY_FLAT_DATA,
-  KEY_FLAT_FSGS,
   KEY_LIMIT_64K,
+  KEY_OPEN_FS,
+  KEY_OPEN_GS,
   KEY_PROTECTED,
   KEY_STACK32,
   KEY_V86,
@@ -409,10 +410,8 @@ export class Operands {
 
   #check(segment: number, offset: Value, size: number, write: boolean): void {
     const b = this.b;
-    if (
-      (segment === FS || segment === GS) &&
-      (this.key & KEY_FLAT_FSGS) !== 0
-    ) return;
+    if (segment === FS && (this.key & KEY_OPEN_FS) !== 0) return;
+    if (segment === GS && (this.key & KEY_OPEN_GS) !== 0) return;
     if ((this.key & KEY_LIMIT_64K) !== 0) {
       const code = trapCode(segment === SS ? SS_FAULT : GP, 0);
       // `and x, 0xffff` and loads of 16 bits cannot be above 0xffff.

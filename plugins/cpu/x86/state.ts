@@ -188,8 +188,10 @@ export const KEY_MXCSR_PE = 0x10000;
 export const KEY_DEBUG = 0x20000;
 /** CR0.NE: a pending x87 exception (FSW.ES, tested by the code itself) raises #MF. */
 export const KEY_NE = 0x100000;
-/** FS and GS flat as well? No: bases apply; this bit says their limits and types need no check. */
-export const KEY_FLAT_FSGS = 0x80000;
+/** FS covers 4 GiB from its base, whatever that is, and may be read and written: no checks. */
+export const KEY_OPEN_FS = 0x80000;
+/** The same of GS; only looked at at CPL 3, so that kernel code is not translated once for each kind of GS that user code left. */
+export const KEY_OPEN_GS = 0x400000;
 /**
  * Real or virtual-8086 mode with every segment's limit exactly 0xFFFF and no
  * odd type left over from protected mode: 16-bit accesses need almost no checks.
