@@ -208,14 +208,20 @@ const GT_U = Op["i32.gt_u"];
 export class LazyFlags extends Operands {
   /** CC_OP at this point if it is known, else -1: then the state's is right. */
   ccOp = -1;
+  /** Knowing CC_OP at the block's start would have made better IR. */
+  wantsEntry = false;
   /** CC_OP in the state is right. */
   #stored = true;
+  /** CC_OP is still what it was at the block's start. */
+  #untouched = true;
   /** First operand of the last SUB, SBB, ADD or ADC, or 0 if it is not at hand. */
   #first: Value = 0;
 
   /** Starts a block: CC_OP is `entry`, or unknown (-1); either way the state is right. */
   protected startFlags(entry: number): void {
     this.ccOp = entry;
+    this.wantsEntry = false;
+    this.#untouched = true;
     this.#stored = true;
     this.#first = 0;
   }
@@ -243,6 +249,7 @@ export class LazyFlags extends Operands {
     if (src !== 0) b.set(CC_SRC, src);
     if (src2 !== 0) b.set(CC_SRC2, src2);
     this.ccOp = op + (size >> 1);
+    this.#untouched = false;
     this.#stored = false;
     this.#first = first;
   }
@@ -251,17 +258,19 @@ export class LazyFlags extends Operands {
   setArithFlags(v: Value): void {
     this.b.set(CC_SRC, this.b.and(v, this.b.i32(ARITH_FLAGS)));
     this.ccOp = CC_EFLAGS;
+    this.#untouched = false;
     this.#stored = false;
   }
 
   /** Sets CF to `bit` (0 or 1) and keeps ZF; the others are undefined afterwards. */
   setCarry(bit: Value): void {
     const b = this.b;
-    const old = this.ccOp >= 0 && this.ccOp !== CC_EFLAGS
+    const old = this.known && this.ccOp !== CC_EFLAGS
       ? b.shl(this.conditionBool(4), b.i32(6))
       : b.and(this.arithFlags(), b.i32(~CF));
     b.set(CC_SRC, b.or(old, bit));
     this.ccOp = CC_EFLAGS;
+    this.#untouched = false;
     this.#stored = false;
   }
 
@@ -277,11 +286,12 @@ export class LazyFlags extends Operands {
     src: Value,
   ): void {
     const b = this.b;
-    const old = this.ccOp >= 0 ? b.i32(this.ccOp) : b.get(CC_OP);
+    const old = this.known ? b.i32(this.ccOp) : b.get(CC_OP);
     b.set(CC_OP, b.select(condition, b.i32(op + (size >> 1)), old));
     b.set(CC_DST, b.select(condition, dst, b.get(CC_DST)));
     b.set(CC_SRC, b.select(condition, src, b.get(CC_SRC)));
     this.ccOp = -1;
+    this.#untouched = false;
     this.#stored = true;
   }
 
@@ -295,8 +305,16 @@ export class LazyFlags extends Operands {
   /** A helper has written the flags in the state: nothing is known of them. */
   forgetFlags(): void {
     this.ccOp = -1;
+    this.#untouched = false;
     this.#stored = true;
     this.#first = 0;
+  }
+
+  /** Whether CC_OP is known; asking notes that it is wanted. */
+  protected get known(): boolean {
+    if (this.ccOp >= 0) return true;
+    if (this.#untouched) this.wantsEntry = true;
+    return false;
   }
 
   /** The first operand of a subtraction. */
@@ -342,7 +360,7 @@ export class LazyFlags extends Operands {
    */
   condition(cc: number): Value {
     const b = this.b;
-    if (this.ccOp < 0) return this.#call(cc);
+    if (!this.known) return this.#call(cc);
     const group = this.ccOp >> 2;
     const size = 1 << (this.ccOp & 3);
     const not = (cc & 1) !== 0;
@@ -484,7 +502,7 @@ export class LazyFlags extends Operands {
 
   /** The six flags as bits, by a helper. */
   arithFlags(): Value {
-    if (this.ccOp === CC_EFLAGS) return this.b.get(CC_SRC);
+    if (this.known && this.ccOp === CC_EFLAGS) return this.b.get(CC_SRC);
     this.syncFlags();
     return this.b.call(CC_FLAGS);
   }

@@ -62,8 +62,6 @@ export type Translate = (t: Translator, i: Insn) => void;
 export class Translator extends LazyFlags {
   /** Whether each row of the table exists in this model. */
   readonly #present: Uint8Array;
-  /** CC_OP is known to be this at the start of the next block that is translated, or -1. Used once. */
-  entryCcOp = -1;
   /** Set by STI: interrupts stay off until the following instruction is done. */
   shadowNext = false;
   #single = false;
@@ -77,12 +75,17 @@ export class Translator extends LazyFlags {
     );
   }
 
-  /** Implements `Frontend.translate`. */
+  /** Implements `Frontend.translate`. What is known across blocks is CC_OP. */
   translate(context: TranslateContext): void {
+    this.#block(context);
+    context.exitFacts = this.ccOp;
+    context.wantsFacts = this.wantsEntry;
+  }
+
+  #block(context: TranslateContext): void {
     const b = this.b = context.builder;
     this.setKey(context.key);
-    this.startFlags(this.entryCcOp);
-    this.entryCcOp = -1;
+    this.startFlags(context.entryFacts);
     this.shadowNext = false;
     this.#single = (this.key & (KEY_TF | KEY_DEBUG)) !== 0;
     const checkFetch = (this.key & (KEY_FLAT_CS | KEY_DEBUG)) !== KEY_FLAT_CS;
