@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { MemoryChar } from "../../../core/backend/memory_char.ts";
+import { DeviceBench } from "../../../core/machine/testing.ts";
+import debugcon from "./debugcon.ts";
+import isaDebugExit from "./isa_debug_exit.ts";
+import port92 from "./port92.ts";
+
+Deno.test("isa-debug-exit: value v is status 2v+1", async () => {
+  const bench = await DeviceBench.create(isaDebugExit);
+  bench.write("port", 0, 0);
+  bench.write("port", 0, 0x10, 4);
+  bench.write("port", 0, 0xff, 1);
+  assertEquals(bench.exits, [1, 0x21, 0xff]);
+});
+
+Deno.test("debugcon: reads its signature, writes to its backend", async () => {
+  const char = new MemoryChar();
+  const bench = await DeviceBench.create(debugcon, { char: { char } });
+  assertEquals(bench.read("port", 0), 0xe9);
+  for (const c of "ok\n") bench.write("port", 0, c.charCodeAt(0));
+  await Promise.resolve();
+  assertEquals(char.output, "ok\n");
+});
+
+Deno.test("port92: A20 and reset", async () => {
+  const bench = await DeviceBench.create(port92);
+  bench.write("control", 0, 0xfe);
+  assertEquals([bench.read("control", 0), bench.level("a20")], [2, true]);
+  assertEquals(bench.takeEdges("reset"), []);
+  bench.write("control", 0, 1);
+  assertEquals(bench.level("a20"), false);
+  assertEquals(bench.takeEdges("reset"), [true, false]);
+  bench.write("control", 0, 1);
+  assertEquals(bench.takeEdges("reset"), [], "only the edge resets");
+});

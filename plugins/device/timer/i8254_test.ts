@@ -1,0 +1,272 @@
+import { assertAlmostEquals, assertEquals } from "@std/assert";
+import { DeviceBench } from "../../../core/machine/testing.ts";
+import plugin, { type I8254, PIT_HZ } from "./i8254.ts";
+
+type Bench = DeviceBench<I8254>;
+
+/** A timer, 0.1 clocks after a clock's edge, so that rounding cannot matter. */
+async function timer(): Promise<Bench> {
+  const bench = await DeviceBench.create<I8254>(plugin);
+  bench.advance(84);
+  return bench;
+}
+
+/** Let so many input clocks pass. */
+const clocks = (bench: Bench, count: number) =>
+  bench.advance(Math.round(count * 1e9 / PIT_HZ));
+
+function program(bench: Bench, control: number, count: number): void {
+  const counter = control >> 6;
+  bench.write("counters", 3, control);
+  bench.write("counters", counter, count & 0xff);
+  bench.write("counters", counter, count >> 8);
+}
+
+function count(bench: Bench, counter: number): number {
+  bench.write("counters", 3, counter << 6);
+  return bench.read("counters", counter) |
+    bench.read("counters", counter) << 8;
+}
+
+const OUT2 = 0x20;
+const out2 = (bench: Bench) => (bench.read("speaker", 0) & OUT2) !== 0;
+
+Deno.test("i8254: mode 0 counts down and raises OUT once", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 1);
+  program(bench, 0xb0, 1000);
+  assertEquals(out2(bench), false);
+  clocks(bench, 1);
+  assertEquals(count(bench, 2), 1000);
+  clocks(bench, 999);
+  assertEquals([count(bench, 2), out2(bench)], [1, false]);
+  clocks(bench, 1);
+  assertEquals([count(bench, 2), out2(bench)], [0, true]);
+  clocks(bench, 1);
+  assertEquals([count(bench, 2), out2(bench)], [0xffff, true]);
+  // The first byte of a new count stops it and lowers OUT.
+  bench.write("counters", 2, 5);
+  assertEquals(out2(bench), false);
+  bench.write("counters", 2, 0);
+  clocks(bench, 6);
+  assertEquals(out2(bench), true);
+});
+
+Deno.test("i8254: in mode 0 GATE stops the count", async () => {
+  const bench = await timer();
+  program(bench, 0xb0, 100);
+  clocks(bench, 50);
+  assertEquals(count(bench, 2), 100, "loaded, but GATE is low");
+  bench.write("speaker", 0, 1);
+  clocks(bench, 40);
+  bench.write("speaker", 0, 0);
+  clocks(bench, 500);
+  assertEquals([count(bench, 2), out2(bench)], [60, false]);
+  bench.write("speaker", 0, 1);
+  clocks(bench, 60);
+  assertEquals(out2(bench), true);
+});
+
+Deno.test("i8254: mode 1 is a retriggerable one-shot", async () => {
+  const bench = await timer();
+  program(bench, 0xb2, 10);
+  clocks(bench, 100);
+  assertEquals(out2(bench), true);
+  bench.write("speaker", 0, 1);
+  clocks(bench, 1);
+  assertEquals(out2(bench), false);
+  clocks(bench, 5);
+  bench.write("speaker", 0, 0);
+  bench.write("speaker", 0, 1);
+  clocks(bench, 10);
+  assertEquals(out2(bench), false, "triggered again");
+  clocks(bench, 1);
+  assertEquals(out2(bench), true);
+});
+
+Deno.test("i8254: mode 2 divides", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 1);
+  program(bench, 0xb4, 4);
+  clocks(bench, 1);
+  const seen: string[] = [];
+  for (let i = 0; i < 8; i++) {
+    seen.push(`${count(bench, 2)}${out2(bench) ? "h" : "l"}`);
+    clocks(bench, 1);
+  }
+  assertEquals(seen.join(" "), "4h 3h 2h 1l 4h 3h 2h 1l");
+  // A new count waits for the end of the cycle.
+  clocks(bench, 1);
+  bench.write("counters", 2, 6);
+  bench.write("counters", 2, 0);
+  assertEquals(count(bench, 2), 3);
+  clocks(bench, 3);
+  assertEquals(count(bench, 2), 6);
+});
+
+Deno.test("i8254: mode 3 makes a square wave, odd counts too", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 1);
+  program(bench, 0xb6, 4);
+  clocks(bench, 1);
+  let seen = "";
+  for (let i = 0; i < 8; i++) {
+    seen += `${count(bench, 2)}${out2(bench) ? "h" : "l"} `;
+    clocks(bench, 1);
+  }
+  assertEquals(seen, "4h 2h 4l 2l 4h 2h 4l 2l ");
+  program(bench, 0xb6, 5);
+  clocks(bench, 1);
+  seen = "";
+  for (let i = 0; i < 10; i++) {
+    seen += `${count(bench, 2)}${out2(bench) ? "h" : "l"} `;
+    clocks(bench, 1);
+  }
+  assertEquals(seen, "4h 2h 0h 4l 2l 4h 2h 0h 4l 2l ");
+  // GATE low forces OUT high at once.
+  clocks(bench, 3);
+  assertEquals(out2(bench), false);
+  bench.write("speaker", 0, 0);
+  assertEquals(out2(bench), true);
+});
+
+Deno.test("i8254: mode 3 takes a new count after the half cycle", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 1);
+  program(bench, 0xb6, 8);
+  clocks(bench, 2);
+  bench.write("counters", 2, 4);
+  bench.write("counters", 2, 0);
+  let seen = "";
+  for (let i = 0; i < 11; i++) {
+    seen += out2(bench) ? "h" : "l";
+    clocks(bench, 1);
+  }
+  assertEquals(seen, "hhhllhhllhh");
+});
+
+Deno.test("i8254: modes 4 and 5 strobe", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 1);
+  program(bench, 0xb8, 3);
+  clocks(bench, 1);
+  let seen = "";
+  for (let i = 0; i < 6; i++) {
+    seen += out2(bench) ? "h" : "l";
+    clocks(bench, 1);
+  }
+  assertEquals(seen, "hhhlhh");
+  bench.write("speaker", 0, 0);
+  program(bench, 0xba, 3);
+  clocks(bench, 20);
+  assertEquals(out2(bench), true);
+  bench.write("speaker", 0, 1);
+  clocks(bench, 4);
+  assertEquals(out2(bench), false);
+  clocks(bench, 1);
+  assertEquals(out2(bench), true);
+});
+
+Deno.test("i8254: BCD, and one-byte counts", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 1);
+  program(bench, 0xb1, 0x1000);
+  clocks(bench, 2);
+  assertEquals(count(bench, 2), 0x0999);
+  program(bench, 0xb1, 0);
+  clocks(bench, 2);
+  assertEquals(count(bench, 2), 0x9999);
+  bench.write("counters", 3, 0x90); // low byte only
+  bench.write("counters", 2, 9);
+  clocks(bench, 2);
+  assertEquals(bench.read("counters", 2), 8);
+  bench.write("counters", 3, 0xa0); // high byte only
+  bench.write("counters", 2, 2);
+  clocks(bench, 2);
+  assertEquals(bench.read("counters", 2), 1);
+});
+
+Deno.test("i8254: a latch holds until it is read", async () => {
+  const bench = await timer();
+  program(bench, 0x34, 1000);
+  clocks(bench, 11);
+  bench.write("counters", 3, 0x00);
+  clocks(bench, 100);
+  bench.write("counters", 3, 0x00);
+  assertEquals(bench.read("counters", 0), 990 & 0xff);
+  assertEquals(bench.read("counters", 0), 990 >> 8);
+  assertEquals(count(bench, 0), 890);
+});
+
+Deno.test("i8254: read-back of status and count", async () => {
+  const bench = await timer();
+  program(bench, 0x34, 1000);
+  bench.write("counters", 3, 0xe2); // status of counter 0
+  assertEquals(bench.read("counters", 0), 0xf4, "OUT high, null count");
+  clocks(bench, 1);
+  bench.write("counters", 3, 0xc2); // both
+  assertEquals(bench.read("counters", 0), 0xb4);
+  assertEquals(bench.read("counters", 0), 1000 & 0xff);
+  assertEquals(bench.read("counters", 0), 1000 >> 8);
+});
+
+Deno.test("i8254: 1000 Hz ticks do not drift", async () => {
+  const bench = await timer();
+  program(bench, 0x34, 1193);
+  bench.takeEdges("out0");
+  bench.advance(1_000_000_000);
+  const rises = bench.takeEdges("out0").filter((level) => level).length;
+  assertEquals(rises, Math.floor((PIT_HZ - 1) / 1193));
+});
+
+Deno.test("i8254: late ticks wait until the guest takes them", async () => {
+  const bench = await timer();
+  program(bench, 0x34, 1193);
+  bench.takeEdges("out0");
+  // What an interrupt controller does: pending from the edge until the INTA.
+  bench.advance(1_001_000);
+  assertEquals(bench.takeEdges("out0"), [false, true]);
+  bench.drive("pending", true);
+  bench.advance(50_000_000);
+  assertEquals(bench.takeEdges("out0"), []);
+  let ticks = 1;
+  for (;;) {
+    bench.drive("pending", false);
+    bench.clock.runDue();
+    if (bench.takeEdges("out0").length === 0) break;
+    ticks++;
+    bench.drive("pending", true);
+  }
+  assertEquals(ticks, 51);
+});
+
+Deno.test("i8254: mode 4 gives one interrupt a count", async () => {
+  const bench = await timer();
+  bench.write("counters", 3, 0x38);
+  bench.takeEdges("out0");
+  for (let i = 0; i < 3; i++) {
+    bench.write("counters", 0, 0xe8);
+    bench.write("counters", 0, 0x03);
+    clocks(bench, 1001);
+    assertEquals(bench.takeEdges("out0"), []);
+    clocks(bench, 2);
+    assertEquals(bench.takeEdges("out0"), [false, true]);
+    clocks(bench, 100_000);
+    assertEquals(bench.takeEdges("out0"), []);
+  }
+});
+
+Deno.test("i8254: port 61h keeps its bits and toggles", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, 0xff);
+  assertEquals(bench.read("speaker", 0) & 0xcf, 0x0f);
+  let toggles = 0;
+  let last = bench.read("speaker", 0) & 0x10;
+  for (let i = 0; i < 2000; i++) {
+    bench.advance(500);
+    const now = bench.read("speaker", 0) & 0x10;
+    if (now !== last) toggles++;
+    last = now;
+  }
+  assertAlmostEquals(toggles, 1_000_000 / 15_085, 1);
+});
