@@ -24,6 +24,15 @@ function bytes(b: Uint8Array): string {
 /** EFLAGS bits that are compared: all defined ones but RF, which the kernel may change. */
 const EFLAGS_MASK = 0x244fd5;
 
+/**
+ * Whether the case reached past the end of the address space: #GP or #SS where
+ * the limit is 4 GiB is the CPU's choice (SDM volume 3, 5.3).
+ */
+function wraps(expected: CaseRecord, actual: CaseRecord): boolean {
+  return (expected.vector === 12 || expected.vector === 13) &&
+    actual.vector === 14 && (actual.address + 16 >>> 0) < 32;
+}
+
 /** The differences, one a line; empty if there are none. */
 export function differences(
   c: Case,
@@ -32,6 +41,12 @@ export function differences(
 ): string[] {
   const out: string[] = [];
   if (expected.vector === TIMEOUT_VECTOR) return out;
+  if (wraps(expected, actual)) return out;
+  // AMD checks no alignment for BOUND, and checks it for MASKMOV.
+  if (
+    (expected.vector === 17 || actual.vector === 17) &&
+    /^(62|.*0f f7) /.test(blame(c, expected))
+  ) return out;
   const note = (what: string, e: string, a: string): void => {
     if (e !== a) out.push(`${what}: expected ${e}, got ${a}`);
   };
@@ -39,7 +54,10 @@ export function differences(
   note("eip", hex(expected.eip), hex(actual.eip));
   if (out.length > 0) return out;
   note("error code", hex(expected.error), hex(actual.error));
-  note("cr2", hex(expected.address), hex(actual.address));
+  // Which of its two operands CMPS reads first is the CPU's choice.
+  if (!/^a[67]\b/.test(blame(c, expected))) {
+    note("cr2", hex(expected.address), hex(actual.address));
+  }
   const mask = EFLAGS_MASK & ~undefinedFlags(c, expected.eip);
   note("eflags", hex(expected.eflags & mask), hex(actual.eflags & mask));
   GPR_NAMES.forEach((name, i) =>

@@ -24,7 +24,7 @@
  * @module
  */
 
-/** Integer instructions. */
+/** Integer instructions. INT1 is left out: hypervisors intercept it, and some report it as a fault. */
 export const INTEGER = `
 00 /r | lock w:*
 01 /r | v lock w:*
@@ -142,16 +142,16 @@ a2 mo |
 a3 mo | v
 a4 | rep
 a5 | v rep
-a6 | rep w:*
-a7 | v rep w:*
+a6 | rep
+a7 | v rep
 a8 ib | w:OSZPC u:A
 a9 iz | v w:OSZPC u:A
 aa | rep
 ab | v rep
 ac | rep
 ad | v rep
-ae | rep w:*
-af | v rep w:*
+ae | rep
+af | v rep
 b0 +r ib |
 b8 +r iz | v
 c0 /0 ib | count
@@ -220,7 +220,6 @@ e9 rz |
 eb rel8 |
 ec |
 ee |
-f1 |
 f4 |
 f5 | r:C w:C
 f6 /0 ib | w:OSZPC u:A

@@ -601,7 +601,13 @@ export function undefinedFlags(c: Case, eip: number): number {
   let at = CODE + c.record.codeOffset;
   let all = 0;
   for (const piece of c.pieces) {
-    if (at === eip) return piece.undefinedBefore;
+    if (at === eip) {
+      // A fault in the middle of a repeated CMPS or SCAS: Intel restores the
+      // flags from before (SDM volume 2, REP), AMD does not.
+      return /^(a6|a7|ae|af)\b/.test(piece.form)
+        ? ARITHMETIC_FLAGS
+        : piece.undefinedBefore;
+    }
     at += piece.bytes.length;
     all |= piece.undefinedAfter;
   }

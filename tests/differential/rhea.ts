@@ -57,7 +57,7 @@ const SYSTEM = 0x8000;
 const CODE_AT = 0x10000;
 const DATA_AT = 0x12000;
 // Linear addresses of the system pages, from SYSTEM on.
-const KERNEL = 0xc0000000;
+const KERNEL = 0x6b3c0000; // where no case has reason to go
 const GDT = KERNEL;
 const TSS = KERNEL + 0x400;
 const IDT = KERNEL + 0x800;
