@@ -6,15 +6,18 @@
  */
 
 import type { Value } from "../../../core/ir/block.ts";
+import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
-import { FTAG, GPR, MM, OFF_SCRATCH, SCRATCH128, XMM } from "./state.ts";
+import { AC } from "./operands.ts";
+import { FTAG, FTOP, GPR, MM, OFF_SCRATCH, SCRATCH128, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   type Binary,
   both,
+  checkAlignment,
   checkPendingX87,
   enterMmx,
   fromI64,
@@ -59,7 +62,20 @@ function interleave(width: number, first: number): Binary {
   const bytes = lanes(width, indices);
   return (b, x, y) => shuffle(b, x, y, bytes);
 }
-const unpackLow = (width: number): Translate => both(interleave(width, 0));
+/** The MMX form reads only 32 bits of memory. */
+const unpackLow = (width: number): Translate => {
+  const f = interleave(width, 0);
+  const onSse = sse(f);
+  return (t, i) => {
+    if (i.has66 !== 0) return onSse(t, i);
+    const y = i.mod === 3
+      ? t.b.get(MM[i.rm])
+      : t.b.op(Op["i32x4.splat"], t.load(Op["ld32"], i));
+    const v = f(t.b, t.b.get(MM[i.reg]), y);
+    enterMmx(t);
+    setMm(t, i.reg, v);
+  };
+};
 const unpackHigh = (width: number): Translate =>
   // An MMX register's upper half starts in the middle of the low half.
   both(interleave(width, 4 / width), interleave(width, 8 / width));
@@ -303,6 +319,7 @@ function moveUnaligned(storeOpcode: number): Translate {
       return b.set(XMM[i.reg], readWUnaligned(t, i));
     }
     if (i.mod === 3) return b.set(XMM[i.rm], b.get(XMM[i.reg]));
+    checkAlignment(t, i, true);
     t.store(Op["st128"], i, b.get(XMM[i.reg]));
   };
 }
@@ -339,16 +356,23 @@ const pmovmskb: Translate = (t, i) => {
   b.set(GPR[i.reg], isSse ? x : b.zext8(x));
 };
 
-/** Stores the bytes of SCRATCH128[1] that the mask has: arguments are address, mask and MMU index. */
+/** In the mask of {@linkcode MASKMOV}: the operand has 16 bytes, not 8. */
+const MASKMOV_16 = 0x10000;
+/**
+ * Stores the bytes of SCRATCH128[1] that the mask has: arguments are address,
+ * mask and MMU index. All of the operand must be writable, whatever the mask.
+ */
 const MASKMOV = define(
   "maskmov",
   3,
   { faults: true, reads: [SCRATCH128[1]], writes: [] },
   (cpu) => (address, mask, mmu) => {
-    const bytes = cpu.state8;
+    const bytes = cpu.state8, memory = cpu.engine.mmu;
+    const size = (mask & MASKMOV_16) !== 0 ? 16 : 8;
+    memory.probe(address, size, ACCESS_WRITE, mmu);
     for (let k = 0; k < 16; k++) {
       if ((mask & (1 << k)) !== 0) {
-        cpu.mmu.write8(address + k | 0, bytes[OFF_SCRATCH + 80 + k], mmu);
+        memory.write8(address + k | 0, bytes[OFF_SCRATCH + 80 + k], mmu);
       }
     }
     return 0;
@@ -362,19 +386,24 @@ const maskmov: Translate = (t, i) => {
   const registers = isSse ? XMM : MM;
   const mask = b.op(Op["i8x16.bitmask"], b.get(registers[i.rm]));
   const edi = b.get(GPR[7]);
+  if (!isSse) enterMmx(t); // as hardware does even when the store faults
   const address = t.linear(
     i.segment,
     i.addrSize === 2 ? b.zext16(edi) : edi,
     isSse ? 16 : 8,
     true,
   );
+  if (isSse && (t.key & KEY_ALIGN) !== 0) {
+    t.trap(b.and(address, b.i32(15)), AC, 0);
+  }
   b.set(SCRATCH128[1], b.get(registers[i.reg]));
-  b.call(MASKMOV, address, isSse ? mask : b.zext8(mask), b.i32(t.mmu));
-  if (!isSse) enterMmx(t);
+  const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);
+  b.call(MASKMOV, address, what, b.i32(t.mmu));
 };
 
 const emms: Translate = (t) => {
   t.b.set(FTAG, t.b.i32(0));
+  t.b.set(FTOP, t.b.i32(0));
 };
 
 /** Instructions that are MMX ones without a mandatory prefix. */

@@ -13,8 +13,8 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
-import { MF } from "./operands.ts";
-import { FSW, FTAG, FTOP, KEY_NE, MM, XMM } from "./state.ts";
+import { AC, MF } from "./operands.ts";
+import { FSW, FTAG, FTOP, KEY_ALIGN, KEY_NE, MM, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
 /** An operation on vectors: destination (first) and source operand. */
@@ -79,9 +79,17 @@ export function readW(t: Translator, i: Insn): Value {
   return t.load(Op["ld128"], i);
 }
 
+/** Raises #AC for a 16-byte operand that need not be aligned, when alignment is checked. */
+export function checkAlignment(t: Translator, i: Insn, write: boolean): void {
+  if ((t.key & KEY_ALIGN) === 0) return;
+  t.trap(t.b.and(t.ea(i, 16, write), t.b.i32(15)), AC, 0);
+}
+
 /** Source operand Wdq at any address. */
 export function readWUnaligned(t: Translator, i: Insn): Value {
-  return i.mod === 3 ? t.b.get(XMM[i.rm]) : t.load(Op["ld128"], i);
+  if (i.mod === 3) return t.b.get(XMM[i.rm]);
+  checkAlignment(t, i, false);
+  return t.load(Op["ld128"], i);
 }
 
 /** Source operand Wq: the low half of a register, or 64 bits of memory. The high half is undefined. */

@@ -437,9 +437,8 @@ function toIntegersMm(f: Format, name: SseName): Translate {
   return (t, i) => {
     checkPendingX87(t);
     const y = f === SINGLE ? readWq(t, i) : readW(t, i);
-    const r = toIntegers(t, f, name, y, 3);
-    enterMmx(t);
-    setMm(t, i.reg, r);
+    enterMmx(t); // as hardware does even when #XM follows
+    setMm(t, i.reg, toIntegers(t, f, name, y, 3));
   };
 }
 
@@ -520,8 +519,10 @@ const cvtdq2ps: Translate = (t, i) => {
 
 const cvtpi2ps: Translate = (t, i) => {
   const b = t.b;
-  checkPendingX87(t);
+  // Only a register operand makes this an MMX instruction.
+  if (i.mod === 3) checkPendingX87(t);
   const y = readQ(t, i);
+  if (i.mod === 3) enterMmx(t);
   const x = b.get(XMM[i.reg]);
   const r = compute(
     t,
@@ -539,7 +540,6 @@ const cvtpi2ps: Translate = (t, i) => {
         ),
       ),
   );
-  enterMmx(t);
   b.set(XMM[i.reg], r);
 };
 
@@ -550,7 +550,6 @@ const cvtdq2pd: Translate = (t, i) =>
   );
 
 const cvtpi2pd: Translate = (t, i) => {
-  // Only a register operand makes this an MMX instruction.
   if (i.mod === 3) checkPendingX87(t);
   const y = readQ(t, i);
   if (i.mod === 3) enterMmx(t);

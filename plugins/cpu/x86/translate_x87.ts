@@ -10,13 +10,9 @@ import type { Helper } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import type { Insn } from "./decode.ts";
-import { stateFlags } from "./flags.ts";
 import { define } from "./helpers.ts";
+import { AC } from "./operands.ts";
 import {
-  CC_DST,
-  CC_OP,
-  CC_SRC,
-  CC_SRC2,
   CR,
   CS,
   EIP,
@@ -29,6 +25,7 @@ import {
   FSW,
   FTAG,
   FTOP,
+  KEY_ALIGN,
   KEY_NE,
   KEY_PROTECTED,
   MM,
@@ -78,7 +75,6 @@ import {
 const WRITES: readonly Global[] = [FTOP, FTAG, FSW, ...MM];
 const READS: readonly Global[] = [...WRITES, FCW, CR[0]];
 const POINTERS: readonly Global[] = [FOP, FIP, FCS, FDP, FDS];
-const FLAGS: readonly Global[] = [CC_OP, CC_DST, CC_SRC, CC_SRC2];
 
 /** Defines a helper that neither faults nor has a result. */
 function helper(
@@ -240,13 +236,11 @@ const H_INITIALIZE = define(
 const H_COMPARE_FLAGS = define(
   "x87_compare_flags",
   3,
-  { reads: [...READS, ...FLAGS], writes: WRITES },
+  { reads: READS, writes: [FTOP, FTAG, FSW] },
   (cpu) => {
     const unit = x87Of(cpu);
-    return (i, pop, quiet) => {
-      const flags = unit.ready().compareFlags(i, pop !== 0, quiet !== 0);
-      return flags >= 0 ? flags : stateFlags(cpu.state, 0);
-    };
+    return (i, pop, quiet) =>
+      unit.ready().compareFlags(i, pop !== 0, quiet !== 0);
   },
 );
 
@@ -274,9 +268,16 @@ function halves(t: Translator, v: Value): [Value, Value] {
   ];
 }
 
+/** The address of 80 bits of memory; their alignment is 8. */
+function address80(t: Translator, i: Insn, write: boolean): Value {
+  const address = t.ea(i, 10, write);
+  if ((t.key & KEY_ALIGN) !== 0) t.trap(t.b.and(address, t.b.i32(7)), AC, 0);
+  return address;
+}
+
 /** 80 bits of memory as three words. */
 function load80(t: Translator, i: Insn): [Value, Value, Value] {
-  const address = t.ea(i, 10, false);
+  const address = address80(t, i, false);
   const low = t.b.load(Op["ld64"], address, 0, t.mmu);
   const high = t.b.load(Op["ld16u"], address, 8, t.mmu);
   return [...halves(t, low), high];
@@ -335,7 +336,6 @@ function compare(pops: number, quiet: boolean): Translate {
 function compareFlags(pop: boolean, quiet: boolean): Translate {
   return (t, i) => {
     const b = t.b;
-    t.syncFlags();
     note(t, i);
     t.setArithFlags(
       b.call(
@@ -412,7 +412,7 @@ function storeMemory(
     : format === FORMAT_F64 || format === FORMAT_I64
     ? 8
     : 10;
-  const address = t.ea(i, size, true);
+  const address = size === 10 ? address80(t, i, true) : t.ea(i, size, true);
   b.call(H_STORE, address, b.i32(format | how), b.i32(t.mmu));
   note(t, i);
 }
@@ -503,6 +503,7 @@ function release(pop: boolean): Translate {
     note(t, i);
     const top = b.get(FTOP);
     free(t, b.and(b.add(top, b.i32(i.rm)), b.i32(7)));
+    b.set(FSW, b.and(b.get(FSW), b.i32(~C1)));
     if (!pop) return;
     free(t, top);
     b.set(FTOP, b.and(b.add(top, b.i32(1)), b.i32(7)));

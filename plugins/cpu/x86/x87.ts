@@ -348,18 +348,17 @@ export class X87 {
     this.compareSlot(this.slot(i), this.s[FCW], pops, quiet);
   }
 
-  /** FCOMI, FUCOMI: the arithmetic flags, or -1 when they stay as they are. */
+  /** FCOMI, FUCOMI: ZF, PF and CF, which are set even when an exception is unmasked. */
   compareFlags(i: number, pop: boolean, quiet: boolean): number {
     let flags = C3 | C2 | C0;
     if (this.empty(0) || this.empty(i)) {
-      if (!this.underflow()) return -1;
+      if (!this.underflow()) flags |= NOT_WRITTEN;
     } else {
       const a = this.slot(0), b = this.slot(i), cw = this.s[FCW];
       flags = quiet ? this.f.compareQuiet(a, b, cw) : this.f.compare(a, b, cw);
-      this.finish(flags & EXCEPTIONS);
-      if ((flags & NOT_WRITTEN) !== 0) return -1;
+      this.raise(flags & EXCEPTIONS); // C1 stays
     }
-    if (pop) this.pop();
+    if (pop && (flags & NOT_WRITTEN) === 0) this.pop();
     return ((flags & C0) !== 0 ? CF : 0) | ((flags & C2) !== 0 ? PF : 0) |
       ((flags & C3) !== 0 ? ZF : 0);
   }
@@ -419,8 +418,9 @@ export class X87 {
 
   /** FLD ST(i). */
   loadRegister(i: number): void {
+    // Of both stack faults, underflow is reported.
     const isEmpty = this.empty(i);
-    if (this.pushFaults()) return;
+    if (!isEmpty && this.pushFaults()) return;
     if (isEmpty) {
       if (!this.underflow()) return;
       this.push();
@@ -500,8 +500,7 @@ export class X87 {
       this.fill(0);
       return;
     }
-    this.finish(0);
-    if (condition) this.f.copy(this.slot(0), this.slot(i));
+    if (condition) this.f.copy(this.slot(0), this.slot(i)); // C1 stays
   }
 
   // Stores to memory.
@@ -516,20 +515,18 @@ export class X87 {
     let flags = 0;
     const isEmpty = this.empty(0);
     if (isEmpty) {
-      if ((s[FCW] & IE) === 0) {
-        this.underflow();
-        return;
-      }
-      this.storeIndefinite(format);
+      if ((s[FCW] & IE) === 0) flags = NOT_WRITTEN;
+      else this.storeIndefinite(format);
     } else {
       const cw = s[FCW] | ((what & STORE_TRUNCATE) !== 0 ? CHOP : 0);
       flags = this.convert(format, cw);
     }
+    const memory = this.cpu.engine.mmu, size = SIZES[format];
+    // A memory fault comes first even when nothing is stored.
+    if ((flags & NOT_WRITTEN) !== 0 || (address & 0xfff) + size > 0x1000) {
+      memory.probe(address, size, ACCESS_WRITE, mmu);
+    }
     if ((flags & NOT_WRITTEN) === 0) {
-      const memory = this.cpu.engine.mmu, size = SIZES[format];
-      if ((address & 0xfff) + size > 0x1000) {
-        memory.probe(address, size, ACCESS_WRITE, mmu);
-      }
       if (size === 2) memory.write16(address, s[TEMP] & 0xffff, mmu);
       else {
         memory.write32(address, s[TEMP], mmu);
@@ -540,11 +537,8 @@ export class X87 {
       }
     }
     if (isEmpty) this.underflow();
-    else {
-      this.finish(flags);
-      if ((flags & NOT_WRITTEN) !== 0) return;
-    }
-    if (pop) this.pop();
+    else this.finish(flags);
+    if (pop && (flags & NOT_WRITTEN) === 0) this.pop();
   }
 
   /** Converts ST(0) into the operand slot. */
@@ -644,10 +638,14 @@ export class X87 {
     this.finish(flags);
   }
 
+  private isNan(slot: number): boolean {
+    return (this.f.examine(slot) & (C0 | C2 | C3)) === C0;
+  }
+
   private binary(what: number): void {
     const s = this.s, f = this.f;
     const pops = what >= YL2X;
-    if (what === PREM || what === PREM1) s[FSW] &= ~CODES;
+    if (what === PREM || what === PREM1) s[FSW] &= ~(C1 | C2);
     if (this.empty(0) || this.empty(1)) {
       if (!this.underflow()) return;
       this.indefinite(pops ? 1 : 0);
@@ -662,10 +660,14 @@ export class X87 {
         flags = f.scale(a, a, b, cw);
         break;
       case PREM:
-        flags = f.remainder(a, a, b, cw);
-        break;
       case PREM1:
-        flags = f.remainderNearest(a, a, b, cw);
+        flags = what === PREM
+          ? f.remainder(a, a, b, cw)
+          : f.remainderNearest(a, a, b, cw);
+        // C0 and C3 stay unless there is a quotient.
+        if ((flags & (IE | NOT_WRITTEN)) === 0 && !this.isNan(a)) {
+          s[FSW] &= ~(C0 | C3);
+        }
         break;
       case YL2X:
         flags = f.yLog2X(b, a, b, cw);
