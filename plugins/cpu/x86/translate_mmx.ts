@@ -12,7 +12,16 @@ import { Op, type OpName } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
 import { AC } from "./operands.ts";
-import { FTAG, FTOP, GPR, MM, OFF_SCRATCH, SCRATCH128, XMM } from "./state.ts";
+import {
+  FTAG,
+  FTOP,
+  GPR,
+  KEY_ALIGN,
+  MM,
+  OFF_SCRATCH,
+  SCRATCH128,
+  XMM,
+} from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   type Binary,
