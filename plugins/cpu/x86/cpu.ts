@@ -22,7 +22,7 @@ import {
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import { WatchingMmu } from "./debug.ts";
-import { arithFlags } from "./flags.ts";
+import { arithFlags, AUX_CC_OP, AUX_NOT_MODIFIES } from "./flags.ts";
 import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
 import { type Model, MODELS } from "./models.ts";
@@ -624,7 +624,11 @@ export class X86 implements Frontend {
       return;
     }
     this.state[W_EIP] = pcLo;
-    if (aux !== -1) this.state[W_CC_OP] = aux;
+    const op = aux & AUX_CC_OP;
+    if (op !== AUX_CC_OP) this.state[W_CC_OP] = op;
+    if ((aux & AUX_NOT_MODIFIES) === 0 && this.state[W_VECTOR] === EXC_PF) {
+      this.state[OFF_EXC_ERROR >> 2] |= 2; // W/R
+    }
   }
 
   /** Records the exception of a fired `trap`. */

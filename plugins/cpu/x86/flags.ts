@@ -50,6 +50,14 @@ const G_EFLAGS = 0,
   G_SAR = 9,
   G_MUL = 10;
 
+/**
+ * The `aux` word of an instruction (see `Frontend.restore`): CC_OP at its start
+ * in the low byte, 0xff when the state's is right;
+ */
+export const AUX_CC_OP = 0xff;
+/** and this bit unless a page fault of its loads is to be reported as one of a store. */
+export const AUX_NOT_MODIFIES = 0x100;
+
 /** Parity: PF for each byte. */
 const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {
   let p = v ^ (v >> 4);
@@ -228,7 +236,7 @@ export class LazyFlags extends Operands {
 
   /** The `aux` word of an instruction that starts here: see `Frontend.restore`. */
   get ccAux(): number {
-    return this.#stored ? -1 : this.ccOp;
+    return this.#stored ? -1 : this.ccOp | ~AUX_CC_OP;
   }
 
   /**

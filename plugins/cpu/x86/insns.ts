@@ -982,6 +982,8 @@ export interface Row {
   readonly imm: number;
   /** LOCK is allowed. */
   readonly lock: boolean;
+  /** Reads and writes operand 0: a page fault of the read is reported as one of a write. */
+  readonly modifies: boolean;
   /** Operand size 64 by default in 64-bit mode. */
   readonly default64: boolean;
   /** The feature that it needs, or "". */
@@ -1045,6 +1047,12 @@ const CLASSES: Readonly<Record<string, number>> = {
   sse: CLASS_SSE,
 };
 
+/** Instructions that lock or modify their first operand. */
+const MODIFIES = new Set(
+  "add or adc sbb and sub xor inc dec neg not rol ror rcl rcr shl shr sar shld shrd xchg cmpxchg xadd cmpxchg8b bts btr btc"
+    .split(" "),
+);
+
 function immediateOf(operands: readonly string[]): number {
   if (operands[0] === "Iw") return operands[1] === "Ib" ? IMM_WB : IMM_W;
   for (const o of operands) {
@@ -1092,6 +1100,8 @@ function parse(line: string, index: number): Row {
     fixed,
     imm: immediateOf(operands),
     lock: attributes.includes("lock"),
+    modifies: MODIFIES.has(name) &&
+      (kinds[0] === KIND_E || kinds[0] === KIND_M),
     default64: attributes.includes("d64"),
     feature,
     class: cls,

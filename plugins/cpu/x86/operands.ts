@@ -453,7 +453,7 @@ export class Operands {
 
   /** Loads the memory operand by one of the IR's `ld*`. */
   load(op: number, i: Insn): Value {
-    this.#resolve(i, WIDTH[op], false);
+    this.#resolve(i, WIDTH[op], i.row.modifies);
     return this.b.load(op, this.#ea, this.#eaDisp, this.mmu);
   }
 

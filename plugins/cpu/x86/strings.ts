@@ -17,7 +17,7 @@ import {
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
-import { GP, segmentAllows, SS_FAULT } from "./operands.ts";
+import { AC, GP, segmentAllows, SS_FAULT } from "./operands.ts";
 import {
   CC_DST,
   CC_OP,
@@ -26,6 +26,7 @@ import {
   DF,
   ES,
   GPR,
+  KEY_ALIGN,
   KEY_DEBUG,
   OFF_CC_DST,
   OFF_CC_OP,
@@ -104,6 +105,7 @@ class Pointer {
     const linear = (this.#base + offset) >>> 0;
     const inPage = linear & 0xfff;
     if (inPage + size > 0x1000) return 0;
+    if ((linear & (size - 1)) !== 0 && (cpu.key() & KEY_ALIGN) !== 0) return 0;
     const top = this.#mask === -1 ? 0x100000000 : 0x10000;
     if (offset + size > top) return 0;
     let n = this.#step > 0
@@ -147,6 +149,10 @@ class Pointer {
       )
     ) this.#cpu.raise(this.#segment === SS ? SS_FAULT : GP, 0);
     this.linear = this.#base + offset | 0;
+    if (
+      (this.linear & (this.#size - 1)) !== 0 &&
+      (this.#cpu.key() & KEY_ALIGN) !== 0
+    ) this.#cpu.raise(AC, 0);
   }
 
   /** Moves on by `n` elements. */

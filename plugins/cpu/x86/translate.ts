@@ -29,7 +29,7 @@ import {
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
 import { decode, DECODE_OK, DECODE_SHORT, Insn } from "./decode.ts";
-import { LazyFlags } from "./flags.ts";
+import { AUX_NOT_MODIFIES, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
@@ -116,7 +116,12 @@ export class Translator extends LazyFlags {
         }
       }
       this.eip = eip;
-      b.insn(eip, this.ccAux);
+      b.insn(
+        eip,
+        i.row.modifies && i.mod !== 3 && outcome === DECODE_OK
+          ? this.ccAux & ~AUX_NOT_MODIFIES
+          : this.ccAux,
+      );
       b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
       if (outcome !== DECODE_OK) {
         this.raise(GP, 0);
