@@ -419,7 +419,7 @@ const QUERY = transfer("query_descriptor", 2, (cpu, selector, lsl) => {
     ? 0
     : lsl !== 0
     ? limitOf(d.lo, d.hi)
-    : d.hi & 0xffff00;
+    : d.hi & 0xf0ff00;
   cpu.setArithFlags(cpu.arithFlags() & ~ZF | (d === null ? 0 : ZF));
 });
 
