@@ -16,8 +16,20 @@
  */
 
 import { Emitter } from "../../../core/wasm/emitter.ts";
+import { emitHost, emitLookup } from "../../../core/exec/access.ts";
+import { OFF_TLB, TLB_BYTES } from "../../../core/exec/layout.ts";
 import { ModuleBuilder } from "../../../core/wasm/module.ts";
 import { OFF_FCW, OFF_FPR, OFF_FSW, OFF_FTAG, OFF_FTOP } from "./state.ts";
+import {
+  FORMAT_F32,
+  FORMAT_F64,
+  FORMAT_F80,
+  FORMAT_I16,
+  FORMAT_I32,
+  FORMAT_I64,
+  STORE_POP,
+  STORE_TRUNCATE,
+} from "./x87.ts";
 
 /** A function of the kernel: up to three arguments, as helpers have. */
 export type KernelFunction = (a: number, b: number, c: number) => number;
@@ -38,6 +50,7 @@ export const KERNEL_FUNCTIONS = [
   "compare",
   "compareFlags",
   "compute",
+  "store",
 ] as const;
 
 /** Names of the kernel's functions. */
@@ -58,6 +71,7 @@ const ARGUMENTS: Record<KernelName, number> = {
   compare: 3,
   compareFlags: 3,
   compute: 1,
+  store: 3,
 };
 
 const PE = 0x20, C1 = 0x200, CODES = 0x4700, C3 = 0x4000, C0 = 0x100;
@@ -832,7 +846,6 @@ export function makeKernel(
   });
   define("compareFlags", (b) => {
     relate(b);
-    setWord(OFF_FSW, and(word(OFF_FSW), i32(~C1)));
     when(get(1), () => b.pop());
     leave(shrU(get(b.flags), i32(8))); // CF and ZF
   });
@@ -854,6 +867,139 @@ export function makeKernel(
     storeL(get(b.slot), FPR + 8, extend(get(b.se)));
     setWord(OFF_FSW, and(word(OFF_FSW), i32(~C1)));
     leave(i32(0));
+  });
+
+  // FST, FSTP, FIST and FISTP: (address, format and how, MMU index).
+  define("store", (b) => {
+    const { m, se, flags, other } = b;
+    const x = asm.local(3, I64), unit = asm.local(3, I64);
+    const e = asm.local(3, I32), rc = asm.local(3, I32);
+    const cpu = asm.local(3, I32), entry = asm.local(3, I32);
+    const host = asm.local(3, I32);
+    const format = (f: number): Code => eq(and(get(1), i32(7)), i32(f));
+    b.unless(and(b.valid(get(b.top)), shrU(word(OFF_FCW), i32(5)))); // PE
+    set(cpu, i32(base));
+    set(m, loadL(get(b.slot), FPR));
+    set(se, load(get(b.slot), FPR + 8));
+    set(e, and(get(se), i32(0x7fff)));
+    set(rc, and(word(OFF_FCW), i32(0xc00)));
+    when(and(get(1), i32(STORE_TRUNCATE)), () => set(rc, i32(0xc00)));
+
+    /** Rounds m by x; unit is one in the last place. */
+    const round = (): void => {
+      when(neL(get(x), i64(0)), () => {
+        const odd = extend(neL(andL(get(m), get(unit)), i64(0)));
+        const sign = and(get(se), i32(0x8000));
+        set(
+          flags,
+          select(
+            eq(get(rc), select(i32(0x400), i32(0x800), sign)),
+            gtUL(get(x), subL(TOP_BIT, odd)),
+            get(rc),
+          ),
+        );
+        when(get(flags), () => {
+          set(m, addL(get(m), get(unit)));
+          set(flags, i32(C1));
+        });
+        set(flags, or(get(flags), i32(PE)));
+      });
+    };
+    /** Stores `width` bytes through the TLB and ends. */
+    const finish = (width: number, write: (host: Code) => void): void => {
+      const locals = { cpu, address: 0, entry, host };
+      emitLookup(asm.e, locals, width, true, OFF_TLB, () => {
+        asm.e.localGet(2);
+        asm.e.i32Const(TLB_BYTES);
+        asm.e.u8(0x6c); // i32.mul
+      });
+      asm.e.u8(0x04);
+      asm.e.u8(VOID);
+      b.goSlow();
+      asm.e.u8(0x0b);
+      emitHost(asm.e, locals, OFF_TLB);
+      asm.e.localSet(host);
+      write(get(host));
+      setWord(OFF_FSW, or(and(word(OFF_FSW), i32(~C1)), get(flags)));
+      when(and(get(1), i32(STORE_POP)), () => b.pop());
+      leave(i32(0));
+    };
+    /** Stores the low `width` bytes of m; they may lie anywhere. */
+    const finishWith = (width: number): void =>
+      finish(width, (at) => {
+        at();
+        asm.e.localGet(m);
+        // i64.store16, store32, store
+        asm.e.mem(width === 2 ? 0x3d : width === 4 ? 0x3e : 0x37, 0);
+      });
+    /** FST m32 and m64: `cut` low bits of the significand go. */
+    const narrow = (cut: number, bias: number, width: number): void => {
+      when(eqz(isZero(get(m), get(e))), () => {
+        b.unless(ltSL(get(m), i64(0)));
+        set(e, sub(get(e), i32(BIAS - bias)));
+        b.unless(ltU(sub(get(e), i32(1)), i32(2 * bias)));
+        set(x, shlL(get(m), i64(64 - cut)));
+        set(m, shlL(shrL(get(m), i64(cut)), i64(cut)));
+        set(unit, cut < 32 ? i64(1 << cut, 0) : i64(0, 1 << (cut - 32)));
+        round();
+        when(eqzL(get(m)), () => {
+          set(m, TOP_BIT);
+          set(e, add(get(e), i32(1)));
+          b.unless(leS(get(e), i32(2 * bias)));
+        });
+        // Without the integer bit, and the exponent above it.
+        set(m, shrL(shlL(get(m), i64(1)), i64(cut + 1)));
+      });
+      const sign = extend(shrU(and(get(se), i32(0x8000)), i32(15)));
+      set(m, orL(get(m), shlL(extend(get(e)), i64(63 - cut))));
+      set(m, orL(get(m), shlL(sign, i64(width * 8 - 1))));
+      finishWith(width);
+    };
+    /** FIST: numbers below 2^(bits - 1). */
+    const integer = (width: number): void => {
+      when(eqz(isZero(get(m), get(e))), () => {
+        b.unless(and(
+          ltSL(get(m), i64(0)),
+          ltU(sub(get(e), i32(1)), i32(BIAS + width * 8 - 2)),
+        ));
+        // 1 to 64 bits of fraction, or nothing but fraction.
+        set(other, sub(i32(BIAS + 63), get(e)));
+        set(unit, i64(1, 0));
+        when(
+          ltU(get(other), i32(64)),
+          () => {
+            set(x, shlL(get(m), subL(i64(64), extend(get(other)))));
+            set(m, shrL(get(m), extend(get(other))));
+          },
+          () => {
+            set(x, select(get(m), i64(1, 0), eq(get(other), i32(64))));
+            set(m, i64(0));
+          },
+        );
+        round();
+        // Rounded up to the limit.
+        when(
+          neL(shrL(get(m), i64(width * 8 - 1)), i64(0)),
+          () => b.goSlow(),
+        );
+        when(and(get(se), i32(0x8000)), () => set(m, subL(i64(0), get(m))));
+      });
+      finishWith(width);
+    };
+    when(format(FORMAT_F64), () => narrow(11, 1023, 8));
+    when(format(FORMAT_F32), () => narrow(40, 127, 4));
+    when(format(FORMAT_I32), () => integer(4));
+    when(format(FORMAT_I64), () => integer(8));
+    when(format(FORMAT_I16), () => integer(2));
+    when(format(FORMAT_F80), () =>
+      finish(10, (at) => {
+        at();
+        asm.e.localGet(m);
+        asm.e.mem(0x37, 0);
+        at();
+        asm.e.localGet(se);
+        asm.e.mem(0x3b, 8); // i32.store16
+      }));
   });
 
   const instance = new WebAssembly.Instance(
