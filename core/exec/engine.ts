@@ -205,7 +205,7 @@ export class Engine implements CpuCore, CpuEngine {
     const helperImports: Record<string, (...args: number[]) => number> = {};
     for (const h of frontend.helpers) {
       const fn = h.fn;
-      helperImports[String(h.index)] = h.faults
+      const called = h.faults
         ? (a: number, b: number, c: number): number => {
           try {
             return fn(a, b, c);
@@ -215,7 +215,11 @@ export class Engine implements CpuCore, CpuEngine {
             throw e;
           }
         }
-        : fn as (...args: number[]) => number;
+        : fn;
+      const native = h.native?.(memory.memory, this.base, called);
+      helperImports[String(h.index)] = (native ?? called) as (
+        ...args: number[]
+      ) => number;
     }
     const imports = {
       env: {

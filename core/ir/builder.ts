@@ -38,6 +38,17 @@ export interface Helper {
   readonly writes: readonly Global[] | "all";
   /** The function. Arguments and result are signed 32-bit integers. */
   readonly fn: (a: number, b: number, c: number) => number;
+  /**
+   * Gives the same function as a WebAssembly export over this memory, for the
+   * CPU whose area is at `base`: translated code then calls it directly. `slow`
+   * is `fn` as translated code calls it (a guest fault is a result), for what
+   * the export leaves to it.
+   */
+  readonly native?: (
+    memory: WebAssembly.Memory,
+    base: number,
+    slow: (a: number, b: number, c: number) => number,
+  ) => (a: number, b: number, c: number) => number;
 }
 
 const GET: readonly number[] = [

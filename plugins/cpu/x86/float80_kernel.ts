@@ -1014,3 +1014,37 @@ export function makeKernel(
   );
   return instance.exports as unknown as Record<KernelName, KernelFunction>;
 }
+
+/** Makes the kernel of one CPU when the first helper is bound to it. */
+export class KernelLink {
+  readonly #slow: Partial<Record<KernelName, KernelFunction>> = {};
+  #memory: WebAssembly.Memory | undefined;
+  #kernel: Record<KernelName, KernelFunction> | undefined;
+
+  /** The kernel's function, which calls `slow` for what it does not do. */
+  bind(
+    name: KernelName,
+    memory: WebAssembly.Memory,
+    base: number,
+    slow: KernelFunction,
+  ): KernelFunction {
+    const paths = this.#slow;
+    if (this.#kernel === undefined || this.#memory !== memory) {
+      const call = (name: KernelName): KernelFunction => (a, b, c) => {
+        const path = paths[name];
+        if (path === undefined) throw new Error(`x87 kernel: no slow ${name}`);
+        return path(a, b, c);
+      };
+      this.#memory = memory;
+      this.#kernel = makeKernel(
+        memory,
+        base,
+        Object.fromEntries(
+          KERNEL_FUNCTIONS.map((name) => [name, call(name)]),
+        ) as Record<KernelName, KernelFunction>,
+      );
+    }
+    paths[name] = slow;
+    return this.#kernel[name];
+  }
+}

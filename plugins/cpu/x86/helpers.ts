@@ -27,10 +27,13 @@ export interface HelperOptions {
   readonly reads?: readonly Global[] | "all";
   /** The globals that it writes; `"all"` when absent. */
   readonly writes?: readonly Global[] | "all";
+  /** Its WebAssembly form for one CPU; see `Helper.native`. */
+  readonly native?: (cpu: X86) => Helper["native"];
 }
 
 const defined: Helper[] = [];
 const makers: ((cpu: X86) => HelperFunction)[] = [];
+const natives: HelperOptions["native"][] = [];
 
 /** Defines a helper; `make` gives its function for one CPU. */
 export function define(
@@ -52,10 +55,15 @@ export function define(
   };
   defined.push(helper);
   makers.push(make);
+  natives.push(options.native);
   return helper;
 }
 
 /** All helpers defined so far, bound to `cpu`, in index order. */
 export function bindHelpers(cpu: X86): readonly Helper[] {
-  return defined.map((h, i) => ({ ...h, fn: makers[i](cpu) }));
+  return defined.map((h, i) => ({
+    ...h,
+    fn: makers[i](cpu),
+    native: natives[i]?.(cpu),
+  }));
 }

@@ -10,7 +10,9 @@ import type { Helper } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import type { Insn } from "./decode.ts";
-import { define } from "./helpers.ts";
+import type { X86 } from "./cpu.ts";
+import { KernelLink, type KernelName } from "./float80_kernel.ts";
+import { define, type HelperOptions } from "./helpers.ts";
 import { AC } from "./operands.ts";
 import {
   CR,
@@ -76,13 +78,26 @@ const WRITES: readonly Global[] = [FTOP, FTAG, FSW, ...MM];
 const READS: readonly Global[] = [...WRITES, FCW, CR[0]];
 const POINTERS: readonly Global[] = [FOP, FIP, FCS, FDP, FDS];
 
+const kernels = new WeakMap<X86, KernelLink>();
+
+/** The `native` option of a helper that the kernel has. */
+function inKernel(name: KernelName): HelperOptions["native"] {
+  return (cpu) => {
+    let link = kernels.get(cpu);
+    if (link === undefined) kernels.set(cpu, link = new KernelLink());
+    return (memory, base, slow) => link.bind(name, memory, base, slow);
+  };
+}
+
 /** Defines a helper that neither faults nor has a result. */
 function helper(
   name: string,
   args: 0 | 1 | 2 | 3,
   run: (u: X87Images, a: number, b: number, c: number) => void,
+  kernel?: KernelName,
 ): Helper {
-  return define(name, args, { reads: READS, writes: WRITES }, (cpu) => {
+  const native = kernel === undefined ? undefined : inKernel(kernel);
+  return define(name, args, { reads: READS, writes: WRITES, native }, (cpu) => {
     const unit = x87Of(cpu);
     return (a, b, c) => {
       run(unit.ready(), a, b, c);
@@ -96,8 +111,10 @@ function memoryHelper(
   name: string,
   writes: readonly Global[],
   run: (u: X87Images, address: number, what: number, mmu: number) => void,
+  kernel?: KernelName,
 ): Helper {
-  return define(name, 3, { faults: true, writes }, (cpu) => {
+  const native = kernel === undefined ? undefined : inKernel(kernel);
+  return define(name, 3, { faults: true, writes, native }, (cpu) => {
     const unit = x87Of(cpu);
     return (address, what, mmu) => {
       run(unit.ready(), address, what, mmu);
@@ -112,23 +129,46 @@ const H_REGISTERS = helper(
   "x87_registers",
   3,
   (u, op, i, how) => u.registers(op, i, how),
+  "registers",
 );
-const H_F32 = helper("x87_f32", 2, (u, op, bits) => u.operandF32(op, bits));
-const H_F64 = helper("x87_f64", 3, (u, op, lo, hi) => u.operandF64(op, lo, hi));
+const H_F32 = helper(
+  "x87_f32",
+  2,
+  (u, op, bits) => u.operandF32(op, bits),
+  "operandF32",
+);
+const H_F64 = helper(
+  "x87_f64",
+  3,
+  (u, op, lo, hi) => u.operandF64(op, lo, hi),
+  "operandF64",
+);
 const H_INTEGER = helper(
   "x87_integer",
   2,
   (u, op, v) => u.operandInteger(op, v),
+  "operandInteger",
 );
 const H_COMPARE = helper(
   "x87_compare",
   3,
   (u, i, pops, quiet) => u.compare(i, pops, quiet !== 0),
+  "compare",
 );
 const H_TEST = helper("x87_test", 0, (u) => u.test());
 const H_EXAMINE = helper("x87_examine", 0, (u) => u.examine());
-const H_LOAD_F32 = helper("x87_load_f32", 1, (u, bits) => u.loadF32(bits));
-const H_LOAD_F64 = helper("x87_load_f64", 2, (u, lo, hi) => u.loadF64(lo, hi));
+const H_LOAD_F32 = helper(
+  "x87_load_f32",
+  1,
+  (u, bits) => u.loadF32(bits),
+  "loadF32",
+);
+const H_LOAD_F64 = helper(
+  "x87_load_f64",
+  2,
+  (u, lo, hi) => u.loadF64(lo, hi),
+  "loadF64",
+);
 const H_LOAD_F80 = helper(
   "x87_load_f80",
   3,
@@ -143,6 +183,7 @@ const H_LOAD_I32 = helper(
   "x87_load_i32",
   1,
   (u, v) => u.load(FORMAT_I32, v, 0, 0),
+  "loadI32",
 );
 const H_LOAD_I64 = helper(
   "x87_load_i64",
@@ -153,21 +194,39 @@ const H_LOAD_REGISTER = helper(
   "x87_load_register",
   1,
   (u, i) => u.loadRegister(i),
+  "loadRegister",
 );
-const H_CONSTANT = helper("x87_constant", 1, (u, n) => u.loadConstant(n));
+const H_CONSTANT = helper(
+  "x87_constant",
+  1,
+  (u, n) => u.loadConstant(n),
+  "loadConstant",
+);
 const H_STORE_REGISTER = helper(
   "x87_store_register",
   2,
   (u, i, pop) => u.storeRegister(i, pop !== 0),
+  "storeRegister",
 );
-const H_EXCHANGE = helper("x87_exchange", 1, (u, i) => u.exchange(i));
+const H_EXCHANGE = helper(
+  "x87_exchange",
+  1,
+  (u, i) => u.exchange(i),
+  "exchange",
+);
 const H_MOVE_IF = helper("x87_move_if", 2, (u, i, c) => u.moveIf(i, c !== 0));
-const H_COMPUTE = helper("x87_compute", 1, (u, what) => u.compute(what));
+const H_COMPUTE = helper(
+  "x87_compute",
+  1,
+  (u, what) => u.compute(what),
+  "compute",
+);
 const H_CLEAR = helper("x87_clear", 0, (u) => u.clearExceptions());
 const H_STORE = memoryHelper(
   "x87_store",
   WRITES,
   (u, address, what, mmu) => u.store(address, what, mmu),
+  "store",
 );
 const H_STORE_ENV = memoryHelper(
   "x87_fstenv",
@@ -236,7 +295,11 @@ const H_INITIALIZE = define(
 const H_COMPARE_FLAGS = define(
   "x87_compare_flags",
   3,
-  { reads: READS, writes: [FTOP, FTAG, FSW] },
+  {
+    reads: READS,
+    writes: [FTOP, FTAG, FSW],
+    native: inKernel("compareFlags"),
+  },
   (cpu) => {
     const unit = x87Of(cpu);
     return (i, pop, quiet) =>
