@@ -322,14 +322,48 @@ main:
         MARK
         iret
         END3
-        ; bad inner stacks
-        mov word [tss + 8], DATA3
-        TRY3 "3: call gate, bad SS in TSS"
-        call GATE32:0
+        ; bad inner stacks: a gate to level 1
+        mov dword [gdt + FREE], CODE1 << 16 | ((gate_target - $$) & 0xffff)
+        mov dword [gdt + FREE + 4], 0x10ec00
+        mov word [tss + 16], DATA3
+        TRY3 "3: call gate, level 3 SS in TSS"
+        call FREE:0
         END3
-        jmp .never
-.never:
-        mov word [tss + 8], DATA0
+        mov word [tss + 16], 0
+        TRY3 "3: call gate, null SS in TSS"
+        call FREE:0
+        END3
+        mov word [tss + 16], DATA1
+        TRY3 "3: call gate, other RPL in SS in TSS"
+        call FREE:0
+        END3
+        mov word [tss + 16], ABSENT | 1
+        TRY3 "3: call gate, absent SS in TSS"
+        call FREE:0
+        END3
+        mov byte [gdt + ABSENT + 5], 0x32
+        TRY3 "3: call gate, absent level 1 SS in TSS"
+        call FREE:0
+        END3
+        mov word [tss + 16], DATA1 | 1
+        TRY3 "3: call gate to level 1"
+        mov dword [gate_next], level1_routine
+        call FREE:0
+        END3
+        mov dword [gate_next], 0
+        mov word [gdt + MAINTSS], 11
+%ifndef QEMU ; which crashes
+        mov eax, MAINTSS
+        mov byte [gdt + MAINTSS + 5], 0x89
+        ltr ax
+        TRY3 "3: call gate, TSS too short"
+        call FREE:0
+        END3
+        mov word [gdt + MAINTSS], 0x188
+        mov eax, MAINTSS
+        mov byte [gdt + MAINTSS + 5], 0x89
+        ltr ax
+%endif
         ; IRET to level 3 empties segment registers
         mov dword [resume], .emptied
         mov [resume_esp], esp
@@ -422,6 +456,13 @@ gate_target:
         jne .next
         retf
 .next:  jmp [cs:gate_next]
+level1_routine:
+        push eax
+        mov eax, ss
+        SHOW16 "ss=", eax
+        PRINT " "
+        pop eax
+        retf
 gate_parameters:
         push eax
         mov eax, ss

@@ -240,8 +240,9 @@ export function switchTask(
   if (v86) {
     for (let s = 0; s < 6; s++) loadV86Segment(cpu, s, selectors[s]);
   } else {
-    loadTaskCode(cpu, selectors[CS]);
+    // SS first, so that a fault on CS finds a stack.
     loadStackSegment(cpu, selectors[SS], cpl, EXC_TS, 0);
+    loadTaskCode(cpu, selectors[CS]);
     for (const s of [ES, DS, FS, GS]) {
       loadDataSegment(cpu, s, selectors[s], cpl, EXC_TS);
     }
