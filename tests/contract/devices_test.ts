@@ -1,4 +1,4 @@
-/** The conformance kit, run on every device that ships. */
+/** The conformance kit, run on every device that ships and on a third party's. */
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
@@ -10,12 +10,14 @@ import port92 from "../../plugins/device/misc/port92.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
   debugcon,
   i8042,
   i8254,
   i8259,
+  intervalTimer,
   isaDebugExit,
   ns16550a,
   port92,

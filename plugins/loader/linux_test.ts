@@ -1,0 +1,200 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import {
+  type BootFile,
+  type LoaderContext,
+  LoadError,
+  type RamRange,
+} from "../../core/machine/plugin.ts";
+import plugin from "./linux.ts";
+
+const MIB = 1024 * 1024;
+const RAM: RamRange[] = [
+  { base: 0, size: 640 * 1024 },
+  { base: MIB, size: 63 * MIB },
+];
+
+/** An image whose setup has one sector after the boot sector. */
+function image(change: (view: DataView) => void = () => {}): Uint8Array {
+  const bytes = new Uint8Array(1024 + 4096);
+  const view = new DataView(bytes.buffer);
+  bytes[0x1f1] = 1;
+  view.setUint32(0x1f4, 4096 / 16, true);
+  view.setUint16(0x1fe, 0xaa55, true);
+  view.setUint16(0x200, 0x6aeb, true); // the header ends at 26Ch
+  view.setUint32(0x202, 0x53726448, true);
+  view.setUint16(0x206, 0x020f, true);
+  bytes[0x211] = 0x01;
+  view.setUint32(0x214, 0x100000, true);
+  view.setUint32(0x22c, 0x7fffffff, true);
+  view.setUint32(0x230, 0x1000000, true);
+  bytes[0x234] = 1;
+  view.setUint32(0x238, 2047, true);
+  view.setUint32(0x248, 0x100, true);
+  view.setUint32(0x24c, 0x200, true);
+  view.setUint32(0x258, 0x1000000, true);
+  view.setUint32(0x260, 0x100000, true);
+  for (let i = 0; i < 4096; i++) bytes[1024 + i] = i * 7;
+  bytes[1024 + 0x100] = 0xfd;
+  bytes[1024 + 0x101] = 0x37;
+  change(view);
+  return bytes;
+}
+
+function context(
+  kernel: Uint8Array,
+  options: { initrd?: number; append?: string; ram?: RamRange[] } = {},
+): LoaderContext & { memory: Uint8Array } {
+  const memory = new Uint8Array(64 * MIB).fill(0xee);
+  const file = (path: string, bytes: Uint8Array): BootFile => ({ path, bytes });
+  const initrd = options.initrd === undefined
+    ? undefined
+    : file("initrd.gz", new Uint8Array(options.initrd).fill(0x33));
+  return {
+    memory,
+    kernel: file("vmlinuz", kernel),
+    initrd,
+    modules: [],
+    append: options.append ?? "console=ttyS0",
+    ram: options.ram ?? RAM,
+    dma: {
+      read: (address, into) =>
+        into.set(memory.subarray(address, address + into.length)),
+      write: (address, bytes) => memory.set(bytes, address),
+    },
+    log: { guest() {}, warn() {} },
+  };
+}
+
+Deno.test("linux: a kernel is known by its header", () => {
+  assertEquals(plugin.probe(image()), true);
+  assertEquals(plugin.probe(new Uint8Array(0x100)), false);
+  assertEquals(plugin.probe(new Uint8Array(0x1000)), false);
+});
+
+Deno.test("linux: code, zero page, command line and registers", () => {
+  const ctx = context(image());
+  const entry = plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer);
+  assertEquals(entry.eip, 0x100000);
+  assertEquals([entry["cs.selector"], entry["ds.selector"]], [0x10, 0x18]);
+  assertEquals([entry.cr0, entry.eflags], [0x11, 2]);
+  assertEquals([entry.ebp, entry.edi, entry.ebx], [0, 0, 0]);
+  assertEquals(ctx.memory.slice(0x100000, 0x101000), image().slice(1024));
+  const zero = entry.esi;
+  assertEquals(view.getUint32(zero + 0x202, true), 0x53726448);
+  assertEquals(ctx.memory[zero + 0x210], 0xff);
+  assertEquals(ctx.memory[zero + 0x1ef], 0, "the sentinel");
+  // Outside of the header everything that is not given is zero.
+  assertEquals(ctx.memory[zero + 0x26c], 0);
+  const line = view.getUint32(zero + 0x228, true);
+  const text = new TextDecoder().decode(ctx.memory.subarray(line, line + 14));
+  assertEquals(text, "console=ttyS0\0");
+  assertEquals(view.getUint32(zero + 0x1e0, true), 63 * 1024);
+});
+
+Deno.test("linux: the memory map", () => {
+  const ctx = context(image());
+  const { esi } = plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer, esi);
+  const map: string[] = [];
+  for (let i = 0; i < view.getUint8(0x1e8); i++) {
+    const at = 0x2d0 + 20 * i;
+    map.push(
+      `${view.getBigUint64(at, true).toString(16)}+` +
+        `${view.getBigUint64(at + 8, true).toString(16)}:` +
+        view.getUint32(at + 16, true),
+    );
+  }
+  assertEquals(map, [
+    "0+9fc00:1",
+    "9fc00+400:2",
+    "f0000+10000:2",
+    "100000+3f00000:1",
+  ]);
+});
+
+Deno.test("linux: the descriptor table is where the registers say", () => {
+  const ctx = context(image());
+  const entry = plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer, entry["gdtr.base"]);
+  assertEquals(entry["gdtr.limit"], 31);
+  assertEquals(view.getBigUint64(0x10, true), 0x00cf9b000000ffffn);
+  assertEquals(view.getBigUint64(0x18, true), 0x00cf93000000ffffn);
+});
+
+Deno.test("linux: the initrd is as high as the kernel allows", () => {
+  const load = (max: number) => {
+    const ctx = context(
+      image((view) => view.setUint32(0x22c, max, true)),
+      { initrd: 5000 },
+    );
+    const { esi } = plugin.load(ctx);
+    const view = new DataView(ctx.memory.buffer, esi);
+    const at = view.getUint32(0x218, true);
+    assertEquals(view.getUint32(0x21c, true), 5000);
+    assertEquals([ctx.memory[at], ctx.memory[at + 4999]], [0x33, 0x33]);
+    return at;
+  };
+  assertEquals(load(0x7fffffff), 64 * MIB - 8192);
+  assertEquals(load(0x2ffffff), 48 * MIB - 8192);
+});
+
+Deno.test("linux: an old kernel gets its command line the old way", () => {
+  const ctx = context(image((view) => view.setUint16(0x206, 0x0201, true)));
+  const { esi } = plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer);
+  assertEquals(view.getUint16(esi + 0x20, true), 0xa33f);
+  assertEquals(ctx.memory[esi + view.getUint16(esi + 0x22, true)], 0x63);
+});
+
+Deno.test("linux: what cannot be loaded", () => {
+  const refused = (
+    bytes: Uint8Array,
+    message: string,
+    options = {},
+  ) => {
+    assertThrows(
+      () => plugin.load(context(bytes, options)),
+      LoadError,
+      message,
+    );
+  };
+  refused(image().slice(0, 3000), "it is truncated: 3000 bytes, expected 5120");
+  refused(image().slice(0, 0x208), "truncated: 520 bytes");
+  refused(
+    image((v) => v.setUint16(0x206, 0x300, true)),
+    "boot protocol is 3.0",
+  );
+  refused(image((v) => v.setUint8(0x201, 0xff)), "setup header is damaged");
+  refused(image((v) => v.setUint32(0x24c, 0x10000, true)), "payload");
+  refused(image((v) => v.setUint16(1024 + 0x100, 0, true)), "payload");
+  refused(image((v) => v.setUint32(0x1f4, 0, true)), "no protected-mode code");
+  refused(image(), "the command line has 3000 bytes, the kernel takes 2047", {
+    append: "x".repeat(3000),
+  });
+  refused(image(), "no room for the initrd", { initrd: 60 * MIB });
+  refused(image(), "needs memory up to 17 MiB, the machine's ends at 8 MiB", {
+    ram: [{ base: 0, size: 8 * MIB }],
+  });
+  refused(image(), "no memory below 640 KiB", {
+    ram: [{ base: MIB, size: 63 * MIB }],
+  });
+});
+
+Deno.test("linux: no damaged header does anything but be refused", () => {
+  let x = 12345;
+  const random = (limit: number) => {
+    x = Math.imul(x, 1103515245) + 12345;
+    return (x >>> 8) % limit;
+  };
+  const ctx = context(image());
+  for (let i = 0; i < 3000; i++) {
+    const bytes = image();
+    for (let n = 0; n < 3; n++) bytes[0x1f1 + random(0x80)] = random(256);
+    try {
+      plugin.load({ ...ctx, kernel: { path: "k", bytes } });
+    } catch (error) {
+      if (!(error instanceof LoadError)) throw error;
+    }
+  }
+});
