@@ -457,12 +457,12 @@ function compare(name: string, inMemory: boolean): Helper {
             r.ran(done);
             continue;
           }
+          target.check();
+          y = read(cpu, size, target.linear);
           if (inMemory) {
             source.check();
             x = read(cpu, size, source.linear);
           }
-          target.check();
-          y = read(cpu, size, target.linear);
           target.advance(1);
           if (inMemory) source.advance(1);
           r.did();

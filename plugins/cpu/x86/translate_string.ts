@@ -114,8 +114,9 @@ const lods: Translate = (t, i) => {
 const cmps: Translate = (t, i) => {
   if (i.rep !== 0) return repeat(t, i, REP_CMPS);
   const size = sizeOf(i);
-  const x = t.loadLinear(size, at(t, i, SI, false));
+  // The order decides which fault wins: the host CPU's (AMD) is this one.
   const y = t.loadLinear(size, at(t, i, DI, false));
+  const x = t.loadLinear(size, at(t, i, SI, false));
   const delta = step(t, i);
   advance(t, i, SI, delta);
   advance(t, i, DI, delta);
