@@ -47,6 +47,9 @@ function slowPaths(unit: X87): Record<KernelName, KernelFunction> {
     loadF32: zero((bits) => unit.loadF32(bits)),
     loadF64: zero((lo, hi) => unit.loadF64(lo, hi)),
     loadI32: zero((v) => unit.load(4, v, 0, 0)),
+    loadI64: zero((lo, hi) => unit.load(5, lo, hi, 0)),
+    loadF80: zero((a, b, c) => unit.load(2, a, b, c)),
+    moveIf: zero((i, condition) => unit.moveIf(i, condition !== 0)),
     loadRegister: zero((i) => unit.loadRegister(i)),
     loadConstant: zero((n) => unit.loadConstant(n)),
     storeRegister: zero((i, pop) => unit.storeRegister(i, pop !== 0)),
@@ -144,6 +147,12 @@ function args(name: KernelName): [number, number, number] {
       return [lo, hi | 0, 0];
     case "loadI32":
       return [pick([0, -1, random() | 0, -0x80000000]), 0, 0];
+    case "loadI64":
+      return [lo, pick([0, -1, random() | 0, -0x80000000]), 0];
+    case "loadF80":
+      return [random() | 0, random() | 0, random() & 0xffff];
+    case "moveIf":
+      return [i, bit, 0];
     case "loadConstant":
       return [random() % 7, 0, 0];
     case "storeRegister":

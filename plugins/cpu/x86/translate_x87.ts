@@ -173,6 +173,7 @@ const H_LOAD_F80 = helper(
   "x87_load_f80",
   3,
   (u, a, b, c) => u.load(FORMAT_F80, a, b, c),
+  "loadF80",
 );
 const H_LOAD_BCD = helper(
   "x87_load_bcd",
@@ -189,6 +190,7 @@ const H_LOAD_I64 = helper(
   "x87_load_i64",
   2,
   (u, lo, hi) => u.load(FORMAT_I64, lo, hi, 0),
+  "loadI64",
 );
 const H_LOAD_REGISTER = helper(
   "x87_load_register",
@@ -214,7 +216,12 @@ const H_EXCHANGE = helper(
   (u, i) => u.exchange(i),
   "exchange",
 );
-const H_MOVE_IF = helper("x87_move_if", 2, (u, i, c) => u.moveIf(i, c !== 0));
+const H_MOVE_IF = helper(
+  "x87_move_if",
+  2,
+  (u, i, c) => u.moveIf(i, c !== 0),
+  "moveIf",
+);
 const H_COMPUTE = helper(
   "x87_compute",
   1,
