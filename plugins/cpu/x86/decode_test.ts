@@ -1,0 +1,185 @@
+import { assert, assertEquals } from "@std/assert";
+import {
+  decode,
+  DECODE_LONG,
+  DECODE_OK,
+  DECODE_SHORT,
+  Insn,
+} from "./decode.ts";
+import { disassemble } from "./disassemble.ts";
+import { MODRM, ROWS } from "./insns.ts";
+
+function bytes(text: string): Uint8Array {
+  return Uint8Array.from(text.split(" "), (x) => parseInt(x, 16));
+}
+
+function text(code: string, code32 = true): string {
+  return disassemble(bytes(code), 0, 0x1000, code32).text;
+}
+
+Deno.test("forms of operands", () => {
+  const cases: [string, string][] = [
+    ["89 d8", "mov eax,ebx"],
+    ["66 89 d8", "mov ax,bx"],
+    ["8a 67 ff", "mov ah,byte ptr [edi-0x1]"],
+    ["8b 44 8d 10", "mov eax,dword ptr [ebp+ecx*4+0x10]"],
+    ["8b 04 25 44 33 22 11", "mov eax,dword ptr ds:0x11223344"],
+    ["67 8b 46 02", "mov eax,dword ptr [bp+0x2]"],
+    ["64 a1 10 00 00 00", "mov eax,dword ptr fs:0x10"],
+    ["f0 0f b1 0b", "lock cmpxchg dword ptr [ebx],ecx"],
+    ["f3 a5", "rep movsd es:[edi],ds:[esi]"],
+    ["66 f2 ae", "repnz scasb al,es:[edi]"],
+    ["0f 84 10 00 00 00", "je 0x1016"],
+    ["9a 44 33 22 11 08 00", "call 0x8:0x11223344"],
+    ["c8 10 00 02", "enter 0x10,0x2"],
+    ["f3 90", "pause"],
+    ["0f 0b", "ud2"],
+    ["83 c0 ff", "add eax,0xffffffff"],
+    ["66 98", "cbw"],
+    ["99", "cdq"],
+    ["d9 e0", "fchs"],
+    ["dc c1", "fadd st(1),st"],
+    ["0f 22 d8", "mov cr3,eax"],
+    ["f2 0f 10 04 24", "movsd xmm0,qword ptr [esp]"],
+    ["66 0f ef c0", "pxor xmm0,xmm0"],
+  ];
+  for (const [code, expected] of cases) assertEquals(text(code), expected);
+  assertEquals(text("8b 4e 02", false), "mov cx,word ptr [bp+0x2]");
+  assertEquals(text("e9 fd ff", false), "jmp 0x1000");
+});
+
+Deno.test("what is undefined", () => {
+  for (
+    const code of [
+      "8d c0", // LEA with a register
+      "c4 c0", // LES with a register
+      "c5 c0",
+      "f0 90", // LOCK where it is not allowed
+      "f0 01 d8", // LOCK with a register destination
+      "f0 8b 03", // LOCK on a load
+      "f0 39 03", // LOCK CMP
+      "fe d0",
+      "ff f8",
+      "8f c8",
+      "c6 c8",
+      "0f 04",
+      "0f 24 c0",
+      "0f c7 c8", // CMPXCHG8B with a register
+      "0f ae c0", // FXSAVE with a register
+      "d9 e2",
+      "66 0f 77", // EMMS takes no prefix
+    ]
+  ) {
+    const i = new Insn();
+    const code8 = bytes(code);
+    assertEquals(decode(i, code8, 0, code8.length, true), DECODE_OK);
+    assertEquals(i.row.handler, "ud", code);
+  }
+});
+
+Deno.test("length limit and short code", () => {
+  const i = new Insn();
+  const long = new Uint8Array(32).fill(0x66);
+  long[14] = 0x90;
+  assertEquals(decode(i, long, 0, 32, true), DECODE_OK);
+  assertEquals(i.length, 15);
+  long[14] = 0x66;
+  long[15] = 0x90;
+  assertEquals(decode(i, long, 0, 32, true), DECODE_LONG);
+  const code = bytes("81 84 8d 78 56 34 12 44 33 22 11");
+  for (let n = 0; n < code.length; n++) {
+    assertEquals(decode(i, code, 0, n, true), DECODE_SHORT);
+  }
+  assertEquals(decode(i, code, 0, code.length, true), DECODE_OK);
+  assertEquals([i.length, i.disp, i.imm], [11, 0x12345678, 0x11223344]);
+});
+
+const objdump = await new Deno.Command("objdump", { args: ["--version"] })
+  .output().then((o) => o.success, () => false);
+
+/** Random code, one instruction a slot, the rest NOPs. */
+function slots(seed: number): { code: Uint8Array; count: number } {
+  let state = seed;
+  const random = (n: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0;
+    return (state >>> 8) % n;
+  };
+  const keys = ROWS.slice(1);
+  const count = 6000;
+  const code = new Uint8Array(count * SLOT).fill(0x90);
+  for (let n = 0; n < count; n++) {
+    const m =
+      /^(?:(np|66|f2|f3)\.)?((?:0f\.)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/
+        .exec(keys[n % keys.length].key)!;
+    let at = n * SLOT;
+    if (m[1] === undefined && random(4) === 0) code[at++] = 0x66;
+    if (random(6) === 0) code[at++] = 0x67;
+    if (m[1] !== undefined && m[1] !== "np") code[at++] = parseInt(m[1], 16);
+    if (m[2] !== "") code[at++] = 0x0f;
+    const opcode = parseInt(m[3], 16);
+    code[at++] = opcode;
+    if (MODRM[(m[2] !== "" ? 256 : 0) | opcode] !== 0) {
+      const mod = m[5] === "r" ? 3 : random(m[5] === "m" ? 3 : 4);
+      const reg = m[4] === undefined ? random(8) : Number(m[4]);
+      code[at++] = (mod << 6) | (reg << 3) |
+        (m[6] === undefined ? random(8) : Number(m[6]));
+    }
+    for (let k = 0; k < 9; k++) code[at++] = random(256);
+  }
+  return { code, count };
+}
+const SLOT = 32;
+
+for (const bits of [16, 32]) {
+  Deno.test({
+    name: `lengths agree with objdump, ${bits} bits` +
+      (objdump ? "" : " (skipped: there is no objdump)"),
+    ignore: !objdump,
+    fn: async () => {
+      const { code, count } = slots(bits);
+      const file = await Deno.makeTempFile();
+      let output: string;
+      try {
+        await Deno.writeFile(file, code);
+        const { stdout } = await new Deno.Command("objdump", {
+          args: [
+            "-D",
+            "-z",
+            "-w",
+            "-b",
+            "binary",
+            "-m",
+            bits === 16 ? "i8086" : "i386",
+            "-M",
+            "intel",
+            file,
+          ],
+        }).output();
+        output = new TextDecoder().decode(stdout);
+      } finally {
+        await Deno.remove(file);
+      }
+      const wrong: string[] = [];
+      let compared = 0;
+      for (
+        const m of output.matchAll(/^ *([0-9a-f]+):\t([0-9a-f ]+)\t(.*)$/gm)
+      ) {
+        const at = parseInt(m[1], 16);
+        if (at % SLOT !== 0) continue;
+        const theirs = m[3].trim();
+        const length = m[2].trim().split(" ").length;
+        const mine = disassemble(code, at, at, bits === 32);
+        const bad = mine.text === "(bad)" || mine.text.startsWith("ud");
+        if (/\(bad\)/.test(theirs) || bad) continue;
+        // WAIT and an x87 instruction are one for objdump; a prefix may be one.
+        if (mine.text === "fwait" || length === 1 && mine.length > 1) continue;
+        compared++;
+        if (length !== mine.length) {
+          wrong.push(`${m[2]}: ${theirs} | ${mine.text} (${mine.length})`);
+        }
+      }
+      assertEquals(wrong, []);
+      assert(compared > count * 0.8, `only ${compared} of ${count}`);
+    },
+  });
+}
