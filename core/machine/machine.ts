@@ -525,12 +525,10 @@ class Builder {
       arenaBytes: definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
+    const count = (): number => this.#cpu?.instructions ?? 0;
     const time = timing.mode === "icount"
-      ? new InstructionTime(
-        () => this.#cpu?.instructions ?? 0,
-        timing.nsPerInstruction,
-      )
-      : new HostTime();
+      ? new InstructionTime(count, timing.nsPerInstruction)
+      : new HostTime(count);
     const clock = new VirtualClock(
       time,
       timing.mode === "icount" ? timing.epoch : Date.now(),

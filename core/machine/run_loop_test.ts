@@ -50,7 +50,7 @@ function spin(cpu: FakeCpu, budget: number): CpuExit {
 }
 
 function hostLoop(cpu: FakeCpu): { loop: RunLoop; clock: VirtualClock } {
-  const time = new HostTime();
+  const time = new HostTime(() => cpu.instructions);
   const clock = new VirtualClock(time, 0);
   const loop = new RunLoop({ cpu, clock, time, between: () => false });
   return { loop, clock };
@@ -155,7 +155,7 @@ Deno.test("with icount timers fire at exact instructions", async () => {
 
 Deno.test("a dead CPU ends the loop unless a reset was requested", async () => {
   const cpu = new FakeCpu(() => "dead");
-  const time = new HostTime();
+  const time = new HostTime(() => cpu.instructions);
   const clock = new VirtualClock(time, 0);
   let resets = 0;
   const loop = new RunLoop({

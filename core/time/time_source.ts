@@ -10,22 +10,60 @@ export interface TimeSource {
   now(): number;
 }
 
-/** Virtual time that follows the host's clock and can be stopped. */
+/**
+ * How far virtual time may advance for each instruction that the guest has
+ * executed since it was last read. A guest instruction takes 2-20 ns.
+ */
+const NS_PER_INSTRUCTION = 100;
+/** And for each reading, which is a call out of guest code. */
+const NS_PER_READING = 2000;
+/** How far virtual time may be behind the host's: the excess is a jump. */
+const MAX_LAG_NS = 50_000_000;
+
+/**
+ * Virtual time that follows the host's clock and can be stopped.
+ *
+ * The host stops a guest now and then, to compile code, to collect garbage or
+ * for another process. A guest that measures time by a polling loop (Linux
+ * calibrates the TSC by the PIT) would see a gap that no hardware has. So
+ * virtual time is let fall behind then, and catches up over the next
+ * instructions, by at most the limits above: fast, but without a gap.
+ */
 export class HostTime implements TimeSource {
+  readonly #count: () => number;
   /** Host time at which virtual time was or would have been zero, in ms. */
   #zero: number;
   /** Host time at which it was stopped, in ms. */
   #stopped: number | undefined;
+  /** What was last read, and at which count. */
+  #last = 0;
+  #lastCount = 0;
 
-  /** Stopped at zero. */
-  constructor() {
+  /** Stopped at zero, for a guest that has executed `count()` instructions. */
+  constructor(count: () => number) {
+    this.#count = count;
     this.#zero = this.#stopped = performance.now();
+  }
+
+  #host(): number {
+    const host = this.#stopped ?? performance.now();
+    return Math.floor((host - this.#zero) * 1e6);
   }
 
   /** Nanoseconds since the start, without the time it was stopped. */
   now(): number {
-    const host = this.#stopped ?? performance.now();
-    return Math.floor((host - this.#zero) * 1e6);
+    const count = this.#count();
+    const host = this.#host();
+    const limit = this.#last + NS_PER_READING +
+      (count - this.#lastCount) * NS_PER_INSTRUCTION;
+    this.#lastCount = count;
+    return this.#last = Math.max(Math.min(host, limit), host - MAX_LAG_NS);
+  }
+
+  /** Catch up with the host at once: the guest is idle and does not look. */
+  settle(): void {
+    this.#last = Math.max(this.#last, this.#host());
+    this.#lastCount = this.#count();
   }
 
   /** Let time go on from where it was stopped. */
@@ -44,6 +82,8 @@ export class HostTime implements TimeSource {
   set(time: number): void {
     const host = this.#stopped ?? performance.now();
     this.#zero = host - time / 1e6;
+    this.#last = Math.floor(time);
+    this.#lastCount = this.#count();
   }
 }
 

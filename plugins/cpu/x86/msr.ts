@@ -78,11 +78,6 @@ function isStorage(cpu: X86, address: number): boolean {
     case 0x1dd:
     case 0x1de:
       return family === 6;
-    case 0xc1: // PERFCTR0, 1
-    case 0xc2:
-    case 0x186: // EVNTSEL0, 1
-    case 0x187:
-      return family === 6;
     case 0x1a0: // IA32_MISC_ENABLE
     case 0x19a: // IA32_CLOCK_MODULATION
     case 0x19b: // IA32_THERM_INTERRUPT
