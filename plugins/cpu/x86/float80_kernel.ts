@@ -17,9 +17,61 @@
  * @module
  */
 
-import { Emitter } from "../../../core/wasm/emitter.ts";
 import { emitHost, emitLookup } from "../../../core/exec/access.ts";
 import { OFF_TLB, TLB_BYTES } from "../../../core/exec/layout.ts";
+import {
+  add,
+  addL,
+  and,
+  andL,
+  asm,
+  call,
+  clz,
+  clzL,
+  type Code,
+  eq,
+  eqz,
+  eqzL,
+  extend,
+  get,
+  gtS,
+  gtUL,
+  I32,
+  i32,
+  I64,
+  i64,
+  leave,
+  leS,
+  load,
+  loadL,
+  ltS,
+  ltSL,
+  ltU,
+  neL,
+  or,
+  orL,
+  select,
+  set,
+  shl,
+  shlL,
+  shrL,
+  shrU,
+  store,
+  storeL,
+  sub,
+  subL,
+  TOP_BIT,
+  when,
+  wrap,
+  xor,
+} from "./float80_emit.ts";
+import {
+  emitAdd,
+  emitCompare,
+  emitDiv,
+  emitMul,
+  isZero,
+} from "./float80_kernel_arith.ts";
 import { ModuleBuilder } from "../../../core/wasm/module.ts";
 import { OFF_FCW, OFF_FPR, OFF_FSW, OFF_FTAG, OFF_FTOP } from "./state.ts";
 import {
@@ -82,461 +134,8 @@ const ARGUMENTS: Record<KernelName, number> = {
   store: 3,
 };
 
-const PE = 0x20, C1 = 0x200, CODES = 0x4700, C3 = 0x4000, C0 = 0x100;
+const PE = 0x20, C1 = 0x200, CODES = 0x4700;
 const BIAS = 0x3fff;
-const I32 = 0x7f, I64 = 0x7e, VOID = 0x40;
-
-/** Code that leaves a value on the stack, or none. */
-type Code = () => void;
-
-/** Emits functions of structured code. */
-class Assembler {
-  readonly e = new Emitter(8192);
-  #types: number[] = [];
-
-  /** Declares a local after the `params` parameters. */
-  local(params: number, type: number): number {
-    this.#types.push(type);
-    return params + this.#types.length - 1;
-  }
-
-  /** A function's code: its locals and then what was emitted. */
-  take(): Uint8Array {
-    const out = new Emitter(this.e.length + 64);
-    out.u32(this.#types.length);
-    for (const t of this.#types) {
-      out.u32(1);
-      out.u8(t);
-    }
-    out.raw(this.e.bytes, 0, this.e.length);
-    this.e.clear();
-    this.#types = [];
-    return out.bytes.slice(0, out.length);
-  }
-}
-
-const asm = new Assembler();
-const op = (code: number) => (...operands: Code[]): Code => () => {
-  for (const operand of operands) operand();
-  asm.e.u8(code);
-};
-const i32 = (v: number): Code => () => asm.e.i32Const(v);
-const i64 = (lo: number, hi = lo >> 31): Code => () => asm.e.i64Const(lo, hi);
-const get = (l: number): Code => () => asm.e.localGet(l);
-const set = (l: number, v: Code): void => {
-  v();
-  asm.e.localSet(l);
-};
-
-const eqz = op(0x45), eq = op(0x46), ne = op(0x47);
-const ltS = op(0x48), ltU = op(0x49), gtS = op(0x4a), leS = op(0x4c);
-const geS = op(0x4e);
-const add = op(0x6a), sub = op(0x6b), and = op(0x71), or = op(0x72);
-const xor = op(0x73), shl = op(0x74), shrU = op(0x76), clz = op(0x67);
-const eqzL = op(0x50), eqL = op(0x51), neL = op(0x52), ltSL = op(0x53);
-const ltUL = op(0x54), gtUL = op(0x56), geSL = op(0x59);
-const addL = op(0x7c), subL = op(0x7d), mulL = op(0x7e), divL = op(0x80);
-const andL = op(0x83), orL = op(0x84), shlL = op(0x86), shrL = op(0x88);
-const clzL = op(0x79), wrap = op(0xa7), extend = op(0xad), select = op(0x1b);
-const TOP_BIT = i64(0, -0x8000_0000), LOW_HALF = i64(-1, 0);
-
-const when = (condition: Code, then: () => void, other?: () => void): void => {
-  condition();
-  asm.e.u8(0x04);
-  asm.e.u8(VOID);
-  then();
-  if (other !== undefined) {
-    asm.e.u8(0x05);
-    other();
-  }
-  asm.e.u8(0x0b);
-};
-const leave = (v: Code): void => {
-  v();
-  asm.e.u8(0x0f);
-};
-const call = (f: number, ...operands: Code[]): Code => () => {
-  for (const operand of operands) operand();
-  asm.e.u8(0x10);
-  asm.e.u32(f);
-};
-const load = (at: Code, offset: number): Code => () => {
-  at();
-  asm.e.mem(0x28, offset, 2);
-};
-const loadL = (at: Code, offset: number): Code => () => {
-  at();
-  asm.e.mem(0x29, offset, 3);
-};
-const store = (at: Code, offset: number, v: Code): void => {
-  at();
-  v();
-  asm.e.mem(0x36, offset, 2);
-};
-const storeL = (at: Code, offset: number, v: Code): void => {
-  at();
-  v();
-  asm.e.mem(0x37, offset, 3);
-};
-
-/** Is an exponent that of a normal number? */
-const isNormal = (e: Code): Code => ltU(sub(e, i32(1)), i32(0x7ffe));
-/** Is a number zero? */
-const isZero = (m: Code, e: Code): Code => and(eqzL(m), eqz(e));
-
-// Arithmetic on unpacked numbers: (dst, ma, sa, mb, sb, cw), the significands
-// as i64, sign and exponent as i32; gives PE and C1, or -1 with nothing done.
-
-const DST = 0, MA = 1, SA = 2, MB = 3, SB = 4, CW = 5, PARAMS = 6;
-
-/** Locals that all arithmetic functions have. */
-class Frame {
-  /** Bits below the significand, the lowest sticky. */
-  readonly x: number = asm.local(PARAMS, I64);
-  /** Sign, 0 or 0x8000. */
-  readonly sign: number = asm.local(PARAMS, I32);
-  /** Exponents. */
-  readonly ea: number = asm.local(PARAMS, I32);
-  readonly eb: number = asm.local(PARAMS, I32);
-  readonly up: number = asm.local(PARAMS, I32);
-  readonly unit: number = asm.local(PARAMS, I64);
-  /** Rounding control. */
-  readonly rc: number = asm.local(PARAMS, I32);
-
-  constructor() {
-    set(this.ea, and(get(SA), i32(0x7fff)));
-    set(this.eb, and(get(SB), i32(0x7fff)));
-  }
-
-  /** Are both operands normal? */
-  bothNormal(): Code {
-    return and(
-      and(isNormal(get(this.ea)), isNormal(get(this.eb))),
-      ltSL(andL(get(MA), get(MB)), i64(0)),
-    );
-  }
-
-  /** Writes a zero of this sign and returns. */
-  putZero(sign: Code): void {
-    storeL(get(DST), 0, i64(0));
-    storeL(get(DST), 8, extend(sign));
-    leave(i32(0));
-  }
-
-  /** Rounds MA and x with exponent ea and sign, writes and returns. */
-  round(): void {
-    const { x, sign, ea, up, unit, rc } = this;
-    when(leS(get(ea), i32(0)), () => leave(i32(-1)));
-    set(unit, i64(1));
-    // Precision control: the bits cut off join x.
-    when(ne(and(get(CW), i32(0x300)), i32(0x300)), () => {
-      const cut = (bits: number, lo: number, hi: number): void => {
-        const sticky = extend(neL(get(x), i64(0)));
-        set(x, orL(shlL(get(MA), i64(64 - bits)), sticky));
-        set(MA, andL(get(MA), subL(i64(0), i64(lo, hi))));
-        set(unit, i64(lo, hi));
-      };
-      when(
-        eq(and(get(CW), i32(0x300)), i32(0x200)),
-        () => cut(11, 0x800, 0),
-        () => when(eqz(and(get(CW), i32(0x300))), () => cut(40, 0, 0x100)),
-      );
-    });
-    const exact = eqzL(get(x));
-    when(exact, () => set(up, i32(0)), () => {
-      set(rc, and(get(CW), i32(0xc00)));
-      when(
-        eqz(get(rc)),
-        () => {
-          // Above half, or at half and odd.
-          const odd = extend(neL(andL(get(MA), get(unit)), i64(0)));
-          set(up, gtUL(get(x), subL(TOP_BIT, odd)));
-        },
-        () =>
-          set(
-            up,
-            eq(get(rc), select(i32(0x400), i32(0x800), get(sign))),
-          ),
-      );
-      when(get(up), () => {
-        set(MA, addL(get(MA), get(unit)));
-        when(eqzL(get(MA)), () => {
-          set(MA, TOP_BIT);
-          set(ea, add(get(ea), i32(1)));
-        });
-      });
-    });
-    when(geS(get(ea), i32(0x7fff)), () => leave(i32(-1)));
-    storeL(get(DST), 0, get(MA));
-    storeL(get(DST), 8, extend(or(get(sign), get(ea))));
-    leave(select(
-      i32(0),
-      or(i32(PE), select(i32(C1), i32(0), get(up))),
-      eqzL(get(x)),
-    ));
-  }
-}
-
-function emitAdd(): Uint8Array {
-  const f = new Frame(), { x, sign, ea, eb } = f;
-  const d = asm.local(PARAMS, I64), n = asm.local(PARAMS, I64);
-  const t = asm.local(PARAMS, I64);
-  set(sign, and(get(SA), i32(0x8000)));
-  when(eqz(f.bothNormal()), () => {
-    const normalA = and(isNormal(get(ea)), ltSL(get(MA), i64(0)));
-    const normalB = and(isNormal(get(eb)), ltSL(get(MB), i64(0)));
-    when(and(isZero(get(MB), get(eb)), normalA), () => f.round());
-    when(and(isZero(get(MA), get(ea)), normalB), () => {
-      set(MA, get(MB));
-      set(ea, get(eb));
-      set(sign, and(get(SB), i32(0x8000)));
-      f.round();
-    });
-    leave(i32(-1));
-  });
-  when(ltS(get(ea), get(eb)), () => {
-    set(t, get(MA));
-    set(MA, get(MB));
-    set(MB, get(t));
-    set(n, extend(get(ea)));
-    set(ea, get(eb));
-    set(eb, wrap(get(n)));
-    set(sign, and(get(SB), i32(0x8000)));
-  });
-  set(d, extend(sub(get(ea), get(eb))));
-  // b >> d, what falls out into x.
-  when(neL(get(d), i64(0)), () =>
-    when(
-      ltUL(get(d), i64(64)),
-      () => {
-        set(x, shlL(get(MB), subL(i64(64), get(d))));
-        set(MB, shrL(get(MB), get(d)));
-      },
-      () => {
-        set(x, i64(1));
-        when(ltUL(get(d), i64(128)), () => {
-          // Shift counts are modulo 64; at d = 64 nothing is lost.
-          const lost = select(
-            i64(0),
-            shlL(get(MB), subL(i64(128), get(d))),
-            eqL(get(d), i64(64)),
-          );
-          set(
-            x,
-            orL(
-              shrL(get(MB), subL(get(d), i64(64))),
-              extend(neL(lost, i64(0))),
-            ),
-          );
-        });
-        set(MB, i64(0));
-      },
-    ));
-  when(
-    eqz(and(xor(get(SA), get(SB)), i32(0x8000))),
-    () => {
-      set(t, addL(get(MA), get(MB)));
-      when(ltUL(get(t), get(MA)), () => {
-        set(
-          x,
-          orL(
-            shlL(get(t), i64(63)),
-            orL(shrL(get(x), i64(1)), andL(get(x), i64(1))),
-          ),
-        );
-        set(t, orL(shrL(get(t), i64(1)), TOP_BIT));
-        set(ea, add(get(ea), i32(1)));
-      });
-      set(MA, get(t));
-    },
-    () => {
-      set(t, subL(get(MA), get(MB)));
-      set(t, subL(get(t), extend(neL(get(x), i64(0)))));
-      set(x, subL(i64(0), get(x)));
-      when(ltUL(get(MA), get(MB)), () => { // only with d = 0
-        set(t, subL(i64(0), get(t)));
-        set(sign, xor(get(sign), i32(0x8000)));
-      });
-      set(MA, get(t));
-      when(geSL(get(MA), i64(0)), () => {
-        when(eqzL(get(MA)), () => {
-          when(eqzL(get(x)), () => {
-            const down = eq(and(get(CW), i32(0xc00)), i32(0x400));
-            f.putZero(shl(down, i32(15)));
-          });
-          set(MA, get(x));
-          set(x, i64(0));
-          set(ea, sub(get(ea), i32(64)));
-        });
-        set(n, clzL(get(MA)));
-        when(neL(get(n), i64(0)), () => {
-          set(
-            MA,
-            orL(
-              shlL(get(MA), get(n)),
-              shrL(get(x), subL(i64(64), get(n))),
-            ),
-          );
-          set(x, shlL(get(x), get(n)));
-          set(ea, sub(get(ea), wrap(get(n))));
-        });
-      });
-    },
-  );
-  f.round();
-  leave(i32(-1));
-  return asm.take();
-}
-
-function emitMul(): Uint8Array {
-  const f = new Frame(), { x, sign, ea, eb } = f;
-  const al = asm.local(PARAMS, I64), ah = asm.local(PARAMS, I64);
-  const bl = asm.local(PARAMS, I64), bh = asm.local(PARAMS, I64);
-  const mid = asm.local(PARAMS, I64), low = asm.local(PARAMS, I64);
-  set(sign, and(xor(get(SA), get(SB)), i32(0x8000)));
-  when(eqz(f.bothNormal()), () => {
-    const za = isZero(get(MA), get(ea)), zb = isZero(get(MB), get(eb));
-    const okA = or(and(isNormal(get(ea)), ltSL(get(MA), i64(0))), za);
-    const okB = or(and(isNormal(get(eb)), ltSL(get(MB), i64(0))), zb);
-    when(and(and(okA, okB), or(za, zb)), () => f.putZero(get(sign)));
-    leave(i32(-1));
-  });
-  set(ea, sub(add(get(ea), get(eb)), i32(BIAS - 1)));
-  set(al, andL(get(MA), LOW_HALF));
-  set(ah, shrL(get(MA), i64(32)));
-  set(bl, andL(get(MB), LOW_HALF));
-  set(bh, shrL(get(MB), i64(32)));
-  set(low, mulL(get(al), get(bl)));
-  set(MB, mulL(get(ah), get(bl)));
-  set(MA, mulL(get(al), get(bh)));
-  set(
-    mid,
-    addL(
-      addL(shrL(get(low), i64(32)), andL(get(MA), LOW_HALF)),
-      andL(get(MB), LOW_HALF),
-    ),
-  );
-  set(x, orL(shlL(get(mid), i64(32)), andL(get(low), LOW_HALF)));
-  set(
-    MA,
-    addL(
-      addL(mulL(get(ah), get(bh)), shrL(get(mid), i64(32))),
-      addL(shrL(get(MA), i64(32)), shrL(get(MB), i64(32))),
-    ),
-  );
-  when(geSL(get(MA), i64(0)), () => {
-    set(MA, orL(shlL(get(MA), i64(1)), shrL(get(x), i64(63))));
-    set(x, shlL(get(x), i64(1)));
-    set(ea, sub(get(ea), i32(1)));
-  });
-  f.round();
-  leave(i32(-1));
-  return asm.take();
-}
-
-function emitDiv(): Uint8Array {
-  const f = new Frame(), { x, sign, ea, eb } = f;
-  const n0 = asm.local(PARAMS, I64), bh = asm.local(PARAMS, I64);
-  const bl = asm.local(PARAMS, I64), r = asm.local(PARAMS, I64);
-  const q = asm.local(PARAMS, I64), high = asm.local(PARAMS, I64);
-  set(sign, and(xor(get(SA), get(SB)), i32(0x8000)));
-  when(eqz(f.bothNormal()), () => {
-    const normalB = and(isNormal(get(eb)), ltSL(get(MB), i64(0)));
-    when(
-      and(isZero(get(MA), get(ea)), normalB),
-      () => f.putZero(get(sign)),
-    );
-    leave(i32(-1));
-  });
-  set(ea, add(sub(get(ea), get(eb)), i32(BIAS - 1)));
-  // Numerator MA:n0 below b * 2^64.
-  when(eqz(ltUL(get(MA), get(MB))), () => {
-    set(ea, add(get(ea), i32(1)));
-    set(n0, shlL(get(MA), i64(63)));
-    set(MA, shrL(get(MA), i64(1)));
-  });
-  set(bh, shrL(get(MB), i64(32)));
-  set(bl, andL(get(MB), LOW_HALF));
-  // Two digits of 32 bits (Knuth's algorithm D, as in Hacker's Delight 9-5).
-  const digit = (next: Code): void => {
-    set(q, divL(get(MA), get(bh)));
-    set(r, subL(get(MA), mulL(get(q), get(bh))));
-    for (let k = 0; k < 2; k++) {
-      const tooBig = or(
-        gtUL(get(q), LOW_HALF),
-        gtUL(mulL(get(q), get(bl)), orL(shlL(get(r), i64(32)), next)),
-      );
-      const correct = (): void => {
-        set(q, subL(get(q), i64(1)));
-        set(r, addL(get(r), get(bh)));
-      };
-      if (k === 0) when(tooBig, correct);
-      else when(and(eqzL(shrL(get(r), i64(32))), tooBig), correct);
-    }
-    set(
-      MA,
-      subL(orL(shlL(get(MA), i64(32)), next), mulL(get(q), get(MB))),
-    );
-  };
-  digit(shrL(get(n0), i64(32)));
-  set(high, shlL(get(q), i64(32)));
-  digit(andL(get(n0), LOW_HALF));
-  // The rest against half the divisor; a tie cannot be.
-  set(
-    x,
-    select(
-      i64(0),
-      select(
-        orL(TOP_BIT, i64(1)),
-        i64(1),
-        gtUL(get(MA), subL(get(MB), get(MA))),
-      ),
-      eqzL(get(MA)),
-    ),
-  );
-  set(MA, orL(get(high), get(q)));
-  f.round();
-  leave(i32(-1));
-  return asm.take();
-}
-
-/**
- * Compares (ma, sa, mb, sb): C0, C3 or 0, or -1 unless both are normal or
- * zero.
- */
-function emitCompare(): Uint8Array {
-  const ma = 0, sa = 1, mb = 2, sb = 3;
-  const ea = asm.local(4, I32),
-    eb = asm.local(4, I32),
-    less = asm.local(4, I32);
-  set(ea, and(get(sa), i32(0x7fff)));
-  set(eb, and(get(sb), i32(0x7fff)));
-  const za = isZero(get(ma), get(ea)), zb = isZero(get(mb), get(eb));
-  const okA = or(and(isNormal(get(ea)), ltSL(get(ma), i64(0))), za);
-  const okB = or(and(isNormal(get(eb)), ltSL(get(mb), i64(0))), zb);
-  when(eqz(and(okA, okB)), () => leave(i32(-1)));
-  when(and(za, zb), () => leave(i32(C3)));
-  // Zeros have the lowest exponent, so that only signs need care.
-  when(
-    and(xor(get(sa), get(sb)), i32(0x8000)),
-    () => leave(select(i32(C0), i32(0), and(get(sa), i32(0x8000)))),
-  );
-  when(
-    and(eq(get(ea), get(eb)), eqL(get(ma), get(mb))),
-    () => leave(i32(C3)),
-  );
-  set(
-    less,
-    select(
-      ltUL(get(ma), get(mb)),
-      ltS(get(ea), get(eb)),
-      eq(get(ea), get(eb)),
-    ),
-  );
-  set(less, xor(get(less), shrU(and(get(sa), i32(0x8000)), i32(15))));
-  leave(shl(get(less), i32(8)));
-  return asm.take();
-}
 
 /** The kernel of the CPU whose state lies at `base` of the memory. */
 export function makeKernel(
@@ -953,7 +552,7 @@ export function makeKernel(
         asm.e.u8(0x6c); // i32.mul
       });
       asm.e.u8(0x04);
-      asm.e.u8(VOID);
+      asm.e.u8(0x40);
       b.goSlow();
       asm.e.u8(0x0b);
       emitHost(asm.e, locals, OFF_TLB);
@@ -1058,6 +657,7 @@ export function makeKernel(
 export class KernelLink {
   readonly #slow: Partial<Record<KernelName, KernelFunction>> = {};
   #memory: WebAssembly.Memory | undefined;
+  #base = 0;
   #kernel: Record<KernelName, KernelFunction> | undefined;
 
   /** The kernel's function, which calls `slow` for what it does not do. */
@@ -1068,13 +668,17 @@ export class KernelLink {
     slow: KernelFunction,
   ): KernelFunction {
     const paths = this.#slow;
-    if (this.#kernel === undefined || this.#memory !== memory) {
+    if (
+      this.#kernel === undefined || this.#memory !== memory ||
+      this.#base !== base
+    ) {
       const call = (name: KernelName): KernelFunction => (a, b, c) => {
         const path = paths[name];
         if (path === undefined) throw new Error(`x87 kernel: no slow ${name}`);
         return path(a, b, c);
       };
       this.#memory = memory;
+      this.#base = base;
       this.#kernel = makeKernel(
         memory,
         base,
