@@ -46,14 +46,14 @@ import {
   TIMEOUT_VECTOR,
 } from "./record.ts";
 
-const RAM = 0x20000;
+const RAM = 0x40000;
 // Physical addresses.
 const DIRECTORY = 0x1000;
 const LOW_TABLE = 0x2000;
 const CODE_TABLE = 0x3000;
 const DATA_TABLE = 0x4000;
 const KERNEL_TABLE = 0x5000;
-const SYSTEM = 0x8000;
+const SYSTEM = 0x20000;
 const CODE_AT = 0x10000;
 const DATA_AT = 0x12000;
 // Linear addresses of the system pages, from SYSTEM on.
@@ -61,14 +61,27 @@ const KERNEL = 0x6b3c0000; // where no case has reason to go
 const GDT = KERNEL;
 const TSS = KERNEL + 0x400;
 const IDT = KERNEL + 0x800;
-const HANDLERS = KERNEL + 0x1000; // 16 bytes each, one page
+/** Entry points of the handlers, 16 bytes each: one page. */
+export const HANDLERS: number = KERNEL + 0x1000;
 const STACK_TOP = KERNEL + 0x3000;
-const SYSTEM_PAGES = 3;
+/** A page of supervisor code. */
+export const SUPERVISOR_CODE: number = KERNEL + 0x3000;
+/** Eight pages of supervisor data. */
+export const SUPERVISOR_DATA: number = KERNEL + 0x4000;
+const SYSTEM_PAGES = 12;
 
 const PRESENT = 1, WRITABLE = 2, USER = 4, ACCESSED_DIRTY = 0x60;
 const USER_PAGE = PRESENT | WRITABLE | USER | ACCESSED_DIRTY;
 /** Vectors that push an error code. */
-const HAS_ERROR = new Set([8, 10, 11, 12, 13, 14, 17]);
+export const HAS_ERROR: ReadonlySet<number> = new Set([
+  8,
+  10,
+  11,
+  12,
+  13,
+  14,
+  17,
+]);
 /** More instructions than any case executes. */
 const LIMIT = 200_000;
 
@@ -85,7 +98,12 @@ export class RheaSubject {
   readonly #view: DataView;
 
   /** Makes the CPU. */
-  constructor(accel: "jit" | "interp", threshold = 1) {
+  constructor(
+    accel: "jit" | "interp",
+    threshold = 1,
+    exact = false,
+    acknowledge?: () => number,
+  ) {
     const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
     const host = memory.alloc(RAM);
     const space: PhysicalSpace = {
@@ -98,9 +116,16 @@ export class RheaSubject {
     };
     this.cpu = new X86({
       model: MODELS["max"],
+      acknowledge,
       translator: () => createTranslator(MODELS["max"]),
     });
-    this.engine = new Engine(this.cpu, { memory, space, accel, threshold });
+    this.engine = new Engine(this.cpu, {
+      memory,
+      space,
+      accel,
+      threshold,
+      exact,
+    });
     this.#ram = memory.u8.subarray(host, host + RAM);
     this.#view = new DataView(memory.memory.buffer, host, RAM);
     this.#system();
@@ -152,20 +177,38 @@ export class RheaSubject {
     }
   }
 
+  /** Guest memory at a linear address of the supervisor's pages. */
+  supervisor(linear: number, length: number): Uint8Array {
+    const at = linear - KERNEL + SYSTEM;
+    return this.#ram.subarray(at, at + length);
+  }
+
+  /** The code pages. */
+  get code(): Uint8Array {
+    return this.#ram.subarray(CODE_AT, CODE_AT + PAGES);
+  }
+
+  /** The data pages. */
+  get data(): Uint8Array {
+    return this.#ram.subarray(DATA_AT, DATA_AT + PAGES);
+  }
+
+  /** Puts the CPU at the start of a case, whose code is in place. */
+  start(test: CaseRecord): void {
+    this.engine.reset();
+    this.#setState(test);
+    this.engine.flushMapping();
+    this.engine.keyChanged();
+  }
+
   /** Runs one case. */
   run(test: CaseRecord): CaseRecord {
     const { engine } = this;
     const ram = this.#ram;
-    ram.fill(0xcc, CODE_AT, CODE_AT + PAGES);
-    ram.set(
-      test.code.subarray(0, test.codeLength),
-      CODE_AT + test.codeOffset,
-    );
-    ram.set(test.data, DATA_AT);
-    engine.reset();
-    this.#setState(test);
-    engine.flushMapping();
-    engine.keyChanged();
+    this.code.fill(0xcc);
+    this.code.set(test.code.subarray(0, test.codeLength), test.codeOffset);
+    this.data.set(test.data);
+    this.start(test);
     const exit = engine.run(LIMIT);
     const result = test.clone();
     this.#getState(result, exit);
@@ -176,7 +219,7 @@ export class RheaSubject {
         CODE_AT + test.codeOffset + readable,
       ),
     );
-    result.data.set(ram.subarray(DATA_AT, DATA_AT + PAGES));
+    result.data.set(this.data);
     return result;
   }
 
