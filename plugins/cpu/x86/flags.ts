@@ -270,12 +270,16 @@ export class LazyFlags extends Operands {
     this.#stored = false;
   }
 
-  /** Sets CF to `bit` (0 or 1) and keeps ZF; the others are undefined afterwards. */
+  /**
+   * Sets CF to `bit` (0 or 1) and keeps ZF; the others are undefined in the
+   * manual and 0 here, however much is known of the flags: both executors must
+   * agree on them.
+   */
   setCarry(bit: Value): void {
     const b = this.b;
     const old = this.known && this.ccOp !== CC_EFLAGS
       ? b.shl(this.conditionBool(4), b.i32(6))
-      : b.and(this.arithFlags(), b.i32(~CF));
+      : b.and(this.arithFlags(), b.i32(ZF));
     b.set(CC_SRC, b.or(old, bit));
     this.ccOp = CC_EFLAGS;
     this.#untouched = false;
