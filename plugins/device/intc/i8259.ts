@@ -314,10 +314,12 @@ export interface I8259Lines {
   /** To the CPU's INTR pin. */
   readonly int: IrqLine;
   /**
-   * High while input 0 is requested, unmasked and not yet acknowledged: lets
-   * a timer that is late keep its ticks until the guest has seen the last.
+   * High while input 0 is requested and not yet acknowledged, masked or not:
+   * lets a timer that is late keep its ticks until the guest took the last.
    */
   readonly pending0: IrqLine;
+  /** High while input 0 is masked. */
+  readonly masked0: IrqLine;
   /** Where to log. */
   readonly log: Logger;
 }
@@ -404,7 +406,8 @@ export class I8259Pair implements Device, InterruptController {
     this.#lines.int.set(master.pending() >= 0);
     const { IRR, IMR, ready } = master.state;
     // Last, because the timer may raise input 0 again from within.
-    this.#lines.pending0.set(ready && (IRR & ~IMR & 1) !== 0);
+    this.#lines.masked0.set((IMR & 1) !== 0);
+    this.#lines.pending0.set(ready && (IRR & 1) !== 0);
   }
 
   /** Power-on: uninitialized, so that nothing is requested of the CPU. */
@@ -451,13 +454,14 @@ const plugin: DevicePlugin<Record<string, never>> = definePlugin({
     slave: { space: "ports", size: 2, at: 0xa0 },
     elcr: { space: "ports", size: 2, optional: true },
   },
-  outputs: ["int", "pending0"],
+  outputs: ["int", "pending0", "masked0"],
   inputs: INPUTS.map((ir) => `irq${ir}`),
   provides: ["interrupt-controller"],
   create(_config: Record<string, never>, context: DeviceContext): I8259Pair {
     const pair = new I8259Pair({
       int: context.output("int"),
       pending0: context.output("pending0"),
+      masked0: context.output("masked0"),
       log: context.log,
     });
     context.io("master", pair.masterPorts);

@@ -210,9 +210,11 @@ Deno.test("i8259: pending0 shows whether the timer's tick is taken", async () =>
   const bench = await pair();
   bench.drive("irq0", true);
   assertEquals(bench.level("pending0"), true);
+  // Linux masks the tick while it handles it.
   bench.write("master", 1, 0x01);
-  assertEquals(bench.level("pending0"), false);
+  assertEquals([bench.level("pending0"), bench.level("masked0")], [true, true]);
   bench.write("master", 1, 0x00);
+  assertEquals(bench.level("masked0"), false);
   bench.device.acknowledge();
-  assertEquals(bench.takeEdges("pending0"), [true, false, true, false]);
+  assertEquals(bench.takeEdges("pending0"), [true, false]);
 });

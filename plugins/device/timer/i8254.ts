@@ -10,7 +10,9 @@
  * nothing looks at them. The input `pending` is high while the interrupt
  * controller holds a tick that the guest has not taken: as long as it is, the
  * ticks that become due wait, so that a guest sees every one of them even when
- * the host was busy. Where `pending` is not wired, ticks follow the clock.
+ * the host was busy. Where `pending` is not wired, ticks follow the clock. The
+ * input `masked` says that the guest does not want ticks: if that takes long,
+ * those that became due meanwhile are lost, as they are on hardware.
  *
  * @module
  */
@@ -34,6 +36,7 @@ import {
   latchCount,
   latchStatus,
   modeOf,
+  NEVER,
   nextRise,
   outOf,
   program,
@@ -47,6 +50,11 @@ import {
 export const PIT_HZ = 1_193_182;
 /** Ticks that are later than this are forgotten, in clocks: 2 s. */
 const MAX_LAG = 2 * PIT_HZ;
+/**
+ * A tick is masked while it is handled, and the host may stop in between; who
+ * masks it for longer wants none. In clocks: 0.5 s.
+ */
+const MAX_MASKED = PIT_HZ / 2;
 /** Counter 1 of an AT asks for a refresh every 18 clocks: 15 us. */
 const REFRESH_CLOCKS = 18;
 
@@ -100,6 +108,8 @@ export class I8254 implements Device {
   #pending = false;
   /** `pending` has been high once: it is wired. */
   #wired = false;
+  /** The clock at which `masked` rose, or NEVER. */
+  #maskedAt = NEVER;
   readonly #name: string;
   readonly #clock: Clock;
   readonly #out0: IrqLine;
@@ -223,7 +233,7 @@ export class I8254 implements Device {
       sync(counter, rise);
       this.#drive(false);
       this.#drive(true);
-      // The controller did not keep it: it is masked, and ticks are lost.
+      // The controller did not keep it: it does not work yet.
       if (this.#wired && !this.#pending) {
         sync(counter, clock);
         state.ticked = clock;
@@ -241,6 +251,20 @@ export class I8254 implements Device {
     } else {
       this.#schedule();
     }
+  }
+
+  /** The interrupt controller masks ticks, or no longer. */
+  setMasked(level: boolean): void {
+    const clock = this.#now();
+    if (!level && this.#maskedAt !== NEVER) {
+      if (clock - this.#maskedAt > MAX_MASKED) {
+        const state = this.#state;
+        sync(state.counters[0], clock);
+        state.ticked = clock;
+        this.#schedule();
+      }
+    }
+    this.#maskedAt = level ? clock : NEVER;
   }
 
   /** Power-on: no counter counts, the speaker is off. */
@@ -275,12 +299,13 @@ const plugin: DevicePlugin<Record<string, never>> = {
     speaker: { space: "ports", size: 1, at: 0x61 },
   },
   outputs: ["out0"],
-  inputs: ["pending"],
+  inputs: ["pending", "masked"],
   create(_config: Record<string, never>, context: DeviceContext): I8254 {
     const timer = new I8254(context);
     context.io("counters", timer.counterPorts);
     context.io("speaker", timer.speakerPort);
     context.input("pending", (level) => timer.setPending(level));
+    context.input("masked", (level) => timer.setMasked(level));
     return timer;
   },
 };
