@@ -36,6 +36,8 @@ export interface Helper {
   readonly reads: readonly Global[] | "all";
   /** Globals it may write in the state, `"all"` if unsure. */
   readonly writes: readonly Global[] | "all";
+  /** It has no effect but its result (reads globals only): an unused call is removed. */
+  readonly pure?: boolean;
   /** The function. Arguments and result are signed 32-bit integers. */
   readonly fn: (a: number, b: number, c: number) => number;
   /**

@@ -51,6 +51,8 @@ const LT_U = Op["i32.lt_u"];
 const LE_U = Op["i32.le_u"];
 const EXT8 = Op["i32.extend8_s"];
 const EXT16 = Op["i32.extend16_s"];
+const LD8U = Op["ld8u"];
+const LD16U = Op["ld16u"];
 const SELECT = Op["i32.select"];
 const SELECT64 = Op["i64.select"];
 const SELECT128 = Op["v128.select"];
@@ -140,11 +142,15 @@ export function fold(
       if (k === 0) return b;
       if (k === -1) return a;
       if (k === 1 && BOOLEAN.has(f.opOf(a))) return a;
+      if ((k & 0xff) === 0xff && f.opOf(a) === LD8U) return a;
+      if ((k & 0xffff) === 0xffff && f.opOf(a) === LD16U) return a;
       if (f.opOf(a) === AND) {
         const def = f.block.valueDef[a];
         const inner = f.block.b[def];
         if (f.isConst(inner)) {
-          return f.op(AND, f.block.a[def], f.i32(f.constOf(inner) & k));
+          const both = f.constOf(inner) & k;
+          if (both === f.constOf(inner)) return a;
+          return f.op(AND, f.block.a[def], f.i32(both));
         }
       }
       if (f.opOf(a) === OR) {

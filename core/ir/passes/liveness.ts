@@ -71,6 +71,10 @@ export class Liveness {
       }
       if ((effects & CALLS) !== 0) {
         const helper = helpers[lo[i]];
+        if (helper.pure === true && uses[dst[i]] === 0) {
+          ops[i] = NOP;
+          continue;
+        }
         // A conditional call may not happen, so what it writes stays live.
         if (op !== CALL_IF && helper.writes !== "all") {
           for (const g of helper.writes) live[g.index] = 0;

@@ -191,14 +191,14 @@ const READS = [CC_OP, CC_DST, CC_SRC, CC_SRC2];
 const CC_FLAGS: Helper = define(
   "cc_flags",
   0,
-  { reads: READS, writes: [] },
+  { reads: READS, writes: [], pure: true },
   (cpu) => () => stateFlags(cpu.state, 0),
 );
 /** Condition number a: 0 or 1. */
 const CC_CONDITION: Helper = define(
   "cc_condition",
   1,
-  { reads: READS, writes: [] },
+  { reads: READS, writes: [], pure: true },
   (cpu) => (cc) => condition(cc, stateFlags(cpu.state, 0)) ? 1 : 0,
 );
 

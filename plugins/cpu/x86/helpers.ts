@@ -27,6 +27,8 @@ export interface HelperOptions {
   readonly reads?: readonly Global[] | "all";
   /** The globals that it writes; `"all"` when absent. */
   readonly writes?: readonly Global[] | "all";
+  /** It has no effect but its result: an unused call is removed. */
+  readonly pure?: boolean;
   /** Its WebAssembly form for one CPU; see `Helper.native`. */
   readonly native?: (cpu: X86) => Helper["native"];
 }
@@ -49,6 +51,7 @@ export function define(
     faults: options.faults ?? false,
     reads: options.reads ?? "all",
     writes: options.writes ?? "all",
+    pure: options.pure ?? false,
     fn: () => {
       throw new Error(`helper ${name} is not bound to a CPU`);
     },

@@ -176,14 +176,20 @@ export class Operands {
   #ea: Value = 0;
   #eaDisp = 0;
   #eaWritable = false;
+  // Narrow registers that have been read or written in this block, so that
+  // they are not cut out again: AL to BH (0-7), AX to DI (8-15). A part is
+  // right as long as the whole register's value is the one beside it.
+  readonly #wholes = new Int32Array(16);
+  readonly #parts = new Int32Array(16);
 
   /** Makes the translator of one CPU. */
   constructor(options: TranslatorOptions) {
     this.options = options;
   }
 
-  /** Takes the mode from the static key. */
+  /** Starts a block: takes the mode from the static key. */
   protected setKey(key: number): void {
+    this.#wholes.fill(0);
     this.key = key;
     this.cpl = (key >> KEY_CPL_SHIFT) & 3;
     this.mmu = this.cpl === 3 ? 1 : 0;
@@ -210,32 +216,33 @@ export class Operands {
   reg(size: number, n: number): Value {
     const b = this.b;
     if (size === 4) return b.get(GPR[n]);
-    if (size === 2) return b.zext16(b.get(GPR[n]));
-    return n < 4
-      ? b.zext8(b.get(GPR[n]))
-      : b.zext8(b.shrU(b.get(GPR[n - 4]), b.i32(8)));
+    const slot = size === 2 ? 8 + n : n;
+    const full = b.get(GPR[size === 1 ? n & 3 : n]);
+    if (this.#wholes[slot] === full) return this.#parts[slot];
+    const part = size === 2
+      ? b.zext16(full)
+      : b.zext8(n < 4 ? full : b.shrU(full, b.i32(8)));
+    this.#wholes[slot] = full;
+    this.#parts[slot] = part;
+    return part;
   }
 
   /** Writes general register `n` of `size` bytes; the bits above stay. */
   setReg(size: number, n: number, v: Value): void {
     const b = this.b;
     if (size === 4) return b.set(GPR[n], v);
-    if (size === 2) {
-      const old = b.get(GPR[n]);
-      return b.set(
-        GPR[n],
-        b.or(b.and(old, b.i32(0xffff0000)), b.zext16(v)),
-      );
-    }
-    const g = GPR[n & 3];
+    const g = GPR[size === 1 ? n & 3 : n];
     const old = b.get(g);
-    const low = b.zext8(v);
-    b.set(
-      g,
-      n < 4
-        ? b.or(b.and(old, b.i32(0xffffff00)), low)
-        : b.or(b.and(old, b.i32(0xffff00ff)), b.shl(low, b.i32(8))),
+    const part = this.zext(size, v);
+    const slot = size === 2 ? 8 + n : n;
+    const rest = size === 2 ? 0xffff0000 : n < 4 ? 0xffffff00 : 0xffff00ff;
+    const full = b.or(
+      b.and(old, b.i32(rest)),
+      size === 1 && n >= 4 ? b.shl(part, b.i32(8)) : part,
     );
+    b.set(g, full);
+    this.#wholes[slot] = full;
+    this.#parts[slot] = part;
   }
 
   /** `v` without the bits above `size` bytes. */
@@ -416,7 +423,7 @@ export class Operands {
       const code = trapCode(segment === SS ? SS_FAULT : GP, 0);
       // `and x, 0xffff` and loads of 16 bits cannot be above 0xffff.
       if (size > 1 || !this.#fits16(offset)) {
-        b.trap(b.ltU(b.i32(0x10000 - size), offset), code);
+        b.trap(b.op(Op["i32.gt_u"], offset, b.i32(0x10000 - size)), code);
       }
       return;
     }

@@ -185,6 +185,8 @@ const enter: Translate = (t, i) => {
     t.storeLinear(size, t.stackAddress(delta, size, true), frame);
   }
   const pointer = t.stackPointer(delta - i.imm);
+  // The new top of the stack must be accessible.
+  t.loadLinear(size, t.linear(SS, pointer, size, true));
   t.setReg(size, 5, frame);
   t.setStackPointer(pointer);
 };
