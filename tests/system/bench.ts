@@ -20,6 +20,9 @@ const LOAD = 0x100000;
 /** Instructions after which a test is said to hang. */
 const LIMIT = 50_000_000;
 
+/** Characters of output after which something is wrong. */
+const FLOOD = 40_000;
+
 /** How to run. */
 export interface RunOptions {
   /** The executor. */
@@ -114,6 +117,7 @@ export class Bench {
     while (this.status < 0) {
       const exit = engine.run(1_000_000);
       if (this.status >= 0) break;
+      if (this.output.length > FLOOD) return `${this.output}<flood>\n`;
       if (exit === "budget" || exit === "stop") {
         if (engine.instructions < LIMIT) continue;
         return `${this.output}<hang at ${engine.describe()}>\n`;

@@ -41,6 +41,7 @@ import {
   KEY_EM,
   KEY_FLAT_CS,
   KEY_LIMIT_64K,
+  KEY_MP,
   KEY_OSFXSR,
   KEY_TF,
   KEY_TS,
@@ -153,6 +154,11 @@ export class Translator extends LazyFlags {
     const row = i.row;
     if (this.#present[row.index] === 0) return this.ud();
     const key = this.key;
+    // WAIT is the one x87 instruction for which EM does not matter, but MP does.
+    if (
+      row.handler === "fwait" &&
+      (key & (KEY_MP | KEY_TS)) === (KEY_MP | KEY_TS)
+    ) return this.raise(NM);
     switch (row.class) {
       case CLASS_X87:
         if ((key & (KEY_EM | KEY_TS)) !== 0) return this.raise(NM);
