@@ -189,7 +189,7 @@ export class RunLoop {
       this.#icount.skipTo(deadline);
       return false;
     }
-    this.#host?.settle();
+    this.#host?.settle(this.#clock.nextDeadline());
     const wait = (deadline - this.#clock.now()) / 1e6;
     if (wait <= 0) return false;
     const start = performance.now();
@@ -201,14 +201,14 @@ export class RunLoop {
       await turn();
       const woken = this.#awake === undefined;
       this.#awake = undefined;
-      this.#host?.settle();
+      this.#host?.settle(this.#clock.nextDeadline());
       const left = (this.#clock.nextDeadline() - this.#clock.now()) / 1e6;
       if (!woken && left > 0) {
         Atomics.wait(this.#park, 0, 0, Math.min(left, BLOCK_MS));
       }
     }
     this.#slept += performance.now() - start;
-    this.#host?.settle();
+    this.#host?.settle(this.#clock.nextDeadline());
     return true;
   }
 

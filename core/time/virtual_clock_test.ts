@@ -117,7 +117,7 @@ Deno.test("host time stops and goes on", async () => {
   time.resume();
   await new Promise((resolve) => setTimeout(resolve, 10));
   time.pause();
-  time.settle();
+  time.settle(Infinity);
   const stopped = time.now();
   assert(stopped >= 9e6 && Number.isInteger(stopped));
   await new Promise((resolve) => setTimeout(resolve, 5));
@@ -139,7 +139,7 @@ Deno.test("a gap of the host's is hidden from a guest that polls", () => {
   for (; last < 5e6; steps++) {
     count += 10;
     const now = time.now();
-    assert(now >= last && now - last <= 3000);
+    assert(now >= last && now - last <= 1500);
     last = now;
   }
   assert(steps > 1000);
