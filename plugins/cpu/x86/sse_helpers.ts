@@ -40,6 +40,8 @@ export interface Computation {
   readonly masked: Helper;
   /** For any mode: may raise #XM. */
   readonly unmasked: Helper;
+  /** The result is a vector (SCRATCH128[0]), not a word (SCRATCH32[0]). */
+  readonly isVector: boolean;
 }
 
 /** What the helpers of one CPU share. */
@@ -106,7 +108,7 @@ function unitOf(cpu: X86): Unit {
 /** Computes an instruction; gives back the exceptions of all its lanes. */
 type Run = (u: Unit, mxcsr: number) => number;
 
-function computation(name: string, run: Run): Computation {
+function computation(name: string, run: Run, isVector = true): Computation {
   const reads = [
     SCRATCH32[1],
     SCRATCH128[1],
@@ -114,7 +116,7 @@ function computation(name: string, run: Run): Computation {
     MXCSR,
     CR[4],
   ];
-  const writes = [SCRATCH32[0], SCRATCH128[0], MXCSR];
+  const writes = [isVector ? SCRATCH128[0] : SCRATCH32[0], MXCSR];
   const make = (faults: boolean): Helper =>
     define(
       faults ? name + "_x" : name,
@@ -129,7 +131,7 @@ function computation(name: string, run: Run): Computation {
         };
       },
     );
-  return { masked: make(false), unmasked: make(true) };
+  return { masked: make(false), unmasked: make(true), isVector };
 }
 
 /** One lane: byte offsets in the buffer of result and operands. */
@@ -313,11 +315,12 @@ function arithmetic<N extends string>(name: N, pair: Pair): Forms<N> {
 
 function named<N extends string>(
   runs: Record<N, Run>,
+  isVector: boolean,
 ): Record<N, Computation> {
   return Object.fromEntries(
     Object.entries<Run>(runs).map(([name, run]) => [
       name,
-      computation(name, run),
+      computation(name, run, isVector),
     ]),
   ) as Record<N, Computation>;
 }
@@ -338,10 +341,6 @@ const table = {
     hsubpd: horizontal(SUB[1], 8),
     addsubps: addSub(ADD[0], SUB[0], 4),
     addsubpd: addSub(ADD[1], SUB[1], 8),
-    comiss: compareFlags((f, x, y, m) => f.comi32(x, y, m)),
-    comisd: compareFlags((f, x, y, m) => f.comi64(x, y, m)),
-    ucomiss: compareFlags((f, x, y, m) => f.ucomi32(x, y, m)),
-    ucomisd: compareFlags((f, x, y, m) => f.ucomi64(x, y, m)),
     cvtsi2ss: convert(i32ToF32, 4, 4, 1, true),
     cvtpi2ps: convert(i32ToF32, 4, 4, 2, true),
     cvtdq2ps: convert(i32ToF32, 4, 4, 4, false),
@@ -351,15 +350,21 @@ const table = {
     cvttpd2dq: convert(f64ToI32Truncate, 8, 4, 2, false),
     cvtps2pi: convert(f32ToI32, 4, 4, 2, false),
     cvttps2pi: convert(f32ToI32Truncate, 4, 4, 2, false),
-    cvtss2si: toGeneral(f32ToI32),
-    cvttss2si: toGeneral(f32ToI32Truncate),
-    cvtsd2si: toGeneral(f64ToI32),
-    cvttsd2si: toGeneral(f64ToI32Truncate),
     cvtss2sd: convert(f32ToF64, 4, 8, 1, true),
     cvtsd2ss: convert(f64ToF32, 8, 4, 1, true),
     cvtps2pd: convert(f32ToF64, 4, 8, 2, false),
     cvtpd2ps: convert(f64ToF32, 8, 4, 2, false),
-  }),
+  }, true),
+  ...named({
+    comiss: compareFlags((f, x, y, m) => f.comi32(x, y, m)),
+    comisd: compareFlags((f, x, y, m) => f.comi64(x, y, m)),
+    ucomiss: compareFlags((f, x, y, m) => f.ucomi32(x, y, m)),
+    ucomisd: compareFlags((f, x, y, m) => f.ucomi64(x, y, m)),
+    cvtss2si: toGeneral(f32ToI32),
+    cvttss2si: toGeneral(f32ToI32Truncate),
+    cvtsd2si: toGeneral(f64ToI32),
+    cvttsd2si: toGeneral(f64ToI32Truncate),
+  }, false),
 };
 
 /** The name of an instruction that has helpers. */

@@ -144,3 +144,10 @@ export function lanes(width: number, indices: readonly number[]): number[] {
     Array.from({ length: width }, (_, k) => n * width + k)
   );
 }
+
+/** For {@linkcode shuffle}: the low half of one vector, the high half of another. */
+export const LOW_THEN_HIGH: readonly number[] = lanes(8, [0, 3]);
+
+const LOW_LOW = lanes(8, [0, 2]);
+/** The low halves of two vectors. */
+export const lowLow: Binary = (b, x, y) => shuffle(b, x, y, LOW_LOW);
