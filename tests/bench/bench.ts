@@ -29,6 +29,8 @@ const rhea = (accel: string): Target => (kernel) => [Deno.execPath(), [
   kernel,
   "--memory",
   "64M",
+  "--cpu",
+  "max",
   "--serial",
   "stdio",
   "--accel",

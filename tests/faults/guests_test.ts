@@ -1,0 +1,191 @@
+import { assert, assertEquals } from "@std/assert";
+import { Prng } from "../differential/prng.ts";
+import { assemble, multiboot, run } from "./guest.ts";
+
+const ACCELS = ["interp", "jit"] as const;
+
+Deno.test("faults: guests of garbage neither crash nor hang", async () => {
+  const p = new Prng(11);
+  for (let i = 0; i < 24; i++) {
+    const size = 4096 << p.below(4);
+    // Noise, or noise thinned with NOP-like bytes so that it runs longer.
+    const thin = p.oneIn(2);
+    const code = Uint8Array.from(
+      { length: size },
+      () =>
+        thin && !p.oneIn(4)
+          ? p.pick([0x40, 0x90, 0x31, 0xc0, 0x74])
+          : p.below(256),
+    );
+    await run(multiboot(code), { accel: ACCELS[i & 1], milliseconds: 100 });
+  }
+});
+
+/** Assembly that ends the machine with status `(v << 1) | 1`. */
+const exit = (v: number): string => `
+  mov al, ${v}
+  out 0xf4, al
+.dead: hlt
+  jmp .dead`;
+
+async function guest(source: string): Promise<Uint8Array | undefined> {
+  const code = await assemble(source);
+  if (code === undefined) console.log("skipped: nasm is not installed");
+  return code && multiboot(code);
+}
+
+for (const accel of ACCELS) {
+  Deno.test(`faults, ${accel}: a jump to unmapped memory ends in a triple fault`, async () => {
+    for (
+      const target of ["0xf0000000", "0xfffffff0", "0x0a0000", "0x4000000"]
+    ) {
+      const kernel = await guest(`mov eax, ${target}\n jmp eax`);
+      if (kernel === undefined) return;
+      // All ones is an undefined instruction, without an IDT a triple fault.
+      const { result } = await run(kernel, { accel, milliseconds: 2000 });
+      assertEquals(result.reason, "shutdown", target);
+    }
+  });
+
+  Deno.test(`faults, ${accel}: every port, read and written at every width`, async () => {
+    // Ports that end or reset the machine are left out here.
+    const kernel = await guest(`
+  mov esp, 0x180000
+  mov ebx, patterns
+pass:
+  xor edx, edx
+port:
+  in al, dx
+  in ax, dx
+  in eax, dx
+  mov esi, forbidden
+check:
+  movzx ecx, word [esi]
+  jecxz allowed
+  sub ecx, edx
+  cmp ecx, 4 ; a double word reaches three ports further
+  jb next
+  add esi, 2
+  jmp check
+allowed:
+  mov eax, [ebx]
+  out dx, al
+  out dx, ax
+  out dx, eax
+next:
+  inc edx
+  cmp edx, 0x10000
+  jb port
+  add ebx, 4
+  cmp ebx, patterns.end
+  jb pass
+${exit(0x15)}
+forbidden: dw 0x64, 0x92, 0xf4, 0xf5, 0xf6, 0xf7, 0
+align 4
+patterns: dd 0, 0xffffffff, 0x55aa1234, 0x80017ffe
+.end:`);
+    if (kernel === undefined) return;
+    const { result } = await run(kernel, { accel, milliseconds: 20000 });
+    assertEquals([result.reason, result.status], ["exit", 0x2b]);
+  });
+
+  Deno.test(`faults, ${accel}: ports that end or reset the machine do just that`, async () => {
+    for (const port of ["0x64", "0x92", "0xf4"]) {
+      for (const value of ["0xff", "0", "1", "0xfe", "0xd1"]) {
+        const kernel = await guest(`
+  mov al, ${value}
+  mov dx, ${port}
+  out dx, al
+  out dx, ax
+  out dx, eax
+${exit(1)}`);
+        if (kernel === undefined) return;
+        const { result } = await run(kernel, { accel, milliseconds: 2000 });
+        assert(
+          ["exit", "reset"].includes(result.reason),
+          `${port} ${value}: ${result.reason}`,
+        );
+      }
+    }
+  });
+
+  Deno.test(`faults, ${accel}: all of the physical address space, at every width`, async () => {
+    // Everything but the guest's own megabyte, a few places a page, misaligned
+    // and across pages too.
+    const kernel = await guest(`
+  mov esp, 0x180000
+  mov edi, 0xa0000
+  call range.low
+  mov edi, 0x200000
+  call range.high
+${exit(3)}
+range:
+.low:
+  mov ebp, 0x100000
+  jmp .go
+.high:
+  xor ebp, ebp
+.go:
+  mov al, [edi]
+  mov ax, [edi+1]
+  mov eax, [edi+3]
+  mov [edi], al
+  mov [edi+1], ax
+  mov [edi+3], eax
+  mov ecx, [edi+0xffe]
+  mov [edi+0xffe], ecx
+  fld qword [edi+8]
+  fstp qword [edi+16]
+  movups xmm0, [edi+0xff8]
+  movups [edi+0xff8], xmm0
+  lock inc dword [edi+32]
+  add edi, 0x1000
+  cmp edi, ebp
+  jne .go
+  ret`.replace(
+      "mov esp, 0x180000",
+      `mov esp, 0x180000
+  mov eax, cr4
+  or eax, 0x600
+  mov cr4, eax
+  fninit`,
+    ));
+    if (kernel === undefined) return;
+    const { result } = await run(kernel, { accel, milliseconds: 60000 });
+    assertEquals([result.reason, result.status], ["exit", 7]);
+  });
+}
+
+Deno.test("faults: a guest that keeps making code uses bounded memory", async () => {
+  // A ring of 64 KiB of code that is written anew and called, for ever.
+  const kernel = await guest(`
+  mov esp, 0x180000
+  xor ebx, ebx
+again:
+  mov edi, 0x200000
+fill:
+  mov byte [edi], 0xb8 ; MOV EAX, imm32
+  mov [edi+1], ebx
+  mov byte [edi+5], 0x40 ; INC EAX
+  mov byte [edi+6], 0xc3 ; RET
+  inc ebx
+  mov ecx, 3
+run:
+  call edi
+  loop run
+  add edi, 32
+  cmp edi, 0x210000
+  jb fill
+  jmp again`);
+  if (kernel === undefined) return;
+  await run(kernel, { accel: "jit", milliseconds: 1000 });
+  const before = Deno.memoryUsage().rss;
+  const { result, instructions } = await run(kernel, {
+    accel: "jit",
+    milliseconds: 6000,
+  });
+  const grown = Deno.memoryUsage().rss - before;
+  assertEquals(result.reason, "stop");
+  assert(instructions > 1_000_000, `only ${instructions} instructions`);
+  assert(grown < 256 << 20, `RSS grew by ${grown >> 20} MiB`);
+});
