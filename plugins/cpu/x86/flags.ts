@@ -17,6 +17,7 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import { define } from "./helpers.ts";
+import { CONDITION } from "./integer_kernel.ts";
 import { Operands } from "./operands.ts";
 import {
   AF,
@@ -198,7 +199,7 @@ const CC_FLAGS: Helper = define(
 const CC_CONDITION: Helper = define(
   "cc_condition",
   1,
-  { reads: READS, writes: [], pure: true },
+  { reads: READS, writes: [], pure: true, native: CONDITION },
   (cpu) => (cc) => condition(cc, stateFlags(cpu.state, 0)) ? 1 : 0,
 );
 

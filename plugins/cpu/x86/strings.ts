@@ -17,6 +17,7 @@ import {
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
+import { MAX_RUN, MOVS, STOS } from "./integer_kernel.ts";
 import { AC, GP, segmentAllows, SS_FAULT } from "./operands.ts";
 import {
   CC_DST,
@@ -40,10 +41,10 @@ import {
   SS,
 } from "./state.ts";
 
-/** Bytes that one call moves at most, in runs. */
-const MAX_RUN = 65536;
 /** Elements that one call does one by one at most. */
 const MAX_SLOW = 512;
+/** Elements done one by one where memory turned out not to be plain (a device, a page with code). */
+const BURST = 64;
 
 /** Argument of the helpers: element size in bits 0-2, segment of the source in bits 4-6. */
 export const REP_SEGMENT_SHIFT = 4;
@@ -97,7 +98,7 @@ class Pointer {
     return this.#cpu.state[this.#register] & this.#mask;
   }
 
-  /** The longest run of at most `count` elements, 0 if it must be done one by one. */
+  /** The longest run of at most `count` elements, 0 if the next must be done by itself, -1 if more must. */
   run(count: number): number {
     const cpu = this.#cpu;
     const size = this.#size;
@@ -131,7 +132,7 @@ class Pointer {
       this.#write ? ACCESS_WRITE : ACCESS_READ,
       cpu.dataMmu,
     );
-    if (host < 0) return 0;
+    if (host < 0) return -1;
     this.host = host - back;
     return n;
   }
@@ -210,6 +211,8 @@ class Repeat {
   /** Bytes that may still be done in runs. */
   #run = 0;
   #slow = 0;
+  /** Elements to do one by one before a run is tried again. */
+  #burst = 0;
 
   constructor(cpu: X86, targetIsWritten: boolean) {
     this.cpu = cpu;
@@ -228,6 +231,7 @@ class Repeat {
     this.target.start(what, ES, step);
     this.#run = MAX_RUN;
     this.#slow = MAX_SLOW;
+    this.#burst = 0;
   }
 
   /** Elements left of the instruction. */
@@ -236,9 +240,23 @@ class Repeat {
   }
 
   /** Elements that may be tried as a run; 0 when runs are no good. */
-  get quota(): number {
-    if (this.#single || (this.cpu.key() & KEY_DEBUG) !== 0) return 0;
+  #quota(): number {
+    if (this.#burst > 0 || this.#single) return 0;
+    if ((this.cpu.key() & KEY_DEBUG) !== 0) return 0;
     return Math.min(this.count, this.#run / this.size | 0);
+  }
+
+  /** Elements of the next run of one or two pointers, whose host offsets are then set; 0 if the next is to be done by itself. */
+  run(first: Pointer, second?: Pointer): number {
+    let n = this.#quota();
+    if (n !== 0) n = first.run(n);
+    if (n > 0 && second !== undefined) {
+      const m = second.run(n);
+      if (m < n) n = m <= 0 ? m : first.run(m);
+    }
+    if (n >= 0) return n;
+    this.#burst = BURST;
+    return 0;
   }
 
   /** Whether this call may go on. */
@@ -255,6 +273,7 @@ class Repeat {
   /** Counts one element done by itself. */
   did(): void {
     this.#slow = this.#single ? 0 : this.#slow - 1;
+    this.#burst--;
     this.#countDown(1);
   }
 
@@ -323,19 +342,14 @@ const COUNTERS = [GPR[1], GPR[6], GPR[7]];
 export const REP_MOVS: Helper = define(
   "rep_movs",
   1,
-  { faults: true, writes: COUNTERS },
+  { faults: true, writes: COUNTERS, native: MOVS },
   (cpu) => {
     const r = new Repeat(cpu, true);
     const { source, target } = r;
     return (what) => {
       r.start(what);
       while (r.goesOn) {
-        let n = r.quota;
-        if (n !== 0) n = source.run(n);
-        if (n !== 0) {
-          const m = target.run(n);
-          if (m < n) n = m === 0 ? 0 : source.run(m);
-        }
+        const n = r.run(source, target);
         if (n !== 0) {
           copyRun(cpu.engine, r.size, source.host, target.host, n, r.backwards);
           source.advance(n);
@@ -360,7 +374,7 @@ export const REP_MOVS: Helper = define(
 export const REP_STOS: Helper = define(
   "rep_stos",
   1,
-  { faults: true, writes: COUNTERS },
+  { faults: true, writes: COUNTERS, native: STOS },
   (cpu) => {
     const r = new Repeat(cpu, true);
     const target = r.target;
@@ -368,8 +382,7 @@ export const REP_STOS: Helper = define(
       r.start(what);
       const v = cpu.state[EAX];
       while (r.goesOn) {
-        let n = r.quota;
-        if (n !== 0) n = target.run(n);
+        const n = r.run(target);
         if (n !== 0) {
           fillRun(cpu.engine.u8, r.size, target.host, n, v);
           target.advance(n);
@@ -432,12 +445,7 @@ function compare(name: string, inMemory: boolean): Helper {
         let x = s[EAX] & mask, y = 0;
         let stop = false;
         while (!stop && r.goesOn) {
-          let n = r.quota;
-          if (n !== 0) n = target.run(n);
-          if (n !== 0 && inMemory) {
-            const m = source.run(n);
-            if (m < n) n = m === 0 ? 0 : target.run(m);
-          }
+          const n = inMemory ? r.run(target, source) : r.run(target);
           if (n !== 0) {
             const u8 = cpu.engine.u8;
             let done = 0;

@@ -7,12 +7,15 @@
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Insn } from "./decode.ts";
+import { REP_FLAT, REP_USER } from "./integer_kernel.ts";
 import {
   CC_SUB,
+  CS,
   DF,
   ES,
   FLAGS,
   GPR,
+  KEY_ALIGN,
   KEY_DEBUG,
   KEY_TF,
   SCRATCH32,
@@ -76,6 +79,10 @@ function repeat(t: Translator, i: Insn, helper: Helper): void {
   if (i.addrSize === 2) what |= REP_ADDR16;
   if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
   if ((t.key & (KEY_TF | KEY_DEBUG)) !== 0) what |= REP_SINGLE;
+  else if (
+    (t.key & KEY_ALIGN) === 0 && i.addrSize === 4 && i.segment !== CS &&
+    t.isFlat(i.segment) && t.isFlat(ES)
+  ) what |= t.mmu !== 0 ? REP_FLAT | REP_USER : REP_FLAT;
   const compares = helper === REP_CMPS || helper === REP_SCAS;
   if (compares) t.syncFlags();
   b.call(helper, b.i32(what));
