@@ -10,7 +10,7 @@
  */
 
 /** A clock that never comes. */
-export const NEVER = -1;
+export const NEVER: number = -1;
 
 /** The state of one counter. */
 export interface CounterState {

@@ -1,0 +1,375 @@
+/** The devices of the ISA PC, as small guests see them. */
+
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import type { RunResult } from "../../core/machine/machine.ts";
+import { Machine } from "../../machines/machine.ts";
+import { assemble, multiboot } from "../faults/guest.ts";
+
+const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+
+/**
+ * What every guest here begins with: interrupt controllers at 20h and 28h with
+ * all masked, and an empty IDT that `gate` fills.
+ */
+const PRELUDE = `
+  mov esp, 0x180000
+  jmp main
+%macro outb 2
+  mov al, %2
+%if %1 < 256
+  out %1, al
+%else
+  mov dx, %1
+  out dx, al
+%endif
+%endmacro
+%macro gate 2             ; vector, handler
+  mov eax, %2
+  mov [0x200000 + %1 * 8], ax
+  mov word [0x200000 + %1 * 8 + 2], 0x10
+  mov word [0x200000 + %1 * 8 + 4], 0x8e00
+  shr eax, 16
+  mov [0x200000 + %1 * 8 + 6], ax
+%endmacro
+idtr: dw 0x7ff
+  dd 0x200000
+put:                      ; AL to COM1, by polling
+  push edx
+  mov ah, al
+  mov edx, 0x3fd
+.wait: in al, dx
+  test al, 0x20
+  jz .wait
+  mov al, ah
+  mov edx, 0x3f8
+  out dx, al
+  pop edx
+  ret
+main:
+  outb 0x20, 0x11
+  outb 0x21, 0x20
+  outb 0x21, 0x04
+  outb 0x21, 0x01
+  outb 0xa0, 0x11
+  outb 0xa1, 0x28
+  outb 0xa1, 0x02
+  outb 0xa1, 0x01
+  outb 0x21, 0xff
+  outb 0xa1, 0xff
+  lidt [idtr]
+`;
+
+interface Options {
+  readonly icount?: boolean;
+  readonly accel?: "jit" | "interp";
+  /** Called with the running machine. */
+  readonly meanwhile?: (machine: Machine) => Promise<void>;
+}
+
+interface Ran {
+  readonly result: RunResult;
+  readonly output: string;
+  readonly instructions: number;
+}
+
+/** Run a guest to its end; undefined where nasm is not installed. */
+async function run(
+  source: string,
+  options: Options = {},
+): Promise<Ran | undefined> {
+  const code = await assemble(PRELUDE + source);
+  if (code === undefined) {
+    console.log("skipped: nasm is not installed");
+    return undefined;
+  }
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, multiboot(code));
+    const machine = await Machine.load(ISAPC, {
+      kernel: path,
+      memory: "16M",
+      noReboot: true,
+      accel: options.accel,
+      icount: options.icount,
+    });
+    const limit = setTimeout(() => void machine.stop(), 20_000);
+    const end = machine.run();
+    await options.meanwhile?.(machine);
+    const result = await end;
+    clearTimeout(limit);
+    await machine.stop();
+    return {
+      result,
+      output: machine.serial(0).output,
+      instructions: machine.cpu.instructions,
+    };
+  } finally {
+    await Deno.remove(path);
+  }
+}
+
+/** Counts ECX ticks of the PIT at 1000 Hz between "B" and "E". */
+const ticks = (count: number): string => `
+  gate 0x20, tick
+  outb 0x43, 0x34
+  outb 0x40, 1193 & 255
+  outb 0x40, 1193 >> 8
+  outb 0x21, 0xfe
+  mov ecx, ${count}
+  mov al, 'B'
+  call put
+  sti
+again:
+  hlt
+  test ecx, ecx
+  jnz again
+  cli
+  mov al, 'E'
+  call put
+  outb 0xf4, 0
+tick:
+  push eax
+  dec ecx
+  outb 0x20, 0x20
+  pop eax
+  iret
+`;
+
+/** Milliseconds between the guest's B and E. */
+async function timed(machine: Machine): Promise<number> {
+  const serial = machine.serial(0);
+  await serial.expect("B");
+  const start = performance.now();
+  await serial.expect("E");
+  return performance.now() - start;
+}
+
+Deno.test("guest: 500 ticks at 1000 Hz take half a second", async () => {
+  let took = 0;
+  const ran = await run(ticks(500), {
+    meanwhile: async (machine) => void (took = await timed(machine)),
+  });
+  if (ran === undefined) return;
+  assertEquals(ran.result.status, 1);
+  assertAlmostEquals(took, 500, 25);
+});
+
+Deno.test("guest: no tick is lost while the host is busy", async () => {
+  let took = 0;
+  const ran = await run(ticks(500), {
+    meanwhile: async (machine) => {
+      const busy = setInterval(() => {
+        const until = performance.now() + 40;
+        while (performance.now() < until);
+      }, 60);
+      took = await timed(machine);
+      clearInterval(busy);
+    },
+  });
+  if (ran === undefined) return;
+  assertAlmostEquals(took, 500, 75);
+});
+
+Deno.test("guest: with icount two runs are the same", async () => {
+  const first = await run(ticks(200), { icount: true });
+  const second = await run(ticks(200), { icount: true });
+  if (first === undefined || second === undefined) return;
+  assertEquals(first, second);
+});
+
+Deno.test("guest: the RTC interrupts through the slave", async () => {
+  const ran = await run(
+    `
+  gate 0x28, periodic
+  outb 0x70, 0x0a
+  outb 0x71, 0x26
+  outb 0x70, 0x0b
+  outb 0x71, 0x42
+  outb 0x21, 0xfb
+  outb 0xa1, 0xfe
+  mov ecx, 64
+  sti
+again:
+  hlt
+  test ecx, ecx
+  jnz again
+  outb 0xf4, 3
+periodic:
+  push eax
+  outb 0x70, 0x0c
+  in al, 0x71
+  test al, 0x40
+  jz .none
+  dec ecx
+.none:
+  outb 0xa0, 0x20
+  outb 0x20, 0x20
+  pop eax
+  iret
+`,
+    { icount: true },
+  );
+  if (ran === undefined) return;
+  assertEquals(ran.result, { reason: "exit", status: 7 });
+});
+
+Deno.test("guest: counter 2 measures as Linux calibrates", async () => {
+  // 10 ms by port 61h and counter 2 in mode 0, and the TSC over it.
+  const ran = await run(`
+  in al, 0x61
+  and al, 0xfc
+  or al, 1
+  out 0x61, al
+  outb 0x43, 0xb0
+  outb 0x42, 11932 & 255
+  outb 0x42, 11932 >> 8
+  rdtsc
+  mov esi, eax
+.wait:
+  in al, 0x61
+  test al, 0x20
+  jz .wait
+  rdtsc
+  sub eax, esi
+  ; 1 GHz: 10 ms are 10 million, give or take 2 %
+  sub eax, 9800000
+  cmp eax, 400000
+  mov al, 0
+  jb .good
+  mov al, 1
+.good:
+  out 0xf4, al
+`);
+  if (ran === undefined) return;
+  assertEquals(ran.result.status, 1);
+});
+
+for (const accel of ["jit", "interp"] as const) {
+  Deno.test(`guest, ${accel}: an interrupt-driven echo loses nothing`, async () => {
+    const text = Array.from({ length: 3000 }, (_, i) => `${i};`).join("");
+    const ran = await run(
+      `
+  gate 0x24, serial
+  outb 0x3fa, 0xc7
+  outb 0x3fb, 0x03
+  outb 0x3fc, 0x0b
+  outb 0x3f9, 0x01
+  outb 0x21, 0xef
+  mov esi, 0x300000       ; reader of the ring
+  mov edi, 0x300000       ; writer
+  mov al, '!'
+  call put
+  sti
+idle:
+  hlt
+  jmp idle
+serial:
+  pushad
+.next:
+  mov dx, 0x3fa
+  in al, dx
+  test al, 1
+  jnz .done
+  and al, 0x0f
+  cmp al, 2
+  je .transmit
+.receive:
+  mov dx, 0x3fd
+  in al, dx
+  test al, 1
+  jz .next
+  mov dx, 0x3f8
+  in al, dx
+  cmp al, 4               ; Ctrl-D ends it
+  je .end
+  mov edi, [writer]
+  mov [edi], al
+  inc dword [writer]
+  outb 0x3f9, 3
+  jmp .receive
+.transmit:
+  mov esi, [reader]
+  cmp esi, [writer]
+  je .empty
+  mov al, [esi]
+  inc dword [reader]
+  mov dx, 0x3f8
+  out dx, al
+  jmp .next
+.empty:
+  cmp byte [ending], 0
+  jne .exit
+  outb 0x3f9, 1
+  jmp .next
+.end:
+  mov byte [ending], 1
+  outb 0x3f9, 3
+  jmp .next
+.exit:
+  outb 0xf4, 0
+.done:
+  outb 0x20, 0x20
+  popad
+  iret
+reader: dd 0x300000
+writer: dd 0x300000
+ending: db 0
+`,
+      {
+        accel,
+        meanwhile: async (machine) => {
+          const serial = machine.serial(0);
+          await serial.expect("!");
+          await serial.write(text + "\x04");
+        },
+      },
+    );
+    if (ran === undefined) return;
+    assertEquals(ran.output, "!" + text);
+    assertEquals(ran.result.status, 1);
+  });
+}
+
+for (
+  const [name, code] of [
+    ["the keyboard controller's pulse", "outb 0x64, 0xfe"],
+    ["port 92h", "outb 0x92, 0x03"],
+    ["the keyboard controller's output port", "outb 0x64, 0xd1\n outb 0x60, 0"],
+  ]
+) {
+  Deno.test(`guest: ${name} resets the machine`, async () => {
+    const ran = await run(`${code}\n.wait: jmp .wait`);
+    if (ran === undefined) return;
+    assertEquals(ran.result.reason, "reset");
+  });
+}
+
+Deno.test("guest: A20 off wraps at 1 MiB", async () => {
+  const ran = await run(`
+  mov byte [0x0500], 0x11
+  mov byte [0x300500], 0x22
+  outb 0x92, 0
+  outb 0x64, 0xdd
+  mov al, [0x300500]      ; bit 20 is masked: 200500h
+  mov byte [0x300500], 0x33
+  outb 0x64, 0xdf
+  mov al, [0x200500]
+  cmp al, 0x33
+  jne .bad
+  mov al, [0x300500]
+  cmp al, 0x22
+  jne .bad
+  outb 0xf4, 0
+.bad:
+  outb 0xf4, 1
+`);
+  if (ran === undefined) return;
+  assertEquals(ran.result.status, 1);
+});
+
+Deno.test("guest: a HLT with interrupts off ends the run, and says where", async () => {
+  const ran = await run("cli\n hlt");
+  if (ran === undefined) return;
+  assertEquals(ran.result.reason, "halt");
+  assert(ran.result.where !== undefined);
+});
