@@ -229,7 +229,7 @@ export class X87 {
   // Arithmetic.
 
   /** `dst = a op b` by the reg field; gives back the flags. */
-  private arithmetic(
+  #arithmetic(
     op: number,
     dst: number,
     a: number,
@@ -262,7 +262,7 @@ export class X87 {
       this.indefinite(target);
       this.fill(target);
     } else {
-      const flags = this.arithmetic(
+      const flags = this.#arithmetic(
         op,
         this.slot(target),
         this.slot(0),
@@ -276,9 +276,9 @@ export class X87 {
   }
 
   /** Arithmetic or comparison of ST(0) and the number in the operand slot, which `cw` goes with. */
-  private operand(op: number, cw: number): void {
+  #operand(op: number, cw: number): void {
     if (op === COM || op === COMP) {
-      this.compareSlot(this.temp, cw, op === COMP ? 1 : 0, false);
+      this.#compareSlot(this.temp, cw, op === COMP ? 1 : 0, false);
       return;
     }
     if (this.empty(0)) {
@@ -289,14 +289,14 @@ export class X87 {
       return;
     }
     const slot = this.slot(0);
-    this.finish(this.arithmetic(op, slot, slot, this.temp, cw));
+    this.finish(this.#arithmetic(op, slot, slot, this.temp, cw));
   }
 
   /** Arithmetic with a single in memory. */
   operandF32(op: number, bits: number): void {
     this.s[TEMP + 4] = bits;
     const temp = this.temp;
-    this.operand(op, this.s[FCW] | this.f.rawF32(temp, temp + 16));
+    this.#operand(op, this.s[FCW] | this.f.rawF32(temp, temp + 16));
   }
 
   /** Arithmetic with a double in memory. */
@@ -305,27 +305,27 @@ export class X87 {
     s[TEMP + 4] = lo;
     s[TEMP + 5] = hi;
     const temp = this.temp;
-    this.operand(op, s[FCW] | this.f.rawF64(temp, temp + 16));
+    this.#operand(op, s[FCW] | this.f.rawF64(temp, temp + 16));
   }
 
   /** Arithmetic with an integer in memory. */
   operandInteger(op: number, value: number): void {
     this.s[TEMP + 4] = value;
     this.f.loadI32(this.temp, this.temp + 16);
-    this.operand(op, this.s[FCW]);
+    this.#operand(op, this.s[FCW]);
   }
 
   // Comparison.
 
   /** Compares ST(0) with a slot; pops `pops` times. */
-  private compareSlot(
+  #compareSlot(
     slot: number,
     cw: number,
     pops: number,
     quiet: boolean,
   ): void {
     const s = this.s;
-    if (this.empty(0)) return this.compareUnderflow(pops);
+    if (this.empty(0)) return this.#compareUnderflow(pops);
     const a = this.slot(0);
     const flags = quiet
       ? this.f.compareQuiet(a, slot, cw)
@@ -336,7 +336,7 @@ export class X87 {
     for (let k = 0; k < pops; k++) this.pop();
   }
 
-  private compareUnderflow(pops: number): void {
+  #compareUnderflow(pops: number): void {
     this.s[FSW] |= C3 | C2 | C0;
     if (!this.underflow()) return;
     for (let k = 0; k < pops; k++) this.pop();
@@ -344,8 +344,8 @@ export class X87 {
 
   /** FCOM, FUCOM and their popping forms. */
   compare(i: number, pops: number, quiet: boolean): void {
-    if (this.empty(i)) return this.compareUnderflow(pops);
-    this.compareSlot(this.slot(i), this.s[FCW], pops, quiet);
+    if (this.empty(i)) return this.#compareUnderflow(pops);
+    this.#compareSlot(this.slot(i), this.s[FCW], pops, quiet);
   }
 
   /** FCOMI, FUCOMI: ZF, PF and CF, which are set even when an exception is unmasked. */
@@ -365,7 +365,7 @@ export class X87 {
 
   /** FTST. */
   test(): void {
-    if (this.empty(0)) return this.compareUnderflow(0);
+    if (this.empty(0)) return this.#compareUnderflow(0);
     const flags = this.f.test(this.slot(0), this.s[FCW]);
     this.s[FSW] &= ~CODES;
     if (flags !== 0) this.raise(flags);
@@ -516,10 +516,10 @@ export class X87 {
     const isEmpty = this.empty(0);
     if (isEmpty) {
       if ((s[FCW] & IE) === 0) flags = NOT_WRITTEN;
-      else this.storeIndefinite(format);
+      else this.#storeIndefinite(format);
     } else {
       const cw = s[FCW] | ((what & STORE_TRUNCATE) !== 0 ? CHOP : 0);
-      flags = this.convert(format, cw);
+      flags = this.#convert(format, cw);
     }
     const memory = this.cpu.engine.mmu, size = SIZES[format];
     // A memory fault comes first even when nothing is stored.
@@ -542,7 +542,7 @@ export class X87 {
   }
 
   /** Converts ST(0) into the operand slot. */
-  private convert(format: number, cw: number): number {
+  #convert(format: number, cw: number): number {
     const f = this.f, temp = this.temp, slot = this.slot(0);
     switch (format) {
       case FORMAT_F32:
@@ -563,7 +563,7 @@ export class X87 {
   }
 
   /** The indefinite value of a format, in the operand slot. */
-  private storeIndefinite(format: number): void {
+  #storeIndefinite(format: number): void {
     const s = this.s;
     let a = 0, b = 0, c = 0;
     switch (format) {
@@ -595,12 +595,12 @@ export class X87 {
 
   /** FCHS to FXTRACT. */
   compute(what: number): void {
-    if (what <= COS) this.unary(what);
-    else if (what <= PATAN) this.binary(what);
-    else this.pushing(what);
+    if (what <= COS) this.#unary(what);
+    else if (what <= PATAN) this.#binary(what);
+    else this.#pushing(what);
   }
 
-  private unary(what: number): void {
+  #unary(what: number): void {
     const s = this.s, f = this.f;
     // FSIN and FCOS report in C2 whether the operand was in range.
     if (what >= SIN) s[FSW] &= ~C2;
@@ -638,11 +638,11 @@ export class X87 {
     this.finish(flags);
   }
 
-  private isNan(slot: number): boolean {
+  #isNan(slot: number): boolean {
     return (this.f.examine(slot) & (C0 | C2 | C3)) === C0;
   }
 
-  private binary(what: number): void {
+  #binary(what: number): void {
     const s = this.s, f = this.f;
     const pops = what >= YL2X;
     if (what === PREM || what === PREM1) s[FSW] &= ~(C1 | C2);
@@ -665,7 +665,7 @@ export class X87 {
           ? f.remainder(a, a, b, cw)
           : f.remainderNearest(a, a, b, cw);
         // C0 and C3 stay unless there is a quotient.
-        if ((flags & (IE | NOT_WRITTEN)) === 0 && !this.isNan(a)) {
+        if ((flags & (IE | NOT_WRITTEN)) === 0 && !this.#isNan(a)) {
           s[FSW] &= ~(C0 | C3);
         }
         break;
@@ -682,7 +682,7 @@ export class X87 {
     if (pops && (flags & NOT_WRITTEN) === 0) this.pop();
   }
 
-  private pushing(what: number): void {
+  #pushing(what: number): void {
     const s = this.s, f = this.f;
     if (what !== XTRACT) s[FSW] &= ~C2;
     if (this.empty(0) || !this.empty(7)) {

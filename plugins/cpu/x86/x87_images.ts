@@ -6,7 +6,11 @@
  * @module
  */
 
-import { ACCESS_READ, ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
+import {
+  type Access,
+  ACCESS_READ,
+  ACCESS_WRITE,
+} from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
 import { classify, NORMAL, ZERO } from "./float80_core.ts";
 import {
@@ -210,6 +214,12 @@ export class X87Images extends X87 {
     }
   }
 
+  /** Host offset of an FXSAVE area that lies in one page of plain memory, else -1. */
+  #direct(address: number, access: Access, mmu: number): number {
+    if ((address & 0xfff) > 0x1000 - FXSAVE_SIZE) return -1;
+    return this.cpu.engine.mmu.direct(address, access, mmu);
+  }
+
   /** FXSAVE. */
   fxsave(address: number, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
@@ -233,6 +243,11 @@ export class X87Images extends X87 {
       a[at + 3] = 0;
     }
     for (let k = 0; k < 32; k++) a[40 + k] = s[XMM + k];
+    const host = this.#direct(address, ACCESS_WRITE, mmu);
+    if (sse && host >= 0) {
+      this.cpu.engine.i32.set(a.subarray(0, FXSAVE_WRITTEN >> 2), host >> 2);
+      return;
+    }
     // Without OSFXSR neither MXCSR nor the XMM registers are saved.
     const end = sse ? FXSAVE_WRITTEN : 160;
     for (let k = 0; k < end; k += 4) {
@@ -245,8 +260,14 @@ export class X87Images extends X87 {
   fxrstor(address: number, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
     memory.probe(address, FXSAVE_SIZE, ACCESS_READ, mmu);
-    for (let k = 0; k < FXSAVE_WRITTEN; k += 4) {
-      a[k >> 2] = memory.read32((address + k) | 0, mmu);
+    const host = this.#direct(address, ACCESS_READ, mmu);
+    if (host >= 0) {
+      const from = host >> 2, to = (host + FXSAVE_WRITTEN) >> 2;
+      a.set(this.cpu.engine.i32.subarray(from, to));
+    } else {
+      for (let k = 0; k < FXSAVE_WRITTEN; k += 4) {
+        a[k >> 2] = memory.read32((address + k) | 0, mmu);
+      }
     }
     const sse = (s[CR4] & CR4_OSFXSR) !== 0;
     if (sse) {
