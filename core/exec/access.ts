@@ -10,7 +10,10 @@ import { F32, F64, I32, I64, type Type } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
+  OFF_BUDGET,
+  OFF_TLB,
   OFF_VALUE,
+  TLB_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB_HOST,
@@ -125,4 +128,71 @@ export function emitValueStore(
   e.localGet(cpu);
   pushValue();
   emitRawAccess(e, op, OFF_VALUE);
+}
+
+/**
+ * Emits the body of the function that regions call when a load misses where
+ * they looked: (cpu, address, width | mmu << 8, budget) -> (host, budget). It
+ * looks the whole TLB up first, because regions also come here when an access
+ * is not on the page that the one before it was on. `host` is 0 at a fault.
+ */
+export function emitLoadMiss(e: Emitter, slowImport: number): void {
+  emitMiss(e, false, slowImport);
+}
+
+/**
+ * Emits the body of the function that regions call when a store misses, the
+ * value being in the value slot: (cpu, address, width | mmu << 8, budget) ->
+ * (result, budget). The result is `STORE_DONE`, `STORE_FAULT`,
+ * `STORE_MODIFIES`, or above those the host offset to store to.
+ */
+export function emitStoreMiss(e: Emitter, slowImport: number): void {
+  emitMiss(e, true, slowImport);
+}
+
+function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
+  const [cpu, address, what, budget, entry, host] = [0, 1, 2, 3, 4, 5];
+  const width = (): void => {
+    e.localGet(what);
+    e.i32Const(0xff);
+    e.u8(W.I32_AND);
+  };
+  const mmu = (): void => {
+    e.localGet(what);
+    e.i32Const(8);
+    e.u8(W.I32_SHR_U);
+  };
+  e.u32(1);
+  e.u32(2);
+  e.u8(0x7f);
+  const locals = { cpu, address, entry, host };
+  // The width is not a constant here: the comparison below is the real one.
+  emitLookup(e, locals, 0, isStore, OFF_TLB, () => {
+    mmu();
+    e.i32Const(Math.log2(TLB_BYTES));
+    e.u8(W.I32_SHL);
+  });
+  e.u8(W.DROP);
+  e.localGet(host);
+  e.i32Const(4096);
+  width();
+  e.u8(W.I32_SUB);
+  e.u8(W.I32_GT_U);
+  e.u8(W.I32_EQZ);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  emitHost(e, locals, OFF_TLB);
+  e.localGet(budget);
+  e.u8(W.RETURN);
+  e.u8(W.END);
+  e.localGet(cpu);
+  e.localGet(budget);
+  e.mem(W.I32_STORE, OFF_BUDGET, 2);
+  e.localGet(address);
+  width();
+  mmu();
+  e.u8(W.CALL);
+  e.u32(slowImport);
+  e.localGet(cpu);
+  e.mem(W.I32_LOAD, OFF_BUDGET, 2);
 }

@@ -36,10 +36,12 @@ import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
   emitHost,
+  emitLoadMiss,
   emitLookup,
   emitRawAccess,
   emitSlotLoad,
   emitSlotStore,
+  emitStoreMiss,
   emitValueStore,
 } from "./access.ts";
 import {
@@ -63,6 +65,7 @@ import {
   REC_INSNS,
   REC_TABLE,
   TABLE_INTERPRETER,
+  TABLE_LOOKUP,
   TABLE_STUB,
   TLB_BYTES,
 } from "./layout.ts";
@@ -71,6 +74,8 @@ import {
 export const BYTECODE_BYTES = 16;
 /** Where the fields of a bytecode operation stand. */
 const FIELD_D = 2, FIELD_A = 4, FIELD_B = 6, FIELD_LO = 8, FIELD_HI = 12;
+
+const I32_MUL = 0x6c;
 
 const LOCAL_CPU = 0,
   LOCAL_PC = 1,
@@ -127,24 +132,29 @@ export interface Opcodes {
   readonly exit: number;
 }
 
-/** Emits the jump cache's hash of the i32 on the stack, as an entry offset. */
+/**
+ * Knuth's multiplicative hash: its top bits depend on all bits of the program
+ * counter. (Page xor offset, as QEMU hashes, missed half a million times in the
+ * decompressor of a Linux kernel, where a few pages of code share offsets.)
+ */
+const JUMP_HASH = 0x9e3779b1 | 0;
+const JUMP_SHIFT = 32 - Math.log2(JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+const JUMP_MASK = (JUMP_CACHE_ENTRIES - 1) * JUMP_CACHE_ENTRY_BYTES;
+
+/** Emits the jump cache's hash of the i32 that `pushLow` pushes, as an entry's offset. */
 export function emitJumpHash(e: Emitter, pushLow: () => void): void {
-  // Both the page and the offset take part, or all pages' first bytes collide.
   pushLow();
-  pushLow();
-  e.i32Const(12);
+  e.i32Const(JUMP_HASH);
+  e.u8(I32_MUL);
+  e.i32Const(JUMP_SHIFT);
   e.u8(W.I32_SHR_U);
-  e.u8(W.I32_XOR);
-  e.i32Const(JUMP_CACHE_ENTRIES - 1);
+  e.i32Const(JUMP_MASK);
   e.u8(W.I32_AND);
-  e.i32Const(Math.log2(JUMP_CACHE_ENTRY_BYTES));
-  e.u8(W.I32_SHL);
 }
 
 /** The jump cache's hash, as {@linkcode emitJumpHash} computes it. */
 export function jumpHash(lo: number): number {
-  return ((lo ^ (lo >>> 12)) & (JUMP_CACHE_ENTRIES - 1)) *
-    JUMP_CACHE_ENTRY_BYTES;
+  return (Math.imul(lo, JUMP_HASH) >>> JUMP_SHIFT) & JUMP_MASK;
 }
 
 /** Generates the interpreter for a frontend's helpers. */
@@ -253,6 +263,16 @@ export class InterpreterGenerator {
       this.#e.bytes.slice(0, this.#e.length),
       TABLE_INTERPRETER,
     );
+    const miss = m.type([i32, i32, i32, i32], [i32, i32]);
+    for (const store of [false, true]) {
+      this.#e.clear();
+      if (store) emitStoreMiss(this.#e, this.#storeImport);
+      else emitLoadMiss(this.#e, this.#loadImport);
+      const code = this.#e.bytes.slice(0, this.#e.length);
+      m.addFunction(miss, code, -1, store ? "storeMiss" : "loadMiss");
+    }
+    this.#lookupFunction(run);
+    m.addFunction(run, this.#e.bytes.slice(0, this.#e.length), TABLE_LOOKUP);
     // What the dispatcher calls: enters the record that OFF_LINK leads to.
     const e = this.#e;
     e.clear();
@@ -267,6 +287,58 @@ export class InterpreterGenerator {
     e.u8(0);
     m.addFunction(run, e.bytes.slice(0, e.length), -1, "enter");
     return m.build();
+  }
+
+  /**
+   * Where regions go when the first way of the jump cache misses: with the
+   * target in OFF_TARGET, tries the second way.
+   */
+  #lookupFunction(runType: number): void {
+    const e = this.#e;
+    const [CPU, ENTRY, PC64] = [0, 1, 2];
+    e.clear();
+    e.u32(2);
+    e.u32(1);
+    e.u8(WASM_TYPES[I32]);
+    e.u32(1);
+    e.u8(WASM_TYPES[I64]);
+    e.localGet(CPU);
+    e.mem(W.I64_LOAD, OFF_TARGET, 3);
+    e.localSet(PC64);
+    emitJumpHash(e, () => {
+      e.localGet(PC64);
+      this.#bytes(OPS[Op["i32.wrap_i64"]]);
+    });
+    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
+    e.u8(W.I32_XOR);
+    e.localGet(CPU);
+    e.u8(W.I32_ADD);
+    e.localTee(ENTRY);
+    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
+    e.localGet(PC64);
+    e.u8(W.I64_EQ);
+    e.localGet(ENTRY);
+    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
+    e.localGet(CPU);
+    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
+    e.u8(W.I64_EQ);
+    e.u8(W.I32_AND);
+    e.u8(W.IF);
+    e.u8(W.VOID);
+    e.localGet(CPU);
+    e.localGet(ENTRY);
+    e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
+    e.u8(W.I32_ADD);
+    e.mem(W.I32_STORE, OFF_LINK, 2);
+    e.localGet(CPU);
+    e.localGet(ENTRY);
+    e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
+    e.mem(W.I32_LOAD, REC_TABLE, 2);
+    e.u8(W.RETURN_CALL_INDIRECT);
+    e.u32(runType);
+    e.u8(0);
+    e.u8(W.END);
+    e.i32Const(EXIT_INDIRECT);
   }
 
   #body(runType: number): void {
@@ -630,7 +702,25 @@ export class InterpreterGenerator {
     emitJumpHash(e, low);
     e.localGet(LOCAL_CPU);
     e.u8(W.I32_ADD);
-    e.localTee(LOCAL_ENTRY);
+    e.localSet(LOCAL_ENTRY);
+    this.#probe();
+    // The second way: an entry that the dispatcher moved over.
+    e.localGet(LOCAL_ENTRY);
+    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
+    e.u8(W.I32_XOR);
+    e.localSet(LOCAL_ENTRY);
+    this.#probe();
+    e.localGet(LOCAL_CPU);
+    e.localGet(LOCAL_PC64);
+    e.mem(W.I64_STORE, OFF_TARGET, 3);
+    e.i32Const(EXIT_INDIRECT);
+    e.u8(W.RETURN);
+  }
+
+  /** Goes to the record of the entry in LOCAL_ENTRY if it is the one for LOCAL_PC64. */
+  #probe(): void {
+    const e = this.#e;
+    e.localGet(LOCAL_ENTRY);
     e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
     e.localGet(LOCAL_PC64);
     e.u8(W.I64_EQ);
@@ -647,11 +737,6 @@ export class InterpreterGenerator {
     e.localSet(LOCAL_LINK);
     this.#enter();
     this.#end();
-    e.localGet(LOCAL_CPU);
-    e.localGet(LOCAL_PC64);
-    e.mem(W.I64_STORE, OFF_TARGET, 3);
-    e.i32Const(EXIT_INDIRECT);
-    e.u8(W.RETURN);
   }
 
   #jumpFar(): void {

@@ -99,5 +99,7 @@ export const CELL_BYTES = 16;
 export const TABLE_STUB = 0;
 /** Table index of the interpreter. */
 export const TABLE_INTERPRETER = 1;
+/** Table index of the function that tries the jump cache's second way. */
+export const TABLE_LOOKUP = 2;
 /** First table index of regions. */
-export const TABLE_REGIONS = 2;
+export const TABLE_REGIONS = 3;

@@ -18,7 +18,6 @@
 import {
   EXIT_BUDGET,
   EXIT_FAULT,
-  EXIT_INDIRECT,
   EXIT_TRAP,
   type Frontend,
 } from "../cpu/frontend.ts";
@@ -66,13 +65,15 @@ import {
   REC_COUNT,
   REC_INSNS,
   REC_TABLE,
+  TABLE_LOOKUP,
   TLB_BYTES,
+  TLB_HOST,
 } from "./layout.ts";
 
 /** Blocks of a region at most. */
-const MAX_BLOCKS = 48;
+const MAX_BLOCKS = 32;
 /** Guest instructions of a region at most. */
-const MAX_INSNS = 400;
+const MAX_INSNS = 300;
 
 const NOP = Op["nop"];
 const INSN = Op["insn"];
@@ -104,7 +105,10 @@ const FIRST_FREE = 10;
 const LOCALS = { cpu: CPU, address: ADDRESS, entry: ENTRY, host: HOST };
 
 /** Labels of the function's epilogues, and of structured control flow above 0. */
-const L_LINK = -1,
+const L_FAULT_LOAD = -8,
+  L_DONE = -9,
+  L_LOOKUP = -7,
+  L_LINK = -1,
   L_EXIT = -2,
   L_BUDGET = -3,
   L_FAULT = -4,
@@ -129,6 +133,26 @@ export interface CompiledFunction {
   /** See {@linkcode Region.faults}. */
   readonly faults: Int32Array;
 }
+
+/** Where the page of a base value is: see `RegionCompiler.#lookupAccess`. */
+interface Memo {
+  readonly base: Value;
+  readonly mmu: number;
+  /** Local: offset in the page at `displacement`, or `NO_OFFSET`. */
+  readonly offset: number;
+  /** Local: host offset of the page. */
+  readonly page: number;
+  displacement: number;
+  /** 0: not looked up, 1: may be read, 2: may be written as well. */
+  access: 0 | 1 | 2;
+  /** This access is the one that looks it up. */
+  fresh: boolean;
+}
+
+/** An offset in a page from which no distance leads into the page. */
+const NO_OFFSET = 0x80000000 | 0;
+/** Distances that a memo serves; far less than `NO_OFFSET`. */
+const MEMO_REACH = 4096;
 
 /** Compiles regions for one frontend. */
 export class RegionCompiler {
@@ -162,11 +186,18 @@ export class RegionCompiler {
   #labels: number[] = [];
   #labelLoop: boolean[] = [];
   #faults: number[] = [];
+  /** Offsets of branches that are hardly ever taken. */
+  #unlikely: number[] = [];
   // State of the block being compiled.
   #k!: IrBlock;
   #blockIndex = 0;
   #insnIndex = -1;
   #insnFault = -1;
+  /** FAULT holds the index of this instruction. */
+  #marked = false;
+  /** Accesses of the block by each base value. */
+  #baseUses: Int32Array = new Int32Array(256);
+  #memos: Memo[] = [];
   #insnPc = 0;
   #insnAux = 0;
   #left: Int32Array = new Int32Array(256);
@@ -177,6 +208,14 @@ export class RegionCompiler {
   readonly #dirty: Uint8Array;
   #pool: number[][] = [[], [], [], [], []];
   #poolUsed: number[] = [0, 0, 0, 0, 0];
+
+  /**
+   * Called with each compiled region, for dumps: its number, its blocks' IR
+   * after the passes, and the module.
+   */
+  onRegion:
+    | ((region: number, ir: readonly IrBlock[], module: Uint8Array) => void)
+    | undefined;
 
   /** A compiler whose functions import `imports` and read records through `i32`. */
   constructor(
@@ -222,14 +261,21 @@ export class RegionCompiler {
     this.#module = new ModuleBuilder(this.#pages);
     const i32 = WASM_TYPES[I32];
     this.#runType = this.#module.type([i32], [i32]);
-    const slow = this.#module.type([i32, i32, i32], [i32]);
-    this.#loadImport = this.#module.importFunction("env", "slowLoad", slow);
-    this.#storeImport = this.#module.importFunction("env", "slowStore", slow);
+    const miss = this.#module.type([i32, i32, i32, i32], [i32, i32]);
+    this.#loadImport = this.#module.importFunction("env", "loadMiss", miss);
+    this.#storeImport = this.#module.importFunction("env", "storeMiss", miss);
     const id = ++this.#ids;
     const code = this.#function(id, structure);
-    this.#module.addFunction(this.#runType, code, tableIndex);
+    this.#module.addFunction(
+      this.#runType,
+      code,
+      tableIndex,
+      undefined,
+      this.#unlikely,
+    );
     const bytes = this.#module.build();
     new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
+    this.onRegion?.(id, this.#ir.slice(0, this.#blocks.length), bytes);
     this.#regions++;
     this.#bytes += bytes.length;
     this.#milliseconds += performance.now() - started;
@@ -318,6 +364,7 @@ export class RegionCompiler {
       });
       for (let i = 1; i < this.#blocks.length; i++) {
         if (entry[i] < 0 || !this.#wantsFacts[i]) continue;
+        const branch = this.#ir[i].takenLo;
         const result = retranslate(
           this.#blocks[i],
           this.#ir[i],
@@ -329,6 +376,12 @@ export class RegionCompiler {
         }
         this.#exitFacts[i] = result.exitFacts;
         this.#wantsFacts[i] = false;
+        // A branch whose condition the facts decide is a jump now.
+        const targets = this.#targets[i];
+        if (targets.length === 2 && this.#ir[i].term === TERM_JUMP) {
+          const taken = this.#ir[i].takenLo === branch;
+          this.#targets[i] = [targets[taken ? 0 : 1]];
+        }
       }
     }
   }
@@ -374,6 +427,7 @@ export class RegionCompiler {
     this.#labels = [];
     this.#labelLoop = [];
     this.#faults = [];
+    this.#unlikely = [];
     this.#localTypes = [];
     this.#pool = [[], [], [], [], []];
     this.#collectGlobals(structure.order);
@@ -384,7 +438,17 @@ export class RegionCompiler {
     e.mem(W.I32_LOAD, OFF_BUDGET, 2);
     e.localSet(BUDGET);
     for (const g of this.#used) this.#reload(g);
-    for (const label of [L_FAULT_SPILLED, L_FAULT, L_BUDGET, L_EXIT, L_LINK]) {
+    for (
+      const label of [
+        L_FAULT_SPILLED,
+        L_FAULT,
+        L_FAULT_LOAD,
+        L_BUDGET,
+        L_EXIT,
+        L_LOOKUP,
+        L_LINK,
+      ]
+    ) {
       this.#open(W.BLOCK, label, false);
     }
     emitStructured(structure, {
@@ -403,6 +467,14 @@ export class RegionCompiler {
     e.localGet(LINK);
     e.mem(W.I32_LOAD, 0, 2);
     e.mem(W.I32_LOAD, REC_TABLE, 2);
+    e.u8(W.RETURN_CALL_INDIRECT);
+    e.u32(this.#runType);
+    e.u8(0);
+    this.#close(); // L_LOOKUP
+    this.#spill(this.#written);
+    this.#storeLocal(OFF_BUDGET, BUDGET);
+    e.localGet(CPU);
+    e.i32Const(TABLE_LOOKUP);
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);
@@ -425,6 +497,8 @@ export class RegionCompiler {
     e.mem(W.I32_STORE, OFF_BUDGET, 2);
     e.i32Const(EXIT_BUDGET);
     e.u8(W.RETURN);
+    this.#close(); // L_FAULT_LOAD
+    this.#setLocal(REASON, EXIT_FAULT);
     this.#close(); // L_FAULT
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
@@ -451,6 +525,9 @@ export class RegionCompiler {
     for (const [count, code] of runs) {
       head.u32(count);
       head.u8(code);
+    }
+    for (let i = 0; i < this.#unlikely.length; i++) {
+      this.#unlikely[i] += head.length;
     }
     const out = new Uint8Array(head.length + e.length);
     out.set(head.bytes.subarray(0, head.length));
@@ -488,16 +565,22 @@ export class RegionCompiler {
     this.#labelLoop.push(loop);
   }
 
+  /** Opens an `if` that is hardly ever entered. */
+  #openUnlikely(): void {
+    this.#unlikely.push(this.#e.length);
+    this.#open(W.IF, L_ANY, false);
+  }
+
   #close(): void {
     this.#e.u8(W.END);
     this.#labels.pop();
     this.#labelLoop.pop();
   }
 
-  #br(label: number, loop = false): void {
+  #br(label: number, loop = false, opcode: number = W.BR): void {
     for (let i = this.#labels.length - 1; i >= 0; i--) {
       if (this.#labels[i] === label && this.#labelLoop[i] === loop) {
-        this.#e.u8(W.BR);
+        this.#e.u8(opcode);
         this.#e.u32(this.#labels.length - 1 - i);
         return;
       }
@@ -538,7 +621,7 @@ export class RegionCompiler {
     e.localTee(BUDGET);
     e.i32Const(0);
     e.u8(W.I32_LT_S);
-    this.#open(W.IF, L_ANY, false);
+    this.#openUnlikely();
     e.i32Const(b.record);
     e.localSet(RECORD);
     this.#br(L_BUDGET);
@@ -556,6 +639,7 @@ export class RegionCompiler {
     this.#left.set(this.#liveness[node].uses.subarray(0, n));
     this.#local.fill(0, 0, n);
     this.#poolUsed.fill(0);
+    this.#countBases(k);
     for (const g of this.#aliased) this.#aliases[g] = 0;
     this.#aliased = [];
     for (const g of this.#written) this.#dirty[g] = 1;
@@ -566,6 +650,7 @@ export class RegionCompiler {
       if (op === INSN) {
         this.#insnIndex++;
         this.#insnFault = -1;
+        this.#marked = false;
         this.#insnPc = k.lo[i];
         this.#insnAux = k.hi[i];
       } else if (op >= FIRST_GET && op <= LAST_GET) {
@@ -585,6 +670,17 @@ export class RegionCompiler {
       }
     }
     this.#terminator(node, b, go);
+  }
+
+  #countBases(k: IrBlock): void {
+    this.#memos = [];
+    if (this.#baseUses.length < k.values) {
+      this.#baseUses = new Int32Array(k.valueType.length);
+    }
+    this.#baseUses.fill(0, 0, k.values);
+    for (let i = 0; i < k.length; i++) {
+      if ((EFFECTS[k.op[i]] & (LOADS | STORES)) !== 0) this.#baseUses[k.a[i]]++;
+    }
   }
 
   /** The value on the stack goes to a local of its own. */
@@ -724,37 +820,133 @@ export class RegionCompiler {
     e.localSet(ADDRESS);
   }
 
+  /** Sets the fault index for what follows in this instruction. */
+  #mark(): void {
+    if (this.#marked) return;
+    this.#marked = true;
+    this.#setLocal(FAULT, this.#faultIndex());
+  }
+
+  /**
+   * Emits the lookup of an access: pushes whether it misses where it looked.
+   * After a hit the offset in the page is in HOST, and `#found` gives the host
+   * offset.
+   *
+   * Accesses by one base (a stack frame, the fields of a structure) mostly fall
+   * on one page. Such a base has a *memo*: the last looked-up offset in its
+   * page and the page's host offset, in two locals. An access by the same base
+   * adds the distance to the former; as long as that stays in the page, no TLB
+   * entry is read. What misses goes to a function that looks the TLB up.
+   */
+  #lookupAccess(i: number, width: number, isStore: boolean): Memo | undefined {
+    const e = this.#e;
+    const k = this.#k;
+    const base = k.a[i];
+    const mmu = k.hi[i];
+    const memo = this.#baseUses[base] > 1 ? this.#memo(base, mmu) : undefined;
+    if (memo !== undefined && memo.access >= (isStore ? 2 : 1)) {
+      const distance = k.lo[i] - memo.displacement;
+      if (distance > -MEMO_REACH && distance < MEMO_REACH) {
+        e.localGet(memo.offset);
+        if (distance !== 0) {
+          e.i32Const(distance);
+          e.u8(W.I32_ADD);
+        }
+        e.localTee(HOST);
+        e.i32Const(4096 - width);
+        e.u8(W.I32_GT_U);
+        this.#unlikely.push(e.length);
+        return memo;
+      }
+    }
+    this.#address(i);
+    emitLookup(e, LOCALS, width, isStore, OFF_TLB + mmu * TLB_BYTES);
+    this.#unlikely.push(e.length);
+    if (memo !== undefined) {
+      memo.access = isStore ? 2 : 1;
+      memo.displacement = k.lo[i];
+      memo.fresh = true;
+    }
+    return memo;
+  }
+
+  /** Pushes the arguments of a miss function and calls it: leaves the budget set and pushes its result. */
+  #miss(i: number, width: number, memo: Memo | undefined, fn: number): void {
+    const e = this.#e;
+    const fresh = memo === undefined || memo.fresh;
+    if (!fresh) this.#address(i);
+    else if (memo !== undefined) this.#setLocal(memo.offset, NO_OFFSET);
+    e.localGet(CPU);
+    e.localGet(ADDRESS);
+    e.i32Const(width | this.#k.hi[i] << 8);
+    e.localGet(BUDGET);
+    e.u8(W.CALL);
+    e.u32(fn);
+    e.localSet(BUDGET);
+    e.localTee(HOST);
+  }
+
+  /** After a hit: the host offset into HOST. */
+  #found(i: number, memo: Memo | undefined): void {
+    const e = this.#e;
+    if (memo === undefined) {
+      emitHost(e, LOCALS, OFF_TLB + this.#k.hi[i] * TLB_BYTES);
+    } else {
+      if (memo.fresh) {
+        e.localGet(HOST);
+        e.localSet(memo.offset);
+        e.localGet(ENTRY);
+        e.mem(W.I32_LOAD, OFF_TLB + this.#k.hi[i] * TLB_BYTES + TLB_HOST, 2);
+        e.localSet(memo.page);
+      }
+      e.localGet(HOST);
+      e.localGet(memo.page);
+      e.u8(W.I32_ADD);
+    }
+    e.localSet(HOST);
+  }
+
+  #memo(base: Value, mmu: number): Memo {
+    for (const m of this.#memos) if (m.base === base && m.mmu === mmu) return m;
+    const m: Memo = {
+      base,
+      mmu,
+      offset: this.#tempLocal(I32),
+      page: this.#tempLocal(I32),
+      displacement: 0,
+      access: 0,
+      fresh: false,
+    };
+    this.#memos.push(m);
+    return m;
+  }
+
+  /** Something may have changed the translations. */
+  #forgetMemos(): void {
+    for (const m of this.#memos) m.access = 0;
+  }
+
   #load(i: number): void {
     const e = this.#e;
     const k = this.#k;
     const op = OPS[k.op[i]];
-    const tlb = OFF_TLB + k.hi[i] * TLB_BYTES;
-    this.#address(i);
-    emitLookup(e, LOCALS, op.width, false, tlb);
-    e.u8(W.IF);
-    e.u8(WASM_TYPES[I32]);
-    this.#labels.push(L_ANY);
-    this.#labelLoop.push(false);
-    this.#saveBudget();
-    e.localGet(ADDRESS);
-    e.i32Const(op.width);
-    e.i32Const(k.hi[i]);
-    e.u8(W.CALL);
-    e.u32(this.#loadImport);
-    e.localTee(HOST);
-    e.u8(W.I32_EQZ);
+    this.#mark();
+    const memo = this.#lookupAccess(i, op.width, false);
+    // In the slow arm of a memo the address is computed again.
+    const left = this.#left[k.a[i]];
     this.#open(W.IF, L_ANY, false);
-    this.#setLocal(FAULT, this.#faultIndex());
-    this.#setLocal(REASON, EXIT_FAULT);
-    this.#br(L_FAULT);
-    this.#close();
-    this.#loadBudget();
-    e.localGet(HOST);
+    this.#miss(i, op.width, memo, this.#loadImport);
+    e.u8(W.I32_EQZ);
+    this.#unlikely.push(e.length);
+    this.#br(L_FAULT_LOAD, false, W.BR_IF);
     e.u8(W.ELSE);
-    emitHost(e, LOCALS, tlb);
+    this.#found(i, memo);
     this.#close();
-    emitRawAccess(e, op, 0);
+    if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
+    if (memo !== undefined) memo.fresh = false;
     const v = k.dst[i];
+    e.localGet(HOST);
+    emitRawAccess(e, op, 0);
     if (this.#left[v] === 0) e.u8(W.DROP);
     else this.#keep(v);
   }
@@ -763,7 +955,6 @@ export class RegionCompiler {
     const e = this.#e;
     const k = this.#k;
     const op = OPS[k.op[i]];
-    const tlb = OFF_TLB + k.hi[i] * TLB_BYTES;
     // The value stands in two places: evaluate it once.
     const v = k.b[i];
     const def = k.op[k.valueDef[v]];
@@ -776,36 +967,49 @@ export class RegionCompiler {
       this.#left[v]++;
       this.#value(v);
     };
-    this.#address(i);
-    emitLookup(e, LOCALS, op.width, true, tlb);
+    this.#mark();
+    this.#open(W.BLOCK, L_DONE, false);
+    const memo = this.#lookupAccess(i, op.width, true);
+    const left = this.#left[k.a[i]];
     this.#open(W.IF, L_ANY, false);
     emitValueStore(e, op, CPU, push);
-    this.#saveBudget();
-    e.localGet(ADDRESS);
-    e.i32Const(op.width);
-    e.i32Const(k.hi[i]);
-    e.u8(W.CALL);
-    e.u32(this.#storeImport);
-    this.#leaveOn(L_FAULT);
-    this.#loadBudget();
+    this.#miss(i, op.width, memo, this.#storeImport);
+    e.i32Const(3);
+    e.u8(0x49); // i32.lt_u: done, fault or modifies
+    this.#open(W.IF, L_ANY, false);
+    e.localGet(HOST);
+    e.u8(W.I32_EQZ);
+    this.#br(L_DONE, false, W.BR_IF);
+    this.#setReason();
+    this.#br(L_FAULT);
+    this.#close();
     e.u8(W.ELSE);
-    emitHost(e, LOCALS, tlb);
+    this.#found(i, memo);
+    this.#close();
+    if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
+    if (memo !== undefined) memo.fresh = false;
+    e.localGet(HOST);
     push();
     emitRawAccess(e, op, 0);
     this.#close();
     this.#left[v]--;
   }
 
-  /** With 0, 1 (fault) or 2 (modifies) on the stack: leaves through `label` if it is not 0. */
-  #leaveOn(label: number): void {
+  /** HOST is 1 (fault) or 2 (modifies): EXIT_FAULT is 3, EXIT_MODIFIED is 6. */
+  #setReason(): void {
     const e = this.#e;
-    e.localTee(HOST);
-    this.#open(W.IF, L_ANY, false);
-    this.#setLocal(FAULT, this.#faultIndex());
     e.localGet(HOST);
-    e.i32Const(3); // EXIT_FAULT = 3, EXIT_MODIFIED = 6
+    e.i32Const(3);
     e.u8(0x6c); // i32.mul
     e.localSet(REASON);
+  }
+
+  /** With 0, 1 (fault) or 2 (modifies) on the stack: leaves through `label` if it is not 0. */
+  #leaveOn(label: number): void {
+    this.#e.localTee(HOST);
+    this.#openUnlikely();
+    this.#setLocal(FAULT, this.#faultIndex());
+    this.#setReason();
     this.#br(label);
     this.#close();
   }
@@ -837,6 +1041,7 @@ export class RegionCompiler {
     const k = this.#k;
     const helper = this.#frontend.helpers[k.lo[i]];
     const writes = this.#writtenBy(helper);
+    this.#forgetMemos();
     const type = this.#module.type(
       new Array(helper.args).fill(WASM_TYPES[I32]),
       [WASM_TYPES[I32]],
@@ -892,7 +1097,7 @@ export class RegionCompiler {
   #trap(i: number): void {
     const e = this.#e;
     this.#value(this.#k.a[i]);
-    this.#open(W.IF, L_ANY, false);
+    this.#openUnlikely();
     e.localGet(CPU);
     e.i32Const(this.#k.lo[i]);
     e.mem(W.I32_STORE, OFF_TRAP, 2);
@@ -984,7 +1189,6 @@ export class RegionCompiler {
     e.localGet(CPU);
     e.localGet(PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
-    this.#setLocal(REASON, EXIT_INDIRECT);
-    this.#br(L_EXIT);
+    this.#br(L_LOOKUP);
   }
 }

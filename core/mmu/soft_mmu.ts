@@ -97,7 +97,7 @@ export class SoftMmu implements Mmu {
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
-  #onFlush: () => void = () => {};
+  #onFlush: (address: number) => void = () => {};
   /** Slots filled since the last full flush: to flush in time proportional to use. */
   readonly #filled = new Int32Array(MAX_GLOBAL_FILLS * 2);
   #filledCount = 0;
@@ -126,8 +126,11 @@ export class SoftMmu implements Mmu {
     this.flush(false);
   }
 
-  /** Tells the MMU who keeps the translated code, and whom to tell of flushes. */
-  connect(code: CodeWatcher, onFlush: () => void): void {
+  /**
+   * Tells the MMU who keeps the translated code, and whom to tell of flushes:
+   * of one page (its address) or of all (-1).
+   */
+  connect(code: CodeWatcher, onFlush: (address: number) => void): void {
     this.#code = code;
     this.#onFlush = onFlush;
   }
@@ -160,13 +163,13 @@ export class SoftMmu implements Mmu {
       this.#global.fill(0);
       this.#filledCount = 0;
     }
-    this.#onFlush();
+    this.#onFlush(-1);
   }
 
   flushPage(address: number): void {
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
     for (let m = 0; m < TLB_COUNT; m++) this.#clear(m * TLB_ENTRIES + index);
-    this.#onFlush();
+    this.#onFlush(address >>> 0);
   }
 
   /** Makes a slot match nothing: its tags are those of a page with another index. */

@@ -27,6 +27,7 @@ interface FunctionBody {
   readonly code: Uint8Array;
   readonly tableIndex: number;
   readonly exportName: string | undefined;
+  readonly hints: readonly number[];
 }
 
 /** Builds one module. Import functions first, then add functions. */
@@ -71,14 +72,23 @@ export class ModuleBuilder {
   /**
    * Adds a function: `code` is its locals and instructions without the last
    * `end`. It is put at `tableIndex` of the table, unless that is negative.
+   * `unlikely` are the offsets in `code` of `if` and `br_if` instructions that
+   * are hardly ever taken (the branch hinting proposal).
    */
   addFunction(
     type: number,
     code: Uint8Array,
     tableIndex: number,
     exportName?: string,
+    unlikely: readonly number[] = [],
   ): void {
-    this.#functions.push({ type, code, tableIndex, exportName });
+    this.#functions.push({
+      type,
+      code,
+      tableIndex,
+      exportName,
+      hints: unlikely,
+    });
   }
 
   /** The module's bytes. */
@@ -149,6 +159,22 @@ export class ModuleBuilder {
         section.u32(this.#imports.length + i);
       });
       put(9);
+    }
+    const hinted = this.#functions.filter((f) => f.hints.length > 0);
+    if (hinted.length > 0) {
+      section.name("metadata.code.branch_hint");
+      section.u32(hinted.length);
+      this.#functions.forEach((f, i) => {
+        if (f.hints.length === 0) return;
+        section.u32(this.#imports.length + i);
+        section.u32(f.hints.length);
+        for (const offset of f.hints) {
+          section.u32(offset);
+          section.u8(1);
+          section.u8(0); // unlikely
+        }
+      });
+      put(0);
     }
     section.u32(this.#functions.length);
     for (const f of this.#functions) {

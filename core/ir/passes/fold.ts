@@ -56,6 +56,10 @@ const LD16U = Op["ld16u"];
 const SELECT = Op["i32.select"];
 const SELECT64 = Op["i64.select"];
 const SELECT128 = Op["v128.select"];
+const WRAP = Op["i32.wrap_i64"];
+const EXTEND_S = Op["i64.extend_i32_s"];
+const EXTEND_U = Op["i64.extend_i32_u"];
+const MUL64 = Op["i64.mul"];
 /** Operations whose result is 0 or 1. */
 const BOOLEAN = new Set<number>(
   OPS.filter((o) => /^[if]\d+\.(eqz?|ne|lt|gt|le|ge)(_[su])?$/.test(o.name))
@@ -74,6 +78,23 @@ export function fold(
   if (op === SELECT || op === SELECT64 || op === SELECT128) {
     if (f.isConst(c)) return f.constOf(c) !== 0 ? a : b;
     return a === b ? a : 0;
+  }
+  if (op === WRAP) {
+    const def = f.block.valueDef[a];
+    const inner = f.opOf(a);
+    if (inner === EXTEND_S || inner === EXTEND_U) return f.block.a[def];
+    if (inner === MUL64) {
+      // The low half of a product does not depend on how its factors were
+      // extended; the high half of IMUL is mostly dead.
+      const [x, y] = [f.block.a[def], f.block.b[def]];
+      const extended = (v: Value): boolean =>
+        f.opOf(v) === EXTEND_S || f.opOf(v) === EXTEND_U;
+      if (extended(x) && extended(y)) {
+        const narrow = (v: Value): Value => f.block.a[f.block.valueDef[v]];
+        return f.op(MUL, narrow(x), narrow(y));
+      }
+    }
+    return 0;
   }
   if (info.fold === undefined) return 0;
   if (info.args.length === 1) {
