@@ -333,7 +333,7 @@ d9/7m       fnstcw      Mw            x87
 d9/0r       fld         STi           x87
 d9/1r       fxch        STi           x87
 d9/2r:0     fnop        -             x87
-d9/3r       fstp        STi           x87
+d9/3r       fstp        STi           x87 =fstpnce
 d9/4r:0     fchs        -             x87
 d9/4r:1     fabs        -             x87
 d9/4r:4     ftst        -             x87

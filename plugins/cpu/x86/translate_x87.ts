@@ -210,6 +210,11 @@ const H_STORE_REGISTER = helper(
   (u, i, pop) => u.storeRegister(i, pop !== 0),
   "storeRegister",
 );
+const H_MOVE_REGISTER = helper(
+  "x87_move_register",
+  1,
+  (u, i) => u.moveRegister(i),
+);
 const H_EXCHANGE = helper(
   "x87_exchange",
   1,
@@ -520,6 +525,12 @@ function storeInteger(how: number): Translate {
 
 const fbstp: Translate = (t, i) => storeMemory(t, i, FORMAT_BCD, STORE_POP);
 
+/** The alias D9 /3 of FSTP ST(i), "no check of empty". */
+const fstpnce: Translate = (t, i) => {
+  note(t, i);
+  t.b.call(H_MOVE_REGISTER, t.b.i32(i.rm));
+};
+
 const fxch: Translate = (t, i) => {
   note(t, i);
   t.b.call(H_EXCHANGE, t.b.i32(i.rm));
@@ -729,6 +740,7 @@ const WAITING: Readonly<Record<string, Translate>> = {
   fistp: storeInteger(STORE_POP),
   fisttp: storeInteger(STORE_POP | STORE_TRUNCATE),
   fbstp,
+  fstpnce,
   fxch,
   fld1: constant,
   fldl2t: constant,

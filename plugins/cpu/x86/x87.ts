@@ -475,6 +475,16 @@ export class X87 {
     if (pop) this.pop();
   }
 
+  /** The alias D9 /3 of FSTP ST(i): an empty ST(0) is not moved, raises nothing, and is popped. */
+  moveRegister(i: number): void {
+    if (!this.empty(0)) {
+      this.f.copy(this.slot(i), this.slot(0));
+      this.fill(i);
+    }
+    this.finish(0);
+    this.pop();
+  }
+
   /** FXCH. */
   exchange(i: number): void {
     if (this.empty(0) || this.empty(i)) {
