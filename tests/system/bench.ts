@@ -1,6 +1,7 @@
 /**
  * A bare machine for the directed system tests: a CPU, RAM, a debug console at
- * port 0xe9 and an exit at 0xf4, nothing else.
+ * port 0xe9, an exit at 0xf4; port 0x50 raises INTR with the vector written,
+ * 0x51 sends an NMI, 0x92 drives A20.
  *
  * @module
  */
@@ -31,10 +32,6 @@ export interface RunOptions {
   readonly model?: string;
   /** Executions that make a block hot. */
   readonly threshold?: number;
-  /** Start in real mode at 0:0x7c00, where the image is loaded. */
-  readonly real?: boolean;
-  /** Called for other ports. */
-  readonly port?: (bench: Bench, port: number, value: number) => void;
 }
 
 /** The machine. */
@@ -84,7 +81,13 @@ export class Bench {
           else if (port === 0xf4) {
             this.status = value;
             this.engine.requestStop();
-          } else options.port?.(this, port, value);
+          } else if (port === 0x50) {
+            this.vector = value & 0xff;
+            this.engine.setIrq(true);
+          } else if (port === 0x51) this.engine.nmi();
+          else if (port === 0x92) {
+            this.engine.setInput("a20", (value & 2) !== 0);
+          }
         },
       },
     });
@@ -131,27 +134,17 @@ export class Bench {
 /** Runs an image; gives back what it printed, and how it ended if not by itself. */
 export function runImage(image: Uint8Array, options: RunOptions): string {
   const bench = new Bench(options);
-  const at = options.real === true ? 0x7c00 : LOAD;
-  bench.memory.u8.set(image, bench.ram + at);
-  if (options.real === true) {
-    bench.engine.enter({
-      "cs.selector": 0,
-      "cs.base": 0,
-      eip: 0x7c00,
-    });
-  } else {
-    const flat = { base: 0, limit: -1 };
-    const state: Record<string, number> = { cr0: 0x11, eflags: 2 };
-    for (const s of ["cs", "ds", "es", "fs", "gs", "ss"]) {
-      state[`${s}.selector`] = s === "cs" ? 8 : 0x10;
-      state[`${s}.base`] = flat.base;
-      state[`${s}.limit`] = flat.limit;
-      state[`${s}.flags`] = s === "cs" ? 0xc09b : 0xc093;
-    }
-    // The entry point is the header's last field.
-    state.eip = new DataView(image.buffer, image.byteOffset).getInt32(28, true);
-    bench.engine.enter(state);
+  bench.memory.u8.set(image, bench.ram + LOAD);
+  const state: Record<string, number> = { cr0: 0x11, eflags: 2 };
+  for (const s of ["cs", "ds", "es", "fs", "gs", "ss"]) {
+    state[`${s}.selector`] = s === "cs" ? 8 : 0x10;
+    state[`${s}.base`] = 0;
+    state[`${s}.limit`] = -1;
+    state[`${s}.flags`] = s === "cs" ? 0xc09b : 0xc093;
   }
+  // The entry point is the multiboot header's last field.
+  state.eip = new DataView(image.buffer, image.byteOffset).getInt32(28, true);
+  bench.engine.enter(state);
   return bench.run();
 }
 
@@ -193,6 +186,5 @@ if (import.meta.main) {
     accel: accel as "jit" | "interp",
     model,
     threshold: threshold === undefined ? undefined : Number(threshold),
-    real: name === "real",
   }));
 }

@@ -362,12 +362,11 @@ main:
         ENDTRY
         mov dword [PAEPD + 36], 0
 .nonx:
-%ifndef QEMU ; which takes it
+%ifndef QEMU ; which checks none of these
         TRY "PG without PE"
         mov eax, 0x80000010
         mov cr0, eax
         ENDTRY
-%endif
         TRY "NW without CD"
         mov eax, cr0
         or eax, 0x20000000
@@ -380,5 +379,6 @@ main:
         MARK
         mov cr4, eax
         ENDTRY
+%endif
         ret
         FINISH

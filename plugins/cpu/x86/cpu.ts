@@ -22,7 +22,7 @@ import {
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import { WatchingMmu } from "./debug.ts";
-import { arithFlags, AUX_CC_OP, AUX_NOT_MODIFIES } from "./flags.ts";
+import { AUX_CC_OP, AUX_NOT_MODIFIES, stateFlags } from "./flags.ts";
 import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
 import { type Model, MODELS } from "./models.ts";
@@ -62,10 +62,8 @@ import {
   KEY_TS,
   KEY_V86,
   LDTR,
-  OFF_CC_DST,
   OFF_CC_OP,
   OFF_CC_SRC,
-  OFF_CC_SRC2,
   OFF_CPL,
   OFF_CR,
   OFF_DR,
@@ -103,9 +101,7 @@ const W_GPR = OFF_GPR >> 2;
 const W_FLAGS = OFF_FLAGS >> 2;
 const W_SHADOW = OFF_SHADOW >> 2;
 const W_CC_OP = OFF_CC_OP >> 2;
-const W_CC_DST = OFF_CC_DST >> 2;
 const W_CC_SRC = OFF_CC_SRC >> 2;
-const W_CC_SRC2 = OFF_CC_SRC2 >> 2;
 const W_SEG = OFF_SEG >> 2;
 const W_CR0 = OFF_CR >> 2;
 const W_CR4 = (OFF_CR >> 2) + 8;
@@ -509,13 +505,7 @@ export class X86 implements Frontend {
 
   /** CF PF AF ZF SF OF from the lazy state. CC_OP in the state must be right. */
   arithFlags(): number {
-    const s = this.state;
-    return arithFlags(
-      s[W_CC_OP],
-      s[W_CC_DST],
-      s[W_CC_SRC],
-      s[W_CC_SRC2],
-    );
+    return stateFlags(this.state, 0);
   }
 
   /** Sets CF PF AF ZF SF OF; the lazy state becomes explicit. */
@@ -603,12 +593,13 @@ export class X86 implements Frontend {
   }
 
   /**
-   * Leaves the block after a helper that may change the mode key, if it has:
-   * for instructions that seldom do and should not end their block. The state
-   * must be complete but for EIP, which becomes `next`. Faulting helpers only.
+   * Leaves the block after a helper if it has changed the mode key or an event
+   * is due: for instructions that seldom do and should not end their block.
+   * The state must be complete but for EIP, which becomes `next`; `key` is the
+   * key before. Faulting helpers only.
    */
   leaveIfChanged(key: number, next: number): void {
-    if (this.#key === key) return;
+    if (this.#key === key && !this.interruptible()) return;
     if ((key & KEY_TF) !== 0) this.debugTrap(DR6_BS);
     this.state[W_EIP] = next;
     this.committed = true;

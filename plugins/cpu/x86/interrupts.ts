@@ -44,6 +44,7 @@ import {
   ID,
   IF,
   IOPL_MASK,
+  KEY_TF,
   NT,
   OFF_CR,
   OFF_DR,
@@ -310,19 +311,26 @@ export function softwareException(
   vector: number,
   next: number,
 ): void {
+  const key = cpu.key();
   enterHandler(cpu, vector, FROM_INT, next, -1, false);
-  // The handler's entry has cleared TF: no single-step trap after INT.
-  cpu.suppressStep = true;
+  suppressStep(cpu, key);
 }
 
 /** INT1: delivered as a hardware exception (no DPL check), but a trap. */
 export function interrupt1(cpu: X86, next: number): void {
+  const key = cpu.key();
   enterHandler(cpu, EXC_DB, FROM_EXCEPTION, next, -1, false);
-  cpu.suppressStep = true;
+  suppressStep(cpu, key);
+}
+
+/** The handler's entry has cleared TF: no single-step trap after INT, which ran under `key`. */
+function suppressStep(cpu: X86, key: number): void {
+  cpu.suppressStep = (key & KEY_TF) !== 0;
 }
 
 /** INT n in virtual-8086 mode by VME: through the table at linear 0. */
 function enterVirtual(cpu: X86, vector: number, next: number): void {
+  const key = cpu.key();
   const ip = cpu.mmu.read16(vector * 4, 1);
   const cs = cpu.mmu.read16(vector * 4 + 2, 1);
   let image = cpu.getEflags();
@@ -339,7 +347,7 @@ function enterVirtual(cpu: X86, vector: number, next: number): void {
   cpu.eip = ip;
   cpu.setReg32(4, stack.esp);
   cpu.setEflags(0, TF | NT | (low ? VIF : IF));
-  cpu.suppressStep = true;
+  suppressStep(cpu, key);
 }
 
 /** The flags that POPF and IRET may change in the present mode. */

@@ -4,7 +4,8 @@
  *
  * Most of them are helpers. Those that may change the static mode key end
  * their block (`jumpState`), or where they seldom do (loading a data segment,
- * POPF), leave it by `cpu.leaveIfChanged` only if it did change.
+ * POPF), leave it by `cpu.leaveIfChanged` only if it did change or an event is
+ * due.
  *
  * @module
  */
@@ -643,12 +644,14 @@ const PORT_IN = define(
   { reads: [], writes: [] },
   (cpu) => (port, size) => portIn(cpu, port, size),
 );
+/** Port | size << 16, value, next EIP. What the device raises is taken before the next instruction. */
 const PORT_OUT = define(
   "port_out",
   3,
-  { reads: [], writes: [] },
-  (cpu) => (port, size, value) => {
-    portOut(cpu, port, size, value);
+  { faults: true, writes: [] },
+  (cpu) => (what, value, next) => {
+    portOut(cpu, what & 0xffff, what >> 16, value);
+    cpu.leaveIfChanged(cpu.key(), next);
     return 0;
   },
 );
@@ -696,7 +699,9 @@ function output(t: Translator, i: Insn): void {
   const size = portSize(i);
   const port = portOf(t, i);
   checkedPort(t, port, size);
-  t.b.call(PORT_OUT, port, t.imm(size), t.reg(size, 0));
+  const what = t.b.or(port, t.imm(size << 16));
+  t.syncFlags();
+  t.b.call(PORT_OUT, what, t.reg(size, 0), t.imm(t.nextEip));
 }
 
 function portStrings(out: boolean): Translate {
