@@ -39,6 +39,7 @@ export * from "./core/bus/address_space.ts";
 export * from "./core/bus/handler.ts";
 export * from "./core/bus/irq_line.ts";
 export * from "./core/bus/register_map.ts";
+export * from "./core/machine/conformance.ts";
 export * from "./core/machine/cpu.ts";
 export * from "./core/machine/definition.ts";
 export * from "./core/machine/document.ts";

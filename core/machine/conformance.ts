@@ -2,7 +2,7 @@
  * Conformance tests for any device plugin: what the contract promises, tried
  * with accesses that no guest would make.
  *
- * ```ts
+ * ```ts ignore
  * import { deviceConformance } from "./conformance.ts";
  * import type { DevicePlugin } from "./plugin.ts";
  *
