@@ -12,6 +12,12 @@ function word(text: string, at: number): number {
   return v;
 }
 
+/**
+ * Bit 31 of ECX, which no CPU sets: software that sees it knows that it runs in
+ * a machine like this one, and looks for no performance counters.
+ */
+const HYPERVISOR = 1 << 31;
+
 /** CPUID: leaf in EAX, results in EAX, EBX, ECX, EDX. */
 export function cpuid(cpu: X86): void {
   const m = cpu.model;
@@ -38,7 +44,7 @@ export function cpuid(cpu: X86): void {
       a = m.signature;
       // CLFLUSH line size in units of 8 bytes.
       b = m.features.has("clflush") ? 8 << 8 : 0;
-      c = m.leaf1Ecx;
+      c = m.leaf1Ecx | HYPERVISOR;
       d = m.leaf1Edx;
       break;
     case 2:
