@@ -22,15 +22,21 @@ import { Operands } from "./operands.ts";
 import {
   AF,
   ARITH_FLAGS,
+  CC_BITS,
   CC_DST,
   CC_EFLAGS,
   CC_OP,
+  CC_OVER,
+  CC_OVERRIDE,
+  CC_ROL,
+  CC_ROR,
   CC_SRC,
   CC_SRC2,
   CF,
   OF,
   OFF_CC_DST,
   OFF_CC_OP,
+  OFF_CC_OVER,
   OFF_CC_SRC,
   OFF_CC_SRC2,
   PF,
@@ -76,6 +82,24 @@ export function resultFlags(size: number, result: number): number {
 
 /** CF, PF, AF, ZF, SF and OF of a lazy state. */
 export function arithFlags(
+  op: number,
+  dst: number,
+  src: number,
+  src2: number,
+  over: number,
+): number {
+  const flags = operationFlags(op & ~CC_OVERRIDE, dst, src, src2);
+  const kind = op & CC_OVERRIDE;
+  if (kind === 0) return flags;
+  let bits = over & (CF | OF);
+  const top = over >>> 31;
+  if (kind === CC_ROL) bits = (over & 1) | ((top ^ (over & 1)) << 11);
+  else if (kind === CC_ROR) bits = top | ((top ^ ((over >> 30) & 1)) << 11);
+  return flags & ~(CF | OF) | bits;
+}
+
+/** The flags of a lazy state without override. */
+function operationFlags(
   op: number,
   dst: number,
   src: number,
@@ -174,6 +198,7 @@ export function stateFlags(i32: Int32Array, base: number): number {
     i32[(base + OFF_CC_DST) >> 2],
     i32[(base + OFF_CC_SRC) >> 2],
     i32[(base + OFF_CC_SRC2) >> 2],
+    i32[(base + OFF_CC_OVER) >> 2],
   );
 }
 
@@ -187,7 +212,7 @@ export function setStateFlags(
   i32[(base + OFF_CC_SRC) >> 2] = flags & ARITH_FLAGS;
 }
 
-const READS = [CC_OP, CC_DST, CC_SRC, CC_SRC2];
+const READS = [CC_OP, CC_DST, CC_SRC, CC_SRC2, CC_OVER];
 /** The six flags as bits. */
 const CC_FLAGS: Helper = define(
   "cc_flags",
@@ -272,19 +297,32 @@ export class LazyFlags extends Operands {
   }
 
   /**
-   * Sets CF to `bit` (0 or 1) and keeps ZF; the others are undefined in the
-   * manual and 0 here, however much is known of the flags: both executors must
-   * agree on them.
+   * Makes CF and OF come from `v`, as CC_ROL, CC_ROR or CC_BITS says; the other
+   * flags stay. `count`: only if it is not 0, when it is given.
    */
-  setCarry(bit: Value): void {
+  override(kind: number, v: Value, count: Value = 0): void {
     const b = this.b;
-    const old = this.known && this.ccOp !== CC_EFLAGS
-      ? b.shl(this.conditionBool(4), b.i32(6))
-      : b.and(this.arithFlags(), b.i32(ZF));
-    b.set(CC_SRC, b.or(old, bit));
-    this.ccOp = CC_EFLAGS;
+    const known = this.known;
+    const isSame = known && (this.ccOp & CC_OVERRIDE) === kind;
+    const old = known ? b.i32(this.ccOp) : b.get(CC_OP);
+    const changed = b.or(b.and(old, b.i32(~CC_OVERRIDE)), b.i32(kind));
+    const always = count === 0 || b.isConst(count);
+    b.set(CC_OVER, always ? v : b.select(count, v, b.get(CC_OVER)));
     this.#untouched = false;
-    this.#stored = false;
+    if (isSame) return;
+    if (known && always) {
+      this.ccOp = b.constOf(changed);
+      this.#stored = false;
+    } else {
+      b.set(CC_OP, always ? changed : b.select(count, changed, old));
+      this.ccOp = -1;
+      this.#stored = true;
+    }
+  }
+
+  /** Sets CF to `bit` (0 or 1) and clears OF; the other flags stay. */
+  setCarry(bit: Value): void {
+    this.override(CC_BITS, bit);
   }
 
   /**
@@ -339,6 +377,22 @@ export class LazyFlags extends Operands {
     return this.zext(1 << (this.ccOp & 3), v);
   }
 
+  /** CF of the override, as 0 or not. */
+  #overCarry(kind: number): Value {
+    const b = this.b;
+    const v = b.get(CC_OVER);
+    return kind === CC_ROR ? b.shrU(v, b.i32(31)) : b.and(v, b.i32(1));
+  }
+
+  /** OF of the override, as 0 or not. */
+  #overOverflow(kind: number): Value {
+    const b = this.b;
+    const v = b.get(CC_OVER);
+    if (kind === CC_BITS) return b.and(v, b.i32(OF));
+    const other = kind === CC_ROL ? v : b.shrU(v, b.i32(30));
+    return b.and(b.xor(b.shrU(v, b.i32(31)), other), b.i32(1));
+  }
+
   /** The sign of the low `size` bytes of `v`, as a value that is 0 or not. */
   #sign(size: number, v: Value): Value {
     const b = this.b;
@@ -374,11 +428,31 @@ export class LazyFlags extends Operands {
   condition(cc: number): Value {
     const b = this.b;
     if (!this.known) return this.#call(cc);
-    const group = this.ccOp >> 2;
+    const group = (this.ccOp & ~CC_OVERRIDE) >> 2;
     const size = 1 << (this.ccOp & 3);
     const not = (cc & 1) !== 0;
     const zero = b.i32(0);
     const invert = (v: Value): Value => not ? b.eqz(v) : v;
+    const kind = this.ccOp & CC_OVERRIDE;
+    if (kind !== 0) {
+      switch (cc >> 1) {
+        case 0: // O
+          return invert(this.#overOverflow(kind));
+        case 1: // B
+          return invert(this.#overCarry(kind));
+        case 3: // BE
+          return invert(
+            b.or(this.bool(this.#overCarry(kind)), this.conditionBool(4)),
+          );
+        case 6: // L
+          return invert(b.xor(
+            this.conditionBool(8),
+            this.bool(this.#overOverflow(kind)),
+          ));
+        case 7: // LE
+          return invert(b.or(this.conditionBool(12), this.conditionBool(4)));
+      }
+    }
     if (group === G_EFLAGS) {
       const bits = [OF, CF, ZF, CF | ZF, SF, PF][cc >> 1];
       const f = b.get(CC_SRC);

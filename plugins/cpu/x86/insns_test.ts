@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { MISSING } from "./handlers.ts";
 import { MODELS } from "./models.ts";
-import { ROWS, rowOf } from "./insns.ts";
+import { rowOf, ROWS } from "./insns.ts";
 
 Deno.test("every line names a translate function that exists", () => {
   assertEquals(MISSING, []);

@@ -47,10 +47,13 @@ import {
   CC_ADD,
   CC_INC,
   CC_LOGIC,
+  CC_OVERRIDE,
+  CC_ROR,
   CC_SUB,
   DF,
   OFF_CC_DST,
   OFF_CC_OP,
+  OFF_CC_OVER,
   OFF_CC_SRC,
   OFF_FLAGS,
   OFF_GPR,
@@ -135,6 +138,15 @@ export const CONDITION: Native = native((f) => {
   set(group, and(get(op), i32(~3)));
   set(kind, shrU(get(0), i32(1)));
   set(s, f.word(OFF_CC_SRC));
+  when(and(get(op), i32(CC_OVERRIDE)), () => {
+    const at = select(
+      i32(31),
+      i32(0),
+      eq(and(get(op), i32(CC_OVERRIDE)), i32(CC_ROR)),
+    );
+    giveIf(1, bit(f.word(OFF_CC_OVER), at));
+    f.slow();
+  });
   when(eqz(get(group)), () => {
     const differ = xor(bit(get(s), i32(7)), bit(get(s), i32(11)));
     giveIf(3, or(bit(get(s), i32(0)), bit(get(s), i32(6))));

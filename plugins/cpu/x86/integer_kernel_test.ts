@@ -22,6 +22,7 @@ import {
   DF,
   OFF_CC_DST,
   OFF_CC_OP,
+  OFF_CC_OVER,
   OFF_CC_SRC,
   OFF_CC_SRC2,
   OFF_FLAGS,
@@ -49,6 +50,7 @@ Deno.test("conditions agree with the flags", () => {
           i32[state(OFF_CC_DST)],
           i32[state(OFF_CC_SRC)],
           i32[state(OFF_CC_SRC2)],
+          i32[state(OFF_CC_OVER)],
         ),
       )
       ? 1
@@ -58,15 +60,19 @@ Deno.test("conditions agree with the flags", () => {
     return viaFlags(cc);
   });
   const edges = [0, 1, -1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff];
+  let n = 0;
   edges.push(0x7fffffff, 0x80000000 | 0, 0x12345678, 0x8d5, 0x55555555);
   for (let group = CC_EFLAGS; group <= CC_MUL; group += 4) {
     for (let size = 0; size < (group === CC_EFLAGS ? 1 : 3); size++) {
       const mask = size === 2 ? -1 : size === 1 ? 0xffff : 0xff;
-      for (const dst of edges) {
+      for (const dst of [...edges, ...edges]) {
         for (const edge of edges) {
           const isCarry = group === CC_INC || group === CC_DEC;
           const src = isCarry ? edge & 1 : edge & mask;
-          i32[state(OFF_CC_OP)] = group + size;
+          // One in three with an override.
+          const over = ++n % 3 === 0 ? (n & 3) << 6 : 0;
+          i32[state(OFF_CC_OVER)] = Math.imul(n, 0x9e3779b1);
+          i32[state(OFF_CC_OP)] = group + size | over;
           i32[state(OFF_CC_DST)] = dst;
           i32[state(OFF_CC_SRC)] = group === CC_EFLAGS ? edge : src;
           i32[state(OFF_CC_SRC2)] = group === CC_SBB ? 1 : 0;

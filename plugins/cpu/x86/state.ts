@@ -32,6 +32,9 @@ export const OFF_FLAGS = 0x1a8;
 /** Interrupt shadow (STI, MOV SS): 1 while the next instruction is shielded. */
 export const OFF_SHADOW = 0x1b0;
 
+/** Lazy flags: what CF and OF come from when CC_OP has one of the `CC_OVERRIDE` bits. */
+export const OFF_CC_OVER = 0x1b8;
+
 /** Segment registers ES CS SS DS FS GS, LDTR (6), TR (7): 32 bytes each at `OFF_SEG + 32 * s`. */
 export const OFF_SEG = 0x200;
 /** Within a segment register: selector. */
@@ -148,6 +151,15 @@ export const CC_SHL = 32;
 export const CC_SAR = 36;
 /** MUL, IMUL: CC_SRC is not 0 when the high half is significant (CF = OF). */
 export const CC_MUL = 40;
+/**
+ * Bits of CC_OP beside the operation: CF and OF come from CC_OVER, the others
+ * still from the operation. CC_ROL: CC_OVER is the result of a rotate to the
+ * left, repeated to fill 32 bits; CC_ROR: to the right; CC_BITS: CC_OVER holds
+ * the bits themselves.
+ */
+export const CC_ROL = 0x40, CC_ROR = 0x80, CC_BITS = 0xc0;
+/** The bits of CC_OP that CC_ROL and its kin are. */
+export const CC_OVERRIDE = 0xc0;
 
 /**
  * Bits of the static mode key: everything beside CS:EIP that the translation
@@ -220,6 +232,8 @@ export const CC_DST: Global = global("cc_dst", I32, OFF_CC_DST);
 export const CC_SRC: Global = global("cc_src", I32, OFF_CC_SRC);
 /** Lazy flags: second source. */
 export const CC_SRC2: Global = global("cc_src2", I32, OFF_CC_SRC2);
+/** Lazy flags: what CF and OF come from, if not from the operation. */
+export const CC_OVER: Global = global("cc_over", I32, OFF_CC_OVER);
 /** The other flags. */
 export const FLAGS: Global = global("flags", I32, OFF_FLAGS);
 /** Interrupt shadow. */

@@ -15,6 +15,7 @@ import {
   CC_DST,
   CC_LOGIC,
   CC_OP,
+  CC_OVER,
   CC_SRC,
   CC_SRC2,
   CF,
@@ -24,7 +25,7 @@ import {
 import type { Translate } from "./translate.ts";
 
 const EAX = OFF_GPR >> 2;
-const USES = [GPR[0], CC_OP, CC_DST, CC_SRC, CC_SRC2];
+const USES = [GPR[0], CC_OP, CC_DST, CC_SRC, CC_SRC2, CC_OVER];
 
 function helper(
   name: string,

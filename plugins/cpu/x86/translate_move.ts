@@ -9,12 +9,12 @@ import { Op } from "../../../core/ir/ops.ts";
 import {
   AF,
   CC_ADD,
+  CC_BITS,
   CC_SUB,
   CF,
   DF,
   FLAGS,
   GPR,
-  OF,
   PF,
   SF,
   SS,
@@ -230,7 +230,7 @@ const LOW_FLAGS = SF | ZF | AF | PF | CF;
 
 const sahf: Translate = (t) => {
   const b = t.b;
-  const old = b.and(t.arithFlags(), b.i32(OF));
+  const old = b.shl(t.conditionBool(0), b.i32(11));
   const ah = b.and(b.shrU(b.get(GPR[0]), b.i32(8)), b.i32(LOW_FLAGS));
   t.setArithFlags(b.or(old, ah));
 };
@@ -243,9 +243,13 @@ const lahf: Translate = (t) => {
 
 const salc: Translate = (t) => t.setReg(1, 0, t.b.sub(t.b.i32(0), t.carry()));
 
-/** CLC, STC, CMC. */
-function carryFlag(change: (t: Translator, flags: Value) => Value): Translate {
-  return (t) => t.setArithFlags(change(t, t.arithFlags()));
+/** CLC, STC, CMC: OF stays. */
+function carryFlag(carry: (t: Translator) => Value): Translate {
+  return (t) => {
+    const b = t.b;
+    const overflow = b.shl(t.conditionBool(0), b.i32(11));
+    t.override(CC_BITS, b.or(overflow, carry(t)));
+  };
 }
 
 const nothing: Translate = () => {};
@@ -275,9 +279,9 @@ export const MOVE: Readonly<Record<string, Translate>> = {
   sahf,
   lahf,
   salc,
-  clc: carryFlag((t, f) => t.b.and(f, t.b.i32(~CF))),
-  stc: carryFlag((t, f) => t.b.or(f, t.b.i32(CF))),
-  cmc: carryFlag((t, f) => t.b.xor(f, t.b.i32(CF))),
+  clc: carryFlag((t) => t.b.i32(0)),
+  stc: carryFlag((t) => t.b.i32(1)),
+  cmc: carryFlag((t) => t.conditionBool(3)),
   cld: (t) => t.b.set(FLAGS, t.b.and(t.b.get(FLAGS), t.b.i32(~DF))),
   std: (t) => t.b.set(FLAGS, t.b.or(t.b.get(FLAGS), t.b.i32(DF))),
   nop: nothing,

@@ -9,7 +9,7 @@
 
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
-import { CC_SAR, CC_SHL, CF, OF } from "./state.ts";
+import { CC_BITS, CC_ROL, CC_ROR, CC_SAR, CC_SHL } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
 const I64_OR = Op["i64.or"], I64_SHL = Op["i64.shl"], I64_SHR = Op["i64.shr_u"];
@@ -54,22 +54,6 @@ function bit(t: Translator, v: Value, n: number): Value {
   return t.b.and(t.b.shrU(v, t.b.i32(n)), t.b.i32(1));
 }
 
-/** Changes CF and OF if `count` is not 0; keeps the other flags. */
-function rotateFlags(
-  t: Translator,
-  carry: Value,
-  overflow: Value,
-  count: Value,
-): void {
-  const b = t.b;
-  const old = t.arithFlags();
-  const changed = b.or(
-    b.or(b.and(old, b.i32(~(CF | OF))), carry),
-    b.shl(overflow, b.i32(11)),
-  );
-  t.setArithFlags(b.select(count, changed, old));
-}
-
 /** ROL and ROR. Narrow operands are repeated to fill 32 bits, and rotate there. */
 function rotate(left: boolean): Translate {
   const op = Op[left ? "i32.rotl" : "i32.rotr"];
@@ -83,13 +67,7 @@ function rotate(left: boolean): Translate {
     else if (size === 2) v = b.or(v, b.shl(v, b.i32(16)));
     const r = b.op(op, v, count);
     t.write(0, r);
-    const top = bit(t, r, 8 * size - 1);
-    if (left) {
-      const carry = b.and(r, b.i32(1));
-      rotateFlags(t, carry, b.xor(top, carry), count);
-    } else {
-      rotateFlags(t, top, b.xor(top, bit(t, r, 8 * size - 2)), count);
-    }
+    t.override(left ? CC_ROL : CC_ROR, r, count);
   };
 }
 
@@ -126,12 +104,8 @@ function rotateCarry(left: boolean): Translate {
     );
     t.write(0, r);
     const top = bit(t, r, bits - 1);
-    rotateFlags(
-      t,
-      carry,
-      left ? b.xor(top, carry) : b.xor(top, bit(t, r, bits - 2)),
-      count,
-    );
+    const overflow = left ? b.xor(top, carry) : b.xor(top, bit(t, r, bits - 2));
+    t.override(CC_BITS, b.or(carry, b.shl(overflow, b.i32(11))), count);
   };
 }
 
