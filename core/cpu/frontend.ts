@@ -187,7 +187,7 @@ export interface Frontend {
   setPc(lo: number, hi: number): void;
   /** The static mode key: everything beside the program counter that translation depends on. */
   key(): number;
-  /** The linear address of a program counter. */
+  /** The linear address of a program counter: the sum of its halves, modulo 2^32. */
   linear(lo: number, hi: number): number;
   /** The MMU index of instruction fetch in the present mode. */
   fetchMmu(): number;

@@ -40,13 +40,19 @@ import {
   type Region,
 } from "../translate/block_cache.ts";
 import { BytecodeWriter, TooManyTemps } from "./bytecode.ts";
-import { InterpreterGenerator, jumpHash } from "./interpreter.ts";
+import { indexHash, InterpreterGenerator, jumpHash } from "./interpreter.ts";
 import {
   CELL_BLOCK,
   CELL_BYTES,
   CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
+  INDEX_ENTRIES,
+  INDEX_ENTRY_BYTES,
+  INDEX_KEY,
+  INDEX_PC,
+  INDEX_PHYSICAL,
+  INDEX_RECORD,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
   JUMP_PC,
@@ -55,11 +61,15 @@ import {
   OFF_ENTER,
   OFF_FAULT,
   OFF_FAULT_REGION,
+  OFF_FETCH_TLB,
+  OFF_INDEX,
   OFF_JUMP_CACHE,
   OFF_JUMP_KEY,
+  OFF_JUMP_PAGES,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
+  OFF_TLB,
   OFF_TRAP,
   REC_BLOCK,
   REC_INSNS,
@@ -67,6 +77,7 @@ import {
   REC_PC_LO,
   RECORD_BYTES,
   TABLE_REGIONS,
+  TLB_BYTES,
 } from "./layout.ts";
 import { RegionCompiler, type Retranslate } from "./region_compiler.ts";
 
@@ -98,6 +109,8 @@ const DEFAULT_MAX_INSNS = 32;
 /** Count of a block that must not become hot again. */
 const NEVER_HOT = 0x7fffffff;
 const PAGE = 4096;
+/** Arena bytes of the block index. */
+const INDEX_BYTES = INDEX_ENTRIES * INDEX_ENTRY_BYTES;
 /** Arena bytes set aside for blocks that run once. */
 const SCRATCH_BYTES = 65536;
 
@@ -145,12 +158,6 @@ export class Engine implements CpuCore, CpuEngine {
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
   #generation = 1;
-  /**
-   * Pages (modulo 4096) of which the jump cache may hold an entry: a flush of
-   * any other page leaves it alone. A Linux kernel flushes pages of data by the
-   * ten thousand while it starts.
-   */
-  readonly #jumpPages = new Uint8Array(4096);
   readonly #regions = new Map<number, Region>();
   /** Regions that died while their code may still be running. */
   #graveyard: number[] = [];
@@ -158,6 +165,7 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #table: WebAssembly.Table;
   #tableNext = TABLE_REGIONS;
   #scratch = 0;
+  #index = 0;
   /** In which tier budgets ended: a sample of where the time goes. */
   readonly #samples = { interpreter: 0, region: 0 };
   #runMs = 0;
@@ -196,10 +204,12 @@ export class Engine implements CpuCore, CpuEngine {
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1024 });
     this.cache = new BlockCache(
       this.i32,
-      memory.arenaOffset,
-      memory.arenaBytes - SCRATCH_BYTES,
+      memory.arenaOffset + INDEX_BYTES,
+      memory.arenaBytes - SCRATCH_BYTES - INDEX_BYTES,
       (region) => this.#regionDied(region),
     );
+    this.#index = memory.arenaOffset;
+    this.i32[(this.base + OFF_INDEX) >> 2] = this.#index;
     this.#scratch = memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES;
     this.mmu.connect(
       {
@@ -208,7 +218,10 @@ export class Engine implements CpuCore, CpuEngine {
           this.cache.invalidate(physical, length) && !this.#single,
       },
       (address) => {
-        if (address < 0 || this.#jumpPages[(address >>> 12) & 0xfff] !== 0) {
+        if (
+          address < 0 ||
+          this.u8[this.base + OFF_JUMP_PAGES + ((address >>> 12) & 0xfff)] !== 0
+        ) {
           this.#flushJumps();
         }
       },
@@ -302,10 +315,13 @@ export class Engine implements CpuCore, CpuEngine {
   /** Tells the engine that the static mode key has changed. */
   keyChanged(): void {
     this.i32[(this.base + OFF_JUMP_KEY) >> 2] = this.#frontend.key();
+    this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_TLB +
+      this.#frontend.fetchMmu() * TLB_BYTES;
   }
 
   #flushJumps(): void {
-    this.#jumpPages.fill(0);
+    const pages = this.base + OFF_JUMP_PAGES;
+    this.u8.fill(0, pages, pages + 4096);
     this.#generation = (this.#generation + 1) | 0;
     if (this.#generation === 0) {
       this.u8.fill(0, this.base + OFF_JUMP_CACHE, this.base + 0x40000);
@@ -672,6 +688,7 @@ export class Engine implements CpuCore, CpuEngine {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
+    this.u8.fill(0, this.#index, this.#index + INDEX_BYTES);
     this.#flushJumps();
   }
 
@@ -688,6 +705,18 @@ export class Engine implements CpuCore, CpuEngine {
     return block === undefined ? -1 : this.#enterWord(block);
   }
 
+  /** Enters a block into the index by physical address. */
+  #fillIndex(block: Block): void {
+    if (block.physical > 0xffffffff) return;
+    const at = (this.#index + indexHash(block.physical)) >> 2;
+    const i32 = this.i32;
+    i32[at + (INDEX_PC >> 2)] = block.pcLo;
+    i32[at + (INDEX_PC >> 2) + 1] = block.pcHi;
+    i32[at + (INDEX_KEY >> 2)] = block.key;
+    i32[at + (INDEX_PHYSICAL >> 2)] = block.physical;
+    i32[at + (INDEX_RECORD >> 2)] = block.record;
+  }
+
   /** Enters a block into the jump cache; what stood there moves to the second way. */
   #fillJumpCache(block: Block): void {
     const first = this.base + OFF_JUMP_CACHE + jumpHash(block.pcLo);
@@ -702,11 +731,12 @@ export class Engine implements CpuCore, CpuEngine {
       i32[at + (JUMP_KEY >> 2) + 1] === i32[key + 1]
     ) i32.copyWithin(second, at, at + (JUMP_CACHE_ENTRY_BYTES >> 2));
     const linear = this.#frontend.linear(block.pcLo, block.pcHi);
-    this.#jumpPages[(linear >>> 12) & 0xfff] = 1;
+    const pages = this.base + OFF_JUMP_PAGES;
+    this.u8[pages + ((linear >>> 12) & 0xfff)] = 1;
     // A block across two pages depends on both.
-    this.#jumpPages[((linear >>> 12) + 1) & 0xfff] |= block.secondPage >= 0
-      ? 1
-      : 0;
+    if (block.secondPage >= 0) {
+      this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = 1;
+    }
     i32[at + (JUMP_PC >> 2)] = block.pcLo;
     i32[at + (JUMP_PC >> 2) + 1] = block.pcHi;
     i32[at + (JUMP_KEY >> 2)] = i32[key];
@@ -725,7 +755,10 @@ export class Engine implements CpuCore, CpuEngine {
     const host = this.mmu.fetchHost;
     const block = this.cache.find(physical, lo, hi, key);
     if (block !== undefined) {
-      if (block.secondPage < 0) return block;
+      if (block.secondPage < 0) {
+        this.#fillIndex(block);
+        return block;
+      }
       const next = ((linear & ~0xfff) + PAGE) | 0;
       const second = this.mmu.fetch(next, mmu);
       if (second < 0) return undefined;
@@ -848,6 +881,7 @@ export class Engine implements CpuCore, CpuEngine {
         : NEVER_HOT,
     );
     for (const page of this.cache.insert(block)) this.mmu.protect(page);
+    if (block.secondPage < 0) this.#fillIndex(block);
     this.#translateMs += performance.now() - started;
     return block;
   }

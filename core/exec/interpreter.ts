@@ -45,6 +45,12 @@ import {
   emitValueStore,
 } from "./access.ts";
 import {
+  INDEX_ENTRIES,
+  INDEX_ENTRY_BYTES,
+  INDEX_KEY,
+  INDEX_PC,
+  INDEX_PHYSICAL,
+  INDEX_RECORD,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
@@ -53,8 +59,11 @@ import {
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
+  OFF_FETCH_TLB,
+  OFF_INDEX,
   OFF_JUMP_CACHE,
   OFF_JUMP_KEY,
+  OFF_JUMP_PAGES,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
@@ -68,6 +77,10 @@ import {
   TABLE_LOOKUP,
   TABLE_STUB,
   TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_EXECUTE,
+  TLB_PHYSICAL,
 } from "./layout.ts";
 
 /** Bytes of a bytecode operation. */
@@ -75,7 +88,7 @@ export const BYTECODE_BYTES = 16;
 /** Where the fields of a bytecode operation stand. */
 const FIELD_D = 2, FIELD_A = 4, FIELD_B = 6, FIELD_LO = 8, FIELD_HI = 12;
 
-const I32_MUL = 0x6c;
+const I32_MUL = 0x6c, I32_LT_U = 0x49, I32_STORE8 = 0x3a;
 
 const LOCAL_CPU = 0,
   LOCAL_PC = 1,
@@ -157,6 +170,14 @@ export function jumpHash(lo: number): number {
   return (Math.imul(lo, JUMP_HASH) >>> JUMP_SHIFT) & JUMP_MASK;
 }
 
+const INDEX_SHIFT = 32 - Math.log2(INDEX_ENTRIES * INDEX_ENTRY_BYTES);
+const INDEX_MASK = (INDEX_ENTRIES - 1) * INDEX_ENTRY_BYTES;
+
+/** The place of a physical address in the block index. */
+export function indexHash(physical: number): number {
+  return (Math.imul(physical, JUMP_HASH) >>> INDEX_SHIFT) & INDEX_MASK;
+}
+
 /** Generates the interpreter for a frontend's helpers. */
 export class InterpreterGenerator {
   /** The opcodes. */
@@ -172,6 +193,7 @@ export class InterpreterGenerator {
   #toEnter = 0;
   /** How many blocks are open inside the current case. */
   #nesting = 0;
+  #runType = 0;
 
   /** Numbers the opcodes. */
   constructor(helpers: readonly Helper[]) {
@@ -244,7 +266,7 @@ export class InterpreterGenerator {
   build(memoryPages: number): Uint8Array<ArrayBuffer> {
     const m = new ModuleBuilder(memoryPages);
     const i32 = WASM_TYPES[I32];
-    const run = m.type([i32], [i32]);
+    const run = this.#runType = m.type([i32], [i32]);
     const slow = m.type([i32, i32, i32], [i32]);
     this.#loadImport = m.importFunction("env", "slowLoad", slow);
     this.#storeImport = m.importFunction("env", "slowStore", slow);
@@ -290,29 +312,48 @@ export class InterpreterGenerator {
   }
 
   /**
-   * Where regions go when the first way of the jump cache misses: with the
-   * target in OFF_TARGET, tries the second way.
+   * Where code goes when the first way of the jump cache misses: with the
+   * target in OFF_TARGET, tries the second way; then translates the address by
+   * the TLB, looks in the block index, and enters what it finds there into the
+   * jump cache. A change of the page tables, which empties the jump cache,
+   * so costs some nanoseconds a jump and not a trip to TypeScript.
    */
   #lookupFunction(runType: number): void {
     const e = this.#e;
-    const [CPU, ENTRY, PC64] = [0, 1, 2];
+    const [CPU, ENTRY, LOW, T, FIRST, PC64] = [0, 1, 2, 3, 4, 5];
     e.clear();
     e.u32(2);
-    e.u32(1);
+    e.u32(4);
     e.u8(WASM_TYPES[I32]);
     e.u32(1);
     e.u8(WASM_TYPES[I64]);
+    /** Leaves for the record in the word `offset` bytes behind ENTRY. */
+    const go = (offset: number): void => {
+      e.localGet(CPU);
+      e.localGet(ENTRY);
+      e.i32Const(offset);
+      e.u8(W.I32_ADD);
+      e.mem(W.I32_STORE, OFF_LINK, 2);
+      e.localGet(CPU);
+      e.localGet(ENTRY);
+      e.mem(W.I32_LOAD, offset, 2);
+      e.mem(W.I32_LOAD, REC_TABLE, 2);
+      e.u8(W.RETURN_CALL_INDIRECT);
+      e.u32(runType);
+      e.u8(0);
+    };
     e.localGet(CPU);
     e.mem(W.I64_LOAD, OFF_TARGET, 3);
-    e.localSet(PC64);
-    emitJumpHash(e, () => {
-      e.localGet(PC64);
-      this.#bytes(OPS[Op["i32.wrap_i64"]]);
-    });
-    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
-    e.u8(W.I32_XOR);
+    e.localTee(PC64);
+    this.#bytes(OPS[Op["i32.wrap_i64"]]);
+    e.localSet(LOW);
+    emitJumpHash(e, () => e.localGet(LOW));
     e.localGet(CPU);
     e.u8(W.I32_ADD);
+    e.localTee(FIRST);
+    // The areas are aligned, so that the neighbour is found by one bit.
+    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
+    e.u8(W.I32_XOR);
     e.localTee(ENTRY);
     e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
     e.localGet(PC64);
@@ -325,18 +366,106 @@ export class InterpreterGenerator {
     e.u8(W.I32_AND);
     e.u8(W.IF);
     e.u8(W.VOID);
+    go(OFF_JUMP_CACHE + JUMP_RECORD);
+    e.u8(W.END);
+    // The linear address: the two halves' sum (see Frontend.linear).
+    e.localGet(LOW);
     e.localGet(CPU);
-    e.localGet(ENTRY);
-    e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
+    e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
     e.u8(W.I32_ADD);
-    e.mem(W.I32_STORE, OFF_LINK, 2);
+    e.localTee(T);
+    e.i32Const(12 - Math.log2(TLB_ENTRY_BYTES));
+    e.u8(W.I32_SHR_U);
+    e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+    e.u8(W.I32_AND);
     e.localGet(CPU);
+    e.u8(W.I32_ADD);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
+    e.u8(W.I32_ADD);
+    e.localTee(ENTRY);
+    e.mem(W.I32_LOAD, TLB_EXECUTE, 2);
+    e.localGet(T);
+    e.u8(W.I32_XOR);
+    e.localTee(T);
+    e.i32Const(4096);
+    e.u8(I32_LT_U);
+    e.u8(W.IF);
+    e.u8(W.VOID);
     e.localGet(ENTRY);
-    e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
-    e.mem(W.I32_LOAD, REC_TABLE, 2);
-    e.u8(W.RETURN_CALL_INDIRECT);
-    e.u32(runType);
-    e.u8(0);
+    e.mem(W.I32_LOAD, TLB_PHYSICAL, 2);
+    e.i32Const(12);
+    e.u8(W.I32_SHL);
+    e.localGet(T);
+    e.u8(W.I32_OR);
+    e.localTee(T);
+    e.i32Const(JUMP_HASH);
+    e.u8(I32_MUL);
+    e.i32Const(INDEX_SHIFT);
+    e.u8(W.I32_SHR_U);
+    e.i32Const(INDEX_MASK);
+    e.u8(W.I32_AND);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_INDEX, 2);
+    e.u8(W.I32_ADD);
+    e.localTee(ENTRY);
+    e.mem(W.I32_LOAD, INDEX_PHYSICAL, 2);
+    e.localGet(T);
+    e.u8(W.I32_EQ);
+    e.localGet(ENTRY);
+    e.mem(W.I64_LOAD, INDEX_PC, 3);
+    e.localGet(PC64);
+    e.u8(W.I64_EQ);
+    e.u8(W.I32_AND);
+    e.localGet(ENTRY);
+    e.mem(W.I32_LOAD, INDEX_KEY, 2);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_JUMP_KEY, 2);
+    e.u8(W.I32_EQ);
+    e.u8(W.I32_AND);
+    e.localGet(ENTRY);
+    e.mem(W.I32_LOAD, INDEX_RECORD, 2);
+    e.i32Const(0);
+    e.u8(W.I32_NE);
+    e.u8(W.I32_AND);
+    e.u8(W.IF);
+    e.u8(W.VOID);
+    // Into the jump cache's first way; what stood there moves to the second,
+    // also when it is stale: then its key does not match.
+    for (let i = 0; i <= JUMP_RECORD; i += 8) {
+      e.localGet(FIRST);
+      e.i32Const(JUMP_CACHE_ENTRY_BYTES);
+      e.u8(W.I32_XOR);
+      e.localGet(FIRST);
+      e.mem(W.I64_LOAD, OFF_JUMP_CACHE + i, 3);
+      e.mem(W.I64_STORE, OFF_JUMP_CACHE + i, 3);
+    }
+    e.localGet(FIRST);
+    e.localGet(PC64);
+    e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_PC, 3);
+    e.localGet(FIRST);
+    e.localGet(CPU);
+    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
+    e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_KEY, 3);
+    e.localGet(FIRST);
+    e.localGet(ENTRY);
+    e.mem(W.I32_LOAD, INDEX_RECORD, 2);
+    e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
+    // The page's entries have to go with the page: as Engine.#noteJump says.
+    e.localGet(CPU);
+    e.localGet(LOW);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
+    e.u8(W.I32_ADD);
+    e.i32Const(12);
+    e.u8(W.I32_SHR_U);
+    e.i32Const(0xfff);
+    e.u8(W.I32_AND);
+    e.u8(W.I32_ADD);
+    e.i32Const(1);
+    e.mem(I32_STORE8, OFF_JUMP_PAGES, 0);
+    go(INDEX_RECORD);
+    e.u8(W.END);
     e.u8(W.END);
     e.i32Const(EXIT_INDIRECT);
   }
@@ -704,17 +833,14 @@ export class InterpreterGenerator {
     e.u8(W.I32_ADD);
     e.localSet(LOCAL_ENTRY);
     this.#probe();
-    // The second way: an entry that the dispatcher moved over.
-    e.localGet(LOCAL_ENTRY);
-    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
-    e.u8(W.I32_XOR);
-    e.localSet(LOCAL_ENTRY);
-    this.#probe();
     e.localGet(LOCAL_CPU);
     e.localGet(LOCAL_PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
-    e.i32Const(EXIT_INDIRECT);
-    e.u8(W.RETURN);
+    e.localGet(LOCAL_CPU);
+    e.i32Const(TABLE_LOOKUP);
+    e.u8(W.RETURN_CALL_INDIRECT);
+    e.u32(this.#runType);
+    e.u8(0);
   }
 
   /** Goes to the record of the entry in LOCAL_ENTRY if it is the one for LOCAL_PC64. */

@@ -28,12 +28,20 @@ export const OFF_ZERO = 0x28;
 export const OFF_ENTER = 0x2c;
 /** A value that crosses the slow path: 16 bytes. */
 export const OFF_VALUE = 0x30;
-/** Executions of regions (statistics). */
-export const OFF_COUNT_REGION = 0x40;
+/** Offset of the TLB that instruction fetch uses in the present mode. */
+export const OFF_FETCH_TLB = 0x40;
+/** Host offset of the block index: see {@linkcode INDEX_ENTRIES}. */
+export const OFF_INDEX = 0x44;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */
 export const OFF_TEMPS_END = 0x8000;
+/**
+ * One byte for each linear page modulo 4096: whether the jump cache may hold an
+ * entry of it. A flush of any other page leaves the jump cache alone; a Linux
+ * kernel flushes pages of data by the ten thousand while it starts.
+ */
+export const OFF_JUMP_PAGES = 0x8000;
 /** TLBs: one after another, by MMU index. */
 export const OFF_TLB = 0x10000;
 /** Entries of a TLB. */
@@ -66,6 +74,23 @@ export const JUMP_PC = 0;
 export const JUMP_KEY = 8;
 /** In a jump cache entry: record. */
 export const JUMP_RECORD = 16;
+
+/**
+ * Entries of the block index at the arena's start: a direct-mapped table from
+ * physical addresses to records, in which translated code finds what a flush of
+ * the jump cache made it forget.
+ */
+export const INDEX_ENTRIES = 16384;
+/** Bytes of an entry. */
+export const INDEX_ENTRY_BYTES = 32;
+/** In an index entry: program counter, i64. */
+export const INDEX_PC = 0;
+/** In an index entry: mode key. */
+export const INDEX_KEY = 8;
+/** In an index entry: physical address. */
+export const INDEX_PHYSICAL = 12;
+/** In an index entry: record; 0 when the entry is empty. */
+export const INDEX_RECORD = 16;
 
 /** In a record: bytecode address, 0 when the block is not interpreted. */
 export const REC_BYTECODE = 0;
