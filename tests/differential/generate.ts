@@ -36,8 +36,14 @@ export interface Piece {
   readonly form: string;
   /** Flags that are undefined before it. */
   readonly undefinedBefore: number;
-  /** Flags that are undefined after it. */
+  /** Flags that are undefined after it: `undefinedBefore & keeps | sets`. */
   readonly undefinedAfter: number;
+  /** Flags that it leaves as undefined as they are. */
+  readonly keeps: number;
+  /** Flags that it makes undefined. */
+  readonly sets: number;
+  /** Flags that it reads. */
+  readonly reads: number;
 }
 
 /** A test case. */
@@ -267,14 +273,23 @@ export class Generator {
     const pieces: Piece[] = [];
     let undefined = 0;
     let length = 0;
-    const add = (form: string, bytes: number[], after: number): void => {
+    const add = (
+      form: string,
+      bytes: number[],
+      [keeps, sets]: readonly [number, number],
+      reads: number,
+    ): void => {
+      const undefinedAfter = undefined & keeps | sets;
       pieces.push({
         bytes,
         form,
         undefinedBefore: undefined,
-        undefinedAfter: after,
+        undefinedAfter,
+        keeps,
+        sets,
+        reads,
       });
-      undefined = after;
+      undefined = undefinedAfter;
       length += bytes.length;
     };
     for (let n = 0; n < forms && length < 300; n++) {
@@ -283,7 +298,7 @@ export class Generator {
       // Where undefined flags would be read, or may meet defined ones at a
       // jump's target, a CMP defines them all.
       if ((form.reads & undefined) !== 0 || jump && undefined !== 0) {
-        add("39 /r", [0x39, 0xc0 | p.below(64)], 0);
+        add("39 /r", [0x39, 0xc0 | p.below(64)], [0, 0], 0);
       }
       const wide = !(form.attributes.has("v") && p.oneIn(4));
       this.#out = [];
@@ -291,10 +306,12 @@ export class Generator {
       if (form.attributes.has("count")) count = this.#count(form, wide);
       this.#prefixes(form, wide);
       this.#body(form, wide, count);
-      const after = count >= 0
-        ? afterShift(form, wide, count, undefined)
-        : (undefined & ~form.writes) | form.undefined;
-      add(form.text, this.#out, after);
+      const effect: [number, number] = count >= 0
+        ? shiftEffect(form, wide, count)
+        : [~form.writes, form.undefined];
+      // At a jump's target all flags must be defined.
+      const reads = jump ? ARITHMETIC_FLAGS : form.reads;
+      add(form.text, this.#out, effect, reads);
       if (form.attributes.has("x")) break;
     }
     this.#linkJumps(pieces);
@@ -371,7 +388,9 @@ export class Generator {
     if (form.attributes.has("rep") && p.oneIn(2)) {
       this.#out.push(p.oneIn(2) ? 0xf2 : 0xf3);
     }
-    if (form.attributes.has("lock") ? p.oneIn(6) : p.oneIn(200)) {
+    // LOCK MOV from CR0 is another instruction on AMD (CR8).
+    const illegal = form.text.startsWith("0f 20") ? false : p.oneIn(200);
+    if (form.attributes.has("lock") ? p.oneIn(6) : illegal) {
       this.#out.push(0xf0);
     }
     if (p.oneIn(24)) {
@@ -557,27 +576,27 @@ export class Generator {
   }
 }
 
-/** Undefined flags after a shift or rotate by a known count (SDM volume 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD). */
-function afterShift(
+/**
+ * Which flags a shift or rotate by a known count keeps and which it leaves
+ * undefined (SDM volume 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD).
+ */
+function shiftEffect(
   form: Form,
   wide: boolean,
   count: number,
-  before: number,
-): number {
+): [number, number] {
   const n = count & 31;
-  if (n === 0) return before;
+  if (n === 0) return [~0, 0];
   const double = form.opcode.length === 2;
   const op = form.opcode.at(-1)!;
   const bits = double || (op & 1) !== 0 ? (wide ? 32 : 16) : 8;
   const rotate = !double && form.modrm! < 4;
-  if (rotate) {
-    // CF is defined; OF for a count of 1 alone; the others stay.
-    return (before & ~(CF | OF)) | (n === 1 ? 0 : OF);
-  }
-  let after = AF | (n === 1 ? 0 : OF);
-  if (n >= bits && form.modrm !== 7) after |= CF;
-  if (double && n > bits) after = ARITHMETIC_FLAGS;
-  return after;
+  // A rotate: CF is defined; OF for a count of 1 alone; the others stay.
+  if (rotate) return [~(CF | OF), n === 1 ? 0 : OF];
+  let sets = AF | (n === 1 ? 0 : OF);
+  if (n >= bits && form.modrm !== 7) sets |= CF;
+  if (double && n > bits) sets = ARITHMETIC_FLAGS;
+  return [0, sets];
 }
 
 /** Writes the pieces into the record at an offset of the code pages. */
