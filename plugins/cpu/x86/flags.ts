@@ -55,7 +55,8 @@ const G_EFLAGS = 0,
   G_DEC = 7,
   G_SHL = 8,
   G_SAR = 9,
-  G_MUL = 10;
+  G_MUL = 10,
+  G_IMUL = 11;
 
 /**
  * The `aux` word of an instruction (see `Frontend.restore`): CC_OP at its start
@@ -155,6 +156,12 @@ function operationFlags(
       return flags | (src & CF);
     case G_MUL:
       return src !== 0 ? flags | CF | OF : flags;
+    case G_IMUL: {
+      // Rounded to a double the product is still on its side of the bound.
+      const product = src * src2;
+      const bound = size === 1 ? 0x8000 : 0x80000000;
+      return product < -bound || product >= bound ? flags | CF | OF : flags;
+    }
   }
   throw new Error(`unknown CC_OP ${op}`);
 }
@@ -549,9 +556,24 @@ export class LazyFlags extends Operands {
         return invert(this.#sign(size, src));
       case G_SAR:
         return invert(b.and(src, b.i32(1)));
+      case G_IMUL:
+        return invert(this.#productOverflow(size, dst));
       default: // MUL
         return invert(src);
     }
+  }
+
+  /** Whether the product of CC_SRC and CC_SRC2 does not fit. */
+  #productOverflow(size: number, dst: Value): Value {
+    const b = this.b;
+    const x = b.get(CC_SRC), y = b.get(CC_SRC2);
+    if (size === 2) return b.ne(b.mul(x, y), b.sext16(dst));
+    const extend = Op["i64.extend_i32_s"];
+    return b.op(
+      Op["i64.ne"],
+      b.op(Op["i64.mul"], b.op(extend, x), b.op(extend, y)),
+      b.op(extend, dst),
+    );
   }
 
   /** OF as a value that is 0 or not. */
@@ -582,6 +604,8 @@ export class LazyFlags extends Operands {
       case G_SHL:
       case G_SAR:
         return this.#sign(size, b.xor(dst, src));
+      case G_IMUL:
+        return this.#productOverflow(size, dst);
       default: // MUL
         return src;
     }

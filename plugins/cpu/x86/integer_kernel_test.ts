@@ -14,9 +14,9 @@ import {
   CC_ADD,
   CC_DEC,
   CC_EFLAGS,
+  CC_IMUL,
   CC_INC,
   CC_LOGIC,
-  CC_MUL,
   CC_SBB,
   CC_SUB,
   DF,
@@ -62,7 +62,7 @@ Deno.test("conditions agree with the flags", () => {
   const edges = [0, 1, -1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff];
   let n = 0;
   edges.push(0x7fffffff, 0x80000000 | 0, 0x12345678, 0x8d5, 0x55555555);
-  for (let group = CC_EFLAGS; group <= CC_MUL; group += 4) {
+  for (let group = CC_EFLAGS; group <= CC_IMUL; group += 4) {
     for (let size = 0; size < (group === CC_EFLAGS ? 1 : 3); size++) {
       const mask = size === 2 ? -1 : size === 1 ? 0xffff : 0xff;
       for (const dst of [...edges, ...edges]) {

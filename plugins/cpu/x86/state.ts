@@ -151,6 +151,8 @@ export const CC_SHL = 32;
 export const CC_SAR = 36;
 /** MUL, IMUL: CC_SRC is not 0 when the high half is significant (CF = OF). */
 export const CC_MUL = 40;
+/** IMUL of two operands (16 and 32 bits): CC_SRC and CC_SRC2 are the factors, sign-extended. */
+export const CC_IMUL = 44;
 /**
  * Bits of CC_OP beside the operation: CF and OF come from CC_OVER, the others
  * still from the operation. CC_ROL: CC_OVER is the result of a rotate to the

@@ -11,6 +11,7 @@ import {
   CC_ADC,
   CC_ADD,
   CC_DEC,
+  CC_IMUL,
   CC_INC,
   CC_LOGIC,
   CC_MUL,
@@ -161,21 +162,11 @@ function multiplyTo(first: number): Translate {
   return (t) => {
     const b = t.b;
     const size = t.size(0);
-    const x = t.read(first), y = t.read(first + 1);
-    if (size === 2) {
-      const r = b.mul(t.sext(2, x), t.sext(2, y));
-      t.write(0, r);
-      return t.setFlags(CC_MUL, size, r, b.ne(r, b.sext16(r)));
-    }
-    const wide = b.op(Op["i64.mul"], b.op(EXTEND_S, x), b.op(EXTEND_S, y));
-    const r = b.op(WRAP, wide);
+    const x = t.sext(size, t.read(first));
+    const y = t.sext(size, t.read(first + 1));
+    const r = b.mul(x, y);
     t.write(0, r);
-    t.setFlags(
-      CC_MUL,
-      size,
-      r,
-      b.op(Op["i64.ne"], wide, b.op(EXTEND_S, r)),
-    );
+    t.setFlags(CC_IMUL, size, r, x, y);
   };
 }
 
