@@ -325,10 +325,10 @@ d9 f8 | fp
 d9 fa | fp
 d9 fc | fp
 d9 fd | fp
-da /0 | fp
-da /1 | fp
-da /2 | fp
-da /3 | fp
+da /0 | fp mem
+da /1 | fp mem
+da /2 | fp mem
+da /3 | fp mem
 da /0 | fp reg r:C
 da /1 | fp reg r:Z
 da /2 | fp reg r:CZ
