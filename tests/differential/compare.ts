@@ -122,8 +122,8 @@ function retrack(pieces: readonly Piece[]): Piece[] | undefined {
   let now = 0;
   const out: Piece[] = [];
   for (const x of pieces) {
-    if ((x.reads & now) !== 0) return undefined;
-    const after = now & x.keeps | x.sets;
+    if (((x.reads ?? 0) & now) !== 0) return undefined;
+    const after = now & (x.keeps ?? ~0) | (x.sets ?? 0);
     out.push({ ...x, undefinedBefore: now, undefinedAfter: after });
     now = after;
   }

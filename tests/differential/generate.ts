@@ -38,12 +38,12 @@ export interface Piece {
   readonly undefinedBefore: number;
   /** Flags that are undefined after it: `undefinedBefore & keeps | sets`. */
   readonly undefinedAfter: number;
-  /** Flags that it leaves as undefined as they are. */
-  readonly keeps: number;
+  /** Flags that it leaves as undefined as they are; all when absent. */
+  readonly keeps?: number;
   /** Flags that it makes undefined. */
-  readonly sets: number;
+  readonly sets?: number;
   /** Flags that it reads. */
-  readonly reads: number;
+  readonly reads?: number;
 }
 
 /** A test case. */
@@ -271,7 +271,7 @@ export class Generator {
     this.#state(r);
     const forms = 1 + p.below(this.#maxInsns);
     const pieces: Piece[] = [];
-    let undefined = 0;
+    let open = 0; // undefined flags
     let length = 0;
     const add = (
       form: string,
@@ -279,17 +279,17 @@ export class Generator {
       [keeps, sets]: readonly [number, number],
       reads: number,
     ): void => {
-      const undefinedAfter = undefined & keeps | sets;
+      const undefinedAfter = open & keeps | sets;
       pieces.push({
         bytes,
         form,
-        undefinedBefore: undefined,
+        undefinedBefore: open,
         undefinedAfter,
         keeps,
         sets,
         reads,
       });
-      undefined = undefinedAfter;
+      open = undefinedAfter;
       length += bytes.length;
     };
     for (let n = 0; n < forms && length < 300; n++) {
@@ -297,7 +297,7 @@ export class Generator {
       const jump = form.tail.some((t) => t[0] === "r");
       // Where undefined flags would be read, or may meet defined ones at a
       // jump's target, a CMP defines them all.
-      if ((form.reads & undefined) !== 0 || jump && undefined !== 0) {
+      if ((form.reads & open) !== 0 || jump && open !== 0) {
         add("39 /r", [0x39, 0xc0 | p.below(64)], [0, 0], 0);
       }
       const wide = !(form.attributes.has("v") && p.oneIn(4));

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Generator } from "./generate.ts";
 import { casesFrom, Prng, seedFrom } from "./prng.ts";
-import { CaseRecord, CODE, DATA, PAGES } from "./record.ts";
+import { type CaseRecord, CODE, DATA, PAGES } from "./record.ts";
 import {
   HANDLERS,
   HAS_ERROR,

@@ -37,7 +37,7 @@ import {
 } from "../../plugins/cpu/x86/state.ts";
 import { createTranslator } from "../../plugins/cpu/x86/mod.ts";
 import {
-  CaseRecord,
+  type CaseRecord,
   CODE,
   CODE_BYTES,
   DATA,
