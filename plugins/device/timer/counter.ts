@@ -130,7 +130,9 @@ export function outOf(s: CounterState, clock: number): boolean {
 
 /** The counting element at a clock up to which `sync` has been done. */
 function valueOf(s: CounterState, clock: number): number {
-  if (!s.loaded) return s.idle;
+  // A count is loaded within a clock, which is shorter than a bus cycle: a
+  // guest never sees what was there before.
+  if (!s.loaded) return s.nextAt !== NEVER ? s.next : s.idle;
   const modulus = (s.control & 1) !== 0 ? 10000 : 0x10000;
   const e = elapsed(s, clock);
   switch (modeOf(s)) {
