@@ -45,7 +45,7 @@ export class Insn {
   /** REX prefix (64-bit mode only), or 0. */
   rex = 0;
   /** Segment override, or -1. */
-  override = -1;
+  override: number = -1;
   /** Segment of the memory operand: the override, or the default of its base register. */
   segment = 0;
   /** ModRM: 3 for a register operand. */
@@ -55,9 +55,9 @@ export class Insn {
   /** ModRM's rm field: the register when `mod` is 3. */
   rm = 0;
   /** Base register of the memory operand, or -1. */
-  base = -1;
+  base: number = -1;
   /** Index register of the memory operand, or -1. */
-  index = -1;
+  index: number = -1;
   /** Shift of the index: 0-3. */
   scale = 0;
   /** Displacement, sign-extended; for moffs operands the offset. */

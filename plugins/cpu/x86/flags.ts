@@ -248,7 +248,7 @@ const GT_U = Op["i32.gt_u"];
 /** Lazy flags while a block is translated: what is known of CC_OP statically. */
 export class LazyFlags extends Operands {
   /** CC_OP at this point if it is known, else -1: then the state's is right. */
-  ccOp = -1;
+  ccOp: number = -1;
   /** Knowing CC_OP at the block's start would have made better IR. */
   wantsEntry = false;
   /** CC_OP in the state is right. */

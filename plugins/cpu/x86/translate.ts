@@ -28,7 +28,7 @@ import {
   type ExitReason,
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
-import { decode, DECODE_OK, DECODE_SHORT, Insn } from "./decode.ts";
+import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
 import { AUX_NOT_MODIFIES, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
