@@ -7,14 +7,26 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { transferKey } from "./fast_transfers.ts";
 import { loadPdptes, usesPdptes } from "./paging.ts";
-import { CS, IF, OFF_CR, OFF_DR, OFF_SYSENTER, RF, SS, VM } from "./state.ts";
+import {
+  CS,
+  IF,
+  OFF_CR,
+  OFF_DR,
+  OFF_FLAGS,
+  OFF_SYSENTER,
+  RF,
+  SS,
+  VM,
+} from "./state.ts";
 
 const W_CR0 = OFF_CR >> 2;
 const W_CR2 = (OFF_CR >> 2) + 4;
 const W_CR3 = (OFF_CR >> 2) + 6;
 const W_CR4 = (OFF_CR >> 2) + 8;
 const W_DR = OFF_DR >> 2;
+const W_FLAGS = OFF_FLAGS >> 2;
 
 const CR0_PE = 1;
 const CR0_ET = 0x10;
@@ -133,22 +145,25 @@ export function sysenter(cpu: X86): void {
   const s = cpu.state;
   const cs = s[at] & 0xfffc;
   if (!cpu.protectedMode || cs === 0) cpu.gp();
+  const key = cpu.key();
   cpu.setSeg(CS, cs, 0, -1, FLAT_CODE);
   cpu.setSeg(SS, (cs + 8) & 0xfffc, 0, -1, FLAT_DATA);
   cpu.setCpl(0);
   cpu.setReg32(4, s[at + 2]);
   cpu.eip = s[at + 4];
-  cpu.setEflags(0, VM | IF | RF);
+  s[W_FLAGS] &= ~(VM | IF | RF);
+  transferKey(cpu, key);
 }
 
 /** SYSEXIT. */
 export function sysexit(cpu: X86): void {
   const cs = cpu.state[OFF_SYSENTER >> 2] & 0xfffc;
   if (!cpu.protectedMode || cs === 0 || cpu.cpl !== 0) cpu.gp();
+  const key = cpu.key();
   cpu.setSeg(CS, (cs + 16) & 0xfffc | 3, 0, -1, FLAT_CODE | 0x6000);
   cpu.setSeg(SS, (cs + 24) & 0xfffc | 3, 0, -1, FLAT_DATA | 0x6000);
   cpu.setCpl(3);
   cpu.eip = cpu.reg32(2);
   cpu.setReg32(4, cpu.reg32(1));
-  cpu.updateKey();
+  transferKey(cpu, key);
 }

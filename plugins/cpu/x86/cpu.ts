@@ -388,11 +388,14 @@ export class X86 implements Frontend {
     if ((mxcsr & 0xffc0) === 0x1f80) k |= KEY_MXCSR_DEFAULT;
     if ((mxcsr & 0x20) !== 0) k |= KEY_MXCSR_PE;
     if ((s[W_DR + 14] & 0xff) !== 0) k |= KEY_DEBUG;
-    if ((cr0 & CR0_NE) !== 0) {
-      k |= KEY_NE;
-    }
-    if (k === this.#key) return;
-    this.#key = k;
+    if ((cr0 & CR0_NE) !== 0) k |= KEY_NE;
+    this.setKey(k);
+  }
+
+  /** Sets the mode key to what {@linkcode X86.updateKey} would compute. */
+  setKey(key: number): void {
+    if (key === this.#key) return;
+    this.#key = key;
     this.engine?.keyChanged();
   }
 
@@ -528,8 +531,10 @@ export class X86 implements Frontend {
       this.setArithFlags(keep | value & mask);
     }
     const m = mask & ~ARITH_FLAGS;
-    s[W_FLAGS] = s[W_FLAGS] & ~m | value & m | 2;
-    this.updateKey();
+    const before = s[W_FLAGS];
+    const after = before & ~m | value & m | 2;
+    s[W_FLAGS] = after;
+    if (((before ^ after) & (TF | AC | VM | IOPL_MASK)) !== 0) this.updateKey();
     this.checkInterrupt();
   }
 

@@ -8,6 +8,7 @@
 
 import { GUEST_FAULT, GUEST_MODIFIED } from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
+import { enterFast, returnFast } from "./fast_transfers.ts";
 import {
   applyCode,
   applyDescriptor,
@@ -96,6 +97,7 @@ export function enterHandler(
   error: number,
   resume: boolean,
 ): void {
+  if (enterFast(cpu, vector, source === FROM_INT, next, error, resume)) return;
   if (!cpu.protectedMode) return enterReal(cpu, vector, next);
   const ext = source === FROM_INT ? 0 : 1;
   const at = vector * 8;
@@ -179,6 +181,7 @@ export function enterHandler(
   cpu.setReg32(4, stack.esp);
   const interruptGate = (type & 1) === 0;
   cpu.setEflags(0, TF | NT | RF | VM | (interruptGate ? IF : 0));
+  cpu.updateKey();
 }
 
 /** Through the interrupt vector table at the IDTR, as real mode does. */
@@ -197,6 +200,7 @@ function enterReal(cpu: X86, vector: number, next: number): void {
   cpu.eip = ip;
   cpu.setReg32(4, stack.esp);
   cpu.setEflags(0, TF | IF | AC | RF);
+  cpu.updateKey();
 }
 
 /** The vectors with the contributory class (SDM volume 3, table 6-4). */
@@ -347,6 +351,7 @@ function enterVirtual(cpu: X86, vector: number, next: number): void {
   cpu.eip = ip;
   cpu.setReg32(4, stack.esp);
   cpu.setEflags(0, TF | NT | (low ? VIF : IF));
+  cpu.updateKey();
   suppressStep(cpu, key);
 }
 
@@ -366,6 +371,7 @@ export function interruptReturn(cpu: X86, size: number, next: number): void {
     cpu.nmiBlocked = false;
     if (cpu.nmiPending) cpu.engine.attention();
   }
+  if (size === 4 && returnFast(cpu)) return;
   if (!cpu.protectedMode || cpu.v86) return returnReal(cpu, size);
   if ((cpu.getEflags() & NT) !== 0) return returnTask(cpu, next);
   const stack = new Stack(cpu);
@@ -390,6 +396,7 @@ export function interruptReturn(cpu: X86, size: number, next: number): void {
     returnOuter(cpu, stack, size, 0, { eip, cs }, d);
   }
   cpu.setEflags(image, mask);
+  cpu.updateKey();
 }
 
 /**
@@ -416,6 +423,7 @@ function returnReal(cpu: X86, size: number): void {
     cpu.eip = eip;
     cpu.setReg32(4, stack.esp);
     setVirtualFlags(cpu, image);
+    cpu.updateKey();
     return;
   }
   loadRealSegment(cpu, CS, cs);
@@ -425,6 +433,7 @@ function returnReal(cpu: X86, size: number): void {
   if (size === 4) mask |= resumeMask(cpu);
   if (v86) mask &= ~IOPL_MASK;
   cpu.setEflags(image, mask);
+  cpu.updateKey();
 }
 
 /** VME: #GP when software enables interrupts while one is pending, or sets TF. */

@@ -10,6 +10,7 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { loadDataFast } from "./fast_transfers.ts";
 import { CS, LDTR, OFF_GDT_BASE, OFF_GDT_LIMIT, SS, TR } from "./state.ts";
 
 // Vectors that segment loading raises.
@@ -157,6 +158,7 @@ export function loadNull(cpu: X86, seg: number, selector: number): void {
 
 /** MOV, POP and L-sreg: loads ES, SS, DS, FS or GS with all checks of the present mode. */
 export function loadSegment(cpu: X86, seg: number, selector: number): void {
+  if (seg !== SS && loadDataFast(cpu, seg, selector)) return;
   if (!cpu.protectedMode || cpu.v86) {
     loadRealSegment(cpu, seg, selector);
   } else if (seg === SS) {
@@ -256,7 +258,7 @@ export class Stack {
   /** Error code of #SS. */
   error = 0;
   /** 0xffff or -1: the bits of ESP that move. */
-  mask = -1;
+  mask: number = -1;
   readonly #cpu: X86;
 
   /** The present stack of a CPU. */
