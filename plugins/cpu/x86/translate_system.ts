@@ -50,6 +50,7 @@ import {
   verify,
 } from "./segments.ts";
 import {
+  AC,
   ATTR,
   BASE,
   CC_DST,
@@ -57,6 +58,7 @@ import {
   CC_SRC,
   CC_SRC2,
   CR,
+  DF,
   DS,
   EIP,
   ES,
@@ -64,11 +66,14 @@ import {
   FS,
   GPR,
   GS,
+  ID,
   IF,
+  IOPL_MASK,
   KEY_IOPL_OK,
   KEY_LIMIT_64K,
   LDTR,
   LIMIT,
+  NT,
   OF,
   OFF_GDT_BASE,
   OFF_GDT_LIMIT,
@@ -79,6 +84,7 @@ import {
   SELECTOR,
   SHADOW,
   SS,
+  TF,
   TR,
   VM,
   ZF,
@@ -557,6 +563,18 @@ const VIRTUAL_STI = define(
 const PUSHF_IMAGE = transfer("pushf_image", 1, (cpu, size) => {
   cpu.state[SCRATCH32[0].offset >> 2] = pushfImage(cpu, size);
 });
+/** After POPF, EIP being set: the mode key, and interrupts that were kept waiting. */
+const FLAGS_CHANGED = define(
+  "flags_changed",
+  0,
+  { faults: true, writes: [] },
+  (cpu) => () => {
+    const key = cpu.key();
+    cpu.updateKey();
+    cpu.leaveIfChanged(key, cpu.eip);
+    return 0;
+  },
+);
 const POPF = define(
   "popf",
   3,
@@ -614,11 +632,34 @@ function pushFlags(t: Translator, i: Insn): void {
 }
 
 function popFlags(t: Translator, i: Insn): void {
+  const b = t.b;
   const image = t.peek(i.opSize);
+  if (t.v86) {
+    t.syncFlags();
+    const what = i.opSize | (t.stack32 ? 0x100 : 0);
+    b.call(POPF, image, t.imm(what), t.imm(t.nextEip));
+    t.forgetFlags();
+    return;
+  }
+  let mask = TF | DF | NT;
+  if (i.opSize === 4) mask |= AC | ID;
+  if ((t.key & KEY_IOPL_OK) !== 0) mask |= IF;
+  if (t.cpl === 0) mask |= IOPL_MASK;
+  t.setStackPointer(t.stackPointer(i.opSize));
+  const old = b.get(FLAGS);
+  const flags = b.or(
+    b.and(old, t.imm(~mask)),
+    b.and(image, t.imm(mask)),
+  );
+  b.set(FLAGS, flags);
+  t.setArithFlags(image);
   t.syncFlags();
-  const what = i.opSize | (t.stack32 ? 0x100 : 0);
-  t.b.call(POPF, image, t.imm(what), t.imm(t.nextEip));
-  t.forgetFlags();
+  // Seldom: flags that are in the mode key, or IF, for which something may wait.
+  b.set(EIP, t.imm(t.nextEip));
+  b.callIf(
+    b.and(b.xor(old, flags), t.imm(TF | AC | IOPL_MASK | IF)),
+    FLAGS_CHANGED,
+  );
 }
 
 function halt(t: Translator): void {
