@@ -77,9 +77,13 @@ export function differences(
   }
   const mask = EFLAGS_MASK & ~undefinedFlags(c, expected.eip);
   note("eflags", hex(expected.eflags & mask), hex(actual.eflags & mask));
-  GPR_NAMES.forEach((name, i) =>
-    note(name, hex(expected.gpr(i)), hex(actual.gpr(i)))
-  );
+  // A POPA that faults halfway has loaded some registers on AMD.
+  const halfway = expected.vector !== 3 && /^61\b/.test(blame(c, expected));
+  if (!halfway) {
+    GPR_NAMES.forEach((name, i) =>
+      note(name, hex(expected.gpr(i)), hex(actual.gpr(i)))
+    );
+  }
   note("fcw", hex(expected.fcw, 4), hex(actual.fcw, 4));
   note("fsw", hex(expected.fsw, 4), hex(actual.fsw, 4));
   note("ftw", hex(expected.ftw, 2), hex(actual.ftw, 2));

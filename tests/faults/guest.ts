@@ -62,8 +62,8 @@ export interface RunOptions {
   readonly accel: "jit" | "interp";
   /** Stop it after this time. */
   readonly milliseconds: number;
-  /** Initial RAM disk. */
-  readonly initrd?: Uint8Array;
+  /** Called every 250 ms with the machine's counters; true ends the run. */
+  readonly watch?: (stats: Record<string, number>) => boolean;
 }
 
 /** Runs a kernel on the ISA PC until it ends or the time is up; throws what loading it throws. */
@@ -75,14 +75,8 @@ export async function run(
   try {
     const path = `${directory}/kernel`;
     await Deno.writeFile(path, kernel);
-    let initrd: string | undefined;
-    if (options.initrd !== undefined) {
-      initrd = `${directory}/initrd`;
-      await Deno.writeFile(initrd, options.initrd);
-    }
     const machine = await Machine.load(ISAPC, {
       kernel: path,
-      initrd,
       memory: "16M",
       cpu: "max",
       accel: options.accel,
@@ -93,8 +87,13 @@ export async function run(
       timer = setTimeout(done, options.milliseconds);
     });
     const end = machine.run();
-    await Promise.race([end, time]);
+    let look: ReturnType<typeof setInterval> | undefined;
+    const seen = new Promise<void>((done) => {
+      look = setInterval(() => options.watch?.(machine.stats()) && done(), 250);
+    });
+    await Promise.race([end, time, seen]);
     clearTimeout(timer);
+    clearInterval(look);
     const result = await machine.stop();
     // Whatever the guest did, the run loop must have come back.
     await end;
