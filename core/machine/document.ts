@@ -56,10 +56,15 @@ export class DefinitionError extends Error {
   readonly path: DocumentPath;
 
   /** An error at a place and path. */
-  constructor(place: Place, path: DocumentPath, message: string) {
+  constructor(
+    place: Place,
+    path: DocumentPath,
+    message: string,
+    options?: ErrorOptions,
+  ) {
     const line = place.line === undefined ? "" : `:${place.line}`;
     const at = path.length === 0 ? "" : ` ${formatPath(path)}:`;
-    super(`${place.file}${line}:${at} ${message}`);
+    super(`${place.file}${line}:${at} ${message}`, options);
     this.place = place;
     this.path = path;
   }

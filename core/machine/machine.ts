@@ -4,35 +4,19 @@
  * @module
  */
 
-import { basename } from "@std/path";
-import type { BlockBackend } from "../backend/block.ts";
-import type { CharBackend } from "../backend/char.ts";
-import type { DisplayBackend } from "../backend/display.ts";
-import type { InputBackend } from "../backend/input.ts";
 import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
-import type { NetBackend } from "../backend/net.ts";
-import { NULL_CHAR } from "../backend/null_char.ts";
-import { AddressSpace } from "../bus/address_space.ts";
-import { IrqLine, type LineSink, OrGate } from "../bus/irq_line.ts";
+import type { AddressSpace } from "../bus/address_space.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
-import { HostTime, InstructionTime } from "../time/time_source.ts";
-import { VirtualClock } from "../time/virtual_clock.ts";
-import type { CpuCore, InterruptController } from "./cpu.ts";
-import { createLogger, type LogSink } from "./logger.ts";
-import { GuestMemory, PAGE_BYTES } from "./memory.ts";
+import type { VirtualClock } from "../time/virtual_clock.ts";
+import type { CpuCore } from "./cpu.ts";
+import { createLogger } from "./logger.ts";
+import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
-import type { MachinePlan, PlannedDevice } from "./plan.ts";
-import {
-  type BootFile,
-  type Device,
-  type DeviceContext,
-  type DmaPort,
-  type LoaderPlugin,
-  LoadError,
-  type RamRange,
-} from "./plugin.ts";
+import { Builder, closeAll, dmaPort, type Parts } from "./builder.ts";
+import type { MachinePlan } from "./plan.ts";
+import type { Device, RamRange } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
 import type { JsonObject } from "./schema_types.ts";
 
@@ -70,45 +54,6 @@ export interface SerialPort {
    * gives back the output up to and including the match.
    */
   expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
-}
-
-interface Parts {
-  readonly plan: MachinePlan;
-  readonly options: LoadOptions;
-  readonly memory: GuestMemory;
-  readonly spaces: ReadonlyMap<string, AddressSpace>;
-  readonly clock: VirtualClock;
-  readonly time: HostTime | InstructionTime;
-  readonly cpu: CpuCore;
-  readonly devices: ReadonlyMap<string, Device>;
-  readonly backends: ReadonlyMap<string, AnyBackend>;
-  readonly boot: BootImages | undefined;
-  readonly requests: Requests;
-}
-
-type AnyBackend =
-  | CharBackend
-  | BlockBackend
-  | NetBackend
-  | DisplayBackend
-  | InputBackend;
-
-interface BootImages {
-  readonly loader: LoaderPlugin;
-  readonly kernel: BootFile;
-  readonly initrd: BootFile | undefined;
-  readonly modules: readonly BootFile[];
-}
-
-/** What devices and backends asked the machine for. */
-interface Requests {
-  reset: boolean;
-  cpuReset: boolean;
-  end: RunResult | undefined;
-  /** Makes the run loop look. */
-  notify: () => void;
-  /** The CPU's interrupt line rose: an idle CPU goes on. */
-  wake: () => void;
 }
 
 /** A machine. */
@@ -163,6 +108,9 @@ export class Machine {
     try {
       const machine = new Machine(await builder.build());
       machine.#reset();
+      const { requests } = machine.#parts;
+      requests.isReady = true;
+      requests.ready.resolve();
       return machine;
     } catch (error) {
       await builder.abandon();
@@ -443,18 +391,6 @@ function asRecord(value: unknown, path: string): StateRecord {
   return value as StateRecord;
 }
 
-/** Close every backend, even when one fails; throws the first failure. */
-async function closeAll(
-  backends: ReadonlyMap<string, AnyBackend>,
-): Promise<void> {
-  const results = await Promise.allSettled(
-    [...backends.values()].map((backend) => backend.close()),
-  );
-  for (const result of results) {
-    if (result.status === "rejected") throw result.reason;
-  }
-}
-
 /** RAM in the CPU's physical space, ascending, adjacent ranges joined. */
 function ramRanges(plan: MachinePlan): RamRange[] {
   const ranges: { base: number; size: number }[] = [];
@@ -470,324 +406,4 @@ function ramRanges(plan: MachinePlan): RamRange[] {
     else ranges.push({ base, size });
   }
   return ranges;
-}
-
-function dmaPort(space: AddressSpace, cpu: CpuCore): DmaPort {
-  return {
-    read: (address, into) => space.readBytes(address, into),
-    write: (address, bytes) => {
-      space.writeBytes(address, bytes);
-      cpu.invalidate(address, bytes.length);
-    },
-  };
-}
-
-/** Builds the parts of a machine. */
-class Builder {
-  readonly #plan: MachinePlan;
-  readonly #options: LoadOptions;
-  readonly #log: LogSink;
-  readonly #backends = new Map<string, AnyBackend>();
-  readonly #devices = new Map<string, Device>();
-  readonly #spaces = new Map<string, AddressSpace>();
-  readonly #outputs = new Map<string, IrqLine>();
-  readonly #inputs = new Map<string, LineSink>();
-  readonly #requests: Requests = {
-    reset: false,
-    cpuReset: false,
-    end: undefined,
-    notify: () => {},
-    wake: () => {},
-  };
-  #cpu: CpuCore | undefined;
-
-  constructor(plan: MachinePlan, options: LoadOptions) {
-    this.#plan = plan;
-    this.#options = options;
-    this.#log = options.log ?? (() => {});
-  }
-
-  /** Close what a failed build has opened. */
-  async abandon(): Promise<void> {
-    await closeAll(this.#backends);
-  }
-
-  #end(result: RunResult): void {
-    this.#requests.end ??= result;
-    this.#requests.notify();
-  }
-
-  async build(): Promise<Parts> {
-    const plan = this.#plan;
-    const { definition } = plan;
-    const { time: timing } = definition;
-    const memory = new GuestMemory({
-      arenaBytes: definition.translator.arena,
-      guestBytes: this.#guestBytes(),
-    });
-    const count = (): number => this.#cpu?.instructions ?? 0;
-    const time = timing.mode === "icount"
-      ? new InstructionTime(count, timing.nsPerInstruction)
-      : new HostTime(count);
-    const clock = new VirtualClock(
-      time,
-      timing.mode === "icount" ? timing.epoch : Date.now(),
-    );
-    await this.#placeMemory(memory);
-    for (const { name, plugin, config } of plan.backends) {
-      const backend: AnyBackend = await plugin.create(config, {
-        name,
-        log: createLogger(name, this.#log),
-        quit: () => this.#end({ reason: "quit", status: 0 }),
-      });
-      this.#backends.set(name, backend);
-    }
-    for (const device of plan.devices) {
-      const context = this.#deviceContext(device, memory, clock);
-      const made = await device.plugin.create(device.config, context);
-      this.#devices.set(device.name, made);
-    }
-    const boot = await this.#readBoot();
-    const cpu = await this.#createCpu(memory, clock);
-    this.#wire(cpu);
-    const physical = this.#spaces.get(definition.cpu.physical)!;
-    physical.onChange(() => cpu.flushMapping());
-    return {
-      plan,
-      options: this.#options,
-      memory,
-      spaces: this.#spaces,
-      clock,
-      time,
-      cpu,
-      devices: this.#devices,
-      backends: this.#backends,
-      boot,
-      requests: this.#requests,
-    };
-  }
-
-  #guestBytes(): number {
-    const page = (bytes: number): number =>
-      Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
-    let bytes = 0;
-    for (const memory of this.#plan.memories) bytes += page(memory.size);
-    for (const { declared } of this.#plan.devices) {
-      for (const { kind, size } of Object.values(declared.regions ?? {})) {
-        if (kind === "ram" || kind === "rom") bytes += page(size);
-      }
-    }
-    return bytes;
-  }
-
-  async #placeMemory(memory: GuestMemory): Promise<void> {
-    const { memories, regions, definition } = this.#plan;
-    for (const [name, { size }] of Object.entries(definition.spaces)) {
-      this.#spaces.set(name, new AddressSpace(name, size, memory));
-    }
-    const offsets = new Map<string, number>();
-    for (const { name, size, file } of memories) {
-      const offset = memory.alloc(size);
-      offsets.set(name, offset);
-      if (file !== undefined) memory.u8.set(await Deno.readFile(file), offset);
-    }
-    for (const region of regions) {
-      this.#spaces.get(region.space)!.add({
-        name: region.name,
-        base: region.base,
-        size: region.size,
-        kind: memories.find((m) => m.name === region.memory)!.kind,
-        hostOffset: offsets.get(region.memory)! + region.offset,
-        priority: region.priority,
-      });
-    }
-  }
-
-  #deviceContext(
-    planned: PlannedDevice,
-    memory: GuestMemory,
-    clock: VirtualClock,
-  ): DeviceContext {
-    const { name, plugin, declared } = planned;
-    const fail = (message: string): never => {
-      throw new Error(`device "${name}" (${plugin.name}): ${message}`);
-    };
-    for (const output of declared.outputs ?? []) {
-      this.#outputs.set(`${name}.${output}`, new IrqLine());
-    }
-    const region = (regionName: string) => {
-      const spec = declared.regions?.[regionName] ??
-        fail(`it declares no region "${regionName}"`);
-      return { spec, place: planned.regions.get(regionName) };
-    };
-    const backend = <B>(role: string, type: string): B | undefined => {
-      if (plugin.backends?.[role]?.type !== type) {
-        fail(`it declares no ${type} backend "${role}"`);
-      }
-      const backendName = planned.backends.get(role);
-      return backendName === undefined
-        ? undefined
-        : this.#backends.get(backendName) as B;
-    };
-    return {
-      name,
-      clock,
-      log: createLogger(name, this.#log),
-      dma: {
-        read: (address, into) => this.#physical().readBytes(address, into),
-        write: (address, bytes) => {
-          this.#physical().writeBytes(address, bytes);
-          this.#cpu?.invalidate(address, bytes.length);
-        },
-      },
-      io: (regionName, handler) => {
-        const { place } = region(regionName);
-        if (place === undefined) return;
-        this.#spaces.get(place.space)!.add({ ...place, kind: "io", handler });
-      },
-      memory: (regionName) => {
-        const { spec, place } = region(regionName);
-        if (spec.kind !== "ram" && spec.kind !== "rom") {
-          return fail(`its region "${regionName}" is not memory`);
-        }
-        const offset = memory.alloc(spec.size);
-        if (place !== undefined) {
-          this.#spaces.get(place.space)!.add({
-            ...place,
-            kind: spec.kind,
-            hostOffset: offset,
-          });
-        }
-        const bytes = memory.u8.subarray(offset, offset + spec.size);
-        return { offset, bytes };
-      },
-      output: (output) =>
-        this.#outputs.get(`${name}.${output}`) ??
-          fail(`it declares no output "${output}"`),
-      input: (input, sink) => {
-        if (!declared.inputs?.includes(input)) {
-          fail(`it declares no input "${input}"`);
-        }
-        this.#inputs.set(`${name}.${input}`, sink);
-      },
-      collaborator: <T>(role: string): T => {
-        const other = planned.use.get(role) ??
-          fail(`it declares no collaborator "${role}"`);
-        return this.#devices.get(other) as T;
-      },
-      char: (role) => backend<CharBackend>(role, "char") ?? NULL_CHAR,
-      block: (role) => backend<BlockBackend>(role, "block"),
-      net: (role) => backend<NetBackend>(role, "net"),
-      display: (role) => backend<DisplayBackend>(role, "display"),
-      inputs: (role) => backend<InputBackend>(role, "input"),
-      exit: (status) => {
-        if (plugin.exits !== true) fail("it does not declare that it exits");
-        this.#end({ reason: "exit", status: status & 0xff });
-      },
-    };
-  }
-
-  #physical(): AddressSpace {
-    return this.#spaces.get(this.#plan.definition.cpu.physical)!;
-  }
-
-  async #createCpu(
-    memory: GuestMemory,
-    clock: VirtualClock,
-  ): Promise<CpuCore> {
-    const { definition, cpu: plugin, cpuConfig } = this.#plan;
-    const { intc, ports } = definition.cpu;
-    const controller = intc === undefined
-      ? undefined
-      : this.#devices.get(intc) as Device & InterruptController;
-    if (controller !== undefined && !("acknowledge" in controller)) {
-      throw new Error(`device "${intc}" has no method "acknowledge"`);
-    }
-    return this.#cpu = await plugin.create(cpuConfig, {
-      name: "cpu",
-      memory,
-      index: 0,
-      area: memory.cpuArea(0),
-      physical: this.#physical(),
-      ports: ports === undefined ? undefined : this.#spaces.get(ports),
-      interrupts: controller,
-      clock,
-      log: createLogger("cpu", this.#log),
-      accel: definition.translator.accel,
-      icount: definition.time.mode === "icount",
-    });
-  }
-
-  /** Connect every output to what it drives. */
-  #wire(cpu: CpuCore): void {
-    const requests = this.#requests;
-    const request = (field: "reset" | "cpuReset"): LineSink => (level) => {
-      if (!level) return;
-      requests[field] = true;
-      requests.notify();
-    };
-    this.#inputs.set("machine.reset", request("reset"));
-    this.#inputs.set("machine.poweroff", (level) => {
-      if (level) this.#end({ reason: "poweroff", status: 0 });
-    });
-    this.#inputs.set("cpu.reset", request("cpuReset"));
-    this.#inputs.set("cpu.intr", (level) => {
-      cpu.setIrq(level);
-      if (level) requests.wake();
-    });
-    this.#inputs.set("cpu.nmi", (level) => {
-      if (!level) return;
-      cpu.nmi();
-      requests.wake();
-    });
-    for (const input of this.#plan.cpu.inputs ?? []) {
-      this.#inputs.set(`cpu.${input}`, (level) => cpu.setInput(input, level));
-    }
-    const gates = new Map<string, OrGate>();
-    for (const device of this.#plan.devices) {
-      for (const [output, targets] of device.wires) {
-        const line = this.#outputs.get(`${device.name}.${output}`)!;
-        for (const target of targets) {
-          // A declared input that its device does not listen to.
-          const sink = this.#inputs.get(target) ?? (() => {});
-          if (this.#plan.definition.lines[target] === "or") {
-            let gate = gates.get(target);
-            if (gate === undefined) gates.set(target, gate = new OrGate(sink));
-            line.connect(gate.input());
-          } else {
-            line.connect(sink);
-          }
-        }
-      }
-    }
-  }
-
-  /** Read the kernel and its companions and choose the loader. */
-  async #readBoot(): Promise<BootImages | undefined> {
-    const { boot } = this.#plan.definition;
-    if (boot.kernel === undefined) return undefined;
-    const read = async (path: string, append?: string): Promise<BootFile> => ({
-      path,
-      bytes: await Deno.readFile(path),
-      append,
-    });
-    const kernel = await read(boot.kernel);
-    const loader = this.#plan.loaders.find((l) => l.probe(kernel.bytes));
-    if (loader === undefined) {
-      const known = this.#plan.loaders.map((l) => l.description ?? l.name);
-      throw new LoadError(
-        `Cannot load kernel "${basename(boot.kernel)}": ` +
-          `expected ${known.join(" or ")}`,
-      );
-    }
-    const initrd = boot.initrd === undefined
-      ? undefined
-      : await read(boot.initrd);
-    const modules: BootFile[] = [];
-    if (initrd !== undefined) modules.push(initrd);
-    for (const { file, append } of boot.modules ?? []) {
-      modules.push(await read(file, append));
-    }
-    return { loader, kernel, initrd, modules };
-  }
 }

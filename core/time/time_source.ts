@@ -34,7 +34,9 @@ const MAX_LAG_NS = 5_000_000_000;
  */
 export class HostTime implements TimeSource {
   readonly #count: () => number;
-  /** Host time at which virtual time was or would have been zero, in ms. */
+  /** Virtual time at host time `#zero`: an integer. */
+  #offset = 0;
+  /** A host time, in ms. */
   #zero: number;
   /** Host time at which it was stopped, in ms. */
   #stopped: number | undefined;
@@ -50,7 +52,7 @@ export class HostTime implements TimeSource {
 
   #host(): number {
     const host = this.#stopped ?? performance.now();
-    return Math.floor((host - this.#zero) * 1e6);
+    return this.#offset + Math.floor((host - this.#zero) * 1e6);
   }
 
   /** Nanoseconds since the start, without the time it was stopped. */
@@ -88,9 +90,9 @@ export class HostTime implements TimeSource {
 
   /** Go on from `time`, as after loading a snapshot. */
   set(time: number): void {
-    const host = this.#stopped ?? performance.now();
-    this.#zero = host - time / 1e6;
-    this.#last = Math.floor(time);
+    this.#zero = this.#stopped ?? performance.now();
+    this.#offset = Math.floor(time);
+    this.#last = this.#offset;
     this.#lastCount = this.#count();
   }
 }

@@ -1,0 +1,145 @@
+/**
+ * The command line as a process: status, messages, permissions.
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+const ECHO = join(ROOT, "tests/fixtures/echo.elf");
+/** Where the fixture's only segment is in the file and in memory. */
+const SEGMENT_OFFSET = 0x60;
+const SEGMENT_ADDRESS = 0x100000;
+
+interface Outcome {
+  readonly status: number;
+  readonly out: string;
+  readonly messages: string;
+}
+
+/** Run `deno run -P mod.ts machines/isapc.json ...args`. */
+async function rhea(
+  args: readonly string[],
+  input = "",
+  flags: readonly string[] = [],
+): Promise<Outcome> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "-P",
+      "--no-prompt",
+      ...flags,
+      "mod.ts",
+      "machines/isapc.json",
+      ...args,
+    ],
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = process.stdin.getWriter();
+  await writer.write(new TextEncoder().encode(input));
+  const { code, stdout, stderr } = await process.output();
+  await writer.close().catch(() => {
+    // The process has ended first, which is what a test may want.
+  });
+  const decoder = new TextDecoder();
+  return {
+    status: code,
+    out: decoder.decode(stdout),
+    // Deno warns that permissions in deno.json are experimental.
+    messages: decoder.decode(stderr).split("\n")
+      .filter((line) => line.startsWith("rhea:")).join("\n"),
+  };
+}
+
+/** The fixture with other code at its entry. */
+async function withKernel(
+  code: readonly number[],
+  use: (kernel: string) => Promise<void>,
+): Promise<void> {
+  const image = await Deno.readFile(ECHO);
+  const entry = new DataView(image.buffer).getUint32(24, true);
+  image.set(code, entry - SEGMENT_ADDRESS + SEGMENT_OFFSET);
+  const kernel = await Deno.makeTempFile({ suffix: ".elf" });
+  try {
+    await Deno.writeFile(kernel, image);
+    await use(kernel);
+  } finally {
+    await Deno.remove(kernel);
+  }
+}
+
+Deno.test("a kernel talks on the terminal and ends with its status", async () => {
+  const { status, out, messages } = await rhea(
+    ["--kernel", ECHO, "--stats"],
+    "hi\nq",
+  );
+  assertEquals(out, "Hello from the guest\r\n# hi\n# ");
+  // Debug exit of 0: (0 << 1) | 1.
+  assertEquals(status, 1);
+  assertMatch(messages, /rhea: instructions +\d+/);
+  assertMatch(messages, /rhea: wall time ms +\d+/);
+});
+
+Deno.test("a halt with interrupts off says where", async () => {
+  // cli; hlt
+  await withKernel([0xfa, 0xf4], async (kernel) => {
+    const { status, messages } = await rhea(["--kernel", kernel]);
+    assertEquals(status, 0);
+    assertMatch(
+      messages,
+      /^rhea: the guest halted with interrupts off at cs:eip [0-9a-f]{4}:001000/,
+    );
+  });
+});
+
+Deno.test("a triple fault says where", async () => {
+  // mov esp, 0x7000; push 0; push 0; lidt [esp]; int3
+  const code = [0xbc, 0, 0x70, 0, 0, 0x6a, 0, 0x6a, 0, 0x0f, 1, 0x1c, 0x24];
+  await withKernel([...code, 0xcc], async (kernel) => {
+    for (const accel of ["jit", "interp"]) {
+      const { status, messages } = await rhea([
+        ...["--kernel", kernel],
+        ...["--accel", accel],
+      ]);
+      assertEquals(status, 1);
+      assertMatch(messages, /triple fault\) at cs:eip [0-9a-f]{4}:00100/);
+    }
+  });
+});
+
+Deno.test("a reset boots again, or ends the run", async () => {
+  // mov al, 0xfe; out 0x64, al; hlt
+  const reset = [0xb0, 0xfe, 0xe6, 0x64, 0xf4];
+  await withKernel(reset, async (kernel) => {
+    const { status, messages } = await rhea([
+      "--kernel",
+      kernel,
+      "--no-reboot",
+    ]);
+    assertEquals([status, messages], [0, ""]);
+  });
+});
+
+Deno.test("-P does not let it write; what it needs is printed", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const log = join(folder, "out.log");
+    const args = ["--kernel", ECHO, "--serial", `file:${log}`];
+    const refused = await rhea(args);
+    assertEquals(refused.status, 2);
+    assertMatch(refused.messages, /^rhea: .*write access/);
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
+        .concat(args),
+      cwd: ROOT,
+    }).output();
+    const flags = new TextDecoder().decode(stdout).trim().split("\n");
+    assert(flags.includes(`--allow-write=${log}`));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
