@@ -21,11 +21,16 @@ import {
 } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
+import {
+  loadState,
+  StateError,
+  type StateRecord,
+} from "../../../core/state/state.ts";
 import { WatchingMmu } from "./debug.ts";
 import { AUX_CC_OP, AUX_NOT_MODIFIES, stateFlags } from "./flags.ts";
 import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
-import { type Model, MODELS } from "./models.ts";
+import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
 import {
@@ -186,6 +191,22 @@ export interface BlockTranslator {
   translate(context: TranslateContext): void;
 }
 
+/** The state record. */
+type SavedCpu = {
+  model: string;
+  registers: Uint8Array;
+  mtrrDefType: number;
+  /** Address, low and high word of each MSR that was written. */
+  msrs: number[][];
+  pdpte: number[];
+  irqLevel: boolean;
+  nmiPending: boolean;
+  nmiBlocked: boolean;
+  pendingDebug: number;
+  a20: boolean;
+  tsc: number;
+};
+
 const NO_PORTS: PortBus = { read: () => -1, write: () => {} };
 
 /** The CPU. */
@@ -255,7 +276,7 @@ export class X86 implements Frontend {
     this.ferr = options.ferr;
     this.acknowledge = options.acknowledge ?? ((): number => 0xff);
     this.#timestamp = options.timestamp ??
-      ((): number => this.engine.instructions);
+      ((): number => this.engine?.instructions ?? 0);
     this.msrs = resetMsrs();
     this.helpers = bindHelpers(this);
     this.#translator = options.translator?.(this);
@@ -800,45 +821,56 @@ export class X86 implements Frontend {
 
   /** The registers for the state record. */
   save(): Record<string, unknown> {
+    return this.#saved();
+  }
+
+  #saved(): SavedCpu {
     return {
       model: this.model.name,
       registers: this.state8.slice(0x100, STATE_END),
-      msrs: { ...this.msrs },
+      mtrrDefType: this.msrs.mtrrDefType,
+      msrs: Object.entries(this.msrs.values).map(
+        ([address, [lo, hi]]) => [Number(address), lo, hi],
+      ),
       pdpte: Array.from(this.pdpte),
       irqLevel: this.irqLevel,
       nmiPending: this.nmiPending,
       nmiBlocked: this.nmiBlocked,
       pendingDebug: this.pendingDebug,
       a20: this.#a20,
-      tsc: this.readTsc(),
+      tsc: Math.floor(this.#timestamp()) + this.tscOffset,
     };
   }
 
   /** The reverse of `save`. */
   load(record: Record<string, unknown>): void {
-    if (record.model !== this.model.name) {
-      throw new Error(
-        `CPU model is "${record.model}", expected "${this.model.name}"`,
+    const template = { ...this.#saved(), msrs: [] as number[][] };
+    const s = loadState(template, record as StateRecord, "cpu");
+    if (s.model !== this.model.name) {
+      throw new StateError(
+        "cpu.model",
+        `it is "${s.model}", expected "${this.model.name}"`,
       );
     }
-    this.state8.set(record.registers as Uint8Array, 0x100);
-    this.msrs = { ...resetMsrs(), ...record.msrs as Partial<Msrs> };
-    this.pdpte.set(record.pdpte as number[]);
-    this.irqLevel = record.irqLevel as boolean;
-    this.nmiPending = record.nmiPending as boolean;
-    this.nmiBlocked = record.nmiBlocked as boolean;
-    this.pendingDebug = record.pendingDebug as number;
-    this.writeTsc(record.tsc as number);
-    this.setInput("a20", record.a20 as boolean);
+    this.state8.set(s.registers, 0x100);
+    this.msrs = resetMsrs();
+    this.msrs.mtrrDefType = s.mtrrDefType;
+    for (const [address, lo, hi] of s.msrs) {
+      this.msrs.values[address] = [lo, hi];
+    }
+    this.pdpte.set(s.pdpte);
+    this.irqLevel = s.irqLevel;
+    this.nmiPending = s.nmiPending;
+    this.nmiBlocked = s.nmiBlocked;
+    this.pendingDebug = s.pendingDebug;
+    this.committed = false;
+    this.suppressStep = false;
+    this.writeTsc(s.tsc);
+    this.setInput("a20", s.a20);
     this.engine?.mmu.flush(false);
     this.debugChanged();
     this.engine?.keyChanged();
   }
-}
-
-/** The model of that name, or undefined. */
-export function findModel(name: string): Model | undefined {
-  return Object.hasOwn(MODELS, name) ? MODELS[name] : undefined;
 }
 
 const REGISTER_OFFSETS = new Map<string, number>([

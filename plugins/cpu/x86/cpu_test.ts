@@ -1,0 +1,108 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { createTranslator } from "./mod.ts";
+import { X86 } from "./cpu.ts";
+import { cpuid } from "./cpuid.ts";
+import { MODELS } from "./models.ts";
+import {
+  CS,
+  KEY_CODE32,
+  KEY_FLAT_CS,
+  KEY_FLAT_DATA,
+  KEY_IOPL_OK,
+  KEY_LIMIT_64K,
+  KEY_PROTECTED,
+  KEY_STACK32,
+  KEY_V86,
+} from "./state.ts";
+
+function make(model = "pentium3"): X86 {
+  const m = MODELS[model];
+  return new X86({ model: m, translator: () => createTranslator(m) });
+}
+
+/** As a loader starts a 32-bit kernel. */
+const FLAT: Record<string, number> = { cr0: 0x11, eip: 0x1234, eflags: 2 };
+for (const s of ["cs", "ds", "es", "fs", "gs", "ss"]) {
+  FLAT[`${s}.selector`] = s === "cs" ? 0x10 : 0x18;
+  FLAT[`${s}.base`] = 0;
+  FLAT[`${s}.limit`] = 0xffffffff;
+  FLAT[`${s}.flags`] = s === "cs" ? 0xc09b : 0xc093;
+}
+
+Deno.test("reset: the first instruction is at fffffff0 in real mode", () => {
+  const cpu = make();
+  assertEquals(cpu.linear(cpu.pcLo(), cpu.pcHi()) >>> 0, 0xfffffff0);
+  assertEquals(cpu.getEflags(), 2);
+  assertEquals(cpu.cr0 >>> 0, 0x60000010);
+  assertEquals(cpu.reg32(2), MODELS.pentium3.signature);
+  assertEquals(cpu.key() & (KEY_PROTECTED | KEY_V86 | KEY_CODE32), 0);
+  assert((cpu.key() & KEY_LIMIT_64K) !== 0);
+  assert((cpu.key() & KEY_IOPL_OK) !== 0);
+});
+
+Deno.test("enter: a flat kernel has the flat key", () => {
+  const cpu = make();
+  cpu.enter(FLAT);
+  const flat = KEY_PROTECTED | KEY_CODE32 | KEY_STACK32 | KEY_FLAT_CS |
+    KEY_FLAT_DATA | KEY_IOPL_OK;
+  assertEquals(cpu.key() & flat, flat);
+  assertEquals(cpu.segAttr(CS), 0xc09b00);
+  assertEquals(cpu.pcLo(), 0x1234);
+  assertThrows(() => cpu.enter({ rax: 1 }), Error, "rax");
+});
+
+Deno.test("eflags: lazy and plain flags are one register", () => {
+  const cpu = make();
+  cpu.setEflags(0x8d5 | 0x200, -1);
+  assertEquals(cpu.getEflags(), 0x8d5 | 0x202);
+  cpu.setEflags(0, 0x40);
+  assertEquals(cpu.getEflags(), 0x895 | 0x202);
+  cpu.setEflags(0x20000, 0x20000);
+  assertEquals(cpu.key() & KEY_V86, 0, "VM means nothing in real mode");
+});
+
+Deno.test("save, load, save is the identity", () => {
+  const cpu = make();
+  cpu.enter(FLAT);
+  cpu.setReg32(0, 0x12345678);
+  cpu.setEflags(0x246, -1);
+  cpu.msrs.values[0x277] = [0x01020304, 0];
+  cpu.nmiPending = true;
+  const saved = cpu.save();
+  const other = make();
+  other.load(saved);
+  const again = other.save();
+  assertEquals(again, saved);
+  assertEquals(other.key(), cpu.key());
+  assertThrows(
+    () => make("max").load({ ...cpu.save() }),
+    Error,
+    'it is "pentium3", expected "max"',
+  );
+});
+
+Deno.test("cpuid: leaves of each model", () => {
+  for (const name of Object.keys(MODELS)) {
+    const cpu = make(name);
+    cpu.setReg32(0, 0);
+    cpuid(cpu);
+    assertEquals(cpu.reg32(0), MODELS[name].maxLeaf);
+    assertEquals(cpu.reg32(3), 0x756e6547); // Genu
+    cpu.setReg32(0, 1);
+    cpuid(cpu);
+    assertEquals(cpu.reg32(0), MODELS[name].signature);
+    assertEquals(cpu.reg32(2), MODELS[name].leaf1Edx);
+  }
+});
+
+Deno.test("the time stamp counter runs and can be set", () => {
+  let now = 100;
+  const cpu = new X86({ model: MODELS.max, timestamp: () => now });
+  const first = cpu.readTsc();
+  assert(cpu.readTsc() > first, "no two readings are equal");
+  now = 1000;
+  assertEquals(cpu.readTsc(), 1000);
+  cpu.writeTsc(5);
+  now = 1010;
+  assertEquals(cpu.readTsc(), 15);
+});

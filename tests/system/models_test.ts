@@ -1,0 +1,83 @@
+/**
+ * What each CPU model executes, and how a CPU without handlers ends.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { Bench } from "./bench.ts";
+
+/** Runs bytes in protected mode without an IDT: "dead" by the HLT behind them, or "shutdown" by a fault. */
+function outcome(model: string, bytes: readonly number[]): string {
+  const bench = new Bench({ accel: "interp", model });
+  bench.memory.u8.set([...bytes, 0xf4], bench.ram + 0x1000);
+  const state: Record<string, number> = {
+    cr0: 0x11,
+    cr4: model === "486" || model === "pentium" ? 0 : 0x200,
+    eip: 0x1000,
+    esp: 0x8000,
+    "idtr.limit": 0,
+  };
+  for (const s of ["cs", "ds", "es", "ss"]) {
+    state[`${s}.selector`] = 8;
+    state[`${s}.base`] = 0;
+    state[`${s}.limit`] = -1;
+    state[`${s}.flags`] = s === "cs" ? 0xc09b : 0xc093;
+  }
+  bench.engine.enter(state);
+  for (let i = 0; i < 100; i++) {
+    const exit = bench.engine.run(1000);
+    if (exit !== "budget" && exit !== "stop") return exit;
+  }
+  return "hang";
+}
+
+const CODE: Readonly<Record<string, readonly number[]>> = {
+  nop: [0x90],
+  cpuid: [0x0f, 0xa2],
+  bswap: [0x0f, 0xc8],
+  rdtsc: [0x0f, 0x31],
+  cmpxchg8b: [0x0f, 0xc7, 0x0d, 0, 0x20, 0, 0],
+  cmov: [0x0f, 0x44, 0xc1],
+  fcomi: [0xdb, 0xf0],
+  emms: [0x0f, 0x77],
+  fxsave: [0x0f, 0xae, 0x05, 0, 0x20, 0, 0],
+  xorps: [0x0f, 0x57, 0xc0],
+  xorpd: [0x66, 0x0f, 0x57, 0xc0],
+  clflush: [0x0f, 0xae, 0x3d, 0, 0x20, 0, 0],
+  addsubps: [0xf2, 0x0f, 0xd0, 0xc0],
+  ud2: [0x0f, 0x0b],
+  syscall: [0x0f, 0x05],
+  rsm: [0x0f, 0xaa],
+};
+
+const FIRST: Readonly<Record<string, number>> = {
+  nop: 0,
+  cpuid: 0,
+  bswap: 0,
+  rdtsc: 1,
+  cmpxchg8b: 1,
+  cmov: 2,
+  fcomi: 2,
+  emms: 2,
+  fxsave: 2,
+  xorps: 2,
+  xorpd: 3,
+  clflush: 3,
+  addsubps: 4,
+  ud2: 9,
+  syscall: 9,
+  rsm: 9,
+};
+
+["486", "pentium", "pentium3", "pentium4", "max"].forEach((model, age) => {
+  Deno.test(`models: what raises #UD on ${model}`, () => {
+    const found: Record<string, string> = {};
+    const expected: Record<string, string> = {};
+    for (const [name, bytes] of Object.entries(CODE)) {
+      found[name] = outcome(model, bytes);
+      expected[name] = FIRST[name] <= age ? "dead" : "shutdown";
+    }
+    assertEquals(found, expected);
+  });
+});
