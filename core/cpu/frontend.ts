@@ -157,6 +157,8 @@ export interface TranslateContext {
   exitFacts: number;
   /** Set by the frontend when better entry facts would have made better IR. */
   wantsFacts: boolean;
+  /** The IR is to be compiled with its neighbours: facts that agree with theirs are worth an operation. */
+  compiled: boolean;
   /**
    * Called when the block's *first* instruction runs past `limit`: replaces
    * `code`, `start` and `limit` by a copy that goes on with the next page.

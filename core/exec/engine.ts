@@ -53,6 +53,7 @@ import {
   INDEX_PC,
   INDEX_PHYSICAL,
   INDEX_RECORD,
+  JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
   JUMP_PC,
@@ -218,9 +219,10 @@ export class Engine implements CpuCore, CpuEngine {
           this.cache.invalidate(physical, length) && !this.#single,
       },
       (address) => {
+        const page = OFF_JUMP_PAGES + ((address >>> 12) & 0xfff);
         if (
           address < 0 ||
-          this.u8[this.base + OFF_JUMP_PAGES + ((address >>> 12) & 0xfff)] !== 0
+          this.u8[this.base + page] === (this.#generation & 0xff)
         ) {
           this.#flushJumps();
         }
@@ -279,6 +281,7 @@ export class Engine implements CpuCore, CpuEngine {
       entryFacts: -1,
       exitFacts: -1,
       wantsFacts: false,
+      compiled: false,
       cross: () => this.#cross(),
     };
     this.compiler = new RegionCompiler(
@@ -320,11 +323,11 @@ export class Engine implements CpuCore, CpuEngine {
   }
 
   #flushJumps(): void {
-    const pages = this.base + OFF_JUMP_PAGES;
-    this.u8.fill(0, pages, pages + 4096);
     this.#generation = (this.#generation + 1) | 0;
     if (this.#generation === 0) {
-      this.u8.fill(0, this.base + OFF_JUMP_CACHE, this.base + 0x40000);
+      const from = this.base + OFF_JUMP_CACHE;
+      const bytes = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
+      this.f64.fill(0, from >> 3, (from + bytes) >> 3);
       this.#generation = 1;
     }
     this.i32[(this.base + OFF_JUMP_KEY + 4) >> 2] = this.#generation;
@@ -688,7 +691,7 @@ export class Engine implements CpuCore, CpuEngine {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
-    this.u8.fill(0, this.#index, this.#index + INDEX_BYTES);
+    this.f64.fill(0, this.#index >> 3, (this.#index + INDEX_BYTES) >> 3);
     this.#flushJumps();
   }
 
@@ -732,10 +735,10 @@ export class Engine implements CpuCore, CpuEngine {
     ) i32.copyWithin(second, at, at + (JUMP_CACHE_ENTRY_BYTES >> 2));
     const linear = this.#frontend.linear(block.pcLo, block.pcHi);
     const pages = this.base + OFF_JUMP_PAGES;
-    this.u8[pages + ((linear >>> 12) & 0xfff)] = 1;
+    this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generation;
     // A block across two pages depends on both.
     if (block.secondPage >= 0) {
-      this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = 1;
+      this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = this.#generation;
     }
     i32[at + (JUMP_PC >> 2)] = block.pcLo;
     i32[at + (JUMP_PC >> 2) + 1] = block.pcHi;
@@ -986,10 +989,12 @@ export class Engine implements CpuCore, CpuEngine {
     c.exitFacts = -1;
     c.wantsFacts = false;
     c.builder = builder;
+    c.compiled = true;
     builder.start(ir, b.pcLo, b.pcHi);
     try {
       f.translate(c);
     } finally {
+      c.compiled = false;
       c.builder = this.#builder;
     }
     return ir.insns === b.insns ? c : undefined;

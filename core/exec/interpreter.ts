@@ -462,7 +462,8 @@ export class InterpreterGenerator {
     e.i32Const(0xfff);
     e.u8(W.I32_AND);
     e.u8(W.I32_ADD);
-    e.i32Const(1);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD8_U, OFF_JUMP_KEY + 4, 0);
     e.mem(I32_STORE8, OFF_JUMP_PAGES, 0);
     go(INDEX_RECORD);
     e.u8(W.END);

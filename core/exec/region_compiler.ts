@@ -255,6 +255,7 @@ export class RegionCompiler {
     const started = performance.now();
     if (!this.#form(entry, cache, retranslate)) return undefined;
     this.#propagateFacts(retranslate);
+    this.#peelEntry(retranslate);
     const structure = analyse(this.#targets);
     this.#targets = structure.graph;
     this.#analyseLiveness(structure);
@@ -384,6 +385,46 @@ export class RegionCompiler {
         }
       }
     }
+  }
+
+  /**
+   * Where the entry is a loop's head and its back edges agree on facts that it
+   * wants, the back edges get a copy of it that knows them: the entry itself is
+   * also reached from elsewhere, where nothing is known. Not if that would give
+   * the loop a second entry.
+   */
+  #peelEntry(retranslate: Retranslate): void {
+    if (!this.#wantsFacts[0]) return;
+    const n = this.#blocks.length;
+    let facts = -2;
+    this.#targets.forEach((targets, i) => {
+      if (!targets.includes(0)) return;
+      facts = facts === -2 || facts === this.#exitFacts[i]
+        ? this.#exitFacts[i]
+        : -1;
+    });
+    if (facts < 0 || n >= MAX_BLOCKS) return;
+    const peeled = this.#targets.map((targets) =>
+      targets.map((t) => t === 0 ? n : t)
+    );
+    peeled.push([...peeled[0]]);
+    const cuts = (graph: number[][]): number =>
+      graph.flat().filter((t) => t < 0).length;
+    if (cuts(analyse(peeled).graph) !== cuts(peeled)) return;
+    if (this.#ir.length <= n) {
+      this.#ir.push(new IrBlock(this.#frontend.globals));
+      this.#liveness.push(new Liveness(this.#frontend.globals.length));
+    }
+    const ir = this.#ir[n];
+    if (
+      retranslate(this.#blocks[0], ir, this.#builder, facts) === undefined
+    ) throw new Error("a block changed while its region was formed");
+    if (peeled[n].length === 2 && ir.term === TERM_JUMP) {
+      const taken = ir.takenLo === this.#ir[0].takenLo;
+      peeled[n] = [peeled[n][taken ? 0 : 1]];
+    }
+    this.#blocks.push(this.#blocks[0]);
+    this.#targets = peeled;
   }
 
   #executions(b: Block): number {

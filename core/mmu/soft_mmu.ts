@@ -92,6 +92,7 @@ export class SoftMmu implements Mmu {
   readonly #u8: Uint8Array;
   readonly #view: DataView;
   readonly #i32: Int32Array;
+  readonly #f64: Float64Array;
   readonly #tlb: number;
   readonly #value: number;
   #mask = 0xffffffff;
@@ -120,6 +121,7 @@ export class SoftMmu implements Mmu {
     this.#base = base;
     this.#u8 = new Uint8Array(memory);
     this.#i32 = new Int32Array(memory);
+    this.#f64 = new Float64Array(memory);
     this.#view = new DataView(memory);
     this.#tlb = base + OFF_TLB;
     this.#value = base + OFF_VALUE;
@@ -156,7 +158,9 @@ export class SoftMmu implements Mmu {
       for (let i = 0; i < n; i++) this.#clear(this.#filled[i]);
       this.#filledCount = 0;
     } else {
-      this.#u8.fill(0, this.#tlb, this.#tlb + TLB_BYTES * TLB_COUNT);
+      // V8 fills shared memory element by element: the wider the faster.
+      const end = this.#tlb + TLB_BYTES * TLB_COUNT;
+      this.#f64.fill(0, this.#tlb >> 3, end >> 3);
       for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot += TLB_ENTRIES) {
         this.#clear(slot);
       }
