@@ -28,6 +28,7 @@ import {
 } from "../../../core/state/state.ts";
 import { WatchingMmu } from "./debug.ts";
 import { AUX_CC_OP, AUX_NOT_MODIFIES, stateFlags } from "./flags.ts";
+import { EXC_DB, EXC_GP, EXC_PF, EXC_UD } from "./exceptions.ts";
 import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
 import type { Model } from "./models.ts";
@@ -118,48 +119,23 @@ const W_MXCSR = OFF_MXCSR >> 2;
 /** Words of a segment register in {@linkcode X86.state}: index of segment 0's selector. */
 const SEG_WORDS = 8;
 
-/** Exception vectors (SDM volume 3, table 6-1). */
-export const EXC_DE = 0,
-  EXC_DB = 1,
-  EXC_NMI = 2,
-  EXC_BP = 3,
-  EXC_OF = 4,
-  EXC_BR = 5,
-  EXC_UD = 6,
-  EXC_NM = 7,
-  EXC_DF = 8,
-  EXC_TS = 10,
-  EXC_NP = 11,
-  EXC_SS = 12,
-  EXC_GP = 13,
-  EXC_PF = 14,
-  EXC_MF = 16,
-  EXC_AC = 17,
-  EXC_MC = 18,
-  EXC_XM = 19;
-
 /** Recorded to leave a block without an exception: see {@linkcode X86.leaveIfChanged}. */
 const EXC_NONE = -2;
 
-/** CR0 bits. */
-export const CR0_PE = 1,
+// CR0 bits.
+const CR0_PE = 1,
   CR0_MP = 2,
   CR0_EM = 4,
   CR0_TS = 8,
   CR0_ET = 0x10,
   CR0_NE = 0x20,
-  CR0_WP = 0x10000,
   CR0_AM = 0x40000,
   CR0_NW = 0x20000000,
-  CR0_CD = 0x40000000,
-  CR0_PG = 0x80000000 | 0;
-
-/** DR6 bits: a data or instruction breakpoint's own bits are 0-3. */
-export const DR6_BD = 0x2000, DR6_BS = 0x4000, DR6_BT = 0x8000;
-/** DR6 bits that always read as 1. */
-export const DR6_FIXED = 0xffff0ff0 | 0;
-/** DR7: general detect; bit 10 always reads as 1. */
-export const DR7_GD = 0x2000, DR7_FIXED = 0x400;
+  CR0_CD = 0x40000000;
+// Debug registers: single step; the bits that always read as 1.
+const DR6_BS = 0x4000,
+  DR6_FIXED = 0xffff0ff0 | 0,
+  DR7_FIXED = 0x400;
 
 /** The port space as the CPU sees it. */
 export interface PortBus {

@@ -8,6 +8,15 @@
 
 import { GUEST_FAULT, GUEST_MODIFIED } from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
+import {
+  EXC_DB,
+  EXC_DF,
+  EXC_GP,
+  EXC_NMI,
+  EXC_NP,
+  EXC_PF,
+  EXC_TS,
+} from "./exceptions.ts";
 import { enterFast, returnFast } from "./fast_transfers.ts";
 import {
   applyCode,
@@ -70,8 +79,6 @@ import {
 } from "./tasks.ts";
 import { checkReturnCode, returnOuter } from "./transfers.ts";
 
-const EXC_DB = 1, EXC_NMI = 2, EXC_DF = 8, EXC_TS = 10, EXC_NP = 11;
-const EXC_GP = 13, EXC_PF = 14;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_ERROR = OFF_EXC_ERROR >> 2;
 const W_HAS_ERROR = OFF_EXC_HAS_ERROR >> 2;

@@ -10,11 +10,9 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { EXC_GP, EXC_NP, EXC_SS } from "./exceptions.ts";
 import { loadDataFast } from "./fast_transfers.ts";
 import { CS, LDTR, OFF_GDT_BASE, OFF_GDT_LIMIT, SS, TR } from "./state.ts";
-
-// Vectors that segment loading raises.
-const EXC_NP = 11, EXC_SS = 12, EXC_GP = 13;
 
 /** Present. */
 export const ATTR_P = 0x8000;

@@ -7,7 +7,8 @@
  */
 
 import type { Helper } from "../../../core/ir/builder.ts";
-import { EXC_UD, EXC_XM, type X86 } from "./cpu.ts";
+import type { X86 } from "./cpu.ts";
+import { EXC_UD, EXC_XM } from "./exceptions.ts";
 import { define } from "./helpers.ts";
 import { type Predicate, settle, SoftFloat } from "./softfloat.ts";
 import {

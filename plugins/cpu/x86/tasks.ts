@@ -6,6 +6,7 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { EXC_GP, EXC_NP, EXC_TS } from "./exceptions.ts";
 import {
   applyDescriptor,
   ATTR_CD,
@@ -40,7 +41,6 @@ import {
 } from "./state.ts";
 import { loadPdptes, usesPdptes } from "./paging.ts";
 
-const EXC_TS = 10, EXC_NP = 11, EXC_GP = 13;
 const CR0_TS = 8;
 const W_CR0 = OFF_CR >> 2;
 const W_CR3 = (OFF_CR >> 2) + 6;

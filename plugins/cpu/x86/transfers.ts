@@ -7,6 +7,7 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { EXC_GP, EXC_NP, EXC_TS } from "./exceptions.ts";
 import {
   applyCode,
   applyDescriptor,
@@ -33,9 +34,6 @@ import {
 } from "./segments.ts";
 import { CS, DS, ES, FS, GS, SS } from "./state.ts";
 import { switchTask, TASK_CALL, TASK_JUMP, tssStack } from "./tasks.ts";
-
-// Vectors that far transfers raise.
-const EXC_TS = 10, EXC_NP = 11, EXC_GP = 13;
 
 /** Checks a code segment as the target of a far jump or call without a gate. */
 function checkDirectCode(cpu: X86, selector: number, d: Descriptor): void {

@@ -1,6 +1,6 @@
 /**
- * System instructions: far transfers, interrupts, segment, control and debug
- * registers, flags, ports, and what else asks for privilege.
+ * System instructions: descriptor tables, control and debug registers, flags,
+ * ports, and what else asks for privilege.
  *
  * Most of them are helpers. Those that may change the static mode key end
  * their block (`jumpState`), or where they seldom do (loading a data segment,
@@ -10,7 +10,7 @@
  * @module
  */
 
-import { EXIT_HALT, EXIT_LOOKUP } from "../../../core/cpu/frontend.ts";
+import { EXIT_HALT } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
@@ -23,18 +23,14 @@ import {
   writeControl,
   writeDebug,
 } from "./control.ts";
-import type { X86 } from "./cpu.ts";
 import { cpuid } from "./cpuid.ts";
 import type { Insn } from "./decode.ts";
+import { EXC_GP } from "./exceptions.ts";
 import { define } from "./helpers.ts";
 import {
   checkPopf,
-  interrupt1,
-  interruptReturn,
   popf,
   pushfImage,
-  softwareException,
-  softwareInterrupt,
   virtualCli,
   virtualSti,
 } from "./interrupts.ts";
@@ -44,14 +40,12 @@ import { checkPort, portIn, portOut, portString } from "./ports.ts";
 import {
   limitOf,
   loadLdt,
-  loadSegment,
   loadTr,
   queryDescriptor,
   verify,
 } from "./segments.ts";
 import {
   AC,
-  ATTR,
   BASE,
   CC_DST,
   CC_OP,
@@ -61,20 +55,14 @@ import {
   DF,
   DS,
   EIP,
-  ES,
   FLAGS,
-  FS,
   GPR,
-  GS,
   ID,
   IF,
   IOPL_MASK,
   KEY_IOPL_OK,
-  KEY_LIMIT_64K,
   LDTR,
-  LIMIT,
   NT,
-  OF,
   OFF_GDT_BASE,
   OFF_GDT_LIMIT,
   OFF_IDT_BASE,
@@ -82,271 +70,25 @@ import {
   RF,
   SCRATCH32,
   SELECTOR,
-  SHADOW,
-  SS,
   TF,
   TR,
   VM,
   ZF,
 } from "./state.ts";
-import { farCall, farJump, farReturn } from "./transfers.ts";
 import type { Translate, Translator } from "./translate.ts";
+import {
+  goOn,
+  goWith,
+  needLevel0,
+  needProtected,
+  transfer,
+} from "./translate_privilege.ts";
+import { TRANSFERS } from "./translate_transfers.ts";
 
-const EXC_BR = 5, EXC_GP = 13;
-const LD16 = Op["ld16u"], LD16S = Op["ld16s"], LD32 = Op["ld32"];
+const LD16 = Op["ld16u"];
 const ST16 = Op["st16"], ST32 = Op["st32"];
 /** Flags as globals: what a helper that writes EFLAGS writes. */
 const WRITES_FLAGS = [FLAGS, CC_OP, CC_SRC, CC_DST, CC_SRC2];
-const SEGMENTS = [...SELECTOR, ...BASE, ...LIMIT, ...ATTR];
-
-/** A helper that may fault and end its block: it may read and write everything. */
-function transfer(
-  name: string,
-  args: 0 | 1 | 2 | 3,
-  run: (cpu: X86, a: number, b: number, c: number) => void,
-): Helper {
-  return define(name, args, { faults: true }, (cpu) => (a, b, c) => {
-    run(cpu, a, b, c);
-    return 0;
-  });
-}
-
-/** Calls a helper that has put CS:EIP into the state, and ends the block. */
-function goWith(
-  t: Translator,
-  helper: Helper,
-  a: Value = 0,
-  b: Value = 0,
-  c: Value = 0,
-): void {
-  t.syncFlags();
-  t.b.call(helper, a, b, c);
-  t.forgetFlags();
-  t.jumpState();
-}
-
-/** Ends the block after an instruction that may have changed the mode key. */
-function goOn(t: Translator): void {
-  t.syncFlags();
-  t.b.set(EIP, t.imm(t.nextEip));
-  t.jumpState();
-}
-
-/** Raises #GP(0) unless CPL is 0; true if it does so always. */
-function needLevel0(t: Translator): boolean {
-  if (t.cpl === 0) return false;
-  t.raise(EXC_GP, 0);
-  return true;
-}
-
-/** Raises #UD outside protected mode proper; true if it does. */
-function needProtected(t: Translator): boolean {
-  if (t.protected) return false;
-  t.ud();
-  return true;
-}
-
-// Far transfers. Operand sizes ride above the selector.
-
-const FAR_JUMP = transfer("far_jump", 3, farJump);
-const FAR_CALL = transfer("far_call", 3, (cpu, what, offset, next) => {
-  farCall(cpu, what & 0xffff, offset, what >>> 16, next);
-});
-const FAR_RETURN = transfer("far_return", 2, farReturn);
-const IRET = transfer("iret", 2, interruptReturn);
-
-function farPointer(t: Translator, i: Insn): { sel: Value; off: Value } {
-  const wide = i.opSize === 4;
-  const at = t.ea(i, wide ? 6 : 4, false);
-  const off = t.loadLinear(wide ? 4 : 2, at);
-  const sel = t.loadLinear(2, at, wide ? 4 : 2);
-  return { sel, off };
-}
-
-function farJumpTo(t: Translator, sel: Value, off: Value): void {
-  goWith(t, FAR_JUMP, sel, off, t.imm(t.nextEip));
-}
-
-function farCallTo(t: Translator, i: Insn, sel: Value, off: Value): void {
-  const what = t.b.or(sel, t.imm(i.opSize << 16));
-  goWith(t, FAR_CALL, what, off, t.imm(t.nextEip));
-}
-
-// Interrupts.
-
-const INT = transfer("int", 2, softwareInterrupt);
-const INT3 = transfer("int3", 1, (cpu, next) => {
-  softwareException(cpu, 3, next);
-});
-const INT1 = transfer("int1", 1, interrupt1);
-const INTO = transfer("into", 1, (cpu, next) => {
-  if ((cpu.arithFlags() & OF) !== 0) softwareException(cpu, 4, next);
-  else cpu.eip = next;
-});
-
-function bound(t: Translator, i: Insn): void {
-  const b = t.b;
-  const wide = i.opSize === 4;
-  const at = t.ea(i, 2 * i.opSize, false);
-  const op = wide ? LD32 : LD16S;
-  const low = b.load(op, at, 0, t.mmu);
-  const high = b.load(op, at, i.opSize, t.mmu);
-  const index = t.sext(i.opSize, t.reg(i.opSize, i.reg));
-  t.trap(b.or(b.ltS(index, low), b.ltS(high, index)), EXC_BR);
-}
-
-// Segment registers.
-
-const LOAD_SEGMENT = define(
-  "load_segment",
-  3,
-  { faults: true, writes: SEGMENTS },
-  (cpu) => (seg, selector, next) => {
-    const key = cpu.key();
-    loadSegment(cpu, seg, selector & 0xffff);
-    cpu.leaveIfChanged(key, next);
-    return 0;
-  },
-);
-const LOAD_STACK_SEGMENT = define(
-  "load_ss",
-  1,
-  { faults: true, writes: SEGMENTS },
-  (cpu) => (selector) => {
-    loadSegment(cpu, SS, selector & 0xffff);
-    return 0;
-  },
-);
-
-/**
- * Loads a data segment register; the instruction must be complete but for
- * that, for its block may be left here. SS is loaded by `setStack`.
- */
-function setSegment(t: Translator, seg: number, selector: Value): void {
-  const b = t.b;
-  if ((t.key & KEY_LIMIT_64K) !== 0) {
-    // All that real mode changes; nothing of it is in the key.
-    const sel = b.zext16(selector);
-    b.set(SELECTOR[seg], sel);
-    b.set(BASE[seg], b.shl(sel, t.imm(4)));
-    return;
-  }
-  t.syncFlags();
-  b.call(LOAD_SEGMENT, t.imm(seg), selector, t.imm(t.nextEip));
-}
-
-/** Loads SS: the next instruction is shielded from interrupts. */
-function setStack(t: Translator, selector: Value): void {
-  const b = t.b;
-  if ((t.key & KEY_LIMIT_64K) !== 0) {
-    setSegment(t, SS, selector);
-  } else {
-    t.syncFlags();
-    b.call(LOAD_STACK_SEGMENT, selector);
-  }
-}
-
-/** Ends the block of an instruction that has loaded SS. */
-function endStack(t: Translator): void {
-  t.b.set(SHADOW, t.imm(1));
-  t.b.set(EIP, t.imm(t.nextEip));
-  t.exit(EXIT_LOOKUP);
-}
-
-function movToSegment(t: Translator, i: Insn): void {
-  const seg = i.reg;
-  if (seg === 1 || seg > 5) return t.ud();
-  const v = t.isMemory ? t.load(LD16, i) : t.reg(2, i.rm);
-  if (seg === SS) {
-    setStack(t, v);
-    return endStack(t);
-  }
-  setSegment(t, seg, v);
-}
-
-function movFromSegment(t: Translator, i: Insn): void {
-  if (i.reg > 5) return t.ud();
-  const v = t.b.get(SELECTOR[i.reg]);
-  if (t.isMemory) t.store(ST16, i, v);
-  else t.setReg(i.opSize, i.rm, v);
-}
-
-/** The segment register in the opcode of PUSH and POP. */
-function opcodeSegment(i: Insn): number {
-  return (i.opcode >> 3) & 7;
-}
-
-function popSegment(t: Translator, i: Insn, seg: number): void {
-  const v = t.peek(i.opSize);
-  if (seg === SS) {
-    setStack(t, v);
-    t.setStackPointer(t.stackPointer(i.opSize));
-    return endStack(t);
-  }
-  if ((t.key & KEY_LIMIT_64K) !== 0) {
-    setSegment(t, seg, v);
-    t.setStackPointer(t.stackPointer(i.opSize));
-    return;
-  }
-  t.syncFlags();
-  const what = seg | (i.opSize << 4) | (t.stack32 ? 0x100 : 0);
-  t.b.call(POP_SEGMENT, t.imm(what), v, t.imm(t.nextEip));
-}
-
-/** POP of a data segment register: the load may leave the block, so it moves the stack pointer as well. */
-const POP_SEGMENT = define(
-  "pop_segment",
-  3,
-  { faults: true, writes: [...SEGMENTS, GPR[4]] },
-  (cpu) => (what, selector, next) => {
-    const key = cpu.key();
-    loadSegment(cpu, what & 15, selector & 0xffff);
-    const size = (what >> 4) & 15;
-    if ((what & 0x100) !== 0) cpu.setReg32(4, (cpu.reg32(4) + size) | 0);
-    else cpu.setReg16(4, cpu.reg16(4) + size);
-    cpu.leaveIfChanged(key, next);
-    return 0;
-  },
-);
-
-/** LES, LDS, LFS, LGS, LSS. */
-function loadPointer(seg: number): Translate {
-  return (t, i) => {
-    if (!t.isMemory) return t.ud();
-    const { sel, off } = farPointer(t, i);
-    if (seg === SS) {
-      setStack(t, sel);
-      t.setReg(i.opSize, i.reg, off);
-      return goOn(t);
-    }
-    if ((t.key & KEY_LIMIT_64K) !== 0) {
-      setSegment(t, seg, sel);
-      t.setReg(i.opSize, i.reg, off);
-      return;
-    }
-    t.syncFlags();
-    t.b.set(SCRATCH32[0], off);
-    const what = seg | (i.opSize << 4) | (i.reg << 8);
-    t.b.call(LOAD_POINTER, t.imm(what), sel, t.imm(t.nextEip));
-  };
-}
-
-const LOAD_POINTER = define(
-  "load_pointer",
-  3,
-  { faults: true, writes: [...SEGMENTS, ...GPR] },
-  (cpu) => (what, selector, next) => {
-    const key = cpu.key();
-    const offset = cpu.state[SCRATCH32[0].offset >> 2];
-    loadSegment(cpu, what & 15, selector & 0xffff);
-    const r = (what >> 8) & 7;
-    if (((what >> 4) & 15) === 4) cpu.setReg32(r, offset);
-    else cpu.setReg16(r, offset);
-    cpu.leaveIfChanged(key, next);
-    return 0;
-  },
-);
-
 // Descriptor tables.
 
 const SET_TABLE = define("set_table", 3, { writes: [] }, (cpu) => {
@@ -798,37 +540,7 @@ const SYSEXIT = transfer("sysexit", 0, sysexit);
 
 /** The functions, by the names that the instruction table uses. */
 export const SYSTEM: Readonly<Record<string, Translate>> = {
-  jmpf: (t, i) => farJumpTo(t, t.imm(i.imm2), t.imm(i.imm)),
-  jmpf_indirect: (t, i) => {
-    if (!t.isMemory) return t.ud();
-    const { sel, off } = farPointer(t, i);
-    farJumpTo(t, sel, off);
-  },
-  callf: (t, i) => farCallTo(t, i, t.imm(i.imm2), t.imm(i.imm)),
-  callf_indirect: (t, i) => {
-    if (!t.isMemory) return t.ud();
-    const { sel, off } = farPointer(t, i);
-    farCallTo(t, i, sel, off);
-  },
-  retf: (t, i) => {
-    const extra = i.opcode === 0xca ? i.imm & 0xffff : 0;
-    goWith(t, FAR_RETURN, t.imm(i.opSize), t.imm(extra));
-  },
-  iret: (t, i) => goWith(t, IRET, t.imm(i.opSize), t.imm(t.nextEip)),
-  int: (t, i) => goWith(t, INT, t.imm(i.imm & 0xff), t.imm(t.nextEip)),
-  int3: (t) => goWith(t, INT3, t.imm(t.nextEip)),
-  int1: (t) => goWith(t, INT1, t.imm(t.nextEip)),
-  into: (t) => goWith(t, INTO, t.imm(t.nextEip)),
-  bound,
-  mov_to_sreg: movToSegment,
-  mov_from_sreg: movFromSegment,
-  push_sreg: (t, i) => t.push(i.opSize, t.b.get(SELECTOR[opcodeSegment(i)])),
-  pop_sreg: (t, i) => popSegment(t, i, opcodeSegment(i)),
-  les: loadPointer(ES),
-  lds: loadPointer(DS),
-  lss: loadPointer(SS),
-  lfs: loadPointer(FS),
-  lgs: loadPointer(GS),
+  ...TRANSFERS,
   lgdt: loadTable(0),
   lidt: loadTable(1),
   sgdt: storeTable(OFF_GDT_LIMIT, OFF_GDT_BASE),
