@@ -25,6 +25,7 @@ import {
   CC_BITS,
   CC_DST,
   CC_EFLAGS,
+  CC_LOGIC,
   CC_OP,
   CC_OVER,
   CC_OVERRIDE,
@@ -32,6 +33,7 @@ import {
   CC_ROR,
   CC_SRC,
   CC_SRC2,
+  CC_SUB,
   CF,
   OF,
   OFF_CC_DST,
@@ -249,6 +251,8 @@ const GT_U = Op["i32.gt_u"];
 export class LazyFlags extends Operands {
   /** CC_OP at this point if it is known, else -1: then the state's is right. */
   ccOp: number = -1;
+  /** The block is compiled with its neighbours. */
+  protected compiled = false;
   /** Knowing CC_OP at the block's start would have made better IR. */
   wantsEntry = false;
   /** CC_OP in the state is right. */
@@ -356,6 +360,13 @@ export class LazyFlags extends Operands {
   /** Stores CC_OP, so that the flags in the state are right. */
   syncFlags(): void {
     if (this.#stored) return;
+    if (this.compiled && (this.ccOp & ~CC_OVERRIDE) >> 2 === G_LOGIC) {
+      // The flags of a comparison with 0: blocks that end in TEST and in CMP
+      // then agree on CC_OP.
+      this.ccOp += CC_SUB - CC_LOGIC;
+      this.b.set(CC_SRC, this.b.i32(0));
+      this.#first = 0;
+    }
     this.b.set(CC_OP, this.b.i32(this.ccOp));
     this.#stored = true;
   }

@@ -78,6 +78,7 @@ export class Translator extends LazyFlags {
 
   /** Implements `Frontend.translate`. What is known across blocks is CC_OP. */
   translate(context: TranslateContext): void {
+    this.compiled = context.compiled;
     this.#block(context);
     context.exitFacts = this.ccOp;
     context.wantsFacts = this.wantsEntry;

@@ -47,6 +47,7 @@ function translate(
     entryFacts: -1,
     exitFacts: -1,
     wantsFacts: false,
+    compiled: false,
     cross: () => {
       throw new Error("runs past its page");
     },

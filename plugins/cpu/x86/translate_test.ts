@@ -53,6 +53,7 @@ function translate(
     entryFacts,
     exitFacts: -1,
     wantsFacts: false,
+    compiled: false,
     cross: () => {
       throw new Error("ran past the code");
     },
