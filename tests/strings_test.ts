@@ -1,0 +1,165 @@
+import { assertEquals } from "@std/assert";
+import { Engine } from "../core/exec/engine.ts";
+import { GuestMemory } from "../core/machine/memory.ts";
+import type { PhysicalSpace } from "../core/mmu/soft_mmu.ts";
+import { X86 } from "../plugins/cpu/x86/cpu.ts";
+import { createTranslator } from "../plugins/cpu/x86/mod.ts";
+import { MODELS } from "../plugins/cpu/x86/models.ts";
+import { casesFrom, Prng, seedFrom } from "./differential/prng.ts";
+
+const RAM = 0x40000;
+const CODE = 0x8000;
+/** Where the operands are: two pages and a bit. */
+const DATA = 0x10000, DATA_BYTES = 0x2400;
+const DF = 0x400;
+
+/** A flat 32-bit machine with nothing but memory. */
+function machine(): { cpu: X86; engine: Engine; ram: Uint8Array } {
+  const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
+  const host = memory.alloc(RAM);
+  const space: PhysicalSpace = {
+    lookupPage: (page) =>
+      page < RAM >> 12
+        ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
+        : { kind: "none", hostOffset: 0, writable: false },
+    read: () => 0xff,
+    write: () => {},
+  };
+  const model = MODELS.max;
+  const cpu = new X86({ model, translator: () => createTranslator(model) });
+  const engine = new Engine(cpu, { memory, space, accel: "interp" });
+  engine.reset();
+  return { cpu, engine, ram: memory.u8.subarray(host, host + RAM) };
+}
+
+interface Registers {
+  eax: number;
+  ecx: number;
+  esi: number;
+  edi: number;
+  zf: boolean;
+}
+
+/** What a repeated string instruction does, element by element. */
+function model(
+  name: string,
+  size: number,
+  repne: boolean,
+  down: boolean,
+  mask: number,
+  ram: Uint8Array,
+  r: Registers,
+): void {
+  const view = new DataView(ram.buffer, ram.byteOffset, ram.length);
+  const load = (at: number): number =>
+    size === 1
+      ? view.getUint8(at)
+      : size === 2
+      ? view.getUint16(at, true)
+      : view.getUint32(at, true);
+  const store = (at: number, v: number): void => {
+    if (size === 1) view.setUint8(at, v);
+    else if (size === 2) view.setUint16(at, v, true);
+    else view.setUint32(at, v, true);
+  };
+  const step = (v: number): number =>
+    ((v & ~mask) | ((v + (down ? -size : size)) & mask)) >>> 0;
+  const part = 2 ** (8 * size);
+  while ((r.ecx & mask) !== 0) {
+    const source = (r.esi & mask) >>> 0, target = (r.edi & mask) >>> 0;
+    let compared: [number, number] | undefined;
+    if (name === "movs") store(target, load(source));
+    if (name === "stos") store(target, r.eax % part);
+    if (name === "lods") {
+      r.eax = r.eax - r.eax % part + load(source);
+    }
+    if (name === "scas") compared = [r.eax % part, load(target)];
+    if (name === "cmps") compared = [load(source), load(target)];
+    if (name !== "stos" && name !== "scas") r.esi = step(r.esi);
+    if (name !== "lods") r.edi = step(r.edi);
+    r.ecx = ((r.ecx & ~mask) | ((r.ecx - 1) & mask)) >>> 0;
+    if (compared !== undefined) {
+      r.zf = compared[0] === compared[1];
+      if (r.zf === repne) return;
+    }
+  }
+}
+
+const OPCODES = { movs: 0xa4, cmps: 0xa6, stos: 0xaa, lods: 0xac, scas: 0xae };
+
+Deno.test("repeated string instructions do what their elements would", () => {
+  const { cpu, engine, ram } = machine();
+  const random = new Prng(seedFrom(1));
+  const count = casesFrom(500);
+  for (let n = 0; n < count; n++) {
+    const names = Object.keys(OPCODES) as (keyof typeof OPCODES)[];
+    const name = names[random.below(names.length)];
+    const size = 1 << random.below(3);
+    const repne = random.oneIn(2);
+    const down = random.oneIn(3);
+    const short = random.oneIn(4);
+    const mask = short ? 0xffff : 0xffffffff;
+    // 16-bit addresses reach the first 64 KB only.
+    const base = short ? 0xc000 : DATA;
+    for (let k = 0; k < DATA_BYTES; k++) {
+      // Runs of equal bytes, so that comparisons go on for a while.
+      ram[base + k] = random.oneIn(40) ? random.below(256) : 0x11;
+    }
+    const elements = random.oneIn(3)
+      ? random.below(20)
+      : random.below(0x800 / size);
+    const span = elements * size;
+    const place = (): number =>
+      base + 0x800 + (down ? span : 0) + random.below(0x1200 - span);
+    const esi = place();
+    const near = esi + random.below(24) - 12;
+    const edi = random.oneIn(2) ? near : place();
+    const high = short ? 0x55550000 : 0;
+    const before: Registers = {
+      eax: random.oneIn(2) ? 0x11111111 : 0x12345678,
+      ecx: (high | elements) >>> 0,
+      esi: (high | esi) >>> 0,
+      edi: (high | edi) >>> 0,
+      zf: random.oneIn(2),
+    };
+    const code = [repne ? 0xf2 : 0xf3];
+    if (size === 2) code.push(0x66);
+    if (short) code.push(0x67);
+    code.push(OPCODES[name] | (size > 1 ? 1 : 0), 0xf4);
+    ram.set(code, CODE);
+    const expectedRam = ram.slice();
+    const expected = { ...before };
+    model(name, size, repne, down, mask, expectedRam, expected);
+
+    engine.reset();
+    engine.enter({
+      eip: CODE,
+      cr0: 0x11,
+      eflags: 2 | (down ? DF : 0) | (before.zf ? 0x40 : 0),
+      eax: before.eax,
+      ecx: before.ecx,
+      esi: before.esi,
+      edi: before.edi,
+      ...Object.fromEntries(
+        ["cs", "ds", "es", "ss", "fs", "gs"].flatMap((s) => [
+          [s + ".base", 0],
+          [s + ".limit", -1],
+          [s + ".flags", s === "cs" ? 0xc09b : 0xc093],
+        ]),
+      ),
+    });
+    assertEquals(engine.run(1_000_000), "dead");
+    const actual: Registers = {
+      eax: cpu.reg32(0) >>> 0,
+      ecx: cpu.reg32(1) >>> 0,
+      esi: cpu.reg32(6) >>> 0,
+      edi: cpu.reg32(7) >>> 0,
+      zf: (cpu.getEflags() & 0x40) !== 0,
+    };
+    const what = `case ${n}: ${repne ? "repne" : "rep"} ${name} ` +
+      `${size} bytes, ${JSON.stringify(before)}${down ? ", down" : ""}`;
+    assertEquals(actual, expected, what);
+    const differs = ram.findIndex((v, k) => v !== expectedRam[k]);
+    assertEquals(differs, -1, what);
+  }
+});
