@@ -245,7 +245,7 @@ export class X87Images extends X87 {
     for (let k = 0; k < 32; k++) a[40 + k] = s[XMM + k];
     const host = this.#direct(address, ACCESS_WRITE, mmu);
     if (sse && host >= 0) {
-      this.cpu.engine.i32.set(a.subarray(0, FXSAVE_WRITTEN >> 2), host >> 2);
+      this.cpu.engine.i32.set(a.subarray(0, FXSAVE_WRITTEN >> 2), host >>> 2);
       return;
     }
     // Without OSFXSR neither MXCSR nor the XMM registers are saved.
@@ -262,7 +262,7 @@ export class X87Images extends X87 {
     memory.probe(address, FXSAVE_SIZE, ACCESS_READ, mmu);
     const host = this.#direct(address, ACCESS_READ, mmu);
     if (host >= 0) {
-      const from = host >> 2, to = (host + FXSAVE_WRITTEN) >> 2;
+      const from = host >>> 2, to = (host + FXSAVE_WRITTEN) >>> 2;
       a.set(this.cpu.engine.i32.subarray(from, to));
     } else {
       for (let k = 0; k < FXSAVE_WRITTEN; k += 4) {
