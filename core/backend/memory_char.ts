@@ -7,6 +7,11 @@
 
 import type { ByteSink, CharBackend } from "./char.ts";
 
+/**
+ * "Where is the cursor?" (ECMA-48 DSR 6): shells ask their terminal after the
+ * prompt. At the end of the output it is not text.
+ */
+const QUERY = "\x1b[6n";
 /** How much of the output is kept, in characters. */
 const DEFAULT_KEEP = 4 * 1024 * 1024;
 
@@ -89,7 +94,8 @@ export class MemoryChar implements CharBackend {
   /**
    * Wait until the guest's output after the last match contains `pattern`;
    * gives back the output up to and including the match. `$` is the end of
-   * what has been written so far, so `/# $/` waits for a prompt.
+   * what has been written so far, so `/# $/` waits for a prompt (also of a
+   * shell that then asks for the cursor's position).
    */
   expect(
     pattern: RegExp | string,
@@ -126,7 +132,10 @@ export class MemoryChar implements CharBackend {
     while (this.#waiters.length > 0) {
       const waiter = this.#waiters[0];
       const rest = this.#output.slice(this.#cursor);
-      const end = find(rest, waiter.pattern);
+      let end = find(rest, waiter.pattern);
+      if (end < 0 && rest.endsWith(QUERY)) {
+        end = find(rest.slice(0, -QUERY.length), waiter.pattern);
+      }
       if (end < 0) break;
       this.#cursor += end;
       this.#waiters.shift();

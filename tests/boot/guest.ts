@@ -1,0 +1,141 @@
+/**
+ * What the boots share: the guest that `task start` boots too, a shell in it
+ * that a test types to, and initial RAM disks with a script instead.
+ *
+ * @module
+ */
+
+import { fromFileUrl, join } from "@std/path";
+import {
+  characterDevice,
+  directory,
+  file,
+  gzip,
+  writeCpio,
+} from "../../core/cli/cpio.ts";
+import {
+  ensureGuest,
+  GuestError,
+  type GuestFiles,
+} from "../../core/cli/guest.ts";
+import { Machine, type MachineOptions, type SerialPort } from "../../mod.ts";
+
+const ROOT = fromFileUrl(new URL("../..", import.meta.url));
+const CACHE = join(ROOT, ".cache/guest-i386");
+const ISAPC = join(ROOT, "machines/isapc.json");
+
+/**
+ * How long a test waits before it calls a guest dead. It is no measure of
+ * speed: the host may do anything else at the same time.
+ */
+export const PATIENCE = { timeout: 900_000 };
+
+/** The prompt of the shell in `/root`. */
+const PROMPT = /\/root # /;
+
+let guest: GuestFiles | undefined;
+let reason = "";
+try {
+  guest = await ensureGuest(CACHE);
+} catch (error) {
+  if (!(error instanceof GuestError)) throw error;
+  reason = error.message;
+}
+
+/** A test that needs the guest; skipped with the reason where there is none. */
+export function boot(
+  name: string,
+  test: (guest: GuestFiles) => Promise<void>,
+): void {
+  Deno.test({
+    name: guest === undefined ? `${name} (skipped: ${reason})` : name,
+    ignore: guest === undefined,
+    fn: () => test(guest!),
+  });
+}
+
+/** The ISA PC with a kernel that talks on its first serial port. */
+export async function isapc(options: MachineOptions): Promise<Machine> {
+  return await Machine.load(ISAPC, {
+    append: "console=ttyS0",
+    memory: "256M",
+    ...options,
+  });
+}
+
+/** What a command gave. */
+export interface Answer {
+  /** Its exit status. */
+  readonly status: number;
+  /** What it printed, with line feeds alone. */
+  readonly output: string;
+}
+
+/** The shell on the first serial port. */
+export class Shell {
+  readonly #serial: SerialPort;
+
+  private constructor(serial: SerialPort) {
+    this.#serial = serial;
+  }
+
+  /** Wait for the prompt of a guest that boots. */
+  static async of(machine: Machine): Promise<Shell> {
+    const serial = machine.serial(0);
+    await serial.expect(PROMPT, PATIENCE);
+    const shell = new Shell(serial);
+    // From here on the kernel's messages stay out of the answers.
+    await shell.run("dmesg -n 1");
+    return shell;
+  }
+
+  /** Type a command and wait for what it prints and its status. */
+  async run(command: string): Promise<Answer> {
+    // The echo of what is typed has the quotes, its output has not.
+    await this.#serial.write(
+      `echo "be""gin"; ${command}; echo "en""d $?"\n`,
+    );
+    await this.#serial.expect(/begin\r\n/, PATIENCE);
+    const text = await this.#serial.expect(/end \d+\r\n/, PATIENCE);
+    const [, output, status] = /^(.*)end (\d+)\r\n$/s.exec(text)!;
+    return { status: Number(status), output: output.replaceAll("\r\n", "\n") };
+  }
+
+  /** Type a command that does not come back. */
+  async type(command: string): Promise<void> {
+    await this.#serial.write(`${command}\n`);
+  }
+}
+
+/**
+ * Use an initial RAM disk (a temporary file) whose `init` is this script of a
+ * shell that finds busybox's commands.
+ */
+export async function withScript<T>(
+  script: string,
+  use: (initrd: string) => Promise<T>,
+): Promise<T> {
+  const init = `#!/bin/busybox sh
+export PATH=/bin
+/bin/busybox --install -s /bin
+mount -t proc none /proc
+${script}
+`;
+  const archive = writeCpio([
+    directory("bin"),
+    directory("dev"),
+    directory("proc"),
+    directory("root", 0o700),
+    characterDevice("dev/console", 5, 1),
+    characterDevice("dev/null", 1, 3, 0o666),
+    file("bin/busybox", await Deno.readFile(join(CACHE, "busybox")), 0o755),
+    file("init", init, 0o755),
+  ]);
+  const path = await Deno.makeTempFile({ suffix: ".gz" });
+  try {
+    await Deno.writeFile(path, await gzip(archive));
+    return await use(path);
+  } finally {
+    await Deno.remove(path);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * What is asked of a shell, whatever executes the guest.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Shell } from "./guest.ts";
+
+async function sha256(text: string): Promise<string> {
+  const bytes = new TextEncoder().encode(text);
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return Array.from(
+    new Uint8Array(digest),
+    (byte) => byte.toString(16).padStart(2, "0"),
+  ).join("");
+}
+
+async function prints(
+  shell: Shell,
+  command: string,
+  expected: string,
+): Promise<void> {
+  assertEquals(await shell.run(command), { status: 0, output: expected });
+}
+
+/** Type commands and check their answers. */
+export async function useShell(shell: Shell): Promise<void> {
+  await prints(
+    shell,
+    "echo $((6 * 7)) $((0x7fffffff * 3 / -5))",
+    "42 -1288490188\n",
+  );
+  await prints(shell, "uname -s -m", "Linux i686\n");
+  assertEquals((await shell.run("false")).status, 1);
+
+  const cpu = (await shell.run("cat /proc/cpuinfo")).output;
+  assertMatch(cpu, /^vendor_id\t: GenuineIntel$/m);
+  assertMatch(cpu, /^model name\t: Pentium III/m);
+  assertMatch(cpu, /^flags\t\t: .*\bfxsr sse\b/m);
+
+  const lines = Array.from({ length: 20_000 }, (_, i) => `${i + 1}\n`).join("");
+  await prints(shell, "seq 1 20000 > numbers", "");
+  await prints(
+    shell,
+    "sha256sum numbers",
+    `${await sha256(lines)}  numbers\n`,
+  );
+  await prints(
+    shell,
+    "gzip -c numbers > packed; gunzip -c packed | cmp - numbers && echo same",
+    "same\n",
+  );
+  const copied = await shell.run(
+    "dd if=numbers of=copy bs=512 skip=3 count=100",
+  );
+  assertEquals(copied.status, 0);
+  assertMatch(copied.output, /^100\+0 records in\n100\+0 records out\n/);
+  await prints(
+    shell,
+    "sha256sum < copy",
+    `${await sha256(lines.slice(3 * 512, 103 * 512))}  -\n`,
+  );
+
+  const processes = (await shell.run("ps")).output;
+  assertMatch(processes, /^ +1 .*init/m);
+  assertMatch(processes, /^ +2 .*\[kthreadd\]$/m);
+  await prints(
+    shell,
+    "seq 1 1000 | grep 7 | sort -r | head -n 3 | tr '\\n' ' '",
+    "997 987 979 ",
+  );
+  // Floating point, with timer interrupts between.
+  let sum = 0;
+  for (let i = 1; i <= 10_000; i++) sum += 1 / (i * i);
+  await prints(
+    shell,
+    "awk 'BEGIN { for (i = 1; i <= 10000; i++) s += 1 / (i * i); " +
+      'printf "%.9f\\n", s }\'',
+    `${sum.toFixed(9)}\n`,
+  );
+  await prints(
+    shell,
+    "for i in 1 2 3; do (sleep 0.$i; echo $i) & done; wait",
+    "1\n2\n3\n",
+  );
+}
+
+/**
+ * Warnings and errors (levels 0 to 4) in `dmesg -r`, without times and
+ * without what differs from boot to boot.
+ */
+export function warnings(log: string): Set<string> {
+  const found = new Set<string>();
+  for (const line of log.split(/\r?\n/)) {
+    const match = /^<([0-4])>\[ *\d+\.\d+\] (.*)$/.exec(line);
+    if (match !== null) found.add(match[2].trim());
+  }
+  assert(/^<6>\[/m.test(log), "it is no log");
+  return found;
+}
+
+/**
+ * What a kernel warns of on an ISA PC without ACPI and APIC. That QEMU's
+ * guests see the same is checked by `slow/warnings_test.ts`.
+ */
+export const ISAPC_WARNINGS: readonly string[] = [
+  "ACPI BIOS Error (bug): A valid RSDP was not found (20220331/tbxfroot-210)",
+  "L1TF: Kernel not compiled for PAE. No mitigation for L1TF",
+  "smpboot: weird, boot CPU (#0) not listed by the BIOS",
+  "PMU not available due to virtualization, using software events only.",
+  "PCI: Fatal: No config space access function found",
+];
