@@ -95,7 +95,7 @@ for (const accel of ["interp", "jit"] as const) {
           groups,
           casesFrom(count),
           maxInsns,
-          seedFrom(Date.now() & 0x7fffffff),
+          seedFrom(1),
         ),
     });
   }
