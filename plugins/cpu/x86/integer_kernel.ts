@@ -57,6 +57,9 @@ import {
   OFF_CC_SRC,
   OFF_FLAGS,
   OFF_GPR,
+  OFF_SEG,
+  SEG_ATTR,
+  SEG_LIMIT,
 } from "./state.ts";
 
 /** Bytes that one call of a repeated string instruction moves at most. */
@@ -88,17 +91,17 @@ interface Frame {
   readonly base: number;
 }
 
-/** A helper with one argument (local 0): the body leaves, or ends where the TypeScript helper is to go on. */
-function native(body: (f: Frame) => void): Native {
+/** A helper whose arguments are the first locals: the body leaves, or ends where the TypeScript helper is to go on. */
+function native(body: (f: Frame) => void, args = 1): Native {
   return () => (memory, base, slow) => {
     const module = new ModuleBuilder(memory.buffer.byteLength / 65536);
-    const type = module.type([I32], [I32]);
+    const type = module.type(new Array(args).fill(I32), [I32]);
     const slowIndex = module.importFunction("env", "slow", type);
     const frame: Frame = {
       word: (offset) => load(i32(0), base + offset),
       setWord: (offset, v) => store(i32(0), base + offset, v),
-      local: () => asm.local(1, I32),
-      slow: () => leave(call(slowIndex, get(0))),
+      local: () => asm.local(args, I32),
+      slow: () => leave(call(slowIndex, ...[get(0), get(1)].slice(0, args))),
       base,
     };
     body(frame);
@@ -114,7 +117,7 @@ function native(body: (f: Frame) => void): Native {
         },
       },
     );
-    return instance.exports.run as (a: number) => number;
+    return instance.exports.run as (a: number, b: number) => number;
   };
 }
 
@@ -332,3 +335,47 @@ export const STOS: Native = native((f) => {
     asm.e.raw(Uint8Array.of(0xfc, 0x0b, 0)); // memory.fill
   });
 });
+
+// Attributes of a segment register: P, S, code, expand-down, readable or writable.
+const ATTR_P = 0x8000,
+  ATTR_S = 0x1000,
+  ATTR_CODE = 0x800,
+  ATTR_DOWN = 0x400,
+  ATTR_RW = 0x200;
+
+/** `check_segment`: writable expand-up data, and reads of readable code. */
+export const SEGMENT: Native = native((f) => {
+  const at = f.local(), attr = f.local(), last = f.local(), code = f.local();
+  set(
+    at,
+    add(i32(f.base + OFF_SEG), shl(and(get(1), i32(15)), i32(5))),
+  );
+  set(attr, load(get(at), SEG_ATTR));
+  set(
+    last,
+    sub(
+      add(get(0), and(shrU(get(1), i32(4)), i32(0xff))),
+      i32(1),
+    ),
+  );
+  const fixed = ATTR_P | ATTR_S | ATTR_RW;
+  set(
+    code,
+    and(
+      eq(
+        and(get(attr), i32(fixed | ATTR_CODE)),
+        i32(fixed | ATTR_CODE),
+      ),
+      eqz(and(get(1), i32(0x1000))),
+    ),
+  );
+  const data = eq(
+    and(get(attr), i32(fixed | ATTR_CODE | ATTR_DOWN)),
+    i32(fixed),
+  );
+  const within = and(
+    eqz(ltU(get(last), get(0))),
+    eqz(ltU(load(get(at), SEG_LIMIT), get(last))),
+  );
+  when(and(or(data, get(code)), within), () => leave(i32(0)));
+}, 2);

@@ -9,7 +9,14 @@ import {
 } from "../../../core/exec/layout.ts";
 import type { X86 } from "./cpu.ts";
 import { arithFlags, condition } from "./flags.ts";
-import { CONDITION, MOVS, REP_FLAT, REP_USER, STOS } from "./integer_kernel.ts";
+import {
+  CONDITION,
+  MOVS,
+  REP_FLAT,
+  REP_USER,
+  SEGMENT,
+  STOS,
+} from "./integer_kernel.ts";
 import {
   CC_ADD,
   CC_DEC,
@@ -27,6 +34,9 @@ import {
   OFF_CC_SRC2,
   OFF_FLAGS,
   OFF_GPR,
+  OFF_SEG,
+  SEG_ATTR,
+  SEG_LIMIT,
 } from "./state.ts";
 
 const BASE = 0x10000;
@@ -171,4 +181,38 @@ Deno.test("REP STOS of equal bytes", () => {
   counters(2, 0, 0x3000);
   assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 1);
   assertEquals(slow, 1);
+});
+
+Deno.test("segment checks: the plain cases pass, all else goes the slow way", () => {
+  let slow = 0;
+  const run = SEGMENT(noCpu)!(memory, BASE, () => {
+    slow++;
+    return 0;
+  });
+  const passes = (
+    attr: number,
+    limit: number,
+    offset: number,
+    size: number,
+    write: boolean,
+  ): boolean => {
+    i32[state(OFF_SEG + 3 * 32 + SEG_ATTR)] = attr;
+    i32[state(OFF_SEG + 3 * 32 + SEG_LIMIT)] = limit;
+    slow = 0;
+    run(offset, 3 | (size << 4) | (write ? 0x1000 : 0), 0);
+    return slow === 0;
+  };
+  const DATA = 0x9300, READ_ONLY = 0x9100, CODE = 0x9b00, DOWN = 0x9700;
+  assertEquals(passes(DATA, 0xffff, 0xfffc, 4, true), true);
+  assertEquals(passes(DATA, 0xffff, 0xfffd, 4, true), false);
+  assertEquals(passes(DATA, -1, -4, 4, false), true);
+  assertEquals(passes(DATA, -1, -2, 4, false), false); // wraps
+  assertEquals(passes(DATA, 0, 0, 1, false), true);
+  assertEquals(passes(DATA, 0x80000000 | 0, 0x7fffffff, 2, true), true);
+  assertEquals(passes(READ_ONLY, -1, 0, 4, true), false);
+  assertEquals(passes(CODE, -1, 0, 4, false), true);
+  assertEquals(passes(CODE, -1, 0, 4, true), false);
+  assertEquals(passes(DOWN, 0, 1, 4, false), false);
+  assertEquals(passes(DATA & ~0x8000, -1, 0, 4, false), false);
+  assertEquals(passes(0, 0, 0, 1, false), false);
 });

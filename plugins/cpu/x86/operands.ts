@@ -14,6 +14,7 @@ import { Op, OPS } from "../../../core/ir/ops.ts";
 import type { X86 } from "./cpu.ts";
 import { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
+import { SEGMENT } from "./integer_kernel.ts";
 import {
   KIND_E,
   KIND_G,
@@ -114,7 +115,12 @@ export function segmentAllows(
 export const CHECK_SEGMENT: Helper = define(
   "check_segment",
   2,
-  { faults: true, reads: [...ATTR, ...LIMIT], writes: [] },
+  {
+    faults: true,
+    reads: [...ATTR, ...LIMIT],
+    writes: [],
+    native: SEGMENT,
+  },
   (cpu) => (offset, what) => {
     const segment = what & 15;
     const first = offset >>> 0;
