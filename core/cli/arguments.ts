@@ -55,7 +55,7 @@ export const HELP = `Rhea, a machine emulator
   --memory SIZE      the size of RAM, as 256M
   --cpu MODEL        the CPU's model, as pentium3
   --serial BACKEND   what the serial port is connected to: stdio, null,
-                     file:PATH, tcp:HOST:PORT, pty; again for the next port
+                     file:PATH, tcp:HOST:PORT; again for the next port
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
