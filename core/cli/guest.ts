@@ -36,9 +36,8 @@ export interface GuestFiles {
 /** Told now and then what is going on; an empty text at the end. */
 export type Progress = (text: string) => void;
 
-const HINT = "boot a kernel of your own by: " +
-  "deno run -P mod.ts machines/isapc.json --kernel BZIMAGE --initrd CPIO " +
-  "--append console=ttyS0";
+const HINT = "start a kernel of your own by: " +
+  "deno task start --kernel BZIMAGE --initrd CPIO --append console=ttyS0";
 
 async function exists(path: string): Promise<boolean> {
   try {

@@ -28,18 +28,18 @@ export async function start(
   options: StartOptions,
   output: Output = TERMINAL,
 ): Promise<number> {
-  let guest: GuestFiles;
-  try {
-    guest = await ensureGuest(options.cache, progressLine());
-  } catch (error) {
-    if (!(error instanceof GuestError)) throw error;
-    output.message(error.message);
-    return 2;
-  }
   const given = (flag: string): boolean =>
     options.args.some((arg) => arg === flag || arg.startsWith(`${flag}=`));
   const args = [options.machine, ...options.args];
   if (!given("--kernel")) {
+    let guest: GuestFiles;
+    try {
+      guest = await ensureGuest(options.cache, progressLine());
+    } catch (error) {
+      if (!(error instanceof GuestError)) throw error;
+      output.message(error.message);
+      return 2;
+    }
     args.push("--kernel", guest.kernel);
     if (!given("--initrd")) args.push("--initrd", guest.initramfs);
     if (!given("--append")) args.push("--append", APPEND);
