@@ -128,6 +128,8 @@ export interface PageWalk {
   physical: number;
   /** `PERM_*` bits that the TLB may grant this MMU index without asking again. */
   permissions: number;
+  /** The page is larger than 4 KiB, up to 4 MiB: forgetting any part of it forgets all of it. */
+  large?: boolean;
 }
 
 /** What a frontend translates from. */

@@ -54,6 +54,8 @@ export interface BytecodeTargets {
   readonly takenNear: boolean;
   /** Whether the other target may be linked directly. */
   readonly otherNear: boolean;
+  /** Computed jumps leave to the dispatcher as well. */
+  readonly alone: boolean;
 }
 
 /** Lowers blocks into a buffer that it reuses. */
@@ -547,9 +549,13 @@ export class BytecodeWriter {
       }
       case TERM_INDIRECT: {
         const a = this.#use(k.termValue);
-        if (k.typeOf(k.termValue) === I64) {
-          this.#put(o.indirect64, 0, a, 0, 0, 0);
-        } else this.#put(o.indirect32, 0, a, 0, 0, k.pcHi);
+        const wide = k.typeOf(k.termValue) === I64;
+        const op = targets.alone
+          ? wide ? o.leave64 : o.leave32
+          : wide
+          ? o.indirect64
+          : o.indirect32;
+        this.#put(op, 0, a, 0, 0, wide ? 0 : k.pcHi);
         return;
       }
       case TERM_EXIT:

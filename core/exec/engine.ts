@@ -12,6 +12,7 @@
  */
 
 import type { CpuCore, CpuExit, EntryState } from "../machine/cpu.ts";
+import type { StateRecord } from "../state/state.ts";
 import {
   type CpuEngine,
   EXIT_BUDGET,
@@ -109,6 +110,18 @@ const DEFAULT_THRESHOLD = 3000;
 const DEFAULT_MAX_INSNS = 32;
 /** Count of a block that must not become hot again. */
 const NEVER_HOT = 0x7fffffff;
+/**
+ * Each time that a block's region dies, the block must run twice as often
+ * before it is compiled again; up to 2 to this power.
+ */
+const MAX_BACKOFF = 6;
+/**
+ * Faults in one run after which it ends: a guest whose handler faults at its
+ * first instruction executes none, and would never use up a budget.
+ */
+const MAX_FAULTS = 10_000;
+/** Bytes looked at to translate one instruction in a device's memory. */
+const IO_CODE_BYTES = 32;
 const PAGE = 4096;
 /** Arena bytes of the block index. */
 const INDEX_BYTES = INDEX_ENTRIES * INDEX_ENTRY_BYTES;
@@ -144,6 +157,8 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #budget: number;
   /** Copy of the end of a page and the start of the next. */
   readonly #crossing = new Uint8Array(64);
+  /** Code read from a device, where it stands in its page. */
+  readonly #ioCode = new Uint8Array(PAGE);
   #secondPage = -1;
   #fetchAddress = 0;
 
@@ -215,8 +230,12 @@ export class Engine implements CpuCore, CpuEngine {
     this.mmu.connect(
       {
         hasCode: (page) => this.cache.hasCode(page),
-        written: (physical, length) =>
-          this.cache.invalidate(physical, length) && !this.#single,
+        written: (physical, length) => {
+          if (!this.cache.invalidate(physical, length)) return false;
+          // A page walk that marks its entry does not look at the answer.
+          this.attention();
+          return !this.#single;
+        },
       },
       (address) => {
         const page = OFF_JUMP_PAGES + ((address >>> 12) & 0xfff);
@@ -336,7 +355,7 @@ export class Engine implements CpuCore, CpuEngine {
   reset(): void {
     this.#halted = false;
     this.#flushCache();
-    this.#graveyard = [];
+    this.#buryRegions();
     this.mmu.flush(false);
     this.#frontend.reset();
     this.keyChanged();
@@ -362,7 +381,8 @@ export class Engine implements CpuCore, CpuEngine {
   }
 
   invalidate(physical: number, length: number): void {
-    this.cache.invalidate(physical, length);
+    // A region that is running may loop over what has changed.
+    if (this.cache.invalidate(physical, length)) this.attention();
   }
 
   flushMapping(): void {
@@ -375,12 +395,17 @@ export class Engine implements CpuCore, CpuEngine {
 
   #flushSoon = false;
 
-  save(): Record<string, never> {
-    return this.#frontend.save() as Record<string, never>;
+  save(): StateRecord {
+    const state = this.#frontend.save() as StateRecord;
+    return { ...state, halted: this.#halted };
   }
 
   load(record: Record<string, unknown>): void {
-    this.#frontend.load(record);
+    const { halted, ...rest } = record;
+    this.#frontend.load(rest);
+    this.#halted = halted === true;
+    // Memory is restored behind the translator's back.
+    this.#flushCache();
     this.mmu.flush(false);
     this.keyChanged();
   }
@@ -427,6 +452,11 @@ export class Engine implements CpuCore, CpuEngine {
 
   #regionDied(region: Region): void {
     this.#graveyard.push(region.id);
+    const entry = region.blocks[0];
+    if (entry.valid) {
+      const backoff = Math.min(entry.deaths++, MAX_BACKOFF);
+      this.cache.setCount(entry, this.#threshold << backoff);
+    }
     this.#table.set(region.tableIndex, this.#table.get(0));
     this.#freeTable.push(region.tableIndex);
   }
@@ -467,6 +497,7 @@ export class Engine implements CpuCore, CpuEngine {
     const f = this.#frontend;
     const i32 = this.i32;
     const base = this.base;
+    let faults = 0;
     for (;;) {
       this.#restoreBudget();
       this.#buryRegions();
@@ -475,6 +506,8 @@ export class Engine implements CpuCore, CpuEngine {
         this.#flushCache();
       }
       if (this.#stop) return "stop";
+      // Before `takeSingle`, which ends an interrupt shadow.
+      if (i32[this.#budget] <= 0 || faults > MAX_FAULTS) return "budget";
       let link = 0;
       if (f.takeSingle()) {
         link = this.#prepareSingle(1);
@@ -483,11 +516,11 @@ export class Engine implements CpuCore, CpuEngine {
           this.#counts.interrupts++;
           if (!f.interrupt()) return "shutdown";
         }
-        if (i32[this.#budget] <= 0) return "budget";
         link = this.#link();
       }
       if (link < 0) {
         // The fetch faulted.
+        faults++;
         if (!f.deliver()) return "shutdown";
         continue;
       }
@@ -495,6 +528,7 @@ export class Engine implements CpuCore, CpuEngine {
       // EXIT_INDIRECT come back here with the link to follow.
       const reason = this.#execute(link);
       if (reason === EXIT_BUDGET) {
+        this.#single = false;
         if (i32[(base + OFF_FAULT_REGION) >> 2] !== 0) this.#samples.region++;
         else this.#samples.interpreter++;
         const record = i32[(base + OFF_RECORD) >> 2] >> 2;
@@ -505,18 +539,25 @@ export class Engine implements CpuCore, CpuEngine {
           left > 0 && !this.#stop && left < i32[record + (REC_INSNS >> 2)] &&
           !f.interruptible()
         ) {
-          // Too little for the next block.
-          if (!this.#exact) return "budget";
+          // Too little for the next block; but a run must not do nothing.
+          if (!this.#exact && left < this.#granted) return "budget";
           const single = this.#prepareSingle(left);
           if (single < 0) {
+            faults++;
             if (!f.deliver()) return "shutdown";
             continue;
           }
-          if (!this.#after(this.#execute(single))) return "shutdown";
-          if (this.#halted) return f.wakeable() ? "halted" : "dead";
+          const after = this.#execute(single);
+          if (after === EXIT_FAULT || after === EXIT_TRAP) faults++;
+          if (!this.#after(after)) return "shutdown";
+          if (this.#halted && !f.wakes()) {
+            return f.wakeable() ? "halted" : "dead";
+          }
+          this.#halted = false;
         }
         continue;
       }
+      if (reason === EXIT_FAULT || reason === EXIT_TRAP) faults++;
       if (!this.#after(reason)) return "shutdown";
       if (this.#halted && !f.wakes()) return f.wakeable() ? "halted" : "dead";
       this.#halted = false;
@@ -554,7 +595,9 @@ export class Engine implements CpuCore, CpuEngine {
         const flushes = this.cache.flushes;
         const block = this.#find(lo, hi);
         if (block === undefined) return EXIT_LOOKUP; // the outer loop meets the fault again
-        if (this.cache.flushes === flushes) this.#patch(at, block);
+        if (this.cache.flushes === flushes && !this.#single) {
+          this.#patch(at, block);
+        }
         link = this.#enterWord(block);
         continue;
       }
@@ -571,7 +614,7 @@ export class Engine implements CpuCore, CpuEngine {
         ) return EXIT_LOOKUP;
         const block = this.#find(lo, hi);
         if (block === undefined) return EXIT_LOOKUP;
-        this.#fillJumpCache(block);
+        if (!this.#single) this.#fillJumpCache(block);
         link = this.#enterWord(block);
         continue;
       }
@@ -677,13 +720,17 @@ export class Engine implements CpuCore, CpuEngine {
    * Makes the word that led nowhere lead to a block: a link cell, or an entry
    * of the jump cache whose block is gone. Not to a block across two pages,
    * which depends on the second page's mapping; nor from a cell to another
-   * mode, when a helper has changed the key and the block went on.
+   * mode, when a helper has changed the key and the block went on, or to
+   * another page, when it has changed the mapping.
    */
   #patch(at: number, block: Block): void {
     if (block.secondPage >= 0) return;
     if (at >= this.cache.stub) {
       const owner = this.cache.block(this.i32[(at + CELL_BLOCK) >> 2]);
-      if (owner.key !== block.key) return;
+      if (
+        owner.key !== block.key ||
+        Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
+      ) return;
     }
     this.i32[(at + CELL_RECORD) >> 2] = block.record;
   }
@@ -710,7 +757,6 @@ export class Engine implements CpuCore, CpuEngine {
 
   /** Enters a block into the index by physical address. */
   #fillIndex(block: Block): void {
-    if (block.physical > 0xffffffff) return;
     const at = (this.#index + indexHash(block.physical)) >> 2;
     const i32 = this.i32;
     i32[at + (INDEX_PC >> 2)] = block.pcLo;
@@ -756,6 +802,11 @@ export class Engine implements CpuCore, CpuEngine {
     const physical = this.mmu.fetch(linear, mmu);
     if (physical < 0) return undefined;
     const host = this.mmu.fetchHost;
+    if (host < 0 || physical > 0xffffffff) {
+      // Nobody tells when code in a device's memory changes, and pages above
+      // 4 GiB are not watched: each instruction is translated when it runs.
+      return this.#prepareSingle(1) < 0 ? undefined : this.#singleBlock;
+    }
     const block = this.cache.find(physical, lo, hi, key);
     if (block !== undefined) {
       if (block.secondPage < 0) {
@@ -789,15 +840,15 @@ export class Engine implements CpuCore, CpuEngine {
       c.limit = host + PAGE;
       return;
     }
-    // Code in MMIO: what the bus gives, byte by byte, as a page of its own.
-    const bytes = new Uint8Array(PAGE);
+    // Code in a device's memory: what the bus gives, byte by byte.
     const from = physical % PAGE;
-    for (let i = from; i < PAGE; i++) {
-      bytes[i] = this.mmu.readCode(physical - from + i);
+    const limit = Math.min(from + IO_CODE_BYTES, PAGE);
+    for (let i = from; i < limit; i++) {
+      this.#ioCode[i] = this.mmu.readCode(physical - from + i);
     }
-    c.code = bytes;
+    c.code = this.#ioCode;
     c.start = from;
-    c.limit = PAGE;
+    c.limit = limit;
   }
 
   /** Replaces the context's code by a copy that goes on with the next page. */
@@ -889,8 +940,11 @@ export class Engine implements CpuCore, CpuEngine {
     return block;
   }
 
-  /** Lowers `#block`, whose record and cells are reserved. */
-  #lower(block: Block): void {
+  /**
+   * Lowers `#block`, whose record and cells are reserved. A block that is
+   * `alone` never goes on to another: its cells are not linked.
+   */
+  #lower(block: Block, alone = false): void {
     const k = this.#block;
     const near = (target: number, targetHi: number): boolean => {
       // The page offset is that of the physical address, whatever the
@@ -903,8 +957,9 @@ export class Engine implements CpuCore, CpuEngine {
     this.cache.initCell(block.cells + CELL_BYTES, k.otherLo, k.otherHi, 0);
     this.#writer.write(k, this.#liveness.uses, {
       cells: block.cells,
-      takenNear: near(k.takenLo, k.takenHi),
-      otherNear: near(k.otherLo, k.otherHi),
+      takenNear: alone || near(k.takenLo, k.takenHi),
+      otherNear: alone || near(k.otherLo, k.otherHi),
+      alone,
     });
   }
 
@@ -930,13 +985,17 @@ export class Engine implements CpuCore, CpuEngine {
     block.physical = physical;
     block.pcLo = lo;
     block.pcHi = hi;
-    block.secondPage = 0; // no direct links
     block.record = this.#scratch;
     block.cells = this.#scratch + RECORD_BYTES;
     block.insns = this.#block.insns;
-    this.#lower(block);
+    this.#lower(block, true);
     const w = this.#writer;
     block.bytecode = block.cells + 2 * CELL_BYTES;
+    const size = RECORD_BYTES + 2 * CELL_BYTES + 4 * (w.length + 3 * w.insns);
+    if (size > SCRATCH_BYTES) {
+      if (insns > 1) return this.#prepareSingle(insns >> 1);
+      throw new Error(`an instruction became ${size} bytes of bytecode`);
+    }
     block.insnTable = block.bytecode + w.length * 4;
     this.i32.set(w.words.subarray(0, w.length), block.bytecode >> 2);
     this.i32.set(w.insnTable.subarray(0, 3 * w.insns), block.insnTable >> 2);

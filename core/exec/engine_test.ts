@@ -12,7 +12,12 @@ function machine(accel: "jit" | "interp", threshold: number): {
   engine: Engine;
   ram: DataView;
   io: [number, number, number][];
+  onRead: (f: (address: number) => number) => void;
+  onWrite: (f: () => void) => void;
 } {
+  let read = (address: number, width: number): number =>
+    (address + width) & 0xff;
+  let written = (): void => {};
   const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
   const host = memory.alloc(RAM);
   const io: [number, number, number][] = [];
@@ -21,8 +26,11 @@ function machine(accel: "jit" | "interp", threshold: number): {
       page < RAM >> 12
         ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
         : { kind: "io", hostOffset: 0, writable: false },
-    read: (address, width) => (address + width) & 0xff,
-    write: (address, width, value) => void io.push([address, width, value]),
+    read: (address, width) => read(address, width),
+    write: (address, width, value) => {
+      io.push([address, width, value]);
+      written();
+    },
   };
   const cpu = new ToyFrontend();
   cpu.limit = 0x200000;
@@ -33,6 +41,8 @@ function machine(accel: "jit" | "interp", threshold: number): {
     engine,
     ram: new DataView(memory.memory.buffer, host, RAM),
     io,
+    onRead: (f) => read = f,
+    onWrite: (f) => written = f,
   };
 }
 
@@ -186,4 +196,133 @@ for (const [accel, threshold] of MODES) {
     assertEquals(cpu.events.length, 1);
     assert(engine.instructions === 200 * 6 + 1);
   });
+
+  Deno.test(`${title}: a fault soon after code changed itself is precise`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.addi, 9, 9, 1], // 4
+        [TOY.sb, 1, 6, 7], // 8: changes the immediate at 7
+        [TOY.lw, 5, 7, 0], // 12: faults
+        [TOY.bne, 1, 2, -4],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    cpu.setReg(2, 50);
+    cpu.setReg(7, 0x300000);
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals(
+      cpu.events,
+      Array.from({ length: 50 }, () => [12, "fault 300000"]),
+    );
+    // The faulting instruction does not count.
+    assertEquals(engine.instructions, 50 * 4 + 1);
+  });
+
+  Deno.test(`${title}: code that a device changes is not run any more`, () => {
+    const { cpu, engine, ram, onWrite } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.bne, 1, 0, 1], // a block of its own
+        [TOY.addi, 3, 3, 1], // 8: made `addi 3, 3, 2` by the device
+        [TOY.bne, 1, 2, 2],
+        [TOY.halt, 0, 0, 0],
+        [TOY.bne, 1, 4, -5], // 20
+        [TOY.sw, 1, 6, 0], // 24: tells the device
+        [TOY.bne, 1, 2, -7],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    onWrite(() => {
+      ram.setUint8(11, 2);
+      engine.invalidate(11, 1);
+    });
+    cpu.setReg(2, 2000);
+    cpu.setReg(4, 1000);
+    cpu.setReg(6, 0x100000);
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals(cpu.reg(3), 1000 + 2 * 1000);
+  });
+
+  Deno.test(`${title}: a guest that only faults cannot keep the host`, () => {
+    const { cpu, engine } = machine(accel, threshold);
+    cpu.deliver = () => true; // the handler faults as well
+    cpu.setPc(0x300000, 0);
+    assertEquals(engine.run(1 << 20), "budget");
+    assertEquals(engine.instructions, 0);
+  });
+
+  Deno.test(`${title}: code in a device is read each time`, () => {
+    const { cpu, engine, ram, io, onRead, onWrite } = machine(accel, threshold);
+    load(ram, 0, code([TOY.jalr, 14, 7, 0]));
+    const device = code(
+      [TOY.addi, 1, 1, 1],
+      [TOY.addi, 3, 3, 1], // 4: becomes `addi 3, 3, 3`
+      [TOY.sw, 1, 6, 0],
+      [TOY.bne, 1, 2, -3],
+      [TOY.halt, 0, 0, 0],
+    );
+    onRead((address) => device[address - 0x100000] ?? 0);
+    cpu.setReg(2, 20);
+    cpu.setReg(6, 0x100800);
+    cpu.setReg(7, 0x100000);
+    onWrite(() => {
+      if (io.length === 10) device[7] = 3;
+    });
+    assertEquals(engine.run(1 << 20), "dead");
+    assertEquals(io.length, 20);
+    assertEquals(cpu.reg(3), 10 * 1 + 10 * 3);
+  });
+
+  Deno.test(`${title}: any budget makes progress`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.add, 3, 3, 1],
+        [TOY.add, 3, 3, 1],
+        [TOY.bne, 1, 2, -3],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    cpu.setReg(2, 10);
+    let runs = 0;
+    while (engine.run(1) === "budget" && runs < 1000) runs++;
+    assertEquals(cpu.reg(1), 10);
+    assertEquals(engine.instructions, 41);
+  });
 }
+
+Deno.test("engine, jit: a region that lost a block is compiled again", () => {
+  const { cpu, engine, ram } = machine("jit", 3);
+  load(
+    ram,
+    0,
+    code(
+      [TOY.addi, 1, 1, 1],
+      [TOY.bne, 1, 4, -1],
+      [TOY.addi, 3, 3, 1], // 8: runs once
+      [TOY.bne, 1, 2, -3],
+      [TOY.halt, 0, 0, 0],
+    ),
+  );
+  cpu.setReg(2, 1 << 20);
+  cpu.setReg(4, 2);
+  engine.run(10_000);
+  const compiled = (): boolean =>
+    engine.cache.find(0, 0, 0, 0)?.region !== undefined;
+  assert(compiled());
+  ram.setUint8(11, 2);
+  engine.invalidate(11, 1);
+  assert(!compiled());
+  engine.run(10_000);
+  assert(compiled());
+});

@@ -133,6 +133,10 @@ export interface Opcodes {
   readonly indirect32: number;
   /** To the program counter in the 64-bit slot a. */
   readonly indirect64: number;
+  /** As `indirect32`, but to the dispatcher. */
+  readonly leave32: number;
+  /** As `indirect64`, but to the dispatcher. */
+  readonly leave64: number;
   /** Skips the next operation if slot a is not 0. */
   readonly skip: number;
   /** Through link cell `lo` if slot a is not 0, else through `hi`. */
@@ -253,6 +257,8 @@ export class InterpreterGenerator {
       jumpFar: add(() => this.#jumpFar()),
       indirect32: add(() => this.#indirect(false)),
       indirect64: add(() => this.#indirect(true)),
+      leave32: add(() => this.#leaveTo(false)),
+      leave64: add(() => this.#leaveTo(true)),
       skip: add(() => this.#skip()),
       branch: add(() => this.#branch(() => this.#slot(FIELD_A, I32), FIELD_HI)),
       exit: add(() => {
@@ -875,6 +881,22 @@ export class InterpreterGenerator {
   }
 
   #indirect(wide: boolean): void {
+    this.#target(wide);
+    this.#lookup();
+  }
+
+  #leaveTo(wide: boolean): void {
+    const e = this.#e;
+    this.#target(wide);
+    e.localGet(LOCAL_CPU);
+    e.localGet(LOCAL_PC64);
+    e.mem(W.I64_STORE, OFF_TARGET, 3);
+    e.i32Const(EXIT_INDIRECT);
+    e.u8(W.RETURN);
+  }
+
+  /** The target of a computed jump into LOCAL_PC64. */
+  #target(wide: boolean): void {
     const e = this.#e;
     if (wide) {
       this.#slot(FIELD_A, I64);
@@ -888,7 +910,6 @@ export class InterpreterGenerator {
       this.#bytes(OPS[Op["i64.or"]]);
     }
     e.localSet(LOCAL_PC64);
-    this.#lookup();
   }
 
   #skip(): void {

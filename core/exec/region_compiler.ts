@@ -49,6 +49,8 @@ import {
 import { emitJumpHash } from "./interpreter.ts";
 import {
   CELL_BYTES,
+  CELL_PC_HI,
+  CELL_PC_LO,
   JUMP_KEY,
   JUMP_PC,
   JUMP_RECORD,
@@ -179,6 +181,8 @@ export class RegionCompiler {
   #targets: number[][] = [];
   readonly #exitFacts: number[] = [];
   readonly #wantsFacts: boolean[] = [];
+  /** What a block reads when nothing is known at its start, if it was translated again. */
+  #plainLiveIn: (Uint8Array | undefined)[] = [];
   readonly #globalLocal: Int32Array;
   #used: number[] = [];
   #written: number[] = [];
@@ -354,6 +358,7 @@ export class RegionCompiler {
    * second.
    */
   #propagateFacts(retranslate: Retranslate): void {
+    this.#plainLiveIn = [];
     for (let round = 0; round < 2; round++) {
       const entry: number[] = this.#blocks.map((_, i) => i === 0 ? -1 : -2);
       this.#targets.forEach((targets, i) => {
@@ -366,6 +371,10 @@ export class RegionCompiler {
       for (let i = 1; i < this.#blocks.length; i++) {
         if (entry[i] < 0 || !this.#wantsFacts[i]) continue;
         const branch = this.#ir[i].takenLo;
+        // The budget may end before this block. What goes on then is not this
+        // translation of it but the plain one, which must find all it reads.
+        this.#liveness[i].run(this.#ir[i], this.#frontend.helpers);
+        this.#plainLiveIn[i] = this.#liveness[i].liveIn.slice();
         const result = retranslate(
           this.#blocks[i],
           this.#ir[i],
@@ -428,6 +437,7 @@ export class RegionCompiler {
   }
 
   #executions(b: Block): number {
+    if (b.deaths > 0) return this.#threshold;
     const left = this.#i32[(b.record + REC_COUNT) >> 2];
     // After the threshold the count starts again from a large number.
     return left > 0x3fffffff
@@ -456,6 +466,9 @@ export class RegionCompiler {
         for (const t of targets) {
           const live = this.#liveness[t].liveIn;
           for (let g = 0; g < globals; g++) out[g] |= live[g];
+          const plain = this.#plainLiveIn[t];
+          if (plain === undefined) continue;
+          for (let g = 0; g < globals; g++) out[g] |= plain[g];
         }
         this.#liveness[n].run(this.#ir[n], helpers, out);
       }
@@ -1155,7 +1168,7 @@ export class RegionCompiler {
     switch (k.term) {
       case TERM_JUMP:
         if (targets[0] >= 0) go(0);
-        else this.#leave(b, k.takenLo, k.takenHi, b.cells);
+        else this.#leave(b, k.takenLo, k.takenHi, this.#cellOf(b, k));
         return;
       case TERM_BRANCH:
         this.#value(k.termValue);
@@ -1186,6 +1199,16 @@ export class RegionCompiler {
       default:
         throw new Error("the block was not ended");
     }
+  }
+
+  /**
+   * The link cell of a jump: the block's second one when its plain translation
+   * has a branch whose other side this is.
+   */
+  #cellOf(b: Block, k: IrBlock): number {
+    const isTaken = this.#i32[(b.cells + CELL_PC_LO) >> 2] === k.takenLo &&
+      this.#i32[(b.cells + CELL_PC_HI) >> 2] === k.takenHi;
+    return isTaken ? b.cells : b.cells + CELL_BYTES;
   }
 
   /** Leaves the region to a known program counter. */

@@ -77,6 +77,8 @@ export const STORE_MODIFIES = 2;
 
 const PAGE = 4096;
 const MAX_GLOBAL_FILLS = 1024;
+/** The largest page has 2 to this power bytes. */
+const LARGE_SHIFT = 22;
 
 /** The softMMU of one CPU. */
 export class SoftMmu implements Mmu {
@@ -104,6 +106,8 @@ export class SoftMmu implements Mmu {
   #filledCount = 0;
   /** Which slots hold a global translation. */
   readonly #global: Uint8Array = new Uint8Array(TLB_ENTRIES * TLB_COUNT);
+  /** For each 4 MiB: whether the TLBs may hold parts of a large page. */
+  readonly #large = new Uint8Array(1 << 32 - LARGE_SHIFT);
   /** Physical address of the last translation. */
   #physical = 0;
   /** Host offset of the last translation's page, or -1 if it is not memory. */
@@ -145,6 +149,7 @@ export class SoftMmu implements Mmu {
 
   flush(keepGlobal: boolean): void {
     this.flushes++;
+    if (!keepGlobal) this.#large.fill(0);
     const n = this.#filledCount;
     if (keepGlobal && n <= this.#filled.length) {
       let kept = 0;
@@ -171,6 +176,10 @@ export class SoftMmu implements Mmu {
   }
 
   flushPage(address: number): void {
+    if (this.#large[address >>> LARGE_SHIFT] !== 0) {
+      this.flush(false);
+      return;
+    }
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
     for (let m = 0; m < TLB_COUNT; m++) this.#clear(m * TLB_ENTRIES + index);
     this.#onFlush(address >>> 0);
@@ -223,6 +232,7 @@ export class SoftMmu implements Mmu {
     const never = index === 0 ? PAGE : 0;
     const p = walk.permissions;
     const i32 = this.#i32;
+    if (walk.large === true) this.#large[address >>> LARGE_SHIFT] = 1;
     this.#physical = physical + (address & 0xfff);
     if (mapping.kind === "ram" || mapping.kind === "rom") {
       this.#host = mapping.hostOffset;
@@ -230,7 +240,9 @@ export class SoftMmu implements Mmu {
       const writable = mapping.writable && (p & PERM_WRITE) !== 0 && !code;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
       i32[e + (TLB_WRITE >> 2)] = writable ? tag : never;
-      i32[e + (TLB_EXECUTE >> 2)] = (p & PERM_EXECUTE) !== 0 ? tag : never;
+      // Translated code knows 32 bits of the physical address it jumps to.
+      const executable = (p & PERM_EXECUTE) !== 0 && physical <= 0xffffffff;
+      i32[e + (TLB_EXECUTE >> 2)] = executable ? tag : never;
       i32[e + (TLB_HOST >> 2)] = mapping.hostOffset;
       i32[e + (TLB_PHYSICAL >> 2)] = page;
       this.#global[slot] = (p & PERM_GLOBAL) !== 0 ? 1 : 0;

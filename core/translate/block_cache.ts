@@ -65,8 +65,8 @@ export class Block {
   regions: Region[] = [];
   /** The next block at the same physical address. */
   next: Block | undefined = undefined;
-  /** Kept out of regions: compiling it failed or does not pay. */
-  cold = false;
+  /** How many regions that started with it have died. */
+  deaths = 0;
 }
 
 /** Several blocks compiled into one function. */

@@ -59,6 +59,7 @@ export function walkPage(
   if ((s[W_CR0] & CR0_PG) === 0) {
     out.physical = (address & ~0xfff) >>> 0;
     out.permissions = PERM_READ | PERM_WRITE | PERM_EXECUTE;
+    out.large = false;
     return true;
   }
   return (s[W_CR4] & CR4_PAE) !== 0
@@ -135,6 +136,7 @@ function walk32(
   if ((leaf & D) !== 0 && !denied) perm |= PERM_WRITE;
   if ((leaf & G) !== 0 && (cr4 & CR4_PGE) !== 0) perm |= PERM_GLOBAL;
   out.permissions = perm;
+  out.large = large;
   out.physical = large
     ? ((leaf & 0xffc00000) >>> 0) + (address & 0x3ff000) +
       ((leaf >> 13) & 0xf) * 0x1_0000_0000
@@ -199,6 +201,7 @@ function walkPae(
   if ((leaf & D) !== 0 && !denied) perm |= PERM_WRITE;
   if ((leaf & G) !== 0 && (cr4 & CR4_PGE) !== 0) perm |= PERM_GLOBAL;
   out.permissions = perm;
+  out.large = large;
   out.physical = table(leaf, leafHi);
   if (large) {
     out.physical += (address & 0x1ff000) - (leaf & 0x1ff000);
