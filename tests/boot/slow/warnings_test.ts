@@ -43,15 +43,16 @@ async function output(args: readonly string[]): Promise<string> {
     stderr: "inherit",
   }).spawn();
   const timer = setTimeout(() => child.kill(), LIMIT_MS);
-  const text: string[] = [];
+  let text = "";
   const decoder = new TextDecoder();
   for await (const chunk of child.stdout) {
-    text.push(decoder.decode(chunk, { stream: true }));
-    if (text.slice(-2).join("").includes("the end\r\n")) child.kill();
+    text += decoder.decode(chunk, { stream: true });
+    if (text.includes("the end\r\n")) break;
   }
-  await child.status;
   clearTimeout(timer);
-  return text.join("");
+  child.kill();
+  await child.status;
+  return text;
 }
 
 boot(
