@@ -99,6 +99,8 @@ export interface EngineOptions {
   readonly maxInsns?: number;
   /** Stop exactly at the end of a budget (for `icount`). */
   readonly exact?: boolean;
+  /** Compiled regions alive at most: beyond that, all translations are forgotten. */
+  readonly maxRegions?: number;
 }
 
 /**
@@ -108,6 +110,8 @@ export interface EngineOptions {
  */
 const DEFAULT_THRESHOLD = 3000;
 const DEFAULT_MAX_INSNS = 32;
+/** A region takes 12 to 25 KB in V8, so that this many take up to 400 MB. */
+const DEFAULT_MAX_REGIONS = 16384;
 /** Count of a block that must not become hot again. */
 const NEVER_HOT = 0x7fffffff;
 /**
@@ -146,6 +150,7 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #threshold: number;
   readonly #maxInsns: number;
   readonly #exact: boolean;
+  readonly #maxRegions: number;
   readonly #enter: Enter;
   readonly #writer: BytecodeWriter;
   readonly #liveness: Liveness;
@@ -205,6 +210,7 @@ export class Engine implements CpuCore, CpuEngine {
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#maxInsns = options.maxInsns ?? DEFAULT_MAX_INSNS;
     this.#exact = options.exact ?? false;
+    this.#maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
     this.base = memory.cpuArea(options.cpu ?? 0);
     this.u8 = memory.u8;
     this.u16 = memory.u16;
@@ -501,6 +507,7 @@ export class Engine implements CpuCore, CpuEngine {
     for (;;) {
       this.#restoreBudget();
       this.#buryRegions();
+      this.#single = false;
       if (this.#flushSoon) {
         this.#flushSoon = false;
         this.#flushCache();
@@ -528,7 +535,6 @@ export class Engine implements CpuCore, CpuEngine {
       // EXIT_INDIRECT come back here with the link to follow.
       const reason = this.#execute(link);
       if (reason === EXIT_BUDGET) {
-        this.#single = false;
         if (i32[(base + OFF_FAULT_REGION) >> 2] !== 0) this.#samples.region++;
         else this.#samples.interpreter++;
         const record = i32[(base + OFF_RECORD) >> 2] >> 2;
@@ -625,6 +631,7 @@ export class Engine implements CpuCore, CpuEngine {
         f.setPc(block.pcLo, block.pcHi);
         if (this.#accel === "jit") this.#compile(block);
         this.#restoreBudget();
+        if (this.#flushSoon) return EXIT_LOOKUP;
         link = this.#enterWord(block);
         continue;
       }
@@ -1014,6 +1021,10 @@ export class Engine implements CpuCore, CpuEngine {
   #compile(entry: Block): void {
     this.cache.setCount(entry, NEVER_HOT);
     if (!entry.valid || entry.region !== undefined || entry.secondPage >= 0) {
+      return;
+    }
+    if (this.#regions.size - this.#graveyard.length >= this.#maxRegions) {
+      this.#flushSoon = true;
       return;
     }
     const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;

@@ -1,13 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
 import { GuestMemory } from "../machine/memory.ts";
 import type { PhysicalSpace } from "../mmu/soft_mmu.ts";
-import { Engine } from "./engine.ts";
+import { Engine, type EngineOptions } from "./engine.ts";
 import { TOY, ToyFrontend } from "./testing/toy_frontend.ts";
 
 const RAM = 1 << 20;
 
 /** A toy machine with RAM at 0 and a device above it that remembers writes. */
-function machine(accel: "jit" | "interp", threshold: number): {
+function machine(
+  accel: "jit" | "interp",
+  threshold: number,
+  more: Partial<EngineOptions> = {},
+): {
   cpu: ToyFrontend;
   engine: Engine;
   ram: DataView;
@@ -34,7 +38,7 @@ function machine(accel: "jit" | "interp", threshold: number): {
   };
   const cpu = new ToyFrontend();
   cpu.limit = 0x200000;
-  const engine = new Engine(cpu, { memory, space, accel, threshold });
+  const engine = new Engine(cpu, { memory, space, accel, threshold, ...more });
   engine.reset();
   return {
     cpu,
@@ -325,4 +329,31 @@ Deno.test("engine, jit: a region that lost a block is compiled again", () => {
   assert(!compiled());
   engine.run(10_000);
   assert(compiled());
+});
+
+Deno.test("engine, jit: no more regions live than the limit", () => {
+  const { cpu, engine, ram } = machine("jit", 1, { maxRegions: 8 });
+  // 64 loops, each on a page of its own, that go round twice.
+  for (let i = 0; i < 64; i++) {
+    load(
+      ram,
+      i * 4096,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.bne, 1, 2, -1],
+        [TOY.addi, 1, 0, 0],
+        [TOY.jalr, 13, 14, 0],
+      ),
+    );
+  }
+  cpu.setReg(2, 2);
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 64; i++) {
+      cpu.setPc(i * 4096, 0);
+      cpu.setReg(14, ((i + 1) % 64) * 4096);
+      assertEquals(engine.run(6), "budget");
+    }
+  }
+  assertEquals(engine.instructions, 3 * 64 * 6);
+  assert(engine.stats().arenaFlushes >= 3 * 64 / 8 - 1);
 });

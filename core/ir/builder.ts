@@ -34,7 +34,10 @@ export interface Helper {
   readonly faults: boolean;
   /** Globals it may read from the state, `"all"` if unsure. Faulting helpers see all. */
   readonly reads: readonly Global[] | "all";
-  /** Globals it may write in the state, `"all"` if unsure. */
+  /**
+   * Globals it writes in the state, `"all"` if unsure. One that it may leave
+   * alone must stand in `reads` as well: an earlier write to it is not dead.
+   */
   readonly writes: readonly Global[] | "all";
   /** It has no effect but its result (reads globals only): an unused call is removed. */
   readonly pure?: boolean;
