@@ -81,7 +81,8 @@ import {
   TABLE_REGIONS,
   TLB_BYTES,
 } from "./layout.ts";
-import { RegionCompiler, type Retranslate } from "./region_compiler.ts";
+import { RegionCompiler } from "./region_compiler.ts";
+import type { Retranslate } from "../translate/region_former.ts";
 
 /** How an engine is set up. */
 export interface EngineOptions {

@@ -11,6 +11,7 @@ function machine(
   accel: "jit" | "interp",
   threshold: number,
   more: Partial<EngineOptions> = {},
+  below = 0,
 ): {
   cpu: ToyFrontend;
   engine: Engine;
@@ -22,7 +23,11 @@ function machine(
   let read = (address: number, width: number): number =>
     (address + width) & 0xff;
   let written = (): void => {};
-  const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
+  const memory = new GuestMemory({
+    guestBytes: RAM + below,
+    arenaBytes: 4 << 20,
+  });
+  memory.alloc(below);
   const host = memory.alloc(RAM);
   const io: [number, number, number][] = [];
   const space: PhysicalSpace = {
@@ -356,4 +361,27 @@ Deno.test("engine, jit: no more regions live than the limit", () => {
   }
   assertEquals(engine.instructions, 3 * 64 * 6);
   assert(engine.stats().arenaFlushes >= 3 * 64 / 8 - 1);
+});
+
+Deno.test("engine: guest memory beyond 2 GiB of the shared memory", () => {
+  const { cpu, engine, ram } = machine("jit", 3, {}, 2 ** 31);
+  load(
+    ram,
+    0,
+    code(
+      [TOY.addi, 1, 1, 1],
+      [TOY.sb, 1, 6, 15], // 4: changes the immediate at 15
+      [TOY.sw, 1, 8, -2], // across two pages
+      [TOY.addi, 3, 0, 99], // 12
+      [TOY.lw, 9, 8, -2],
+      [TOY.add, 4, 4, 3],
+      [TOY.bne, 1, 2, -6],
+      [TOY.halt, 0, 0, 0],
+    ),
+  );
+  cpu.setReg(2, 50);
+  cpu.setReg(8, 0x5000);
+  assertEquals(engine.run(1 << 20), "dead");
+  assertEquals([cpu.reg(4), cpu.reg(9)], [1275, 50]);
+  assertEquals(ram.getInt32(0x4ffe, true), 50);
 });

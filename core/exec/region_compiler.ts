@@ -22,22 +22,23 @@ import {
   type Frontend,
 } from "../cpu/frontend.ts";
 import {
-  IrBlock,
+  type IrBlock,
   TERM_BRANCH,
   TERM_EXIT,
   TERM_INDIRECT,
   TERM_JUMP,
   type Value,
 } from "../ir/block.ts";
-import { type Helper, IrBuilder } from "../ir/builder.ts";
+import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
-import { Liveness } from "../ir/passes/liveness.ts";
+import type { Liveness } from "../ir/passes/liveness.ts";
 import { I32, I64, type Type, WASM_TYPES } from "../ir/types.ts";
 import type { Block, BlockCache, Region } from "../translate/block_cache.ts";
 import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
-import { analyse, emitStructured, type Structure } from "../wasm/structure.ts";
+import { emitStructured, type Structure } from "../wasm/structure.ts";
+import { RegionFormer, type Retranslate } from "../translate/region_former.ts";
 import {
   emitHost,
   emitLookup,
@@ -64,18 +65,12 @@ import {
   OFF_TARGET,
   OFF_TLB,
   OFF_TRAP,
-  REC_COUNT,
   REC_INSNS,
   REC_TABLE,
   TABLE_LOOKUP,
   TLB_BYTES,
   TLB_HOST,
 } from "./layout.ts";
-
-/** Blocks of a region at most. */
-const MAX_BLOCKS = 32;
-/** Guest instructions of a region at most. */
-const MAX_INSNS = 300;
 
 const NOP = Op["nop"];
 const INSN = Op["insn"];
@@ -117,25 +112,6 @@ const L_FAULT_LOAD = -8,
   L_FAULT_SPILLED = -5,
   L_ANY = -6;
 
-/**
- * Translates a block again, into `ir`, with what is known at its start; gives
- * the facts at its end, or undefined if it is not the same block any more.
- */
-export type Retranslate = (
-  block: Block,
-  ir: IrBlock,
-  builder: IrBuilder,
-  entryFacts: number,
-) => { readonly exitFacts: number; readonly wantsFacts: boolean } | undefined;
-
-/** What a compiled function looks like, for dumps and golden tests. */
-export interface CompiledFunction {
-  /** Locals and instructions, without the last `end`. */
-  readonly code: Uint8Array;
-  /** See {@linkcode Region.faults}. */
-  readonly faults: Int32Array;
-}
-
 /** Where the page of a base value is: see `RegionCompiler.#lookupAccess`. */
 interface Memo {
   readonly base: Value;
@@ -161,11 +137,8 @@ export class RegionCompiler {
   readonly #frontend: Frontend;
   readonly #imports: WebAssembly.Imports;
   readonly #pages: number;
+  readonly #former: RegionFormer;
   readonly #i32: Int32Array;
-  readonly #ir: IrBlock[] = [];
-  readonly #builder: IrBuilder;
-  readonly #liveness: Liveness[] = [];
-  readonly #threshold: number;
   #ids = 0;
   #regions = 0;
   #bytes = 0;
@@ -177,12 +150,10 @@ export class RegionCompiler {
   #loadImport = 0;
   #storeImport = 0;
   #runType = 0;
-  #blocks: Block[] = [];
+  #blocks: readonly Block[] = [];
+  #ir: readonly IrBlock[] = [];
+  #liveness: readonly Liveness[] = [];
   #targets: number[][] = [];
-  readonly #exitFacts: number[] = [];
-  readonly #wantsFacts: boolean[] = [];
-  /** What a block reads when nothing is known at its start, if it was translated again. */
-  #plainLiveIn: (Uint8Array | undefined)[] = [];
   readonly #globalLocal: Int32Array;
   #used: number[] = [];
   #written: number[] = [];
@@ -229,12 +200,11 @@ export class RegionCompiler {
     i32: Int32Array,
     threshold: number,
   ) {
-    this.#threshold = threshold;
+    this.#former = new RegionFormer(frontend, i32, threshold);
+    this.#i32 = i32;
     this.#frontend = frontend;
     this.#imports = imports;
     this.#pages = memoryPages;
-    this.#i32 = i32;
-    this.#builder = new IrBuilder(new IrBlock(frontend.globals));
     this.#globalLocal = new Int32Array(frontend.globals.length);
     this.#aliases = new Int32Array(frontend.globals.length);
     this.#dirty = new Uint8Array(frontend.globals.length);
@@ -257,12 +227,13 @@ export class RegionCompiler {
     retranslate: Retranslate,
   ): Region | undefined {
     const started = performance.now();
-    if (!this.#form(entry, cache, retranslate)) return undefined;
-    this.#propagateFacts(retranslate);
-    this.#peelEntry(retranslate);
-    const structure = analyse(this.#targets);
+    const formed = this.#former.form(entry, cache, retranslate);
+    if (formed === undefined) return undefined;
+    const { structure } = formed;
+    this.#blocks = formed.blocks;
+    this.#ir = formed.ir;
+    this.#liveness = formed.liveness;
     this.#targets = structure.graph;
-    this.#analyseLiveness(structure);
     this.#module = new ModuleBuilder(this.#pages);
     const i32 = WASM_TYPES[I32];
     this.#runType = this.#module.type([i32], [i32]);
@@ -291,188 +262,6 @@ export class RegionCompiler {
       faults: Int32Array.from(this.#faults),
       valid: true,
     };
-  }
-
-  /** The hot blocks reachable from `entry` by static jumps on its page. */
-  #form(entry: Block, cache: BlockCache, retranslate: Retranslate): boolean {
-    this.#blocks = [];
-    this.#targets = [];
-    const index = new Map<Block, number>();
-    let insns = 0;
-    const add = (b: Block): number => {
-      const known = index.get(b);
-      if (known !== undefined) return known;
-      const i = this.#blocks.length;
-      if (i >= MAX_BLOCKS || insns + b.insns > MAX_INSNS) return -1;
-      if (this.#ir.length <= i) {
-        this.#ir.push(new IrBlock(this.#frontend.globals));
-        this.#liveness.push(new Liveness(this.#frontend.globals.length));
-      }
-      const result = retranslate(b, this.#ir[i], this.#builder, -1);
-      if (result === undefined) return -1;
-      this.#exitFacts[i] = result.exitFacts;
-      this.#wantsFacts[i] = result.wantsFacts;
-      insns += b.insns;
-      index.set(b, i);
-      this.#blocks.push(b);
-      this.#targets.push([]);
-      return i;
-    };
-    if (add(entry) < 0) return false;
-    for (let i = 0; i < this.#blocks.length; i++) {
-      const b = this.#blocks[i];
-      const k = this.#ir[i];
-      const successor = (lo: number, hi: number): number => {
-        const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
-        if (at < 0 || at >= 4096 || hi !== b.pcHi) return -1;
-        const t = cache.find(
-          b.physical - (b.physical % 4096) + at,
-          lo,
-          hi,
-          b.key,
-        );
-        if (t === undefined || t.secondPage >= 0) return -1;
-        // Only what runs often enough is worth compiling.
-        if (
-          index.get(t) === undefined && t.region === undefined &&
-          this.#executions(t) < this.#threshold >> 6
-        ) return -1;
-        return add(t);
-      };
-      if (k.term === TERM_JUMP) {
-        this.#targets[i].push(successor(k.takenLo, k.takenHi));
-      } else if (k.term === TERM_BRANCH) {
-        this.#targets[i].push(
-          successor(k.takenLo, k.takenHi),
-          successor(k.otherLo, k.otherHi),
-        );
-      }
-    }
-    return true;
-  }
-
-  /**
-   * Translates blocks again whose predecessors, all in the region, agree on
-   * what is known at their ends. It starts from "nothing is known", so every
-   * round is sound; what a block passes on may reach its successors in the
-   * second.
-   */
-  #propagateFacts(retranslate: Retranslate): void {
-    this.#plainLiveIn = [];
-    for (let round = 0; round < 2; round++) {
-      const entry: number[] = this.#blocks.map((_, i) => i === 0 ? -1 : -2);
-      this.#targets.forEach((targets, i) => {
-        for (const t of targets) {
-          if (t < 0) continue;
-          if (entry[t] === -2) entry[t] = this.#exitFacts[i];
-          else if (entry[t] !== this.#exitFacts[i]) entry[t] = -1;
-        }
-      });
-      for (let i = 1; i < this.#blocks.length; i++) {
-        if (entry[i] < 0 || !this.#wantsFacts[i]) continue;
-        const branch = this.#ir[i].takenLo;
-        // The budget may end before this block. What goes on then is not this
-        // translation of it but the plain one, which must find all it reads.
-        this.#liveness[i].run(this.#ir[i], this.#frontend.helpers);
-        this.#plainLiveIn[i] = this.#liveness[i].liveIn.slice();
-        const result = retranslate(
-          this.#blocks[i],
-          this.#ir[i],
-          this.#builder,
-          entry[i],
-        );
-        if (result === undefined) {
-          throw new Error("a block changed while its region was formed");
-        }
-        this.#exitFacts[i] = result.exitFacts;
-        this.#wantsFacts[i] = false;
-        // A branch whose condition the facts decide is a jump now.
-        const targets = this.#targets[i];
-        if (targets.length === 2 && this.#ir[i].term === TERM_JUMP) {
-          const taken = this.#ir[i].takenLo === branch;
-          this.#targets[i] = [targets[taken ? 0 : 1]];
-        }
-      }
-    }
-  }
-
-  /**
-   * Where the entry is a loop's head and its back edges agree on facts that it
-   * wants, the back edges get a copy of it that knows them: the entry itself is
-   * also reached from elsewhere, where nothing is known. Not if that would give
-   * the loop a second entry.
-   */
-  #peelEntry(retranslate: Retranslate): void {
-    if (!this.#wantsFacts[0]) return;
-    const n = this.#blocks.length;
-    let facts = -2;
-    this.#targets.forEach((targets, i) => {
-      if (!targets.includes(0)) return;
-      facts = facts === -2 || facts === this.#exitFacts[i]
-        ? this.#exitFacts[i]
-        : -1;
-    });
-    if (facts < 0 || n >= MAX_BLOCKS) return;
-    const peeled = this.#targets.map((targets) =>
-      targets.map((t) => t === 0 ? n : t)
-    );
-    peeled.push([...peeled[0]]);
-    const cuts = (graph: number[][]): number =>
-      graph.flat().filter((t) => t < 0).length;
-    if (cuts(analyse(peeled).graph) !== cuts(peeled)) return;
-    if (this.#ir.length <= n) {
-      this.#ir.push(new IrBlock(this.#frontend.globals));
-      this.#liveness.push(new Liveness(this.#frontend.globals.length));
-    }
-    const ir = this.#ir[n];
-    if (
-      retranslate(this.#blocks[0], ir, this.#builder, facts) === undefined
-    ) throw new Error("a block changed while its region was formed");
-    if (peeled[n].length === 2 && ir.term === TERM_JUMP) {
-      const taken = ir.takenLo === this.#ir[0].takenLo;
-      peeled[n] = [peeled[n][taken ? 0 : 1]];
-    }
-    this.#blocks.push(this.#blocks[0]);
-    this.#targets = peeled;
-  }
-
-  #executions(b: Block): number {
-    if (b.deaths > 0) return this.#threshold;
-    const left = this.#i32[(b.record + REC_COUNT) >> 2];
-    // After the threshold the count starts again from a large number.
-    return left > 0x3fffffff
-      ? 0x7fffffff - left + this.#threshold
-      : this.#threshold - left;
-  }
-
-  /**
-   * Dead code over the whole region. It starts from "everything is live at
-   * every end" and only removes what is dead under that, so that it may stop
-   * after any number of rounds; two find nearly all.
-   */
-  #analyseLiveness(structure: Structure): void {
-    const globals = this.#frontend.globals.length;
-    const helpers = this.#frontend.helpers;
-    const out = new Uint8Array(globals);
-    for (let round = 0; round < 3; round++) {
-      for (let r = structure.order.length - 1; r >= 0; r--) {
-        const n = structure.order[r];
-        const targets = this.#targets[n];
-        if (round === 0 || targets.length === 0 || targets.includes(-1)) {
-          this.#liveness[n].run(this.#ir[n], helpers);
-          continue;
-        }
-        out.fill(0);
-        for (const t of targets) {
-          const live = this.#liveness[t].liveIn;
-          for (let g = 0; g < globals; g++) out[g] |= live[g];
-          const plain = this.#plainLiveIn[t];
-          if (plain === undefined) continue;
-          for (let g = 0; g < globals; g++) out[g] |= plain[g];
-        }
-        this.#liveness[n].run(this.#ir[n], helpers, out);
-      }
-    }
   }
 
   #function(id: number, structure: Structure): Uint8Array {
