@@ -81,6 +81,11 @@ export interface CpuEngine {
   readonly instructions: number;
   /** Makes running code return to the dispatcher at the next block boundary, where events are looked at. */
   attention(): void;
+  /**
+   * For `Frontend.deliver`: the CPU waits for an event where it is, as after
+   * {@linkcode EXIT_HALT}.
+   */
+  halt(): void;
   /** Tells the engine that the frontend's `key()` has changed. */
   keyChanged(): void;
 }

@@ -12,7 +12,7 @@
  */
 
 import type { CpuCore, CpuExit, EntryState } from "../machine/cpu.ts";
-import type { StateRecord } from "../state/state.ts";
+import { StateError, type StateRecord } from "../state/state.ts";
 import {
   type CpuEngine,
   EXIT_BUDGET,
@@ -387,6 +387,11 @@ export class Engine implements CpuCore, CpuEngine {
     this.#frontend.setInput(name, level);
   }
 
+  /** Has the CPU wait for an event where it is: the frontend's `deliver` may. */
+  halt(): void {
+    this.#halted = true;
+  }
+
   invalidate(physical: number, length: number): void {
     // A region that is running may loop over what has changed.
     if (this.cache.invalidate(physical, length)) this.attention();
@@ -409,8 +414,11 @@ export class Engine implements CpuCore, CpuEngine {
 
   load(record: Record<string, unknown>): void {
     const { halted, ...rest } = record;
+    if (typeof halted !== "boolean") {
+      throw new StateError("cpu.halted", "expected a boolean");
+    }
     this.#frontend.load(rest);
-    this.#halted = halted === true;
+    this.#halted = halted;
     // Memory is restored behind the translator's back.
     this.#flushCache();
     this.mmu.flush(false);

@@ -1,6 +1,7 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { GuestMemory } from "../machine/memory.ts";
 import type { PhysicalSpace } from "../mmu/soft_mmu.ts";
+import { StateError } from "../state/state.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { TOY, ToyFrontend } from "./testing/toy_frontend.ts";
 
@@ -287,6 +288,34 @@ for (const [accel, threshold] of MODES) {
     assertEquals(engine.run(1 << 20), "dead");
     assertEquals(io.length, 20);
     assertEquals(cpu.reg(3), 10 * 1 + 10 * 3);
+  });
+
+  Deno.test(`${title}: a saved CPU that has halted is halted when loaded`, () => {
+    const program = code(
+      [TOY.addi, 1, 1, 1],
+      [TOY.halt, 0, 0, 0],
+      [TOY.halt, 0, 0, 0],
+    );
+    const first = machine(accel, threshold);
+    load(first.ram, 0, program);
+    const running = first.engine.save();
+    assertEquals(first.engine.run(100), "dead");
+    const halted = first.engine.save();
+    assertEquals([running.halted, halted.halted], [false, true]);
+
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(ram, 0, program);
+    engine.load(halted);
+    assertEquals(engine.save(), halted);
+    assertEquals([engine.run(100), engine.instructions], ["dead", 0]);
+    cpu.irq = true;
+    assertEquals([engine.run(100), cpu.events.length], ["dead", 1]);
+    engine.load(running);
+    cpu.setPc(0, 0);
+    engine.run(100);
+    assertEquals(cpu.reg(1), 2);
+    const { halted: _, ...without } = halted;
+    assertThrows(() => engine.load(without), StateError, "cpu.halted");
   });
 
   Deno.test(`${title}: any budget makes progress`, () => {
