@@ -73,6 +73,28 @@ for (const accel of ["interp", "jit"] as const) {
     ]);
   });
 
+  Deno.test(`regions, ${accel}: flags survive the end of a slice before a loop's head`, () => {
+    // deno-fmt-ignore
+    const { cpu, engine } = machine(accel, AT,
+      0x72, 0x05, // 0: jb 7
+      0x83, 0xc1, 0x01, // 2: add ecx, 1
+      0xeb, 0x05, // jmp 12
+      0x83, 0xc7, 0x01, // 7: add edi, 1
+      0xeb, 0x00, // jmp 12
+      0x40, 0x83, 0xe0, 0x07, // 12: inc eax; and eax, 7
+      0x4e, 0x74, 0x04, // dec esi; jz 23
+      0x39, 0xd8, // 19: cmp eax, ebx
+      0xeb, 0xe9, // jmp 0
+      0xf4,
+    );
+    cpu.setReg32(3, 3);
+    cpu.setReg32(6, 8000);
+    for (let budget = 40; engine.run(budget) !== "dead";) {
+      budget = 40 + (budget * 7 + 3) % 31;
+    }
+    assertEquals([cpu.reg32(1), cpu.reg32(7)], [5001, 2999]);
+  });
+
   Deno.test(`regions, ${accel}: INVLPG forgets all of a large page`, () => {
     // deno-fmt-ignore
     const { cpu, engine, memory, ram } = machine(accel, AT,
