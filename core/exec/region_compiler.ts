@@ -679,7 +679,9 @@ export class RegionCompiler {
    * on one page. Such a base has a *memo*: the last looked-up offset in its
    * page and the page's host offset, in two locals. An access by the same base
    * adds the distance to the former; as long as that stays in the page, no TLB
-   * entry is read. What misses goes to a function that looks the TLB up.
+   * entry is read. What misses goes to a function that looks the TLB up. A
+   * memo lives to the block's end or the next helper: a device that remaps
+   * memory while it is being accessed is seen after the block.
    */
   #lookupAccess(i: number, width: number, isStore: boolean): Memo | undefined {
     const e = this.#e;

@@ -67,7 +67,7 @@ class Subject {
     rhea.start(state);
   }
 
-  /** What can be seen: not the registers, which may be dead at this point. */
+  /** What can be seen. */
   state(): Record<string, unknown> {
     const { rhea } = this;
     const position = new DataView(
@@ -77,6 +77,11 @@ class Subject {
       instructions: rhea.engine.instructions,
       events: position,
       eip: (rhea.cpu.eip >>> 0).toString(16),
+      eflags: rhea.cpu.getEflags().toString(16),
+      registers: Array.from(
+        { length: 8 },
+        (_, i) => (rhea.cpu.reg32(i) >>> 0).toString(16),
+      ),
       code: hash(rhea.code),
       data: hash(rhea.data),
       log: hash(rhea.supervisor(SUPERVISOR_DATA, 0x8000)),
