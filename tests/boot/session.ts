@@ -81,7 +81,7 @@ export async function useShell(shell: Shell): Promise<void> {
   );
   await prints(
     shell,
-    "for i in 1 2 3; do (sleep 0.$i; echo $i) & done; wait",
+    "(for i in 1 2 3; do (sleep 0.$i; echo $i) & done; wait) | sort",
     "1\n2\n3\n",
   );
 }
