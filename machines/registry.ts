@@ -14,6 +14,7 @@ export const PLUGINS: PluginTable = {
   },
   device: {
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
+    "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),
     "i8254": () => import("../plugins/device/timer/i8254.ts"),
     "i8259": () => import("../plugins/device/intc/i8259.ts"),

@@ -369,6 +369,9 @@ export class Builder {
     if (controller !== undefined && !("acknowledge" in controller)) {
       throw new Error(`device "${intc}" has no method "acknowledge"`);
     }
+    for (const output of plugin.outputs ?? []) {
+      this.#outputs.set(`cpu.${output}`, new IrqLine());
+    }
     return this.#cpu = await plugin.create(cpuConfig, {
       name: "cpu",
       memory,
@@ -377,6 +380,13 @@ export class Builder {
       physical: this.#physical(),
       ports: ports === undefined ? undefined : this.#spaces.get(ports),
       interrupts: controller,
+      output: (name) => {
+        const line = this.#outputs.get(`cpu.${name}`);
+        if (line !== undefined) return line;
+        throw new Error(
+          `CPU (${plugin.name}): it declares no output "${name}"`,
+        );
+      },
       clock,
       log: createLogger("cpu", this.#log),
       accel: definition.translator.accel,
@@ -410,9 +420,13 @@ export class Builder {
       this.#inputs.set(`cpu.${input}`, (level) => cpu.setInput(input, level));
     }
     const gates = new Map<string, OrGate>();
-    for (const device of this.#plan.devices) {
-      for (const [output, targets] of device.wires) {
-        const line = this.#outputs.get(`${device.name}.${output}`)!;
+    const sources = [
+      { name: "cpu", wires: this.#plan.cpuWires },
+      ...this.#plan.devices,
+    ];
+    for (const { name, wires } of sources) {
+      for (const [output, targets] of wires) {
+        const line = this.#outputs.get(`${name}.${output}`)!;
         for (const target of targets) {
           // A declared input that its device does not listen to.
           const sink = this.#inputs.get(target) ?? (() => {});

@@ -88,6 +88,11 @@ export const TIME_SCHEMA: ConfigSchema = {
   },
 };
 
+const WIRES = map(
+  'What its outputs drive: "device.input", or a list of them',
+  ANY,
+);
+
 /** The whole definition. Plugins' own parts are checked by their schemas. */
 export const MACHINE_SCHEMA: ConfigSchema = {
   type: "object",
@@ -107,6 +112,7 @@ export const MACHINE_SCHEMA: ConfigSchema = {
         physical: text("The space of physical memory"),
         ports: text("The space of ports"),
         intc: text("The device that gives interrupt vectors"),
+        wires: { ...WIRES, default: {} },
         config: { ...ANY, description: "Configuration of the plugin" },
       },
     },
@@ -158,13 +164,7 @@ export const MACHINE_SCHEMA: ConfigSchema = {
               "Where its regions sit: an address for the only region, or by " +
               "region an address or {space, base, priority}",
           },
-          wires: {
-            ...map(
-              'What its outputs drive: "device.input", or a list of them',
-              ANY,
-            ),
-            default: {},
-          },
+          wires: { ...WIRES, default: {} },
           use: {
             ...map("Collaborating devices by role", { type: "string" }),
             default: {},
@@ -236,6 +236,8 @@ export interface MachineDefinition {
     readonly ports?: string;
     /** The device that gives interrupt vectors. */
     readonly intc?: string;
+    /** What its outputs drive. */
+    readonly wires: Readonly<Record<string, unknown>>;
     /** The plugin's configuration. */
     readonly config?: unknown;
   };

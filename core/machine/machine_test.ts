@@ -21,7 +21,7 @@ import type { JsonObject } from "./schema_types.ts";
  * A CPU whose instructions are bytes in memory: `.` nothing, `o` write the
  * next byte to port 0, `i` wait for an interrupt and write its vector to port
  * 0, `h` halt for good, `t` shut down, `r` pulse the reset port, `e` end with
- * status 7 by port 3, `j` start again.
+ * status 7 by port 3, `p` raise the output `power`, `j` start again.
  */
 class ToyCpu implements CpuCore {
   instructions = 0;
@@ -64,6 +64,9 @@ class ToyCpu implements CpuCore {
         case "e":
           ports!.write(3, 1, 7);
           break;
+        case "p":
+          this.#context.output("power").raise();
+          break;
         case "j":
           this.#pc = 0;
       }
@@ -102,6 +105,7 @@ const toyCpu: CpuPlugin = {
   version: "1",
   models: ["small", "large"],
   inputs: ["a20"],
+  outputs: ["power"],
   create: (_config, context) => new ToyCpu(context),
 };
 
@@ -285,6 +289,30 @@ Deno.test("exit, shutdown, reset and no reboot", async () => {
     await using machine = await boot("oAr");
     await machine.serial(0).expect("AAAA");
   }
+});
+
+Deno.test("a CPU drives lines as devices do", async () => {
+  {
+    await using machine = await boot("p", {
+      set: ['cpu.wires={"power":"machine.poweroff"}'],
+    });
+    assertEquals(await machine.run(), { reason: "poweroff", status: 0 });
+  }
+  {
+    // Connected to nothing it drives nothing.
+    await using machine = await boot("pe");
+    assertEquals(await machine.run(), { reason: "exit", status: 7 });
+  }
+  const fails = async (wires: string, message: string) => {
+    await assertRejects(
+      () => boot("h", { set: [`cpu.wires=${wires}`] }),
+      DefinitionError,
+      message,
+    );
+  };
+  await fails('{"powr":"machine.reset"}', 'did you mean "power"?');
+  await fails('{"power":"machine.rset"}', 'did you mean "reset"?');
+  await fails('{"power":"machine.reset"}', "has two drivers");
 });
 
 Deno.test("pausing and going on, saving and loading", async () => {

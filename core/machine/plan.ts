@@ -127,6 +127,8 @@ export interface MachinePlan {
   readonly cpu: CpuPlugin;
   /** The CPU's complete configuration, the model included. */
   readonly cpuConfig: { readonly model: string };
+  /** What the CPU's outputs drive: `device.input`, by output. */
+  readonly cpuWires: ReadonlyMap<string, readonly string[]>;
   /** RAM and ROM. */
   readonly memories: readonly PlannedMemory[];
   /** Where they are placed. */
@@ -303,13 +305,19 @@ class Planner {
     const devices = this.#order(await this.#planDevices(backends));
     this.#checkSpaces(regions, devices);
     this.#checkInterrupts(devices);
-    this.#checkLines(devices, cpu);
+    const cpuWires = this.#wires(
+      ["cpu"],
+      this.#definition.cpu.wires,
+      cpu.outputs ?? [],
+    );
+    this.#checkLines(devices, cpu, cpuWires);
     const loaders = await this.#planBoot();
     return {
       definition: this.#definition,
       document: this.#document,
       cpu,
       cpuConfig,
+      cpuWires,
       memories,
       regions,
       devices,
@@ -550,13 +558,13 @@ class Planner {
   }
 
   #wires(
-    device: DocumentPath,
+    owner: DocumentPath,
     spec: Readonly<Record<string, unknown>>,
     outputs: readonly string[],
   ): Map<string, string[]> {
     const wires = new Map<string, string[]>();
     for (const [output, value] of Object.entries(spec)) {
-      const path = [...device, "wires", output];
+      const path = [...owner, "wires", output];
       this.#known(path, "output", output, outputs);
       const targets = Array.isArray(value) ? value : [value];
       for (const target of targets) {
@@ -724,7 +732,11 @@ class Planner {
   }
 
   /** Wires that lead nowhere, and lines with two drivers. */
-  #checkLines(devices: readonly PlannedDevice[], cpu: CpuPlugin): void {
+  #checkLines(
+    devices: readonly PlannedDevice[],
+    cpu: CpuPlugin,
+    cpuWires: ReadonlyMap<string, readonly string[]>,
+  ): void {
     const inputs = new Map<string, readonly string[]>([
       ["machine", MACHINE_LINES],
       ["cpu", [...CPU_LINES, ...cpu.inputs ?? []]],
@@ -733,14 +745,22 @@ class Planner {
       inputs.set(device.name, device.declared.inputs ?? []);
     }
     const drivers = new Map<string, string>();
-    for (const device of devices) {
-      for (const [output, targets] of device.wires) {
-        const path = ["devices", device.name, "wires", output];
+    const sources = [
+      { name: "cpu", path: ["cpu"], wires: cpuWires },
+      ...devices.map(({ name, wires }) => ({
+        name,
+        path: ["devices", name],
+        wires,
+      })),
+    ];
+    for (const source of sources) {
+      for (const [output, targets] of source.wires) {
+        const path = [...source.path, "wires", output];
         for (const target of targets) {
           const [owner, input] = target.split(".");
           this.#known(path, "device", owner, inputs.keys());
           this.#known(path, `input of "${owner}"`, input, inputs.get(owner)!);
-          const driver = `${device.name}.${output}`;
+          const driver = `${source.name}.${output}`;
           const other = drivers.get(target);
           if (other !== undefined && !this.#definition.lines[target]) {
             throw this.#error(

@@ -206,6 +206,11 @@ export interface CpuContext {
   readonly ports: AddressSpace | undefined;
   /** Who gives interrupt vectors, when the definition says so. */
   readonly interrupts: InterruptController | undefined;
+  /**
+   * The driving end of a declared output line. When the definition connects
+   * it to nothing it drives nothing.
+   */
+  output(name: string): IrqLine;
   /** Virtual time, for a time stamp counter. */
   readonly clock: Clock;
   /** The log. */
@@ -228,6 +233,8 @@ export interface CpuPlugin<C = any> extends PluginInfo {
   readonly models: readonly string[];
   /** The input lines beside `intr` and `nmi` and `reset`, as `a20`. */
   readonly inputs?: readonly string[];
+  /** The names of the lines it drives. */
+  readonly outputs?: readonly string[];
   /** Make a CPU in its reset state. `config.model` is the model's name. */
   create(
     config: C & { model: string },

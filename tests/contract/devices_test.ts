@@ -5,6 +5,7 @@ import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
 import i8259 from "../../plugins/device/intc/i8259.ts";
 import debugcon from "../../plugins/device/misc/debugcon.ts";
+import fpuError from "../../plugins/device/misc/fpu_error.ts";
 import isaDebugExit from "../../plugins/device/misc/isa_debug_exit.ts";
 import port92 from "../../plugins/device/misc/port92.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
@@ -14,6 +15,7 @@ import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
   debugcon,
+  fpuError,
   i8042,
   i8254,
   i8259,

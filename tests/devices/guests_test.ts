@@ -383,3 +383,145 @@ Deno.test("guest: a HLT with interrupts off ends the run, and says where", async
   assertEquals(ran.result.reason, "halt");
   assert(ran.result.where !== undefined);
 });
+
+for (const accel of ["jit", "interp"] as const) {
+  Deno.test(`guest, ${accel}: x87 exceptions come as IRQ 13 while CR0.NE is clear`, async () => {
+    // Each handler writes whether it was entered at [expected]; "x": a waiting
+    // instruction has gone on with IGNNE#.
+    const ran = await run(
+      `
+%macro divide 0          ; 1 / 0
+  fninit
+  fldcw [unmasked]
+  fldz
+  fld1
+  fdivrp
+%endmacro
+  gate 0x20, tick
+  gate 0x2d, error
+  outb 0x43, 0x34
+  outb 0x40, 1193 & 255
+  outb 0x40, 1193 >> 8
+  outb 0x21, 0xfb
+  outb 0xa1, 0xdf
+  ; The instruction after STI runs in its shadow, but it must wait.
+  mov dword [expected], .first
+  divide
+  sti
+.first:
+  fwait
+  cli
+  mov al, '1'
+  call put
+  ; A frozen instruction begins anew after any interrupt.
+  outb 0x21, 0xfa
+  outb 0xa1, 0xff
+  mov dword [expected], .second
+  divide
+  sti
+.second:
+  fld1
+  cli
+  mov al, '2'
+  call put
+  ; FNCLEX alone takes FERR# back, not the latched interrupt.
+  outb 0x21, 0xff
+  outb 0xa1, 0xff
+  divide
+  fnclex
+  fwait
+  outb 0xa0, 0x0a
+  in al, 0xa0
+  test al, 0x20
+  jz .bad
+  outb 0xf0, 0
+  in al, 0xa0
+  test al, 0x20
+  jnz .bad
+  ; With CR0.NE set it is #MF, and nobody hears of FERR#.
+  gate 0x10, fault
+  mov eax, cr0
+  or eax, 0x20
+  mov cr0, eax
+  mov dword [expected], .third
+  divide
+.third:
+  fwait
+  in al, 0xa0
+  test al, 0x20
+  jnz .bad
+  ; Until it is clear again.
+  divide
+  mov eax, cr0
+  and eax, ~0x20
+  mov cr0, eax
+  in al, 0xa0
+  test al, 0x20
+  jz .bad
+  outb 0xf4, 0
+.bad:
+  outb 0xf4, 1
+unmasked: dw 0x37b
+align 4
+expected: dd 0
+where:                    ; whether EIP at [esp + 8] is [expected]
+  mov eax, [esp + 8]
+  cmp eax, [expected]
+  mov al, 'y'
+  je put
+  mov al, 'n'
+  jmp put
+error:
+  push eax
+  call where
+  outb 0xf0, 0
+  fld1                    ; goes on
+  fstp st0
+  mov al, 'x'
+  call put
+  fnclex
+  outb 0xa0, 0x20
+  outb 0x20, 0x20
+  pop eax
+  iret
+tick:
+  push eax
+  call where
+  mov al, 't'
+  call put
+  outb 0x21, 0xfb
+  outb 0xa1, 0xdf
+  outb 0x20, 0x20
+  pop eax
+  iret
+fault:
+  push eax
+  call where
+  mov al, 'm'
+  call put
+  fnclex
+  pop eax
+  iret
+`,
+      { accel },
+    );
+    if (ran === undefined) return;
+    assertEquals(ran.output, "yx1ytyx2ym");
+    assertEquals(ran.result.status, 1);
+  });
+}
+
+Deno.test("guest: an x87 instruction that waits with interrupts off halts", async () => {
+  const ran = await run(`
+  fninit
+  push 0x37b
+  fldcw [esp]
+  fldz
+  fld1
+  fdivrp
+  fwait
+  outb 0xf4, 0
+`);
+  if (ran === undefined) return;
+  assertEquals(ran.result.reason, "halt");
+});

@@ -30,6 +30,7 @@ const W_FLAGS = OFF_FLAGS >> 2;
 
 const CR0_PE = 1;
 const CR0_ET = 0x10;
+const CR0_NE = 0x20;
 const CR0_WP = 0x10000;
 const CR0_NW = 0x20000000;
 const CR0_CD = 0x40000000;
@@ -58,6 +59,7 @@ export function writeCr0(cpu: X86, value: number): void {
   s[W_CR0] = value;
   if ((changed & (CR0_PG | CR0_WP | CR0_PE)) !== 0) cpu.engine.mmu.flush(false);
   if ((changed & CR0_PE) !== 0) cpu.setCpl(0);
+  if ((changed & CR0_NE) !== 0) cpu.driveFerr();
   cpu.updateKey();
 }
 

@@ -80,6 +80,7 @@ import {
   OFF_EXC_VECTOR,
   OFF_FCW,
   OFF_FLAGS,
+  OFF_FSW,
   OFF_FTAG,
   OFF_GDT_BASE,
   OFF_GDT_LIMIT,
@@ -121,6 +122,8 @@ const SEG_WORDS = 8;
 
 /** Recorded to leave a block without an exception: see {@linkcode X86.leaveIfChanged}. */
 const EXC_NONE = -2;
+/** Recorded to wait for an event where it is: see {@linkcode X86.waitForEvent}. */
+const EXC_WAIT = -3;
 
 // CR0 bits.
 const CR0_PE = 1,
@@ -132,6 +135,8 @@ const CR0_PE = 1,
   CR0_AM = 0x40000,
   CR0_NW = 0x20000000,
   CR0_CD = 0x40000000;
+/** FSW: an unmasked exception is pending. */
+const FSW_ES = 0x80;
 // Debug registers: single step; the bits that always read as 1.
 const DR6_BS = 0x4000,
   DR6_FIXED = 0xffff0ff0 | 0,
@@ -180,6 +185,7 @@ type SavedCpu = {
   nmiBlocked: boolean;
   pendingDebug: number;
   a20: boolean;
+  ignne: boolean;
   tsc: number;
 };
 
@@ -203,6 +209,12 @@ export class X86 implements Frontend {
   readonly acknowledge: () => number;
   /** The level of FERR#, if somebody wants it. */
   readonly ferr: ((level: boolean) => void) | undefined;
+
+  /**
+   * The level of IGNNE#: x87 instructions go on in spite of a pending exception
+   * while CR0.NE is clear. Where nobody has FERR#, it is tied to active.
+   */
+  ignne: boolean;
 
   /** The engine, once attached. */
   engine!: CpuEngine;
@@ -250,6 +262,7 @@ export class X86 implements Frontend {
     this.model = options.model;
     this.ports = options.ports ?? NO_PORTS;
     this.ferr = options.ferr;
+    this.ignne = options.ferr === undefined;
     this.acknowledge = options.acknowledge ?? ((): number => 0xff);
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
@@ -638,6 +651,11 @@ export class X86 implements Frontend {
       s[W_VECTOR] = -1;
       return true;
     }
+    if (s[W_VECTOR] === EXC_WAIT) {
+      s[W_VECTOR] = -1;
+      this.engine.halt();
+      return true;
+    }
     return deliverException(this);
   }
 
@@ -682,6 +700,15 @@ export class X86 implements Frontend {
     this.state[OFF_EXC_ADDRESS >> 2] = address;
   }
 
+  /**
+   * Has the present instruction wait: it begins anew after the next interrupt.
+   * Faulting helpers only.
+   */
+  waitForEvent(): never {
+    this.record(EXC_WAIT, 0, false);
+    throw GUEST_FAULT;
+  }
+
   // Lines.
 
   /** The level of the INTR line. */
@@ -696,11 +723,25 @@ export class X86 implements Frontend {
     this.engine?.attention();
   }
 
-  /** The level of another line: `a20`. */
+  /** The level of another line: `a20`, `ignne` (true: active). */
   setInput(name: string, level: boolean): void {
-    if (name !== "a20") throw new Error(`there is no input line "${name}"`);
-    this.#a20 = level;
-    this.#applyA20();
+    switch (name) {
+      case "a20":
+        this.#a20 = level;
+        this.#applyA20();
+        break;
+      case "ignne":
+        this.ignne = level;
+        break;
+      default:
+        throw new Error(`there is no input line "${name}"`);
+    }
+  }
+
+  /** Drives FERR# anew: after any change of CR0.NE, or of FSW as a whole. */
+  driveFerr(): void {
+    const s = this.state;
+    this.ferr?.((s[OFF_FSW >> 2] & FSW_ES) !== 0 && (s[W_CR0] & CR0_NE) === 0);
   }
 
   #applyA20(): void {
@@ -719,7 +760,7 @@ export class X86 implements Frontend {
 
   // Reset, description, saving.
 
-  /** Hardware reset (SDM volume 3, table 9-1). A20 and the INTR line are the machine's. */
+  /** Hardware reset (SDM volume 3, table 9-1). A20, IGNNE# and the INTR line are the machine's. */
   reset(): void {
     const s = this.state;
     s.fill(0, 0x100 >> 2);
@@ -750,7 +791,10 @@ export class X86 implements Frontend {
     this.suppressStep = false;
     this.tscOffset = 0;
     this.tscLast = 0;
-    if (this.engine !== undefined) this.engine.mmu.flush(false);
+    if (this.engine !== undefined) {
+      this.engine.mmu.flush(false);
+      this.driveFerr();
+    }
     this.debugChanged();
     this.engine?.keyChanged();
   }
@@ -814,6 +858,7 @@ export class X86 implements Frontend {
       nmiBlocked: this.nmiBlocked,
       pendingDebug: this.pendingDebug,
       a20: this.#a20,
+      ignne: this.ignne,
       tsc: Math.floor(this.#timestamp()) + this.tscOffset,
     };
   }
@@ -843,6 +888,8 @@ export class X86 implements Frontend {
     this.suppressStep = false;
     this.writeTsc(s.tsc);
     this.setInput("a20", s.a20);
+    this.ignne = s.ignne;
+    this.driveFerr();
     this.engine?.mmu.flush(false);
     this.debugChanged();
     this.engine?.keyChanged();

@@ -43,12 +43,14 @@ function create(config: X86Config, context: CpuContext): CpuCore {
   }
   const model = MODELS[config.model];
   const { clock, interrupts, memory } = context;
+  const ferr = context.output("ferr");
   const cpu = new X86({
     model,
     ports: context.ports,
     acknowledge: interrupts && ((): number => interrupts.acknowledge()),
     // One tick a nanosecond: the time stamp counter of a 1 GHz CPU.
     timestamp: () => clock.now(),
+    ferr: (level) => ferr.set(level),
     translator: () => createTranslator(model),
   });
   return new Engine(cpu, {
@@ -85,7 +87,8 @@ const plugin: CpuPlugin<X86Config> = {
     },
   },
   models: Object.keys(MODELS),
-  inputs: ["a20"],
+  inputs: ["a20", "ignne"],
+  outputs: ["ferr"],
   create,
 };
 

@@ -13,6 +13,7 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
+import { define } from "./helpers.ts";
 import { AC, MF } from "./operands.ts";
 import { FSW, FTAG, FTOP, KEY_ALIGN, KEY_NE, MM, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
@@ -23,14 +24,27 @@ export type Binary = (b: IrBuilder, x: Value, y: Value) => Value;
 /** FSW.ES: an unmasked x87 exception is pending. */
 const FSW_ES = 0x80;
 
+/** An x87 exception is pending and CR0.NE clear (SDM volume 1, 8.7.2). */
+const WAIT_FOR_IGNNE = define(
+  "x87_wait",
+  0,
+  { faults: true, reads: [], writes: [] },
+  (cpu) => () => {
+    if (!cpu.ignne) cpu.waitForEvent();
+    return 0;
+  },
+);
+
 /**
  * Raises #MF if an x87 exception is pending. With CR0.NE clear the machine has
- * been told by FERR# already, and with IGNNE# the instruction goes on.
+ * been told by FERR# already: the instruction waits for its interrupt, unless
+ * IGNNE# lets it go on.
  */
 export function checkPendingX87(t: Translator): void {
-  if ((t.key & KEY_NE) === 0) return;
   const b = t.b;
-  b.trap(b.and(b.get(FSW), b.i32(FSW_ES)), MF);
+  const pending = b.and(b.get(FSW), b.i32(FSW_ES));
+  if ((t.key & KEY_NE) !== 0) b.trap(pending, MF);
+  else b.callIf(pending, WAIT_FOR_IGNNE);
 }
 
 /**

@@ -8,7 +8,8 @@
  *
  * Numeric exceptions are never raised by the instruction that causes them: an
  * unmasked one sets FSW.ES, and the next waiting instruction raises #MF (its
- * translation tests ES). With CR0.NE clear the machine is told by FERR#.
+ * translation tests ES). With CR0.NE clear the machine is told by FERR#, and that
+ * instruction waits for an interrupt until IGNNE# is active.
  *
  * @module
  */

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { MemoryChar } from "../../../core/backend/memory_char.ts";
 import { DeviceBench } from "../../../core/machine/testing.ts";
 import debugcon from "./debugcon.ts";
+import fpuError from "./fpu_error.ts";
 import isaDebugExit from "./isa_debug_exit.ts";
 import port92 from "./port92.ts";
 
@@ -20,6 +21,27 @@ Deno.test("debugcon: reads its signature, writes to its backend", async () => {
   for (const c of "ok\n") bench.write("port", 0, c.charCodeAt(0));
   await Promise.resolve();
   assertEquals(char.output, "ok\n");
+});
+
+Deno.test("fpu-error: FERR# is latched, IGNNE# lasts until it goes away", async () => {
+  const bench = await DeviceBench.create(fpuError);
+  const levels = (): boolean[] => [bench.level("irq"), bench.level("ignne")];
+  bench.write("ports", 0, 0);
+  assertEquals(levels(), [false, false], "without FERR# nothing is ignored");
+  bench.drive("ferr", true);
+  assertEquals(levels(), [true, false]);
+  bench.write("ports", 1, 0);
+  assertEquals(levels(), [true, false]);
+  bench.write("ports", 0, 0);
+  assertEquals(levels(), [false, true]);
+  bench.drive("ferr", false);
+  assertEquals(levels(), [false, false]);
+  // The exception is cleared first.
+  bench.drive("ferr", true);
+  bench.drive("ferr", false);
+  assertEquals(levels(), [true, false]);
+  bench.write("ports", 0, 0);
+  assertEquals(levels(), [false, false]);
 });
 
 Deno.test("port92: A20 and reset", async () => {
