@@ -84,6 +84,22 @@ main:
         mov esp, T + 0x2002
         push dword 1
         END3
+        TRY3 "3: enter, absent new top"
+        mov esp, T + 0x3000
+        enter 0x1100, 0
+        END3
+        TRY3 "3: popa out of an absent page"
+        mov ebp, 0xb
+        mov esi, 0x5
+        mov edi, 0xd
+        mov esp, T + 0xff0
+        MARK
+        popa
+        END3
+        SHOW "ebp ", ebp
+        SHOW " esi", esi
+        SHOW " edi", edi
+        NEWLINE
         TRY3 "3: read of a supervisor page"
         mov eax, [T + 0x1000]
         END3
@@ -103,6 +119,10 @@ main:
         END3
         TRY3 "3: modify a read-only page"
         inc dword [T + 0x1000]
+        END3
+        TRY3 "3: enter, read-only new top"
+        mov esp, T + 0x3000
+        enter 0x1100, 0
         END3
         TRY "0: write of a read-only page, WP=0"
         mov [T + 0x1000], eax

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
+import { define } from "./helpers.ts";
 import {
   AF,
   CC_ADD,
@@ -163,6 +165,17 @@ function wholeEsp(t: Translator, delta: number): Value {
     : b.or(b.and(b.get(ESP), b.i32(0xffff0000)), pointer);
 }
 
+/** A page fault unless so many bytes at a linear address can be written. */
+const PROBE_WRITE = define(
+  "probe_write",
+  3,
+  { faults: true, reads: [], writes: [] },
+  (cpu) => (address, size, mmu) => {
+    cpu.engine.mmu.probe(address, size, ACCESS_WRITE, mmu);
+    return 0;
+  },
+);
+
 const enter: Translate = (t, i) => {
   const b = t.b;
   const size = i.opSize;
@@ -185,8 +198,13 @@ const enter: Translate = (t, i) => {
     t.storeLinear(size, t.stackAddress(delta, size, true), frame);
   }
   const pointer = t.stackPointer(delta - i.imm);
-  // The new top of the stack must be accessible.
-  t.loadLinear(size, t.linear(SS, pointer, size, true));
+  // A write to the new top of the stack must be possible; none is made.
+  b.call(
+    PROBE_WRITE,
+    t.linear(SS, pointer, size, true),
+    b.i32(size),
+    b.i32(t.mmu),
+  );
   t.setReg(size, 5, frame);
   t.setStackPointer(pointer);
 };
