@@ -27,24 +27,18 @@ import {
   type Frontend,
   GUEST_FAULT,
   GUEST_MODIFIED,
-  type TranslateContext,
 } from "../cpu/frontend.ts";
-import { IrBlock } from "../ir/block.ts";
-import { IrBuilder } from "../ir/builder.ts";
-import { Liveness } from "../ir/passes/liveness.ts";
 import type { GuestMemory } from "../machine/memory.ts";
 import { type PhysicalSpace, SoftMmu } from "../mmu/soft_mmu.ts";
 import {
   ArenaFull,
-  Block,
+  type Block,
   BlockCache,
   type Region,
 } from "../translate/block_cache.ts";
-import { BytecodeWriter, TooManyTemps } from "./bytecode.ts";
 import { indexHash, InterpreterGenerator, jumpHash } from "./interpreter.ts";
 import {
   CELL_BLOCK,
-  CELL_BYTES,
   CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
@@ -77,12 +71,15 @@ import {
   REC_INSNS,
   REC_PC_HI,
   REC_PC_LO,
-  RECORD_BYTES,
   TABLE_REGIONS,
   TLB_BYTES,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
-import type { Retranslate } from "../translate/region_former.ts";
+import {
+  BlockTranslator,
+  NEVER_HOT,
+  SCRATCH_BYTES,
+} from "../translate/block_translator.ts";
 
 /** How an engine is set up. */
 export interface EngineOptions {
@@ -113,8 +110,6 @@ const DEFAULT_THRESHOLD = 3000;
 const DEFAULT_MAX_INSNS = 32;
 /** A region takes 12 to 25 KB in V8, so that this many take up to 400 MB. */
 const DEFAULT_MAX_REGIONS = 16384;
-/** Count of a block that must not become hot again. */
-const NEVER_HOT = 0x7fffffff;
 /**
  * Each time that a block's region dies, the block must run twice as often
  * before it is compiled again; up to 2 to this power.
@@ -125,14 +120,9 @@ const MAX_BACKOFF = 6;
  * first instruction executes none, and would never use up a budget.
  */
 const MAX_FAULTS = 10_000;
-/** Bytes looked at to translate one instruction in a device's memory. */
-const IO_CODE_BYTES = 32;
 const PAGE = 4096;
 /** Arena bytes of the block index. */
 const INDEX_BYTES = INDEX_ENTRIES * INDEX_ENTRY_BYTES;
-/** Arena bytes set aside for blocks that run once. */
-const SCRATCH_BYTES = 65536;
-
 type Enter = (cpu: number) => number;
 
 /** Runs one CPU. */
@@ -149,24 +139,13 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #frontend: Frontend;
   readonly #accel: "jit" | "interp";
   readonly #threshold: number;
-  readonly #maxInsns: number;
   readonly #exact: boolean;
   readonly #maxRegions: number;
   readonly #enter: Enter;
-  readonly #writer: BytecodeWriter;
-  readonly #liveness: Liveness;
-  readonly #block: IrBlock;
-  readonly #builder: IrBuilder;
-  readonly #context: TranslateContext;
+  readonly #translator: BlockTranslator;
   /** The region compiler: for dumps and statistics. */
   readonly compiler: RegionCompiler;
   readonly #budget: number;
-  /** Copy of the end of a page and the start of the next. */
-  readonly #crossing = new Uint8Array(64);
-  /** Code read from a device, where it stands in its page. */
-  readonly #ioCode = new Uint8Array(PAGE);
-  #secondPage = -1;
-  #fetchAddress = 0;
 
   /** Instructions executed before the current run. */
   #total = 0;
@@ -186,7 +165,6 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #freeTable: number[] = [];
   readonly #table: WebAssembly.Table;
   #tableNext = TABLE_REGIONS;
-  #scratch = 0;
   #index = 0;
   /** In which tier budgets ended: a sample of where the time goes. */
   readonly #samples = { interpreter: 0, region: 0 };
@@ -209,7 +187,6 @@ export class Engine implements CpuCore, CpuEngine {
     this.#frontend = frontend;
     this.#accel = options.accel ?? "jit";
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
-    this.#maxInsns = options.maxInsns ?? DEFAULT_MAX_INSNS;
     this.#exact = options.exact ?? false;
     this.#maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
     this.base = memory.cpuArea(options.cpu ?? 0);
@@ -233,7 +210,6 @@ export class Engine implements CpuCore, CpuEngine {
     );
     this.#index = memory.arenaOffset;
     this.i32[(this.base + OFF_INDEX) >> 2] = this.#index;
-    this.#scratch = memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES;
     this.mmu.connect(
       {
         hasCode: (page) => this.cache.hasCode(page),
@@ -291,25 +267,17 @@ export class Engine implements CpuCore, CpuEngine {
     const instance = new WebAssembly.Instance(module, imports);
     this.#enter = instance.exports.enter as Enter;
     const { loadMiss, storeMiss } = instance.exports;
-    this.#writer = new BytecodeWriter(generator.opcodes, frontend.globals);
-    this.#liveness = new Liveness(frontend.globals.length);
-    this.#block = new IrBlock(frontend.globals);
-    this.#builder = new IrBuilder(this.#block);
-    this.#context = {
-      builder: this.#builder,
-      code: this.u8,
-      start: 0,
-      limit: 0,
-      pcLo: 0,
-      pcHi: 0,
-      key: 0,
-      maxInsns: this.#maxInsns,
-      entryFacts: -1,
-      exitFacts: -1,
-      wantsFacts: false,
-      compiled: false,
-      cross: () => this.#cross(),
-    };
+    this.#translator = new BlockTranslator({
+      frontend,
+      mmu: this.mmu,
+      cache: this.cache,
+      opcodes: generator.opcodes,
+      u8: this.u8,
+      i32: this.i32,
+      scratch: memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES,
+      maxInsns: options.maxInsns ?? DEFAULT_MAX_INSNS,
+      threshold: this.#accel === "jit" ? this.#threshold : NEVER_HOT,
+    });
     this.compiler = new RegionCompiler(
       frontend,
       { env: { ...imports.env, loadMiss, storeMiss }, helper: helperImports },
@@ -708,7 +676,7 @@ export class Engine implements CpuCore, CpuEngine {
     }
     const pc = i32[(this.base + OFF_FAULT) >> 2];
     let block: Block;
-    if (single) block = this.#singleBlock;
+    if (single) block = this.#translator.singleBlock;
     else {
       const record = i32[(this.base + OFF_RECORD) >> 2];
       block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
@@ -821,7 +789,9 @@ export class Engine implements CpuCore, CpuEngine {
     if (host < 0 || physical > 0xffffffff) {
       // Nobody tells when code in a device's memory changes, and pages above
       // 4 GiB are not watched: each instruction is translated when it runs.
-      return this.#prepareSingle(1) < 0 ? undefined : this.#singleBlock;
+      return this.#prepareSingle(1) < 0
+        ? undefined
+        : this.#translator.singleBlock;
     }
     const block = this.cache.find(physical, lo, hi, key);
     if (block !== undefined) {
@@ -839,7 +809,11 @@ export class Engine implements CpuCore, CpuEngine {
     }
     for (;;) {
       try {
-        return this.#translate(physical, host, lo, hi, key, linear);
+        const started = performance.now();
+        const made = this.#translator.translate(physical, host, lo, hi);
+        if (made.secondPage < 0) this.#fillIndex(made);
+        this.#translateMs += performance.now() - started;
+        return made;
       } catch (e) {
         if (e === GUEST_FAULT) return undefined;
         if (!(e instanceof ArenaFull)) throw e;
@@ -848,180 +822,11 @@ export class Engine implements CpuCore, CpuEngine {
     }
   }
 
-  #fetchSource(physical: number, host: number): void {
-    const c = this.#context;
-    if (host >= 0) {
-      c.code = this.u8;
-      c.start = host + (physical % PAGE);
-      c.limit = host + PAGE;
-      return;
-    }
-    // Code in a device's memory: what the bus gives, byte by byte.
-    const from = physical % PAGE;
-    const limit = Math.min(from + IO_CODE_BYTES, PAGE);
-    for (let i = from; i < limit; i++) {
-      this.#ioCode[i] = this.mmu.readCode(physical - from + i);
-    }
-    c.code = this.#ioCode;
-    c.start = from;
-    c.limit = limit;
-  }
-
-  /** Replaces the context's code by a copy that goes on with the next page. */
-  #cross(): void {
-    const c = this.#context;
-    const rest = c.limit - c.start;
-    const f = this.#frontend;
-    const next = ((this.#fetchAddress & ~0xfff) + PAGE) | 0;
-    const second = this.mmu.fetch(next, f.fetchMmu());
-    if (second < 0) throw GUEST_FAULT;
-    const host = this.mmu.fetchHost;
-    const copy = this.#crossing;
-    const n = Math.min(rest, 32);
-    for (let i = 0; i < n; i++) copy[i] = c.code[c.start + i];
-    for (let i = 0; i < 32; i++) {
-      copy[n + i] = host >= 0
-        ? this.u8[host + i]
-        : this.mmu.readCode(second + i);
-    }
-    this.#secondPage = second - (second % PAGE);
-    c.code = copy;
-    c.start = 0;
-    c.limit = n + 32;
-  }
-
-  /** Runs the frontend: the block's IR is in `#block` after liveness. */
-  #toIr(
-    linear: number,
-    lo: number,
-    hi: number,
-    key: number,
-    maxInsns: number,
-  ): void {
-    const c = this.#context;
-    this.#secondPage = -1;
-    this.#fetchAddress = linear;
-    c.pcLo = lo;
-    c.pcHi = hi;
-    c.key = key;
-    c.maxInsns = maxInsns;
-    c.entryFacts = -1;
-    this.#builder.start(this.#block, lo, hi);
-    this.#frontend.translate(c);
-    this.#liveness.run(this.#block, this.#frontend.helpers);
-  }
-
-  #translate(
-    physical: number,
-    host: number,
-    lo: number,
-    hi: number,
-    key: number,
-    linear: number,
-  ): Block {
-    const started = performance.now();
-    const block = new Block();
-    let maxInsns = this.#maxInsns;
-    for (;;) {
-      this.#fetchSource(physical, host);
-      this.#toIr(linear, lo, hi, key, maxInsns);
-      block.physical = physical;
-      block.pcLo = lo;
-      block.pcHi = hi;
-      block.key = key;
-      block.byteLength = this.#block.byteLength;
-      block.secondPage = this.#secondPage;
-      try {
-        this.cache.reserve(block);
-        this.#lower(block);
-        break;
-      } catch (e) {
-        if (!(e instanceof TooManyTemps) || maxInsns === 1) throw e;
-        maxInsns >>= 1;
-      }
-    }
-    this.cache.store(
-      block,
-      this.#writer.words,
-      this.#writer.length,
-      this.#writer.insnTable,
-      this.#writer.insns,
-      this.#accel === "jit" && block.secondPage < 0
-        ? this.#threshold
-        : NEVER_HOT,
-    );
-    for (const page of this.cache.insert(block)) this.mmu.protect(page);
-    if (block.secondPage < 0) this.#fillIndex(block);
-    this.#translateMs += performance.now() - started;
-    return block;
-  }
-
-  /**
-   * Lowers `#block`, whose record and cells are reserved. A block that is
-   * `alone` never goes on to another: its cells are not linked.
-   */
-  #lower(block: Block, alone = false): void {
-    const k = this.#block;
-    const near = (target: number, targetHi: number): boolean => {
-      // The page offset is that of the physical address, whatever the
-      // segment's base is: the same distance lies between the addresses.
-      const at = (block.physical % PAGE) + ((target - block.pcLo) | 0);
-      return at >= 0 && at < PAGE && targetHi === block.pcHi &&
-        block.secondPage < 0;
-    };
-    this.cache.initCell(block.cells, k.takenLo, k.takenHi, 0);
-    this.cache.initCell(block.cells + CELL_BYTES, k.otherLo, k.otherHi, 0);
-    this.#writer.write(k, this.#liveness.uses, {
-      cells: block.cells,
-      takenNear: alone || near(k.takenLo, k.takenHi),
-      otherNear: alone || near(k.otherLo, k.otherHi),
-      alone,
-    });
-  }
-
-  readonly #singleBlock = new Block();
-
   /** Translates up to `insns` instructions at the program counter to run once; -1 after a fetch fault. */
   #prepareSingle(insns: number): number {
     this.#counts.singles++;
-    const f = this.#frontend;
-    const lo = f.pcLo();
-    const hi = f.pcHi();
-    const linear = f.linear(lo, hi);
-    const physical = this.mmu.fetch(linear, f.fetchMmu());
-    if (physical < 0) return -1;
-    const block = this.#singleBlock;
-    try {
-      this.#fetchSource(physical, this.mmu.fetchHost);
-      this.#toIr(linear, lo, hi, f.key(), insns);
-    } catch (e) {
-      if (e === GUEST_FAULT) return -1;
-      throw e;
-    }
-    block.physical = physical;
-    block.pcLo = lo;
-    block.pcHi = hi;
-    block.record = this.#scratch;
-    block.cells = this.#scratch + RECORD_BYTES;
-    block.insns = this.#block.insns;
-    this.#lower(block, true);
-    const w = this.#writer;
-    block.bytecode = block.cells + 2 * CELL_BYTES;
-    const size = RECORD_BYTES + 2 * CELL_BYTES + 4 * (w.length + 3 * w.insns);
-    if (size > SCRATCH_BYTES) {
-      if (insns > 1) return this.#prepareSingle(insns >> 1);
-      throw new Error(`an instruction became ${size} bytes of bytecode`);
-    }
-    block.insnTable = block.bytecode + w.length * 4;
-    this.i32.set(w.words.subarray(0, w.length), block.bytecode >> 2);
-    this.i32.set(w.insnTable.subarray(0, 3 * w.insns), block.insnTable >> 2);
-    const r = block.record >> 2;
-    this.i32[r] = block.bytecode;
-    this.i32[r + 1] = 1;
-    this.i32[r + 2] = NEVER_HOT;
-    this.i32[r + (REC_INSNS >> 2)] = w.insns;
-    this.i32[r + (REC_PC_LO >> 2)] = lo;
-    this.i32[r + (REC_PC_HI >> 2)] = hi;
+    const block = this.#translator.single(insns);
+    if (block === undefined) return -1;
     this.#single = true;
     return this.#enterWord(block);
   }
@@ -1042,7 +847,7 @@ export class Engine implements CpuCore, CpuEngine {
       entry,
       tableIndex,
       this.cache,
-      this.#retranslate,
+      this.#translator.retranslate,
     );
     if (region === undefined) {
       this.#freeTable.push(tableIndex);
@@ -1051,31 +856,4 @@ export class Engine implements CpuCore, CpuEngine {
     this.#regions.set(region.id, region);
     this.cache.installRegion(region);
   }
-
-  /** Translates a block of a region again: {@linkcode Retranslate}. */
-  readonly #retranslate: Retranslate = (b, ir, builder, facts) => {
-    const f = this.#frontend;
-    const host = this.mmu.hostOf(b.physical);
-    if (host < 0) return undefined;
-    this.#fetchSource(b.physical, host);
-    const c = this.#context;
-    this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
-    c.pcLo = b.pcLo;
-    c.pcHi = b.pcHi;
-    c.key = b.key;
-    c.maxInsns = b.insns;
-    c.entryFacts = facts;
-    c.exitFacts = -1;
-    c.wantsFacts = false;
-    c.builder = builder;
-    c.compiled = true;
-    builder.start(ir, b.pcLo, b.pcHi);
-    try {
-      f.translate(c);
-    } finally {
-      c.compiled = false;
-      c.builder = this.#builder;
-    }
-    return ir.insns === b.insns ? c : undefined;
-  };
 }

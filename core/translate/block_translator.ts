@@ -1,0 +1,316 @@
+/**
+ * From a program counter to a block: fetches guest code, has the frontend
+ * translate it, lowers the IR to bytecode and stores it in the cache.
+ *
+ * @module
+ */
+
+import {
+  type Frontend,
+  GUEST_FAULT,
+  type TranslateContext,
+} from "../cpu/frontend.ts";
+import { BytecodeWriter, TooManyTemps } from "../exec/bytecode.ts";
+import type { Opcodes } from "../exec/interpreter.ts";
+import {
+  CELL_BYTES,
+  REC_INSNS,
+  REC_PC_HI,
+  REC_PC_LO,
+  RECORD_BYTES,
+} from "../exec/layout.ts";
+import { IrBlock } from "../ir/block.ts";
+import { IrBuilder } from "../ir/builder.ts";
+import { Liveness } from "../ir/passes/liveness.ts";
+import type { SoftMmu } from "../mmu/soft_mmu.ts";
+import { Block, type BlockCache } from "./block_cache.ts";
+import type { Retranslate } from "./region_former.ts";
+
+/** Count of a block that must not become hot again. */
+export const NEVER_HOT = 0x7fffffff;
+/** Arena bytes set aside for blocks that run once. */
+export const SCRATCH_BYTES = 65536;
+/** Bytes looked at to translate one instruction in a device's memory. */
+const IO_CODE_BYTES = 32;
+const PAGE = 4096;
+
+/** What a translator works with. */
+export interface BlockTranslatorParts {
+  /** The ISA. */
+  readonly frontend: Frontend;
+  /** For instruction fetch. */
+  readonly mmu: SoftMmu;
+  /** Where blocks go. */
+  readonly cache: BlockCache;
+  /** The interpreter's opcodes. */
+  readonly opcodes: Opcodes;
+  /** The shared memory, as bytes. */
+  readonly u8: Uint8Array;
+  /** The shared memory, as words. */
+  readonly i32: Int32Array;
+  /** Offset of `SCRATCH_BYTES` for blocks that run once. */
+  readonly scratch: number;
+  /** Guest instructions in a block at most. */
+  readonly maxInsns: number;
+  /** Executions that make a block hot. */
+  readonly threshold: number;
+}
+
+/** Translates the blocks of one CPU. */
+export class BlockTranslator {
+  readonly #frontend: Frontend;
+  readonly #mmu: SoftMmu;
+  readonly #cache: BlockCache;
+  readonly #u8: Uint8Array;
+  readonly #i32: Int32Array;
+  readonly #scratch: number;
+  readonly #maxInsns: number;
+  readonly #threshold: number;
+  readonly #writer: BytecodeWriter;
+  readonly #liveness: Liveness;
+  readonly #block: IrBlock;
+  readonly #builder: IrBuilder;
+  readonly #context: TranslateContext;
+  /** Copy of the end of a page and the start of the next. */
+  readonly #crossing = new Uint8Array(64);
+  /** Code read from a device, where it stands in its page. */
+  readonly #ioCode = new Uint8Array(PAGE);
+  #secondPage = -1;
+  #fetchAddress = 0;
+
+  /** Makes the translator of a CPU. */
+  constructor(parts: BlockTranslatorParts) {
+    const { frontend } = parts;
+    this.#frontend = frontend;
+    this.#mmu = parts.mmu;
+    this.#cache = parts.cache;
+    this.#u8 = parts.u8;
+    this.#i32 = parts.i32;
+    this.#scratch = parts.scratch;
+    this.#maxInsns = parts.maxInsns;
+    this.#threshold = parts.threshold;
+    this.#writer = new BytecodeWriter(parts.opcodes, frontend.globals);
+    this.#liveness = new Liveness(frontend.globals.length);
+    this.#block = new IrBlock(frontend.globals);
+    this.#builder = new IrBuilder(this.#block);
+    this.#context = {
+      builder: this.#builder,
+      code: this.#u8,
+      start: 0,
+      limit: 0,
+      pcLo: 0,
+      pcHi: 0,
+      key: 0,
+      maxInsns: this.#maxInsns,
+      entryFacts: -1,
+      exitFacts: -1,
+      wantsFacts: false,
+      compiled: false,
+      cross: () => this.#cross(),
+    };
+  }
+
+  #fetchSource(physical: number, host: number): void {
+    const c = this.#context;
+    if (host >= 0) {
+      c.code = this.#u8;
+      c.start = host + (physical % PAGE);
+      c.limit = host + PAGE;
+      return;
+    }
+    // Code in a device's memory: what the bus gives, byte by byte.
+    const from = physical % PAGE;
+    const limit = Math.min(from + IO_CODE_BYTES, PAGE);
+    for (let i = from; i < limit; i++) {
+      this.#ioCode[i] = this.#mmu.readCode(physical - from + i);
+    }
+    c.code = this.#ioCode;
+    c.start = from;
+    c.limit = limit;
+  }
+
+  /** Replaces the context's code by a copy that goes on with the next page. */
+  #cross(): void {
+    const c = this.#context;
+    const rest = c.limit - c.start;
+    const f = this.#frontend;
+    const next = ((this.#fetchAddress & ~0xfff) + PAGE) | 0;
+    const second = this.#mmu.fetch(next, f.fetchMmu());
+    if (second < 0) throw GUEST_FAULT;
+    const host = this.#mmu.fetchHost;
+    const copy = this.#crossing;
+    const n = Math.min(rest, 32);
+    for (let i = 0; i < n; i++) copy[i] = c.code[c.start + i];
+    for (let i = 0; i < 32; i++) {
+      copy[n + i] = host >= 0
+        ? this.#u8[host + i]
+        : this.#mmu.readCode(second + i);
+    }
+    this.#secondPage = second - (second % PAGE);
+    c.code = copy;
+    c.start = 0;
+    c.limit = n + 32;
+  }
+
+  /** Runs the frontend: the block's IR is in `#block` after liveness. */
+  #toIr(
+    linear: number,
+    lo: number,
+    hi: number,
+    key: number,
+    maxInsns: number,
+  ): void {
+    const c = this.#context;
+    this.#secondPage = -1;
+    this.#fetchAddress = linear;
+    c.pcLo = lo;
+    c.pcHi = hi;
+    c.key = key;
+    c.maxInsns = maxInsns;
+    c.entryFacts = -1;
+    this.#builder.start(this.#block, lo, hi);
+    this.#frontend.translate(c);
+    this.#liveness.run(this.#block, this.#frontend.helpers);
+  }
+
+  /**
+   * Translates the block at a program counter whose code stands at a physical
+   * address, and at `host` in memory, and enters it into the cache. Throws
+   * `ArenaFull`, and `GUEST_FAULT` if the first instruction runs into a page
+   * that faults.
+   */
+  translate(physical: number, host: number, lo: number, hi: number): Block {
+    const key = this.#frontend.key();
+    const linear = this.#frontend.linear(lo, hi);
+    const block = new Block();
+    let maxInsns = this.#maxInsns;
+    for (;;) {
+      this.#fetchSource(physical, host);
+      this.#toIr(linear, lo, hi, key, maxInsns);
+      block.physical = physical;
+      block.pcLo = lo;
+      block.pcHi = hi;
+      block.key = key;
+      block.byteLength = this.#block.byteLength;
+      block.secondPage = this.#secondPage;
+      try {
+        this.#cache.reserve(block);
+        this.#lower(block);
+        break;
+      } catch (e) {
+        if (!(e instanceof TooManyTemps) || maxInsns === 1) throw e;
+        maxInsns >>= 1;
+      }
+    }
+    this.#cache.store(
+      block,
+      this.#writer.words,
+      this.#writer.length,
+      this.#writer.insnTable,
+      this.#writer.insns,
+      block.secondPage < 0 ? this.#threshold : NEVER_HOT,
+    );
+    for (const page of this.#cache.insert(block)) this.#mmu.protect(page);
+    return block;
+  }
+
+  /**
+   * Lowers `#block`, whose record and cells are reserved. A block that is
+   * `alone` never goes on to another: its cells are not linked.
+   */
+  #lower(block: Block, alone = false): void {
+    const k = this.#block;
+    const near = (target: number, targetHi: number): boolean => {
+      // The page offset is that of the physical address, whatever the
+      // segment's base is: the same distance lies between the addresses.
+      const at = (block.physical % PAGE) + ((target - block.pcLo) | 0);
+      return at >= 0 && at < PAGE && targetHi === block.pcHi &&
+        block.secondPage < 0;
+    };
+    this.#cache.initCell(block.cells, k.takenLo, k.takenHi, 0);
+    this.#cache.initCell(block.cells + CELL_BYTES, k.otherLo, k.otherHi, 0);
+    this.#writer.write(k, this.#liveness.uses, {
+      cells: block.cells,
+      takenNear: alone || near(k.takenLo, k.takenHi),
+      otherNear: alone || near(k.otherLo, k.otherHi),
+      alone,
+    });
+  }
+
+  /** The block that {@linkcode BlockTranslator.single} made last. */
+  readonly singleBlock: Block = new Block();
+
+  /**
+   * Translates up to `insns` instructions at the program counter into a block
+   * that is run once and not entered into the cache; undefined after a fetch
+   * fault.
+   */
+  single(insns: number): Block | undefined {
+    const f = this.#frontend;
+    const lo = f.pcLo();
+    const hi = f.pcHi();
+    const linear = f.linear(lo, hi);
+    const physical = this.#mmu.fetch(linear, f.fetchMmu());
+    if (physical < 0) return undefined;
+    const block = this.singleBlock;
+    try {
+      this.#fetchSource(physical, this.#mmu.fetchHost);
+      this.#toIr(linear, lo, hi, f.key(), insns);
+    } catch (e) {
+      if (e === GUEST_FAULT) return undefined;
+      throw e;
+    }
+    block.physical = physical;
+    block.pcLo = lo;
+    block.pcHi = hi;
+    block.record = this.#scratch;
+    block.cells = this.#scratch + RECORD_BYTES;
+    block.insns = this.#block.insns;
+    this.#lower(block, true);
+    const w = this.#writer;
+    block.bytecode = block.cells + 2 * CELL_BYTES;
+    const size = RECORD_BYTES + 2 * CELL_BYTES + 4 * (w.length + 3 * w.insns);
+    if (size > SCRATCH_BYTES) {
+      if (insns > 1) return this.single(insns >> 1);
+      throw new Error(`an instruction became ${size} bytes of bytecode`);
+    }
+    block.insnTable = block.bytecode + w.length * 4;
+    this.#i32.set(w.words.subarray(0, w.length), block.bytecode >> 2);
+    this.#i32.set(w.insnTable.subarray(0, 3 * w.insns), block.insnTable >> 2);
+    const r = block.record >> 2;
+    this.#i32[r] = block.bytecode;
+    this.#i32[r + 1] = 1;
+    this.#i32[r + 2] = NEVER_HOT;
+    this.#i32[r + (REC_INSNS >> 2)] = w.insns;
+    this.#i32[r + (REC_PC_LO >> 2)] = lo;
+    this.#i32[r + (REC_PC_HI >> 2)] = hi;
+    return block;
+  }
+
+  /** Translates a block of a region again: {@linkcode Retranslate}. */
+  readonly retranslate: Retranslate = (b, ir, builder, facts) => {
+    const f = this.#frontend;
+    const host = this.#mmu.hostOf(b.physical);
+    if (host < 0) return undefined;
+    this.#fetchSource(b.physical, host);
+    const c = this.#context;
+    this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
+    c.pcLo = b.pcLo;
+    c.pcHi = b.pcHi;
+    c.key = b.key;
+    c.maxInsns = b.insns;
+    c.entryFacts = facts;
+    c.exitFacts = -1;
+    c.wantsFacts = false;
+    c.builder = builder;
+    c.compiled = true;
+    builder.start(ir, b.pcLo, b.pcHi);
+    try {
+      f.translate(c);
+    } finally {
+      c.compiled = false;
+      c.builder = this.#builder;
+    }
+    return ir.insns === b.insns ? c : undefined;
+  };
+}
