@@ -215,6 +215,8 @@ class Planner {
   readonly #options: PlanOptions;
   /** Set by `plan` before anything reads it. */
   #definition!: MachineDefinition;
+  /** Sizes of memories by name, once they are planned. */
+  #memorySizes: ReadonlyMap<string, number> = new Map();
 
   constructor(document: Located, options: PlanOptions) {
     this.#document = document;
@@ -230,6 +232,7 @@ class Planner {
       resolvePath: (relative, where) =>
         resolve(at(this.#document, where).place.directory, relative),
       // Values from the command line have no line.
+      memories: this.#memorySizes,
       isUnquoted: (where) => at(this.#document, where).place.line === undefined,
     });
     if (issues.length > 0) {
@@ -300,6 +303,7 @@ class Planner {
     ) as MachineDefinition;
     const { cpu, cpuConfig } = await this.#planCpu();
     const memories = await this.#planMemories();
+    this.#memorySizes = new Map(memories.map((m) => [m.name, m.size]));
     const regions = this.#planRegions(memories);
     const backends = await this.#planBackends();
     const devices = this.#order(await this.#planDevices(backends));

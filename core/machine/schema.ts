@@ -41,6 +41,8 @@ export interface CheckOptions {
    * nobody writes quotes around a CPU model named 486.
    */
   readonly isUnquoted?: (at: DocumentPath) => boolean;
+  /** The sizes of the machine's memories, by name. */
+  readonly memories?: ReadonlyMap<string, number>;
 }
 
 /** Checks a value that is `at` a place in a document. */
@@ -136,6 +138,15 @@ function check(
           ? `expected a size such as 4096 or "640K", not ${typeName(value)}`
           : `expected an address such as 1016 or "0x3f8", not ` +
             typeName(value),
+      );
+    }
+  } else if (schema.format === "memory-size") {
+    const { memories } = options;
+    result = parseSize(value) ?? memories?.get(value as string);
+    if (result === undefined) {
+      return issue(
+        `expected a size or the name of a memory, not ${typeName(value)}` +
+          suggest(`${value}`, [...memories?.keys() ?? []]),
       );
     }
   } else if (schema.type !== undefined && !hasType(value, schema.type)) {

@@ -36,6 +36,10 @@ export function toJsonSchema(schema: ConfigSchema): JsonObject {
   if (schema.format === "size" || schema.format === "address") {
     return { ...out, ...ADDRESS };
   }
+  if (schema.format === "memory-size") {
+    // Any string: it may be a memory's name.
+    return { ...out, type: ["integer", "string"] };
+  }
   if (schema.type === "integer" || schema.type === "number") {
     const number: JsonObject = { type: schema.type };
     if (schema.minimum !== undefined) number.minimum = schema.minimum;

@@ -67,6 +67,20 @@ Deno.test("defaults are filled in and values converted", () => {
   });
 });
 
+Deno.test("a memory's name stands for its size", () => {
+  const memories = new Map([["ram", 65536], ["rom", 4096]]);
+  const size = (value: unknown) =>
+    checkSchema({ format: "memory-size" }, value, [], { memories });
+  assertEquals(size("ram").value, 65536);
+  assertEquals(size("2K").value, 2048);
+  assertEquals(size(17).value, 17);
+  assertEquals(
+    size("ran").issues[0].message,
+    'expected a size or the name of a memory, not "ran"; did you mean "ram"?',
+  );
+  assertEquals(size(-1).issues.length, 1);
+});
+
 Deno.test("issues say what was expected", () => {
   const issue = (value: unknown): string => {
     const { issues } = checkSchema(schema, value);

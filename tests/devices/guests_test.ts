@@ -340,6 +340,28 @@ ending: db 0
   });
 }
 
+Deno.test("the CMOS tells the size of the machine's memory", async () => {
+  for (
+    const [memory, base, extended, above16M] of [
+      ["1M", 640, 0, 0],
+      ["16M", 640, 15 * 1024, 0],
+      ["96M", 640, 0xffff, 80 * 16],
+    ] as const
+  ) {
+    await using machine = await Machine.load(ISAPC, { memory });
+    const ports = machine.space("ports");
+    const word = (index: number): number => {
+      ports.write(0x70, 1, index);
+      const low = ports.read(0x71, 1);
+      ports.write(0x70, 1, index + 1);
+      return low | ports.read(0x71, 1) << 8;
+    };
+    assertEquals(word(0x15), base);
+    assertEquals([word(0x17), word(0x30)], [extended, extended]);
+    assertEquals(word(0x34), above16M);
+  }
+});
+
 for (
   const [name, code] of [
     ["the keyboard controller's pulse", "outb 0x64, 0xfe"],

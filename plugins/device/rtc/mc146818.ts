@@ -498,8 +498,9 @@ const plugin: DevicePlugin<Mc146818Config> = {
     type: "object",
     properties: {
       memory: {
-        description: "The guest's memory, told in the CMOS",
-        format: "size",
+        description:
+          "The guest's memory, told in the CMOS: a size or a memory's name",
+        format: "memory-size",
         default: 0,
         minimum: 0,
       },
