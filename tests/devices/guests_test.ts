@@ -62,6 +62,8 @@ main:
 interface Options {
   readonly icount?: boolean;
   readonly accel?: "jit" | "interp";
+  /** Resets boot again. */
+  readonly reboot?: boolean;
   /** Called with the running machine. */
   readonly meanwhile?: (machine: Machine) => Promise<void>;
 }
@@ -88,7 +90,7 @@ async function run(
     const machine = await Machine.load(ISAPC, {
       kernel: path,
       memory: "16M",
-      noReboot: true,
+      noReboot: !options.reboot,
       accel: options.accel,
       icount: options.icount,
     });
@@ -375,6 +377,71 @@ for (
     assertEquals(ran.result.reason, "reset");
   });
 }
+
+for (const accel of ["jit", "interp"] as const) {
+  Deno.test(`guest, ${accel}: a reset boots again from a fresh state`, async () => {
+    // The CMOS counts the boots. What each leaves behind, its changed code
+    // first of all, must be gone in the next.
+    const ran = await run(
+      `
+  mov edi, 5000           ; long enough to be compiled
+.work:
+  call letter
+  dec edi
+  jnz .work
+  mov al, bl
+  call put
+  cmp byte [letter + 1], 'A'
+  jne .bad
+  mov byte [letter + 1], 'B'
+  mov edi, 5000
+.again:
+  call letter
+  dec edi
+  jnz .again
+  mov al, bl
+  call put
+  fnstcw [0x500]
+  cmp word [0x500], 0x40  ; as a reset leaves it
+  jne .bad
+  fninit
+  push 0x37b
+  fldcw [esp]
+  fldz
+  fld1
+  fdivrp                  ; FERR# stays active
+  outb 0x70, 0x50
+  in al, 0x71
+  cmp al, 3
+  je .enough
+  inc al
+  out 0x71, al
+  outb 0x92, 0            ; A20 off
+  outb 0x64, 0xfe
+.wait: jmp .wait
+.enough:
+  outb 0xf4, 3
+.bad:
+  outb 0xf4, 4
+letter:
+  mov bl, 'A'
+  ret
+`,
+      { accel, reboot: true },
+    );
+    if (ran === undefined) return;
+    assertEquals(ran.output, "ABABABAB");
+    assertEquals(ran.result, { reason: "exit", status: 7 });
+  });
+}
+
+Deno.test("guest: a triple fault ends the run where resets boot again", async () => {
+  const ran = await run("lidt [.none]\n int3\n.none: dw 0\n dd 0", {
+    reboot: true,
+  });
+  if (ran === undefined) return;
+  assertEquals([ran.result.reason, ran.result.status], ["shutdown", 1]);
+});
 
 Deno.test("guest: A20 off wraps at 1 MiB", async () => {
   const ran = await run(`
