@@ -13,6 +13,7 @@ import {
   KEY_PROTECTED,
   KEY_STACK32,
   KEY_V86,
+  OFF_FSW,
 } from "./state.ts";
 
 function make(model = "pentium3"): X86 {
@@ -105,4 +106,22 @@ Deno.test("the time stamp counter runs and can be set", () => {
   cpu.writeTsc(5);
   now = 1010;
   assertEquals(cpu.readTsc(), 15);
+});
+
+Deno.test("FERR# and IGNNE# come back with a saved state", () => {
+  const levels: boolean[] = [];
+  const make = (): X86 =>
+    new X86({ model: MODELS.max, ferr: (level) => levels.push(level) });
+  const cpu = make();
+  cpu.state[OFF_FSW >> 2] = 0x8081;
+  cpu.driveFerr();
+  assertEquals([cpu.ignne, ...levels.splice(0)], [false, true]);
+  cpu.setInput("ignne", true);
+  const saved = cpu.save();
+  const other = make();
+  other.load(saved);
+  assertEquals([other.ignne, ...levels.splice(0)], [true, true]);
+  assertEquals(other.save(), saved);
+  // Where nobody has FERR#, nothing waits for it.
+  assertEquals(new X86({ model: MODELS.max }).ignne, true);
 });
