@@ -36,7 +36,8 @@ import {
   BlockCache,
   type Region,
 } from "../translate/block_cache.ts";
-import { indexHash, InterpreterGenerator, jumpHash } from "./interpreter.ts";
+import { InterpreterGenerator } from "./interpreter.ts";
+import { indexHash, jumpHash } from "./jump_cache.ts";
 import {
   CELL_BLOCK,
   CELL_PC_HI,

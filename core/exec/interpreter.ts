@@ -35,6 +35,11 @@ import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
+  emitJumpHash,
+  emitJumpMatch,
+  emitLookupFunction,
+} from "./jump_cache.ts";
+import {
   emitHost,
   emitLoadMiss,
   emitLookup,
@@ -45,25 +50,11 @@ import {
   emitValueStore,
 } from "./access.ts";
 import {
-  INDEX_ENTRIES,
-  INDEX_ENTRY_BYTES,
-  INDEX_KEY,
-  INDEX_PC,
-  INDEX_PHYSICAL,
-  INDEX_RECORD,
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY_BYTES,
-  JUMP_KEY,
-  JUMP_PC,
   JUMP_RECORD,
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
-  OFF_FETCH_TLB,
-  OFF_INDEX,
   OFF_JUMP_CACHE,
-  OFF_JUMP_KEY,
-  OFF_JUMP_PAGES,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
@@ -77,18 +68,12 @@ import {
   TABLE_LOOKUP,
   TABLE_STUB,
   TLB_BYTES,
-  TLB_ENTRIES,
-  TLB_ENTRY_BYTES,
-  TLB_EXECUTE,
-  TLB_PHYSICAL,
 } from "./layout.ts";
 
 /** Bytes of a bytecode operation. */
 export const BYTECODE_BYTES = 16;
 /** Where the fields of a bytecode operation stand. */
 const FIELD_D = 2, FIELD_A = 4, FIELD_B = 6, FIELD_LO = 8, FIELD_HI = 12;
-
-const I32_MUL = 0x6c, I32_LT_U = 0x49, I32_STORE8 = 0x3a;
 
 const LOCAL_CPU = 0,
   LOCAL_PC = 1,
@@ -147,39 +132,6 @@ export interface Opcodes {
   readonly branchCompareImmediate: Int16Array;
   /** Returns the reason `lo`. */
   readonly exit: number;
-}
-
-/**
- * Knuth's multiplicative hash: its top bits depend on all bits of the program
- * counter. (Page xor offset, as QEMU hashes, missed half a million times in the
- * decompressor of a Linux kernel, where a few pages of code share offsets.)
- */
-const JUMP_HASH = 0x9e3779b1 | 0;
-const JUMP_SHIFT = 32 - Math.log2(JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
-const JUMP_MASK = (JUMP_CACHE_ENTRIES - 1) * JUMP_CACHE_ENTRY_BYTES;
-
-/** Emits the jump cache's hash of the i32 that `pushLow` pushes, as an entry's offset. */
-export function emitJumpHash(e: Emitter, pushLow: () => void): void {
-  pushLow();
-  e.i32Const(JUMP_HASH);
-  e.u8(I32_MUL);
-  e.i32Const(JUMP_SHIFT);
-  e.u8(W.I32_SHR_U);
-  e.i32Const(JUMP_MASK);
-  e.u8(W.I32_AND);
-}
-
-/** The jump cache's hash, as {@linkcode emitJumpHash} computes it. */
-export function jumpHash(lo: number): number {
-  return (Math.imul(lo, JUMP_HASH) >>> JUMP_SHIFT) & JUMP_MASK;
-}
-
-const INDEX_SHIFT = 32 - Math.log2(INDEX_ENTRIES * INDEX_ENTRY_BYTES);
-const INDEX_MASK = (INDEX_ENTRIES - 1) * INDEX_ENTRY_BYTES;
-
-/** The place of a physical address in the block index. */
-export function indexHash(physical: number): number {
-  return (Math.imul(physical, JUMP_HASH) >>> INDEX_SHIFT) & INDEX_MASK;
 }
 
 /** Generates the interpreter for a frontend's helpers. */
@@ -299,7 +251,8 @@ export class InterpreterGenerator {
       const code = this.#e.bytes.slice(0, this.#e.length);
       m.addFunction(miss, code, -1, store ? "storeMiss" : "loadMiss");
     }
-    this.#lookupFunction(run);
+    this.#e.clear();
+    emitLookupFunction(this.#e, run);
     m.addFunction(run, this.#e.bytes.slice(0, this.#e.length), TABLE_LOOKUP);
     // What the dispatcher calls: enters the record that OFF_LINK leads to.
     const e = this.#e;
@@ -315,166 +268,6 @@ export class InterpreterGenerator {
     e.u8(0);
     m.addFunction(run, e.bytes.slice(0, e.length), -1, "enter");
     return m.build();
-  }
-
-  /**
-   * Where code goes when the first way of the jump cache misses: with the
-   * target in OFF_TARGET, tries the second way; then translates the address by
-   * the TLB, looks in the block index, and enters what it finds there into the
-   * jump cache. A change of the page tables, which empties the jump cache,
-   * so costs some nanoseconds a jump and not a trip to TypeScript.
-   */
-  #lookupFunction(runType: number): void {
-    const e = this.#e;
-    const [CPU, ENTRY, LOW, T, FIRST, PC64] = [0, 1, 2, 3, 4, 5];
-    e.clear();
-    e.u32(2);
-    e.u32(4);
-    e.u8(WASM_TYPES[I32]);
-    e.u32(1);
-    e.u8(WASM_TYPES[I64]);
-    /** Leaves for the record in the word `offset` bytes behind ENTRY. */
-    const go = (offset: number): void => {
-      e.localGet(CPU);
-      e.localGet(ENTRY);
-      e.i32Const(offset);
-      e.u8(W.I32_ADD);
-      e.mem(W.I32_STORE, OFF_LINK, 2);
-      e.localGet(CPU);
-      e.localGet(ENTRY);
-      e.mem(W.I32_LOAD, offset, 2);
-      e.mem(W.I32_LOAD, REC_TABLE, 2);
-      e.u8(W.RETURN_CALL_INDIRECT);
-      e.u32(runType);
-      e.u8(0);
-    };
-    e.localGet(CPU);
-    e.mem(W.I64_LOAD, OFF_TARGET, 3);
-    e.localTee(PC64);
-    this.#bytes(OPS[Op["i32.wrap_i64"]]);
-    e.localSet(LOW);
-    emitJumpHash(e, () => e.localGet(LOW));
-    e.localGet(CPU);
-    e.u8(W.I32_ADD);
-    e.localTee(FIRST);
-    // The areas are aligned, so that the neighbour is found by one bit.
-    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
-    e.u8(W.I32_XOR);
-    e.localTee(ENTRY);
-    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
-    e.localGet(PC64);
-    e.u8(W.I64_EQ);
-    e.localGet(ENTRY);
-    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
-    e.localGet(CPU);
-    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
-    e.u8(W.I64_EQ);
-    e.u8(W.I32_AND);
-    e.u8(W.IF);
-    e.u8(W.VOID);
-    go(OFF_JUMP_CACHE + JUMP_RECORD);
-    e.u8(W.END);
-    // The linear address: the two halves' sum (see Frontend.linear).
-    e.localGet(LOW);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
-    e.u8(W.I32_ADD);
-    e.localTee(T);
-    e.i32Const(12 - Math.log2(TLB_ENTRY_BYTES));
-    e.u8(W.I32_SHR_U);
-    e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
-    e.u8(W.I32_AND);
-    e.localGet(CPU);
-    e.u8(W.I32_ADD);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
-    e.u8(W.I32_ADD);
-    e.localTee(ENTRY);
-    e.mem(W.I32_LOAD, TLB_EXECUTE, 2);
-    e.localGet(T);
-    e.u8(W.I32_XOR);
-    e.localTee(T);
-    e.i32Const(4096);
-    e.u8(I32_LT_U);
-    e.u8(W.IF);
-    e.u8(W.VOID);
-    e.localGet(ENTRY);
-    e.mem(W.I32_LOAD, TLB_PHYSICAL, 2);
-    e.i32Const(12);
-    e.u8(W.I32_SHL);
-    e.localGet(T);
-    e.u8(W.I32_OR);
-    e.localTee(T);
-    e.i32Const(JUMP_HASH);
-    e.u8(I32_MUL);
-    e.i32Const(INDEX_SHIFT);
-    e.u8(W.I32_SHR_U);
-    e.i32Const(INDEX_MASK);
-    e.u8(W.I32_AND);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_INDEX, 2);
-    e.u8(W.I32_ADD);
-    e.localTee(ENTRY);
-    e.mem(W.I32_LOAD, INDEX_PHYSICAL, 2);
-    e.localGet(T);
-    e.u8(W.I32_EQ);
-    e.localGet(ENTRY);
-    e.mem(W.I64_LOAD, INDEX_PC, 3);
-    e.localGet(PC64);
-    e.u8(W.I64_EQ);
-    e.u8(W.I32_AND);
-    e.localGet(ENTRY);
-    e.mem(W.I32_LOAD, INDEX_KEY, 2);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_JUMP_KEY, 2);
-    e.u8(W.I32_EQ);
-    e.u8(W.I32_AND);
-    e.localGet(ENTRY);
-    e.mem(W.I32_LOAD, INDEX_RECORD, 2);
-    e.i32Const(0);
-    e.u8(W.I32_NE);
-    e.u8(W.I32_AND);
-    e.u8(W.IF);
-    e.u8(W.VOID);
-    // Into the jump cache's first way; what stood there moves to the second,
-    // also when it is stale: then its key does not match.
-    for (let i = 0; i <= JUMP_RECORD; i += 8) {
-      e.localGet(FIRST);
-      e.i32Const(JUMP_CACHE_ENTRY_BYTES);
-      e.u8(W.I32_XOR);
-      e.localGet(FIRST);
-      e.mem(W.I64_LOAD, OFF_JUMP_CACHE + i, 3);
-      e.mem(W.I64_STORE, OFF_JUMP_CACHE + i, 3);
-    }
-    e.localGet(FIRST);
-    e.localGet(PC64);
-    e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_PC, 3);
-    e.localGet(FIRST);
-    e.localGet(CPU);
-    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
-    e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_KEY, 3);
-    e.localGet(FIRST);
-    e.localGet(ENTRY);
-    e.mem(W.I32_LOAD, INDEX_RECORD, 2);
-    e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
-    // The page's entries have to go with the page: as Engine.#noteJump says.
-    e.localGet(CPU);
-    e.localGet(LOW);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
-    e.u8(W.I32_ADD);
-    e.i32Const(12);
-    e.u8(W.I32_SHR_U);
-    e.i32Const(0xfff);
-    e.u8(W.I32_AND);
-    e.u8(W.I32_ADD);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD8_U, OFF_JUMP_KEY + 4, 0);
-    e.mem(I32_STORE8, OFF_JUMP_PAGES, 0);
-    go(INDEX_RECORD);
-    e.u8(W.END);
-    e.u8(W.END);
-    e.i32Const(EXIT_INDIRECT);
   }
 
   #body(runType: number): void {
@@ -853,16 +646,7 @@ export class InterpreterGenerator {
   /** Goes to the record of the entry in LOCAL_ENTRY if it is the one for LOCAL_PC64. */
   #probe(): void {
     const e = this.#e;
-    e.localGet(LOCAL_ENTRY);
-    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
-    e.localGet(LOCAL_PC64);
-    e.u8(W.I64_EQ);
-    e.localGet(LOCAL_ENTRY);
-    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
-    e.localGet(LOCAL_CPU);
-    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
-    e.u8(W.I64_EQ);
-    e.u8(W.I32_AND);
+    emitJumpMatch(e, LOCAL_CPU, LOCAL_ENTRY, LOCAL_PC64);
     this.#if();
     e.localGet(LOCAL_ENTRY);
     e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);

@@ -47,19 +47,16 @@ import {
   emitSlotStore,
   emitValueStore,
 } from "./access.ts";
-import { emitJumpHash } from "./interpreter.ts";
+import { emitJumpHash, emitJumpMatch } from "./jump_cache.ts";
 import {
   CELL_BYTES,
   CELL_PC_HI,
   CELL_PC_LO,
-  JUMP_KEY,
-  JUMP_PC,
   JUMP_RECORD,
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_JUMP_CACHE,
-  OFF_JUMP_KEY,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
@@ -1024,16 +1021,8 @@ export class RegionCompiler {
     });
     e.localGet(CPU);
     e.u8(W.I32_ADD);
-    e.localTee(ENTRY);
-    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
-    e.localGet(PC64);
-    e.u8(W.I64_EQ);
-    e.localGet(ENTRY);
-    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
-    e.localGet(CPU);
-    e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
-    e.u8(W.I64_EQ);
-    e.u8(W.I32_AND);
+    e.localSet(ENTRY);
+    emitJumpMatch(e, CPU, ENTRY, PC64);
     this.#open(W.IF, L_ANY, false);
     e.localGet(ENTRY);
     e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);

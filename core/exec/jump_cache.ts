@@ -1,0 +1,245 @@
+/**
+ * How translated code finds the block at a computed program counter: the jump
+ * cache (by program counter and mode, inline), and behind it the block index
+ * (by physical address, in a function of its own).
+ *
+ * @module
+ */
+
+import { EXIT_INDIRECT } from "../cpu/frontend.ts";
+import { I32, I64, WASM_TYPES } from "../ir/types.ts";
+import type { Emitter } from "../wasm/emitter.ts";
+import * as W from "../wasm/opcodes.ts";
+import {
+  INDEX_ENTRIES,
+  INDEX_ENTRY_BYTES,
+  INDEX_KEY,
+  INDEX_PC,
+  INDEX_PHYSICAL,
+  INDEX_RECORD,
+  JUMP_CACHE_ENTRIES,
+  JUMP_CACHE_ENTRY_BYTES,
+  JUMP_KEY,
+  JUMP_PC,
+  JUMP_RECORD,
+  OFF_FETCH_TLB,
+  OFF_INDEX,
+  OFF_JUMP_CACHE,
+  OFF_JUMP_KEY,
+  OFF_JUMP_PAGES,
+  OFF_LINK,
+  OFF_TARGET,
+  REC_TABLE,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_EXECUTE,
+  TLB_PHYSICAL,
+} from "./layout.ts";
+
+const I32_MUL = 0x6c, I32_LT_U = 0x49, I32_STORE8 = 0x3a, I32_WRAP_I64 = 0xa7;
+
+/**
+ * Knuth's multiplicative hash: its top bits depend on all bits of the program
+ * counter. (Page xor offset, as QEMU hashes, missed half a million times in the
+ * decompressor of a Linux kernel, where a few pages of code share offsets.)
+ */
+const JUMP_HASH = 0x9e3779b1 | 0;
+const JUMP_SHIFT = 32 - Math.log2(JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES);
+const JUMP_MASK = (JUMP_CACHE_ENTRIES - 1) * JUMP_CACHE_ENTRY_BYTES;
+
+/** Emits the jump cache's hash of the i32 that `pushLow` pushes, as an entry's offset. */
+export function emitJumpHash(e: Emitter, pushLow: () => void): void {
+  pushLow();
+  e.i32Const(JUMP_HASH);
+  e.u8(I32_MUL);
+  e.i32Const(JUMP_SHIFT);
+  e.u8(W.I32_SHR_U);
+  e.i32Const(JUMP_MASK);
+  e.u8(W.I32_AND);
+}
+
+/** The jump cache's hash, as {@linkcode emitJumpHash} computes it. */
+export function jumpHash(lo: number): number {
+  return (Math.imul(lo, JUMP_HASH) >>> JUMP_SHIFT) & JUMP_MASK;
+}
+
+const INDEX_SHIFT = 32 - Math.log2(INDEX_ENTRIES * INDEX_ENTRY_BYTES);
+const INDEX_MASK = (INDEX_ENTRIES - 1) * INDEX_ENTRY_BYTES;
+
+/** The place of a physical address in the block index. */
+export function indexHash(physical: number): number {
+  return (Math.imul(physical, JUMP_HASH) >>> INDEX_SHIFT) & INDEX_MASK;
+}
+
+/**
+ * Pushes whether the jump cache entry at the address in local `entry` (the
+ * entry's offset plus the CPU's base) is the one for the program counter in
+ * `pc64` in the present mode.
+ */
+export function emitJumpMatch(
+  e: Emitter,
+  cpu: number,
+  entry: number,
+  pc64: number,
+): void {
+  e.localGet(entry);
+  e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
+  e.localGet(pc64);
+  e.u8(W.I64_EQ);
+  e.localGet(entry);
+  e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
+  e.localGet(cpu);
+  e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
+  e.u8(W.I64_EQ);
+  e.u8(W.I32_AND);
+}
+
+/**
+ * Where code goes when the first way of the jump cache misses: with the
+ * target in OFF_TARGET, tries the second way; then translates the address by
+ * the TLB, looks in the block index, and enters what it finds there into the
+ * jump cache. A change of the page tables, which empties the jump cache,
+ * so costs some nanoseconds a jump and not a trip to TypeScript.
+ */
+export function emitLookupFunction(e: Emitter, runType: number): void {
+  const [CPU, ENTRY, LOW, T, FIRST, PC64] = [0, 1, 2, 3, 4, 5];
+  e.u32(2);
+  e.u32(4);
+  e.u8(WASM_TYPES[I32]);
+  e.u32(1);
+  e.u8(WASM_TYPES[I64]);
+  /** Leaves for the record in the word `offset` bytes behind ENTRY. */
+  const go = (offset: number): void => {
+    e.localGet(CPU);
+    e.localGet(ENTRY);
+    e.i32Const(offset);
+    e.u8(W.I32_ADD);
+    e.mem(W.I32_STORE, OFF_LINK, 2);
+    e.localGet(CPU);
+    e.localGet(ENTRY);
+    e.mem(W.I32_LOAD, offset, 2);
+    e.mem(W.I32_LOAD, REC_TABLE, 2);
+    e.u8(W.RETURN_CALL_INDIRECT);
+    e.u32(runType);
+    e.u8(0);
+  };
+  e.localGet(CPU);
+  e.mem(W.I64_LOAD, OFF_TARGET, 3);
+  e.localTee(PC64);
+  e.u8(I32_WRAP_I64);
+  e.localSet(LOW);
+  emitJumpHash(e, () => e.localGet(LOW));
+  e.localGet(CPU);
+  e.u8(W.I32_ADD);
+  e.localTee(FIRST);
+  // The areas are aligned, so that the neighbour is found by one bit.
+  e.i32Const(JUMP_CACHE_ENTRY_BYTES);
+  e.u8(W.I32_XOR);
+  e.localSet(ENTRY);
+  emitJumpMatch(e, CPU, ENTRY, PC64);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  go(OFF_JUMP_CACHE + JUMP_RECORD);
+  e.u8(W.END);
+  // The linear address: the two halves' sum (see Frontend.linear).
+  e.localGet(LOW);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
+  e.u8(W.I32_ADD);
+  e.localTee(T);
+  e.i32Const(12 - Math.log2(TLB_ENTRY_BYTES));
+  e.u8(W.I32_SHR_U);
+  e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+  e.u8(W.I32_AND);
+  e.localGet(CPU);
+  e.u8(W.I32_ADD);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
+  e.u8(W.I32_ADD);
+  e.localTee(ENTRY);
+  e.mem(W.I32_LOAD, TLB_EXECUTE, 2);
+  e.localGet(T);
+  e.u8(W.I32_XOR);
+  e.localTee(T);
+  e.i32Const(4096);
+  e.u8(I32_LT_U);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, TLB_PHYSICAL, 2);
+  e.i32Const(12);
+  e.u8(W.I32_SHL);
+  e.localGet(T);
+  e.u8(W.I32_OR);
+  e.localTee(T);
+  e.i32Const(JUMP_HASH);
+  e.u8(I32_MUL);
+  e.i32Const(INDEX_SHIFT);
+  e.u8(W.I32_SHR_U);
+  e.i32Const(INDEX_MASK);
+  e.u8(W.I32_AND);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_INDEX, 2);
+  e.u8(W.I32_ADD);
+  e.localTee(ENTRY);
+  e.mem(W.I32_LOAD, INDEX_PHYSICAL, 2);
+  e.localGet(T);
+  e.u8(W.I32_EQ);
+  e.localGet(ENTRY);
+  e.mem(W.I64_LOAD, INDEX_PC, 3);
+  e.localGet(PC64);
+  e.u8(W.I64_EQ);
+  e.u8(W.I32_AND);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, INDEX_KEY, 2);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_JUMP_KEY, 2);
+  e.u8(W.I32_EQ);
+  e.u8(W.I32_AND);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, INDEX_RECORD, 2);
+  e.i32Const(0);
+  e.u8(W.I32_NE);
+  e.u8(W.I32_AND);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  // Into the jump cache's first way; what stood there moves to the second,
+  // also when it is stale: then its key does not match.
+  for (let i = 0; i <= JUMP_RECORD; i += 8) {
+    e.localGet(FIRST);
+    e.i32Const(JUMP_CACHE_ENTRY_BYTES);
+    e.u8(W.I32_XOR);
+    e.localGet(FIRST);
+    e.mem(W.I64_LOAD, OFF_JUMP_CACHE + i, 3);
+    e.mem(W.I64_STORE, OFF_JUMP_CACHE + i, 3);
+  }
+  e.localGet(FIRST);
+  e.localGet(PC64);
+  e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_PC, 3);
+  e.localGet(FIRST);
+  e.localGet(CPU);
+  e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
+  e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_KEY, 3);
+  e.localGet(FIRST);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, INDEX_RECORD, 2);
+  e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
+  // The page's entries have to go with the page: as Engine.#noteJump says.
+  e.localGet(CPU);
+  e.localGet(LOW);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
+  e.u8(W.I32_ADD);
+  e.i32Const(12);
+  e.u8(W.I32_SHR_U);
+  e.i32Const(0xfff);
+  e.u8(W.I32_AND);
+  e.u8(W.I32_ADD);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD8_U, OFF_JUMP_KEY + 4, 0);
+  e.mem(I32_STORE8, OFF_JUMP_PAGES, 0);
+  go(INDEX_RECORD);
+  e.u8(W.END);
+  e.u8(W.END);
+  e.i32Const(EXIT_INDIRECT);
+}
