@@ -68,6 +68,12 @@ export class BytecodeWriter {
   insnTable: Int32Array = new Int32Array(3 * 64);
   /** Instructions in {@linkcode BytecodeWriter.insnTable}. */
   insns = 0;
+  /** Instructions lowered since the writer was made. */
+  totalInsns = 0;
+  /** Blocks lowered since the writer was made. */
+  totalBlocks = 0;
+  /** Accesses to guest memory in them. */
+  totalAccesses = 0;
 
   readonly #opcodes: Opcodes;
   readonly #globals: readonly Global[];
@@ -142,6 +148,7 @@ export class BytecodeWriter {
       }
       if (fused !== 0 && block.dst[i] === fused) continue;
       const effects = EFFECTS[op];
+      if ((effects & (LOADS | STORES)) !== 0) this.totalAccesses++;
       if ((effects & LOADS) !== 0) this.#load(i);
       else if ((effects & STORES) !== 0) this.#store(i);
       else if ((effects & CALLS) !== 0) this.#call(i);
@@ -149,6 +156,8 @@ export class BytecodeWriter {
       else this.#pure(i);
     }
     this.#terminator(targets, fused);
+    this.totalInsns += this.insns;
+    this.totalBlocks++;
   }
 
   #insn(pcLo: number, aux: number): void {

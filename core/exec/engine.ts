@@ -400,8 +400,10 @@ export class Engine implements CpuCore, CpuEngine {
 
   /**
    * Counters by name. The time of a tier is the time of all runs, shared out
-   * by where budgets ended; rates are misses in a million instructions,
-   * because hits are not counted (they stay in translated code).
+   * by where budgets ended. Misses are counted, and given in a million
+   * instructions; hits stay in translated code and are not, so that the hit
+   * rates (per cent) are estimates: of as many jumps and accesses as the
+   * instructions would have if they were like the average translated block.
    */
   stats(): Readonly<Record<string, number>> {
     const instructions = this.instructions;
@@ -413,6 +415,10 @@ export class Engine implements CpuCore, CpuEngine {
       : region / (interpreter + region);
     const rate = (n: number): number =>
       Math.round(n * 1e6 / Math.max(instructions, 1));
+    const { insnsInBlock, accessesInInsn } = this.#translator.mix;
+    const hits = (misses: number, tries: number): number =>
+      tries <= misses ? 0 : Math.floor((1 - misses / tries) * 1e6) / 1e4;
+    const chainMisses = this.#counts.unlinked + this.#counts.indirect;
     return {
       instructions,
       interpreterMs: Math.round(running * (1 - share)),
@@ -427,10 +433,13 @@ export class Engine implements CpuCore, CpuEngine {
       tlbFlushes: this.mmu.flushes,
       slowAccesses: this.mmu.slow,
       ...this.#counts,
-      chainMissesPerMillion: rate(
-        this.#counts.unlinked + this.#counts.indirect,
+      chainMissesPerMillion: rate(chainMisses),
+      chainHitPercent: hits(
+        chainMisses,
+        instructions / Math.max(insnsInBlock, 1),
       ),
       tlbMissesPerMillion: rate(this.mmu.walks),
+      tlbHitPercent: hits(this.mmu.walks, instructions * accessesInInsn),
     };
   }
 

@@ -174,6 +174,18 @@ export class BlockTranslator {
   }
 
   /**
+   * The mix of what was translated: instructions in a block, and accesses to
+   * guest memory in an instruction, on average.
+   */
+  get mix(): { insnsInBlock: number; accessesInInsn: number } {
+    const { totalInsns, totalBlocks, totalAccesses } = this.#writer;
+    return {
+      insnsInBlock: totalInsns / Math.max(totalBlocks, 1),
+      accessesInInsn: totalAccesses / Math.max(totalInsns, 1),
+    };
+  }
+
+  /**
    * Translates the block at a program counter whose code stands at a physical
    * address, and at `host` in memory, and enters it into the cache. Throws
    * `ArenaFull`, and `GUEST_FAULT` if the first instruction runs into a page
