@@ -212,14 +212,14 @@ export class BytecodeWriter {
   }
 
   /** A global's slot is about to be overwritten: saves the values that are still needed. */
-  #evict(g: number, except: Value): void {
+  #evict(g: number): void {
     let v = this.#aliases[g];
     if (v === 0) return;
     this.#aliases[g] = 0;
     let saved = 0;
     while (v !== 0) {
       const next = this.#nextAlias[v];
-      if (this.#left[v] > 0 && v !== except) {
+      if (this.#left[v] > 0) {
         if (saved === 0) {
           saved = this.#allocTemp();
           const type = this.#globals[g].type;
@@ -311,7 +311,7 @@ export class BytecodeWriter {
       return;
     }
     this.#left[v]--; // not a reason to save v itself
-    this.#evict(g, 0);
+    this.#evict(g);
     this.#left[v]++;
     const k = this.#block;
     const def = k.valueDef[v];
@@ -344,7 +344,7 @@ export class BytecodeWriter {
     const g = this.#target(i, v);
     if (g >= 0) {
       // Values that the old contents are still needed for were ruled out.
-      this.#evict(g, 0);
+      this.#evict(g);
       this.#alias(v, g);
       return this.#globals[g].offset;
     }
@@ -504,7 +504,7 @@ export class BytecodeWriter {
   /** Before a helper: values that live in globals' slots and are still needed get slots of their own. */
   #evictWrites(): void {
     // Which globals the helper writes hardly matters: few values live here.
-    for (const g of this.#aliased) this.#evict(g, 0);
+    for (const g of this.#aliased) this.#evict(g);
   }
 
   #trap(i: number): void {

@@ -16,8 +16,8 @@ import {
   type Value,
 } from "./block.ts";
 import { fold } from "./passes/fold.ts";
-import { CALLS, LOADS, Op, OPS, STORES } from "./ops.ts";
-import { F32, F64, type Global, I32, I64, type Type, V128 } from "./types.ts";
+import { LOADS, Op, OPS, STORES } from "./ops.ts";
+import type { Global, Type } from "./types.ts";
 
 /** A function in TypeScript that translated code can call. */
 export interface Helper {
@@ -448,6 +448,3 @@ export class IrBuilder {
     return this.and(a, this.i32(0xffff));
   }
 }
-
-// Types that the verifier and printers need beside the builder.
-export { CALLS, F32, F64, I32, I64, V128 };
