@@ -34,7 +34,8 @@ import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
 import { I32, I64, type Type, WASM_TYPES } from "../ir/types.ts";
 import type { Block, BlockCache, Region } from "../translate/block_cache.ts";
-import { Emitter } from "../wasm/emitter.ts";
+import type { Emitter } from "../wasm/emitter.ts";
+import { FunctionBody } from "../wasm/function_body.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
 import { emitStructured, type Structure } from "../wasm/structure.ts";
@@ -95,7 +96,8 @@ const CPU = 0,
   ENTRY = 7,
   HOST = 8,
   PC64 = 9;
-const FIRST_FREE = 10;
+/** The types of those, in order. */
+const FIXED_LOCALS: readonly Type[] = [...new Array(PC64).fill(I32), I64];
 const LOCALS = { cpu: CPU, address: ADDRESS, entry: ENTRY, host: HOST };
 
 /** Labels of the function's epilogues, and of structured control flow above 0. */
@@ -142,7 +144,8 @@ export class RegionCompiler {
   #milliseconds = 0;
 
   // State of the function being compiled.
-  readonly #e = new Emitter(65536);
+  readonly #f = new FunctionBody(FIXED_LOCALS);
+  readonly #e: Emitter = this.#f.e;
   #module!: ModuleBuilder;
   #loadImport = 0;
   #storeImport = 0;
@@ -154,12 +157,7 @@ export class RegionCompiler {
   readonly #globalLocal: Int32Array;
   #used: number[] = [];
   #written: number[] = [];
-  #localTypes: Type[] = [];
-  #labels: number[] = [];
-  #labelLoop: boolean[] = [];
   #faults: number[] = [];
-  /** Offsets of branches that are hardly ever taken. */
-  #unlikely: number[] = [];
   // State of the block being compiled.
   #k!: IrBlock;
   #blockIndex = 0;
@@ -244,7 +242,7 @@ export class RegionCompiler {
       code,
       tableIndex,
       undefined,
-      this.#unlikely,
+      this.#f.hints,
     );
     const bytes = this.#module.build();
     new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
@@ -263,16 +261,13 @@ export class RegionCompiler {
 
   #function(id: number, structure: Structure): Uint8Array {
     const e = this.#e;
-    e.clear();
-    this.#labels = [];
-    this.#labelLoop = [];
+    const f = this.#f;
+    f.start();
     this.#faults = [];
-    this.#unlikely = [];
-    this.#localTypes = [];
     this.#pool = [[], [], [], [], []];
     this.#collectGlobals(structure.order);
     for (const g of this.#used) {
-      this.#globalLocal[g] = this.#newLocal(this.#frontend.globals[g].type);
+      this.#globalLocal[g] = this.#f.newLocal(this.#frontend.globals[g].type);
     }
     e.localGet(CPU);
     e.mem(W.I32_LOAD, OFF_BUDGET, 2);
@@ -289,17 +284,17 @@ export class RegionCompiler {
         L_LINK,
       ]
     ) {
-      this.#open(W.BLOCK, label, false);
+      this.#f.open(W.BLOCK, label, false);
     }
     emitStructured(structure, {
-      block: (node) => this.#open(W.BLOCK, node, false),
-      loop: (node) => this.#open(W.LOOP, node, true),
-      end: () => this.#close(),
+      block: (node) => this.#f.open(W.BLOCK, node, false),
+      loop: (node) => this.#f.open(W.LOOP, node, true),
+      end: () => this.#f.close(),
       node: (node, go) => this.#block(node, go),
-      branch: (node, toLoop) => this.#br(node, toLoop),
+      branch: (node, toLoop) => this.#f.br(node, toLoop),
     });
     e.u8(W.UNREACHABLE);
-    this.#close(); // L_LINK
+    this.#f.close(); // L_LINK
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     this.#storeLocal(OFF_LINK, LINK);
@@ -310,7 +305,7 @@ export class RegionCompiler {
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);
-    this.#close(); // L_LOOKUP
+    this.#f.close(); // L_LOOKUP
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     e.localGet(CPU);
@@ -318,12 +313,12 @@ export class RegionCompiler {
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);
-    this.#close(); // L_EXIT
+    this.#f.close(); // L_EXIT
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     e.localGet(REASON);
     e.u8(W.RETURN);
-    this.#close(); // L_BUDGET
+    this.#f.close(); // L_BUDGET
     this.#spill(this.#written);
     this.#storeLocal(OFF_RECORD, RECORD);
     e.localGet(CPU);
@@ -337,42 +332,19 @@ export class RegionCompiler {
     e.mem(W.I32_STORE, OFF_BUDGET, 2);
     e.i32Const(EXIT_BUDGET);
     e.u8(W.RETURN);
-    this.#close(); // L_FAULT_LOAD
+    this.#f.close(); // L_FAULT_LOAD
     this.#setLocal(REASON, EXIT_FAULT);
-    this.#close(); // L_FAULT
+    this.#f.close(); // L_FAULT
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
-    this.#close(); // L_FAULT_SPILLED
+    this.#f.close(); // L_FAULT_SPILLED
     this.#storeLocal(OFF_FAULT, FAULT);
     e.localGet(CPU);
     e.i32Const(id);
     e.mem(W.I32_STORE, OFF_FAULT_REGION, 2);
     e.localGet(REASON);
 
-    const head = new Emitter(64);
-    // Ten fixed locals less the parameter, then the others in runs of a type.
-    const runs: [number, number][] = [[FIRST_FREE - 2, WASM_TYPES[I32]], [
-      1,
-      WASM_TYPES[I64],
-    ]];
-    for (const t of this.#localTypes) {
-      const code = WASM_TYPES[t];
-      const last = runs[runs.length - 1];
-      if (last[1] === code) last[0]++;
-      else runs.push([1, code]);
-    }
-    head.u32(runs.length);
-    for (const [count, code] of runs) {
-      head.u32(count);
-      head.u8(code);
-    }
-    for (let i = 0; i < this.#unlikely.length; i++) {
-      this.#unlikely[i] += head.length;
-    }
-    const out = new Uint8Array(head.length + e.length);
-    out.set(head.bytes.subarray(0, head.length));
-    out.set(e.bytes.subarray(0, e.length), head.length);
-    return out;
+    return f.finish();
   }
 
   #collectGlobals(order: readonly number[]): void {
@@ -391,41 +363,6 @@ export class RegionCompiler {
     }
     this.#used = [...used].sort((a, b) => a - b);
     this.#written = [...written].sort((a, b) => a - b);
-  }
-
-  #newLocal(type: Type): number {
-    this.#localTypes.push(type);
-    return FIRST_FREE + this.#localTypes.length - 1;
-  }
-
-  #open(opcode: number, label: number, loop: boolean): void {
-    this.#e.u8(opcode);
-    this.#e.u8(W.VOID);
-    this.#labels.push(label);
-    this.#labelLoop.push(loop);
-  }
-
-  /** Opens an `if` that is hardly ever entered. */
-  #openUnlikely(): void {
-    this.#unlikely.push(this.#e.length);
-    this.#open(W.IF, L_ANY, false);
-  }
-
-  #close(): void {
-    this.#e.u8(W.END);
-    this.#labels.pop();
-    this.#labelLoop.pop();
-  }
-
-  #br(label: number, loop = false, opcode: number = W.BR): void {
-    for (let i = this.#labels.length - 1; i >= 0; i--) {
-      if (this.#labels[i] === label && this.#labelLoop[i] === loop) {
-        this.#e.u8(opcode);
-        this.#e.u32(this.#labels.length - 1 - i);
-        return;
-      }
-    }
-    throw new Error(`no label ${label} is open`);
   }
 
   #storeLocal(offset: number, local: number): void {
@@ -461,11 +398,11 @@ export class RegionCompiler {
     e.localTee(BUDGET);
     e.i32Const(0);
     e.u8(W.I32_LT_S);
-    this.#openUnlikely();
+    this.#f.openUnlikely(L_ANY);
     e.i32Const(b.record);
     e.localSet(RECORD);
-    this.#br(L_BUDGET);
-    this.#close();
+    this.#f.br(L_BUDGET);
+    this.#f.close();
 
     this.#k = k;
     this.#blockIndex = node;
@@ -534,7 +471,7 @@ export class RegionCompiler {
   #tempLocal(type: Type): number {
     const pool = this.#pool[type];
     const i = this.#poolUsed[type]++;
-    if (i === pool.length) pool.push(this.#newLocal(type));
+    if (i === pool.length) pool.push(this.#f.newLocal(type));
     return pool[i];
   }
 
@@ -697,13 +634,13 @@ export class RegionCompiler {
         e.localTee(HOST);
         e.i32Const(4096 - width);
         e.u8(W.I32_GT_U);
-        this.#unlikely.push(e.length);
+        this.#f.unlikely();
         return memo;
       }
     }
     this.#address(i);
     emitLookup(e, LOCALS, width, isStore, OFF_TLB + mmu * TLB_BYTES);
-    this.#unlikely.push(e.length);
+    this.#f.unlikely();
     if (memo !== undefined) {
       memo.access = isStore ? 2 : 1;
       memo.displacement = k.lo[i];
@@ -776,14 +713,14 @@ export class RegionCompiler {
     const memo = this.#lookupAccess(i, op.width, false);
     // In the slow arm of a memo the address is computed again.
     const left = this.#left[k.a[i]];
-    this.#open(W.IF, L_ANY, false);
+    this.#f.open(W.IF, L_ANY, false);
     this.#miss(i, op.width, memo, this.#loadImport);
     e.u8(W.I32_EQZ);
-    this.#unlikely.push(e.length);
-    this.#br(L_FAULT_LOAD, false, W.BR_IF);
+    this.#f.unlikely();
+    this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
     e.u8(W.ELSE);
     this.#found(i, memo);
-    this.#close();
+    this.#f.close();
     if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
     if (memo !== undefined) memo.fresh = false;
     const v = k.dst[i];
@@ -810,30 +747,30 @@ export class RegionCompiler {
       this.#value(v);
     };
     this.#mark();
-    this.#open(W.BLOCK, L_DONE, false);
+    this.#f.open(W.BLOCK, L_DONE, false);
     const memo = this.#lookupAccess(i, op.width, true);
     const left = this.#left[k.a[i]];
-    this.#open(W.IF, L_ANY, false);
+    this.#f.open(W.IF, L_ANY, false);
     emitValueStore(e, op, CPU, push);
     this.#miss(i, op.width, memo, this.#storeImport);
     e.i32Const(3);
     e.u8(0x49); // i32.lt_u: done, fault or modifies
-    this.#open(W.IF, L_ANY, false);
+    this.#f.open(W.IF, L_ANY, false);
     e.localGet(HOST);
     e.u8(W.I32_EQZ);
-    this.#br(L_DONE, false, W.BR_IF);
+    this.#f.br(L_DONE, false, W.BR_IF);
     this.#setReason();
-    this.#br(L_FAULT);
-    this.#close();
+    this.#f.br(L_FAULT);
+    this.#f.close();
     e.u8(W.ELSE);
     this.#found(i, memo);
-    this.#close();
+    this.#f.close();
     if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
     if (memo !== undefined) memo.fresh = false;
     e.localGet(HOST);
     push();
     emitRawAccess(e, op, 0);
-    this.#close();
+    this.#f.close();
     this.#left[v]--;
   }
 
@@ -849,11 +786,11 @@ export class RegionCompiler {
   /** With 0, 1 (fault) or 2 (modifies) on the stack: leaves through `label` if it is not 0. */
   #leaveOn(label: number): void {
     this.#e.localTee(HOST);
-    this.#openUnlikely();
+    this.#f.openUnlikely(L_ANY);
     this.#setLocal(FAULT, this.#faultIndex());
     this.#setReason();
-    this.#br(label);
-    this.#close();
+    this.#f.br(label);
+    this.#f.close();
   }
 
   /** Makes the state in memory what a helper needs to see. */
@@ -898,7 +835,7 @@ export class RegionCompiler {
       e.localSet(HOST); // the spills below must not come between
       for (const g of writes) this.#evict(g);
       e.localGet(HOST);
-      this.#open(W.IF, L_ANY, false);
+      this.#f.open(W.IF, L_ANY, false);
       const before = this.#dirty.slice();
       this.#spillFor(helper);
       e.u8(W.CALL);
@@ -907,7 +844,7 @@ export class RegionCompiler {
       else e.u8(W.DROP);
       this.#loadBudget();
       for (const g of writes) this.#reload(g);
-      this.#close();
+      this.#f.close();
       // On the other path nothing was spilled.
       this.#dirty.set(before);
       return;
@@ -939,14 +876,14 @@ export class RegionCompiler {
   #trap(i: number): void {
     const e = this.#e;
     this.#value(this.#k.a[i]);
-    this.#openUnlikely();
+    this.#f.openUnlikely(L_ANY);
     e.localGet(CPU);
     e.i32Const(this.#k.lo[i]);
     e.mem(W.I32_STORE, OFF_TRAP, 2);
     this.#setLocal(FAULT, this.#faultIndex());
     this.#setLocal(REASON, EXIT_TRAP);
-    this.#br(L_FAULT);
-    this.#close();
+    this.#f.br(L_FAULT);
+    this.#f.close();
   }
 
   #terminator(node: number, b: Block, go: (successor: number) => void): void {
@@ -960,13 +897,13 @@ export class RegionCompiler {
         return;
       case TERM_BRANCH:
         this.#value(k.termValue);
-        this.#open(W.IF, L_ANY, false);
+        this.#f.open(W.IF, L_ANY, false);
         if (targets[0] >= 0) go(0);
         else this.#leave(b, k.takenLo, k.takenHi, b.cells);
         e.u8(W.ELSE);
         if (targets[1] >= 0) go(1);
         else this.#leave(b, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
-        this.#close();
+        this.#f.close();
         return;
       case TERM_INDIRECT:
         this.#value(k.termValue);
@@ -982,7 +919,7 @@ export class RegionCompiler {
         return;
       case TERM_EXIT:
         this.#setLocal(REASON, k.reason);
-        this.#br(L_EXIT);
+        this.#f.br(L_EXIT);
         return;
       default:
         throw new Error("the block was not ended");
@@ -1004,7 +941,7 @@ export class RegionCompiler {
     const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
     if (at >= 0 && at < 4096 && hi === b.pcHi) {
       this.#setLocal(LINK, cell);
-      this.#br(L_LINK);
+      this.#f.br(L_LINK);
       return;
     }
     this.#e.i64Const(lo, hi);
@@ -1023,16 +960,16 @@ export class RegionCompiler {
     e.u8(W.I32_ADD);
     e.localSet(ENTRY);
     emitJumpMatch(e, CPU, ENTRY, PC64);
-    this.#open(W.IF, L_ANY, false);
+    this.#f.open(W.IF, L_ANY, false);
     e.localGet(ENTRY);
     e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
     e.localSet(LINK);
-    this.#br(L_LINK);
-    this.#close();
+    this.#f.br(L_LINK);
+    this.#f.close();
     e.localGet(CPU);
     e.localGet(PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
-    this.#br(L_LOOKUP);
+    this.#f.br(L_LOOKUP);
   }
 }
