@@ -85,9 +85,9 @@ export function emitLookup(
   tlbOffset: number,
   pushTlb?: () => void,
 ): void {
-  // The entry's address: index * 32 = (address >>> 12 & 1023) << 5.
+  // The entry's address: (address >>> 12 & index mask) * entry size.
   e.localGet(locals.address);
-  e.i32Const(12 - 5);
+  e.i32Const(12 - Math.log2(TLB_ENTRY_BYTES));
   e.u8(W.I32_SHR_U);
   e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
   e.u8(W.I32_AND);

@@ -29,14 +29,19 @@ import {
   OFF_JUMP_PAGES,
   OFF_LINK,
   OFF_TARGET,
+  OFF_TLB,
+  OFF_TLB_PHYSICAL,
   REC_TABLE,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB_EXECUTE,
-  TLB_PHYSICAL,
 } from "./layout.ts";
 
-const I32_MUL = 0x6c, I32_LT_U = 0x49, I32_STORE8 = 0x3a, I32_WRAP_I64 = 0xa7;
+const I32_SUB = 0x6b,
+  I32_MUL = 0x6c,
+  I32_LT_U = 0x49,
+  I32_STORE8 = 0x3a,
+  I32_WRAP_I64 = 0xa7;
 
 /**
  * Knuth's multiplicative hash: its top bits depend on all bits of the program
@@ -165,8 +170,17 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.u8(I32_LT_U);
   e.u8(W.IF);
   e.u8(W.VOID);
+  // The entry's number leads to its physical page's.
   e.localGet(ENTRY);
-  e.mem(W.I32_LOAD, TLB_PHYSICAL, 2);
+  e.localGet(CPU);
+  e.u8(I32_SUB);
+  e.i32Const(OFF_TLB);
+  e.u8(I32_SUB);
+  e.i32Const(Math.log2(TLB_ENTRY_BYTES) - 2);
+  e.u8(W.I32_SHR_U);
+  e.localGet(CPU);
+  e.u8(W.I32_ADD);
+  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
   e.i32Const(12);
   e.u8(W.I32_SHL);
   e.localGet(T);

@@ -29,6 +29,7 @@ import {
 } from "../cpu/frontend.ts";
 import {
   OFF_TLB,
+  OFF_TLB_PHYSICAL,
   OFF_VALUE,
   TLB_BYTES,
   TLB_COUNT,
@@ -36,7 +37,6 @@ import {
   TLB_ENTRY_BYTES,
   TLB_EXECUTE,
   TLB_HOST,
-  TLB_PHYSICAL,
   TLB_READ,
   TLB_WRITE,
 } from "../exec/layout.ts";
@@ -76,7 +76,10 @@ export const STORE_FAULT = 1;
 export const STORE_MODIFIES = 2;
 
 const PAGE = 4096;
-const MAX_GLOBAL_FILLS = 1024;
+/** Fills of the TLBs that are remembered, so that a flush clears only those. */
+const MAX_FILLS = 4096;
+/** Up to so many, clearing them one by one is faster than filling it all. */
+const FEW_FILLS = 2048;
 /** The largest page has 2 to this power bytes. */
 const LARGE_SHIFT = 22;
 
@@ -96,13 +99,15 @@ export class SoftMmu implements Mmu {
   readonly #i32: Int32Array;
   readonly #f64: Float64Array;
   readonly #tlb: number;
+  /** Word index of the entries' physical page numbers. */
+  readonly #pages: number;
   readonly #value: number;
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
   #onFlush: (address: number) => void = () => {};
   /** Slots filled since the last full flush: to flush in time proportional to use. */
-  readonly #filled = new Int32Array(MAX_GLOBAL_FILLS * 2);
+  readonly #filled = new Int32Array(MAX_FILLS);
   #filledCount = 0;
   /** Which slots hold a global translation. */
   readonly #global: Uint8Array = new Uint8Array(TLB_ENTRIES * TLB_COUNT);
@@ -128,6 +133,7 @@ export class SoftMmu implements Mmu {
     this.#f64 = new Float64Array(memory);
     this.#view = new DataView(memory);
     this.#tlb = base + OFF_TLB;
+    this.#pages = (base + OFF_TLB_PHYSICAL) >> 2;
     this.#value = base + OFF_VALUE;
     this.flush(false);
   }
@@ -159,7 +165,7 @@ export class SoftMmu implements Mmu {
         else this.#clear(slot);
       }
       this.#filledCount = kept;
-    } else if (n <= this.#filled.length && n < 512 && this.flushes > 1) {
+    } else if (n <= FEW_FILLS && this.flushes > 1) {
       for (let i = 0; i < n; i++) this.#clear(this.#filled[i]);
       this.#filledCount = 0;
     } else {
@@ -201,8 +207,8 @@ export class SoftMmu implements Mmu {
    */
   protect(page: number): void {
     for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot++) {
-      const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
-      if (this.#i32[e + (TLB_PHYSICAL >> 2)] === page) {
+      if (this.#i32[this.#pages + slot] === page) {
+        const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
         const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
         this.#i32[e + (TLB_WRITE >> 2)] = never;
       }
@@ -244,7 +250,7 @@ export class SoftMmu implements Mmu {
       const executable = (p & PERM_EXECUTE) !== 0 && physical <= 0xffffffff;
       i32[e + (TLB_EXECUTE >> 2)] = executable ? tag : never;
       i32[e + (TLB_HOST >> 2)] = mapping.hostOffset;
-      i32[e + (TLB_PHYSICAL >> 2)] = page;
+      i32[this.#pages + slot] = page;
       this.#global[slot] = (p & PERM_GLOBAL) !== 0 ? 1 : 0;
       if (this.#filledCount < this.#filled.length) {
         this.#filled[this.#filledCount] = slot;
@@ -262,7 +268,8 @@ export class SoftMmu implements Mmu {
     const e = this.#entry(address, mmu);
     if (((address ^ this.#i32[e + (TLB_EXECUTE >> 2)]) >>> 0) < PAGE) {
       this.#host = this.#i32[e + (TLB_HOST >> 2)] >>> 0;
-      return this.#i32[e + (TLB_PHYSICAL >> 2)] * PAGE + (address & 0xfff);
+      const slot = mmu * TLB_ENTRIES + ((address >>> 12) & (TLB_ENTRIES - 1));
+      return this.#i32[this.#pages + slot] * PAGE + (address & 0xfff);
     }
     if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;
     return this.#physical;
