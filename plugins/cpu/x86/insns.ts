@@ -1121,11 +1121,10 @@ export const ROWS: readonly Row[] = [
 export const MODRM: Uint8Array = new Uint8Array(4 * 256);
 
 // Finding a row: ROOT has the row of each opcode, or -1 - (its group). A group
-// has 64 entries, by prefix (none, 66, F3, F2), memory or register, and reg; an
-// entry is a row, or -1 - (its subgroup), of 8 entries by rm.
+// has a row for each prefix (none, 66, F3, F2), memory or register, reg and rm.
 const ROOT = new Int16Array(4 * 256);
 const groups: Int16Array[] = [];
-const subgroups: Int16Array[] = [];
+const GROUP_ENTRIES = 4 * 2 * 8 * 8;
 
 /** The number in {@linkcode ROWS} of an opcode (map << 8 | opcode), a prefix (0 none, 1 66, 2 F3, 3 F2) and the fields of ModRM. */
 export function rowOf(
@@ -1137,113 +1136,85 @@ export function rowOf(
 ): number {
   const root = ROOT[opcode];
   if (root >= 0) return root;
-  const entry = groups[-1 - root][
-    (prefix << 4) | (mod === 3 ? 8 : 0) | reg
+  return groups[-1 - root][
+    (prefix << 7) | (mod === 3 ? 64 : 0) | (reg << 3) | rm
   ];
-  return entry >= 0 ? entry : subgroups[-1 - entry][rm];
 }
 
 const KEY =
-  /^(?:(np|66|f2|f3)\.)?(?:(0f)\.(?:(38|3a)\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
+  /^(?:(np|66|f3|f2)\.)?(0f\.(?:38\.|3a\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
 const PREFIXES = ["np", "66", "f3", "f2"];
-const MODRM_KINDS = new Set([
-  KIND_E,
-  KIND_G,
-  KIND_M,
-  KIND_S,
-  KIND_C,
-  KIND_D,
-  KIND_R,
-  KIND_P,
-  KIND_Q,
-  KIND_N,
-  KIND_V,
-  KIND_W,
-  KIND_U,
-]);
+const MAPS = [undefined, "0f.", "0f.38.", "0f.3a."];
+const FORMS = ["m", "r"];
+/** By kind, as bits: operands that stand in ModRM. */
+const MODRM_KINDS = 1 << KIND_E | 1 << KIND_G | 1 << KIND_M | 1 << KIND_S |
+  1 << KIND_C | 1 << KIND_D | 1 << KIND_R | 1 << KIND_P | 1 << KIND_Q |
+  1 << KIND_N | 1 << KIND_V | 1 << KIND_W | 1 << KIND_U;
 
+/** What a key says; a field that it does not mention is -1. */
 interface Place {
-  row: Row;
-  opcode: number;
-  prefix: string | undefined;
-  reg: string | undefined;
-  form: string | undefined;
-  rm: string | undefined;
+  readonly row: number;
+  readonly opcode: number;
+  readonly prefix: number;
+  readonly form: number;
+  readonly reg: number;
+  readonly rm: number;
+  /** How much it says: what says more wins over what says less. */
+  readonly weight: number;
 }
 
-function placeOf(row: Row): Place {
-  const m = KEY.exec(row.key);
-  if (m === null) throw new Error(`bad key: ${row.key}`);
-  const map = m[2] === undefined
-    ? 0
-    : m[3] === undefined
-    ? 1
-    : m[3] === "38"
-    ? 2
-    : 3;
-  return {
-    row,
-    opcode: (map << 8) | parseInt(m[4], 16),
-    prefix: m[1],
-    reg: m[5],
-    form: m[6],
-    rm: m[7],
-  };
-}
-
-/** How much a place says: what says more wins over what says less. */
-function weight(p: Place): number {
-  return (p.prefix !== undefined ? 8 : 0) + (p.reg !== undefined ? 4 : 0) +
-    (p.form !== undefined ? 2 : 0) + (p.rm !== undefined ? 1 : 0);
-}
-
-/** Enters a place; throws where it overlaps another one that says as much. */
-function enter(p: Place, taken: Map<number, Place>): void {
-  const { row, opcode } = p;
+function placeOf({ key, index, kinds }: Row): Place {
+  const m = KEY.exec(key);
+  if (m === null) throw new Error(`bad key: ${key}`);
+  const opcode = (MAPS.indexOf(m[2]) << 8) | parseInt(m[3], 16);
+  const prefix = PREFIXES.indexOf(m[1]);
+  const reg = m[4] === undefined ? -1 : Number(m[4]);
+  const form = FORMS.indexOf(m[5]);
+  const rm = m[6] === undefined ? -1 : Number(m[6]);
   if (
-    p.reg !== undefined || p.form !== undefined ||
-    row.kinds.some((k) => MODRM_KINDS.has(k))
+    reg >= 0 || form >= 0 ||
+    kinds.some((kind) => (MODRM_KINDS >> kind & 1) !== 0)
   ) {
     MODRM[opcode] = 1;
   }
-  if (ROOT[opcode] === 0) {
-    ROOT[opcode] = -1 - groups.length;
-    groups.push(new Int16Array(64));
-  }
-  const group = groups[-1 - ROOT[opcode]];
-  for (let e = 0; e < 64; e++) {
-    if (p.prefix !== undefined && PREFIXES[e >> 4] !== p.prefix) continue;
-    if (p.form !== undefined && ((e & 8) !== 0) !== (p.form === "r")) continue;
-    if (p.reg !== undefined && (e & 7) !== Number(p.reg)) continue;
-    if (p.rm !== undefined && group[e] >= 0) {
-      subgroups.push(new Int16Array(8).fill(group[e]));
-      group[e] = -subgroups.length;
-    }
-    for (let rm = 0; rm < 8; rm++) {
-      if (p.rm !== undefined && rm !== Number(p.rm)) continue;
-      const slot = (opcode << 9) | (e << 3) | rm;
-      const other = taken.get(slot);
-      if (other !== undefined && weight(other) >= weight(p)) {
-        throw new Error(`${row.key} overlaps ${other.row.key}`);
-      }
-      taken.set(slot, p);
-      if (group[e] < 0) subgroups[-1 - group[e]][rm] = row.index;
-    }
-    if (group[e] >= 0) group[e] = row.index;
-  }
+  const weight = (prefix >= 0 ? 8 : 0) | (reg >= 0 ? 4 : 0) |
+    (form >= 0 ? 2 : 0) | (rm >= 0 ? 1 : 0);
+  return { row: index, opcode, prefix, form, reg, rm, weight };
 }
 
-{
-  const taken = new Map<number, Place>();
-  const places = ROWS.slice(1).map(placeOf);
-  places.sort((a, b) => weight(a) - weight(b));
-  for (const p of places) enter(p, taken);
-  // Opcodes with one row need no group.
-  for (let opcode = 0; opcode < ROOT.length; opcode++) {
-    if (ROOT[opcode] >= 0) continue;
-    const group = groups[-1 - ROOT[opcode]];
-    if (group[0] >= 0 && group.every((e) => e === group[0])) {
-      ROOT[opcode] = group[0];
-    }
-  }
+/** Calls `each` with the one number that is said, or with all below `count`. */
+function eachOf(
+  said: number,
+  count: number,
+  each: (value: number) => void,
+): void {
+  if (said >= 0) return each(said);
+  for (let value = 0; value < count; value++) each(value);
 }
+
+/** Enters a place; those that say less must have been entered. */
+function enter(p: Place): void {
+  const root = ROOT[p.opcode];
+  if (p.weight === 0) {
+    ROOT[p.opcode] = p.row;
+    return;
+  }
+  if (root >= 0) {
+    ROOT[p.opcode] = -1 - groups.length;
+    groups.push(new Int16Array(GROUP_ENTRIES).fill(root));
+  }
+  const group = groups[-1 - ROOT[p.opcode]];
+  eachOf(p.prefix, 4, (prefix) =>
+    eachOf(p.form, 2, (form) => {
+      const part = (prefix << 7) | (form << 6);
+      if (p.rm < 0) {
+        // The entries of one reg are neighbours, and so are all regs.
+        const from = part | (p.reg < 0 ? 0 : p.reg << 3);
+        group.fill(p.row, from, from + (p.reg < 0 ? 64 : 8));
+      } else {
+        eachOf(p.reg, 8, (reg) => group[part | (reg << 3) | p.rm] = p.row);
+      }
+    }));
+}
+
+ROWS.slice(1).map(placeOf).sort((a, b) => a.weight - b.weight).forEach(enter);
