@@ -2,12 +2,12 @@
 // decimal digits by 64 / 32 division.
 #include "runtime.h"
 const char name[] = "bignum";
-#define WORDS 2600
+#define WORDS 8200
 static u32 number[WORDS];
 u32 bench(void) {
   u32 n = 1, sum = 0;
   number[0] = 1;
-  for (u32 f = 2; f <= 7000; f++) {
+  for (u32 f = 2; f <= 20000; f++) {
     u32 carry = 0;
     for (u32 i = 0; i < n; i++) {
       u64 v = (u64)number[i] * f + carry;

@@ -12,7 +12,7 @@ u32 bench(void) {
   u32 state = 7;
   for (u32 i = 0; i < sizeof buffer; i++) buffer[i] = next_random(&state);
   u32 c = ~0u;
-  for (int round = 0; round < 600; round++)
+  for (int round = 0; round < 1400; round++)
     for (u32 i = 0; i < sizeof buffer; i++)
       c = c >> 8 ^ table[(c ^ buffer[i]) & 255];
   return ~c;

@@ -7,6 +7,6 @@ fib(u32 n) {
 }
 u32 bench(void) {
   u32 sum = 0;
-  for (u32 i = 0; i < 4; i++) sum += fib(30 + i);
+  for (u32 i = 0; i < 5; i++) sum += fib(30 + i);
   return sum;
 }

@@ -40,16 +40,7 @@ __asm__(".section .multiboot, \"a\"\n"
         "stack_top:\n"
         ".text\n");
 
-static inline void outb(u16 port, u8 v) {
-  __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
-}
-static inline u8 inb(u16 port) {
-  u8 v;
-  __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
-  return v;
-}
-
-static void put(const char *s) {
+void print(const char *s) {
   for (; *s; s++) {
     while (!(inb(COM1 + 5) & 0x20)) {
     }
@@ -67,19 +58,24 @@ void *memcpy(void *to, const void *from, u32 n) {
   return to;
 }
 
+void stop(void) {
+  outb(DEBUG_EXIT, 0);
+  for (;;) __asm__ volatile("cli\n hlt");
+}
+
 void kernel_main(void) {
-  put("BEGIN ");
-  put(name);
-  put("\n");
+  print("BEGIN ");
+  print(name);
+  print("\n");
   u32 sum = bench();
   char hex[9];
   for (int i = 0; i < 8; i++) hex[i] = "0123456789abcdef"[sum >> (28 - 4 * i) & 15];
   hex[8] = 0;
-  put("END ");
-  put(name);
-  put(" ");
-  put(hex);
-  put("\n");
-  outb(DEBUG_EXIT, 0);
+  print("END ");
+  print(name);
+  print(" ");
+  print(hex);
+  print("\n");
+  stop();
 }
 #endif

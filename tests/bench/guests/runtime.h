@@ -19,3 +19,19 @@ static inline u32 next_random(u32 *state) {
   x ^= x << 5;
   return *state = x;
 }
+
+#ifndef NATIVE
+// Prints on COM1.
+void print(const char *text);
+// Ends the run.
+void stop(void) __attribute__((noreturn));
+
+static inline void outb(u16 port, u8 v) {
+  __asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline u8 inb(u16 port) {
+  u8 v;
+  __asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+  return v;
+}
+#endif

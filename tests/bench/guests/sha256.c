@@ -74,7 +74,7 @@ u32 bench(void) {
   }
   u32 state = 1;
   for (u32 i = 0; i < sizeof buffer; i++) buffer[i] = next_random(&state);
-  for (int round = 0; round < 100; round++)
+  for (int round = 0; round < 400; round++)
     for (u32 i = 0; i < sizeof buffer; i += 64) block(buffer + i);
   return h[0];
 }

@@ -5,7 +5,7 @@ const char name[] = "sieve";
 static u8 composite[N];
 u32 bench(void) {
   u32 count = 0;
-  for (int round = 0; round < 12; round++) {
+  for (int round = 0; round < 36; round++) {
     for (u32 i = 0; i < N; i++) composite[i] = 0;
     for (u32 i = 2; i * i < N; i++)
       if (!composite[i])

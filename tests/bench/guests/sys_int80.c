@@ -1,0 +1,53 @@
+// System call round trips: INT 80h from ring 3, the kernel saves as Linux does.
+// uses: system.c
+// native: no
+#define ROUNDS 1000000
+#include "syscall.h"
+const char name[] = "sys_int80";
+
+static inline u32 system_call(u32 number, u32 a, u32 b) {
+  u32 result;
+  __asm__ volatile("int $0x80"
+                   : "=a"(result)
+                   : "a"(number), "b"(a), "c"(b)
+                   : "memory");
+  return result;
+}
+
+Entry int80_entry;
+__asm__(".text\n"
+        "int80_entry:\n"
+        "  pushl %fs\n"
+        "  pushl %es\n"
+        "  pushl %ds\n"
+        "  pushl %eax\n"
+        "  pushl %ebp\n"
+        "  pushl %edi\n"
+        "  pushl %esi\n"
+        "  pushl %edx\n"
+        "  pushl %ecx\n"
+        "  pushl %ebx\n"
+        "  movl $0x10, %edx\n"
+        "  movl %edx, %ds\n"
+        "  movl %edx, %es\n"
+        "  cld\n"
+        "  call *call_table(,%eax,4)\n" // its arguments are where EBX, ECX lie
+        "  movl %eax, 24(%esp)\n"
+        "  popl %ebx\n"
+        "  popl %ecx\n"
+        "  popl %edx\n"
+        "  popl %esi\n"
+        "  popl %edi\n"
+        "  popl %ebp\n"
+        "  popl %eax\n"
+        "  popl %ds\n"
+        "  popl %es\n"
+        "  popl %fs\n"
+        "  iret\n");
+
+u32 bench(void) {
+  system_init();
+  paging_on();
+  set_gate(0x80, int80_entry, 3);
+  return run_user(user);
+}
