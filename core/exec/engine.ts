@@ -76,6 +76,7 @@ import {
   TLB_BYTES,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
+import type { TranslationObserver, TranslatorView } from "./trace.ts";
 import {
   BlockTranslator,
   NEVER_HOT,
@@ -167,6 +168,18 @@ export class Engine implements CpuCore, CpuEngine {
   readonly #table: WebAssembly.Table;
   #tableNext = TABLE_REGIONS;
   #index = 0;
+  #observer: TranslationObserver | undefined;
+  readonly #view: TranslatorView = {
+    address: (b) => this.#frontend.linear(b.pcLo, b.pcHi) >>> 0,
+    code: ({ physical, secondPage, byteLength }) => {
+      const first = secondPage < 0 ? byteLength : PAGE - (physical % PAGE);
+      return Uint8Array.from(
+        { length: byteLength },
+        (_, i) =>
+          this.mmu.readCode(i < first ? physical + i : secondPage + i - first),
+      );
+    },
+  };
   /** In which tier budgets ended: a sample of where the time goes. */
   readonly #samples = { interpreter: 0, region: 0 };
   #runMs = 0;
@@ -443,7 +456,14 @@ export class Engine implements CpuCore, CpuEngine {
     };
   }
 
+  observe(observer: TranslationObserver | undefined): void {
+    this.#observer = observer;
+    this.compiler.onRegion = observer &&
+      ((region) => observer.region(region, this.#view));
+  }
+
   #regionDied(region: Region): void {
+    this.#observer?.regionDied(region, this.#view);
     this.#graveyard.push(region.id);
     const entry = region.blocks[0];
     if (entry.valid) {
@@ -823,6 +843,7 @@ export class Engine implements CpuCore, CpuEngine {
         const made = this.#translator.translate(physical, host, lo, hi);
         if (made.secondPage < 0) this.#fillIndex(made);
         this.#translateMs += performance.now() - started;
+        this.#observer?.block(made, this.#view);
         return made;
       } catch (e) {
         if (e === GUEST_FAULT) return undefined;

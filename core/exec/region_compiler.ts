@@ -48,6 +48,7 @@ import {
   emitSlotStore,
   emitValueStore,
 } from "./access.ts";
+import { type CompiledRegion, MARK_EXITS, markOf } from "./trace.ts";
 import { emitJumpHash, emitJumpMatch } from "./jump_cache.ts";
 import {
   CELL_BYTES,
@@ -98,6 +99,9 @@ const CPU = 0,
   PC64 = 9;
 /** The types of those, in order. */
 const FIXED_LOCALS: readonly Type[] = [...new Array(PC64).fill(I32), I64];
+/** Their names in dumps. */
+const FIXED_NAMES: readonly string[] =
+  "cpu budget link record fault reason address entry host pc64".split(" ");
 const LOCALS = { cpu: CPU, address: ADDRESS, entry: ENTRY, host: HOST };
 
 /** Labels of the function's epilogues, and of structured control flow above 0. */
@@ -179,13 +183,8 @@ export class RegionCompiler {
   #pool: number[][] = [[], [], [], [], []];
   #poolUsed: number[] = [0, 0, 0, 0, 0];
 
-  /**
-   * Called with each compiled region, for dumps: its number, its blocks' IR
-   * after the passes, and the module.
-   */
-  onRegion:
-    | ((region: number, ir: readonly IrBlock[], module: Uint8Array) => void)
-    | undefined;
+  /** Called with each compiled region, for dumps. */
+  onRegion: ((region: CompiledRegion) => void) | undefined;
 
   /** A compiler whose functions import `imports` and read records through `i32`. */
   constructor(
@@ -246,10 +245,20 @@ export class RegionCompiler {
     );
     const bytes = this.#module.build();
     new WebAssembly.Instance(new WebAssembly.Module(bytes), this.#imports);
-    this.onRegion?.(id, this.#ir.slice(0, this.#blocks.length), bytes);
+    const milliseconds = performance.now() - started;
     this.#regions++;
     this.#bytes += bytes.length;
-    this.#milliseconds += performance.now() - started;
+    this.#milliseconds += milliseconds;
+    this.onRegion?.({
+      id,
+      blocks: this.#blocks,
+      ir: this.#ir.slice(0, this.#blocks.length),
+      helpers: this.#frontend.helpers,
+      locals: this.#localNames(),
+      marks: this.#f.marks,
+      module: bytes,
+      milliseconds,
+    });
     return {
       id,
       blocks: this.#blocks,
@@ -257,6 +266,14 @@ export class RegionCompiler {
       faults: Int32Array.from(this.#faults),
       valid: true,
     };
+  }
+
+  #localNames(): string[] {
+    const names = [...FIXED_NAMES];
+    for (const g of this.#used) {
+      names[this.#globalLocal[g]] = this.#frontend.globals[g].name;
+    }
+    return names;
   }
 
   #function(id: number, structure: Structure): Uint8Array {
@@ -293,6 +310,7 @@ export class RegionCompiler {
       node: (node, go) => this.#block(node, go),
       branch: (node, toLoop) => this.#f.br(node, toLoop),
     });
+    f.mark(MARK_EXITS);
     e.u8(W.UNREACHABLE);
     this.#f.close(); // L_LINK
     this.#spill(this.#written);
@@ -391,6 +409,7 @@ export class RegionCompiler {
     const e = this.#e;
     const b = this.#blocks[node];
     const k = this.#ir[node];
+    this.#f.mark(markOf(node, 0));
     // budget -= insns; below 0: leave before the block.
     e.localGet(BUDGET);
     e.i32Const(b.insns);
@@ -426,6 +445,7 @@ export class RegionCompiler {
       if (op === NOP || (op >= CONST32 && op <= CONST128)) continue;
       if (op === INSN) {
         this.#insnIndex++;
+        this.#f.mark(markOf(node, this.#insnIndex + 1));
         this.#insnFault = -1;
         this.#marked = false;
         this.#insnPc = k.lo[i];
@@ -446,7 +466,11 @@ export class RegionCompiler {
         } // else: emitted where it is used
       }
     }
-    this.#terminator(node, b, go);
+    const last = markOf(node, this.#insnIndex + 1);
+    this.#terminator(node, b, (successor) => {
+      go(successor);
+      this.#f.mark(last);
+    });
   }
 
   #countBases(k: IrBlock): void {

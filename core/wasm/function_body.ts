@@ -19,6 +19,8 @@ export class FunctionBody {
    * are hardly ever taken: for the branch hint section.
    */
   hints: number[] = [];
+  /** Pairs for dumps: an offset like those of the hints, and what was given to {@linkcode FunctionBody.mark}. */
+  marks: number[] = [];
   readonly #fixed: readonly Type[];
   #locals: Type[] = [];
   #labels: number[] = [];
@@ -33,6 +35,7 @@ export class FunctionBody {
   start(): void {
     this.e.clear();
     this.hints = [];
+    this.marks = [];
     this.#locals = [];
     this.#labels = [];
     this.#loops = [];
@@ -55,6 +58,11 @@ export class FunctionBody {
   /** The `if` or `br_if` that is emitted next is hardly ever taken. */
   unlikely(): void {
     this.hints.push(this.e.length);
+  }
+
+  /** What is emitted next belongs to `mark`, a number for dumps. */
+  mark(mark: number): void {
+    this.marks.push(this.e.length, mark);
   }
 
   /** Opens an `if`, known as `label`, that is hardly ever entered. */
@@ -99,6 +107,7 @@ export class FunctionBody {
       head.u8(code);
     }
     this.hints = this.hints.map((offset) => offset + head.length);
+    for (let i = 0; i < this.marks.length; i += 2) this.marks[i] += head.length;
     const out = new Uint8Array(head.length + this.e.length);
     out.set(head.bytes.subarray(0, head.length));
     out.set(this.e.bytes.subarray(0, this.e.length), head.length);
