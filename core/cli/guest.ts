@@ -10,10 +10,12 @@ import { join } from "@std/path";
 import { gzip } from "./cpio.ts";
 import { buildInitramfs } from "./initramfs.ts";
 
-/** The package that holds the kernel and the installer's RAM disk. */
-const KERNEL_PACKAGE = "debian-installer-12-netboot-i386";
-/** The package that holds the shell. */
-const SHELL_PACKAGE = "busybox-static:i386";
+/** The packages that hold the kernel with the installer, and the shell. */
+const GUEST_PACKAGES: PackageSet = {
+  names: ["debian-installer-12-netboot-i386", "busybox-static:i386"],
+  what: "Debian's kernel and busybox",
+  megabytes: 106,
+};
 const KERNEL_FOLDER =
   "usr/lib/debian-installer/images/12/i386/text/debian-installer/i386";
 
@@ -29,8 +31,20 @@ export interface GuestFiles {
   readonly kernel: string;
   /** The installer's initial RAM disk. */
   readonly installer: string;
+  /** The program that is the shell and all its commands, static. */
+  readonly busybox: string;
   /** An initial RAM disk with a shell. */
   readonly initramfs: string;
+}
+
+/** Packages that are fetched together. */
+export interface PackageSet {
+  /** Their names, with the architecture where it is not "all". */
+  readonly names: readonly string[];
+  /** What they bring, for who waits. */
+  readonly what: string;
+  /** How much there is to download. */
+  readonly megabytes: number;
 }
 
 /** Told now and then what is going on; an empty text at the end. */
@@ -57,16 +71,16 @@ export async function ensureGuest(
   const files: GuestFiles = {
     kernel: join(cache, "linux"),
     installer: join(cache, "initrd.gz"),
+    busybox: join(cache, "busybox"),
     initramfs: join(cache, "initramfs.gz"),
   };
   try {
-    const busybox = join(cache, "busybox");
-    const wanted = [files.kernel, files.installer, busybox];
+    const wanted = [files.kernel, files.installer, files.busybox];
     const there = await Promise.all(wanted.map(exists));
     if (there.includes(false)) await fetchGuest(cache, progress);
     progress("building the initramfs");
     // Built every time: it takes a moment, and its recipe may have changed.
-    const archive = buildInitramfs(await Deno.readFile(busybox));
+    const archive = buildInitramfs(await Deno.readFile(files.busybox));
     await replaceFile(files.initramfs, await gzip(archive));
     return files;
   } finally {
@@ -75,38 +89,57 @@ export async function ensureGuest(
 }
 
 /** Write a file so that nobody ever sees a part of it. */
-async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
+export async function replaceFile(
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
   const partial = `${path}.${Deno.pid}.part`;
   await Deno.writeFile(partial, bytes);
   await Deno.rename(partial, path);
 }
 
 async function fetchGuest(cache: string, progress: Progress): Promise<void> {
+  await withPackages(GUEST_PACKAGES, cache, progress, async (root) => {
+    const kernel = join(root, KERNEL_FOLDER);
+    await Deno.rename(join(kernel, "linux"), join(cache, "linux"));
+    await Deno.rename(join(kernel, "initrd.gz"), join(cache, "initrd.gz"));
+    await Deno.rename(join(root, "bin/busybox"), join(cache, "busybox"));
+  });
+}
+
+/**
+ * Download packages and unpack them in a folder inside `cache` that is there
+ * as long as `use` runs.
+ */
+export async function withPackages(
+  packages: PackageSet,
+  cache: string,
+  progress: Progress,
+  use: (root: string) => Promise<void>,
+): Promise<void> {
   const work = join(cache, `work-${Deno.pid}`);
   await Deno.mkdir(work, { recursive: true });
   try {
-    await download(work, cache, progress);
+    await download(packages, work, cache, progress);
     progress("unpacking");
     const root = join(work, "root");
     for await (const { name } of Deno.readDir(work)) {
       if (!name.endsWith(".deb")) continue;
       await must("dpkg-deb", ["-x", join(work, name), root]);
     }
-    const kernel = join(root, KERNEL_FOLDER);
-    await Deno.rename(join(kernel, "linux"), join(cache, "linux"));
-    await Deno.rename(join(kernel, "initrd.gz"), join(cache, "initrd.gz"));
-    await Deno.rename(join(root, "bin/busybox"), join(cache, "busybox"));
+    await use(root);
   } finally {
     await Deno.remove(work, { recursive: true });
   }
 }
 
 /**
- * Download both packages to `work`. First with the system's package lists; if
+ * Download packages to `work`. First with the system's package lists; if
  * these do not do (no lists, no i386), with lists of our own, which needs
  * neither root nor a change of the system.
  */
 async function download(
+  { names, what, megabytes }: PackageSet,
   work: string,
   cache: string,
   progress: Progress,
@@ -118,13 +151,12 @@ async function download(
       bytes += Deno.statSync(join(work, name)).size;
     }
     const mega = (bytes / 1e6).toFixed(0);
-    if (bytes > 0) progress(`fetching Debian's kernel, ${mega} of 106 MB`);
+    if (bytes > 0) progress(`fetching ${what}, ${mega} of ${megabytes} MB`);
   }, 300);
   try {
-    progress("fetching Debian's kernel and busybox");
-    const packages = [KERNEL_PACKAGE, SHELL_PACKAGE];
+    progress(`fetching ${what}`);
     const sandbox = ["-o", "APT::Sandbox::User=root"];
-    const get = ["-q", ...sandbox, "download", ...packages];
+    const get = ["-q", ...sandbox, "download", ...names];
     if ((await apt(get, work)).success) return;
     progress("fetching Debian's package lists");
     const state = join(cache, "apt");
@@ -141,13 +173,13 @@ async function download(
     ];
     // It may fail in part while a mirror synchronises: go on with what came.
     await apt(["-q", ...own, "update"], work);
-    const result = await apt(["-q", ...own, "download", ...packages], work);
+    const result = await apt(["-q", ...own, "download", ...names], work);
     await Deno.remove(state, { recursive: true });
     if (result.success) return;
     const reason = result.error.split("\n")
       .findLast((line) => line.startsWith("E:")) ?? "apt-get failed";
     throw new GuestError(
-      `Cannot fetch ${packages.join(" ")} (${reason}); ${HINT}`,
+      `Cannot fetch ${names.join(" ")} (${reason}); ${HINT}`,
     );
   } finally {
     clearInterval(watch);

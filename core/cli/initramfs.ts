@@ -4,7 +4,13 @@
  * @module
  */
 
-import { characterDevice, directory, file, writeCpio } from "./cpio.ts";
+import {
+  characterDevice,
+  type CpioEntry,
+  directory,
+  file,
+  writeCpio,
+} from "./cpio.ts";
 
 /**
  * Mounts what a shell needs and starts one on the console. `setsid -c` makes
@@ -25,8 +31,11 @@ setsid -c sh -i
 poweroff -f
 `;
 
-/** The archive, not compressed. */
-export function buildInitramfs(busybox: Uint8Array): Uint8Array<ArrayBuffer> {
+/** The archive, not compressed; `more` comes behind what is always there. */
+export function buildInitramfs(
+  busybox: Uint8Array,
+  more: readonly CpioEntry[] = [],
+): Uint8Array<ArrayBuffer> {
   return writeCpio([
     directory("bin"),
     directory("dev"),
@@ -39,5 +48,6 @@ export function buildInitramfs(busybox: Uint8Array): Uint8Array<ArrayBuffer> {
     characterDevice("dev/ttyS0", 4, 64),
     file("bin/busybox", busybox, 0o755),
     file("init", INIT, 0o755),
+    ...more,
   ]);
 }
