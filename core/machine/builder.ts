@@ -5,7 +5,6 @@
  * @module
  */
 
-import { basename } from "@std/path";
 import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
 import type { DisplayBackend } from "../backend/display.ts";
@@ -21,6 +20,7 @@ import { at, DefinitionError } from "./document.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import type { LoadOptions } from "./options.ts";
+import { basename } from "./path.ts";
 import type { MachinePlan, PlannedDevice } from "./plan.ts";
 import {
   type BootFile,

@@ -2,19 +2,11 @@
  * Machine definitions as documents: JSON with comments whose every value knows
  * the file and line it comes from, through `extends` and `--set`.
  *
- * The text is parsed by `jsonc-parser`, the parser of VS Code: small, without
- * dependencies, tolerant, and it gives the offset of every value.
- *
  * @module
  */
 
-import { dirname } from "@std/path";
-import {
-  type Node,
-  type ParseError,
-  parseTree,
-  printParseErrorCode,
-} from "jsonc-parser";
+import { JsoncError, type JsoncNode, parseJsonc } from "./jsonc.ts";
+import { dirname } from "./path.ts";
 import type { DocumentPath } from "./schema.ts";
 import type { JsonObject, JsonValue } from "./schema_types.ts";
 
@@ -97,51 +89,38 @@ export function parseDocument(text: string, file: string): Located {
     }
     return { file, line: low + 1, directory };
   };
-  const errors: ParseError[] = [];
-  const tree = parseTree(text, errors, { allowTrailingComma: true });
-  if (errors.length > 0 || tree === undefined) {
-    const { error, offset } = errors[0] ?? { error: 0, offset: 0 };
-    const code = errors.length === 0
-      ? "the file is empty"
-      // "CommaExpected" reads "comma expected".
-      : printParseErrorCode(error).replace(
-        /[A-Z]/g,
-        (c) => ` ${c.toLowerCase()}`,
-      ).trim();
-    throw new DefinitionError(placeAt(offset), [], `not valid JSON: ${code}`);
-  }
-  const convert = (node: Node, path: DocumentPath): Located => {
+  const convert = (node: JsoncNode, path: DocumentPath): Located => {
     const place = placeAt(node.offset);
-    switch (node.type) {
+    switch (node.kind) {
       case "object": {
         const entries = new Map<string, Located>();
-        for (const property of node.children ?? []) {
-          const [keyNode, valueNode] = property.children!;
-          const key = keyNode.value as string;
+        for (const { key, offset, value } of node.properties) {
           if (entries.has(key)) {
             throw new DefinitionError(
-              placeAt(keyNode.offset),
+              placeAt(offset),
               [...path, key],
               "the key is there twice",
             );
           }
-          entries.set(key, convert(valueNode, [...path, key]));
+          entries.set(key, convert(value, [...path, key]));
         }
         return { kind: "object", place, entries };
       }
-      case "array":
-        return {
-          kind: "array",
-          place,
-          items: (node.children ?? []).map((item, i) =>
-            convert(item, [...path, i])
-          ),
-        };
+      case "array": {
+        const items = node.items.map((item, i) => convert(item, [...path, i]));
+        return { kind: "array", place, items };
+      }
       default:
         return { kind: "value", place, value: node.value };
     }
   };
-  return convert(tree, []);
+  try {
+    return convert(parseJsonc(text), []);
+  } catch (error) {
+    if (!(error instanceof JsoncError)) throw error;
+    const message = `not valid JSON: ${error.message}`;
+    throw new DefinitionError(placeAt(error.offset), [], message);
+  }
 }
 
 /** A plain value as a document, all of it written at one place. */

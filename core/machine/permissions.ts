@@ -4,8 +4,8 @@
  * @module
  */
 
-import { isAbsolute, resolve } from "@std/path";
 import { at, type Located } from "./document.ts";
+import { isAbsolute, resolve } from "./path.ts";
 import type { MachinePlan } from "./plan.ts";
 import type { PermissionNeeds } from "./plugin.ts";
 

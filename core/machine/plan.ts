@@ -6,7 +6,6 @@
  * @module
  */
 
-import { resolve } from "@std/path";
 import { AddressSpace, RegionError } from "../bus/address_space.ts";
 import { MACHINE_SCHEMA, type MachineDefinition } from "./definition.ts";
 import {
@@ -20,6 +19,7 @@ import {
 } from "./document.ts";
 import { suggest } from "./nearest.ts";
 import { formatSize, parseAddress } from "./numbers.ts";
+import { resolve } from "./path.ts";
 import type {
   BackendPlugin,
   BackendSpec,

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { isAbsolute, resolve, toFileUrl } from "@std/path";
 import { listNames, suggest } from "./nearest.ts";
+import { isAbsolute, resolve, toFileUrl } from "./path.ts";
 import type { Plugin } from "./plugin.ts";
 
 /** The types of plugins. */
