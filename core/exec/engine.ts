@@ -173,11 +173,11 @@ export class Engine implements CpuCore, CpuEngine {
     address: (b) => this.#frontend.linear(b.pcLo, b.pcHi) >>> 0,
     code: ({ physical, secondPage, byteLength }) => {
       const first = secondPage < 0 ? byteLength : PAGE - (physical % PAGE);
-      return Uint8Array.from(
-        { length: byteLength },
-        (_, i) =>
-          this.mmu.readCode(i < first ? physical + i : secondPage + i - first),
-      );
+      return Uint8Array.from({ length: byteLength }, (_, i) => {
+        const at = i < first ? physical + i : secondPage + i - first;
+        const page = this.mmu.hostOf(at);
+        return page < 0 ? this.mmu.readCode(at) : this.u8[page + (at % PAGE)];
+      });
     },
   };
   /** In which tier budgets ended: a sample of where the time goes. */
