@@ -15,7 +15,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore, CpuExit } from "./cpu.ts";
@@ -260,7 +259,11 @@ export class RunLoop {
   }
 }
 
-/** One turn of the event loop. */
+/**
+ * One turn of the event loop. The global `setImmediate`, not an import: Deno
+ * loads its Node timers, 5 ms, when it is first used, which is after the
+ * guest's first slice.
+ */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => resolve()));
 }
