@@ -150,8 +150,10 @@ export class Float80Transcendental extends Float80Remainder {
   private readonly f64: Float64Array = new Float64Array(1);
   /** Its words. */
   private readonly f64w: Int32Array = new Int32Array(this.f64.buffer);
-  /** The tables. */
-  private readonly tables: Tables = tables ??= makeTables();
+  /** The tables: made when the first of the instructions is executed. */
+  private get tables(): Tables {
+    return tables ??= makeTables();
+  }
 
   /** Takes a finite nonzero operand apart into mh + ml and me. */
   private unpack(src: number): void {
