@@ -54,6 +54,7 @@ export class Emitter {
 
   /** Appends an unsigned LEB128 of up to 32 bits. */
   u32(v: number): void {
+    if (v >>> 7 === 0) return this.u8(v);
     this.reserve(5);
     const b = this.bytes;
     let p = this.length;
@@ -68,6 +69,7 @@ export class Emitter {
 
   /** Appends a signed LEB128 of 32 bits. */
   s32(v: number): void {
+    if (v >= -64 && v <= 63) return this.u8(v & 0x7f);
     this.reserve(5);
     const b = this.bytes;
     let p = this.length;
