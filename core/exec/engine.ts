@@ -76,7 +76,11 @@ import {
   TLB_BYTES,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
-import type { TranslationObserver, TranslatorView } from "./trace.ts";
+import type {
+  Traceable,
+  TranslationObserver,
+  TranslatorView,
+} from "./trace.ts";
 import {
   BlockTranslator,
   NEVER_HOT,
@@ -128,7 +132,7 @@ const INDEX_BYTES = INDEX_ENTRIES * INDEX_ENTRY_BYTES;
 type Enter = (cpu: number) => number;
 
 /** Runs one CPU. */
-export class Engine implements CpuCore, CpuEngine {
+export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly base: number;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
