@@ -52,6 +52,8 @@ export interface BytecodeTargets {
   readonly cells: number;
   /** Whether the taken target may be linked directly. */
   readonly takenNear: boolean;
+  /** Offset of the block's profile, for a computed jump; else 0. */
+  readonly profile: number;
   /** Whether the other target may be linked directly. */
   readonly otherNear: boolean;
   /** Computed jumps leave to the dispatcher as well. */
@@ -564,7 +566,7 @@ export class BytecodeWriter {
           : wide
           ? o.indirect64
           : o.indirect32;
-        this.#put(op, 0, a, 0, 0, wide ? 0 : k.pcHi);
+        this.#put(op, 0, a, 0, targets.profile, wide ? 0 : k.pcHi);
         return;
       }
       case TERM_EXIT:

@@ -297,11 +297,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       threshold: this.#accel === "jit" ? this.#threshold : NEVER_HOT,
     });
     this.compiler = new RegionCompiler(
-      frontend,
+      {
+        frontend,
+        mmu: this.mmu,
+        cache: this.cache,
+        i32: this.i32,
+        threshold: this.#threshold,
+        retranslate: this.#translator.retranslate,
+      },
       { env: { ...imports.env, loadMiss, storeMiss }, helper: helperImports },
       pages,
-      this.i32,
-      this.#threshold,
     );
     frontend.attach(this);
   }
@@ -736,21 +741,25 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   /**
    * Makes the word that led nowhere lead to a block: a link cell, or an entry
-   * of the jump cache whose block is gone. Not to a block across two pages,
-   * which depends on the second page's mapping; nor from a cell to another
-   * mode, when a helper has changed the key and the block went on, or to
-   * another page, when it has changed the mapping.
+   * of the jump cache whose block is gone. Not from a cell to another mode,
+   * when a helper has changed the key and the block went on, or to another
+   * page, when it has changed the mapping. A cell that leads to a block across
+   * two pages, which depends on the second page's mapping, becomes a lookup in
+   * the jump cache.
    */
   #patch(at: number, block: Block): void {
-    if (block.secondPage >= 0) return;
-    if (at >= this.cache.stub) {
-      const owner = this.cache.block(this.i32[(at + CELL_BLOCK) >> 2]);
-      if (
-        owner.key !== block.key ||
-        Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
-      ) return;
+    const across = block.secondPage >= 0;
+    if (at < this.cache.stub) {
+      if (across) this.#fillJumpCache(block);
+      else this.i32[(at + CELL_RECORD) >> 2] = block.record;
+      return;
     }
-    this.i32[(at + CELL_RECORD) >> 2] = block.record;
+    const owner = this.cache.block(this.i32[(at + CELL_BLOCK) >> 2]);
+    if (
+      owner.key !== block.key ||
+      Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
+    ) return;
+    this.i32[(at + CELL_RECORD) >> 2] = across ? this.cache.far : block.record;
   }
 
   /** Forgets all translations. Must not be called while translated code runs. */
@@ -869,21 +878,14 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forms and compiles the region that starts with a hot block. */
   #compile(entry: Block): void {
     this.cache.setCount(entry, NEVER_HOT);
-    if (!entry.valid || entry.region !== undefined || entry.secondPage >= 0) {
-      return;
-    }
+    if (!entry.valid || entry.region !== undefined) return;
     if (this.#regions.size - this.#graveyard.length >= this.#maxRegions) {
       this.#flushSoon = true;
       return;
     }
     const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;
     if (tableIndex >= this.#table.length) this.#table.grow(this.#table.length);
-    const region = this.compiler.compile(
-      entry,
-      tableIndex,
-      this.cache,
-      this.#translator.retranslate,
-    );
+    const region = this.compiler.compile(entry, tableIndex);
     if (region === undefined) {
       this.#freeTable.push(tableIndex);
       return;

@@ -35,6 +35,7 @@ import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
+  emitFarFunction,
   emitJumpHash,
   emitJumpMatch,
   emitLookupFunction,
@@ -60,10 +61,12 @@ import {
   OFF_TARGET,
   OFF_TLB,
   OFF_TRAP,
+  PROFILE_TARGETS,
   REC_BYTECODE,
   REC_COUNT,
   REC_INSNS,
   REC_TABLE,
+  TABLE_FAR,
   TABLE_INTERPRETER,
   TABLE_LOOKUP,
   TABLE_STUB,
@@ -254,6 +257,9 @@ export class InterpreterGenerator {
     this.#e.clear();
     emitLookupFunction(this.#e, run);
     m.addFunction(run, this.#e.bytes.slice(0, this.#e.length), TABLE_LOOKUP);
+    this.#e.clear();
+    emitFarFunction(this.#e, run);
+    m.addFunction(run, this.#e.bytes.slice(0, this.#e.length), TABLE_FAR);
     // What the dispatcher calls: enters the record that OFF_LINK leads to.
     const e = this.#e;
     e.clear();
@@ -665,7 +671,20 @@ export class InterpreterGenerator {
   }
 
   #indirect(wide: boolean): void {
+    const e = this.#e;
     this.#target(wide);
+    // Into the profile, at the block's count modulo the ring's length.
+    this.#imm(FIELD_LO);
+    e.localGet(LOCAL_REC);
+    e.mem(W.I32_LOAD, REC_COUNT, 2);
+    e.i32Const(PROFILE_TARGETS - 1);
+    e.u8(W.I32_AND);
+    e.i32Const(2);
+    e.u8(W.I32_SHL);
+    e.u8(W.I32_ADD);
+    e.localGet(LOCAL_PC64);
+    this.#bytes(OPS[Op["i32.wrap_i64"]]);
+    e.mem(W.I32_STORE, 0, 2);
     this.#lookup();
   }
 

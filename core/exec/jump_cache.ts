@@ -11,6 +11,7 @@ import { I32, I64, WASM_TYPES } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
+  CELL_PC_LO,
   INDEX_ENTRIES,
   INDEX_ENTRY_BYTES,
   INDEX_KEY,
@@ -32,6 +33,7 @@ import {
   OFF_TLB,
   OFF_TLB_PHYSICAL,
   REC_TABLE,
+  TABLE_LOOKUP,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
   TLB_EXECUTE,
@@ -91,12 +93,67 @@ export function emitJumpMatch(
   e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
   e.localGet(pc64);
   e.u8(W.I64_EQ);
+  emitKeyMatch(e, cpu, entry);
+}
+
+/** With a truth value pushed: is it so and the entry of the present mode? */
+function emitKeyMatch(e: Emitter, cpu: number, entry: number): void {
   e.localGet(entry);
   e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
   e.localGet(cpu);
   e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
   e.u8(W.I64_EQ);
   e.u8(W.I32_AND);
+}
+
+/**
+ * What a link cell leads to when its block depends on a second page: the cell's
+ * program counter, through the jump cache.
+ */
+export function emitFarFunction(e: Emitter, runType: number): void {
+  const [CPU, CELL] = [0, 1];
+  e.u32(1);
+  e.u32(1);
+  e.u8(WASM_TYPES[I32]);
+  e.localGet(CPU);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_LINK, 2);
+  e.localTee(CELL);
+  e.mem(W.I64_LOAD, CELL_PC_LO, 2);
+  e.mem(W.I64_STORE, OFF_TARGET, 3);
+  emitJumpHash(e, () => {
+    e.localGet(CELL);
+    e.mem(W.I32_LOAD, CELL_PC_LO, 2);
+  });
+  e.localGet(CPU);
+  e.u8(W.I32_ADD);
+  e.localSet(CELL);
+  e.localGet(CELL);
+  e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
+  e.localGet(CPU);
+  e.mem(W.I64_LOAD, OFF_TARGET, 3);
+  e.u8(W.I64_EQ);
+  emitKeyMatch(e, CPU, CELL);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(CPU);
+  e.localGet(CELL);
+  e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
+  e.u8(W.I32_ADD);
+  e.mem(W.I32_STORE, OFF_LINK, 2);
+  e.localGet(CPU);
+  e.localGet(CELL);
+  e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
+  e.mem(W.I32_LOAD, REC_TABLE, 2);
+  e.u8(W.RETURN_CALL_INDIRECT);
+  e.u32(runType);
+  e.u8(0);
+  e.u8(W.END);
+  e.localGet(CPU);
+  e.i32Const(TABLE_LOOKUP);
+  e.u8(W.RETURN_CALL_INDIRECT);
+  e.u32(runType);
+  e.u8(0);
 }
 
 /**

@@ -96,6 +96,14 @@ export const INDEX_PHYSICAL = 12;
 /** In an index entry: record; 0 when the entry is empty. */
 export const INDEX_RECORD = 16;
 
+/**
+ * Targets that the interpreter remembers of each computed jump: a ring of words
+ * (low halves of program counters), written at the block's count modulo this.
+ */
+export const PROFILE_TARGETS = 16;
+/** Bytes of a profile. */
+export const PROFILE_BYTES: number = PROFILE_TARGETS * 4;
+
 /** In a record: bytecode address, 0 when the block is not interpreted. */
 export const REC_BYTECODE = 0;
 /** In a record: table index to enter when there is no bytecode. */
@@ -130,5 +138,7 @@ export const TABLE_STUB = 0;
 export const TABLE_INTERPRETER = 1;
 /** Table index of the function that tries the jump cache's second way. */
 export const TABLE_LOOKUP = 2;
+/** Table index of the function that follows a link cell through the jump cache. */
+export const TABLE_FAR = 3;
 /** First table index of regions. */
-export const TABLE_REGIONS = 3;
+export const TABLE_REGIONS = 4;

@@ -33,13 +33,17 @@ import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
 import { I32, I64, type Type, WASM_TYPES } from "../ir/types.ts";
-import type { Block, BlockCache, Region } from "../translate/block_cache.ts";
+import type { SoftMmu } from "../mmu/soft_mmu.ts";
+import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import { FunctionBody } from "../wasm/function_body.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
 import { emitStructured, type Structure } from "../wasm/structure.ts";
-import { RegionFormer, type Retranslate } from "../translate/region_former.ts";
+import {
+  RegionFormer,
+  type RegionFormerParts,
+} from "../translate/region_former.ts";
 import {
   emitHost,
   emitLookup,
@@ -68,6 +72,9 @@ import {
   REC_TABLE,
   TABLE_LOOKUP,
   TLB_BYTES,
+  TLB_ENTRIES,
+  TLB_ENTRY_BYTES,
+  TLB_EXECUTE,
   TLB_HOST,
 } from "./layout.ts";
 
@@ -113,7 +120,12 @@ const L_FAULT_LOAD = -8,
   L_BUDGET = -3,
   L_FAULT = -4,
   L_FAULT_SPILLED = -5,
-  L_ANY = -6;
+  L_ANY = -6,
+  L_NO_CASE = -10,
+  L_CASES = -11;
+
+/** Up to so many targets of a computed jump are compared one by one. */
+const FEW_TARGETS = 3;
 
 /** Where the page of a base value is: see `RegionCompiler.#lookupAccess`. */
 interface Memo {
@@ -141,6 +153,7 @@ export class RegionCompiler {
   readonly #imports: WebAssembly.Imports;
   readonly #pages: number;
   readonly #former: RegionFormer;
+  readonly #mmu: SoftMmu;
   readonly #i32: Int32Array;
   #ids = 0;
   #regions = 0;
@@ -186,16 +199,16 @@ export class RegionCompiler {
   /** Called with each compiled region, for dumps. */
   onRegion: ((region: CompiledRegion) => void) | undefined;
 
-  /** A compiler whose functions import `imports` and read records through `i32`. */
+  /** A compiler whose functions import `imports`. */
   constructor(
-    frontend: Frontend,
+    parts: RegionFormerParts,
     imports: WebAssembly.Imports,
     memoryPages: number,
-    i32: Int32Array,
-    threshold: number,
   ) {
-    this.#former = new RegionFormer(frontend, i32, threshold);
-    this.#i32 = i32;
+    const { frontend } = parts;
+    this.#former = new RegionFormer(parts);
+    this.#mmu = parts.mmu;
+    this.#i32 = parts.i32;
     this.#frontend = frontend;
     this.#imports = imports;
     this.#pages = memoryPages;
@@ -213,15 +226,10 @@ export class RegionCompiler {
     };
   }
 
-  /** Forms and compiles the region of a hot block; undefined if its bytes have changed. */
-  compile(
-    entry: Block,
-    tableIndex: number,
-    cache: BlockCache,
-    retranslate: Retranslate,
-  ): Region | undefined {
+  /** Forms and compiles the region of a hot block; undefined if its bytes have changed. The CPU is in the block's mode. */
+  compile(entry: Block, tableIndex: number): Region | undefined {
     const started = performance.now();
-    const formed = this.#former.form(entry, cache, retranslate);
+    const formed = this.#former.form(entry);
     if (formed === undefined) return undefined;
     const { structure } = formed;
     this.#blocks = formed.blocks;
@@ -914,32 +922,27 @@ export class RegionCompiler {
     const e = this.#e;
     const k = this.#k;
     const targets = this.#targets[node];
+    const inside = (successor: number): void => {
+      this.#checkPages(b, this.#blocks[targets[successor]]);
+      go(successor);
+    };
     switch (k.term) {
       case TERM_JUMP:
-        if (targets[0] >= 0) go(0);
+        if (targets[0] >= 0) inside(0);
         else this.#leave(b, k.takenLo, k.takenHi, this.#cellOf(b, k));
         return;
       case TERM_BRANCH:
         this.#value(k.termValue);
         this.#f.open(W.IF, L_ANY, false);
-        if (targets[0] >= 0) go(0);
+        if (targets[0] >= 0) inside(0);
         else this.#leave(b, k.takenLo, k.takenHi, b.cells);
         e.u8(W.ELSE);
-        if (targets[1] >= 0) go(1);
+        if (targets[1] >= 0) inside(1);
         else this.#leave(b, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
         this.#f.close();
         return;
       case TERM_INDIRECT:
-        this.#value(k.termValue);
-        if (k.typeOf(k.termValue) === I32) {
-          e.u8(W.I64_EXTEND_I32_U);
-          if (k.pcHi !== 0) {
-            e.i64Const(0, k.pcHi);
-            e.u8(0x84); // i64.or
-          }
-        }
-        e.localSet(PC64);
-        this.#lookup();
+        this.#computed(k, targets, inside);
         return;
       case TERM_EXIT:
         this.#setLocal(REASON, k.reason);
@@ -947,6 +950,117 @@ export class RegionCompiler {
         return;
       default:
         throw new Error("the block was not ended");
+    }
+  }
+
+  /** A computed jump: to the successors in the region that it was seen to have, or outside. */
+  #computed(
+    k: IrBlock,
+    targets: readonly number[],
+    inside: (successor: number) => void,
+  ): void {
+    const e = this.#e;
+    const wide = k.typeOf(k.termValue) !== I32;
+    const known = targets.map((_, i) => i).filter((i) => targets[i] >= 0);
+    this.#value(k.termValue);
+    if (wide) e.localSet(PC64);
+    else {
+      e.localSet(HOST);
+      if (known.length > FEW_TARGETS) this.#switch(targets, known, inside);
+      else {
+        for (const i of known) {
+          this.#isTarget(targets[i]);
+          this.#f.open(W.IF, L_ANY, false);
+          inside(i);
+          this.#f.close();
+        }
+      }
+      e.localGet(HOST);
+      e.u8(W.I64_EXTEND_I32_U);
+      if (k.pcHi !== 0) {
+        e.i64Const(0, k.pcHi);
+        e.u8(0x84); // i64.or
+      }
+      e.localSet(PC64);
+    }
+    this.#lookup();
+  }
+
+  /** Pushes whether HOST is the program counter of a node. */
+  #isTarget(node: number): void {
+    this.#e.localGet(HOST);
+    this.#e.i32Const(this.#blocks[node].pcLo);
+    this.#e.u8(0x46); // i32.eq
+  }
+
+  /**
+   * By `br_table` over a hash of HOST that is perfect for the known targets.
+   * Goes on behind it when HOST is none of them.
+   */
+  #switch(
+    targets: readonly number[],
+    known: readonly number[],
+    inside: (successor: number) => void,
+  ): void {
+    const e = this.#e;
+    const pcs = known.map((i) => this.#blocks[targets[i]].pcLo);
+    const { factor, bits } = perfectHash(pcs);
+    const labels = known.map((_, n) => L_CASES - n);
+    this.#f.open(W.BLOCK, L_NO_CASE, false);
+    for (const label of labels.toReversed()) {
+      this.#f.open(W.BLOCK, label, false);
+    }
+    e.localGet(HOST);
+    e.i32Const(factor);
+    e.u8(0x6c); // i32.mul
+    e.i32Const(32 - bits);
+    e.u8(W.I32_SHR_U);
+    const slots: number[] = new Array(1 << bits).fill(L_NO_CASE);
+    pcs.forEach((pc, n) => {
+      slots[Math.imul(pc, factor) >>> (32 - bits)] = labels[n];
+    });
+    this.#f.brTable(slots, L_NO_CASE);
+    known.forEach((i) => {
+      this.#f.close();
+      this.#isTarget(targets[i]);
+      this.#f.open(W.IF, L_ANY, false);
+      inside(i);
+      this.#f.close();
+      this.#f.br(L_NO_CASE);
+    });
+    this.#f.close();
+  }
+
+  /**
+   * Before control goes from one block of the region to another: leaves if a
+   * page of the other one is not mapped as it was when the region was formed.
+   * The pages of the block that control comes from have been looked at. A page
+   * whose entry of the TLB serves another page costs a lookup each time.
+   */
+  #checkPages(from: Block, to: Block): void {
+    const e = this.#e;
+    const f = this.#frontend;
+    const pages = (b: Block): [number, number][] => {
+      const linear = f.linear(b.pcLo, b.pcHi) & ~4095;
+      const first: [number, number] = [linear, b.physical - b.physical % 4096];
+      return b.secondPage < 0
+        ? [first]
+        : [first, [(linear + 4096) | 0, b.secondPage]];
+    };
+    const known = pages(from);
+    const tlb = OFF_TLB + f.fetchMmu() * TLB_BYTES;
+    for (const [linear, physical] of pages(to)) {
+      if (known.some(([l, p]) => l === linear && p === physical)) continue;
+      const index = (linear >>> 12) & (TLB_ENTRIES - 1);
+      e.localGet(CPU);
+      e.mem(W.I64_LOAD, tlb + index * TLB_ENTRY_BYTES + TLB_EXECUTE, 3);
+      e.i64Const(linear, this.#mmu.hostOf(physical));
+      e.u8(0x52); // i64.ne
+      this.#f.openUnlikely(L_ANY);
+      e.i64Const(to.pcLo, to.pcHi);
+      e.localSet(PC64);
+      this.#lookup();
+      this.#f.close();
     }
   }
 
@@ -963,7 +1077,7 @@ export class RegionCompiler {
   /** Leaves the region to a known program counter. */
   #leave(b: Block, lo: number, hi: number, cell: number): void {
     const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
-    if (at >= 0 && at < 4096 && hi === b.pcHi) {
+    if (at >= 0 && at < 4096 && hi === b.pcHi && b.secondPage < 0) {
       this.#setLocal(LINK, cell);
       this.#f.br(L_LINK);
       return;
@@ -995,5 +1109,23 @@ export class RegionCompiler {
     e.localGet(PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
     this.#f.br(L_LOOKUP);
+  }
+}
+
+/**
+ * A factor with which the top `bits` bits of the products of all keys differ;
+ * `bits` grows until one is found. Keys are distinct.
+ */
+function perfectHash(
+  keys: readonly number[],
+): { factor: number; bits: number } {
+  for (let bits = 32 - Math.clz32(keys.length);; bits++) {
+    // Odd factors from a fixed sequence: the same code for the same guest.
+    let factor = 0x9e3779b1 | 0;
+    for (let attempt = 0; attempt < 256; attempt++) {
+      const slots = keys.map((key) => Math.imul(key, factor) >>> (32 - bits));
+      if (new Set(slots).size === keys.length) return { factor, bits };
+      factor = (Math.imul(factor, 0x915f77f5) + 2) | 1;
+    }
   }
 }

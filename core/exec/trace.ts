@@ -51,6 +51,15 @@ export interface TranslationObserver {
   regionDied(region: Region, view: TranslatorView): void;
 }
 
+/** A CPU that translates and says so. */
+export interface Traceable {
+  /**
+   * Tells an observer what the translator does from now on; nobody when it is
+   * undefined.
+   */
+  observe(observer: TranslationObserver | undefined): void;
+}
+
 /** The mark of code that belongs to no block: what follows it leaves the region. */
 export const MARK_EXITS = -1;
 

@@ -23,6 +23,15 @@ export const TERM_INDIRECT = 3;
 /** Back to the dispatcher, with a reason; the program counter is in the state. */
 export const TERM_EXIT = 4;
 
+/** What a jump is to the guest's procedures, as far as the frontend knows. */
+export type FlowHint = 0 | 1 | 2;
+/** Nothing is known. */
+export const FLOW_PLAIN = 0;
+/** A call, which is expected to come back to {@linkcode IrBlock.returnLo}. */
+export const FLOW_CALL = 1;
+/** A return. */
+export const FLOW_RETURN = 2;
+
 /** A value: 0 for none, else a temp's number. */
 export type Value = number;
 
@@ -71,6 +80,10 @@ export class IrBlock {
   otherHi = 0;
   /** Exit reason. */
   reason = 0;
+  /** What a jump is: only a hint, nothing is wrong when it does not come true. */
+  flow: FlowHint = FLOW_PLAIN;
+  /** Of a call: low half of the program counter that it is expected to come back to. */
+  returnLo = 0;
 
   /** Where the block stands: low half of its program counter. */
   pcLo = 0;
@@ -95,6 +108,7 @@ export class IrBlock {
     this.insns = 0;
     this.term = TERM_NONE;
     this.termValue = 0;
+    this.flow = FLOW_PLAIN;
     this.pcLo = pcLo;
     this.pcHi = pcHi;
     this.byteLength = 0;

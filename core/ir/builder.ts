@@ -7,6 +7,8 @@
  */
 
 import {
+  FLOW_CALL,
+  FLOW_RETURN,
   type IrBlock,
   TERM_BRANCH,
   TERM_EXIT,
@@ -351,6 +353,17 @@ export class IrBuilder {
     if (this.isConst(target)) return this.jump(this.constOf(target));
     this.#end(TERM_INDIRECT);
     this.block.termValue = target;
+  }
+
+  /** The jump that ends the block is a call, expected to come back to `returnLo`. */
+  hintCall(returnLo: number): void {
+    this.block.flow = FLOW_CALL;
+    this.block.returnLo = returnLo | 0;
+  }
+
+  /** The jump that ends the block is a return. */
+  hintReturn(): void {
+    this.block.flow = FLOW_RETURN;
   }
 
   /** Ends the block: back to the dispatcher; the program counter is in the state. */

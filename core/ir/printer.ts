@@ -5,6 +5,8 @@
  */
 
 import {
+  FLOW_CALL,
+  FLOW_RETURN,
   type IrBlock,
   TERM_BRANCH,
   TERM_EXIT,
@@ -78,11 +80,18 @@ function terminator(block: IrBlock): string {
   const taken = hex(block.takenLo);
   switch (block.term) {
     case TERM_JUMP:
-      return `jump ${taken}`;
+      return block.flow === FLOW_CALL
+        ? `call ${taken}, back to ${hex(block.returnLo)}`
+        : `jump ${taken}`;
     case TERM_BRANCH:
       return `branch v${block.termValue}, ${taken}, ${hex(block.otherLo)}`;
     case TERM_INDIRECT:
-      return `jump v${block.termValue}`;
+      if (block.flow === FLOW_CALL) {
+        return `call v${block.termValue}, back to ${hex(block.returnLo)}`;
+      }
+      return `${
+        block.flow === FLOW_RETURN ? "return" : "jump"
+      } v${block.termValue}`;
     case TERM_EXIT:
       return `exit ${block.reason}`;
     default:

@@ -275,6 +275,19 @@ export class SoftMmu implements Mmu {
     return this.#physical;
   }
 
+  /**
+   * The physical address that an instruction fetch would have, if it is memory
+   * below 4 GiB; else -1. The guest cannot tell: no fault, no accessed bit.
+   */
+  peekFetch(address: number, mmu: number): number {
+    const f = this.#frontend;
+    if (!f.walk(address >>> 0, ACCESS_EXECUTE, mmu, true)) return -1;
+    const page = f.pageWalk.physical;
+    if (page > 0xffffffff) return -1;
+    const physical = (page & this.#mask) >>> 0;
+    return this.hostOf(physical) < 0 ? -1 : physical + (address & 0xfff);
+  }
+
   /** Host offset of the page that {@linkcode SoftMmu.fetch} last translated, or -1 if it is not memory. */
   get fetchHost(): number {
     return this.#host;

@@ -19,6 +19,8 @@ import {
   CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
+  PROFILE_BYTES,
+  PROFILE_TARGETS,
   REC_BLOCK,
   REC_BYTECODE,
   REC_COUNT,
@@ -27,6 +29,7 @@ import {
   REC_PC_LO,
   REC_TABLE,
   RECORD_BYTES,
+  TABLE_FAR,
   TABLE_INTERPRETER,
   TABLE_STUB,
 } from "../exec/layout.ts";
@@ -57,6 +60,8 @@ export class Block {
   insnTable = 0;
   /** Offset of its two link cells. */
   cells = 0;
+  /** Offset of the targets that its computed jump had of late; 0 if it does not end with one. */
+  profile = 0;
   /** False after its bytes were changed. */
   valid = true;
   /** The region that starts with it, or undefined. */
@@ -98,6 +103,8 @@ export class BlockCache {
   flushes = 0;
   /** Offset of the record that leads to the stub. */
   readonly stub: number;
+  /** Offset of the record that makes a link cell a lookup of its program counter. */
+  readonly far: number;
 
   readonly #i32: Int32Array;
   readonly #start: number;
@@ -122,15 +129,17 @@ export class BlockCache {
     this.#end = start + bytes;
     this.#onRegionDead = onRegionDead;
     this.stub = start;
+    this.far = start + RECORD_BYTES;
     this.#next = 0;
     this.#init();
   }
 
   #init(): void {
     const i32 = this.#i32;
-    i32.fill(0, this.#start >> 2, (this.#start + RECORD_BYTES) >> 2);
+    this.#next = this.#start + 2 * RECORD_BYTES;
+    i32.fill(0, this.#start >> 2, this.#next >> 2);
     i32[(this.stub + REC_TABLE) >> 2] = TABLE_STUB;
-    this.#next = this.#start + RECORD_BYTES;
+    i32[(this.far + REC_TABLE) >> 2] = TABLE_FAR;
   }
 
   /** Bytes of the arena in use. */
@@ -201,6 +210,13 @@ export class BlockCache {
   reserve(block: Block): void {
     block.record = this.alloc(RECORD_BYTES + 2 * CELL_BYTES);
     block.cells = block.record + RECORD_BYTES;
+  }
+
+  /** Takes the profile of a block that ends with a computed jump. */
+  reserveProfile(block: Block): void {
+    block.profile = this.alloc(PROFILE_BYTES);
+    const at = block.profile >> 2;
+    this.#i32.fill(0, at, at + PROFILE_TARGETS);
   }
 
   /** Stores a block's bytecode and instruction table, and fills its record. `threshold` executions make it hot. */

@@ -19,7 +19,7 @@ import {
   REC_PC_LO,
   RECORD_BYTES,
 } from "../exec/layout.ts";
-import { IrBlock } from "../ir/block.ts";
+import { IrBlock, TERM_INDIRECT } from "../ir/block.ts";
 import { IrBuilder } from "../ir/builder.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
@@ -77,6 +77,8 @@ export class BlockTranslator {
   readonly #ioCode = new Uint8Array(PAGE);
   #secondPage = -1;
   #fetchAddress = 0;
+  /** The second page of a block that is translated again, or -1. */
+  #knownSecond = -1;
 
   /** Makes the translator of a CPU. */
   constructor(parts: BlockTranslatorParts) {
@@ -134,10 +136,15 @@ export class BlockTranslator {
     const c = this.#context;
     const rest = c.limit - c.start;
     const f = this.#frontend;
-    const next = ((this.#fetchAddress & ~0xfff) + PAGE) | 0;
-    const second = this.#mmu.fetch(next, f.fetchMmu());
-    if (second < 0) throw GUEST_FAULT;
-    const host = this.#mmu.fetchHost;
+    let second = this.#knownSecond;
+    let host = -1;
+    if (second >= 0) host = this.#mmu.hostOf(second);
+    else {
+      const next = ((this.#fetchAddress & ~0xfff) + PAGE) | 0;
+      second = this.#mmu.fetch(next, f.fetchMmu());
+      if (second < 0) throw GUEST_FAULT;
+      host = this.#mmu.fetchHost;
+    }
     const copy = this.#crossing;
     const n = Math.min(rest, 32);
     for (let i = 0; i < n; i++) copy[i] = c.code[c.start + i];
@@ -207,6 +214,9 @@ export class BlockTranslator {
       block.secondPage = this.#secondPage;
       try {
         this.#cache.reserve(block);
+        if (this.#block.term === TERM_INDIRECT) {
+          this.#cache.reserveProfile(block);
+        }
         this.#lower(block);
         break;
       } catch (e) {
@@ -220,7 +230,7 @@ export class BlockTranslator {
       this.#writer.length,
       this.#writer.insnTable,
       this.#writer.insns,
-      block.secondPage < 0 ? this.#threshold : NEVER_HOT,
+      this.#threshold,
     );
     for (const page of this.#cache.insert(block)) this.#mmu.protect(page);
     return block;
@@ -245,6 +255,7 @@ export class BlockTranslator {
       cells: block.cells,
       takenNear: alone || near(k.takenLo, k.takenHi),
       otherNear: alone || near(k.otherLo, k.otherHi),
+      profile: block.profile,
       alone,
     });
   }
@@ -307,6 +318,7 @@ export class BlockTranslator {
     this.#fetchSource(b.physical, host);
     const c = this.#context;
     this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
+    this.#knownSecond = b.secondPage;
     c.pcLo = b.pcLo;
     c.pcHi = b.pcHi;
     c.key = b.key;
@@ -320,6 +332,7 @@ export class BlockTranslator {
     try {
       f.translate(c);
     } finally {
+      this.#knownSecond = -1;
       c.compiled = false;
       c.builder = this.#builder;
     }

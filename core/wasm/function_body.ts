@@ -8,7 +8,7 @@
 
 import { type Type, WASM_TYPES } from "../ir/types.ts";
 import { Emitter } from "./emitter.ts";
-import { BR, END, IF, VOID } from "./opcodes.ts";
+import { BR, BR_TABLE, END, IF, VOID } from "./opcodes.ts";
 
 /** Builds one function's body at a time. */
 export class FunctionBody {
@@ -88,6 +88,15 @@ export class FunctionBody {
       }
     }
     throw new Error(`no label ${label} is open`);
+  }
+
+  /** Branches by the index on the stack to one of the open labels, or to `other` beyond them. */
+  brTable(labels: readonly number[], other: number): void {
+    this.e.u8(BR_TABLE);
+    this.e.u32(labels.length);
+    for (const label of [...labels, other]) {
+      this.e.u32(this.#labels.length - 1 - this.#labels.lastIndexOf(label));
+    }
   }
 
   /** The locals' declarations and the instructions, without the last `end`. */

@@ -64,6 +64,7 @@ const call: Translate = (t, i) => {
   const target = cut(i, t.nextEip + i.imm);
   checkTarget(t, i, t.b.i32(target));
   t.push(i.opSize, t.b.i32(t.nextEip));
+  t.b.hintCall(t.nextEip);
   t.jump(target);
 };
 
@@ -71,6 +72,7 @@ const callIndirect: Translate = (t, i) => {
   const target = t.read(0);
   checkTarget(t, i, target);
   t.push(i.opSize, t.b.i32(t.nextEip));
+  t.b.hintCall(t.nextEip);
   t.jumpIndirect(target);
 };
 
@@ -80,6 +82,7 @@ const ret: Translate = (t, i) => {
   checkTarget(t, i, target);
   // `imm` is 0 without an operand.
   t.setStackPointer(t.stackPointer(size + i.imm));
+  t.b.hintReturn();
   t.jumpIndirect(target);
 };
 
