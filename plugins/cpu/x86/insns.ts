@@ -1065,8 +1065,13 @@ function immediateOf(operands: readonly string[]): number {
   return IMM_NONE;
 }
 
-function parse(line: string, index: number): Row {
-  const [key, name, list, ...attributes] = line.split(/ +/);
+type Operands = Pick<Row, "operands" | "kinds" | "sizes" | "fixed" | "imm">;
+type Attributes = Pick<Row, "lock" | "default64" | "feature" | "class"> & {
+  /** The translate function, or "". */
+  readonly handler: string;
+};
+
+function parseOperands(list: string): Operands {
   const operands = list === "-" ? [] : list.split(",");
   const kinds = [0, 0, 0], sizes = [0, 0, 0], fixed = [0, 0, 0];
   operands.forEach((o, k) => {
@@ -1076,33 +1081,67 @@ function parse(line: string, index: number): Row {
       return;
     }
     const kind = LETTERS[o[0]];
-    if (kind === undefined) throw new Error(`bad operand ${o}: ${line}`);
+    if (kind === undefined) throw new Error(`bad operand ${o} in ${list}`);
     kinds[k] = kind;
     sizes[k] = o === "Ibs" ? 0 : SIZES[o.slice(1)] ?? 0;
   });
-  let handler = name, feature = "", cls = CLASS_NONE;
+  return { operands, kinds, sizes, fixed, imm: immediateOf(operands) };
+}
+
+function parseAttributes(text: string): Attributes {
+  const attributes = text === "" ? [] : text.split(" ");
+  let handler = "", feature = "", cls = CLASS_NONE;
   for (const a of attributes) {
     if (a[0] === "=") handler = a.slice(1);
     else if (a[0] === "+") feature = a.slice(1);
     else if (a in CLASSES) cls = CLASSES[a];
     else if (a !== "lock" && a !== "d64") {
-      throw new Error(`bad attribute ${a}: ${line}`);
+      throw new Error(`bad attribute ${a} in ${text}`);
     }
   }
+  return {
+    handler,
+    lock: attributes.includes("lock"),
+    default64: attributes.includes("d64"),
+    feature,
+    class: cls,
+  };
+}
+
+/** Parses each text once: many lines have the same operands and attributes. */
+function memo<T>(parse: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    let value = known.get(text);
+    if (value === undefined) known.set(text, value = parse(text));
+    return value;
+  };
+}
+
+const operandsOf = memo(parseOperands);
+const attributesOf = memo(parseAttributes);
+const LINE = /^(\S+) +(\S+) +(\S+) *(.*)$/;
+
+function parse(line: string, index: number): Row {
+  const m = LINE.exec(line);
+  if (m === null) throw new Error(`bad line: ${line}`);
+  const [, key, name, list, text] = m;
+  const { operands, kinds, sizes, fixed, imm } = operandsOf(list);
+  const { handler, lock, default64, feature, class: cls } = attributesOf(text);
   return {
     index,
     key,
     name,
     operands,
-    handler,
+    handler: handler === "" ? name : handler,
     kinds,
     sizes,
     fixed,
-    imm: immediateOf(operands),
-    lock: attributes.includes("lock"),
+    imm,
+    lock,
     modifies: MODIFIES.has(name) &&
       (kinds[0] === KIND_E || kinds[0] === KIND_M),
-    default64: attributes.includes("d64"),
+    default64,
     feature,
     class: cls,
   };
