@@ -28,6 +28,8 @@ export {
 } from "./machines/machine.ts";
 export { Machine as MachineInstance } from "./core/machine/machine.ts";
 export type { RunResult, SerialPort } from "./core/machine/machine.ts";
+export type { Trace, TraceOptions } from "./core/machine/trace.ts";
+export type { Disassembler } from "./core/cpu/disassembler.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";
 export * from "./core/backend/char.ts";

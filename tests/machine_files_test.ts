@@ -29,6 +29,7 @@ async function rhea(...args: string[]): Promise<Run> {
   const status = await main(args, PLUGINS, {
     out: (text) => out += text,
     message: (line) => messages.push(line),
+    trace: () => {},
   });
   return { status, out, messages };
 }

@@ -24,6 +24,10 @@ export interface Command {
   readonly options: Omit<LoadOptions, "plugins">;
   /** Print counters at the end. */
   readonly stats: boolean;
+  /** Write a line for each block that is translated and each region. */
+  readonly traceBlocks: boolean;
+  /** Dump the regions with code at these linear addresses. */
+  readonly dumpRegions: readonly number[];
 }
 
 const SUBCOMMANDS = ["schema", "resolve", "permissions", "help"] as const;
@@ -36,8 +40,9 @@ const STRINGS = [
   "serial",
   "set",
   "accel",
+  "dump-region",
 ];
-const SWITCHES = ["icount", "no-reboot", "stats", "help"];
+const SWITCHES = ["icount", "no-reboot", "stats", "trace-blocks", "help"];
 const FLAGS = [...STRINGS, ...SWITCHES];
 
 /** The text of `help`. */
@@ -61,16 +66,32 @@ export const HELP = `Rhea, a machine emulator
   --icount           virtual time follows the instruction count: runs repeat
   --no-reboot        end when the guest resets the machine
   --stats            print counters at the end
+  --trace-blocks     write a line to standard error for each block that is
+                     translated and each region that is compiled or dies
+  --dump-region ADDR write the region with the code at this hexadecimal linear
+                     address there when it is compiled: guest assembly, IR and
+                     WebAssembly side by side; again for another
 
 At the terminal: Ctrl-A x quits, Ctrl-A h helps.
 `;
+
+/** A linear address: hexadecimal, with or without `0x`. */
+function parseAddress(text: string): number {
+  if (!/^(0x)?[0-9a-f]{1,12}$/i.test(text)) {
+    throw new UsageError(
+      `--dump-region takes a hexadecimal address such as c0101234, ` +
+        `not "${text}"`,
+    );
+  }
+  return parseInt(text, 16);
+}
 
 /** Understand the arguments; throws a `UsageError`. */
 export function parseCommand(args: readonly string[]): Command {
   const parsed = parseArgs([...args], {
     string: STRINGS,
     boolean: SWITCHES,
-    collect: ["set", "serial"],
+    collect: ["set", "serial", "dump-region"],
     unknown: (argument: string): boolean => {
       if (!argument.startsWith("-") || argument === "-") return true;
       const flag = argument.replace(/^-+/, "").replace(/=.*$/s, "");
@@ -122,6 +143,8 @@ export function parseCommand(args: readonly string[]): Command {
     action,
     machine: words[0],
     stats: parsed.stats === true,
+    traceBlocks: parsed["trace-blocks"] === true,
+    dumpRegions: list("dump-region").map(parseAddress),
     options: {
       kernel: text("kernel"),
       initrd: text("initrd"),

@@ -10,6 +10,7 @@ import { Machine, type RunResult } from "../machine/machine.ts";
 import { planDefinition } from "../machine/options.ts";
 import { permissionFlags } from "../machine/permissions.ts";
 import { LoadError } from "../machine/plugin.ts";
+import type { Trace } from "../machine/trace.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import { machineSchema, type NamedPlugin } from "../machine/schema_document.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
@@ -23,18 +24,23 @@ export interface Output {
   out(text: string): void;
   /** Messages, a line each. */
   message(line: string): void;
+  /** Traces, in whole lines. */
+  trace(text: string): void;
 }
 
 /** Prints to the terminal. */
 export const TERMINAL: Output = {
   out: (text) => writeAll(Deno.stdout, text),
-  // The terminal may be in raw mode, where a line feed alone only goes down.
-  message: (line) =>
-    writeAll(
-      Deno.stderr,
-      `rhea: ${line}${Deno.stderr.isTerminal() ? "\r\n" : "\n"}`,
-    ),
+  message: (line) => writeLines(`rhea: ${line}\n`),
+  trace: writeLines,
 };
+
+/** Write lines to standard error. */
+function writeLines(text: string): void {
+  // The terminal may be in raw mode, where a line feed alone only goes down.
+  const raw = Deno.stderr.isTerminal();
+  writeAll(Deno.stderr, raw ? text.replaceAll("\n", "\r\n") : text);
+}
 
 function writeAll(
   file: { writeSync(bytes: Uint8Array): number },
@@ -142,6 +148,7 @@ async function run(
     plugins,
     log: (line) => output.message(line),
   });
+  const trace = await startTrace(machine, command, output);
   // The terminal must be restored when the process is asked to go.
   const leave = (): void => void machine.pause();
   const signals: Deno.Signal[] = Deno.build.os === "windows"
@@ -158,11 +165,35 @@ async function run(
   }
   const ending = describeEnd(result);
   if (ending !== undefined) output.message(ending);
+  for (const address of trace?.missing ?? []) {
+    output.message(
+      `no region with code at ${address.toString(16)} was compiled`,
+    );
+  }
   if (command.stats) {
     const wall = performance.now() - start;
     for (const line of formatStats(machine.stats(), wall)) output.message(line);
   }
   return result.status;
+}
+
+/** Start the trace that the flags ask for, if any. */
+async function startTrace(
+  machine: Machine,
+  { traceBlocks, dumpRegions }: Command,
+  output: Output,
+): Promise<Trace | undefined> {
+  if (!traceBlocks && dumpRegions.length === 0) return undefined;
+  try {
+    return await machine.trace({
+      blocks: traceBlocks,
+      regions: dumpRegions,
+      write: (text) => output.trace(text),
+    });
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
 }
 
 /** What to tell the user of how a run ended. */

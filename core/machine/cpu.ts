@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { TranslationObserver } from "../exec/trace.ts";
 import type { StateRecord } from "../state/state.ts";
 
 /** Why `CpuCore.run` came back. */
@@ -60,11 +59,6 @@ export interface CpuCore {
   load(record: StateRecord): void;
   /** Counters, by name, for `--stats`. */
   stats(): Readonly<Record<string, number>>;
-  /**
-   * Tell an observer what the translator does from now on; nobody when it is
-   * undefined. Absent where nothing is translated.
-   */
-  observe?(observer: TranslationObserver | undefined): void;
   /** Where the CPU is, for humans: `cs:eip 0010:c0101234, cr0 ...`. */
   describe(): string;
 }

@@ -19,6 +19,7 @@ import type { MachinePlan } from "./plan.ts";
 import type { Device, RamRange } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
 import type { JsonObject } from "./schema_types.ts";
+import type { Trace, TraceOptions } from "./trace.ts";
 
 /** How a run ended. */
 export interface RunResult {
@@ -240,6 +241,27 @@ export class Machine {
       stats[`unassigned writes in ${name}`] = space.unassigned.writes;
     }
     return stats;
+  }
+
+  /**
+   * Write what the translator does from now on: a line for each block and
+   * region, or whole regions with guest assembly, IR and WebAssembly text. A
+   * second trace takes the place of the first.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/isapc.json", { kernel });
+   * const trace = await machine.trace({
+   *   blocks: true,
+   *   regions: [0xc0101234],
+   *   write: (text) => Deno.stderr.writeSync(new TextEncoder().encode(text)),
+   * });
+   * await machine.run();
+   * console.log(trace.missing); // what no compiled region held
+   * ```
+   */
+  async trace(options: TraceOptions): Promise<Trace> {
+    const { startTrace } = await import("./trace.ts");
+    return await startTrace(this.cpu, this.plan.cpu, options);
   }
 
   /**

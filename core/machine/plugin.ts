@@ -18,6 +18,7 @@ import type { CharBackend } from "../backend/char.ts";
 import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
+import type { Disassembler } from "../cpu/disassembler.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
@@ -235,6 +236,8 @@ export interface CpuPlugin<C = any> extends PluginInfo {
   readonly inputs?: readonly string[];
   /** The names of the lines it drives. */
   readonly outputs?: readonly string[];
+  /** What puts its code in words for traces, loaded when one is asked for. */
+  disassembler?(): Promise<Disassembler>;
   /** Make a CPU in its reset state. `config.model` is the model's name. */
   create(
     config: C & { model: string },

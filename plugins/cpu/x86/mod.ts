@@ -89,6 +89,7 @@ const plugin: CpuPlugin<X86Config> = {
   models: Object.keys(MODELS),
   inputs: ["a20", "ignne"],
   outputs: ["ferr"],
+  disassembler: async () => (await import("./listing.ts")).LISTING,
   create,
 };
 
