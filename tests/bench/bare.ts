@@ -7,7 +7,7 @@
 
 import { buildGuest, type Guest } from "./guests.ts";
 import { Result, type Sample } from "./results.ts";
-import { Session, SessionError } from "./session.ts";
+import { busiestThread, Session, SessionError } from "./session.ts";
 import { BARE_MEGABYTES, type Command, type TargetMap } from "./targets.ts";
 
 /** No guest takes this long in a target that works. */
@@ -25,11 +25,11 @@ export async function measureBare(
   const guest = await buildGuest(name, directory);
   const result = new Result("bare", name, BARE_MEGABYTES << 20);
   await interleave(result, guest, targets, rounds, async (session) => {
-    const begin = await session.until(/^BEGIN .*\n/m, LIMIT_MS);
+    const begin = await session.until(/^BEGIN \S+\r?\n/m, LIMIT_MS);
     const end = await session.until(/^END \S+ (\S+)\r?\n/m, LIMIT_MS);
     return {
       wall: end.wall - begin.wall,
-      cpu: end.cpu - begin.cpu,
+      cpu: busiestThread(end, begin),
       peak: session.peakMemory,
       checksum: end.match[1],
     };
@@ -45,8 +45,12 @@ export async function measureStart(
 ): Promise<Result> {
   const guest = await buildGuest(START, directory);
   const begin = async (session: Session): Promise<Sample> => {
-    const { wall, cpu } = await session.until(/^BEGIN .*\n/m, LIMIT_MS);
-    return { wall, cpu, peak: session.peakMemory };
+    const stamp = await session.until(/^BEGIN \S+\r?\n/m, LIMIT_MS);
+    return {
+      wall: stamp.wall,
+      cpu: busiestThread(stamp),
+      peak: session.peakMemory,
+    };
   };
   // Once without being counted: it fills caches, Deno's among them.
   const warmUp = new Result("start", START, 0);

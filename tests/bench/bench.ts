@@ -13,8 +13,10 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { dirname, fromFileUrl, join } from "@std/path";
+import { GuestError } from "../../core/cli/guest.ts";
 import { measureBare, measureStart } from "./bare.ts";
 import { BENCHMARKS } from "./guests.ts";
+import { LINUX_BENCHMARKS, measureLinux } from "./linux.ts";
 import { header, judge, row, toJson, verdictLines } from "./report.ts";
 import type { Result } from "./results.ts";
 import {
@@ -28,6 +30,7 @@ const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 /** What `--only` takes besides names. */
 const SETS: Readonly<Record<string, readonly string[]>> = {
   bare: BENCHMARKS,
+  linux: LINUX_BENCHMARKS,
 };
 const START = "start";
 
@@ -78,6 +81,7 @@ async function main(): Promise<boolean> {
     results.push(result);
     console.log(row(result, names));
   };
+  let complete = true;
   const directory = await Deno.makeTempDir();
   console.log(header(names));
   try {
@@ -88,6 +92,15 @@ async function main(): Promise<boolean> {
     if (chosen.has(START)) {
       report(await measureStart(targets, rounds, directory));
     }
+    if (LINUX_BENCHMARKS.some((name) => chosen.has(name))) {
+      try {
+        (await measureLinux(chosen, targets, rounds)).forEach(report);
+      } catch (error) {
+        if (!(error instanceof GuestError)) throw error;
+        console.log(`linux: ${error.message}`);
+        complete = false;
+      }
+    }
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
@@ -96,7 +109,7 @@ async function main(): Promise<boolean> {
   const json = JSON.stringify(toJson(results, names, verdicts), null, 2);
   await Deno.mkdir(dirname(args.json as string), { recursive: true });
   await Deno.writeTextFile(args.json as string, `${json}\n`);
-  return results.every(({ good }) => good);
+  return complete && results.every(({ good }) => good);
 }
 
 if (import.meta.main) Deno.exit(await main() ? 0 : 1);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { geometricMean, type Group, median, type Result } from "./results.ts";
+import { geometricMean, type Group, type Result } from "./results.ts";
 
 const NAME_WIDTH = 12;
 const CELL_WIDTH = 9;
@@ -75,7 +75,7 @@ export function header(targets: readonly string[]): string {
   const columns = [
     ...targets.map((target) => `${short(target)} s`),
     ...yardsticksOf(targets).map((target) => `/${short(target)}`),
-    "CPU s",
+    ...yardsticksOf(targets).map((target) => `CPU/${short(target)}`),
     "MB over",
   ];
   return ["benchmark".padEnd(NAME_WIDTH)]
@@ -88,7 +88,7 @@ export function row(result: Result, targets: readonly string[]): string {
   const cells = [
     ...targets.map((target) => cell(result.median(target) / 1000, 3)),
     ...yardsticksOf(targets).map((y) => cell(result.ratio(subject, y), 2)),
-    cell(median(result.samples(subject).map(({ cpu }) => cpu)) / 1000, 2),
+    ...yardsticksOf(targets).map((y) => cell(result.cpuRatio(subject, y), 2)),
     cell(result.overhead(subject) / MEGABYTE, 0),
   ];
   const lines = [[result.name.padEnd(NAME_WIDTH), ...cells].join(" ")];
@@ -120,7 +120,7 @@ export function judge(
         ? AIMS.find((a) => a.group === group && a.yardstick === yardstick)
         : undefined;
       verdicts.push(...judgeRatios(
-        `${group} ${subject}/${short(yardstick)}`,
+        `${group} ${short(subject)}/${short(yardstick)}`,
         ratios,
         aim,
       ));
@@ -220,7 +220,8 @@ export function toJson(
       checksums: [...result.checksums().keys()],
       errors: Object.fromEntries(result.errors),
       targets: Object.fromEntries(targets.map((target) => [target, {
-        medianMs: result.median(target),
+        wallMedianMs: result.median(target),
+        cpuMedianMs: result.cpuMedian(target),
         samples: result.samples(target).map(({ wall, cpu, peak }) => ({
           wallMs: wall,
           cpuMs: cpu,

@@ -9,9 +9,9 @@ export type Group = "start" | "bare" | "boot" | "linux";
 
 /** One measurement. */
 export interface Sample {
-  /** Wall time. */
+  /** Wall time in milliseconds. */
   readonly wall: number;
-  /** CPU time of all threads of the target, to 10 ms; NaN if unknown. */
+  /** CPU time of the target's busiest thread in milliseconds, or NaN. */
   readonly cpu: number;
   /** The most memory that the target had resident until then, in bytes. */
   readonly peak: number;
@@ -63,9 +63,19 @@ export class Result {
     return median(this.samples(target).map(({ wall }) => wall));
   }
 
+  /** The median of a target's CPU times in milliseconds, or NaN. */
+  cpuMedian(target: string): number {
+    return median(this.samples(target).map(({ cpu }) => cpu));
+  }
+
   /** The ratio of two targets' medians, or NaN. */
   ratio(target: string, yardstick: string): number {
     return this.median(target) / this.median(yardstick);
+  }
+
+  /** The ratio of two targets' median CPU times, or NaN. */
+  cpuRatio(target: string, yardstick: string): number {
+    return this.cpuMedian(target) / this.cpuMedian(yardstick);
   }
 
   /** The most memory over the guest's RAM that a target had, or NaN. */

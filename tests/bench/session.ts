@@ -7,8 +7,7 @@
 
 import type { Command } from "./targets.ts";
 
-/** Unit of the times in `/proc/PID/stat`: USER_HZ, which is 100 on Linux. */
-const TICK_MS = 10;
+const NANOSECONDS_PER_MS = 1e6;
 /** How often the peak of memory is read, as the process may end any time. */
 const MEMORY_POLL_MS = 250;
 /** How much of the output a message may quote. */
@@ -26,8 +25,20 @@ export interface Stamp {
   readonly match: RegExpExecArray;
   /** Wall time since the process was started, in milliseconds. */
   readonly wall: number;
-  /** CPU time of all threads until then, NaN if the process has ended. */
-  readonly cpu: number;
+  /** CPU time of each thread until then; of none if the process has ended. */
+  readonly threads: ReadonlyMap<string, number>;
+}
+
+/**
+ * CPU time of the thread that had most of it between two stamps, or until the
+ * first: what the guest took, and neither compilers in threads of their own
+ * nor the waits of a busy host. NaN if it is unknown.
+ */
+export function busiestThread(to: Stamp, from?: Stamp): number {
+  const times = [...to.threads].map(([thread, time]) =>
+    time - (from?.threads.get(thread) ?? 0)
+  );
+  return times.length === 0 ? NaN : Math.max(...times);
 }
 
 /** A running process. */
@@ -80,13 +91,13 @@ export class Session {
       const match = pattern.exec(this.#text);
       if (match !== null) {
         this.#text = this.#text.slice(match.index + match[0].length);
-        return { match, wall: now - this.#start, cpu: this.#cpuTime() };
+        return { match, wall: now - this.#start, threads: this.#threads() };
       }
-      const failure = /^FAIL (.*)\n/m.exec(this.#text);
+      const failure = /^FAIL ([^\r\n]*)\r?\n/m.exec(this.#text);
       if (failure !== null) {
-        throw new SessionError(`the guest failed: ${failure[1].trim()}`);
+        throw new SessionError(`the guest failed: ${failure[1]}`);
       }
-      const chunk = await this.#read(deadline - performance.now());
+      const chunk = await this.#next(deadline - performance.now());
       now = performance.now();
       this.#readMemory();
       this.#text += this.#decoder.decode(chunk, { stream: true });
@@ -107,7 +118,7 @@ export class Session {
     await Promise.allSettled([this.#output.cancel(), this.#input.close()]);
   }
 
-  async #read(limitMs: number): Promise<Uint8Array> {
+  async #next(limitMs: number): Promise<Uint8Array> {
     this.#pending ??= this.#output.read();
     const late = Promise.withResolvers<undefined>();
     const timer = setTimeout(
@@ -130,13 +141,18 @@ export class Session {
     );
   }
 
-  /** A file of the process below `/proc`; undefined if it has ended. */
-  #proc(file: string): string | undefined {
+  /** A path below `/proc` that is about the process. */
+  #path(file: string): string {
+    return `/proc/${this.#child.pid}/${file}`;
+  }
+
+  /** What is read from `/proc`; undefined if the process has ended. */
+  #proc<T>(read: () => T): T | undefined {
     try {
-      return Deno.readTextFileSync(`/proc/${this.#child.pid}/${file}`);
+      return read();
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return undefined;
-      // ESRCH, as it ended while it was read.
+      // ESRCH: it ended while it was read.
       if (error instanceof Error && /No such process/.test(error.message)) {
         return undefined;
       }
@@ -144,16 +160,25 @@ export class Session {
     }
   }
 
-  #cpuTime(): number {
-    const stat = this.#proc("stat");
-    if (stat === undefined) return NaN;
-    // From the third field on, behind the command's name in parentheses.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+  #read(file: string): string | undefined {
+    return this.#proc(() => Deno.readTextFileSync(this.#path(file)));
+  }
+
+  #threads(): Map<string, number> {
+    const threads = new Map<string, number>();
+    const tasks = this.#proc(() => [...Deno.readDirSync(this.#path("task"))]);
+    for (const { name } of tasks ?? []) {
+      const text = this.#read(`task/${name}/schedstat`);
+      // The first field is the time on a CPU.
+      if (text !== undefined) {
+        threads.set(name, parseInt(text) / NANOSECONDS_PER_MS);
+      }
+    }
+    return threads;
   }
 
   #readMemory(): void {
-    const line = /^VmHWM:\s*(\d+) kB$/m.exec(this.#proc("status") ?? "");
+    const line = /^VmHWM:\s*(\d+) kB$/m.exec(this.#read("status") ?? "");
     if (line !== null) this.#peak = Math.max(this.#peak, +line[1] * 1024);
   }
 }
