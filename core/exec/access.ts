@@ -64,10 +64,17 @@ export function emitRawAccess(e: Emitter, op: OpInfo, offset: number): void {
 export interface AccessLocals {
   /** The CPU's base: the function's parameter. */
   readonly cpu: number;
+  /**
+   * The CPU's base where it is known: `entry` then is relative to it, and
+   * constant offsets contain it.
+   */
+  readonly base?: number;
   /** i32: the guest address. */
   readonly address: number;
   /** i32: the TLB entry. */
   readonly entry: number;
+  /** i64, where tag and host offset are loaded at once: those. */
+  readonly pair?: number;
   /** i32: the host offset. */
   readonly host: number;
 }
@@ -91,14 +98,22 @@ export function emitLookup(
   e.u8(W.I32_SHR_U);
   e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
   e.u8(W.I32_AND);
-  e.localGet(locals.cpu);
-  e.u8(W.I32_ADD);
+  if (locals.base === undefined) {
+    e.localGet(locals.cpu);
+    e.u8(W.I32_ADD);
+  }
   if (pushTlb !== undefined) {
     pushTlb();
     e.u8(W.I32_ADD);
   }
-  e.localTee(locals.entry);
-  e.mem(W.I32_LOAD, tlbOffset + (isStore ? TLB_WRITE : TLB_READ), 2);
+  if (locals.pair === undefined) e.localTee(locals.entry);
+  const tag = (locals.base ?? 0) + tlbOffset + tagOf(isStore);
+  if (locals.pair === undefined) e.mem(W.I32_LOAD, tag, 2);
+  else {
+    e.mem(W.I64_LOAD, tag, 3);
+    e.localTee(locals.pair);
+    e.u8(0xa7); // i32.wrap_i64
+  }
   e.localGet(locals.address);
   e.u8(W.I32_XOR);
   e.localTee(locals.host);
@@ -111,11 +126,37 @@ export function emitHost(
   e: Emitter,
   locals: AccessLocals,
   tlbOffset: number,
+  isStore: boolean,
 ): void {
   e.localGet(locals.host);
-  e.localGet(locals.entry);
-  e.mem(W.I32_LOAD, tlbOffset + TLB_HOST, 2);
+  emitPage(e, locals, tlbOffset, isStore);
   e.u8(W.I32_ADD);
+}
+
+/** After a lookup that hit: pushes the page's host offset. */
+export function emitPage(
+  e: Emitter,
+  locals: AccessLocals,
+  tlbOffset: number,
+  isStore: boolean,
+): void {
+  if (locals.pair === undefined) {
+    e.localGet(locals.entry);
+    e.mem(
+      W.I32_LOAD,
+      (locals.base ?? 0) + tlbOffset + tagOf(isStore) + TLB_HOST,
+      2,
+    );
+    return;
+  }
+  e.localGet(locals.pair);
+  e.i64Const(32, 0);
+  e.u8(0x88); // i64.shr_u
+  e.u8(0xa7); // i32.wrap_i64
+}
+
+function tagOf(isStore: boolean): number {
+  return isStore ? TLB_WRITE : TLB_READ;
 }
 
 /** Emits the store of a value to the value slot, from which the slow path takes it. */
@@ -181,7 +222,7 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
   e.u8(W.I32_EQZ);
   e.u8(W.IF);
   e.u8(W.VOID);
-  emitHost(e, locals, OFF_TLB);
+  emitHost(e, locals, OFF_TLB, isStore);
   e.localGet(budget);
   e.u8(W.RETURN);
   e.u8(W.END);

@@ -66,14 +66,14 @@ import {
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
-  OFF_TLB,
+  OFF_TLB_EXECUTE,
   OFF_TRAP,
   REC_BLOCK,
   REC_INSNS,
   REC_PC_HI,
   REC_PC_LO,
   TABLE_REGIONS,
-  TLB_BYTES,
+  TLB_EXECUTE_BYTES,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
 import type {
@@ -304,6 +304,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         i32: this.i32,
         threshold: this.#threshold,
         retranslate: this.#translator.retranslate,
+        base: this.base,
       },
       { env: { ...imports.env, loadMiss, storeMiss }, helper: helperImports },
       pages,
@@ -335,8 +336,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Tells the engine that the static mode key has changed. */
   keyChanged(): void {
     this.i32[(this.base + OFF_JUMP_KEY) >> 2] = this.#frontend.key();
-    this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_TLB +
-      this.#frontend.fetchMmu() * TLB_BYTES;
+    this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_TLB_EXECUTE +
+      this.#frontend.fetchMmu() * TLB_EXECUTE_BYTES;
   }
 
   #flushJumps(): void {

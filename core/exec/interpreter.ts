@@ -496,7 +496,7 @@ export class InterpreterGenerator {
     this.#end();
     e.localGet(LOCAL_HOST);
     e.u8(W.ELSE);
-    emitHost(e, LOCALS, OFF_TLB);
+    emitHost(e, LOCALS, OFF_TLB, false);
     this.#end();
     e.localSet(LOCAL_HOST);
     this.#slotAddress(FIELD_D);
@@ -521,7 +521,7 @@ export class InterpreterGenerator {
     e.u32(this.#storeImport);
     this.#leaveOn();
     e.u8(W.ELSE);
-    emitHost(e, LOCALS, OFF_TLB);
+    emitHost(e, LOCALS, OFF_TLB, true);
     value();
     emitRawAccess(e, op, 0);
     this.#end();

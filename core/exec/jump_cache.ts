@@ -30,13 +30,11 @@ import {
   OFF_JUMP_PAGES,
   OFF_LINK,
   OFF_TARGET,
-  OFF_TLB,
+  OFF_TLB_EXECUTE,
   OFF_TLB_PHYSICAL,
   REC_TABLE,
   TABLE_LOOKUP,
   TLB_ENTRIES,
-  TLB_ENTRY_BYTES,
-  TLB_EXECUTE,
 } from "./layout.ts";
 
 const I32_SUB = 0x6b,
@@ -80,26 +78,32 @@ export function indexHash(physical: number): number {
 
 /**
  * Pushes whether the jump cache entry at the address in local `entry` (the
- * entry's offset plus the CPU's base) is the one for the program counter in
- * `pc64` in the present mode.
+ * entry's offset plus the CPU's base, or without it if `base` gives it) is the
+ * one for the program counter in `pc64` in the present mode.
  */
 export function emitJumpMatch(
   e: Emitter,
   cpu: number,
   entry: number,
   pc64: number,
+  base = 0,
 ): void {
   e.localGet(entry);
-  e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
+  e.mem(W.I64_LOAD, base + OFF_JUMP_CACHE + JUMP_PC, 3);
   e.localGet(pc64);
   e.u8(W.I64_EQ);
-  emitKeyMatch(e, cpu, entry);
+  emitKeyMatch(e, cpu, entry, base);
 }
 
 /** With a truth value pushed: is it so and the entry of the present mode? */
-function emitKeyMatch(e: Emitter, cpu: number, entry: number): void {
+function emitKeyMatch(
+  e: Emitter,
+  cpu: number,
+  entry: number,
+  base = 0,
+): void {
   e.localGet(entry);
-  e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_KEY, 3);
+  e.mem(W.I64_LOAD, base + OFF_JUMP_CACHE + JUMP_KEY, 3);
   e.localGet(cpu);
   e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
   e.u8(W.I64_EQ);
@@ -209,9 +213,9 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
   e.u8(W.I32_ADD);
   e.localTee(T);
-  e.i32Const(12 - Math.log2(TLB_ENTRY_BYTES));
+  e.i32Const(12 - 3); // entries of 8 bytes
   e.u8(W.I32_SHR_U);
-  e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+  e.i32Const((TLB_ENTRIES - 1) * 8);
   e.u8(W.I32_AND);
   e.localGet(CPU);
   e.u8(W.I32_ADD);
@@ -219,7 +223,7 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
   e.u8(W.I32_ADD);
   e.localTee(ENTRY);
-  e.mem(W.I32_LOAD, TLB_EXECUTE, 2);
+  e.mem(W.I32_LOAD, 0, 2);
   e.localGet(T);
   e.u8(W.I32_XOR);
   e.localTee(T);
@@ -231,9 +235,9 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(ENTRY);
   e.localGet(CPU);
   e.u8(I32_SUB);
-  e.i32Const(OFF_TLB);
+  e.i32Const(OFF_TLB_EXECUTE);
   e.u8(I32_SUB);
-  e.i32Const(Math.log2(TLB_ENTRY_BYTES) - 2);
+  e.i32Const(1); // to words
   e.u8(W.I32_SHR_U);
   e.localGet(CPU);
   e.u8(W.I32_ADD);

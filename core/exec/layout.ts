@@ -28,7 +28,7 @@ export const OFF_ZERO = 0x28;
 export const OFF_ENTER = 0x2c;
 /** A value that crosses the slow path: 16 bytes. */
 export const OFF_VALUE = 0x30;
-/** Offset of the TLB that instruction fetch uses in the present mode. */
+/** Offset of the part of `OFF_TLB_EXECUTE` that the present mode uses. */
 export const OFF_FETCH_TLB = 0x40;
 /** Host offset of the block index: see {@linkcode INDEX_ENTRIES}. */
 export const OFF_INDEX = 0x44;
@@ -59,15 +59,23 @@ export const TLB_COUNT = 2;
 /** In a TLB entry: the page's address if it may be read. */
 export const TLB_READ = 0;
 /** In a TLB entry: the page's address if it may be written. */
-export const TLB_WRITE = 4;
-/** In a TLB entry: the page's address if it may be executed. */
-export const TLB_EXECUTE = 8;
-/** In a TLB entry: host offset of the page; with the word before it an i64. */
-export const TLB_HOST = 12;
+export const TLB_WRITE = 8;
+/**
+ * Behind each tag: host offset of the page. Tag and offset are loaded as one
+ * i64, because V8 checks the bounds of every access.
+ */
+export const TLB_HOST = 4;
 /** Jump cache. */
 export const OFF_JUMP_CACHE = 0x30000;
+/**
+ * Of each TLB entry, for fetches: the page's address if it may be executed, and
+ * its host offset; together an i64.
+ */
+export const OFF_TLB_EXECUTE = 0x50000;
+/** Bytes of one TLB's part of that. */
+export const TLB_EXECUTE_BYTES: number = TLB_ENTRIES * 8;
 /** Physical page number of each TLB entry, by TLB and index: a word each. */
-export const OFF_TLB_PHYSICAL = 0x50000;
+export const OFF_TLB_PHYSICAL = 0x60000;
 /** Entries of the jump cache. */
 export const JUMP_CACHE_ENTRIES = 4096;
 /** Bytes of an entry: program counter i64, key i64, record i32, padding. */

@@ -45,8 +45,10 @@ import {
   type RegionFormerParts,
 } from "../translate/region_former.ts";
 import {
+  type AccessLocals,
   emitHost,
   emitLookup,
+  emitPage,
   emitRawAccess,
   emitSlotLoad,
   emitSlotStore,
@@ -67,15 +69,14 @@ import {
   OFF_RECORD,
   OFF_TARGET,
   OFF_TLB,
+  OFF_TLB_EXECUTE,
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
   TABLE_LOOKUP,
   TLB_BYTES,
   TLB_ENTRIES,
-  TLB_ENTRY_BYTES,
-  TLB_EXECUTE,
-  TLB_HOST,
+  TLB_EXECUTE_BYTES,
 } from "./layout.ts";
 
 const NOP = Op["nop"];
@@ -103,13 +104,17 @@ const CPU = 0,
   ADDRESS = 6,
   ENTRY = 7,
   HOST = 8,
-  PC64 = 9;
+  PC64 = 9,
+  PAIR = 10;
 /** The types of those, in order. */
-const FIXED_LOCALS: readonly Type[] = [...new Array(PC64).fill(I32), I64];
+const FIXED_LOCALS: readonly Type[] = [
+  ...new Array(PC64).fill(I32),
+  I64,
+  I64,
+];
 /** Their names in dumps. */
 const FIXED_NAMES: readonly string[] =
-  "cpu budget link record fault reason address entry host pc64".split(" ");
-const LOCALS = { cpu: CPU, address: ADDRESS, entry: ENTRY, host: HOST };
+  "cpu budget link record fault reason address entry host pc64 pair".split(" ");
 
 /** Labels of the function's epilogues, and of structured control flow above 0. */
 const L_FAULT_LOAD = -8,
@@ -147,13 +152,20 @@ const NO_OFFSET = 0x80000000 | 0;
 /** Distances that a memo serves; far less than `NO_OFFSET`. */
 const MEMO_REACH = 4096;
 
-/** Compiles regions for one frontend. */
+/** What a compiler works with. */
+export interface RegionCompilerParts extends RegionFormerParts {
+  /** Offset of the CPU's area, which is built into the code. */
+  readonly base: number;
+}
+
+/** Compiles regions for one CPU. */
 export class RegionCompiler {
   readonly #frontend: Frontend;
   readonly #imports: WebAssembly.Imports;
   readonly #pages: number;
   readonly #former: RegionFormer;
   readonly #mmu: SoftMmu;
+  readonly #locals: AccessLocals & { readonly base: number };
   readonly #i32: Int32Array;
   #ids = 0;
   #regions = 0;
@@ -201,13 +213,21 @@ export class RegionCompiler {
 
   /** A compiler whose functions import `imports`. */
   constructor(
-    parts: RegionFormerParts,
+    parts: RegionCompilerParts,
     imports: WebAssembly.Imports,
     memoryPages: number,
   ) {
     const { frontend } = parts;
     this.#former = new RegionFormer(parts);
     this.#mmu = parts.mmu;
+    this.#locals = {
+      cpu: CPU,
+      base: parts.base,
+      address: ADDRESS,
+      entry: ENTRY,
+      host: HOST,
+      pair: PAIR,
+    };
     this.#i32 = parts.i32;
     this.#frontend = frontend;
     this.#imports = imports;
@@ -294,6 +314,9 @@ export class RegionCompiler {
     for (const g of this.#used) {
       this.#globalLocal[g] = this.#f.newLocal(this.#frontend.globals[g].type);
     }
+    // The parameter, known: V8 then folds it into addresses.
+    e.i32Const(this.#locals.base);
+    e.localSet(CPU);
     e.localGet(CPU);
     e.mem(W.I32_LOAD, OFF_BUDGET, 2);
     e.localSet(BUDGET);
@@ -671,7 +694,7 @@ export class RegionCompiler {
       }
     }
     this.#address(i);
-    emitLookup(e, LOCALS, width, isStore, OFF_TLB + mmu * TLB_BYTES);
+    emitLookup(e, this.#locals, width, isStore, OFF_TLB + mmu * TLB_BYTES);
     this.#f.unlikely();
     if (memo !== undefined) {
       memo.access = isStore ? 2 : 1;
@@ -701,13 +724,12 @@ export class RegionCompiler {
   #found(i: number, memo: Memo | undefined): void {
     const e = this.#e;
     if (memo === undefined) {
-      emitHost(e, LOCALS, OFF_TLB + this.#k.hi[i] * TLB_BYTES);
+      emitHost(e, this.#locals, 0, false);
     } else {
       if (memo.fresh) {
         e.localGet(HOST);
         e.localSet(memo.offset);
-        e.localGet(ENTRY);
-        e.mem(W.I32_LOAD, OFF_TLB + this.#k.hi[i] * TLB_BYTES + TLB_HOST, 2);
+        emitPage(e, this.#locals, 0, false);
         e.localSet(memo.page);
       }
       e.localGet(HOST);
@@ -1048,12 +1070,12 @@ export class RegionCompiler {
         : [first, [(linear + 4096) | 0, b.secondPage]];
     };
     const known = pages(from);
-    const tlb = OFF_TLB + f.fetchMmu() * TLB_BYTES;
+    const tlb = OFF_TLB_EXECUTE + f.fetchMmu() * TLB_EXECUTE_BYTES;
     for (const [linear, physical] of pages(to)) {
       if (known.some(([l, p]) => l === linear && p === physical)) continue;
       const index = (linear >>> 12) & (TLB_ENTRIES - 1);
       e.localGet(CPU);
-      e.mem(W.I64_LOAD, tlb + index * TLB_ENTRY_BYTES + TLB_EXECUTE, 3);
+      e.mem(W.I64_LOAD, tlb + index * 8, 3);
       e.i64Const(linear, this.#mmu.hostOf(physical));
       e.u8(0x52); // i64.ne
       this.#f.openUnlikely(L_ANY);
@@ -1094,13 +1116,12 @@ export class RegionCompiler {
       e.localGet(PC64);
       e.u8(0xa7); // i32.wrap_i64
     });
-    e.localGet(CPU);
-    e.u8(W.I32_ADD);
     e.localSet(ENTRY);
-    emitJumpMatch(e, CPU, ENTRY, PC64);
+    const { base } = this.#locals;
+    emitJumpMatch(e, CPU, ENTRY, PC64, base);
     this.#f.open(W.IF, L_ANY, false);
     e.localGet(ENTRY);
-    e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
+    e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
     e.localSet(LINK);
     this.#f.br(L_LINK);

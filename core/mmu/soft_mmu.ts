@@ -29,13 +29,14 @@ import {
 } from "../cpu/frontend.ts";
 import {
   OFF_TLB,
+  OFF_TLB_EXECUTE,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
   TLB_BYTES,
   TLB_COUNT,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
-  TLB_EXECUTE,
+  TLB_EXECUTE_BYTES,
   TLB_HOST,
   TLB_READ,
   TLB_WRITE,
@@ -101,6 +102,8 @@ export class SoftMmu implements Mmu {
   readonly #tlb: number;
   /** Word index of the entries' physical page numbers. */
   readonly #pages: number;
+  /** Word index of what fetches look at: two words an entry. */
+  readonly #execute: number;
   readonly #value: number;
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
@@ -134,6 +137,7 @@ export class SoftMmu implements Mmu {
     this.#view = new DataView(memory);
     this.#tlb = base + OFF_TLB;
     this.#pages = (base + OFF_TLB_PHYSICAL) >> 2;
+    this.#execute = (base + OFF_TLB_EXECUTE) >> 2;
     this.#value = base + OFF_VALUE;
     this.flush(false);
   }
@@ -172,6 +176,8 @@ export class SoftMmu implements Mmu {
       // V8 fills shared memory element by element: the wider the faster.
       const end = this.#tlb + TLB_BYTES * TLB_COUNT;
       this.#f64.fill(0, this.#tlb >> 3, end >> 3);
+      const executeEnd = this.#execute + (TLB_EXECUTE_BYTES * TLB_COUNT >> 2);
+      this.#f64.fill(0, this.#execute >> 1, executeEnd >> 1);
       for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot += TLB_ENTRIES) {
         this.#clear(slot);
       }
@@ -197,7 +203,7 @@ export class SoftMmu implements Mmu {
     const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
     this.#i32[e + (TLB_READ >> 2)] = never;
     this.#i32[e + (TLB_WRITE >> 2)] = never;
-    this.#i32[e + (TLB_EXECUTE >> 2)] = never;
+    this.#i32[this.#execute + 2 * slot] = never;
     this.#global[slot] = 0;
   }
 
@@ -248,8 +254,10 @@ export class SoftMmu implements Mmu {
       i32[e + (TLB_WRITE >> 2)] = writable ? tag : never;
       // Translated code knows 32 bits of the physical address it jumps to.
       const executable = (p & PERM_EXECUTE) !== 0 && physical <= 0xffffffff;
-      i32[e + (TLB_EXECUTE >> 2)] = executable ? tag : never;
-      i32[e + (TLB_HOST >> 2)] = mapping.hostOffset;
+      i32[this.#execute + 2 * slot] = executable ? tag : never;
+      i32[e + ((TLB_READ + TLB_HOST) >> 2)] = mapping.hostOffset;
+      i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = mapping.hostOffset;
+      i32[this.#execute + 2 * slot + 1] = mapping.hostOffset;
       i32[this.#pages + slot] = page;
       this.#global[slot] = (p & PERM_GLOBAL) !== 0 ? 1 : 0;
       if (this.#filledCount < this.#filled.length) {
@@ -265,10 +273,10 @@ export class SoftMmu implements Mmu {
   /** The physical address for an instruction fetch; -1 after a fault. */
   fetch(address: number, mmu: number): number {
     address = address >>> 0;
-    const e = this.#entry(address, mmu);
-    if (((address ^ this.#i32[e + (TLB_EXECUTE >> 2)]) >>> 0) < PAGE) {
-      this.#host = this.#i32[e + (TLB_HOST >> 2)] >>> 0;
-      const slot = mmu * TLB_ENTRIES + ((address >>> 12) & (TLB_ENTRIES - 1));
+    const slot = mmu * TLB_ENTRIES + ((address >>> 12) & (TLB_ENTRIES - 1));
+    const at = this.#execute + 2 * slot;
+    if (((address ^ this.#i32[at]) >>> 0) < PAGE) {
+      this.#host = this.#i32[at + 1] >>> 0;
       return this.#i32[this.#pages + slot] * PAGE + (address & 0xfff);
     }
     if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;
@@ -432,7 +440,9 @@ export class SoftMmu implements Mmu {
   #load(address: number, width: number, mmu: number): number {
     const e = this.#entry(address, mmu);
     const t = (address ^ this.#i32[e + (TLB_READ >> 2)]) >>> 0;
-    if (t <= PAGE - width) return (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t;
+    if (t <= PAGE - width) {
+      return (this.#i32[e + ((TLB_READ + TLB_HOST) >> 2)] >>> 0) + t;
+    }
     const host = this.slowLoad(address, width, mmu);
     if (host === 0) throw GUEST_FAULT;
     return host;
@@ -454,7 +464,9 @@ export class SoftMmu implements Mmu {
   #fastStore(address: number, width: number, mmu: number): number {
     const e = this.#entry(address, mmu);
     const t = (address ^ this.#i32[e + (TLB_WRITE >> 2)]) >>> 0;
-    return t <= PAGE - width ? (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t : 0;
+    return t <= PAGE - width
+      ? (this.#i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] >>> 0) + t
+      : 0;
   }
 
   #finishStore(address: number, width: number, mmu: number): void {
@@ -519,7 +531,7 @@ export class SoftMmu implements Mmu {
       t = (address ^ this.#i32[e + (tagAt >> 2)]) >>> 0;
       if (t >= PAGE) return -1;
     }
-    return (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t;
+    return (this.#i32[e + ((tagAt + TLB_HOST) >> 2)] >>> 0) + t;
   }
 
   readPhysical32(physical: number): number {

@@ -122,7 +122,7 @@ function hostWord(
   const offset = (address ^ i32[entry + tag]) >>> 0;
   if (offset > PAGE - bytes || (offset & 3) !== 0) return 0;
   // Unsigned: the memory may reach beyond 2 GiB.
-  return (i32[entry + AT_HOST] + offset) >>> 2;
+  return (i32[entry + tag + AT_HOST] + offset) >>> 2;
 }
 
 /** Host word index of a GDT descriptor, or 0. */

@@ -555,7 +555,7 @@ export function makeKernel(
       asm.e.u8(0x40);
       b.goSlow();
       asm.e.u8(0x0b);
-      emitHost(asm.e, locals, OFF_TLB);
+      emitHost(asm.e, locals, OFF_TLB, true);
       asm.e.localSet(host);
       write(get(host));
       setWord(OFF_FSW, or(and(word(OFF_FSW), i32(~C1)), get(flags)));

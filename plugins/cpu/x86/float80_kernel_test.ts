@@ -78,7 +78,7 @@ function makeUnit(memory: WebAssembly.Memory): [X87, Int32Array] {
   const entry = STATE + OFF_TLB + TLB_BYTES + index * TLB_ENTRY_BYTES;
   const words = new Int32Array(memory.buffer);
   words[(entry + TLB_WRITE) >> 2] = GUEST;
-  words[(entry + TLB_HOST) >> 2] = HOST;
+  words[(entry + TLB_WRITE + TLB_HOST) >> 2] = HOST;
   const cpu = { state, engine: { mmu } } as unknown as X86;
   return [new X87(cpu).ready(), state];
 }

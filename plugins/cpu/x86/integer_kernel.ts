@@ -273,7 +273,7 @@ function repeat(
         );
         set(result, xor(get(address), load(get(entry), tag)));
         when(ltU(i32(4095), get(result)), () => f.slow());
-        set(result, add(get(result), load(get(entry), TLB_HOST)));
+        set(result, add(get(result), load(get(entry), tag + TLB_HOST)));
       },
     });
     f.setWord(ECX, sub(f.word(ECX), shrU(get(bytes), get(log))));

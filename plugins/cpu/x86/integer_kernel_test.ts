@@ -117,7 +117,8 @@ function tlb(writable: boolean): void {
       (page >> 12) * TLB_ENTRY_BYTES) >> 2;
     i32[e + (TLB_READ >> 2)] = page;
     i32[e + (TLB_WRITE >> 2)] = writable ? page : 0;
-    i32[e + (TLB_HOST >> 2)] = host;
+    i32[e + ((TLB_READ + TLB_HOST) >> 2)] = host;
+    i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = host;
   }
 }
 const guest = (address: number): number =>
