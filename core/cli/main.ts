@@ -8,11 +8,10 @@ import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
 import { planDefinition } from "../machine/options.ts";
-import { permissionFlags } from "../machine/permissions.ts";
-import { LoadError } from "../machine/plugin.ts";
 import type { Trace } from "../machine/trace.ts";
+import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
-import { machineSchema, type NamedPlugin } from "../machine/schema_document.ts";
+import type { NamedPlugin } from "../machine/schema_document.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
 
 /** Exit status for a mistake of the user's. */
@@ -94,6 +93,8 @@ async function execute(
       output.out(HELP);
       return 0;
     case "schema": {
+      // Not loaded when a machine is to start.
+      const { machineSchema } = await import("../machine/schema_document.ts");
       const further: NamedPlugin[] = [];
       if (machine !== undefined) {
         const plan = await planDefinition(machine, {
@@ -121,6 +122,7 @@ async function execute(
       return 0;
     }
     case "permissions": {
+      const { permissionFlags } = await import("../machine/permissions.ts");
       const plan = await planDefinition(machine!, {
         ...options,
         skipFiles: true,
