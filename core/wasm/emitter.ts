@@ -16,6 +16,7 @@ import {
   V128_CONST,
 } from "./opcodes.ts";
 
+const encoder = new TextEncoder();
 const scratchF64 = new Float64Array(1);
 const scratchBytes = new Uint8Array(scratchF64.buffer);
 
@@ -109,7 +110,7 @@ export class Emitter {
 
   /** Appends a name: its length and its UTF-8 bytes. */
   name(s: string): void {
-    const bytes = new TextEncoder().encode(s);
+    const bytes = encoder.encode(s);
     this.u32(bytes.length);
     this.raw(bytes);
   }
