@@ -3,10 +3,11 @@
  * loop between slices.
  *
  * A slice ends at the next timer's deadline or after `SLICE_NS`, whichever is
- * first. With the host's clock the deadline is turned into a budget by the
- * speed at which the guest ran lately; a timer that is late by several periods
- * fires once a slice, so that a guest sees each tick of a periodic timer even
- * after the host was busy. With `icount` the budget is exact.
+ * first. With `icount` the budget is exact. With the host's clock the deadline
+ * is turned into a budget by the speed at which the guest ran lately; where
+ * that was too much, virtual time waits at the deadline (`HostTime.barrier`)
+ * and the guest's looking at it ends the slice. So the guest sees every tick of
+ * a periodic timer, at its time, even after the host was busy.
  *
  * Measured (Deno 2.9.6): `setImmediate` costs 3 us a turn and serves timers
  * and I/O; a message channel 10 us. `setTimeout` is late by 1-2 ms, so the end
@@ -21,14 +22,16 @@ import type { CpuCore, CpuExit } from "./cpu.ts";
 
 /** Longest slice and longest time between two turns of the event loop. */
 const SLICE_NS = 2_000_000;
-/** What the guest gets when a timer is already late: time to handle it. */
-const CATCH_UP_NS = 50_000;
+/** Shorter slices measure the clock rather than the guest, in ms. */
+const MEASURED_MS = 0.05;
 /** Least budget, so that a wrong estimate of the speed cannot stall. */
 const MIN_BUDGET = 500;
 /** Instructions in a slice with `icount`: fixed, so that runs are alike. */
 const ICOUNT_SLICE = 100_000;
 /** Speed assumed at the start, in instructions per nanosecond. */
 const FIRST_RATE = 0.05;
+/** How long the guest must have been busy for a measure of what it gets. */
+const SHARE_MS = 100;
 /** `setTimeout` may be late by this much. */
 const TIMEOUT_SLACK_MS = 2;
 /** Longest single `Atomics.wait`: host events are not served meanwhile. */
@@ -45,12 +48,14 @@ const QUIET_MS = 100;
 const QUIET_INSTRUCTIONS = 50_000;
 const NAP_MS = 40;
 /**
- * After so long it naps longer. The first tick after a nap costs 400 us (host
- * caches are cold), each of those that follow at once 15 us: at 250 ticks a
- * second naps of 40 ms take 2.5 % of a core, of 120 ms 1.2 %.
+ * Naps grow with the time for which it has been quiet, to this part of it: what
+ * a guest does once a second is not late by more than a sixteenth of that. The
+ * first tick after a nap costs 400 us (host caches are cold), each of those
+ * that follow at once 20 us: at 250 ticks a second naps of 40 ms take 1.5 % of
+ * a core, of 240 ms 0.7 %.
  */
-const DEEP_MS = 2000;
-const DEEP_NAP_MS = 120;
+const NAP_PART = 16;
+const LONG_NAP_MS = 240;
 
 /** Why the loop ended. */
 export type LoopEnd = "stop" | "dead" | "shutdown";
@@ -85,6 +90,10 @@ export class RunLoop {
   #awake: (() => void) | undefined;
   #slept = 0;
   #slices = 0;
+  /** When the measure of the guest's share of the host began, in ms. */
+  #shareStart = 0;
+  /** Instructions executed by then. */
+  #shareCount = 0;
   /** Host time at which the guest last did more than handle a tick. */
   #active = 0;
   /** Instructions executed when it was last idle. */
@@ -102,6 +111,12 @@ export class RunLoop {
       if (this.#inSlice && deadline < this.#sliceEnd) this.#cpu.requestStop();
       this.wake();
     };
+    if (this.#host !== undefined) {
+      this.#host.barrier = () => this.#clock.nextDeadline();
+      this.#host.onBarrier = () => {
+        if (this.#inSlice) this.#cpu.requestStop();
+      };
+    }
   }
 
   /** Milliseconds that the loop has slept for an idle guest. */
@@ -139,6 +154,7 @@ export class RunLoop {
     this.#host?.resume();
     try {
       let served = performance.now();
+      this.#startShare(served);
       for (;;) {
         this.#between();
         if (this.#stopping) return "stop";
@@ -149,12 +165,19 @@ export class RunLoop {
           if (this.#between()) continue;
           return this.#stopping ? "stop" : exit;
         }
-        if (exit === "halted" && await this.#idle()) {
+        if (exit === "halted" && !this.#skip()) {
+          await this.#idle();
           served = performance.now();
+          this.#startShare(served);
+          this.#host?.jump();
+          continue;
         }
-        if (performance.now() - served >= SLICE_NS / 1e6) {
+        const now = performance.now();
+        if (now - served >= SLICE_NS / 1e6) {
           await turn();
           served = performance.now();
+          this.#measureShare(served);
+          this.#host?.jump();
         }
       }
     } finally {
@@ -166,61 +189,86 @@ export class RunLoop {
   #slice(): CpuExit {
     const cpu = this.#cpu;
     const deadline = this.#clock.nextDeadline();
-    const now = this.#clock.now();
     this.#slices++;
-    let budget: number;
-    if (this.#icount !== undefined) {
-      budget = ICOUNT_SLICE;
-      if (deadline !== Infinity) {
-        budget = Math.min(budget, this.#icount.instructionsUntil(deadline));
-      }
-      this.#sliceEnd = now + budget * this.#icount.nsPerInstruction;
-      this.#inSlice = true;
-      const exit = cpu.run(budget);
-      this.#inSlice = false;
-      return exit;
+    if (this.#host !== undefined) return this.#hostSlice(this.#host, deadline);
+    const icount = this.#icount!;
+    let budget = ICOUNT_SLICE;
+    if (deadline !== Infinity) {
+      budget = Math.min(budget, icount.instructionsUntil(deadline));
     }
-    const length = Math.min(
-      SLICE_NS,
-      Math.max(deadline - now, CATCH_UP_NS),
+    this.#sliceEnd = icount.now() + budget * icount.nsPerInstruction;
+    this.#inSlice = true;
+    const exit = cpu.run(budget);
+    this.#inSlice = false;
+    return exit;
+  }
+
+  /** A slice when virtual time follows the host's. */
+  #hostSlice(host: HostTime, deadline: number): CpuExit {
+    const cpu = this.#cpu;
+    const rate = this.#rate;
+    const end = Math.min(deadline, host.now() + SLICE_NS);
+    const budget = Math.max(
+      MIN_BUDGET,
+      Math.floor(host.instructionsUntil(end, rate)),
     );
-    budget = Math.max(MIN_BUDGET, Math.floor(length * this.#rate));
-    this.#sliceEnd = now + length;
+    this.#sliceEnd = end;
     const before = cpu.instructions;
+    const start = performance.now();
     this.#inSlice = true;
     const exit = cpu.run(budget);
     this.#inSlice = false;
     const done = cpu.instructions - before;
-    const took = this.#clock.now() - now;
-    // Short slices measure the clock rather than the guest.
-    if (done > 0 && took > CATCH_UP_NS) {
-      const rate = done / took;
+    const took = performance.now() - start;
+    if (done > 0 && took > MEASURED_MS) {
+      const measured = done / (took * 1e6);
       // Quick to slow down, so that a guest that turns slow (all MMIO) does
       // not run far past a deadline; slower to speed up.
-      const weight = rate < this.#rate ? 0.5 : 0.2;
-      this.#rate += (rate - this.#rate) * weight;
+      const weight = measured < rate ? 0.5 : 0.2;
+      this.#rate += (measured - rate) * weight;
     }
     return exit;
   }
 
-  /** The CPU waits: sleep until a deadline or `wake`. Says if it slept. */
-  async #idle(): Promise<boolean> {
+  /** Start to measure what the guest gets of the host. */
+  #startShare(now: number): void {
+    this.#shareStart = now;
+    this.#shareCount = this.#cpu.instructions;
+  }
+
+  /** If it was busy for long enough, tell virtual time how fast it is. */
+  #measureShare(now: number): void {
+    const busy = now - this.#shareStart;
+    if (this.#host === undefined || busy < SHARE_MS) return;
+    const done = this.#cpu.instructions - this.#shareCount;
+    if (done > 0) this.#host.rate = done / (busy * 1e6);
+    this.#startShare(now);
+  }
+
+  /** The CPU waits: says whether it need not, for time could skip to a timer. */
+  #skip(): boolean {
     const deadline = this.#clock.nextDeadline();
-    if (this.#icount !== undefined && deadline !== Infinity) {
+    if (this.#icount !== undefined) {
+      if (deadline === Infinity) return false;
       this.#icount.skipTo(deadline);
-      return false;
+      return true;
     }
-    const start = performance.now();
     const { instructions } = this.#cpu;
     if (instructions - this.#idleCount > QUIET_INSTRUCTIONS) {
-      this.#active = start;
+      this.#active = performance.now();
     }
     this.#idleCount = instructions;
-    this.#host?.settle(deadline);
-    const wait = (deadline - this.#clock.now()) / 1e6;
-    if (wait <= 0) return false;
-    if (start - this.#active > QUIET_MS) {
-      const nap = start - this.#active > DEEP_MS ? DEEP_NAP_MS : NAP_MS;
+    this.#host!.settle();
+    return this.#clock.now() >= deadline;
+  }
+
+  /** Sleep until a deadline or `wake`. */
+  async #idle(): Promise<void> {
+    const start = performance.now();
+    const wait = (this.#clock.nextDeadline() - this.#clock.now()) / 1e6;
+    const quiet = start - this.#active;
+    if (quiet > QUIET_MS) {
+      const nap = Math.min(Math.max(quiet / NAP_PART, NAP_MS), LONG_NAP_MS);
       if (await this.#sleep(Math.max(wait, nap))) {
         this.#active = performance.now();
       }
@@ -232,15 +280,14 @@ export class RunLoop {
       await turn();
       const woken = this.#awake === undefined;
       this.#awake = undefined;
-      this.#host?.settle(this.#clock.nextDeadline());
+      this.#host?.settle();
       const left = (this.#clock.nextDeadline() - this.#clock.now()) / 1e6;
       if (!woken && left > 0) {
         Atomics.wait(this.#park, 0, 0, Math.min(left, BLOCK_MS));
       }
     }
     this.#slept += performance.now() - start;
-    this.#host?.settle(this.#clock.nextDeadline());
-    return true;
+    this.#host?.settle();
   }
 
   /** Sleep for a time or until `wake`: says whether it was that. */

@@ -12,15 +12,21 @@ export interface TimeSource {
 
 /**
  * How far virtual time may advance for each instruction that the guest has
- * executed since it was last read. An instruction takes 2-5 ns on average once
- * it is compiled, about 20 when interpreted. Much more than needed would do
- * harm: while virtual time catches up the guest is slower by this, and a guest
- * that has interrupts off for a million instructions misses timer ticks.
+ * executed since it was last read, at least. An instruction takes 2-5 ns on
+ * average once it is compiled, about 20 when interpreted. Much more than needed
+ * would do harm: while virtual time catches up the guest is slower by this, and
+ * a guest that has interrupts off for a million instructions misses timer
+ * ticks.
  */
 const NS_PER_INSTRUCTION = 20;
+/**
+ * And at most, for a guest to which the host gives little time. With more, the
+ * steps that a polling loop sees are too coarse to calibrate anything by.
+ */
+const MAX_NS_PER_INSTRUCTION = 200;
 /** And for each reading, which is a call out of guest code. */
 const NS_PER_READING = 1000;
-/** How far virtual time may be behind the host's: the excess is a jump. */
+/** How far virtual time may be behind the host's: then it jumps. */
 const MAX_LAG_NS = 5_000_000_000;
 
 /**
@@ -31,6 +37,12 @@ const MAX_LAG_NS = 5_000_000_000;
  * calibrates the TSC by the PIT) would see a gap that no hardware has. So
  * virtual time is let fall behind then, and catches up over the next
  * instructions, by at most the limits above: fast, but without a gap.
+ *
+ * And it does not pass `barrier`, the deadline of the next timer, before that
+ * has fired. Or a guest that executes more than was estimated would see times
+ * at which it should have had a tick already, and several ticks' worth of them
+ * when time catches up: Linux calls its clock unstable then. What is lost at
+ * the barrier is only lag, and is caught up later.
  */
 export class HostTime implements TimeSource {
   readonly #count: () => number;
@@ -43,6 +55,11 @@ export class HostTime implements TimeSource {
   /** What was last read, and at which count. */
   #last = 0;
   #lastCount = 0;
+  #nsPerInstruction = NS_PER_INSTRUCTION;
+  /** The time that must not be passed. */
+  barrier: () => number = () => Infinity;
+  /** Called when a reading has come to the barrier. */
+  onBarrier: () => void = () => {};
 
   /** Stopped at zero, for a guest that has executed `count()` instructions. */
   constructor(count: () => number) {
@@ -57,23 +74,65 @@ export class HostTime implements TimeSource {
 
   /** Nanoseconds since the start, without the time it was stopped. */
   now(): number {
+    const last = this.#last;
     const count = this.#count();
-    const host = this.#host();
-    const limit = this.#last + NS_PER_READING +
-      (count - this.#lastCount) * NS_PER_INSTRUCTION;
+    let time = last + NS_PER_READING +
+      (count - this.#lastCount) * this.#nsPerInstruction;
     this.#lastCount = count;
-    return this.#last = Math.max(Math.min(host, limit), host - MAX_LAG_NS);
+    time = Math.min(time, this.#host());
+    const barrier = this.barrier();
+    if (time >= barrier) {
+      time = barrier;
+      this.onBarrier();
+    }
+    // A barrier that was put into the past stops time, but does not turn it
+    // back.
+    return this.#last = Math.max(time, last);
   }
 
   /**
-   * Catch up with the host, but not past `deadline`: the guest is idle and
+   * Catch up with the host, but not past the barrier: the guest is idle and
    * does not look before. So an idle guest that is behind skips from timer to
    * timer, and none of them is late.
    */
-  settle(deadline: number): void {
-    const time = Math.min(this.#host(), deadline);
+  settle(): void {
+    const time = Math.min(this.#host(), this.barrier());
     this.#last = Math.max(this.#last, time);
     this.#lastCount = this.#count();
+  }
+
+  /**
+   * Give up on catching up if it is hopeless, as after the process was stopped
+   * for a minute: jump to the host's time, over the barrier. For between the
+   * guest's instructions, with timers run next.
+   */
+  jump(): void {
+    const host = this.#host();
+    if (host - this.#last <= MAX_LAG_NS) return;
+    this.#last = host;
+    this.#lastCount = this.#count();
+  }
+
+  /**
+   * How many instructions the guest executes until virtual time comes to
+   * `deadline` if it executes `rate` in a nanosecond of the host's.
+   */
+  instructionsUntil(deadline: number, rate: number): number {
+    return Math.max(
+      (deadline - this.#host()) * rate,
+      (deadline - this.#last) / this.#nsPerInstruction,
+    );
+  }
+
+  /**
+   * The guest executes `rate` instructions in a nanosecond of the host's,
+   * all that stops it included: catching up is to be about twice as fast.
+   */
+  set rate(rate: number) {
+    this.#nsPerInstruction = Math.min(
+      Math.max(Math.ceil(2 / rate), NS_PER_INSTRUCTION),
+      MAX_NS_PER_INSTRUCTION,
+    );
   }
 
   /** Let time go on from where it was stopped. */

@@ -111,7 +111,8 @@ export class VirtualClock implements Clock {
       timer.callback(deadline);
     }
     // A held timer may have been armed anew or cancelled by a later callback.
-    for (const timer of held ?? []) {
+    if (held === undefined) return fired;
+    for (const timer of held) {
       if (timer.index === NOWHERE && timer.deadline !== Infinity) {
         this.#insert(timer);
       }
