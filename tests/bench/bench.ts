@@ -34,6 +34,9 @@ const SETS: Readonly<Record<string, readonly string[]>> = {
 };
 const START = "start";
 
+/** The user asked for what there is not: one line that says what there is. */
+class UsageError extends Error {}
+
 /** The names behind `--only`, or an error about the first unknown one. */
 function select(only: string | undefined): ReadonlySet<string> {
   const all = [START, ...Object.values(SETS).flat()];
@@ -42,7 +45,7 @@ function select(only: string | undefined): ReadonlySet<string> {
     only.split(",").flatMap((word) => {
       if (word in SETS) return SETS[word];
       if (all.includes(word)) return [word];
-      throw new Error(
+      throw new UsageError(
         `There is no benchmark "${word}"; there are ${all.join(", ")} and ` +
           `the sets ${Object.keys(SETS).join(", ")}`,
       );
@@ -56,7 +59,7 @@ function selectTargets(list: string): TargetMap {
     list.split(",").map((name) => {
       const target = findTarget(name);
       if (target !== undefined) return [name, target];
-      throw new Error(
+      throw new UsageError(
         `There is no target "${name}"; there are ${TARGET_NAMES}`,
       );
     }),
@@ -73,6 +76,9 @@ async function main(): Promise<boolean> {
     },
   });
   const rounds = Number(args.rounds);
+  if (!(Number.isInteger(rounds) && rounds > 0)) {
+    throw new UsageError(`--rounds is a number from 1 on, not ${args.rounds}`);
+  }
   const chosen = select(args.only as string | undefined);
   const targets = selectTargets(args.targets as string);
   const names = [...targets.keys()];
@@ -112,4 +118,12 @@ async function main(): Promise<boolean> {
   return complete && results.every(({ good }) => good);
 }
 
-if (import.meta.main) Deno.exit(await main() ? 0 : 1);
+if (import.meta.main) {
+  try {
+    Deno.exit(await main() ? 0 : 1);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(error.message);
+    Deno.exit(2);
+  }
+}
