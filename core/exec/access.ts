@@ -12,13 +12,18 @@ import * as W from "../wasm/opcodes.ts";
 import {
   OFF_BUDGET,
   OFF_TLB,
+  OFF_TLB_EXECUTE,
+  OFF_TLB_PHYSICAL,
   OFF_VALUE,
   TLB_BYTES,
+  TLB_COUNT,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
+  TLB_EXECUTE_BYTES,
   TLB_HOST,
   TLB_READ,
   TLB_WRITE,
+  VICTIM_BYTES,
 } from "./layout.ts";
 
 /** Emits a load from the slot at `offset` of the pushed base. */
@@ -203,9 +208,11 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
     e.i32Const(8);
     e.u8(W.I32_SHR_U);
   };
-  e.u32(1);
+  e.u32(2);
   e.u32(2);
   e.u8(0x7f);
+  e.u32(1);
+  e.u8(0x7e);
   const locals = { cpu, address, entry, host };
   // The width is not a constant here: the comparison below is the real one.
   emitLookup(e, locals, 0, isStore, OFF_TLB, () => {
@@ -226,6 +233,11 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
   e.localGet(budget);
   e.u8(W.RETURN);
   e.u8(W.END);
+  emitVictim(e, isStore, () => {
+    emitHost(e, locals, OFF_TLB, isStore);
+    e.localGet(budget);
+    e.u8(W.RETURN);
+  }, { cpu, address, entry, host, swap: 6, width });
   e.localGet(cpu);
   e.localGet(budget);
   e.mem(W.I32_STORE, OFF_BUDGET, 2);
@@ -236,4 +248,71 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
   e.u32(slowImport);
   e.localGet(cpu);
   e.mem(W.I32_LOAD, OFF_BUDGET, 2);
+}
+
+/**
+ * If the victim of the TLB entry in `entry` serves the access: swaps the two,
+ * leaves the offset in the page in `host`, and emits what `found` does.
+ */
+function emitVictim(
+  e: Emitter,
+  isStore: boolean,
+  found: () => void,
+  locals: AccessLocals & { readonly swap: number; readonly width: () => void },
+): void {
+  const { cpu, address, entry, host, swap } = locals;
+  e.localGet(entry);
+  e.mem(W.I32_LOAD, OFF_TLB + VICTIM_BYTES + tagOf(isStore), 2);
+  e.localGet(address);
+  e.u8(W.I32_XOR);
+  e.localTee(host);
+  e.i32Const(4096);
+  locals.width();
+  e.u8(W.I32_SUB);
+  e.u8(W.I32_GT_U);
+  e.u8(W.I32_EQZ);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  /** Swaps two i64, `distance` apart, at the pushed address plus `offset`. */
+  const exchange = (push: () => void, offset: number, far: number): void => {
+    push();
+    e.mem(W.I64_LOAD, offset, 3);
+    e.localSet(swap);
+    push();
+    push();
+    e.mem(W.I64_LOAD, offset + far, 3);
+    e.mem(W.I64_STORE, offset, 3);
+    push();
+    e.localGet(swap);
+    e.mem(W.I64_STORE, offset + far, 3);
+  };
+  const pushEntry = (): void => e.localGet(entry);
+  exchange(pushEntry, OFF_TLB, VICTIM_BYTES);
+  exchange(pushEntry, OFF_TLB + 8, VICTIM_BYTES);
+  /** The CPU's base and the entry's distance from it, divided. */
+  const pushPart = (shift: number) => (): void => {
+    e.localGet(entry);
+    e.localGet(cpu);
+    e.u8(W.I32_SUB);
+    e.i32Const(shift);
+    e.u8(W.I32_SHR_U);
+    e.localGet(cpu);
+    e.u8(W.I32_ADD);
+  };
+  const executeBytes = TLB_COUNT * TLB_EXECUTE_BYTES;
+  exchange(pushPart(1), OFF_TLB_EXECUTE, executeBytes);
+  const pushPage = pushPart(2);
+  pushPage();
+  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
+  e.u8(0xad); // i64.extend_i32_u
+  e.localSet(swap);
+  pushPage();
+  pushPage();
+  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL + executeBytes / 2, 2);
+  e.mem(W.I32_STORE, OFF_TLB_PHYSICAL, 2);
+  pushPage();
+  e.localGet(swap);
+  e.mem(0x3e, OFF_TLB_PHYSICAL + executeBytes / 2, 2); // i64.store32
+  found();
+  e.u8(W.END);
 }

@@ -785,7 +785,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   /** Enters a block into the index by physical address. */
   #fillIndex(block: Block): void {
-    const at = (this.#index + indexHash(block.physical)) >> 2;
+    const at = (this.#index + indexHash(block.physical, block.key)) >> 2;
     const i32 = this.i32;
     i32[at + (INDEX_PC >> 2)] = block.pcLo;
     i32[at + (INDEX_PC >> 2) + 1] = block.pcHi;

@@ -68,12 +68,19 @@ export function jumpHash(lo: number): number {
   return (Math.imul(lo, JUMP_HASH) >>> JUMP_SHIFT) & JUMP_MASK;
 }
 
+/** Any odd number that spreads the few bits of a key. */
+const KEY_HASH = 0x85ebca6b | 0;
 const INDEX_SHIFT = 32 - Math.log2(INDEX_ENTRIES * INDEX_ENTRY_BYTES);
 const INDEX_MASK = (INDEX_ENTRIES - 1) * INDEX_ENTRY_BYTES;
 
-/** The place of a physical address in the block index. */
-export function indexHash(physical: number): number {
-  return (Math.imul(physical, JUMP_HASH) >>> INDEX_SHIFT) & INDEX_MASK;
+/**
+ * The place of a block in the block index, by its physical address and mode
+ * key. (Without the key, the modes in which a kernel runs the same code drove
+ * each other out: half of a fork's jumps.)
+ */
+export function indexHash(physical: number, key: number): number {
+  return (Math.imul(physical + Math.imul(key, KEY_HASH) | 0, JUMP_HASH) >>>
+    INDEX_SHIFT) & INDEX_MASK;
 }
 
 /**
@@ -247,6 +254,11 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(T);
   e.u8(W.I32_OR);
   e.localTee(T);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_JUMP_KEY, 2);
+  e.i32Const(KEY_HASH);
+  e.u8(I32_MUL);
+  e.u8(W.I32_ADD);
   e.i32Const(JUMP_HASH);
   e.u8(I32_MUL);
   e.i32Const(INDEX_SHIFT);

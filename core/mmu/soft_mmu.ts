@@ -32,11 +32,9 @@ import {
   OFF_TLB_EXECUTE,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
-  TLB_BYTES,
   TLB_COUNT,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
-  TLB_EXECUTE_BYTES,
   TLB_HOST,
   TLB_READ,
   TLB_WRITE,
@@ -77,10 +75,10 @@ export const STORE_FAULT = 1;
 export const STORE_MODIFIES = 2;
 
 const PAGE = 4096;
-/** Fills of the TLBs that are remembered, so that a flush clears only those. */
-const MAX_FILLS = 4096;
-/** Up to so many, clearing them one by one is faster than filling it all. */
-const FEW_FILLS = 2048;
+/** Entries of all TLBs and of their victims. */
+const SLOTS = 2 * TLB_COUNT * TLB_ENTRIES;
+/** In the word of the physical page number: the translation is global. */
+const IS_GLOBAL = 0x80000000 | 0;
 /** The largest page has 2 to this power bytes. */
 const LARGE_SHIFT = 22;
 
@@ -98,7 +96,6 @@ export class SoftMmu implements Mmu {
   readonly #u8: Uint8Array;
   readonly #view: DataView;
   readonly #i32: Int32Array;
-  readonly #f64: Float64Array;
   readonly #tlb: number;
   /** Word index of the entries' physical page numbers. */
   readonly #pages: number;
@@ -109,11 +106,11 @@ export class SoftMmu implements Mmu {
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
   #onFlush: (address: number) => void = () => {};
-  /** Slots filled since the last full flush: to flush in time proportional to use. */
-  readonly #filled = new Int32Array(MAX_FILLS);
+  /** Slots that may hold a translation: to flush in time proportional to use. */
+  readonly #filled = new Int32Array(SLOTS);
   #filledCount = 0;
-  /** Which slots hold a global translation. */
-  readonly #global: Uint8Array = new Uint8Array(TLB_ENTRIES * TLB_COUNT);
+  /** Which slots are among those. */
+  readonly #isFilled = new Uint8Array(SLOTS);
   /** For each 4 MiB: whether the TLBs may hold parts of a large page. */
   readonly #large = new Uint8Array(1 << 32 - LARGE_SHIFT);
   /** Physical address of the last translation. */
@@ -133,13 +130,12 @@ export class SoftMmu implements Mmu {
     this.#base = base;
     this.#u8 = new Uint8Array(memory);
     this.#i32 = new Int32Array(memory);
-    this.#f64 = new Float64Array(memory);
     this.#view = new DataView(memory);
     this.#tlb = base + OFF_TLB;
     this.#pages = (base + OFF_TLB_PHYSICAL) >> 2;
     this.#execute = (base + OFF_TLB_EXECUTE) >> 2;
     this.#value = base + OFF_VALUE;
-    this.flush(false);
+    for (let slot = 0; slot < SLOTS; slot++) this.#clear(slot);
   }
 
   /**
@@ -161,29 +157,17 @@ export class SoftMmu implements Mmu {
     this.flushes++;
     if (!keepGlobal) this.#large.fill(0);
     const n = this.#filledCount;
-    if (keepGlobal && n <= this.#filled.length) {
-      let kept = 0;
-      for (let i = 0; i < n; i++) {
-        const slot = this.#filled[i];
-        if (this.#global[slot] !== 0) this.#filled[kept++] = slot;
-        else this.#clear(slot);
-      }
-      this.#filledCount = kept;
-    } else if (n <= FEW_FILLS && this.flushes > 1) {
-      for (let i = 0; i < n; i++) this.#clear(this.#filled[i]);
-      this.#filledCount = 0;
-    } else {
-      // V8 fills shared memory element by element: the wider the faster.
-      const end = this.#tlb + TLB_BYTES * TLB_COUNT;
-      this.#f64.fill(0, this.#tlb >> 3, end >> 3);
-      const executeEnd = this.#execute + (TLB_EXECUTE_BYTES * TLB_COUNT >> 2);
-      this.#f64.fill(0, this.#execute >> 1, executeEnd >> 1);
-      for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot += TLB_ENTRIES) {
+    let kept = 0;
+    for (let i = 0; i < n; i++) {
+      const slot = this.#filled[i];
+      if (keepGlobal && this.#i32[this.#pages + slot] < 0) {
+        this.#filled[kept++] = slot;
+      } else {
         this.#clear(slot);
+        this.#isFilled[slot] = 0;
       }
-      this.#global.fill(0);
-      this.#filledCount = 0;
     }
+    this.#filledCount = kept;
     this.#onFlush(-1);
   }
 
@@ -193,7 +177,7 @@ export class SoftMmu implements Mmu {
       return;
     }
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
-    for (let m = 0; m < TLB_COUNT; m++) this.#clear(m * TLB_ENTRIES + index);
+    for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) this.#clear(slot);
     this.#onFlush(address >>> 0);
   }
 
@@ -204,7 +188,6 @@ export class SoftMmu implements Mmu {
     this.#i32[e + (TLB_READ >> 2)] = never;
     this.#i32[e + (TLB_WRITE >> 2)] = never;
     this.#i32[this.#execute + 2 * slot] = never;
-    this.#global[slot] = 0;
   }
 
   /**
@@ -212,8 +195,8 @@ export class SoftMmu implements Mmu {
    * now on.
    */
   protect(page: number): void {
-    for (let slot = 0; slot < TLB_ENTRIES * TLB_COUNT; slot++) {
-      if (this.#i32[this.#pages + slot] === page) {
+    for (let slot = 0; slot < SLOTS; slot++) {
+      if ((this.#i32[this.#pages + slot] & ~IS_GLOBAL) === page) {
         const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
         const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
         this.#i32[e + (TLB_WRITE >> 2)] = never;
@@ -231,6 +214,7 @@ export class SoftMmu implements Mmu {
     const slot = mmu * TLB_ENTRIES + index;
     const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
     const f = this.#frontend;
+    if (this.#victim(address, access, slot)) return true;
     this.walks++;
     if (!f.walk(address, access, mmu, false)) return false;
     const walk = f.pageWalk;
@@ -248,6 +232,7 @@ export class SoftMmu implements Mmu {
     this.#physical = physical + (address & 0xfff);
     if (mapping.kind === "ram" || mapping.kind === "rom") {
       this.#host = mapping.hostOffset;
+      this.#evict(slot, tag);
       const code = this.#code.hasCode(page);
       const writable = mapping.writable && (p & PERM_WRITE) !== 0 && !code;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
@@ -258,16 +243,67 @@ export class SoftMmu implements Mmu {
       i32[e + ((TLB_READ + TLB_HOST) >> 2)] = mapping.hostOffset;
       i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = mapping.hostOffset;
       i32[this.#execute + 2 * slot + 1] = mapping.hostOffset;
-      i32[this.#pages + slot] = page;
-      this.#global[slot] = (p & PERM_GLOBAL) !== 0 ? 1 : 0;
-      if (this.#filledCount < this.#filled.length) {
-        this.#filled[this.#filledCount] = slot;
-      }
-      this.#filledCount++;
+      i32[this.#pages + slot] = (p & PERM_GLOBAL) !== 0
+        ? page | IS_GLOBAL
+        : page;
+      this.#fill(slot);
     } else {
       this.#host = -1;
     }
     return true;
+  }
+
+  /** Remembers that a slot holds a translation. */
+  #fill(slot: number): void {
+    if (this.#isFilled[slot] !== 0) return;
+    this.#isFilled[slot] = 1;
+    this.#filled[this.#filledCount++] = slot;
+  }
+
+  /** Before a slot takes the page at `tag`: another page in it becomes its victim. */
+  #evict(slot: number, tag: number): void {
+    const i32 = this.#i32;
+    const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+    const old = i32[e + (TLB_READ >> 2)];
+    const index = slot & (TLB_ENTRIES - 1);
+    // Every translation may be read, but for a few that may only be executed.
+    if (old === tag || ((old >>> 12) & (TLB_ENTRIES - 1)) !== index) return;
+    const to = slot + TLB_COUNT * TLB_ENTRIES;
+    const v = (this.#tlb + to * TLB_ENTRY_BYTES) >> 2;
+    i32.copyWithin(v, e, e + (TLB_ENTRY_BYTES >> 2));
+    const x = this.#execute;
+    i32[x + 2 * to] = i32[x + 2 * slot];
+    i32[x + 2 * to + 1] = i32[x + 2 * slot + 1];
+    i32[this.#pages + to] = i32[this.#pages + slot];
+    this.#fill(to);
+  }
+
+  /** Swaps a slot with its victim if that serves the access; sets the result. */
+  #victim(address: number, access: Access, slot: number): boolean {
+    const i32 = this.#i32;
+    const to = slot + TLB_COUNT * TLB_ENTRIES;
+    const v = (this.#tlb + to * TLB_ENTRY_BYTES) >> 2;
+    const x = this.#execute;
+    const tag = access === ACCESS_EXECUTE
+      ? i32[x + 2 * to]
+      : i32[v + ((access === ACCESS_WRITE ? TLB_WRITE : TLB_READ) >> 2)];
+    if (((address ^ tag) >>> 0) >= PAGE) return false;
+    const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+    for (let i = 0; i < TLB_ENTRY_BYTES >> 2; i++) this.#swap(e + i, v + i);
+    this.#swap(x + 2 * slot, x + 2 * to);
+    this.#swap(x + 2 * slot + 1, x + 2 * to + 1);
+    this.#swap(this.#pages + slot, this.#pages + to);
+    this.#fill(slot);
+    this.#host = i32[e + ((TLB_READ + TLB_HOST) >> 2)] >>> 0;
+    const page = i32[this.#pages + slot] & ~IS_GLOBAL;
+    this.#physical = page * PAGE + (address & 0xfff);
+    return true;
+  }
+
+  #swap(a: number, b: number): void {
+    const t = this.#i32[a];
+    this.#i32[a] = this.#i32[b];
+    this.#i32[b] = t;
   }
 
   /** The physical address for an instruction fetch; -1 after a fault. */
@@ -277,7 +313,8 @@ export class SoftMmu implements Mmu {
     const at = this.#execute + 2 * slot;
     if (((address ^ this.#i32[at]) >>> 0) < PAGE) {
       this.#host = this.#i32[at + 1] >>> 0;
-      return this.#i32[this.#pages + slot] * PAGE + (address & 0xfff);
+      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+      return page * PAGE + (address & 0xfff);
     }
     if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;
     return this.#physical;

@@ -24,8 +24,7 @@ import type { Translate, Translator } from "./translate.ts";
 const EXTEND_U = Op["i64.extend_i32_u"];
 const EXTEND_S = Op["i64.extend_i32_s"];
 const WRAP = Op["i32.wrap_i64"];
-const DIV_U = Op["i32.div_u"], REM_U = Op["i32.rem_u"];
-const DIV_S = Op["i32.div_s"], REM_S = Op["i32.rem_s"];
+const DIV_U = Op["i32.div_u"], DIV_S = Op["i32.div_s"];
 
 /** Whether operands 0 and 1 are one register: the result of XOR and SUB is then 0 whatever it holds. */
 function sameRegister(t: Translator): boolean {
@@ -178,6 +177,14 @@ function dividend(t: Translator, size: number): Value {
     : b.or(t.reg(2, 0), b.shl(b.get(GPR[2]), b.i32(16)));
 }
 
+/**
+ * The low half of the remainder, from those of dividend and quotient: a second
+ * division would take several times as long.
+ */
+function rest(t: Translator, dividend: Value, q: Value, divisor: Value): Value {
+  return t.b.sub(dividend, t.b.op(Op["i32.mul"], q, divisor));
+}
+
 const div: Translate = (t) => {
   const b = t.b;
   const size = t.size(0);
@@ -193,13 +200,12 @@ const div: Translate = (t) => {
     );
     const d = b.op(EXTEND_U, v);
     const q = b.op(WRAP, b.op(Op["i64.div_u"], n, d));
-    const r = b.op(WRAP, b.op(Op["i64.rem_u"], n, d));
-    return writePair(t, size, q, r);
+    return writePair(t, size, q, rest(t, b.get(GPR[0]), q, v));
   }
   const n = dividend(t, size);
   const q = b.op(DIV_U, n, v);
   t.trap(b.op(Op["i32.gt_u"], q, b.i32(size === 1 ? 0xff : 0xffff)), DE);
-  writePair(t, size, q, b.op(REM_U, n, v));
+  writePair(t, size, q, rest(t, n, q, v));
 };
 
 const idiv: Translate = (t) => {
@@ -225,12 +231,7 @@ const idiv: Translate = (t) => {
     const q = b.op(Op["i64.div_s"], n, d);
     const low = b.op(WRAP, q);
     t.trap(b.op(Op["i64.ne"], q, b.op(EXTEND_S, low)), DE);
-    return writePair(
-      t,
-      size,
-      low,
-      b.op(WRAP, b.op(Op["i64.rem_s"], n, d)),
-    );
+    return writePair(t, size, low, rest(t, b.get(GPR[0]), low, v));
   }
   const n = size === 1 ? b.sext16(b.get(GPR[0])) : dividend(t, size);
   const d = t.sext(size, v);
@@ -242,7 +243,7 @@ const idiv: Translate = (t) => {
   }
   const q = b.op(DIV_S, n, d);
   t.trap(b.ne(q, t.sext(size, q)), DE);
-  writePair(t, size, q, b.op(REM_S, n, d));
+  writePair(t, size, q, rest(t, n, q, d));
 };
 
 /** Arithmetic and logic instructions. */

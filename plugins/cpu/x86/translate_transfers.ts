@@ -1,8 +1,10 @@
 /**
  * Far transfers, interrupts and segment registers.
  *
- * Loading a data segment register seldom changes the static mode key: it
- * leaves its block by `cpu.leaveIfChanged` only if it did.
+ * Loading DS or ES seldom changes the static mode key: it leaves its block by
+ * `cpu.leaveIfChanged` only if it did. FS and GS do change it at each of
+ * Linux's system calls: their loads end the block, and control goes on through
+ * the jump cache.
  *
  * @module
  */
@@ -10,6 +12,7 @@
 import { EXIT_LOOKUP } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
+import type { X86 } from "./cpu.ts";
 import type { Insn } from "./decode.ts";
 import { EXC_BR } from "./exceptions.ts";
 import { define } from "./helpers.ts";
@@ -127,9 +130,20 @@ function setSegment(t: Translator, seg: number, selector: Value): void {
     b.set(BASE[seg], b.shl(sel, t.imm(4)));
     return;
   }
+  if (seg >= FS) return goWith(t, LOAD_FAR, t.imm(seg), selector, next(t));
   t.syncFlags();
-  b.call(LOAD_SEGMENT, t.imm(seg), selector, t.imm(t.nextEip));
+  b.call(LOAD_SEGMENT, t.imm(seg), selector, next(t));
 }
+
+function next(t: Translator): Value {
+  return t.imm(t.nextEip);
+}
+
+/** Loads FS or GS and puts `next` into EIP. */
+const LOAD_FAR = transfer("load_fs_gs", 3, (cpu, seg, selector, next) => {
+  loadSegment(cpu, seg, selector & 0xffff);
+  cpu.eip = next;
+});
 
 /** Loads SS: the next instruction is shielded from interrupts. */
 function setStack(t: Translator, selector: Value): void {
@@ -184,10 +198,25 @@ function popSegment(t: Translator, i: Insn, seg: number): void {
     t.setStackPointer(t.stackPointer(i.opSize));
     return;
   }
-  t.syncFlags();
   const what = seg | (i.opSize << 4) | (t.stack32 ? 0x100 : 0);
-  t.b.call(POP_SEGMENT, t.imm(what), v, t.imm(t.nextEip));
+  if (seg >= FS) return goWith(t, POP_FAR, t.imm(what), v, next(t));
+  t.syncFlags();
+  t.b.call(POP_SEGMENT, t.imm(what), v, next(t));
 }
+
+/** What POP of a segment register does: loads it and moves the stack pointer. */
+function popped(cpu: X86, what: number, selector: number): void {
+  loadSegment(cpu, what & 15, selector & 0xffff);
+  const size = (what >> 4) & 15;
+  if ((what & 0x100) !== 0) cpu.setReg32(4, (cpu.reg32(4) + size) | 0);
+  else cpu.setReg16(4, cpu.reg16(4) + size);
+}
+
+/** POP of FS or GS. */
+const POP_FAR = transfer("pop_fs_gs", 3, (cpu, what, selector, next) => {
+  popped(cpu, what, selector);
+  cpu.eip = next;
+});
 
 /** POP of a data segment register: the load may leave the block, so it moves the stack pointer as well. */
 const POP_SEGMENT = define(
@@ -196,10 +225,7 @@ const POP_SEGMENT = define(
   { faults: true, writes: [...SEGMENTS, GPR[4]] },
   (cpu) => (what, selector, next) => {
     const key = cpu.key();
-    loadSegment(cpu, what & 15, selector & 0xffff);
-    const size = (what >> 4) & 15;
-    if ((what & 0x100) !== 0) cpu.setReg32(4, (cpu.reg32(4) + size) | 0);
-    else cpu.setReg16(4, cpu.reg16(4) + size);
+    popped(cpu, what, selector);
     cpu.leaveIfChanged(key, next);
     return 0;
   },
