@@ -12,14 +12,11 @@ import * as W from "../wasm/opcodes.ts";
 import {
   OFF_BUDGET,
   OFF_TLB,
-  OFF_TLB_EXECUTE,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
   TLB_BYTES,
-  TLB_COUNT,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
-  TLB_EXECUTE_BYTES,
   TLB_HOST,
   TLB_READ,
   TLB_WRITE,
@@ -289,30 +286,28 @@ function emitVictim(
   const pushEntry = (): void => e.localGet(entry);
   exchange(pushEntry, OFF_TLB, VICTIM_BYTES);
   exchange(pushEntry, OFF_TLB + 8, VICTIM_BYTES);
-  /** The CPU's base and the entry's distance from it, divided. */
-  const pushPart = (shift: number) => (): void => {
+  // A word of physical page for each 16 bytes of entry.
+  const pushPage = (): void => {
     e.localGet(entry);
     e.localGet(cpu);
     e.u8(W.I32_SUB);
-    e.i32Const(shift);
+    e.i32Const(2);
     e.u8(W.I32_SHR_U);
     e.localGet(cpu);
     e.u8(W.I32_ADD);
   };
-  const executeBytes = TLB_COUNT * TLB_EXECUTE_BYTES;
-  exchange(pushPart(1), OFF_TLB_EXECUTE, executeBytes);
-  const pushPage = pushPart(2);
+  const victim = OFF_TLB_PHYSICAL + VICTIM_BYTES / 4;
   pushPage();
   e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
   e.u8(0xad); // i64.extend_i32_u
   e.localSet(swap);
   pushPage();
   pushPage();
-  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL + executeBytes / 2, 2);
+  e.mem(W.I32_LOAD, victim, 2);
   e.mem(W.I32_STORE, OFF_TLB_PHYSICAL, 2);
   pushPage();
   e.localGet(swap);
-  e.mem(0x3e, OFF_TLB_PHYSICAL + executeBytes / 2, 2); // i64.store32
+  e.mem(0x3e, victim, 2); // i64.store32
   found();
   e.u8(W.END);
 }

@@ -37,18 +37,13 @@ import {
   type Region,
 } from "../translate/block_cache.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
-import { indexHash, jumpHash } from "./jump_cache.ts";
+import { jumpHash } from "./jump_cache.ts";
 import {
   CELL_BLOCK,
   CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
-  INDEX_ENTRIES,
-  INDEX_ENTRY_BYTES,
-  INDEX_KEY,
-  INDEX_PC,
-  INDEX_PHYSICAL,
-  INDEX_RECORD,
+  FETCH_TLB_BYTES,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
@@ -59,6 +54,7 @@ import {
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_FETCH_TLB,
+  OFF_FETCH_TLBS,
   OFF_INDEX,
   OFF_JUMP_CACHE,
   OFF_JUMP_KEY,
@@ -66,14 +62,12 @@ import {
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
-  OFF_TLB_EXECUTE,
   OFF_TRAP,
   REC_BLOCK,
   REC_INSNS,
   REC_PC_HI,
   REC_PC_LO,
   TABLE_REGIONS,
-  TLB_EXECUTE_BYTES,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
 import type {
@@ -127,8 +121,6 @@ const MAX_BACKOFF = 6;
  */
 const MAX_FAULTS = 10_000;
 const PAGE = 4096;
-/** Arena bytes of the block index. */
-const INDEX_BYTES = INDEX_ENTRIES * INDEX_ENTRY_BYTES;
 type Enter = (cpu: number) => number;
 
 /** Runs one CPU. */
@@ -171,7 +163,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #freeTable: number[] = [];
   readonly #table: WebAssembly.Table;
   #tableNext = TABLE_REGIONS;
-  #index = 0;
   #observer: TranslationObserver | undefined;
   readonly #view: TranslatorView = {
     address: (b) => this.#frontend.linear(b.pcLo, b.pcHi) >>> 0,
@@ -222,12 +213,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1024 });
     this.cache = new BlockCache(
       this.i32,
-      memory.arenaOffset + INDEX_BYTES,
-      memory.arenaBytes - SCRATCH_BYTES - INDEX_BYTES,
+      memory.arenaOffset,
+      memory.arenaBytes - SCRATCH_BYTES,
       (region) => this.#regionDied(region),
     );
-    this.#index = memory.arenaOffset;
-    this.i32[(this.base + OFF_INDEX) >> 2] = this.#index;
+    this.i32[(this.base + OFF_INDEX) >> 2] = memory.arenaOffset;
     this.mmu.connect(
       {
         hasCode: (page) => this.cache.hasCode(page),
@@ -336,8 +326,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Tells the engine that the static mode key has changed. */
   keyChanged(): void {
     this.i32[(this.base + OFF_JUMP_KEY) >> 2] = this.#frontend.key();
-    this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_TLB_EXECUTE +
-      this.#frontend.fetchMmu() * TLB_EXECUTE_BYTES;
+    this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS +
+      this.#frontend.fetchMmu() * FETCH_TLB_BYTES;
   }
 
   #flushJumps(): void {
@@ -766,7 +756,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
-    this.f64.fill(0, this.#index >> 3, (this.#index + INDEX_BYTES) >> 3);
     this.#flushJumps();
   }
 
@@ -781,17 +770,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const f = this.#frontend;
     const block = this.#find(f.pcLo(), f.pcHi());
     return block === undefined ? -1 : this.#enterWord(block);
-  }
-
-  /** Enters a block into the index by physical address. */
-  #fillIndex(block: Block): void {
-    const at = (this.#index + indexHash(block.physical, block.key)) >> 2;
-    const i32 = this.i32;
-    i32[at + (INDEX_PC >> 2)] = block.pcLo;
-    i32[at + (INDEX_PC >> 2) + 1] = block.pcHi;
-    i32[at + (INDEX_KEY >> 2)] = block.key;
-    i32[at + (INDEX_PHYSICAL >> 2)] = block.physical;
-    i32[at + (INDEX_RECORD >> 2)] = block.record;
   }
 
   /** Enters a block into the jump cache; what stood there moves to the second way. */
@@ -839,10 +817,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
     const block = this.cache.find(physical, lo, hi, key);
     if (block !== undefined) {
-      if (block.secondPage < 0) {
-        this.#fillIndex(block);
-        return block;
-      }
+      if (block.secondPage < 0) return block;
       const next = ((linear & ~0xfff) + PAGE) | 0;
       const second = this.mmu.fetch(next, mmu);
       if (second < 0) return undefined;
@@ -855,7 +830,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       try {
         const started = performance.now();
         const made = this.#translator.translate(physical, host, lo, hi);
-        if (made.secondPage < 0) this.#fillIndex(made);
         this.#translateMs += performance.now() - started;
         this.#observer?.block(made, this.#view);
         return made;

@@ -12,33 +12,32 @@ import type { Emitter } from "../wasm/emitter.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
   CELL_PC_LO,
-  INDEX_ENTRIES,
-  INDEX_ENTRY_BYTES,
-  INDEX_KEY,
-  INDEX_PC,
-  INDEX_PHYSICAL,
-  INDEX_RECORD,
+  FETCH_ENTRY_BYTES,
+  INDEX_BYTES,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
   JUMP_PC,
   JUMP_RECORD,
+  OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLB,
+  OFF_FETCH_TLBS,
   OFF_INDEX,
   OFF_JUMP_CACHE,
   OFF_JUMP_KEY,
   OFF_JUMP_PAGES,
   OFF_LINK,
   OFF_TARGET,
-  OFF_TLB_EXECUTE,
-  OFF_TLB_PHYSICAL,
+  REC_KEY,
+  REC_NEXT,
+  REC_PC_LO,
+  REC_PHYSICAL,
   REC_TABLE,
   TABLE_LOOKUP,
   TLB_ENTRIES,
 } from "./layout.ts";
 
-const I32_SUB = 0x6b,
-  I32_MUL = 0x6c,
+const I32_MUL = 0x6c,
   I32_LT_U = 0x49,
   I32_STORE8 = 0x3a,
   I32_WRAP_I64 = 0xa7;
@@ -70,11 +69,11 @@ export function jumpHash(lo: number): number {
 
 /** Any odd number that spreads the few bits of a key. */
 const KEY_HASH = 0x85ebca6b | 0;
-const INDEX_SHIFT = 32 - Math.log2(INDEX_ENTRIES * INDEX_ENTRY_BYTES);
-const INDEX_MASK = (INDEX_ENTRIES - 1) * INDEX_ENTRY_BYTES;
+const INDEX_SHIFT = 32 - Math.log2(INDEX_BYTES);
+const INDEX_MASK = INDEX_BYTES - 4;
 
 /**
- * The place of a block in the block index, by its physical address and mode
+ * The offset of a block's bucket in the block index, by its physical address and mode
  * key. (Without the key, the modes in which a kernel runs the same code drove
  * each other out: half of a fork's jumps.)
  */
@@ -220,9 +219,9 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
   e.u8(W.I32_ADD);
   e.localTee(T);
-  e.i32Const(12 - 3); // entries of 8 bytes
+  e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
   e.u8(W.I32_SHR_U);
-  e.i32Const((TLB_ENTRIES - 1) * 8);
+  e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
   e.u8(W.I32_AND);
   e.localGet(CPU);
   e.u8(W.I32_ADD);
@@ -241,14 +240,14 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   // The entry's number leads to its physical page's.
   e.localGet(ENTRY);
   e.localGet(CPU);
-  e.u8(I32_SUB);
-  e.i32Const(OFF_TLB_EXECUTE);
-  e.u8(I32_SUB);
-  e.i32Const(1); // to words
+  e.u8(W.I32_SUB);
+  e.i32Const(OFF_FETCH_TLBS);
+  e.u8(W.I32_SUB);
+  e.i32Const(Math.log2(FETCH_ENTRY_BYTES) - 2);
   e.u8(W.I32_SHR_U);
   e.localGet(CPU);
   e.u8(W.I32_ADD);
-  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
+  e.mem(W.I32_LOAD, OFF_FETCH_PHYSICAL, 2);
   e.i32Const(12);
   e.u8(W.I32_SHL);
   e.localGet(T);
@@ -268,25 +267,30 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_INDEX, 2);
   e.u8(W.I32_ADD);
-  e.localTee(ENTRY);
-  e.mem(W.I32_LOAD, INDEX_PHYSICAL, 2);
+  e.mem(W.I32_LOAD, 0, 2);
+  e.localSet(ENTRY);
+  e.u8(W.BLOCK);
+  e.u8(W.VOID);
+  e.u8(W.LOOP);
+  e.u8(W.VOID);
+  e.localGet(ENTRY);
+  e.u8(W.I32_EQZ);
+  e.u8(W.BR_IF);
+  e.u32(1);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, REC_PHYSICAL, 2);
   e.localGet(T);
   e.u8(W.I32_EQ);
   e.localGet(ENTRY);
-  e.mem(W.I64_LOAD, INDEX_PC, 3);
+  e.mem(W.I64_LOAD, REC_PC_LO, 3);
   e.localGet(PC64);
   e.u8(W.I64_EQ);
   e.u8(W.I32_AND);
   e.localGet(ENTRY);
-  e.mem(W.I32_LOAD, INDEX_KEY, 2);
+  e.mem(W.I32_LOAD, REC_KEY, 2);
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_JUMP_KEY, 2);
   e.u8(W.I32_EQ);
-  e.u8(W.I32_AND);
-  e.localGet(ENTRY);
-  e.mem(W.I32_LOAD, INDEX_RECORD, 2);
-  e.i32Const(0);
-  e.u8(W.I32_NE);
   e.u8(W.I32_AND);
   e.u8(W.IF);
   e.u8(W.VOID);
@@ -309,7 +313,6 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_KEY, 3);
   e.localGet(FIRST);
   e.localGet(ENTRY);
-  e.mem(W.I32_LOAD, INDEX_RECORD, 2);
   e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
   // The page's entries have to go with the page: as Engine.#noteJump says.
   e.localGet(CPU);
@@ -325,8 +328,17 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.mem(W.I32_LOAD8_U, OFF_JUMP_KEY + 4, 0);
   e.mem(I32_STORE8, OFF_JUMP_PAGES, 0);
-  go(INDEX_RECORD);
+  e.localGet(FIRST);
+  e.localSet(ENTRY);
+  go(OFF_JUMP_CACHE + JUMP_RECORD);
   e.u8(W.END);
-  e.u8(W.END);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, REC_NEXT, 2);
+  e.localSet(ENTRY);
+  e.u8(W.BR);
+  e.u32(0);
+  e.u8(W.END); // loop
+  e.u8(W.END); // block
+  e.u8(W.END); // if
   e.i32Const(EXIT_INDIRECT);
 }

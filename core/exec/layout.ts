@@ -28,9 +28,9 @@ export const OFF_ZERO = 0x28;
 export const OFF_ENTER = 0x2c;
 /** A value that crosses the slow path: 16 bytes. */
 export const OFF_VALUE = 0x30;
-/** Offset of the part of `OFF_TLB_EXECUTE` that the present mode uses. */
+/** Offset of the TLB of fetches that the present mode uses. */
 export const OFF_FETCH_TLB = 0x40;
-/** Host offset of the block index: see {@linkcode INDEX_ENTRIES}. */
+/** Host offset of the block index: see {@linkcode INDEX_BUCKETS}. */
 export const OFF_INDEX = 0x44;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
@@ -74,15 +74,20 @@ export const TLB_WRITE = 8;
 export const TLB_HOST = 4;
 /** Jump cache. */
 export const OFF_JUMP_CACHE = 0x50000;
+/** Physical page number of each TLB entry, victims included: a word each. */
+export const OFF_TLB_PHYSICAL = 0x70000;
 /**
- * Of each TLB entry, for fetches: the page's address if it may be executed, and
- * its host offset; together an i64.
+ * The TLBs of fetches, by MMU index, with as many entries: the page's address
+ * and its host offset, together an i64. They are apart, so that data does not
+ * drive code out.
  */
-export const OFF_TLB_EXECUTE = 0x70000;
-/** Bytes of one TLB's part of that. */
-export const TLB_EXECUTE_BYTES: number = TLB_ENTRIES * 8;
-/** Physical page number of each TLB entry, by TLB and index: a word each. */
-export const OFF_TLB_PHYSICAL = 0x90000;
+export const OFF_FETCH_TLBS = 0x80000;
+/** Bytes of an entry. */
+export const FETCH_ENTRY_BYTES = 8;
+/** Bytes of one TLB of fetches. */
+export const FETCH_TLB_BYTES: number = TLB_ENTRIES * FETCH_ENTRY_BYTES;
+/** Physical page number of each entry of those: a word each. */
+export const OFF_FETCH_PHYSICAL = 0x90000;
 /** Entries of the jump cache. */
 export const JUMP_CACHE_ENTRIES = 4096;
 /** Bytes of an entry: program counter i64, key i64, record i32, padding. */
@@ -95,21 +100,14 @@ export const JUMP_KEY = 8;
 export const JUMP_RECORD = 16;
 
 /**
- * Entries of the block index at the arena's start: a direct-mapped table from
- * physical addresses to records, in which translated code finds what a flush of
- * the jump cache made it forget.
+ * Buckets of the block index at the arena's start: a hash table of all blocks
+ * on one page by physical address and mode, chained through their records, in
+ * which translated code finds what a flush of the jump cache made it forget.
+ * A bucket is the offset of a record, or 0.
  */
-export const INDEX_ENTRIES = 16384;
-/** Bytes of an entry. */
-export const INDEX_ENTRY_BYTES = 32;
-/** In an index entry: program counter, i64. */
-export const INDEX_PC = 0;
-/** In an index entry: mode key. */
-export const INDEX_KEY = 8;
-/** In an index entry: physical address. */
-export const INDEX_PHYSICAL = 12;
-/** In an index entry: record; 0 when the entry is empty. */
-export const INDEX_RECORD = 16;
+export const INDEX_BUCKETS = 65536;
+/** Bytes of the block index. */
+export const INDEX_BYTES: number = INDEX_BUCKETS * 4;
 
 /**
  * Targets that the interpreter remembers of each computed jump: a ring of words
@@ -133,8 +131,14 @@ export const REC_PC_LO = 16;
 export const REC_PC_HI = 20;
 /** In a record: number of the block. */
 export const REC_BLOCK = 24;
+/** In a record: physical address of the block. */
+export const REC_PHYSICAL = 28;
+/** In a record: mode key of the block. */
+export const REC_KEY = 32;
+/** In a record: the next record of its bucket in the block index, or 0. */
+export const REC_NEXT = 36;
 /** Bytes of a record. */
-export const RECORD_BYTES = 32;
+export const RECORD_BYTES = 48;
 
 /** In a link cell: the record it leads to. */
 export const CELL_RECORD = 0;

@@ -60,23 +60,24 @@ import {
   CELL_BYTES,
   CELL_PC_HI,
   CELL_PC_LO,
+  FETCH_ENTRY_BYTES,
+  FETCH_TLB_BYTES,
   JUMP_RECORD,
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
+  OFF_FETCH_TLBS,
   OFF_JUMP_CACHE,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
   OFF_TLB,
-  OFF_TLB_EXECUTE,
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
   TABLE_LOOKUP,
   TLB_BYTES,
   TLB_ENTRIES,
-  TLB_EXECUTE_BYTES,
 } from "./layout.ts";
 
 const NOP = Op["nop"];
@@ -721,7 +722,7 @@ export class RegionCompiler {
   }
 
   /** After a hit: the host offset into HOST. */
-  #found(i: number, memo: Memo | undefined): void {
+  #found(memo: Memo | undefined): void {
     const e = this.#e;
     if (memo === undefined) {
       emitHost(e, this.#locals, 0, false);
@@ -773,7 +774,7 @@ export class RegionCompiler {
     this.#f.unlikely();
     this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
     e.u8(W.ELSE);
-    this.#found(i, memo);
+    this.#found(memo);
     this.#f.close();
     if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
     if (memo !== undefined) memo.fresh = false;
@@ -817,7 +818,7 @@ export class RegionCompiler {
     this.#f.br(L_FAULT);
     this.#f.close();
     e.u8(W.ELSE);
-    this.#found(i, memo);
+    this.#found(memo);
     this.#f.close();
     if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
     if (memo !== undefined) memo.fresh = false;
@@ -1070,12 +1071,12 @@ export class RegionCompiler {
         : [first, [(linear + 4096) | 0, b.secondPage]];
     };
     const known = pages(from);
-    const tlb = OFF_TLB_EXECUTE + f.fetchMmu() * TLB_EXECUTE_BYTES;
+    const tlb = OFF_FETCH_TLBS + f.fetchMmu() * FETCH_TLB_BYTES;
     for (const [linear, physical] of pages(to)) {
       if (known.some(([l, p]) => l === linear && p === physical)) continue;
       const index = (linear >>> 12) & (TLB_ENTRIES - 1);
       e.localGet(CPU);
-      e.mem(W.I64_LOAD, tlb + index * 8, 3);
+      e.mem(W.I64_LOAD, tlb + index * FETCH_ENTRY_BYTES, 3);
       e.i64Const(linear, this.#mmu.hostOf(physical));
       e.u8(0x52); // i64.ne
       this.#f.openUnlikely(L_ANY);

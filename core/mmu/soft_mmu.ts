@@ -28,8 +28,9 @@ import {
   PERM_WRITE,
 } from "../cpu/frontend.ts";
 import {
+  OFF_FETCH_PHYSICAL,
+  OFF_FETCH_TLBS,
   OFF_TLB,
-  OFF_TLB_EXECUTE,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
   TLB_COUNT,
@@ -75,8 +76,10 @@ export const STORE_FAULT = 1;
 export const STORE_MODIFIES = 2;
 
 const PAGE = 4096;
-/** Entries of all TLBs and of their victims. */
+/** Entries of all TLBs of data, and of their victims. */
 const SLOTS = 2 * TLB_COUNT * TLB_ENTRIES;
+/** With the entries of the TLBs of fetches, which have the numbers behind. */
+const ALL_SLOTS = SLOTS + TLB_COUNT * TLB_ENTRIES;
 /** In the word of the physical page number: the translation is global. */
 const IS_GLOBAL = 0x80000000 | 0;
 /** The largest page has 2 to this power bytes. */
@@ -99,18 +102,20 @@ export class SoftMmu implements Mmu {
   readonly #tlb: number;
   /** Word index of the entries' physical page numbers. */
   readonly #pages: number;
-  /** Word index of what fetches look at: two words an entry. */
-  readonly #execute: number;
+  /** Word index of the TLBs of fetches. */
+  readonly #fetches: number;
+  /** Word index of their entries' physical page numbers. */
+  readonly #fetchPages: number;
   readonly #value: number;
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
   #onFlush: (address: number) => void = () => {};
   /** Slots that may hold a translation: to flush in time proportional to use. */
-  readonly #filled = new Int32Array(SLOTS);
+  readonly #filled = new Int32Array(ALL_SLOTS);
   #filledCount = 0;
   /** Which slots are among those. */
-  readonly #isFilled = new Uint8Array(SLOTS);
+  readonly #isFilled = new Uint8Array(ALL_SLOTS);
   /** For each 4 MiB: whether the TLBs may hold parts of a large page. */
   readonly #large = new Uint8Array(1 << 32 - LARGE_SHIFT);
   /** Physical address of the last translation. */
@@ -133,9 +138,10 @@ export class SoftMmu implements Mmu {
     this.#view = new DataView(memory);
     this.#tlb = base + OFF_TLB;
     this.#pages = (base + OFF_TLB_PHYSICAL) >> 2;
-    this.#execute = (base + OFF_TLB_EXECUTE) >> 2;
+    this.#fetches = (base + OFF_FETCH_TLBS) >> 2;
+    this.#fetchPages = (base + OFF_FETCH_PHYSICAL) >> 2;
     this.#value = base + OFF_VALUE;
-    for (let slot = 0; slot < SLOTS; slot++) this.#clear(slot);
+    for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
   }
 
   /**
@@ -160,7 +166,10 @@ export class SoftMmu implements Mmu {
     let kept = 0;
     for (let i = 0; i < n; i++) {
       const slot = this.#filled[i];
-      if (keepGlobal && this.#i32[this.#pages + slot] < 0) {
+      const page = slot < SLOTS
+        ? this.#i32[this.#pages + slot]
+        : this.#i32[this.#fetchPages + slot - SLOTS];
+      if (keepGlobal && (page & IS_GLOBAL) !== 0) {
         this.#filled[kept++] = slot;
       } else {
         this.#clear(slot);
@@ -177,17 +186,22 @@ export class SoftMmu implements Mmu {
       return;
     }
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
-    for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) this.#clear(slot);
+    for (let slot = index; slot < ALL_SLOTS; slot += TLB_ENTRIES) {
+      this.#clear(slot);
+    }
     this.#onFlush(address >>> 0);
   }
 
   /** Makes a slot match nothing: its tags are those of a page with another index. */
   #clear(slot: number): void {
-    const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
     const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
+    if (slot >= SLOTS) {
+      this.#i32[this.#fetches + 2 * (slot - SLOTS)] = never;
+      return;
+    }
+    const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
     this.#i32[e + (TLB_READ >> 2)] = never;
     this.#i32[e + (TLB_WRITE >> 2)] = never;
-    this.#i32[this.#execute + 2 * slot] = never;
   }
 
   /**
@@ -214,7 +228,9 @@ export class SoftMmu implements Mmu {
     const slot = mmu * TLB_ENTRIES + index;
     const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
     const f = this.#frontend;
-    if (this.#victim(address, access, slot)) return true;
+    if (access !== ACCESS_EXECUTE && this.#victim(address, access, slot)) {
+      return true;
+    }
     this.walks++;
     if (!f.walk(address, access, mmu, false)) return false;
     const walk = f.pageWalk;
@@ -232,20 +248,25 @@ export class SoftMmu implements Mmu {
     this.#physical = physical + (address & 0xfff);
     if (mapping.kind === "ram" || mapping.kind === "rom") {
       this.#host = mapping.hostOffset;
+      const owner = (p & PERM_GLOBAL) !== 0 ? page | IS_GLOBAL : page;
+      if (access === ACCESS_EXECUTE) {
+        const at = this.#fetches + 2 * slot;
+        // Translated code knows 32 bits of the physical address it jumps to.
+        const executable = (p & PERM_EXECUTE) !== 0 && physical <= 0xffffffff;
+        i32[at] = executable ? tag : never;
+        i32[at + 1] = mapping.hostOffset;
+        i32[this.#fetchPages + slot] = owner;
+        this.#fill(SLOTS + slot);
+        return true;
+      }
       this.#evict(slot, tag);
       const code = this.#code.hasCode(page);
       const writable = mapping.writable && (p & PERM_WRITE) !== 0 && !code;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
       i32[e + (TLB_WRITE >> 2)] = writable ? tag : never;
-      // Translated code knows 32 bits of the physical address it jumps to.
-      const executable = (p & PERM_EXECUTE) !== 0 && physical <= 0xffffffff;
-      i32[this.#execute + 2 * slot] = executable ? tag : never;
       i32[e + ((TLB_READ + TLB_HOST) >> 2)] = mapping.hostOffset;
       i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = mapping.hostOffset;
-      i32[this.#execute + 2 * slot + 1] = mapping.hostOffset;
-      i32[this.#pages + slot] = (p & PERM_GLOBAL) !== 0
-        ? page | IS_GLOBAL
-        : page;
+      i32[this.#pages + slot] = owner;
       this.#fill(slot);
     } else {
       this.#host = -1;
@@ -266,14 +287,11 @@ export class SoftMmu implements Mmu {
     const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
     const old = i32[e + (TLB_READ >> 2)];
     const index = slot & (TLB_ENTRIES - 1);
-    // Every translation may be read, but for a few that may only be executed.
+    // Those that may be neither read nor written are not worth keeping.
     if (old === tag || ((old >>> 12) & (TLB_ENTRIES - 1)) !== index) return;
     const to = slot + TLB_COUNT * TLB_ENTRIES;
     const v = (this.#tlb + to * TLB_ENTRY_BYTES) >> 2;
     i32.copyWithin(v, e, e + (TLB_ENTRY_BYTES >> 2));
-    const x = this.#execute;
-    i32[x + 2 * to] = i32[x + 2 * slot];
-    i32[x + 2 * to + 1] = i32[x + 2 * slot + 1];
     i32[this.#pages + to] = i32[this.#pages + slot];
     this.#fill(to);
   }
@@ -283,15 +301,11 @@ export class SoftMmu implements Mmu {
     const i32 = this.#i32;
     const to = slot + TLB_COUNT * TLB_ENTRIES;
     const v = (this.#tlb + to * TLB_ENTRY_BYTES) >> 2;
-    const x = this.#execute;
-    const tag = access === ACCESS_EXECUTE
-      ? i32[x + 2 * to]
-      : i32[v + ((access === ACCESS_WRITE ? TLB_WRITE : TLB_READ) >> 2)];
+    const tagAt = access === ACCESS_WRITE ? TLB_WRITE : TLB_READ;
+    const tag = i32[v + (tagAt >> 2)];
     if (((address ^ tag) >>> 0) >= PAGE) return false;
     const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
     for (let i = 0; i < TLB_ENTRY_BYTES >> 2; i++) this.#swap(e + i, v + i);
-    this.#swap(x + 2 * slot, x + 2 * to);
-    this.#swap(x + 2 * slot + 1, x + 2 * to + 1);
     this.#swap(this.#pages + slot, this.#pages + to);
     this.#fill(slot);
     this.#host = i32[e + ((TLB_READ + TLB_HOST) >> 2)] >>> 0;
@@ -310,10 +324,10 @@ export class SoftMmu implements Mmu {
   fetch(address: number, mmu: number): number {
     address = address >>> 0;
     const slot = mmu * TLB_ENTRIES + ((address >>> 12) & (TLB_ENTRIES - 1));
-    const at = this.#execute + 2 * slot;
+    const at = this.#fetches + 2 * slot;
     if (((address ^ this.#i32[at]) >>> 0) < PAGE) {
       this.#host = this.#i32[at + 1] >>> 0;
-      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+      const page = this.#i32[this.#fetchPages + slot] & ~IS_GLOBAL;
       return page * PAGE + (address & 0xfff);
     }
     if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;

@@ -19,20 +19,25 @@ import {
   CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
+  INDEX_BYTES,
   PROFILE_BYTES,
   PROFILE_TARGETS,
   REC_BLOCK,
   REC_BYTECODE,
   REC_COUNT,
   REC_INSNS,
+  REC_KEY,
+  REC_NEXT,
   REC_PC_HI,
   REC_PC_LO,
+  REC_PHYSICAL,
   REC_TABLE,
   RECORD_BYTES,
   TABLE_FAR,
   TABLE_INTERPRETER,
   TABLE_STUB,
 } from "../exec/layout.ts";
+import { indexHash } from "../exec/jump_cache.ts";
 
 /** A translated block. */
 export class Block {
@@ -128,15 +133,15 @@ export class BlockCache {
     this.#start = start;
     this.#end = start + bytes;
     this.#onRegionDead = onRegionDead;
-    this.stub = start;
-    this.far = start + RECORD_BYTES;
+    this.stub = start + INDEX_BYTES;
+    this.far = this.stub + RECORD_BYTES;
     this.#next = 0;
     this.#init();
   }
 
   #init(): void {
     const i32 = this.#i32;
-    this.#next = this.#start + 2 * RECORD_BYTES;
+    this.#next = this.#start + INDEX_BYTES + 2 * RECORD_BYTES;
     i32.fill(0, this.#start >> 2, this.#next >> 2);
     i32[(this.stub + REC_TABLE) >> 2] = TABLE_STUB;
     i32[(this.far + REC_TABLE) >> 2] = TABLE_FAR;
@@ -253,6 +258,7 @@ export class BlockCache {
     this.#i32[(block.cells + CELL_BLOCK) >> 2] = block.id;
     this.#i32[(block.cells + CELL_BYTES + CELL_BLOCK) >> 2] = block.id;
     this.#blocks.push(block);
+    if (block.secondPage < 0) this.#enterIndex(block);
     block.next = this.#byAddress.get(block.physical);
     this.#byAddress.set(block.physical, block);
     const fresh: number[] = [];
@@ -304,6 +310,28 @@ export class BlockCache {
     return hit;
   }
 
+  /** Word index of a block's bucket in the block index. */
+  #bucket(b: Block): number {
+    return (this.#start + indexHash(b.physical, b.key)) >> 2;
+  }
+
+  #enterIndex(b: Block): void {
+    const i32 = this.#i32;
+    const bucket = this.#bucket(b);
+    const r = b.record >> 2;
+    i32[r + (REC_PHYSICAL >> 2)] = b.physical;
+    i32[r + (REC_KEY >> 2)] = b.key;
+    i32[r + (REC_NEXT >> 2)] = i32[bucket];
+    i32[bucket] = b.record;
+  }
+
+  #leaveIndex(b: Block): void {
+    const i32 = this.#i32;
+    let at = this.#bucket(b);
+    while (i32[at] !== b.record) at = (i32[at] + REC_NEXT) >> 2;
+    i32[at] = i32[(b.record + REC_NEXT) >> 2];
+  }
+
   #touches(b: Block, start: number, end: number): boolean {
     if (b.secondPage < 0) {
       return b.physical < end && b.physical + b.byteLength > start;
@@ -319,6 +347,7 @@ export class BlockCache {
     const r = b.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
     this.#i32[r + (REC_TABLE >> 2)] = TABLE_STUB;
+    if (b.secondPage < 0) this.#leaveIndex(b);
     // Out of the chain of its address.
     const head = this.#byAddress.get(b.physical);
     if (head === b) {

@@ -1,8 +1,13 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { REC_BYTECODE, REC_TABLE, TABLE_STUB } from "../exec/layout.ts";
+import {
+  INDEX_BYTES,
+  REC_BYTECODE,
+  REC_TABLE,
+  TABLE_STUB,
+} from "../exec/layout.ts";
 import { ArenaFull, Block, BlockCache, type Region } from "./block_cache.ts";
 
-function cache(bytes = 1 << 16): {
+function cache(bytes = INDEX_BYTES + (1 << 16)): {
   c: BlockCache;
   i32: Int32Array;
   dead: Region[];
@@ -88,7 +93,7 @@ Deno.test("a region dies with any of its blocks, and its entry is interpreted ag
 });
 
 Deno.test("a full arena throws, and a flush takes everything back", () => {
-  const { c } = cache(4096);
+  const { c } = cache(INDEX_BYTES + 4096);
   assertThrows(() => {
     for (let i = 0;; i++) put(c, 0x1000 + 16 * i, 8);
   }, ArenaFull);
