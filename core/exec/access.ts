@@ -10,10 +10,14 @@ import { F32, F64, I32, I64, type Type } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
+  CODE_MASK_BYTES,
+  CODE_MASKS,
   OFF_BUDGET,
+  OFF_CODE_MASKS,
   OFF_TLB,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
+  TAG_CODE,
   TLB_BYTES,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
@@ -185,8 +189,8 @@ export function emitLoadMiss(e: Emitter, slowImport: number): void {
 
 /**
  * Emits the body of the function that regions call when a store misses, the
- * value being in the value slot: (cpu, address, width | mmu << 8, budget) ->
- * (result, budget). The result is `STORE_DONE`, `STORE_FAULT`,
+ * value being in the value slot: (cpu, address, width | mmu << 8 |
+ * runningTag << 16, budget) -> (result, budget). The result is `STORE_DONE`, `STORE_FAULT`,
  * `STORE_MODIFIES`, or above those the host offset to store to.
  */
 export function emitStoreMiss(e: Emitter, slowImport: number): void {
@@ -204,6 +208,8 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
     e.localGet(what);
     e.i32Const(8);
     e.u8(W.I32_SHR_U);
+    e.i32Const(0xff);
+    e.u8(W.I32_AND);
   };
   e.u32(2);
   e.u32(2);
@@ -235,16 +241,95 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
     e.localGet(budget);
     e.u8(W.RETURN);
   }, { cpu, address, entry, host, swap: 6, width });
+  if (isStore) emitStoreBesideCode(e, locals, width, budget);
   e.localGet(cpu);
   e.localGet(budget);
   e.mem(W.I32_STORE, OFF_BUDGET, 2);
   e.localGet(address);
   width();
-  mmu();
+  if (isStore) {
+    e.localGet(what);
+    e.i32Const(8);
+    e.u8(W.I32_SHR_U);
+  } else mmu();
   e.u8(W.CALL);
   e.u32(slowImport);
   e.localGet(cpu);
   e.mem(W.I32_LOAD, OFF_BUDGET, 2);
+}
+
+/**
+ * If the page of the TLB entry in `entry` may be written and holds translated
+ * code, but none in the granules that a store of `width` touches: returns the
+ * host offset, and `budget`.
+ */
+function emitStoreBesideCode(
+  e: Emitter,
+  locals: AccessLocals,
+  width: () => void,
+  budget: number,
+): void {
+  const { cpu, address, entry, host } = locals;
+  const mask = 6;
+  e.localGet(entry);
+  e.mem(W.I32_LOAD, OFF_TLB + TLB_WRITE, 2);
+  e.localGet(address);
+  e.u8(W.I32_XOR);
+  e.i32Const(TAG_CODE);
+  e.u8(W.I32_XOR);
+  e.localTee(host);
+  e.i32Const(4096);
+  width();
+  e.u8(W.I32_SUB);
+  e.u8(W.I32_GT_U);
+  e.u8(W.I32_EQZ);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(entry);
+  e.localGet(cpu);
+  e.u8(W.I32_SUB);
+  e.i32Const(2);
+  e.u8(W.I32_SHR_U);
+  e.localGet(cpu);
+  e.u8(W.I32_ADD);
+  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
+  e.i32Const(CODE_MASKS - 1);
+  e.u8(W.I32_AND);
+  e.i32Const(Math.log2(CODE_MASK_BYTES));
+  e.u8(W.I32_SHL);
+  e.localGet(cpu);
+  e.u8(W.I32_ADD);
+  e.mem(W.I64_LOAD, OFF_CODE_MASKS, 3);
+  e.localSet(mask);
+  // The first and the last byte: an access is smaller than a granule.
+  const granule = (push: () => void): void => {
+    e.localGet(mask);
+    push();
+    e.i32Const(6);
+    e.u8(W.I32_SHR_U);
+    e.u8(0xad); // i64.extend_i32_u
+    e.u8(0x88); // i64.shr_u
+  };
+  granule(() => e.localGet(host));
+  granule(() => {
+    e.localGet(host);
+    width();
+    e.u8(W.I32_ADD);
+    e.i32Const(1);
+    e.u8(W.I32_SUB);
+  });
+  e.u8(0x84); // i64.or
+  e.u8(0xa7); // i32.wrap_i64
+  e.i32Const(1);
+  e.u8(W.I32_AND);
+  e.u8(W.I32_EQZ);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  emitHost(e, locals, OFF_TLB, true);
+  e.localGet(budget);
+  e.u8(W.RETURN);
+  e.u8(W.END);
+  e.u8(W.END);
 }
 
 /**

@@ -34,6 +34,8 @@ import {
   ArenaFull,
   type Block,
   BlockCache,
+  HIT_REGION,
+  HIT_RUNNING,
   type Region,
 } from "../translate/block_cache.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
@@ -50,6 +52,7 @@ import {
   JUMP_PC,
   JUMP_RECORD,
   OFF_BUDGET,
+  OFF_CODE_MASKS,
   OFF_ENTER,
   OFF_FAULT,
   OFF_FAULT_REGION,
@@ -215,17 +218,20 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.i32,
       memory.arenaOffset,
       memory.arenaBytes - SCRATCH_BYTES,
+      this.base + OFF_CODE_MASKS,
       (region) => this.#regionDied(region),
     );
     this.i32[(this.base + OFF_INDEX) >> 2] = memory.arenaOffset;
     this.mmu.connect(
       {
         hasCode: (page) => this.cache.hasCode(page),
-        written: (physical, length) => {
-          if (!this.cache.invalidate(physical, length)) return false;
-          // A page walk that marks its entry does not look at the answer.
-          this.attention();
-          return !this.#single;
+        written: (physical, length, running) => {
+          const hit = this.cache.invalidate(physical, length, running);
+          if (hit === 0) return false;
+          // A region may go on to the block that is gone. (The interpreter
+          // does not: that block's record leads to the stub.)
+          if ((hit & HIT_REGION) !== 0) this.attention();
+          return (hit & HIT_RUNNING) !== 0 && !this.#single;
         },
       },
       (address) => {
@@ -266,8 +272,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         table: this.#table,
         slowLoad: (address: number, width: number, mmu: number): number =>
           this.mmu.slowLoad(address, width, mmu),
-        slowStore: (address: number, width: number, mmu: number): number =>
-          this.mmu.slowStore(address, width, mmu),
+        slowStore: (address: number, width: number, from: number): number =>
+          this.mmu.slowStore(address, width, from),
       },
       helper: helperImports,
     };
@@ -376,7 +382,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   invalidate(physical: number, length: number): void {
     // A region that is running may loop over what has changed.
-    if (this.cache.invalidate(physical, length)) this.attention();
+    if (this.cache.invalidate(physical, length) !== 0) this.attention();
   }
 
   flushMapping(): void {

@@ -62,6 +62,7 @@ import {
   OFF_TLB,
   OFF_TRAP,
   PROFILE_TARGETS,
+  REC_BLOCK,
   REC_BYTECODE,
   REC_COUNT,
   REC_INSNS,
@@ -517,6 +518,16 @@ export class InterpreterGenerator {
     e.localGet(LOCAL_ADDRESS);
     e.i32Const(op.width);
     this.#mmuIndex(FIELD_D);
+    // Whom the store may modify: `runningTag`.
+    e.localGet(LOCAL_REC);
+    e.mem(W.I32_LOAD, REC_BLOCK, 2);
+    e.i32Const(0x7fff);
+    e.u8(W.I32_AND);
+    e.i32Const(1);
+    e.u8(W.I32_ADD);
+    e.i32Const(8);
+    e.u8(W.I32_SHL);
+    e.u8(W.I32_OR);
     e.u8(W.CALL);
     e.u32(this.#storeImport);
     this.#leaveOn();

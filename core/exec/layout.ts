@@ -65,8 +65,13 @@ export const TLB_COUNT = 2;
 export const VICTIM_BYTES: number = TLB_COUNT * TLB_BYTES;
 /** In a TLB entry: the page's address if it may be read. */
 export const TLB_READ = 0;
-/** In a TLB entry: the page's address if it may be written. */
+/**
+ * In a TLB entry: the page's address if it may be written; with
+ * {@linkcode TAG_CODE} flipped if it holds translated code.
+ */
 export const TLB_WRITE = 8;
+/** A bit of the entry's index, so that such a tag matches no access. */
+export const TAG_CODE: number = TLB_ENTRIES << 11;
 /**
  * Behind each tag: host offset of the page. Tag and offset are loaded as one
  * i64, because V8 checks the bounds of every access.
@@ -88,6 +93,16 @@ export const FETCH_ENTRY_BYTES = 8;
 export const FETCH_TLB_BYTES: number = TLB_ENTRIES * FETCH_ENTRY_BYTES;
 /** Physical page number of each entry of those: a word each. */
 export const OFF_FETCH_PHYSICAL = 0x90000;
+/**
+ * Which granules of 64 bytes of a page hold translated code: an i64 for each
+ * physical page, modulo {@linkcode CODE_MASKS}; pages that share one get the
+ * union. What a store to a page with code looks at.
+ */
+export const OFF_CODE_MASKS = 0xa0000;
+/** Number of those: 64 MiB of guest memory without sharing. */
+export const CODE_MASKS = 16384;
+/** Bytes of one. */
+export const CODE_MASK_BYTES = 8;
 /** Entries of the jump cache. */
 export const JUMP_CACHE_ENTRIES = 4096;
 /** Bytes of an entry: program counter i64, key i64, record i32, padding. */
@@ -148,6 +163,10 @@ export const CELL_PC_LO = 4;
 export const CELL_PC_HI = 8;
 /** In a link cell: number of the block it belongs to. */
 export const CELL_BLOCK = 12;
+/** What tells a block to whom a store may modify: 16 bits that are never 0. */
+export function runningTag(block: number): number {
+  return (block & 0x7fff) + 1;
+}
 /** Bytes of a link cell. */
 export const CELL_BYTES = 16;
 

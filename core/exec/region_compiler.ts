@@ -75,6 +75,7 @@ import {
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
+  runningTag,
   TABLE_LOOKUP,
   TLB_BYTES,
   TLB_ENTRIES,
@@ -713,7 +714,10 @@ export class RegionCompiler {
     else if (memo !== undefined) this.#setLocal(memo.offset, NO_OFFSET);
     e.localGet(CPU);
     e.localGet(ADDRESS);
-    e.i32Const(width | this.#k.hi[i] << 8);
+    const tag = fn === this.#storeImport
+      ? runningTag(this.#blocks[this.#blockIndex].id) << 16
+      : 0;
+    e.i32Const(width | this.#k.hi[i] << 8 | tag);
     e.localGet(BUDGET);
     e.u8(W.CALL);
     e.u32(fn);

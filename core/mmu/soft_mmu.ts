@@ -33,6 +33,7 @@ import {
   OFF_TLB,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
+  TAG_CODE,
   TLB_COUNT,
   TLB_ENTRIES,
   TLB_ENTRY_BYTES,
@@ -63,9 +64,10 @@ export interface CodeWatcher {
   hasCode(page: number): boolean;
   /**
    * Bytes are about to be written: forget the blocks made from them. Returns
-   * true if that hits the code that is running.
+   * true if that hits the block that is running, whose `runningTag` is
+   * `running` (0: not known).
    */
-  written(physical: number, length: number): boolean;
+  written(physical: number, length: number, running: number): boolean;
 }
 
 /** Answer of {@linkcode SoftMmu.slowStore}: done. */
@@ -84,6 +86,11 @@ const ALL_SLOTS = SLOTS + TLB_COUNT * TLB_ENTRIES;
 const IS_GLOBAL = 0x80000000 | 0;
 /** The largest page has 2 to this power bytes. */
 const LARGE_SHIFT = 22;
+
+/** The tag of an entry that refuses all accesses: of a page with another index. */
+function neverTag(slot: number): number {
+  return ((slot ^ 1) & (TLB_ENTRIES - 1)) << 12;
+}
 
 /** The softMMU of one CPU. */
 export class SoftMmu implements Mmu {
@@ -194,7 +201,7 @@ export class SoftMmu implements Mmu {
 
   /** Makes a slot match nothing: its tags are those of a page with another index. */
   #clear(slot: number): void {
-    const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
+    const never = neverTag(slot);
     if (slot >= SLOTS) {
       this.#i32[this.#fetches + 2 * (slot - SLOTS)] = never;
       return;
@@ -209,12 +216,14 @@ export class SoftMmu implements Mmu {
    * now on.
    */
   protect(page: number): void {
-    for (let slot = 0; slot < SLOTS; slot++) {
-      if ((this.#i32[this.#pages + slot] & ~IS_GLOBAL) === page) {
-        const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
-        const never = (slot & (TLB_ENTRIES - 1)) === 0 ? PAGE : 0;
-        this.#i32[e + (TLB_WRITE >> 2)] = never;
-      }
+    const i32 = this.#i32;
+    for (let i = 0; i < this.#filledCount; i++) {
+      const slot = this.#filled[i];
+      if (slot >= SLOTS) continue;
+      if ((i32[this.#pages + slot] & ~IS_GLOBAL) !== page) continue;
+      const at = ((this.#tlb + slot * TLB_ENTRY_BYTES) >> 2) + (TLB_WRITE >> 2);
+      const index = (i32[at] >>> 12) & (TLB_ENTRIES - 1);
+      if (index === (slot & (TLB_ENTRIES - 1))) i32[at] ^= TAG_CODE;
     }
   }
 
@@ -241,7 +250,7 @@ export class SoftMmu implements Mmu {
     const page = Math.floor(physical / PAGE);
     const mapping = this.#space.lookupPage(page);
     const tag = address & ~0xfff;
-    const never = index === 0 ? PAGE : 0;
+    const never = neverTag(index);
     const p = walk.permissions;
     const i32 = this.#i32;
     if (walk.large === true) this.#large[address >>> LARGE_SHIFT] = 1;
@@ -260,10 +269,10 @@ export class SoftMmu implements Mmu {
         return true;
       }
       this.#evict(slot, tag);
-      const code = this.#code.hasCode(page);
-      const writable = mapping.writable && (p & PERM_WRITE) !== 0 && !code;
+      const writable = mapping.writable && (p & PERM_WRITE) !== 0;
+      const forWrites = this.#code.hasCode(page) ? tag ^ TAG_CODE : tag;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
-      i32[e + (TLB_WRITE >> 2)] = writable ? tag : never;
+      i32[e + (TLB_WRITE >> 2)] = writable ? forWrites : never;
       i32[e + ((TLB_READ + TLB_HOST) >> 2)] = mapping.hostOffset;
       i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = mapping.hostOffset;
       i32[this.#pages + slot] = owner;
@@ -431,14 +440,32 @@ export class SoftMmu implements Mmu {
 
   /**
    * A store that missed; its value stands in the value slot. Called by
-   * translated code. Returns {@linkcode STORE_DONE}, {@linkcode STORE_FAULT}
-   * or {@linkcode STORE_MODIFIES}.
+   * translated code. `from` is the number of the TLB and, 8 bits further up,
+   * the `runningTag` of the block that stores, 0 if that is not known. Returns
+   * {@linkcode STORE_DONE}, {@linkcode STORE_FAULT} or
+   * {@linkcode STORE_MODIFIES}.
    */
-  slowStore(address: number, width: number, mmu: number): number {
+  slowStore(address: number, width: number, from: number): number {
     this.slow++;
     address = address >>> 0;
+    const mmu = from & 0xff;
+    const running = from >>> 8;
     const offset = address & 0xfff;
     if (offset + width <= PAGE) {
+      const index = (address >>> 12) & (TLB_ENTRIES - 1);
+      const slot = mmu * TLB_ENTRIES + index;
+      const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+      const tag = this.#i32[e + (TLB_WRITE >> 2)] ^ TAG_CODE;
+      if (((address ^ tag) >>> 0) < PAGE) {
+        const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+        const host = this.#i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] >>> 0;
+        return this.#storeToCode(
+          page * PAGE + offset,
+          host + offset,
+          width,
+          running,
+        );
+      }
       if (!this.#translate(address, ACCESS_WRITE, mmu)) return STORE_FAULT;
       const physical = this.#physical;
       const page = Math.floor(physical / PAGE);
@@ -446,15 +473,8 @@ export class SoftMmu implements Mmu {
         this.#writeIo(physical, this.#value, width);
         return STORE_DONE;
       }
-      const host = this.#host + offset;
-      if (this.#code.hasCode(page) && this.#code.written(physical, width)) {
-        return STORE_MODIFIES;
-      }
       if (!this.#isRam(page)) return STORE_DONE;
-      for (let i = 0; i < width; i++) {
-        this.#u8[host + i] = this.#u8[this.#value + i];
-      }
-      return STORE_DONE;
+      return this.#storeToCode(physical, this.#host + offset, width, running);
     }
     const first = PAGE - offset;
     const second = (address + first) >>> 0;
@@ -463,11 +483,32 @@ export class SoftMmu implements Mmu {
     if (!this.#translate(second, ACCESS_WRITE, mmu)) return STORE_FAULT;
     const p1 = this.#physical;
     const rest = width - first;
-    const hit0 = this.#code.written(p0, first);
-    const hit1 = this.#code.written(p1, rest);
+    const hit0 = this.#code.written(p0, first, running);
+    const hit1 = this.#code.written(p1, rest, running);
     if (hit0 || hit1) return STORE_MODIFIES;
     this.#writeBytes(p0, this.#value, first);
     this.#writeBytes(p1, this.#value + first, rest);
+    return STORE_DONE;
+  }
+
+  /** Does a store to a page that may hold code, unless it hits the block that is running. */
+  #storeToCode(
+    physical: number,
+    host: number,
+    width: number,
+    running: number,
+  ): number {
+    const u8 = this.#u8;
+    const value = this.#value;
+    // Programs that write code often write what was there before.
+    let i = 0;
+    while (i < width && u8[host + i] === u8[value + i]) i++;
+    if (i === width) return STORE_DONE;
+    if (this.#code.written(physical, width, running)) return STORE_MODIFIES;
+    while (i < width) {
+      u8[host + i] = u8[value + i];
+      i++;
+    }
     return STORE_DONE;
   }
 
@@ -597,7 +638,7 @@ export class SoftMmu implements Mmu {
     const page = Math.floor(physical / PAGE);
     const mapping = this.#space.lookupPage(page);
     if (mapping.writable) {
-      if (this.#code.hasCode(page)) this.#code.written(physical, 4);
+      this.#code.written(physical, 4, 0);
       this.#i32[(mapping.hostOffset + (physical % PAGE)) >>> 2] = value;
     } else if (mapping.kind !== "rom") {
       this.#space.write(physical, 4, value >>> 0);

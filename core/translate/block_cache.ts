@@ -33,11 +33,13 @@ import {
   REC_PHYSICAL,
   REC_TABLE,
   RECORD_BYTES,
+  runningTag,
   TABLE_FAR,
   TABLE_INTERPRETER,
   TABLE_STUB,
 } from "../exec/layout.ts";
 import { indexHash } from "../exec/jump_cache.ts";
+import { CodePages } from "./code_pages.ts";
 
 /** A translated block. */
 export class Block {
@@ -95,6 +97,13 @@ export interface Region {
 
 const PAGE = 4096;
 
+/** {@linkcode BlockCache.invalidate}: blocks were forgotten. */
+export const HIT_BLOCK = 1;
+/** {@linkcode BlockCache.invalidate}: regions were, one of which may be running. */
+export const HIT_REGION = 2;
+/** {@linkcode BlockCache.invalidate}: the block that is running was. */
+export const HIT_RUNNING = 4;
+
 /** The arena is full: flush and translate again. */
 export class ArenaFull extends Error {}
 
@@ -117,19 +126,22 @@ export class BlockCache {
   #next: number;
   #blocks: Block[] = [];
   #byAddress = new Map<number, Block>();
-  #byPage = new Map<number, Block[]>();
-  /** One byte a page below 4 GiB: whether it holds code. */
-  readonly #codePages = new Uint8Array(1 << 20);
+  readonly #pages: CodePages;
   readonly #onRegionDead: (region: Region) => void;
 
-  /** A cache whose arena is `bytes` from offset `start` of the shared memory. */
+  /**
+   * A cache whose arena is `bytes` from offset `start` of the shared memory;
+   * the masks of its code pages stand at offset `masks`.
+   */
   constructor(
     i32: Int32Array,
     start: number,
     bytes: number,
+    masks: number,
     onRegionDead: (region: Region) => void,
   ) {
     this.#i32 = i32;
+    this.#pages = new CodePages(i32, masks);
     this.#start = start;
     this.#end = start + bytes;
     this.#onRegionDead = onRegionDead;
@@ -170,8 +182,7 @@ export class BlockCache {
     }
     this.#blocks = [];
     this.#byAddress.clear();
-    this.#byPage.clear();
-    this.#codePages.fill(0);
+    this.#pages.clear();
     this.#init();
   }
 
@@ -261,51 +272,40 @@ export class BlockCache {
     if (block.secondPage < 0) this.#enterIndex(block);
     block.next = this.#byAddress.get(block.physical);
     this.#byAddress.set(block.physical, block);
-    const fresh: number[] = [];
-    for (const page of this.#pagesOf(block)) {
-      let list = this.#byPage.get(page);
-      if (list === undefined) this.#byPage.set(page, list = []);
-      list.push(block);
-      if (page < this.#codePages.length && this.#codePages[page] === 0) {
-        this.#codePages[page] = 1;
-        fresh.push(page);
-      }
-    }
-    return fresh;
+    return this.#pages.add(block);
   }
 
-  #pagesOf(block: Block): number[] {
-    const first = Math.floor(block.physical / PAGE);
-    return block.secondPage < 0 ? [first] : [first, block.secondPage / PAGE];
-  }
-
-  /** Whether a physical page holds translated code. */
+  /** Whether stores to a physical page have to be looked at, because it holds translated code. */
   hasCode(page: number): boolean {
-    return this.#codePages[page] === 1;
+    return this.#pages.has(page);
   }
 
-  /** Forgets the blocks made from any of these bytes. Returns whether there were any. */
-  invalidate(physical: number, length: number): boolean {
-    let hit = false;
+  /**
+   * Forgets the blocks made from any of these bytes; `running` is the
+   * `runningTag` of the block that writes them, 0 if that is not known. Returns
+   * `HIT_*` bits.
+   */
+  invalidate(physical: number, length: number, running = 0): number {
+    let hit = 0;
     const end = physical + length;
     for (let page = Math.floor(physical / PAGE); page * PAGE < end; page++) {
-      if (this.#codePages[page] !== 1) continue;
-      const list = this.#byPage.get(page)!;
+      const from = Math.max(physical - page * PAGE, 0);
+      const to = Math.min(end - page * PAGE, PAGE);
+      const list = this.#pages.near(page, from, to);
+      if (list === undefined) continue;
       let kept = 0;
       for (const b of list) {
         if (!b.valid) continue;
         if (this.#touches(b, physical, end)) {
+          hit |= HIT_BLOCK;
+          if (b.regions.length > 0) hit |= HIT_REGION;
+          if (running === 0 || runningTag(b.id) === running) hit |= HIT_RUNNING;
           this.#kill(b);
-          hit = true;
         } else {
           list[kept++] = b;
         }
       }
       list.length = kept;
-      if (kept === 0) {
-        this.#byPage.delete(page);
-        this.#codePages[page] = 0;
-      }
     }
     return hit;
   }
@@ -344,6 +344,7 @@ export class BlockCache {
   #kill(b: Block): void {
     this.invalidated++;
     b.valid = false;
+    this.#pages.remove(b);
     const r = b.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
     this.#i32[r + (REC_TABLE >> 2)] = TABLE_STUB;

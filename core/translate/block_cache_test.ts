@@ -1,21 +1,34 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
+  CODE_MASK_BYTES,
+  CODE_MASKS,
   INDEX_BYTES,
   REC_BYTECODE,
   REC_TABLE,
+  runningTag,
   TABLE_STUB,
 } from "../exec/layout.ts";
-import { ArenaFull, Block, BlockCache, type Region } from "./block_cache.ts";
+import {
+  ArenaFull,
+  Block,
+  BlockCache,
+  HIT_BLOCK,
+  HIT_REGION,
+  HIT_RUNNING,
+  type Region,
+} from "./block_cache.ts";
+
+const MASKS = CODE_MASKS * CODE_MASK_BYTES;
 
 function cache(bytes = INDEX_BYTES + (1 << 16)): {
   c: BlockCache;
   i32: Int32Array;
   dead: Region[];
 } {
-  const i32 = new Int32Array((bytes + 4096) >> 2);
+  const i32 = new Int32Array((bytes + MASKS + 4096) >> 2);
   const dead: Region[] = [];
   return {
-    c: new BlockCache(i32, 4096, bytes, (r) => dead.push(r)),
+    c: new BlockCache(i32, MASKS + 4096, bytes, 0, (r) => dead.push(r)),
     i32,
     dead,
   };
@@ -46,8 +59,8 @@ Deno.test("only blocks whose bytes are written are forgotten", () => {
   const a = put(c, 0x1000, 8);
   const b = put(c, 0x1008, 8);
   const other = put(c, 0x3000, 8);
-  assertEquals(c.invalidate(0x1010, 4), false);
-  assertEquals(c.invalidate(0x1007, 1), true);
+  assertEquals(c.invalidate(0x1010, 4), 0);
+  assertEquals(c.invalidate(0x1007, 1), HIT_BLOCK | HIT_RUNNING);
   assertEquals([a.valid, b.valid, other.valid], [false, true, true]);
   assertEquals(i32[(a.record + REC_BYTECODE) >> 2], 0);
   assertEquals(i32[(a.record + REC_TABLE) >> 2], TABLE_STUB);
@@ -67,8 +80,8 @@ Deno.test("a block across two pages goes with either", () => {
     c.reserve(b);
     c.store(b, new Int32Array(8), 4, new Int32Array(3), 1, 100);
     assertEquals(c.insert(b), [1, 7]);
-    assertEquals(c.invalidate(0x7002, 4), false);
-    assertEquals(c.invalidate(at, length), true);
+    assertEquals(c.invalidate(0x7002, 4), 0);
+    assertEquals(c.invalidate(at, length), HIT_BLOCK | HIT_RUNNING);
     assertEquals(b.valid, false);
   }
 });
@@ -86,7 +99,10 @@ Deno.test("a region dies with any of its blocks, and its entry is interpreted ag
   };
   c.installRegion(region);
   assertEquals(i32[(a.record + REC_TABLE) >> 2], 7);
-  c.invalidate(0x1008, 1);
+  assertEquals(
+    c.invalidate(0x1008, 1, runningTag(a.id)),
+    HIT_BLOCK | HIT_REGION,
+  );
   assertEquals(dead, [region]);
   assertEquals(i32[(a.record + REC_BYTECODE) >> 2], a.bytecode);
   assertEquals(a.regions, []);
