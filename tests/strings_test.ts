@@ -122,7 +122,15 @@ Deno.test("repeated string instructions do what their elements would", () => {
       edi: (high | edi) >>> 0,
       zf: random.oneIn(2),
     };
-    const code = [repne ? 0xf2 : 0xf3];
+    const code: number[] = [];
+    // Most times the pages are in the TLB: MOV DL, [page] and MOV [page], DL.
+    if (!random.oneIn(4)) {
+      for (let at = base & ~0xfff; at < base + DATA_BYTES; at += 0x1000) {
+        const address = [0, at >> 8 & 0xff, at >> 16, 0];
+        code.push(0x8a, 0x15, ...address, 0x88, 0x15, ...address);
+      }
+    }
+    code.push(repne ? 0xf2 : 0xf3);
     if (size === 2) code.push(0x66);
     if (short) code.push(0x67);
     code.push(OPCODES[name] | (size > 1 ? 1 : 0), 0xf4);

@@ -1,22 +1,7 @@
 import { assertEquals } from "@std/assert";
-import {
-  OFF_TLB,
-  TLB_BYTES,
-  TLB_ENTRY_BYTES,
-  TLB_HOST,
-  TLB_READ,
-  TLB_WRITE,
-} from "../../../core/exec/layout.ts";
 import type { X86 } from "./cpu.ts";
 import { arithFlags, condition } from "./flags.ts";
-import {
-  CONDITION,
-  MOVS,
-  REP_FLAT,
-  REP_USER,
-  SEGMENT,
-  STOS,
-} from "./integer_kernel.ts";
+import { CONDITION, SEGMENT } from "./integer_kernel.ts";
 import {
   CC_ADD,
   CC_DEC,
@@ -26,14 +11,11 @@ import {
   CC_LOGIC,
   CC_SBB,
   CC_SUB,
-  DF,
   OFF_CC_DST,
   OFF_CC_OP,
   OFF_CC_OVER,
   OFF_CC_SRC,
   OFF_CC_SRC2,
-  OFF_FLAGS,
-  OFF_GPR,
   OFF_SEG,
   SEG_ATTR,
   SEG_LIMIT,
@@ -46,7 +28,6 @@ const memory = new WebAssembly.Memory({
   shared: true,
 });
 const i32 = new Int32Array(memory.buffer);
-const u8 = new Uint8Array(memory.buffer);
 const state = (offset: number): number => (BASE + offset) >> 2;
 const noCpu = undefined as unknown as X86;
 
@@ -103,85 +84,6 @@ Deno.test("conditions agree with the flags", () => {
     for (const cc of [2, 3, 4, 5, 8, 9]) run(cc, 0, 0);
     assertEquals(slow, 0);
   }
-});
-
-// Two guest pages at host pages that are not in order, through TLB 1.
-const PAGES: readonly [number, number][] = [
-  [0x3000, 0x60000],
-  [0x4000, 0x50000],
-  [0x5000, 0x70000],
-];
-function tlb(writable: boolean): void {
-  for (const [page, host] of PAGES) {
-    const e = (BASE + OFF_TLB + TLB_BYTES +
-      (page >> 12) * TLB_ENTRY_BYTES) >> 2;
-    i32[e + (TLB_READ >> 2)] = page;
-    i32[e + (TLB_WRITE >> 2)] = writable ? page : 0;
-    i32[e + ((TLB_READ + TLB_HOST) >> 2)] = host;
-    i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = host;
-  }
-}
-const guest = (address: number): number =>
-  PAGES.find(([page]) => page === (address & ~4095))![1] + (address & 4095);
-
-function counters(ecx: number, esi: number, edi: number): void {
-  i32[state(OFF_GPR + 8)] = ecx;
-  i32[state(OFF_GPR + 48)] = esi;
-  i32[state(OFF_GPR + 56)] = edi;
-}
-const read = (): number[] => [8, 48, 56].map((o) => i32[state(OFF_GPR + o)]);
-
-Deno.test("REP MOVS across pages, and what it leaves to the slow way", () => {
-  tlb(true);
-  let slow = 0;
-  const run = MOVS(noCpu)!(memory, BASE, () => ++slow);
-  for (let k = 0; k < 4096; k++) u8[guest(0x3000 + k)] = k * 7;
-  counters(0x4ff, 0x3004, 0x4010);
-  assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 0);
-  assertEquals(read(), [0, 0x4400, 0x540c]);
-  for (let k = 4; k < 0x1000; k++) {
-    assertEquals(u8[guest(0x4010 + k - 4)], (k * 7) & 0xff);
-  }
-  // The source is what has been written by then.
-  for (let k = 0x10; k < 0x400; k++) {
-    assertEquals(u8[guest(0x500c + k)], u8[guest(0x4000 + k)]);
-  }
-  slow = 0;
-  counters(5, 0x3001, 0x5001);
-  assertEquals(run(1 | REP_FLAT | REP_USER, 0, 0), 0);
-  assertEquals([slow, ...read()], [0, 0, 0x3006, 0x5006]);
-  counters(0, 0x3001, 0x5001);
-  assertEquals(run(1 | REP_FLAT | REP_USER, 0, 0), 0);
-  // An overlap, a split element, segments, DF: the slow way, nothing done.
-  counters(100, 0x3000, 0x3001);
-  assertEquals(run(1 | REP_FLAT | REP_USER, 0, 0), 1);
-  counters(100, 0x3ffe, 0x5000);
-  assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 2);
-  counters(100, 0x3000, 0x5000);
-  assertEquals(run(4 | REP_USER, 0, 0), 3);
-  i32[state(OFF_FLAGS)] = DF;
-  assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 4);
-  i32[state(OFF_FLAGS)] = 0;
-  tlb(false);
-  assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 5);
-  assertEquals(read(), [100, 0x3000, 0x5000]);
-});
-
-Deno.test("REP STOS of equal bytes", () => {
-  tlb(true);
-  let slow = 0;
-  const run = STOS(noCpu)!(memory, BASE, () => ++slow);
-  i32[state(OFF_GPR)] = 0x5a5a5a5a;
-  counters(0x600, 0, 0x3800);
-  assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 0);
-  assertEquals(read(), [0, 0, 0x5000]);
-  for (let a = 0x3800; a < 0x5000; a++) assertEquals(u8[guest(a)], 0x5a);
-  i32[state(OFF_GPR)] = 0x12345a5a;
-  counters(2, 0, 0x3000);
-  assertEquals(run(2 | REP_FLAT | REP_USER, 0, 0), 0);
-  counters(2, 0, 0x3000);
-  assertEquals(run(4 | REP_FLAT | REP_USER, 0, 0), 1);
-  assertEquals(slow, 1);
 });
 
 Deno.test("segment checks: the plain cases pass, all else goes the slow way", () => {

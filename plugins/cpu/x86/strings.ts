@@ -6,6 +6,11 @@
  * else element by element through the MMU. The registers in the state are
  * those of a whole number of elements whenever something can fault.
  *
+ * In flat segments these helpers only go on where the functions in
+ * string_kernel.ts stop. How many elements an instruction does before
+ * interrupts are looked at does not depend on what the TLB holds: `REP_WHAT`
+ * has the number that is left.
+ *
  * @module
  */
 
@@ -15,13 +20,13 @@ import {
   type CpuEngine,
 } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
+import type { Global } from "../../../core/ir/types.ts";
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
-import { MAX_RUN, MOVS, STOS } from "./integer_kernel.ts";
+import { arithFlags, stateFlags } from "./flags.ts";
+import type { Native } from "./integer_kernel.ts";
 import { AC, GP, segmentAllows, SS_FAULT } from "./operands.ts";
 import {
-  CC_DST,
-  CC_OP,
   CC_SRC,
   CC_SUB,
   DF,
@@ -29,40 +34,45 @@ import {
   GPR,
   KEY_ALIGN,
   KEY_DEBUG,
-  OFF_CC_DST,
-  OFF_CC_OP,
   OFF_CC_SRC,
   OFF_FLAGS,
   OFF_GPR,
-  OFF_SCRATCH,
   OFF_SEG,
   SCRATCH32,
   SEG_BASE,
   SS,
 } from "./state.ts";
+import {
+  CMPS,
+  MOVS,
+  REP_ADDR16,
+  REP_LOG_SHIFT,
+  REP_NOT_EQUAL,
+  REP_SEGMENT_SHIFT,
+  REP_SINGLE,
+  REP_SLOW,
+  SCAS,
+  STOS,
+} from "./string_kernel.ts";
 
 /** Elements that one call does one by one at most. */
 const MAX_SLOW = 512;
 /** Elements done one by one where memory turned out not to be plain (a device, a page with code). */
 const BURST = 64;
 
-/** Argument of the helpers: element size in bits 0-2, segment of the source in bits 4-6. */
-export const REP_SEGMENT_SHIFT = 4;
-/** 16-bit addresses. */
-export const REP_ADDR16 = 0x100;
-/** REPNE instead of REPE (CMPS, SCAS). */
-export const REP_NOT_EQUAL = 0x200;
-/** One element only: single-stepping. */
-export const REP_SINGLE = 0x400;
+/**
+ * What the helpers are to do: see string_kernel.ts.
+ */
+export const REP_WHAT: Global = SCRATCH32[2];
 
 const EAX = OFF_GPR >> 2,
   ECX = EAX + 2,
   ESI = EAX + 12,
   EDI = EAX + 14,
   W_FLAGS = OFF_FLAGS >> 2,
+  W_CC_SRC = OFF_CC_SRC >> 2,
   W_BASE = (OFF_SEG + SEG_BASE) >> 2,
-  /** SCRATCH32[0]: whether CMPS or SCAS goes on. */
-  W_MORE = (OFF_SCRATCH + 32) >> 2;
+  W_WHAT = REP_WHAT.offset >> 2;
 
 /** One string pointer's run: how many elements can be done at once. */
 class Pointer {
@@ -86,11 +96,11 @@ class Pointer {
   }
 
   /** Takes the mode of one call. */
-  start(what: number, segment: number, step: number): void {
+  start(size: number, mask: number, segment: number, step: number): void {
     this.#segment = segment;
     this.#base = this.#cpu.state[W_BASE + 8 * segment];
-    this.#mask = (what & REP_ADDR16) !== 0 ? 0xffff : -1;
-    this.#size = what & 7;
+    this.#mask = mask;
+    this.#size = size;
     this.#step = step;
   }
 
@@ -206,10 +216,13 @@ class Repeat {
   readonly target: Pointer;
   size = 0;
   backwards = false;
+  /** REPNE. */
+  untilEqual = false;
   #mask = 0;
   #single = false;
-  /** Bytes that may still be done in runs. */
-  #run = 0;
+  /** Elements that this call may still do. */
+  #left = 0;
+  /** Elements that it may still do one by one. */
   #slow = 0;
   /** Elements to do one by one before a run is tried again. */
   #burst = 0;
@@ -220,16 +233,20 @@ class Repeat {
     this.target = new Pointer(cpu, EDI, targetIsWritten);
   }
 
-  start(what: number): void {
+  start(): void {
     const cpu = this.cpu;
-    this.size = what & 7;
+    const what = cpu.state[W_WHAT];
+    const size = 1 << ((what >> REP_LOG_SHIFT) & 3);
+    const mask = (what & REP_ADDR16) !== 0 ? 0xffff : -1;
+    this.size = size;
     this.backwards = (cpu.state[W_FLAGS] & DF) !== 0;
-    const step = this.backwards ? -this.size : this.size;
-    this.#mask = (what & REP_ADDR16) !== 0 ? 0xffff : -1;
+    this.untilEqual = (what & REP_NOT_EQUAL) !== 0;
+    const step = this.backwards ? -size : size;
+    this.#mask = mask;
     this.#single = (what & REP_SINGLE) !== 0;
-    this.source.start(what, (what >> REP_SEGMENT_SHIFT) & 7, step);
-    this.target.start(what, ES, step);
-    this.#run = MAX_RUN;
+    this.source.start(size, mask, (what >> REP_SEGMENT_SHIFT) & 7, step);
+    this.target.start(size, mask, ES, step);
+    this.#left = what & 0xffff;
     this.#slow = MAX_SLOW;
     this.#burst = 0;
   }
@@ -243,7 +260,7 @@ class Repeat {
   #quota(): number {
     if (this.#burst > 0 || this.#single) return 0;
     if ((this.cpu.key() & KEY_DEBUG) !== 0) return 0;
-    return Math.min(this.count, this.#run / this.size | 0);
+    return Math.min(this.count, this.#left);
   }
 
   /** Elements of the next run of one or two pointers, whose host offsets are then set; 0 if the next is to be done by itself. */
@@ -261,12 +278,11 @@ class Repeat {
 
   /** Whether this call may go on. */
   get goesOn(): boolean {
-    return this.#run >= 4 && this.#slow > 0 && this.count !== 0;
+    return this.#left > 0 && this.#slow > 0 && this.count !== 0;
   }
 
   /** Counts `n` elements done as a run. */
   ran(n: number): void {
-    this.#run -= n * this.size;
     this.#countDown(n);
   }
 
@@ -278,6 +294,7 @@ class Repeat {
   }
 
   #countDown(n: number): void {
+    this.#left -= n;
     const s = this.cpu.state;
     const old = s[ECX];
     s[ECX] = (old & ~this.#mask) | ((old - n) & this.#mask);
@@ -336,18 +353,37 @@ function fillRun(
   }
 }
 
+/** Makes a function of string_kernel.ts a helper; without it all is left to the helpers here. */
+function run(name: string, native: Native): Helper {
+  return define(
+    name,
+    3,
+    { reads: [], writes: [], native },
+    () => () => REP_SLOW,
+  );
+}
+
+/** REP MOVS, the plain case. */
+export const MOVS_RUN: Helper = run("rep_movs_run", MOVS);
+/** REP STOS, the plain case. */
+export const STOS_RUN: Helper = run("rep_stos_run", STOS);
+/** REPE and REPNE CMPS, the plain case. */
+export const CMPS_RUN: Helper = run("rep_cmps_run", CMPS);
+/** REPE and REPNE SCAS, the plain case. */
+export const SCAS_RUN: Helper = run("rep_scas_run", SCAS);
+
 const COUNTERS = [GPR[1], GPR[6], GPR[7]];
 
 /** REP MOVS. */
 export const REP_MOVS: Helper = define(
   "rep_movs",
-  1,
-  { faults: true, writes: COUNTERS, native: MOVS },
+  0,
+  { faults: true, writes: COUNTERS },
   (cpu) => {
     const r = new Repeat(cpu, true);
     const { source, target } = r;
-    return (what) => {
-      r.start(what);
+    return () => {
+      r.start();
       while (r.goesOn) {
         const n = r.run(source, target);
         if (n !== 0) {
@@ -373,13 +409,13 @@ export const REP_MOVS: Helper = define(
 /** REP STOS. */
 export const REP_STOS: Helper = define(
   "rep_stos",
-  1,
-  { faults: true, writes: COUNTERS, native: STOS },
+  0,
+  { faults: true, writes: COUNTERS },
   (cpu) => {
     const r = new Repeat(cpu, true);
     const target = r.target;
-    return (what) => {
-      r.start(what);
+    return () => {
+      r.start();
       const v = cpu.state[EAX];
       while (r.goesOn) {
         const n = r.run(target);
@@ -402,13 +438,13 @@ export const REP_STOS: Helper = define(
 /** REP LODS: only the last element stays. */
 export const REP_LODS: Helper = define(
   "rep_lods",
-  1,
+  0,
   { faults: true, writes: [GPR[0], ...COUNTERS] },
   (cpu) => {
     const r = new Repeat(cpu, false);
     const source = r.source;
-    return (what) => {
-      r.start(what);
+    return () => {
+      r.start();
       const mask = r.size === 4 ? -1 : r.size === 2 ? 0xffff : 0xff;
       while (r.goesOn) {
         source.check();
@@ -422,26 +458,28 @@ export const REP_LODS: Helper = define(
   },
 );
 
-/** REPE and REPNE of CMPS (with a source in memory) and SCAS (without). */
+/**
+ * REPE and REPNE of CMPS (with a source in memory) and SCAS (without). Leaves
+ * the flags in CC_SRC, as CC_EFLAGS has them: those of the last comparison, or
+ * the present ones if there is none.
+ */
 function compare(name: string, inMemory: boolean): Helper {
   return define(
     name,
-    1,
-    {
-      faults: true,
-      writes: [...COUNTERS, CC_OP, CC_DST, CC_SRC, SCRATCH32[0]],
-    },
+    0,
+    { faults: true, writes: [...COUNTERS, CC_SRC] },
     (cpu) => {
       const r = new Repeat(cpu, false);
       const { source, target } = r;
-      return (what) => {
-        r.start(what);
+      return () => {
+        r.start();
         const s = cpu.state;
-        const size = r.size;
+        if (r.count === 0) {
+          s[W_CC_SRC] = stateFlags(s, 0);
+          return 0;
+        }
+        const { size, untilEqual } = r;
         const mask = size === 4 ? -1 : size === 2 ? 0xffff : 0xff;
-        const untilEqual = (what & REP_NOT_EQUAL) !== 0;
-        s[W_MORE] = 0;
-        if (r.count === 0) return 0;
         let x = s[EAX] & mask, y = 0;
         let stop = false;
         while (!stop && r.goesOn) {
@@ -476,10 +514,7 @@ function compare(name: string, inMemory: boolean): Helper {
           r.did();
           stop = (x === y) === untilEqual;
         }
-        s[OFF_CC_OP >> 2] = CC_SUB + (size >> 1);
-        s[OFF_CC_DST >> 2] = x - y;
-        s[OFF_CC_SRC >> 2] = y;
-        s[W_MORE] = stop || r.count === 0 ? 0 : 1;
+        s[W_CC_SRC] = arithFlags(CC_SUB + (size >> 1), x - y, y, 0, 0);
         return 0;
       };
     },

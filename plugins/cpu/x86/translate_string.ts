@@ -7,8 +7,8 @@
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Insn } from "./decode.ts";
-import { REP_FLAT, REP_USER } from "./integer_kernel.ts";
 import {
+  CC_SRC,
   CC_SUB,
   CS,
   DF,
@@ -18,18 +18,30 @@ import {
   KEY_ALIGN,
   KEY_DEBUG,
   KEY_TF,
-  SCRATCH32,
+  ZF,
 } from "./state.ts";
 import {
+  MAX_ELEMENTS,
   REP_ADDR16,
+  REP_DOWN,
+  REP_FLAGS_SHIFT,
+  REP_LOG_SHIFT,
+  REP_NOT_EQUAL,
+  REP_SEGMENT_SHIFT,
+  REP_SINGLE,
+  REP_USER,
+} from "./string_kernel.ts";
+import {
+  CMPS_RUN,
+  MOVS_RUN,
   REP_CMPS,
   REP_LODS,
   REP_MOVS,
-  REP_NOT_EQUAL,
   REP_SCAS,
-  REP_SEGMENT_SHIFT,
-  REP_SINGLE,
   REP_STOS,
+  REP_WHAT,
+  SCAS_RUN,
+  STOS_RUN,
 } from "./strings.ts";
 import type { Translate, Translator } from "./translate.ts";
 
@@ -55,12 +67,16 @@ function at(
   );
 }
 
+/** DF as it stands in the flags: 0 or 1024. */
+function down(t: Translator): Value {
+  return t.b.and(t.b.get(FLAGS), t.b.i32(DF));
+}
+
 /** What a pointer moves by: the size, negative if DF is set. */
 function step(t: Translator, i: Insn): Value {
   const b = t.b;
   const size = sizeOf(i);
-  const down = b.and(b.get(FLAGS), b.i32(DF)); // 0 or 1024
-  return b.sub(b.i32(size), b.shrU(down, b.i32(9 - (size >> 1))));
+  return b.sub(b.i32(size), b.shrU(down(t), b.i32(9 - (size >> 1))));
 }
 
 function advance(
@@ -72,30 +88,91 @@ function advance(
   t.setReg(i.addrSize, register, t.b.add(t.b.get(GPR[register]), delta));
 }
 
-/** A repeated instruction: `more` tells after the helper whether it goes on. */
-function repeat(t: Translator, i: Insn, helper: Helper): void {
+/** What does the plain case of an instruction. */
+interface Plain {
+  /** The function of string_kernel.ts. */
+  readonly run: Helper;
+  /** It goes through memory by SI; else its first argument is EAX. */
+  readonly source: boolean;
+}
+
+/**
+ * A repeated instruction. In flat segments the plain case is done first, by a
+ * function that takes and gives registers; the helper for all cases is called
+ * only if that says so. An instruction that is not done after so many elements
+ * jumps to itself, so that interrupts are taken.
+ */
+function repeat(
+  t: Translator,
+  i: Insn,
+  helper: Helper,
+  plain: Plain | undefined,
+): void {
   const b = t.b;
-  let what = sizeOf(i) | (i.segment << REP_SEGMENT_SHIFT);
+  const isSingle = (t.key & (KEY_TF | KEY_DEBUG)) !== 0;
+  const compares = helper === REP_CMPS || helper === REP_SCAS;
+  let what = (sizeOf(i) >> 1 << REP_LOG_SHIFT) |
+    (i.segment << REP_SEGMENT_SHIFT);
   if (i.addrSize === 2) what |= REP_ADDR16;
   if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
-  if ((t.key & (KEY_TF | KEY_DEBUG)) !== 0) what |= REP_SINGLE;
-  else if (
-    (t.key & KEY_ALIGN) === 0 && i.addrSize === 4 && i.segment !== CS &&
-    t.isFlat(i.segment) && t.isFlat(ES)
-  ) what |= t.mmu !== 0 ? REP_FLAT | REP_USER : REP_FLAT;
-  const compares = helper === REP_CMPS || helper === REP_SCAS;
+  if (isSingle) what |= REP_SINGLE;
+  if (t.mmu !== 0) what |= REP_USER;
+  // The helper takes the flags from the state, if nothing is compared.
   if (compares) t.syncFlags();
-  b.call(helper, b.i32(what));
-  if (compares) t.forgetFlags();
+  let flags: Value = 0;
+  if (
+    plain === undefined || isSingle || (t.key & KEY_ALIGN) !== 0 ||
+    i.addrSize !== 4 || !t.isFlat(ES) ||
+    (plain.source && (i.segment === CS || !t.isFlat(i.segment)))
+  ) {
+    b.set(REP_WHAT, b.i32(what | MAX_ELEMENTS));
+    b.call(helper);
+    if (compares) flags = b.get(CC_SRC);
+  } else {
+    const count = b.get(GPR[1]);
+    const limit = b.i32(MAX_ELEMENTS);
+    const packed = b.or(
+      b.or(b.select(b.ltU(count, limit), count, limit), b.i32(what)),
+      b.shl(down(t), b.i32(Math.log2(REP_DOWN / DF))),
+    );
+    const target = b.get(GPR[DI]);
+    const source = b.get(GPR[plain.source ? SI : 0]);
+    const result = b.call(plain.run, source, target, packed);
+    const done = b.zext16(result);
+    const delta = b.mul(done, step(t, i));
+    if (plain.source) b.set(GPR[SI], b.add(source, delta));
+    b.set(GPR[DI], b.add(target, delta));
+    b.set(GPR[1], b.sub(count, done));
+    b.set(REP_WHAT, b.sub(packed, done));
+    const slow = b.ltS(result, b.i32(0));
+    b.callIf(slow, helper);
+    if (compares) {
+      flags = b.select(
+        slow,
+        b.get(CC_SRC),
+        b.shrU(result, b.i32(REP_FLAGS_SHIFT)),
+      );
+    }
+  }
+  const left = t.reg(i.addrSize, 1);
+  if (!compares) return t.branch(left, t.eip, t.nextEip);
+  t.setArithFlags(flags);
+  const equal = b.and(flags, b.i32(ZF));
+  const zero = b.i32(0);
   t.branch(
-    compares ? b.get(SCRATCH32[0]) : t.reg(i.addrSize, 1),
+    i.rep === 0xf2 ? b.select(equal, zero, left) : b.select(equal, left, zero),
     t.eip,
     t.nextEip,
   );
 }
 
+const MOVS: Plain = { run: MOVS_RUN, source: true };
+const STOS: Plain = { run: STOS_RUN, source: false };
+const CMPS: Plain = { run: CMPS_RUN, source: true };
+const SCAS: Plain = { run: SCAS_RUN, source: false };
+
 const movs: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_MOVS);
+  if (i.rep !== 0) return repeat(t, i, REP_MOVS, MOVS);
   const size = sizeOf(i);
   const v = t.loadLinear(size, at(t, i, SI, false));
   t.storeLinear(size, at(t, i, DI, true), v);
@@ -105,13 +182,13 @@ const movs: Translate = (t, i) => {
 };
 
 const stos: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_STOS);
+  if (i.rep !== 0) return repeat(t, i, REP_STOS, STOS);
   t.storeLinear(sizeOf(i), at(t, i, DI, true), t.b.get(GPR[0]));
   advance(t, i, DI, step(t, i));
 };
 
 const lods: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_LODS);
+  if (i.rep !== 0) return repeat(t, i, REP_LODS, undefined);
   const size = sizeOf(i);
   const v = t.loadLinear(size, at(t, i, SI, false));
   advance(t, i, SI, step(t, i));
@@ -119,7 +196,7 @@ const lods: Translate = (t, i) => {
 };
 
 const cmps: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_CMPS);
+  if (i.rep !== 0) return repeat(t, i, REP_CMPS, CMPS);
   const size = sizeOf(i);
   // The order decides which fault wins: the host CPU's (AMD) is this one.
   const y = t.loadLinear(size, at(t, i, DI, false));
@@ -131,7 +208,7 @@ const cmps: Translate = (t, i) => {
 };
 
 const scas: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_SCAS);
+  if (i.rep !== 0) return repeat(t, i, REP_SCAS, SCAS);
   const size = sizeOf(i);
   const y = t.loadLinear(size, at(t, i, DI, false));
   const x = t.reg(size, 0);
