@@ -49,6 +49,7 @@ import {
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
+  JUMP_PAGES_BYTES,
   JUMP_PC,
   JUMP_RECORD,
   OFF_BUDGET,
@@ -71,8 +72,13 @@ import {
   REC_PC_HI,
   REC_PC_LO,
   TABLE_REGIONS,
+  TLB_COUNT,
 } from "./layout.ts";
-import { RegionCompiler } from "./region_compiler.ts";
+import {
+  RegionCompiler,
+  type RegionFunction,
+  warmUp,
+} from "./region_compiler.ts";
 import type {
   Traceable,
   TranslationObserver,
@@ -159,7 +165,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
+  /** The last generation of the jump cache, of any TLB. */
   #generation = 1;
+  /** The present generation of each TLB's jumps. */
+  readonly #generations: number[] = new Array(TLB_COUNT).fill(1);
   readonly #regions = new Map<number, Region>();
   /** Regions that died while their code may still be running. */
   #graveyard: number[] = [];
@@ -234,13 +243,15 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           return (hit & HIT_RUNNING) !== 0 && !this.#single;
         },
       },
-      (address) => {
-        const page = OFF_JUMP_PAGES + ((address >>> 12) & 0xfff);
-        if (
-          address < 0 ||
-          this.u8[this.base + page] === (this.#generation & 0xff)
-        ) {
-          this.#flushJumps();
+      (address, mmus) => {
+        const page = (address >>> 12) & 0xfff;
+        for (let m = 0; m < TLB_COUNT; m++) {
+          if ((mmus & (1 << m)) === 0) continue;
+          if (
+            address < 0 ||
+            this.u8[this.#jumpPages(m) + page] ===
+              (this.#generations[m] & 0xff)
+          ) this.#flushJumps(m);
         }
       },
     );
@@ -331,20 +342,32 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   /** Tells the engine that the static mode key has changed. */
   keyChanged(): void {
-    this.i32[(this.base + OFF_JUMP_KEY) >> 2] = this.#frontend.key();
+    const mmu = this.#frontend.fetchMmu();
+    const key = (this.base + OFF_JUMP_KEY) >> 2;
+    this.i32[key] = this.#frontend.key();
+    this.i32[key + 1] = this.#generations[mmu];
     this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS +
-      this.#frontend.fetchMmu() * FETCH_TLB_BYTES;
+      mmu * FETCH_TLB_BYTES;
   }
 
-  #flushJumps(): void {
+  /** Offset of the bytes of a TLB's pages that have entries in the jump cache. */
+  #jumpPages(mmu: number): number {
+    return this.base + OFF_JUMP_PAGES + mmu * JUMP_PAGES_BYTES;
+  }
+
+  /** Forgets the jumps of the modes whose fetches go through a TLB. */
+  #flushJumps(mmu: number): void {
     this.#generation = (this.#generation + 1) | 0;
+    this.#generations[mmu] = this.#generation;
     if (this.#generation === 0) {
       const from = this.base + OFF_JUMP_CACHE;
       const bytes = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
       this.f64.fill(0, from >> 3, (from + bytes) >> 3);
       this.#generation = 1;
+      this.#generations.fill(1);
     }
-    this.i32[(this.base + OFF_JUMP_KEY + 4) >> 2] = this.#generation;
+    this.i32[(this.base + OFF_JUMP_KEY + 4) >> 2] =
+      this.#generations[this.#frontend.fetchMmu()];
   }
 
   reset(): void {
@@ -762,7 +785,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
-    this.#flushJumps();
+    for (let m = 0; m < TLB_COUNT; m++) this.#flushJumps(m);
   }
 
   /** The word through which the dispatcher enters a block. */
@@ -792,11 +815,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       i32[at + (JUMP_KEY >> 2) + 1] === i32[key + 1]
     ) i32.copyWithin(second, at, at + (JUMP_CACHE_ENTRY_BYTES >> 2));
     const linear = this.#frontend.linear(block.pcLo, block.pcHi);
-    const pages = this.base + OFF_JUMP_PAGES;
-    this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generation;
+    const mmu = this.#frontend.fetchMmu();
+    const pages = this.#jumpPages(mmu);
+    this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generations[mmu];
     // A block across two pages depends on both.
     if (block.secondPage >= 0) {
-      this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = this.#generation;
+      this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = this.#generations[mmu];
     }
     i32[at + (JUMP_PC >> 2)] = block.pcLo;
     i32[at + (JUMP_PC >> 2) + 1] = block.pcHi;
@@ -873,5 +897,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
     this.#regions.set(region.id, region);
     this.cache.installRegion(region);
+    warmUp(this.#table.get(tableIndex) as RegionFunction, region.codeBytes);
   }
 }

@@ -13,10 +13,12 @@ import * as W from "../wasm/opcodes.ts";
 import {
   CELL_PC_LO,
   FETCH_ENTRY_BYTES,
+  FETCH_TLB_BYTES,
   INDEX_BYTES,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
   JUMP_KEY,
+  JUMP_PAGES_BYTES,
   JUMP_PC,
   JUMP_RECORD,
   OFF_FETCH_PHYSICAL,
@@ -324,6 +326,14 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.u8(W.I32_SHR_U);
   e.i32Const(0xfff);
   e.u8(W.I32_AND);
+  e.u8(W.I32_ADD);
+  // The TLB's number, from the offset of its part for fetches.
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
+  e.i32Const(OFF_FETCH_TLBS);
+  e.u8(W.I32_SUB);
+  e.i32Const(Math.log2(FETCH_TLB_BYTES / JUMP_PAGES_BYTES));
+  e.u8(W.I32_SHR_U);
   e.u8(W.I32_ADD);
   e.localGet(CPU);
   e.mem(W.I32_LOAD8_U, OFF_JUMP_KEY + 4, 0);

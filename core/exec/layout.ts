@@ -37,12 +37,14 @@ export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */
 export const OFF_TEMPS_END = 0x8000;
 /**
- * One byte for each linear page modulo 4096: the low byte of the generation in
+ * For each TLB, one byte for each linear page modulo 4096: the low byte of the generation in
  * which an entry of it was last made in the jump cache. Only if that is the
  * present one has a flush of the page to forget the jump cache. A flush of any other page leaves the jump cache alone; a Linux
  * kernel flushes pages of data by the ten thousand while it starts.
  */
 export const OFF_JUMP_PAGES = 0x8000;
+/** Bytes of those of one TLB. */
+export const JUMP_PAGES_BYTES = 4096;
 /** TLBs: one after another, by MMU index. */
 export const OFF_TLB = 0x10000;
 /**

@@ -82,6 +82,8 @@ const PAGE = 4096;
 const SLOTS = 2 * TLB_COUNT * TLB_ENTRIES;
 /** With the entries of the TLBs of fetches, which have the numbers behind. */
 const ALL_SLOTS = SLOTS + TLB_COUNT * TLB_ENTRIES;
+/** The bits of all TLBs. */
+const ALL_MMUS = (1 << TLB_COUNT) - 1;
 /** In the word of the physical page number: the translation is global. */
 const IS_GLOBAL = 0x80000000 | 0;
 /** The largest page has 2 to this power bytes. */
@@ -117,7 +119,9 @@ export class SoftMmu implements Mmu {
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
-  #onFlush: (address: number) => void = () => {};
+  #onFlush: (address: number, mmus: number) => void = () => {};
+  /** Bit m: since the last flush, fetches by TLB m filled in translations that are not global. */
+  #localFetches = 0;
   /** Slots that may hold a translation: to flush in time proportional to use. */
   readonly #filled = new Int32Array(ALL_SLOTS);
   #filledCount = 0;
@@ -153,9 +157,12 @@ export class SoftMmu implements Mmu {
 
   /**
    * Tells the MMU who keeps the translated code, and whom to tell of flushes:
-   * of one page (its address) or of all (-1).
+   * of one page (its address) or of all (-1), and of which TLBs' fetches (bits).
    */
-  connect(code: CodeWatcher, onFlush: (address: number) => void): void {
+  connect(
+    code: CodeWatcher,
+    onFlush: (address: number, mmus: number) => void,
+  ): void {
     this.#code = code;
     this.#onFlush = onFlush;
   }
@@ -184,7 +191,9 @@ export class SoftMmu implements Mmu {
       }
     }
     this.#filledCount = kept;
-    this.#onFlush(-1);
+    const mmus = keepGlobal ? this.#localFetches : ALL_MMUS;
+    this.#localFetches = 0;
+    if (mmus !== 0) this.#onFlush(-1, mmus);
   }
 
   flushPage(address: number): void {
@@ -196,7 +205,7 @@ export class SoftMmu implements Mmu {
     for (let slot = index; slot < ALL_SLOTS; slot += TLB_ENTRIES) {
       this.#clear(slot);
     }
-    this.#onFlush(address >>> 0);
+    this.#onFlush(address >>> 0, ALL_MMUS);
   }
 
   /** Makes a slot match nothing: its tags are those of a page with another index. */
@@ -266,6 +275,7 @@ export class SoftMmu implements Mmu {
         i32[at + 1] = mapping.hostOffset;
         i32[this.#fetchPages + slot] = owner;
         this.#fill(SLOTS + slot);
+        if ((p & PERM_GLOBAL) === 0) this.#localFetches |= 1 << mmu;
         return true;
       }
       this.#evict(slot, tag);

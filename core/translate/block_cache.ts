@@ -87,6 +87,8 @@ export interface Region {
   readonly id: number;
   /** Its blocks; the first is the entry. */
   readonly blocks: readonly Block[];
+  /** Bytes of its function's WebAssembly. */
+  readonly codeBytes: number;
   /** Index of its function in the table. */
   readonly tableIndex: number;
   /** For each fault index: index in `blocks`, instruction's index in that block, program counter, auxiliary word. */

@@ -94,6 +94,7 @@ Deno.test("a region dies with any of its blocks, and its entry is interpreted ag
     id: 1,
     blocks: [a, b],
     tableIndex: 7,
+    codeBytes: 0,
     faults: new Int32Array(0),
     valid: true,
   };
