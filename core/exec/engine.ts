@@ -48,10 +48,10 @@ import {
   FETCH_TLB_BYTES,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
-  JUMP_KEY,
   JUMP_PAGES_BYTES,
   JUMP_PC,
   JUMP_RECORD,
+  JUMP_TAG,
   OFF_BUDGET,
   OFF_CODE_MASKS,
   OFF_ENTER,
@@ -62,7 +62,9 @@ import {
   OFF_INDEX,
   OFF_JUMP_CACHE,
   OFF_JUMP_KEY,
+  OFF_JUMP_MARK,
   OFF_JUMP_PAGES,
+  OFF_JUMP_TAG,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
@@ -130,6 +132,8 @@ const MAX_BACKOFF = 6;
  */
 const MAX_FAULTS = 10_000;
 const PAGE = 4096;
+/** The last tag of the jump cache before they start again. */
+const MAX_TAG = 0x7fffffff;
 type Enter = (cpu: number) => number;
 
 /** Runs one CPU. */
@@ -165,10 +169,14 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
-  /** The last generation of the jump cache, of any TLB. */
-  #generation = 1;
-  /** The present generation of each TLB's jumps. */
+  /** For each TLB: flushes of the jumps of its modes. Their low bytes mark pages. */
   readonly #generations: number[] = new Array(TLB_COUNT).fill(1);
+  /** For each TLB: the tags of its modes' jumps, by mode key. */
+  readonly #tags: Map<number, number>[] = Array.from(
+    { length: TLB_COUNT },
+    () => new Map(),
+  );
+  #lastTag = 0;
   readonly #regions = new Map<number, Region>();
   /** Regions that died while their code may still be running. */
   #graveyard: number[] = [];
@@ -343,9 +351,15 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Tells the engine that the static mode key has changed. */
   keyChanged(): void {
     const mmu = this.#frontend.fetchMmu();
-    const key = (this.base + OFF_JUMP_KEY) >> 2;
-    this.i32[key] = this.#frontend.key();
-    this.i32[key + 1] = this.#generations[mmu];
+    const key = this.#frontend.key();
+    let tag = this.#tags[mmu].get(key);
+    if (tag === undefined) {
+      if (this.#lastTag === MAX_TAG) this.#clearJumpCache();
+      this.#tags[mmu].set(key, tag = ++this.#lastTag);
+    }
+    this.i32[(this.base + OFF_JUMP_KEY) >> 2] = key;
+    this.i32[(this.base + OFF_JUMP_TAG) >> 2] = tag;
+    this.i32[(this.base + OFF_JUMP_MARK) >> 2] = this.#generations[mmu] & 0xff;
     this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS +
       mmu * FETCH_TLB_BYTES;
   }
@@ -357,17 +371,18 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   /** Forgets the jumps of the modes whose fetches go through a TLB. */
   #flushJumps(mmu: number): void {
-    this.#generation = (this.#generation + 1) | 0;
-    this.#generations[mmu] = this.#generation;
-    if (this.#generation === 0) {
-      const from = this.base + OFF_JUMP_CACHE;
-      const bytes = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
-      this.f64.fill(0, from >> 3, (from + bytes) >> 3);
-      this.#generation = 1;
-      this.#generations.fill(1);
-    }
-    this.i32[(this.base + OFF_JUMP_KEY + 4) >> 2] =
-      this.#generations[this.#frontend.fetchMmu()];
+    this.#generations[mmu]++;
+    this.#tags[mmu].clear();
+    this.keyChanged();
+  }
+
+  /** The tags are used up: nothing that carries an old one may stay. */
+  #clearJumpCache(): void {
+    const from = this.base + OFF_JUMP_CACHE;
+    const bytes = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
+    this.f64.fill(0, from >> 3, (from + bytes) >> 3);
+    for (const tags of this.#tags) tags.clear();
+    this.#lastTag = 0;
   }
 
   reset(): void {
@@ -807,25 +822,23 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const at = first >> 2;
     const second = (first ^ JUMP_CACHE_ENTRY_BYTES) >> 2;
     const i32 = this.i32;
-    const key = (this.base + OFF_JUMP_KEY) >> 2;
+    const tag = i32[(this.base + OFF_JUMP_TAG) >> 2];
     // The neighbour is somebody's first way as well: only its newest tenant
     // stays, which for two that alternate is enough.
     if (
-      i32[at + (JUMP_KEY >> 2)] === i32[key] &&
-      i32[at + (JUMP_KEY >> 2) + 1] === i32[key + 1]
+      i32[at + (JUMP_TAG >> 2)] === tag
     ) i32.copyWithin(second, at, at + (JUMP_CACHE_ENTRY_BYTES >> 2));
     const linear = this.#frontend.linear(block.pcLo, block.pcHi);
     const mmu = this.#frontend.fetchMmu();
     const pages = this.#jumpPages(mmu);
-    this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generations[mmu];
+    this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generations[mmu] & 0xff;
     // A block across two pages depends on both.
     if (block.secondPage >= 0) {
       this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = this.#generations[mmu];
     }
     i32[at + (JUMP_PC >> 2)] = block.pcLo;
     i32[at + (JUMP_PC >> 2) + 1] = block.pcHi;
-    i32[at + (JUMP_KEY >> 2)] = i32[key];
-    i32[at + (JUMP_KEY >> 2) + 1] = i32[key + 1];
+    i32[at + (JUMP_TAG >> 2)] = tag;
     i32[at + (JUMP_RECORD >> 2)] = block.record;
   }
 

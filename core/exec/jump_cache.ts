@@ -17,17 +17,19 @@ import {
   INDEX_BYTES,
   JUMP_CACHE_ENTRIES,
   JUMP_CACHE_ENTRY_BYTES,
-  JUMP_KEY,
   JUMP_PAGES_BYTES,
   JUMP_PC,
   JUMP_RECORD,
+  JUMP_TAG,
   OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLB,
   OFF_FETCH_TLBS,
   OFF_INDEX,
   OFF_JUMP_CACHE,
   OFF_JUMP_KEY,
+  OFF_JUMP_MARK,
   OFF_JUMP_PAGES,
+  OFF_JUMP_TAG,
   OFF_LINK,
   OFF_TARGET,
   REC_KEY,
@@ -100,21 +102,21 @@ export function emitJumpMatch(
   e.mem(W.I64_LOAD, base + OFF_JUMP_CACHE + JUMP_PC, 3);
   e.localGet(pc64);
   e.u8(W.I64_EQ);
-  emitKeyMatch(e, cpu, entry, base);
+  emitTagMatch(e, cpu, entry, base);
 }
 
 /** With a truth value pushed: is it so and the entry of the present mode? */
-function emitKeyMatch(
+function emitTagMatch(
   e: Emitter,
   cpu: number,
   entry: number,
   base = 0,
 ): void {
   e.localGet(entry);
-  e.mem(W.I64_LOAD, base + OFF_JUMP_CACHE + JUMP_KEY, 3);
+  e.mem(W.I32_LOAD, base + OFF_JUMP_CACHE + JUMP_TAG, 2);
   e.localGet(cpu);
-  e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
-  e.u8(W.I64_EQ);
+  e.mem(W.I32_LOAD, OFF_JUMP_TAG, 2);
+  e.u8(W.I32_EQ);
   e.u8(W.I32_AND);
 }
 
@@ -145,7 +147,7 @@ export function emitFarFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.mem(W.I64_LOAD, OFF_TARGET, 3);
   e.u8(W.I64_EQ);
-  emitKeyMatch(e, CPU, CELL);
+  emitTagMatch(e, CPU, CELL);
   e.u8(W.IF);
   e.u8(W.VOID);
   e.localGet(CPU);
@@ -297,8 +299,8 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.u8(W.IF);
   e.u8(W.VOID);
   // Into the jump cache's first way; what stood there moves to the second,
-  // also when it is stale: then its key does not match.
-  for (let i = 0; i <= JUMP_RECORD; i += 8) {
+  // also when it is stale: then its tag does not match.
+  for (let i = 0; i < JUMP_CACHE_ENTRY_BYTES; i += 8) {
     e.localGet(FIRST);
     e.i32Const(JUMP_CACHE_ENTRY_BYTES);
     e.u8(W.I32_XOR);
@@ -311,8 +313,8 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_PC, 3);
   e.localGet(FIRST);
   e.localGet(CPU);
-  e.mem(W.I64_LOAD, OFF_JUMP_KEY, 3);
-  e.mem(W.I64_STORE, OFF_JUMP_CACHE + JUMP_KEY, 3);
+  e.mem(W.I32_LOAD, OFF_JUMP_TAG, 2);
+  e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_TAG, 2);
   e.localGet(FIRST);
   e.localGet(ENTRY);
   e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
@@ -336,7 +338,7 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.u8(W.I32_SHR_U);
   e.u8(W.I32_ADD);
   e.localGet(CPU);
-  e.mem(W.I32_LOAD8_U, OFF_JUMP_KEY + 4, 0);
+  e.mem(W.I32_LOAD8_U, OFF_JUMP_MARK, 0);
   e.mem(I32_STORE8, OFF_JUMP_PAGES, 0);
   e.localGet(FIRST);
   e.localSet(ENTRY);
