@@ -167,6 +167,14 @@ export interface TranslateContext {
   /** The IR is to be compiled with its neighbours: facts that agree with theirs are worth an operation. */
   compiled: boolean;
   /**
+   * For a word of four bytes at `code[at]` that is part of an instruction, but
+   * only as a value (x86: a 32-bit immediate or displacement). A host offset:
+   * the program writes that word often, and the IR is to read it from there
+   * (`IrBuilder.code32`) whenever the block runs. -1: it is a constant. A
+   * frontend need not ask.
+   */
+  mutableWord(at: number): number;
+  /**
    * Called when the block's *first* instruction runs past `limit`: replaces
    * `code`, `start` and `limit` by a copy that goes on with the next page.
    * Throws {@linkcode GUEST_FAULT} if that page faults (raised at the fetch).

@@ -37,6 +37,7 @@ const FIRST_SET = Op["set32"];
 const LAST_SET = Op["set128"];
 const CALL_IF = Op["callif"];
 const TRAP = Op["trap"];
+const CODE32 = Op["code32"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
 
@@ -155,7 +156,9 @@ export class BytecodeWriter {
       else if ((effects & STORES) !== 0) this.#store(i);
       else if ((effects & CALLS) !== 0) this.#call(i);
       else if (op === TRAP) this.#trap(i);
-      else this.#pure(i);
+      else if (op === CODE32) {
+        this.#finish(i, this.#opcodes.code32, 0, 0, block.lo[i]);
+      } else this.#pure(i);
     }
     this.#terminator(targets, fused);
     this.totalInsns += this.insns;

@@ -88,6 +88,7 @@ import type {
 } from "./trace.ts";
 import {
   BlockTranslator,
+  MAX_BACKOFF,
   NEVER_HOT,
   SCRATCH_BYTES,
 } from "../translate/block_translator.ts";
@@ -121,11 +122,6 @@ const DEFAULT_THRESHOLD = 3000;
 const DEFAULT_MAX_INSNS = 32;
 /** A region takes 12 to 25 KB in V8, so that this many take up to 400 MB. */
 const DEFAULT_MAX_REGIONS = 16384;
-/**
- * Each time that a block's region dies, the block must run twice as often
- * before it is compiled again; up to 2 to this power.
- */
-const MAX_BACKOFF = 6;
 /**
  * Faults in one run after which it ends: a guest whose handler faults at its
  * first instruction executes none, and would never use up a budget.
@@ -484,6 +480,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       ...compile,
       blocksTranslated: this.cache.translated,
       blocksInvalidated: this.cache.invalidated,
+      blocksRevived: this.cache.revived,
       arenaFlushes: this.cache.flushes,
       arenaBytes: this.cache.used,
       tlbWalks: this.mmu.walks,

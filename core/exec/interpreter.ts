@@ -106,6 +106,8 @@ export interface Opcodes {
   readonly const32: number;
   /** Sets a 64-bit slot to `lo`, `hi`. */
   readonly const64: number;
+  /** Sets a 32-bit slot to the word at host offset `lo`. */
+  readonly code32: number;
   /** Sets a 128-bit slot to the 16 bytes that follow. */
   readonly const128: number;
   /** Calls a helper, by helper number. */
@@ -203,6 +205,7 @@ export class InterpreterGenerator {
       move: [move32, move64, move32, move64, move128],
       const32: add(() => this.#const(I32)),
       const64: add(() => this.#const(I64)),
+      code32: add(() => this.#code32()),
       const128: add(() => this.#const128()),
       call: helpers.map((h) => add(() => this.#call(h))),
       callIf: helpers.map((h) =>
@@ -584,6 +587,15 @@ export class InterpreterGenerator {
     e.localGet(LOCAL_PC);
     emitSlotLoad(e, type, FIELD_LO);
     emitSlotStore(e, type, 0);
+    this.#next();
+  }
+
+  #code32(): void {
+    const e = this.#e;
+    this.#slotAddress(FIELD_D);
+    this.#imm(FIELD_LO);
+    e.mem(W.I32_LOAD, 0, 0);
+    emitSlotStore(e, I32, 0);
     this.#next();
   }
 

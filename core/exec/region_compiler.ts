@@ -94,6 +94,7 @@ const FIRST_SET = Op["set32"];
 const LAST_SET = Op["set128"];
 const CALL_IF = Op["callif"];
 const TRAP = Op["trap"];
+const CODE32 = Op["code32"];
 const SHUFFLE = Op["i8x16.shuffle"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 
@@ -542,7 +543,12 @@ export class RegionCompiler {
         else if ((effects & STORES) !== 0) this.#store(i);
         else if ((effects & CALLS) !== 0) this.#call(i);
         else if (op === TRAP) this.#trap(i);
-        else if (this.#left[k.dst[i]] > 1) {
+        else if (op === CODE32) {
+          // Here and now: a later store may change it.
+          e.i32Const(k.lo[i]);
+          e.mem(W.I32_LOAD, 0, 0);
+          this.#keep(k.dst[i]);
+        } else if (this.#left[k.dst[i]] > 1) {
           this.#tree(i);
           this.#keep(k.dst[i]);
         } // else: emitted where it is used

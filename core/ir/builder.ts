@@ -214,6 +214,11 @@ export class IrBuilder {
     return this.emit(Op["const128"], 0, 0, 0, pool.length - 1, 0);
   }
 
+  /** The word of code at a host offset, as it is when the block runs: see `TranslateContext.mutableWord`. */
+  code32(host: number): Value {
+    return this.emit(Op["code32"], 0, 0, 0, host | 0, 0);
+  }
+
   /** The present value of a global. */
   get(g: Global): Value {
     const known = this.#current[g.index];

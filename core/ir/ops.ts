@@ -251,6 +251,13 @@ const TABLE = {
     effects: SPECIAL,
     doc: "Writes a v128 global.",
   },
+  "code32": {
+    args: [],
+    result: I32,
+    effects: SPECIAL,
+    doc:
+      "Reads the word at the host offset in the immediate: a part of the block's own code that is written too often to be a constant.",
+  },
   "call0": {
     args: [],
     result: I32,

@@ -56,6 +56,9 @@ function operation(
     const wide = op.id === Op["const64"] || op.id === Op["constf64"];
     return `${result}${op.name} ${wide ? hex64(lo[i], hi[i]) : hex(lo[i])}`;
   }
+  if (op.id === Op["code32"]) {
+    return `${result}${op.name} at host ${hex(lo[i])}`;
+  }
   if (op.name.startsWith("get")) return `${result}${block.globals[lo[i]].name}`;
   if (op.name.startsWith("set")) {
     return `${block.globals[lo[i]].name} = v${a[i]}`;

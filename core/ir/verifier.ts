@@ -57,7 +57,7 @@ export function verify(block: IrBlock, helpers: readonly Helper[]): void {
     for (let n = op.args.length; n < 3; n++) {
       if (operands[n] !== 0) fail(i, `operand ${n} is one too many`);
     }
-    if ((op.effects & SPECIAL) !== 0) {
+    if ((op.effects & SPECIAL) !== 0 && op.id !== Op["code32"]) {
       const g = block.globals[block.lo[i]];
       if (g === undefined) fail(i, `no global ${block.lo[i]}`);
       const type = op.result >= 0 ? op.result : op.args[0];

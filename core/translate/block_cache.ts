@@ -41,6 +41,10 @@ import {
 import { indexHash } from "../exec/jump_cache.ts";
 import { CodePages } from "./code_pages.ts";
 
+/** Bytes of a word that is only a value. */
+const WORD = 4;
+const NO_WORDS: number[] = [];
+
 /** A translated block. */
 export class Block {
   /** Its number: its index in the cache. */
@@ -79,6 +83,14 @@ export class Block {
   next: Block | undefined = undefined;
   /** How many regions that started with it have died. */
   deaths = 0;
+  /** How often it, or what stood in its place before, was forgotten. */
+  kills = 0;
+  /** Of a block with a copy: where words stand in it that are nothing but values. */
+  words: number[] = NO_WORDS;
+  /** Those of them that it reads when it runs: stores to them change nothing. */
+  mutable: number[] = NO_WORDS;
+  /** Offset of a copy of its bytes as they were translated; 0 if there is none. */
+  copy = 0;
 }
 
 /** Several blocks compiled into one function. */
@@ -98,6 +110,9 @@ export interface Region {
 }
 
 const PAGE = 4096;
+/** Versions of the code at one address that are kept for when they come back. */
+const MAX_VERSIONS = 4;
+const NO_VERSIONS: Block[] = [];
 
 /** {@linkcode BlockCache.invalidate}: blocks were forgotten. */
 export const HIT_BLOCK = 1;
@@ -105,6 +120,15 @@ export const HIT_BLOCK = 1;
 export const HIT_REGION = 2;
 /** {@linkcode BlockCache.invalidate}: the block that is running was. */
 export const HIT_RUNNING = 4;
+
+/** Whether the bytes from `start` to `end` belong to one word that a block reads when it runs. */
+function isValue(b: Block, start: number, end: number): boolean {
+  for (const w of b.mutable) {
+    const at = b.physical + w;
+    if (start >= at && end <= at + WORD) return true;
+  }
+  return false;
+}
 
 /** The arena is full: flush and translate again. */
 export class ArenaFull extends Error {}
@@ -115,6 +139,8 @@ export class BlockCache {
   translated = 0;
   /** Blocks forgotten because their bytes were written. */
   invalidated = 0;
+  /** Blocks that were forgotten and came back with their bytes. */
+  revived = 0;
   /** Times that the whole arena was flushed. */
   flushes = 0;
   /** Offset of the record that leads to the stub. */
@@ -123,12 +149,19 @@ export class BlockCache {
   readonly far: number;
 
   readonly #i32: Int32Array;
+  readonly #u8: Uint8Array;
   readonly #start: number;
   readonly #end: number;
   #next: number;
   #blocks: Block[] = [];
   #byAddress = new Map<number, Block>();
   readonly #pages: CodePages;
+  /**
+   * By physical address: blocks that were forgotten, newest last. A program
+   * that writes code often writes what stood there before (a kernel that
+   * switches a feature on and off, code that is generated again).
+   */
+  #versions = new Map<number, Block[]>();
   readonly #onRegionDead: (region: Region) => void;
 
   /**
@@ -143,6 +176,7 @@ export class BlockCache {
     onRegionDead: (region: Region) => void,
   ) {
     this.#i32 = i32;
+    this.#u8 = new Uint8Array(i32.buffer);
     this.#pages = new CodePages(i32, masks);
     this.#start = start;
     this.#end = start + bytes;
@@ -185,6 +219,7 @@ export class BlockCache {
     this.#blocks = [];
     this.#byAddress.clear();
     this.#pages.clear();
+    this.#versions.clear();
     this.#init();
   }
 
@@ -271,6 +306,10 @@ export class BlockCache {
     this.#i32[(block.cells + CELL_BLOCK) >> 2] = block.id;
     this.#i32[(block.cells + CELL_BYTES + CELL_BLOCK) >> 2] = block.id;
     this.#blocks.push(block);
+    return this.#enter(block);
+  }
+
+  #enter(block: Block): number[] {
     if (block.secondPage < 0) this.#enterIndex(block);
     block.next = this.#byAddress.get(block.physical);
     this.#byAddress.set(block.physical, block);
@@ -298,7 +337,10 @@ export class BlockCache {
       let kept = 0;
       for (const b of list) {
         if (!b.valid) continue;
-        if (this.#touches(b, physical, end)) {
+        if (
+          this.#touches(b, physical, end) &&
+          !(b.mutable.length > 0 && isValue(b, physical, end))
+        ) {
           hit |= HIT_BLOCK;
           if (b.regions.length > 0) hit |= HIT_REGION;
           if (running === 0 || runningTag(b.id) === running) hit |= HIT_RUNNING;
@@ -310,6 +352,102 @@ export class BlockCache {
       list.length = kept;
     }
     return hit;
+  }
+
+  /** Whether a block that starts at this physical address was forgotten: its code may come back. */
+  wasForgotten(physical: number): boolean {
+    return this.#versions.has(physical);
+  }
+
+  /** After `takeVersion` found none: words that the block had better read when it runs. */
+  readonly mutable: number[] = [];
+
+  /**
+   * A forgotten block for a program counter and key whose bytes are again what
+   * they were, the code standing at `host` of the shared memory. It is no
+   * longer known as forgotten: `revive` has to follow. If there is none, but
+   * one that differs in nothing but values, `mutable` says in which.
+   */
+  takeVersion(
+    physical: number,
+    host: number,
+    pcLo: number,
+    pcHi: number,
+    key: number,
+  ): Block | undefined {
+    const versions = this.#versions.get(physical);
+    this.mutable.length = 0;
+    if (versions === undefined) return undefined;
+    for (let i = versions.length - 1; i >= 0; i--) {
+      const b = versions[i];
+      if (b.pcLo !== pcLo || b.key !== key || b.pcHi !== pcHi) continue;
+      if (!this.#sameInstructions(b, host)) continue;
+      versions.splice(i, 1);
+      if (this.mutable.length === b.mutable.length) return b;
+      // The better one will stand for it.
+      return undefined;
+    }
+    this.mutable.length = 0;
+    return undefined;
+  }
+
+  /**
+   * Whether a block's instructions stand at `host`, but for some values:
+   * `mutable` then has those that differ and those that it reads anyway.
+   */
+  #sameInstructions(b: Block, host: number): boolean {
+    const u8 = this.#u8;
+    const { copy, words, mutable } = b;
+    this.mutable.length = 0;
+    let w = 0;
+    for (let i = 0; i < b.byteLength;) {
+      if (w < words.length && words[w] === i) {
+        let same = !mutable.includes(i);
+        const end = i + WORD;
+        for (; i < end; i++) {
+          if (u8[copy + i] !== u8[host + i]) same = false;
+        }
+        if (!same) this.mutable.push(words[w]);
+        w++;
+      } else {
+        if (u8[copy + i] !== u8[host + i]) return false;
+        i++;
+      }
+    }
+    return true;
+  }
+
+  /** Enters a forgotten block again: as `insert`. `threshold` executions make it hot. */
+  revive(b: Block, threshold: number): number[] {
+    this.revived++;
+    b.valid = true;
+    const r = b.record >> 2;
+    this.#i32[r + (REC_BYTECODE >> 2)] = b.bytecode;
+    this.#i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
+    this.#i32[r + (REC_COUNT >> 2)] = threshold;
+    return this.#enter(b);
+  }
+
+  /** Copies the bytes that a block was made from, so that it can come back. */
+  keepCopy(b: Block, host: number): void {
+    b.copy = this.alloc(b.byteLength);
+    this.#u8.copyWithin(b.copy, host, host + b.byteLength);
+    const versions = this.#versions.get(b.physical);
+    const last = versions?.at(-1);
+    b.kills = last === undefined ? 1 : last.kills;
+  }
+
+  #keepVersion(b: Block): void {
+    let versions = this.#versions.get(b.physical);
+    if (b.copy === 0) {
+      if (versions === undefined) this.#versions.set(b.physical, NO_VERSIONS);
+      return;
+    }
+    if (versions === undefined || versions === NO_VERSIONS) {
+      this.#versions.set(b.physical, versions = []);
+    }
+    if (versions.length === MAX_VERSIONS) versions.shift();
+    versions.push(b);
   }
 
   /** Word index of a block's bucket in the block index. */
@@ -346,7 +484,9 @@ export class BlockCache {
   #kill(b: Block): void {
     this.invalidated++;
     b.valid = false;
+    b.kills++;
     this.#pages.remove(b);
+    if (b.secondPage < 0) this.#keepVersion(b);
     const r = b.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
     this.#i32[r + (REC_TABLE >> 2)] = TABLE_STUB;

@@ -6,6 +6,7 @@ import {
   REC_BYTECODE,
   REC_TABLE,
   runningTag,
+  TABLE_INTERPRETER,
   TABLE_STUB,
 } from "../exec/layout.ts";
 import {
@@ -119,4 +120,88 @@ Deno.test("a full arena throws, and a flush takes everything back", () => {
   c.flush();
   assertEquals([c.size, c.hasCode(1)], [0, false]);
   put(c, 0x1000, 8);
+});
+
+/** A block with a copy, whose frontend asked for the words at `words`. */
+function putVersion(
+  c: BlockCache,
+  physical: number,
+  host: number,
+  words: number[],
+  mutable: number[],
+): Block {
+  const b = new Block();
+  b.physical = physical;
+  b.pcLo = physical;
+  b.byteLength = 12;
+  b.words = words;
+  b.mutable = mutable;
+  c.reserve(b);
+  c.keepCopy(b, host);
+  c.store(b, new Int32Array(8), 4, new Int32Array(3), 1, 100);
+  c.insert(b);
+  return b;
+}
+
+Deno.test("a forgotten block comes back with its bytes", () => {
+  const { c, i32 } = cache();
+  const u8 = new Uint8Array(i32.buffer);
+  const host = u8.length - 16;
+  put(c, 0x1000, 12);
+  c.invalidate(0x1000, 1);
+  assert(c.wasForgotten(0x1000));
+  const first = putVersion(c, 0x1000, host, [], []);
+  u8[host + 3] = 7;
+  c.invalidate(0x1003, 1);
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), undefined);
+  const second = putVersion(c, 0x1000, host, [], []);
+  assertEquals([first.kills, second.kills], [2, 2]);
+  c.invalidate(0x1003, 1);
+  u8[host + 3] = 0;
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 1), undefined);
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), first);
+  c.revive(first, 5);
+  assertEquals(c.find(0x1000, 0x1000, 0, 0), first);
+  assertEquals(i32[(first.record + REC_TABLE) >> 2], TABLE_INTERPRETER);
+  assertEquals([c.revived, c.invalidate(0x1000, 12)], [
+    1,
+    HIT_BLOCK | HIT_RUNNING,
+  ]);
+});
+
+Deno.test("values that change are told, and then stores to them change nothing", () => {
+  const { c, i32 } = cache();
+  const u8 = new Uint8Array(i32.buffer);
+  const host = u8.length - 16;
+  const before = putVersion(c, 0x1000, host, [1, 6], []);
+  c.invalidate(0x1000, 12);
+  u8[host + 8] = 1;
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), undefined);
+  assertEquals(c.mutable, [6]);
+  const b = putVersion(c, 0x1000, host, [1, 6], [...c.mutable]);
+  assertEquals(c.invalidate(0x1006, 4), 0);
+  assertEquals(c.invalidate(0x1009, 1), 0);
+  assertEquals([before.valid, b.valid], [false, true]);
+  // One byte further is another instruction.
+  assertEquals(c.invalidate(0x1007, 4), HIT_BLOCK | HIT_RUNNING);
+  u8[host + 9] = 9;
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), b);
+  u8[host + 11] = 9;
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), undefined);
+  assertEquals(c.mutable, []);
+});
+
+Deno.test("pages that share a mask: it has the granules of both", () => {
+  const { c, i32 } = cache();
+  const masks = (): number[] => [i32[2], i32[3]];
+  put(c, 0x1000, 65);
+  put(c, 0x1000 + 4096 * CODE_MASKS + 0x840, 1);
+  assertEquals(masks(), [3, 2]);
+  c.invalidate(0x1040, 1);
+  assertEquals(masks(), [0, 2]);
+  put(c, 0x1840, 1);
+  c.invalidate(0x1000 + 4096 * CODE_MASKS, 4096);
+  assertEquals(masks(), [0, 2]);
+  c.invalidate(0x1840, 1);
+  assertEquals(masks(), [0, 0]);
 });

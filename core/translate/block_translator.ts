@@ -21,6 +21,7 @@ import {
 } from "../exec/layout.ts";
 import { IrBlock, TERM_INDIRECT } from "../ir/block.ts";
 import { IrBuilder } from "../ir/builder.ts";
+import { CALLS, Op, OPS, STORES } from "../ir/ops.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { Block, type BlockCache } from "./block_cache.ts";
@@ -32,7 +33,13 @@ export const NEVER_HOT = 0x7fffffff;
 export const SCRATCH_BYTES = 65536;
 /** Bytes looked at to translate one instruction in a device's memory. */
 const IO_CODE_BYTES = 32;
+/**
+ * Each time that a block or its region is forgotten, it must run twice as often
+ * before it is compiled again; up to 2 to this power.
+ */
+export const MAX_BACKOFF = 6;
 const PAGE = 4096;
+const INSN = Op["insn"];
 
 /** What a translator works with. */
 export interface BlockTranslatorParts {
@@ -76,6 +83,10 @@ export class BlockTranslator {
   /** Code read from a device, where it stands in its page. */
   readonly #ioCode = new Uint8Array(PAGE);
   #secondPage = -1;
+  /** The block that is translated, if values in it change. */
+  #patched: Block | undefined;
+  /** Where it starts in the shared memory. */
+  #blockStart = 0;
   #fetchAddress = 0;
   /** The second page of a block that is translated again, or -1. */
   #knownSecond = -1;
@@ -108,8 +119,17 @@ export class BlockTranslator {
       exitFacts: -1,
       wantsFacts: false,
       compiled: false,
+      mutableWord: (at) => this.#mutableWord(at),
       cross: () => this.#cross(),
     };
+  }
+
+  #mutableWord(at: number): number {
+    const b = this.#patched;
+    if (b === undefined || this.#context.code !== this.#u8) return -1;
+    const word = at - this.#blockStart;
+    if (!this.#context.compiled && b.words.at(-1) !== word) b.words.push(word);
+    return b.mutable.includes(word) ? at : -1;
   }
 
   #fetchSource(physical: number, host: number): void {
@@ -201,11 +221,30 @@ export class BlockTranslator {
   translate(physical: number, host: number, lo: number, hi: number): Block {
     const key = this.#frontend.key();
     const linear = this.#frontend.linear(lo, hi);
+    const cache = this.#cache;
+    const from = host + (physical % PAGE);
+    const old = cache.takeVersion(physical, from, lo, hi, key);
+    if (old !== undefined) {
+      const pages = cache.revive(old, this.#thresholdOf(old));
+      for (const page of pages) this.#mmu.protect(page);
+      return old;
+    }
     const block = new Block();
     let maxInsns = this.#maxInsns;
+    const mutable = [...cache.mutable];
     for (;;) {
+      if (cache.wasForgotten(physical)) {
+        this.#patched = block;
+        this.#blockStart = from;
+        block.words = [];
+        block.mutable = mutable;
+      }
       this.#fetchSource(physical, host);
-      this.#toIr(linear, lo, hi, key, maxInsns);
+      try {
+        this.#toIr(linear, lo, hi, key, maxInsns);
+      } finally {
+        this.#patched = undefined;
+      }
       block.physical = physical;
       block.pcLo = lo;
       block.pcHi = hi;
@@ -213,10 +252,8 @@ export class BlockTranslator {
       block.byteLength = this.#block.byteLength;
       block.secondPage = this.#secondPage;
       try {
-        this.#cache.reserve(block);
-        if (this.#block.term === TERM_INDIRECT) {
-          this.#cache.reserveProfile(block);
-        }
+        cache.reserve(block);
+        if (this.#block.term === TERM_INDIRECT) cache.reserveProfile(block);
         this.#lower(block);
         break;
       } catch (e) {
@@ -224,16 +261,26 @@ export class BlockTranslator {
         maxInsns >>= 1;
       }
     }
-    this.#cache.store(
+    if (block.secondPage < 0 && cache.wasForgotten(physical)) {
+      cache.keepCopy(block, from);
+    }
+    cache.store(
       block,
       this.#writer.words,
       this.#writer.length,
       this.#writer.insnTable,
       this.#writer.insns,
-      this.#threshold,
+      this.#thresholdOf(block),
     );
-    for (const page of this.#cache.insert(block)) this.#mmu.protect(page);
+    for (const page of cache.insert(block)) this.#mmu.protect(page);
     return block;
+  }
+
+  /** Executions that make a block hot: the more, the more often it was forgotten. */
+  #thresholdOf(block: Block): number {
+    if (this.#threshold === NEVER_HOT) return NEVER_HOT;
+    const factor = 2 ** Math.min(block.kills, MAX_BACKOFF);
+    return Math.min(this.#threshold * factor, NEVER_HOT);
   }
 
   /**
@@ -283,6 +330,9 @@ export class BlockTranslator {
       if (e === GUEST_FAULT) return undefined;
       throw e;
     }
+    // Nobody tells when such a block changes itself.
+    const alone = this.#insnsToStore();
+    if (alone < this.#block.insns) return this.single(alone);
     block.physical = physical;
     block.pcLo = lo;
     block.pcHi = hi;
@@ -310,6 +360,17 @@ export class BlockTranslator {
     return block;
   }
 
+  /** Instructions of `#block` up to the first that may write memory. */
+  #insnsToStore(): number {
+    const k = this.#block;
+    let insns = 0;
+    for (let i = 0; i < k.length; i++) {
+      if (k.op[i] === INSN) insns++;
+      else if ((OPS[k.op[i]].effects & (STORES | CALLS)) !== 0) break;
+    }
+    return insns;
+  }
+
   /** Translates a block of a region again: {@linkcode Retranslate}. */
   readonly retranslate: Retranslate = (b, ir, builder, facts) => {
     const f = this.#frontend;
@@ -319,6 +380,10 @@ export class BlockTranslator {
     const c = this.#context;
     this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
     this.#knownSecond = b.secondPage;
+    if (b.mutable.length > 0) {
+      this.#patched = b;
+      this.#blockStart = host + (b.physical % PAGE);
+    }
     c.pcLo = b.pcLo;
     c.pcHi = b.pcHi;
     c.key = b.key;
@@ -333,6 +398,7 @@ export class BlockTranslator {
       f.translate(c);
     } finally {
       this.#knownSecond = -1;
+      this.#patched = undefined;
       c.compiled = false;
       c.builder = this.#builder;
     }

@@ -164,10 +164,11 @@ Deno.test("faults: a guest that keeps making code uses bounded memory", async ()
 again:
   mov edi, 0x200000
 fill:
-  mov byte [edi], 0xb8 ; MOV EAX, imm32
-  mov [edi+1], ebx
-  mov byte [edi+5], 0x40 ; INC EAX
-  mov byte [edi+6], 0xc3 ; RET
+  mov byte [edi], 0x04 ; ADD AL, imm8
+  mov [edi+1], bl
+  mov byte [edi+2], 0x34 ; XOR AL, imm8
+  mov [edi+3], bh
+  mov byte [edi+4], 0xc3 ; RET
   inc ebx
   mov ecx, 3
 run:

@@ -64,6 +64,8 @@ export class Insn {
   disp = 0;
   /** Immediate, sign-extended as the operand's letters say (unsigned for Ib, Iw); a jump's displacement; a far pointer's offset. */
   imm = 0;
+  /** Where a displacement of 32 bits stands in the instruction, or -1. */
+  dispAt: number = -1;
   /** Second immediate: a far pointer's selector, ENTER's level. */
   imm2 = 0;
 }
@@ -107,6 +109,7 @@ export function decode(
   i.index = -1;
   i.scale = 0;
   i.disp = 0;
+  i.dispAt = -1;
   i.imm = 0;
   i.imm2 = 0;
   let op = 0;
@@ -211,6 +214,7 @@ export function decode(
         p += 2;
       } else if (dispSize === 4) {
         if (p + 4 > end) return fail;
+        i.dispAt = p - start;
         i.disp = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
           (code[p + 3] << 24);
         p += 4;

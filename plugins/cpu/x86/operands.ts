@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { TranslateContext } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper, IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, OPS } from "../../../core/ir/ops.ts";
@@ -16,6 +17,7 @@ import { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
 import { SEGMENT } from "./integer_kernel.ts";
 import {
+  IMM_Z,
   KIND_E,
   KIND_G,
   KIND_I,
@@ -179,6 +181,11 @@ export class Operands {
   /** Added to ESP where it is the base of an address (POP to memory). */
   espBias = 0;
   /** Linear address of the instruction's memory operand without {@linkcode Operands.eaDisp}; 0 while not computed. */
+  /** A displacement that is read when the block runs, or 0. */
+  #disp: Value = 0;
+  #context!: TranslateContext;
+  /** Where the instruction stands in the context's code. */
+  #position = 0;
   #ea: Value = 0;
   #eaDisp = 0;
   #eaWritable = false;
@@ -205,10 +212,31 @@ export class Operands {
     this.v86 = (key & KEY_V86) !== 0;
   }
 
-  /** Forgets the memory operand of the last instruction. */
-  protected startOperands(): void {
+  /** Forgets the memory operand of the last instruction; this one stands at `code[position]`. */
+  protected startOperands(context: TranslateContext, position: number): void {
     this.#ea = 0;
     this.espBias = 0;
+    this.#context = context;
+    this.#position = position;
+    const i = this.insn;
+    this.#disp = 0;
+    if (i.dispAt >= 0) {
+      const host = context.mutableWord(position + i.dispAt);
+      if (host >= 0) {
+        this.#disp = this.b.code32(host);
+        i.disp = 0;
+      }
+    }
+  }
+
+  /** The immediate of an instruction, of `size` bytes. */
+  #immediate(size: number): Value {
+    const i = this.insn;
+    if (size === 4 && i.row.imm === IMM_Z) {
+      const host = this.#context.mutableWord(this.#position + i.length - 4);
+      if (host >= 0) return this.b.code32(host);
+    }
+    return this.zext(size, this.b.i32(i.imm));
   }
 
   // Registers.
@@ -295,7 +323,7 @@ export class Operands {
       case KIND_REG:
         return this.reg(size, i.row.fixed[k]);
       case KIND_I:
-        return this.zext(size, this.b.i32(i.imm));
+        return this.#immediate(size);
       case KIND_ONE:
         return this.b.i32(1);
     }
@@ -350,6 +378,7 @@ export class Operands {
       const scaled = i.scale === 0 ? x : b.shl(x, b.i32(i.scale));
       v = v === 0 ? scaled : b.add(v, scaled);
     }
+    if (this.#disp !== 0) v = v === 0 ? this.#disp : b.add(v, this.#disp);
     return v === 0 ? b.i32(0) : v;
   }
 

@@ -131,7 +131,7 @@ export class Translator extends LazyFlags {
       }
       const next = eip + i.length | 0;
       this.nextEip = next;
-      this.startOperands();
+      this.startOperands(context, position);
       const shadow = this.shadowNext;
       if (checkFetch) this.#checkFetch();
       this.#instruction(i);

@@ -48,6 +48,7 @@ function translate(
     exitFacts: -1,
     wantsFacts: false,
     compiled: false,
+    mutableWord: () => -1,
     cross: () => {
       throw new Error("runs past its page");
     },

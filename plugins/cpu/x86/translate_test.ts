@@ -54,6 +54,7 @@ function translate(
     exitFacts: -1,
     wantsFacts: false,
     compiled: false,
+    mutableWord: () => -1,
     cross: () => {
       throw new Error("ran past the code");
     },
