@@ -210,7 +210,10 @@ export class RunLoop {
     const end = Math.min(deadline, host.now() + SLICE_NS);
     const budget = Math.max(
       MIN_BUDGET,
-      Math.floor(host.instructionsUntil(end, rate)),
+      // While time catches up it may take more than a slice to come to the end.
+      Math.floor(
+        Math.min(host.instructionsUntil(end, rate), SLICE_NS * rate),
+      ),
     );
     this.#sliceEnd = end;
     const before = cpu.instructions;
