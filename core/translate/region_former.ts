@@ -37,6 +37,10 @@ import type { Block, BlockCache } from "./block_cache.ts";
 const MAX_BLOCKS = 48;
 /** Guest instructions of a region at most. */
 const MAX_INSNS = 400;
+/** Nodes of a region at most, copies of blocks counted. */
+const MAX_NODES = 64;
+/** Copies of a block with different facts at most. */
+const MAX_COPIES = 3;
 /** Targets of a call or return that a region tests for at most. */
 const MAX_RETURNS = 4;
 /** Of the remembered targets of a call or return, a target must be so many to count. */
@@ -126,7 +130,7 @@ export class RegionFormer {
     if (!this.#collect(entry)) return undefined;
     this.#prune();
     this.#propagateFacts();
-    this.#peelEntry();
+    this.#splitByFacts();
     const structure = analyse(this.#targets);
     // Every global is live at a block's end. To call those dead that all
     // successors overwrite saved nothing that could be measured (locals are
@@ -388,40 +392,65 @@ export class RegionFormer {
   }
 
   /**
-   * Where the entry is a loop's head and its back edges agree on facts that it
-   * wants, the back edges get a copy of it that knows them: the entry itself is
-   * also reached from elsewhere, where nothing is known. Not if that would give
-   * the loop a second entry.
+   * Gives copies of a block that wants facts to predecessors that disagree, one
+   * for each of their facts: a loop's back edges, say, get a head that knows
+   * them, while it is also reached from elsewhere. Not if that would give a
+   * loop a second entry.
    */
-  #peelEntry(): void {
-    if (!this.#wantsFacts[0]) return;
-    const n = this.#blocks.length;
-    let facts = -2;
-    this.#targets.forEach((targets, i) => {
-      if (!targets.includes(0)) return;
-      facts = facts === -2 || facts === this.#exitFacts[i]
-        ? this.#exitFacts[i]
-        : -1;
-    });
-    if (facts < 0 || n >= MAX_BLOCKS) return;
-    const peeled = this.#targets.map((targets) =>
-      targets.map((t) => t === 0 ? n : t)
-    );
-    peeled.push([...peeled[0]]);
-    const cuts = (graph: number[][]): number =>
-      graph.flat().filter((t) => t < 0).length;
-    if (cuts(analyse(peeled).graph) !== cuts(peeled)) return;
-    this.#room(n);
-    const ir = this.#ir[n];
-    if (
-      this.#retranslate(this.#blocks[0], ir, this.#builder, facts) === undefined
-    ) throw new Error("a block changed while its region was formed");
-    if (peeled[n].length === 2 && ir.term === TERM_JUMP) {
-      const taken = ir.takenLo === this.#ir[0].takenLo;
-      peeled[n] = [peeled[n][taken ? 0 : 1]];
+  #splitByFacts(): void {
+    const count = this.#blocks.length;
+    for (let n = 0; n < count; n++) {
+      if (!this.#wantsFacts[n]) continue;
+      const sources = new Map<number, number[]>();
+      this.#targets.forEach((targets, i) => {
+        if (!targets.includes(n)) return;
+        const facts = this.#exitFacts[i];
+        const list = sources.get(facts);
+        if (list === undefined) sources.set(facts, [i]);
+        else list.push(i);
+      });
+      let copies = 0;
+      for (const [facts, from] of sources) {
+        if (facts < 0) continue;
+        if (++copies > MAX_COPIES || this.#blocks.length >= MAX_NODES) break;
+        this.#split(n, facts, from);
+      }
     }
-    this.#blocks.push(this.#blocks[0]);
-    this.#targets = peeled;
+    // What only the copies are reached by is gone.
+    this.#prune();
+  }
+
+  /** Lets the nodes `from` go to a copy of node n that knows their facts. */
+  #split(n: number, facts: number, from: readonly number[]): void {
+    const copy = this.#blocks.length;
+    const graph = this.#targets.map((targets, i) =>
+      from.includes(i) ? targets.map((t) => t === n ? copy : t) : targets
+    );
+    // A block that goes to itself: its copy goes to what it went to.
+    graph.push([...graph[n]]);
+    const cuts = (g: readonly (readonly number[])[]): number =>
+      g.flat().filter((t) => t < 0).length;
+    const analysed = analyse(graph);
+    if (cuts(analysed.graph) !== cuts(graph)) return;
+    this.#room(copy);
+    const ir = this.#ir[copy];
+    const result = this.#retranslate(
+      this.#blocks[n],
+      ir,
+      this.#builder,
+      facts,
+    );
+    if (result === undefined) {
+      throw new Error("a block changed while its region was formed");
+    }
+    if (graph[copy].length === 2 && ir.term === TERM_JUMP) {
+      const taken = ir.takenLo === this.#ir[n].takenLo;
+      graph[copy] = [graph[copy][taken ? 0 : 1]];
+    }
+    this.#exitFacts[copy] = result.exitFacts;
+    this.#wantsFacts[copy] = false;
+    this.#blocks.push(this.#blocks[n]);
+    this.#targets = graph;
   }
 
   #executions(b: Block): number {

@@ -291,7 +291,11 @@ export class LazyFlags extends Operands {
   ): void {
     const b = this.b;
     b.set(CC_DST, dst);
+    // What the operation does not use is overwritten all the same: what was
+    // there (the carry that INC keeps, got by a helper) is dead then, even if
+    // the block is left by a fault before its end.
     if (src !== 0) b.set(CC_SRC, src);
+    else if (this.compiled) b.set(CC_SRC, b.i32(0));
     if (src2 !== 0) b.set(CC_SRC2, src2);
     this.ccOp = op + (size >> 1);
     this.#untouched = false;
