@@ -68,28 +68,47 @@ export interface Frame {
   setWord(offset: number, v: Code): void;
   /** A new i32 local. */
   local(): number;
-  /** Leaves with what the TypeScript helper gives. */
+  /** Leaves with what the next form of the helper gives: the rest, or the TypeScript. */
   slow(): void;
   /** Address of the CPU's area. */
   readonly base: number;
 }
 
-/** A helper whose arguments are the first locals: the body leaves, or ends where the TypeScript helper is to go on. */
-export function native(body: (f: Frame) => void, args = 1): Native {
+/**
+ * A helper whose arguments are the first locals: the body leaves, or ends where
+ * the TypeScript helper is to go on. With `rest` a second function goes on there
+ * first: what is common then needs few registers.
+ */
+export function native(
+  body: (f: Frame) => void,
+  args = 1,
+  rest?: (f: Frame) => void,
+): Native {
   return () => (memory, base, slow) => {
     const module = new ModuleBuilder(memory.buffer.byteLength / 65536);
     const type = module.type(new Array(args).fill(I32), [I32]);
     const slowIndex = module.importFunction("env", "slow", type);
-    const frame: Frame = {
-      word: (offset) => load(i32(0), base + offset),
-      setWord: (offset, v) => store(i32(0), base + offset, v),
-      local: () => asm.local(args, I32),
-      slow: () => leave(call(slowIndex, ...[0, 1, 2].slice(0, args).map(get))),
-      base,
+    const add = (
+      body: (f: Frame) => void,
+      next: number,
+      name?: string,
+    ): void => {
+      const frame: Frame = {
+        word: (offset) => load(i32(0), base + offset),
+        setWord: (offset, v) => store(i32(0), base + offset, v),
+        local: () => asm.local(args, I32),
+        slow: () => leave(call(next, ...[0, 1, 2].slice(0, args).map(get))),
+        base,
+      };
+      body(frame);
+      frame.slow();
+      module.addFunction(type, asm.take(), -1, name);
     };
-    body(frame);
-    frame.slow();
-    module.addFunction(type, asm.take(), -1, "run");
+    if (rest === undefined) add(body, slowIndex, "run");
+    else {
+      add(rest, slowIndex);
+      add(body, slowIndex + 1, "run");
+    }
     const instance = new WebAssembly.Instance(
       new WebAssembly.Module(module.build()),
       {

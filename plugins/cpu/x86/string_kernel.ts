@@ -32,7 +32,6 @@ import {
   type Code,
   eq,
   eqz,
-  extend,
   geS,
   get,
   i32,
@@ -41,19 +40,17 @@ import {
   type Instruction,
   leave,
   leS,
-  load,
   loadL,
   ltU,
-  mulL,
   or,
   select,
   set,
   shl,
+  shrL,
   shrU,
-  store,
-  storeL,
   sub,
   when,
+  wrap,
   xor,
 } from "./float80_emit.ts";
 import { type Frame, mul, type Native, native } from "./integer_kernel.ts";
@@ -90,6 +87,8 @@ export const REP_SLOW: number = 0x80000000 | 0;
 /** Where the flags stand in the result. */
 export const REP_FLAGS_SHIFT = 16;
 
+/** Bytes that comparisons look at together: bits of a word. */
+const CHUNK = 32;
 /** Bytes up to which 16 are moved at a time. */
 const SHORT = 256;
 const PAGE = 4096;
@@ -101,9 +100,9 @@ const simd = (code: number): Instruction => (...operands) => () => {
   asm.e.u8(0xfd);
   asm.e.u32(code);
 };
-const v128Load = (at: Code): Code => () => {
+const v128Load = (at: Code, offset = 0): Code => () => {
   at();
-  asm.e.simdMem(0x00, 0);
+  asm.e.simdMem(0x00, offset);
 };
 const v128Store = (at: Code, v: Code): void => {
   at();
@@ -180,6 +179,58 @@ interface Run {
   readonly done: number;
 }
 
+/** Sets a local to the address of the TLB. */
+function findTlb(f: Frame, tlb: number): void {
+  const second = shrU(has(REP_USER), i32(Math.log2(REP_USER / TLB_BYTES)));
+  set(tlb, add(i32(f.base + OFF_TLB), second));
+}
+
+/** Sets `p.host` to what lies beyond 4095 at a miss, else to the offset in the page; `pair` gets what the TLB has. */
+function lookUp(tlb: number, pair: number, p: Pointer): void {
+  const entry = add(
+    get(tlb),
+    and(
+      shrU(get(p.address), i32(12 - Math.log2(TLB_ENTRY_BYTES))),
+      i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES),
+    ),
+  );
+  // Tag and host offset at once.
+  set(pair, loadL(entry, p.tag));
+  set(p.host, xor(get(p.address), wrap(get(pair))));
+}
+
+/** After a hit: adds the page's host offset. */
+const toHost = (pair: number, p: Pointer): void =>
+  bump(p.host, wrap(shrL(get(pair), i64(8 * TLB_HOST))));
+
+const inPage = (p: Pointer): Code => and(get(p.address), i32(PAGE - 1));
+const offsetsOf = (pointers: readonly Pointer[]): Code =>
+  pointers.map(inPage).reduce((a, b) => max(a, b));
+
+/**
+ * The host addresses of pointers of which one is at most `PAGE - room` in its
+ * page; else goes the slow way, as it does if `unfit`.
+ */
+function findHosts(
+  f: Frame,
+  pointers: readonly Pointer[],
+  room: Code,
+  unfit: Code,
+): void {
+  const tlb = f.local();
+  const pairs = pointers.map(() => asm.local(3, I64));
+  const leaves = ltU(i32(PAGE), add(offsetsOf(pointers), room));
+  when(or(leaves, unfit), () => f.slow());
+  findTlb(f, tlb);
+  pointers.forEach((p, n) => lookUp(tlb, pairs[n], p));
+  const misses = ltU(
+    i32(PAGE - 1),
+    pointers.map((p) => get(p.host)).reduce((a, b) => or(a, b)),
+  );
+  when(misses, () => f.slow());
+  pointers.forEach((p, n) => toHost(pairs[n], p));
+}
+
 /** Goes over runs, each within one page of every pointer. */
 function runs(
   f: Frame,
@@ -194,25 +245,16 @@ function runs(
     n = f.local(),
     bytes = f.local(),
     tlb = f.local(),
-    entry = f.local(),
+    pair = asm.local(3, I64),
     offset = f.local();
   const r: Run = { log, bytes, done };
   const slow = (): void => leave(or(get(done), i32(REP_SLOW)));
-  const inPage = (p: Pointer): Code => and(get(p.address), i32(PAGE - 1));
   set(left, and(get(WHAT), i32(0xffff)));
   set(log, and(shrU(get(WHAT), i32(REP_LOG_SHIFT)), i32(3)));
-  set(
-    tlb,
-    select(
-      i32(f.base + OFF_TLB + TLB_BYTES),
-      i32(f.base + OFF_TLB),
-      has(REP_USER),
-    ),
-  );
+  findTlb(f, tlb);
   start(r);
   repeatWhile(() => {
-    const offsets = pointers.map(inPage);
-    set(offset, offsets.reduce((a, b) => max(a, b)));
+    set(offset, offsetsOf(pointers));
     when(has(REP_DOWN), () => {
       when(
         ltU(
@@ -224,7 +266,7 @@ function runs(
       set(
         n,
         add(
-          shrU(offsets.reduce((a, b) => min(a, b)), get(log)),
+          shrU(pointers.map(inPage).reduce((a, b) => min(a, b)), get(log)),
           i32(1),
         ),
       );
@@ -232,20 +274,10 @@ function runs(
     set(n, min(get(n), get(left)));
     when(eqz(get(n)), slow);
     set(bytes, shl(get(n), get(log)));
-    for (const { address, tag, host } of pointers) {
-      set(
-        entry,
-        add(
-          get(tlb),
-          and(
-            shrU(get(address), i32(12 - Math.log2(TLB_ENTRY_BYTES))),
-            i32((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES),
-          ),
-        ),
-      );
-      set(host, xor(get(address), load(get(entry), tag)));
-      when(ltU(i32(PAGE - 1), get(host)), slow);
-      bump(host, load(get(entry), tag + TLB_HOST));
+    for (const p of pointers) {
+      lookUp(tlb, pair, p);
+      when(ltU(i32(PAGE - 1), get(p.host)), slow);
+      toHost(pair, p);
     }
     when(has(REP_DOWN), () => {
       const back = sub(shl(i32(1), get(log)), get(bytes));
@@ -260,338 +292,402 @@ function runs(
   end(r);
 }
 
-/** Leaves at once if there is nothing to do. */
-const leaveIfNone = (v: number): void =>
-  when(eqz(and(get(WHAT), i32(0xffff))), () => leave(i32(v)));
+const NO_ELEMENTS = eqz(and(get(WHAT), i32(0xffff)));
+
+/** Sets `count` and `bytes` to what is asked for. */
+function takeCount(count: number, bytes: number): void {
+  set(count, and(get(WHAT), i32(0xffff)));
+  set(bytes, shl(get(count), and(shrU(get(WHAT), i32(REP_LOG_SHIFT)), i32(3))));
+}
 
 /**
- * Fills or copies up to `SHORT` bytes: by two moves, the second of which ends
- * where the run ends, up to 32 bytes, and by a loop and such a last one beyond.
- * `part` reads what goes to a distance, `put` writes it.
+ * Fills or copies up to `SHORT` bytes by moves at distances that overlap when
+ * the run is no multiple of their size. There are few cases, because which one
+ * it is cannot be predicted: 1 to 3 bytes, 4 to 16, and more.
  */
 function shortRun(
   bytes: number,
   at: number,
   parts: {
-    /** 1 to 3 bytes. */
-    few: () => void;
-    four: (first: Code, last: Code) => void;
-    eight: (first: Code, last: Code) => void;
-    sixteen: (first: Code, last: Code) => void;
-    chunk: (at: Code) => void;
+    readonly bytes: (distances: readonly Code[]) => void;
+    readonly words: (distances: readonly Code[]) => void;
+    readonly vectors: (distances: readonly Code[]) => void;
   },
 ): void {
   const last = (n: number): Code => sub(get(bytes), i32(n));
-  const zero = i32(0);
   when(
-    ltU(get(bytes), i32(8)),
+    ltU(get(bytes), i32(17)),
     () =>
       when(
         ltU(get(bytes), i32(4)),
-        parts.few,
-        () => parts.four(zero, last(4)),
-      ),
-    () =>
-      when(
-        ltU(get(bytes), i32(17)),
-        () => parts.eight(zero, last(8)),
         () => {
-          set(at, i32(0));
-          when(ltU(i32(32), get(bytes)), () =>
-            repeatWhile(() => {
-              parts.chunk(get(at));
-              bump(at, i32(16));
-            }, ltU(get(at), last(32))));
-          parts.sixteen(get(at), last(16));
+          // The first, the middle and the last are all there is.
+          const middle = shrU(get(bytes), i32(1));
+          parts.bytes([i32(0), middle, last(1)]);
+        },
+        () => {
+          set(at, shl(ltU(i32(7), get(bytes)), i32(2)));
+          const fourth = sub(last(4), get(at));
+          parts.words([i32(0), get(at), fourth, last(4)]);
         },
       ),
+    () => {
+      set(at, i32(0));
+      when(ltU(i32(32), get(bytes)), () =>
+        repeatWhile(() => {
+          parts.vectors([get(at)]);
+          bump(at, i32(16));
+        }, ltU(get(at), last(32))));
+      parts.vectors([get(at), last(16)]);
+    },
   );
 }
 
-/** `rep_movs_run`: source, target, what. */
-export const MOVS: Native = native((f) => {
-  const from = f.local(),
-    to = f.local(),
-    at = f.local(),
-    a = f.local(),
-    b = f.local(),
-    c = f.local(),
-    wideA = asm.local(3, I64),
-    wideB = asm.local(3, I64),
-    v = asm.local(3, V128),
-    w = asm.local(3, V128);
-  leaveIfNone(0);
+/** Moves up to `SHORT` bytes of memory that do not overlap. */
+function copyShort(f: Frame, from: number, to: number, bytes: number): void {
+  const parts = [f.local(), f.local(), f.local(), f.local()];
+  const vectors = [asm.local(3, V128), asm.local(3, V128)];
   const source = (distance: Code): Code => add(get(from), distance);
   const target = (distance: Code): Code => add(get(to), distance);
-  /** Element after element: what is written is read again. */
-  const byElements = (log: number, bytes: number): void => {
-    const size = i32(1 << log);
-    const move = (): void =>
-      storeOf(log, target(get(at)), loadOf(log, source(get(at))));
-    when(has(REP_DOWN), () => {
-      set(at, get(bytes));
-      repeatWhile(() => {
-        set(at, sub(get(at), size));
-        move();
-      }, get(at));
-    }, () => {
-      set(at, i32(0));
-      repeatWhile(() => {
-        move();
-        bump(at, size);
-      }, ltU(get(at), get(bytes)));
-    });
-  };
-  const bulk = (bytes: number): void => {
-    get(to)();
-    get(from)();
-    get(bytes)();
-    asm.e.raw(Uint8Array.of(0xfc, 0x0a, 0, 0)); // memory.copy
-  };
-  const short = (bytes: number): void =>
-    shortRun(bytes, at, {
-      few: () => {
-        // First, middle and last are all there is.
-        set(a, loadOf(0, get(from)));
-        set(b, loadOf(0, source(shrU(get(bytes), i32(1)))));
-        set(c, loadOf(0, source(sub(get(bytes), i32(1)))));
-        storeOf(0, get(to), get(a));
-        storeOf(0, target(shrU(get(bytes), i32(1))), get(b));
-        storeOf(0, target(sub(get(bytes), i32(1))), get(c));
-      },
-      four: (first, last) => {
-        set(a, loadOf(2, source(first)));
-        set(b, loadOf(2, source(last)));
-        storeOf(2, target(first), get(a));
-        storeOf(2, target(last), get(b));
-      },
-      eight: (first, last) => {
-        set(wideA, loadL(source(first), 0));
-        set(wideB, loadL(source(last), 0));
-        storeL(target(first), 0, get(wideA));
-        storeL(target(last), 0, get(wideB));
-      },
-      sixteen: (first, last) => {
-        set(v, v128Load(source(first)));
-        set(w, v128Load(source(last)));
-        v128Store(target(first), get(v));
-        v128Store(target(last), get(w));
-      },
-      chunk: (x) => v128Store(target(x), v128Load(source(x))),
-    });
-  runs(
-    f,
-    [
-      { address: SOURCE, tag: TLB_READ, host: from },
-      { address: TARGET, tag: TLB_WRITE, host: to },
-    ],
-    () => {},
-    ({ bytes, log }) => {
-      const ahead = sub(get(to), get(from));
-      const apart = (v: Code): Code => eqz(ltU(v, get(bytes)));
-      when(
-        and(apart(ahead), apart(sub(get(from), get(to)))),
-        () =>
-          when(
-            ltU(i32(SHORT), get(bytes)),
-            () => bulk(bytes),
-            () => short(bytes),
-          ),
-        () =>
-          when(
-            select(geS(ahead, i32(0)), leS(ahead, i32(0)), has(REP_DOWN)),
-            () => bulk(bytes), // what is written has been read
-            () => bySize(log, (n) => byElements(n, bytes)),
-          ),
-      );
+  shortRun(bytes, f.local(), {
+    bytes: (distances) => {
+      distances.forEach((d, n) => set(parts[n], loadOf(0, source(d))));
+      distances.forEach((d, n) => storeOf(0, target(d), get(parts[n])));
     },
-    ({ done }) => leave(get(done)),
-  );
-}, 3);
+    words: (distances) => {
+      distances.forEach((d, n) => set(parts[n], loadOf(2, source(d))));
+      distances.forEach((d, n) => storeOf(2, target(d), get(parts[n])));
+    },
+    vectors: (distances) => {
+      distances.forEach((d, n) => set(vectors[n], v128Load(source(d))));
+      distances.forEach((d, n) => v128Store(target(d), get(vectors[n])));
+    },
+  });
+}
 
-/** `rep_stos_run`: EAX, target, what. */
-export const STOS: Native = native((f) => {
-  const EAX = SOURCE;
-  const to = f.local(),
-    at = f.local(),
-    word = f.local(),
-    wide = asm.local(3, I64),
-    v = asm.local(3, V128);
-  leaveIfNone(0);
-  const target = (distance: Code): Code => add(get(to), distance);
-  const loop16 = (bytes: number): void => {
-    set(at, i32(0));
-    repeatWhile(() => {
-      v128Store(target(get(at)), get(v));
-      bump(at, i32(16));
-    }, ltU(get(at), sub(get(bytes), i32(16))));
-    v128Store(target(sub(get(bytes), i32(16))), get(v));
-  };
-  runs(
-    f,
-    [{ address: TARGET, tag: TLB_WRITE, host: to }],
-    ({ log }) => {
-      // The element as often as it goes into 4, 8 and 16 bytes.
-      set(word, get(EAX));
-      when(
-        eqz(get(log)),
-        () => set(word, mul(and(get(EAX), i32(0xff)), i32(0x01010101))),
-      );
-      when(
-        eq(get(log), i32(1)),
-        () => set(word, mul(and(get(EAX), i32(0xffff)), i32(0x00010001))),
-      );
-      set(wide, mulL(extend(get(word)), i64(1, 1)));
-      set(v, splat32(get(word)));
-    },
-    ({ bytes }) => {
-      when(
-        ltU(i32(SHORT), get(bytes)),
-        () =>
-          when(
-            eq(get(word), rotl(get(word), i32(8))),
-            () => {
-              get(to)();
-              get(word)();
-              get(bytes)();
-              asm.e.raw(Uint8Array.of(0xfc, 0x0b, 0)); // memory.fill
-            },
-            () => loop16(bytes),
-          ),
-        () =>
-          shortRun(bytes, at, {
-            few: () => {
-              // One word, or one to three equal bytes.
-              const high = shrU(get(word), i32(8));
-              storeOf(0, get(to), get(word));
-              storeOf(0, target(shrU(get(bytes), i32(1))), high);
-              storeOf(0, target(sub(get(bytes), i32(1))), high);
-            },
-            four: (first, last) => {
-              store(target(first), 0, get(word));
-              store(target(last), 0, get(word));
-            },
-            eight: (first, last) => {
-              storeL(target(first), 0, get(wide));
-              storeL(target(last), 0, get(wide));
-            },
-            sixteen: (first, last) => {
-              v128Store(target(first), get(v));
-              v128Store(target(last), get(v));
-            },
-            chunk: (x) => v128Store(target(x), get(v)),
-          }),
-      );
-    },
-    ({ done }) => leave(get(done)),
-  );
-}, 3);
-
-/** CMPS (source, target, what) or SCAS (EAX, target, what). */
-function compare(inMemory: boolean): Native {
-  return native((f) => {
-    const from = f.local(),
-      to = f.local(),
-      at = f.local(),
-      stop = f.local(),
-      width = f.local(),
-      differ = f.local(),
-      vector = f.local(),
-      x = f.local(),
-      y = f.local(),
-      up = f.local(),
-      key = asm.local(3, V128);
-    // Nothing compared: the helper sees to the flags. Downwards is rare.
-    when(eqz(and(get(WHAT), i32(0xffff))), () => leave(i32(REP_SLOW)));
-    when(has(REP_DOWN), () => leave(i32(REP_SLOW)));
-    const target: Pointer = { address: TARGET, tag: TLB_READ, host: to };
-    const source: Pointer = { address: SOURCE, tag: TLB_READ, host: from };
-    const pointers = inMemory ? [target, source] : [target];
-    const here = (base: number): Code => add(get(base), get(at));
-    /** Loads the elements at the present place. */
-    const elements = (n: number): void => {
-      set(y, loadOf(n, here(to)));
-      if (inMemory) set(x, loadOf(n, here(from)));
+/** `rep_movs_run`: source, target, what. Here what is short and on one page. */
+export const MOVS: Native = native(
+  (f) => {
+    const count = f.local(), bytes = f.local();
+    const source = { address: SOURCE, tag: TLB_READ, host: f.local() };
+    const target = { address: TARGET, tag: TLB_WRITE, host: f.local() };
+    takeCount(count, bytes);
+    when(eqz(get(count)), () => leave(i32(0)));
+    findHosts(
+      f,
+      [source, target],
+      get(bytes),
+      or(has(REP_DOWN), ltU(i32(SHORT), get(bytes))),
+    );
+    // Less than the run's length apart, in either direction.
+    const ahead = sub(get(target.host), get(source.host));
+    const reach = sub(get(bytes), i32(1));
+    when(
+      ltU(add(ahead, reach), add(reach, get(bytes))),
+      () => f.slow(),
+    );
+    copyShort(f, source.host, target.host, bytes);
+    leave(get(count));
+  },
+  3,
+  (f) => {
+    const from = f.local(), to = f.local(), at = f.local();
+    /** Element after element: what is written is read again. */
+    const byElements = (log: number, bytes: number): void => {
+      const size = i32(1 << log);
+      const move = (): void =>
+        storeOf(
+          log,
+          add(get(to), get(at)),
+          loadOf(log, add(get(from), get(at))),
+        );
+      when(has(REP_DOWN), () => {
+        set(at, get(bytes));
+        repeatWhile(() => {
+          set(at, sub(get(at), size));
+          move();
+        }, get(at));
+      }, () => {
+        set(at, i32(0));
+        repeatWhile(() => {
+          move();
+          bump(at, size);
+        }, ltU(get(at), get(bytes)));
+      });
     };
-    /** Leaves with the flags of x - y. */
-    const finish = (log: number, done: Code): void => {
-      const shift = sub(i32(32), shl(i32(8), get(log)));
-      const top = (v: Code): Code => shl(v, shift);
-      const xs = top(get(x)), ys = top(get(y)), difference = get(width);
-      set(width, sub(get(x), get(y)));
-      const d = top(difference);
-      const sign = (v: Code): Code => shrU(v, i32(31));
-      const parity = and(popcnt(and(difference, i32(0xff))), i32(1));
-      const bits: readonly [Code, number][] = [
-        [ltU(xs, ys), 0],
-        [eqz(parity), 2],
-        [and(xor(xor(get(x), get(y)), difference), i32(0x10)), 0],
-        [eqz(d), 6],
-        [sign(d), 7],
-        [sign(and(xor(xs, ys), xor(xs, d))), 11],
-      ];
-      const flags = bits.map(([v, n]) => shl(v, i32(n)));
-      leave(
-        or(done, shl(flags.reduce((a, b) => or(a, b)), i32(REP_FLAGS_SHIFT))),
-      );
+    const bulk = (bytes: number): void => {
+      get(to)();
+      get(from)();
+      get(bytes)();
+      asm.e.raw(Uint8Array.of(0xfc, 0x0a, 0, 0)); // memory.copy
     };
     runs(
       f,
-      pointers,
-      ({ log }) => {
-        set(differ, sub(i32(0), eqz(has(REP_NOT_EQUAL))));
-        if (inMemory) return;
-        bySize(log, (n) => {
-          set(key, SPLAT[n](get(SOURCE)));
-          set(
-            x,
-            n === 2 ? get(SOURCE) : and(get(SOURCE), i32(n * 0xff00 | 0xff)),
-          );
-        });
-      },
-      ({ log, bytes, done }) => {
-        set(at, i32(0));
-        // 16 bytes are looked at together where they do not leave a page.
-        set(
-          vector,
-          sub(
-            i32(PAGE - 16),
-            pointers.map((p) => and(get(p.address), i32(PAGE - 1)))
-              .reduce((a, b) => max(a, b)),
-          ),
+      [
+        { address: SOURCE, tag: TLB_READ, host: from },
+        { address: TARGET, tag: TLB_WRITE, host: to },
+      ],
+      () => {},
+      ({ bytes, log }) => {
+        const ahead = sub(get(to), get(from));
+        const apart = (v: Code): Code => eqz(ltU(v, get(bytes)));
+        when(
+          and(apart(ahead), apart(sub(get(from), get(to)))),
+          () =>
+            when(
+              ltU(i32(SHORT), get(bytes)),
+              () => bulk(bytes),
+              () => copyShort(f, from, to, bytes),
+            ),
+          () =>
+            when(
+              select(geS(ahead, i32(0)), leS(ahead, i32(0)), has(REP_DOWN)),
+              () => bulk(bytes), // what is written has been read
+              () => bySize(log, (n) => byElements(n, bytes)),
+            ),
         );
-        repeatWhile(() => {
-          when(leS(get(at), get(vector)), () => {
-            set(width, i32(16));
-            bySize(log, (n) =>
-              set(
-                stop,
-                bitmask8(EQUAL[n](
-                  v128Load(here(to)),
-                  inMemory ? v128Load(here(from)) : get(key),
-                )),
-              ));
-            set(stop, xor(get(stop), and(get(differ), i32(0xffff))));
-          }, () => {
-            set(width, shl(i32(1), get(log)));
-            bySize(log, elements);
-            set(stop, xor(eq(get(x), get(y)), and(get(differ), i32(1))));
-          });
-          bump(at, select(ctz(get(stop)), get(width), get(stop)));
-        }, and(eqz(get(stop)), ltU(get(at), get(bytes))));
-        when(ltU(get(at), get(bytes)), () => {
-          bySize(log, elements);
-          set(up, add(shrU(get(at), get(log)), i32(1)));
-          finish(log, add(get(done), get(up)));
-        });
       },
-      ({ log, bytes, done }) => {
-        set(at, sub(get(bytes), shl(i32(1), get(log))));
-        bySize(log, elements);
-        finish(log, get(done));
-      },
+      ({ done }) => leave(get(done)),
     );
-  }, 3);
+  },
+);
+
+/** An element as often as it goes into 4 and 16 bytes: locals. */
+interface Pattern {
+  readonly word: number;
+  readonly vector: number;
+}
+
+/** The pattern of EAX. */
+function patternOf(f: Frame): Pattern {
+  const word = f.local(), vector = asm.local(3, V128);
+  const log = and(get(WHAT), i32(3 << REP_LOG_SHIFT));
+  const whole = get(SOURCE);
+  set(word, whole);
+  when(
+    eqz(log),
+    () => set(word, mul(and(whole, i32(0xff)), i32(0x01010101))),
+  );
+  when(
+    eq(log, i32(1 << REP_LOG_SHIFT)),
+    () => set(word, mul(and(whole, i32(0xffff)), i32(0x00010001))),
+  );
+  set(vector, splat32(get(word)));
+  return { word, vector };
+}
+
+/** Fills up to `SHORT` bytes. */
+function fillShort(f: Frame, to: number, bytes: number, p: Pattern): void {
+  const target = (distance: Code): Code => add(get(to), distance);
+  shortRun(bytes, f.local(), {
+    bytes: (distances) => {
+      // One 16-bit element, or equal bytes.
+      const high = shrU(get(p.word), i32(8));
+      distances.forEach((d, n) =>
+        storeOf(0, target(d), n === 0 ? get(p.word) : high)
+      );
+    },
+    words: (distances) =>
+      distances.forEach((d) => storeOf(2, target(d), get(p.word))),
+    vectors: (distances) =>
+      distances.forEach((d) => v128Store(target(d), get(p.vector))),
+  });
+}
+
+/** `rep_stos_run`: EAX, target, what. */
+export const STOS: Native = native(
+  (f) => {
+    const count = f.local(), bytes = f.local();
+    const target = { address: TARGET, tag: TLB_WRITE, host: f.local() };
+    takeCount(count, bytes);
+    when(eqz(get(count)), () => leave(i32(0)));
+    findHosts(
+      f,
+      [target],
+      get(bytes),
+      or(has(REP_DOWN), ltU(i32(SHORT), get(bytes))),
+    );
+    fillShort(f, target.host, bytes, patternOf(f));
+    leave(get(count));
+  },
+  3,
+  (f) => {
+    const to = f.local(), at = f.local();
+    let pattern: Pattern;
+    const fill = (bytes: number): void => {
+      get(to)();
+      get(pattern.word)();
+      get(bytes)();
+      asm.e.raw(Uint8Array.of(0xfc, 0x0b, 0)); // memory.fill
+    };
+    const byVectors = (bytes: number): void => {
+      const last = sub(get(bytes), i32(16));
+      const put = (distance: Code): void =>
+        v128Store(add(get(to), distance), get(pattern.vector));
+      set(at, i32(0));
+      repeatWhile(() => {
+        put(get(at));
+        bump(at, i32(16));
+      }, ltU(get(at), last));
+      put(last);
+    };
+    runs(
+      f,
+      [{ address: TARGET, tag: TLB_WRITE, host: to }],
+      () => pattern = patternOf(f),
+      ({ bytes }) =>
+        when(
+          ltU(i32(SHORT), get(bytes)),
+          () =>
+            when(
+              eq(get(pattern.word), rotl(get(pattern.word), i32(8))),
+              () => fill(bytes),
+              () => byVectors(bytes),
+            ),
+          () => fillShort(f, to, bytes, pattern),
+        ),
+      ({ done }) => leave(get(done)),
+    );
+  },
+);
+
+/** The flags of x - y, of 1 << log bytes and zero-extended, where they stand in EFLAGS; `difference` is a local for it. */
+function flagsOf(log: number, x: number, y: number, difference: number): Code {
+  const sign = (8 << log) - 1;
+  const d = get(difference);
+  /** Moves the operand's sign bit to bit `to`. */
+  const signTo = (v: Code, to: number): Code =>
+    shl(and(shrU(v, i32(sign)), i32(1)), i32(to));
+  const unlike = xor(get(x), get(y));
+  const parity = eqz(and(popcnt(and(d, i32(0xff))), i32(1)));
+  const flags = [
+    ltU(get(x), get(y)), // CF
+    shl(parity, i32(2)),
+    and(xor(unlike, d), i32(0x10)), // AF
+    shl(eqz(d), i32(6)),
+    signTo(d, 7),
+    signTo(and(unlike, xor(get(x), d)), 11), // OF
+  ];
+  set(difference, sub(get(x), get(y)));
+  return flags.reduce((a, b) => or(a, b));
+}
+
+/** CMPS (source, target, what) or SCAS (EAX, target, what). */
+function compare(inMemory: boolean): Native {
+  /** The bits of `CHUNK` bytes that are equal; all bits of an element are alike. */
+  const equal = (log: number, from: Code, to: Code, key: number): Code => {
+    const half = (distance: number): Code =>
+      bitmask8(EQUAL[log](
+        v128Load(to, distance),
+        inMemory ? v128Load(from, distance) : get(key),
+      ));
+    return or(half(0), shl(half(16), i32(16)));
+  };
+  /** All ones if an element that differs ends it (REPE), else 0. */
+  const differs = sub(i32(0), eqz(has(REP_NOT_EQUAL)));
+  const isSize = (log: number): Code =>
+    eq(and(get(WHAT), i32(3 << REP_LOG_SHIFT)), i32(log << REP_LOG_SHIFT));
+  const pointers = (from: number, to: number): Pointer[] => {
+    const target = { address: TARGET, tag: TLB_READ, host: to };
+    const source = { address: SOURCE, tag: TLB_READ, host: from };
+    return inMemory ? [target, source] : [target];
+  };
+  return native(
+    (f) => {
+      // Bytes of which the last is among the first ones.
+      const from = f.local(),
+        to = f.local(),
+        count = f.local(),
+        at = f.local(),
+        x = f.local(),
+        y = f.local(),
+        difference = f.local(),
+        key = asm.local(3, V128);
+      const here = (base: number): Code => add(get(base), get(at));
+      const unfit = or(has(REP_DOWN), or(NO_ELEMENTS, eqz(isSize(0))));
+      findHosts(f, pointers(from, to), i32(CHUNK), unfit);
+      set(count, and(get(WHAT), i32(0xffff)));
+      if (!inMemory) set(key, SPLAT[0](get(SOURCE)));
+      set(at, ctz(xor(equal(0, get(from), get(to), key), differs)));
+      when(
+        and(eq(get(at), i32(CHUNK)), ltU(i32(CHUNK), get(count))),
+        () => f.slow(),
+      );
+      set(at, min(get(at), sub(get(count), i32(1))));
+      set(x, inMemory ? loadOf(0, here(from)) : and(get(SOURCE), i32(0xff)));
+      set(y, loadOf(0, here(to)));
+      const flags = shl(flagsOf(0, x, y, difference), i32(REP_FLAGS_SHIFT));
+      leave(or(flags, add(get(at), i32(1))));
+    },
+    3,
+    (f) => {
+      const from = f.local(),
+        to = f.local(),
+        at = f.local(),
+        stop = f.local(),
+        width = f.local(),
+        inChunks = f.local(),
+        x = f.local(),
+        y = f.local(),
+        key = asm.local(3, V128);
+      // Nothing compared: the helper sees to the flags. Downwards is rare.
+      when(or(NO_ELEMENTS, has(REP_DOWN)), () => leave(i32(REP_SLOW)));
+      const used = pointers(from, to);
+      const here = (base: number): Code => add(get(base), get(at));
+      /** Loads the elements at the present place. */
+      const elements = (log: number): void => {
+        set(y, loadOf(log, here(to)));
+        if (inMemory) set(x, loadOf(log, here(from)));
+      };
+      /** Leaves with the flags of the elements at the present place. */
+      const finish = (log: number, done: Code): void =>
+        bySize(log, (n) => {
+          elements(n);
+          const flags = flagsOf(n, x, y, width);
+          leave(or(done, shl(flags, i32(REP_FLAGS_SHIFT))));
+        });
+      runs(
+        f,
+        used,
+        ({ log }) => {
+          if (inMemory) return;
+          bySize(log, (n) => {
+            const part = i32(n * 0xff00 | 0xff);
+            set(key, SPLAT[n](get(SOURCE)));
+            set(x, n === 2 ? get(SOURCE) : and(get(SOURCE), part));
+          });
+        },
+        ({ log, bytes, done }) => {
+          set(at, i32(0));
+          // Chunks may reach beyond the run, but not beyond a page.
+          set(inChunks, sub(i32(PAGE - CHUNK), offsetsOf(used)));
+          repeatWhile(() => {
+            when(leS(get(at), get(inChunks)), () => {
+              set(width, i32(CHUNK));
+              bySize(
+                log,
+                (n) => set(stop, equal(n, here(from), here(to), key)),
+              );
+              set(stop, xor(get(stop), differs));
+            }, () => {
+              set(width, shl(i32(1), get(log)));
+              bySize(log, elements);
+              set(stop, xor(eq(get(x), get(y)), and(differs, i32(1))));
+            });
+            bump(at, select(ctz(get(stop)), get(width), get(stop)));
+          }, and(eqz(get(stop)), ltU(get(at), get(bytes))));
+          when(ltU(get(at), get(bytes)), () => {
+            const now = add(shrU(get(at), get(log)), i32(1));
+            finish(log, add(get(done), now));
+          });
+        },
+        ({ log, bytes, done }) => {
+          set(at, sub(get(bytes), shl(i32(1), get(log))));
+          finish(log, get(done));
+        },
+      );
+    },
+  );
 }
 
 /** `rep_cmps_run`: source, target, what. */
