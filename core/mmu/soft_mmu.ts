@@ -191,6 +191,11 @@ export class SoftMmu implements Mmu {
       }
     }
     this.#filledCount = kept;
+    // A victim that stays may be swapped in by WebAssembly, which does not say so.
+    for (let i = 0; i < kept; i++) {
+      const slot = this.#filled[i] - TLB_COUNT * TLB_ENTRIES;
+      if (slot >= 0 && slot < TLB_COUNT * TLB_ENTRIES) this.#fill(slot);
+    }
     const mmus = keepGlobal ? this.#localFetches : ALL_MMUS;
     this.#localFetches = 0;
     if (mmus !== 0) this.#onFlush(-1, mmus);

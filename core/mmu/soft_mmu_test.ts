@@ -1,0 +1,567 @@
+/** The softMMU with a frontend that has a map for page tables, by TypeScript and by WebAssembly. */
+
+import { assert, assertEquals } from "@std/assert";
+import {
+  type Access,
+  ACCESS_EXECUTE,
+  ACCESS_READ,
+  ACCESS_WRITE,
+  type Frontend,
+  PERM_EXECUTE,
+  PERM_GLOBAL,
+  PERM_READ,
+  PERM_WRITE,
+} from "../cpu/frontend.ts";
+import { emitLoadMiss, emitStoreMiss } from "../exec/access.ts";
+import {
+  CODE_MASK_BYTES,
+  CODE_MASKS,
+  OFF_BUDGET,
+  OFF_CODE_MASKS,
+  OFF_VALUE,
+  TLB_ENTRIES,
+} from "../exec/layout.ts";
+import { GuestMemory } from "../machine/memory.ts";
+import { Emitter } from "../wasm/emitter.ts";
+import { ModuleBuilder } from "../wasm/module.ts";
+import {
+  SoftMmu,
+  STORE_DONE,
+  STORE_FAULT,
+  STORE_MODIFIES,
+} from "./soft_mmu.ts";
+
+const PAGE = 4096;
+const RAM_PAGES = 64;
+/** Pages this far apart share an entry of the TLB. */
+const APART = TLB_ENTRIES * PAGE;
+const A = 0x0040_0000, B = A + APART, C = A + 2 * APART;
+const RWX = PERM_READ | PERM_WRITE | PERM_EXECUTE;
+const I32 = 0x7f;
+
+type Miss = (
+  cpu: number,
+  address: number,
+  what: number,
+  budget: number,
+) => [number, number];
+
+/** What the MMU and the functions of WebAssembly work on. */
+class Subject {
+  /** Page tables: linear page address -> [physical page number, permissions, large]. */
+  readonly tables = new Map<number, [number, number, boolean?]>();
+  /** Physical pages that hold code. */
+  readonly code = new Set<number>();
+  /** Stores that were told to the watcher: [physical, length, running]. */
+  readonly written: [number, number, number][] = [];
+  /** Flushes that were told: [address, TLBs]. */
+  readonly flushes: [number, number][] = [];
+  /** Walks, probes not counted: [address, access]. */
+  readonly walks: [number, Access][] = [];
+  readonly memory = new GuestMemory({
+    guestBytes: RAM_PAGES * PAGE,
+    arenaBytes: 65536,
+  });
+  readonly ram = this.memory.alloc(RAM_PAGES * PAGE);
+  readonly mmu: SoftMmu;
+  /** Whether a store to code hits the block that runs. */
+  hitsRunning = false;
+  readonly #load: Miss;
+  readonly #store: Miss;
+
+  constructor() {
+    const pageWalk = { physical: 0, permissions: 0, large: false };
+    const frontend = {
+      pageWalk,
+      walk: (
+        address: number,
+        access: Access,
+        _mmu: number,
+        probe: boolean,
+      ): boolean => {
+        if (!probe) this.walks.push([address, access]);
+        const entry = this.tables.get((address & ~0xfff) >>> 0);
+        if (entry === undefined) return false;
+        const need = access === ACCESS_READ
+          ? PERM_READ
+          : access === ACCESS_WRITE
+          ? PERM_WRITE
+          : PERM_EXECUTE;
+        if ((entry[1] & need) === 0) return false;
+        pageWalk.physical = entry[0] * PAGE;
+        pageWalk.permissions = entry[1];
+        pageWalk.large = entry[2] ?? false;
+        return true;
+      },
+    } as unknown as Frontend;
+    const base = this.memory.cpuArea(0);
+    this.mmu = new SoftMmu(
+      frontend,
+      {
+        lookupPage: (page) =>
+          page < RAM_PAGES
+            ? {
+              kind: "ram",
+              hostOffset: this.ram + page * PAGE,
+              writable: true,
+            }
+            : { kind: "none", hostOffset: 0, writable: false },
+        read: () => 0xff,
+        write: () => {},
+      },
+      this.memory.memory.buffer,
+      base,
+    );
+    this.mmu.connect(
+      {
+        hasCode: (page) => this.code.has(page),
+        written: (physical, length, running) => {
+          this.written.push([physical, length, running]);
+          return this.hitsRunning;
+        },
+      },
+      (address, mmus) => this.flushes.push([address, mmus]),
+    );
+    const m = new ModuleBuilder(this.memory.memory.buffer.byteLength / 65536);
+    const miss = m.type([I32, I32, I32, I32], [I32, I32]);
+    const slow = m.type([I32, I32, I32], [I32]);
+    const imports = [
+      m.importFunction("env", "slowLoad", slow),
+      m.importFunction("env", "slowStore", slow),
+    ];
+    [emitLoadMiss, emitStoreMiss].forEach((emit, i) => {
+      const e = new Emitter();
+      emit(e, imports[i]);
+      m.addFunction(miss, e.bytes.slice(0, e.length), -1, ["load", "store"][i]);
+    });
+    const { exports } = new WebAssembly.Instance(
+      new WebAssembly.Module(m.build()),
+      {
+        env: {
+          memory: this.memory.memory,
+          table: new WebAssembly.Table({ element: "anyfunc", initial: 1 }),
+          slowLoad: (address: number, width: number, mmu: number): number =>
+            this.mmu.slowLoad(address, width, mmu),
+          slowStore: (address: number, width: number, from: number): number =>
+            this.mmu.slowStore(address, width, from),
+        },
+      },
+    );
+    this.#load = exports.load as Miss;
+    this.#store = exports.store as Miss;
+  }
+
+  map(linear: number, page: number, permissions = RWX, large = false): void {
+    this.tables.set(linear, [page, permissions, large]);
+  }
+
+  /** A byte of a physical page. */
+  byte(page: number, offset = 0): number {
+    return this.memory.u8[this.ram + page * PAGE + offset];
+  }
+
+  /** The walks since the last call. */
+  walked(): number {
+    return this.walks.splice(0).length;
+  }
+
+  /** A load of a byte as regions do it; -1 at a fault. */
+  load(address: number, mmu = 0): number {
+    const base = this.mmu.base;
+    const [host, budget] = this.#load(base, address, 1 | mmu << 8, 77);
+    assertEquals(budget, 77);
+    return host === 0 ? -1 : this.memory.u8[host >>> 0];
+  }
+
+  /** A store of a byte as regions do it, by the block with tag 5. */
+  store(address: number, value: number, mmu = 0): number {
+    const base = this.mmu.base;
+    this.memory.u8[base + OFF_VALUE] = value;
+    const what = 1 | mmu << 8 | 5 << 16;
+    const [result, budget] = this.#store(base, address, what, 78);
+    assertEquals(budget, 78);
+    if (result >= 0 && result <= STORE_MODIFIES) return result;
+    this.memory.u8[result >>> 0] = value;
+    return STORE_DONE;
+  }
+}
+
+/** How a byte is read and written: by helpers in TypeScript, by regions. */
+interface Way {
+  readonly name: string;
+  read(s: Subject, address: number): number;
+  write(s: Subject, address: number, value: number): void;
+}
+
+const WAYS: readonly Way[] = [
+  {
+    name: "TypeScript",
+    read: (s, address) => s.mmu.read8(address, 0),
+    write: (s, address, value) => s.mmu.write8(address, value, 0),
+  },
+  {
+    name: "WebAssembly",
+    read: (s, address) => s.load(address),
+    write: (s, address, value) => assertEquals(s.store(address, value), 0),
+  },
+];
+
+/** A, B and C share an entry and stand on physical pages 1, 2 and 3. */
+function subject(permissions = RWX): Subject {
+  const s = new Subject();
+  [A, B, C].forEach((linear, i) => {
+    s.map(linear, i + 1, permissions);
+    s.memory.u8.fill(
+      0x11 * (i + 1),
+      s.ram + (i + 1) * PAGE,
+      s.ram + (i + 2) * PAGE,
+    );
+  });
+  return s;
+}
+
+for (const way of WAYS) {
+  const { read, write } = way;
+
+  Deno.test(`softMMU, ${way.name}: two pages of one entry are walked once, three are not kept`, () => {
+    const s = subject();
+    for (let i = 0; i < 4; i++) {
+      assertEquals([read(s, A), read(s, B + 4095)], [0x11, 0x22]);
+    }
+    assertEquals(s.walked(), 2);
+    assertEquals(read(s, C), 0x33); // drives A or B out for good
+    read(s, B);
+    assertEquals(s.walked(), 1);
+    read(s, A);
+    assertEquals(s.walked(), 1);
+  });
+
+  Deno.test(`softMMU, ${way.name}: a store goes to the page that it names, swapped or not`, () => {
+    const s = subject();
+    for (let i = 1; i <= 6; i++) {
+      write(s, A + i, i);
+      write(s, B + i, 0x80 + i);
+    }
+    for (let i = 1; i <= 6; i++) {
+      assertEquals([s.byte(1, i), s.byte(2, i)], [i, 0x80 + i]);
+    }
+    assertEquals(s.walked(), 2);
+  });
+
+  Deno.test(`softMMU, ${way.name}: a flush of a page takes it out of the victim`, () => {
+    for (const order of [[A, B], [B, A]]) {
+      const s = subject();
+      for (const a of order) read(s, a);
+      s.map(A, 4);
+      s.mmu.flushPage(A);
+      assertEquals(read(s, A), 0);
+      assertEquals(read(s, B), 0x22);
+      s.tables.delete(B);
+      s.mmu.flushPage(B + 12);
+      assertEquals(s.mmu.slowLoad(B, 1, 0), 0);
+    }
+  });
+
+  Deno.test(`softMMU, ${way.name}: flushes keep the global translations in both ways, and forget them when asked`, () => {
+    for (const [keep, other] of [[A, B], [B, A]]) {
+      for (const order of [[A, B], [B, A]]) {
+        const s = subject();
+        s.map(keep, 1, RWX | PERM_GLOBAL);
+        s.map(other, 2);
+        for (const a of order) read(s, a);
+        s.walked();
+        s.mmu.flush(true);
+        s.map(keep, 4, RWX | PERM_GLOBAL); // not seen yet
+        s.map(other, 5);
+        assertEquals(read(s, keep), 0x11);
+        assertEquals(s.walked(), 0);
+        assertEquals(read(s, other), 0);
+        assertEquals(s.walked(), 1);
+        assertEquals(read(s, keep), 0x11);
+        assertEquals(s.walked(), 0);
+        s.mmu.flush(false);
+        assertEquals([read(s, keep), read(s, other)], [0, 0]);
+        assertEquals(s.walked(), 2);
+      }
+    }
+  });
+
+  Deno.test(`softMMU, ${way.name}: what came back from a victim after a flush is flushed by the next`, () => {
+    const s = subject();
+    s.map(A, 1, RWX | PERM_GLOBAL);
+    read(s, A);
+    read(s, B); // A is the victim
+    s.mmu.flush(true); // the entry of B is empty now
+    assertEquals(read(s, A), 0x11); // and takes A
+    s.map(A, 4, RWX);
+    s.mmu.flush(false);
+    assertEquals(read(s, A), 0);
+  });
+
+  Deno.test(`softMMU, ${way.name}: code on a page that came back from a victim after a flush is protected`, () => {
+    const s = subject();
+    s.map(A, 1, RWX | PERM_GLOBAL);
+    read(s, A);
+    read(s, B);
+    s.mmu.flush(true);
+    read(s, A);
+    s.code.add(1);
+    markCode(s, 1, 0);
+    s.mmu.protect(1);
+    write(s, A, 9);
+    assertEquals(s.written.length, 1);
+  });
+
+  Deno.test(`softMMU, ${way.name}: stores to a page that became one with code are told, in both ways`, () => {
+    for (const order of [[A, B], [B, A]]) {
+      const s = subject();
+      for (const a of order) write(s, a, 1);
+      s.written.length = 0; // each page's first store is looked at
+      s.code.add(1);
+      markCode(s, 1, 0);
+      s.mmu.protect(1);
+      s.mmu.protect(1); // once more changes nothing
+      write(s, A, 7);
+      write(s, A + 1, 8);
+      assertEquals(s.written.map(([at]) => at), [PAGE, PAGE + 1]);
+      assertEquals([s.byte(1), s.byte(1, 1)], [7, 8]);
+      write(s, B, 7);
+      assertEquals([s.byte(2), read(s, A), read(s, B)], [7, 7, 7]);
+    }
+  });
+
+  Deno.test(`softMMU, ${way.name}: a page that may be read is walked again for the first store`, () => {
+    for (const order of [[A, B], [B, A]]) {
+      const s = subject(PERM_READ | PERM_EXECUTE);
+      for (const a of order) read(s, a);
+      s.map(A, 1, RWX); // as the page tables say once they are asked for a store
+      s.walked();
+      write(s, A, 1);
+      assertEquals(s.walks.splice(0), [[A, ACCESS_WRITE]]);
+      write(s, A, 2);
+      read(s, A);
+      read(s, B);
+      write(s, A, 3);
+      assert(s.walked() <= 1); // of B, which A may have driven out
+      assertEquals(s.byte(1), 3);
+      assertEquals(s.mmu.slowStore(B, 1, 0), STORE_FAULT);
+      assertEquals(s.byte(2), 0x22);
+    }
+  });
+
+  Deno.test(`softMMU, ${way.name}: a stale copy in a victim does not outlive a flush`, () => {
+    // A is global and clean in the victim, then dirty in the entry itself.
+    const s = subject();
+    s.map(A, 1, PERM_READ | PERM_GLOBAL);
+    read(s, A);
+    read(s, B);
+    s.mmu.flush(true);
+    s.map(A, 1, RWX | PERM_GLOBAL);
+    write(s, A, 5);
+    s.map(A, 4, RWX);
+    s.mmu.flushPage(A);
+    assertEquals(read(s, A), 0);
+    write(s, A, 6);
+    assertEquals([s.byte(1), s.byte(4)], [5, 6]);
+  });
+
+  Deno.test(`softMMU, ${way.name}: INVLPG of a part of a large page forgets all parts, in both ways`, () => {
+    const s = subject();
+    const part = A + 8 * PAGE;
+    s.map(A, 1, RWX, true);
+    s.map(part, 2, RWX, true);
+    s.map(part + APART, 3);
+    read(s, A);
+    read(s, part);
+    read(s, part + APART); // `part` is the victim
+    s.map(A, 4, RWX, true);
+    s.map(part, 4, RWX, true);
+    s.mmu.flushPage(A + 3 * PAGE);
+    assertEquals([read(s, A), read(s, part)], [0, 0]);
+  });
+}
+
+/** Sets the bit of a granule in the masks that translated code looks at. */
+function markCode(s: Subject, page: number, granule: number): void {
+  const at = s.mmu.base + OFF_CODE_MASKS +
+    (page % CODE_MASKS) * CODE_MASK_BYTES;
+  s.memory.u8[at + (granule >> 3)] |= 1 << (granule & 7);
+}
+
+Deno.test("softMMU: stores beside code stay in WebAssembly, those to its granules do not", () => {
+  const s = subject();
+  s.code.add(1);
+  markCode(s, 1, 3); // bytes 192 to 255
+  s.store(A, 0);
+  s.written.length = 0;
+  for (const offset of [0, 191, 256, 4095]) s.store(A + offset, 0x55);
+  assertEquals(s.written, []);
+  for (const offset of [192, 255]) s.store(A + offset, 0x55);
+  assertEquals(s.written, [[PAGE + 192, 1, 5], [PAGE + 255, 1, 5]]);
+  assertEquals(
+    [191, 192, 255, 256].map((o) => s.byte(1, o)),
+    [0x55, 0x55, 0x55, 0x55],
+  );
+  s.hitsRunning = true;
+  assertEquals(s.store(A + 200, 0x66), STORE_MODIFIES);
+  assertEquals(s.byte(1, 200), 0x11);
+  // What was there before changes nothing.
+  assertEquals(s.store(A + 192, 0x55), STORE_DONE);
+});
+
+Deno.test("softMMU: the budget that a slow path changed comes back", () => {
+  const s = subject();
+  const budget = (s.mmu.base + OFF_BUDGET) >> 2;
+  s.code.add(1);
+  markCode(s, 1, 0);
+  s.mmu.connect({
+    hasCode: (page) => s.code.has(page),
+    written: () => {
+      s.memory.i32[budget] = -1;
+      return false;
+    },
+  }, () => {});
+  let seen: unknown;
+  try {
+    s.store(A, 1);
+  } catch (e) {
+    seen = e; // `store` expects the budget it gave
+  }
+  assert(seen instanceof Error);
+  assertEquals(s.memory.i32[budget], -1);
+});
+
+Deno.test("softMMU: fetches have a TLB of their own, which data does not disturb", () => {
+  const s = subject();
+  assertEquals(s.mmu.fetch(A + 5, 0), PAGE + 5);
+  assertEquals(s.mmu.fetchHost, s.ram + PAGE);
+  assertEquals(s.walks.splice(0), [[A + 5, ACCESS_EXECUTE]]);
+  s.mmu.read8(B, 0);
+  s.mmu.read8(C, 0);
+  s.mmu.read8(A, 0);
+  s.walked();
+  assertEquals(s.mmu.fetch(A + 6, 0), PAGE + 6);
+  assertEquals(s.walked(), 0);
+  // A fetch is no permission to read, nor the other way round.
+  s.map(B, 2, PERM_READ);
+  s.map(C, 3, PERM_EXECUTE);
+  s.mmu.flush(false);
+  s.mmu.read8(B, 0);
+  assertEquals(s.mmu.fetch(B, 0), -1);
+  assertEquals(s.mmu.fetch(C, 0), 3 * PAGE);
+  assertEquals(s.mmu.slowLoad(C, 1, 0), 0);
+});
+
+Deno.test("softMMU: the TLBs of fetches are flushed as those of data, each by its own mode", () => {
+  const s = subject();
+  s.map(A, 1, RWX | PERM_GLOBAL);
+  s.map(B + PAGE, 2);
+  s.mmu.flush(false);
+  s.flushes.length = 0;
+  // Global in both; local only in that of mode 1.
+  s.mmu.fetch(A, 0);
+  s.mmu.fetch(A, 1);
+  s.mmu.flush(true);
+  assertEquals(s.flushes, []);
+  s.mmu.fetch(B + PAGE, 1);
+  s.walked();
+  s.mmu.flush(true);
+  assertEquals(s.flushes, [[-1, 2]]);
+  s.map(A, 4, RWX);
+  s.map(B + PAGE, 5);
+  assertEquals(s.mmu.fetch(A, 0), PAGE);
+  assertEquals(s.mmu.fetch(A, 1), PAGE);
+  assertEquals(s.walked(), 0);
+  assertEquals(s.mmu.fetch(B + PAGE, 1), 5 * PAGE);
+  s.mmu.flushPage(A);
+  assertEquals(s.flushes.pop(), [A, 3]);
+  assertEquals(s.mmu.fetch(A, 0), 4 * PAGE);
+  assertEquals(s.mmu.fetch(A, 1), 4 * PAGE);
+  s.mmu.flush(true);
+  assertEquals(s.flushes.pop(), [-1, 3]);
+  s.mmu.flush(false);
+  assertEquals(s.flushes.pop(), [-1, 3]);
+});
+
+Deno.test("softMMU: a peek at a fetch changes nothing", () => {
+  const s = subject();
+  assertEquals(s.mmu.peekFetch(A + 3, 0), PAGE + 3);
+  assertEquals(s.mmu.peekFetch(0x7000, 0), -1);
+  assertEquals(s.walked(), 0);
+  s.map(A, 2);
+  assertEquals(s.mmu.fetch(A, 0), 2 * PAGE);
+});
+
+Deno.test("softMMU: random pages, accesses and flushes never show a translation that was flushed", () => {
+  // A model of what may be seen: after each change of the tables its flush
+  // follows, so every access must go where the tables say.
+  let seed = 12345;
+  const below = (n: number): number => {
+    seed = Math.imul(seed, 1103515245) + 12345 | 0;
+    return Math.floor((seed >>> 0) / 2 ** 32 * n); // the low bits repeat soon
+  };
+  const s = new Subject();
+  const linear = [0, 1, 2, 3].flatMap((i) => [
+    A + i * APART,
+    A + i * APART + PAGE,
+  ]);
+  for (let page = 0; page < 16; page++) {
+    s.memory.u8.fill(page, s.ram + page * PAGE, s.ram + (page + 1) * PAGE);
+  }
+  const isGlobal = (a: number): boolean => (s.tables.get(a)![1] & 8) !== 0;
+  for (const a of linear) {
+    s.map(a, below(16), below(2) === 0 ? RWX : RWX | PERM_GLOBAL);
+  }
+  for (let step = 0; step < 20_000; step++) {
+    const a = linear[below(linear.length)];
+    const mmu = below(2);
+    const page = s.tables.get(a)![0];
+    switch (below(12)) {
+      case 0: // INVLPG
+        s.map(a, below(16), below(2) === 0 ? RWX : RWX | PERM_GLOBAL);
+        s.mmu.flushPage(a);
+        break;
+      case 1: // CR3
+        for (const x of linear) if (!isGlobal(x)) s.map(x, below(16));
+        s.mmu.flush(true);
+        break;
+      case 2: // CR4.PGE
+        if (below(4) !== 0) break;
+        for (const x of linear) {
+          s.map(x, below(16), below(2) === 0 ? RWX : RWX | PERM_GLOBAL);
+        }
+        s.mmu.flush(false);
+        break;
+      case 3:
+        assertEquals(s.mmu.fetch(a, mmu), page * PAGE);
+        break;
+      case 4: { // a page gets code, or has none any more
+        const p = below(16);
+        if (s.code.delete(p)) break;
+        s.code.add(p);
+        for (let g = 0; g < 64; g++) markCode(s, p, g);
+        s.mmu.protect(p);
+        break;
+      }
+      case 5:
+      case 6: {
+        const before = s.written.length;
+        const value = s.byte(page) ^ 0x80;
+        if (below(2) === 0) s.store(a, value, mmu);
+        else s.mmu.write8(a, value, mmu);
+        assertEquals(s.byte(page), value, `step ${step}`);
+        if (s.code.has(page)) {
+          assertEquals(s.written.length, before + 1, `step ${step}`);
+        }
+        break;
+      }
+      case 7:
+      case 8:
+      case 9:
+        assertEquals(s.load(a, mmu) & 0x7f, page, `step ${step}`);
+        break;
+      default:
+        assertEquals(s.mmu.read8(a, mmu) & 0x7f, page, `step ${step}`);
+    }
+  }
+});
