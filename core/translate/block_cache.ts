@@ -79,6 +79,8 @@ export class Block {
   region: Region | undefined = undefined;
   /** Regions that contain it. */
   regions: Region[] = [];
+  /** The next block that starts in the same granule: see `CodePages`. */
+  nextNear: Block | undefined = undefined;
   /** The next block at the same physical address. */
   next: Block | undefined = undefined;
   /** How many regions that started with it have died. */
@@ -130,6 +132,12 @@ function isValue(b: Block, start: number, end: number): boolean {
   return false;
 }
 
+/** Takes one element out of a short array. */
+function dropFrom(blocks: Block[], i: number): void {
+  for (; i + 1 < blocks.length; i++) blocks[i] = blocks[i + 1];
+  blocks.pop();
+}
+
 /** The arena is full: flush and translate again. */
 export class ArenaFull extends Error {}
 
@@ -156,6 +164,8 @@ export class BlockCache {
   #blocks: Block[] = [];
   #byAddress = new Map<number, Block>();
   readonly #pages: CodePages;
+  /** What `invalidate` found. */
+  readonly #touched: Block[] = [];
   /**
    * By physical address: blocks that were forgotten, newest last. A program
    * that writes code often writes what stood there before (a kernel that
@@ -329,27 +339,20 @@ export class BlockCache {
   invalidate(physical: number, length: number, running = 0): number {
     let hit = 0;
     const end = physical + length;
-    for (let page = Math.floor(physical / PAGE); page * PAGE < end; page++) {
-      const from = Math.max(physical - page * PAGE, 0);
-      const to = Math.min(end - page * PAGE, PAGE);
-      const list = this.#pages.near(page, from, to);
-      if (list === undefined) continue;
-      let kept = 0;
-      for (const b of list) {
+    for (let start = physical; start < end;) {
+      const next = Math.min(start - start % PAGE + PAGE, end);
+      const n = this.#pages.touched(start, next, this.#touched);
+      for (let i = 0; i < n; i++) {
+        const b = this.#touched[i];
+        // Both pages of a block may be the same one.
         if (!b.valid) continue;
-        if (
-          this.#touches(b, physical, end) &&
-          !(b.mutable.length > 0 && isValue(b, physical, end))
-        ) {
-          hit |= HIT_BLOCK;
-          if (b.regions.length > 0) hit |= HIT_REGION;
-          if (running === 0 || runningTag(b.id) === running) hit |= HIT_RUNNING;
-          this.#kill(b);
-        } else {
-          list[kept++] = b;
-        }
+        if (b.mutable.length > 0 && isValue(b, physical, end)) continue;
+        hit |= HIT_BLOCK;
+        if (b.regions.length > 0) hit |= HIT_REGION;
+        if (running === 0 || runningTag(b.id) === running) hit |= HIT_RUNNING;
+        this.#kill(b);
       }
-      list.length = kept;
+      start = next;
     }
     return hit;
   }
@@ -382,7 +385,7 @@ export class BlockCache {
       const b = versions[i];
       if (b.pcLo !== pcLo || b.key !== key || b.pcHi !== pcHi) continue;
       if (!this.#sameInstructions(b, host)) continue;
-      versions.splice(i, 1);
+      dropFrom(versions, i);
       if (this.mutable.length === b.mutable.length) return b;
       // The better one will stand for it.
       return undefined;
@@ -446,7 +449,7 @@ export class BlockCache {
     if (versions === undefined || versions === NO_VERSIONS) {
       this.#versions.set(b.physical, versions = []);
     }
-    if (versions.length === MAX_VERSIONS) versions.shift();
+    if (versions.length === MAX_VERSIONS) dropFrom(versions, 0);
     versions.push(b);
   }
 
@@ -472,15 +475,6 @@ export class BlockCache {
     i32[at] = i32[(b.record + REC_NEXT) >> 2];
   }
 
-  #touches(b: Block, start: number, end: number): boolean {
-    if (b.secondPage < 0) {
-      return b.physical < end && b.physical + b.byteLength > start;
-    }
-    const first = PAGE - (b.physical % PAGE);
-    return (b.physical < end && b.physical + first > start) ||
-      (b.secondPage < end && b.secondPage + b.byteLength - first > start);
-  }
-
   #kill(b: Block): void {
     this.invalidated++;
     b.valid = false;
@@ -504,7 +498,9 @@ export class BlockCache {
         }
       }
     }
-    for (const region of [...b.regions]) this.killRegion(region);
+    if (b.regions.length > 0) {
+      for (const region of [...b.regions]) this.killRegion(region);
+    }
   }
 
   /** Makes a region's entry go back to the interpreter. */

@@ -19,12 +19,26 @@ const GRANULES = PAGE >> GRANULE_SHIFT;
 
 /** A page with translated code. */
 class CodePage {
-  /** Blocks with bytes on it, and some that are valid no more. */
-  blocks: Block[] = [];
-  /** How many of those are valid. */
+  /** The blocks that start in each granule, linked by `nextNear`. */
+  readonly starts: (Block | undefined)[] = new Array(GRANULES).fill(undefined);
+  /** The blocks that start on the page before. */
+  crossing: Block[] = [];
+  /** How many blocks have bytes on the page. */
   live = 0;
   /** How many of those have bytes in each granule. */
   readonly granules = new Uint16Array(GRANULES);
+  /** No block goes on for more granules after the one it starts in. */
+  reach = 0;
+}
+
+/** Whether a block has bytes from `start` to `end`. */
+function touches(b: Block, start: number, end: number): boolean {
+  if (b.secondPage < 0) {
+    return b.physical < end && b.physical + b.byteLength > start;
+  }
+  const first = PAGE - (b.physical % PAGE);
+  return (b.physical < end && b.physical + first > start) ||
+    (b.secondPage < end && b.secondPage + b.byteLength - first > start);
 }
 
 /** The pages that hold translated code. */
@@ -68,49 +82,62 @@ export class CodePages {
     const fresh: number[] = [];
     const first = Math.floor(b.physical / PAGE);
     const from = b.physical % PAGE;
-    this.#add(b, first, from, Math.min(from + b.byteLength, PAGE), fresh);
+    const p = this.#add(
+      first,
+      from,
+      Math.min(from + b.byteLength, PAGE),
+      fresh,
+    );
+    const start = from >> GRANULE_SHIFT;
+    b.nextNear = p.starts[start];
+    p.starts[start] = b;
+    const reach = ((from + b.byteLength - 1) >> GRANULE_SHIFT) - start;
+    if (reach > p.reach) p.reach = reach;
     if (b.secondPage >= 0) {
       const rest = from + b.byteLength - PAGE;
-      this.#add(b, b.secondPage / PAGE, 0, rest, fresh);
+      this.#add(b.secondPage / PAGE, 0, rest, fresh).crossing.push(b);
     }
     return fresh;
   }
 
-  #add(
-    b: Block,
-    page: number,
-    from: number,
-    to: number,
-    fresh: number[],
-  ): void {
+  #add(page: number, from: number, to: number, fresh: number[]): CodePage {
     let p = this.#pages.get(page);
     if (p === undefined) {
       this.#pages.set(page, p = new CodePage());
       this.#users[page % CODE_MASKS]++;
       fresh.push(page);
     }
-    if (p.blocks.length > 2 * p.live + GRANULES) {
-      p.blocks = p.blocks.filter((x) => x.valid);
-    }
-    p.blocks.push(b);
     p.live++;
     const last = (to - 1) >> GRANULE_SHIFT;
     for (let g = from >> GRANULE_SHIFT; g <= last; g++) {
       if (p.granules[g]++ === 0) this.#i32[this.#word(page, g)] |= 1 << g;
     }
+    return p;
   }
 
   /** A block has become invalid. */
   remove(b: Block): void {
     const from = b.physical % PAGE;
     const first = Math.floor(b.physical / PAGE);
-    this.#remove(first, from, Math.min(from + b.byteLength, PAGE));
+    const p = this.#remove(first, from, Math.min(from + b.byteLength, PAGE));
+    const start = from >> GRANULE_SHIFT;
+    let before = p.starts[start];
+    if (before === b) p.starts[start] = b.nextNear;
+    else {
+      while (before !== undefined && before.nextNear !== b) {
+        before = before.nextNear;
+      }
+      if (before !== undefined) before.nextNear = b.nextNear;
+    }
+    b.nextNear = undefined;
     if (b.secondPage >= 0) {
-      this.#remove(b.secondPage / PAGE, 0, from + b.byteLength - PAGE);
+      const rest = from + b.byteLength - PAGE;
+      const second = this.#remove(b.secondPage / PAGE, 0, rest);
+      second.crossing = second.crossing.filter((x) => x !== b);
     }
   }
 
-  #remove(page: number, from: number, to: number): void {
+  #remove(page: number, from: number, to: number): CodePage {
     const p = this.#pages.get(page)!;
     p.live--;
     const last = (to - 1) >> GRANULE_SHIFT;
@@ -119,6 +146,7 @@ export class CodePages {
         this.#i32[this.#word(page, g)] &= ~(1 << g);
       }
     }
+    return p;
   }
 
   /** The word of a page's mask with the bit of a granule. */
@@ -138,15 +166,25 @@ export class CodePages {
   }
 
   /**
-   * The blocks of a page of which some may have bytes in `from` to `to` (of
-   * the page); undefined if none has.
+   * Puts the blocks that have bytes from `start` to `end` (physical, on one
+   * page) into `into`, from its beginning. Returns how many there are.
    */
-  near(page: number, from: number, to: number): Block[] | undefined {
+  touched(start: number, end: number, into: Block[]): number {
+    const page = Math.floor(start / PAGE);
     const p = this.#pages.get(page);
-    if (p === undefined) return undefined;
-    const last = (to - 1) >> GRANULE_SHIFT;
-    let g = from >> GRANULE_SHIFT;
+    if (p === undefined) return 0;
+    const first = (start % PAGE) >> GRANULE_SHIFT;
+    const last = (end - 1) % PAGE >> GRANULE_SHIFT;
+    let g = first;
     while (g <= last && p.granules[g] === 0) g++;
-    return g <= last ? p.blocks : undefined;
+    if (g > last) return 0;
+    let n = 0;
+    for (g = Math.max(first - p.reach, 0); g <= last; g++) {
+      for (let b = p.starts[g]; b !== undefined; b = b.nextNear) {
+        if (touches(b, start, end)) into[n++] = b;
+      }
+    }
+    for (const b of p.crossing) if (touches(b, start, end)) into[n++] = b;
+    return n;
   }
 }
