@@ -126,7 +126,7 @@ Deno.test("string runs do what their elements would, and stop where they must", 
     const c: Case = {
       name,
       size,
-      count: random.oneIn(3) ? random.below(600) : random.below(24),
+      count: random.oneIn(3) ? random.below(1400) : random.below(24),
       down: random.oneIn(4),
       repne: random.oneIn(2),
       source: inSource

@@ -6,8 +6,8 @@
  * else element by element through the MMU. The registers in the state are
  * those of a whole number of elements whenever something can fault.
  *
- * In flat segments these helpers only go on where the functions in
- * string_kernel.ts stop. How many elements an instruction does before
+ * In flat segments these helpers only see to what the functions in
+ * string_kernel.ts stop at, and let them go on. How many elements an instruction does before
  * interrupts are looked at does not depend on what the TLB holds: `REP_WHAT`
  * has the number that is left.
  *
@@ -46,6 +46,9 @@ import {
   CMPS,
   MOVS,
   REP_ADDR16,
+  REP_DOWN,
+  REP_FLAGS_SHIFT,
+  REP_FLAT,
   REP_LOG_SHIFT,
   REP_NOT_EQUAL,
   REP_SEGMENT_SHIFT,
@@ -218,6 +221,7 @@ class Repeat {
   backwards = false;
   /** REPNE. */
   untilEqual = false;
+  #what = 0;
   #mask = 0;
   #single = false;
   /** Elements that this call may still do. */
@@ -235,7 +239,7 @@ class Repeat {
 
   start(): void {
     const cpu = this.cpu;
-    const what = cpu.state[W_WHAT];
+    const what = this.#what = cpu.state[W_WHAT];
     const size = 1 << ((what >> REP_LOG_SHIFT) & 3);
     const mask = (what & REP_ADDR16) !== 0 ? 0xffff : -1;
     this.size = size;
@@ -254,6 +258,25 @@ class Repeat {
   /** Elements left of the instruction. */
   get count(): number {
     return (this.cpu.state[ECX] & this.#mask) >>> 0;
+  }
+
+  /**
+   * Lets a function of string_kernel.ts do what it can; `first` is its first
+   * argument. Gives its result.
+   */
+  plain(run: Run, first: number, inSource: boolean): number {
+    if (this.#burst > 0 || (this.#what & REP_FLAT) === 0) return REP_SLOW;
+    const result = run(
+      first,
+      this.cpu.state[EDI],
+      this.#what & ~(0xffff | REP_DOWN) | Math.min(this.count, this.#left) |
+        (this.backwards ? REP_DOWN : 0),
+    );
+    const done = result & 0xffff;
+    if (inSource) this.source.advance(done);
+    this.target.advance(done);
+    this.#countDown(done);
+    return result;
   }
 
   /** Elements that may be tried as a run; 0 when runs are no good. */
@@ -353,24 +376,51 @@ function fillRun(
   }
 }
 
-/** Makes a function of string_kernel.ts a helper; without it all is left to the helpers here. */
-function run(name: string, native: Native): Helper {
-  return define(
-    name,
-    3,
-    { reads: [], writes: [], native },
-    () => () => REP_SLOW,
-  );
+/** A function of string_kernel.ts for one CPU. */
+type Run = (first: number, target: number, what: number) => number;
+
+/** A helper by a function of string_kernel.ts. */
+interface Plain {
+  /** What translated code calls. */
+  readonly helper: Helper;
+  /** The function, for the helpers here. */
+  readonly of: (cpu: X86) => Run;
 }
 
+/** Makes a function of string_kernel.ts a helper. */
+function plain(name: string, native: Native): Plain {
+  const bound = new WeakMap<X86, Run>();
+  const helper = define(
+    name,
+    3,
+    {
+      reads: [],
+      writes: [],
+      native: (cpu) => (...where) => {
+        const run = native(cpu)!(...where);
+        bound.set(cpu, run);
+        return run;
+      },
+    },
+    // Without the function all is left to the helpers here.
+    () => () => REP_SLOW,
+  );
+  return { helper, of: (cpu) => bound.get(cpu) ?? (() => REP_SLOW) };
+}
+
+const PLAIN_MOVS = plain("rep_movs_run", MOVS);
+const PLAIN_STOS = plain("rep_stos_run", STOS);
+const PLAIN_CMPS = plain("rep_cmps_run", CMPS);
+const PLAIN_SCAS = plain("rep_scas_run", SCAS);
+
 /** REP MOVS, the plain case. */
-export const MOVS_RUN: Helper = run("rep_movs_run", MOVS);
+export const MOVS_RUN: Helper = PLAIN_MOVS.helper;
 /** REP STOS, the plain case. */
-export const STOS_RUN: Helper = run("rep_stos_run", STOS);
+export const STOS_RUN: Helper = PLAIN_STOS.helper;
 /** REPE and REPNE CMPS, the plain case. */
-export const CMPS_RUN: Helper = run("rep_cmps_run", CMPS);
+export const CMPS_RUN: Helper = PLAIN_CMPS.helper;
 /** REPE and REPNE SCAS, the plain case. */
-export const SCAS_RUN: Helper = run("rep_scas_run", SCAS);
+export const SCAS_RUN: Helper = PLAIN_SCAS.helper;
 
 const COUNTERS = [GPR[1], GPR[6], GPR[7]];
 
@@ -382,9 +432,12 @@ export const REP_MOVS: Helper = define(
   (cpu) => {
     const r = new Repeat(cpu, true);
     const { source, target } = r;
+    let run: Run | undefined;
     return () => {
+      run ??= PLAIN_MOVS.of(cpu);
       r.start();
       while (r.goesOn) {
+        if (r.plain(run, cpu.state[ESI], true) >= 0) break;
         const n = r.run(source, target);
         if (n !== 0) {
           copyRun(cpu.engine, r.size, source.host, target.host, n, r.backwards);
@@ -414,10 +467,13 @@ export const REP_STOS: Helper = define(
   (cpu) => {
     const r = new Repeat(cpu, true);
     const target = r.target;
+    let run: Run | undefined;
     return () => {
+      run ??= PLAIN_STOS.of(cpu);
       r.start();
       const v = cpu.state[EAX];
       while (r.goesOn) {
+        if (r.plain(run, v, false) >= 0) break;
         const n = r.run(target);
         if (n !== 0) {
           fillRun(cpu.engine.u8, r.size, target.host, n, v);
@@ -463,7 +519,7 @@ export const REP_LODS: Helper = define(
  * the flags in CC_SRC, as CC_EFLAGS has them: those of the last comparison, or
  * the present ones if there is none.
  */
-function compare(name: string, inMemory: boolean): Helper {
+function compare(name: string, inMemory: boolean, plain: Plain): Helper {
   return define(
     name,
     0,
@@ -471,7 +527,9 @@ function compare(name: string, inMemory: boolean): Helper {
     (cpu) => {
       const r = new Repeat(cpu, false);
       const { source, target } = r;
+      let run: Run | undefined;
       return () => {
+        run ??= plain.of(cpu);
         r.start();
         const s = cpu.state;
         if (r.count === 0) {
@@ -483,6 +541,11 @@ function compare(name: string, inMemory: boolean): Helper {
         let x = s[EAX] & mask, y = 0;
         let stop = false;
         while (!stop && r.goesOn) {
+          const result = r.plain(run, s[inMemory ? ESI : EAX], inMemory);
+          if (result >= 0) {
+            s[W_CC_SRC] = result >> REP_FLAGS_SHIFT;
+            return 0;
+          }
           const n = inMemory ? r.run(target, source) : r.run(target);
           if (n !== 0) {
             const u8 = cpu.engine.u8;
@@ -522,6 +585,6 @@ function compare(name: string, inMemory: boolean): Helper {
 }
 
 /** REPE and REPNE CMPS. */
-export const REP_CMPS: Helper = compare("rep_cmps", true);
+export const REP_CMPS: Helper = compare("rep_cmps", true, PLAIN_CMPS);
 /** REPE and REPNE SCAS. */
-export const REP_SCAS: Helper = compare("rep_scas", false);
+export const REP_SCAS: Helper = compare("rep_scas", false, PLAIN_SCAS);

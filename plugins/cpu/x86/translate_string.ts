@@ -25,6 +25,7 @@ import {
   REP_ADDR16,
   REP_DOWN,
   REP_FLAGS_SHIFT,
+  REP_FLAT,
   REP_LOG_SHIFT,
   REP_NOT_EQUAL,
   REP_SEGMENT_SHIFT,
@@ -129,6 +130,7 @@ function repeat(
     b.call(helper);
     if (compares) flags = b.get(CC_SRC);
   } else {
+    what |= REP_FLAT;
     const count = b.get(GPR[1]);
     const limit = b.i32(MAX_ELEMENTS);
     const packed = b.or(
