@@ -44,6 +44,8 @@ import { CodePages } from "./code_pages.ts";
 /** Bytes of a word that is only a value. */
 const WORD = 4;
 const NO_WORDS: number[] = [];
+/** The regions of a block that is in none: most are. */
+const NO_REGIONS: Region[] = [];
 
 /** A translated block. */
 export class Block {
@@ -77,11 +79,11 @@ export class Block {
   valid = true;
   /** The region that starts with it, or undefined. */
   region: Region | undefined = undefined;
-  /** Regions that contain it. */
-  regions: Region[] = [];
+  /** Regions that contain it, as often as they do. */
+  regions: Region[] = NO_REGIONS;
   /** The next block that starts in the same granule: see `CodePages`. */
   nextNear: Block | undefined = undefined;
-  /** The next block at the same physical address. */
+  /** The next block across two pages at the same physical address. */
   next: Block | undefined = undefined;
   /** How many regions that started with it have died. */
   deaths = 0;
@@ -162,7 +164,8 @@ export class BlockCache {
   readonly #end: number;
   #next: number;
   #blocks: Block[] = [];
-  #byAddress = new Map<number, Block>();
+  /** The blocks across two pages, which the block index does not hold. */
+  readonly #across = new Map<number, Block>();
   readonly #pages: CodePages;
   /** What `invalidate` found. */
   readonly #touched: Block[] = [];
@@ -227,7 +230,7 @@ export class BlockCache {
       this.#onRegionDead(region);
     }
     this.#blocks = [];
-    this.#byAddress.clear();
+    this.#across.clear();
     this.#pages.clear();
     this.#versions.clear();
     this.#init();
@@ -245,7 +248,19 @@ export class BlockCache {
     pcHi: number,
     key: number,
   ): Block | undefined {
-    let b = this.#byAddress.get(physical);
+    const i32 = this.#i32;
+    let r = i32[this.#bucket(physical, key)];
+    while (r !== 0) {
+      const w = r >> 2;
+      if (
+        i32[w + (REC_PHYSICAL >> 2)] === (physical | 0) &&
+        i32[w + (REC_PC_LO >> 2)] === (pcLo | 0) &&
+        i32[w + (REC_PC_HI >> 2)] === (pcHi | 0) &&
+        i32[w + (REC_KEY >> 2)] === (key | 0)
+      ) return this.#blocks[i32[w + (REC_BLOCK >> 2)]];
+      r = i32[w + (REC_NEXT >> 2)];
+    }
+    let b = this.#across.get(physical);
     while (
       b !== undefined && (b.pcLo !== pcLo || b.key !== key || b.pcHi !== pcHi)
     ) b = b.next;
@@ -321,8 +336,10 @@ export class BlockCache {
 
   #enter(block: Block): number[] {
     if (block.secondPage < 0) this.#enterIndex(block);
-    block.next = this.#byAddress.get(block.physical);
-    this.#byAddress.set(block.physical, block);
+    else {
+      block.next = this.#across.get(block.physical);
+      this.#across.set(block.physical, block);
+    }
     return this.#pages.add(block);
   }
 
@@ -453,14 +470,14 @@ export class BlockCache {
     versions.push(b);
   }
 
-  /** Word index of a block's bucket in the block index. */
-  #bucket(b: Block): number {
-    return (this.#start + indexHash(b.physical, b.key)) >> 2;
+  /** Word index of a bucket of the block index. */
+  #bucket(physical: number, key: number): number {
+    return (this.#start + indexHash(physical, key)) >> 2;
   }
 
   #enterIndex(b: Block): void {
     const i32 = this.#i32;
-    const bucket = this.#bucket(b);
+    const bucket = this.#bucket(b.physical, b.key);
     const r = b.record >> 2;
     i32[r + (REC_PHYSICAL >> 2)] = b.physical;
     i32[r + (REC_KEY >> 2)] = b.key;
@@ -468,9 +485,19 @@ export class BlockCache {
     i32[bucket] = b.record;
   }
 
+  #leaveAcross(b: Block): void {
+    const head = this.#across.get(b.physical);
+    if (head !== b) {
+      let p = head;
+      while (p !== undefined && p.next !== b) p = p.next;
+      if (p !== undefined) p.next = b.next;
+    } else if (b.next !== undefined) this.#across.set(b.physical, b.next);
+    else this.#across.delete(b.physical);
+  }
+
   #leaveIndex(b: Block): void {
     const i32 = this.#i32;
-    let at = this.#bucket(b);
+    let at = this.#bucket(b.physical, b.key);
     while (i32[at] !== b.record) at = (i32[at] + REC_NEXT) >> 2;
     i32[at] = i32[(b.record + REC_NEXT) >> 2];
   }
@@ -485,19 +512,7 @@ export class BlockCache {
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
     this.#i32[r + (REC_TABLE >> 2)] = TABLE_STUB;
     if (b.secondPage < 0) this.#leaveIndex(b);
-    // Out of the chain of its address.
-    const head = this.#byAddress.get(b.physical);
-    if (head === b) {
-      if (b.next !== undefined) this.#byAddress.set(b.physical, b.next);
-      else this.#byAddress.delete(b.physical);
-    } else {
-      for (let p = head; p !== undefined; p = p.next) {
-        if (p.next === b) {
-          p.next = b.next;
-          break;
-        }
-      }
-    }
+    else this.#leaveAcross(b);
     if (b.regions.length > 0) {
       for (const region of [...b.regions]) this.killRegion(region);
     }
@@ -527,7 +542,10 @@ export class BlockCache {
   installRegion(region: Region): void {
     const entry = region.blocks[0];
     entry.region = region;
-    for (const b of region.blocks) b.regions.push(region);
+    for (const b of region.blocks) {
+      if (b.regions === NO_REGIONS) b.regions = [region];
+      else b.regions.push(region);
+    }
     const r = entry.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
     this.#i32[r + (REC_TABLE >> 2)] = region.tableIndex;
