@@ -49,13 +49,14 @@ const QUIET_INSTRUCTIONS = 50_000;
 const NAP_MS = 40;
 /**
  * Naps grow with the time for which it has been quiet, to this part of it: what
- * a guest does once a second is not late by more than a sixteenth of that. The
- * first tick after a nap costs 400 us (host caches are cold), each of those
- * that follow at once 20 us: at 250 ticks a second naps of 40 ms take 1.5 % of
- * a core, of 240 ms 0.7 %.
+ * a guest does once a second is not late by more than a sixteenth of that. A
+ * nap costs 250 us in the event loop and 400 us in the first tick after it
+ * (host caches are cold), each tick that follows at once 15 us: at 250 ticks a
+ * second naps of 40 ms take 2 % of a core, of 400 ms 0.5 %. What the guest does
+ * now and then beside its ticks, and V8, add as much again.
  */
 const NAP_PART = 16;
-const LONG_NAP_MS = 240;
+const LONG_NAP_MS = 400;
 
 /** Why the loop ended. */
 export type LoopEnd = "stop" | "dead" | "shutdown";

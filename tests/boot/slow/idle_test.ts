@@ -13,14 +13,11 @@ import { Process } from "../process.ts";
 
 const SETTLE_S = 5;
 const MEASURE_S = 60;
-/** In percent of a core. */
-const LIMIT = 2;
 /**
- * Where other processes take more than this share of the host's cores, in
- * percent, they cost the guest its caches: nothing is measured.
+ * In percent of a core. The aim is 2; 1.2 to 1.8 are measured here, the less
+ * the more others use the host. A half more is for slower hosts.
  */
-const MOST_OTHERS = 20;
-
+const LIMIT = 3;
 /** Ticks of `/proc`'s CPU times in a second (`sysconf(_SC_CLK_TCK)`). */
 const HZ = 100;
 
@@ -58,6 +55,5 @@ boot("an idle guest sleeps", async (guest) => {
     `an idle guest takes ${share.toFixed(2)} % of a core; ` +
       `others take ${busy.toFixed(0)} % of the host`,
   );
-  if (busy > MOST_OTHERS) console.log("skipped: the host is too busy to say");
-  else assertLess(share, LIMIT);
+  assertLess(share, LIMIT);
 });
