@@ -1,0 +1,817 @@
+/**
+ * Random programs of many small procedures on a few pages, whose page tables
+ * change while they run, and the bare CPU that runs them.
+ *
+ * The code stands twice in physical memory: both versions have the same
+ * layout but other values, so that wherever a page is switched from one to the
+ * other, the program goes on, and what it computes tells which one it ran. The
+ * supervisor (`native/flow_supervisor.asm`) changes the page tables by a ring
+ * of operations, one at each INT 0x80 and each interrupt. Every operation ends
+ * with a flush that the architecture asks for, so that the outcome is defined.
+ *
+ * @module
+ */
+
+import { Engine } from "../../core/exec/engine.ts";
+import { GuestMemory } from "../../core/machine/memory.ts";
+import type { PhysicalSpace } from "../../core/mmu/soft_mmu.ts";
+import { X86 } from "../../plugins/cpu/x86/cpu.ts";
+import { createTranslator } from "../../plugins/cpu/x86/mod.ts";
+import { MODELS } from "../../plugins/cpu/x86/models.ts";
+import type { Prng } from "./prng.ts";
+import { HAS_ERROR } from "./rhea.ts";
+
+/** `native/flow_supervisor.asm`, assembled. */
+const SUPERVISOR =
+  "608b1df44f00c08d4301a3f44f00c081e3ff010000c1e30581c3005000c08b44" +
+  "242089038b4c2428894b048b4c2424894b088b4c2430894b0c8b4c242c894b10" +
+  "0f20d1894b1483f80e74243d810000000f84e700000083f820745d3d80000000" +
+  "7456c7442428000000086183c408cf89ca89cbc1e91883e90883f90573e481e2" +
+  "ffffff00c1ea0c83fa0573d6c1eb16830c9d000001c007830c9d001001c007c1" +
+  "e10c838c91002001c00785c975bc830c95007001c007ebb28b1df04f00c08d43" +
+  "01a3f04f00c083e33fc1e30481c3004000c08b338b530c85f6740a8b43042106" +
+  "8b4308310689d025ff0f000081e200f0ffff48741d48742248742a480f8568ff" +
+  "ffff0f20d835001000000f22d8e958ffffff0f013ae950ffffff0f20d80f22d8" +
+  "e945ffffff0f20e035800000000f22e035800000000f22e0e92dffffff6183c4" +
+  "08f644240403742950538b44241483e8108b5c240489188b5c2408895804c740" +
+  "08100000008b5c241089580c5b89c458cf508d4424106a2b50ff7424146a23ff" +
+  "7424148b442414cf";
+
+const PAGE = 4096;
+const RAM = 0xc00000;
+/** Of the code, and of each part of the data. */
+const PAGES = 4;
+/** With the page behind, of which only the first bytes are used, and the stack's. */
+const TABLE_PAGES = 5;
+
+// Linear addresses: 16 MiB apart, so that they share entries of the TLBs.
+const CODE = 0x08000000;
+const ALIAS = 0x09000000;
+const DATA = 0x0a000000;
+/** Linear address and physical page tables by number: code, another view of it, three of data. */
+const SLOTS = 5;
+/** Counters and tables of jumps: the fourth page of data. */
+const TABLES = DATA + 3 * PAGE;
+const STACK = DATA + 5 * PAGE - 64;
+const KERNEL = 0xc0000000;
+const OPS = 0x4000, OP_POSITION = 0x4ff0, EVENTS = 0x4ff4;
+/** The page tables, for the supervisor. */
+const WINDOW = 0xc0010000;
+
+// Physical addresses.
+const DIRECTORIES = 0x10000;
+const PAGE_TABLES = 0x12000;
+/** Code's page table in the second address space. */
+const OTHER_CODE = 5;
+const KERNEL_TABLE = 0x18000;
+const SYSTEM = 0x20000;
+const DATA_AT = 0x40000;
+const VERSION_AT = [0x400000, 0x800000];
+const SWITCH_VERSION = 0xc00000;
+
+const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100;
+const IRQ_VECTOR = 0x20;
+const IRQ_EVENTS = [0x80, 0x81];
+
+/** A program, its versions and its page tables. */
+export interface FlowProgram {
+  /** The code pages of both versions. */
+  readonly code: readonly [Uint8Array, Uint8Array];
+  /** The page of counters and tables. */
+  readonly tables: Uint8Array;
+  /** The ring of operations. */
+  readonly ops: Uint32Array;
+  /** Entries of the page tables: physical address and value. */
+  readonly entries: readonly (readonly [number, number])[];
+  /** CR4. */
+  readonly cr4: number;
+  /** Level at the start. */
+  readonly cpl: 0 | 3;
+  /** The general registers. */
+  readonly registers: readonly number[];
+}
+
+/** A CPU that runs such programs. */
+export class FlowSubject {
+  /** The CPU. */
+  readonly cpu: X86;
+  /** Its engine. */
+  readonly engine: Engine;
+  readonly #ram: Uint8Array;
+  readonly #view: DataView;
+
+  readonly #plain: boolean;
+
+  /**
+   * Makes the CPU. `plain`: it looks into the page tables for each instruction,
+   * and knows nothing of the ones before.
+   */
+  constructor(
+    readonly title: string,
+    accel: "plain" | "interp" | "jit",
+    threshold = 1,
+  ) {
+    this.#plain = accel === "plain";
+    const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
+    const host = memory.alloc(RAM);
+    const space: PhysicalSpace = {
+      lookupPage: (page) =>
+        page < RAM >> 12
+          ? { kind: "ram", hostOffset: host + page * PAGE, writable: true }
+          : { kind: "none", hostOffset: 0, writable: false },
+      read: (_, width) => width === 4 ? 0xffffffff : (1 << 8 * width) - 1,
+      write: () => {},
+    };
+    this.cpu = new X86({
+      model: MODELS["max"],
+      acknowledge: () => {
+        this.engine.setIrq(false);
+        return IRQ_VECTOR;
+      },
+      translator: () => createTranslator(MODELS["max"]),
+    });
+    this.engine = new Engine(this.cpu, {
+      memory,
+      space,
+      accel: accel === "jit" ? "jit" : "interp",
+      threshold,
+      maxInsns: this.#plain ? 1 : undefined,
+      exact: true,
+    });
+    this.#ram = memory.u8.subarray(host, host + RAM);
+    this.#view = new DataView(memory.memory.buffer, host, RAM);
+  }
+
+  /** Puts the CPU at a program's start. */
+  load(program: FlowProgram): void {
+    const ram = this.#ram;
+    const put = (at: number, x: number): void =>
+      this.#view.setUint32(at, x >>> 0, true);
+    ram.fill(0, 0, DATA_AT + 3 * 2 * TABLE_PAGES * PAGE);
+    program.code.forEach((bytes, i) => ram.set(bytes, VERSION_AT[i]));
+    for (const [at, value] of program.entries) put(at, value);
+    ram.set(program.tables, DATA_AT + 3 * PAGE);
+    for (let at = 0; at < 64; at += 4) {
+      put(DATA_AT + 5 * PAGE - 64 + at, CODE);
+    }
+    program.ops.forEach((x, i) => put(SYSTEM + OPS + 4 * i, x));
+    // The system's pages: descriptors, entry points, the supervisor.
+    [[0x10, 0x9b], [0x18, 0x93], [0x20, 0xfb], [0x28, 0xf3]].forEach(
+      ([selector, access]) => {
+        put(SYSTEM + selector, 0xffff);
+        put(SYSTEM + selector + 4, 0x00cf0000 | access << 8);
+      },
+    );
+    put(SYSTEM + 0x404, KERNEL + 0x4000);
+    put(SYSTEM + 0x408, 0x18);
+    for (let n = 0; n < 256; n++) {
+      const at = SYSTEM + 0x1000 + 16 * n;
+      const stub = KERNEL + 0x1000 + 16 * n;
+      const dpl = IRQ_EVENTS.includes(n) ? 0x6000 : 0;
+      put(SYSTEM + 0x800 + 8 * n, 0x100000 | stub & 0xffff);
+      put(SYSTEM + 0x804 + 8 * n, stub & 0xffff0000 | 0x8e00 | dpl);
+      let i = at;
+      if (!HAS_ERROR.has(n)) {
+        ram.set([0x6a, 0x00], i); // PUSH 0
+        i += 2;
+      }
+      ram[i] = 0x68; // PUSH n
+      put(i + 1, n);
+      ram[i + 5] = 0xe9; // JMP
+      put(i + 6, SYSTEM + 0x2000 - (i + 10));
+    }
+    for (let i = 0; i < SUPERVISOR.length; i += 2) {
+      ram[SYSTEM + 0x2000 + i / 2] = parseInt(SUPERVISOR.slice(i, i + 2), 16);
+    }
+    const { engine } = this;
+    engine.setIrq(false);
+    engine.reset();
+    const user = program.cpl === 3;
+    const state: Record<string, number> = {
+      cr0: 0x80010033,
+      cr3: DIRECTORIES,
+      cr4: program.cr4,
+      "gdtr.base": KERNEL,
+      "gdtr.limit": 0x7f,
+      "idtr.base": KERNEL + 0x800,
+      "idtr.limit": 0x7ff,
+      "tr.selector": 0x40,
+      "tr.base": KERNEL + 0x400,
+      "tr.limit": 0x67,
+      "tr.flags": 0x8b,
+      eip: CODE,
+      eflags: 0x202,
+    };
+    for (const s of ["cs", "ds", "es", "ss"]) {
+      const level = s !== "ds" && s !== "es" && !user ? 0 : 3;
+      const selector = level === 0 ? (s === "cs" ? 0x10 : 0x18) : 0x20;
+      state[`${s}.selector`] = level === 0
+        ? selector
+        : s === "cs"
+        ? 0x23
+        : 0x2b;
+      state[`${s}.base`] = 0;
+      state[`${s}.limit`] = -1;
+      state[`${s}.flags`] = (s === "cs" ? 0xc09b : 0xc093) | level << 5;
+    }
+    "eax ecx edx ebx esp ebp esi edi".split(" ").forEach((name, i) => {
+      state[name] = program.registers[i];
+    });
+    engine.enter(state);
+    // Memory has changed behind the translator's back.
+    engine.flushMapping();
+  }
+
+  /** Executes exactly `budget` instructions. */
+  run(budget: number): string {
+    const { engine } = this;
+    if (!this.#plain) return engine.run(budget);
+    const end = engine.instructions + budget;
+    let exit: string = "budget";
+    while (engine.instructions < end && exit === "budget") {
+      engine.mmu.flush(false);
+      exit = engine.run(1);
+    }
+    return exit;
+  }
+
+  /** What can be seen. */
+  state(): Record<string, unknown> {
+    const { cpu, engine } = this;
+    return {
+      instructions: engine.instructions,
+      events: this.#view.getUint32(SYSTEM + EVENTS, true),
+      operations: this.#view.getUint32(SYSTEM + OP_POSITION, true),
+      eip: (cpu.eip >>> 0).toString(16),
+      cpl: cpu.cpl,
+      eflags: cpu.getEflags().toString(16),
+      registers: Array.from(
+        { length: 8 },
+        (_, i) => (cpu.reg32(i) >>> 0).toString(16),
+      ),
+      tables: this.#hash(DIRECTORIES, SYSTEM),
+      log: this.#hash(SYSTEM + 0x4000, SYSTEM + 0x9000),
+      data: this.#hash(DATA_AT, DATA_AT + 6 * TABLE_PAGES * PAGE),
+      code: VERSION_AT.map((at) => this.#hash(at, at + PAGES * PAGE)),
+    };
+  }
+
+  #hash(from: number, to: number): number {
+    let h = 0;
+    for (let at = from; at < to; at += 4) {
+      h = Math.imul(h ^ this.#view.getInt32(at, true), 0x01000193);
+      h ^= h >>> 15;
+    }
+    return h;
+  }
+
+  /** The last events, newest first: vector, EIP, error code, CS, CR2. */
+  log(most: number): string[] {
+    const lines: string[] = [];
+    const n = this.#view.getUint32(SYSTEM + EVENTS, true);
+    for (let i = n - 1; i >= 0 && lines.length < most; i--) {
+      const at = SYSTEM + 0x5000 + (i & 511) * 32;
+      const word = (k: number): string =>
+        this.#view.getUint32(at + 4 * k, true).toString(16);
+      lines.push(
+        `vector ${word(0)} at ${word(4)}:${word(1)}, error ${word(2)}, ` +
+          `cr2 ${word(5)}`,
+      );
+    }
+    return lines;
+  }
+}
+
+function word(v: number): number[] {
+  return [v & 0xff, v >>> 8 & 0xff, v >>> 16 & 0xff, v >>> 24 & 0xff];
+}
+
+const EBX = 3, ESI = 6, EDI = 7;
+/** What procedures compute with. EDX is a random number, EAX and ECX are scratch. */
+const VALUES = [EBX, ESI, EDI];
+
+/** A reference to a procedure that is not placed yet. */
+interface Reference {
+  /** Where the distance or, in the table, the address goes. */
+  readonly at: number;
+  readonly versions: readonly number[];
+  readonly procedure: number;
+}
+
+/** Makes programs. */
+class Maker {
+  readonly code: [Uint8Array, Uint8Array] = [
+    new Uint8Array((PAGES + 1) * PAGE).fill(0xcc),
+    new Uint8Array((PAGES + 1) * PAGE).fill(0xcc),
+  ];
+  readonly tables = new Uint8Array(PAGE);
+  /** Offset of the next byte of code. */
+  at = 0;
+  /** Offsets of immediates of 32 bits whose value is anybody's. */
+  readonly #values: number[] = [];
+  readonly #calls: Reference[] = [];
+  readonly #pointers: { at: number; procedure: number }[] = [];
+  readonly #stores: number[] = [];
+  readonly #starts: number[] = [];
+  /** The bytes of arguments that a procedure takes from the stack. */
+  readonly #arguments: number[];
+  readonly #count: number;
+  #tableNext = 0x400;
+  #counterNext = 0;
+  #procedure = -1;
+
+  constructor(readonly p: Prng) {
+    this.#count = 8 + p.below(7);
+    this.#arguments = Array.from(
+      { length: this.#count },
+      () => p.oneIn(4) ? 4 * (1 + p.below(3)) : 0,
+    );
+  }
+
+  make(): void {
+    const { p } = this;
+    this.#main();
+    for (let i = 0; i < this.#count; i++) {
+      const page = Math.floor(this.at / PAGE);
+      const end = (page + 1) * PAGE;
+      if (page < PAGES - 1 && p.oneIn(2)) {
+        // Somewhere before the end of the page, so that it lies across it.
+        this.at = Math.max(this.at, end - 1 - p.below(60));
+      } else this.at += p.below(24);
+      this.#starts.push(this.at);
+      this.#procedure = i;
+      this.#body(i);
+    }
+    if (this.at > PAGES * PAGE) throw new Error("the program is too long");
+    this.#resolve();
+  }
+
+  #emit(...bytes: number[]): void {
+    for (const code of this.code) code.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
+  /** An immediate of 32 bits, which differs in the second version, half of the time. */
+  #value(): void {
+    const { p } = this;
+    this.#values.push(this.at);
+    const value = p.oneIn(2) ? p.below(100) : p.u32();
+    const other = p.oneIn(2) ? value : p.u32();
+    this.code[0].set(word(value), this.at);
+    this.code[1].set(word(other), this.at);
+    this.at += 4;
+  }
+
+  /** Six bytes of arithmetic. */
+  #arithmetic(): void {
+    const { p } = this;
+    const r = p.pick(VALUES);
+    const modrm = (): number => 0xc0 | p.below(8) << 3 | r;
+    this.#emit(0x81);
+    const first = modrm();
+    this.code[0][this.at] = first;
+    this.code[1][this.at] = p.oneIn(3) ? modrm() : first;
+    this.at++;
+    this.#value();
+  }
+
+  /** EDX becomes the next random number. */
+  #random(): void {
+    this.#emit(0x69, 0xd2, ...word(1103515245));
+    this.#emit(0x81, 0xc2);
+    this.#value();
+  }
+
+  /** A near branch on a condition to a place that `then` emits code up to. */
+  #unless(condition: number, then: () => void): void {
+    this.#emit(0x0f, 0x80 | condition, 0, 0, 0, 0);
+    const from = this.at;
+    then();
+    const distance = word(this.at - from);
+    for (const code of this.code) code.set(distance, from - 4);
+  }
+
+  /** `then`, once in about 2 to the power of `bits` times. */
+  #seldom(bits: number, then: () => void): void {
+    const shift = 8 + this.p.below(20 - bits);
+    this.#random();
+    this.#emit(0xf7, 0xc2, ...word(((1 << bits) - 1) << shift)); // TEST EDX
+    this.#unless(5, then); // JNZ
+  }
+
+  #address(): number {
+    const { p } = this;
+    const slot = p.below(3);
+    // The fourth page of the first part has the tables.
+    const pages = slot === 0 ? 3 : 4;
+    const offset = p.oneIn(4)
+      ? (1 + p.below(pages - 1)) * PAGE - 1 - p.below(3) // across two pages
+      : p.below(pages) * PAGE + 16 * p.below(8) + p.below(4);
+    return DATA + slot * 0x1000000 + offset;
+  }
+
+  #counter(): number {
+    this.#counterNext = (this.#counterNext + 4) % 0x400;
+    return TABLES + this.#counterNext;
+  }
+
+  #room(bytes: number): number {
+    const at = this.#tableNext;
+    this.#tableNext += bytes;
+    if (this.#tableNext > PAGE) throw new Error("the tables are too long");
+    return at;
+  }
+
+  /** The linear address of code, in either view. */
+  #view(): number {
+    return this.p.oneIn(4) ? ALIAS : CODE;
+  }
+
+  /** A later procedure. */
+  #callee(): number {
+    const { p } = this;
+    return Math.min(this.#procedure + 1 + p.below(4), this.#count - 1);
+  }
+
+  /** CALL; behind each stand six bytes that the callee may skip. */
+  #call(to: number): void {
+    const { p } = this;
+    for (let n = 0; n < this.#arguments[to]; n += 4) {
+      this.#emit(0x68, ...word(n));
+    }
+    this.#emit(0xe8, 0, 0, 0, 0);
+    const at = this.at - 4;
+    // What lies across two pages may be of two versions.
+    const across = (at % PAGE) > PAGE - 4;
+    const other = this.#callee();
+    if (
+      !across && p.oneIn(3) && this.#arguments[other] === this.#arguments[to] &&
+      to !== this.#procedure
+    ) {
+      this.#calls.push({ at, versions: [0], procedure: to });
+      this.#calls.push({ at, versions: [1], procedure: other });
+    } else this.#calls.push({ at, versions: [0, 1], procedure: to });
+    this.#arithmetic();
+  }
+
+  /** A scaled index in EAX, below a power of two. */
+  #index(power: number): void {
+    this.#random();
+    this.#emit(0x89, 0xd0); // MOV EAX, EDX
+    this.#emit(0xc1, 0xe8, 16 + this.p.below(8)); // SHR EAX
+    this.#emit(0x83, 0xe0, power - 1); // AND EAX
+  }
+
+  #indirectCall(): void {
+    const { p } = this;
+    const power = p.pick([2, 4, 8]);
+    const table = this.#room(4 * power);
+    for (let i = 0; i < power; i++) {
+      let to = this.#callee();
+      for (let tries = 0; tries < 4 && this.#arguments[to] > 0; tries++) {
+        to = this.#callee();
+      }
+      this.#pointers.push({ at: table + 4 * i, procedure: to });
+    }
+    this.#index(power);
+    // CALL [EAX * 4 + table], or MOV ECX and CALL ECX
+    if (p.oneIn(2)) this.#emit(0xff, 0x14, 0x85, ...word(TABLES + table));
+    else {
+      this.#emit(0x8b, 0x0c, 0x85, ...word(TABLES + table));
+      this.#emit(0xff, 0xd1);
+    }
+    this.#arithmetic();
+  }
+
+  #switch(): void {
+    const { p } = this;
+    const cases = 2 + p.below(19);
+    const table = this.#room(4 * cases);
+    this.#index(p.pick([cases > 8 ? 32 : 8, 32]));
+    this.#emit(0x83, 0xf8, cases); // CMP EAX
+    this.#unless(3, () => { // JAE
+      this.#emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
+      const ends: number[] = [];
+      const view = new DataView(this.tables.buffer);
+      const base = this.#view();
+      for (let i = 0; i < cases; i++) {
+        view.setUint32(table + 4 * i, base + this.at, true);
+        if (p.oneIn(3)) this.#arithmetic();
+        else this.#emit(0x83, 0xc0 | p.pick(VALUES), p.below(256));
+        this.#emit(0xe9, 0, 0, 0, 0);
+        ends.push(this.at);
+      }
+      for (const from of ends) {
+        for (const code of this.code) code.set(word(this.at - from), from - 4);
+      }
+    });
+  }
+
+  /** Times round: by a counter in memory. */
+  #loop(depth: number): void {
+    const { p } = this;
+    const counter = this.#counter();
+    const start = this.at;
+    for (let n = 1 + p.below(3); n > 0; n--) this.#statement(depth + 1);
+    this.#emit(0xff, 0x0d, ...word(counter)); // DEC
+    this.#emit(0xf6, 0x05, ...word(counter), p.pick([3, 7, 15]));
+    this.#emit(0x0f, 0x85, ...word(start - this.at - 6)); // JNZ
+  }
+
+  #storeToCode(): void {
+    const { p } = this;
+    const near = p.oneIn(3);
+    this.#seldom(p.below(3), () => {
+      // MOV BYTE, ADD BYTE, XOR BYTE, MOV DWORD: the address comes later.
+      switch (p.below(4)) {
+        case 0:
+          this.#emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
+          this.#stores.push(this.at - 5);
+          break;
+        case 1:
+          this.#emit(0x80, 0x05, 0, 0, 0, 0, 1 + p.below(255));
+          this.#stores.push(this.at - 5);
+          break;
+        case 2:
+          this.#emit(0x80, 0x35, 0, 0, 0, 0, p.pick([1, 0x80, 0xff]));
+          this.#stores.push(this.at - 5);
+          break;
+        default:
+          this.#emit(0x89, 0x15, 0, 0, 0, 0); // MOV [code], EDX
+          this.#stores.push(-(this.at - 4));
+      }
+    });
+    if (near) {
+      const at = this.#stores.pop()!;
+      this.#arithmetic();
+      this.#patchStore(at, this.at - 4);
+    }
+  }
+
+  #patchStore(store: number, value: number): void {
+    const byte = store > 0 ? this.p.below(4) : 0;
+    const address = word(this.#view() + value + byte);
+    for (const code of this.code) code.set(address, Math.abs(store));
+  }
+
+  #statement(depth: number): void {
+    const { p } = this;
+    const last = this.#procedure === this.#count - 1;
+    switch (p.below(depth > 1 ? 12 : 22)) {
+      case 0:
+      case 1:
+        return this.#arithmetic();
+      case 2: { // with registers
+        const op = p.pick([0x01, 0x29, 0x31, 0x11, 0x19, 0x39]);
+        const r = p.pick([0, 1, 2, ...VALUES]);
+        return this.#emit(op, 0xc0 | r << 3 | p.pick(VALUES));
+      }
+      case 3: // ADD, MOV, XOR, ADC with memory
+        return this.#emit(
+          p.pick([0x01, 0x03, 0x89, 0x8b, 0x31, 0x13]),
+          0x05 | p.pick(VALUES) << 3,
+          ...word(this.#address()),
+        );
+      case 4: { // the same page by one base
+        this.#emit(0xb9, ...word(this.#address() & ~3)); // MOV ECX
+        for (let n = 2 + p.below(3); n > 0; n--) {
+          this.#emit(
+            p.pick([0x01, 0x03, 0x89, 0x8b]),
+            0x41 | p.pick(VALUES) << 3,
+            p.below(256),
+          );
+        }
+        return;
+      }
+      case 5: // SETcc
+        return this.#emit(0x0f, 0x90 | p.below(16), 0xc0 | p.pick([0, 1, 3]));
+      case 6: // CMOVcc
+        return this.#emit(
+          0x0f,
+          0x40 | p.below(16),
+          0xc0 | p.pick(VALUES) << 3 | p.pick(VALUES),
+        );
+      case 7: // Jcc on whatever flags there are
+        return this.#unless(p.below(16), () => {
+          for (let n = p.below(3); n >= 0; n--) this.#statement(depth + 1);
+        });
+      case 8: // a change of a page table
+        return this.#seldom(1 + p.below(3), () => this.#emit(0xcd, 0x80));
+      case 9: // the other privilege level
+        return this.#seldom(2 + p.below(3), () => this.#emit(0xcd, 0x81));
+      case 10:
+      case 11:
+        return last ? this.#arithmetic() : this.#storeToCode();
+      case 12:
+      case 13:
+        return last ? this.#arithmetic() : this.#call(this.#callee());
+      case 14:
+        return last ? this.#arithmetic() : this.#indirectCall();
+      case 15:
+      case 21:
+        return this.#switch();
+      case 16:
+      case 17:
+        return this.#loop(depth);
+      case 18: { // recursion
+        const counter = this.#counter();
+        this.#emit(0xff, 0x05, ...word(counter)); // INC
+        this.#emit(0xf6, 0x05, ...word(counter), p.pick([3, 7]));
+        return this.#unless(4, () => this.#call(this.#procedure)); // JZ
+      }
+      case 19: { // PUSH a place further on; RET
+        this.#emit(0x68, 0, 0, 0, 0, 0xc3);
+        const from = this.at;
+        for (let n = p.below(3); n > 0; n--) this.#arithmetic();
+        const to = word(this.#view() + this.at);
+        for (const code of this.code) code.set(to, from - 5);
+        return;
+      }
+      case 20: // CALL of what follows; POP EAX
+        this.#emit(0xe8, 0, 0, 0, 0, 0x58);
+        return this.#emit(0x01, 0xc0 | p.pick(VALUES)); // ADD, EAX
+    }
+  }
+
+  #body(i: number): void {
+    const { p } = this;
+    for (let n = 2 + p.below(6); n > 0; n--) this.#statement(0);
+    const bytes = this.#arguments[i];
+    if (p.oneIn(3)) { // another return address, over the six bytes
+      this.#seldom(1 + p.below(2), () => this.#emit(0x83, 0x04, 0x24, 6));
+    }
+    if (p.oneIn(6)) { // to the caller's caller
+      this.#seldom(3, () => this.#emit(0x83, 0xc4, bytes + 4, 0xc3));
+    }
+    if (bytes > 0) this.#emit(0xc2, bytes, 0); // RET n
+    else if (p.oneIn(4)) this.#emit(0x59, 0xff, 0xe1); // POP ECX; JMP ECX
+    else this.#emit(0xc3);
+  }
+
+  #main(): void {
+    const { p } = this;
+    this.#emit(0xbc, ...word(STACK)); // MOV ESP
+    for (let n = 3 + p.below(3); n > 0; n--) this.#call(p.below(4));
+    this.#statement(0);
+    this.#seldom(1, () => this.#emit(0xcd, 0x80));
+    this.#emit(0xe9, ...word(-this.at - 5)); // JMP
+  }
+
+  #resolve(): void {
+    for (const { at, versions, procedure } of this.#calls) {
+      const distance = word(this.#starts[procedure] - at - 4);
+      for (const v of versions) this.code[v].set(distance, at);
+    }
+    const view = new DataView(this.tables.buffer);
+    for (const { at, procedure } of this.#pointers) {
+      view.setUint32(at, this.#view() + this.#starts[procedure], true);
+    }
+    for (const at of this.#stores) {
+      // Most in code that runs soon.
+      const close = this.#values.filter((v) => {
+        const distance = v - Math.abs(at);
+        return distance > -200 && distance < 800;
+      });
+      this.#patchStore(
+        at,
+        this.p.pick(this.p.oneIn(3) ? this.#values : close),
+      );
+    }
+  }
+}
+
+/** Which changes of the mapping a program sees. */
+type Layout = "small" | "large" | "mixed" | "two spaces";
+
+/** A random program. */
+export function makeFlowProgram(p: Prng): FlowProgram {
+  const maker = new Maker(p);
+  maker.make();
+  const layout: Layout = p.pick(["small", "large", "mixed", "two spaces"]);
+  const entries: [number, number][] = [];
+  const ops: number[] = [];
+  const flags = (): number =>
+    P | RW | US | (p.oneIn(2) ? A : 0) | (p.oneIn(2) ? D : 0);
+  const mayBeGlobal = p.oneIn(2);
+  /** Every change of an entry: where it is, which bits, what to flush. */
+  const changes: (() => void)[] = [];
+  const flush = (isGlobal: boolean, linear: number): number => {
+    const kind = isGlobal
+      ? p.pick([1, 3])
+      : p.pick(layout === "two spaces" ? [1, 2, 3, 4] : [1, 2, 3]);
+    return kind === 1 ? linear | 1 : kind;
+  };
+  const op = (
+    entry: number,
+    and: number,
+    xor: number,
+    flushed: number,
+  ): void => {
+    const window = entry === 0 ? 0 : WINDOW + entry - DIRECTORIES;
+    ops.push(window, and >>> 0, xor >>> 0, flushed >>> 0);
+  };
+  for (let slot = 0; slot <= OTHER_CODE; slot++) {
+    const linear = slot === OTHER_CODE ? CODE : CODE + slot * 0x1000000;
+    const isCode = slot < 2 || slot === OTHER_CODE;
+    for (let i = 0; i < TABLE_PAGES; i++) {
+      const at = PAGE_TABLES + slot * PAGE + 4 * i;
+      const isGlobal = mayBeGlobal && p.oneIn(2) &&
+        !(layout === "two spaces" && (slot === 0 || slot === OTHER_CODE));
+      const frame = isCode
+        ? VERSION_AT[p.below(2)] + i * PAGE
+        : DATA_AT + ((slot - 2) * 2 * TABLE_PAGES + i) * PAGE;
+      entries.push([at, frame | flags() | (isGlobal ? G : 0)]);
+      const where = linear + i * PAGE;
+      const change = (and: number, xor: number) => (): void =>
+        op(at, and, xor, flush(isGlobal, where));
+      const isFixed = slot === 2 && i >= 3;
+      if (i < PAGES && isCode) {
+        const v = change(-1, SWITCH_VERSION);
+        changes.push(v, v, v, change(~P, 0), change(~US, 0));
+      } else if (i < PAGES && !isFixed) {
+        const other = TABLE_PAGES * PAGE;
+        // The frames of the second half follow those of the first.
+        const a = DATA_AT + ((slot - 2) * 2 * TABLE_PAGES + i) * PAGE;
+        changes.push(change(-1, a ^ (a + other)));
+      }
+      if (!isFixed) changes.push(change(~P, 0), change(~RW, 0));
+      changes.push(change(~D, 0), change(~(A | D), 0));
+      if (isGlobal) changes.push(() => op(at, -1, G, flush(true, where)));
+    }
+  }
+  for (let space = 0; space < 2; space++) {
+    for (let slot = 0; slot < SLOTS; slot++) {
+      const table = slot === 0 && space === 1 ? OTHER_CODE : slot;
+      entries.push([
+        DIRECTORIES + space * PAGE + 4 * ((CODE >>> 22) + 4 * slot),
+        // Accessed: a global translation outlives the switch to the other
+        // directory, which then need not be read.
+        PAGE_TABLES + table * PAGE | P | RW | US | A,
+      ]);
+    }
+    entries.push([
+      DIRECTORIES + space * PAGE + 4 * (KERNEL >>> 22),
+      KERNEL_TABLE | P | RW | US | A,
+    ]);
+  }
+  const directoryEntry = DIRECTORIES + 4 * (CODE >>> 22);
+  const small = PAGE_TABLES | P | RW | US | A;
+  const isGlobal = mayBeGlobal && p.oneIn(2);
+  const large = VERSION_AT[0] | P | RW | US | A | D | PS | (isGlobal ? G : 0);
+  const part = (): number => CODE + p.below(PAGES) * PAGE;
+  if (layout === "large") {
+    entries.push([directoryEntry, large]);
+    for (let i = 0; i < 12; i++) {
+      changes.push(() =>
+        op(directoryEntry, -1, SWITCH_VERSION, flush(isGlobal, part()))
+      );
+    }
+    changes.push(() => op(directoryEntry, ~P, 0, flush(isGlobal, part())));
+    changes.push(() => op(directoryEntry, ~US, 0, flush(isGlobal, part())));
+    changes.push(() => op(directoryEntry, ~RW, 0, flush(isGlobal, part())));
+    changes.push(() =>
+      op(directoryEntry, ~(A | D), 0, flush(isGlobal, part()))
+    );
+  } else if (layout === "mixed") {
+    for (let i = 0; i < 8; i++) {
+      changes.push(() => op(directoryEntry, -1, small ^ large, 3));
+    }
+  }
+  const kernelFlags = P | RW | A | D | (p.oneIn(2) ? G : 0);
+  for (let i = 0; i < 16; i++) {
+    entries.push([KERNEL_TABLE + 4 * i, SYSTEM + i * PAGE | kernelFlags]);
+  }
+  for (let i = 0; i < 8; i++) {
+    entries.push([
+      KERNEL_TABLE + 4 * (16 + i),
+      DIRECTORIES + i * PAGE | kernelFlags,
+    ]);
+  }
+  while (ops.length < 256) {
+    switch (p.below(8)) {
+      case 0:
+        op(0, -1, 0, p.below(layout === "two spaces" ? 5 : 4));
+        break;
+      case 1:
+        op(
+          0,
+          -1,
+          0,
+          (CODE + p.below(SLOTS) * 0x1000000 + p.below(5) * PAGE) | 1,
+        );
+        break;
+      default:
+        p.pick(changes)();
+    }
+  }
+  const pge = p.oneIn(4) ? 0 : 0x80;
+  return {
+    code: maker.code,
+    tables: maker.tables,
+    ops: Uint32Array.from(ops),
+    entries,
+    cr4: 0x10 | pge,
+    cpl: p.oneIn(2) ? 0 : 3,
+    registers: Array.from({ length: 8 }, () => p.u32()),
+  };
+}
