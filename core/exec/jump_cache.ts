@@ -73,17 +73,23 @@ export function jumpHash(lo: number): number {
 
 /** Any odd number that spreads the few bits of a key. */
 const KEY_HASH = 0x85ebca6b | 0;
+/** Another one, for the pages at which the same code stands. */
+const PC_HASH = 0xc2b2ae35 | 0;
 const INDEX_SHIFT = 32 - Math.log2(INDEX_BYTES);
 const INDEX_MASK = INDEX_BYTES - 4;
 
 /**
- * The offset of a block's bucket in the block index, by its physical address and mode
- * key. (Without the key, the modes in which a kernel runs the same code drove
+ * The offset of a block's bucket in the block index, by its physical address, program
+ * counter and mode key. (Without the key, the modes in which a kernel runs the same code drove
  * each other out: half of a fork's jumps.)
  */
-export function indexHash(physical: number, key: number): number {
-  return (Math.imul(physical + Math.imul(key, KEY_HASH) | 0, JUMP_HASH) >>>
-    INDEX_SHIFT) & INDEX_MASK;
+export function indexHash(
+  physical: number,
+  pcLo: number,
+  key: number,
+): number {
+  const sum = physical + Math.imul(pcLo, PC_HASH) + Math.imul(key, KEY_HASH);
+  return (Math.imul(sum | 0, JUMP_HASH) >>> INDEX_SHIFT) & INDEX_MASK;
 }
 
 /**
@@ -257,6 +263,10 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(T);
   e.u8(W.I32_OR);
   e.localTee(T);
+  e.localGet(LOW);
+  e.i32Const(PC_HASH);
+  e.u8(I32_MUL);
+  e.u8(W.I32_ADD);
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_JUMP_KEY, 2);
   e.i32Const(KEY_HASH);

@@ -949,7 +949,7 @@ export class RegionCompiler {
       e.localSet(HOST); // the spills below must not come between
       for (const g of writes) this.#evict(g);
       e.localGet(HOST);
-      this.#f.open(W.IF, L_ANY, false);
+      this.#f.openUnlikely(L_ANY);
       const before = this.#dirty.slice();
       this.#spillFor(helper);
       e.u8(W.CALL);

@@ -109,6 +109,10 @@ export class IrBlock {
     this.term = TERM_NONE;
     this.termValue = 0;
     this.flow = FLOW_PLAIN;
+    this.takenLo = 0;
+    this.takenHi = 0;
+    this.otherLo = 0;
+    this.otherHi = 0;
     this.pcLo = pcLo;
     this.pcHi = pcHi;
     this.byteLength = 0;

@@ -39,6 +39,7 @@ import {
   TABLE_STUB,
 } from "../exec/layout.ts";
 import { indexHash } from "../exec/jump_cache.ts";
+import { type Relocation, wordsOf } from "./relocation.ts";
 import { CodePages } from "./code_pages.ts";
 
 /** Bytes of a word that is only a value. */
@@ -85,6 +86,8 @@ export class Block {
   nextNear: Block | undefined = undefined;
   /** The next block across two pages at the same physical address. */
   next: Block | undefined = undefined;
+  /** What in it depends on where it stands, once that is known. */
+  relocation: Relocation | undefined = undefined;
   /** How many regions that started with it have died. */
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
@@ -249,7 +252,7 @@ export class BlockCache {
     key: number,
   ): Block | undefined {
     const i32 = this.#i32;
-    let r = i32[this.#bucket(physical, key)];
+    let r = i32[this.#bucket(physical, pcLo, key)];
     while (r !== 0) {
       const w = r >> 2;
       if (
@@ -313,14 +316,59 @@ export class BlockCache {
     block.insns = insns;
     i32.set(words.subarray(0, length), at >> 2);
     i32.set(table.subarray(0, 3 * insns), block.insnTable >> 2);
+    this.#fillRecord(block, threshold);
+  }
+
+  #fillRecord(block: Block, threshold: number): void {
+    const i32 = this.#i32;
     const r = block.record >> 2;
-    i32[r + (REC_BYTECODE >> 2)] = at;
+    i32[r + (REC_BYTECODE >> 2)] = block.bytecode;
     i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
     i32[r + (REC_COUNT >> 2)] = threshold;
-    i32[r + (REC_INSNS >> 2)] = insns;
+    i32[r + (REC_INSNS >> 2)] = block.insns;
     i32[r + (REC_PC_LO >> 2)] = block.pcLo;
     i32[r + (REC_PC_HI >> 2)] = block.pcHi;
     i32[r + (REC_BLOCK >> 2)] = block.id;
+  }
+
+  /** The newest block with these bytes in this mode, at whatever program counter. */
+  sibling(physical: number, pcHi: number, key: number): Block | undefined {
+    return this.#pages.sibling(physical, pcHi, key);
+  }
+
+  /** A block of the same bytes as `from`, whose relocation is known, at another program counter. */
+  copyTo(from: Block, pcLo: number, threshold: number): Block {
+    const { pcs, cells, links } = from.relocation!;
+    const i32 = this.#i32;
+    const b = new Block();
+    b.physical = from.physical;
+    b.byteLength = from.byteLength;
+    b.pcLo = pcLo;
+    b.pcHi = from.pcHi;
+    b.key = from.key;
+    b.insns = from.insns;
+    b.relocation = from.relocation;
+    this.reserve(b);
+    if (from.profile !== 0) this.reserveProfile(b);
+    const moved = (pcLo - from.pcLo) | 0;
+    for (let n = 0; n < 2; n++) {
+      const cell = n * CELL_BYTES;
+      const to = i32[(from.cells + cell + CELL_PC_LO) >> 2];
+      const hi = i32[(from.cells + cell + CELL_PC_HI) >> 2];
+      this.initCell(b.cells + cell, links[n] ? (to + moved) | 0 : to, hi, 0);
+    }
+    const words = wordsOf(from);
+    const at = this.alloc(words * 4);
+    b.bytecode = at;
+    b.insnTable = at + from.insnTable - from.bytecode;
+    const w = at >> 2;
+    const source = from.bytecode >> 2;
+    i32.copyWithin(w, source, source + words);
+    for (const i of pcs) i32[w + i] += moved;
+    const cellsMoved = b.cells - from.cells;
+    for (const i of cells) i32[w + i] += cellsMoved;
+    this.#fillRecord(b, threshold);
+    return b;
   }
 
   /** Enters a stored block into the cache. Returns the pages that hold code from now on and did not before. */
@@ -471,13 +519,13 @@ export class BlockCache {
   }
 
   /** Word index of a bucket of the block index. */
-  #bucket(physical: number, key: number): number {
-    return (this.#start + indexHash(physical, key)) >> 2;
+  #bucket(physical: number, pcLo: number, key: number): number {
+    return (this.#start + indexHash(physical, pcLo, key)) >> 2;
   }
 
   #enterIndex(b: Block): void {
     const i32 = this.#i32;
-    const bucket = this.#bucket(b.physical, b.key);
+    const bucket = this.#bucket(b.physical, b.pcLo, b.key);
     const r = b.record >> 2;
     i32[r + (REC_PHYSICAL >> 2)] = b.physical;
     i32[r + (REC_KEY >> 2)] = b.key;
@@ -497,7 +545,7 @@ export class BlockCache {
 
   #leaveIndex(b: Block): void {
     const i32 = this.#i32;
-    let at = this.#bucket(b.physical, b.key);
+    let at = this.#bucket(b.physical, b.pcLo, b.key);
     while (i32[at] !== b.record) at = (i32[at] + REC_NEXT) >> 2;
     i32[at] = i32[(b.record + REC_NEXT) >> 2];
   }

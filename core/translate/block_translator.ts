@@ -25,6 +25,7 @@ import { CALLS, Op, OPS, STORES } from "../ir/ops.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { Block, type BlockCache } from "./block_cache.ts";
+import { compareBlocks } from "./relocation.ts";
 import type { Retranslate } from "./region_former.ts";
 
 /** Count of a block that must not become hot again. */
@@ -229,6 +230,15 @@ export class BlockTranslator {
       for (const page of pages) this.#mmu.protect(page);
       return old;
     }
+    // What was forgotten before may read words of its own code.
+    const sibling = cache.wasForgotten(physical)
+      ? undefined
+      : cache.sibling(physical, hi, key);
+    if (sibling?.relocation !== undefined) {
+      const copy = cache.copyTo(sibling, lo, this.#threshold);
+      for (const page of cache.insert(copy)) this.#mmu.protect(page);
+      return copy;
+    }
     const block = new Block();
     let maxInsns = this.#maxInsns;
     const mutable = [...cache.mutable];
@@ -272,6 +282,9 @@ export class BlockTranslator {
       this.#writer.insns,
       this.#thresholdOf(block),
     );
+    if (sibling !== undefined && block.secondPage < 0) {
+      block.relocation = compareBlocks(this.#i32, sibling, block);
+    }
     for (const page of cache.insert(block)) this.#mmu.protect(page);
     return block;
   }
