@@ -309,6 +309,8 @@ class Maker {
   at = 0;
   /** Offsets of immediates of 32 bits whose value is anybody's. */
   readonly #values: number[] = [];
+  /** The same of one byte. */
+  readonly #bytes: number[] = [];
   readonly #calls: Reference[] = [];
   readonly #pointers: { at: number; procedure: number }[] = [];
   readonly #stores: number[] = [];
@@ -373,6 +375,13 @@ class Maker {
     this.code[1][this.at] = p.oneIn(3) ? modrm() : first;
     this.at++;
     this.#value();
+  }
+
+  /** Three bytes of arithmetic. */
+  #small(): void {
+    const { p } = this;
+    this.#emit(0x83, 0xc0 | p.below(8) << 3 | p.pick(VALUES), p.below(256));
+    this.#bytes.push(this.at - 1);
   }
 
   /** EDX becomes the next random number. */
@@ -521,37 +530,56 @@ class Maker {
   #storeToCode(): void {
     const { p } = this;
     const near = p.oneIn(3);
-    this.#seldom(p.below(3), () => {
-      // MOV BYTE, ADD BYTE, XOR BYTE, MOV DWORD: the address comes later.
-      switch (p.below(4)) {
-        case 0:
-          this.#emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
-          this.#stores.push(this.at - 5);
-          break;
-        case 1:
-          this.#emit(0x80, 0x05, 0, 0, 0, 0, 1 + p.below(255));
-          this.#stores.push(this.at - 5);
-          break;
-        case 2:
-          this.#emit(0x80, 0x35, 0, 0, 0, 0, p.pick([1, 0x80, 0xff]));
-          this.#stores.push(this.at - 5);
-          break;
-        default:
-          this.#emit(0x89, 0x15, 0, 0, 0, 0); // MOV [code], EDX
-          this.#stores.push(-(this.at - 4));
-      }
-    });
+    if (p.oneIn(2)) {
+      // Always, but another value only every 2, 4... times, so that it is hot
+      // code that changes code.
+      const counter = this.#counter();
+      this.#emit(0xff, 0x05, ...word(counter)); // INC
+      this.#emit(0xa1, ...word(counter)); // MOV EAX
+      this.#emit(0xc1, 0xe8, 1 + p.below(6)); // SHR EAX
+      this.#emit(0xa2, 0, 0, 0, 0); // MOV [code], AL
+      this.#stores.push(this.at - 4);
+    } else {
+      this.#seldom(p.below(3), () => {
+        switch (p.below(4)) {
+          case 0: // MOV
+            this.#emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
+            this.#stores.push(this.at - 5);
+            break;
+          case 1: // ADD
+            this.#emit(0x80, 0x05, 0, 0, 0, 0, 1 + p.below(255));
+            this.#stores.push(this.at - 5);
+            break;
+          case 2: // XOR
+            this.#emit(0x80, 0x35, 0, 0, 0, 0, p.pick([1, 0x80, 0xff]));
+            this.#stores.push(this.at - 5);
+            break;
+          default: // MOV of 32 bits
+            this.#emit(0x89, 0x15, 0, 0, 0, 0);
+            this.#stores.push(-(this.at - 4));
+        }
+      });
+    }
     if (near) {
-      const at = this.#stores.pop()!;
-      this.#arithmetic();
-      this.#patchStore(at, this.at - 4);
+      const store = this.#stores.pop()!;
+      if (store > 0 && p.oneIn(2)) this.#small();
+      else this.#arithmetic();
+      this.#patchStore(store, (at) => at > Math.abs(store));
     }
   }
 
-  #patchStore(store: number, value: number): void {
-    const byte = store > 0 ? this.p.below(4) : 0;
-    const address = word(this.#view() + value + byte);
-    for (const code of this.code) code.set(address, Math.abs(store));
+  /** The target of the store whose address stands at `store`: below 0, one of 32 bits. */
+  #patchStore(store: number, wanted: (at: number) => boolean): void {
+    const { p } = this;
+    const at = Math.abs(store);
+    const some = this.#values.filter(wanted);
+    const words = some.length > 0 ? some : this.#values;
+    const bytes = store > 0 ? this.#bytes.filter(wanted) : [];
+    const target = bytes.length > 0 && p.oneIn(2)
+      ? p.pick(bytes)
+      : p.pick(words) + (store > 0 ? p.below(4) : 0);
+    const address = word(this.#view() + target);
+    for (const code of this.code) code.set(address, at);
   }
 
   #statement(depth: number): void {
@@ -559,6 +587,7 @@ class Maker {
     const last = this.#procedure === this.#count - 1;
     switch (p.below(depth > 1 ? 12 : 22)) {
       case 0:
+        return this.#small();
       case 1:
         return this.#arithmetic();
       case 2: { // with registers
@@ -666,16 +695,13 @@ class Maker {
     for (const { at, procedure } of this.#pointers) {
       view.setUint32(at, this.#view() + this.#starts[procedure], true);
     }
-    for (const at of this.#stores) {
+    for (const store of this.#stores) {
       // Most in code that runs soon.
-      const close = this.#values.filter((v) => {
-        const distance = v - Math.abs(at);
-        return distance > -200 && distance < 800;
+      const far = this.p.oneIn(3);
+      this.#patchStore(store, (at) => {
+        const distance = at - Math.abs(store);
+        return far || distance > -200 && distance < 800;
       });
-      this.#patchStore(
-        at,
-        this.p.pick(this.p.oneIn(3) ? this.#values : close),
-      );
     }
   }
 }

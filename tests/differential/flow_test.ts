@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { Bench } from "../system/bench.ts";
 import { FlowSubject, makeFlowProgram } from "./flow.ts";
 import { casesFrom, Prng, seedFrom } from "./prng.ts";
 
@@ -44,3 +45,47 @@ Deno.test("random procedures whose pages change while they run: interpreter and 
   const { regions } = SUBJECTS[3].engine.stats();
   assert(regions > 0);
 });
+
+for (const accel of ["interp", "jit"] as const) {
+  for (const how of ["INVLPG", "MOV CR3"]) {
+    Deno.test(`${accel}: code behind ${how} is that of the page that it has put in its own place`, () => {
+      const bench = new Bench({ accel, threshold: 1 });
+      const { memory: { view, u8 }, ram, cpu, engine } = bench;
+      engine.reset();
+      view.setInt32(ram + 0x1000, 0x83, true); // 4 MiB as they are
+      view.setInt32(ram + 0x1004, 0x2003, true);
+      view.setInt32(ram + 0x2000, 0x800003, true);
+      // deno-fmt-ignore
+      const code = (value: number): number[] => [
+        0xc7, 0x05, 0, 0x20, 0, 0, 3, 0x00, 0x90, 0, // MOV [0x2000], 0x900003
+        ...(how === "INVLPG"
+          ? [0x0f, 0x01, 0x3d, 0, 0, 0x40, 0] // INVLPG [0x400000]
+          : [0x0f, 0x22, 0xdb]), // MOV CR3, EBX
+        0x83, 0xc0, value, // ADD EAX, value
+        0x49, // DEC ECX
+        0x75, 0xfa, // JNZ to the ADD
+        0xf4,
+      ];
+      u8.set(code(1), ram + 0x800000);
+      u8.set(code(2), ram + 0x900000);
+      const state: Record<string, number> = {
+        cr0: 0x80000011,
+        cr3: 0x1000,
+        cr4: 0x10,
+        eflags: 2,
+        eip: 0x400000,
+        ebx: 0x1000,
+        ecx: 50,
+      };
+      for (const s of ["cs", "ds", "es", "fs", "gs", "ss"]) {
+        state[`${s}.selector`] = s === "cs" ? 8 : 0x10;
+        state[`${s}.base`] = 0;
+        state[`${s}.limit`] = -1;
+        state[`${s}.flags`] = s === "cs" ? 0xc09b : 0xc093;
+      }
+      engine.enter(state);
+      assertEquals(engine.run(1_000_000), "dead");
+      assertEquals(cpu.reg32(0), 100);
+    });
+  }
+}

@@ -574,6 +574,8 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
     const b = t.b;
     const base = t.isFlat(i.segment) ? t.imm(0) : b.get(BASE[i.segment]);
     b.call(INVLPG, b.add(base, t.offset(i)));
+    // The page may be the one that this code is on.
+    goOn(t);
   },
   invd: (t) => void needLevel0(t),
   wbinvd: (t) => void needLevel0(t),
