@@ -72,6 +72,10 @@ export class Block {
   bytecode = 0;
   /** Offset of its instruction table (3 words an instruction), after the bytecode. */
   insnTable = 0;
+  /** Offset of what its bytecode and the like may take if it is replaced. */
+  room = 0;
+  /** The end of that. */
+  end = 0;
   /** Offset of its two link cells. */
   cells = 0;
   /** Offset of the targets that its computed jump had of late; 0 if it does not end with one. */
@@ -178,6 +182,10 @@ export class BlockCache {
    * switches a feature on and off, code that is generated again).
    */
   #versions = new Map<number, Block[]>();
+  /** The oldest version, whose number, record and place the next block takes. */
+  #spare: Block | undefined;
+  /** What is left of its room. */
+  #spareNext = 0;
   readonly #onRegionDead: (region: Region) => void;
 
   /**
@@ -236,6 +244,7 @@ export class BlockCache {
     this.#across.clear();
     this.#pages.clear();
     this.#versions.clear();
+    this.#spare = undefined;
     this.#init();
   }
 
@@ -272,6 +281,13 @@ export class BlockCache {
 
   /** Takes `bytes` of the arena, 16-byte aligned; throws {@linkcode ArenaFull}. */
   alloc(bytes: number): number {
+    if (this.#spare !== undefined) {
+      const at = (this.#spareNext + 15) & ~15;
+      if (at + bytes <= this.#spare.end) {
+        this.#spareNext = at + bytes;
+        return at;
+      }
+    }
     const at = (this.#next + 15) & ~15;
     if (at + bytes > this.#end) throw new ArenaFull();
     this.#next = at + bytes;
@@ -289,8 +305,14 @@ export class BlockCache {
 
   /** Takes the record and the two link cells for a block that is about to be lowered. */
   reserve(block: Block): void {
-    block.record = this.alloc(RECORD_BYTES + 2 * CELL_BYTES);
+    // What leads to the record of another version may lead to this one, unless
+    // this one depends on a second page.
+    if (block.secondPage >= 0) this.#spare = undefined;
+    const spare = this.#spare;
+    if (spare !== undefined) this.#spareNext = spare.room;
+    block.record = spare?.record ?? this.alloc(RECORD_BYTES + 2 * CELL_BYTES);
     block.cells = block.record + RECORD_BYTES;
+    block.room = spare?.room ?? block.cells + 2 * CELL_BYTES;
   }
 
   /** Takes the profile of a block that ends with a computed jump. */
@@ -310,7 +332,15 @@ export class BlockCache {
     threshold: number,
   ): void {
     const i32 = this.#i32;
-    const at = this.alloc((length + 3 * insns) * 4);
+    let bytes = (length + 3 * insns) * 4;
+    const spare = this.#spare;
+    const fits = spare !== undefined &&
+      ((this.#spareNext + 15) & ~15) + bytes <= spare.end;
+    // A little more for a block that is going to be replaced.
+    if (block.copy !== 0 && !fits) bytes += bytes >> 2;
+    const at = this.alloc(bytes);
+    if (spare !== undefined && !fits) block.room = at;
+    block.end = fits ? spare.end : at + bytes;
     block.bytecode = at;
     block.insnTable = at + length * 4;
     block.insns = insns;
@@ -374,11 +404,12 @@ export class BlockCache {
   /** Enters a stored block into the cache. Returns the pages that hold code from now on and did not before. */
   insert(block: Block): number[] {
     this.translated++;
-    block.id = this.#blocks.length;
+    block.id = this.#spare?.id ?? this.#blocks.length;
     this.#i32[(block.record + REC_BLOCK) >> 2] = block.id;
     this.#i32[(block.cells + CELL_BLOCK) >> 2] = block.id;
     this.#i32[(block.cells + CELL_BYTES + CELL_BLOCK) >> 2] = block.id;
-    this.#blocks.push(block);
+    this.#blocks[block.id] = block;
+    this.#spare = undefined;
     return this.#enter(block);
   }
 
@@ -434,7 +465,9 @@ export class BlockCache {
    * A forgotten block for a program counter and key whose bytes are again what
    * they were, the code standing at `host` of the shared memory. It is no
    * longer known as forgotten: `revive` has to follow. If there is none, but
-   * one that differs in nothing but values, `mutable` says in which.
+   * one that differs in nothing but values, `mutable` says in which. The block
+   * that is made now takes the place of the oldest one: a program that makes
+   * code for ever does not fill the arena.
    */
   takeVersion(
     physical: number,
@@ -445,6 +478,7 @@ export class BlockCache {
   ): Block | undefined {
     const versions = this.#versions.get(physical);
     this.mutable.length = 0;
+    this.#spare = undefined;
     if (versions === undefined) return undefined;
     for (let i = versions.length - 1; i >= 0; i--) {
       const b = versions[i];
@@ -452,10 +486,19 @@ export class BlockCache {
       if (!this.#sameInstructions(b, host)) continue;
       dropFrom(versions, i);
       if (this.mutable.length === b.mutable.length) return b;
-      // The better one will stand for it.
+      // A better one will stand for it.
+      this.#spare = b;
       return undefined;
     }
     this.mutable.length = 0;
+    if (versions.length < MAX_VERSIONS) return undefined;
+    const oldest = versions[0];
+    if (
+      oldest.pcLo === pcLo && oldest.key === key && oldest.pcHi === pcHi
+    ) {
+      this.#spare = oldest;
+      dropFrom(versions, 0);
+    }
     return undefined;
   }
 

@@ -205,3 +205,31 @@ Deno.test("pages that share a mask: it has the granules of both", () => {
   c.invalidate(0x1840, 1);
   assertEquals(masks(), [0, 0]);
 });
+
+Deno.test("code that is new each time takes the place of the oldest version", () => {
+  const { c, i32 } = cache();
+  const u8 = new Uint8Array(i32.buffer);
+  const host = u8.length - 16;
+  put(c, 0x1000, 12);
+  const round = (n: number): Block => {
+    c.invalidate(0x1000, 1);
+    u8[host] = n;
+    assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), undefined);
+    return putVersion(c, 0x1000, host, [], []);
+  };
+  const first = round(1);
+  for (let n = 2; n <= 4; n++) round(n);
+  const { used, size } = c;
+  const fifth = round(5);
+  assertEquals([fifth.record, fifth.id], [first.record, first.id]);
+  assertEquals(c.block(first.id), fifth);
+  assertEquals([first.valid, fifth.valid], [false, true]);
+  for (let n = 6; n < 100; n++) round(n);
+  assertEquals([c.used, c.size], [used, size]);
+  // The newest four are still there.
+  c.invalidate(0x1000, 1);
+  u8[host] = 96;
+  assert(c.takeVersion(0x1000, host, 0x1000, 0, 0) !== undefined);
+  u8[host] = 95;
+  assertEquals(c.takeVersion(0x1000, host, 0x1000, 0, 0), undefined);
+});

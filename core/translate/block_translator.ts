@@ -241,7 +241,7 @@ export class BlockTranslator {
     }
     const block = new Block();
     let maxInsns = this.#maxInsns;
-    const mutable = [...cache.mutable];
+    const mutable = cache.mutable.slice();
     for (;;) {
       if (cache.wasForgotten(physical)) {
         this.#patched = block;

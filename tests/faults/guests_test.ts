@@ -157,25 +157,28 @@ range:
 }
 
 Deno.test("faults: a guest that keeps making code uses bounded memory", async () => {
-  // A ring of 64 KiB of code that is written anew and called, for ever.
+  // A ring of 1 MiB of code that is written anew and called, for ever.
   const kernel = await guest(`
   mov esp, 0x180000
   xor ebx, ebx
 again:
   mov edi, 0x200000
 fill:
-  mov byte [edi], 0x04 ; ADD AL, imm8
-  mov [edi+1], bl
-  mov byte [edi+2], 0x34 ; XOR AL, imm8
-  mov [edi+3], bh
-  mov byte [edi+4], 0xc3 ; RET
+  imul ebx, ebx, 69069
   inc ebx
+  mov eax, ebx
+  shr eax, 16
+  mov byte [edi], 0x04 ; ADD AL, imm8
+  mov [edi+1], al
+  mov byte [edi+2], 0x34 ; XOR AL, imm8
+  mov [edi+3], ah
+  mov byte [edi+4], 0xc3 ; RET
   mov ecx, 3
 run:
   call edi
   loop run
   add edi, 32
-  cmp edi, 0x210000
+  cmp edi, 0x300000
   jb fill
   jmp again`);
   if (kernel === undefined) return;
