@@ -111,6 +111,8 @@ export interface EngineOptions {
   readonly exact?: boolean;
   /** Compiled regions alive at most: beyond that, all translations are forgotten. */
   readonly maxRegions?: number;
+  /** Tags of the jump cache before they start again; for tests. */
+  readonly maxJumpTags?: number;
 }
 
 /**
@@ -128,8 +130,7 @@ const DEFAULT_MAX_REGIONS = 16384;
  */
 const MAX_FAULTS = 10_000;
 const PAGE = 4096;
-/** The last tag of the jump cache before they start again. */
-const MAX_TAG = 0x7fffffff;
+const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
 type Enter = (cpu: number) => number;
 
 /** Runs one CPU. */
@@ -148,6 +149,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #threshold: number;
   readonly #exact: boolean;
   readonly #maxRegions: number;
+  readonly #maxJumpTags: number;
   readonly #enter: Enter;
   readonly #translator: BlockTranslator;
   /** The region compiler: for dumps and statistics. */
@@ -214,6 +216,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#exact = options.exact ?? false;
     this.#maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
+    this.#maxJumpTags = options.maxJumpTags ?? DEFAULT_MAX_JUMP_TAGS;
     this.base = memory.cpuArea(options.cpu ?? 0);
     this.u8 = memory.u8;
     this.u16 = memory.u16;
@@ -350,7 +353,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const key = this.#frontend.key();
     let tag = this.#tags[mmu].get(key);
     if (tag === undefined) {
-      if (this.#lastTag === MAX_TAG) this.#clearJumpCache();
+      if (this.#lastTag === this.#maxJumpTags) this.#clearJumpCache();
       this.#tags[mmu].set(key, tag = ++this.#lastTag);
     }
     this.i32[(this.base + OFF_JUMP_KEY) >> 2] = key;

@@ -1,4 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type Access,
+  PERM_EXECUTE,
+  PERM_GLOBAL,
+  PERM_READ,
+  PERM_WRITE,
+} from "../cpu/frontend.ts";
 import { GuestMemory } from "../machine/memory.ts";
 import type { PhysicalSpace } from "../mmu/soft_mmu.ts";
 import { StateError } from "../state/state.ts";
@@ -13,6 +20,7 @@ function machine(
   threshold: number,
   more: Partial<EngineOptions> = {},
   below = 0,
+  cpu: ToyFrontend = new ToyFrontend(),
 ): {
   cpu: ToyFrontend;
   engine: Engine;
@@ -42,7 +50,6 @@ function machine(
       written();
     },
   };
-  const cpu = new ToyFrontend();
   cpu.limit = 0x200000;
   const engine = new Engine(cpu, { memory, space, accel, threshold, ...more });
   engine.reset();
@@ -414,3 +421,135 @@ Deno.test("engine: guest memory beyond 2 GiB of the shared memory", () => {
   assertEquals([cpu.reg(4), cpu.reg(9)], [1275, 50]);
   assertEquals(ram.getInt32(0x4ffe, true), 50);
 });
+
+/** The toy with pages and modes: mode n fetches through TLB n modulo 2. */
+class PagedToy extends ToyFrontend {
+  mode = 0;
+  /** Physical page and whether it is global, of linear pages that are not as they are. */
+  readonly map = new Map<number, [number, boolean]>();
+
+  override key(): number {
+    return this.mode;
+  }
+  override fetchMmu(): number {
+    return this.mode & 1;
+  }
+  override walk(
+    address: number,
+    access: Access,
+    mmu: number,
+    probe: boolean,
+  ): boolean {
+    if (!super.walk(address, access, mmu, probe)) return false;
+    const page = address >>> 12;
+    const [physical, isGlobal] = this.map.get(page) ?? [page, true];
+    this.pageWalk.physical = physical * 4096;
+    this.pageWalk.permissions = PERM_READ | PERM_WRITE | PERM_EXECUTE |
+      (isGlobal ? PERM_GLOBAL : 0);
+    return true;
+  }
+}
+
+/**
+ * A loop on page 0 that calls a procedure at 0x2000. Physical pages 2 to 5 have
+ * one each, which adds its page's number to r3.
+ */
+function paged(
+  accel: "jit" | "interp",
+  threshold: number,
+  more: Partial<EngineOptions> = {},
+): { cpu: PagedToy; engine: Engine; go: () => number } {
+  const cpu = new PagedToy();
+  const { engine, ram } = machine(accel, threshold, more, 0, cpu);
+  load(
+    ram,
+    0,
+    code(
+      [TOY.addi, 1, 1, 1],
+      [TOY.jalr, 14, 7, 0],
+      [TOY.bne, 1, 2, -2],
+      [TOY.halt, 0, 0, 0],
+    ),
+  );
+  for (let page = 2; page <= 5; page++) {
+    load(
+      ram,
+      page * 4096,
+      code([TOY.addi, 3, 3, page], [TOY.jalr, 13, 14, 0]),
+    );
+  }
+  cpu.setReg(7, 0x2000);
+  cpu.setReg(2, -1);
+  /** Three times round: what r3 grew by. */
+  const go = (): number => {
+    const before = cpu.reg(3);
+    assertEquals(engine.run(15), "budget");
+    assertEquals(cpu.pcLo(), 0);
+    return cpu.reg(3) - before;
+  };
+  return { cpu, engine, go };
+}
+
+for (const [accel, threshold] of MODES) {
+  const title = `engine, ${accel} with threshold ${threshold}`;
+
+  Deno.test(`${title}: tags of the jump cache that start again mean nothing of what they meant`, () => {
+    for (const maxJumpTags of [1, 2, 3, 5, 8]) {
+      const { cpu, engine, go } = paged(accel, threshold, { maxJumpTags });
+      for (let i = 0; i < 60; i++) {
+        const page = 2 + (i * 7 >> 1) % 4;
+        cpu.map.set(2, [page, false]);
+        if (i % 3 === 0) engine.mmu.flush(false);
+        else if (i % 3 === 1) engine.mmu.flush(true);
+        else engine.mmu.flushPage(0x2000);
+        cpu.mode = i * 5 % 7;
+        engine.keyChanged();
+        assertEquals(go(), 3 * page, `${maxJumpTags} tags, round ${i}`);
+        cpu.mode = i % 4;
+        engine.keyChanged();
+        assertEquals(go(), 3 * page, `${maxJumpTags} tags, round ${i}`);
+      }
+    }
+  });
+
+  Deno.test(`${title}: jumps on global pages survive a flush of the others, each mode's by its own TLB`, () => {
+    const { cpu, engine, go } = paged(accel, threshold);
+    const set = (mode: number): void => {
+      cpu.mode = mode;
+      engine.keyChanged();
+    };
+    /** Trips to the dispatcher for jumps in three rounds. */
+    const trips = (expected: number): number => {
+      const before = engine.stats().indirect;
+      assertEquals(go(), 3 * expected);
+      return engine.stats().indirect - before;
+    };
+    // Mode 0 and 2 (TLB 0) know page 2 as global, mode 1 as local.
+    for (const mode of [0, 2]) {
+      set(mode);
+      for (let i = 0; i < 4; i++) go();
+    }
+    cpu.map.set(2, [3, false]);
+    set(1);
+    for (let i = 0; i < 4; i++) assertEquals(go(), 9);
+    cpu.map.set(2, [4, false]);
+    engine.mmu.flush(true);
+    assert(trips(4) > 0);
+    for (const mode of [0, 2, 0]) {
+      set(mode);
+      assertEquals(trips(2), 0);
+    }
+    // All of it goes with the page, in every mode.
+    engine.mmu.flushPage(0x2000);
+    for (const mode of [2, 0, 1]) {
+      set(mode);
+      assertEquals(go(), 12);
+    }
+    cpu.map.set(2, [5, true]);
+    engine.mmu.flush(true);
+    for (const mode of [1, 2, 0]) {
+      set(mode);
+      assertEquals(go(), 15);
+    }
+  });
+}
