@@ -22,7 +22,7 @@ import type { CpuCore, CpuExit } from "./cpu.ts";
 
 /** Longest slice and longest time between two turns of the event loop. */
 const SLICE_NS = 2_000_000;
-/** Shorter slices measure the clock rather than the guest, in ms. */
+/** Less than this measures the clock rather than the guest, in ms. */
 const MEASURED_MS = 0.05;
 /** Least budget, so that a wrong estimate of the speed cannot stall. */
 const MIN_BUDGET = 500;
@@ -85,6 +85,9 @@ export class RunLoop {
   readonly #between: () => boolean;
   readonly #park = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
+  /** Instructions and time of slices that the rate does not know yet. */
+  #measuredCount = 0;
+  #measuredMs = 0;
   #inSlice = false;
   #sliceEnd = 0;
   #stopping = false;
@@ -222,10 +225,14 @@ export class RunLoop {
     this.#inSlice = true;
     const exit = cpu.run(budget);
     this.#inSlice = false;
-    const done = cpu.instructions - before;
-    const took = performance.now() - start;
-    if (done > 0 && took > MEASURED_MS) {
-      const measured = done / (took * 1e6);
+    // Short slices together: a guest with many ticks and a low estimate would
+    // have nothing but slices that are too short to correct it.
+    this.#measuredCount += cpu.instructions - before;
+    this.#measuredMs += performance.now() - start;
+    if (this.#measuredCount > 0 && this.#measuredMs > MEASURED_MS) {
+      const measured = this.#measuredCount / (this.#measuredMs * 1e6);
+      this.#measuredCount = 0;
+      this.#measuredMs = 0;
       // Quick to slow down, so that a guest that turns slow (all MMIO) does
       // not run far past a deadline; slower to speed up.
       const weight = measured < rate ? 0.5 : 0.2;

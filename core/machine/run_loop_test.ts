@@ -73,6 +73,20 @@ Deno.test("a busy guest sees every tick of a 1000 Hz timer", async () => {
   assertLess(Math.abs(clock.now() / MILLISECOND - 200), 20);
 });
 
+Deno.test("the speed of a guest with many ticks is learnt", async () => {
+  // Each slice is too short to be measured alone.
+  const cpu = new FakeCpu(spin);
+  const { loop, clock } = hostLoop(cpu);
+  let ticks = 0;
+  const timer = clock.timer((deadline) => {
+    timer.arm(deadline + MILLISECOND / 4);
+    if (++ticks === 400) loop.stop();
+  });
+  timer.arm(MILLISECOND / 4);
+  assertEquals(await loop.run(), "stop");
+  assertLess(loop.slices, 400 * 5);
+});
+
 Deno.test("a guest that looks never sees a time after a tick that it lacks", async () => {
   const PERIOD = 400_000;
   let ticks = 0;
