@@ -78,6 +78,10 @@ function outcome(r: CaseRecord, name: string): string[] {
   return lines;
 }
 
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.join() === b.join();
+}
+
 const directory = await Deno.makeTempDir();
 const oracle = await Oracle.build(directory);
 if (typeof oracle === "string") {
@@ -112,16 +116,24 @@ for (const accel of ["interp", "jit"] as const) {
       }
       const expected = await (oracle as Oracle).run(cases);
       const subject = new RheaSubject(accel);
-      cases.forEach((c, n) => {
+      for (const [n, c] of cases.entries()) {
         const state = `fcw ${c.fcw.toString(16)} fsw ${
           c.fsw.toString(16)
         } ftw ${c.ftw.toString(16)}`;
+        const actual = outcome(subject.run(c), names[n]);
+        let wanted = outcome(expected[n], names[n]);
+        // An interrupt on the host between two instructions loses the pointers:
+        // AMD's XSAVE keeps them only while an exception is pending.
+        for (let again = 0; again < 3 && !same(actual, wanted); again++) {
+          const [result] = await (oracle as Oracle).run([c]);
+          wanted = outcome(result, names[n]);
+        }
         assertEquals(
-          outcome(subject.run(c), names[n]),
-          outcome(expected[n], names[n]),
+          actual,
+          wanted,
           `${names[n]}, ${state}, RHEA_SEED=${seed}`,
         );
-      });
+      }
     },
   });
 }
