@@ -422,6 +422,35 @@ Deno.test("engine: guest memory beyond 2 GiB of the shared memory", () => {
   assertEquals(ram.getInt32(0x4ffe, true), 50);
 });
 
+for (const [accel, threshold] of MODES) {
+  Deno.test(`engine, ${accel} with threshold ${threshold}: a page that was written before it had code is watched when it has`, () => {
+    const { cpu, engine, ram } = machine(accel, threshold);
+    load(
+      ram,
+      0,
+      code(
+        [TOY.addi, 1, 1, 1],
+        [TOY.sb, 1, 6, 3], // the immediate of the procedure
+        [TOY.jalr, 14, 6, 0],
+        [TOY.sb, 1, 6, 7], // and of its second instruction
+        [TOY.jalr, 14, 6, 0],
+        [TOY.bne, 1, 2, -5],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    load(
+      ram,
+      0x2000,
+      code([TOY.addi, 3, 3, 0], [TOY.addi, 4, 4, 0], [TOY.jalr, 13, 14, 0]),
+    );
+    cpu.setReg(2, 100);
+    cpu.setReg(6, 0x2000);
+    assertEquals(engine.run(1 << 20), "dead");
+    const sum = 100 * 101 / 2;
+    assertEquals([cpu.reg(3), cpu.reg(4)], [2 * sum, 2 * sum - 100]);
+  });
+}
+
 /** The toy with pages and modes: mode n fetches through TLB n modulo 2. */
 class PagedToy extends ToyFrontend {
   mode = 0;

@@ -27,7 +27,7 @@ const SUPERVISOR =
   "242089038b4c2428894b048b4c2424894b088b4c2430894b0c8b4c242c894b10" +
   "0f20d1894b1483f80e74243d810000000f84e700000083f820745d3d80000000" +
   "7456c7442428000000086183c408cf89ca89cbc1e91883e90883f90573e481e2" +
-  "ffffff00c1ea0c83fa0573d6c1eb16830c9d000001c007830c9d001001c007c1" +
+  "ffffff00c1ea0c83fa0d73d6c1eb16830c9d000001c007830c9d001001c007c1" +
   "e10c838c91002001c00785c975bc830c95007001c007ebb28b1df04f00c08d43" +
   "01a3f04f00c083e33fc1e30481c3004000c08b338b530c85f6740a8b43042106" +
   "8b4308310689d025ff0f000081e200f0ffff48741d48742248742a480f8568ff" +
@@ -47,6 +47,8 @@ const TABLE_PAGES = 5;
 // Linear addresses: 16 MiB apart, so that they share entries of the TLBs.
 const CODE = 0x08000000;
 const ALIAS = 0x09000000;
+/** In the same page table, so many pages further: a third view of the code. */
+const THIRD_VIEW = 8;
 const DATA = 0x0a000000;
 /** Linear address and physical page tables by number: code, another view of it, three of data. */
 const SLOTS = 5;
@@ -431,9 +433,10 @@ class Maker {
     return at;
   }
 
-  /** The linear address of code, in either view. */
+  /** The linear address of the code, in one of the views. */
   #view(): number {
-    return this.p.oneIn(4) ? ALIAS : CODE;
+    const { p } = this;
+    return p.oneIn(2) ? CODE : p.pick([ALIAS, ALIAS + THIRD_VIEW * PAGE]);
   }
 
   /** A later procedure. */
@@ -683,7 +686,16 @@ class Maker {
     for (let n = 3 + p.below(3); n > 0; n--) this.#call(p.below(4));
     this.#statement(0);
     this.#seldom(1, () => this.#emit(0xcd, 0x80));
-    this.#emit(0xe9, ...word(-this.at - 5)); // JMP
+    if (p.oneIn(2)) this.#emit(0xe9, ...word(-this.at - 5)); // JMP
+    else { // round the views of the code
+      const table = this.#room(16);
+      const view = new DataView(this.tables.buffer);
+      for (let i = 0; i < 16; i += 4) {
+        view.setUint32(table + i, this.#view(), true);
+      }
+      this.#index(4);
+      this.#emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
+    }
   }
 
   #resolve(): void {
@@ -739,21 +751,24 @@ export function makeFlowProgram(p: Prng): FlowProgram {
   for (let slot = 0; slot <= OTHER_CODE; slot++) {
     const linear = slot === OTHER_CODE ? CODE : CODE + slot * 0x1000000;
     const isCode = slot < 2 || slot === OTHER_CODE;
-    for (let i = 0; i < TABLE_PAGES; i++) {
-      const at = PAGE_TABLES + slot * PAGE + 4 * i;
+    const pages = Array.from({ length: TABLE_PAGES }, (_, i) => i);
+    const more = slot === 1 ? pages.map((i) => THIRD_VIEW + i) : [];
+    for (const n of [...pages, ...more]) {
+      const i = n % THIRD_VIEW;
+      const at = PAGE_TABLES + slot * PAGE + 4 * n;
       const isGlobal = mayBeGlobal && p.oneIn(2) &&
         !(layout === "two spaces" && (slot === 0 || slot === OTHER_CODE));
       const frame = isCode
         ? VERSION_AT[p.below(2)] + i * PAGE
         : DATA_AT + ((slot - 2) * 2 * TABLE_PAGES + i) * PAGE;
       entries.push([at, frame | flags() | (isGlobal ? G : 0)]);
-      const where = linear + i * PAGE;
+      const where = linear + n * PAGE;
       const change = (and: number, xor: number) => (): void =>
         op(at, and, xor, flush(isGlobal, where));
       const isFixed = slot === 2 && i >= 3;
       if (i < PAGES && isCode) {
         const v = change(-1, SWITCH_VERSION);
-        changes.push(v, v, v, change(~P, 0), change(~US, 0));
+        changes.push(v, v, v, change(~P, 0), change(~US, 0), change(~US, 0));
       } else if (i < PAGES && !isFixed) {
         const other = TABLE_PAGES * PAGE;
         // The frames of the second half follow those of the first.

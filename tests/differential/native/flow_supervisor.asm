@@ -65,7 +65,7 @@ entry:
   jae .recover
   and edx, 0xffffff
   shr edx, 12
-  cmp edx, 5
+  cmp edx, 13
   jae .recover
   shr ebx, 22
   or dword [directory_a+ebx*4], 7
