@@ -86,12 +86,42 @@ export async function useShell(shell: Shell): Promise<void> {
   );
 }
 
-/** Warnings and errors (levels 0 to 4) in `dmesg -r`, without times. */
+/** A tick of the guest, in nanoseconds. */
+const TICK_NS = 4_000_000;
+
+/** What the kernel says when its watchdog finds the TSC and the PIT apart. */
+const APART =
+  /^clocksource: |^tsc: Marking TSC unstable|^TSC found unstable|^sched_clock: Marking unstable|^Unstable clock detected|^If you want to keep using the local clock|^"trace_clock=local"|^on the kernel command line/;
+
+/**
+ * Whether the watchdog found the clocks apart by its own mistake: it takes the
+ * PIT's count for a place within the tick, but with high resolution timers the
+ * count runs to the next timer, wherever in the tick that is. A program that
+ * sleeps is enough, on a machine without another timer, and with exact time
+ * (`icount`) and in QEMU as well. Ticks that come late are apart by more.
+ */
+function isWithinTick(log: string): boolean {
+  const [pit, tsc] = [
+    /'pit' wd_nsec: (\d+)/.exec(log),
+    /'tsc(?:-early)?' cs_nsec: (\d+)/.exec(log),
+  ];
+  return pit !== null && tsc !== null &&
+    Math.abs(Number(pit[1]) - Number(tsc[1])) < TICK_NS;
+}
+
+/**
+ * Warnings and errors (levels 0 to 4) in `dmesg -r`, without times. Those of a
+ * watchdog that is mistaken are only printed.
+ */
 export function warnings(log: string): Set<string> {
   const found = new Set<string>();
+  const mistaken = isWithinTick(log);
   for (const line of log.split(/\r?\n/)) {
     const match = /^<([0-4])>\[ *\d+\.\d+\] (.*)$/.exec(line);
-    if (match !== null) found.add(match[2].trim());
+    const text = match?.[2].trim();
+    if (text === undefined) continue;
+    if (mistaken && APART.test(text)) console.log(`mistaken: ${text}`);
+    else found.add(text);
   }
   assert(/^<6>\[/m.test(log), "it is no log");
   return found;
