@@ -13,8 +13,10 @@
  */
 
 import { Engine } from "../../core/exec/engine.ts";
+import { INDEX_BYTES } from "../../core/exec/layout.ts";
 import { GuestMemory } from "../../core/machine/memory.ts";
 import type { PhysicalSpace } from "../../core/mmu/soft_mmu.ts";
+import { SCRATCH_BYTES } from "../../core/translate/block_translator.ts";
 import { X86 } from "../../plugins/cpu/x86/cpu.ts";
 import { createTranslator } from "../../plugins/cpu/x86/mod.ts";
 import { MODELS } from "../../plugins/cpu/x86/models.ts";
@@ -106,15 +108,20 @@ export class FlowSubject {
 
   /**
    * Makes the CPU. `plain`: it looks into the page tables for each instruction,
-   * and knows nothing of the ones before.
+   * and knows nothing of the ones before. `cramped`: there is room for few
+   * blocks and few regions.
    */
   constructor(
     readonly title: string,
     accel: "plain" | "interp" | "jit",
     threshold = 1,
+    cramped = false,
   ) {
     this.#plain = accel === "plain";
-    const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
+    const memory = new GuestMemory({
+      guestBytes: RAM,
+      arenaBytes: cramped ? INDEX_BYTES + SCRATCH_BYTES + 2 * 65536 : 4 << 20,
+    });
     const host = memory.alloc(RAM);
     const space: PhysicalSpace = {
       lookupPage: (page) =>
@@ -138,6 +145,7 @@ export class FlowSubject {
       accel: accel === "jit" ? "jit" : "interp",
       threshold,
       maxInsns: this.#plain ? 1 : undefined,
+      maxRegions: cramped ? 12 : undefined,
       exact: true,
     });
     this.#ram = memory.u8.subarray(host, host + RAM);
