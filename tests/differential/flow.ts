@@ -27,17 +27,17 @@ import { HAS_ERROR } from "./rhea.ts";
 const SUPERVISOR =
   "608b1df44f00c08d4301a3f44f00c081e3ff010000c1e30581c3005000c08b44" +
   "242089038b4c2428894b048b4c2424894b088b4c2430894b0c8b4c242c894b10" +
-  "0f20d1894b1483f80e74243d810000000f84e700000083f820745d3d80000000" +
-  "7456c7442428000000086183c408cf89ca89cbc1e91883e90883f90573e481e2" +
-  "ffffff00c1ea0c83fa0d73d6c1eb16830c9d000001c007830c9d001001c007c1" +
-  "e10c838c91002001c00785c975bc830c95007001c007ebb28b1df04f00c08d43" +
-  "01a3f04f00c083e33fc1e30481c3004000c08b338b530c85f6740a8b43042106" +
-  "8b4308310689d025ff0f000081e200f0ffff48741d48742248742a480f8568ff" +
-  "ffff0f20d835001000000f22d8e958ffffff0f013ae950ffffff0f20d80f22d8" +
-  "e945ffffff0f20e035800000000f22e035800000000f22e0e92dffffff6183c4" +
-  "08f644240403742950538b44241483e8108b5c240489188b5c2408895804c740" +
-  "08100000008b5c241089580c5b89c458cf508d4424106a2b50ff7424146a23ff" +
-  "7424148b442414cf";
+  "0f20d1894b1483f80e74263d810000000f84e900000083f820745f3d80000000" +
+  "74588b0df84f00c0894c24286183c408cf89ca89cbc1e91883e90883f90573e2" +
+  "81e2ffffff00c1ea0c83fa0d73d4c1eb16830c9d000001c007830c9d001001c0" +
+  "07c1e10c838c91002001c00785c975bc830c95007001c007ebb28b1df04f00c0" +
+  "8d4301a3f04f00c083e33fc1e30481c3004000c08b338b530c85f6740a8b4304" +
+  "21068b4308310689d025ff0f000081e200f0ffff48741d48742248742a480f85" +
+  "68ffffff0f20d835001000000f22d8e958ffffff0f013ae950ffffff0f20d80f" +
+  "22d8e945ffffff0f20e035800000000f22e035800000000f22e0e92dffffff61" +
+  "83c408f644240403742950538b44241483e8108b5c240489188b5c2408895804" +
+  "c74008100000008b5c241089580c5b89c458cf508d4424106a2b50ff7424146a" +
+  "23ff7424148b442414cf";
 
 const PAGE = 4096;
 const RAM = 0xc00000;
@@ -58,7 +58,7 @@ const SLOTS = 5;
 const TABLES = DATA + 3 * PAGE;
 const STACK = DATA + 5 * PAGE - 64;
 const KERNEL = 0xc0000000;
-const OPS = 0x4000, OP_POSITION = 0x4ff0, EVENTS = 0x4ff4;
+const OPS = 0x4000, OP_POSITION = 0x4ff0, EVENTS = 0x4ff4, START = 0x4ff8;
 /** The page tables, for the supervisor. */
 const WINDOW = 0xc0010000;
 
@@ -89,6 +89,8 @@ export interface FlowProgram {
   readonly entries: readonly (readonly [number, number])[];
   /** CR4. */
   readonly cr4: number;
+  /** Base of the user's code segment; if it is not 0, there is only level 3. */
+  readonly base: number;
   /** Level at the start. */
   readonly cpl: 0 | 3;
   /** The general registers. */
@@ -161,17 +163,22 @@ export class FlowSubject {
     program.code.forEach((bytes, i) => ram.set(bytes, VERSION_AT[i]));
     for (const [at, value] of program.entries) put(at, value);
     ram.set(program.tables, DATA_AT + 3 * PAGE);
+    const { base } = program;
+    const start = CODE - base;
+    put(SYSTEM + START, start);
     for (let at = 0; at < 64; at += 4) {
-      put(DATA_AT + 5 * PAGE - 64 + at, CODE);
+      put(DATA_AT + 5 * PAGE - 64 + at, start);
     }
     program.ops.forEach((x, i) => put(SYSTEM + OPS + 4 * i, x));
     // The system's pages: descriptors, entry points, the supervisor.
-    [[0x10, 0x9b], [0x18, 0x93], [0x20, 0xfb], [0x28, 0xf3]].forEach(
+    [[0x10, 0x9b], [0x18, 0x93], [0x28, 0xf3]].forEach(
       ([selector, access]) => {
         put(SYSTEM + selector, 0xffff);
         put(SYSTEM + selector + 4, 0x00cf0000 | access << 8);
       },
     );
+    put(SYSTEM + 0x20, 0xffff | base << 16);
+    put(SYSTEM + 0x24, 0x00cffb00 | base >>> 16 & 0xff);
     put(SYSTEM + 0x404, KERNEL + 0x4000);
     put(SYSTEM + 0x408, 0x18);
     for (let n = 0; n < 256; n++) {
@@ -209,7 +216,7 @@ export class FlowSubject {
       "tr.base": KERNEL + 0x400,
       "tr.limit": 0x67,
       "tr.flags": 0x8b,
-      eip: CODE,
+      eip: start,
       eflags: 0x202,
     };
     for (const s of ["cs", "ds", "es", "ss"]) {
@@ -220,7 +227,7 @@ export class FlowSubject {
         : s === "cs"
         ? 0x23
         : 0x2b;
-      state[`${s}.base`] = 0;
+      state[`${s}.base`] = s === "cs" ? base : 0;
       state[`${s}.limit`] = -1;
       state[`${s}.flags`] = (s === "cs" ? 0xc09b : 0xc093) | level << 5;
     }
@@ -332,7 +339,7 @@ class Maker {
   #counterNext = 0;
   #procedure = -1;
 
-  constructor(readonly p: Prng) {
+  constructor(readonly p: Prng, readonly base: number) {
     this.#count = 8 + p.below(7);
     this.#arguments = Array.from(
       { length: this.#count },
@@ -447,6 +454,11 @@ class Maker {
     return p.oneIn(2) ? CODE : p.pick([ALIAS, ALIAS + THIRD_VIEW * PAGE]);
   }
 
+  /** The same as a program counter. */
+  #target(): number {
+    return this.#view() - this.base;
+  }
+
   /** A later procedure. */
   #callee(): number {
     const { p } = this;
@@ -513,7 +525,7 @@ class Maker {
       this.#emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
       const ends: number[] = [];
       const view = new DataView(this.tables.buffer);
-      const base = this.#view();
+      const base = this.#target();
       for (let i = 0; i < cases; i++) {
         view.setUint32(table + 4 * i, base + this.at, true);
         if (p.oneIn(3)) this.#arithmetic();
@@ -638,7 +650,10 @@ class Maker {
       case 8: // a change of a page table
         return this.#seldom(1 + p.below(3), () => this.#emit(0xcd, 0x80));
       case 9: // the other privilege level
-        return this.#seldom(2 + p.below(3), () => this.#emit(0xcd, 0x81));
+        return this.#seldom(
+          2 + p.below(3),
+          () => this.#emit(0xcd, this.base === 0 ? 0x81 : 0x80),
+        );
       case 10:
       case 11:
         return last ? this.#arithmetic() : this.#storeToCode();
@@ -663,7 +678,7 @@ class Maker {
         this.#emit(0x68, 0, 0, 0, 0, 0xc3);
         const from = this.at;
         for (let n = p.below(3); n > 0; n--) this.#arithmetic();
-        const to = word(this.#view() + this.at);
+        const to = word(this.#target() + this.at);
         for (const code of this.code) code.set(to, from - 5);
         return;
       }
@@ -699,7 +714,7 @@ class Maker {
       const table = this.#room(16);
       const view = new DataView(this.tables.buffer);
       for (let i = 0; i < 16; i += 4) {
-        view.setUint32(table + i, this.#view(), true);
+        view.setUint32(table + i, this.#target(), true);
       }
       this.#index(4);
       this.#emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
@@ -713,7 +728,7 @@ class Maker {
     }
     const view = new DataView(this.tables.buffer);
     for (const { at, procedure } of this.#pointers) {
-      view.setUint32(at, this.#view() + this.#starts[procedure], true);
+      view.setUint32(at, this.#target() + this.#starts[procedure], true);
     }
     for (const store of this.#stores) {
       // Most in code that runs soon.
@@ -731,7 +746,8 @@ type Layout = "small" | "large" | "mixed" | "two spaces";
 
 /** A random program. */
 export function makeFlowProgram(p: Prng): FlowProgram {
-  const maker = new Maker(p);
+  const base = p.oneIn(4) ? p.pick([0x10, 0x1000, 0x12345, 0xff0fff]) : 0;
+  const maker = new Maker(p, base);
   maker.make();
   const layout: Layout = p.pick(["small", "large", "mixed", "two spaces"]);
   const entries: [number, number][] = [];
@@ -860,7 +876,8 @@ export function makeFlowProgram(p: Prng): FlowProgram {
     ops: Uint32Array.from(ops),
     entries,
     cr4: 0x10 | pge,
-    cpl: p.oneIn(2) ? 0 : 3,
+    base,
+    cpl: base === 0 && p.oneIn(2) ? 0 : 3,
     registers: Array.from({ length: 8 }, () => p.u32()),
   };
 }

@@ -11,11 +11,11 @@ org 0xc0002000
 ops equ 0xc0004000
 op_position equ 0xc0004ff0
 events equ 0xc0004ff4
+start equ 0xc0004ff8 ; EIP of the program's start
 log equ 0xc0005000
 directory_a equ 0xc0010000
 directory_b equ 0xc0011000
 tables equ 0xc0012000
-main equ 0x08000000
 user_code equ 0x23
 user_data equ 0x2b
 kernel_code equ 0x10
@@ -50,7 +50,8 @@ entry:
   cmp eax, 0x80
   je .operation
 .recover:
-  mov dword [esp+40], main
+  mov ecx, [start]
+  mov [esp+40], ecx
 .return:
   popad
   add esp, 8
