@@ -44,7 +44,8 @@ export function compareBlocks(
   const cellsMoved = (b.cells - a.cells) | 0;
   const words = wordsOf(a);
   if (
-    moved === 0 || cellsMoved === 0 || moved === cellsMoved ||
+    // A multiple of 64 KiB would hide that a word holds 16 bits of an address.
+    (moved & 0xffff) === 0 || cellsMoved === 0 || moved === cellsMoved ||
     words !== wordsOf(b) || a.insns !== b.insns ||
     a.byteLength !== b.byteLength ||
     a.insnTable - a.bytecode !== b.insnTable - b.bytecode ||
