@@ -76,11 +76,8 @@ import {
   TABLE_REGIONS,
   TLB_COUNT,
 } from "./layout.ts";
-import {
-  RegionCompiler,
-  type RegionFunction,
-  warmUp,
-} from "./region_compiler.ts";
+import { RegionCompiler } from "./region_compiler.ts";
+import { type RegionFunction, warmUp } from "./warm_up.ts";
 import type {
   Traceable,
   TranslationObserver,

@@ -38,6 +38,7 @@ import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import { FunctionBody } from "../wasm/function_body.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
+import { perfectHash } from "../wasm/perfect_hash.ts";
 import * as W from "../wasm/opcodes.ts";
 import { emitStructured, type Structure } from "../wasm/structure.ts";
 import {
@@ -161,34 +162,6 @@ const MEMO_REACH = 4096;
 export interface RegionCompilerParts extends RegionFormerParts {
   /** Offset of the CPU's area, which is built into the code. */
   readonly base: number;
-}
-
-/**
- * A region's function: from the CPU's base to the reason for which it came
- * back. With -n it only goes round a loop n times.
- */
-export type RegionFunction = (cpu: number) => number;
-
-/**
- * V8 compiles a function with its optimising compiler once it has executed so
- * many bytes of the code of its quick one (`--wasm-tiering-budget`; flags
- * cannot be changed at run time). A region is hot when it is made, so most of
- * that is taken off at once.
- */
-const TIERING_BUDGET = 13_000_000;
-/**
- * What is left of it. Short runs of many processes in Linux take half the time
- * with 1.5 M instead of 13 M; a boot of Linux is not slower down to that, and
- * slower below.
- */
-const BUDGET_LEFT = 1_500_000;
-/** Bytes that V8's quick compiler makes of a byte of a region's WebAssembly. */
-const QUICK_BYTES_PER_BYTE = 3;
-
-/** Has V8 optimise a region soon, by going round the loop that spans its function. */
-export function warmUp(region: RegionFunction, codeBytes: number): void {
-  const round = codeBytes * QUICK_BYTES_PER_BYTE;
-  region(-Math.floor((TIERING_BUDGET - BUDGET_LEFT) / round));
 }
 
 /** Compiles regions for one CPU. */
@@ -1190,23 +1163,5 @@ export class RegionCompiler {
     e.localGet(PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
     this.#f.br(L_LOOKUP);
-  }
-}
-
-/**
- * A factor with which the top `bits` bits of the products of all keys differ;
- * `bits` grows until one is found. Keys are distinct.
- */
-function perfectHash(
-  keys: readonly number[],
-): { factor: number; bits: number } {
-  for (let bits = 32 - Math.clz32(keys.length);; bits++) {
-    // Odd factors from a fixed sequence: the same code for the same guest.
-    let factor = 0x9e3779b1 | 0;
-    for (let attempt = 0; attempt < 256; attempt++) {
-      const slots = keys.map((key) => Math.imul(key, factor) >>> (32 - bits));
-      if (new Set(slots).size === keys.length) return { factor, bits };
-      factor = (Math.imul(factor, 0x915f77f5) + 2) | 1;
-    }
   }
 }
