@@ -21,24 +21,15 @@ import {
   EXIT_TRAP,
   type Frontend,
 } from "../cpu/frontend.ts";
-import {
-  type IrBlock,
-  TERM_BRANCH,
-  TERM_EXIT,
-  TERM_INDIRECT,
-  TERM_JUMP,
-  type Value,
-} from "../ir/block.ts";
+import type { IrBlock, Value } from "../ir/block.ts";
 import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
-import { I32, I64, type Type, WASM_TYPES } from "../ir/types.ts";
-import type { SoftMmu } from "../mmu/soft_mmu.ts";
+import { I32, type Type, WASM_TYPES } from "../ir/types.ts";
 import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import { FunctionBody } from "../wasm/function_body.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
-import { perfectHash } from "../wasm/perfect_hash.ts";
 import * as W from "../wasm/opcodes.ts";
 import { emitStructured, type Structure } from "../wasm/structure.ts";
 import {
@@ -56,22 +47,12 @@ import {
   emitValueStore,
 } from "./access.ts";
 import { type CompiledRegion, MARK_EXITS, markOf } from "./trace.ts";
-import { emitJumpHash, emitJumpMatch } from "./jump_cache.ts";
 import {
-  CELL_BYTES,
-  CELL_PC_HI,
-  CELL_PC_LO,
-  FETCH_ENTRY_BYTES,
-  FETCH_TLB_BYTES,
-  JUMP_RECORD,
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
-  OFF_FETCH_TLBS,
-  OFF_JUMP_CACHE,
   OFF_LINK,
   OFF_RECORD,
-  OFF_TARGET,
   OFF_TLB,
   OFF_TRAP,
   REC_INSNS,
@@ -79,8 +60,33 @@ import {
   runningTag,
   TABLE_LOOKUP,
   TLB_BYTES,
-  TLB_ENTRIES,
 } from "./layout.ts";
+import { RegionJumps } from "./region_jumps.ts";
+import {
+  ADDRESS,
+  BUDGET,
+  CPU,
+  ENTRY,
+  FAULT,
+  FIXED_LOCALS,
+  FIXED_NAMES,
+  HOST,
+  L_ANY,
+  L_BUDGET,
+  L_DONE,
+  L_EXIT,
+  L_FAULT,
+  L_FAULT_LOAD,
+  L_FAULT_SPILLED,
+  L_LINK,
+  L_LOOKUP,
+  L_WARM,
+  L_WARMING,
+  LINK,
+  PAIR,
+  REASON,
+  RECORD,
+} from "./region_locals.ts";
 
 const NOP = Op["nop"];
 const INSN = Op["insn"];
@@ -98,45 +104,6 @@ const TRAP = Op["trap"];
 const CODE32 = Op["code32"];
 const SHUFFLE = Op["i8x16.shuffle"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
-
-const CPU = 0,
-  BUDGET = 1,
-  LINK = 2,
-  RECORD = 3,
-  FAULT = 4,
-  REASON = 5,
-  ADDRESS = 6,
-  ENTRY = 7,
-  HOST = 8,
-  PC64 = 9,
-  PAIR = 10;
-/** The types of those, in order. */
-const FIXED_LOCALS: readonly Type[] = [
-  ...new Array(PC64).fill(I32),
-  I64,
-  I64,
-];
-/** Their names in dumps. */
-const FIXED_NAMES: readonly string[] =
-  "cpu budget link record fault reason address entry host pc64 pair".split(" ");
-
-/** Labels of the function's epilogues, and of structured control flow above 0. */
-const L_FAULT_LOAD = -8,
-  L_DONE = -9,
-  L_LOOKUP = -7,
-  L_LINK = -1,
-  L_EXIT = -2,
-  L_BUDGET = -3,
-  L_FAULT = -4,
-  L_FAULT_SPILLED = -5,
-  L_ANY = -6,
-  L_NO_CASE = -10,
-  L_WARM = -11,
-  L_WARMING = -12,
-  L_CASES = -13;
-
-/** Up to so many targets of a computed jump are compared one by one. */
-const FEW_TARGETS = 3;
 
 /** Where the page of a base value is: see `RegionCompiler.#lookupAccess`. */
 interface Memo {
@@ -170,9 +137,8 @@ export class RegionCompiler {
   readonly #imports: WebAssembly.Imports;
   readonly #pages: number;
   readonly #former: RegionFormer;
-  readonly #mmu: SoftMmu;
+  readonly #jumps: RegionJumps;
   readonly #locals: AccessLocals & { readonly base: number };
-  readonly #i32: Int32Array;
   #ids = 0;
   #regions = 0;
   #bytes = 0;
@@ -188,7 +154,6 @@ export class RegionCompiler {
   #blocks: readonly Block[] = [];
   #ir: readonly IrBlock[] = [];
   #liveness: readonly Liveness[] = [];
-  #targets: number[][] = [];
   readonly #globalLocal: Int32Array;
   #used: number[] = [];
   #written: number[] = [];
@@ -225,7 +190,11 @@ export class RegionCompiler {
   ) {
     const { frontend } = parts;
     this.#former = new RegionFormer(parts);
-    this.#mmu = parts.mmu;
+    this.#jumps = new RegionJumps({
+      ...parts,
+      f: this.#f,
+      push: (v) => this.#value(v),
+    });
     this.#locals = {
       cpu: CPU,
       base: parts.base,
@@ -234,7 +203,6 @@ export class RegionCompiler {
       host: HOST,
       pair: PAIR,
     };
-    this.#i32 = parts.i32;
     this.#frontend = frontend;
     this.#imports = imports;
     this.#pages = memoryPages;
@@ -261,7 +229,7 @@ export class RegionCompiler {
     this.#blocks = formed.blocks;
     this.#ir = formed.ir;
     this.#liveness = formed.liveness;
-    this.#targets = structure.graph;
+    this.#jumps.start(formed.blocks, structure.graph);
     this.#module = new ModuleBuilder(this.#pages);
     const i32 = WASM_TYPES[I32];
     this.#runType = this.#module.type([i32], [i32]);
@@ -528,7 +496,7 @@ export class RegionCompiler {
       }
     }
     const last = markOf(node, this.#insnIndex + 1);
-    this.#terminator(node, b, (successor) => {
+    this.#jumps.terminator(node, k, (successor) => {
       go(successor);
       this.#f.mark(last);
     });
@@ -971,197 +939,5 @@ export class RegionCompiler {
     this.#setLocal(REASON, EXIT_TRAP);
     this.#f.br(L_FAULT);
     this.#f.close();
-  }
-
-  #terminator(node: number, b: Block, go: (successor: number) => void): void {
-    const e = this.#e;
-    const k = this.#k;
-    const targets = this.#targets[node];
-    const inside = (successor: number): void => {
-      this.#checkPages(b, this.#blocks[targets[successor]]);
-      go(successor);
-    };
-    switch (k.term) {
-      case TERM_JUMP:
-        if (targets[0] >= 0) inside(0);
-        else this.#leave(b, k.takenLo, k.takenHi, this.#cellOf(b, k));
-        return;
-      case TERM_BRANCH:
-        this.#value(k.termValue);
-        this.#f.open(W.IF, L_ANY, false);
-        if (targets[0] >= 0) inside(0);
-        else this.#leave(b, k.takenLo, k.takenHi, b.cells);
-        e.u8(W.ELSE);
-        if (targets[1] >= 0) inside(1);
-        else this.#leave(b, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
-        this.#f.close();
-        return;
-      case TERM_INDIRECT:
-        this.#computed(k, targets, inside);
-        return;
-      case TERM_EXIT:
-        this.#setLocal(REASON, k.reason);
-        this.#f.br(L_EXIT);
-        return;
-      default:
-        throw new Error("the block was not ended");
-    }
-  }
-
-  /** A computed jump: to the successors in the region that it was seen to have, or outside. */
-  #computed(
-    k: IrBlock,
-    targets: readonly number[],
-    inside: (successor: number) => void,
-  ): void {
-    const e = this.#e;
-    const wide = k.typeOf(k.termValue) !== I32;
-    const known = targets.map((_, i) => i).filter((i) => targets[i] >= 0);
-    this.#value(k.termValue);
-    if (wide) e.localSet(PC64);
-    else {
-      e.localSet(HOST);
-      if (known.length > FEW_TARGETS) this.#switch(targets, known, inside);
-      else {
-        for (const i of known) {
-          this.#isTarget(targets[i]);
-          this.#f.open(W.IF, L_ANY, false);
-          inside(i);
-          this.#f.close();
-        }
-      }
-      e.localGet(HOST);
-      e.u8(W.I64_EXTEND_I32_U);
-      if (k.pcHi !== 0) {
-        e.i64Const(0, k.pcHi);
-        e.u8(0x84); // i64.or
-      }
-      e.localSet(PC64);
-    }
-    this.#lookup();
-  }
-
-  /** Pushes whether HOST is the program counter of a node. */
-  #isTarget(node: number): void {
-    this.#e.localGet(HOST);
-    this.#e.i32Const(this.#blocks[node].pcLo);
-    this.#e.u8(0x46); // i32.eq
-  }
-
-  /**
-   * By `br_table` over a hash of HOST that is perfect for the known targets.
-   * Goes on behind it when HOST is none of them.
-   */
-  #switch(
-    targets: readonly number[],
-    known: readonly number[],
-    inside: (successor: number) => void,
-  ): void {
-    const e = this.#e;
-    const pcs = known.map((i) => this.#blocks[targets[i]].pcLo);
-    const { factor, bits } = perfectHash(pcs);
-    const labels = known.map((_, n) => L_CASES - n);
-    this.#f.open(W.BLOCK, L_NO_CASE, false);
-    for (const label of labels.toReversed()) {
-      this.#f.open(W.BLOCK, label, false);
-    }
-    e.localGet(HOST);
-    e.i32Const(factor);
-    e.u8(0x6c); // i32.mul
-    e.i32Const(32 - bits);
-    e.u8(W.I32_SHR_U);
-    const slots: number[] = new Array(1 << bits).fill(L_NO_CASE);
-    pcs.forEach((pc, n) => {
-      slots[Math.imul(pc, factor) >>> (32 - bits)] = labels[n];
-    });
-    this.#f.brTable(slots, L_NO_CASE);
-    known.forEach((i) => {
-      this.#f.close();
-      this.#isTarget(targets[i]);
-      this.#f.open(W.IF, L_ANY, false);
-      inside(i);
-      this.#f.close();
-      this.#f.br(L_NO_CASE);
-    });
-    this.#f.close();
-  }
-
-  /**
-   * Before control goes from one block of the region to another: leaves if a
-   * page of the other one is not mapped as it was when the region was formed.
-   * The pages of the block that control comes from have been looked at. A page
-   * whose entry of the TLB serves another page costs a lookup each time.
-   */
-  #checkPages(from: Block, to: Block): void {
-    const e = this.#e;
-    const f = this.#frontend;
-    const pages = (b: Block): [number, number][] => {
-      const linear = f.linear(b.pcLo, b.pcHi) & ~4095;
-      const first: [number, number] = [linear, b.physical - b.physical % 4096];
-      return b.secondPage < 0
-        ? [first]
-        : [first, [(linear + 4096) | 0, b.secondPage]];
-    };
-    const known = pages(from);
-    const tlb = OFF_FETCH_TLBS + f.fetchMmu() * FETCH_TLB_BYTES;
-    for (const [linear, physical] of pages(to)) {
-      if (known.some(([l, p]) => l === linear && p === physical)) continue;
-      const index = (linear >>> 12) & (TLB_ENTRIES - 1);
-      e.localGet(CPU);
-      e.mem(W.I64_LOAD, tlb + index * FETCH_ENTRY_BYTES, 3);
-      e.i64Const(linear, this.#mmu.hostOf(physical));
-      e.u8(0x52); // i64.ne
-      this.#f.openUnlikely(L_ANY);
-      e.i64Const(to.pcLo, to.pcHi);
-      e.localSet(PC64);
-      this.#lookup();
-      this.#f.close();
-    }
-  }
-
-  /**
-   * The link cell of a jump: the block's second one when its plain translation
-   * has a branch whose other side this is.
-   */
-  #cellOf(b: Block, k: IrBlock): number {
-    const isTaken = this.#i32[(b.cells + CELL_PC_LO) >> 2] === k.takenLo &&
-      this.#i32[(b.cells + CELL_PC_HI) >> 2] === k.takenHi;
-    return isTaken ? b.cells : b.cells + CELL_BYTES;
-  }
-
-  /** Leaves the region to a known program counter. */
-  #leave(b: Block, lo: number, hi: number, cell: number): void {
-    const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
-    if (at >= 0 && at < 4096 && hi === b.pcHi && b.secondPage < 0) {
-      this.#setLocal(LINK, cell);
-      this.#f.br(L_LINK);
-      return;
-    }
-    this.#e.i64Const(lo, hi);
-    this.#e.localSet(PC64);
-    this.#lookup();
-  }
-
-  /** With the target in PC64: through the jump cache. */
-  #lookup(): void {
-    const e = this.#e;
-    emitJumpHash(e, () => {
-      e.localGet(PC64);
-      e.u8(0xa7); // i32.wrap_i64
-    });
-    e.localSet(ENTRY);
-    const { base } = this.#locals;
-    emitJumpMatch(e, CPU, ENTRY, PC64, base);
-    this.#f.open(W.IF, L_ANY, false);
-    e.localGet(ENTRY);
-    e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
-    e.u8(W.I32_ADD);
-    e.localSet(LINK);
-    this.#f.br(L_LINK);
-    this.#f.close();
-    e.localGet(CPU);
-    e.localGet(PC64);
-    e.mem(W.I64_STORE, OFF_TARGET, 3);
-    this.#f.br(L_LOOKUP);
   }
 }

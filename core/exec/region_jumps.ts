@@ -1,0 +1,307 @@
+/**
+ * How control leaves the blocks of a region: to another block of it, through a
+ * link cell, or through the jump cache.
+ *
+ * @module
+ */
+
+import type { Frontend } from "../cpu/frontend.ts";
+import {
+  type IrBlock,
+  TERM_BRANCH,
+  TERM_EXIT,
+  TERM_INDIRECT,
+  TERM_JUMP,
+  type Value,
+} from "../ir/block.ts";
+import { I32 } from "../ir/types.ts";
+import type { SoftMmu } from "../mmu/soft_mmu.ts";
+import type { Block } from "../translate/block_cache.ts";
+import type { Emitter } from "../wasm/emitter.ts";
+import type { FunctionBody } from "../wasm/function_body.ts";
+import * as W from "../wasm/opcodes.ts";
+import { perfectHash } from "../wasm/perfect_hash.ts";
+import { emitJumpHash, emitJumpMatch } from "./jump_cache.ts";
+import {
+  CELL_BYTES,
+  CELL_PC_HI,
+  CELL_PC_LO,
+  FETCH_ENTRY_BYTES,
+  FETCH_TLB_BYTES,
+  JUMP_RECORD,
+  OFF_FETCH_TLBS,
+  OFF_JUMP_CACHE,
+  OFF_TARGET,
+  TLB_ENTRIES,
+} from "./layout.ts";
+import {
+  CPU,
+  ENTRY,
+  HOST,
+  L_ANY,
+  L_CASES,
+  L_EXIT,
+  L_LINK,
+  L_LOOKUP,
+  L_NO_CASE,
+  LINK,
+  PC64,
+  REASON,
+} from "./region_locals.ts";
+
+/** Up to so many targets of a computed jump are compared one by one. */
+const FEW_TARGETS = 3;
+
+/** What the jumps of a region are emitted with. */
+export interface RegionJumpsParts {
+  /** The function. */
+  readonly f: FunctionBody;
+  /** The ISA. */
+  readonly frontend: Frontend;
+  /** Where pages are in the shared memory. */
+  readonly mmu: SoftMmu;
+  /** The shared memory, as words: link cells. */
+  readonly i32: Int32Array;
+  /** Offset of the CPU's area. */
+  readonly base: number;
+  /** Pushes a value of the block that is being emitted. */
+  readonly push: (v: Value) => void;
+}
+
+/** Emits the ends of a region's blocks. */
+export class RegionJumps {
+  readonly #f: FunctionBody;
+  readonly #e: Emitter;
+  readonly #frontend: Frontend;
+  readonly #mmu: SoftMmu;
+  readonly #i32: Int32Array;
+  readonly #base: number;
+  readonly #push: (v: Value) => void;
+  #blocks: readonly Block[] = [];
+  #targets: readonly (readonly number[])[] = [];
+
+  /** Makes what emits into `parts.f`. */
+  constructor(parts: RegionJumpsParts) {
+    this.#f = parts.f;
+    this.#e = parts.f.e;
+    this.#frontend = parts.frontend;
+    this.#mmu = parts.mmu;
+    this.#i32 = parts.i32;
+    this.#base = parts.base;
+    this.#push = parts.push;
+  }
+
+  /** Starts a region: its blocks, and each one's successors in it, -1 for outside. */
+  start(
+    blocks: readonly Block[],
+    targets: readonly (readonly number[])[],
+  ): void {
+    this.#blocks = blocks;
+    this.#targets = targets;
+  }
+
+  #setLocal(local: number, value: number): void {
+    this.#e.i32Const(value);
+    this.#e.localSet(local);
+  }
+
+  /**
+   * Emits the end of a node's block; `go(i)` emits what control goes on with at
+   * its successor i.
+   */
+  terminator(
+    node: number,
+    k: IrBlock,
+    go: (successor: number) => void,
+  ): void {
+    const e = this.#e;
+    const b = this.#blocks[node];
+    const targets = this.#targets[node];
+    const inside = (successor: number): void => {
+      this.#checkPages(b, this.#blocks[targets[successor]]);
+      go(successor);
+    };
+    switch (k.term) {
+      case TERM_JUMP:
+        if (targets[0] >= 0) inside(0);
+        else this.#leave(b, k.takenLo, k.takenHi, this.#cellOf(b, k));
+        return;
+      case TERM_BRANCH:
+        this.#push(k.termValue);
+        this.#f.open(W.IF, L_ANY, false);
+        if (targets[0] >= 0) inside(0);
+        else this.#leave(b, k.takenLo, k.takenHi, b.cells);
+        e.u8(W.ELSE);
+        if (targets[1] >= 0) inside(1);
+        else this.#leave(b, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
+        this.#f.close();
+        return;
+      case TERM_INDIRECT:
+        this.#computed(k, targets, inside);
+        return;
+      case TERM_EXIT:
+        this.#setLocal(REASON, k.reason);
+        this.#f.br(L_EXIT);
+        return;
+      default:
+        throw new Error("the block was not ended");
+    }
+  }
+
+  /** A computed jump: to the successors in the region that it was seen to have, or outside. */
+  #computed(
+    k: IrBlock,
+    targets: readonly number[],
+    inside: (successor: number) => void,
+  ): void {
+    const e = this.#e;
+    const wide = k.typeOf(k.termValue) !== I32;
+    const known = targets.map((_, i) => i).filter((i) => targets[i] >= 0);
+    this.#push(k.termValue);
+    if (wide) e.localSet(PC64);
+    else {
+      e.localSet(HOST);
+      if (known.length > FEW_TARGETS) this.#switch(targets, known, inside);
+      else {
+        for (const i of known) {
+          this.#isTarget(targets[i]);
+          this.#f.open(W.IF, L_ANY, false);
+          inside(i);
+          this.#f.close();
+        }
+      }
+      e.localGet(HOST);
+      e.u8(W.I64_EXTEND_I32_U);
+      if (k.pcHi !== 0) {
+        e.i64Const(0, k.pcHi);
+        e.u8(0x84); // i64.or
+      }
+      e.localSet(PC64);
+    }
+    this.#lookup();
+  }
+
+  /** Pushes whether HOST is the program counter of a node. */
+  #isTarget(node: number): void {
+    this.#e.localGet(HOST);
+    this.#e.i32Const(this.#blocks[node].pcLo);
+    this.#e.u8(0x46); // i32.eq
+  }
+
+  /**
+   * By `br_table` over a hash of HOST that is perfect for the known targets.
+   * Goes on behind it when HOST is none of them.
+   */
+  #switch(
+    targets: readonly number[],
+    known: readonly number[],
+    inside: (successor: number) => void,
+  ): void {
+    const e = this.#e;
+    const pcs = known.map((i) => this.#blocks[targets[i]].pcLo);
+    const { factor, bits } = perfectHash(pcs);
+    const labels = known.map((_, n) => L_CASES - n);
+    this.#f.open(W.BLOCK, L_NO_CASE, false);
+    for (const label of labels.toReversed()) {
+      this.#f.open(W.BLOCK, label, false);
+    }
+    e.localGet(HOST);
+    e.i32Const(factor);
+    e.u8(0x6c); // i32.mul
+    e.i32Const(32 - bits);
+    e.u8(W.I32_SHR_U);
+    const slots: number[] = new Array(1 << bits).fill(L_NO_CASE);
+    pcs.forEach((pc, n) => {
+      slots[Math.imul(pc, factor) >>> (32 - bits)] = labels[n];
+    });
+    this.#f.brTable(slots, L_NO_CASE);
+    known.forEach((i) => {
+      this.#f.close();
+      this.#isTarget(targets[i]);
+      this.#f.open(W.IF, L_ANY, false);
+      inside(i);
+      this.#f.close();
+      this.#f.br(L_NO_CASE);
+    });
+    this.#f.close();
+  }
+
+  /**
+   * Before control goes from one block of the region to another: leaves if a
+   * page of the other one is not mapped as it was when the region was formed.
+   * The pages of the block that control comes from have been looked at. A page
+   * whose entry of the TLB serves another page costs a lookup each time.
+   */
+  #checkPages(from: Block, to: Block): void {
+    const e = this.#e;
+    const f = this.#frontend;
+    const pages = (b: Block): [number, number][] => {
+      const linear = f.linear(b.pcLo, b.pcHi) & ~4095;
+      const first: [number, number] = [linear, b.physical - b.physical % 4096];
+      return b.secondPage < 0
+        ? [first]
+        : [first, [(linear + 4096) | 0, b.secondPage]];
+    };
+    const known = pages(from);
+    const tlb = OFF_FETCH_TLBS + f.fetchMmu() * FETCH_TLB_BYTES;
+    for (const [linear, physical] of pages(to)) {
+      if (known.some(([l, p]) => l === linear && p === physical)) continue;
+      const index = (linear >>> 12) & (TLB_ENTRIES - 1);
+      e.localGet(CPU);
+      e.mem(W.I64_LOAD, tlb + index * FETCH_ENTRY_BYTES, 3);
+      e.i64Const(linear, this.#mmu.hostOf(physical));
+      e.u8(0x52); // i64.ne
+      this.#f.openUnlikely(L_ANY);
+      e.i64Const(to.pcLo, to.pcHi);
+      e.localSet(PC64);
+      this.#lookup();
+      this.#f.close();
+    }
+  }
+
+  /**
+   * The link cell of a jump: the block's second one when its plain translation
+   * has a branch whose other side this is.
+   */
+  #cellOf(b: Block, k: IrBlock): number {
+    const isTaken = this.#i32[(b.cells + CELL_PC_LO) >> 2] === k.takenLo &&
+      this.#i32[(b.cells + CELL_PC_HI) >> 2] === k.takenHi;
+    return isTaken ? b.cells : b.cells + CELL_BYTES;
+  }
+
+  /** Leaves the region to a known program counter. */
+  #leave(b: Block, lo: number, hi: number, cell: number): void {
+    const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
+    if (at >= 0 && at < 4096 && hi === b.pcHi && b.secondPage < 0) {
+      this.#setLocal(LINK, cell);
+      this.#f.br(L_LINK);
+      return;
+    }
+    this.#e.i64Const(lo, hi);
+    this.#e.localSet(PC64);
+    this.#lookup();
+  }
+
+  /** With the target in PC64: through the jump cache. */
+  #lookup(): void {
+    const e = this.#e;
+    emitJumpHash(e, () => {
+      e.localGet(PC64);
+      e.u8(0xa7); // i32.wrap_i64
+    });
+    e.localSet(ENTRY);
+    const base = this.#base;
+    emitJumpMatch(e, CPU, ENTRY, PC64, base);
+    this.#f.open(W.IF, L_ANY, false);
+    e.localGet(ENTRY);
+    e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
+    e.u8(W.I32_ADD);
+    e.localSet(LINK);
+    this.#f.br(L_LINK);
+    this.#f.close();
+    e.localGet(CPU);
+    e.localGet(PC64);
+    e.mem(W.I64_STORE, OFF_TARGET, 3);
+    this.#f.br(L_LOOKUP);
+  }
+}
