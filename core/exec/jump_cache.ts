@@ -328,7 +328,7 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(FIRST);
   e.localGet(ENTRY);
   e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
-  // The page's entries have to go with the page: as Engine.#noteJump says.
+  // The page's entries have to go with the page: as Engine.#fillJumpCache has it.
   e.localGet(CPU);
   e.localGet(LOW);
   e.localGet(CPU);

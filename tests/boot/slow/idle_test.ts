@@ -13,11 +13,8 @@ import { Process } from "../process.ts";
 
 const SETTLE_S = 5;
 const MEASURE_S = 60;
-/**
- * In percent of a core. The aim is 2; 1.2 to 1.8 are measured here, the less
- * the more others use the host. A half more is for slower hosts.
- */
-const LIMIT = 3;
+/** In percent of a core; 1.2 to 1.5 are measured here, the less the more others use the host. */
+const LIMIT = 2;
 /** Ticks of `/proc`'s CPU times in a second (`sysconf(_SC_CLK_TCK)`). */
 const HZ = 100;
 
