@@ -192,6 +192,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   };
   /** In which tier budgets ended: a sample of where the time goes. */
   readonly #samples = { interpreter: 0, region: 0 };
+  /**
+   * The guest only handles its ticks, and nothing is compiled for it: what a
+   * kernel does at each tick becomes hot in the end, and compiling that takes
+   * more time than it will save for minutes.
+   */
+  quiet = false;
   #runMs = 0;
   #translateMs = 0;
   readonly #counts = {
@@ -677,7 +683,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const record = i32[(base + OFF_RECORD) >> 2];
         const block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
         f.setPc(block.pcLo, block.pcHi);
-        if (this.#accel === "jit") this.#compile(block);
+        if (this.quiet) this.cache.setCount(block, this.#threshold);
+        else if (this.#accel === "jit") this.#compile(block);
         this.#restoreBudget();
         if (this.#flushSoon) return EXIT_LOOKUP;
         link = this.#enterWord(block);

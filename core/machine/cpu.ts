@@ -29,6 +29,11 @@ export type EntryState = Readonly<Record<string, number>>;
 export interface CpuCore {
   /** Instructions retired since the machine was created; never reset. */
   readonly instructions: number;
+  /**
+   * Whether the guest has done nothing but handle timer ticks for a while: set
+   * by the run loop, for a CPU that would spend time to make it faster.
+   */
+  quiet?: boolean;
   /** Put every register in its state after a hardware reset. */
   reset(): void;
   /** Set registers by name; the others keep what reset gave them. */

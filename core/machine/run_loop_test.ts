@@ -10,6 +10,7 @@ class FakeCpu implements CpuCore {
   instructions = 0;
   stops = 0;
   irq = false;
+  quiet = false;
   readonly step: (cpu: FakeCpu, budget: number) => CpuExit;
   constructor(step: (cpu: FakeCpu, budget: number) => CpuExit) {
     this.step = step;
@@ -137,6 +138,50 @@ Deno.test("ticks slept through come each at its own time", async () => {
   await loop.run();
   // One in 40 ms, once it has been quiet for 100.
   assertLess(wakeUps, 60);
+});
+
+Deno.test("ticks slept through are fewer where a timer has slack", async () => {
+  // Programs its next tick at each one, 4 ms from when it sees it.
+  const cpu = new FakeCpu((cpu) => {
+    cpu.instructions += 100;
+    return "halted";
+  });
+  const { loop, clock } = hostLoop(cpu);
+  const SLACK = 16 * MILLISECOND;
+  let ticks = 0;
+  let worst = 0;
+  const timer = clock.timer((deadline) => {
+    worst = Math.max(worst, clock.now() - deadline);
+    timer.arm(clock.now() + 4 * MILLISECOND, SLACK);
+    ticks++;
+    if (clock.now() > 1000 * MILLISECOND) loop.stop();
+  });
+  timer.arm(4 * MILLISECOND, SLACK);
+  await loop.run();
+  // 250 without slack; 25 in the first 100 ms, then one in 20 ms.
+  assertLess(ticks, 120);
+  assertLess(worst, SLACK + LATE_NS);
+});
+
+Deno.test("the CPU is told when the guest is quiet, and when it works again", async () => {
+  const seen: boolean[] = [];
+  let work = false;
+  const cpu: FakeCpu = new FakeCpu((cpu, budget) => {
+    if (seen.at(-1) !== cpu.quiet) seen.push(cpu.quiet);
+    if (work) return spin(cpu, budget);
+    cpu.instructions += 100;
+    return "halted";
+  });
+  const { loop, clock } = hostLoop(cpu);
+  let ticks = 0;
+  const timer = clock.timer((deadline) => {
+    timer.arm(deadline + 4 * MILLISECOND);
+    work = ++ticks > 100;
+    if (ticks === 200) loop.stop();
+  });
+  timer.arm(4 * MILLISECOND);
+  await loop.run();
+  assertEquals(seen, [false, true, false]);
 });
 
 Deno.test("an idle guest sleeps, with a 100 Hz timer too", async () => {

@@ -16,9 +16,11 @@ export interface Timer {
    * Fire at virtual time `deadline` (absolute, in nanoseconds); an earlier
    * setting is replaced. A deadline in the past fires as soon as timers run,
    * never from within `arm`. For a periodic timer without drift, arm
-   * `deadline + period` from the callback.
+   * `deadline + period` from the callback. Where it does the guest no harm (a
+   * one-shot timer of which it will ask the time anyway), `slack` says by how
+   * many nanoseconds it may fire later while the guest is idle.
    */
-  arm(deadline: number): void;
+  arm(deadline: number, slack?: number): void;
   /** Do not fire. */
   cancel(): void;
 }

@@ -91,12 +91,12 @@ export class HostTime implements TimeSource {
   }
 
   /**
-   * Catch up with the host, but not past the barrier: the guest is idle and
-   * does not look before. So an idle guest that is behind skips from timer to
-   * timer, and none of them is late.
+   * Catch up with the host, but not past `until`: the guest is idle and does
+   * not look before. With the barrier, an idle guest that is behind skips from
+   * timer to timer, and none of them is late.
    */
-  settle(): void {
-    const time = Math.min(this.#host(), this.barrier());
+  settle(until: number = this.barrier()): void {
+    const time = Math.min(this.#host(), until);
     this.#last = Math.max(this.#last, time);
     this.#lastCount = this.#count();
   }

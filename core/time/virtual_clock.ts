@@ -22,6 +22,7 @@ interface TimerQueue {
 
 class HeapTimer implements Timer {
   deadline = Infinity;
+  slack = 0;
   order = 0;
   index = NOWHERE;
   /** The call of `runDue` in which it fired last. */
@@ -34,11 +35,12 @@ class HeapTimer implements Timer {
     this.callback = callback;
   }
 
-  arm(deadline: number): void {
+  arm(deadline: number, slack = 0): void {
     if (Number.isNaN(deadline)) {
       throw new RangeError("deadline is not a number");
     }
     if (deadline === Infinity) return this.cancel();
+    this.slack = slack;
     this.#queue.schedule(this, deadline);
   }
 
@@ -84,6 +86,15 @@ export class VirtualClock implements Clock {
   /** The earliest deadline, or `Infinity`. */
   nextDeadline(): number {
     return this.#heap.length === 0 ? Infinity : this.#heap[0].deadline;
+  }
+
+  /** The time until which nothing need fire for a guest that is idle, or `Infinity`. */
+  latestDeadline(): number {
+    let latest = Infinity;
+    for (const { deadline, slack } of this.#heap) {
+      latest = Math.min(latest, deadline + slack);
+    }
+    return latest;
   }
 
   /**

@@ -24,6 +24,21 @@ Deno.test("timers fire in the order of deadlines, then of arming", () => {
   assertEquals(a.deadline, Infinity);
 });
 
+Deno.test("the latest deadline is that of the timer with the least slack left", () => {
+  const clock = new VirtualClock(new ManualTime(), 0);
+  assertEquals(clock.latestDeadline(), Infinity);
+  const [a, b] = [clock.timer(() => {}), clock.timer(() => {})];
+  a.arm(10, 100);
+  b.arm(50);
+  assertEquals(clock.nextDeadline(), 10);
+  assertEquals(clock.latestDeadline(), 50);
+  b.arm(200);
+  assertEquals(clock.latestDeadline(), 110);
+  // Slack belongs to one arming.
+  a.arm(20);
+  assertEquals(clock.latestDeadline(), 20);
+});
+
 Deno.test("a late periodic timer fires once a call", () => {
   const time = new ManualTime();
   const clock = new VirtualClock(time, 0);

@@ -29,7 +29,12 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
-import { type Clock, SECOND, type Timer } from "../../../core/time/clock.ts";
+import {
+  type Clock,
+  MILLISECOND,
+  SECOND,
+  type Timer,
+} from "../../../core/time/clock.ts";
 import {
   type CounterState,
   freshCounter,
@@ -100,6 +105,14 @@ function timeOf(clocks: number): number {
   const rest = clocks - seconds * PIT_HZ;
   return seconds * SECOND + Math.ceil(rest * SECOND / PIT_HZ);
 }
+
+/**
+ * How late a one-shot tick may be for an idle guest, in nanoseconds. A kernel
+ * that programs each tick (Linux with high-resolution timers, 250 a second)
+ * looks how much time has passed and catches up in one tick: an idle one takes
+ * a third of the host's time that it takes with each tick.
+ */
+const ONE_SHOT_SLACK = 16 * MILLISECOND;
 
 /** The timer. */
 export class I8254 implements Device {
@@ -214,7 +227,11 @@ export class I8254 implements Device {
     const state = this.#state;
     const rise = nextRise(state.counters[0], state.ticked);
     if (rise === Infinity) this.#timer.cancel();
-    else this.#timer.arm(timeOf(rise));
+    else {
+      const mode = modeOf(state.counters[0]);
+      const periodic = mode === 2 || mode === 3;
+      this.#timer.arm(timeOf(rise), periodic ? 0 : ONE_SHOT_SLACK);
+    }
   }
 
   /** Deliver a tick if one is due, and wait for the next. */

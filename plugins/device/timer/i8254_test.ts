@@ -262,6 +262,21 @@ function wired() {
   };
 }
 
+Deno.test("i8254: a one-shot tick may be late for an idle guest, a periodic one not", () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  const chip = new I8254({ name: "pit", clock, output: () => new IrqLine(() => {}) });
+  const { write } = chip.counterPorts;
+  const slackOf = (mode: number): number => {
+    write(3, 1, 0x30 | mode << 1);
+    write(0, 1, 1193 & 0xff);
+    write(0, 1, 1193 >> 8);
+    return clock.latestDeadline() - clock.nextDeadline();
+  };
+  assertEquals([0, 4].map(slackOf), [16e6, 16e6]);
+  assertEquals([2, 3].map(slackOf), [0, 0]);
+});
+
 Deno.test("i8254: late ticks wait until the guest takes them", () => {
   const { pass, acknowledge, runDue, take } = wired();
   pass(1.1);

@@ -3,8 +3,8 @@
  *
  * The machine is a process of its own, so that nothing but the guest takes time
  * in it: from a few seconds after the shell's prompt, when the tick's code has
- * not been compiled yet, for a minute. The kernel of the guest has 250 ticks a
- * second (no NO_HZ), whatever it does.
+ * not been compiled yet, for a minute. The kernel of the guest programs 250 ticks
+ * a second (no NO_HZ), whatever it does.
  */
 
 import { assertLess } from "@std/assert";
@@ -13,7 +13,7 @@ import { Process } from "../process.ts";
 
 const SETTLE_S = 5;
 const MEASURE_S = 60;
-/** In percent of a core; 1.2 to 1.5 are measured here, the less the more others use the host. */
+/** In percent of a core; 0.9 to 1.0 are measured here. */
 const LIMIT = 2;
 /** Ticks of `/proc`'s CPU times in a second (`sysconf(_SC_CLK_TCK)`). */
 const HZ = 100;
