@@ -147,7 +147,11 @@ export interface TranslateContext {
   start: number;
   /** Index past the last byte that may be used without {@linkcode TranslateContext.cross}. */
   limit: number;
-  /** Low half of the block's program counter. */
+  /**
+   * Low half of the block's program counter. In relocatable modes less the word
+   * at `OFF_PC_BASE`, like all the program counters that the frontend gives to
+   * the builder; what the guest sees is the sum.
+   */
   pcLo: number;
   /** High half. */
   pcHi: number;
@@ -204,6 +208,13 @@ export interface Frontend {
   setPc(lo: number, hi: number): void;
   /** The static mode key: everything beside the program counter that translation depends on. */
   key(): number;
+  /**
+   * Whether a translation of code of this mode may serve at other program
+   * counters: the frontend adds the word at `OFF_PC_BASE` (a global that it
+   * declares there) to each that the guest sees, and neither a program counter's
+   * high half nor its wrapping around matters.
+   */
+  relocatable(key: number): boolean;
   /** The linear address of a program counter: the sum of its halves, modulo 2^32. */
   linear(lo: number, hi: number): number;
   /** The MMU index of instruction fetch in the present mode. */

@@ -116,6 +116,7 @@ export class RegionDump implements TranslationObserver {
     const rows: [Cell, Cell, Cell][] = [[[], [], wasm.get(0) ?? []]];
     const code = view.code(block);
     const address = view.address(block);
+    let first: number | undefined;
     for (const line of ir.trimEnd().split("\n")) {
       const insn = /^insn 0x([0-9a-f]+)/.exec(line);
       if (insn === null) {
@@ -123,9 +124,16 @@ export class RegionDump implements TranslationObserver {
         continue;
       }
       const pc = parseInt(insn[1], 16);
-      const offset = (pc - block.pcLo) >>> 0;
+      // Relative to the region, if its code is relocatable.
+      first ??= pc;
+      const offset = (pc - first) >>> 0;
       const at = hexAddress(address + offset);
-      const text = this.#disassembler?.insn(code, offset, pc, block.key);
+      const text = this.#disassembler?.insn(
+        code,
+        offset,
+        (block.pcLo + block.pcBase + offset) >>> 0,
+        block.key,
+      );
       rows.push([
         [text === undefined ? at : `${at}  ${text}`],
         [],

@@ -42,7 +42,6 @@ import { InterpreterGenerator } from "./interpreter.ts";
 import { jumpHash } from "./jump_cache.ts";
 import {
   CELL_BLOCK,
-  CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
   FETCH_TLB_BYTES,
@@ -66,12 +65,13 @@ import {
   OFF_JUMP_PAGES,
   OFF_JUMP_TAG,
   OFF_LINK,
+  OFF_PC_BASE,
   OFF_RECORD,
+  OFF_RELOCATABLE,
   OFF_TARGET,
   OFF_TRAP,
   REC_BLOCK,
   REC_INSNS,
-  REC_PC_HI,
   REC_PC_LO,
   TABLE_REGIONS,
   TLB_COUNT,
@@ -180,7 +180,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #tableNext = TABLE_REGIONS;
   #observer: TranslationObserver | undefined;
   readonly #view: TranslatorView = {
-    address: (b) => this.#frontend.linear(b.pcLo, b.pcHi) >>> 0,
+    address: (b) =>
+      this.#frontend.linear((b.pcLo + b.pcBase) | 0, b.pcHi) >>> 0,
     code: ({ physical, secondPage, byteLength }) => {
       const first = secondPage < 0 ? byteLength : PAGE - (physical % PAGE);
       return Uint8Array.from({ length: byteLength }, (_, i) => {
@@ -360,6 +361,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#tags[mmu].set(key, tag = ++this.#lastTag);
     }
     this.i32[(this.base + OFF_JUMP_KEY) >> 2] = key;
+    this.i32[(this.base + OFF_RELOCATABLE) >> 2] =
+      this.#frontend.relocatable(key) ? -1 : 0;
     this.i32[(this.base + OFF_JUMP_TAG) >> 2] = tag;
     this.i32[(this.base + OFF_JUMP_MARK) >> 2] = this.#generations[mmu] & 0xff;
     this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS +
@@ -592,7 +595,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (i32[(base + OFF_FAULT_REGION) >> 2] !== 0) this.#samples.region++;
         else this.#samples.interpreter++;
         const record = i32[(base + OFF_RECORD) >> 2] >> 2;
-        f.setPc(i32[record + (REC_PC_LO >> 2)], i32[record + (REC_PC_HI >> 2)]);
+        this.#setPcAt(record + (REC_PC_LO >> 2));
         this.#restoreBudget();
         const left = i32[this.#budget];
         if (
@@ -637,15 +640,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#counts.unlinked++;
         const at = i32[(base + OFF_LINK) >> 2];
         const record = i32[at >> 2];
-        let lo: number, hi: number;
-        if (record === this.cache.stub) {
-          lo = i32[(at + CELL_PC_LO) >> 2];
-          hi = i32[(at + CELL_PC_HI) >> 2];
-        } else {
-          lo = i32[(record + REC_PC_LO) >> 2];
-          hi = i32[(record + REC_PC_HI) >> 2];
-        }
-        f.setPc(lo, hi);
+        const target = record === this.cache.stub
+          ? at + CELL_PC_LO
+          : record + REC_PC_LO;
+        this.#setPcAt(target >> 2);
+        const lo = f.pcLo();
+        const hi = f.pcHi();
         if (this.#single) return EXIT_LOOKUP;
         this.#restoreBudget();
         if (
@@ -656,7 +656,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const block = this.#find(lo, hi);
         if (block === undefined) return EXIT_LOOKUP; // the outer loop meets the fault again
         if (this.cache.flushes === flushes && !this.#single) {
-          this.#patch(at, block);
+          this.#patch(at, block, lo, hi);
         }
         link = this.#enterWord(block);
         continue;
@@ -674,7 +674,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ) return EXIT_LOOKUP;
         const block = this.#find(lo, hi);
         if (block === undefined) return EXIT_LOOKUP;
-        if (!this.#single) this.#fillJumpCache(block);
+        if (!this.#single) this.#fillJumpCache(block, lo, hi);
         link = this.#enterWord(block);
         continue;
       }
@@ -682,7 +682,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#counts.hot++;
         const record = i32[(base + OFF_RECORD) >> 2];
         const block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
-        f.setPc(block.pcLo, block.pcHi);
+        this.#setPcAt((record + REC_PC_LO) >> 2);
         if (this.quiet) this.cache.setCount(block, this.#threshold);
         else if (this.#accel === "jit") this.#compile(block);
         this.#restoreBudget();
@@ -702,10 +702,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     switch (reason) {
       case EXIT_BUDGET: {
         const record = this.i32[(this.base + OFF_RECORD) >> 2] >> 2;
-        f.setPc(
-          this.i32[record + (REC_PC_LO >> 2)],
-          this.i32[record + (REC_PC_HI >> 2)],
-        );
+        this.#setPcAt(record + (REC_PC_LO >> 2));
         return true;
       }
       case EXIT_LOOKUP:
@@ -742,6 +739,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const i32 = this.i32;
     const f = this.#frontend;
     const region = i32[(this.base + OFF_FAULT_REGION) >> 2];
+    const pcBase = i32[(this.base + OFF_PC_BASE) >> 2];
     this.#restoreBudget();
     if (region !== 0) {
       const r = this.#regions.get(region)!;
@@ -749,7 +747,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       const block = r.blocks[r.faults[at]];
       const index = r.faults[at + 1];
       i32[this.#budget] += block.insns - index;
-      f.restore(r.faults[at + 2], block.pcHi, r.faults[at + 3]);
+      f.restore((r.faults[at + 2] + pcBase) | 0, block.pcHi, r.faults[at + 3]);
       return;
     }
     const pc = i32[(this.base + OFF_FAULT) >> 2];
@@ -769,7 +767,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       else hi = mid - 1;
     }
     i32[this.#budget] += block.insns - lo;
-    f.restore(i32[table + lo * 3 + 1], block.pcHi, i32[table + lo * 3 + 2]);
+    f.restore(
+      (i32[table + lo * 3 + 1] + pcBase) | 0,
+      block.pcHi,
+      i32[table + lo * 3 + 2],
+    );
   }
 
   #buryRegions(): void {
@@ -786,10 +788,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
    * two pages, which depends on the second page's mapping, becomes a lookup in
    * the jump cache.
    */
-  #patch(at: number, block: Block): void {
+  #patch(at: number, block: Block, lo: number, hi: number): void {
     const across = block.secondPage >= 0;
     if (at < this.cache.stub) {
-      if (across) this.#fillJumpCache(block);
+      if (across) this.#fillJumpCache(block, lo, hi);
       else this.i32[(at + CELL_RECORD) >> 2] = block.record;
       return;
     }
@@ -807,8 +809,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     for (let m = 0; m < TLB_COUNT; m++) this.#flushJumps(m);
   }
 
-  /** The word through which the dispatcher enters a block. */
+  /** Makes the program counter the one in two words of a record or link cell. */
+  #setPcAt(word: number): void {
+    const lo = this.i32[word] + this.i32[(this.base + OFF_PC_BASE) >> 2];
+    this.#frontend.setPc(lo | 0, this.i32[word + 1]);
+  }
+
+  /** The word through which the dispatcher enters a block, which is at the present program counter. */
   #enterWord(block: Block): number {
+    this.i32[(this.base + OFF_PC_BASE) >> 2] =
+      (this.#frontend.pcLo() - block.pcLo) | 0;
     this.i32[(this.base + OFF_ENTER) >> 2] = block.record;
     return this.base + OFF_ENTER;
   }
@@ -821,8 +831,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   }
 
   /** Enters a block into the jump cache; what stood there moves to the second way. */
-  #fillJumpCache(block: Block): void {
-    const first = this.base + OFF_JUMP_CACHE + jumpHash(block.pcLo);
+  #fillJumpCache(block: Block, lo: number, hi: number): void {
+    const first = this.base + OFF_JUMP_CACHE + jumpHash(lo);
     const at = first >> 2;
     const second = (first ^ JUMP_CACHE_ENTRY_BYTES) >> 2;
     const i32 = this.i32;
@@ -832,7 +842,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (
       i32[at + (JUMP_TAG >> 2)] === tag
     ) i32.copyWithin(second, at, at + (JUMP_CACHE_ENTRY_BYTES >> 2));
-    const linear = this.#frontend.linear(block.pcLo, block.pcHi);
+    const linear = this.#frontend.linear(lo, hi);
     const mmu = this.#frontend.fetchMmu();
     const pages = this.#jumpPages(mmu);
     this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generations[mmu] & 0xff;
@@ -840,8 +850,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (block.secondPage >= 0) {
       this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = this.#generations[mmu];
     }
-    i32[at + (JUMP_PC >> 2)] = block.pcLo;
-    i32[at + (JUMP_PC >> 2) + 1] = block.pcHi;
+    i32[at + (JUMP_PC >> 2)] = lo;
+    i32[at + (JUMP_PC >> 2) + 1] = hi;
     i32[at + (JUMP_TAG >> 2)] = tag;
     i32[at + (JUMP_RECORD >> 2)] = block.record;
   }
@@ -862,7 +872,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ? undefined
         : this.#translator.singleBlock;
     }
-    const block = this.cache.find(physical, lo, hi, key);
+    const pc = f.relocatable(key) ? physical | 0 : lo;
+    const block = this.cache.find(physical, pc, hi, key);
     if (block !== undefined) {
       if (block.secondPage < 0) return block;
       const next = ((linear & ~0xfff) + PAGE) | 0;
@@ -907,7 +918,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
     const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;
     if (tableIndex >= this.#table.length) this.#table.grow(this.#table.length);
-    const region = this.compiler.compile(entry, tableIndex);
+    const pcBase = (this.#frontend.pcLo() - entry.pcLo) | 0;
+    const region = this.compiler.compile(entry, pcBase, tableIndex);
     if (region === undefined) {
       this.#freeTable.push(tableIndex);
       return;

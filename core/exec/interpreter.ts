@@ -36,9 +36,11 @@ import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
   emitFarFunction,
+  emitGuestPc,
   emitJumpHash,
   emitJumpMatch,
   emitLookupFunction,
+  emitSetPcBase,
 } from "./jump_cache.ts";
 import {
   emitHost,
@@ -57,6 +59,7 @@ import {
   OFF_FAULT_REGION,
   OFF_JUMP_CACHE,
   OFF_LINK,
+  OFF_PC_BASE,
   OFF_RECORD,
   OFF_TARGET,
   OFF_TLB,
@@ -677,6 +680,13 @@ export class InterpreterGenerator {
     const e = this.#e;
     emitJumpMatch(e, LOCAL_CPU, LOCAL_ENTRY, LOCAL_PC64);
     this.#if();
+    emitSetPcBase(e, LOCAL_CPU, () => {
+      e.localGet(LOCAL_PC64);
+      this.#bytes(OPS[Op["i32.wrap_i64"]]);
+    }, () => {
+      e.localGet(LOCAL_ENTRY);
+      e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
+    });
     e.localGet(LOCAL_ENTRY);
     e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
@@ -687,8 +697,12 @@ export class InterpreterGenerator {
 
   #jumpFar(): void {
     const e = this.#e;
-    e.localGet(LOCAL_PC);
-    e.mem(W.I64_LOAD, FIELD_LO, 3);
+    emitGuestPc(
+      e,
+      LOCAL_CPU,
+      () => this.#imm(FIELD_LO),
+      () => this.#imm(FIELD_HI),
+    );
     e.localSet(LOCAL_PC64);
     this.#lookup();
   }
@@ -705,8 +719,12 @@ export class InterpreterGenerator {
     e.i32Const(2);
     e.u8(W.I32_SHL);
     e.u8(W.I32_ADD);
+    // Relative to the block, as its own program counter is.
     e.localGet(LOCAL_PC64);
     this.#bytes(OPS[Op["i32.wrap_i64"]]);
+    e.localGet(LOCAL_CPU);
+    e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
+    e.u8(W.I32_SUB);
     e.mem(W.I32_STORE, 0, 2);
     this.#lookup();
   }

@@ -11,6 +11,7 @@ import { I32, I64, WASM_TYPES } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
+  CELL_PC_HI,
   CELL_PC_LO,
   FETCH_ENTRY_BYTES,
   FETCH_TLB_BYTES,
@@ -31,9 +32,12 @@ import {
   OFF_JUMP_PAGES,
   OFF_JUMP_TAG,
   OFF_LINK,
+  OFF_PC_BASE,
+  OFF_RELOCATABLE,
   OFF_TARGET,
   REC_KEY,
   REC_NEXT,
+  REC_PC_HI,
   REC_PC_LO,
   REC_PHYSICAL,
   REC_TABLE,
@@ -44,7 +48,9 @@ import {
 const I32_MUL = 0x6c,
   I32_LT_U = 0x49,
   I32_STORE8 = 0x3a,
-  I32_WRAP_I64 = 0xa7;
+  I32_WRAP_I64 = 0xa7,
+  I64_SHL = 0x86,
+  I64_OR = 0x84;
 
 /**
  * Knuth's multiplicative hash: its top bits depend on all bits of the program
@@ -79,8 +85,8 @@ const INDEX_SHIFT = 32 - Math.log2(INDEX_BYTES);
 const INDEX_MASK = INDEX_BYTES - 4;
 
 /**
- * The offset of a block's bucket in the block index, by its physical address, program
- * counter and mode key. (Without the key, the modes in which a kernel runs the same code drove
+ * The offset of a block's bucket in the block index, by its physical address,
+ * program counter (of relocatable code the same) and mode key. (Without the key, the modes in which a kernel runs the same code drove
  * each other out: half of a fork's jumps.)
  */
 export function indexHash(
@@ -127,6 +133,44 @@ function emitTagMatch(
 }
 
 /**
+ * Emits what follows a jump that goes to a record on whatever page: sets the
+ * base of its program counters. `pushPc` pushes the low half of the guest's,
+ * `pushRecord` the record.
+ */
+export function emitSetPcBase(
+  e: Emitter,
+  cpu: number,
+  pushPc: () => void,
+  pushRecord: () => void,
+): void {
+  e.localGet(cpu);
+  pushPc();
+  pushRecord();
+  e.mem(W.I32_LOAD, REC_PC_LO, 2);
+  e.u8(W.I32_SUB);
+  e.mem(W.I32_STORE, OFF_PC_BASE, 2);
+}
+
+/** Pushes the guest's program counter whose low half, less the base, `pushLow` pushes; `pushHigh` pushes the high half. */
+export function emitGuestPc(
+  e: Emitter,
+  cpu: number,
+  pushLow: () => void,
+  pushHigh: () => void,
+): void {
+  pushLow();
+  e.localGet(cpu);
+  e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
+  e.u8(W.I32_ADD);
+  e.u8(W.I64_EXTEND_I32_U);
+  pushHigh();
+  e.u8(W.I64_EXTEND_I32_U);
+  e.i64Const(32, 0);
+  e.u8(I64_SHL);
+  e.u8(I64_OR);
+}
+
+/**
  * What a link cell leads to when its block depends on a second page: the cell's
  * program counter, through the jump cache.
  */
@@ -138,13 +182,20 @@ export function emitFarFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_LINK, 2);
-  e.localTee(CELL);
-  e.mem(W.I64_LOAD, CELL_PC_LO, 2);
-  e.mem(W.I64_STORE, OFF_TARGET, 3);
-  emitJumpHash(e, () => {
+  e.localSet(CELL);
+  emitGuestPc(e, CPU, () => {
     e.localGet(CELL);
     e.mem(W.I32_LOAD, CELL_PC_LO, 2);
+  }, () => {
+    e.localGet(CELL);
+    e.mem(W.I32_LOAD, CELL_PC_HI, 2);
   });
+  e.mem(W.I64_STORE, OFF_TARGET, 3);
+  const low = (): void => {
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_TARGET, 2);
+  };
+  emitJumpHash(e, low);
   e.localGet(CPU);
   e.u8(W.I32_ADD);
   e.localSet(CELL);
@@ -156,6 +207,10 @@ export function emitFarFunction(e: Emitter, runType: number): void {
   emitTagMatch(e, CPU, CELL);
   e.u8(W.IF);
   e.u8(W.VOID);
+  emitSetPcBase(e, CPU, low, () => {
+    e.localGet(CELL);
+    e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
+  });
   e.localGet(CPU);
   e.localGet(CELL);
   e.i32Const(OFF_JUMP_CACHE + JUMP_RECORD);
@@ -184,14 +239,18 @@ export function emitFarFunction(e: Emitter, runType: number): void {
  * so costs some nanoseconds a jump and not a trip to TypeScript.
  */
 export function emitLookupFunction(e: Emitter, runType: number): void {
-  const [CPU, ENTRY, LOW, T, FIRST, PC64] = [0, 1, 2, 3, 4, 5];
+  const [CPU, ENTRY, LOW, T, FIRST, PC, PC64] = [0, 1, 2, 3, 4, 5, 6];
   e.u32(2);
-  e.u32(4);
+  e.u32(5);
   e.u8(WASM_TYPES[I32]);
   e.u32(1);
   e.u8(WASM_TYPES[I64]);
   /** Leaves for the record in the word `offset` bytes behind ENTRY. */
   const go = (offset: number): void => {
+    emitSetPcBase(e, CPU, () => e.localGet(LOW), () => {
+      e.localGet(ENTRY);
+      e.mem(W.I32_LOAD, offset, 2);
+    });
     e.localGet(CPU);
     e.localGet(ENTRY);
     e.i32Const(offset);
@@ -263,7 +322,16 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(T);
   e.u8(W.I32_OR);
   e.localTee(T);
+  // The program counter that the block has: the physical address, or the guest's.
   e.localGet(LOW);
+  e.localGet(LOW);
+  e.localGet(T);
+  e.u8(W.I32_XOR);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_RELOCATABLE, 2);
+  e.u8(W.I32_AND);
+  e.u8(W.I32_XOR);
+  e.localTee(PC);
   e.i32Const(PC_HASH);
   e.u8(I32_MUL);
   e.u8(W.I32_ADD);
@@ -296,9 +364,15 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(T);
   e.u8(W.I32_EQ);
   e.localGet(ENTRY);
-  e.mem(W.I64_LOAD, REC_PC_LO, 3);
-  e.localGet(PC64);
-  e.u8(W.I64_EQ);
+  e.mem(W.I32_LOAD, REC_PC_LO, 2);
+  e.localGet(PC);
+  e.u8(W.I32_EQ);
+  e.u8(W.I32_AND);
+  e.localGet(ENTRY);
+  e.mem(W.I32_LOAD, REC_PC_HI, 2);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
+  e.u8(W.I32_EQ);
   e.u8(W.I32_AND);
   e.localGet(ENTRY);
   e.mem(W.I32_LOAD, REC_KEY, 2);

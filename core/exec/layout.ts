@@ -39,6 +39,17 @@ export const OFF_FETCH_TLB = 0x40;
 export const OFF_INDEX = 0x44;
 /** Of the present mode's TLB, what `OFF_JUMP_PAGES` holds for pages in use. */
 export const OFF_JUMP_MARK = 0x48;
+/**
+ * What to add to the low half of a program counter as translated code has it to
+ * get the guest's. Blocks of relocatable code (`Frontend.relocatable`) have the
+ * physical address in its place, so that one translation serves wherever a
+ * process has the page; in other modes this is 0. It is a global's slot: a
+ * frontend reads it where an instruction needs its own address. Whoever goes to
+ * a block on another page sets it.
+ */
+export const OFF_PC_BASE = 0x4c;
+/** All ones if the present mode's code is relocatable, else 0. */
+export const OFF_RELOCATABLE = 0x50;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */
@@ -152,7 +163,7 @@ export const REC_TABLE = 4;
 export const REC_COUNT = 8;
 /** In a record: guest instructions of the block. */
 export const REC_INSNS = 12;
-/** In a record: low half of the program counter. */
+/** In a record: low half of the program counter, less {@linkcode OFF_PC_BASE}. */
 export const REC_PC_LO = 16;
 /** In a record: high half of the program counter. */
 export const REC_PC_HI = 20;
@@ -169,7 +180,7 @@ export const RECORD_BYTES = 48;
 
 /** In a link cell: the record it leads to. */
 export const CELL_RECORD = 0;
-/** In a link cell: low half of the target's program counter. */
+/** In a link cell: low half of the target's program counter, less the block's {@linkcode OFF_PC_BASE}. */
 export const CELL_PC_LO = 4;
 /** In a link cell: high half of the target's program counter. */
 export const CELL_PC_HI = 8;

@@ -220,16 +220,23 @@ export class RegionCompiler {
     };
   }
 
-  /** Forms and compiles the region of a hot block; undefined if its bytes have changed. The CPU is in the block's mode. */
-  compile(entry: Block, tableIndex: number): Region | undefined {
+  /**
+   * Forms and compiles the region of a hot block; undefined if its bytes have
+   * changed. The CPU is in the block's mode and at it, which gives `pcBase`.
+   */
+  compile(
+    entry: Block,
+    pcBase: number,
+    tableIndex: number,
+  ): Region | undefined {
     const started = performance.now();
-    const formed = this.#former.form(entry);
+    const formed = this.#former.form(entry, pcBase);
     if (formed === undefined) return undefined;
     const { structure } = formed;
     this.#blocks = formed.blocks;
     this.#ir = formed.ir;
     this.#liveness = formed.liveness;
-    this.#jumps.start(formed.blocks, structure.graph);
+    this.#jumps.start(formed.blocks, formed.pcs, structure.graph);
     this.#module = new ModuleBuilder(this.#pages);
     const i32 = WASM_TYPES[I32];
     this.#runType = this.#module.type([i32], [i32]);
@@ -444,6 +451,7 @@ export class RegionCompiler {
     this.#f.openUnlikely(L_ANY);
     e.i32Const(b.record);
     e.localSet(RECORD);
+    this.#jumps.moveBase(node);
     this.#f.br(L_BUDGET);
     this.#f.close();
 

@@ -21,7 +21,12 @@ import type { Emitter } from "../wasm/emitter.ts";
 import type { FunctionBody } from "../wasm/function_body.ts";
 import * as W from "../wasm/opcodes.ts";
 import { perfectHash } from "../wasm/perfect_hash.ts";
-import { emitJumpHash, emitJumpMatch } from "./jump_cache.ts";
+import {
+  emitGuestPc,
+  emitJumpHash,
+  emitJumpMatch,
+  emitSetPcBase,
+} from "./jump_cache.ts";
 import {
   CELL_BYTES,
   CELL_PC_HI,
@@ -31,6 +36,7 @@ import {
   JUMP_RECORD,
   OFF_FETCH_TLBS,
   OFF_JUMP_CACHE,
+  OFF_PC_BASE,
   OFF_TARGET,
   TLB_ENTRIES,
 } from "./layout.ts";
@@ -78,6 +84,8 @@ export class RegionJumps {
   readonly #base: number;
   readonly #push: (v: Value) => void;
   #blocks: readonly Block[] = [];
+  #pcs: readonly number[] = [];
+  #relocatable = false;
   #targets: readonly (readonly number[])[] = [];
 
   /** Makes what emits into `parts.f`. */
@@ -91,13 +99,37 @@ export class RegionJumps {
     this.#push = parts.push;
   }
 
-  /** Starts a region: its blocks, and each one's successors in it, -1 for outside. */
+  /**
+   * Starts a region: its blocks, where they are (as `FormedRegion` has it), and
+   * each one's successors in it, -1 for outside.
+   */
   start(
     blocks: readonly Block[],
+    pcs: readonly number[],
     targets: readonly (readonly number[])[],
   ): void {
     this.#blocks = blocks;
+    this.#pcs = pcs;
     this.#targets = targets;
+    this.#relocatable = this.#frontend.relocatable(blocks[0].key);
+  }
+
+  /** Pushes what to add to the region's program counters. */
+  #pushBase(): void {
+    this.#e.localGet(CPU);
+    this.#e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
+  }
+
+  /** Before the region is left in a node's block: the base becomes that of its page. */
+  moveBase(node: number): void {
+    const moved = this.#pcs[node] - this.#blocks[node].pcLo;
+    if (moved === 0) return;
+    const e = this.#e;
+    e.localGet(CPU);
+    this.#pushBase();
+    e.i32Const(moved | 0);
+    e.u8(W.I32_ADD);
+    e.mem(W.I32_STORE, OFF_PC_BASE, 2);
   }
 
   #setLocal(local: number, value: number): void {
@@ -118,22 +150,22 @@ export class RegionJumps {
     const b = this.#blocks[node];
     const targets = this.#targets[node];
     const inside = (successor: number): void => {
-      this.#checkPages(b, this.#blocks[targets[successor]]);
+      this.#checkPages(node, targets[successor]);
       go(successor);
     };
     switch (k.term) {
       case TERM_JUMP:
         if (targets[0] >= 0) inside(0);
-        else this.#leave(b, k.takenLo, k.takenHi, this.#cellOf(b, k));
+        else this.#leave(node, k.takenLo, k.takenHi, this.#cellOf(node, k));
         return;
       case TERM_BRANCH:
         this.#push(k.termValue);
         this.#f.open(W.IF, L_ANY, false);
         if (targets[0] >= 0) inside(0);
-        else this.#leave(b, k.takenLo, k.takenHi, b.cells);
+        else this.#leave(node, k.takenLo, k.takenHi, b.cells);
         e.u8(W.ELSE);
         if (targets[1] >= 0) inside(1);
-        else this.#leave(b, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
+        else this.#leave(node, k.otherLo, k.otherHi, b.cells + CELL_BYTES);
         this.#f.close();
         return;
       case TERM_INDIRECT:
@@ -184,7 +216,11 @@ export class RegionJumps {
   /** Pushes whether HOST is the program counter of a node. */
   #isTarget(node: number): void {
     this.#e.localGet(HOST);
-    this.#e.i32Const(this.#blocks[node].pcLo);
+    this.#e.i32Const(this.#pcs[node]);
+    if (this.#relocatable) {
+      this.#pushBase();
+      this.#e.u8(W.I32_ADD);
+    }
     this.#e.u8(0x46); // i32.eq
   }
 
@@ -198,7 +234,7 @@ export class RegionJumps {
     inside: (successor: number) => void,
   ): void {
     const e = this.#e;
-    const pcs = known.map((i) => this.#blocks[targets[i]].pcLo);
+    const pcs = known.map((i) => this.#pcs[targets[i]]);
     const { factor, bits } = perfectHash(pcs);
     const labels = known.map((_, n) => L_CASES - n);
     this.#f.open(W.BLOCK, L_NO_CASE, false);
@@ -206,6 +242,10 @@ export class RegionJumps {
       this.#f.open(W.BLOCK, label, false);
     }
     e.localGet(HOST);
+    if (this.#relocatable) {
+      this.#pushBase();
+      e.u8(W.I32_SUB);
+    }
     e.i32Const(factor);
     e.u8(0x6c); // i32.mul
     e.i32Const(32 - bits);
@@ -232,53 +272,90 @@ export class RegionJumps {
    * The pages of the block that control comes from have been looked at. A page
    * whose entry of the TLB serves another page costs a lookup each time.
    */
-  #checkPages(from: Block, to: Block): void {
-    const e = this.#e;
+  #checkPages(from: number, to: number): void {
     const f = this.#frontend;
-    const pages = (b: Block): [number, number][] => {
-      const linear = f.linear(b.pcLo, b.pcHi) & ~4095;
+    // Of relocatable code these are relative too: bases are multiples of a page.
+    const pages = (node: number): [number, number][] => {
+      const b = this.#blocks[node];
+      const linear = f.linear(this.#pcs[node], b.pcHi) & ~4095;
       const first: [number, number] = [linear, b.physical - b.physical % 4096];
       return b.secondPage < 0
         ? [first]
         : [first, [(linear + 4096) | 0, b.secondPage]];
     };
     const known = pages(from);
-    const tlb = OFF_FETCH_TLBS + f.fetchMmu() * FETCH_TLB_BYTES;
     for (const [linear, physical] of pages(to)) {
       if (known.some(([l, p]) => l === linear && p === physical)) continue;
-      const index = (linear >>> 12) & (TLB_ENTRIES - 1);
-      e.localGet(CPU);
-      e.mem(W.I64_LOAD, tlb + index * FETCH_ENTRY_BYTES, 3);
-      e.i64Const(linear, this.#mmu.hostOf(physical));
-      e.u8(0x52); // i64.ne
+      this.#pushIsElsewhere(linear, this.#mmu.hostOf(physical));
       this.#f.openUnlikely(L_ANY);
-      e.i64Const(to.pcLo, to.pcHi);
-      e.localSet(PC64);
+      this.#target(this.#pcs[to], this.#blocks[to].pcHi);
       this.#lookup();
       this.#f.close();
     }
+  }
+
+  /** Pushes whether the TLB of fetches does not say that a page is at `host`. */
+  #pushIsElsewhere(linear: number, host: number): void {
+    const e = this.#e;
+    const tlb = OFF_FETCH_TLBS + this.#frontend.fetchMmu() * FETCH_TLB_BYTES;
+    if (!this.#relocatable) {
+      const index = (linear >>> 12) & (TLB_ENTRIES - 1);
+      e.localGet(CPU);
+      e.mem(W.I64_LOAD, tlb + index * FETCH_ENTRY_BYTES, 3);
+      e.i64Const(linear, host);
+      e.u8(0x52); // i64.ne
+      return;
+    }
+    this.#pushBase();
+    e.i32Const(linear);
+    e.u8(W.I32_ADD);
+    e.localTee(HOST);
+    e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
+    e.u8(W.I32_SHR_U);
+    e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
+    e.u8(W.I32_AND);
+    e.mem(W.I64_LOAD, this.#base + tlb, 3);
+    e.localGet(HOST);
+    e.u8(W.I64_EXTEND_I32_U);
+    e.i64Const(0, host);
+    e.u8(0x84); // i64.or
+    e.u8(0x52); // i64.ne
+  }
+
+  /** Puts the guest's program counter into PC64. */
+  #target(lo: number, hi: number): void {
+    const e = this.#e;
+    if (!this.#relocatable) e.i64Const(lo, hi);
+    else {
+      emitGuestPc(e, CPU, () => e.i32Const(lo), () => e.i32Const(hi));
+    }
+    e.localSet(PC64);
   }
 
   /**
    * The link cell of a jump: the block's second one when its plain translation
    * has a branch whose other side this is.
    */
-  #cellOf(b: Block, k: IrBlock): number {
-    const isTaken = this.#i32[(b.cells + CELL_PC_LO) >> 2] === k.takenLo &&
+  #cellOf(node: number, k: IrBlock): number {
+    const b = this.#blocks[node];
+    const moved = this.#pcs[node] - b.pcLo;
+    const lo = (this.#i32[(b.cells + CELL_PC_LO) >> 2] + moved) | 0;
+    const isTaken = lo === k.takenLo &&
       this.#i32[(b.cells + CELL_PC_HI) >> 2] === k.takenHi;
     return isTaken ? b.cells : b.cells + CELL_BYTES;
   }
 
   /** Leaves the region to a known program counter. */
-  #leave(b: Block, lo: number, hi: number, cell: number): void {
-    const at = (b.physical % 4096) + ((lo - b.pcLo) | 0);
+  #leave(node: number, lo: number, hi: number, cell: number): void {
+    const b = this.#blocks[node];
+    const at = (b.physical % 4096) + ((lo - this.#pcs[node]) | 0);
     if (at >= 0 && at < 4096 && hi === b.pcHi && b.secondPage < 0) {
       this.#setLocal(LINK, cell);
+      this.moveBase(node);
       this.#f.br(L_LINK);
       return;
     }
-    this.#e.i64Const(lo, hi);
-    this.#e.localSet(PC64);
+    this.#target(lo, hi);
     this.#lookup();
   }
 
@@ -297,6 +374,13 @@ export class RegionJumps {
     e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
     e.localSet(LINK);
+    emitSetPcBase(e, CPU, () => {
+      e.localGet(PC64);
+      e.u8(0xa7); // i32.wrap_i64
+    }, () => {
+      e.localGet(LINK);
+      e.mem(W.I32_LOAD, 0, 2);
+    });
     this.#f.br(L_LINK);
     this.#f.close();
     e.localGet(CPU);

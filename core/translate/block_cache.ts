@@ -39,7 +39,6 @@ import {
   TABLE_STUB,
 } from "../exec/layout.ts";
 import { indexHash } from "../exec/jump_cache.ts";
-import { type Relocation, wordsOf } from "./relocation.ts";
 import { CodePages } from "./code_pages.ts";
 
 /** Bytes of a word that is only a value. */
@@ -58,10 +57,12 @@ export class Block {
   byteLength = 0;
   /** Physical address of the second page, for a block across two; else -1. */
   secondPage = -1;
-  /** Low half of the program counter. */
+  /** Low half of the program counter; the physical address if the code is relocatable. */
   pcLo = 0;
   /** High half of the program counter. */
   pcHi = 0;
+  /** What to add to `pcLo` for the guest's program counter where it was first translated: for observers. */
+  pcBase = 0;
   /** Static mode key. */
   key = 0;
   /** Guest instructions. */
@@ -90,8 +91,6 @@ export class Block {
   nextNear: Block | undefined = undefined;
   /** The next block across two pages at the same physical address. */
   next: Block | undefined = undefined;
-  /** What in it depends on where it stands, once that is known. */
-  relocation: Relocation | undefined = undefined;
   /** How many regions that started with it have died. */
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
@@ -114,7 +113,7 @@ export interface Region {
   readonly codeBytes: number;
   /** Index of its function in the table. */
   readonly tableIndex: number;
-  /** For each fault index: index in `blocks`, instruction's index in that block, program counter, auxiliary word. */
+  /** For each fault index: index in `blocks`, instruction's index in that block, program counter less `OFF_PC_BASE` at the region's entry, auxiliary word. */
   readonly faults: Int32Array;
   /** False after one of its blocks was invalidated. */
   valid: boolean;
@@ -359,46 +358,6 @@ export class BlockCache {
     i32[r + (REC_PC_LO >> 2)] = block.pcLo;
     i32[r + (REC_PC_HI >> 2)] = block.pcHi;
     i32[r + (REC_BLOCK >> 2)] = block.id;
-  }
-
-  /** The newest block with these bytes in this mode, at whatever program counter. */
-  sibling(physical: number, pcHi: number, key: number): Block | undefined {
-    return this.#pages.sibling(physical, pcHi, key);
-  }
-
-  /** A block of the same bytes as `from`, whose relocation is known, at another program counter. */
-  copyTo(from: Block, pcLo: number, threshold: number): Block {
-    const { pcs, cells, links } = from.relocation!;
-    const i32 = this.#i32;
-    const b = new Block();
-    b.physical = from.physical;
-    b.byteLength = from.byteLength;
-    b.pcLo = pcLo;
-    b.pcHi = from.pcHi;
-    b.key = from.key;
-    b.insns = from.insns;
-    b.relocation = from.relocation;
-    this.reserve(b);
-    if (from.profile !== 0) this.reserveProfile(b);
-    const moved = (pcLo - from.pcLo) | 0;
-    for (let n = 0; n < 2; n++) {
-      const cell = n * CELL_BYTES;
-      const to = i32[(from.cells + cell + CELL_PC_LO) >> 2];
-      const hi = i32[(from.cells + cell + CELL_PC_HI) >> 2];
-      this.initCell(b.cells + cell, links[n] ? (to + moved) | 0 : to, hi, 0);
-    }
-    const words = wordsOf(from);
-    const at = this.alloc(words * 4);
-    b.bytecode = at;
-    b.insnTable = at + from.insnTable - from.bytecode;
-    const w = at >> 2;
-    const source = from.bytecode >> 2;
-    i32.copyWithin(w, source, source + words);
-    for (const i of pcs) i32[w + i] += moved;
-    const cellsMoved = b.cells - from.cells;
-    for (const i of cells) i32[w + i] += cellsMoved;
-    this.#fillRecord(b, threshold);
-    return b;
   }
 
   /** Enters a stored block into the cache. Returns the pages that hold code from now on and did not before. */

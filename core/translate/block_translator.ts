@@ -25,7 +25,6 @@ import { CALLS, Op, OPS, STORES } from "../ir/ops.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { Block, type BlockCache } from "./block_cache.ts";
-import { compareBlocks } from "./relocation.ts";
 import type { Retranslate } from "./region_former.ts";
 
 /** Count of a block that must not become hot again. */
@@ -222,22 +221,14 @@ export class BlockTranslator {
   translate(physical: number, host: number, lo: number, hi: number): Block {
     const key = this.#frontend.key();
     const linear = this.#frontend.linear(lo, hi);
+    const pc = this.#frontend.relocatable(key) ? physical | 0 : lo;
     const cache = this.#cache;
     const from = host + (physical % PAGE);
-    const old = cache.takeVersion(physical, from, lo, hi, key);
+    const old = cache.takeVersion(physical, from, pc, hi, key);
     if (old !== undefined) {
       const pages = cache.revive(old, this.#thresholdOf(old));
       for (const page of pages) this.#mmu.protect(page);
       return old;
-    }
-    // What was forgotten before may read words of its own code.
-    const sibling = cache.wasForgotten(physical)
-      ? undefined
-      : cache.sibling(physical, hi, key);
-    if (sibling?.relocation !== undefined) {
-      const copy = cache.copyTo(sibling, lo, this.#threshold);
-      for (const page of cache.insert(copy)) this.#mmu.protect(page);
-      return copy;
     }
     const block = new Block();
     let maxInsns = this.#maxInsns;
@@ -251,13 +242,14 @@ export class BlockTranslator {
       }
       this.#fetchSource(physical, host);
       try {
-        this.#toIr(linear, lo, hi, key, maxInsns);
+        this.#toIr(linear, pc, hi, key, maxInsns);
       } finally {
         this.#patched = undefined;
       }
       block.physical = physical;
-      block.pcLo = lo;
+      block.pcLo = pc;
       block.pcHi = hi;
+      block.pcBase = (lo - pc) | 0;
       block.key = key;
       block.byteLength = this.#block.byteLength;
       block.secondPage = this.#secondPage;
@@ -282,9 +274,6 @@ export class BlockTranslator {
       this.#writer.insns,
       this.#thresholdOf(block),
     );
-    if (sibling !== undefined && block.secondPage < 0) {
-      block.relocation = compareBlocks(this.#i32, sibling, block);
-    }
     for (const page of cache.insert(block)) this.#mmu.protect(page);
     return block;
   }
@@ -385,19 +374,18 @@ export class BlockTranslator {
   }
 
   /** Translates a block of a region again: {@linkcode Retranslate}. */
-  readonly retranslate: Retranslate = (b, ir, builder, facts) => {
+  readonly retranslate: Retranslate = (b, pcLo, ir, builder, facts) => {
     const f = this.#frontend;
     const host = this.#mmu.hostOf(b.physical);
     if (host < 0) return undefined;
     this.#fetchSource(b.physical, host);
     const c = this.#context;
-    this.#fetchAddress = f.linear(b.pcLo, b.pcHi);
     this.#knownSecond = b.secondPage;
     if (b.mutable.length > 0) {
       this.#patched = b;
       this.#blockStart = host + (b.physical % PAGE);
     }
-    c.pcLo = b.pcLo;
+    c.pcLo = pcLo;
     c.pcHi = b.pcHi;
     c.key = b.key;
     c.maxInsns = b.insns;
@@ -406,7 +394,7 @@ export class BlockTranslator {
     c.wantsFacts = false;
     c.builder = builder;
     c.compiled = true;
-    builder.start(ir, b.pcLo, b.pcHi);
+    builder.start(ir, pcLo, b.pcHi);
     try {
       f.translate(c);
     } finally {

@@ -17,9 +17,6 @@ const PAGES = 1 << 20;
 const GRANULE_SHIFT = 6;
 const GRANULES = PAGE >> GRANULE_SHIFT;
 
-/** Blocks of a granule that are looked at for a sibling. */
-const MAX_SIBLINGS = 64;
-
 /** A page with translated code. */
 class CodePage {
   /** The blocks that start in each granule, linked by `nextNear`. */
@@ -116,23 +113,6 @@ export class CodePages {
       if (p.granules[g]++ === 0) this.#i32[this.#word(page, g)] |= 1 << g;
     }
     return p;
-  }
-
-  /**
-   * The newest block with the same bytes and mode at any program counter, if it
-   * is among the newest of its granule.
-   */
-  sibling(physical: number, pcHi: number, key: number): Block | undefined {
-    const p = this.#pages.get(Math.floor(physical / PAGE));
-    let b = p?.starts[(physical % PAGE) >> GRANULE_SHIFT];
-    for (let n = 0; b !== undefined && n < MAX_SIBLINGS; n++) {
-      if (
-        b.physical === physical && b.pcHi === pcHi && b.key === key &&
-        b.valid && b.secondPage < 0
-      ) return b;
-      b = b.nextNear;
-    }
-    return undefined;
   }
 
   /** A block has become invalid. */

@@ -57,11 +57,13 @@ const SMALL_REGION = 2;
 const PAGE = 4096;
 
 /**
- * Translates a block again, into `ir`, with what is known at its start; gives
- * the facts at its end, or undefined if it is not the same block any more.
+ * Translates a block again as if it stood at `pcLo`, into `ir`, with what is
+ * known at its start; gives the facts at its end, or undefined if it is not the
+ * same block any more.
  */
 export type Retranslate = (
   block: Block,
+  pcLo: number,
   ir: IrBlock,
   builder: IrBuilder,
   entryFacts: number,
@@ -71,6 +73,12 @@ export type Retranslate = (
 export interface FormedRegion {
   /** The blocks; the first is the entry. A block may stand twice. */
   readonly blocks: readonly Block[];
+  /**
+   * Low half of each one's program counter, less the base with which control
+   * enters the region. On the entry's page that is the block's own; on another
+   * page it differs as the two pages' bases do.
+   */
+  readonly pcs: readonly number[];
   /** The IR of each block, after dead code elimination. */
   readonly ir: readonly IrBlock[];
   /** The uses of each block's values. */
@@ -113,6 +121,8 @@ export class RegionFormer {
   readonly #wantsFacts: boolean[] = [];
   readonly #index = new Map<Block, number>();
   #blocks: Block[] = [];
+  #pcs: number[] = [];
+  #pcBase = 0;
   #targets: number[][] = [];
   #insns = 0;
 
@@ -127,8 +137,12 @@ export class RegionFormer {
     this.#builder = new IrBuilder(new IrBlock(parts.frontend.globals));
   }
 
-  /** The region of a hot block; undefined if its bytes have changed. The CPU is in the block's mode. */
-  form(entry: Block): FormedRegion | undefined {
+  /**
+   * The region of a hot block; undefined if its bytes have changed. The CPU is
+   * in the block's mode and at it, which gives `pcBase`.
+   */
+  form(entry: Block, pcBase: number): FormedRegion | undefined {
+    this.#pcBase = pcBase;
     if (!this.#collect(entry)) return undefined;
     this.#prune();
     this.#propagateFacts();
@@ -143,26 +157,32 @@ export class RegionFormer {
     }
     return {
       blocks: this.#blocks,
+      pcs: this.#pcs,
       ir: this.#ir,
       liveness: this.#liveness,
       structure,
     };
   }
 
-  /** A block's node, made if there is room; -1 if there is none. */
-  #add(b: Block): number {
+  /**
+   * The node of a block at a program counter, made if there is room; -1 if
+   * there is none, or if the block is already here at another place.
+   */
+  #add(b: Block, pcLo: number): number {
     const known = this.#index.get(b);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.#pcs[known] === pcLo ? known : -1;
     const i = this.#blocks.length;
     if (i >= MAX_BLOCKS || this.#insns + b.insns > MAX_INSNS) return -1;
     this.#room(i);
-    const result = this.#retranslate(b, this.#ir[i], this.#builder, -1);
+    const ir = this.#ir[i];
+    const result = this.#retranslate(b, pcLo, ir, this.#builder, -1);
     if (result === undefined) return -1;
     this.#exitFacts[i] = result.exitFacts;
     this.#wantsFacts[i] = result.wantsFacts;
     this.#insns += b.insns;
     this.#index.set(b, i);
     this.#blocks.push(b);
+    this.#pcs.push(pcLo);
     this.#targets.push([]);
     return i;
   }
@@ -174,16 +194,21 @@ export class RegionFormer {
     }
   }
 
-  /** The block at a program counter that control reaches from `b`, if it is hot enough to be compiled. */
-  #successor(b: Block, lo: number, hi: number): Block | undefined {
+  /** The block at a program counter that control reaches from a node, if it is hot enough to be compiled. */
+  #successor(node: number, lo: number, hi: number): Block | undefined {
+    const b = this.#blocks[node];
     if (hi !== b.pcHi) return undefined;
-    const at = (b.physical % PAGE) + ((lo - b.pcLo) | 0);
+    const at = (b.physical % PAGE) + ((lo - this.#pcs[node]) | 0);
     const f = this.#frontend;
     const physical = at >= 0 && at < PAGE && b.secondPage < 0
       ? b.physical - (b.physical % PAGE) + at
-      : this.#mmu.peekFetch(f.linear(lo, hi), f.fetchMmu());
+      : this.#mmu.peekFetch(
+        f.linear((lo + this.#pcBase) | 0, hi),
+        f.fetchMmu(),
+      );
     if (physical < 0) return undefined;
-    const t = this.#cache.find(physical, lo, hi, b.key);
+    const pc = f.relocatable(b.key) ? physical | 0 : lo;
+    const t = this.#cache.find(physical, pc, hi, b.key);
     if (t === undefined || this.#index.has(t)) return t;
     const worth = t.region === undefined
       ? this.#executions(t) >= this.#threshold >> 6
@@ -192,9 +217,9 @@ export class RegionFormer {
   }
 
   /** The node of a successor, or -1. */
-  #node(b: Block, lo: number, hi: number): number {
-    const t = this.#successor(b, lo, hi);
-    return t === undefined ? -1 : this.#add(t);
+  #node(from: number, lo: number, hi: number): number {
+    const t = this.#successor(from, lo, hi);
+    return t === undefined ? -1 : this.#add(t, lo);
   }
 
   /**
@@ -204,10 +229,11 @@ export class RegionFormer {
    */
   #collect(entry: Block): boolean {
     this.#blocks = [];
+    this.#pcs = [];
     this.#targets = [];
     this.#index.clear();
     this.#insns = 0;
-    if (this.#add(entry) < 0) return false;
+    if (this.#add(entry, entry.pcLo) < 0) return false;
     const calls: number[] = [];
     const computed: number[] = [];
     for (let i = 0;;) {
@@ -222,9 +248,9 @@ export class RegionFormer {
       if (call !== undefined) {
         const b = this.#blocks[call];
         const k = this.#ir[call];
-        const callee = this.#node(b, k.takenLo, k.takenHi);
+        const callee = this.#node(call, k.takenLo, k.takenHi);
         this.#targets[call] = [callee];
-        if (callee >= 0) this.#node(b, k.returnLo, b.pcHi);
+        if (callee >= 0) this.#node(call, k.returnLo, b.pcHi);
         continue;
       }
       // What was seen comes last: the returns of the calls within are known
@@ -239,14 +265,13 @@ export class RegionFormer {
 
   /** Takes in where a block jumps to. */
   #follow(i: number): void {
-    const b = this.#blocks[i];
     const k = this.#ir[i];
     if (k.term === TERM_JUMP) {
-      this.#targets[i] = [this.#node(b, k.takenLo, k.takenHi)];
+      this.#targets[i] = [this.#node(i, k.takenLo, k.takenHi)];
     } else if (k.term === TERM_BRANCH) {
       this.#targets[i] = [
-        this.#node(b, k.takenLo, k.takenHi),
-        this.#node(b, k.otherLo, k.otherHi),
+        this.#node(i, k.takenLo, k.takenHi),
+        this.#node(i, k.otherLo, k.otherHi),
       ];
     } else if (k.term === TERM_INDIRECT) {
       this.#targets[i] = this.#seen(i, 1, PROFILE_TARGETS);
@@ -267,9 +292,10 @@ export class RegionFormer {
     counts.delete(0);
     const nodes: number[] = [];
     const sorted = [...counts].sort((x, y) => y[1] - x[1]);
+    const moved = this.#pcs[i] - b.pcLo;
     for (const [lo, count] of sorted) {
       if (count < share || nodes.length >= most) break;
-      const t = this.#node(b, lo, b.pcHi);
+      const t = this.#node(i, (lo + moved) | 0, b.pcHi);
       if (t >= 0 && !nodes.includes(t)) nodes.push(t);
     }
     return nodes;
@@ -281,12 +307,10 @@ export class RegionFormer {
       this.#ir[i].flow === FLOW_CALL && this.#targets[i].some((t) => t >= 0)
     );
     const goesOn = (call: number): number => {
-      const t = this.#successor(
-        this.#blocks[call],
-        this.#ir[call].returnLo,
-        this.#blocks[call].pcHi,
-      );
-      return t === undefined ? -1 : this.#index.get(t) ?? -1;
+      const lo = this.#ir[call].returnLo;
+      const t = this.#successor(call, lo, this.#blocks[call].pcHi);
+      const node = t === undefined ? -1 : this.#index.get(t) ?? -1;
+      return node >= 0 && this.#pcs[node] === lo ? node : -1;
     };
     const next = new Map(calls.map((call) => [call, goesOn(call)]));
     for (const call of calls) {
@@ -351,6 +375,7 @@ export class RegionFormer {
       this.#targets[n].map((t) => t < 0 ? -1 : number.get(t)!)
     );
     this.#blocks = kept.map((n) => this.#blocks[n]);
+    this.#pcs = kept.map((n) => this.#pcs[n]);
   }
 
   /**
@@ -374,6 +399,7 @@ export class RegionFormer {
         const branch = this.#ir[i].takenLo;
         const result = this.#retranslate(
           this.#blocks[i],
+          this.#pcs[i],
           this.#ir[i],
           this.#builder,
           entry[i],
@@ -438,6 +464,7 @@ export class RegionFormer {
     const ir = this.#ir[copy];
     const result = this.#retranslate(
       this.#blocks[n],
+      this.#pcs[n],
       ir,
       this.#builder,
       facts,
@@ -452,6 +479,7 @@ export class RegionFormer {
     this.#exitFacts[copy] = result.exitFacts;
     this.#wantsFacts[copy] = false;
     this.#blocks.push(this.#blocks[n]);
+    this.#pcs.push(this.#pcs[n]);
     this.#targets = graph;
   }
 

@@ -240,6 +240,9 @@ export class RandomIsa implements Frontend {
   key(): number {
     return this.#engine.i32[(this.#engine.base + KEY) >> 2];
   }
+  relocatable(): boolean {
+    return false;
+  }
   linear(lo: number, _hi: number): number {
     return lo;
   }

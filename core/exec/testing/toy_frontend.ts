@@ -110,6 +110,9 @@ export class ToyFrontend implements Frontend {
   key(): number {
     return 0;
   }
+  relocatable(): boolean {
+    return false;
+  }
   linear(lo: number, _hi: number): number {
     return lo;
   }

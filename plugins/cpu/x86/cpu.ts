@@ -46,6 +46,7 @@ import {
   GS,
   IF,
   IOPL_MASK,
+  isRelocatable,
   KEY_ALIGN,
   KEY_CODE32,
   KEY_CPL_SHIFT,
@@ -309,6 +310,14 @@ export class X86 implements Frontend {
   /** The static mode key. */
   key(): number {
     return this.#key;
+  }
+
+  /**
+   * Programs: the kernel's code stays where it is, and its addresses being
+   * constants is worth a little.
+   */
+  relocatable(key: number): boolean {
+    return isRelocatable(key);
   }
 
   /** EIP plus CS's base. */

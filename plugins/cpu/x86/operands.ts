@@ -35,6 +35,7 @@ import {
   FS,
   GPR,
   GS,
+  isRelocatable,
   KEY_ALIGN,
   KEY_CODE32,
   KEY_CPL_SHIFT,
@@ -49,6 +50,7 @@ import {
   KEY_V86,
   LIMIT,
   OFF_SEG,
+  PC_BASE,
   SEG_ATTR,
   SEG_LIMIT,
   SS,
@@ -174,6 +176,8 @@ export class Operands {
   protected = false;
   /** Virtual-8086 mode. */
   v86 = false;
+  /** The code may stand elsewhere: `pc` makes of an EIP here what the guest sees. */
+  relocatable = false;
   /** EIP of the instruction being translated. */
   eip = 0;
   /** EIP of the following instruction. */
@@ -210,6 +214,7 @@ export class Operands {
     this.stack32 = (key & KEY_STACK32) !== 0;
     this.protected = (key & KEY_PROTECTED) !== 0;
     this.v86 = (key & KEY_V86) !== 0;
+    this.relocatable = isRelocatable(key);
   }
 
   /** Forgets the memory operand of the last instruction; this one stands at `code[position]`. */
@@ -244,6 +249,12 @@ export class Operands {
   /** A constant. */
   imm(v: number): Value {
     return this.b.i32(v);
+  }
+
+  /** An EIP of this block as the guest sees it. */
+  pc(eip: number): Value {
+    const b = this.b;
+    return this.relocatable ? b.add(b.get(PC_BASE), b.i32(eip)) : b.i32(eip);
   }
 
   /** General register `n` of `size` bytes (for 1: AL CL DL BL AH CH DH BH), zero-extended. */

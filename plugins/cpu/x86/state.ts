@@ -7,6 +7,7 @@
  * @module
  */
 
+import { OFF_PC_BASE } from "../../../core/exec/layout.ts";
 import {
   type Global,
   I32,
@@ -212,6 +213,19 @@ export const KEY_OPEN_GS = 0x400000;
  */
 export const KEY_LIMIT_64K = 0x200000;
 
+const RELOCATABLE = KEY_CODE32 | 3 << KEY_CPL_SHIFT | KEY_PROTECTED |
+  KEY_FLAT_CS;
+
+/**
+ * Whether code of a mode is translated for wherever it stands: 32-bit programs
+ * at CPL 3, flat and not debugged. (Their shared libraries are at another
+ * address in each process. A kernel stays where it is, and addresses that are
+ * constants are worth a little.)
+ */
+export function isRelocatable(key: number): boolean {
+  return (key & (RELOCATABLE | KEY_V86 | KEY_TF | KEY_DEBUG)) === RELOCATABLE;
+}
+
 const globals: Global[] = [];
 function global(name: string, type: Type, offset: number): Global {
   const g: Global = { index: globals.length, name, type, offset };
@@ -224,6 +238,8 @@ const GPR_NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
 export const GPR: readonly Global[] = GPR_NAMES.map((n, i) =>
   global(n, I32, OFF_GPR + 8 * i)
 );
+/** What to add to a translator's EIP for the guest's: see `isRelocatable`. */
+export const PC_BASE: Global = global("pc_base", I32, OFF_PC_BASE);
 /** EIP: only written where the frontend leaves a block by `exit`. */
 export const EIP: Global = global("eip", I32, OFF_EIP);
 /** Lazy flags: operation. */

@@ -181,7 +181,7 @@ export class Translator extends LazyFlags {
     const b = this.b;
     const key = this.key;
     if ((key & KEY_DEBUG) !== 0) {
-      b.call(this.options.debugFetch, b.i32(this.eip));
+      b.call(this.options.debugFetch, this.pc(this.eip));
     }
     if ((key & KEY_FLAT_CS) !== 0) return;
     const last = this.nextEip - 1 | 0;
@@ -196,7 +196,7 @@ export class Translator extends LazyFlags {
   #leave(eip: number): void {
     if (this.shadowNext) {
       this.b.set(SHADOW, this.b.i32(1));
-      this.b.set(EIP, this.b.i32(eip));
+      this.b.set(EIP, this.pc(eip));
       return this.exit(EXIT_LOOKUP);
     }
     this.jump(eip);

@@ -10,9 +10,23 @@ import { GP } from "./operands.ts";
 import { CS, KEY_FLAT_CS, KEY_LIMIT_64K, LIMIT } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
-/** An EIP cut to the operand size. */
-function cut(i: Insn, eip: number): number {
-  return i.opSize === 2 ? eip & 0xffff : eip | 0;
+/**
+ * The target of a relative jump: cut to the operand size, unless that has to
+ * wait until the guest's EIP is known ({@linkcode cutsLate}).
+ */
+function targetOf(t: Translator, i: Insn): number {
+  const eip = t.nextEip + i.imm;
+  return i.opSize === 2 && !t.relocatable ? eip & 0xffff : eip | 0;
+}
+
+/** Whether a relative jump goes to a 16-bit EIP that only the running guest knows. */
+function cutsLate(t: Translator, i: Insn): boolean {
+  return i.opSize === 2 && t.relocatable;
+}
+
+/** Such a jump's target. */
+function lateTarget(t: Translator, i: Insn): Value {
+  return t.b.and(t.pc(t.nextEip + i.imm | 0), t.imm(0xffff));
 }
 
 /**
@@ -41,7 +55,11 @@ function checkTarget(
 
 /** Jumps to the relative target if `condition` is not 0. */
 function branch(t: Translator, i: Insn, condition: Value): void {
-  const target = cut(i, t.nextEip + i.imm);
+  if (cutsLate(t, i)) {
+    const next = t.pc(t.nextEip);
+    return t.jumpIndirect(t.b.select(condition, lateTarget(t, i), next));
+  }
+  const target = targetOf(t, i);
   checkTarget(t, i, t.b.i32(target), condition);
   t.branch(condition, target, t.nextEip);
 }
@@ -49,7 +67,8 @@ function branch(t: Translator, i: Insn, condition: Value): void {
 const jcc: Translate = (t, i) => branch(t, i, t.condition(i.opcode & 15));
 
 const jmp: Translate = (t, i) => {
-  const target = cut(i, t.nextEip + i.imm);
+  if (cutsLate(t, i)) return t.jumpIndirect(lateTarget(t, i));
+  const target = targetOf(t, i);
   checkTarget(t, i, t.b.i32(target));
   t.jump(target);
 };
@@ -61,17 +80,18 @@ const jmpIndirect: Translate = (t, i) => {
 };
 
 const call: Translate = (t, i) => {
-  const target = cut(i, t.nextEip + i.imm);
+  const target = targetOf(t, i);
   checkTarget(t, i, t.b.i32(target));
-  t.push(i.opSize, t.b.i32(t.nextEip));
+  t.push(i.opSize, t.pc(t.nextEip));
   t.b.hintCall(t.nextEip);
-  t.jump(target);
+  if (cutsLate(t, i)) t.jumpIndirect(lateTarget(t, i));
+  else t.jump(target);
 };
 
 const callIndirect: Translate = (t, i) => {
   const target = t.read(0);
   checkTarget(t, i, target);
-  t.push(i.opSize, t.b.i32(t.nextEip));
+  t.push(i.opSize, t.pc(t.nextEip));
   t.b.hintCall(t.nextEip);
   t.jumpIndirect(target);
 };
@@ -96,7 +116,12 @@ const loop: Translate = (t, i) => {
     const z = t.conditionBool(i.opcode === 0xe1 ? 4 : 5);
     taken = b.and(b.ne(count, b.i32(0)), z);
   }
-  const target = cut(i, t.nextEip + i.imm);
+  if (cutsLate(t, i)) {
+    t.setReg(size, 1, count);
+    const next = t.pc(t.nextEip);
+    return t.jumpIndirect(b.select(taken, lateTarget(t, i), next));
+  }
+  const target = targetOf(t, i);
   checkTarget(t, i, b.i32(target), taken);
   t.setReg(size, 1, count);
   t.branch(taken, target, t.nextEip);

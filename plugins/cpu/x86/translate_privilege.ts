@@ -50,7 +50,7 @@ export function goWith(
 /** Ends the block after an instruction that may have changed the mode key. */
 export function goOn(t: Translator): void {
   t.syncFlags();
-  t.b.set(EIP, t.imm(t.nextEip));
+  t.b.set(EIP, t.pc(t.nextEip));
   t.jumpState();
 }
 

@@ -379,7 +379,7 @@ function popFlags(t: Translator, i: Insn): void {
   if (t.v86) {
     t.syncFlags();
     const what = i.opSize | (t.stack32 ? 0x100 : 0);
-    b.call(POPF, image, t.imm(what), t.imm(t.nextEip));
+    b.call(POPF, image, t.imm(what), t.pc(t.nextEip));
     t.forgetFlags();
     return;
   }
@@ -397,7 +397,7 @@ function popFlags(t: Translator, i: Insn): void {
   t.setArithFlags(image);
   t.syncFlags();
   // Seldom: flags that are in the mode key, or IF, for which something may wait.
-  b.set(EIP, t.imm(t.nextEip));
+  b.set(EIP, t.pc(t.nextEip));
   b.callIf(
     b.and(b.xor(old, flags), t.imm(TF | AC | IOPL_MASK | IF)),
     FLAGS_CHANGED,
@@ -406,7 +406,7 @@ function popFlags(t: Translator, i: Insn): void {
 
 function halt(t: Translator): void {
   if (needLevel0(t)) return;
-  t.b.set(EIP, t.imm(t.nextEip));
+  t.b.set(EIP, t.pc(t.nextEip));
   t.exit(EXIT_HALT);
 }
 
@@ -484,7 +484,7 @@ function output(t: Translator, i: Insn): void {
   checkedPort(t, port, size);
   const what = t.b.or(port, t.imm(size << 16));
   t.syncFlags();
-  t.b.call(PORT_OUT, what, t.reg(size, 0), t.imm(t.nextEip));
+  t.b.call(PORT_OUT, what, t.reg(size, 0), t.pc(t.nextEip));
 }
 
 function portStrings(out: boolean): Translate {
@@ -566,7 +566,7 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   clts: (t) => {
     if (needLevel0(t)) return;
     t.syncFlags();
-    t.b.call(CLTS, t.imm(t.nextEip));
+    t.b.call(CLTS, t.pc(t.nextEip));
   },
   invlpg: (t, i) => {
     if (!t.isMemory) return t.ud();

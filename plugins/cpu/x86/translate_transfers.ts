@@ -63,12 +63,12 @@ function farPointer(t: Translator, i: Insn): { sel: Value; off: Value } {
 }
 
 function farJumpTo(t: Translator, sel: Value, off: Value): void {
-  goWith(t, FAR_JUMP, sel, off, t.imm(t.nextEip));
+  goWith(t, FAR_JUMP, sel, off, t.pc(t.nextEip));
 }
 
 function farCallTo(t: Translator, i: Insn, sel: Value, off: Value): void {
   const what = t.b.or(sel, t.imm(i.opSize << 16));
-  goWith(t, FAR_CALL, what, off, t.imm(t.nextEip));
+  goWith(t, FAR_CALL, what, off, t.pc(t.nextEip));
 }
 
 // Interrupts.
@@ -136,7 +136,7 @@ function setSegment(t: Translator, seg: number, selector: Value): void {
 }
 
 function next(t: Translator): Value {
-  return t.imm(t.nextEip);
+  return t.pc(t.nextEip);
 }
 
 /** Loads FS or GS and puts `next` into EIP. */
@@ -159,7 +159,7 @@ function setStack(t: Translator, selector: Value): void {
 /** Ends the block of an instruction that has loaded SS. */
 function endStack(t: Translator): void {
   t.b.set(SHADOW, t.imm(1));
-  t.b.set(EIP, t.imm(t.nextEip));
+  t.b.set(EIP, t.pc(t.nextEip));
   t.exit(EXIT_LOOKUP);
 }
 
@@ -249,7 +249,7 @@ function loadPointer(seg: number): Translate {
     t.syncFlags();
     t.b.set(SCRATCH32[0], off);
     const what = seg | (i.opSize << 4) | (i.reg << 8);
-    t.b.call(LOAD_POINTER, t.imm(what), sel, t.imm(t.nextEip));
+    t.b.call(LOAD_POINTER, t.imm(what), sel, t.pc(t.nextEip));
   };
 }
 
@@ -286,11 +286,11 @@ export const TRANSFERS: Readonly<Record<string, Translate>> = {
     const extra = i.opcode === 0xca ? i.imm & 0xffff : 0;
     goWith(t, FAR_RETURN, t.imm(i.opSize), t.imm(extra));
   },
-  iret: (t, i) => goWith(t, IRET, t.imm(i.opSize), t.imm(t.nextEip)),
-  int: (t, i) => goWith(t, INT, t.imm(i.imm & 0xff), t.imm(t.nextEip)),
-  int3: (t) => goWith(t, INT3, t.imm(t.nextEip)),
-  int1: (t) => goWith(t, INT1, t.imm(t.nextEip)),
-  into: (t) => goWith(t, INTO, t.imm(t.nextEip)),
+  iret: (t, i) => goWith(t, IRET, t.imm(i.opSize), t.pc(t.nextEip)),
+  int: (t, i) => goWith(t, INT, t.imm(i.imm & 0xff), t.pc(t.nextEip)),
+  int3: (t) => goWith(t, INT3, t.pc(t.nextEip)),
+  int1: (t) => goWith(t, INT1, t.pc(t.nextEip)),
+  into: (t) => goWith(t, INTO, t.pc(t.nextEip)),
   bound,
   mov_to_sreg: movToSegment,
   mov_from_sreg: movFromSegment,

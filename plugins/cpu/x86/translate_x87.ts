@@ -326,7 +326,7 @@ function note(t: Translator, i: Insn): void {
   const b = t.b;
   const modrm = (i.mod << 6) | (i.reg << 3) | i.rm;
   b.set(FOP, b.i32(((i.opcode & 7) << 8) | modrm));
-  b.set(FIP, b.i32(t.eip));
+  b.set(FIP, t.pc(t.eip));
   b.set(FCS, b.get(SELECTOR[CS]));
   if (i.mod !== 3) {
     b.set(FDP, t.offset(i));
@@ -668,7 +668,7 @@ function area(t: Translator, i: Insn, write: boolean): Value {
 
 /** The mode key may have changed: goes on by way of the state. */
 function leave(t: Translator): void {
-  t.b.set(EIP, t.b.i32(t.nextEip));
+  t.b.set(EIP, t.pc(t.nextEip));
   t.jumpState();
 }
 

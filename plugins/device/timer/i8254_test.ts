@@ -265,7 +265,11 @@ function wired() {
 Deno.test("i8254: a one-shot tick may be late for an idle guest, a periodic one not", () => {
   const time = new ManualTime();
   const clock = new VirtualClock(time, 0);
-  const chip = new I8254({ name: "pit", clock, output: () => new IrqLine(() => {}) });
+  const chip = new I8254({
+    name: "pit",
+    clock,
+    output: () => new IrqLine(() => {}),
+  });
   const { write } = chip.counterPorts;
   const slackOf = (mode: number): number => {
     write(3, 1, 0x30 | mode << 1);
