@@ -352,10 +352,10 @@ export class IrBuilder {
 
   /**
    * Ends the block: goes on at a computed program counter: an i32 (the high
-   * half stays the block's own) or an i64.
+   * half stays the block's own) or an i64. It is the guest's: where code is
+   * relocatable, a constant is no place that `jump` could be given.
    */
   jumpIndirect(target: Value): void {
-    if (this.isConst(target)) return this.jump(this.constOf(target));
     this.#end(TERM_INDIRECT);
     this.block.termValue = target;
   }

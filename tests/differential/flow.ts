@@ -330,6 +330,8 @@ class Maker {
   readonly #bytes: number[] = [];
   readonly #calls: Reference[] = [];
   readonly #pointers: { at: number; procedure: number }[] = [];
+  /** The same in the code: of both versions. */
+  readonly #addresses: { at: number; procedure: number }[] = [];
   readonly #stores: number[] = [];
   readonly #starts: number[] = [];
   /** The bytes of arguments that a procedure takes from the stack. */
@@ -494,16 +496,30 @@ class Maker {
     this.#emit(0x83, 0xe0, power - 1); // AND EAX
   }
 
+  /** A later procedure, most likely one without arguments. */
+  #plainCallee(): number {
+    let to = this.#callee();
+    for (let tries = 0; tries < 4 && this.#arguments[to] > 0; tries++) {
+      to = this.#callee();
+    }
+    return to;
+  }
+
   #indirectCall(): void {
     const { p } = this;
+    if (p.oneIn(3)) { // a computed call that is none: MOV ECX; CALL ECX
+      this.#emit(0xb9, 0, 0, 0, 0, 0xff, 0xd1);
+      const procedure = this.#plainCallee();
+      this.#addresses.push({ at: this.at - 6, procedure });
+      return this.#arithmetic();
+    }
     const power = p.pick([2, 4, 8]);
     const table = this.#room(4 * power);
     for (let i = 0; i < power; i++) {
-      let to = this.#callee();
-      for (let tries = 0; tries < 4 && this.#arguments[to] > 0; tries++) {
-        to = this.#callee();
-      }
-      this.#pointers.push({ at: table + 4 * i, procedure: to });
+      this.#pointers.push({
+        at: table + 4 * i,
+        procedure: this.#plainCallee(),
+      });
     }
     this.#index(power);
     // CALL [EAX * 4 + table], or MOV ECX and CALL ECX
@@ -729,6 +745,10 @@ class Maker {
     const view = new DataView(this.tables.buffer);
     for (const { at, procedure } of this.#pointers) {
       view.setUint32(at, this.#target() + this.#starts[procedure], true);
+    }
+    for (const { at, procedure } of this.#addresses) {
+      const address = word(this.#target() + this.#starts[procedure]);
+      for (const code of this.code) code.set(address, at);
     }
     for (const store of this.#stores) {
       // Most in code that runs soon.

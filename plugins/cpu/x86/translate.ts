@@ -247,9 +247,14 @@ export class Translator extends LazyFlags {
 
   /** Goes on at a computed EIP in the same code segment and mode. */
   jumpIndirect(eip: Value): void {
+    const b = this.b;
     this.syncFlags();
-    if (!this.#single) return this.b.jumpIndirect(eip);
-    this.b.set(EIP, eip);
+    if (!this.#single) {
+      return b.isConst(eip) && !this.relocatable
+        ? b.jump(b.constOf(eip))
+        : b.jumpIndirect(eip);
+    }
+    b.set(EIP, eip);
     this.#step();
   }
 
