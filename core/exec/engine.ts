@@ -172,6 +172,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     () => new Map(),
   );
   #lastTag = 0;
+  /** For each TLB: the last of its modes, and its tag; 0: not known any more. */
+  readonly #modes = Array.from(
+    { length: TLB_COUNT },
+    () => ({ key: 0, tag: 0, relocatable: 0 }),
+  );
   readonly #regions = new Map<number, Region>();
   /** Regions that died while their code may still be running. */
   #graveyard: number[] = [];
@@ -296,6 +301,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           this.mmu.slowLoad(address, width, mmu),
         slowStore: (address: number, width: number, from: number): number =>
           this.mmu.slowStore(address, width, from),
+        // A fault is met again by the dispatcher, which delivers it.
+        fetchMiss: (address: number): number =>
+          this.mmu.fetch(address, this.#frontend.fetchMmu()) < 0 ? 0 : 1,
       },
       helper: helperImports,
     };
@@ -355,15 +363,20 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   keyChanged(): void {
     const mmu = this.#frontend.fetchMmu();
     const key = this.#frontend.key();
-    let tag = this.#tags[mmu].get(key);
-    if (tag === undefined) {
-      if (this.#lastTag === this.#maxJumpTags) this.#clearJumpCache();
-      this.#tags[mmu].set(key, tag = ++this.#lastTag);
+    const mode = this.#modes[mmu];
+    if (mode.key !== key || mode.tag === 0) {
+      let tag = this.#tags[mmu].get(key);
+      if (tag === undefined) {
+        if (this.#lastTag === this.#maxJumpTags) this.#clearJumpCache();
+        this.#tags[mmu].set(key, tag = ++this.#lastTag);
+      }
+      mode.key = key;
+      mode.tag = tag;
+      mode.relocatable = this.#frontend.relocatable(key) ? -1 : 0;
     }
     this.i32[(this.base + OFF_JUMP_KEY) >> 2] = key;
-    this.i32[(this.base + OFF_RELOCATABLE) >> 2] =
-      this.#frontend.relocatable(key) ? -1 : 0;
-    this.i32[(this.base + OFF_JUMP_TAG) >> 2] = tag;
+    this.i32[(this.base + OFF_RELOCATABLE) >> 2] = mode.relocatable;
+    this.i32[(this.base + OFF_JUMP_TAG) >> 2] = mode.tag;
     this.i32[(this.base + OFF_JUMP_MARK) >> 2] = this.#generations[mmu] & 0xff;
     this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS +
       mmu * FETCH_TLB_BYTES;
@@ -378,6 +391,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #flushJumps(mmu: number): void {
     this.#generations[mmu]++;
     this.#tags[mmu].clear();
+    this.#modes[mmu].tag = 0;
     this.keyChanged();
   }
 
@@ -387,6 +401,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const bytes = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
     this.f64.fill(0, from >> 3, (from + bytes) >> 3);
     for (const tags of this.#tags) tags.clear();
+    for (const mode of this.#modes) mode.tag = 0;
     this.#lastTag = 0;
   }
 

@@ -238,6 +238,7 @@ export class InterpreterGenerator {
     const slow = m.type([i32, i32, i32], [i32]);
     this.#loadImport = m.importFunction("env", "slowLoad", slow);
     this.#storeImport = m.importFunction("env", "slowStore", slow);
+    const fetchMiss = m.importFunction("env", "fetchMiss", run);
     this.#helperImports = this.#helpers.map((h) =>
       m.importFunction(
         "helper",
@@ -262,7 +263,7 @@ export class InterpreterGenerator {
       m.addFunction(miss, code, -1, store ? "storeMiss" : "loadMiss");
     }
     this.#e.clear();
-    emitLookupFunction(this.#e, run);
+    emitLookupFunction(this.#e, run, fetchMiss);
     m.addFunction(run, this.#e.bytes.slice(0, this.#e.length), TABLE_LOOKUP);
     this.#e.clear();
     emitFarFunction(this.#e, run);

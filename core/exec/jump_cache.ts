@@ -236,12 +236,26 @@ export function emitFarFunction(e: Emitter, runType: number): void {
  * target in OFF_TARGET, tries the second way; then translates the address by
  * the TLB, looks in the block index, and enters what it finds there into the
  * jump cache. A change of the page tables, which empties the jump cache,
- * so costs some nanoseconds a jump and not a trip to TypeScript.
+ * so costs some nanoseconds a jump and not a trip to TypeScript, which only
+ * walks the tables for the first jump to a page (the import `fetchMiss`).
  */
-export function emitLookupFunction(e: Emitter, runType: number): void {
-  const [CPU, ENTRY, LOW, T, FIRST, PC, PC64] = [0, 1, 2, 3, 4, 5, 6];
+export function emitLookupFunction(
+  e: Emitter,
+  runType: number,
+  fetchMiss: number,
+): void {
+  const [CPU, ENTRY, LOW, T, FIRST, PC, LINEAR, PC64] = [
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+  ];
   e.u32(2);
-  e.u32(5);
+  e.u32(6);
   e.u8(WASM_TYPES[I32]);
   e.u32(1);
   e.u8(WASM_TYPES[I64]);
@@ -287,7 +301,7 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
   e.u8(W.I32_ADD);
-  e.localTee(T);
+  e.localTee(LINEAR);
   e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
   e.u8(W.I32_SHR_U);
   e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
@@ -297,13 +311,26 @@ export function emitLookupFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
   e.u8(W.I32_ADD);
-  e.localTee(ENTRY);
-  e.mem(W.I32_LOAD, 0, 2);
-  e.localGet(T);
-  e.u8(W.I32_XOR);
-  e.localTee(T);
-  e.i32Const(4096);
-  e.u8(I32_LT_U);
+  e.localSet(ENTRY);
+  const isThere = (): void => {
+    e.localGet(ENTRY);
+    e.mem(W.I32_LOAD, 0, 2);
+    e.localGet(LINEAR);
+    e.u8(W.I32_XOR);
+    e.localTee(T);
+    e.i32Const(4096);
+    e.u8(I32_LT_U);
+  };
+  isThere();
+  e.u8(W.I32_EQZ);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(LINEAR);
+  e.u8(W.CALL);
+  e.u32(fetchMiss);
+  e.u8(W.DROP);
+  e.u8(W.END);
+  isThere();
   e.u8(W.IF);
   e.u8(W.VOID);
   // The entry's number leads to its physical page's.
