@@ -302,8 +302,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         slowStore: (address: number, width: number, from: number): number =>
           this.mmu.slowStore(address, width, from),
         // A fault is met again by the dispatcher, which delivers it.
-        fetchMiss: (address: number): number =>
-          this.mmu.fetch(address, this.#frontend.fetchMmu()) < 0 ? 0 : 1,
+        fetchMiss: (address: number): void => {
+          this.mmu.fetch(address, this.#frontend.fetchMmu());
+        },
       },
       helper: helperImports,
     };

@@ -238,7 +238,7 @@ export class InterpreterGenerator {
     const slow = m.type([i32, i32, i32], [i32]);
     this.#loadImport = m.importFunction("env", "slowLoad", slow);
     this.#storeImport = m.importFunction("env", "slowStore", slow);
-    const fetchMiss = m.importFunction("env", "fetchMiss", run);
+    const fetchMiss = m.importFunction("env", "fetchMiss", m.type([i32], []));
     this.#helperImports = this.#helpers.map((h) =>
       m.importFunction(
         "helper",

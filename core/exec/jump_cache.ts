@@ -86,8 +86,9 @@ const INDEX_MASK = INDEX_BYTES - 4;
 
 /**
  * The offset of a block's bucket in the block index, by its physical address,
- * program counter (of relocatable code the same) and mode key. (Without the key, the modes in which a kernel runs the same code drove
- * each other out: half of a fork's jumps.)
+ * program counter (of relocatable code the same) and mode key. (Without the
+ * key, the modes in which a kernel runs the same code drove each other out:
+ * half of a fork's jumps.)
  */
 export function indexHash(
   physical: number,
@@ -328,7 +329,6 @@ export function emitLookupFunction(
   e.localGet(LINEAR);
   e.u8(W.CALL);
   e.u32(fetchMiss);
-  e.u8(W.DROP);
   e.u8(W.END);
   isThere();
   e.u8(W.IF);
