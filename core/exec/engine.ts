@@ -39,42 +39,26 @@ import {
   type Region,
 } from "../translate/block_cache.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
-import { jumpHash } from "./jump_cache.ts";
+import { JumpModes } from "./jump_modes.ts";
 import {
   CELL_BLOCK,
   CELL_PC_LO,
   CELL_RECORD,
-  FETCH_TLB_BYTES,
-  JUMP_CACHE_ENTRIES,
-  JUMP_CACHE_ENTRY_BYTES,
-  JUMP_PAGES_BYTES,
-  JUMP_PC,
-  JUMP_RECORD,
-  JUMP_TAG,
   OFF_BUDGET,
   OFF_CODE_MASKS,
   OFF_ENTER,
   OFF_FAULT,
   OFF_FAULT_REGION,
-  OFF_FETCH_TLB,
-  OFF_FETCH_TLBS,
   OFF_INDEX,
-  OFF_JUMP_CACHE,
-  OFF_JUMP_KEY,
-  OFF_JUMP_MARK,
-  OFF_JUMP_PAGES,
-  OFF_JUMP_TAG,
   OFF_LINK,
   OFF_PC_BASE,
   OFF_RECORD,
-  OFF_RELOCATABLE,
   OFF_TARGET,
   OFF_TRAP,
   REC_BLOCK,
   REC_INSNS,
   REC_PC_LO,
   TABLE_REGIONS,
-  TLB_COUNT,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
 import { type RegionFunction, warmUp } from "./warm_up.ts";
@@ -146,7 +130,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #threshold: number;
   readonly #exact: boolean;
   readonly #maxRegions: number;
-  readonly #maxJumpTags: number;
   readonly #enter: Enter;
   readonly #translator: BlockTranslator;
   /** The region compiler: for dumps and statistics. */
@@ -164,19 +147,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
-  /** For each TLB: flushes of the jumps of its modes. Their low bytes mark pages. */
-  readonly #generations: number[] = new Array(TLB_COUNT).fill(1);
-  /** For each TLB: the tags of its modes' jumps, by mode key. */
-  readonly #tags: Map<number, number>[] = Array.from(
-    { length: TLB_COUNT },
-    () => new Map(),
-  );
-  #lastTag = 0;
-  /** For each TLB: the last of its modes, and its tag; 0: not known any more. */
-  readonly #modes = Array.from(
-    { length: TLB_COUNT },
-    () => ({ key: 0, tag: 0, relocatable: 0 }),
-  );
+  readonly #jumps: JumpModes;
   readonly #regions = new Map<number, Region>();
   /** Regions that died while their code may still be running. */
   #graveyard: number[] = [];
@@ -225,13 +196,19 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#exact = options.exact ?? false;
     this.#maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
-    this.#maxJumpTags = options.maxJumpTags ?? DEFAULT_MAX_JUMP_TAGS;
     this.base = memory.cpuArea(options.cpu ?? 0);
     this.u8 = memory.u8;
     this.u16 = memory.u16;
     this.i32 = memory.i32;
     this.f64 = memory.f64;
     this.#budget = (this.base + OFF_BUDGET) >> 2;
+    this.#jumps = new JumpModes({
+      frontend,
+      u8: this.u8,
+      i32: this.i32,
+      base: this.base,
+      maxTags: options.maxJumpTags ?? DEFAULT_MAX_JUMP_TAGS,
+    });
     this.mmu = new SoftMmu(
       frontend,
       options.space,
@@ -259,17 +236,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           return (hit & HIT_RUNNING) !== 0 && !this.#single;
         },
       },
-      (address, mmus) => {
-        const page = (address >>> 12) & 0xfff;
-        for (let m = 0; m < TLB_COUNT; m++) {
-          if ((mmus & (1 << m)) === 0) continue;
-          if (
-            address < 0 ||
-            this.u8[this.#jumpPages(m) + page] ===
-              (this.#generations[m] & 0xff)
-          ) this.#flushJumps(m);
-        }
-      },
+      (address, mmus) => this.#jumps.flush(address, mmus),
     );
 
     const generator = new InterpreterGenerator(frontend.helpers);
@@ -362,48 +329,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   /** Tells the engine that the static mode key has changed. */
   keyChanged(): void {
-    const mmu = this.#frontend.fetchMmu();
-    const key = this.#frontend.key();
-    const mode = this.#modes[mmu];
-    if (mode.key !== key || mode.tag === 0) {
-      let tag = this.#tags[mmu].get(key);
-      if (tag === undefined) {
-        if (this.#lastTag === this.#maxJumpTags) this.#clearJumpCache();
-        this.#tags[mmu].set(key, tag = ++this.#lastTag);
-      }
-      mode.key = key;
-      mode.tag = tag;
-      mode.relocatable = this.#frontend.relocatable(key) ? -1 : 0;
-    }
-    this.i32[(this.base + OFF_JUMP_KEY) >> 2] = key;
-    this.i32[(this.base + OFF_RELOCATABLE) >> 2] = mode.relocatable;
-    this.i32[(this.base + OFF_JUMP_TAG) >> 2] = mode.tag;
-    this.i32[(this.base + OFF_JUMP_MARK) >> 2] = this.#generations[mmu] & 0xff;
-    this.i32[(this.base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS +
-      mmu * FETCH_TLB_BYTES;
-  }
-
-  /** Offset of the bytes of a TLB's pages that have entries in the jump cache. */
-  #jumpPages(mmu: number): number {
-    return this.base + OFF_JUMP_PAGES + mmu * JUMP_PAGES_BYTES;
-  }
-
-  /** Forgets the jumps of the modes whose fetches go through a TLB. */
-  #flushJumps(mmu: number): void {
-    this.#generations[mmu]++;
-    this.#tags[mmu].clear();
-    this.#modes[mmu].tag = 0;
-    this.keyChanged();
-  }
-
-  /** The tags are used up: nothing that carries an old one may stay. */
-  #clearJumpCache(): void {
-    const from = this.base + OFF_JUMP_CACHE;
-    const bytes = JUMP_CACHE_ENTRIES * JUMP_CACHE_ENTRY_BYTES;
-    this.f64.fill(0, from >> 3, (from + bytes) >> 3);
-    for (const tags of this.#tags) tags.clear();
-    for (const mode of this.#modes) mode.tag = 0;
-    this.#lastTag = 0;
+    this.#jumps.keyChanged();
   }
 
   reset(): void {
@@ -690,7 +616,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ) return EXIT_LOOKUP;
         const block = this.#find(lo, hi);
         if (block === undefined) return EXIT_LOOKUP;
-        if (!this.#single) this.#fillJumpCache(block, lo, hi);
+        if (!this.#single) this.#jumps.enter(block, lo, hi);
         link = this.#enterWord(block);
         continue;
       }
@@ -807,7 +733,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #patch(at: number, block: Block, lo: number, hi: number): void {
     const across = block.secondPage >= 0;
     if (at < this.cache.stub) {
-      if (across) this.#fillJumpCache(block, lo, hi);
+      if (across) this.#jumps.enter(block, lo, hi);
       else this.i32[(at + CELL_RECORD) >> 2] = block.record;
       return;
     }
@@ -822,7 +748,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
-    for (let m = 0; m < TLB_COUNT; m++) this.#flushJumps(m);
+    this.#jumps.flush(-1, -1);
   }
 
   /** Makes the program counter the one in two words of a record or link cell. */
@@ -844,32 +770,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const f = this.#frontend;
     const block = this.#find(f.pcLo(), f.pcHi());
     return block === undefined ? -1 : this.#enterWord(block);
-  }
-
-  /** Enters a block into the jump cache; what stood there moves to the second way. */
-  #fillJumpCache(block: Block, lo: number, hi: number): void {
-    const first = this.base + OFF_JUMP_CACHE + jumpHash(lo);
-    const at = first >> 2;
-    const second = (first ^ JUMP_CACHE_ENTRY_BYTES) >> 2;
-    const i32 = this.i32;
-    const tag = i32[(this.base + OFF_JUMP_TAG) >> 2];
-    // The neighbour is somebody's first way as well: only its newest tenant
-    // stays, which for two that alternate is enough.
-    if (
-      i32[at + (JUMP_TAG >> 2)] === tag
-    ) i32.copyWithin(second, at, at + (JUMP_CACHE_ENTRY_BYTES >> 2));
-    const linear = this.#frontend.linear(lo, hi);
-    const mmu = this.#frontend.fetchMmu();
-    const pages = this.#jumpPages(mmu);
-    this.u8[pages + ((linear >>> 12) & 0xfff)] = this.#generations[mmu] & 0xff;
-    // A block across two pages depends on both.
-    if (block.secondPage >= 0) {
-      this.u8[pages + (((linear >>> 12) + 1) & 0xfff)] = this.#generations[mmu];
-    }
-    i32[at + (JUMP_PC >> 2)] = lo;
-    i32[at + (JUMP_PC >> 2) + 1] = hi;
-    i32[at + (JUMP_TAG >> 2)] = tag;
-    i32[at + (JUMP_RECORD >> 2)] = block.record;
   }
 
   /** The block at a program counter (which is in the state), translated if needed; undefined after a fetch fault. */

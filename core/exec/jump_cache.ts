@@ -429,7 +429,7 @@ export function emitLookupFunction(
   e.localGet(FIRST);
   e.localGet(ENTRY);
   e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_RECORD, 2);
-  // The page's entries have to go with the page: as Engine.#fillJumpCache has it.
+  // The page's entries have to go with the page: as JumpModes.enter has it.
   e.localGet(CPU);
   e.localGet(LOW);
   e.localGet(CPU);
