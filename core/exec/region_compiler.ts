@@ -40,12 +40,17 @@ import {
   type AccessLocals,
   emitHost,
   emitLookup,
-  emitPage,
   emitRawAccess,
   emitSlotLoad,
   emitSlotStore,
   emitValueStore,
 } from "./access.ts";
+import {
+  type AccessPlan,
+  type Cluster,
+  planAccesses,
+  type Section,
+} from "./region_accesses.ts";
 import { type CompiledRegion, MARK_EXITS, markOf } from "./trace.ts";
 import {
   OFF_BUDGET,
@@ -80,6 +85,8 @@ import {
   L_FAULT_SPILLED,
   L_LINK,
   L_LOOKUP,
+  L_SLOW,
+  L_STORED,
   L_WARM,
   L_WARMING,
   LINK,
@@ -105,25 +112,20 @@ const CODE32 = Op["code32"];
 const SHUFFLE = Op["i8x16.shuffle"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 
-/** Where the page of a base value is: see `RegionCompiler.#lookupAccess`. */
-interface Memo {
-  readonly base: Value;
-  readonly mmu: number;
-  /** Local: offset in the page at `displacement`, or `NO_OFFSET`. */
-  readonly offset: number;
-  /** Local: host offset of the page. */
-  readonly page: number;
-  displacement: number;
-  /** 0: not looked up, 1: may be read, 2: may be written as well. */
-  access: 0 | 1 | 2;
-  /** This access is the one that looks it up. */
-  fresh: boolean;
+/** What a compiler knows of a block's values at one place in it. */
+interface Snapshot {
+  readonly left: Int32Array;
+  readonly local: Int32Array;
+  readonly nextAlias: Int32Array;
+  readonly aliases: Int32Array;
+  readonly aliased: number[];
+  readonly dirty: Uint8Array;
+  readonly poolUsed: number[];
+  readonly insnIndex: number;
+  readonly insnFault: number;
+  readonly insnPc: number;
+  readonly insnAux: number;
 }
-
-/** An offset in a page from which no distance leads into the page. */
-const NO_OFFSET = 0x80000000 | 0;
-/** Distances that a memo serves; far less than `NO_OFFSET`. */
-const MEMO_REACH = 4096;
 
 /** What a compiler works with. */
 export interface RegionCompilerParts extends RegionFormerParts {
@@ -165,9 +167,12 @@ export class RegionCompiler {
   #insnFault = -1;
   /** FAULT holds the index of this instruction. */
   #marked = false;
-  /** Accesses of the block by each base value. */
-  #baseUses: Int32Array = new Int32Array(256);
-  #memos: Memo[] = [];
+  #plan: AccessPlan = { sections: [], clusters: new Map() };
+  /** Emitting the version of a section in which accesses are calls. */
+  #slow = false;
+  /** Local of each of the section's clusters that was looked up: the host offset of its lowest byte. */
+  readonly #hosts: Map<Cluster, number> = new Map();
+  #hostPool: number[] = [];
   #insnPc = 0;
   #insnAux = 0;
   #left: Int32Array = new Int32Array(256);
@@ -292,6 +297,7 @@ export class RegionCompiler {
     f.start();
     this.#faults = [];
     this.#pool = [[], [], [], [], []];
+    this.#hostPool = [];
     this.#collectGlobals(structure.order);
     for (const g of this.#used) {
       this.#globalLocal[g] = this.#f.newLocal(this.#frontend.globals[g].type);
@@ -467,40 +473,18 @@ export class RegionCompiler {
     this.#left.set(this.#liveness[node].uses.subarray(0, n));
     this.#local.fill(0, 0, n);
     this.#poolUsed.fill(0);
-    this.#countBases(k);
+    this.#plan = planAccesses(k);
     for (const g of this.#aliased) this.#aliases[g] = 0;
     this.#aliased = [];
     for (const g of this.#written) this.#dirty[g] = 1;
 
-    for (let i = 0; i < k.length; i++) {
-      const op = k.op[i];
-      if (op === NOP || (op >= CONST32 && op <= CONST128)) continue;
-      if (op === INSN) {
-        this.#insnIndex++;
-        this.#f.mark(markOf(node, this.#insnIndex + 1));
-        this.#insnFault = -1;
-        this.#marked = false;
-        this.#insnPc = k.lo[i];
-        this.#insnAux = k.hi[i];
-      } else if (op >= FIRST_GET && op <= LAST_GET) {
-        this.#alias(k.dst[i], k.lo[i]);
-      } else if (op >= FIRST_SET && op <= LAST_SET) {
-        this.#set(k.a[i], k.lo[i]);
-      } else {
-        const effects = EFFECTS[op];
-        if ((effects & LOADS) !== 0) this.#load(i);
-        else if ((effects & STORES) !== 0) this.#store(i);
-        else if ((effects & CALLS) !== 0) this.#call(i);
-        else if (op === TRAP) this.#trap(i);
-        else if (op === CODE32) {
-          // Here and now: a later store may change it.
-          e.i32Const(k.lo[i]);
-          e.mem(W.I32_LOAD, 0, 0);
-          this.#keep(k.dst[i]);
-        } else if (this.#left[k.dst[i]] > 1) {
-          this.#tree(i);
-          this.#keep(k.dst[i]);
-        } // else: emitted where it is used
+    const { sections } = this.#plan;
+    for (let i = 0, next = 0; i < k.length; i++) {
+      if (sections[next]?.first !== i) this.#operation(i);
+      else {
+        const section = sections[next++];
+        this.#section(section);
+        i = section.last;
       }
     }
     const last = markOf(node, this.#insnIndex + 1);
@@ -510,15 +494,103 @@ export class RegionCompiler {
     });
   }
 
-  #countBases(k: IrBlock): void {
-    this.#memos = [];
-    if (this.#baseUses.length < k.values) {
-      this.#baseUses = new Int32Array(k.valueType.length);
+  #operation(i: number): void {
+    const e = this.#e;
+    const k = this.#k;
+    const op = k.op[i];
+    if (op === NOP || (op >= CONST32 && op <= CONST128)) return;
+    if (op === INSN) {
+      this.#insnIndex++;
+      this.#f.mark(markOf(this.#blockIndex, this.#insnIndex + 1));
+      this.#insnFault = -1;
+      this.#marked = false;
+      this.#insnPc = k.lo[i];
+      this.#insnAux = k.hi[i];
+    } else if (op >= FIRST_GET && op <= LAST_GET) {
+      this.#alias(k.dst[i], k.lo[i]);
+    } else if (op >= FIRST_SET && op <= LAST_SET) {
+      this.#set(k.a[i], k.lo[i]);
+    } else {
+      const effects = EFFECTS[op];
+      if ((effects & LOADS) !== 0) this.#load(i);
+      else if ((effects & STORES) !== 0) this.#store(i);
+      else if ((effects & CALLS) !== 0) this.#call(i);
+      else if (op === TRAP) this.#trap(i);
+      else if (op === CODE32) {
+        // Here and now: a later store may change it.
+        e.i32Const(k.lo[i]);
+        e.mem(W.I32_LOAD, 0, 0);
+        this.#keep(k.dst[i]);
+      } else if (this.#left[k.dst[i]] > 1) {
+        this.#tree(i);
+        this.#keep(k.dst[i]);
+      } // else: emitted where it is used
     }
-    this.#baseUses.fill(0, 0, k.values);
-    for (let i = 0; i < k.length; i++) {
-      if ((EFFECTS[k.op[i]] & (LOADS | STORES)) !== 0) this.#baseUses[k.a[i]]++;
+  }
+
+  /**
+   * Emits a section in its two versions. The second one is entered where a
+   * lookup of the first one fails. Both make the same decisions about locals,
+   * so that where one is left the other finds everything.
+   */
+  #section(section: Section): void {
+    const { clusters, first, last } = section;
+    const before = this.#snapshot();
+    this.#f.open(W.BLOCK, L_DONE, false);
+    for (let n = clusters.length - 1; n >= 0; n--) {
+      this.#f.open(W.BLOCK, L_SLOW - n, false);
     }
+    for (let i = first, n = 0; i <= last; i++) {
+      while (clusters[n]?.first === i) this.#lookup(clusters[n], n++);
+      this.#operation(i);
+    }
+    this.#f.br(L_DONE);
+    this.#restore(before);
+    this.#slow = true;
+    for (let i = first, n = 0; i <= last; i++) {
+      while (clusters[n]?.first === i) {
+        this.#f.close();
+        n++;
+        this.#marked = false;
+      }
+      this.#operation(i);
+    }
+    this.#slow = false;
+    this.#f.close();
+    this.#hosts.clear();
+  }
+
+  /** What is known of the values here. */
+  #snapshot(): Snapshot {
+    const n = this.#k.values;
+    return {
+      left: this.#left.slice(0, n),
+      local: this.#local.slice(0, n),
+      nextAlias: this.#nextAlias.slice(0, n),
+      aliases: this.#aliases.slice(),
+      aliased: this.#aliased.slice(),
+      dirty: this.#dirty.slice(),
+      poolUsed: this.#poolUsed.slice(),
+      insnIndex: this.#insnIndex,
+      insnFault: this.#insnFault,
+      insnPc: this.#insnPc,
+      insnAux: this.#insnAux,
+    };
+  }
+
+  #restore(s: Snapshot): void {
+    this.#left.set(s.left);
+    this.#local.set(s.local);
+    this.#nextAlias.set(s.nextAlias);
+    this.#aliases.set(s.aliases);
+    this.#aliased = s.aliased;
+    this.#dirty.set(s.dirty);
+    this.#poolUsed = s.poolUsed;
+    this.#insnIndex = s.insnIndex;
+    this.#insnFault = s.insnFault;
+    this.#insnPc = s.insnPc;
+    this.#insnAux = s.insnAux;
+    this.#f.mark(markOf(this.#blockIndex, s.insnIndex + 1));
   }
 
   /** The value on the stack goes to a local of its own. */
@@ -648,11 +720,11 @@ export class RegionCompiler {
     this.#e.localSet(BUDGET);
   }
 
-  #address(i: number): void {
+  #address(base: Value, displacement: number): void {
     const e = this.#e;
-    this.#value(this.#k.a[i]);
-    if (this.#k.lo[i] !== 0) {
-      e.i32Const(this.#k.lo[i]);
+    this.#value(base);
+    if (displacement !== 0) {
+      e.i32Const(displacement);
       e.u8(W.I32_ADD);
     }
     e.localSet(ADDRESS);
@@ -665,57 +737,36 @@ export class RegionCompiler {
     this.#setLocal(FAULT, this.#faultIndex());
   }
 
-  /**
-   * Emits the lookup of an access: pushes whether it misses where it looked.
-   * After a hit the offset in the page is in HOST, and `#found` gives the host
-   * offset.
-   *
-   * Accesses by one base (a stack frame, the fields of a structure) mostly fall
-   * on one page. Such a base has a *memo*: the last looked-up offset in its
-   * page and the page's host offset, in two locals. An access by the same base
-   * adds the distance to the former; as long as that stays in the page, no TLB
-   * entry is read. What misses goes to a function that looks the TLB up. A
-   * memo lives to the block's end or the next helper: a device that remaps
-   * memory while it is being accessed is seen after the block.
-   */
-  #lookupAccess(i: number, width: number, isStore: boolean): Memo | undefined {
+  /** Looks a cluster up; leaves for the section's other version where that fails. */
+  #lookup(cluster: Cluster, n: number): void {
     const e = this.#e;
-    const k = this.#k;
-    const base = k.a[i];
-    const mmu = k.hi[i];
-    const memo = this.#baseUses[base] > 1 ? this.#memo(base, mmu) : undefined;
-    if (memo !== undefined && memo.access >= (isStore ? 2 : 1)) {
-      const distance = k.lo[i] - memo.displacement;
-      if (distance > -MEMO_REACH && distance < MEMO_REACH) {
-        e.localGet(memo.offset);
-        if (distance !== 0) {
-          e.i32Const(distance);
-          e.u8(W.I32_ADD);
-        }
-        e.localTee(HOST);
-        e.i32Const(4096 - width);
-        e.u8(W.I32_GT_U);
-        this.#f.unlikely();
-        return memo;
-      }
-    }
-    this.#address(i);
-    emitLookup(e, this.#locals, width, isStore, OFF_TLB + mmu * TLB_BYTES);
+    const { base, high, isStore, low, mmu } = cluster;
+    // The access itself takes the use of the base away.
+    this.#left[base]++;
+    this.#address(base, low);
+    const tlb = OFF_TLB + mmu * TLB_BYTES;
+    emitLookup(e, this.#locals, high - low, isStore, tlb);
     this.#f.unlikely();
-    if (memo !== undefined) {
-      memo.access = isStore ? 2 : 1;
-      memo.displacement = k.lo[i];
-      memo.fresh = true;
-    }
-    return memo;
+    this.#f.br(L_SLOW - n, false, W.BR_IF);
+    emitHost(e, this.#locals, tlb, isStore);
+    const used = this.#hosts.size;
+    const local = this.#hostPool[used] ??= this.#f.newLocal(I32);
+    e.localSet(local);
+    this.#hosts.set(cluster, local);
+  }
+
+  /** Pushes the host offset of the lowest byte of an access's cluster; the distance from there. */
+  #found(i: number): number {
+    const cluster = this.#plan.clusters.get(i)!;
+    this.#left[this.#k.a[i]]--;
+    this.#e.localGet(this.#hosts.get(cluster)!);
+    return this.#k.lo[i] - cluster.low;
   }
 
   /** Pushes the arguments of a miss function and calls it: leaves the budget set and pushes its result. */
-  #miss(i: number, width: number, memo: Memo | undefined, fn: number): void {
+  #miss(i: number, width: number, fn: number): void {
     const e = this.#e;
-    const fresh = memo === undefined || memo.fresh;
-    if (!fresh) this.#address(i);
-    else if (memo !== undefined) this.#setLocal(memo.offset, NO_OFFSET);
+    this.#address(this.#k.a[i], this.#k.lo[i]);
     e.localGet(CPU);
     e.localGet(ADDRESS);
     const tag = fn === this.#storeImport
@@ -729,66 +780,19 @@ export class RegionCompiler {
     e.localTee(HOST);
   }
 
-  /** After a hit: the host offset into HOST. */
-  #found(memo: Memo | undefined): void {
-    const e = this.#e;
-    if (memo === undefined) {
-      emitHost(e, this.#locals, 0, false);
-    } else {
-      if (memo.fresh) {
-        e.localGet(HOST);
-        e.localSet(memo.offset);
-        emitPage(e, this.#locals, 0, false);
-        e.localSet(memo.page);
-      }
-      e.localGet(HOST);
-      e.localGet(memo.page);
-      e.u8(W.I32_ADD);
-    }
-    e.localSet(HOST);
-  }
-
-  #memo(base: Value, mmu: number): Memo {
-    for (const m of this.#memos) if (m.base === base && m.mmu === mmu) return m;
-    const m: Memo = {
-      base,
-      mmu,
-      offset: this.#tempLocal(I32),
-      page: this.#tempLocal(I32),
-      displacement: 0,
-      access: 0,
-      fresh: false,
-    };
-    this.#memos.push(m);
-    return m;
-  }
-
-  /** Something may have changed the translations. */
-  #forgetMemos(): void {
-    for (const m of this.#memos) m.access = 0;
-  }
-
   #load(i: number): void {
     const e = this.#e;
-    const k = this.#k;
-    const op = OPS[k.op[i]];
-    this.#mark();
-    const memo = this.#lookupAccess(i, op.width, false);
-    // In the slow arm of a memo the address is computed again.
-    const left = this.#left[k.a[i]];
-    this.#f.open(W.IF, L_ANY, false);
-    this.#miss(i, op.width, memo, this.#loadImport);
-    e.u8(W.I32_EQZ);
-    this.#f.unlikely();
-    this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
-    e.u8(W.ELSE);
-    this.#found(memo);
-    this.#f.close();
-    if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
-    if (memo !== undefined) memo.fresh = false;
-    const v = k.dst[i];
-    e.localGet(HOST);
-    emitRawAccess(e, op, 0);
+    const op = OPS[this.#k.op[i]];
+    const v = this.#k.dst[i];
+    if (this.#slow) {
+      this.#mark();
+      this.#miss(i, op.width, this.#loadImport);
+      e.u8(W.I32_EQZ);
+      this.#f.unlikely();
+      this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
+      e.localGet(HOST);
+      emitRawAccess(e, op, 0);
+    } else emitRawAccess(e, op, this.#found(i));
     if (this.#left[v] === 0) e.u8(W.DROP);
     else this.#keep(v);
   }
@@ -809,31 +813,29 @@ export class RegionCompiler {
       this.#left[v]++;
       this.#value(v);
     };
-    this.#mark();
-    this.#f.open(W.BLOCK, L_DONE, false);
-    const memo = this.#lookupAccess(i, op.width, true);
-    const left = this.#left[k.a[i]];
-    this.#f.open(W.IF, L_ANY, false);
-    emitValueStore(e, op, CPU, push);
-    this.#miss(i, op.width, memo, this.#storeImport);
-    e.i32Const(3);
-    e.u8(0x49); // i32.lt_u: done, fault or modifies
-    this.#f.open(W.IF, L_ANY, false);
-    e.localGet(HOST);
-    e.u8(W.I32_EQZ);
-    this.#f.br(L_DONE, false, W.BR_IF);
-    this.#setReason();
-    this.#f.br(L_FAULT);
-    this.#f.close();
-    e.u8(W.ELSE);
-    this.#found(memo);
-    this.#f.close();
-    if (memo !== undefined && !memo.fresh) this.#left[k.a[i]] = left - 1;
-    if (memo !== undefined) memo.fresh = false;
-    e.localGet(HOST);
-    push();
-    emitRawAccess(e, op, 0);
-    this.#f.close();
+    if (this.#slow) {
+      this.#mark();
+      this.#f.open(W.BLOCK, L_STORED, false);
+      emitValueStore(e, op, CPU, push);
+      this.#miss(i, op.width, this.#storeImport);
+      e.i32Const(3);
+      e.u8(0x49); // i32.lt_u: done, fault or modifies
+      this.#f.open(W.IF, L_ANY, false);
+      e.localGet(HOST);
+      e.u8(W.I32_EQZ);
+      this.#f.br(L_STORED, false, W.BR_IF);
+      this.#setReason();
+      this.#f.br(L_FAULT);
+      this.#f.close();
+      e.localGet(HOST);
+      push();
+      emitRawAccess(e, op, 0);
+      this.#f.close();
+    } else {
+      const distance = this.#found(i);
+      push();
+      emitRawAccess(e, op, distance);
+    }
     this.#left[v]--;
   }
 
@@ -883,7 +885,6 @@ export class RegionCompiler {
     const k = this.#k;
     const helper = this.#frontend.helpers[k.lo[i]];
     const writes = this.#writtenBy(helper);
-    this.#forgetMemos();
     const type = this.#module.type(
       new Array(helper.args).fill(WASM_TYPES[I32]),
       [WASM_TYPES[I32]],

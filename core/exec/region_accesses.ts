@@ -1,0 +1,114 @@
+/**
+ * Which accesses to memory of a block one lookup of the TLB serves.
+ *
+ * Accesses by one base (a stack frame, the fields of a structure) mostly fall
+ * on one page. They are a *cluster*: one comparison says that the page may be
+ * accessed and that all of it from the lowest to the highest address is on it,
+ * and the accesses themselves are then as cheap as the host's. Where it fails,
+ * control goes on in a second version of the code, in which each access is a
+ * call of a function that looks at everything. Clusters that overlap share
+ * those two versions: a *section*. At its end the versions meet.
+ *
+ * @module
+ */
+
+import type { IrBlock, Value } from "../ir/block.ts";
+import { CALLS, LOADS, OPS, STORES } from "../ir/ops.ts";
+
+const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
+
+/**
+ * Bytes from the first to the last of a cluster. A frame of this size lies
+ * across two pages once in so many; what does then is several times as slow.
+ */
+const MAX_SPAN = 128;
+
+/** Accesses by one base, in a span of {@linkcode MAX_SPAN} bytes. */
+export interface Cluster {
+  /** The base. */
+  readonly base: Value;
+  /** Which TLB. */
+  readonly mmu: number;
+  /** Index of the operation that is the first of the accesses. */
+  readonly first: number;
+  /** Index of the last one. */
+  last: number;
+  /** Displacement of the lowest byte. */
+  low: number;
+  /** Displacement of the byte after the highest. */
+  high: number;
+  /** Whether one of them is a store. */
+  isStore: boolean;
+}
+
+/** Operations from the first access of a cluster to the last one of those that overlap it. */
+export interface Section {
+  /** Index of the first operation. */
+  readonly first: number;
+  /** Index of the last one. */
+  last: number;
+  /** In the order of their first accesses. */
+  readonly clusters: Cluster[];
+}
+
+/** A block's clusters and sections. */
+export interface AccessPlan {
+  /** In order. */
+  readonly sections: readonly Section[];
+  /** The cluster of each access, by the index of the operation. */
+  readonly clusters: ReadonlyMap<number, Cluster>;
+}
+
+/** Plans the accesses of a block. */
+export function planAccesses(k: IrBlock): AccessPlan {
+  const all: Cluster[] = [];
+  const clusters = new Map<number, Cluster>();
+  let open: Cluster[] = [];
+  for (let i = 0; i < k.length; i++) {
+    const effects = EFFECTS[k.op[i]];
+    // A helper may change the translations.
+    if ((effects & CALLS) !== 0) open = [];
+    if ((effects & (LOADS | STORES)) === 0) continue;
+    const isStore = (effects & STORES) !== 0;
+    const low = k.lo[i];
+    const high = low + OPS[k.op[i]].width;
+    let cluster = open.find((c) =>
+      c.base === k.a[i] && c.mmu === k.hi[i] &&
+      Math.max(c.high, high) - Math.min(c.low, low) <= MAX_SPAN
+    );
+    if (cluster === undefined) {
+      cluster = {
+        base: k.a[i],
+        mmu: k.hi[i],
+        first: i,
+        last: i,
+        low,
+        high,
+        isStore,
+      };
+      open.push(cluster);
+      all.push(cluster);
+    } else {
+      cluster.last = i;
+      cluster.low = Math.min(cluster.low, low);
+      cluster.high = Math.max(cluster.high, high);
+      cluster.isStore ||= isStore;
+    }
+    clusters.set(i, cluster);
+  }
+  const sections: Section[] = [];
+  for (const cluster of all) {
+    const section = sections.at(-1);
+    if (section === undefined || section.last < cluster.first) {
+      sections.push({
+        first: cluster.first,
+        last: cluster.last,
+        clusters: [cluster],
+      });
+    } else {
+      section.last = Math.max(section.last, cluster.last);
+      section.clusters.push(cluster);
+    }
+  }
+  return { sections, clusters };
+}
