@@ -215,6 +215,11 @@ export interface Frontend {
    * high half nor its wrapping around matters.
    */
   relocatable(key: number): boolean;
+  /**
+   * Whether all accesses of this mode's code are to physical addresses below
+   * 4 GiB that may be read and written if the bus lets them.
+   */
+  flat(key: number): boolean;
   /** The linear address of a program counter: the sum of its halves, modulo 2^32. */
   linear(lo: number, hi: number): number;
   /** The MMU index of instruction fetch in the present mode. */

@@ -371,7 +371,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   }
 
   flushMapping(): void {
-    this.mmu.flush(false);
+    this.mmu.remap();
     // Blocks are known by physical addresses, which now mean something else.
     if (!this.#running) this.#flushCache();
     else this.#flushSoon = true;
@@ -748,6 +748,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
+    this.mmu.flat.resume();
     this.#jumps.flush(-1, -1);
   }
 

@@ -124,6 +124,15 @@ export const CODE_MASKS = 16384;
 /** Bytes of one. */
 export const CODE_MASK_BYTES = 8;
 /**
+ * Behind the rest: what code whose addresses are physical ones may do with each
+ * physical page below 4 GiB, a byte each (`FlatPages`).
+ */
+export const OFF_FLAT_PAGES = 0x100000;
+/** Of a page and the next one: may be read. */
+export const FLAT_READ = 1;
+/** May be written as well. */
+export const FLAT_WRITE = 2;
+/**
  * Entries of the jump cache. A fork and exec in Linux jumps to some thousands of
  * places; with 4096 entries a tenth of its time went to the block index.
  */

@@ -26,6 +26,7 @@ import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
 import { I32, type Type, WASM_TYPES } from "../ir/types.ts";
+import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import { FunctionBody } from "../wasm/function_body.ts";
@@ -53,9 +54,12 @@ import {
 } from "./region_accesses.ts";
 import { type CompiledRegion, MARK_EXITS, markOf } from "./trace.ts";
 import {
+  FLAT_READ,
+  FLAT_WRITE,
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
+  OFF_FLAT_PAGES,
   OFF_LINK,
   OFF_RECORD,
   OFF_TLB,
@@ -173,6 +177,9 @@ export class RegionCompiler {
   /** Local of each of the section's clusters that was looked up: the host offset of its lowest byte. */
   readonly #hosts: Map<Cluster, number> = new Map();
   #hostPool: number[] = [];
+  /** Of a region whose addresses are physical: what to add to them; else undefined. */
+  #flatDelta: number | undefined;
+  readonly #mmu: SoftMmu;
   #insnPc = 0;
   #insnAux = 0;
   #left: Int32Array = new Int32Array(256);
@@ -194,6 +201,7 @@ export class RegionCompiler {
     memoryPages: number,
   ) {
     const { frontend } = parts;
+    this.#mmu = parts.mmu;
     this.#former = new RegionFormer(parts);
     this.#jumps = new RegionJumps({
       ...parts,
@@ -238,6 +246,9 @@ export class RegionCompiler {
     const formed = this.#former.form(entry, pcBase);
     if (formed === undefined) return undefined;
     const { structure } = formed;
+    this.#flatDelta = this.#frontend.flat(entry.key)
+      ? this.#mmu.flat.delta
+      : undefined;
     this.#blocks = formed.blocks;
     this.#ir = formed.ir;
     this.#liveness = formed.liveness;
@@ -743,16 +754,33 @@ export class RegionCompiler {
     const { base, high, isStore, low, mmu } = cluster;
     // The access itself takes the use of the base away.
     this.#left[base]++;
+    const local = this.#hostPool[this.#hosts.size] ??= this.#f.newLocal(I32);
+    this.#hosts.set(cluster, local);
     this.#address(base, low);
+    const delta = this.#flatDelta;
+    if (delta !== undefined) {
+      e.localGet(ADDRESS);
+      e.i32Const(12);
+      e.u8(W.I32_SHR_U);
+      e.mem(0x2d, this.#locals.base + OFF_FLAT_PAGES, 0); // i32.load8_u
+      e.i32Const(isStore ? FLAT_WRITE : FLAT_READ);
+      e.u8(0x49); // i32.lt_u
+      this.#f.openUnlikely(L_ANY);
+    }
     const tlb = OFF_TLB + mmu * TLB_BYTES;
     emitLookup(e, this.#locals, high - low, isStore, tlb);
     this.#f.unlikely();
     this.#f.br(L_SLOW - n, false, W.BR_IF);
     emitHost(e, this.#locals, tlb, isStore);
-    const used = this.#hosts.size;
-    const local = this.#hostPool[used] ??= this.#f.newLocal(I32);
     e.localSet(local);
-    this.#hosts.set(cluster, local);
+    if (delta !== undefined) {
+      e.u8(W.ELSE);
+      e.localGet(ADDRESS);
+      e.i32Const(delta | 0);
+      e.u8(W.I32_ADD);
+      e.localSet(local);
+      this.#f.close();
+    }
   }
 
   /** Pushes the host offset of the lowest byte of an access's cluster; the distance from there. */

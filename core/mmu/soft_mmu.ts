@@ -27,6 +27,7 @@ import {
   PERM_READ,
   PERM_WRITE,
 } from "../cpu/frontend.ts";
+import { FlatPages } from "./flat_pages.ts";
 import {
   OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLBS,
@@ -144,6 +145,8 @@ export class SoftMmu implements Mmu {
   readonly #filled = new Uint8Array(2 * ENTRIES);
   /** For each 4 MiB: whether the TLBs may hold parts of a large page. */
   readonly #large = new Uint8Array(1 << 32 - LARGE_SHIFT);
+  /** What code without paging may do with pages. */
+  readonly flat: FlatPages;
   /** Physical address of the last translation. */
   #physical = 0;
   /** Host offset of the last translation's page, or -1 if it is not memory. */
@@ -167,6 +170,10 @@ export class SoftMmu implements Mmu {
     this.#fetches = (base + OFF_FETCH_TLBS) >> 2;
     this.#fetchPages = (base + OFF_FETCH_PHYSICAL) >> 2;
     this.#value = base + OFF_VALUE;
+    this.flat = new FlatPages(this.#u8, base, {
+      lookupPage: (page) => space.lookupPage(page),
+      hasCode: (page) => this.#code.hasCode(page),
+    });
     for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
   }
 
@@ -185,6 +192,18 @@ export class SoftMmu implements Mmu {
   setPhysicalMask(mask: number): void {
     if (this.#mask === mask) return;
     this.#mask = mask;
+    // Pages are entered while the mask leaves addresses as they are.
+    this.flat.clear();
+    this.flush(false);
+  }
+
+  /**
+   * Physical addresses mean something else: forgets everything. Until all
+   * translated code is forgotten too, which ends with `flat.resume`, code
+   * without paging looks everything up.
+   */
+  remap(): void {
+    this.flat.suspend();
     this.flush(false);
   }
 
@@ -254,6 +273,7 @@ export class SoftMmu implements Mmu {
    * now on.
    */
   protect(page: number): void {
+    this.flat.protect(page);
     for (let i = 0; i < this.#localCount; i++) {
       this.#protectEntry(this.#local[i], page);
     }
@@ -328,6 +348,9 @@ export class SoftMmu implements Mmu {
       i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = mapping.hostOffset;
       i32[this.#pages + slot] = owner;
       this.#fill(slot, owner);
+      if (this.#mask >>> 0 === 0xffffffff && f.flat(f.key())) {
+        this.flat.enter(page);
+      }
     } else {
       this.#host = -1;
     }

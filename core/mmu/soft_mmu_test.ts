@@ -16,8 +16,11 @@ import { emitLoadMiss, emitStoreMiss } from "../exec/access.ts";
 import {
   CODE_MASK_BYTES,
   CODE_MASKS,
+  FLAT_READ,
+  FLAT_WRITE,
   OFF_BUDGET,
   OFF_CODE_MASKS,
+  OFF_FLAT_PAGES,
   OFF_VALUE,
   TLB_ENTRIES,
 } from "../exec/layout.ts";
@@ -58,6 +61,8 @@ class Subject {
   readonly flushes: [number, number][] = [];
   /** Walks, probes not counted: [address, access]. */
   readonly walks: [number, Access][] = [];
+  /** The frontend's code has physical addresses. */
+  unpaged = false;
   readonly memory = new GuestMemory({
     guestBytes: RAM_PAGES * PAGE,
     arenaBytes: 65536,
@@ -75,6 +80,8 @@ class Subject {
     const pageWalk = { physical: 0, permissions: 0, large: false };
     const frontend = {
       pageWalk,
+      key: () => 0,
+      flat: () => this.unpaged,
       walk: (
         address: number,
         access: Access,
@@ -581,4 +588,35 @@ Deno.test("softMMU: random pages, accesses and flushes never show a translation 
         assertEquals(s.mmu.read8(a, mmu) & 0x7f, page, `step ${step}`);
     }
   }
+});
+
+Deno.test("softMMU: translations of code without paging enter flat pages, but for what A20 masks", () => {
+  const s = new Subject();
+  const at = (page: number): number =>
+    s.memory.u8[s.mmu.base + OFF_FLAT_PAGES + page];
+  s.map(0x1000, 1);
+  s.map(0x2000, 2);
+  s.mmu.read8(0x1000, 0);
+  assertEquals(at(1), 0, "with paging");
+  s.unpaged = true;
+  s.mmu.flush(false);
+  s.mmu.read8(0x1000, 0);
+  assertEquals(at(1), FLAT_WRITE);
+  s.code.add(1);
+  s.mmu.protect(1);
+  assertEquals(at(1), FLAT_READ);
+  s.mmu.setPhysicalMask(~(1 << 20));
+  assertEquals(at(1), 0);
+  s.mmu.read8(0x2000, 0);
+  assertEquals(at(2), 0);
+  s.mmu.setPhysicalMask(-1);
+  s.mmu.read8(0x2000, 0);
+  assertEquals(at(2), FLAT_WRITE);
+  s.mmu.remap();
+  s.mmu.read8(0x2000, 0);
+  assertEquals(at(2), 0);
+  s.mmu.flat.resume();
+  s.mmu.flush(false);
+  s.mmu.read8(0x2000, 0);
+  assertEquals(at(2), FLAT_WRITE);
 });

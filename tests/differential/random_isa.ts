@@ -243,6 +243,10 @@ export class RandomIsa implements Frontend {
   relocatable(): boolean {
     return false;
   }
+
+  flat(): boolean {
+    return false;
+  }
   linear(lo: number, _hi: number): number {
     return lo;
   }

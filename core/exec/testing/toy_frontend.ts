@@ -113,6 +113,10 @@ export class ToyFrontend implements Frontend {
   relocatable(): boolean {
     return false;
   }
+
+  flat(): boolean {
+    return false;
+  }
   linear(lo: number, _hi: number): number {
     return lo;
   }

@@ -67,6 +67,7 @@ import {
   KEY_STACK32,
   KEY_TF,
   KEY_TS,
+  KEY_UNPAGED,
   KEY_V86,
   LDTR,
   OFF_CC_OP,
@@ -133,6 +134,7 @@ const CR0_PE = 1,
   CR0_TS = 8,
   CR0_ET = 0x10,
   CR0_NE = 0x20,
+  CR0_PG = 0x80000000 | 0,
   CR0_AM = 0x40000,
   CR0_NW = 0x20000000,
   CR0_CD = 0x40000000;
@@ -320,6 +322,11 @@ export class X86 implements Frontend {
     return isRelocatable(key);
   }
 
+  /** Without paging. */
+  flat(key: number): boolean {
+    return (key & KEY_UNPAGED) !== 0;
+  }
+
   /** EIP plus CS's base. */
   linear(lo: number, hi: number): number {
     return (lo + hi) | 0;
@@ -408,6 +415,7 @@ export class X86 implements Frontend {
     if ((mxcsr & 0x20) !== 0) k |= KEY_MXCSR_PE;
     if ((s[W_DR + 14] & 0xff) !== 0) k |= KEY_DEBUG;
     if ((cr0 & CR0_NE) !== 0) k |= KEY_NE;
+    if ((cr0 & CR0_PG) === 0) k |= KEY_UNPAGED;
     this.setKey(k);
   }
 

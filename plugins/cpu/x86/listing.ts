@@ -28,6 +28,7 @@ import {
   KEY_STACK32,
   KEY_TF,
   KEY_TS,
+  KEY_UNPAGED,
   KEY_V86,
 } from "./state.ts";
 
@@ -38,6 +39,7 @@ const WORDS: readonly [number, string][] = [
   [KEY_OPEN_FS, "open-fs"],
   [KEY_OPEN_GS, "open-gs"],
   [KEY_LIMIT_64K, "limit-64k"],
+  [KEY_UNPAGED, "unpaged"],
   [KEY_IOPL_OK, "io"],
   [KEY_TF, "tf"],
   [KEY_DEBUG, "debug"],

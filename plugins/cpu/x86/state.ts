@@ -207,6 +207,8 @@ export const KEY_NE = 0x100000;
 export const KEY_OPEN_FS = 0x80000;
 /** The same of GS; only looked at at CPL 3, so that kernel code is not translated once for each kind of GS that user code left. */
 export const KEY_OPEN_GS = 0x400000;
+/** CR0.PG is clear: linear addresses are physical ones. */
+export const KEY_UNPAGED = 0x800000;
 /**
  * Real or virtual-8086 mode with every segment's limit exactly 0xFFFF and no
  * odd type left over from protected mode: 16-bit accesses need almost no checks.

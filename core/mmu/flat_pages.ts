@@ -1,0 +1,106 @@
+/**
+ * What translated code may do with physical pages, for code whose addresses
+ * are physical ones (x86: without paging).
+ *
+ * A lookup in the TLB makes each access wait for the entry's host offset. All
+ * of a machine's RAM lies at one distance from its physical addresses, so that
+ * such code needs no lookup but a permission: a byte for each page of 4 GiB.
+ *
+ * @module
+ */
+
+import { FLAT_READ, FLAT_WRITE, OFF_FLAT_PAGES } from "../exec/layout.ts";
+
+const PAGE = 4096;
+/** Pages of 4 GiB. */
+const PAGES = 1 << 20;
+
+/** What the pages are asked of. */
+export interface FlatPagesSource {
+  /** What a physical page is. */
+  lookupPage(
+    page: number,
+  ): { kind: string; hostOffset: number; writable: boolean };
+  /** Whether it holds translated code. */
+  hasCode(page: number): boolean;
+}
+
+/** The permissions of one CPU, in its area of the shared memory. */
+export class FlatPages {
+  readonly #u8: Uint8Array;
+  readonly #at: number;
+  readonly #source: FlatPagesSource;
+  /** Pages that were entered: those to clear. */
+  #entered: number[] = [];
+  #delta: number | undefined;
+  #suspended = false;
+
+  /** No permissions; those of the CPU at `base`. */
+  constructor(u8: Uint8Array, base: number, source: FlatPagesSource) {
+    this.#u8 = u8;
+    this.#at = base + OFF_FLAT_PAGES;
+    this.#source = source;
+  }
+
+  /**
+   * Host offset less physical address of all pages that have a permission: that
+   * of page 0. It is the same until {@linkcode FlatPages.resume}. Undefined if
+   * there is no memory at 0.
+   */
+  get delta(): number | undefined {
+    if (this.#delta === undefined) {
+      const { hostOffset, kind } = this.#source.lookupPage(0);
+      if (kind === "ram") this.#delta = hostOffset;
+    }
+    return this.#delta;
+  }
+
+  /** Enters what may be done with a page. */
+  enter(page: number): void {
+    if (page >= PAGES - 1 || this.#suspended) return;
+    const at = this.#at + page;
+    if (this.#u8[at] >= FLAT_WRITE) return;
+    const here = this.#permission(page);
+    // The access may go on to the next page.
+    const value = here === 0 ? 0 : Math.min(here, this.#permission(page + 1));
+    if (value === 0) return;
+    if (this.#u8[at] === 0) this.#entered.push(page);
+    this.#u8[at] = value;
+  }
+
+  #permission(page: number): number {
+    const { hostOffset, kind, writable } = this.#source.lookupPage(page);
+    const isMemory = kind === "ram" || kind === "rom";
+    if (!isMemory || hostOffset - page * PAGE !== this.delta) return 0;
+    return writable && !this.#source.hasCode(page) ? FLAT_WRITE : FLAT_READ;
+  }
+
+  /** A page has got translated code: it is not to be written any more. */
+  protect(page: number): void {
+    for (const p of [page - 1, page]) {
+      if (p < 0 || p >= PAGES) continue;
+      if (this.#u8[this.#at + p] > FLAT_READ) {
+        this.#u8[this.#at + p] = FLAT_READ;
+      }
+    }
+  }
+
+  /** Takes all permissions away. */
+  clear(): void {
+    for (const page of this.#entered) this.#u8[this.#at + page] = 0;
+    this.#entered = [];
+  }
+
+  /** Takes all away and gives none until {@linkcode FlatPages.resume}: pages are elsewhere. */
+  suspend(): void {
+    this.clear();
+    this.#suspended = true;
+  }
+
+  /** No code knows {@linkcode FlatPages.delta} any more. */
+  resume(): void {
+    this.#suspended = false;
+    this.#delta = undefined;
+    this.clear();
+  }
+}
