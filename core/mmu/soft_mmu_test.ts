@@ -61,6 +61,8 @@ class Subject {
   readonly flushes: [number, number][] = [];
   /** Walks, probes not counted: [address, access]. */
   readonly walks: [number, Access][] = [];
+  /** Addresses that were read, and negative those that were written, where no memory is. */
+  readonly io: number[] = [];
   /** The frontend's code has physical addresses. */
   unpaged = false;
   readonly memory = new GuestMemory({
@@ -115,8 +117,11 @@ class Subject {
               writable: true,
             }
             : { kind: "none", hostOffset: 0, writable: false },
-        read: () => 0xff,
-        write: () => {},
+        read: (address) => {
+          this.io.push(address);
+          return 0xff;
+        },
+        write: (address) => this.io.push(-address),
       },
       this.memory.memory.buffer,
       base,
@@ -620,3 +625,41 @@ Deno.test("softMMU: translations of code without paging enter flat pages, but fo
   s.mmu.read8(0x2000, 0);
   assertEquals(at(2), FLAT_WRITE);
 });
+
+for (const way of WAYS) {
+  Deno.test(`softMMU, ${way.name}: a device's page is walked once for reads and once for writes, until a flush`, () => {
+    const s = subject();
+    const D = 0x7000;
+    s.map(D, 200);
+    const use = (): number => {
+      way.read(s, D + 1);
+      way.read(s, D + 2);
+      way.write(s, D + 3, 0x55);
+      way.write(s, D + 4, 0x55);
+      return s.walked();
+    };
+    const seen = (page: number): number[] =>
+      [1, 2, -3, -4].map((n) => n + Math.sign(n) * page * PAGE);
+    assertEquals(use(), 2);
+    assertEquals(s.io.splice(0), seen(200));
+    assertEquals(use(), 0);
+    assertEquals(s.io.splice(0), seen(200));
+    s.map(D, 201);
+    s.mmu.flushPage(D);
+    assertEquals(use(), 2);
+    assertEquals(s.io.splice(0), seen(201));
+    s.map(D, 202);
+    s.mmu.flush(true);
+    assertEquals(use(), 2);
+    assertEquals(s.io.splice(0), seen(202));
+    // The other TLB has its own permissions.
+    assertEquals(s.load(D, 1), 0xff);
+    assertEquals(s.walked(), 1);
+    // A page that may only be read now faults for a store.
+    s.map(D, 203, PERM_READ);
+    s.mmu.flush(false);
+    assertEquals(s.store(D, 1), STORE_FAULT);
+    assertEquals(s.load(D), 0xff);
+    assertEquals(s.store(D, 1), STORE_FAULT);
+  });
+}
