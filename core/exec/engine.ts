@@ -102,7 +102,7 @@ export interface EngineOptions {
  * optimising compiler, in its threads, is what the lower ones pay for.
  */
 const DEFAULT_THRESHOLD = 3000;
-const DEFAULT_MAX_INSNS = 32;
+const DEFAULT_MAX_INSNS = 64;
 /** A region takes 12 to 25 KB in V8, so that this many take up to 400 MB. */
 const DEFAULT_MAX_REGIONS = 16384;
 /**
