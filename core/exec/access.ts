@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { OpInfo } from "../ir/ops.ts";
-import { F32, F64, I32, I64, type Type } from "../ir/types.ts";
+import { LOADS, type OpInfo } from "../ir/ops.ts";
+import { F32, F64, I32, I64, type Type, WASM_TYPES } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import * as W from "../wasm/opcodes.ts";
 import {
@@ -178,18 +178,18 @@ export function emitValueStore(
 }
 
 /**
- * Emits the body of the function that regions call when a load misses where
- * they looked: (cpu, address, width | mmu << 8, budget) -> (host, budget). It
- * looks the whole TLB up first, because regions also come here when an access
- * is not on the page that the one before it was on. `host` is 0 at a fault.
+ * Emits the body of the function that finds what a load needs that missed in a
+ * region: (cpu, address, width | mmu << 8, budget) -> (host, budget). It looks
+ * the TLB up first, because regions also come here when another access missed.
+ * `host` is 0 at a fault.
  */
 export function emitLoadMiss(e: Emitter, slowImport: number): void {
   emitMiss(e, false, slowImport);
 }
 
 /**
- * Emits the body of the function that regions call when a store misses, the
- * value being in the value slot: (cpu, address, width | mmu << 8 |
+ * Emits the body of the function that does the same for a store, the value
+ * being in the value slot: (cpu, address, width | mmu << 8 |
  * runningTag << 16, budget) -> (result, budget). The result is `STORE_DONE`, `STORE_FAULT`,
  * `STORE_MODIFIES`, or above those the host offset to store to.
  */
@@ -395,4 +395,96 @@ function emitVictim(
   e.mem(0x3e, victim, 2); // i64.store32
   found();
   e.u8(W.END);
+}
+
+/** The type of the function of {@linkcode emitSlowLoad} or {@linkcode emitSlowStore}, which has the operation's name. */
+export function slowAccessType(
+  op: OpInfo,
+): { readonly params: number[]; readonly results: number[] } {
+  const i32 = WASM_TYPES[I32];
+  if ((op.effects & LOADS) !== 0) {
+    const value = WASM_TYPES[op.result as Type];
+    return { params: [i32, i32, i32, i32], results: [value, i32, i32] };
+  }
+  const value = WASM_TYPES[op.args[1]];
+  return { params: [i32, i32, value, i32, i32], results: [i32, i32] };
+}
+
+/**
+ * Emits the body of the function that does a load of a region where its lookup
+ * failed: (cpu, address, mmu, budget) -> (value, budget, 1 at a fault). At a
+ * fault the budget is in the CPU's area. `miss` is the function of {@linkcode
+ * emitLoadMiss}.
+ */
+export function emitSlowLoad(e: Emitter, op: OpInfo, miss: number): void {
+  const [cpu, address, mmu, budget, host] = [0, 1, 2, 3, 4];
+  e.u32(1);
+  e.u32(1);
+  e.u8(0x7f);
+  e.localGet(cpu);
+  e.localGet(address);
+  e.localGet(mmu);
+  e.i32Const(8);
+  e.u8(W.I32_SHL);
+  e.i32Const(op.width);
+  e.u8(W.I32_OR);
+  e.localGet(budget);
+  e.u8(W.CALL);
+  e.u32(miss);
+  e.localSet(budget);
+  e.localTee(host);
+  e.u8(W.I32_EQZ);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(cpu);
+  e.localGet(budget);
+  e.mem(W.I32_STORE, OFF_BUDGET, 2);
+  e.u8(W.END);
+  // At a fault some value: the zeros below the CPU's area.
+  e.localGet(host);
+  emitRawAccess(e, op, 0);
+  e.localGet(budget);
+  e.localGet(host);
+  e.u8(W.I32_EQZ);
+}
+
+/**
+ * Emits the body of the function that does a store of a region where its lookup
+ * failed: (cpu, address, value, mmu | runningTag << 8, budget) -> (budget, the
+ * reason to leave or 0). `miss` is the function of {@linkcode emitStoreMiss}.
+ */
+export function emitSlowStore(e: Emitter, op: OpInfo, miss: number): void {
+  const [cpu, address, value, what, budget, result] = [0, 1, 2, 3, 4, 5];
+  e.u32(1);
+  e.u32(1);
+  e.u8(0x7f);
+  emitValueStore(e, op, cpu, () => e.localGet(value));
+  e.localGet(cpu);
+  e.localGet(address);
+  e.localGet(what);
+  e.i32Const(8);
+  e.u8(W.I32_SHL);
+  e.i32Const(op.width);
+  e.u8(W.I32_OR);
+  e.localGet(budget);
+  e.u8(W.CALL);
+  e.u32(miss);
+  e.localSet(budget);
+  e.localTee(result);
+  e.i32Const(3);
+  e.u8(0x49); // i32.lt_u: done, fault or modifies
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(budget);
+  // 1 (fault) or 2 (modifies): EXIT_FAULT is 3, EXIT_MODIFIED is 6.
+  e.localGet(result);
+  e.i32Const(3);
+  e.u8(0x6c); // i32.mul
+  e.u8(W.RETURN);
+  e.u8(W.END);
+  e.localGet(result);
+  e.localGet(value);
+  emitRawAccess(e, op, 0);
+  e.localGet(budget);
+  e.i32Const(0);
 }

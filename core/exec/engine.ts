@@ -278,7 +278,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const module = new WebAssembly.Module(generator.build(pages));
     const instance = new WebAssembly.Instance(module, imports);
     this.#enter = instance.exports.enter as Enter;
-    const { loadMiss, storeMiss } = instance.exports;
     this.#translator = new BlockTranslator({
       frontend,
       mmu: this.mmu,
@@ -300,7 +299,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         retranslate: this.#translator.retranslate,
         base: this.base,
       },
-      { env: { ...imports.env, loadMiss, storeMiss }, helper: helperImports },
+      { env: { ...imports.env, ...instance.exports }, helper: helperImports },
       pages,
     );
     frontend.attach(this);

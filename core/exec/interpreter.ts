@@ -49,8 +49,11 @@ import {
   emitRawAccess,
   emitSlotLoad,
   emitSlotStore,
+  emitSlowLoad,
+  emitSlowStore,
   emitStoreMiss,
   emitValueStore,
+  slowAccessType,
 } from "./access.ts";
 import {
   JUMP_RECORD,
@@ -255,12 +258,29 @@ export class InterpreterGenerator {
       TABLE_INTERPRETER,
     );
     const miss = m.type([i32, i32, i32, i32], [i32, i32]);
-    for (const store of [false, true]) {
+    const body = (emit: (e: Emitter) => void): Uint8Array => {
       this.#e.clear();
-      if (store) emitStoreMiss(this.#e, this.#storeImport);
-      else emitLoadMiss(this.#e, this.#loadImport);
-      const code = this.#e.bytes.slice(0, this.#e.length);
-      m.addFunction(miss, code, -1, store ? "storeMiss" : "loadMiss");
+      emit(this.#e);
+      return this.#e.bytes.slice(0, this.#e.length);
+    };
+    const loadMiss = m.functionIndex;
+    m.addFunction(miss, body((e) => emitLoadMiss(e, this.#loadImport)), -1);
+    const storeMiss = m.functionIndex;
+    m.addFunction(miss, body((e) => emitStoreMiss(e, this.#storeImport)), -1);
+    for (const op of OPS) {
+      const isLoad = (op.effects & LOADS) !== 0;
+      if (!isLoad && (op.effects & STORES) === 0) continue;
+      const { params, results } = slowAccessType(op);
+      m.addFunction(
+        m.type(params, results),
+        body((e) =>
+          isLoad
+            ? emitSlowLoad(e, op, loadMiss)
+            : emitSlowStore(e, op, storeMiss)
+        ),
+        -1,
+        op.name,
+      );
     }
     this.#e.clear();
     emitLookupFunction(this.#e, run, fetchMiss);

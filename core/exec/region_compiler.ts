@@ -23,7 +23,7 @@ import {
 } from "../cpu/frontend.ts";
 import type { IrBlock, Value } from "../ir/block.ts";
 import type { Helper } from "../ir/builder.ts";
-import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
+import { CALLS, LOADS, Op, type OpInfo, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
 import { I32, type Type, WASM_TYPES } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
@@ -44,7 +44,7 @@ import {
   emitRawAccess,
   emitSlotLoad,
   emitSlotStore,
-  emitValueStore,
+  slowAccessType,
 } from "./access.ts";
 import {
   type AccessPlan,
@@ -84,13 +84,11 @@ import {
   L_BUDGET,
   L_DONE,
   L_EXIT,
-  L_FAULT,
   L_FAULT_LOAD,
   L_FAULT_SPILLED,
   L_LINK,
   L_LOOKUP,
   L_SLOW,
-  L_STORED,
   L_WARM,
   L_WARMING,
   LINK,
@@ -154,8 +152,6 @@ export class RegionCompiler {
   readonly #f = new FunctionBody(FIXED_LOCALS);
   readonly #e: Emitter = this.#f.e;
   #module!: ModuleBuilder;
-  #loadImport = 0;
-  #storeImport = 0;
   #runType = 0;
   #blocks: readonly Block[] = [];
   #ir: readonly IrBlock[] = [];
@@ -256,9 +252,6 @@ export class RegionCompiler {
     this.#module = new ModuleBuilder(this.#pages);
     const i32 = WASM_TYPES[I32];
     this.#runType = this.#module.type([i32], [i32]);
-    const miss = this.#module.type([i32, i32, i32, i32], [i32, i32]);
-    this.#loadImport = this.#module.importFunction("env", "loadMiss", miss);
-    this.#storeImport = this.#module.importFunction("env", "storeMiss", miss);
     const id = ++this.#ids;
     const code = this.#function(id, structure);
     this.#module.addFunction(
@@ -331,10 +324,9 @@ export class RegionCompiler {
     for (
       const label of [
         L_FAULT_SPILLED,
-        L_FAULT,
+        L_EXIT,
         L_FAULT_LOAD,
         L_BUDGET,
-        L_EXIT,
         L_LOOKUP,
         L_LINK,
       ]
@@ -369,28 +361,19 @@ export class RegionCompiler {
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);
-    this.#f.close(); // L_EXIT
-    this.#spill(this.#written);
-    this.#storeLocal(OFF_BUDGET, BUDGET);
-    e.localGet(REASON);
-    e.u8(W.RETURN);
     this.#f.close(); // L_BUDGET
-    this.#spill(this.#written);
     this.#storeLocal(OFF_RECORD, RECORD);
-    e.localGet(CPU);
-    e.i32Const(id);
-    e.mem(W.I32_STORE, OFF_FAULT_REGION, 2);
-    e.localGet(CPU);
     e.localGet(BUDGET);
     e.localGet(RECORD);
     e.mem(W.I32_LOAD, REC_INSNS, 2);
     e.u8(W.I32_ADD);
-    e.mem(W.I32_STORE, OFF_BUDGET, 2);
-    e.i32Const(EXIT_BUDGET);
-    e.u8(W.RETURN);
+    e.localSet(BUDGET);
+    this.#setLocal(REASON, EXIT_BUDGET);
+    this.#f.br(L_EXIT);
     this.#f.close(); // L_FAULT_LOAD
+    this.#loadBudget();
     this.#setLocal(REASON, EXIT_FAULT);
-    this.#f.close(); // L_FAULT
+    this.#f.close(); // L_EXIT
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     this.#f.close(); // L_FAULT_SPILLED
@@ -791,21 +774,24 @@ export class RegionCompiler {
     return this.#k.lo[i] - cluster.low;
   }
 
-  /** Pushes the arguments of a miss function and calls it: leaves the budget set and pushes its result. */
-  #miss(i: number, width: number, fn: number): void {
+  /** Pushes what comes first in a call for an access: the CPU's base and the guest address. */
+  #slowAddress(i: number): void {
     const e = this.#e;
-    this.#address(this.#k.a[i], this.#k.lo[i]);
     e.localGet(CPU);
-    e.localGet(ADDRESS);
-    const tag = fn === this.#storeImport
-      ? runningTag(this.#blocks[this.#blockIndex].id) << 16
-      : 0;
-    e.i32Const(width | this.#k.hi[i] << 8 | tag);
-    e.localGet(BUDGET);
-    e.u8(W.CALL);
-    e.u32(fn);
-    e.localSet(BUDGET);
-    e.localTee(HOST);
+    this.#value(this.#k.a[i]);
+    if (this.#k.lo[i] === 0) return;
+    e.i32Const(this.#k.lo[i]);
+    e.u8(W.I32_ADD);
+  }
+
+  /** Calls the function for an access where its lookup failed. */
+  #slowAccess(op: OpInfo): void {
+    const { params, results } = slowAccessType(op);
+    const type = this.#module.type(params, results);
+    const fn = this.#module.importFunction("env", op.name, type);
+    this.#e.localGet(BUDGET);
+    this.#e.u8(W.CALL);
+    this.#e.u32(fn);
   }
 
   #load(i: number): void {
@@ -814,12 +800,11 @@ export class RegionCompiler {
     const v = this.#k.dst[i];
     if (this.#slow) {
       this.#mark();
-      this.#miss(i, op.width, this.#loadImport);
-      e.u8(W.I32_EQZ);
-      this.#f.unlikely();
+      this.#slowAddress(i);
+      e.i32Const(this.#k.hi[i]);
+      this.#slowAccess(op);
       this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
-      e.localGet(HOST);
-      emitRawAccess(e, op, 0);
+      e.localSet(BUDGET);
     } else emitRawAccess(e, op, this.#found(i));
     if (this.#left[v] === 0) e.u8(W.DROP);
     else this.#keep(v);
@@ -843,22 +828,15 @@ export class RegionCompiler {
     };
     if (this.#slow) {
       this.#mark();
-      this.#f.open(W.BLOCK, L_STORED, false);
-      emitValueStore(e, op, CPU, push);
-      this.#miss(i, op.width, this.#storeImport);
-      e.i32Const(3);
-      e.u8(0x49); // i32.lt_u: done, fault or modifies
-      this.#f.open(W.IF, L_ANY, false);
-      e.localGet(HOST);
-      e.u8(W.I32_EQZ);
-      this.#f.br(L_STORED, false, W.BR_IF);
-      this.#setReason();
-      this.#f.br(L_FAULT);
-      this.#f.close();
-      e.localGet(HOST);
+      this.#slowAddress(i);
       push();
-      emitRawAccess(e, op, 0);
-      this.#f.close();
+      const tag = runningTag(this.#blocks[this.#blockIndex].id);
+      e.i32Const(k.hi[i] | tag << 8);
+      this.#slowAccess(op);
+      e.localSet(REASON);
+      e.localSet(BUDGET);
+      e.localGet(REASON);
+      this.#f.br(L_EXIT, false, W.BR_IF);
     } else {
       const distance = this.#found(i);
       push();
@@ -974,7 +952,7 @@ export class RegionCompiler {
     e.mem(W.I32_STORE, OFF_TRAP, 2);
     this.#setLocal(FAULT, this.#faultIndex());
     this.#setLocal(REASON, EXIT_TRAP);
-    this.#f.br(L_FAULT);
+    this.#f.br(L_EXIT);
     this.#f.close();
   }
 }

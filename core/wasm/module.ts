@@ -64,6 +64,11 @@ export class ModuleBuilder {
     return this.#imports.length - 1;
   }
 
+  /** Index of the function that is added next, for calls; no import may be added after it was asked for. */
+  get functionIndex(): number {
+    return this.#imports.length + this.#functions.length;
+  }
+
   /** Functions added so far. */
   get functionCount(): number {
     return this.#functions.length;
