@@ -7,10 +7,7 @@
  * a local too, taken down by each block as the interpreter does it, so that
  * interrupts and the ends of slices come at the same instruction in both.
  *
- * Pure operations that are used once are emitted where they are used, as a
- * tree; others go to a local. A read of a global is no code at all: its uses
- * read the global's local, and only a write to the global while the old value
- * is still needed copies it first.
+ * Accesses to memory are emitted in two versions, see `region_accesses.ts`.
  *
  * @module
  */
@@ -25,7 +22,7 @@ import type { IrBlock, Value } from "../ir/block.ts";
 import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, type OpInfo, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
-import { I32, type Type, WASM_TYPES } from "../ir/types.ts";
+import { I32, WASM_TYPES } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
@@ -71,6 +68,7 @@ import {
   TLB_BYTES,
 } from "./layout.ts";
 import { RegionJumps } from "./region_jumps.ts";
+import { RegionValues } from "./region_values.ts";
 import {
   ADDRESS,
   BUDGET,
@@ -100,9 +98,6 @@ import {
 const NOP = Op["nop"];
 const INSN = Op["insn"];
 const CONST32 = Op["const32"];
-const CONST64 = Op["const64"];
-const CONSTF64 = Op["constf64"];
-const CONSTF32 = Op["constf32"];
 const CONST128 = Op["const128"];
 const FIRST_GET = Op["get32"];
 const LAST_GET = Op["get128"];
@@ -111,23 +106,7 @@ const LAST_SET = Op["set128"];
 const CALL_IF = Op["callif"];
 const TRAP = Op["trap"];
 const CODE32 = Op["code32"];
-const SHUFFLE = Op["i8x16.shuffle"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
-
-/** What a compiler knows of a block's values at one place in it. */
-interface Snapshot {
-  readonly left: Int32Array;
-  readonly local: Int32Array;
-  readonly nextAlias: Int32Array;
-  readonly aliases: Int32Array;
-  readonly aliased: number[];
-  readonly dirty: Uint8Array;
-  readonly poolUsed: number[];
-  readonly insnIndex: number;
-  readonly insnFault: number;
-  readonly insnPc: number;
-  readonly insnAux: number;
-}
 
 /** What a compiler works with. */
 export interface RegionCompilerParts extends RegionFormerParts {
@@ -156,7 +135,7 @@ export class RegionCompiler {
   #blocks: readonly Block[] = [];
   #ir: readonly IrBlock[] = [];
   #liveness: readonly Liveness[] = [];
-  readonly #globalLocal: Int32Array;
+  readonly #values: RegionValues;
   #used: number[] = [];
   #written: number[] = [];
   #faults: number[] = [];
@@ -178,14 +157,6 @@ export class RegionCompiler {
   readonly #mmu: SoftMmu;
   #insnPc = 0;
   #insnAux = 0;
-  #left: Int32Array = new Int32Array(256);
-  #local: Int32Array = new Int32Array(256);
-  #nextAlias: Int32Array = new Int32Array(256);
-  readonly #aliases: Int32Array;
-  #aliased: number[] = [];
-  readonly #dirty: Uint8Array;
-  #pool: number[][] = [[], [], [], [], []];
-  #poolUsed: number[] = [0, 0, 0, 0, 0];
 
   /** Called with each compiled region, for dumps. */
   onRegion: ((region: CompiledRegion) => void) | undefined;
@@ -199,10 +170,11 @@ export class RegionCompiler {
     const { frontend } = parts;
     this.#mmu = parts.mmu;
     this.#former = new RegionFormer(parts);
+    this.#values = new RegionValues(this.#f, frontend.globals);
     this.#jumps = new RegionJumps({
       ...parts,
       f: this.#f,
-      push: (v) => this.#value(v),
+      push: (v) => this.#values.push(v),
     });
     this.#locals = {
       cpu: CPU,
@@ -215,9 +187,6 @@ export class RegionCompiler {
     this.#frontend = frontend;
     this.#imports = imports;
     this.#pages = memoryPages;
-    this.#globalLocal = new Int32Array(frontend.globals.length);
-    this.#aliases = new Int32Array(frontend.globals.length);
-    this.#dirty = new Uint8Array(frontend.globals.length);
   }
 
   /** Counters for `--stats`. */
@@ -290,7 +259,7 @@ export class RegionCompiler {
   #localNames(): string[] {
     const names = [...FIXED_NAMES];
     for (const g of this.#used) {
-      names[this.#globalLocal[g]] = this.#frontend.globals[g].name;
+      names[this.#values.globalLocal[g]] = this.#frontend.globals[g].name;
     }
     return names;
   }
@@ -300,12 +269,9 @@ export class RegionCompiler {
     const f = this.#f;
     f.start();
     this.#faults = [];
-    this.#pool = [[], [], [], [], []];
     this.#hostPool = [];
     this.#collectGlobals(structure.order);
-    for (const g of this.#used) {
-      this.#globalLocal[g] = this.#f.newLocal(this.#frontend.globals[g].type);
-    }
+    this.#values.startFunction(this.#used);
     // For `warmUp`: a negative parameter only goes round this loop.
     this.#f.open(W.LOOP, L_WARM, true);
     this.#f.open(W.BLOCK, L_WARMING, false);
@@ -424,7 +390,7 @@ export class RegionCompiler {
     for (const g of globals) {
       const { type, offset } = this.#frontend.globals[g];
       this.#e.localGet(CPU);
-      this.#e.localGet(this.#globalLocal[g]);
+      this.#e.localGet(this.#values.globalLocal[g]);
       emitSlotStore(this.#e, type, offset);
     }
   }
@@ -433,7 +399,7 @@ export class RegionCompiler {
     const { type, offset } = this.#frontend.globals[g];
     this.#e.localGet(CPU);
     emitSlotLoad(this.#e, type, offset);
-    this.#e.localSet(this.#globalLocal[g]);
+    this.#e.localSet(this.#values.globalLocal[g]);
   }
 
   #block(node: number, go: (successor: number) => void): void {
@@ -458,20 +424,8 @@ export class RegionCompiler {
     this.#k = k;
     this.#blockIndex = node;
     this.#insnIndex = -1;
-    const n = k.values;
-    if (this.#left.length < n) {
-      this.#left = new Int32Array(k.valueType.length);
-      this.#local = new Int32Array(k.valueType.length);
-      this.#nextAlias = new Int32Array(k.valueType.length);
-    }
-    this.#left.set(this.#liveness[node].uses.subarray(0, n));
-    this.#local.fill(0, 0, n);
-    this.#poolUsed.fill(0);
+    this.#values.startBlock(k, this.#liveness[node].uses, this.#written);
     this.#plan = planAccesses(k);
-    for (const g of this.#aliased) this.#aliases[g] = 0;
-    this.#aliased = [];
-    for (const g of this.#written) this.#dirty[g] = 1;
-
     const { sections } = this.#plan;
     for (let i = 0, next = 0; i < k.length; i++) {
       if (sections[next]?.first !== i) this.#operation(i);
@@ -501,9 +455,9 @@ export class RegionCompiler {
       this.#insnPc = k.lo[i];
       this.#insnAux = k.hi[i];
     } else if (op >= FIRST_GET && op <= LAST_GET) {
-      this.#alias(k.dst[i], k.lo[i]);
+      this.#values.alias(k.dst[i], k.lo[i]);
     } else if (op >= FIRST_SET && op <= LAST_SET) {
-      this.#set(k.a[i], k.lo[i]);
+      this.#values.set(k.a[i], k.lo[i]);
     } else {
       const effects = EFFECTS[op];
       if ((effects & LOADS) !== 0) this.#load(i);
@@ -514,10 +468,10 @@ export class RegionCompiler {
         // Here and now: a later store may change it.
         e.i32Const(k.lo[i]);
         e.mem(W.I32_LOAD, 0, 0);
-        this.#keep(k.dst[i]);
-      } else if (this.#left[k.dst[i]] > 1) {
-        this.#tree(i);
-        this.#keep(k.dst[i]);
+        this.#values.keep(k.dst[i]);
+      } else if (this.#values.left[k.dst[i]] > 1) {
+        this.#values.pushResult(i);
+        this.#values.keep(k.dst[i]);
       } // else: emitted where it is used
     }
   }
@@ -529,7 +483,8 @@ export class RegionCompiler {
    */
   #section(section: Section): void {
     const { clusters, first, last } = section;
-    const before = this.#snapshot();
+    const before = this.#values.snapshot();
+    const insn = this.#insn();
     this.#f.open(W.BLOCK, L_DONE, false);
     for (let n = clusters.length - 1; n >= 0; n--) {
       this.#f.open(W.BLOCK, L_SLOW - n, false);
@@ -539,7 +494,8 @@ export class RegionCompiler {
       this.#operation(i);
     }
     this.#f.br(L_DONE);
-    this.#restore(before);
+    this.#values.restore(before);
+    this.#goBack(insn);
     this.#slow = true;
     for (let i = first, n = 0; i <= last; i++) {
       while (clusters[n]?.first === i) {
@@ -554,135 +510,17 @@ export class RegionCompiler {
     this.#hosts.clear();
   }
 
-  /** What is known of the values here. */
-  #snapshot(): Snapshot {
-    const n = this.#k.values;
-    return {
-      left: this.#left.slice(0, n),
-      local: this.#local.slice(0, n),
-      nextAlias: this.#nextAlias.slice(0, n),
-      aliases: this.#aliases.slice(),
-      aliased: this.#aliased.slice(),
-      dirty: this.#dirty.slice(),
-      poolUsed: this.#poolUsed.slice(),
-      insnIndex: this.#insnIndex,
-      insnFault: this.#insnFault,
-      insnPc: this.#insnPc,
-      insnAux: this.#insnAux,
-    };
+  #insn(): [index: number, fault: number, pc: number, aux: number] {
+    return [this.#insnIndex, this.#insnFault, this.#insnPc, this.#insnAux];
   }
 
-  #restore(s: Snapshot): void {
-    this.#left.set(s.left);
-    this.#local.set(s.local);
-    this.#nextAlias.set(s.nextAlias);
-    this.#aliases.set(s.aliases);
-    this.#aliased = s.aliased;
-    this.#dirty.set(s.dirty);
-    this.#poolUsed = s.poolUsed;
-    this.#insnIndex = s.insnIndex;
-    this.#insnFault = s.insnFault;
-    this.#insnPc = s.insnPc;
-    this.#insnAux = s.insnAux;
-    this.#f.mark(markOf(this.#blockIndex, s.insnIndex + 1));
-  }
-
-  /** The value on the stack goes to a local of its own. */
-  #keep(v: Value): void {
-    const type = this.#k.typeOf(v);
-    const local = this.#tempLocal(type);
-    this.#local[v] = local;
-    this.#e.localSet(local);
-  }
-
-  #tempLocal(type: Type): number {
-    const pool = this.#pool[type];
-    const i = this.#poolUsed[type]++;
-    if (i === pool.length) pool.push(this.#f.newLocal(type));
-    return pool[i];
-  }
-
-  #alias(v: Value, g: number): void {
-    this.#local[v] = this.#globalLocal[g];
-    if (this.#aliases[g] === 0) this.#aliased.push(g);
-    this.#nextAlias[v] = this.#aliases[g];
-    this.#aliases[g] = v;
-  }
-
-  /** A global's local is about to change: saves the values that are still needed. */
-  #evict(g: number): void {
-    let saved = 0;
-    for (let v = this.#aliases[g]; v !== 0; v = this.#nextAlias[v]) {
-      if (this.#left[v] === 0) continue;
-      if (saved === 0) {
-        saved = this.#tempLocal(this.#frontend.globals[g].type);
-        this.#e.localGet(this.#globalLocal[g]);
-        this.#e.localSet(saved);
-      }
-      this.#local[v] = saved;
-    }
-    this.#aliases[g] = 0;
-  }
-
-  #set(v: Value, g: number): void {
-    // The value is computed before the old one is given up: both may be in it.
-    this.#value(v);
-    this.#evict(g);
-    this.#e.localSet(this.#globalLocal[g]);
-    this.#dirty[g] = 1;
-  }
-
-  /** Pushes a value. */
-  #value(v: Value): void {
-    const e = this.#e;
-    const k = this.#k;
-    this.#left[v]--;
-    if (this.#local[v] !== 0) {
-      e.localGet(this.#local[v]);
-      return;
-    }
-    const def = k.valueDef[v];
-    switch (k.op[def]) {
-      case CONST32:
-        return e.i32Const(k.lo[def]);
-      case CONST64:
-        return e.i64Const(k.lo[def], k.hi[def]);
-      case CONSTF64:
-        // By its bits: the payload of a NaN must survive.
-        e.u8(W.F64_CONST);
-        for (const half of [k.lo[def], k.hi[def]]) {
-          for (let i = 0; i < 32; i += 8) e.u8((half >>> i) & 0xff);
-        }
-        return;
-      case CONSTF32:
-        e.u8(W.F32_CONST);
-        for (let i = 0; i < 32; i += 8) e.u8((k.lo[def] >>> i) & 0xff);
-        return;
-      case CONST128:
-        return e.v128Const(k.pool[k.lo[def]]);
-      default:
-        return this.#tree(def);
-    }
-  }
-
-  /** Pushes the result of a pure operation. */
-  #tree(i: number): void {
-    const e = this.#e;
-    const k = this.#k;
-    const op = k.op[i];
-    this.#value(k.a[i]);
-    if (op === SHUFFLE) {
-      this.#value(k.b[i]);
-      this.#left[k.c[i]]--;
-      e.u8(W.SIMD_PREFIX);
-      e.u32(W.I8X16_SHUFFLE);
-      e.raw(k.pool[k.lo[k.valueDef[k.c[i]]]], 0, 16);
-      return;
-    }
-    if (k.b[i] !== 0) this.#value(k.b[i]);
-    if (k.c[i] !== 0) this.#value(k.c[i]);
-    const bytes = OPS[op].wasm;
-    for (let j = 0; j < bytes.length; j++) e.u8(bytes[j]);
+  /** What is emitted next belongs to an earlier instruction once more. */
+  #goBack([index, fault, pc, aux]: [number, number, number, number]): void {
+    this.#insnIndex = index;
+    this.#insnFault = fault;
+    this.#insnPc = pc;
+    this.#insnAux = aux;
+    this.#f.mark(markOf(this.#blockIndex, index + 1));
   }
 
   /** The index that tells this instruction at a fault exit. */
@@ -716,7 +554,7 @@ export class RegionCompiler {
 
   #address(base: Value, displacement: number): void {
     const e = this.#e;
-    this.#value(base);
+    this.#values.push(base);
     if (displacement !== 0) {
       e.i32Const(displacement);
       e.u8(W.I32_ADD);
@@ -736,7 +574,7 @@ export class RegionCompiler {
     const e = this.#e;
     const { base, high, isStore, low, mmu } = cluster;
     // The access itself takes the use of the base away.
-    this.#left[base]++;
+    this.#values.left[base]++;
     const local = this.#hostPool[this.#hosts.size] ??= this.#f.newLocal(I32);
     this.#hosts.set(cluster, local);
     this.#address(base, low);
@@ -769,7 +607,7 @@ export class RegionCompiler {
   /** Pushes the host offset of the lowest byte of an access's cluster; the distance from there. */
   #found(i: number): number {
     const cluster = this.#plan.clusters.get(i)!;
-    this.#left[this.#k.a[i]]--;
+    this.#values.left[this.#k.a[i]]--;
     this.#e.localGet(this.#hosts.get(cluster)!);
     return this.#k.lo[i] - cluster.low;
   }
@@ -778,7 +616,7 @@ export class RegionCompiler {
   #slowAddress(i: number): void {
     const e = this.#e;
     e.localGet(CPU);
-    this.#value(this.#k.a[i]);
+    this.#values.push(this.#k.a[i]);
     if (this.#k.lo[i] === 0) return;
     e.i32Const(this.#k.lo[i]);
     e.u8(W.I32_ADD);
@@ -806,8 +644,8 @@ export class RegionCompiler {
       this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
       e.localSet(BUDGET);
     } else emitRawAccess(e, op, this.#found(i));
-    if (this.#left[v] === 0) e.u8(W.DROP);
-    else this.#keep(v);
+    if (this.#values.left[v] === 0) e.u8(W.DROP);
+    else this.#values.keep(v);
   }
 
   #store(i: number): void {
@@ -818,13 +656,13 @@ export class RegionCompiler {
     const v = k.b[i];
     const def = k.op[k.valueDef[v]];
     const constant = def >= CONST32 && def <= CONST128;
-    if (!constant && this.#local[v] === 0) {
-      this.#tree(k.valueDef[v]);
-      this.#keep(v);
+    if (!constant && !this.#values.isKept(v)) {
+      this.#values.pushResult(k.valueDef[v]);
+      this.#values.keep(v);
     }
     const push = (): void => {
-      this.#left[v]++;
-      this.#value(v);
+      this.#values.left[v]++;
+      this.#values.push(v);
     };
     if (this.#slow) {
       this.#mark();
@@ -842,7 +680,7 @@ export class RegionCompiler {
       push();
       emitRawAccess(e, op, distance);
     }
-    this.#left[v]--;
+    this.#values.left[v]--;
   }
 
   /** HOST is 1 (fault) or 2 (modifies): EXIT_FAULT is 3, EXIT_MODIFIED is 6. */
@@ -872,9 +710,9 @@ export class RegionCompiler {
       ? this.#written
       : (helper.reads as readonly { index: number }[]).map((g) => g.index);
     for (const g of reads) {
-      if (this.#dirty[g] === 0 || !this.#written.includes(g)) continue;
+      if (this.#values.dirty[g] === 0 || !this.#written.includes(g)) continue;
       this.#spill([g]);
-      this.#dirty[g] = 0;
+      this.#values.dirty[g] = 0;
     }
   }
 
@@ -901,12 +739,12 @@ export class RegionCompiler {
       type,
     );
     if (k.op[i] === CALL_IF) {
-      this.#value(k.a[i]);
+      this.#values.push(k.a[i]);
       e.localSet(HOST); // the spills below must not come between
-      for (const g of writes) this.#evict(g);
+      for (const g of writes) this.#values.evict(g);
       e.localGet(HOST);
       this.#f.openUnlikely(L_ANY);
-      const before = this.#dirty.slice();
+      const before = this.#values.dirty.slice();
       this.#spillFor(helper);
       e.u8(W.CALL);
       e.u32(fn);
@@ -916,36 +754,36 @@ export class RegionCompiler {
       for (const g of writes) this.#reload(g);
       this.#f.close();
       // On the other path nothing was spilled.
-      this.#dirty.set(before);
+      this.#values.dirty.set(before);
       return;
     }
     // Arguments first: they may read what the helper changes.
     const args = [k.a[i], k.b[i], k.c[i]].slice(0, helper.args);
     this.#spillFor(helper);
-    for (const v of args) this.#value(v);
-    for (const g of writes) this.#evict(g);
+    for (const v of args) this.#values.push(v);
+    for (const g of writes) this.#values.evict(g);
     e.u8(W.CALL);
     e.u32(fn);
     const v = k.dst[i];
     if (helper.faults) {
       this.#leaveOn(L_FAULT_SPILLED);
-      if (this.#left[v] > 0) {
+      if (this.#values.left[v] > 0) {
         e.i32Const(0);
-        this.#keep(v);
+        this.#values.keep(v);
       }
-    } else if (this.#left[v] > 0) this.#keep(v);
+    } else if (this.#values.left[v] > 0) this.#values.keep(v);
     else e.u8(W.DROP);
     this.#loadBudget();
     for (const g of writes) {
       this.#reload(g);
       // Memory holds it now.
-      this.#dirty[g] = 0;
+      this.#values.dirty[g] = 0;
     }
   }
 
   #trap(i: number): void {
     const e = this.#e;
-    this.#value(this.#k.a[i]);
+    this.#values.push(this.#k.a[i]);
     this.#f.openUnlikely(L_ANY);
     e.localGet(CPU);
     e.i32Const(this.#k.lo[i]);
