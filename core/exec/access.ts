@@ -17,6 +17,7 @@ import {
   OFF_TLB,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
+  REC_COUNT,
   TAG_CODE,
   TLB_BYTES,
   TLB_ENTRIES,
@@ -395,6 +396,40 @@ function emitVictim(
   e.mem(0x3e, victim, 2); // i64.store32
   found();
   e.u8(W.END);
+}
+
+/**
+ * Emits the body of the function that regions call after each pass through the
+ * version of a section in which accesses are calls: (cpu, record of the
+ * region's entry, budget) -> budget. It takes the record's count down, and
+ * calls `narrow` with the record when that has come to 0.
+ */
+export function emitSlowPass(e: Emitter, narrow: number): void {
+  const [cpu, record, budget, left] = [0, 1, 2, 3];
+  e.u32(1);
+  e.u32(1);
+  e.u8(0x7f);
+  e.localGet(record);
+  e.localGet(record);
+  e.mem(W.I32_LOAD, REC_COUNT, 2);
+  e.i32Const(1);
+  e.u8(W.I32_SUB);
+  e.localTee(left);
+  e.mem(W.I32_STORE, REC_COUNT, 2);
+  e.localGet(left);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  e.localGet(budget);
+  e.u8(W.RETURN);
+  e.u8(W.END);
+  e.localGet(cpu);
+  e.localGet(budget);
+  e.mem(W.I32_STORE, OFF_BUDGET, 2);
+  e.localGet(record);
+  e.u8(W.CALL);
+  e.u32(narrow);
+  e.localGet(cpu);
+  e.mem(W.I32_LOAD, OFF_BUDGET, 2);
 }
 
 /** The type of the function of {@linkcode emitSlowLoad} or {@linkcode emitSlowStore}, which has the operation's name. */

@@ -111,6 +111,12 @@ const DEFAULT_MAX_REGIONS = 16384;
  */
 const MAX_FAULTS = 10_000;
 const PAGE = 4096;
+/**
+ * Passes through code whose accesses are calls after which a region is compiled
+ * again. What is slow for another reason (a device, a TLB that is too small)
+ * is so once more, and stays as it is then.
+ */
+const SLOW_PASSES = 20_000;
 const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
 type Enter = (cpu: number) => number;
 
@@ -186,6 +192,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     indirect: 0,
     hot: 0,
     modified: 0,
+    narrowed: 0,
   };
 
   /** Makes the engine of a CPU and attaches the frontend to it. */
@@ -268,6 +275,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           this.mmu.slowLoad(address, width, mmu),
         slowStore: (address: number, width: number, from: number): number =>
           this.mmu.slowStore(address, width, from),
+        narrow: (record: number): void => this.#narrow(record),
         // A fault is met again by the dispatcher, which delivers it.
         fetchMiss: (address: number): void => {
           this.mmu.fetch(address, this.#frontend.fetchMmu());
@@ -824,6 +832,23 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     return this.#enterWord(block);
   }
 
+  /**
+   * A region, by its entry's record, does so many accesses by calls that it is
+   * to be compiled with narrow clusters. It is running, and may run on for some
+   * accesses more.
+   */
+  #narrow(record: number): void {
+    const entry = this.cache.block(this.i32[(record + REC_BLOCK) >> 2]);
+    const { region } = entry;
+    if (region !== undefined) {
+      this.#counts.narrowed++;
+      entry.narrow = true;
+      this.cache.killRegion(region);
+    }
+    this.cache.setCount(entry, 1);
+    this.attention();
+  }
+
   /** Forms and compiles the region that starts with a hot block. */
   #compile(entry: Block): void {
     this.cache.setCount(entry, NEVER_HOT);
@@ -842,6 +867,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
     this.#regions.set(region.id, region);
     this.cache.installRegion(region);
+    if (!entry.narrow) this.cache.setCount(entry, SLOW_PASSES);
     warmUp(this.#table.get(tableIndex) as RegionFunction, region.codeBytes);
   }
 }

@@ -50,6 +50,7 @@ import {
   emitSlotLoad,
   emitSlotStore,
   emitSlowLoad,
+  emitSlowPass,
   emitSlowStore,
   emitStoreMiss,
   emitValueStore,
@@ -241,6 +242,7 @@ export class InterpreterGenerator {
     const slow = m.type([i32, i32, i32], [i32]);
     this.#loadImport = m.importFunction("env", "slowLoad", slow);
     this.#storeImport = m.importFunction("env", "slowStore", slow);
+    const narrow = m.importFunction("env", "narrow", m.type([i32], []));
     const fetchMiss = m.importFunction("env", "fetchMiss", m.type([i32], []));
     this.#helperImports = this.#helpers.map((h) =>
       m.importFunction(
@@ -258,11 +260,13 @@ export class InterpreterGenerator {
       TABLE_INTERPRETER,
     );
     const miss = m.type([i32, i32, i32, i32], [i32, i32]);
+    const pass = m.type([i32, i32, i32], [i32]);
     const body = (emit: (e: Emitter) => void): Uint8Array => {
       this.#e.clear();
       emit(this.#e);
       return this.#e.bytes.slice(0, this.#e.length);
     };
+    m.addFunction(pass, body((e) => emitSlowPass(e, narrow)), -1, "slowPass");
     const loadMiss = m.functionIndex;
     m.addFunction(miss, body((e) => emitLoadMiss(e, this.#loadImport)), -1);
     const storeMiss = m.functionIndex;

@@ -19,9 +19,12 @@ const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 
 /**
  * Bytes from the first to the last of a cluster. A frame of this size lies
- * across two pages once in so many; what does then is several times as slow.
+ * across two pages once in 32 times. What does is ten times as slow, until its
+ * region is compiled again with narrow clusters.
  */
 const MAX_SPAN = 128;
+/** The same of a narrow cluster: it lies across two pages only if its accesses do. */
+const NARROW_SPAN = 4;
 
 /** Accesses by one base, in a span of {@linkcode MAX_SPAN} bytes. */
 export interface Cluster {
@@ -59,8 +62,9 @@ export interface AccessPlan {
   readonly clusters: ReadonlyMap<number, Cluster>;
 }
 
-/** Plans the accesses of a block. */
-export function planAccesses(k: IrBlock): AccessPlan {
+/** Plans the accesses of a block, with narrow clusters or others. */
+export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
+  const most = narrow ? NARROW_SPAN : MAX_SPAN;
   const all: Cluster[] = [];
   const clusters = new Map<number, Cluster>();
   let open: Cluster[] = [];
@@ -74,7 +78,7 @@ export function planAccesses(k: IrBlock): AccessPlan {
     const high = low + OPS[k.op[i]].width;
     let cluster = open.find((c) =>
       c.base === k.a[i] && c.mmu === k.hi[i] &&
-      Math.max(c.high, high) - Math.min(c.low, low) <= MAX_SPAN
+      Math.max(c.high, high) - Math.min(c.low, low) <= most
     );
     if (cluster === undefined) {
       cluster = {

@@ -425,7 +425,7 @@ export class RegionCompiler {
     this.#blockIndex = node;
     this.#insnIndex = -1;
     this.#values.startBlock(k, this.#liveness[node].uses, this.#written);
-    this.#plan = planAccesses(k);
+    this.#plan = planAccesses(k, this.#blocks[0].narrow);
     const { sections } = this.#plan;
     for (let i = 0, next = 0; i < k.length; i++) {
       if (sections[next]?.first !== i) this.#operation(i);
@@ -506,8 +506,23 @@ export class RegionCompiler {
       this.#operation(i);
     }
     this.#slow = false;
+    this.#slowPass();
     this.#f.close();
     this.#hosts.clear();
+  }
+
+  /** Counts a pass through a section's second version. */
+  #slowPass(): void {
+    const e = this.#e;
+    const i32 = WASM_TYPES[I32];
+    const type = this.#module.type([i32, i32, i32], [i32]);
+    const fn = this.#module.importFunction("env", "slowPass", type);
+    e.localGet(CPU);
+    e.i32Const(this.#blocks[0].record);
+    e.localGet(BUDGET);
+    e.u8(W.CALL);
+    e.u32(fn);
+    e.localSet(BUDGET);
   }
 
   #insn(): [index: number, fault: number, pc: number, aux: number] {

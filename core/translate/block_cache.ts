@@ -91,6 +91,8 @@ export class Block {
   nextNear: Block | undefined = undefined;
   /** The next block across two pages at the same physical address. */
   next: Block | undefined = undefined;
+  /** Regions that start with it look most accesses up on their own (`region_accesses.ts`). */
+  narrow = false;
   /** How many regions that started with it have died. */
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
