@@ -445,6 +445,26 @@ export function slowAccessType(
   return { params: [i32, i32, value, i32, i32], results: [i32, i32] };
 }
 
+/** Emits the call of a miss function with these locals; leaves the budget set, and pushes its result. */
+function emitCallMiss(
+  e: Emitter,
+  op: OpInfo,
+  miss: number,
+  [cpu, address, what, budget]: readonly [number, number, number, number],
+): void {
+  e.localGet(cpu);
+  e.localGet(address);
+  e.localGet(what);
+  e.i32Const(8);
+  e.u8(W.I32_SHL);
+  e.i32Const(op.width);
+  e.u8(W.I32_OR);
+  e.localGet(budget);
+  e.u8(W.CALL);
+  e.u32(miss);
+  e.localSet(budget);
+}
+
 /**
  * Emits the body of the function that does a load of a region where its lookup
  * failed: (cpu, address, mmu, budget) -> (value, budget, 1 at a fault). At a
@@ -456,17 +476,7 @@ export function emitSlowLoad(e: Emitter, op: OpInfo, miss: number): void {
   e.u32(1);
   e.u32(1);
   e.u8(0x7f);
-  e.localGet(cpu);
-  e.localGet(address);
-  e.localGet(mmu);
-  e.i32Const(8);
-  e.u8(W.I32_SHL);
-  e.i32Const(op.width);
-  e.u8(W.I32_OR);
-  e.localGet(budget);
-  e.u8(W.CALL);
-  e.u32(miss);
-  e.localSet(budget);
+  emitCallMiss(e, op, miss, [cpu, address, mmu, budget]);
   e.localTee(host);
   e.u8(W.I32_EQZ);
   e.u8(W.IF);
@@ -494,17 +504,7 @@ export function emitSlowStore(e: Emitter, op: OpInfo, miss: number): void {
   e.u32(1);
   e.u8(0x7f);
   emitValueStore(e, op, cpu, () => e.localGet(value));
-  e.localGet(cpu);
-  e.localGet(address);
-  e.localGet(what);
-  e.i32Const(8);
-  e.u8(W.I32_SHL);
-  e.i32Const(op.width);
-  e.u8(W.I32_OR);
-  e.localGet(budget);
-  e.u8(W.CALL);
-  e.u32(miss);
-  e.localSet(budget);
+  emitCallMiss(e, op, miss, [cpu, address, what, budget]);
   e.localTee(result);
   e.i32Const(3);
   e.u8(0x49); // i32.lt_u: done, fault or modifies

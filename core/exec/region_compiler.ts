@@ -667,22 +667,10 @@ export class RegionCompiler {
     const e = this.#e;
     const k = this.#k;
     const op = OPS[k.op[i]];
-    // The value stands in two places: evaluate it once.
-    const v = k.b[i];
-    const def = k.op[k.valueDef[v]];
-    const constant = def >= CONST32 && def <= CONST128;
-    if (!constant && !this.#values.isKept(v)) {
-      this.#values.pushResult(k.valueDef[v]);
-      this.#values.keep(v);
-    }
-    const push = (): void => {
-      this.#values.left[v]++;
-      this.#values.push(v);
-    };
     if (this.#slow) {
       this.#mark();
       this.#slowAddress(i);
-      push();
+      this.#values.push(k.b[i]);
       const tag = runningTag(this.#blocks[this.#blockIndex].id);
       e.i32Const(k.hi[i] | tag << 8);
       this.#slowAccess(op);
@@ -692,10 +680,9 @@ export class RegionCompiler {
       this.#f.br(L_EXIT, false, W.BR_IF);
     } else {
       const distance = this.#found(i);
-      push();
+      this.#values.push(k.b[i]);
       emitRawAccess(e, op, distance);
     }
-    this.#values.left[v]--;
   }
 
   /** HOST is 1 (fault) or 2 (modifies): EXIT_FAULT is 3, EXIT_MODIFIED is 6. */
