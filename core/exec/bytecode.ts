@@ -8,6 +8,13 @@
  * operation whose result goes to a global writes the global's slot directly if
  * nothing in between can see the difference.
  *
+ * Some operations that often follow each other become one. Copies and constants
+ * (flags, above all) go together by two or three; a push is a store whose
+ * address then goes to a slot, a pop a load with an addition. Only the access
+ * of such an operation can fault, and it comes first; the instruction table
+ * stays right, because an operation never stands before the place at which its
+ * access's instruction begins.
+ *
  * @module
  */
 
@@ -20,7 +27,7 @@ import {
   type Value,
 } from "../ir/block.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
-import { type Global, I64 } from "../ir/types.ts";
+import { type Global, I32, I64, type Type } from "../ir/types.ts";
 import type { Opcodes } from "./interpreter.ts";
 import { CELL_BYTES, OFF_TEMPS, OFF_TEMPS_END, OFF_ZERO } from "./layout.ts";
 
@@ -38,11 +45,19 @@ const LAST_SET = Op["set128"];
 const CALL_IF = Op["callif"];
 const TRAP = Op["trap"];
 const CODE32 = Op["code32"];
+const ADD = Op["i32.add"];
+const EQ = Op["i32.eq"];
+const EQZ = Op["i32.eqz"];
+const LD32 = Op["ld32"];
+const ST32 = Op["st32"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
 
 /** A value that needs more temps than the state has room for: the block must be cut. */
 export class TooManyTemps extends Error {}
+
+/** Words of an operation. */
+const OP_WORDS = 4;
 
 /** How far ahead a `set` of an operation's result is looked for. */
 const LOOK_AHEAD = 8;
@@ -93,6 +108,8 @@ export class BytecodeWriter {
   /** Free temp slots. */
   readonly #free: number[] = [];
   #nextTemp = OFF_TEMPS;
+  /** Word index of the first operation that may still become one with others. */
+  #oldest = 0;
   #block!: IrBlock;
 
   /** A writer for a frontend's globals. */
@@ -107,18 +124,21 @@ export class BytecodeWriter {
     this.#block = block;
     this.length = 0;
     this.insns = 0;
-    this.#free.length = 0;
+    this.#oldest = 0;
+    if (this.#free.length > 0) this.#free.length = 0;
     this.#nextTemp = OFF_TEMPS;
     for (const g of this.#aliased) this.#aliases[g] = 0;
-    this.#aliased.length = 0;
+    if (this.#aliased.length > 0) this.#aliased.length = 0;
     const n = block.values;
     if (this.#slot.length < n) {
       this.#slot = new Int32Array(block.valueType.length);
       this.#left = new Int32Array(block.valueType.length);
       this.#nextAlias = new Int32Array(block.valueType.length);
     }
-    this.#slot.fill(0, 0, n);
-    this.#left.set(uses.subarray(0, n));
+    for (let v = 0; v < n; v++) {
+      this.#slot[v] = 0;
+      this.#left[v] = uses[v];
+    }
 
     // A compare that only decides the final branch is done by the branch.
     let fused = 0;
@@ -126,8 +146,8 @@ export class BytecodeWriter {
       block.term === TERM_BRANCH && uses[block.termValue] === 1 &&
       targets.takenNear && targets.otherNear
     ) {
-      const def = block.valueDef[block.termValue];
-      if (this.#opcodes.branchCompare[block.op[def]] >= 0) {
+      const op = block.op[block.valueDef[block.termValue]];
+      if (op === EQZ || this.#opcodes.branchCompare[op] >= 0) {
         fused = block.termValue;
       }
     }
@@ -197,7 +217,143 @@ export class BytecodeWriter {
     w[p + 1] = a | (b << 16);
     w[p + 2] = lo;
     w[p + 3] = hi;
-    this.length = p + 4;
+    this.length = p + OP_WORDS;
+  }
+
+  /** Word index of the operation written last. */
+  get #last(): number {
+    return this.length - OP_WORDS;
+  }
+
+  /** The opcode of the operation at a word index; -1 if that is not to be changed. */
+  #opcodeAt(p: number): number {
+    return p < this.#oldest ? -1 : this.words[p] & 0xffff;
+  }
+
+  /** Copies a slot. */
+  #move(type: Type, d: number, a: number): void {
+    const o = this.#opcodes;
+    const opcode = o.move[type];
+    if (opcode === o.move[I32]) {
+      const w = this.words;
+      const p = this.#last;
+      const lastD = w[p] >>> 16;
+      switch (this.#opcodeAt(p)) {
+        case opcode:
+          w[p] = o.moveMove | (lastD << 16);
+          w[p + 1] |= d << 16;
+          w[p + 2] = a;
+          return;
+        case o.const32:
+          // The copy first, where that is the same.
+          if (a === lastD || d === lastD) break;
+          w[p] = o.moveConst | (d << 16);
+          w[p + 1] = a | (lastD << 16);
+          return;
+        case o.moveConst: {
+          const constD = w[p + 1] >>> 16;
+          if (a === constD || d === constD) break;
+          w[p] = o.moveMoveConst | (lastD << 16);
+          w[p + 1] = (w[p + 1] & 0xffff) | (d << 16);
+          w[p + 3] = w[p + 2];
+          w[p + 2] = a | (constD << 16);
+          return;
+        }
+      }
+    }
+    this.#put(opcode, d, a, 0, 0, 0);
+  }
+
+  /** Sets a 32-bit slot. */
+  #const32(d: number, value: number): void {
+    const o = this.#opcodes;
+    const w = this.words;
+    const p = this.#last;
+    switch (this.#opcodeAt(p)) {
+      case o.move[I32]:
+        w[p] = o.moveConst | (w[p] & ~0xffff);
+        w[p + 1] |= d << 16;
+        w[p + 2] = value;
+        return;
+      case o.moveMove:
+        w[p] = o.moveMoveConst | (w[p] & ~0xffff);
+        w[p + 2] |= d << 16;
+        w[p + 3] = value;
+        return;
+      case o.const32:
+        w[p] = o.constConst | (w[p] & ~0xffff);
+        w[p + 1] = d << 16;
+        w[p + 3] = value;
+        return;
+    }
+    this.#put(o.const32, d, 0, 0, value, 0);
+  }
+
+  /**
+   * Takes the last two operations back if with `set g = slot temp` they are a
+   * push: a store, and its address computed into a temp that nothing else
+   * needs. What follows then writes the one operation that is all of this.
+   */
+  #takePush(temp: number, g: number): (() => void) | undefined {
+    const o = this.#opcodes;
+    const w = this.words;
+    const p = this.#last;
+    const q = p - OP_WORDS;
+    const store = this.#opcodeAt(p);
+    const immediate = store === o.immediate[ST32];
+    if (!immediate && store !== o.slots[ST32]) return undefined;
+    const base = w[p + 1] & 0xffff;
+    const value = w[p + 1] >>> 16;
+    if (
+      this.#opcodeAt(q) !== o.immediate[ADD] || w[q] >>> 16 !== temp ||
+      (w[q + 1] & 0xffff) !== base || w[q + 2] !== w[p + 2] ||
+      value === temp ||
+      this.insnTable[this.insns * 3 - 3] > q
+    ) return undefined;
+    // To save the global's old value may take a temp that was free after the
+    // store, and would now come before it.
+    if (this.#aliases[g] !== 0 && (base >= OFF_TEMPS || value >= OFF_TEMPS)) {
+      return undefined;
+    }
+    const d = this.#globals[g].offset | (w[p] >>> 16);
+    const lo = w[p + 2];
+    const hi = w[p + 3];
+    this.length = q;
+    return () =>
+      this.#put(immediate ? o.pushImmediate : o.push, d, base, value, lo, hi);
+  }
+
+  /**
+   * Makes the last operation, which adds a constant to a slot, one with the
+   * load before it, if that has the same base. Between the two the base's
+   * value may have been saved, because the sum goes to the base's own slot.
+   */
+  #pop(): void {
+    const o = this.#opcodes;
+    const w = this.words;
+    const p = this.#last;
+    const d = w[p] >>> 16;
+    const base = w[p + 1] & 0xffff;
+    const imm = w[p + 2];
+    let q = p - OP_WORDS;
+    let saved = 0;
+    if (
+      base === d && this.#opcodeAt(q) === o.move[I32] &&
+      (w[q + 1] & 0xffff) === d
+    ) {
+      saved = w[q] >>> 16;
+      q -= OP_WORDS;
+    }
+    const to = w[q] >>> 16;
+    if (
+      this.#opcodeAt(q) !== o.slots[LD32] ||
+      (w[q + 1] & 0xffff) !== base || to === saved
+    ) return;
+    const mmu = w[q + 1] >>> 16;
+    const lo = w[q + 2];
+    this.length = q;
+    if (saved !== 0) this.#put(o.move[I32], saved, d, 0, 0, 0);
+    this.#put(o.pop, to, base, d | mmu, lo, imm);
   }
 
   #allocTemp(): number {
@@ -228,27 +384,13 @@ export class BytecodeWriter {
         if (saved === 0) {
           saved = this.#allocTemp();
           const type = this.#globals[g].type;
-          this.#put(
-            this.#opcodes.move[type],
-            saved,
-            this.#globals[g].offset,
-            0,
-            0,
-            0,
-          );
+          this.#move(type, saved, this.#globals[g].offset);
           this.#slot[v] = saved;
         } else {
           // A second value of the same global has the same contents, but each
           // temp slot belongs to one value, which frees it.
           const slot = this.#allocTemp();
-          this.#put(
-            this.#opcodes.move[this.#globals[g].type],
-            slot,
-            saved,
-            0,
-            0,
-            0,
-          );
+          this.#move(this.#globals[g].type, slot, saved);
           this.#slot[v] = slot;
         }
       }
@@ -274,7 +416,7 @@ export class BytecodeWriter {
     switch (op) {
       case CONST32:
       case CONSTF32:
-        this.#put(this.#opcodes.const32, slot, 0, 0, lo, 0);
+        this.#const32(slot, lo);
         break;
       case CONST64:
       case CONSTF64:
@@ -286,6 +428,7 @@ export class BytecodeWriter {
         const words = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
         this.words.set(words, this.length);
         this.length += 4;
+        this.#oldest = this.length;
         break;
       }
       default:
@@ -315,14 +458,22 @@ export class BytecodeWriter {
       this.#release(v);
       return;
     }
+    const push = this.#left[v] === 1 && this.#slot[v] >= OFF_TEMPS
+      ? this.#takePush(this.#slot[v], g)
+      : undefined;
     this.#left[v]--; // not a reason to save v itself
     this.#evict(g);
     this.#left[v]++;
+    if (push !== undefined) {
+      push();
+      this.#release(v);
+      return;
+    }
     const k = this.#block;
     const def = k.valueDef[v];
     const op = k.op[def];
     if (this.#slot[v] === 0 && (op === CONST32 || op === CONSTF32)) {
-      this.#put(this.#opcodes.const32, offset, 0, 0, k.lo[def], 0);
+      this.#const32(offset, k.lo[def]);
       this.#release(v);
       return;
     }
@@ -331,14 +482,7 @@ export class BytecodeWriter {
       this.#release(v);
       return;
     }
-    this.#put(
-      this.#opcodes.move[this.#globals[g].type],
-      offset,
-      this.#use(v),
-      0,
-      0,
-      0,
-    );
+    this.#move(this.#globals[g].type, offset, this.#use(v));
     this.#release(v);
   }
 
@@ -409,6 +553,7 @@ export class BytecodeWriter {
         this.#release(k.a[i]);
         this.#release(k.b[i]);
         this.#finish(i, immediate, a, 0, value);
+        if (op === ADD) this.#pop();
         return;
       }
       const b = this.#use(k.b[i]);
@@ -532,7 +677,10 @@ export class BytecodeWriter {
         if (fused !== 0) {
           const def = k.valueDef[fused];
           const op = k.op[def];
-          if (this.#isConst32(k.b[def])) {
+          if (op === EQZ) {
+            const a = this.#use(k.a[def]);
+            this.#put(o.branchCompareImmediate[EQ], 0, a, 0, taken, 0);
+          } else if (this.#isConst32(k.b[def])) {
             const value = k.lo[k.valueDef[k.b[def]]];
             this.#put(
               o.branchCompareImmediate[op],

@@ -145,6 +145,26 @@ export interface Opcodes {
   readonly branchCompareImmediate: Int16Array;
   /** Returns the reason `lo`. */
   readonly exit: number;
+  /** Copies slot a to d, then the one whose number is in `lo` to b. */
+  readonly moveMove: number;
+  /** Copies slot a to d and sets slot b to `lo`. */
+  readonly moveConst: number;
+  /** Sets slot d to `lo` and slot b to `hi`. */
+  readonly constConst: number;
+  /** As `moveMove`; then sets the slot in the upper half of `lo` to `hi`. */
+  readonly moveMoveConst: number;
+  /**
+   * Stores slot b as 32 bits at slot a plus `lo`; the address then goes to the
+   * slot in d, whose two low bits are the TLB's number.
+   */
+  readonly push: number;
+  /** As `push`, but stores `hi`. */
+  readonly pushImmediate: number;
+  /**
+   * Loads 32 bits into slot d as a load does; slot a plus `hi` then goes to the
+   * slot in b, whose two low bits are the TLB's number.
+   */
+  readonly pop: number;
 }
 
 /** Generates the interpreter for a frontend's helpers. */
@@ -231,6 +251,13 @@ export class InterpreterGenerator {
         this.#imm(FIELD_LO);
         this.#e.u8(W.RETURN);
       }),
+      moveMove: add(() => this.#sets("move", "move")),
+      moveConst: add(() => this.#sets("move", "const")),
+      constConst: add(() => this.#sets("const", "const")),
+      moveMoveConst: add(() => this.#sets("move", "move", "const")),
+      push: add(() => this.#store(OPS[Op["st32"]], false, true)),
+      pushImmediate: add(() => this.#store(OPS[Op["st32"]], true, true)),
+      pop: add(() => this.#load(OPS[Op["ld32"]], true)),
     };
   }
 
@@ -496,31 +523,49 @@ export class InterpreterGenerator {
     e.localSet(LOCAL_ADDRESS);
   }
 
+  /** Pushes the TLB's number, which stands in a field, `packed` with a slot or alone. */
+  #mmuIndex(field: number, packed: boolean): void {
+    const e = this.#e;
+    e.localGet(LOCAL_PC);
+    e.mem(W.I32_LOAD16_U, field, 1);
+    if (!packed) return;
+    e.i32Const(3);
+    e.u8(W.I32_AND);
+  }
+
   /** Adds the offset of the TLB whose number stands in a field. */
-  #tlb(field: number): () => void {
+  #tlb(field: number, packed: boolean): () => void {
     return () => {
-      this.#e.localGet(LOCAL_PC);
-      this.#e.mem(W.I32_LOAD16_U, field, 1);
+      this.#mmuIndex(field, packed);
       this.#e.i32Const(Math.log2(TLB_BYTES));
       this.#e.u8(W.I32_SHL);
     };
   }
 
-  #mmuIndex(field: number): void {
-    this.#e.localGet(LOCAL_PC);
-    this.#e.mem(W.I32_LOAD16_U, field, 1);
+  /** Sets the slot that is packed into a field. */
+  #setPacked(field: number, push: () => void): void {
+    const e = this.#e;
+    e.localGet(LOCAL_PC);
+    e.mem(W.I32_LOAD16_U, field, 1);
+    e.i32Const(~3);
+    e.u8(W.I32_AND);
+    e.localGet(LOCAL_CPU);
+    e.u8(W.I32_ADD);
+    push();
+    emitSlotStore(e, I32, 0);
   }
 
-  #load(op: OpInfo): void {
+  #load(op: OpInfo, pops = false): void {
     const e = this.#e;
     this.#address();
-    emitLookup(e, LOCALS, op.width, false, OFF_TLB, this.#tlb(FIELD_B));
+    const tlb = this.#tlb(FIELD_B, pops);
+    emitLookup(e, LOCALS, op.width, false, OFF_TLB, tlb);
     e.u8(W.IF);
     e.u8(WASM_TYPES[I32]);
     this.#nesting++;
     e.localGet(LOCAL_ADDRESS);
     e.i32Const(op.width);
-    this.#mmuIndex(FIELD_B);
+    this.#mmuIndex(FIELD_B, pops);
     e.u8(W.CALL);
     e.u32(this.#loadImport);
     e.localTee(LOCAL_HOST);
@@ -537,20 +582,28 @@ export class InterpreterGenerator {
     e.localGet(LOCAL_HOST);
     emitRawAccess(e, op, 0);
     emitSlotStore(e, op.result as Type, 0);
+    if (pops) {
+      this.#setPacked(FIELD_B, () => {
+        this.#slot(FIELD_A, I32);
+        this.#imm(FIELD_HI);
+        e.u8(W.I32_ADD);
+      });
+    }
     this.#next();
   }
 
-  #store(op: OpInfo, immediate: boolean): void {
+  #store(op: OpInfo, immediate: boolean, pushes = false): void {
     const e = this.#e;
     const value = (): void =>
       immediate ? this.#imm(FIELD_HI) : this.#slot(FIELD_B, op.args[1]);
     this.#address();
-    emitLookup(e, LOCALS, op.width, true, OFF_TLB, this.#tlb(FIELD_D));
+    const tlb = this.#tlb(FIELD_D, pushes);
+    emitLookup(e, LOCALS, op.width, true, OFF_TLB, tlb);
     this.#if();
     emitValueStore(e, op, LOCAL_CPU, value);
     e.localGet(LOCAL_ADDRESS);
     e.i32Const(op.width);
-    this.#mmuIndex(FIELD_D);
+    this.#mmuIndex(FIELD_D, pushes);
     // Whom the store may modify: `runningTag`.
     e.localGet(LOCAL_REC);
     e.mem(W.I32_LOAD, REC_BLOCK, 2);
@@ -569,6 +622,7 @@ export class InterpreterGenerator {
     value();
     emitRawAccess(e, op, 0);
     this.#end();
+    if (pushes) this.#setPacked(FIELD_D, () => e.localGet(LOCAL_ADDRESS));
     this.#next();
   }
 
@@ -617,6 +671,24 @@ export class InterpreterGenerator {
     e.localGet(LOCAL_PC);
     emitSlotLoad(e, type, FIELD_LO);
     emitSlotStore(e, type, 0);
+    this.#next();
+  }
+
+  /** Sets slots d, b and a third one. */
+  #sets(...kinds: readonly ("move" | "const")[]): void {
+    const targets = [FIELD_D, FIELD_B, FIELD_LO + 2];
+    const sources = [FIELD_A, FIELD_LO];
+    // The constants are the words behind what the copies need.
+    let word = kinds.length === 2 && kinds[1] === "const" ? FIELD_LO : FIELD_HI;
+    kinds.forEach((kind, i) => {
+      this.#slotAddress(targets[i]);
+      if (kind === "move") this.#slot(sources[i], I32);
+      else {
+        this.#imm(word);
+        word = FIELD_HI;
+      }
+      emitSlotStore(this.#e, I32, 0);
+    });
     this.#next();
   }
 

@@ -104,7 +104,8 @@ export class IrBlock {
   clear(pcLo: number, pcHi: number): void {
     this.length = 0;
     this.values = 1;
-    this.pool.length = 0;
+    // To set the length of an array is a call, even where nothing changes.
+    if (this.pool.length > 0) this.pool.length = 0;
     this.insns = 0;
     this.term = TERM_NONE;
     this.termValue = 0;

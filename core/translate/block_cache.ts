@@ -345,8 +345,10 @@ export class BlockCache {
     block.bytecode = at;
     block.insnTable = at + length * 4;
     block.insns = insns;
-    i32.set(words.subarray(0, length), at >> 2);
-    i32.set(table.subarray(0, 3 * insns), block.insnTable >> 2);
+    // Some forty words and ten: `set` of a subarray takes longer.
+    for (let i = 0, to = at >> 2; i < length; i++) i32[to + i] = words[i];
+    const to = block.insnTable >> 2;
+    for (let i = 0; i < 3 * insns; i++) i32[to + i] = table[i];
     this.#fillRecord(block, threshold);
   }
 
@@ -437,9 +439,9 @@ export class BlockCache {
     pcHi: number,
     key: number,
   ): Block | undefined {
-    const versions = this.#versions.get(physical);
-    this.mutable.length = 0;
+    if (this.mutable.length > 0) this.mutable.length = 0;
     this.#spare = undefined;
+    const versions = this.#versions.get(physical);
     if (versions === undefined) return undefined;
     for (let i = versions.length - 1; i >= 0; i--) {
       const b = versions[i];

@@ -232,9 +232,10 @@ export class BlockTranslator {
     }
     const block = new Block();
     let maxInsns = this.#maxInsns;
-    const mutable = cache.mutable.slice();
+    const wasForgotten = cache.wasForgotten(physical);
+    const mutable = wasForgotten ? cache.mutable.slice() : cache.mutable;
     for (;;) {
-      if (cache.wasForgotten(physical)) {
+      if (wasForgotten) {
         this.#patched = block;
         this.#blockStart = from;
         block.words = [];
@@ -263,7 +264,7 @@ export class BlockTranslator {
         maxInsns >>= 1;
       }
     }
-    if (block.secondPage < 0 && cache.wasForgotten(physical)) {
+    if (block.secondPage < 0 && wasForgotten) {
       cache.keepCopy(block, from);
     }
     cache.store(

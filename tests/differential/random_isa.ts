@@ -93,6 +93,8 @@ const OF_TYPE: readonly (readonly Global[])[] = [0, 1, 2, 3, 4].map((t) =>
 );
 /** Counts the jumps back. */
 const COUNTER: Global = OF_TYPE[I32][5];
+/** Points into data, mostly: what is pushed and popped. */
+const STACK: Global = OF_TYPE[I32][4];
 
 const PURE_OPS = OPS.filter((o) =>
   o.effects === 0 && o.args.length > 0 && o.result >= 0
@@ -368,6 +370,11 @@ class Insn {
 
   translate(): void {
     const { b, p } = this;
+    if (p.oneIn(3)) {
+      // Some in a row, with nothing else between.
+      this.#stack();
+      return this.#end(this.pc);
+    }
     for (let n = p.below(6); n > 0; n--) this.#pure();
     // What can fault comes before what a restart would notice.
     switch (p.below(12)) {
@@ -395,7 +402,7 @@ class Insn {
     for (let n = p.below(5); n > 0; n--) this.#pure();
     for (let n = 1 + p.below(3); n > 0; n--) {
       const g = p.pick(globals);
-      if (g === COUNTER) continue;
+      if (g === COUNTER || g === STACK) continue;
       b.set(g, this.#value(g.type));
     }
     this.#end(this.pc);
@@ -601,6 +608,39 @@ class Insn {
     const o = p.pick(STORE_OPS);
     const [address, disp] = this.#place(o.width, true, true);
     b.store(o.id, address, disp, this.#value(o.args[1]), 0);
+  }
+
+  /** A push, a pop, or a new stack pointer. */
+  #stack(): void {
+    const { b, p } = this;
+    const at = b.get(STACK);
+    const bytes = p.pick([4, 4, 4, 8, -4]);
+    switch (p.below(8)) {
+      case 0:
+        b.set(STACK, b.i32(DATA_START + 0x800 + 4 * p.below(0x800)));
+        return;
+      case 1:
+      case 2:
+      case 3: {
+        const v = b.load(Op["ld32"], at, p.oneIn(4) ? 8 : 0, 0);
+        const to = p.pick(OF_TYPE[I32]);
+        if (p.oneIn(2)) b.set(STACK, b.add(at, b.i32(bytes)));
+        if (to !== COUNTER) b.set(to, v);
+        if (p.oneIn(2)) b.set(STACK, b.add(at, b.i32(bytes)));
+        return;
+      }
+      default: {
+        let v = p.oneIn(3)
+          ? b.load(Op["ld32"], at, 4 * p.below(4), 0)
+          : this.#value(I32);
+        const to = b.add(at, b.i32(-bytes));
+        if (p.oneIn(8)) v = to;
+        b.store(Op["st32"], to, 0, v, 0);
+        b.set(STACK, p.oneIn(8) ? at : to);
+        // Somebody else may need the old one.
+        if (p.oneIn(4)) b.set(OF_TYPE[I32][0], at);
+      }
+    }
   }
 
   #call(n: number): void {

@@ -23,26 +23,30 @@ const INSN = Op["insn"];
 const CALL_IF = Op["callif"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 
+/** Where the numbers of stretches begin again. */
+const MAX_STRETCH = 0x3fffffff;
+
 /** Scratch of the pass; one for each translator, used again for each block. */
 export class Liveness {
   /** Uses of each temp that remain after the pass. */
   uses: Int32Array = new Int32Array(256);
-  readonly #live: Uint8Array;
+  /** Of each global: the number of the stretch of code in which it is dead, if that is the present one. */
+  readonly #dead: Int32Array;
+  /** A place that shows all globals begins a new stretch. */
+  #stretch = 0;
 
   /** Makes the scratch for a frontend with this many globals. */
   constructor(globals: number) {
-    this.#live = new Uint8Array(globals);
+    this.#dead = new Int32Array(globals);
   }
 
   /**
    * Turns dead operations of `block` into `nop` and counts the uses of its
-   * temps. `liveOut` says which globals are live at its end (1 each); all when
-   * absent. On return {@linkcode Liveness.liveIn} is what is live at its start.
+   * temps. At its end all globals are live.
    */
-  run(block: IrBlock, helpers: readonly Helper[], liveOut?: Uint8Array): void {
-    const live = this.#live;
-    if (liveOut === undefined) live.fill(1);
-    else live.set(liveOut);
+  run(block: IrBlock, helpers: readonly Helper[]): void {
+    const dead = this.#dead;
+    let stretch = this.#stretch + 1;
     if (this.uses.length < block.values) {
       this.uses = new Int32Array(block.valueType.length);
     }
@@ -55,18 +59,18 @@ export class Liveness {
       if (op === INSN || op === NOP) continue;
       if (op >= FIRST_SET && op <= LAST_SET) {
         const g = lo[i];
-        if (live[g] === 0) {
+        if (dead[g] === stretch) {
           ops[i] = NOP;
           continue;
         }
-        live[g] = 0;
+        dead[g] = stretch;
         uses[a[i]]++;
         continue;
       }
       const effects = EFFECTS[op];
       if (op >= FIRST_GET && op <= LAST_GET) {
         if (uses[dst[i]] === 0) ops[i] = NOP;
-        else live[lo[i]] = 1;
+        else dead[lo[i]] = 0;
         continue;
       }
       if ((effects & CALLS) !== 0) {
@@ -77,12 +81,12 @@ export class Liveness {
         }
         // A conditional call may not happen, so what it writes stays live.
         if (op !== CALL_IF && helper.writes !== "all") {
-          for (const g of helper.writes) live[g.index] = 0;
+          for (const g of helper.writes) dead[g.index] = stretch;
         }
-        if (helper.faults || helper.reads === "all") live.fill(1);
-        else for (const g of helper.reads) live[g.index] = 1;
+        if (helper.faults || helper.reads === "all") stretch++;
+        else for (const g of helper.reads) dead[g.index] = 0;
       } else if ((effects & FAULTS) !== 0) {
-        live.fill(1);
+        stretch++;
       } else if (uses[dst[i]] === 0) {
         ops[i] = NOP;
         continue;
@@ -91,10 +95,10 @@ export class Liveness {
       if (b[i] !== 0) uses[b[i]]++;
       if (c[i] !== 0) uses[c[i]]++;
     }
-  }
-
-  /** Which globals are live at the start of the block that was last run: 1 each. */
-  get liveIn(): Uint8Array {
-    return this.#live;
+    if (stretch < MAX_STRETCH) this.#stretch = stretch;
+    else {
+      dead.fill(0);
+      this.#stretch = 0;
+    }
   }
 }
