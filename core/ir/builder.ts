@@ -80,9 +80,10 @@ const CALL: readonly number[] = [
 ];
 const CONST32 = Op["const32"];
 
-/** Any odd number with bits all over; the hash has so many. */
-const CONSTANT_HASH = 0x9e3779b1 | 0;
-const CONSTANT_BITS = 8;
+/** Any odd number with bits all over. */
+const HASH = 0x9e3779b1 | 0;
+const HASH_SIZE = 256;
+const HASH_SHIFT = 32 - Math.log2(HASH_SIZE);
 const NO_VALUE = 0x7fffffff;
 
 /** Builds one {@linkcode IrBlock} at a time. */
@@ -99,7 +100,9 @@ export class IrBuilder {
    * temp with that value in this one, or else it is the one: nothing has to be
    * cleared. (A map took a twelfth of the time to translate a block.)
    */
-  readonly #constants = new Int32Array(1 << CONSTANT_BITS).fill(NO_VALUE);
+  readonly #constants = new Int32Array(HASH_SIZE).fill(NO_VALUE);
+  /** The same of the results of operations: an address that two instructions compute is one. */
+  readonly #computed = new Int32Array(HASH_SIZE).fill(NO_VALUE);
 
   /** Makes a builder that writes into `block`. */
   constructor(block: IrBlock) {
@@ -194,7 +197,7 @@ export class IrBuilder {
   /** An i32 constant. */
   i32(v: number): Value {
     v |= 0;
-    const at = Math.imul(v, CONSTANT_HASH) >>> (32 - CONSTANT_BITS);
+    const at = Math.imul(v, HASH) >>> HASH_SHIFT;
     const known = this.#constants[at];
     if (
       known < this.block.values && this.isConst(known) &&
@@ -255,10 +258,26 @@ export class IrBuilder {
     this.#know(g.index, v);
   }
 
-  /** Appends an operation of the op table, folded if its operands allow. */
+  /**
+   * Appends an operation of the op table, folded if its operands allow; if it
+   * stands in the block already, that one's temp.
+   */
   op(op: number, a: Value, b: Value = 0, c: Value = 0): Value {
     const folded = fold(this, op, a, b, c);
-    return folded !== 0 ? folded : this.emit(op, a, b, c, 0, 0);
+    if (folded !== 0) return folded;
+    const k = this.block;
+    const at = Math.imul(a + (op << 16) ^ (b << 8) ^ (c << 24), HASH) >>>
+      HASH_SHIFT;
+    const known = this.#computed[at];
+    if (known < k.values) {
+      const i = k.valueDef[known];
+      if (
+        k.op[i] === op && k.a[i] === a && k.b[i] === b && k.c[i] === c
+      ) return known;
+    }
+    const v = this.emit(op, a, b, c, 0, 0);
+    if (v !== 0) this.#computed[at] = v;
+    return v;
   }
 
   /** Starts a guest instruction: its program counter (low half) and the word the frontend gets back at a fault. */
