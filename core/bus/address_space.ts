@@ -60,7 +60,10 @@ export interface PageMapping {
   readonly writable: boolean;
 }
 
-/** Counters of accesses that nothing answered. */
+/**
+ * Counters of accesses that nothing answered. A CPU does not come here for each
+ * read of a page on which nothing is at all.
+ */
 export interface UnassignedCount {
   /** Reads: they gave all ones. */
   readonly reads: number;

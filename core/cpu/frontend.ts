@@ -115,6 +115,18 @@ export interface Mmu {
    * faults: walks if needed, but answers -1 when the walk fails.
    */
   direct(address: number, access: Access, mmu: number): number;
+  /**
+   * As `direct` for a store of `length` bytes on one page that will follow:
+   * what was translated from them is forgotten, unless they are already what
+   * stands at host offset `from` (if that is not -1). Throws `GUEST_MODIFIED`
+   * if that hits the block that is running.
+   */
+  directStore(
+    address: number,
+    length: number,
+    mmu: number,
+    from: number,
+  ): number;
   /** Reads physical memory, 32 bits signed (page tables). */
   readPhysical32(physical: number): number;
   /** Writes physical memory, 32 bits (page tables' accessed and dirty bits). */

@@ -123,6 +123,8 @@ export const OFF_CODE_MASKS = 0xc0000;
 export const CODE_MASKS = 16384;
 /** Bytes of one. */
 export const CODE_MASK_BYTES = 8;
+/** A page of ones: what is read where nothing answers. */
+export const OFF_ONES = 0xe0000;
 /**
  * Behind the rest: what code whose addresses are physical ones may do with each
  * physical page below 4 GiB, a byte each (`FlatPages`).

@@ -31,6 +31,7 @@ import { FlatPages } from "./flat_pages.ts";
 import {
   OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLBS,
+  OFF_ONES,
   OFF_TLB,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
@@ -184,6 +185,7 @@ export class SoftMmu implements Mmu {
       hasCode: (page) => this.#code.hasCode(page),
     });
     for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
+    this.#u8.fill(0xff, base + OFF_ONES, base + OFF_ONES + PAGE);
   }
 
   /**
@@ -336,8 +338,12 @@ export class SoftMmu implements Mmu {
     const i32 = this.#i32;
     if (walk.large === true) this.#large[address >>> LARGE_SHIFT] = 1;
     this.#physical = physical + (address & 0xfff);
-    if (mapping.kind === "ram" || mapping.kind === "rom") {
-      this.#host = mapping.hostOffset;
+    // A page on which nothing answers reads as ones from memory. (A kernel that
+    // looks for firmware tables without firmware reads 100,000 times.)
+    const isOnes = mapping.kind === "none" && access === ACCESS_READ;
+    if (mapping.kind === "ram" || mapping.kind === "rom" || isOnes) {
+      const host = isOnes ? this.#base + OFF_ONES : mapping.hostOffset;
+      this.#host = host;
       const owner = (p & PERM_GLOBAL) !== 0 ? page | IS_GLOBAL : page;
       if (access === ACCESS_EXECUTE) {
         const at = this.#fetches + 2 * slot;
@@ -355,8 +361,8 @@ export class SoftMmu implements Mmu {
       const forWrites = this.#code.hasCode(page) ? tag ^ TAG_CODE : tag;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
       i32[e + (TLB_WRITE >> 2)] = writable ? forWrites : never;
-      i32[e + ((TLB_READ + TLB_HOST) >> 2)] = mapping.hostOffset;
-      i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = mapping.hostOffset;
+      i32[e + ((TLB_READ + TLB_HOST) >> 2)] = host;
+      i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = host;
       i32[this.#pages + slot] = owner;
       this.#fill(slot, owner);
       if (this.#mask >>> 0 === 0xffffffff && f.flat(f.key())) {
@@ -720,6 +726,33 @@ export class SoftMmu implements Mmu {
       if (t >= PAGE) return -1;
     }
     return (this.#i32[e + ((tagAt + TLB_HOST) >> 2)] >>> 0) + t;
+  }
+
+  directStore(
+    address: number,
+    length: number,
+    mmu: number,
+    from: number,
+  ): number {
+    const direct = this.direct(address, ACCESS_WRITE, mmu);
+    if (direct >= 0) return direct;
+    // A page with code, or no memory.
+    const index = (address >>> 12) & (TLB_ENTRIES - 1);
+    const e = this.#entry(address, mmu);
+    const t = (address ^ this.#i32[e + (TLB_WRITE >> 2)] ^ TAG_CODE) >>> 0;
+    if (t >= PAGE) return -1;
+    const host = (this.#i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] >>> 0) + t;
+    const u8 = this.#u8;
+    let same = 0;
+    if (from >= 0) {
+      while (same < length && u8[host + same] === u8[from + same]) same++;
+    }
+    if (same < length) {
+      const slot = mmu * TLB_ENTRIES + index;
+      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+      if (this.#code.written(page * PAGE + t, length, 0)) throw GUEST_MODIFIED;
+    }
+    return host;
   }
 
   readPhysical32(physical: number): number {

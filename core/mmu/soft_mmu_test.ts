@@ -7,6 +7,7 @@ import {
   ACCESS_READ,
   ACCESS_WRITE,
   type Frontend,
+  GUEST_MODIFIED,
   PERM_EXECUTE,
   PERM_GLOBAL,
   PERM_READ,
@@ -36,6 +37,8 @@ import {
 
 const PAGE = 4096;
 const RAM_PAGES = 64;
+/** The first physical page on which nothing answers; devices stand before it. */
+const NOTHING = 1000;
 /** Pages this far apart share an entry of the TLB. */
 const APART = TLB_ENTRIES * PAGE;
 const A = 0x0040_0000, B = A + APART, C = A + 2 * APART;
@@ -116,7 +119,11 @@ class Subject {
               hostOffset: this.ram + page * PAGE,
               writable: true,
             }
-            : { kind: "none", hostOffset: 0, writable: false },
+            : {
+              kind: page < NOTHING ? "io" : "none",
+              hostOffset: 0,
+              writable: false,
+            },
         read: (address) => {
           this.io.push(address);
           return 0xff;
@@ -663,3 +670,63 @@ for (const way of WAYS) {
     assertEquals(s.store(D, 1), STORE_FAULT);
   });
 }
+
+for (const way of WAYS) {
+  Deno.test(`softMMU, ${way.name}: a page on which nothing answers is read as ones without the bus, and written by it`, () => {
+    const s = new Subject();
+    s.map(A, NOTHING);
+    s.map(B, NOTHING + 1, PERM_WRITE);
+    assertEquals(way.read(s, A + 5), 0xff);
+    assertEquals(way.read(s, A + 4095), 0xff);
+    assertEquals(s.walked(), 1);
+    assertEquals(s.io, []);
+    way.write(s, A + 6, 1);
+    assertEquals(s.io.splice(0), [-(NOTHING * PAGE + 6)]);
+    assertEquals(way.read(s, A + 6), 0xff);
+    assertEquals(s.io, []);
+    // It is no memory to fetch from, and permissions hold.
+    s.mmu.fetch(A, 0);
+    assertEquals(s.mmu.fetchHost, -1);
+    s.walked();
+    way.write(s, B, 1);
+    assertEquals(s.io.splice(0), [-(NOTHING + 1) * PAGE]);
+    assertEquals(s.mmu.slowLoad(B, 1, 0), 0);
+    // Something is mapped there.
+    s.map(A, 3);
+    s.mmu.remap();
+    s.memory.u8[s.ram + 3 * PAGE + 5] = 7;
+    assertEquals(way.read(s, A + 5), 7);
+  });
+}
+
+Deno.test("softMMU: a run of stores forgets the code that it changes, at once", () => {
+  const s = new Subject();
+  s.map(A, 1);
+  s.map(B, 2, PERM_READ);
+  s.map(C, 200);
+  const at = s.ram + PAGE + 16;
+  assertEquals(s.mmu.directStore(A + 16, 100, 0, -1), at);
+  assertEquals(s.written, []);
+  s.code.add(1);
+  s.mmu.protect(1);
+  assertEquals(s.mmu.directStore(A + 16, 100, 0, -1), at);
+  assertEquals(s.written.splice(0), [[PAGE + 16, 100, 0]]);
+  // What stands there already changes nothing.
+  const from = s.ram + 5 * PAGE;
+  assertEquals(s.mmu.directStore(A + 16, 100, 0, from), at);
+  assertEquals(s.written, []);
+  s.memory.u8[from + 99] = 1;
+  s.hitsRunning = true;
+  let thrown: unknown;
+  try {
+    s.mmu.directStore(A + 16, 100, 0, from);
+  } catch (e) {
+    thrown = e;
+  }
+  assertEquals(thrown, GUEST_MODIFIED);
+  assertEquals(s.written.splice(0), [[PAGE + 16, 100, 0]]);
+  // Neither memory that may be written.
+  assertEquals(s.mmu.directStore(B, 4, 0, -1), -1);
+  assertEquals(s.mmu.directStore(C, 4, 0, -1), -1);
+  assertEquals(s.mmu.directStore(0, 4, 0, -1), -1);
+});

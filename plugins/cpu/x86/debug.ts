@@ -131,6 +131,10 @@ export class WatchingMmu implements Mmu {
   direct(_address: number, _access: Access, _mmu: number): number {
     return -1;
   }
+  /** Never direct either. */
+  directStore(): number {
+    return -1;
+  }
   /** Reads physical memory. */
   readPhysical32(physical: number): number {
     return this.#mmu.readPhysical32(physical);

@@ -14,11 +14,7 @@
  * @module
  */
 
-import {
-  ACCESS_READ,
-  ACCESS_WRITE,
-  type CpuEngine,
-} from "../../../core/cpu/frontend.ts";
+import { ACCESS_READ, type CpuEngine } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import type { X86 } from "./cpu.ts";
@@ -60,7 +56,7 @@ import {
 
 /** Elements that one call does one by one at most. */
 const MAX_SLOW = 512;
-/** Elements done one by one where memory turned out not to be plain (a device, a page with code). */
+/** Elements done one by one where memory turned out not to be plain (a device). */
 const BURST = 64;
 
 /**
@@ -111,8 +107,12 @@ class Pointer {
     return this.#cpu.state[this.#register] & this.#mask;
   }
 
-  /** The longest run of at most `count` elements, 0 if the next must be done by itself, -1 if more must. */
-  run(count: number): number {
+  /**
+   * The longest run of at most `count` elements, 0 if the next must be done by
+   * itself, -1 if more must. If it is to be written, then with what stands at
+   * host offset `from`, -1 if that is not known.
+   */
+  run(count: number, from: number): number {
     const cpu = this.#cpu;
     const size = this.#size;
     const offset = this.#offset() >>> 0;
@@ -140,13 +140,12 @@ class Pointer {
         this.#write,
       )
     ) return 0;
-    const host = cpu.mmu.direct(
-      linear | 0,
-      this.#write ? ACCESS_WRITE : ACCESS_READ,
-      cpu.dataMmu,
-    );
+    const lowest = (linear - back) | 0;
+    const host = this.#write
+      ? cpu.mmu.directStore(lowest, n * size, cpu.dataMmu, from)
+      : cpu.mmu.direct(lowest, ACCESS_READ, cpu.dataMmu);
     if (host < 0) return -1;
-    this.host = host - back;
+    this.host = host;
     return n;
   }
 
@@ -289,10 +288,11 @@ class Repeat {
   /** Elements of the next run of one or two pointers, whose host offsets are then set; 0 if the next is to be done by itself. */
   run(first: Pointer, second?: Pointer): number {
     let n = this.#quota();
-    if (n !== 0) n = first.run(n);
+    if (n !== 0) n = first.run(n, -1);
     if (n > 0 && second !== undefined) {
-      const m = second.run(n);
-      if (m < n) n = m <= 0 ? m : first.run(m);
+      // Backwards, a shorter run would begin at another byte.
+      const m = second.run(n, this.backwards ? -1 : first.host);
+      if (m < n) n = m <= 0 ? m : first.run(m, -1);
     }
     if (n >= 0) return n;
     this.#burst = BURST;
