@@ -108,6 +108,8 @@ export class BytecodeWriter {
   /** Free temp slots. */
   readonly #free: number[] = [];
   #nextTemp = OFF_TEMPS;
+  /** The operation that `#takePush` made of two. */
+  readonly #taken = new Int32Array(OP_WORDS);
   /** Word index of the first operation that may still become one with others. */
   #oldest = 0;
   #block!: IrBlock;
@@ -292,16 +294,16 @@ export class BytecodeWriter {
   /**
    * Takes the last two operations back if with `set g = slot temp` they are a
    * push: a store, and its address computed into a temp that nothing else
-   * needs. What follows then writes the one operation that is all of this.
+   * needs. `#taken` is the one operation that is all of this.
    */
-  #takePush(temp: number, g: number): (() => void) | undefined {
+  #takePush(temp: number, g: number): boolean {
     const o = this.#opcodes;
     const w = this.words;
     const p = this.#last;
     const q = p - OP_WORDS;
     const store = this.#opcodeAt(p);
     const immediate = store === o.immediate[ST32];
-    if (!immediate && store !== o.slots[ST32]) return undefined;
+    if (!immediate && store !== o.slots[ST32]) return false;
     const base = w[p + 1] & 0xffff;
     const value = w[p + 1] >>> 16;
     if (
@@ -309,18 +311,31 @@ export class BytecodeWriter {
       (w[q + 1] & 0xffff) !== base || w[q + 2] !== w[p + 2] ||
       value === temp ||
       this.insnTable[this.insns * 3 - 3] > q
-    ) return undefined;
+    ) return false;
     // To save the global's old value may take a temp that was free after the
     // store, and would now come before it.
     if (this.#aliases[g] !== 0 && (base >= OFF_TEMPS || value >= OFF_TEMPS)) {
-      return undefined;
+      return false;
     }
-    const d = this.#globals[g].offset | (w[p] >>> 16);
-    const lo = w[p + 2];
-    const hi = w[p + 3];
+    const opcode = immediate ? o.pushImmediate : o.push;
+    const taken = this.#taken;
+    taken[0] = opcode | (this.#globals[g].offset | (w[p] >>> 16)) << 16;
+    for (let i = 1; i < OP_WORDS; i++) taken[i] = w[p + i];
     this.length = q;
-    return () =>
-      this.#put(immediate ? o.pushImmediate : o.push, d, base, value, lo, hi);
+    return true;
+  }
+
+  /** Writes what `#takePush` took. */
+  #putTaken(): void {
+    const t = this.#taken;
+    this.#put(
+      t[0] & 0xffff,
+      t[0] >>> 16,
+      t[1] & 0xffff,
+      t[1] >>> 16,
+      t[2],
+      t[3],
+    );
   }
 
   /**
@@ -458,14 +473,14 @@ export class BytecodeWriter {
       this.#release(v);
       return;
     }
-    const push = this.#left[v] === 1 && this.#slot[v] >= OFF_TEMPS
+    const isPush = this.#left[v] === 1 && this.#slot[v] >= OFF_TEMPS
       ? this.#takePush(this.#slot[v], g)
-      : undefined;
+      : false;
     this.#left[v]--; // not a reason to save v itself
     this.#evict(g);
     this.#left[v]++;
-    if (push !== undefined) {
-      push();
+    if (isPush) {
+      this.#putTaken();
       this.#release(v);
       return;
     }

@@ -58,6 +58,7 @@ export interface Helper {
   ) => (a: number, b: number, c: number) => number;
 }
 
+const ADD = Op["i32.add"];
 const GET: readonly number[] = [
   Op["get32"],
   Op["get64"],
@@ -291,7 +292,8 @@ export class IrBuilder {
     if ((OPS[op].effects & LOADS) === 0) {
       throw new Error(`${OPS[op].name} is no load`);
     }
-    const [base, disp] = this.#address(address, displacement);
+    const base = this.#base(address);
+    const disp = (displacement + this.#offset(address)) | 0;
     return this.emit(op, base, 0, 0, disp, mmu);
   }
 
@@ -306,21 +308,27 @@ export class IrBuilder {
     if ((OPS[op].effects & STORES) === 0) {
       throw new Error(`${OPS[op].name} is no store`);
     }
-    const [base, disp] = this.#address(address, displacement);
+    const base = this.#base(address);
+    const disp = (displacement + this.#offset(address)) | 0;
     this.emit(op, base, value, 0, disp, mmu);
   }
 
-  /** Moves the constant part of an address into the displacement. */
-  #address(address: Value, displacement: number): [Value, number] {
+  /** An address without its constant part. */
+  #base(address: Value): Value {
     const k = this.block;
     const def = k.valueDef[address];
-    if (k.op[def] === Op["i32.add"] && this.isConst(k.b[def])) {
-      return [k.a[def], (displacement + this.constOf(k.b[def])) | 0];
+    if (k.op[def] === ADD && this.isConst(k.b[def])) return k.a[def];
+    return this.isConst(address) ? this.i32(0) : address;
+  }
+
+  /** The constant part of an address, which is moved into the displacement. */
+  #offset(address: Value): number {
+    const k = this.block;
+    const def = k.valueDef[address];
+    if (k.op[def] === ADD && this.isConst(k.b[def])) {
+      return this.constOf(k.b[def]);
     }
-    if (this.isConst(address)) {
-      return [this.i32(0), (displacement + this.constOf(address)) | 0];
-    }
-    return [address, displacement | 0];
+    return this.isConst(address) ? this.constOf(address) : 0;
   }
 
   /** Calls a helper; the result is 0 (none) when the helper faults or not. */

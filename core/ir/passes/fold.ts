@@ -66,7 +66,18 @@ const BOOLEAN = new Set<number>(
     .map((o) => o.id),
 );
 
-/** The temp that the operation simplifies to, or 0 if it has to be emitted. */
+/** The i32 of which a temp is the extension, or 0. */
+function narrow(f: Folder, v: Value): Value {
+  const op = f.opOf(v);
+  return op === EXTEND_S || op === EXTEND_U
+    ? f.block.a[f.block.valueDef[v]]
+    : 0;
+}
+
+/**
+ * The temp that the operation simplifies to, or 0 if it has to be emitted.
+ * (Without functions inside: for those, memory is taken at each call.)
+ */
 export function fold(
   f: Folder,
   op: number,
@@ -86,13 +97,9 @@ export function fold(
     if (inner === MUL64) {
       // The low half of a product does not depend on how its factors were
       // extended; the high half of IMUL is mostly dead.
-      const [x, y] = [f.block.a[def], f.block.b[def]];
-      const extended = (v: Value): boolean =>
-        f.opOf(v) === EXTEND_S || f.opOf(v) === EXTEND_U;
-      if (extended(x) && extended(y)) {
-        const narrow = (v: Value): Value => f.block.a[f.block.valueDef[v]];
-        return f.op(MUL, narrow(x), narrow(y));
-      }
+      const x = narrow(f, f.block.a[def]);
+      const y = narrow(f, f.block.b[def]);
+      if (x !== 0 && y !== 0) return f.op(MUL, x, y);
     }
     return 0;
   }
