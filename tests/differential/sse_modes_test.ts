@@ -5,9 +5,10 @@
 
 import { assertEquals } from "@std/assert";
 import { differences } from "./compare.ts";
-import { type Case, Generator } from "./generate.ts";
+import { type Case, Generator, placeCode } from "./generate.ts";
 import { Oracle } from "./oracle.ts";
 import { casesFrom, Prng, seedFrom } from "./prng.ts";
+import { CaseRecord, DATA } from "./record.ts";
 import { RheaSubject } from "./rhea.ts";
 
 /** MXCSR by what it makes of a translation. */
@@ -23,6 +24,10 @@ const oracle = await Oracle.build(directory);
 if (typeof oracle === "string") {
   console.log(`SSE modes: skipped, ${oracle}`);
 }
+
+/** What MASKMOVDQU asks for is known of AMD's CPUs only. */
+const isAmd = Deno.readTextFileSync("/proc/cpuinfo").includes("AuthenticAMD");
+if (!isAmd) console.log("MASKMOVDQU: skipped, the host is not AMD's");
 
 for (const [name, mxcsr] of Object.entries(MODES)) {
   Deno.test({
@@ -51,6 +56,34 @@ for (const [name, mxcsr] of Object.entries(MODES)) {
     },
   });
 }
+
+Deno.test({
+  name: "MASKMOVDQU and MOVDQU with alignment checks as the host has them",
+  ignore: typeof oracle === "string" || !isAmd,
+  fn: async () => {
+    const AC = 0x40000;
+    const cases: Case[] = [];
+    for (const form of ["66 0f f7 c1", "f3 0f 7f 07"]) {
+      const bytes = form.split(" ").map((x) => parseInt(x, 16));
+      for (let at = 0; at <= 16; at++) {
+        const record = new CaseRecord();
+        record.eflags |= AC;
+        record.setGpr(7, DATA + 64 + at);
+        const pieces = [{ bytes, form, undefinedBefore: 0, undefinedAfter: 0 }];
+        placeCode(record, pieces, 0);
+        cases.push({ index: cases.length, pieces, record });
+      }
+    }
+    const expected = await (oracle as Oracle).run(cases.map((c) => c.record));
+    for (const accel of ["interp", "jit"] as const) {
+      const subject = new RheaSubject(accel);
+      cases.forEach((c, n) => {
+        const found = differences(c, expected[n], subject.run(c.record));
+        assertEquals(found, [], `${c.pieces[0].form} at ${n % 17}`);
+      });
+    }
+  },
+});
 
 Deno.test({
   name: "remove the SSE oracle",

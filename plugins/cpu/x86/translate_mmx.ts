@@ -403,7 +403,8 @@ const maskmov: Translate = (t, i) => {
     true,
   );
   if (isSse && (t.key & KEY_ALIGN) !== 0) {
-    t.trap(b.and(address, b.i32(15)), AC, 0);
+    // Not to 16 bytes, as MOVDQU (Zen 4, whatever the mask).
+    t.trap(b.and(address, b.i32(7)), AC, 0);
   }
   b.set(SCRATCH128[1], b.get(registers[i.reg]));
   const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);
