@@ -1,6 +1,6 @@
 /**
  * Random programs of many small procedures on a few pages, whose page tables
- * change while they run, and the bare CPU that runs them.
+ * change while they run.
  *
  * The code stands twice in physical memory: both versions have the same
  * layout but other values, so that wherever a page is switched from one to the
@@ -12,292 +12,37 @@
  * @module
  */
 
-import { Engine } from "../../core/exec/engine.ts";
-import { INDEX_BYTES } from "../../core/exec/layout.ts";
-import { GuestMemory } from "../../core/machine/memory.ts";
-import type { PhysicalSpace } from "../../core/mmu/soft_mmu.ts";
-import { SCRATCH_BYTES } from "../../core/translate/block_translator.ts";
-import { X86 } from "../../plugins/cpu/x86/cpu.ts";
-import { createTranslator } from "../../plugins/cpu/x86/mod.ts";
-import { MODELS } from "../../plugins/cpu/x86/models.ts";
+import {
+  A,
+  ALIAS,
+  CODE,
+  D,
+  DATA,
+  DATA_AT,
+  DIRECTORIES,
+  type FlowProgram,
+  G,
+  KERNEL,
+  KERNEL_TABLE,
+  OTHER_CODE,
+  P,
+  PAGE,
+  PAGE_TABLES,
+  PAGES,
+  PS,
+  RW,
+  SLOTS,
+  STACK,
+  SWITCH_VERSION,
+  SYSTEM,
+  TABLE_PAGES,
+  TABLES,
+  THIRD_VIEW,
+  US,
+  VERSION_AT,
+  WINDOW,
+} from "./flow_layout.ts";
 import type { Prng } from "./prng.ts";
-import { HAS_ERROR } from "./rhea.ts";
-
-/** `native/flow_supervisor.asm`, assembled. */
-const SUPERVISOR =
-  "608b1df44f00c08d4301a3f44f00c081e3ff010000c1e30581c3005000c08b44" +
-  "242089038b4c2428894b048b4c2424894b088b4c2430894b0c8b4c242c894b10" +
-  "0f20d1894b1483f80e74263d810000000f84e900000083f820745f3d80000000" +
-  "74588b0df84f00c0894c24286183c408cf89ca89cbc1e91883e90883f90573e2" +
-  "81e2ffffff00c1ea0c83fa0d73d4c1eb16830c9d000001c007830c9d001001c0" +
-  "07c1e10c838c91002001c00785c975bc830c95007001c007ebb28b1df04f00c0" +
-  "8d4301a3f04f00c083e33fc1e30481c3004000c08b338b530c85f6740a8b4304" +
-  "21068b4308310689d025ff0f000081e200f0ffff48741d48742248742a480f85" +
-  "68ffffff0f20d835001000000f22d8e958ffffff0f013ae950ffffff0f20d80f" +
-  "22d8e945ffffff0f20e035800000000f22e035800000000f22e0e92dffffff61" +
-  "83c408f644240403742950538b44241483e8108b5c240489188b5c2408895804" +
-  "c74008100000008b5c241089580c5b89c458cf508d4424106a2b50ff7424146a" +
-  "23ff7424148b442414cf";
-
-const PAGE = 4096;
-const RAM = 0xc00000;
-/** Of the code, and of each part of the data. */
-const PAGES = 4;
-/** With the page behind, of which only the first bytes are used, and the stack's. */
-const TABLE_PAGES = 5;
-
-// Linear addresses: 16 MiB apart, so that they share entries of the TLBs.
-const CODE = 0x08000000;
-const ALIAS = 0x09000000;
-/** In the same page table, so many pages further: a third view of the code. */
-const THIRD_VIEW = 8;
-const DATA = 0x0a000000;
-/** Linear address and physical page tables by number: code, another view of it, three of data. */
-const SLOTS = 5;
-/** Counters and tables of jumps: the fourth page of data. */
-const TABLES = DATA + 3 * PAGE;
-const STACK = DATA + 5 * PAGE - 64;
-const KERNEL = 0xc0000000;
-const OPS = 0x4000, OP_POSITION = 0x4ff0, EVENTS = 0x4ff4, START = 0x4ff8;
-/** The page tables, for the supervisor. */
-const WINDOW = 0xc0010000;
-
-// Physical addresses.
-const DIRECTORIES = 0x10000;
-const PAGE_TABLES = 0x12000;
-/** Code's page table in the second address space. */
-const OTHER_CODE = 5;
-const KERNEL_TABLE = 0x18000;
-const SYSTEM = 0x20000;
-const DATA_AT = 0x40000;
-const VERSION_AT = [0x400000, 0x800000];
-const SWITCH_VERSION = 0xc00000;
-
-const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100;
-const IRQ_VECTOR = 0x20;
-const IRQ_EVENTS = [0x80, 0x81];
-
-/** A program, its versions and its page tables. */
-export interface FlowProgram {
-  /** The code pages of both versions. */
-  readonly code: readonly [Uint8Array, Uint8Array];
-  /** The page of counters and tables. */
-  readonly tables: Uint8Array;
-  /** The ring of operations. */
-  readonly ops: Uint32Array;
-  /** Entries of the page tables: physical address and value. */
-  readonly entries: readonly (readonly [number, number])[];
-  /** CR4. */
-  readonly cr4: number;
-  /** Base of the user's code segment; if it is not 0, there is only level 3. */
-  readonly base: number;
-  /** Level at the start. */
-  readonly cpl: 0 | 3;
-  /** The general registers. */
-  readonly registers: readonly number[];
-}
-
-/** A CPU that runs such programs. */
-export class FlowSubject {
-  /** The CPU. */
-  readonly cpu: X86;
-  /** Its engine. */
-  readonly engine: Engine;
-  readonly #ram: Uint8Array;
-  readonly #view: DataView;
-
-  readonly #plain: boolean;
-
-  /**
-   * Makes the CPU. `plain`: it looks into the page tables for each instruction,
-   * and knows nothing of the ones before. `cramped`: there is room for few
-   * blocks and few regions.
-   */
-  constructor(
-    readonly title: string,
-    accel: "plain" | "interp" | "jit",
-    threshold = 1,
-    cramped = false,
-  ) {
-    this.#plain = accel === "plain";
-    const memory = new GuestMemory({
-      guestBytes: RAM,
-      arenaBytes: cramped ? INDEX_BYTES + SCRATCH_BYTES + 2 * 65536 : 4 << 20,
-    });
-    const host = memory.alloc(RAM);
-    const space: PhysicalSpace = {
-      lookupPage: (page) =>
-        page < RAM >> 12
-          ? { kind: "ram", hostOffset: host + page * PAGE, writable: true }
-          : { kind: "none", hostOffset: 0, writable: false },
-      read: (_, width) => width === 4 ? 0xffffffff : (1 << 8 * width) - 1,
-      write: () => {},
-    };
-    this.cpu = new X86({
-      model: MODELS["max"],
-      acknowledge: () => {
-        this.engine.setIrq(false);
-        return IRQ_VECTOR;
-      },
-      translator: () => createTranslator(MODELS["max"]),
-    });
-    this.engine = new Engine(this.cpu, {
-      memory,
-      space,
-      accel: accel === "jit" ? "jit" : "interp",
-      threshold,
-      maxInsns: this.#plain ? 1 : undefined,
-      maxRegions: cramped ? 12 : undefined,
-      exact: true,
-    });
-    this.#ram = memory.u8.subarray(host, host + RAM);
-    this.#view = new DataView(memory.memory.buffer, host, RAM);
-  }
-
-  /** Puts the CPU at a program's start. */
-  load(program: FlowProgram): void {
-    const ram = this.#ram;
-    const put = (at: number, x: number): void =>
-      this.#view.setUint32(at, x >>> 0, true);
-    ram.fill(0, 0, DATA_AT + 3 * 2 * TABLE_PAGES * PAGE);
-    program.code.forEach((bytes, i) => ram.set(bytes, VERSION_AT[i]));
-    for (const [at, value] of program.entries) put(at, value);
-    ram.set(program.tables, DATA_AT + 3 * PAGE);
-    const { base } = program;
-    const start = CODE - base;
-    put(SYSTEM + START, start);
-    for (let at = 0; at < 64; at += 4) {
-      put(DATA_AT + 5 * PAGE - 64 + at, start);
-    }
-    program.ops.forEach((x, i) => put(SYSTEM + OPS + 4 * i, x));
-    // The system's pages: descriptors, entry points, the supervisor.
-    [[0x10, 0x9b], [0x18, 0x93], [0x28, 0xf3]].forEach(
-      ([selector, access]) => {
-        put(SYSTEM + selector, 0xffff);
-        put(SYSTEM + selector + 4, 0x00cf0000 | access << 8);
-      },
-    );
-    put(SYSTEM + 0x20, 0xffff | base << 16);
-    put(SYSTEM + 0x24, 0x00cffb00 | base >>> 16 & 0xff);
-    put(SYSTEM + 0x404, KERNEL + 0x4000);
-    put(SYSTEM + 0x408, 0x18);
-    for (let n = 0; n < 256; n++) {
-      const at = SYSTEM + 0x1000 + 16 * n;
-      const stub = KERNEL + 0x1000 + 16 * n;
-      const dpl = IRQ_EVENTS.includes(n) ? 0x6000 : 0;
-      put(SYSTEM + 0x800 + 8 * n, 0x100000 | stub & 0xffff);
-      put(SYSTEM + 0x804 + 8 * n, stub & 0xffff0000 | 0x8e00 | dpl);
-      let i = at;
-      if (!HAS_ERROR.has(n)) {
-        ram.set([0x6a, 0x00], i); // PUSH 0
-        i += 2;
-      }
-      ram[i] = 0x68; // PUSH n
-      put(i + 1, n);
-      ram[i + 5] = 0xe9; // JMP
-      put(i + 6, SYSTEM + 0x2000 - (i + 10));
-    }
-    for (let i = 0; i < SUPERVISOR.length; i += 2) {
-      ram[SYSTEM + 0x2000 + i / 2] = parseInt(SUPERVISOR.slice(i, i + 2), 16);
-    }
-    const { engine } = this;
-    engine.setIrq(false);
-    engine.reset();
-    const user = program.cpl === 3;
-    const state: Record<string, number> = {
-      cr0: 0x80010033,
-      cr3: DIRECTORIES,
-      cr4: program.cr4,
-      "gdtr.base": KERNEL,
-      "gdtr.limit": 0x7f,
-      "idtr.base": KERNEL + 0x800,
-      "idtr.limit": 0x7ff,
-      "tr.selector": 0x40,
-      "tr.base": KERNEL + 0x400,
-      "tr.limit": 0x67,
-      "tr.flags": 0x8b,
-      eip: start,
-      eflags: 0x202,
-    };
-    for (const s of ["cs", "ds", "es", "ss"]) {
-      const level = s !== "ds" && s !== "es" && !user ? 0 : 3;
-      const selector = level === 0 ? (s === "cs" ? 0x10 : 0x18) : 0x20;
-      state[`${s}.selector`] = level === 0
-        ? selector
-        : s === "cs"
-        ? 0x23
-        : 0x2b;
-      state[`${s}.base`] = s === "cs" ? base : 0;
-      state[`${s}.limit`] = -1;
-      state[`${s}.flags`] = (s === "cs" ? 0xc09b : 0xc093) | level << 5;
-    }
-    "eax ecx edx ebx esp ebp esi edi".split(" ").forEach((name, i) => {
-      state[name] = program.registers[i];
-    });
-    engine.enter(state);
-    // Memory has changed behind the translator's back.
-    engine.flushMapping();
-  }
-
-  /** Executes exactly `budget` instructions. */
-  run(budget: number): string {
-    const { engine } = this;
-    if (!this.#plain) return engine.run(budget);
-    const end = engine.instructions + budget;
-    let exit: string = "budget";
-    while (engine.instructions < end && exit === "budget") {
-      engine.mmu.flush(false);
-      exit = engine.run(1);
-    }
-    return exit;
-  }
-
-  /** What can be seen. */
-  state(): Record<string, unknown> {
-    const { cpu, engine } = this;
-    return {
-      instructions: engine.instructions,
-      events: this.#view.getUint32(SYSTEM + EVENTS, true),
-      operations: this.#view.getUint32(SYSTEM + OP_POSITION, true),
-      eip: (cpu.eip >>> 0).toString(16),
-      cpl: cpu.cpl,
-      eflags: cpu.getEflags().toString(16),
-      registers: Array.from(
-        { length: 8 },
-        (_, i) => (cpu.reg32(i) >>> 0).toString(16),
-      ),
-      tables: this.#hash(DIRECTORIES, SYSTEM),
-      log: this.#hash(SYSTEM + 0x4000, SYSTEM + 0x9000),
-      data: this.#hash(DATA_AT, DATA_AT + 6 * TABLE_PAGES * PAGE),
-      code: VERSION_AT.map((at) => this.#hash(at, at + PAGES * PAGE)),
-    };
-  }
-
-  #hash(from: number, to: number): number {
-    let h = 0;
-    for (let at = from; at < to; at += 4) {
-      h = Math.imul(h ^ this.#view.getInt32(at, true), 0x01000193);
-      h ^= h >>> 15;
-    }
-    return h;
-  }
-
-  /** The last events, newest first: vector, EIP, error code, CS, CR2. */
-  log(most: number): string[] {
-    const lines: string[] = [];
-    const n = this.#view.getUint32(SYSTEM + EVENTS, true);
-    for (let i = n - 1; i >= 0 && lines.length < most; i--) {
-      const at = SYSTEM + 0x5000 + (i & 511) * 32;
-      const word = (k: number): string =>
-        this.#view.getUint32(at + 4 * k, true).toString(16);
-      lines.push(
-        `vector ${word(0)} at ${word(4)}:${word(1)}, error ${word(2)}, ` +
-          `cr2 ${word(5)}`,
-      );
-    }
-    return lines;
-  }
-}
 
 function word(v: number): number[] {
   return [v & 0xff, v >>> 8 & 0xff, v >>> 16 & 0xff, v >>> 24 & 0xff];

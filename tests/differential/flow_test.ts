@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Bench } from "../system/bench.ts";
-import { FlowSubject, makeFlowProgram } from "./flow.ts";
+import { makeFlowProgram } from "./flow.ts";
+import { FlowSubject } from "./flow_subject.ts";
 import { casesFrom, Prng, seedFrom } from "./prng.ts";
 
 const SUBJECTS = [

@@ -21,11 +21,6 @@ import {
 } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
-import {
-  loadState,
-  StateError,
-  type StateRecord,
-} from "../../../core/state/state.ts";
 import { WatchingMmu } from "./debug.ts";
 import { AUX_CC_OP, AUX_NOT_MODIFIES, stateFlags } from "./flags.ts";
 import { EXC_DB, EXC_GP, EXC_PF, EXC_UD } from "./exceptions.ts";
@@ -34,6 +29,7 @@ import { deliverException, takeEvent } from "./interrupts.ts";
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
+import { loadCpu, saveCpu } from "./saved_state.ts";
 import {
   AC,
   ARITH_FLAGS,
@@ -174,23 +170,6 @@ export interface BlockTranslator {
   /** See {@linkcode Frontend.translate}. */
   translate(context: TranslateContext): void;
 }
-
-/** The state record. */
-type SavedCpu = {
-  model: string;
-  registers: Uint8Array;
-  mtrrDefType: number;
-  /** Address, low and high word of each MSR that was written. */
-  msrs: number[][];
-  pdpte: number[];
-  irqLevel: boolean;
-  nmiPending: boolean;
-  nmiBlocked: boolean;
-  pendingDebug: number;
-  a20: boolean;
-  ignne: boolean;
-  tsc: number;
-};
 
 const NO_PORTS: PortBus = { read: () => -1, write: () => {} };
 
@@ -574,9 +553,14 @@ export class X86 implements Frontend {
 
   /** The time stamp counter; no two readings are equal. */
   readTsc(): number {
-    let t = Math.floor(this.#timestamp()) + this.tscOffset;
+    let t = this.peekTsc();
     if (t <= this.tscLast) t = this.tscLast + 1;
     return this.tscLast = t;
+  }
+
+  /** What the time stamp counter has, without reading it. */
+  peekTsc(): number {
+    return Math.floor(this.#timestamp()) + this.tscOffset;
   }
 
   /** Sets the time stamp counter. */
@@ -761,6 +745,11 @@ export class X86 implements Frontend {
     this.ferr?.((s[OFF_FSW >> 2] & FSW_ES) !== 0 && (s[W_CR0] & CR0_NE) === 0);
   }
 
+  /** The level of the A20 line. */
+  get a20(): boolean {
+    return this.#a20;
+  }
+
   #applyA20(): void {
     this.engine?.mmu.setPhysicalMask(this.#a20 ? -1 : ~(1 << 20));
   }
@@ -858,58 +847,12 @@ export class X86 implements Frontend {
 
   /** The registers for the state record. */
   save(): Record<string, unknown> {
-    return this.#saved();
-  }
-
-  #saved(): SavedCpu {
-    return {
-      model: this.model.name,
-      registers: this.state8.slice(0x100, STATE_END),
-      mtrrDefType: this.msrs.mtrrDefType,
-      msrs: Object.entries(this.msrs.values).map(
-        ([address, [lo, hi]]) => [Number(address), lo, hi],
-      ),
-      pdpte: Array.from(this.pdpte),
-      irqLevel: this.irqLevel,
-      nmiPending: this.nmiPending,
-      nmiBlocked: this.nmiBlocked,
-      pendingDebug: this.pendingDebug,
-      a20: this.#a20,
-      ignne: this.ignne,
-      tsc: Math.floor(this.#timestamp()) + this.tscOffset,
-    };
+    return saveCpu(this);
   }
 
   /** The reverse of `save`. */
   load(record: Record<string, unknown>): void {
-    const template = { ...this.#saved(), msrs: [] as number[][] };
-    const s = loadState(template, record as StateRecord, "cpu");
-    if (s.model !== this.model.name) {
-      throw new StateError(
-        "cpu.model",
-        `it is "${s.model}", expected "${this.model.name}"`,
-      );
-    }
-    this.state8.set(s.registers, 0x100);
-    this.msrs = resetMsrs();
-    this.msrs.mtrrDefType = s.mtrrDefType;
-    for (const [address, lo, hi] of s.msrs) {
-      this.msrs.values[address] = [lo, hi];
-    }
-    this.pdpte.set(s.pdpte);
-    this.irqLevel = s.irqLevel;
-    this.nmiPending = s.nmiPending;
-    this.nmiBlocked = s.nmiBlocked;
-    this.pendingDebug = s.pendingDebug;
-    this.committed = false;
-    this.suppressStep = false;
-    this.writeTsc(s.tsc);
-    this.setInput("a20", s.a20);
-    this.ignne = s.ignne;
-    this.driveFerr();
-    this.engine?.mmu.flush(false);
-    this.debugChanged();
-    this.engine?.keyChanged();
+    loadCpu(this, record);
   }
 }
 

@@ -1,0 +1,84 @@
+/**
+ * The CPU's state record.
+ *
+ * @module
+ */
+
+import {
+  loadState,
+  StateError,
+  type StateRecord,
+} from "../../../core/state/state.ts";
+import type { X86 } from "./cpu.ts";
+import { resetMsrs } from "./msr.ts";
+import { STATE_END } from "./state.ts";
+
+/** Where the saved part of the state begins: before it stands what the engine works with. */
+const STATE_START = 0x100;
+
+/** The state record. */
+type SavedCpu = {
+  model: string;
+  registers: Uint8Array;
+  mtrrDefType: number;
+  /** Address, low and high word of each MSR that was written. */
+  msrs: number[][];
+  pdpte: number[];
+  irqLevel: boolean;
+  nmiPending: boolean;
+  nmiBlocked: boolean;
+  pendingDebug: number;
+  a20: boolean;
+  ignne: boolean;
+  tsc: number;
+};
+
+/** The registers for the state record. */
+export function saveCpu(cpu: X86): SavedCpu {
+  return {
+    model: cpu.model.name,
+    registers: cpu.state8.slice(STATE_START, STATE_END),
+    mtrrDefType: cpu.msrs.mtrrDefType,
+    msrs: Object.entries(cpu.msrs.values).map(
+      ([address, [lo, hi]]) => [Number(address), lo, hi],
+    ),
+    pdpte: Array.from(cpu.pdpte),
+    irqLevel: cpu.irqLevel,
+    nmiPending: cpu.nmiPending,
+    nmiBlocked: cpu.nmiBlocked,
+    pendingDebug: cpu.pendingDebug,
+    a20: cpu.a20,
+    ignne: cpu.ignne,
+    tsc: cpu.peekTsc(),
+  };
+}
+
+/** The reverse of {@linkcode saveCpu}. */
+export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
+  const template = { ...saveCpu(cpu), msrs: [] as number[][] };
+  const s = loadState(template, record as StateRecord, "cpu");
+  if (s.model !== cpu.model.name) {
+    throw new StateError(
+      "cpu.model",
+      `it is "${s.model}", expected "${cpu.model.name}"`,
+    );
+  }
+  cpu.state8.set(s.registers, STATE_START);
+  cpu.msrs = resetMsrs();
+  cpu.msrs.mtrrDefType = s.mtrrDefType;
+  for (const [address, lo, hi] of s.msrs) cpu.msrs.values[address] = [lo, hi];
+  cpu.pdpte.set(s.pdpte);
+  cpu.irqLevel = s.irqLevel;
+  cpu.nmiPending = s.nmiPending;
+  cpu.nmiBlocked = s.nmiBlocked;
+  cpu.pendingDebug = s.pendingDebug;
+  cpu.committed = false;
+  cpu.suppressStep = false;
+  cpu.writeTsc(s.tsc);
+  cpu.setInput("a20", s.a20);
+  cpu.ignne = s.ignne;
+  cpu.driveFerr();
+  cpu.engine?.mmu.flush(false);
+  cpu.debugChanged();
+  cpu.engine?.keyChanged();
+}
