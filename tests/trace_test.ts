@@ -49,7 +49,7 @@ Deno.test("--trace-blocks and --dump-region", async () => {
   assertMatch(text, /^region \d+ at 001000\w\w: blocks /m);
   assertMatch(
     text,
-    /^00100016 {2}lodsb al,ds:\[esi\] +\| v\d+ = esi +\| +block {2};; label/m,
+    /^00100016 {2}lodsb al,ds:\[esi\] +\| v\d+ = esi +\| +local\.get \$esi/m,
   );
   assertMatch(text, /^rhea: no region with code at 5000 was compiled$/m);
 });

@@ -43,7 +43,7 @@ export const GUEST_MODIFIED: { readonly name: string } = {
 };
 
 /** Reasons for which translated code comes back to the dispatcher. */
-export type ExitReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+export type ExitReason = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 /** The budget is used up, or a stop was requested. */
 export const EXIT_BUDGET = 0;
 /** A link cell leads nowhere yet. */
@@ -62,6 +62,8 @@ export const EXIT_MODIFIED = 6;
 export const EXIT_LOOKUP = 7;
 /** The guest halted; the program counter is in the state. */
 export const EXIT_HALT = 8;
+/** A region wants a permission for an access without paging, near the address at `OFF_TARGET`. */
+export const EXIT_FORBIDDEN = 9;
 
 /** The engine as a frontend's helpers see it. */
 export interface CpuEngine {

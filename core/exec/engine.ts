@@ -17,6 +17,7 @@ import {
   type CpuEngine,
   EXIT_BUDGET,
   EXIT_FAULT,
+  EXIT_FORBIDDEN,
   EXIT_HALT,
   EXIT_HOT,
   EXIT_INDIRECT,
@@ -56,11 +57,13 @@ import {
   OFF_TARGET,
   OFF_TRAP,
   REC_BLOCK,
+  REC_COUNT,
   REC_INSNS,
   REC_PC_LO,
   TABLE_REGIONS,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
+import { LOOK_NARROW, LOOK_TLB, LOOK_WIDE } from "./region_accesses.ts";
 import { type RegionFunction, warmUp } from "./warm_up.ts";
 import type {
   Traceable,
@@ -119,6 +122,8 @@ const TIMED = 8;
  * is so once more, and stays as it is then.
  */
 const SLOW_PASSES = 20_000;
+/** As often a region without lookups in the TLB may be left for want of a permission: 10 us each. */
+const FORBIDDEN_PASSES = 100;
 const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
 type Enter = (cpu: number) => number;
 
@@ -195,6 +200,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     hot: 0,
     modified: 0,
     narrowed: 0,
+    forbidden: 0,
   };
 
   /** Makes the engine of a CPU and attaches the frontend to it. */
@@ -670,19 +676,42 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#restoreFault(single);
         f.trap(this.i32[(this.base + OFF_TRAP) >> 2]);
         return f.deliver();
-      case EXIT_MODIFIED: {
+      case EXIT_FORBIDDEN:
+        this.#restoreFault(single);
+        return this.#forbidden();
+      case EXIT_MODIFIED:
         this.#counts.modified++;
         this.#restoreFault(single);
         this.#restoreBudget();
-        const link = this.#prepareSingle(1);
-        if (link < 0) return f.deliver();
-        return this.#after(this.#execute(link));
-      }
+        return this.#runSingle();
       default:
         throw new Error(
           `translated code returned the unknown reason ${reason}`,
         );
     }
+  }
+
+  /** Runs the instruction at the program counter alone; false: the CPU shuts down. */
+  #runSingle(): boolean {
+    const link = this.#prepareSingle(1);
+    if (link < 0) return this.#frontend.deliver();
+    return this.#after(this.#execute(link));
+  }
+
+  /** A region found no permission for an access; false: the CPU shuts down. */
+  #forbidden(): boolean {
+    const { base, i32 } = this;
+    this.#restoreBudget();
+    // It is entered again, and finds it.
+    if (this.mmu.allowFlat(i32[(base + OFF_TARGET) >> 2])) return true;
+    this.#counts.forbidden++;
+    const region = this.#regions.get(i32[(base + OFF_FAULT_REGION) >> 2])!;
+    const { record } = region.blocks[0];
+    if (region.valid && --i32[(record + REC_COUNT) >> 2] === 0) {
+      this.#narrow(record);
+      this.#restoreBudget();
+    }
+    return this.#runSingle();
   }
 
   /** Makes the state that of the start of the instruction that left the block. */
@@ -836,16 +865,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   }
 
   /**
-   * A region, by its entry's record, does so many accesses by calls that it is
-   * to be compiled with narrow clusters. It is running, and may run on for some
-   * accesses more.
+   * A region, by its entry's record, does so many accesses by calls, or is left
+   * so often for want of a permission, that it is to look accesses up in
+   * another way. It may be running, and run on for some accesses more.
    */
   #narrow(record: number): void {
     const entry = this.cache.block(this.i32[(record + REC_BLOCK) >> 2]);
     const { region } = entry;
     if (region !== undefined) {
       this.#counts.narrowed++;
-      entry.narrow = true;
+      entry.lookups = region.lookups === LOOK_WIDE ? LOOK_TLB : LOOK_NARROW;
       this.cache.killRegion(region);
     }
     this.cache.setCount(entry, 1);
@@ -870,7 +899,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
     this.#regions.set(region.id, region);
     this.cache.installRegion(region);
-    if (!entry.narrow) this.cache.setCount(entry, SLOW_PASSES);
+    if (region.lookups !== LOOK_NARROW) {
+      const isWide = region.lookups === LOOK_WIDE;
+      this.cache.setCount(entry, isWide ? FORBIDDEN_PASSES : SLOW_PASSES);
+    }
     warmUp(this.#table.get(tableIndex) as RegionFunction, region.codeBytes);
   }
 }

@@ -26,6 +26,15 @@ const MAX_SPAN = 128;
 /** The same of a narrow cluster: it lies across two pages only if its accesses do. */
 const NARROW_SPAN = 4;
 
+/** How a region looks its accesses up. */
+export type Lookups = 0 | 1 | 2;
+/** Without paging: by permissions for 8 KiB at once (`flat_accesses.ts`). */
+export const LOOK_WIDE = 0;
+/** Clusters of up to {@linkcode MAX_SPAN} bytes, in the TLB. */
+export const LOOK_TLB = 1;
+/** The same with {@linkcode NARROW_SPAN}. */
+export const LOOK_NARROW = 2;
+
 /** Accesses by one base, in a span of {@linkcode MAX_SPAN} bytes. */
 export interface Cluster {
   /** The base. */
@@ -40,8 +49,10 @@ export interface Cluster {
   low: number;
   /** Displacement of the byte after the highest. */
   high: number;
-  /** Whether one of them is a store. */
+  /** Whether one of them is a store, or the lookup is to ask as if. */
   isStore: boolean;
+  /** Without paging: whether earlier blocks have shown what a lookup would (`flat_accesses.ts`). */
+  known: boolean;
 }
 
 /** Operations from the first access of a cluster to the last one of those that overlap it. */
@@ -62,11 +73,18 @@ export interface AccessPlan {
   readonly clusters: ReadonlyMap<number, Cluster>;
 }
 
-/** Plans the accesses of a block, with narrow clusters or others. */
-export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
-  const most = narrow ? NARROW_SPAN : MAX_SPAN;
+/** The clusters of a block, in the order of their first accesses, and which one each access belongs to. */
+export interface Clusters {
+  /** All of them. */
+  readonly all: readonly Cluster[];
+  /** The cluster of each access, by the index of the operation. */
+  readonly of: ReadonlyMap<number, Cluster>;
+}
+
+/** The clusters of a block, none of them of more than `span` bytes. */
+export function clustersOf(k: IrBlock, span: number): Clusters {
   const all: Cluster[] = [];
-  const clusters = new Map<number, Cluster>();
+  const of = new Map<number, Cluster>();
   let open: Cluster[] = [];
   for (let i = 0; i < k.length; i++) {
     const effects = EFFECTS[k.op[i]];
@@ -78,7 +96,7 @@ export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
     const high = low + OPS[k.op[i]].width;
     let cluster = open.find((c) =>
       c.base === k.a[i] && c.mmu === k.hi[i] &&
-      Math.max(c.high, high) - Math.min(c.low, low) <= most
+      Math.max(c.high, high) - Math.min(c.low, low) <= span
     );
     if (cluster === undefined) {
       cluster = {
@@ -89,6 +107,7 @@ export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
         low,
         high,
         isStore,
+        known: false,
       };
       open.push(cluster);
       all.push(cluster);
@@ -98,8 +117,14 @@ export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
       cluster.high = Math.max(cluster.high, high);
       cluster.isStore ||= isStore;
     }
-    clusters.set(i, cluster);
+    of.set(i, cluster);
   }
+  return { all, of };
+}
+
+/** Plans the accesses of a block that are looked up in the TLB, with narrow clusters or others. */
+export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
+  const { all, of } = clustersOf(k, narrow ? NARROW_SPAN : MAX_SPAN);
   const sections: Section[] = [];
   for (const cluster of all) {
     const section = sections.at(-1);
@@ -114,5 +139,5 @@ export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
       section.clusters.push(cluster);
     }
   }
-  return { sections, clusters };
+  return { sections, clusters: of };
 }

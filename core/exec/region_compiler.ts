@@ -15,6 +15,7 @@
 import {
   EXIT_BUDGET,
   EXIT_FAULT,
+  EXIT_FORBIDDEN,
   EXIT_TRAP,
   type Frontend,
 } from "../cpu/frontend.ts";
@@ -43,9 +44,14 @@ import {
   emitSlotStore,
   slowAccessType,
 } from "./access.ts";
+import { planFlatAccesses } from "./flat_accesses.ts";
 import {
   type AccessPlan,
   type Cluster,
+  LOOK_NARROW,
+  LOOK_TLB,
+  LOOK_WIDE,
+  type Lookups,
   planAccesses,
   type Section,
 } from "./region_accesses.ts";
@@ -59,6 +65,7 @@ import {
   OFF_FLAT_PAGES,
   OFF_LINK,
   OFF_RECORD,
+  OFF_TARGET,
   OFF_TLB,
   OFF_TRAP,
   REC_INSNS,
@@ -84,6 +91,7 @@ import {
   L_EXIT,
   L_FAULT_LOAD,
   L_FAULT_SPILLED,
+  L_FORBIDDEN,
   L_LINK,
   L_LOOKUP,
   L_SLOW,
@@ -154,6 +162,8 @@ export class RegionCompiler {
   #hostPool: number[] = [];
   /** Of a region whose addresses are physical: what to add to them; else undefined. */
   #flatDelta: number | undefined;
+  #lookups: Lookups = LOOK_WIDE;
+  #plans: AccessPlan[] | undefined;
   readonly #mmu: SoftMmu;
   #insnPc = 0;
   #insnAux = 0;
@@ -208,12 +218,17 @@ export class RegionCompiler {
     tableIndex: number,
   ): Region | undefined {
     const started = performance.now();
-    const formed = this.#former.form(entry, pcBase);
-    if (formed === undefined) return undefined;
-    const { structure } = formed;
     this.#flatDelta = this.#frontend.flat(entry.key)
       ? this.#mmu.flat.delta
       : undefined;
+    this.#lookups = this.#flatDelta === undefined
+      ? Math.max(entry.lookups, LOOK_TLB) as Lookups
+      : entry.lookups;
+    const isWide = this.#lookups === LOOK_WIDE;
+    const formed = this.#former.form(entry, pcBase);
+    if (formed === undefined) return undefined;
+    const { structure } = formed;
+    this.#plans = isWide ? planFlatAccesses(formed.ir, structure) : undefined;
     this.#blocks = formed.blocks;
     this.#ir = formed.ir;
     this.#liveness = formed.liveness;
@@ -251,6 +266,7 @@ export class RegionCompiler {
       blocks: this.#blocks,
       codeBytes: code.length,
       tableIndex,
+      lookups: this.#lookups,
       faults: Int32Array.from(this.#faults),
       valid: true,
     };
@@ -292,6 +308,7 @@ export class RegionCompiler {
         L_FAULT_SPILLED,
         L_EXIT,
         L_FAULT_LOAD,
+        L_FORBIDDEN,
         L_BUDGET,
         L_LOOKUP,
         L_LINK,
@@ -335,6 +352,10 @@ export class RegionCompiler {
     e.u8(W.I32_ADD);
     e.localSet(BUDGET);
     this.#setLocal(REASON, EXIT_BUDGET);
+    this.#f.br(L_EXIT);
+    this.#f.close(); // L_FORBIDDEN
+    this.#storeLocal(OFF_TARGET, ADDRESS);
+    this.#setLocal(REASON, EXIT_FORBIDDEN);
     this.#f.br(L_EXIT);
     this.#f.close(); // L_FAULT_LOAD
     this.#loadBudget();
@@ -425,7 +446,9 @@ export class RegionCompiler {
     this.#blockIndex = node;
     this.#insnIndex = -1;
     this.#values.startBlock(k, this.#liveness[node].uses, this.#written);
-    this.#plan = planAccesses(k, this.#blocks[0].narrow);
+    this.#hosts.clear();
+    this.#plan = this.#plans?.[node] ??
+      planAccesses(k, this.#lookups === LOOK_NARROW);
     const { sections } = this.#plan;
     for (let i = 0, next = 0; i < k.length; i++) {
       if (sections[next]?.first !== i) this.#operation(i);
@@ -588,19 +611,11 @@ export class RegionCompiler {
   #lookup(cluster: Cluster, n: number): void {
     const e = this.#e;
     const { base, high, isStore, low, mmu } = cluster;
-    // The access itself takes the use of the base away.
-    this.#values.left[base]++;
-    const local = this.#hostPool[this.#hosts.size] ??= this.#f.newLocal(I32);
-    this.#hosts.set(cluster, local);
-    this.#address(base, low);
     const delta = this.#flatDelta;
+    const local = this.#hostLocal(cluster);
+    this.#address(base, low);
     if (delta !== undefined) {
-      e.localGet(ADDRESS);
-      e.i32Const(12);
-      e.u8(W.I32_SHR_U);
-      e.mem(0x2d, this.#locals.base + OFF_FLAT_PAGES, 0); // i32.load8_u
-      e.i32Const(isStore ? FLAT_WRITE : FLAT_READ);
-      e.u8(0x49); // i32.lt_u
+      this.#pushIsForbidden(isStore);
       this.#f.openUnlikely(L_ANY);
     }
     const tlb = OFF_TLB + mmu * TLB_BYTES;
@@ -611,17 +626,58 @@ export class RegionCompiler {
     e.localSet(local);
     if (delta !== undefined) {
       e.u8(W.ELSE);
-      e.localGet(ADDRESS);
-      e.i32Const(delta | 0);
-      e.u8(W.I32_ADD);
-      e.localSet(local);
+      this.#setSum(local, ADDRESS, delta);
       this.#f.close();
     }
+  }
+
+  /** Asks for a cluster's permission, unless it is known; leaves where there is none. */
+  #lookupFlat(cluster: Cluster): void {
+    const { base, isStore, known, low } = cluster;
+    const local = this.#hostLocal(cluster);
+    this.#address(base, low);
+    if (!known) {
+      this.#pushIsForbidden(isStore);
+      this.#f.openUnlikely(L_ANY);
+      this.#setLocal(FAULT, this.#faultIndex());
+      this.#f.br(L_FORBIDDEN);
+      this.#f.close();
+    }
+    this.#setSum(local, ADDRESS, this.#flatDelta!);
+  }
+
+  /** A local for the host offset of a cluster's lowest byte; it is to be set from its base. */
+  #hostLocal(cluster: Cluster): number {
+    // The access itself takes the use of the base away.
+    this.#values.left[cluster.base]++;
+    const local = this.#hostPool[this.#hosts.size] ??= this.#f.newLocal(I32);
+    this.#hosts.set(cluster, local);
+    return local;
+  }
+
+  /** Without paging: pushes whether the page of ADDRESS or the next one must not be accessed. */
+  #pushIsForbidden(isStore: boolean): void {
+    const e = this.#e;
+    e.localGet(ADDRESS);
+    e.i32Const(12);
+    e.u8(W.I32_SHR_U);
+    e.mem(0x2d, this.#locals.base + OFF_FLAT_PAGES, 0); // i32.load8_u
+    e.i32Const(isStore ? FLAT_WRITE : FLAT_READ);
+    e.u8(0x49); // i32.lt_u
+  }
+
+  /** local = from + distance */
+  #setSum(local: number, from: number, distance: number): void {
+    this.#e.localGet(from);
+    this.#e.i32Const(distance | 0);
+    this.#e.u8(W.I32_ADD);
+    this.#e.localSet(local);
   }
 
   /** Pushes the host offset of the lowest byte of an access's cluster; the distance from there. */
   #found(i: number): number {
     const cluster = this.#plan.clusters.get(i)!;
+    if (!this.#hosts.has(cluster)) this.#lookupFlat(cluster);
     this.#values.left[this.#k.a[i]]--;
     this.#e.localGet(this.#hosts.get(cluster)!);
     return this.#k.lo[i] - cluster.low;

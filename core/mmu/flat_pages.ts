@@ -14,6 +14,8 @@ import { FLAT_READ, FLAT_WRITE, OFF_FLAT_PAGES } from "../exec/layout.ts";
 const PAGE = 4096;
 /** Pages of 4 GiB. */
 const PAGES = 1 << 20;
+/** Pages that are entered at once: to ask for one costs a trip out of translated code, 2 us. */
+const AHEAD = 16;
 
 /** What the pages are asked of. */
 export interface FlatPagesSource {
@@ -53,6 +55,13 @@ export class FlatPages {
       if (kind === "ram") this.#delta = hostOffset;
     }
     return this.#delta;
+  }
+
+  /** Enters a page that was asked for, and those after it; says whether there is a new permission. */
+  allow(page: number): boolean {
+    const before = this.#u8[this.#at + page];
+    for (let p = page; p < page + AHEAD; p++) this.enter(p);
+    return this.#u8[this.#at + page] > before;
   }
 
   /** Enters what may be done with a page. */

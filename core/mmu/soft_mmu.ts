@@ -211,6 +211,14 @@ export class SoftMmu implements Mmu {
   }
 
   /**
+   * A region has no permission for the page of an address without paging, or
+   * for the next one: says whether it has now.
+   */
+  allowFlat(address: number): boolean {
+    return this.#mask >>> 0 === 0xffffffff && this.flat.allow(address >>> 12);
+  }
+
+  /**
    * Physical addresses mean something else: forgets everything. Until all
    * translated code is forgotten too, which ends with `flat.resume`, code
    * without paging looks everything up.

@@ -91,8 +91,8 @@ export class Block {
   nextNear: Block | undefined = undefined;
   /** The next block across two pages at the same physical address. */
   next: Block | undefined = undefined;
-  /** Regions that start with it look most accesses up on their own (`region_accesses.ts`). */
-  narrow = false;
+  /** How regions that start with it look accesses up (`region_accesses.ts`). */
+  lookups: 0 | 1 | 2 = 0;
   /** How many regions that started with it have died. */
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
@@ -115,6 +115,8 @@ export interface Region {
   readonly codeBytes: number;
   /** Index of its function in the table. */
   readonly tableIndex: number;
+  /** How it looks accesses up. */
+  readonly lookups: 0 | 1 | 2;
   /** For each fault index: index in `blocks`, instruction's index in that block, program counter less `OFF_PC_BASE` at the region's entry, auxiliary word. */
   readonly faults: Int32Array;
   /** False after one of its blocks was invalidated. */

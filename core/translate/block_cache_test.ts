@@ -92,6 +92,7 @@ Deno.test("a region dies with any of its blocks, and its entry is interpreted ag
   const a = put(c, 0x1000, 8);
   const b = put(c, 0x1008, 8);
   const region: Region = {
+    lookups: 1,
     id: 1,
     blocks: [a, b],
     tableIndex: 7,

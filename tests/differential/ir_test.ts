@@ -28,12 +28,13 @@ class Subject {
     threshold: number,
     fold: boolean,
     maxInsns?: number,
+    flat = false,
   ) {
     const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 2 << 20 });
     const host = memory.alloc(RAM);
     const space: PhysicalSpace = {
       lookupPage: (page) =>
-        page < RAM >> 12
+        page < CODE_BYTES >> 12 || page >= DATA_START >> 12 && page < RAM >> 12
           ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
           : { kind: "io", hostOffset: 0, writable: false },
       read: (address, width) => {
@@ -42,7 +43,7 @@ class Subject {
       },
       write: (address, width, value) => this.#note(address ^ value, width),
     };
-    this.isa = new RandomIsa({ fold });
+    this.isa = new RandomIsa({ fold, flat });
     this.engine = new Engine(this.isa, {
       memory,
       space,
@@ -161,6 +162,8 @@ Deno.test("random IR: interpreter, compiler and plain translation agree", () => 
       1,
     ),
     new Subject("jit without folding", "jit", 3, false),
+    new Subject("jit, flat, threshold 1", "jit", 1, true, undefined, true),
+    new Subject("jit, flat, threshold 5", "jit", 5, true, undefined, true),
   ];
   const seeds = Array.from({ length: programs }, (_, i) => seed + i);
   for (const s of [...ONCE_FAILED, ...seeds]) compare(s, subjects, 16);

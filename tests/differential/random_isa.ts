@@ -137,6 +137,8 @@ const EDGES = [
 export interface RandomIsaOptions {
   /** Use the builder's folding; without it each operation stands as it is. */
   readonly fold: boolean;
+  /** Say that addresses are physical, as they are. */
+  readonly flat?: boolean;
 }
 
 /** The random ISA. */
@@ -154,10 +156,12 @@ export class RandomIsa implements Frontend {
   #engine!: CpuEngine;
   #pending = 0;
   readonly #fold: boolean;
+  readonly #flat: boolean;
 
   /** Makes the frontend. */
   constructor(options: RandomIsaOptions) {
     this.#fold = options.fold;
+    this.#flat = options.flat ?? false;
     const [i0, i1, i2] = OF_TYPE[I32];
     const list: Helper[] = [];
     const define = (
@@ -247,7 +251,7 @@ export class RandomIsa implements Frontend {
   }
 
   flat(): boolean {
-    return false;
+    return this.#flat;
   }
   linear(lo: number, _hi: number): number {
     return lo;
@@ -614,7 +618,7 @@ class Insn {
   #stack(): void {
     const { b, p } = this;
     const at = b.get(STACK);
-    const bytes = p.pick([4, 4, 4, 8, -4]);
+    const bytes = p.pick([4, 4, 4, 8, -4, p.pick([0x7f0, -0x7f0])]);
     switch (p.below(8)) {
       case 0:
         b.set(STACK, b.i32(DATA_START + 0x800 + 4 * p.below(0x800)));
