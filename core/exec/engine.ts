@@ -63,7 +63,12 @@ import {
   TABLE_REGIONS,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
-import { LOOK_NARROW, LOOK_TLB, LOOK_WIDE } from "./region_accesses.ts";
+import {
+  LOOK_NARROW,
+  LOOK_ONCE,
+  LOOK_TWICE,
+  type Lookups,
+} from "./region_accesses.ts";
 import { type RegionFunction, warmUp } from "./warm_up.ts";
 import type {
   Traceable,
@@ -95,6 +100,8 @@ export interface EngineOptions {
   readonly exact?: boolean;
   /** Compiled regions alive at most: beyond that, all translations are forgotten. */
   readonly maxRegions?: number;
+  /** How regions look accesses up at first; for tests. */
+  readonly lookups?: Lookups;
   /** Tags of the jump cache before they start again; for tests. */
   readonly maxJumpTags?: number;
 }
@@ -122,8 +129,14 @@ const TIMED = 8;
  * is so once more, and stays as it is then.
  */
 const SLOW_PASSES = 20_000;
-/** As often a region without lookups in the TLB may be left for want of a permission: 10 us each. */
-const FORBIDDEN_PASSES = 100;
+/**
+ * What counts as so many passes for a region whose accesses stand there once:
+ * to be left because a lookup failed (3 to 10 us), and so that it will fail
+ * again (a device, a page with code). To fill an entry of the TLB is one: the
+ * other kind swaps two pages that share an entry without TypeScript.
+ */
+const LEFT_PASSES = 200;
+const REFUSED_PASSES = 4_000;
 const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
 type Enter = (cpu: number) => number;
 
@@ -143,6 +156,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #threshold: number;
   readonly #exact: boolean;
   readonly #maxRegions: number;
+  readonly #lookups: Lookups;
   readonly #enter: Enter;
   readonly #translator: BlockTranslator;
   /** The region compiler: for dumps and statistics. */
@@ -158,6 +172,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #stop = false;
   #halted = false;
   #running = false;
+  /** The lookup for which a region is left will fail again. */
+  #refused = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
   readonly #jumps: JumpModes;
@@ -199,6 +215,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     indirect: 0,
     hot: 0,
     modified: 0,
+    doubled: 0,
     narrowed: 0,
     forbidden: 0,
   };
@@ -211,6 +228,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#exact = options.exact ?? false;
     this.#maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
+    this.#lookups = options.lookups ?? LOOK_ONCE;
     this.base = memory.cpuArea(options.cpu ?? 0);
     this.u8 = memory.u8;
     this.u16 = memory.u16;
@@ -284,6 +302,15 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         slowStore: (address: number, width: number, from: number): number =>
           this.mmu.slowStore(address, width, from),
         narrow: (record: number): void => this.#narrow(record),
+        refill: (
+          address: number,
+          what: number,
+          record: number,
+          budget: number,
+        ): number => {
+          this.i32[this.#budget] = budget;
+          return this.#refill(address, what, record);
+        },
         // A fault is met again by the dispatcher, which delivers it.
         fetchMiss: (address: number): void => {
           this.mmu.fetch(address, this.#frontend.fetchMmu());
@@ -698,20 +725,42 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     return this.#after(this.#execute(link));
   }
 
-  /** A region found no permission for an access; false: the CPU shuts down. */
+  /** Fills the TLB for a region, see `SoftMmu.refill`; 3 if it is to be left. */
+  #refill(address: number, what: number, record: number): number {
+    const result = this.mmu.refill(address, what);
+    this.#refused = result === 4;
+    if (result === 0) this.#pass(record, 1);
+    return Math.min(result, 3);
+  }
+
+  /** Takes down what is left to a region until it is compiled anew. */
+  #pass(record: number, passes: number): void {
+    const count = (record + REC_COUNT) >> 2;
+    const left = this.i32[count] - passes;
+    this.i32[count] = left;
+    if (left <= 0 && left + passes > 0) this.#narrow(record);
+  }
+
+  /** A region was left because a lookup failed; false: the CPU shuts down. */
   #forbidden(): boolean {
     const { base, i32 } = this;
+    const f = this.#frontend;
     this.#restoreBudget();
-    // It is entered again, and finds it.
-    if (this.mmu.allowFlat(i32[(base + OFF_TARGET) >> 2])) return true;
-    this.#counts.forbidden++;
     const region = this.#regions.get(i32[(base + OFF_FAULT_REGION) >> 2])!;
-    const { record } = region.blocks[0];
-    if (region.valid && --i32[(record + REC_COUNT) >> 2] === 0) {
-      this.#narrow(record);
+    const entry = region.blocks[0];
+    // Without paging it may have the permission now, and is entered again.
+    if (
+      f.flat(entry.key) && this.mmu.allowFlat(i32[(base + OFF_TARGET) >> 2])
+    ) return true;
+    this.#counts.forbidden++;
+    if (region.valid) {
+      const isRefused = this.#refused || f.flat(entry.key);
+      this.#pass(entry.record, isRefused ? REFUSED_PASSES : LEFT_PASSES);
       this.#restoreBudget();
     }
-    return this.#runSingle();
+    // Elsewhere than at its start, the interpreter goes on.
+    const pc = (f.pcLo() - i32[(base + OFF_PC_BASE) >> 2]) | 0;
+    return pc !== entry.pcLo || this.#runSingle();
   }
 
   /** Makes the state that of the start of the instruction that left the block. */
@@ -873,8 +922,13 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const entry = this.cache.block(this.i32[(record + REC_BLOCK) >> 2]);
     const { region } = entry;
     if (region !== undefined) {
-      this.#counts.narrowed++;
-      entry.lookups = region.lookups === LOOK_WIDE ? LOOK_TLB : LOOK_NARROW;
+      if (region.lookups === LOOK_ONCE) {
+        this.#counts.doubled++;
+        entry.lookups = LOOK_TWICE;
+      } else {
+        this.#counts.narrowed++;
+        entry.lookups = LOOK_NARROW;
+      }
       this.cache.killRegion(region);
     }
     this.cache.setCount(entry, 1);
@@ -889,6 +943,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#flushSoon = true;
       return;
     }
+    if (entry.lookups < this.#lookups) entry.lookups = this.#lookups;
     const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;
     if (tableIndex >= this.#table.length) this.#table.grow(this.#table.length);
     const pcBase = (this.#frontend.pcLo() - entry.pcLo) | 0;
@@ -900,8 +955,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#regions.set(region.id, region);
     this.cache.installRegion(region);
     if (region.lookups !== LOOK_NARROW) {
-      const isWide = region.lookups === LOOK_WIDE;
-      this.cache.setCount(entry, isWide ? FORBIDDEN_PASSES : SLOW_PASSES);
+      this.cache.setCount(entry, SLOW_PASSES);
     }
     warmUp(this.#table.get(tableIndex) as RegionFunction, region.codeBytes);
   }

@@ -27,6 +27,28 @@ export const OFF_JUMP_KEY = 0x18;
 export const OFF_JUMP_TAG = 0x1c;
 /** At `EXIT_INDIRECT`: the target's program counter, i64. */
 export const OFF_TARGET = 0x20;
+/** What {@linkcode refillWord} packs. */
+export interface RefillWord {
+  /** From the lowest byte of the cluster to the first access: below 256. */
+  readonly distance: number;
+  /** Bytes of the cluster: below 256. */
+  readonly bytes: number;
+  /** Whether the first access is a store. */
+  readonly isFirstStore: boolean;
+  /** Whether any is. */
+  readonly isStore: boolean;
+  /** Which TLB. */
+  readonly mmu: number;
+}
+
+/** What `SoftMmu.refill` is to do, in one word. */
+export function refillWord(
+  { distance, bytes, isFirstStore, isStore, mmu }: RefillWord,
+): number {
+  return distance | bytes << 8 | Number(isFirstStore) << 16 |
+    Number(isStore) << 17 | mmu << 18;
+}
+
 /** A word that always holds 0: the base of constant addresses. */
 export const OFF_ZERO = 0x28;
 /** The word through which the dispatcher enters a record. */

@@ -4,10 +4,14 @@
  * Accesses by one base (a stack frame, the fields of a structure) mostly fall
  * on one page. They are a *cluster*: one comparison says that the page may be
  * accessed and that all of it from the lowest to the highest address is on it,
- * and the accesses themselves are then as cheap as the host's. Where it fails,
- * control goes on in a second version of the code, in which each access is a
- * call of a function that looks at everything. Clusters that overlap share
- * those two versions: a *section*. At its end the versions meet.
+ * and the accesses themselves are then as cheap as the host's. Where it fails
+ * and the TLB cannot be filled so that it does not, the region is left.
+ *
+ * A region for which that happens too often is compiled anew: control then goes
+ * on in a second version of the code, in which each access is a call of a
+ * function that looks at everything. Clusters that overlap share the two
+ * versions: a *section*. At its end they meet. (Two versions are half as much
+ * code again, and the first is slower for it, which is why they come second.)
  *
  * @module
  */
@@ -28,11 +32,15 @@ const NARROW_SPAN = 4;
 
 /** How a region looks its accesses up. */
 export type Lookups = 0 | 1 | 2;
-/** Without paging: by permissions for 8 KiB at once (`flat_accesses.ts`). */
-export const LOOK_WIDE = 0;
-/** Clusters of up to {@linkcode MAX_SPAN} bytes, in the TLB. */
-export const LOOK_TLB = 1;
-/** The same with {@linkcode NARROW_SPAN}. */
+/**
+ * Each access stands there once. Where a lookup is no help (a cluster across
+ * two pages, a device, a page with code), the region is left before the
+ * instruction.
+ */
+export const LOOK_ONCE = 0;
+/** In two versions, for regions that would be left too often. */
+export const LOOK_TWICE = 1;
+/** The same with narrow clusters, for regions that mostly go through the second version. */
 export const LOOK_NARROW = 2;
 
 /** Accesses by one base, in a span of {@linkcode MAX_SPAN} bytes. */
@@ -122,10 +130,12 @@ export function clustersOf(k: IrBlock, span: number): Clusters {
   return { all, of };
 }
 
-/** Plans the accesses of a block that are looked up in the TLB, with narrow clusters or others. */
-export function planAccesses(k: IrBlock, narrow: boolean): AccessPlan {
-  const { all, of } = clustersOf(k, narrow ? NARROW_SPAN : MAX_SPAN);
+/** Plans the accesses of a block that are looked up in the TLB. */
+export function planAccesses(k: IrBlock, lookups: Lookups): AccessPlan {
+  const span = lookups === LOOK_NARROW ? NARROW_SPAN : MAX_SPAN;
+  const { all, of } = clustersOf(k, span);
   const sections: Section[] = [];
+  if (lookups === LOOK_ONCE) return { sections, clusters: of };
   for (const cluster of all) {
     const section = sections.at(-1);
     if (section === undefined || section.last < cluster.first) {

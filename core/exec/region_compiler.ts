@@ -7,7 +7,7 @@
  * a local too, taken down by each block as the interpreter does it, so that
  * interrupts and the ends of slices come at the same instruction in both.
  *
- * Accesses to memory are emitted in two versions, see `region_accesses.ts`.
+ * Accesses to memory: see `region_accesses.ts` and `flat_accesses.ts`.
  *
  * @module
  */
@@ -48,9 +48,7 @@ import { planFlatAccesses } from "./flat_accesses.ts";
 import {
   type AccessPlan,
   type Cluster,
-  LOOK_NARROW,
-  LOOK_TLB,
-  LOOK_WIDE,
+  LOOK_ONCE,
   type Lookups,
   planAccesses,
   type Section,
@@ -70,6 +68,7 @@ import {
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
+  refillWord,
   runningTag,
   TABLE_LOOKUP,
   TLB_BYTES,
@@ -162,7 +161,7 @@ export class RegionCompiler {
   #hostPool: number[] = [];
   /** Of a region whose addresses are physical: what to add to them; else undefined. */
   #flatDelta: number | undefined;
-  #lookups: Lookups = LOOK_WIDE;
+  #lookups: Lookups = LOOK_ONCE;
   #plans: AccessPlan[] | undefined;
   readonly #mmu: SoftMmu;
   #insnPc = 0;
@@ -221,14 +220,13 @@ export class RegionCompiler {
     this.#flatDelta = this.#frontend.flat(entry.key)
       ? this.#mmu.flat.delta
       : undefined;
-    this.#lookups = this.#flatDelta === undefined
-      ? Math.max(entry.lookups, LOOK_TLB) as Lookups
-      : entry.lookups;
-    const isWide = this.#lookups === LOOK_WIDE;
+    this.#lookups = entry.lookups;
     const formed = this.#former.form(entry, pcBase);
     if (formed === undefined) return undefined;
     const { structure } = formed;
-    this.#plans = isWide ? planFlatAccesses(formed.ir, structure) : undefined;
+    this.#plans = this.#lookups === LOOK_ONCE && this.#flatDelta !== undefined
+      ? planFlatAccesses(formed.ir, structure)
+      : undefined;
     this.#blocks = formed.blocks;
     this.#ir = formed.ir;
     this.#liveness = formed.liveness;
@@ -448,7 +446,7 @@ export class RegionCompiler {
     this.#values.startBlock(k, this.#liveness[node].uses, this.#written);
     this.#hosts.clear();
     this.#plan = this.#plans?.[node] ??
-      planAccesses(k, this.#lookups === LOOK_NARROW);
+      planAccesses(k, this.#lookups);
     const { sections } = this.#plan;
     for (let i = 0, next = 0; i < k.length; i++) {
       if (sections[next]?.first !== i) this.#operation(i);
@@ -631,6 +629,45 @@ export class RegionCompiler {
     }
   }
 
+  /**
+   * Looks a cluster up in the TLB. Where that fails the entry is filled, and if
+   * that is no help, the region is left before the instruction.
+   */
+  #lookupOnce(cluster: Cluster): void {
+    const e = this.#e;
+    const { base, first, high, isStore, low, mmu } = cluster;
+    const local = this.#hostLocal(cluster);
+    this.#address(base, low);
+    const tlb = OFF_TLB + mmu * TLB_BYTES;
+    emitLookup(e, this.#locals, high - low, isStore, tlb);
+    this.#f.openUnlikely(L_ANY);
+    const i32 = WASM_TYPES[I32];
+    const type = this.#module.type([i32, i32, i32, i32], [i32]);
+    const fn = this.#module.importFunction("env", "refill", type);
+    e.localGet(ADDRESS);
+    const effects = EFFECTS[this.#k.op[first]];
+    e.i32Const(refillWord({
+      distance: this.#k.lo[first] - low,
+      bytes: high - low,
+      isFirstStore: (effects & STORES) !== 0,
+      isStore,
+      mmu,
+    }));
+    e.i32Const(this.#blocks[0].record);
+    e.localGet(BUDGET);
+    e.u8(W.CALL);
+    e.u32(fn);
+    e.localSet(HOST);
+    this.#loadBudget();
+    e.localGet(HOST);
+    this.#leaveOn(L_EXIT);
+    emitLookup(e, this.#locals, high - low, isStore, tlb);
+    e.u8(W.DROP);
+    this.#f.close();
+    emitHost(e, this.#locals, tlb, isStore);
+    e.localSet(local);
+  }
+
   /** Asks for a cluster's permission, unless it is known; leaves where there is none. */
   #lookupFlat(cluster: Cluster): void {
     const { base, isStore, known, low } = cluster;
@@ -677,7 +714,10 @@ export class RegionCompiler {
   /** Pushes the host offset of the lowest byte of an access's cluster; the distance from there. */
   #found(i: number): number {
     const cluster = this.#plan.clusters.get(i)!;
-    if (!this.#hosts.has(cluster)) this.#lookupFlat(cluster);
+    if (!this.#hosts.has(cluster)) {
+      if (this.#plans !== undefined) this.#lookupFlat(cluster);
+      else this.#lookupOnce(cluster);
+    }
     this.#values.left[this.#k.a[i]]--;
     this.#e.localGet(this.#hosts.get(cluster)!);
     return this.#k.lo[i] - cluster.low;
@@ -741,7 +781,7 @@ export class RegionCompiler {
     }
   }
 
-  /** HOST is 1 (fault) or 2 (modifies): EXIT_FAULT is 3, EXIT_MODIFIED is 6. */
+  /** HOST is 1 (fault), 2 (modifies), 3 (no lookup): EXIT_FAULT is 3, EXIT_MODIFIED 6, EXIT_FORBIDDEN 9. */
   #setReason(): void {
     const e = this.#e;
     e.localGet(HOST);
@@ -750,7 +790,7 @@ export class RegionCompiler {
     e.localSet(REASON);
   }
 
-  /** With 0, 1 (fault) or 2 (modifies) on the stack: leaves through `label` if it is not 0. */
+  /** With 0, 1 (fault), 2 (modifies) or 3 (no lookup) on the stack: leaves through `label` if it is not 0. */
   #leaveOn(label: number): void {
     this.#e.localTee(HOST);
     this.#f.openUnlikely(L_ANY);

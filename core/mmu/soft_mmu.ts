@@ -472,6 +472,33 @@ export class SoftMmu implements Mmu {
   }
 
   /**
+   * Fills the entry for a cluster of accesses whose lowest byte is at `low`, as
+   * its first access would (`refillWord`): 0 if one lookup serves them all now,
+   * 1 after a fault of the first access, 3 if it does not, 4 if it never will
+   * (a device, or stores to a page with code).
+   */
+  refill(low: number, what: number): 0 | 1 | 3 | 4 {
+    const first = (low + (what & 0xff)) >>> 0;
+    const isFirstStore = (what & 1 << 16) !== 0;
+    const tag = (what & 1 << 17) !== 0 ? TLB_WRITE : TLB_READ;
+    const mmu = what >>> 18;
+    const e = this.#entry(first, mmu);
+    let isMemory = true;
+    const firstTag = isFirstStore ? TLB_WRITE : TLB_READ;
+    if (((first ^ this.#i32[e + (firstTag >> 2)]) >>> 0) >= PAGE) {
+      const access = isFirstStore ? ACCESS_WRITE : ACCESS_READ;
+      if (!this.#translate(first, access, mmu)) return 1;
+      isMemory = this.#host >= 0;
+    }
+    const bytes = (what >>> 8) & 0xff;
+    const found = this.#i32[e + (tag >> 2)];
+    if (((low ^ found) >>> 0) <= PAGE - bytes) return 0;
+    // The tag of a page with code has a bit flipped.
+    const hasCode = ((first ^ found ^ TAG_CODE) >>> 0) < PAGE;
+    return isMemory && !hasCode ? 3 : 4;
+  }
+
+  /**
    * A load of `width` bytes that missed: returns the host offset where the
    * bytes can be read (the memory itself, or the value slot), or 0 after a
    * fault. Called by translated code.

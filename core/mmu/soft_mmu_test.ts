@@ -23,6 +23,8 @@ import {
   OFF_CODE_MASKS,
   OFF_FLAT_PAGES,
   OFF_VALUE,
+  type RefillWord,
+  refillWord,
   TLB_ENTRIES,
 } from "../exec/layout.ts";
 import { GuestMemory } from "../machine/memory.ts";
@@ -729,4 +731,70 @@ Deno.test("softMMU: a run of stores forgets the code that it changes, at once", 
   assertEquals(s.mmu.directStore(B, 4, 0, -1), -1);
   assertEquals(s.mmu.directStore(C, 4, 0, -1), -1);
   assertEquals(s.mmu.directStore(0, 4, 0, -1), -1);
+});
+
+Deno.test("softMMU: an entry is filled for a cluster as its first access would; what one lookup cannot serve is told", () => {
+  const s = new Subject();
+  const word = (part: Partial<RefillWord>): number =>
+    refillWord({
+      distance: 0,
+      bytes: 4,
+      isFirstStore: false,
+      isStore: false,
+      mmu: 0,
+      ...part,
+    });
+  const read = word({}), both = word({ isStore: true });
+  const write = word({ isFirstStore: true, isStore: true });
+  assertEquals(s.mmu.refill(A, read), 1);
+  s.map(A, 3, PERM_READ);
+  assertEquals(s.mmu.refill(A, read), 0);
+  assertEquals(s.mmu.refill(A, both), 3, "a load before a store that faults");
+  assertEquals(s.mmu.refill(A, write), 1);
+  s.map(A, 3);
+  s.mmu.flush(false);
+  s.walked();
+  assertEquals(s.mmu.refill(A, both), 0);
+  assertEquals(s.mmu.refill(A, write), 0);
+  assertEquals(s.walks.splice(0), [[A, ACCESS_READ]]);
+  // To the end of the page, and beyond.
+  const long = word({ bytes: 128 });
+  assertEquals(s.mmu.refill(A + PAGE - 128, long), 0);
+  assertEquals(s.mmu.refill(A + PAGE - 127, long), 3);
+  // The first access decides where a fault is.
+  s.map(A + PAGE, 4);
+  s.map(A + 2 * PAGE, 5);
+  const second = word({ bytes: 128, distance: 127 });
+  assertEquals(s.mmu.refill(A - 127, second), 3);
+  assertEquals(s.mmu.refill(A + 3 * PAGE - 127, second), 1);
+  // A page that is the victim of another one comes back without a walk.
+  s.map(B, 6);
+  assertEquals(s.mmu.refill(B, read), 0);
+  s.walked();
+  assertEquals(s.mmu.refill(A, read), 0);
+  assertEquals(s.walked(), 0);
+  // Those that never will: stores to a page with code, a device.
+  s.code.add(3);
+  s.mmu.protect(3);
+  assertEquals([s.mmu.refill(A, read), s.mmu.refill(A, write)], [0, 4]);
+  assertEquals(s.mmu.refill(A, both), 4);
+  s.map(0x7000, 200);
+  assertEquals(s.mmu.refill(0x7000, read), 4);
+  assertEquals(s.io, []);
+});
+
+Deno.test("softMMU: a page that a region asks for gets its permission, and those after it, if it can", () => {
+  const s = new Subject();
+  const at = (page: number): number =>
+    s.memory.u8[s.mmu.base + OFF_FLAT_PAGES + page];
+  s.code.add(9);
+  assertEquals(s.mmu.allowFlat(5 * PAGE + 8), true);
+  assertEquals([at(4), at(5), at(7)], [0, FLAT_WRITE, FLAT_WRITE]);
+  assertEquals([at(8), at(9), at(10)], [FLAT_READ, FLAT_READ, FLAT_WRITE]);
+  assertEquals(s.mmu.allowFlat(9 * PAGE), false, "no more than it had");
+  // The next page, to which an access may go on, is a device's.
+  assertEquals(s.mmu.allowFlat((RAM_PAGES - 1) * PAGE), false);
+  assertEquals(s.mmu.allowFlat(0xffffffff), false);
+  s.mmu.setPhysicalMask(~(1 << 20));
+  assertEquals(s.mmu.allowFlat(5 * PAGE), false);
 });

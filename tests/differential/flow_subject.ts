@@ -63,13 +63,14 @@ export class FlowSubject {
   /**
    * Makes the CPU. `plain`: it looks into the page tables for each instruction,
    * and knows nothing of the ones before. `cramped`: there is room for few
-   * blocks and few regions.
+   * blocks and few regions. `lookups`: how regions look accesses up at first.
    */
   constructor(
     readonly title: string,
     accel: "plain" | "interp" | "jit",
     threshold = 1,
     cramped = false,
+    lookups: 0 | 1 | 2 = 0,
   ) {
     this.#plain = accel === "plain";
     const memory = new GuestMemory({
@@ -100,6 +101,7 @@ export class FlowSubject {
       threshold,
       maxInsns: this.#plain ? 1 : undefined,
       maxRegions: cramped ? 12 : undefined,
+      lookups,
       exact: true,
     });
     this.#ram = memory.u8.subarray(host, host + RAM);

@@ -9,6 +9,7 @@ const SUBJECTS = [
   new FlowSubject("interp", "interp"),
   new FlowSubject("jit, threshold 1", "jit", 1),
   new FlowSubject("jit, threshold 10", "jit", 10),
+  new FlowSubject("jit, threshold 2, two versions", "jit", 2, false, 1),
   new FlowSubject("jit, threshold 5, cramped", "jit", 5, true),
   // Profiles of computed jumps are full.
   new FlowSubject("jit, threshold 60", "jit", 60),

@@ -29,6 +29,7 @@ class Subject {
     fold: boolean,
     maxInsns?: number,
     flat = false,
+    lookups: 0 | 1 | 2 = 0,
   ) {
     const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 2 << 20 });
     const host = memory.alloc(RAM);
@@ -50,6 +51,7 @@ class Subject {
       accel,
       threshold,
       maxInsns,
+      lookups,
       exact: true,
     });
     this.ram = memory.u8.subarray(host, host + RAM);
@@ -162,8 +164,26 @@ Deno.test("random IR: interpreter, compiler and plain translation agree", () => 
       1,
     ),
     new Subject("jit without folding", "jit", 3, false),
-    new Subject("jit, flat, threshold 1", "jit", 1, true, undefined, true),
-    new Subject("jit, flat, threshold 5", "jit", 5, true, undefined, true),
+    ...([0, 1, 2] as const).flatMap((lookups) => [
+      new Subject(
+        `jit, flat, lookups ${lookups}`,
+        "jit",
+        1 + lookups,
+        true,
+        undefined,
+        true,
+        lookups,
+      ),
+      new Subject(
+        `jit, lookups ${lookups}`,
+        "jit",
+        1,
+        lookups < 2,
+        undefined,
+        false,
+        lookups,
+      ),
+    ]),
   ];
   const seeds = Array.from({ length: programs }, (_, i) => seed + i);
   for (const s of [...ONCE_FAILED, ...seeds]) compare(s, subjects, 16);
