@@ -704,13 +704,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         f.trap(this.i32[(this.base + OFF_TRAP) >> 2]);
         return f.deliver();
       case EXIT_FORBIDDEN:
-        this.#restoreFault(single);
-        return this.#forbidden();
+        return this.#forbidden(this.#restoreFault(single));
       case EXIT_MODIFIED:
         this.#counts.modified++;
         this.#restoreFault(single);
         this.#restoreBudget();
-        return this.#runSingle();
+        return this.#runSingle(1);
       default:
         throw new Error(
           `translated code returned the unknown reason ${reason}`,
@@ -718,9 +717,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
   }
 
-  /** Runs the instruction at the program counter alone; false: the CPU shuts down. */
-  #runSingle(): boolean {
-    const link = this.#prepareSingle(1);
+  /** Runs up to so many instructions at the program counter, the first that stores being the last; false: the CPU shuts down. */
+  #runSingle(insns: number): boolean {
+    const link = this.#prepareSingle(insns);
     if (link < 0) return this.#frontend.deliver();
     return this.#after(this.#execute(link));
   }
@@ -741,30 +740,43 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (left <= 0 && left + passes > 0) this.#narrow(record);
   }
 
-  /** A region was left because a lookup failed; false: the CPU shuts down. */
-  #forbidden(): boolean {
+  /**
+   * A region was left because a lookup failed, `insns` before the end of a
+   * block; false: the CPU shuts down. The interpreter does those: interrupts
+   * come where they would if the lookup had not failed.
+   */
+  #forbidden(insns: number): boolean {
     const { base, i32 } = this;
-    const f = this.#frontend;
     this.#restoreBudget();
     const region = this.#regions.get(i32[(base + OFF_FAULT_REGION) >> 2])!;
     const entry = region.blocks[0];
-    // Without paging it may have the permission now, and is entered again.
-    if (
-      f.flat(entry.key) && this.mmu.allowFlat(i32[(base + OFF_TARGET) >> 2])
-    ) return true;
-    this.#counts.forbidden++;
-    if (region.valid) {
-      const isRefused = this.#refused || f.flat(entry.key);
-      this.#pass(entry.record, isRefused ? REFUSED_PASSES : LEFT_PASSES);
-      this.#restoreBudget();
+    const isFlat = this.#frontend.flat(entry.key);
+    // Without paging it may have the permission now.
+    if (!isFlat || !this.mmu.allowFlat(i32[(base + OFF_TARGET) >> 2])) {
+      this.#counts.forbidden++;
+      if (region.valid) {
+        const isRefused = this.#refused || isFlat;
+        this.#pass(entry.record, isRefused ? REFUSED_PASSES : LEFT_PASSES);
+      }
     }
-    // Elsewhere than at its start, the interpreter goes on.
-    const pc = (f.pcLo() - i32[(base + OFF_PC_BASE) >> 2]) | 0;
-    return pc !== entry.pcLo || this.#runSingle();
+    const counts = this.#counts;
+    const { faults } = counts;
+    for (let left = insns; left > 0 && counts.faults === faults;) {
+      // What they do may ask for attention: later.
+      this.#restoreBudget();
+      const before = this.instructions;
+      if (!this.#runSingle(left)) return false;
+      if (this.#halted || this.instructions === before) break;
+      left -= this.instructions - before;
+    }
+    return true;
   }
 
-  /** Makes the state that of the start of the instruction that left the block. */
-  #restoreFault(single: boolean): void {
+  /**
+   * Makes the state that of the start of the instruction that left the block.
+   * Returns the instructions from there to the block's end.
+   */
+  #restoreFault(single: boolean): number {
     const i32 = this.i32;
     const f = this.#frontend;
     const region = i32[(this.base + OFF_FAULT_REGION) >> 2];
@@ -777,7 +789,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       const index = r.faults[at + 1];
       i32[this.#budget] += block.insns - index;
       f.restore((r.faults[at + 2] + pcBase) | 0, block.pcHi, r.faults[at + 3]);
-      return;
+      return block.insns - index;
     }
     const pc = i32[(this.base + OFF_FAULT) >> 2];
     let block: Block;
@@ -801,6 +813,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       block.pcHi,
       i32[table + lo * 3 + 2],
     );
+    return block.insns - lo;
   }
 
   #buryRegions(): void {

@@ -21,6 +21,8 @@ class Subject {
   readonly engine: Engine;
   readonly ram: Uint8Array;
   ioHash = 0;
+  /** Whether what is written to a device makes it interrupt, at times. */
+  interrupts = false;
 
   constructor(
     readonly title: string,
@@ -42,7 +44,12 @@ class Subject {
         this.#note(address, width);
         return Math.imul(address, 0x1234567) >>> (32 - 8 * width);
       },
-      write: (address, width, value) => this.#note(address ^ value, width),
+      write: (address, width, value) => {
+        this.#note(address ^ value, width);
+        if (this.interrupts && (this.ioHash & 3) === 0) {
+          this.engine.setIrq(true);
+        }
+      },
     };
     this.isa = new RandomIsa({ fold, flat });
     this.engine = new Engine(this.isa, {
@@ -187,4 +194,26 @@ Deno.test("random IR: interpreter, compiler and plain translation agree", () => 
   ];
   const seeds = Array.from({ length: programs }, (_, i) => seed + i);
   for (const s of [...ONCE_FAILED, ...seeds]) compare(s, subjects, 16);
+});
+
+Deno.test("random IR: a device that interrupts does so after the same instruction in interpreter and compiler", () => {
+  const subjects = [
+    new Subject("interp", "interp", 1, true),
+    ...([0, 1, 2] as const).flatMap((lookups) =>
+      [false, true].map((flat) =>
+        new Subject(
+          `jit, flat ${flat}, lookups ${lookups}`,
+          "jit",
+          1 + lookups,
+          true,
+          undefined,
+          flat,
+          lookups,
+        )
+      )
+    ),
+  ];
+  for (const s of subjects) s.interrupts = true;
+  const seed = seedFrom(1000);
+  for (let i = casesFrom(15); i > 0; i--) compare(seed + i, subjects, 16);
 });
