@@ -131,8 +131,8 @@ const TIMED = 8;
 const SLOW_PASSES = 20_000;
 /**
  * What counts as so many passes for a region whose accesses stand there once:
- * to be left because a lookup failed (3 to 10 us), and so that it will fail
- * again (a device, a page with code). To fill an entry of the TLB is one: the
+ * to be left because a lookup failed (10 us or more), and so that it will
+ * fail again (a device, a page with code). To fill an entry of the TLB is one: the
  * other kind swaps two pages that share an entry without TypeScript.
  */
 const LEFT_PASSES = 200;
