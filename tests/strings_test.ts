@@ -28,6 +28,7 @@ function machine(accel: "interp" | "jit"): Machine {
       page < RAM >> 12
         ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
         : { kind: "none", hostOffset: 0, writable: false },
+    ramRuns: () => [{ page: 0, pages: RAM >> 12 }],
     read: () => 0xff,
     write: () => {},
   };

@@ -60,6 +60,14 @@ export interface PageMapping {
   readonly writable: boolean;
 }
 
+/** Pages one after another. */
+export interface PageRun {
+  /** Number of the first one: address / 4096. */
+  readonly page: number;
+  /** How many. */
+  readonly pages: number;
+}
+
 /**
  * Counters of accesses that nothing answered. A CPU does not come here for each
  * read of a page on which nothing is at all.
@@ -428,6 +436,14 @@ export class AddressSpace {
     const some = range !== undefined ||
       this.#ranges.some((r) => r.start < start + PAGE && r.end > start);
     return { kind: some ? "io" : "none", hostOffset: 0, writable: false };
+  }
+
+  /** The runs of pages that are RAM, by increasing page number. */
+  ramRuns(): PageRun[] {
+    return this.#ranges.filter((r) => r.kind === RAM).map((r) => {
+      const page = Math.ceil(r.start / PAGE);
+      return { page, pages: Math.floor(r.end / PAGE) - page };
+    }).filter((r) => r.pages > 0);
   }
 
   /** Fill `into` from `address` on; what is not memory is read by bytes. */

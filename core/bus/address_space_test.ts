@@ -134,6 +134,18 @@ Deno.test("ram, rom and their edges", () => {
   });
   assertEquals(space.lookupPage(0).writable, false);
   assertEquals(space.lookupPage(1).kind, "none");
+  // Parts of pages are none.
+  space.add({
+    name: "odd",
+    base: 0x4100,
+    size: 0x2e00,
+    kind: "ram",
+    hostOffset: 0,
+  });
+  assertEquals(space.ramRuns(), [
+    { page: 5, pages: 1 },
+    { page: 0xfffff, pages: 1 },
+  ]);
   const bytes = new Uint8Array(8);
   space.readBytes(0xffc, bytes);
   assertEquals([...bytes], [0, 0, 0, 0, 255, 255, 255, 255]);
@@ -177,6 +189,7 @@ Deno.test("overlaps name both; a higher priority shadows", () => {
   const moved = space.move(bar, 0x2000);
   assertEquals(space.lookupPage(1).kind, "ram");
   assertEquals(space.lookupPage(2).kind, "io");
+  assertEquals(space.ramRuns(), [{ page: 0, pages: 2 }]);
   space.remove(moved);
   assertEquals(space.lookupPage(2).kind, "ram");
   assertEquals(changes, 3);

@@ -724,12 +724,13 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     return this.#after(this.#execute(link));
   }
 
-  /** Fills the TLB for a region, see `SoftMmu.refill`; 3 if it is to be left. */
+  /** Fills the TLB for a region: what `SoftMmu.refill` gives, but 3 whenever the region is to be left. */
   #refill(address: number, what: number, record: number): number {
     const result = this.mmu.refill(address, what);
     this.#refused = result === 4;
-    if (result === 0) this.#pass(record, 1);
-    return Math.min(result, 3);
+    if (this.#refused) return 3;
+    if (result !== 1 && result !== 3) this.#pass(record, 1);
+    return result;
   }
 
   /** Takes down what is left to a region until it is compiled anew. */

@@ -44,6 +44,7 @@ function machine(
       page < RAM >> 12
         ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
         : { kind: "io", hostOffset: 0, writable: false },
+    ramRuns: () => [{ page: 0, pages: RAM >> 12 }],
     read: (address, width) => read(address, width),
     write: (address, width, value) => {
       io.push([address, width, value]);

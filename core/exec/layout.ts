@@ -41,6 +41,9 @@ export interface RefillWord {
   readonly mmu: number;
 }
 
+/** Smallest answer of `SoftMmu.refill` to a region that is a host offset. */
+export const REFILLED = 4;
+
 /** What `SoftMmu.refill` is to do, in one word. */
 export function refillWord(
   { distance, bytes, isFirstStore, isStore, mmu }: RefillWord,
@@ -72,6 +75,14 @@ export const OFF_JUMP_MARK = 0x48;
 export const OFF_PC_BASE = 0x4c;
 /** All ones if the present mode's code is relocatable, else 0. */
 export const OFF_RELOCATABLE = 0x50;
+/**
+ * Code whose addresses are physical ones may read and write 4 KiB from each
+ * address of a window on: its first address, and how many addresses there are
+ * ({@linkcode FlatPages}).
+ */
+export const OFF_FLAT_WINDOW = 0x54;
+/** Behind it: how many addresses; 0: there is no window. */
+export const OFF_FLAT_WINDOW_SIZE = 0x58;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */

@@ -61,6 +61,8 @@ import {
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_FLAT_PAGES,
+  OFF_FLAT_WINDOW,
+  OFF_FLAT_WINDOW_SIZE,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
@@ -68,6 +70,7 @@ import {
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
+  REFILLED,
   refillWord,
   runningTag,
   TABLE_LOOKUP,
@@ -93,6 +96,7 @@ import {
   L_FORBIDDEN,
   L_LINK,
   L_LOOKUP,
+  L_REFUSED,
   L_SLOW,
   L_WARM,
   L_WARMING,
@@ -221,9 +225,14 @@ export class RegionCompiler {
       ? this.#mmu.flat.delta
       : undefined;
     this.#lookups = entry.lookups;
-    const formed = this.#former.form(entry, pcBase);
+    const formed = this.#former.form(
+      entry,
+      pcBase,
+      this.#lookups === LOOK_ONCE,
+    );
     if (formed === undefined) return undefined;
     const { structure } = formed;
+    if (this.#flatDelta !== undefined) this.#mmu.openFlat();
     this.#plans = this.#lookups === LOOK_ONCE && this.#flatDelta !== undefined
       ? planFlatAccesses(formed.ir, structure)
       : undefined;
@@ -307,6 +316,7 @@ export class RegionCompiler {
         L_EXIT,
         L_FAULT_LOAD,
         L_FORBIDDEN,
+        L_REFUSED,
         L_BUDGET,
         L_LOOKUP,
         L_LINK,
@@ -350,6 +360,9 @@ export class RegionCompiler {
     e.u8(W.I32_ADD);
     e.localSet(BUDGET);
     this.#setLocal(REASON, EXIT_BUDGET);
+    this.#f.br(L_EXIT);
+    this.#f.close(); // L_REFUSED
+    this.#setReason();
     this.#f.br(L_EXIT);
     this.#f.close(); // L_FORBIDDEN
     this.#storeLocal(OFF_TARGET, ADDRESS);
@@ -644,6 +657,7 @@ export class RegionCompiler {
     const i32 = WASM_TYPES[I32];
     const type = this.#module.type([i32, i32, i32, i32], [i32]);
     const fn = this.#module.importFunction("env", "refill", type);
+    this.#setLocal(FAULT, this.#faultIndex());
     e.localGet(ADDRESS);
     const effects = EFFECTS[this.#k.op[first]];
     e.i32Const(refillWord({
@@ -657,15 +671,17 @@ export class RegionCompiler {
     e.localGet(BUDGET);
     e.u8(W.CALL);
     e.u32(fn);
-    e.localSet(HOST);
+    e.localSet(local);
     this.#loadBudget();
-    e.localGet(HOST);
-    this.#leaveOn(L_EXIT);
-    emitLookup(e, this.#locals, high - low, isStore, tlb);
-    e.u8(W.DROP);
-    this.#f.close();
+    e.localGet(local);
+    e.localTee(HOST);
+    e.i32Const(REFILLED);
+    e.u8(W.I32_LT_U);
+    this.#f.br(L_REFUSED, false, W.BR_IF);
+    e.u8(W.ELSE);
     emitHost(e, this.#locals, tlb, isStore);
     e.localSet(local);
+    this.#f.close();
   }
 
   /** Asks for a cluster's permission, unless it is known; leaves where there is none. */
@@ -674,10 +690,13 @@ export class RegionCompiler {
     const local = this.#hostLocal(cluster);
     this.#address(base, low);
     if (!known) {
+      this.#pushIsOutside();
+      this.#f.openUnlikely(L_ANY);
       this.#pushIsForbidden(isStore);
       this.#f.openUnlikely(L_ANY);
       this.#setLocal(FAULT, this.#faultIndex());
       this.#f.br(L_FORBIDDEN);
+      this.#f.close();
       this.#f.close();
     }
     this.#setSum(local, ADDRESS, this.#flatDelta!);
@@ -692,6 +711,18 @@ export class RegionCompiler {
     return local;
   }
 
+  /** Without paging: pushes whether ADDRESS is outside of the window in which everything may be done. */
+  #pushIsOutside(): void {
+    const e = this.#e;
+    e.localGet(ADDRESS);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_FLAT_WINDOW, 2);
+    e.u8(W.I32_SUB);
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_FLAT_WINDOW_SIZE, 2);
+    e.u8(W.I32_GE_U);
+  }
+
   /** Without paging: pushes whether the page of ADDRESS or the next one must not be accessed. */
   #pushIsForbidden(isStore: boolean): void {
     const e = this.#e;
@@ -700,7 +731,7 @@ export class RegionCompiler {
     e.u8(W.I32_SHR_U);
     e.mem(0x2d, this.#locals.base + OFF_FLAT_PAGES, 0); // i32.load8_u
     e.i32Const(isStore ? FLAT_WRITE : FLAT_READ);
-    e.u8(0x49); // i32.lt_u
+    e.u8(W.I32_LT_U);
   }
 
   /** local = from + distance */

@@ -41,5 +41,6 @@ export const L_FAULT_LOAD = -8,
   L_WARM = -11,
   L_WARMING = -12,
   L_FORBIDDEN = -13,
+  L_REFUSED = -14,
   L_CASES = -100,
   L_SLOW = -200;

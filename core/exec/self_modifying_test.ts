@@ -22,6 +22,7 @@ function machine(accel: "jit" | "interp", threshold: number): {
       hostOffset: host + page * 4096,
       writable: page < RAM >> 12,
     }),
+    ramRuns: () => [{ page: 0, pages: RAM >> 12 }],
     read: () => 0,
     write: () => {},
   };

@@ -36,6 +36,7 @@ function machine(): Engine {
         hostOffset: host + page * 4096,
         writable: true,
       }),
+      ramRuns: () => [],
       read: () => 0,
       write: () => {},
     },

@@ -9,7 +9,9 @@
  * @module
  */
 
+import type { PageRun } from "../bus/address_space.ts";
 import { FLAT_READ, FLAT_WRITE, OFF_FLAT_PAGES } from "../exec/layout.ts";
+import { FlatWindow } from "./flat_window.ts";
 
 const PAGE = 4096;
 /** Pages of 4 GiB. */
@@ -23,6 +25,8 @@ export interface FlatPagesSource {
   lookupPage(
     page: number,
   ): { kind: string; hostOffset: number; writable: boolean };
+  /** The runs of pages that are RAM. */
+  ramRuns(): readonly PageRun[];
   /** Whether it holds translated code. */
   hasCode(page: number): boolean;
 }
@@ -32,6 +36,7 @@ export class FlatPages {
   readonly #u8: Uint8Array;
   readonly #at: number;
   readonly #source: FlatPagesSource;
+  readonly #window: FlatWindow;
   /** Pages that were entered: those to clear. */
   #entered: number[] = [];
   #delta: number | undefined;
@@ -42,6 +47,7 @@ export class FlatPages {
     this.#u8 = u8;
     this.#at = base + OFF_FLAT_PAGES;
     this.#source = source;
+    this.#window = new FlatWindow(u8, base);
   }
 
   /**
@@ -55,6 +61,16 @@ export class FlatPages {
       if (kind === "ram") this.#delta = hostOffset;
     }
     return this.#delta;
+  }
+
+  /** Opens the window of RAM without code. */
+  openWindow(): void {
+    if (this.#suspended) return;
+    this.#window.open(() =>
+      this.#source.ramRuns().filter(({ page }) =>
+        this.#source.lookupPage(page).hostOffset - page * PAGE === this.delta
+      )
+    );
   }
 
   /** Enters a page that was asked for, and those after it; says whether there is a new permission. */
@@ -86,6 +102,7 @@ export class FlatPages {
 
   /** A page has got translated code: it is not to be written any more. */
   protect(page: number): void {
+    this.#window.protect(page);
     for (const p of [page - 1, page]) {
       if (p < 0 || p >= PAGES) continue;
       if (this.#u8[this.#at + p] > FLAT_READ) {
@@ -98,6 +115,7 @@ export class FlatPages {
   clear(): void {
     for (const page of this.#entered) this.#u8[this.#at + page] = 0;
     this.#entered = [];
+    this.#window.close();
   }
 
   /** Takes all away and gives none until {@linkcode FlatPages.resume}: pages are elsewhere. */
@@ -111,5 +129,6 @@ export class FlatPages {
     this.#suspended = false;
     this.#delta = undefined;
     this.clear();
+    this.#window.forget();
   }
 }

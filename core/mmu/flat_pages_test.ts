@@ -1,28 +1,47 @@
 import { assertEquals } from "@std/assert";
-import { FLAT_READ, FLAT_WRITE, OFF_FLAT_PAGES } from "../exec/layout.ts";
+import {
+  FLAT_READ,
+  FLAT_WRITE,
+  OFF_FLAT_PAGES,
+  OFF_FLAT_WINDOW,
+  OFF_FLAT_WINDOW_SIZE,
+} from "../exec/layout.ts";
 import { FlatPages } from "./flat_pages.ts";
 
 const PAGE = 4096;
 const BASE = 64;
+const [LOW, SIZE] = [OFF_FLAT_WINDOW, OFF_FLAT_WINDOW_SIZE].map((o) =>
+  (BASE + o) >> 2
+);
 
-/** RAM on pages 0 to 9 but 4 (device) and 6 (ROM elsewhere in the host's memory); 8 is write-protected. */
+/** RAM from page 0x100 on and on pages 0 to 9 but 4 (device) and 6 (ROM elsewhere in the host's memory); 8 is write-protected. */
 class Subject {
   readonly u8 = new Uint8Array(BASE + OFF_FLAT_PAGES + (1 << 20));
   readonly code = new Set<number>();
   ram = 0x70000;
+  /** How much farther pages from 0x100 on are in the host's memory. */
+  far = 0;
+  runs = [{ page: 0, pages: 4 }];
   readonly pages = new FlatPages(this.u8, BASE, {
     lookupPage: (page) => {
-      if (page >= 10 || page === 4) {
+      if (page >= 10 && page < 0x100 || page === 4) {
         return { kind: "io", hostOffset: 0, writable: false };
       }
       if (page === 6) {
         return { kind: "rom", hostOffset: 0x1000, writable: false };
       }
-      const hostOffset = this.ram + page * PAGE;
+      const hostOffset = this.ram + page * PAGE + (page < 10 ? 0 : this.far);
       return { kind: "ram", hostOffset, writable: page !== 8 };
     },
+    ramRuns: () => this.runs,
     hasCode: (page) => this.code.has(page),
   });
+
+  /** The window's first page, and how many pages an address may be on. */
+  get window(): [first: number, pages: number] {
+    const words = new Uint32Array(this.u8.buffer);
+    return [words[LOW] / PAGE, words[SIZE] / PAGE];
+  }
 
   of(page: number): number {
     this.pages.enter(page);
@@ -69,4 +88,49 @@ Deno.test("flat pages: while pages move, none is entered, and the distance is th
   assertEquals(s.of(1), FLAT_WRITE);
   s.pages.clear();
   assertEquals(s.u8[BASE + OFF_FLAT_PAGES + 1], 0);
+});
+
+Deno.test("flat pages: the window is the longest run of RAM without code, its last page left out", () => {
+  const s = new Subject();
+  assertEquals(s.window[1], 0, "not opened");
+  s.runs = [{ page: 0, pages: 4 }, { page: 0x100, pages: 0x40 }];
+  s.far = PAGE;
+  s.pages.protect(2);
+  s.pages.openWindow();
+  assertEquals(s.window, [0, 1], "the others are at another distance");
+  s.far = 0;
+  s.pages.resume();
+  for (const page of [2, 0x110, 0x102]) s.pages.protect(page);
+  s.pages.openWindow();
+  assertEquals(s.window, [0x111, 0x2e]);
+});
+
+Deno.test("flat pages: code in the window makes it smaller; it is closed while nothing may be asked", () => {
+  const s = new Subject();
+  s.runs = [{ page: 0x100, pages: 0x40 }];
+  s.pages.openWindow();
+  assertEquals(s.window, [0x100, 0x3f]);
+  s.pages.protect(0x108);
+  assertEquals(s.window, [0x109, 0x36], "the longer part stays");
+  s.pages.protect(0x13f);
+  assertEquals(s.window, [0x109, 0x35], "the last page is no border");
+  s.pages.protect(0x100);
+  s.pages.protect(0x140);
+  assertEquals(s.window, [0x109, 0x35], "outside of it");
+  s.pages.clear();
+  assertEquals(s.window[1], 0);
+  s.pages.protect(0x109);
+  assertEquals(s.window[1], 0, "closed");
+  s.pages.openWindow();
+  assertEquals(s.window, [0x10a, 0x34]);
+  s.pages.suspend();
+  s.pages.openWindow();
+  assertEquals(s.window[1], 0, "pages move");
+  s.runs = [{ page: 0x200, pages: 2 }];
+  s.pages.resume();
+  assertEquals(s.window[1], 0);
+  s.pages.openWindow();
+  assertEquals(s.window, [0x200, 1]);
+  s.pages.protect(0x200);
+  assertEquals(s.window[1], 0, "one page is none");
 });

@@ -13,6 +13,7 @@
  * @module
  */
 
+import type { PageRun } from "../bus/address_space.ts";
 import {
   type Access,
   ACCESS_EXECUTE,
@@ -54,6 +55,8 @@ export interface PhysicalSpace {
     hostOffset: number;
     writable: boolean;
   };
+  /** The runs of pages that are RAM. */
+  ramRuns(): readonly PageRun[];
   /** Reads `width` (1, 2, 4) bytes, unsigned. */
   read(address: number, width: 1 | 2 | 4): number;
   /** Writes `width` bytes. */
@@ -184,6 +187,7 @@ export class SoftMmu implements Mmu {
     this.#value = base + OFF_VALUE;
     this.flat = new FlatPages(this.#u8, base, {
       lookupPage: (page) => space.lookupPage(page),
+      ramRuns: () => space.ramRuns(),
       hasCode: (page) => this.#code.hasCode(page),
     });
     for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
@@ -210,11 +214,17 @@ export class SoftMmu implements Mmu {
     this.flush(false);
   }
 
+  /** Code without paging is about to be compiled: opens the window that it asks for. */
+  openFlat(): void {
+    if (this.#mask >>> 0 === 0xffffffff) this.flat.openWindow();
+  }
+
   /**
    * A region has no permission for the page of an address without paging, or
    * for the next one: says whether it has now.
    */
   allowFlat(address: number): boolean {
+    this.openFlat();
     return this.#mask >>> 0 === 0xffffffff && this.flat.allow(address >>> 12);
   }
 
@@ -473,11 +483,11 @@ export class SoftMmu implements Mmu {
 
   /**
    * Fills the entry for a cluster of accesses whose lowest byte is at `low`, as
-   * its first access would (`refillWord`): 0 if one lookup serves them all now,
-   * 1 after a fault of the first access, 3 if it does not, 4 if it never will
-   * (a device, or stores to a page with code).
+   * its first access would (`refillWord`): the host offset of that byte if one
+   * lookup serves them all now, 1 after a fault of the first access, 3 if it
+   * does not, 4 if it never will (a device, or stores to a page with code).
    */
-  refill(low: number, what: number): 0 | 1 | 3 | 4 {
+  refill(low: number, what: number): number {
     const first = (low + (what & 0xff)) >>> 0;
     const isFirstStore = (what & 1 << 16) !== 0;
     const tag = (what & 1 << 17) !== 0 ? TLB_WRITE : TLB_READ;
@@ -492,7 +502,10 @@ export class SoftMmu implements Mmu {
     }
     const bytes = (what >>> 8) & 0xff;
     const found = this.#i32[e + (tag >> 2)];
-    if (((low ^ found) >>> 0) <= PAGE - bytes) return 0;
+    const offset = (low ^ found) >>> 0;
+    if (offset <= PAGE - bytes) {
+      return (this.#i32[e + ((tag + TLB_HOST) >> 2)] + offset) | 0;
+    }
     // The tag of a page with code has a bit flipped.
     const hasCode = ((first ^ found ^ TAG_CODE) >>> 0) < PAGE;
     return isMemory && !hasCode ? 3 : 4;

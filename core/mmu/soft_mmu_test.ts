@@ -22,6 +22,7 @@ import {
   OFF_BUDGET,
   OFF_CODE_MASKS,
   OFF_FLAT_PAGES,
+  OFF_FLAT_WINDOW_SIZE,
   OFF_VALUE,
   type RefillWord,
   refillWord,
@@ -126,6 +127,7 @@ class Subject {
               hostOffset: 0,
               writable: false,
             },
+        ramRuns: () => [{ page: 0, pages: RAM_PAGES }],
         read: (address) => {
           this.io.push(address);
           return 0xff;
@@ -748,18 +750,19 @@ Deno.test("softMMU: an entry is filled for a cluster as its first access would; 
   const write = word({ isFirstStore: true, isStore: true });
   assertEquals(s.mmu.refill(A, read), 1);
   s.map(A, 3, PERM_READ);
-  assertEquals(s.mmu.refill(A, read), 0);
+  assertEquals(s.mmu.refill(A + 8, read), s.ram + 3 * PAGE + 8);
   assertEquals(s.mmu.refill(A, both), 3, "a load before a store that faults");
   assertEquals(s.mmu.refill(A, write), 1);
   s.map(A, 3);
   s.mmu.flush(false);
   s.walked();
-  assertEquals(s.mmu.refill(A, both), 0);
-  assertEquals(s.mmu.refill(A, write), 0);
-  assertEquals(s.walks.splice(0), [[A, ACCESS_READ]]);
+  assertEquals(s.mmu.refill(A + 16, both), s.ram + 3 * PAGE + 16);
+  assertEquals(s.mmu.refill(A, write), s.ram + 3 * PAGE);
+  assertEquals(s.walks.splice(0), [[A + 16, ACCESS_READ]]);
   // To the end of the page, and beyond.
   const long = word({ bytes: 128 });
-  assertEquals(s.mmu.refill(A + PAGE - 128, long), 0);
+  const last = s.ram + 4 * PAGE - 128;
+  assertEquals(s.mmu.refill(A + PAGE - 128, long), last);
   assertEquals(s.mmu.refill(A + PAGE - 127, long), 3);
   // The first access decides where a fault is.
   s.map(A + PAGE, 4);
@@ -769,14 +772,15 @@ Deno.test("softMMU: an entry is filled for a cluster as its first access would; 
   assertEquals(s.mmu.refill(A + 3 * PAGE - 127, second), 1);
   // A page that is the victim of another one comes back without a walk.
   s.map(B, 6);
-  assertEquals(s.mmu.refill(B, read), 0);
+  assertEquals(s.mmu.refill(B, read), s.ram + 6 * PAGE);
   s.walked();
-  assertEquals(s.mmu.refill(A, read), 0);
+  assertEquals(s.mmu.refill(A, read), s.ram + 3 * PAGE);
   assertEquals(s.walked(), 0);
   // Those that never will: stores to a page with code, a device.
   s.code.add(3);
   s.mmu.protect(3);
-  assertEquals([s.mmu.refill(A, read), s.mmu.refill(A, write)], [0, 4]);
+  assertEquals(s.mmu.refill(A, read), s.ram + 3 * PAGE);
+  assertEquals(s.mmu.refill(A, write), 4);
   assertEquals(s.mmu.refill(A, both), 4);
   s.map(0x7000, 200);
   assertEquals(s.mmu.refill(0x7000, read), 4);
@@ -795,6 +799,15 @@ Deno.test("softMMU: a page that a region asks for gets its permission, and those
   // The next page, to which an access may go on, is a device's.
   assertEquals(s.mmu.allowFlat((RAM_PAGES - 1) * PAGE), false);
   assertEquals(s.mmu.allowFlat(0xffffffff), false);
+  const size = (s.mmu.base + OFF_FLAT_WINDOW_SIZE) >> 2;
+  const u32 = new Uint32Array(s.memory.memory.buffer);
+  assertEquals(u32[size], (RAM_PAGES - 1) * PAGE);
+  // With A20 closed there are none, however they are asked for.
   s.mmu.setPhysicalMask(~(1 << 20));
   assertEquals(s.mmu.allowFlat(5 * PAGE), false);
+  s.mmu.openFlat();
+  assertEquals([at(5), u32[size]], [0, 0]);
+  s.mmu.setPhysicalMask(-1);
+  s.mmu.openFlat();
+  assertEquals(u32[size], (RAM_PAGES - 1) * PAGE);
 });

@@ -27,6 +27,7 @@ import {
   TERM_JUMP,
 } from "../ir/block.ts";
 import { IrBuilder } from "../ir/builder.ts";
+import { Forwarding } from "../ir/passes/forward.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import { I32 } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
@@ -117,6 +118,7 @@ export class RegionFormer {
   readonly #builder: IrBuilder;
   readonly #ir: IrBlock[] = [];
   readonly #liveness: Liveness[] = [];
+  readonly #forwarding = new Forwarding();
   readonly #exitFacts: number[] = [];
   readonly #wantsFacts: boolean[] = [];
   readonly #index = new Map<Block, number>();
@@ -139,9 +141,14 @@ export class RegionFormer {
 
   /**
    * The region of a hot block; undefined if its bytes have changed. The CPU is
-   * in the block's mode and at it, which gives `pcBase`.
+   * in the block's mode and at it, which gives `pcBase`. With `isMemory`, its
+   * accesses are to memory, or control leaves it before they are done.
    */
-  form(entry: Block, pcBase: number): FormedRegion | undefined {
+  form(
+    entry: Block,
+    pcBase: number,
+    isMemory: boolean,
+  ): FormedRegion | undefined {
     this.#pcBase = pcBase;
     if (!this.#collect(entry)) return undefined;
     this.#prune();
@@ -153,6 +160,7 @@ export class RegionFormer {
     // values to V8, not stores), and an interrupt between two blocks would
     // show the guest's handler flags and registers of long ago.
     for (const n of structure.order) {
+      if (isMemory) this.#forwarding.run(this.#ir[n]);
       this.#liveness[n].run(this.#ir[n], this.#frontend.helpers);
     }
     return {

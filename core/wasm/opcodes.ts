@@ -79,8 +79,12 @@ export const I32_EQ = 0x46;
 export const I32_NE = 0x47;
 /** `i32.lt_s` */
 export const I32_LT_S = 0x48;
+/** `i32.lt_u` */
+export const I32_LT_U = 0x49;
 /** `i32.gt_u` */
 export const I32_GT_U = 0x4b;
+/** `i32.ge_u` */
+export const I32_GE_U = 0x4f;
 /** `i64.eq` */
 export const I64_EQ = 0x51;
 /** `i64.ne` */

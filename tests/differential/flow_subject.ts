@@ -83,6 +83,7 @@ export class FlowSubject {
         page < RAM >> 12
           ? { kind: "ram", hostOffset: host + page * PAGE, writable: true }
           : { kind: "none", hostOffset: 0, writable: false },
+      ramRuns: () => [{ page: 0, pages: RAM >> 12 }],
       read: (_, width) => width === 4 ? 0xffffffff : (1 << 8 * width) - 1,
       write: () => {},
     };

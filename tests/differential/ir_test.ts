@@ -40,6 +40,10 @@ class Subject {
         page < CODE_BYTES >> 12 || page >= DATA_START >> 12 && page < RAM >> 12
           ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
           : { kind: "io", hostOffset: 0, writable: false },
+      ramRuns: () => [
+        { page: 0, pages: CODE_BYTES >> 12 },
+        { page: DATA_START >> 12, pages: (RAM - DATA_START) >> 12 },
+      ],
       read: (address, width) => {
         this.#note(address, width);
         return Math.imul(address, 0x1234567) >>> (32 - 8 * width);

@@ -111,6 +111,7 @@ export class RheaSubject {
         page < RAM >> 12
           ? { kind: "ram", hostOffset: host + page * 4096, writable: true }
           : { kind: "none", hostOffset: 0, writable: false },
+      ramRuns: () => [{ page: 0, pages: RAM >> 12 }],
       read: (_, width) => width === 4 ? 0xffffffff : (1 << 8 * width) - 1,
       write: () => {},
     };

@@ -66,6 +66,7 @@ function load(
         page < RAM / PAGE
           ? { kind: "ram", hostOffset: host + page * PAGE, writable: true }
           : { kind: "none", hostOffset: 0, writable: false },
+      ramRuns: () => [{ page: 0, pages: RAM / PAGE }],
       read: () => 0xff,
       write: () => {},
     },

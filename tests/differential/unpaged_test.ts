@@ -22,6 +22,17 @@ const TABLE = 0xa000;
 /** A device, ROM, write-protected memory. */
 const DEVICE = 4, ROM = 5, PROTECTED = 6;
 
+/** Runs of RAM: each of them, so that the longest without code is another one. */
+const RUNS = [
+  [
+    { page: 0, pages: DEVICE },
+    { page: PROTECTED + 1, pages: PAGES - PROTECTED - 1 },
+    { page: HIGH, pages: PAGES },
+  ],
+  [{ page: 0, pages: DEVICE }, { page: HIGH, pages: 1 }],
+  [{ page: PROTECTED + 1, pages: PAGES - PROTECTED - 1 }],
+];
+
 /** For each address of the table: loads and, if its flag says so, stores of all widths around it. */
 // deno-fmt-ignore
 const PROGRAM = [
@@ -64,6 +75,7 @@ class Machine {
   readonly device: string[] = [];
   /** Physical memory is the other one. */
   swapped = false;
+  #run = 0;
 
   constructor(accel: "interp" | "jit") {
     const { rom } = this;
@@ -84,6 +96,7 @@ class Machine {
         const writable = page !== PROTECTED;
         return { kind: "ram" as const, hostOffset, writable };
       },
+      ramRuns: () => RUNS[this.#run],
       read: (address: number, width: number) =>
         (address * 0x9e3779b1 >>> 0) % 2 ** (8 * width),
       write: (address: number, width: number, value: number) => {
@@ -93,6 +106,13 @@ class Machine {
     const { memory } = this;
     this.engine = new Engine(this.cpu, { memory, space, accel, threshold: 1 });
     this.engine.reset();
+  }
+
+  /** The other physical memory; regions learn of other parts of it that they need not ask for. */
+  swap(): void {
+    this.swapped = !this.swapped;
+    this.#run = (this.#run + 1) % RUNS.length;
+    this.engine.flushMapping();
   }
 
   /** The RAM that physical addresses mean now. */
@@ -168,8 +188,7 @@ Deno.test("accesses without paging: interpreter and compiler agree", () => {
     const swap = random.oneIn(6);
     const results = machines.map((m) => {
       if (swap) {
-        m.swapped = !m.swapped;
-        m.engine.flushMapping();
+        m.swap();
       }
       m.ram.set(new Uint8Array(table.buffer), TABLE);
       m.engine.invalidate(TABLE, 8 * count);
