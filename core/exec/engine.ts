@@ -27,7 +27,6 @@ import {
   EXIT_UNLINKED,
   type Frontend,
   GUEST_FAULT,
-  GUEST_MODIFIED,
 } from "../cpu/frontend.ts";
 import type { GuestMemory } from "../machine/memory.ts";
 import { type PhysicalSpace, SoftMmu } from "../mmu/soft_mmu.ts";
@@ -37,8 +36,9 @@ import {
   BlockCache,
   HIT_REGION,
   HIT_RUNNING,
-  type Region,
 } from "../translate/block_cache.ts";
+import { ExitPoints } from "./exit_points.ts";
+import { helperImports } from "./helper_imports.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
 import { JumpModes } from "./jump_modes.ts";
 import {
@@ -48,7 +48,6 @@ import {
   OFF_BUDGET,
   OFF_CODE_MASKS,
   OFF_ENTER,
-  OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_INDEX,
   OFF_LINK,
@@ -57,27 +56,21 @@ import {
   OFF_TARGET,
   OFF_TRAP,
   REC_BLOCK,
-  REC_COUNT,
   REC_INSNS,
   REC_PC_LO,
-  TABLE_REGIONS,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
-import {
-  LOOK_NARROW,
-  LOOK_ONCE,
-  LOOK_TWICE,
-  type Lookups,
-} from "./region_accesses.ts";
-import { type RegionFunction, warmUp } from "./warm_up.ts";
+import type { Lookups } from "./region_accesses.ts";
+import { Regions } from "./regions.ts";
+import { Statistics } from "./statistics.ts";
 import type {
   Traceable,
   TranslationObserver,
   TranslatorView,
 } from "./trace.ts";
+import { translatorView } from "./translator_view.ts";
 import {
   BlockTranslator,
-  MAX_BACKOFF,
   NEVER_HOT,
   SCRATCH_BYTES,
 } from "../translate/block_translator.ts";
@@ -113,8 +106,6 @@ export interface EngineOptions {
  */
 const DEFAULT_THRESHOLD = 3000;
 const DEFAULT_MAX_INSNS = 64;
-/** A region takes 12 to 25 KB in V8, so that this many take up to 400 MB. */
-const DEFAULT_MAX_REGIONS = 16384;
 /**
  * Faults in one run after which it ends: a guest whose handler faults at its
  * first instruction executes none, and would never use up a budget.
@@ -123,20 +114,6 @@ const MAX_FAULTS = 10_000;
 const PAGE = 4096;
 /** One in so many translations is timed: to ask for the time takes a thirtieth of one. */
 const TIMED = 8;
-/**
- * Passes through code whose accesses are calls after which a region is compiled
- * again. What is slow for another reason (a device, a TLB that is too small)
- * is so once more, and stays as it is then.
- */
-const SLOW_PASSES = 20_000;
-/**
- * What counts as so many passes for a region whose accesses stand there once:
- * to be left because a lookup failed (10 us or more), and so that it will
- * fail again (a device, a page with code). To fill an entry of the TLB is one: the
- * other kind swaps two pages that share an entry without TypeScript.
- */
-const LEFT_PASSES = 200;
-const REFUSED_PASSES = 4_000;
 const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
 type Enter = (cpu: number) => number;
 
@@ -155,8 +132,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #accel: "jit" | "interp";
   readonly #threshold: number;
   readonly #exact: boolean;
-  readonly #maxRegions: number;
-  readonly #lookups: Lookups;
   readonly #enter: Enter;
   readonly #translator: BlockTranslator;
   /** The region compiler: for dumps and statistics. */
@@ -172,53 +147,21 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #stop = false;
   #halted = false;
   #running = false;
-  /** The lookup for which a region is left will fail again. */
-  #refused = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
   readonly #jumps: JumpModes;
-  readonly #regions = new Map<number, Region>();
-  /** Regions that died while their code may still be running. */
-  #graveyard: number[] = [];
-  readonly #freeTable: number[] = [];
-  readonly #table: WebAssembly.Table;
-  #tableNext = TABLE_REGIONS;
+  readonly #regions: Regions;
+  readonly #exits: ExitPoints;
   #observer: TranslationObserver | undefined;
-  readonly #view: TranslatorView = {
-    address: (b) =>
-      this.#frontend.linear((b.pcLo + b.pcBase) | 0, b.pcHi) >>> 0,
-    code: ({ physical, secondPage, byteLength }) => {
-      const first = secondPage < 0 ? byteLength : PAGE - (physical % PAGE);
-      return Uint8Array.from({ length: byteLength }, (_, i) => {
-        const at = i < first ? physical + i : secondPage + i - first;
-        const page = this.mmu.hostOf(at);
-        return page < 0 ? this.mmu.readCode(at) : this.u8[page + (at % PAGE)];
-      });
-    },
-  };
-  /** In which tier budgets ended: a sample of where the time goes. */
-  readonly #samples = { interpreter: 0, region: 0 };
+  readonly #view: TranslatorView;
   /**
    * The guest only handles its ticks, and nothing is compiled for it: what a
    * kernel does at each tick becomes hot in the end, and compiling that takes
    * more time than it will save for minutes.
    */
   quiet = false;
-  #runMs = 0;
-  #translateMs = 0;
-  readonly #counts = {
-    interrupts: 0,
-    faults: 0,
-    singles: 0,
-    dispatches: 0,
-    unlinked: 0,
-    indirect: 0,
-    hot: 0,
-    modified: 0,
-    doubled: 0,
-    narrowed: 0,
-    forbidden: 0,
-  };
+  readonly #statistics = new Statistics();
+  readonly #counts = this.#statistics.counts;
 
   /** Makes the engine of a CPU and attaches the frontend to it. */
   constructor(frontend: Frontend, options: EngineOptions) {
@@ -227,8 +170,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#accel = options.accel ?? "jit";
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#exact = options.exact ?? false;
-    this.#maxRegions = options.maxRegions ?? DEFAULT_MAX_REGIONS;
-    this.#lookups = options.lookups ?? LOOK_ONCE;
     this.base = memory.cpuArea(options.cpu ?? 0);
     this.u8 = memory.u8;
     this.u16 = memory.u16;
@@ -248,13 +189,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       memory.memory.buffer,
       this.base,
     );
-    this.#table = new WebAssembly.Table({ element: "anyfunc", initial: 1024 });
+    this.#view = translatorView(frontend, this.mmu, this.u8);
     this.cache = new BlockCache(
       this.i32,
       memory.arenaOffset,
       memory.arenaBytes - SCRATCH_BYTES,
       this.base + OFF_CODE_MASKS,
-      (region) => this.#regionDied(region),
+      (region) => {
+        this.#observer?.regionDied(region, this.#view);
+        this.#regions.died(region);
+      },
     );
     this.i32[(this.base + OFF_INDEX) >> 2] = memory.arenaOffset;
     this.mmu.connect(
@@ -274,34 +218,17 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
     const generator = new InterpreterGenerator(frontend.helpers);
     const pages = memory.memory.buffer.byteLength / 65536;
-    const helperImports: Record<string, (...args: number[]) => number> = {};
-    for (const h of frontend.helpers) {
-      const fn = h.fn;
-      const called = h.faults
-        ? (a: number, b: number, c: number): number => {
-          try {
-            return fn(a, b, c);
-          } catch (e) {
-            if (e === GUEST_FAULT) return 1;
-            if (e === GUEST_MODIFIED) return 2;
-            throw e;
-          }
-        }
-        : fn;
-      const native = h.native?.(memory.memory, this.base, called);
-      helperImports[String(h.index)] = (native ?? called) as (
-        ...args: number[]
-      ) => number;
-    }
+    const helper = helperImports(frontend.helpers, memory.memory, this.base);
+    const table = new WebAssembly.Table({ element: "anyfunc", initial: 1024 });
     const imports = {
       env: {
         memory: memory.memory,
-        table: this.#table,
+        table,
         slowLoad: (address: number, width: number, mmu: number): number =>
           this.mmu.slowLoad(address, width, mmu),
         slowStore: (address: number, width: number, from: number): number =>
           this.mmu.slowStore(address, width, from),
-        narrow: (record: number): void => this.#narrow(record),
+        narrow: (record: number): void => this.#regions.narrow(record),
         refill: (
           address: number,
           what: number,
@@ -309,42 +236,48 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           budget: number,
         ): number => {
           this.i32[this.#budget] = budget;
-          return this.#refill(address, what, record);
+          return this.#regions.refill(address, what, record);
         },
         // A fault is met again by the dispatcher, which delivers it.
         fetchMiss: (address: number): void => {
           this.mmu.fetch(address, this.#frontend.fetchMmu());
         },
       },
-      helper: helperImports,
+      helper,
     };
     const module = new WebAssembly.Module(generator.build(pages));
     const instance = new WebAssembly.Instance(module, imports);
     this.#enter = instance.exports.enter as Enter;
-    this.#translator = new BlockTranslator({
+    const parts = {
       frontend,
       mmu: this.mmu,
       cache: this.cache,
-      opcodes: generator.opcodes,
       u8: this.u8,
       i32: this.i32,
+      base: this.base,
+      threshold: this.#threshold,
+    };
+    this.#translator = new BlockTranslator({
+      ...parts,
+      opcodes: generator.opcodes,
       scratch: memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES,
       maxInsns: options.maxInsns ?? DEFAULT_MAX_INSNS,
       threshold: this.#accel === "jit" ? this.#threshold : NEVER_HOT,
     });
     this.compiler = new RegionCompiler(
-      {
-        frontend,
-        mmu: this.mmu,
-        cache: this.cache,
-        i32: this.i32,
-        threshold: this.#threshold,
-        retranslate: this.#translator.retranslate,
-        base: this.base,
-      },
-      { env: { ...imports.env, ...instance.exports }, helper: helperImports },
+      { ...parts, retranslate: this.#translator.retranslate },
+      { env: { ...imports.env, ...instance.exports }, helper },
       pages,
     );
+    this.#regions = new Regions({
+      ...parts,
+      compiler: this.compiler,
+      table,
+      maxRegions: options.maxRegions,
+      lookups: options.lookups,
+      attention: () => this.attention(),
+    });
+    this.#exits = new ExitPoints({ ...parts, regions: this.#regions });
     frontend.attach(this);
   }
 
@@ -377,7 +310,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   reset(): void {
     this.#halted = false;
     this.#flushCache();
-    this.#buryRegions();
+    this.#regions.bury();
     this.mmu.flush(false);
     this.#frontend.reset();
     this.keyChanged();
@@ -444,68 +377,20 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     return this.#frontend.describe();
   }
 
-  /**
-   * Counters by name. The time of a tier is the time of all runs, shared out
-   * by where budgets ended. Misses are counted, and given in a million
-   * instructions; hits stay in translated code and are not, so that the hit
-   * rates (per cent) are estimates: of as many jumps and accesses as the
-   * instructions would have if they were like the average translated block.
-   */
   stats(): Readonly<Record<string, number>> {
-    const instructions = this.instructions;
-    const { interpreter, region } = this.#samples;
-    const compile = this.compiler.stats();
-    const running = this.#runMs - compile.compileMs - this.#translateMs;
-    const share = interpreter + region === 0
-      ? 0
-      : region / (interpreter + region);
-    const rate = (n: number): number =>
-      Math.round(n * 1e6 / Math.max(instructions, 1));
-    const { insnsInBlock, accessesInInsn } = this.#translator.mix;
-    const hits = (misses: number, tries: number): number =>
-      tries <= misses ? 0 : Math.floor((1 - misses / tries) * 1e6) / 1e4;
-    const chainMisses = this.#counts.unlinked + this.#counts.indirect;
-    return {
-      instructions,
-      interpreterMs: Math.round(running * (1 - share)),
-      regionMs: Math.round(running * share),
-      translateMs: Math.round(this.#translateMs),
-      ...compile,
-      blocksTranslated: this.cache.translated,
-      blocksInvalidated: this.cache.invalidated,
-      blocksRevived: this.cache.revived,
-      arenaFlushes: this.cache.flushes,
-      arenaBytes: this.cache.used,
-      tlbWalks: this.mmu.walks,
-      tlbFlushes: this.mmu.flushes,
-      slowAccesses: this.mmu.slow,
-      ...this.#counts,
-      chainMissesPerMillion: rate(chainMisses),
-      chainHitPercent: hits(
-        chainMisses,
-        instructions / Math.max(insnsInBlock, 1),
-      ),
-      tlbMissesPerMillion: rate(this.mmu.walks),
-      tlbHitPercent: hits(this.mmu.walks, instructions * accessesInInsn),
-    };
+    return this.#statistics.report(this.instructions, {
+      translator: this.#translator,
+      compiler: this.compiler,
+      regions: this.#regions,
+      cache: this.cache,
+      mmu: this.mmu,
+    });
   }
 
   observe(observer: TranslationObserver | undefined): void {
     this.#observer = observer;
     this.compiler.onRegion = observer &&
       ((region) => observer.region(region, this.#view));
-  }
-
-  #regionDied(region: Region): void {
-    this.#observer?.regionDied(region, this.#view);
-    this.#graveyard.push(region.id);
-    const entry = region.blocks[0];
-    if (entry.valid) {
-      const backoff = Math.min(entry.deaths++, MAX_BACKOFF);
-      this.cache.setCount(entry, this.#threshold << backoff);
-    }
-    this.#table.set(region.tableIndex, this.#table.get(0));
-    this.#freeTable.push(region.tableIndex);
   }
 
   /** Executes about `maxInstructions` (exactly, with `exact`). */
@@ -526,7 +411,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     try {
       return this.#dispatch();
     } finally {
-      this.#runMs += performance.now() - started;
+      this.#statistics.runMs += performance.now() - started;
       this.#restoreBudget();
       this.#total += this.#granted - this.i32[this.#budget];
       this.#running = false;
@@ -547,7 +432,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     let faults = 0;
     for (;;) {
       this.#restoreBudget();
-      this.#buryRegions();
+      this.#regions.bury();
       this.#single = false;
       if (this.#flushSoon) {
         this.#flushSoon = false;
@@ -576,8 +461,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       // EXIT_INDIRECT come back here with the link to follow.
       const reason = this.#execute(link);
       if (reason === EXIT_BUDGET) {
-        if (i32[(base + OFF_FAULT_REGION) >> 2] !== 0) this.#samples.region++;
-        else this.#samples.interpreter++;
+        const { samples } = this.#statistics;
+        if (i32[(base + OFF_FAULT_REGION) >> 2] !== 0) samples.region++;
+        else samples.interpreter++;
         const record = i32[(base + OFF_RECORD) >> 2] >> 2;
         this.#setPcAt(record + (REC_PC_LO >> 2));
         this.#restoreBudget();
@@ -668,7 +554,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
         this.#setPcAt((record + REC_PC_LO) >> 2);
         if (this.quiet) this.cache.setCount(block, this.#threshold);
-        else if (this.#accel === "jit") this.#compile(block);
+        else if (this.#accel === "jit" && !this.#regions.compile(block)) {
+          this.#flushSoon = true;
+        }
         this.#restoreBudget();
         if (this.#flushSoon) return EXIT_LOOKUP;
         link = this.#enterWord(block);
@@ -704,7 +592,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         f.trap(this.i32[(this.base + OFF_TRAP) >> 2]);
         return f.deliver();
       case EXIT_FORBIDDEN:
-        return this.#forbidden(this.#restoreFault(single));
+        return this.#finishBlock(this.#restoreFault(single));
       case EXIT_MODIFIED:
         this.#counts.modified++;
         this.#restoreFault(single);
@@ -724,42 +612,14 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     return this.#after(this.#execute(link));
   }
 
-  /** Fills the TLB for a region: what `SoftMmu.refill` gives, but 3 whenever the region is to be left. */
-  #refill(address: number, what: number, record: number): number {
-    const result = this.mmu.refill(address, what);
-    this.#refused = result === 4;
-    if (this.#refused) return 3;
-    if (result !== 1 && result !== 3) this.#pass(record, 1);
-    return result;
-  }
-
-  /** Takes down what is left to a region until it is compiled anew. */
-  #pass(record: number, passes: number): void {
-    const count = (record + REC_COUNT) >> 2;
-    const left = this.i32[count] - passes;
-    this.i32[count] = left;
-    if (left <= 0 && left + passes > 0) this.#narrow(record);
-  }
-
   /**
    * A region was left because a lookup failed, `insns` before the end of a
    * block; false: the CPU shuts down. The interpreter does those: interrupts
    * come where they would if the lookup had not failed.
    */
-  #forbidden(insns: number): boolean {
-    const { base, i32 } = this;
+  #finishBlock(insns: number): boolean {
     this.#restoreBudget();
-    const region = this.#regions.get(i32[(base + OFF_FAULT_REGION) >> 2])!;
-    const entry = region.blocks[0];
-    const isFlat = this.#frontend.flat(entry.key);
-    // Without paging it may have the permission now.
-    if (!isFlat || !this.mmu.allowFlat(i32[(base + OFF_TARGET) >> 2])) {
-      this.#counts.forbidden++;
-      if (region.valid) {
-        const isRefused = this.#refused || isFlat;
-        this.#pass(entry.record, isRefused ? REFUSED_PASSES : LEFT_PASSES);
-      }
-    }
+    this.#regions.forbidden();
     const counts = this.#counts;
     const { faults } = counts;
     for (let left = insns; left > 0 && counts.faults === faults;) {
@@ -778,49 +638,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
    * Returns the instructions from there to the block's end.
    */
   #restoreFault(single: boolean): number {
-    const i32 = this.i32;
-    const f = this.#frontend;
-    const region = i32[(this.base + OFF_FAULT_REGION) >> 2];
-    const pcBase = i32[(this.base + OFF_PC_BASE) >> 2];
     this.#restoreBudget();
-    if (region !== 0) {
-      const r = this.#regions.get(region)!;
-      const at = i32[(this.base + OFF_FAULT) >> 2] * 4;
-      const block = r.blocks[r.faults[at]];
-      const index = r.faults[at + 1];
-      i32[this.#budget] += block.insns - index;
-      f.restore((r.faults[at + 2] + pcBase) | 0, block.pcHi, r.faults[at + 3]);
-      return block.insns - index;
-    }
-    const pc = i32[(this.base + OFF_FAULT) >> 2];
-    let block: Block;
-    if (single) block = this.#translator.singleBlock;
-    else {
-      const record = i32[(this.base + OFF_RECORD) >> 2];
-      block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
-    }
-    const table = block.insnTable >> 2;
-    const word = (pc - block.bytecode) >> 2;
-    let lo = 0;
-    let hi = block.insns - 1;
-    while (lo < hi) {
-      const mid = (lo + hi + 1) >> 1;
-      if (i32[table + mid * 3] <= word) lo = mid;
-      else hi = mid - 1;
-    }
-    i32[this.#budget] += block.insns - lo;
-    f.restore(
-      (i32[table + lo * 3 + 1] + pcBase) | 0,
-      block.pcHi,
-      i32[table + lo * 3 + 2],
+    const insns = this.#exits.restore(
+      single ? this.#translator.singleBlock : undefined,
     );
-    return block.insns - lo;
-  }
-
-  #buryRegions(): void {
-    if (this.#graveyard.length === 0) return;
-    for (const id of this.#graveyard) this.#regions.delete(id);
-    this.#graveyard.length = 0;
+    this.i32[this.#budget] += insns;
+    return insns;
   }
 
   /**
@@ -907,7 +730,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const isTimed = this.cache.translated % TIMED === 0;
         const started = isTimed ? performance.now() : 0;
         const made = this.#translator.translate(physical, host, lo, hi);
-        if (isTimed) this.#translateMs += TIMED * (performance.now() - started);
+        if (isTimed) {
+          this.#statistics.translateMs += TIMED * (performance.now() - started);
+        }
         this.#observer?.block(made, this.#view);
         return made;
       } catch (e) {
@@ -925,52 +750,5 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (block === undefined) return -1;
     this.#single = true;
     return this.#enterWord(block);
-  }
-
-  /**
-   * A region, by its entry's record, does so many accesses by calls, or is left
-   * so often for want of a permission, that it is to look accesses up in
-   * another way. It may be running, and run on for some accesses more.
-   */
-  #narrow(record: number): void {
-    const entry = this.cache.block(this.i32[(record + REC_BLOCK) >> 2]);
-    const { region } = entry;
-    if (region !== undefined) {
-      if (region.lookups === LOOK_ONCE) {
-        this.#counts.doubled++;
-        entry.lookups = LOOK_TWICE;
-      } else {
-        this.#counts.narrowed++;
-        entry.lookups = LOOK_NARROW;
-      }
-      this.cache.killRegion(region);
-    }
-    this.cache.setCount(entry, 1);
-    this.attention();
-  }
-
-  /** Forms and compiles the region that starts with a hot block. */
-  #compile(entry: Block): void {
-    this.cache.setCount(entry, NEVER_HOT);
-    if (!entry.valid || entry.region !== undefined) return;
-    if (this.#regions.size - this.#graveyard.length >= this.#maxRegions) {
-      this.#flushSoon = true;
-      return;
-    }
-    if (entry.lookups < this.#lookups) entry.lookups = this.#lookups;
-    const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;
-    if (tableIndex >= this.#table.length) this.#table.grow(this.#table.length);
-    const pcBase = (this.#frontend.pcLo() - entry.pcLo) | 0;
-    const region = this.compiler.compile(entry, pcBase, tableIndex);
-    if (region === undefined) {
-      this.#freeTable.push(tableIndex);
-      return;
-    }
-    this.#regions.set(region.id, region);
-    this.cache.installRegion(region);
-    if (region.lookups !== LOOK_NARROW) {
-      this.cache.setCount(entry, SLOW_PASSES);
-    }
-    warmUp(this.#table.get(tableIndex) as RegionFunction, region.codeBytes);
   }
 }

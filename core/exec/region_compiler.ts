@@ -19,7 +19,7 @@ import {
   EXIT_TRAP,
   type Frontend,
 } from "../cpu/frontend.ts";
-import type { IrBlock, Value } from "../ir/block.ts";
+import type { IrBlock } from "../ir/block.ts";
 import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, type OpInfo, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
@@ -36,9 +36,6 @@ import {
   type RegionFormerParts,
 } from "../translate/region_former.ts";
 import {
-  type AccessLocals,
-  emitHost,
-  emitLookup,
   emitRawAccess,
   emitSlotLoad,
   emitSlotStore,
@@ -47,7 +44,6 @@ import {
 import { planFlatAccesses } from "./flat_accesses.ts";
 import {
   type AccessPlan,
-  type Cluster,
   LOOK_ONCE,
   type Lookups,
   planAccesses,
@@ -55,34 +51,25 @@ import {
 } from "./region_accesses.ts";
 import { type CompiledRegion, MARK_EXITS, markOf } from "./trace.ts";
 import {
-  FLAT_READ,
-  FLAT_WRITE,
   OFF_BUDGET,
   OFF_FAULT,
   OFF_FAULT_REGION,
-  OFF_FLAT_PAGES,
-  OFF_FLAT_WINDOW,
-  OFF_FLAT_WINDOW_SIZE,
   OFF_LINK,
   OFF_RECORD,
   OFF_TARGET,
-  OFF_TLB,
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
-  REFILLED,
-  refillWord,
   runningTag,
   TABLE_LOOKUP,
-  TLB_BYTES,
 } from "./layout.ts";
 import { RegionJumps } from "./region_jumps.ts";
+import { RegionLookups } from "./region_lookups.ts";
 import { RegionValues } from "./region_values.ts";
 import {
   ADDRESS,
   BUDGET,
   CPU,
-  ENTRY,
   FAULT,
   FIXED_LOCALS,
   FIXED_NAMES,
@@ -101,7 +88,6 @@ import {
   L_WARM,
   L_WARMING,
   LINK,
-  PAIR,
   REASON,
   RECORD,
 } from "./region_locals.ts";
@@ -132,7 +118,8 @@ export class RegionCompiler {
   readonly #pages: number;
   readonly #former: RegionFormer;
   readonly #jumps: RegionJumps;
-  readonly #locals: AccessLocals & { readonly base: number };
+  readonly #lookups: RegionLookups;
+  readonly #base: number;
   #ids = 0;
   #regions = 0;
   #bytes = 0;
@@ -157,15 +144,10 @@ export class RegionCompiler {
   #insnFault = -1;
   /** FAULT holds the index of this instruction. */
   #marked = false;
-  #plan: AccessPlan = { sections: [], clusters: new Map() };
   /** Emitting the version of a section in which accesses are calls. */
   #slow = false;
-  /** Local of each of the section's clusters that was looked up: the host offset of its lowest byte. */
-  readonly #hosts: Map<Cluster, number> = new Map();
-  #hostPool: number[] = [];
-  /** Of a region whose addresses are physical: what to add to them; else undefined. */
-  #flatDelta: number | undefined;
-  #lookups: Lookups = LOOK_ONCE;
+  /** How the region looks accesses up. */
+  #mode: Lookups = LOOK_ONCE;
   #plans: AccessPlan[] | undefined;
   readonly #mmu: SoftMmu;
   #insnPc = 0;
@@ -189,14 +171,13 @@ export class RegionCompiler {
       f: this.#f,
       push: (v) => this.#values.push(v),
     });
-    this.#locals = {
-      cpu: CPU,
+    this.#lookups = new RegionLookups({
+      f: this.#f,
+      values: this.#values,
       base: parts.base,
-      address: ADDRESS,
-      entry: ENTRY,
-      host: HOST,
-      pair: PAIR,
-    };
+      faultIndex: () => this.#faultIndex(),
+    });
+    this.#base = parts.base;
     this.#frontend = frontend;
     this.#imports = imports;
     this.#pages = memoryPages;
@@ -221,19 +202,16 @@ export class RegionCompiler {
     tableIndex: number,
   ): Region | undefined {
     const started = performance.now();
-    this.#flatDelta = this.#frontend.flat(entry.key)
+    const flatDelta = this.#frontend.flat(entry.key)
       ? this.#mmu.flat.delta
       : undefined;
-    this.#lookups = entry.lookups;
-    const formed = this.#former.form(
-      entry,
-      pcBase,
-      this.#lookups === LOOK_ONCE,
-    );
+    this.#mode = entry.lookups;
+    const isOnce = this.#mode === LOOK_ONCE;
+    const formed = this.#former.form(entry, pcBase, isOnce);
     if (formed === undefined) return undefined;
     const { structure } = formed;
-    if (this.#flatDelta !== undefined) this.#mmu.openFlat();
-    this.#plans = this.#lookups === LOOK_ONCE && this.#flatDelta !== undefined
+    if (flatDelta !== undefined) this.#mmu.openFlat();
+    this.#plans = isOnce && flatDelta !== undefined
       ? planFlatAccesses(formed.ir, structure)
       : undefined;
     this.#blocks = formed.blocks;
@@ -241,6 +219,12 @@ export class RegionCompiler {
     this.#liveness = formed.liveness;
     this.#jumps.start(formed.blocks, formed.pcs, structure.graph);
     this.#module = new ModuleBuilder(this.#pages);
+    this.#lookups.start({
+      module: this.#module,
+      record: entry.record,
+      flatDelta,
+      hasFacts: this.#plans !== undefined,
+    });
     const i32 = WASM_TYPES[I32];
     this.#runType = this.#module.type([i32], [i32]);
     const id = ++this.#ids;
@@ -273,7 +257,7 @@ export class RegionCompiler {
       blocks: this.#blocks,
       codeBytes: code.length,
       tableIndex,
-      lookups: this.#lookups,
+      lookups: this.#mode,
       faults: Int32Array.from(this.#faults),
       valid: true,
     };
@@ -292,7 +276,6 @@ export class RegionCompiler {
     const f = this.#f;
     f.start();
     this.#faults = [];
-    this.#hostPool = [];
     this.#collectGlobals(structure.order);
     this.#values.startFunction(this.#used);
     // For `warmUp`: a negative parameter only goes round this loop.
@@ -304,7 +287,7 @@ export class RegionCompiler {
     this.#f.unlikely();
     this.#f.br(L_WARMING, false, W.BR_IF);
     // The parameter, known: V8 then folds it into addresses.
-    e.i32Const(this.#locals.base);
+    e.i32Const(this.#base);
     e.localSet(CPU);
     e.localGet(CPU);
     e.mem(W.I32_LOAD, OFF_BUDGET, 2);
@@ -457,10 +440,9 @@ export class RegionCompiler {
     this.#blockIndex = node;
     this.#insnIndex = -1;
     this.#values.startBlock(k, this.#liveness[node].uses, this.#written);
-    this.#hosts.clear();
-    this.#plan = this.#plans?.[node] ??
-      planAccesses(k, this.#lookups);
-    const { sections } = this.#plan;
+    const plan = this.#plans?.[node] ?? planAccesses(k, this.#mode);
+    this.#lookups.startBlock(k, plan);
+    const { sections } = plan;
     for (let i = 0, next = 0; i < k.length; i++) {
       if (sections[next]?.first !== i) this.#operation(i);
       else {
@@ -524,7 +506,9 @@ export class RegionCompiler {
       this.#f.open(W.BLOCK, L_SLOW - n, false);
     }
     for (let i = first, n = 0; i <= last; i++) {
-      while (clusters[n]?.first === i) this.#lookup(clusters[n], n++);
+      while (clusters[n]?.first === i) {
+        this.#lookups.lookUpOr(L_SLOW - n, clusters[n++]);
+      }
       this.#operation(i);
     }
     this.#f.br(L_DONE);
@@ -542,7 +526,7 @@ export class RegionCompiler {
     this.#slow = false;
     this.#slowPass();
     this.#f.close();
-    this.#hosts.clear();
+    this.#lookups.forget();
   }
 
   /** Counts a pass through a section's second version. */
@@ -601,157 +585,11 @@ export class RegionCompiler {
     this.#e.localSet(BUDGET);
   }
 
-  #address(base: Value, displacement: number): void {
-    const e = this.#e;
-    this.#values.push(base);
-    if (displacement !== 0) {
-      e.i32Const(displacement);
-      e.u8(W.I32_ADD);
-    }
-    e.localSet(ADDRESS);
-  }
-
   /** Sets the fault index for what follows in this instruction. */
   #mark(): void {
     if (this.#marked) return;
     this.#marked = true;
     this.#setLocal(FAULT, this.#faultIndex());
-  }
-
-  /** Looks a cluster up; leaves for the section's other version where that fails. */
-  #lookup(cluster: Cluster, n: number): void {
-    const e = this.#e;
-    const { base, high, isStore, low, mmu } = cluster;
-    const delta = this.#flatDelta;
-    const local = this.#hostLocal(cluster);
-    this.#address(base, low);
-    if (delta !== undefined) {
-      this.#pushIsForbidden(isStore);
-      this.#f.openUnlikely(L_ANY);
-    }
-    const tlb = OFF_TLB + mmu * TLB_BYTES;
-    emitLookup(e, this.#locals, high - low, isStore, tlb);
-    this.#f.unlikely();
-    this.#f.br(L_SLOW - n, false, W.BR_IF);
-    emitHost(e, this.#locals, tlb, isStore);
-    e.localSet(local);
-    if (delta !== undefined) {
-      e.u8(W.ELSE);
-      this.#setSum(local, ADDRESS, delta);
-      this.#f.close();
-    }
-  }
-
-  /**
-   * Looks a cluster up in the TLB. Where that fails the entry is filled, and if
-   * that is no help, the region is left before the instruction.
-   */
-  #lookupOnce(cluster: Cluster): void {
-    const e = this.#e;
-    const { base, first, high, isStore, low, mmu } = cluster;
-    const local = this.#hostLocal(cluster);
-    this.#address(base, low);
-    const tlb = OFF_TLB + mmu * TLB_BYTES;
-    emitLookup(e, this.#locals, high - low, isStore, tlb);
-    this.#f.openUnlikely(L_ANY);
-    const i32 = WASM_TYPES[I32];
-    const type = this.#module.type([i32, i32, i32, i32], [i32]);
-    const fn = this.#module.importFunction("env", "refill", type);
-    this.#setLocal(FAULT, this.#faultIndex());
-    e.localGet(ADDRESS);
-    const effects = EFFECTS[this.#k.op[first]];
-    e.i32Const(refillWord({
-      distance: this.#k.lo[first] - low,
-      bytes: high - low,
-      isFirstStore: (effects & STORES) !== 0,
-      isStore,
-      mmu,
-    }));
-    e.i32Const(this.#blocks[0].record);
-    e.localGet(BUDGET);
-    e.u8(W.CALL);
-    e.u32(fn);
-    e.localSet(local);
-    this.#loadBudget();
-    e.localGet(local);
-    e.localTee(HOST);
-    e.i32Const(REFILLED);
-    e.u8(W.I32_LT_U);
-    this.#f.br(L_REFUSED, false, W.BR_IF);
-    e.u8(W.ELSE);
-    emitHost(e, this.#locals, tlb, isStore);
-    e.localSet(local);
-    this.#f.close();
-  }
-
-  /** Asks for a cluster's permission, unless it is known; leaves where there is none. */
-  #lookupFlat(cluster: Cluster): void {
-    const { base, isStore, known, low } = cluster;
-    const local = this.#hostLocal(cluster);
-    this.#address(base, low);
-    if (!known) {
-      this.#pushIsOutside();
-      this.#f.openUnlikely(L_ANY);
-      this.#pushIsForbidden(isStore);
-      this.#f.openUnlikely(L_ANY);
-      this.#setLocal(FAULT, this.#faultIndex());
-      this.#f.br(L_FORBIDDEN);
-      this.#f.close();
-      this.#f.close();
-    }
-    this.#setSum(local, ADDRESS, this.#flatDelta!);
-  }
-
-  /** A local for the host offset of a cluster's lowest byte; it is to be set from its base. */
-  #hostLocal(cluster: Cluster): number {
-    // The access itself takes the use of the base away.
-    this.#values.left[cluster.base]++;
-    const local = this.#hostPool[this.#hosts.size] ??= this.#f.newLocal(I32);
-    this.#hosts.set(cluster, local);
-    return local;
-  }
-
-  /** Without paging: pushes whether ADDRESS is outside of the window in which everything may be done. */
-  #pushIsOutside(): void {
-    const e = this.#e;
-    e.localGet(ADDRESS);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_FLAT_WINDOW, 2);
-    e.u8(W.I32_SUB);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_FLAT_WINDOW_SIZE, 2);
-    e.u8(W.I32_GE_U);
-  }
-
-  /** Without paging: pushes whether the page of ADDRESS or the next one must not be accessed. */
-  #pushIsForbidden(isStore: boolean): void {
-    const e = this.#e;
-    e.localGet(ADDRESS);
-    e.i32Const(12);
-    e.u8(W.I32_SHR_U);
-    e.mem(0x2d, this.#locals.base + OFF_FLAT_PAGES, 0); // i32.load8_u
-    e.i32Const(isStore ? FLAT_WRITE : FLAT_READ);
-    e.u8(W.I32_LT_U);
-  }
-
-  /** local = from + distance */
-  #setSum(local: number, from: number, distance: number): void {
-    this.#e.localGet(from);
-    this.#e.i32Const(distance | 0);
-    this.#e.u8(W.I32_ADD);
-    this.#e.localSet(local);
-  }
-
-  /** Pushes the host offset of the lowest byte of an access's cluster; the distance from there. */
-  #found(i: number): number {
-    const cluster = this.#plan.clusters.get(i)!;
-    if (!this.#hosts.has(cluster)) {
-      if (this.#plans !== undefined) this.#lookupFlat(cluster);
-      else this.#lookupOnce(cluster);
-    }
-    this.#values.left[this.#k.a[i]]--;
-    this.#e.localGet(this.#hosts.get(cluster)!);
-    return this.#k.lo[i] - cluster.low;
   }
 
   /** Pushes what comes first in a call for an access: the CPU's base and the guest address. */
@@ -785,7 +623,7 @@ export class RegionCompiler {
       this.#slowAccess(op);
       this.#f.br(L_FAULT_LOAD, false, W.BR_IF);
       e.localSet(BUDGET);
-    } else emitRawAccess(e, op, this.#found(i));
+    } else emitRawAccess(e, op, this.#lookups.found(i));
     if (this.#values.left[v] === 0) e.u8(W.DROP);
     else this.#values.keep(v);
   }
@@ -806,7 +644,7 @@ export class RegionCompiler {
       e.localGet(REASON);
       this.#f.br(L_EXIT, false, W.BR_IF);
     } else {
-      const distance = this.#found(i);
+      const distance = this.#lookups.found(i);
       this.#values.push(k.b[i]);
       emitRawAccess(e, op, distance);
     }
