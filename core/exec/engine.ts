@@ -673,7 +673,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #flushCache(): void {
     this.cache.flush();
     this.mmu.flat.resume();
-    this.#jumps.flush(-1, -1);
+    this.#jumps.clear();
   }
 
   /** Makes the program counter the one in two words of a record or link cell. */

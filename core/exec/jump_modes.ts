@@ -120,6 +120,12 @@ export class JumpModes {
     }
   }
 
+  /** The records are gone, to which entries lead that are stale as well. */
+  clear(): void {
+    this.#clear();
+    this.keyChanged();
+  }
+
   /** The tags are used up: nothing that carries an old one may stay. */
   #clear(): void {
     const from = (this.#base + OFF_JUMP_CACHE) >> 2;

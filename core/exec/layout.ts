@@ -187,7 +187,7 @@ export const JUMP_RECORD = 12;
  * which translated code finds what a flush of the jump cache made it forget.
  * A bucket is the offset of a record, or 0.
  */
-export const INDEX_BUCKETS = 65536;
+export const INDEX_BUCKETS = 131072;
 /** Bytes of the block index. */
 export const INDEX_BYTES: number = INDEX_BUCKETS * 4;
 
@@ -213,7 +213,7 @@ export const REC_PC_LO = 16;
 export const REC_PC_HI = 20;
 /** In a record: number of the block. */
 export const REC_BLOCK = 24;
-/** In a record: physical address of the block. */
+/** In a record: physical address of the block; of one across two pages an address that is none of its. */
 export const REC_PHYSICAL = 28;
 /** In a record: mode key of the block. */
 export const REC_KEY = 32;

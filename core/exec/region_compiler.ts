@@ -342,6 +342,9 @@ export class RegionCompiler {
     e.mem(W.I32_LOAD, REC_INSNS, 2);
     e.u8(W.I32_ADD);
     e.localSet(BUDGET);
+    // An exit that left FAULT as it is would keep it live, and in a register,
+    // from one end of the function to the other.
+    this.#setLocal(FAULT, 0);
     this.#setLocal(REASON, EXIT_BUDGET);
     this.#f.br(L_EXIT);
     this.#f.close(); // L_REFUSED

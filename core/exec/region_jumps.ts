@@ -43,6 +43,7 @@ import {
 import {
   CPU,
   ENTRY,
+  FAULT,
   HOST,
   L_ANY,
   L_CASES,
@@ -172,6 +173,7 @@ export class RegionJumps {
         this.#computed(k, targets, inside);
         return;
       case TERM_EXIT:
+        this.#setLocal(FAULT, 0);
         this.#setLocal(REASON, k.reason);
         this.#f.br(L_EXIT);
         return;

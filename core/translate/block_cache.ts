@@ -381,6 +381,10 @@ export class BlockCache {
   #enter(block: Block): number[] {
     if (block.secondPage < 0) this.#enterIndex(block);
     else {
+      // Not to be found by its first page alone (`emitLookupFunction`): the
+      // offset in the page is not that of its program counter.
+      const at = (block.record + REC_PHYSICAL) >> 2;
+      this.#i32[at] = block.physical ^ 1;
       block.next = this.#across.get(block.physical);
       this.#across.set(block.physical, block);
     }
