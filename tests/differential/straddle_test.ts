@@ -45,6 +45,19 @@ const SWAPPING = [
   0xeb, 0xfe,               // jmp $
 ];
 
+/** Reads a number, writes one to the same page at another address, reads again. */
+// deno-fmt-ignore
+const ALIASED = [
+  0x8b, 0x06,                   // next: mov eax, [esi]
+  0x01, 0xc3,                   // add ebx, eax
+  0x89, 0x8e, 0, 0x30, 0, 0,    // mov [esi+0x3000], ecx
+  0x8b, 0x06,                   // mov eax, [esi]
+  0x01, 0xc3,                   // add ebx, eax
+  0x49,                         // dec ecx
+  0x75, 0xef,                   // jnz next
+  0xeb, 0xfe,                   // jmp $
+];
+
 /** An engine with a program at `CODE`, and its RAM. */
 function load(
   accel: "interp" | "jit",
@@ -163,4 +176,20 @@ Deno.test("two pages that share an entry of the TLB: interpreter and compiler ag
   assertEquals(jit.ram, interp.ram);
   // It is slow in the second version, too, which counts as well.
   assertEquals([jit.doubled, jit.narrowed], [1, 1]);
+});
+
+Deno.test("a page at two addresses: what is stored at the one is loaded at the other", () => {
+  for (const accel of ["interp", "jit"] as const) {
+    const { cpu, engine, ram } = load(accel, ALIASED);
+    const words = new DataView(ram.buffer, ram.byteOffset, RAM);
+    words.setUint32(TABLE + 4 * (LOWER + 3), LOWER_FRAME * PAGE | 3, true);
+    const before = words.getUint32(LOWER_FRAME * PAGE + 0x10, true);
+    const count = 1000;
+    enter(engine, { ecx: count, esi: LOWER * PAGE + 0x10 });
+    assertEquals(engine.run(7 * count + 100), "budget");
+    // Each number is read back at once and, but for the last, in the next pass.
+    const sum = before + count * (count + 1) - 1;
+    assertEquals([cpu.reg32(1), cpu.reg32(3)], [0, sum | 0], accel);
+    assertEquals(engine.stats().regions > 0, accel === "jit");
+  }
 });

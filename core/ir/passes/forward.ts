@@ -1,10 +1,11 @@
 /**
  * Loads of what the block has just loaded or stored: the value is at hand.
  *
- * Two accesses by one base (the same temp) are to one place exactly if their
- * displacements are; two by different bases may be. So a store ends what is
- * known of other bases, and of its own where it overlaps; a helper ends
- * everything.
+ * Two accesses by one base (the same temp) are to different places if their
+ * offsets in pages are: mapped at several addresses, memory has the same offsets
+ * at each. Two by different bases may always be to one place. So a store ends
+ * what is known of other bases, and of its own where offsets overlap; a helper
+ * ends everything.
  *
  * Only for code whose accesses are known to be to memory that nothing else
  * writes meanwhile: a device's register is to be read each time.
@@ -31,6 +32,7 @@ const HASH = 0x9e3779b1 | 0;
 const COMPUTED = 256;
 const COMPUTED_SHIFT = 32 - Math.log2(COMPUTED);
 
+const PAGE = 4096;
 /** Places that are remembered at most; the oldest is forgotten first. */
 const MAX_PLACES = 16;
 
@@ -159,10 +161,11 @@ export class Forwarding {
     const places = this.#places;
     for (let n = 0; n < this.#known; n++) {
       const p = places[n];
-      // Displacements wrap like the addresses that they make.
-      const ahead = (displacement - p.displacement) | 0;
+      // One page of memory may stand at several addresses, at each with the
+      // same offsets.
+      const ahead = (displacement - p.displacement) & (PAGE - 1);
       const isApart = p.base === base && p.mmu === mmu &&
-        (ahead >= 0 ? ahead >= WIDTH[p.load] : -ahead >= width);
+        ahead >= WIDTH[p.load] && PAGE - ahead >= width;
       if (!isApart) continue;
       places[n] = places[kept];
       places[kept++] = p;
