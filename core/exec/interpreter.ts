@@ -199,8 +199,8 @@ export class InterpreterGenerator {
   }
 
   /**
-   * The module: puts the stub, the interpreter and the functions that find a
-   * jump's target into the table; exports `enter` for the dispatcher and, for
+   * The module: puts into the table where links lead that lead nowhere yet, the
+   * interpreter and the functions that find a jump's target; exports `enter` for the dispatcher and, for
    * regions, each access by its operation's name, `slowPass` and `refill`.
    */
   build(memoryPages: number): Uint8Array<ArrayBuffer> {

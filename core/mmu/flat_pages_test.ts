@@ -133,4 +133,9 @@ Deno.test("flat pages: code in the window makes it smaller; it is closed while n
   assertEquals(s.window, [0x200, 1]);
   s.pages.protect(0x200);
   assertEquals(s.window[1], 0, "one page is none");
+  // What is beyond 4 GiB has no address of 32 bits.
+  s.runs = [{ page: 0xffff0, pages: 0x20 }, { page: 0x100010, pages: 0x100 }];
+  s.pages.resume();
+  s.pages.openWindow();
+  assertEquals(s.window, [0xffff0, 0xf]);
 });

@@ -7,17 +7,13 @@
  * @module
  */
 
+import type { PageRun } from "../bus/address_space.ts";
 import { OFF_FLAT_WINDOW, OFF_FLAT_WINDOW_SIZE } from "../exec/layout.ts";
 
 const PAGE = 4096;
 
-/** Pages one after another, as `AddressSpace.ramRuns` gives them. */
-interface Run {
-  /** Number of the first page. */
-  readonly page: number;
-  /** How many. */
-  readonly pages: number;
-}
+/** Pages of 4 GiB: what addresses of 32 bits reach. */
+const PAGES = 1 << 20;
 
 /** The window of one CPU. */
 export class FlatWindow {
@@ -41,7 +37,7 @@ export class FlatWindow {
   }
 
   /** Opens it; looks for it among runs of RAM, if it is not known. */
-  open(runs: () => readonly Run[]): void {
+  open(runs: () => readonly PageRun[]): void {
     if (this.#isOpen) return;
     this.#isOpen = true;
     if (!this.#isKnown) this.#find(runs());
@@ -71,10 +67,10 @@ export class FlatWindow {
     this.#code.clear();
   }
 
-  #find(runs: readonly Run[]): void {
+  #find(runs: readonly PageRun[]): void {
     this.#isKnown = true;
     for (const { page, pages } of runs) {
-      const end = page + pages;
+      const end = Math.min(page + pages, PAGES);
       const code = [...this.#code].filter((p) => p >= page && p < end);
       let first = page;
       for (const p of [...code.sort((a, b) => a - b), end]) {
