@@ -72,6 +72,43 @@ function load(ram: DataView, at: number, bytes: Uint8Array): void {
   bytes.forEach((b, i) => ram.setUint8(at + i, b));
 }
 
+Deno.test("engine, jit: a region without a loop is compiled once it has done enough", () => {
+  /** Regions after so many passes through a block of `insns` instructions and a jump, to itself or on. */
+  const regionsAfter = (
+    insns: number,
+    loop: boolean,
+    ...passes: number[]
+  ): number[] => {
+    const { cpu, engine, ram } = machine("jit", 200);
+    const body = Array.from(
+      { length: insns - 1 },
+      (): [number, number, number, number] => [TOY.add, 3, 3, 1],
+    );
+    load(
+      ram,
+      0,
+      code(
+        ...body,
+        [TOY.bne, 1, 2, loop ? 1 - insns : 1],
+        [TOY.halt, 0, 0, 0],
+      ),
+    );
+    cpu.setReg(2, 1);
+    return passes.map((n) => {
+      for (; n > 0; n--) {
+        if (!loop) cpu.setPc(0, 0);
+        engine.run(insns);
+      }
+      return engine.stats().regions;
+    });
+  };
+  // 60 times the threshold is asked for; a pass is 7 instructions, and 3 for the block.
+  assertEquals(regionsAfter(7, false, 1190, 20), [0, 1]);
+  // What is hot has done so much already.
+  assertEquals(regionsAfter(100, false, 190, 20), [0, 1]);
+  assertEquals(regionsAfter(7, true, 190, 20), [0, 1]);
+});
+
 const MODES = [["interp", 1], ["jit", 1], ["jit", 3]] as const;
 for (const [accel, threshold] of MODES) {
   const title = `engine, ${accel} with threshold ${threshold}`;

@@ -194,7 +194,8 @@ export class RegionCompiler {
 
   /**
    * Forms and compiles the region of a hot block; undefined if its bytes have
-   * changed. The CPU is in the block's mode and at it, which gives `pcBase`.
+   * changed or its work is too little yet (`RegionFormer.form`). The CPU is in
+   * the block's mode and at it, which gives `pcBase`.
    */
   compile(
     entry: Block,

@@ -93,6 +93,8 @@ export class Block {
   next: Block | undefined = undefined;
   /** How regions that start with it look accesses up (`region_accesses.ts`). */
   lookups: 0 | 1 | 2 = 0;
+  /** Executions that were asked of it beyond the threshold (`BlockCache.wait`). */
+  waited = 0;
   /** How many regions that started with it have died. */
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
@@ -356,6 +358,7 @@ export class BlockCache {
 
   #fillRecord(block: Block, threshold: number): void {
     const i32 = this.#i32;
+    block.waited = 0;
     const r = block.record >> 2;
     i32[r + (REC_BYTECODE >> 2)] = block.bytecode;
     i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
@@ -501,6 +504,7 @@ export class BlockCache {
   revive(b: Block, threshold: number): number[] {
     this.revived++;
     b.valid = true;
+    b.waited = 0;
     const r = b.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = b.bytecode;
     this.#i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
@@ -614,5 +618,11 @@ export class BlockCache {
   /** Sets how many executions make a block hot from now on. */
   setCount(block: Block, count: number): void {
     this.#i32[(block.record + REC_COUNT) >> 2] = count;
+  }
+
+  /** A block that became hot becomes so once more, after so many executions. */
+  wait(block: Block, executions: number): void {
+    block.waited += executions;
+    this.setCount(block, executions);
   }
 }

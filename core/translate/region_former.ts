@@ -31,8 +31,9 @@ import { Forwarding } from "../ir/passes/forward.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import { I32 } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
-import { analyse, type Structure } from "../wasm/structure.ts";
+import { analyse, hasCycle, type Structure } from "../wasm/structure.ts";
 import type { Block, BlockCache } from "./block_cache.ts";
+import { NEVER_HOT } from "./block_translator.ts";
 
 /** Blocks of a region at most. */
 const MAX_BLOCKS = 48;
@@ -55,6 +56,27 @@ const MIN_SHARE = 3;
  * benchmarks.
  */
 const SMALL_REGION = 2;
+/**
+ * Of the executions that make a block hot, another block must have had one in so
+ * many to be taken in (16: quicksort 1.3).
+ */
+const WARM_SHARE = 64;
+/**
+ * Work of the blocks of a region without a loop until now that pays for
+ * compiling it, for each execution that makes a block hot: guest instructions,
+ * and `BLOCK_WORK` more for each block. Half of the regions of a Linux boot and
+ * of 500 forks were one or two blocks of ten instructions between two other
+ * regions; to enter such a one takes as long as to interpret it, and a module
+ * takes 0.4 ms or more. Half of it or three times as much were no better. A
+ * loop does not wait: which of its blocks is hot first says where it is entered
+ * (with a wait a guest took 2.4 times as long, because its loop was compiled
+ * from the middle, and again from other blocks of it).
+ */
+const WORTH_COMPILING = 60;
+/** What going over to a block is, in instructions interpreted. */
+const BLOCK_WORK = 3;
+/** With a lower threshold everything that is hot is compiled: for tests. */
+const LOWEST_TO_WAIT = 100;
 const PAGE = 4096;
 
 /**
@@ -140,8 +162,9 @@ export class RegionFormer {
   }
 
   /**
-   * The region of a hot block; undefined if its bytes have changed. The CPU is
-   * in the block's mode and at it, which gives `pcBase`. With `isMemory`, its
+   * The region of a hot block; undefined if its bytes have changed, or if it has
+   * too little work: then the block is to become hot once more. The CPU is in
+   * the block's mode and at it, which gives `pcBase`. With `isMemory`, its
    * accesses are to memory, or control leaves it before they are done.
    */
   form(
@@ -151,6 +174,7 @@ export class RegionFormer {
   ): FormedRegion | undefined {
     this.#pcBase = pcBase;
     if (!this.#collect(entry)) return undefined;
+    if (this.#isPremature(entry)) return undefined;
     this.#prune();
     this.#propagateFacts();
     this.#splitByFacts();
@@ -219,7 +243,7 @@ export class RegionFormer {
     const t = this.#cache.find(physical, pc, hi, b.key);
     if (t === undefined || this.#index.has(t)) return t;
     const worth = t.region === undefined
-      ? this.#executions(t) >= this.#threshold >> 6
+      ? this.#executions(t) * WARM_SHARE >= this.#threshold
       : t.region.blocks.length <= SMALL_REGION;
     return worth ? t : undefined;
   }
@@ -494,9 +518,25 @@ export class RegionFormer {
   #executions(b: Block): number {
     if (b.deaths > 0) return this.#threshold;
     const left = this.#i32[(b.record + REC_COUNT) >> 2];
-    // After the threshold the count starts again from a large number.
+    const asked = this.#threshold + b.waited;
+    // After the threshold the count starts again from a large number. What was
+    // forgotten often is asked for more than the threshold.
     return left > 0x3fffffff
-      ? 0x7fffffff - left + this.#threshold
-      : this.#threshold - left;
+      ? NEVER_HOT - left + asked
+      : Math.max(asked - left, 0);
+  }
+
+  /** The collected blocks have done too little; if so, sets when to look again. */
+  #isPremature(entry: Block): boolean {
+    if (this.#threshold < LOWEST_TO_WAIT || entry.deaths > 0) return false;
+    let work = 0;
+    for (const b of this.#blocks) {
+      work += this.#executions(b) * (b.insns + BLOCK_WORK);
+    }
+    const asked = WORTH_COMPILING * this.#threshold;
+    if (work >= asked || hasCycle(this.#targets)) return false;
+    const executions = this.#executions(entry);
+    this.#cache.wait(entry, Math.ceil(executions * (asked / work - 1)));
+    return true;
   }
 }

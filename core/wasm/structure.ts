@@ -43,7 +43,7 @@ export interface Structure {
   readonly graph: number[][];
 }
 
-function postorder(graph: number[][]): number[] {
+function postorder(graph: Graph): number[] {
   const order: number[] = [];
   const state = new Uint8Array(graph.length);
   const stack: number[] = [0];
@@ -66,6 +66,14 @@ function postorder(graph: number[][]): number[] {
     }
   }
   return order;
+}
+
+/** Control can come back to a node that it has been at. */
+export function hasCycle(graph: Graph): boolean {
+  const order = postorder(graph);
+  const rank = new Int32Array(graph.length);
+  order.forEach((n, i) => rank[n] = i);
+  return order.some((n) => graph[n].some((s) => s >= 0 && rank[s] >= rank[n]));
 }
 
 /** Immediate dominators (Cooper, Harvey, Kennedy: "A simple, fast dominance algorithm"). */

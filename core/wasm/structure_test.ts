@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { analyse, emitStructured, type Graph } from "./structure.ts";
+import { analyse, emitStructured, type Graph, hasCycle } from "./structure.ts";
 
 /** The structured form as text: what a person would write. */
 function text(graph: Graph): string {
@@ -22,6 +22,16 @@ function text(graph: Graph): string {
   });
   return lines.join("\n");
 }
+
+Deno.test("cycles: of what the entry reaches, whichever way it was numbered", () => {
+  assertEquals(hasCycle([[1, 2], [3], [3], [-1]]), false);
+  assertEquals(hasCycle([[2], [-1, 3], [1, 3], []]), false);
+  assertEquals(hasCycle([[1, -1], [1]]), true);
+  assertEquals(hasCycle([[2], [0], [3], [1]]), true);
+  assertEquals(hasCycle([[0]]), true);
+  // Node 1 is in a loop, but control never gets there.
+  assertEquals(hasCycle([[-1], [2], [1]]), false);
+});
 
 Deno.test("golden: a diamond", () => {
   assertEquals(
