@@ -31,7 +31,7 @@ export type { RunResult, SerialPort } from "./core/machine/machine.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
-export type * from "./core/backend/block.ts";
+export * from "./core/backend/block.ts";
 export type * from "./core/backend/char.ts";
 export type * from "./core/backend/display.ts";
 export type * from "./core/backend/input.ts";

@@ -18,10 +18,15 @@ export const PLUGINS: PluginTable = {
     "i8042": () => import("../plugins/device/input/i8042.ts"),
     "i8254": () => import("../plugins/device/timer/i8254.ts"),
     "i8259": () => import("../plugins/device/intc/i8259.ts"),
+    "ide": () => import("../plugins/device/ide/ide.ts"),
     "isa-debug-exit": () => import("../plugins/device/misc/isa_debug_exit.ts"),
     "mc146818": () => import("../plugins/device/rtc/mc146818.ts"),
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
+  },
+  block: {
+    qcow2: () => import("../plugins/block/qcow2.ts"),
+    raw: () => import("../plugins/block/raw.ts"),
   },
   char: {
     file: () => import("../plugins/char/file.ts"),

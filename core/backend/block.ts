@@ -1,21 +1,84 @@
 /**
- * Block backends: disk images. Asynchronous, in sectors' bytes.
+ * Block backends: disk images. Asynchronous, in bytes.
+ *
+ * Several requests may be outstanding at once. Requests that overlap are
+ * ordered only when one is awaited before the next is made; each is atomic as
+ * far as an image's metadata go. What a resolved `flush` covers survives the
+ * end of the process, however it ends.
  *
  * @module
  */
 
-/** A disk image, as its device sees it. */
+/** Bytes of a sector: the unit in which an image's size is counted. */
+export const SECTOR_BYTES = 512;
+
+/**
+ * Why a request failed.
+ *
+ * - `range`: it lies outside the image.
+ * - `read-only`: the image takes no writes.
+ * - `corrupt`: the image contradicts its format.
+ * - `no-space`: the host or the format has no room left.
+ * - `io`: the host failed.
+ * - `unsupported`: the image needs something that the format's code does not
+ *   do.
+ */
+export type BlockErrorKind =
+  | "range"
+  | "read-only"
+  | "corrupt"
+  | "no-space"
+  | "io"
+  | "unsupported";
+
+/** A disk image cannot be opened, or a request failed. */
+export class BlockError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "BlockError";
+  /** Why. */
+  readonly kind: BlockErrorKind;
+
+  /** An error of a kind, with a message for the user. */
+  constructor(kind: BlockErrorKind, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
+/** A disk image, as its device sees it. All methods reject with `BlockError`. */
 export interface BlockBackend {
-  /** Its size in bytes. */
+  /** Its size in bytes, a multiple of `SECTOR_BYTES`. */
   readonly size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   /** Read `length` bytes at byte `offset`; both lie within the image. */
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Write bytes at byte `offset`; they lie within the image. */
+  /**
+   * Write bytes at byte `offset`; they lie within the image and do not change
+   * until the promise is settled.
+   */
   write(offset: number, bytes: Uint8Array): Promise<void>;
+  /**
+   * The guest needs these bytes no more: each reads as before or as zero
+   * afterwards.
+   */
+  discard(offset: number, length: number): Promise<void>;
+  /** Make these bytes read as zero, without writing them where that works. */
+  writeZeroes(offset: number, length: number): Promise<void>;
   /** Resolves when everything written would survive a power cut. */
   flush(): Promise<void>;
-  /** Flush and let go of the image. */
+  /** Flush and let go of the image, which may not be used any more. */
   close(): Promise<void>;
+}
+
+/** Throws a `BlockError` unless the bytes lie within `size`. */
+export function checkRange(offset: number, length: number, size: number): void {
+  const inside = Number.isSafeInteger(offset) && Number.isSafeInteger(length) &&
+    offset >= 0 && length >= 0 && offset + length <= size;
+  if (!inside) {
+    throw new BlockError(
+      "range",
+      `Cannot reach ${length} bytes at ${offset}: the image has ${size}`,
+    );
+  }
 }

@@ -2,6 +2,7 @@
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
+import ide from "../../plugins/device/ide/ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
 import i8259 from "../../plugins/device/intc/i8259.ts";
 import debugcon from "../../plugins/device/misc/debugcon.ts";
@@ -11,6 +12,7 @@ import port92 from "../../plugins/device/misc/port92.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import { ideWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
@@ -19,6 +21,7 @@ const DEVICES: readonly DevicePlugin[] = [
   i8042,
   i8254,
   i8259,
+  ide,
   intervalTimer,
   isaDebugExit,
   ns16550a,
@@ -39,3 +42,8 @@ const rtc = deviceConformance(mc146818, {
   },
 });
 for (const { name, run } of rtc) Deno.test(name, run);
+
+// The channel above is empty: the same with a disk and a CD-ROM drive.
+for (const test of deviceConformance(ideWithDrives())) {
+  Deno.test(test.name, test.run);
+}

@@ -1,0 +1,95 @@
+/**
+ * The snapshot table of a qcow2 image (QEMU, docs/interop/qcow2.txt,
+ * "Snapshots").
+ *
+ * @module
+ */
+
+import { BlockError } from "../../core/backend/block.ts";
+import type { ByteStore } from "./byte_store.ts";
+import type { Qcow2Header } from "./qcow2_header.ts";
+
+const ENTRY_BYTES = 40;
+/** QEMU's limits of what one entry carries beside, and of an L1 table. */
+const MAX_EXTRA_BYTES = 1024;
+const MAX_TABLE_BYTES = 64 << 20;
+const MAX_L1_ENTRIES = (32 << 20) / 8;
+
+/** A snapshot within an image. */
+export interface Qcow2Snapshot {
+  /** Its unique id. */
+  readonly id: string;
+  /** The name that the user gave it. */
+  readonly name: string;
+  /** When it was taken, in seconds since 1970. */
+  readonly date: number;
+  /** How long the guest had run, in nanoseconds. */
+  readonly guestTime: number;
+  /** Bytes of the machine's state; 0 when there is only the disk. */
+  readonly stateSize: number;
+  /** Where its L1 table is. */
+  readonly l1Offset: number;
+  /** The entries of its L1 table. */
+  readonly l1Size: number;
+}
+
+/** The snapshots, and how many bytes their table has. */
+export interface SnapshotTable {
+  /** In the table's order. */
+  readonly snapshots: readonly Qcow2Snapshot[];
+  /** Bytes of the table. */
+  readonly bytes: number;
+}
+
+/** Read the snapshot table. Throws a `BlockError`. */
+export async function readSnapshots(
+  store: ByteStore,
+  header: Qcow2Header,
+): Promise<SnapshotTable> {
+  const snapshots: Qcow2Snapshot[] = [];
+  const corrupt = (message: string): never => {
+    throw new BlockError(
+      "corrupt",
+      `Damaged qcow2 snapshot ${snapshots.length}: ${message}`,
+    );
+  };
+  let at = header.snapshotsOffset;
+  const read = async (length: number): Promise<Uint8Array> => {
+    const used = at - header.snapshotsOffset + length;
+    if (at + length > store.size || used > MAX_TABLE_BYTES) {
+      corrupt("it is outside the file");
+    }
+    const bytes = new Uint8Array(length);
+    await store.read(at, bytes);
+    at += length;
+    return bytes;
+  };
+  for (let i = 0; i < header.snapshotCount; i++) {
+    const fixed = new DataView((await read(ENTRY_BYTES)).buffer);
+    const l1Offset = Number(fixed.getBigUint64(0));
+    const l1Size = fixed.getUint32(8);
+    const idLength = fixed.getUint16(12);
+    const extraLength = fixed.getUint32(36);
+    if (extraLength > MAX_EXTRA_BYTES) corrupt(`${extraLength} extra bytes`);
+    if (
+      l1Size > MAX_L1_ENTRIES || l1Offset % header.clusterSize !== 0 ||
+      l1Offset + l1Size * 8 > store.size
+    ) corrupt(`an L1 table of ${l1Size} entries at ${l1Offset}`);
+    const rest = await read(extraLength + idLength + fixed.getUint16(14));
+    const extra = new DataView(rest.buffer, 0, extraLength);
+    const text = new TextDecoder();
+    snapshots.push({
+      id: text.decode(rest.subarray(extraLength, extraLength + idLength)),
+      name: text.decode(rest.subarray(extraLength + idLength)),
+      date: fixed.getUint32(16),
+      guestTime: Number(fixed.getBigUint64(24)),
+      stateSize: extraLength >= 8
+        ? Number(extra.getBigUint64(0))
+        : fixed.getUint32(32),
+      l1Offset,
+      l1Size,
+    });
+    at = Math.ceil(at / 8) * 8;
+  }
+  return { snapshots, bytes: at - header.snapshotsOffset };
+}

@@ -1,0 +1,446 @@
+/**
+ * An ATA disk: ATA/ATAPI-6 (T13/1410D), command descriptions and protocols,
+ * with the commands and the CHS addresses of the standards before it.
+ *
+ * After a data command the address registers hold the next sector and the
+ * count what is left; the standard leaves them open. SMART, security and the
+ * host protected area are not there, and IDENTIFY DEVICE does not say so.
+ *
+ * @module
+ */
+
+import type { BlockBackend } from "../../../core/backend/block.ts";
+import { Drive, type DriveState, freshDrive } from "./drive.ts";
+import {
+  defaultGeometry,
+  type DiskSettings,
+  identifyDisk,
+  type Identity,
+  MAX_LBA28,
+  MAX_MULTIPLE,
+  translated,
+} from "./identify.ts";
+import {
+  ABRT,
+  Command,
+  DEVICE_LBA,
+  DF,
+  DRDY,
+  DSC,
+  ERR,
+  IDNF,
+  SECTOR,
+  UNC,
+} from "./registers.ts";
+
+/** Sectors that one DMA transfer or verification asks of the backend. */
+const CHUNK = 256;
+/** CHECK POWER MODE's values: standby, idle, active. */
+const STANDBY = 0x00;
+const IDLE = 0x80;
+const ACTIVE = 0xff;
+/** Not one of CHECK POWER MODE's: only a reset wakes the drive. */
+const SLEEPING = -1;
+
+/** The state of a disk. */
+export interface AtaState extends DriveState {
+  /** The command under way has a 48-bit address. */
+  ext: boolean;
+  /** Sectors of a DRQ block, or of a DMA transfer, of this command. */
+  block: number;
+  /** The command moves its data by DMA. */
+  dma: boolean;
+  /** Sectors of READ MULTIPLE's blocks; 0: not set. */
+  multiple: number;
+  /** Heads of the geometry in force. */
+  heads: number;
+  /** Sectors of a track in it. */
+  sectors: number;
+  /** The geometry is that of INITIALIZE DEVICE PARAMETERS. */
+  initialized: boolean;
+  /** The write cache is on. */
+  writeCache: boolean;
+  /** Read look-ahead is on. */
+  lookAhead: boolean;
+  /** The power mode. */
+  power: number;
+}
+
+function freshAta(total: number): AtaState {
+  const { heads, sectors } = defaultGeometry(total);
+  return {
+    ...freshDrive(),
+    status: DRDY | DSC,
+    ext: false,
+    block: 1,
+    dma: false,
+    multiple: 0,
+    heads,
+    sectors,
+    initialized: false,
+    writeCache: true,
+    lookAhead: true,
+    power: ACTIVE,
+  };
+}
+
+/** An ATA disk. */
+export class AtaDisk extends Drive<AtaState> {
+  readonly #backend: BlockBackend;
+  readonly #identity: Identity;
+  /** All sectors. */
+  readonly #total: number;
+
+  /** A disk on a backend, of which a trailing part of a sector is left out. */
+  constructor(backend: BlockBackend, identity: Identity) {
+    const total = Math.floor(backend.size / SECTOR);
+    super(freshAta(total));
+    this.#backend = backend;
+    this.#identity = identity;
+    this.#total = total;
+  }
+
+  /** A state as after power-on. */
+  protected override fresh(): AtaState {
+    return freshAta(this.#total);
+  }
+
+  /** See `Drive`: the registers after a reset. */
+  protected override signature(): void {
+    const { state } = this;
+    state.count = state.low = 1;
+    state.mid = state.high = 0;
+    state.status = DRDY | DSC;
+    state.power = ACTIVE;
+  }
+
+  /** Carry out a command. */
+  protected override execute(command: number): void {
+    const { state } = this;
+    if (state.power === SLEEPING) {
+      state.status = DRDY;
+      return;
+    }
+    switch (command) {
+      case Command.READ_SECTORS:
+      case Command.READ_SECTORS_NORETRY:
+        return this.#read(false, 1);
+      case Command.READ_SECTORS_EXT:
+        return this.#read(true, 1);
+      case Command.READ_MULTIPLE:
+        return this.#read(false, state.multiple);
+      case Command.READ_MULTIPLE_EXT:
+        return this.#read(true, state.multiple);
+      case Command.READ_DMA:
+      case Command.READ_DMA_NORETRY:
+        return this.#read(false, CHUNK, true);
+      case Command.READ_DMA_EXT:
+        return this.#read(true, CHUNK, true);
+      case Command.WRITE_SECTORS:
+      case Command.WRITE_SECTORS_NORETRY:
+      case Command.WRITE_VERIFY:
+        return this.#write(false, 1);
+      case Command.WRITE_SECTORS_EXT:
+        return this.#write(true, 1);
+      case Command.WRITE_MULTIPLE:
+        return this.#write(false, state.multiple);
+      case Command.WRITE_MULTIPLE_EXT:
+        return this.#write(true, state.multiple);
+      case Command.WRITE_DMA:
+      case Command.WRITE_DMA_NORETRY:
+        return this.#write(false, CHUNK, true);
+      case Command.WRITE_DMA_EXT:
+        return this.#write(true, CHUNK, true);
+      case Command.READ_VERIFY:
+      case Command.READ_VERIFY_NORETRY:
+        return this.#verify(false);
+      case Command.READ_VERIFY_EXT:
+        return this.#verify(true);
+      case Command.IDENTIFY_DEVICE:
+        state.buffer = identifyDisk(this.#identity, this.#settings());
+        state.position = state.remaining = 0;
+        this.startPio("in", SECTOR);
+        return this.interrupt();
+      case Command.FLUSH_CACHE:
+      case Command.FLUSH_CACHE_EXT:
+        return this.ask("flush");
+      default:
+        return this.#immediate(command);
+    }
+  }
+
+  /** Commands without data that are done at once. */
+  #immediate(command: number): void {
+    const { state } = this;
+    // SEEK and RECALIBRATE have sixteen codes each.
+    if (command >> 4 === Command.RECALIBRATE >> 4) return this.complete();
+    if (command >> 4 === Command.SEEK >> 4) {
+      state.ext = false;
+      const lba = this.#address();
+      return lba < this.#total ? this.complete() : this.abort(IDNF);
+    }
+    switch (command) {
+      case Command.INITIALIZE_DEVICE_PARAMETERS:
+        if (state.count === 0) return this.abort();
+        state.heads = (state.device & 15) + 1;
+        state.sectors = state.count;
+        state.initialized = true;
+        return this.complete();
+      case Command.SET_MULTIPLE_MODE: {
+        const n = state.count;
+        if (n > MAX_MULTIPLE || (n & n - 1) !== 0) return this.abort();
+        state.multiple = n;
+        return this.complete();
+      }
+      case Command.SET_FEATURES:
+        return this.#setFeatures() ? this.complete() : this.abort();
+      case Command.READ_NATIVE_MAX:
+      case Command.READ_NATIVE_MAX_EXT:
+        if (this.#total === 0) return this.abort();
+        state.ext = command === Command.READ_NATIVE_MAX_EXT;
+        this.#setAddress(
+          Math.min(this.#total, state.ext ? Infinity : MAX_LBA28) - 1,
+        );
+        return this.complete();
+      case Command.STANDBY:
+      case Command.STANDBY_OLD:
+      case Command.STANDBY_IMMEDIATE:
+      case Command.STANDBY_IMMEDIATE_OLD:
+        state.power = STANDBY;
+        return this.complete();
+      case Command.IDLE:
+      case Command.IDLE_OLD:
+      case Command.IDLE_IMMEDIATE:
+      case Command.IDLE_IMMEDIATE_OLD:
+        state.power = IDLE;
+        return this.complete();
+      case Command.CHECK_POWER_MODE:
+      case Command.CHECK_POWER_MODE_OLD:
+        state.count = state.power;
+        return this.complete();
+      case Command.SLEEP:
+      case Command.SLEEP_OLD:
+        state.power = SLEEPING;
+        return this.complete();
+      default:
+        return this.abort();
+    }
+  }
+
+  #setFeatures(): boolean {
+    const { state } = this;
+    switch (state.features) {
+      case 0x02:
+        state.writeCache = true;
+        return true;
+      case 0x82:
+        state.writeCache = false;
+        return true;
+      case 0xaa:
+        state.lookAhead = true;
+        return true;
+      case 0x55:
+        state.lookAhead = false;
+        return true;
+      case 0x03:
+        return this.setTransferMode();
+      // Whether settings survive a software reset: they do.
+      case 0x66:
+      case 0xcc:
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #settings(): DiskSettings {
+    const { state } = this;
+    return {
+      total: this.#total,
+      current: state.initialized
+        ? translated(this.#total, state.heads, state.sectors)
+        : defaultGeometry(this.#total),
+      multiple: state.multiple,
+      mode: state.mode,
+      writeCache: state.writeCache,
+      lookAhead: state.lookAhead,
+    };
+  }
+
+  /** The sector that the registers say; `Infinity` when there is none. */
+  #address(): number {
+    const { ext, device, low, mid, high, hob } = this.state;
+    if (ext) {
+      const upper = hob[2] + hob[3] * 2 ** 8 + hob[4] * 2 ** 16;
+      return upper * 2 ** 24 + (high << 16 | mid << 8 | low);
+    }
+    if ((device & DEVICE_LBA) !== 0) {
+      return (device & 15) << 24 | high << 16 | mid << 8 | low;
+    }
+    const { cylinders, heads, sectors } = this.#settings().current;
+    const [cylinder, head] = [high << 8 | mid, device & 15];
+    if (cylinder >= cylinders || head >= heads) return Infinity;
+    if (low === 0 || low > sectors) return Infinity;
+    return (cylinder * heads + head) * sectors + low - 1;
+  }
+
+  #setAddress(lba: number): void {
+    const { state } = this;
+    const bytes = (value: number): void => {
+      state.low = value & 0xff;
+      state.mid = value >> 8 & 0xff;
+      state.high = value >> 16 & 0xff;
+    };
+    if (state.ext) {
+      bytes(lba % 2 ** 24);
+      const upper = Math.floor(lba / 2 ** 24);
+      state.hob[2] = upper & 0xff;
+      state.hob[3] = upper >> 8 & 0xff;
+      state.hob[4] = upper >> 16 & 0xff;
+    } else if ((state.device & DEVICE_LBA) !== 0) {
+      bytes(lba);
+      state.device = state.device & 0xf0 | lba >> 24 & 15;
+    } else {
+      const { heads, sectors } = state;
+      const track = Math.floor(lba / sectors);
+      const cylinder = Math.floor(track / heads);
+      bytes(cylinder << 8 | lba % sectors + 1);
+      state.device = state.device & 0xf0 | track % heads;
+    }
+  }
+
+  /** Take address and count of a data command. */
+  #begin(ext: boolean, block: number, dma: boolean): boolean {
+    const { state } = this;
+    if (block === 0 || dma && !this.hasDma) {
+      this.abort();
+      return false;
+    }
+    state.power = ACTIVE;
+    state.ext = ext;
+    state.block = block;
+    state.dma = dma;
+    const count = ext ? state.hob[1] << 8 | state.count : state.count;
+    state.remaining = count === 0 ? ext ? 65536 : 256 : count;
+    state.lba = this.#address();
+    if (state.lba !== Infinity) return true;
+    state.lba = 0;
+    this.abort(IDNF);
+    return false;
+  }
+
+  /** Sectors of the next block. */
+  get #next(): number {
+    return Math.min(this.state.block, this.state.remaining);
+  }
+
+  /** Whether the next block is on the disk; ends the command when not. */
+  #inRange(): boolean {
+    const { state } = this;
+    if (state.lba + this.#next <= this.#total) return true;
+    this.abort(IDNF);
+    return false;
+  }
+
+  /** The next block has been dealt with. */
+  #advance(): void {
+    const { state } = this;
+    const n = this.#next;
+    state.lba += n;
+    state.remaining -= n;
+    this.#setAddress(state.lba);
+    state.count = state.remaining & 0xff;
+    if (state.ext) state.hob[1] = state.remaining >> 8 & 0xff;
+  }
+
+  #read(ext: boolean, block: number, dma = false): void {
+    if (this.#begin(ext, block, dma) && this.#inRange()) this.ask("read");
+  }
+
+  #verify(ext: boolean): void {
+    if (this.#begin(ext, CHUNK, false) && this.#inRange()) this.ask("verify");
+  }
+
+  #write(ext: boolean, block: number, dma = false): void {
+    if (this.#backend.readOnly) return this.abort();
+    if (this.#begin(ext, block, dma)) this.#takeBlock();
+  }
+
+  /** Ask the host for the next block of a write. */
+  #takeBlock(): boolean {
+    const { state } = this;
+    if (!this.#inRange()) return false;
+    state.buffer = new Uint8Array(this.#next * SECTOR);
+    state.position = 0;
+    if (state.dma) this.startDma("dma-out");
+    else this.startPio("out", state.buffer.length);
+    return true;
+  }
+
+  /** A block has been moved: what comes next. */
+  protected override transferred(): void {
+    const { state } = this;
+    if (state.phase === "out" || state.phase === "dma-out") {
+      return this.ask("write");
+    }
+    if (state.remaining > 0) {
+      if (this.#inRange()) this.ask("read");
+    } else if (state.phase === "dma-in") {
+      this.complete();
+    } else {
+      // The last block of PIO was announced by its interrupt (PIO data-in protocol).
+      state.phase = "";
+      state.status = DRDY | DSC;
+    }
+  }
+
+  /** Ask the backend what `request` says. */
+  protected override async perform(): Promise<Uint8Array | undefined> {
+    const { request, lba, buffer, writeCache } = this.state;
+    const backend = this.#backend;
+    switch (request) {
+      case "write":
+        await backend.write(lba * SECTOR, buffer);
+        if (!writeCache) await backend.flush();
+        return undefined;
+      case "flush":
+        await backend.flush();
+        return undefined;
+      default: {
+        const length = this.#next * SECTOR;
+        const data = await backend.read(lba * SECTOR, length);
+        if (data.length !== length) throw new RangeError("a short read");
+        return data;
+      }
+    }
+  }
+
+  /** The backend has answered. */
+  protected override finished(request: string, data?: Uint8Array): void {
+    const { state } = this;
+    if (request === "flush") return this.complete();
+    this.#advance();
+    if (request === "read") {
+      state.buffer = data!;
+      state.position = 0;
+      if (state.dma) return this.startDma("dma-in");
+      this.startPio("in", state.buffer.length);
+      return this.interrupt();
+    }
+    if (state.remaining === 0) return this.complete();
+    if (request === "verify") {
+      if (this.#inRange()) this.ask("verify");
+    } else if (this.#takeBlock() && !state.dma) {
+      this.interrupt();
+    }
+  }
+
+  /** The backend has refused. */
+  protected override failed(request: string): void {
+    const reading = request === "read" || request === "verify";
+    if (request !== "flush") this.#setAddress(this.state.lba);
+    if (reading) this.abort(UNC);
+    // What was taken could not be kept: a fault of the device.
+    else this.abort(ABRT, DRDY | DF | ERR);
+  }
+}

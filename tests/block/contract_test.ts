@@ -1,0 +1,134 @@
+/** The block contract, on each format, and what files' locks promise. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { type BlockBackend, BlockError } from "../../core/backend/block.ts";
+import {
+  blockContract,
+  type BlockSubject,
+} from "../../core/backend/block_contract.ts";
+import type { BlockPlugin } from "../../core/machine/plugin.ts";
+import { FileStore } from "../../plugins/block/byte_store.ts";
+import qcow2 from "../../plugins/block/qcow2.ts";
+import raw from "../../plugins/block/raw.ts";
+import { newImage } from "./new_image.ts";
+import { withFolder } from "./oracle.ts";
+
+const SIZE = 1 << 20;
+const CONTEXT = {
+  name: "test",
+  log: { guest() {}, warn() {} },
+  quit() {},
+};
+
+function open(plugin: BlockPlugin, file: string, readOnly: boolean) {
+  return Promise.resolve(
+    plugin.create({ file, readOnly }, CONTEXT),
+  ) as Promise<BlockBackend>;
+}
+
+function subject(plugin: BlockPlugin, bytes: Uint8Array) {
+  return async (): Promise<BlockSubject> => {
+    const file = await Deno.makeTempFile();
+    await Deno.writeFile(file, bytes);
+    return {
+      open: (readOnly) => open(plugin, file, readOnly),
+      dispose: () => Deno.remove(file),
+    };
+  };
+}
+
+const SUBJECTS: [string, () => Promise<BlockSubject>][] = [
+  ["raw", subject(raw, new Uint8Array(SIZE))],
+  ["qcow2/512", subject(qcow2, newImage({ size: SIZE, clusterBits: 9 }))],
+  ["qcow2/64k", subject(qcow2, newImage({ size: SIZE, clusterBits: 16 }))],
+  [
+    "qcow2/16k extended",
+    subject(qcow2, newImage({ size: SIZE, clusterBits: 14, extendedL2: true })),
+  ],
+];
+for (const [name, make] of SUBJECTS) {
+  for (const test of blockContract(name, make)) Deno.test(test.name, test.run);
+}
+
+for (const plugin of [raw, qcow2]) {
+  Deno.test(`${plugin.name}: a writer has the file alone`, () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      await Deno.writeFile(file, newImage({ size: SIZE, clusterBits: 12 }));
+      const refused = async (readOnly: boolean, message: string) => {
+        const error = await assertRejects(
+          () => open(plugin, file, readOnly),
+          BlockError,
+          message,
+        );
+        assertEquals(error.kind, "io");
+      };
+      const writer = await open(plugin, file, false);
+      await refused(false, "in use elsewhere");
+      await refused(true, "open for writing elsewhere");
+      await writer.close();
+      const readers = [
+        await open(plugin, file, true),
+        await open(plugin, file, true),
+      ];
+      await refused(false, "a writer needs it alone");
+      for (const reader of readers) await reader.close();
+      await (await open(plugin, file, false)).close();
+    }));
+
+  Deno.test(`${plugin.name}: what the machine asks of the plugin`, async () => {
+    assertEquals(plugin.parse!("disk.img"), { file: "disk.img" });
+    const file = "/images/a";
+    assertEquals(plugin.permissions!({ file, readOnly: false }), {
+      read: [file],
+      write: [file],
+    });
+    assertEquals(plugin.permissions!({ file, readOnly: true }).write, []);
+    const check = (file: string) => plugin.check!({ file, readOnly: true });
+    assertEquals(await check("/absent/a"), ['there is no file "/absent/a"']);
+    assertEquals(await check("/"), ['"/" is not a regular file']);
+    assertEquals(await check(import.meta.filename!), []);
+  });
+}
+
+Deno.test("raw: a last sector that is there in part", () =>
+  withFolder(async (folder) => {
+    const file = `${folder}/a`;
+    await Deno.writeFile(file, new Uint8Array(700).fill(1));
+    const image = await open(raw, file, false);
+    assertEquals(image.size, 1024);
+    const bytes = await image.read(512, 512);
+    assertEquals(bytes.lastIndexOf(1), 187);
+    await image.write(1020, new Uint8Array(4).fill(2));
+    await image.close();
+    const written = await Deno.readFile(file);
+    assertEquals([written.length, written[700], written[1023]], [1024, 0, 2]);
+  }));
+
+Deno.test("file store: far offsets, and requests at once", () =>
+  withFolder(async (folder) => {
+    const file = `${folder}/a`;
+    await Deno.writeFile(file, new Uint8Array());
+    const store = await FileStore.open(file, false);
+    const far = 5 * 2 ** 30;
+    const all = Array.from({ length: 300 }, (_, i) => (i * 7919) % 300);
+    await Promise.all(
+      all.map((i) => store.write(far + i * 64, new Uint8Array(64).fill(i))),
+    );
+    assertEquals(store.size, far + 300 * 64);
+    await Promise.all(all.map(async (i) => {
+      const bytes = new Uint8Array(64);
+      await store.read(far + i * 64, bytes);
+      assert(bytes.every((byte) => byte === (i & 0xff)));
+    }));
+    const error = await assertRejects(
+      () => store.write(2 ** 52, new Uint8Array(1)),
+      BlockError,
+    );
+    assertEquals(error.kind, "no-space");
+    await store.truncate(10);
+    const bytes = new Uint8Array(4).fill(9);
+    await store.read(far, bytes);
+    assertEquals([store.size, ...bytes], [10, 0, 0, 0, 0]);
+    await store.close();
+  }));

@@ -1,0 +1,173 @@
+/**
+ * A small driver of an IDE disk, run on Rhea and on QEMU: what it prints and
+ * what is on the disk afterwards must be the same.
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { Machine } from "../../core/machine/machine.ts";
+import type { BlockPlugin } from "../../core/machine/plugin.ts";
+import { PLUGINS } from "../../machines/registry.ts";
+import { assemble, multiboot } from "../faults/guest.ts";
+import { FakeBlock } from "./ide_bench.ts";
+import { CDROM_GUEST, DISK_GUEST } from "./ide_guest.ts";
+
+const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+const IMAGE_BYTES = 8 << 20;
+const LIMIT_MS = 20_000;
+
+/** What the guest prints on Rhea, and the image as it leaves it. */
+async function onRhea(
+  kernel: string,
+  kind: "disk" | "cdrom",
+): Promise<{ output: string; image: Uint8Array }> {
+  const disk = new FakeBlock(IMAGE_BYTES);
+  const block: BlockPlugin = {
+    type: "block",
+    name: "fake",
+    version: "1",
+    create: () => disk,
+  };
+  await using machine = await Machine.load(ISAPC, {
+    kernel,
+    memory: "16M",
+    plugins: {
+      ...PLUGINS,
+      block: { fake: () => Promise.resolve({ default: block }) },
+    },
+    set: [
+      'backends.image={"plugin":"fake"}',
+      'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
+      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"},' +
+      `"config":{"disk0":{"kind":"${kind}"}},"backends":{"disk0":"image"}}`,
+    ],
+  });
+  const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
+  await machine.run();
+  clearTimeout(limit);
+  return { output: machine.serial(0).output, image: disk.bytes };
+}
+
+/** The same on QEMU; undefined where it is not installed. */
+async function onQemu(
+  kernel: string,
+  kind: "disk" | "cdrom",
+  directory: string,
+): Promise<{ output: string; image: Uint8Array } | undefined> {
+  const image = `${directory}/disk.img`;
+  await Deno.writeFile(image, new FakeBlock(IMAGE_BYTES).bytes);
+  const args = "-M isapc -accel tcg -m 16 -nodefaults -display none " +
+    "-serial stdio -monitor none -no-reboot " +
+    "-device isa-debug-exit,iobase=0xf4,iosize=1 " +
+    `-drive if=ide,format=raw,file=${image},index=0,media=${kind} -kernel ${kernel}`;
+  try {
+    const child = new Deno.Command("qemu-system-i386", {
+      args: args.split(" "),
+      stdin: "null",
+      stderr: "null",
+      signal: AbortSignal.timeout(LIMIT_MS),
+    });
+    const { stdout } = await child.output();
+    const output = new TextDecoder().decode(stdout);
+    return { output, image: await Deno.readFile(image) };
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/** A line's beginning, what QEMU has behind it and what Rhea has. */
+type Difference = readonly [line: string, qemu: string, rhea: string];
+
+/** Where QEMU's disk differs from ATA/ATAPI-6, or the standard is silent. */
+const DISK_DIFFERENCES: readonly Difference[] = [
+  // An address that is not on the disk is IDNF (READ SECTOR(S), error outputs); QEMU says ABRT.
+  ["beyond the end: 01 41 41 ", "04", "10"],
+  ["far beyond: 01 41 41 ", "04", "10"],
+  ["far beyond ext: 01 41 41 ", "04", "10"],
+  // QEMU verifies nothing; the registers go on as those of READ SECTORS.
+  ["verify: 01 50 50 00 ", "02 07", "00 09"],
+];
+
+/** Where QEMU's CD-ROM drive differs from MMC-5 and SPC-3, or may. */
+const CDROM_DIFFERENCES: readonly Difference[] = [
+  // ABRT stands beside the sense key of an illegal request.
+  ["a0 01 41 ", "50 03", "54 03"],
+  // There is no information that the bit could say is valid (SPC-3, fixed format).
+  ["", "f0 00 ", "70 00 "],
+  // Sense data are told once (SPC-3, REQUEST SENSE).
+  [
+    "sense again: 58 00 01 00 00 08 a0 02 00 12 01 50 00 03 \n70 00 ",
+    "05 00 00 00 00 0a 00 00 00 00 21 ",
+    "00 00 00 00 00 0a 00 00 00 00 00 ",
+  ],
+  // Format 2 has control 4 for the lead-out on QEMU too.
+  ["00 ", "16 aa ", "14 aa "],
+  // The first track of the last session (MMC-5, READ TOC).
+  ["\n00 0a 01 01 00 ", "00 00 00 00 00 ", "14 01 00 00 00 "],
+  // Rhea tells more features; this is their length.
+  ["\n00 00 00 ", "10 00 00 00 08 ", "44 00 00 00 08 "],
+  // 70h is "door closed, no disc"; there is one (SFF-8020i).
+  ["\n00 0e ", "70 ", "01 "],
+  // The length counts what follows it (MMC-5).
+  ["\n00 ", "04 04 10 00 02 ", "06 04 10 00 02 "],
+  // Removal prevented is an illegal request (MMC-5).
+  ["eject: 58 00 01 00 00 08 a0 01 41 ", "20 03", "54 03"],
+  [
+    "70 00 ",
+    "02 00 00 00 00 0a 00 00 00 00 53",
+    "05 00 00 00 00 0a 00 00 00 00 53",
+  ],
+  // The door is open (MMC-5, MECHANISM STATUS).
+  [
+    "3a 00 00 00 00 00 \nmechanism: 58 00 01 00 00 08 a0 02 00 08 01 50 00 03 \n00 ",
+    "00 ",
+    "10 ",
+  ],
+];
+
+/** QEMU's output with the differences made; each must be there. */
+function asRhea(qemu: string, differences: readonly Difference[]): string {
+  let text = qemu;
+  for (const [line, has, expected] of differences) {
+    assertEquals(text.includes(line + has), true, line);
+    text = text.replaceAll(line + has, line + expected);
+  }
+  return text;
+}
+
+/** Run a driver on both machines and compare. */
+async function compare(
+  source: string,
+  kind: "disk" | "cdrom",
+  differences: readonly Difference[],
+): Promise<void> {
+  const code = await assemble(source);
+  if (code === undefined) {
+    console.log("skipped: nasm is not installed");
+    return;
+  }
+  const directory = await Deno.makeTempDir();
+  try {
+    const kernel = `${directory}/kernel`;
+    await Deno.writeFile(kernel, multiboot(code));
+    const rhea = await onRhea(kernel, kind);
+    assertMatch(rhea.output, /\nEND\n$/);
+    const qemu = await onQemu(kernel, kind, directory);
+    if (qemu === undefined) {
+      console.log("skipped in part: qemu-system-i386 is not installed");
+      return;
+    }
+    assertEquals(rhea.output, asRhea(qemu.output, differences));
+    assertEquals(rhea.image, qemu.image);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+Deno.test("IDE: a disk's driver sees the same on Rhea and on QEMU", async () => {
+  await compare(DISK_GUEST, "disk", DISK_DIFFERENCES);
+});
+
+Deno.test("IDE: a CD-ROM's driver sees the same on Rhea and on QEMU", async () => {
+  await compare(CDROM_GUEST, "cdrom", CDROM_DIFFERENCES);
+});
