@@ -1,10 +1,11 @@
 /**
- * The configuration that image formats have in common.
+ * What plugins of image formats have in common.
  *
  * @module
  */
 
-import type { ConfigSchema } from "../../core/machine/plugin.ts";
+import type { BlockBackend } from "../../core/backend/block.ts";
+import type { BlockPlugin, ConfigSchema } from "../../core/machine/plugin.ts";
 
 /** Configuration of a backend on an image file. */
 export interface ImageConfig {
@@ -15,7 +16,7 @@ export interface ImageConfig {
 }
 
 /** Its schema. */
-export const IMAGE_CONFIG: ConfigSchema = {
+const IMAGE_CONFIG: ConfigSchema = {
   type: "object",
   properties: {
     file: { type: "string", format: "path", description: "The image" },
@@ -29,7 +30,7 @@ export const IMAGE_CONFIG: ConfigSchema = {
 };
 
 /** What is wrong with an image's path: messages, or none. */
-export async function checkImageFile(file: string): Promise<string[]> {
+async function checkImageFile(file: string): Promise<string[]> {
   try {
     const { isFile } = await Deno.stat(file);
     return isFile ? [] : [`"${file}" is not a regular file`];
@@ -39,4 +40,26 @@ export async function checkImageFile(file: string): Promise<string[]> {
     }
     return [`cannot look at "${file}": ${(cause as Error).message}`];
   }
+}
+
+/** The plugin of a format whose images `open` opens. */
+export function imagePlugin(
+  name: string,
+  description: string,
+  open: (file: string, readOnly: boolean) => Promise<BlockBackend>,
+): BlockPlugin<ImageConfig> {
+  return {
+    type: "block",
+    name,
+    version: "1.0.0",
+    description,
+    config: IMAGE_CONFIG,
+    check: (config) => checkImageFile(config.file),
+    permissions: ({ file, readOnly }) => ({
+      read: [file],
+      write: readOnly ? [] : [file],
+    }),
+    parse: (argument) => ({ file: argument }),
+    create: ({ file, readOnly }) => open(file, readOnly),
+  };
 }

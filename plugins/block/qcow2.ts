@@ -5,28 +5,15 @@
  */
 
 import type { BlockPlugin } from "../../core/machine/plugin.ts";
-import {
-  checkImageFile,
-  IMAGE_CONFIG,
-  type ImageConfig,
-} from "./image_config.ts";
+import { type ImageConfig, imagePlugin } from "./image_config.ts";
 import { openQcow2 } from "./qcow2_chain.ts";
 
 export type { ImageConfig } from "./image_config.ts";
 
 /** The `qcow2` plugin. */
-const plugin: BlockPlugin<ImageConfig> = {
-  type: "block",
-  name: "qcow2",
-  version: "1.0.0",
-  description: "A disk in QEMU's image format, with its backing files",
-  config: IMAGE_CONFIG,
-  check: (config) => checkImageFile(config.file),
-  permissions: ({ file, readOnly }) => ({
-    read: [file],
-    write: readOnly ? [] : [file],
-  }),
-  parse: (argument) => ({ file: argument }),
-  create: ({ file, readOnly }) => openQcow2(file, readOnly),
-};
+const plugin: BlockPlugin<ImageConfig> = imagePlugin(
+  "qcow2",
+  "A disk in QEMU's image format, with its backing files",
+  openQcow2,
+);
 export default plugin;

@@ -13,11 +13,7 @@ import {
 import type { BlockPlugin } from "../../core/machine/plugin.ts";
 import type { ByteStore } from "./byte_store.ts";
 import { FileStore } from "./byte_store.ts";
-import {
-  checkImageFile,
-  IMAGE_CONFIG,
-  type ImageConfig,
-} from "./image_config.ts";
+import { type ImageConfig, imagePlugin } from "./image_config.ts";
 
 export type { ImageConfig } from "./image_config.ts";
 
@@ -95,19 +91,10 @@ export class RawBlock implements BlockBackend {
 }
 
 /** The `raw` plugin. */
-const plugin: BlockPlugin<ImageConfig> = {
-  type: "block",
-  name: "raw",
-  version: "1.0.0",
-  description: "A disk in a file, byte by byte",
-  config: IMAGE_CONFIG,
-  check: (config) => checkImageFile(config.file),
-  permissions: ({ file, readOnly }) => ({
-    read: [file],
-    write: readOnly ? [] : [file],
-  }),
-  parse: (argument) => ({ file: argument }),
-  create: async ({ file, readOnly }) =>
+const plugin: BlockPlugin<ImageConfig> = imagePlugin(
+  "raw",
+  "A disk in a file, byte by byte",
+  async (file, readOnly) =>
     new RawBlock(await FileStore.open(file, readOnly), readOnly),
-};
+);
 export default plugin;

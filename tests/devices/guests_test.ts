@@ -4,60 +4,12 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import type { RunResult } from "../../core/machine/machine.ts";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
+import { interrupts, PRELUDE } from "./asm.ts";
 
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
 
-/**
- * What every guest here begins with: interrupt controllers at 20h and 28h with
- * all masked, and an empty IDT that `gate` fills.
- */
-const PRELUDE = `
-  mov esp, 0x180000
-  jmp main
-%macro outb 2
-  mov al, %2
-%if %1 < 256
-  out %1, al
-%else
-  mov dx, %1
-  out dx, al
-%endif
-%endmacro
-%macro gate 2             ; vector, handler
-  mov eax, %2
-  mov [0x200000 + %1 * 8], ax
-  mov word [0x200000 + %1 * 8 + 2], 0x10
-  mov word [0x200000 + %1 * 8 + 4], 0x8e00
-  shr eax, 16
-  mov [0x200000 + %1 * 8 + 6], ax
-%endmacro
-idtr: dw 0x7ff
-  dd 0x200000
-put:                      ; AL to COM1, by polling
-  push edx
-  mov ah, al
-  mov edx, 0x3fd
-.wait: in al, dx
-  test al, 0x20
-  jz .wait
-  mov al, ah
-  mov edx, 0x3f8
-  out dx, al
-  pop edx
-  ret
-main:
-  outb 0x20, 0x11
-  outb 0x21, 0x20
-  outb 0x21, 0x04
-  outb 0x21, 0x01
-  outb 0xa0, 0x11
-  outb 0xa1, 0x28
-  outb 0xa1, 0x02
-  outb 0xa1, 0x01
-  outb 0x21, 0xff
-  outb 0xa1, 0xff
-  lidt [idtr]
-`;
+/** What every guest here begins with: all interrupts masked. */
+const BEGIN = `${PRELUDE}main:${interrupts(0xff, 0xff)}`;
 
 interface Options {
   readonly icount?: boolean;
@@ -79,7 +31,7 @@ async function run(
   source: string,
   options: Options = {},
 ): Promise<Ran | undefined> {
-  const code = await assemble(PRELUDE + source);
+  const code = await assemble(BEGIN + source);
   if (code === undefined) {
     console.log("skipped: nasm is not installed");
     return undefined;

@@ -5,15 +5,10 @@
  * @module
  */
 
+import { interrupts, PRELUDE } from "./asm.ts";
+
 /** The macros of a script and the code they call. */
-const PRELUDE = `
-  mov esp, 0x180000
-  jmp main
-%macro outb 2
-  mov al, %2
-  mov dx, %1
-  out dx, al
-%endmacro
+const ROUTINES = `
 %macro say 1
   mov esi, %%text
   call print
@@ -21,18 +16,6 @@ const PRELUDE = `
 %%text: db %1, 0
 %%over:
 %endmacro
-put:                      ; AL to COM1, by polling
-  push edx
-  push eax
-  mov edx, 0x3fd
-.wait: in al, dx
-  test al, 0x20
-  jz .wait
-  pop eax
-  mov edx, 0x3f8
-  out dx, al
-  pop edx
-  ret
 print:                    ; the text at ESI
   lodsb
   test al, al
@@ -107,8 +90,6 @@ irq:                      ; interrupts taken, and the status
   call byte_
   ret
 taken: dd 0
-idtr: dw 0x7ff
-  dd 0x300000
 handler:
   push eax
   inc dword [taken]
@@ -203,24 +184,8 @@ send:                     ; write DRQ blocks of EBX bytes of a pattern from EBP
   jmp send
 .end: ret
 main:
-  ; interrupt controllers at 20h and 28h, IRQ 14 alone
-  outb 0x20, 0x11
-  outb 0x21, 0x20
-  outb 0x21, 0x04
-  outb 0x21, 0x01
-  outb 0xa0, 0x11
-  outb 0xa1, 0x28
-  outb 0xa1, 0x02
-  outb 0xa1, 0x01
-  outb 0x21, 0xfb
-  outb 0xa1, 0xbf
-  mov eax, handler
-  mov [0x300000 + 0x2e * 8], ax
-  mov word [0x300000 + 0x2e * 8 + 2], cs
-  mov word [0x300000 + 0x2e * 8 + 4], 0x8e00
-  shr eax, 16
-  mov [0x300000 + 0x2e * 8 + 6], ax
-  lidt [idtr]
+` + interrupts(0xfb, 0xbf) + `
+  gate 0x2e, handler
 `;
 
 /** Words of IDENTIFY DEVICE that are the same on both machines. */
@@ -459,7 +424,7 @@ const END = `
 `;
 
 /** The source of the disk's driver: 32-bit code for nasm. */
-export const DISK_GUEST: string = PRELUDE + SCRIPT + END;
+export const DISK_GUEST: string = PRELUDE + ROUTINES + SCRIPT + END;
 
 /** Packets with a name each, as a driver sends them one after another. */
 const PACKETS: readonly [name: string, ...bytes: number[]][] = [
@@ -505,7 +470,7 @@ const PACKETS: readonly [name: string, ...bytes: number[]][] = [
 ];
 
 /** The source of the CD-ROM drive's driver. */
-export const CDROM_GUEST: string = PRELUDE + `
+export const CDROM_GUEST: string = PRELUDE + ROUTINES + `
   jmp cdrom
 packet:                   ; the packet at ESI, and what comes of it
   push esi

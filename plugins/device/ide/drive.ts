@@ -295,10 +295,9 @@ export abstract class Drive<S extends DriveState = DriveState> {
   readData(): number {
     const { state } = this;
     if (state.phase !== "in") return 0;
-    const at = state.position;
-    const value = state.buffer[at] | state.buffer[at + 1] << 8;
-    state.position = at + 2;
-    if (at + 2 >= state.end) this.#blockEnd();
+    const { buffer, position } = state;
+    const value = buffer[position] | buffer[position + 1] << 8;
+    this.#wordMoved();
     return value;
   }
 
@@ -306,15 +305,17 @@ export abstract class Drive<S extends DriveState = DriveState> {
   writeData(value: number): void {
     const { state } = this;
     if (state.phase !== "out" && state.phase !== "packet") return;
-    const at = state.position;
-    state.buffer[at] = value;
-    state.buffer[at + 1] = value >> 8;
-    state.position = at + 2;
-    if (at + 2 >= state.end) this.#blockEnd();
+    const { buffer, position } = state;
+    buffer[position] = value;
+    buffer[position + 1] = value >> 8;
+    this.#wordMoved();
   }
 
-  #blockEnd(): void {
-    this.state.status = BSY | DRDY;
+  #wordMoved(): void {
+    const { state } = this;
+    state.position += 2;
+    if (state.position < state.end) return;
+    state.status = BSY | DRDY;
     this.transferred();
   }
 
