@@ -27,7 +27,11 @@ export {
   type MachineOptions,
 } from "./machines/machine.ts";
 export { Machine as MachineInstance } from "./core/machine/machine.ts";
-export type { RunResult, SerialPort } from "./core/machine/machine.ts";
+export type {
+  RunResult,
+  ScreenPort,
+  SerialPort,
+} from "./core/machine/machine.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
@@ -35,11 +39,16 @@ export * from "./core/backend/block.ts";
 export type * from "./core/backend/char.ts";
 export type * from "./core/backend/display.ts";
 export type * from "./core/backend/input.ts";
+export * from "./core/backend/input_queue.ts";
 export * from "./core/backend/memory_char.ts";
+export * from "./core/backend/memory_display.ts";
 export type * from "./core/backend/net.ts";
 export * from "./core/bus/address_space.ts";
 export type * from "./core/bus/handler.ts";
 export * from "./core/bus/irq_line.ts";
+export * from "./core/bus/movable_region.ts";
+export * from "./core/bus/pci.ts";
+export * from "./core/bus/pci_function.ts";
 export * from "./core/bus/register_map.ts";
 export * from "./core/machine/conformance.ts";
 export type * from "./core/machine/cpu.ts";

@@ -15,6 +15,7 @@ export const PLUGINS: PluginTable = {
   device: {
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
+    "i440fx": () => import("../plugins/device/pci/i440fx.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),
     "i8254": () => import("../plugins/device/timer/i8254.ts"),
     "i8259": () => import("../plugins/device/intc/i8259.ts"),
@@ -22,7 +23,11 @@ export const PLUGINS: PluginTable = {
     "isa-debug-exit": () => import("../plugins/device/misc/isa_debug_exit.ts"),
     "mc146818": () => import("../plugins/device/rtc/mc146818.ts"),
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
+    "piix3": () => import("../plugins/device/pci/piix3.ts"),
+    "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
+    "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),
+    "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {
     qcow2: () => import("../plugins/block/qcow2.ts"),
@@ -34,6 +39,10 @@ export const PLUGINS: PluginTable = {
     null: () => import("../plugins/char/null.ts"),
     stdio: () => import("../plugins/char/stdio.ts"),
     tcp: () => import("../plugins/char/tcp.ts"),
+  },
+  display: {
+    none: () => import("../plugins/display/none.ts"),
+    text: () => import("../plugins/display/text.ts"),
   },
   loader: {
     linux: () => import("../plugins/loader/linux.ts"),

@@ -109,6 +109,21 @@ const MISTAKES: readonly [name: string, body: string, message: RegExp][] = [
     /backends\.serial0\.plugin: there is no char plugin "stdoi"; did you mean "stdio"\?$/,
   ],
   [
+    "a display behind two devices",
+    `"devices": { "x": { "plugin": "vga", "backends": { "display": "display" } } }`,
+    /backend "display" also stands behind device "(vga|x)"$/,
+  ],
+  [
+    "a backend that gives no input",
+    `"devices": { "keys": { "backends": { "input": "debug" } } }`,
+    /backend "debug" is a char backend, expected an input backend$/,
+  ],
+  [
+    "two that want the terminal",
+    `"backends": { "display": { "plugin": "text" } }`,
+    /backends "display" \(text\) and "serial0" \(stdio\) both want this terminal: connect one of them elsewhere, as with --serial null$/,
+  ],
+  [
     "a backend behind two devices",
     `"devices": { "com2": { "backends": { "char": "serial0" } } }`,
     /backend "serial0" also stands behind device "com[12]"$/,

@@ -1,8 +1,14 @@
 /**
  * Display backends: what shows a guest's screen.
  *
+ * There are two ways, and a backend may have either or both. Pixels are pushed:
+ * `resize` and `update`. A text screen is pulled: the device hands over a
+ * `TextSource` once, and the backend looks at it in its own time.
+ *
  * @module
  */
+
+import type { InputBackend } from "./input.ts";
 
 /** A rectangle of a screen, in pixels. */
 export interface Rectangle {
@@ -16,15 +22,67 @@ export interface Rectangle {
   readonly height: number;
 }
 
+/** The cursor of a text screen. */
+export interface TextCursor {
+  /** Its row, from 0. */
+  readonly row: number;
+  /** Its column, from 0. */
+  readonly column: number;
+  /** Its first scan line in the cell, from 0. */
+  readonly top: number;
+  /** Its last scan line in the cell. */
+  readonly bottom: number;
+}
+
+/** What a text screen shows. */
+export interface TextScreen {
+  /** Cells of a row. */
+  readonly columns: number;
+  /** Rows. */
+  readonly rows: number;
+  /** Scan lines of a cell. */
+  readonly cellHeight: number;
+  /** Characters, row by row, in UTF-16; a space for what has no character. */
+  readonly characters: Uint16Array;
+  /**
+   * Colours, row by row: the foreground in the low four bits, the background in
+   * the high four; in each, bit 0 is blue, 1 green, 2 red, 3 bright.
+   */
+  readonly colours: Uint8Array;
+  /** The cursor; absent when it is off or elsewhere in the memory. */
+  readonly cursor: TextCursor | undefined;
+  /** Where in the text memory the screen begins, in cells. */
+  readonly start: number;
+}
+
+/** A device's text screen. The contract `text-source` between devices too. */
+export interface TextSource {
+  /** What is on the screen; undefined when it shows no text. */
+  text(): TextScreen | undefined;
+  /**
+   * Call `changed` at the next change of what `text` gives, once. It is called
+   * in the midst of a guest's instruction: it should only note it. There is one
+   * watcher; the last one counts.
+   */
+  watch(changed: () => void): void;
+}
+
 /** A screen at the host side. */
 export interface DisplayBackend {
   /** The guest's screen has this size from now on. */
-  resize(width: number, height: number): void;
+  resize?(width: number, height: number): void;
   /**
    * New pixels for a rectangle, row by row, four bytes each: blue, green, red
    * and one that is ignored. The promise, when there is one, is backpressure.
    */
-  update(area: Rectangle, pixels: Uint8Array): void | Promise<void>;
+  update?(area: Rectangle, pixels: Uint8Array): void | Promise<void>;
+  /** Show this text screen; called once, when its device is made. */
+  text?(source: TextSource): void;
+  /**
+   * The keyboard and the pointer in front of the screen: a device's backend of
+   * type `input` may be this display.
+   */
+  readonly input?: InputBackend;
   /** Let go of the screen. */
   close(): Promise<void>;
 }

@@ -24,10 +24,19 @@ export type InputEvent =
     readonly down: boolean;
   };
 
+/**
+ * Takes events. A promise that it gives back settles when the guest has taken
+ * what the event gave: who types faster than a human waits for it.
+ */
+export type InputReceiver = (event: InputEvent) => void | Promise<void>;
+
 /** A source of input events. */
 export interface InputBackend {
-  /** Where events go; called from the host's event loop, between slices. */
-  onEvent(receiver: (event: InputEvent) => void): void;
+  /**
+   * Where events go; called from the host's event loop, between slices. Each
+   * receiver gets every event: a keyboard and a mouse stand on one backend.
+   */
+  onEvent(receiver: InputReceiver): void;
   /** Let no more events come. */
   close(): Promise<void>;
 }

@@ -47,6 +47,8 @@ export class MemoryChar implements CharBackend {
   #queue: Promise<void> = Promise.resolve();
   #early: Uint8Array[] = [];
   #ended: string | undefined;
+  /** Waits no more for the guest to take what is being sent. */
+  #release: () => void = () => {};
 
   /** A backend that keeps the last `keep` characters of output. */
   constructor(keep: number = DEFAULT_KEEP) {
@@ -76,7 +78,10 @@ export class MemoryChar implements CharBackend {
     for (const bytes of this.#early.splice(0)) this.#deliver(bytes);
   }
 
-  /** Send text or bytes to the guest; resolves when the guest took them. */
+  /**
+   * Send text or bytes to the guest; resolves when the guest took them, or the
+   * machine has ended and nobody will.
+   */
   send(data: string | Uint8Array): Promise<void> {
     const bytes = typeof data === "string" ? this.#encoder.encode(data) : data;
     if (this.#receiver === undefined) {
@@ -87,7 +92,13 @@ export class MemoryChar implements CharBackend {
   }
 
   #deliver(bytes: Uint8Array): Promise<void> {
-    this.#queue = this.#queue.then(() => this.#receiver?.(bytes));
+    this.#queue = this.#queue.then(() =>
+      new Promise((resolve, reject) => {
+        if (this.#ended !== undefined) return resolve();
+        this.#release = resolve;
+        Promise.resolve(this.#receiver?.(bytes)).then(resolve, reject);
+      })
+    );
     return this.#queue;
   }
 
@@ -117,9 +128,13 @@ export class MemoryChar implements CharBackend {
     return promise;
   }
 
-  /** No more output will come: what is waited for fails with `reason`. */
+  /**
+   * No more output will come and no input be taken: what is waited for fails
+   * with `reason`.
+   */
   end(reason: string): void {
     this.#ended = reason;
+    this.#release();
     this.#match();
   }
 

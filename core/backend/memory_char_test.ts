@@ -79,3 +79,22 @@ Deno.test("input waits for a receiver and for one that is slow", async () => {
   release();
   await second;
 });
+
+Deno.test("sending ends with the machine", async () => {
+  const char = new MemoryChar();
+  const seen: string[] = [];
+  // The guest switches off while it takes this.
+  char.onInput((data) => {
+    seen.push(new TextDecoder().decode(data));
+    return new Promise(() => {});
+  });
+  const taken = char.send("poweroff\n");
+  const later = char.send("lost");
+  await Promise.resolve();
+  await Promise.resolve();
+  char.end("the machine ended (poweroff)");
+  await taken;
+  await later;
+  await char.send("lost too");
+  assertEquals(seen, ["poweroff\n"]);
+});

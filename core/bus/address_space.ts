@@ -12,6 +12,19 @@
  */
 
 import type { AccessWidth, IoHandler } from "./handler.ts";
+import { type Beneath, exactly, writeOnly } from "./overlay.ts";
+import {
+  ALL_WIDTHS,
+  IO,
+  NO_HANDLER,
+  onesOf,
+  RAM,
+  type Range,
+  readSplit,
+  ROM,
+  widthMask,
+  writeSplit,
+} from "./range.ts";
 
 /** The memory behind `ram` and `rom` regions. */
 export interface BackingMemory {
@@ -29,8 +42,11 @@ export interface RegionOptions {
   readonly base: number;
   /** Its size in bytes. */
   readonly size: number;
-  /** `ram` and `rom` are memory; writes to `rom` are ignored. */
-  readonly kind: "ram" | "rom" | "io";
+  /**
+   * `ram` and `rom` are memory; writes to `rom` are ignored. `shadow` is
+   * memory that takes writes alone: reads go to what lies beneath.
+   */
+  readonly kind: "ram" | "rom" | "shadow" | "io";
   /** Where a memory region starts in the backing memory. */
   readonly hostOffset?: number;
   /** Who answers an `io` region. */
@@ -42,6 +58,11 @@ export interface RegionOptions {
   readonly offset?: number;
   /** Shadows overlapping regions of a lower priority; 0 when absent. */
   readonly priority?: number;
+  /**
+   * An `io` region answers accesses of just this width, aligned; all others go
+   * to what lies beneath.
+   */
+  readonly width?: AccessWidth;
 }
 
 /** A region of a space. */
@@ -93,37 +114,9 @@ export class RegionError extends Error {
   }
 }
 
-const RAM = 0;
-const ROM = 1;
-const IO = 2;
-
-/** A stretch of addresses that one region answers. */
-interface Range {
-  readonly start: number;
-  readonly end: number;
-  readonly kind: number;
-  /** Add to an address: an offset in the backing memory or the device. */
-  readonly delta: number;
-  readonly handler: IoHandler;
-  /** Bit w is set when the handler implements accesses of width w. */
-  readonly widths: number;
-}
-
-const NO_HANDLER: IoHandler = { read: () => 0xffffffff, write: () => {} };
-const ALL_WIDTHS = 1 << 1 | 1 << 2 | 1 << 4;
 /** Spaces up to this size get a table with an entry for each address. */
 const TABLE_LIMIT = 65536;
 const PAGE = 4096;
-
-function widthMask(handler: IoHandler): number {
-  let mask = 0;
-  for (const width of handler.widths ?? [1, 2, 4]) mask |= 1 << width;
-  return mask;
-}
-
-function onesOf(width: number): number {
-  return width === 4 ? 0xffffffff : (1 << width * 8) - 1;
-}
 
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
@@ -262,13 +255,24 @@ export class AddressSpace {
         if (range.start < start) next.push({ ...range, end: start });
         if (range.end > end) next.push({ ...range, start: end });
       }
-      const io = region.kind === "io";
-      const handler = region.handler ?? NO_HANDLER;
+      const shadow = region.kind === "shadow";
+      const io = region.kind === "io" || shadow;
+      let delta = (region.offset ?? 0) + (region.hostOffset ?? 0) - start;
+      let handler = region.handler ?? NO_HANDLER;
+      if (shadow || region.width !== undefined) {
+        const beneath = this.#beneath(
+          ranges.filter((r) => r.end > start && r.start < end),
+        );
+        handler = shadow
+          ? writeOnly(this.#memory!.u8, delta, beneath)
+          : exactly(region.width!, handler, delta, beneath);
+        delta = 0;
+      }
       next.push({
         start,
         end,
         kind: io ? IO : region.kind === "rom" ? ROM : RAM,
-        delta: (region.offset ?? 0) + (region.hostOffset ?? 0) - start,
+        delta,
         handler,
         widths: io ? widthMask(handler) : ALL_WIDTHS,
       });
@@ -284,6 +288,31 @@ export class AddressSpace {
     }
     this.#generation++;
     for (const listener of this.#listeners) listener();
+  }
+
+  /** What ranges answer that another region covers, byte by byte. */
+  #beneath(covered: readonly Range[]): Beneath {
+    const find = (address: number): Range | undefined =>
+      covered.find((r) => address >= r.start && address < r.end);
+    return {
+      read: (address) => {
+        const range = find(address);
+        if (range === undefined) return this.#readAcross(range, address, 1);
+        const offset = address + range.delta;
+        return range.kind === IO
+          ? readSplit(range, offset, 1)
+          : this.#memory!.u8[offset];
+      },
+      write: (address, value) => {
+        const range = find(address);
+        if (range === undefined) {
+          return this.#writeAcross(range, address, 1, value);
+        }
+        const offset = address + range.delta;
+        if (range.kind === IO) writeSplit(range, offset, 1, value);
+        else if (range.kind === RAM) this.#memory!.u8[offset] = value;
+      },
+    };
   }
 
   #find(address: number): Range | undefined {
@@ -464,8 +493,9 @@ export class AddressSpace {
   }
 
   /**
-   * Write bytes from `address` on. It does not tell the CPUs: use a `DmaPort`
-   * for that.
+   * Write bytes from `address` on, to devices in aligned words of 32 bits
+   * where they fill one (a message-signalled interrupt is such a word). It
+   * does not tell the CPUs: use a `DmaPort` for that.
    */
   writeBytes(address: number, bytes: Uint8Array): void {
     let done = 0;
@@ -473,7 +503,14 @@ export class AddressSpace {
       const at = address + done;
       const range = this.#find(at);
       if (range === undefined || range.kind === IO) {
-        this.write(at, 1, bytes[done++]);
+        if (at % 4 === 0 && bytes.length - done >= 4) {
+          const word = bytes[done] | bytes[done + 1] << 8 |
+            bytes[done + 2] << 16 | bytes[done + 3] << 24;
+          this.write(at, 4, word >>> 0);
+          done += 4;
+        } else {
+          this.write(at, 1, bytes[done++]);
+        }
         continue;
       }
       const length = Math.min(bytes.length - done, range.end - at);
@@ -483,73 +520,5 @@ export class AddressSpace {
       }
       done += length;
     }
-  }
-}
-
-/** The widest implemented width up to `width` that is aligned at `offset`. */
-function pieceWidth(widths: number, offset: number, width: number): number {
-  for (let w = width; w > 0; w >>= 1) {
-    if ((widths >> w & 1) !== 0 && (offset & (w - 1)) === 0) return w;
-  }
-  return 0;
-}
-
-/** The narrowest width that a handler implements. */
-function narrowest(widths: number): AccessWidth {
-  return (widths & 2) !== 0 ? 1 : (widths & 4) !== 0 ? 2 : 4;
-}
-
-function largestPowerUpTo(value: number): number {
-  return value >= 4 ? 4 : value >= 2 ? 2 : 1;
-}
-
-function readSplit(range: Range, offset: number, width: number): number {
-  const { handler, widths } = range;
-  let value = 0;
-  for (let done = 0; done < width;) {
-    const at = offset + done;
-    const left = width - done;
-    let piece = pieceWidth(widths, at, largestPowerUpTo(left));
-    let part: number;
-    if (piece !== 0) {
-      part = handler.read(at, piece as AccessWidth) >>> 0;
-    } else {
-      const wide = narrowest(widths);
-      const skip = at & (wide - 1);
-      part = (handler.read(at - skip, wide) >>> 0) >>> (8 * skip);
-      piece = Math.min(wide - skip, left);
-    }
-    part = piece === 4 ? part : part & ((1 << 8 * piece) - 1);
-    value += part * 2 ** (8 * done);
-    done += piece;
-  }
-  return value;
-}
-
-function writeSplit(
-  range: Range,
-  offset: number,
-  width: number,
-  value: number,
-): void {
-  const { handler, widths } = range;
-  for (let done = 0; done < width;) {
-    const at = offset + done;
-    const left = width - done;
-    const rest = value >>> (8 * done);
-    let piece = pieceWidth(widths, at, largestPowerUpTo(left));
-    if (piece !== 0) {
-      const part = piece === 4 ? rest : rest & ((1 << 8 * piece) - 1);
-      handler.write(at, piece as AccessWidth, part >>> 0);
-    } else {
-      const wide = narrowest(widths);
-      const skip = at & (wide - 1);
-      piece = Math.min(wide - skip, left);
-      const mask = ((1 << 8 * piece) - 1) << (8 * skip);
-      const old = handler.read(at - skip, wide);
-      const merged = old & ~mask | rest << (8 * skip) & mask;
-      handler.write(at - skip, wide, (merged >>> 0) & onesOf(wide));
-    }
-    done += piece;
   }
 }

@@ -38,6 +38,7 @@ const STRINGS = [
   "memory",
   "cpu",
   "serial",
+  "display",
   "set",
   "accel",
   "dump-region",
@@ -61,6 +62,8 @@ export const HELP = `Rhea, a machine emulator
   --cpu MODEL        the CPU's model, as pentium3
   --serial BACKEND   what the serial port is connected to: stdio, null,
                      file:PATH, tcp:HOST:PORT; again for the next port
+  --display DISPLAY  what shows the screen: text (this terminal, which the
+                     serial port must leave: --serial null) or none
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
@@ -152,6 +155,7 @@ export function parseCommand(args: readonly string[]): Command {
       memory: text("memory"),
       cpu: text("cpu"),
       serial: list("serial"),
+      display: text("display"),
       set: list("set"),
       accel,
       icount: parsed.icount === true,

@@ -13,6 +13,7 @@ import type { NetBackend } from "../backend/net.ts";
 import { NULL_CHAR } from "../backend/null_char.ts";
 import { AddressSpace } from "../bus/address_space.ts";
 import { IrqLine, type LineSink, OrGate } from "../bus/irq_line.ts";
+import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore, InterruptController } from "./cpu.ts";
@@ -105,6 +106,7 @@ export class Builder {
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
   readonly #spaces = new Map<string, AddressSpace>();
+  readonly #movable = new MovablePriorities();
   readonly #outputs = new Map<string, IrqLine>();
   readonly #inputs = new Map<string, LineSink>();
   readonly #requests: Requests = {
@@ -264,6 +266,18 @@ export class Builder {
         fail(`it declares no region "${regionName}"`);
       return { spec, place: planned.regions.get(regionName) };
     };
+    const movers = new Map<string, MovableRegion>();
+    for (const [key, spec] of Object.entries(declared.regions ?? {})) {
+      if (!spec.movable) continue;
+      const mover = new MovableRegion(this.#spaces.get(spec.space)!, {
+        name: `${name}.${key}`,
+        size: spec.size,
+        kind: spec.kind ?? "io",
+        priority: this.#movable.next(spec.shadows === true),
+        width: spec.width,
+      });
+      movers.set(key, mover);
+    }
     const backend = <B>(role: string, type: string): B | undefined => {
       if (plugin.backends?.[role]?.type !== type) {
         fail(`it declares no ${type} backend "${role}"`);
@@ -285,9 +299,15 @@ export class Builder {
         },
       },
       io: (regionName, handler) => {
-        const { place } = region(regionName);
+        const { spec, place } = region(regionName);
+        movers.get(regionName)?.answer(handler);
         if (place === undefined) return;
-        this.#spaces.get(place.space)!.add({ ...place, kind: "io", handler });
+        this.#spaces.get(place.space)!.add({
+          ...place,
+          kind: "io",
+          handler,
+          width: spec.width,
+        });
       },
       memory: (regionName) => {
         const { spec, place } = region(regionName);
@@ -295,6 +315,7 @@ export class Builder {
           return fail(`its region "${regionName}" is not memory`);
         }
         const offset = memory.alloc(spec.size);
+        movers.get(regionName)?.back(offset);
         if (place !== undefined) {
           this.#spaces.get(place.space)!.add({
             ...place,
@@ -305,6 +326,9 @@ export class Builder {
         const bytes = memory.u8.subarray(offset, offset + spec.size);
         return { offset, bytes };
       },
+      mover: (regionName) =>
+        movers.get(regionName) ??
+          fail(`it declares no movable region "${regionName}"`),
       output: (output) =>
         this.#outputs.get(`${name}.${output}`) ??
           fail(`it declares no output "${output}"`),
@@ -326,7 +350,12 @@ export class Builder {
       block: (role) => backend<BlockBackend>(role, "block"),
       net: (role) => backend<NetBackend>(role, "net"),
       display: (role) => backend<DisplayBackend>(role, "display"),
-      inputs: (role) => backend<InputBackend>(role, "input"),
+      inputs: (role) => {
+        const made = backend<InputBackend | DisplayBackend>(role, "input");
+        if (made === undefined) return undefined;
+        const input = "onEvent" in made ? made : made.input;
+        return input === undefined ? undefined : this.#gatedInput(input);
+      },
       exit: (status) => {
         if (plugin.exits !== true) fail("it does not declare that it exits");
         this.#end({ reason: "exit", status: status & 0xff });
@@ -350,6 +379,18 @@ export class Builder {
         ),
       flush: () => char.flush(),
       close: () => char.close(),
+    };
+  }
+
+  /** An input whose events are lost before the machine is switched on. */
+  #gatedInput(input: InputBackend): InputBackend {
+    const requests = this.#requests;
+    return {
+      onEvent: (receiver) =>
+        input.onEvent((event) =>
+          requests.isReady ? receiver(event) : undefined
+        ),
+      close: () => input.close(),
     };
   }
 

@@ -4,8 +4,10 @@
  * @module
  */
 
+import type { TextScreen, TextSource } from "../backend/display.ts";
 import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
+import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
@@ -55,6 +57,29 @@ export interface SerialPort {
    * gives back the output up to and including the match.
    */
   expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
+}
+
+/** A screen and its keyboard at which the program sits. */
+export interface ScreenPort {
+  /**
+   * The text on it, a line feed after each row, without the spaces at the
+   * rows' ends; empty when it shows no text.
+   */
+  readonly text: string;
+  /** Cells, colours and cursor; undefined when it shows no text. */
+  readonly cells: TextScreen | undefined;
+  /**
+   * Wait until the text on the screen contains `pattern`; gives back all of
+   * the text. It is what stands there, and may have stood there before.
+   */
+  expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
+  /** Type on the US keyboard; resolves when the guest took it all. */
+  type(text: string): Promise<void>;
+  /**
+   * Press keys together, by their W3C `KeyboardEvent.code` names, and release
+   * them: `press("ControlLeft", "KeyC")`.
+   */
+  press(...codes: string[]): Promise<void>;
 }
 
 /** A machine. */
@@ -229,6 +254,37 @@ export class Machine {
     };
   }
 
+  /**
+   * The screen and the keyboard: the backend `display`, which must be the
+   * display `none` (in `isapc.json` it is, unless the options say otherwise).
+   */
+  screen(): ScreenPort {
+    const display = this.#parts.backends.get("display");
+    if (display === undefined) {
+      throw new RangeError('the machine has no backend "display"');
+    }
+    if (!(display instanceof MemoryDisplay)) {
+      throw new TypeError(
+        'the backend "display" is not in memory: load the machine with ' +
+          'display: "none"',
+      );
+    }
+    return {
+      get text(): string {
+        return display.content;
+      },
+      get cells(): TextScreen | undefined {
+        return display.screen;
+      },
+      expect: (pattern, options) => {
+        this.start();
+        return display.expect(pattern, options);
+      },
+      type: (text) => display.type(text),
+      press: (...codes) => display.press(...codes),
+    };
+  }
+
   /** Counters by name: the CPU's and the machine's. */
   stats(): Record<string, number> {
     const stats: Record<string, number> = { ...this.#parts.cpu.stats() };
@@ -336,16 +392,16 @@ export class Machine {
       }
       this.#result = result;
       // A waiting `expect` will not be answered any more.
-      if (result.reason !== "stop") this.#endSerial(result);
+      if (result.reason !== "stop") this.#endWaits(result);
       return result;
     } finally {
       this.#running = undefined;
     }
   }
 
-  #endSerial(result: RunResult): void {
+  #endWaits(result: RunResult): void {
     for (const backend of this.#parts.backends.values()) {
-      if (backend instanceof MemoryChar) {
+      if (backend instanceof MemoryChar || backend instanceof MemoryDisplay) {
         backend.end(`the machine ended (${result.reason})`);
       }
     }
@@ -392,6 +448,7 @@ export class Machine {
       modules: boot.modules,
       append: plan.definition.boot.append ?? "",
       ram: ramRanges(plan),
+      screen: this.#textScreen(),
       dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),
       log: createLogger(
         boot.loader.name,
@@ -399,6 +456,16 @@ export class Machine {
       ),
     });
     this.cpu.enter(entry);
+  }
+
+  /** The first text screen among the devices that shows text. */
+  #textScreen(): TextScreen | undefined {
+    for (const { name, plugin } of this.plan.devices) {
+      if (!plugin.provides?.includes("text-source")) continue;
+      const screen = (this.device(name) as Device & TextSource).text();
+      if (screen !== undefined) return screen;
+    }
+    return undefined;
   }
 
   #close(): Promise<void> {

@@ -45,6 +45,12 @@ export interface LoadOptions {
    * `Machine.serial`.
    */
   readonly serial?: readonly (string | undefined)[];
+  /**
+   * What shows the screen: `none`, which a program reads with
+   * `Machine.screen`, or `text`, on this terminal. As the definition says when
+   * it is absent.
+   */
+  readonly display?: string;
   /** Assignments `path=value`, as `--set` takes them. */
   readonly set?: readonly string[];
   /** Which executor: `jit` uses the interpreter for cold code. */
@@ -91,10 +97,13 @@ async function optionOverlays(
     overlays.push(locate(value, place(option)));
   };
   const names = new Set(entriesOf(document, "backends"));
-  for (const [n, spec] of serialSpecs(names, options.serial).entries()) {
-    if (spec === undefined) continue;
-    const option = `--serial ${spec}`;
-    const name = `serial${n}`;
+  const layBackend = async (
+    type: "char" | "display",
+    flag: string,
+    name: string,
+    spec: string,
+  ): Promise<void> => {
+    const option = `${flag} ${spec}`;
     if (!names.has(name)) {
       throw new DefinitionError(
         place(option),
@@ -104,8 +113,17 @@ async function optionOverlays(
     }
     // Deleted first, so that another plugin's configuration does not remain.
     lay({ backends: { [name]: null } }, option);
-    const backend = await parseBackend(spec, place(option), options.plugins);
+    const { plugins } = options;
+    const backend = await parseBackend(type, spec, place(option), plugins);
     lay({ backends: { [name]: backend } }, option);
+  };
+  for (const [n, spec] of serialSpecs(names, options.serial).entries()) {
+    if (spec !== undefined) {
+      await layBackend("char", "--serial", `serial${n}`, spec);
+    }
+  }
+  if (options.display !== undefined) {
+    await layBackend("display", "--display", "display", options.display);
   }
   const { kernel, initrd, append, memory, cpu } = options;
   if (kernel !== undefined) lay({ boot: { kernel } }, "--kernel");
@@ -159,27 +177,28 @@ function serialSpecs(
 
 /** `file:out.log` as a backend's definition. */
 async function parseBackend(
+  type: "char" | "display",
   spec: string,
   place: Place,
   plugins: PluginTable,
 ): Promise<JsonObject> {
   const colon = spec.indexOf(":");
   const name = colon < 0 ? spec : spec.slice(0, colon);
-  const known = Object.keys(plugins.char ?? {});
+  const known = Object.keys(plugins[type] ?? {});
   if (!known.includes(name)) {
     throw new DefinitionError(
       place,
       [],
-      `there is no char backend "${name}"${suggest(name, known)}`,
+      `there is no ${type} backend "${name}"${suggest(name, known)}`,
     );
   }
   if (colon < 0) return { plugin: name };
   try {
     const table = plugins;
-    const plugin = await loadPlugin(["char"], name, place.directory, table);
+    const plugin = await loadPlugin([type], name, place.directory, table);
     const { parse } = plugin as BackendPlugin;
     if (parse === undefined) {
-      throw new PluginError(`the char backend "${name}" takes no argument`);
+      throw new PluginError(`the ${type} backend "${name}" takes no argument`);
     }
     return { plugin: name, config: parse(spec.slice(colon + 1)) };
   } catch (error) {

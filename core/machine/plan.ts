@@ -438,7 +438,24 @@ class Planner {
       }
       planned.push({ name, plugin, config });
     }
+    this.#checkTerminal(planned);
     return planned;
+  }
+
+  /** A backend that draws on the whole terminal has it alone. */
+  #checkTerminal(backends: readonly PlannedBackend[]): void {
+    const screen = backends.find((b) => b.plugin.terminal === "screen");
+    if (screen === undefined) return;
+    for (const { name, plugin } of backends) {
+      if (plugin.terminal === undefined || name === screen.name) continue;
+      throw this.#error(
+        ["backends", name],
+        `backends "${screen.name}" (${screen.plugin.name}) and "${name}" ` +
+          `(${plugin.name}) both want this terminal: connect one of them ` +
+          `elsewhere` +
+          (/^serial\d+$/.test(name) ? ", as with --serial null" : ""),
+      );
+    }
   }
 
   async #planDevices(
@@ -484,6 +501,7 @@ class Planner {
       });
     }
     for (const device of planned) this.#checkUses(device, planned);
+    this.#checkShared(planned);
     return planned;
   }
 
@@ -521,6 +539,14 @@ class Planner {
     const placed = new Map<string, PlannedRegion>();
     for (const [region, declared] of Object.entries(regions)) {
       const where = single ? path : [...path, region];
+      if (declared.movable) {
+        if (given[region] !== undefined) {
+          throw this.#error(where, `region "${region}" is placed by the guest`);
+        }
+        const spaces = Object.keys(this.#definition.spaces);
+        this.#known(device, "space", declared.space, spaces);
+        continue;
+      }
       const value = given[region] ?? declared.at;
       if (value === undefined) {
         if (declared.optional) continue;
@@ -631,23 +657,14 @@ class Planner {
       this.#known(path, "backend role", role, Object.keys(roles));
       this.#known(path, "backend", name, backends.map((b) => b.name));
       const { plugin } = backends.find((b) => b.name === name)!;
-      if (plugin.type !== roles[role].type) {
+      const { type } = roles[role];
+      const isInput = type === "input" && plugin.type === "display";
+      if (plugin.type !== type && !isInput) {
         throw this.#error(
           path,
-          `backend "${name}" is a ${plugin.type} backend, expected a ` +
-            `${roles[role].type} backend`,
+          `backend "${name}" is a ${plugin.type} backend, expected ` +
+            `${type === "input" ? "an" : "a"} ${type} backend`,
         );
-      }
-      for (const [other, { backends: used }] of this.#deviceSpecs()) {
-        for (const [otherRole, otherName] of Object.entries(used)) {
-          const same = other === device[1] && otherRole === role;
-          if (otherName === name && !same) {
-            throw this.#error(
-              path,
-              `backend "${name}" also stands behind device "${other}"`,
-            );
-          }
-        }
       }
     }
     for (const [role, { type, optional }] of Object.entries(roles)) {
@@ -661,8 +678,22 @@ class Planner {
     return new Map(Object.entries(spec));
   }
 
-  #deviceSpecs(): [string, MachineDefinition["devices"][string]][] {
-    return Object.entries(this.#definition.devices);
+  /** A backend stands behind one device; of an input each gets all events. */
+  #checkShared(devices: readonly PlannedDevice[]): void {
+    const taken = new Map<string, string>();
+    for (const { name: device, plugin, backends } of devices) {
+      for (const [role, name] of backends) {
+        if (plugin.backends![role].type === "input") continue;
+        const other = taken.get(name);
+        if (other !== undefined) {
+          throw this.#error(
+            ["devices", device, "backends", role],
+            `backend "${name}" also stands behind device "${other}"`,
+          );
+        }
+        taken.set(name, device);
+      }
+    }
   }
 
   /** Devices in an order in which each comes after those it uses. */

@@ -11,11 +11,12 @@
  */
 
 import type { AddressSpace } from "../bus/address_space.ts";
-import type { IoHandler } from "../bus/handler.ts";
+import type { AccessWidth, IoHandler } from "../bus/handler.ts";
 import type { IrqLine, LineSink } from "../bus/irq_line.ts";
+import type { RegionMover } from "../bus/movable_region.ts";
 import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
-import type { DisplayBackend } from "../backend/display.ts";
+import type { DisplayBackend, TextScreen } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
 import type { Disassembler } from "../cpu/disassembler.ts";
@@ -65,11 +66,27 @@ export interface RegionSpec {
   readonly at?: number;
   /** The device works when the definition does not place the region. */
   readonly optional?: boolean;
+  /**
+   * The device places it, and moves it as the guest says, by
+   * `DeviceContext.mover`. What is fixed shadows it, and so do movable regions
+   * of devices that were created before.
+   */
+  readonly movable?: boolean;
+  /** A movable region that shadows what is fixed instead: shadow RAM. */
+  readonly shadows?: boolean;
+  /**
+   * It answers accesses of just this width, aligned: all others go to what lies
+   * beneath.
+   */
+  readonly width?: AccessWidth;
 }
 
 /** A backend that a device asks for. */
 export interface BackendSpec {
-  /** Its contract. */
+  /**
+   * Its contract. For `input` it may be a display backend that has one, and
+   * several devices may stand on one backend.
+   */
   readonly type: "char" | "block" | "net" | "display" | "input";
   /** The device works without it. A char backend is always optional. */
   readonly optional?: boolean;
@@ -108,6 +125,8 @@ export interface DeviceContext {
   io(region: string, handler: IoHandler): void;
   /** The memory of a declared `ram` or `rom` region. */
   memory(region: string): RegionMemory;
+  /** Moves a declared movable region, which is nowhere at first. */
+  mover(region: string): RegionMover;
   /**
    * The driving end of a declared output line. When the definition connects
    * it to nothing it drives nothing.
@@ -167,7 +186,8 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly uses?: Readonly<Record<string, string>>;
   /**
    * The contracts that its devices fulfil beside `Device`, by name. Known to
-   * the machine: `interrupt-controller` (`InterruptController`).
+   * the machine: `interrupt-controller` (`InterruptController`), and
+   * `text-source` (`TextSource`), of which loaders tell the kernel.
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */
@@ -275,6 +295,11 @@ export interface BackendContext {
 
 /** What all plugins that make backends have in common. */
 export interface BackendPluginBase<C, B> extends PluginInfo {
+  /**
+   * It takes this terminal: to read and write a `stream`, or to draw a whole
+   * `screen`, beside which nothing else can have it.
+   */
+  readonly terminal?: "stream" | "screen";
   /** Checks that need the host (files that must exist): messages, or none. */
   check?(config: C): Promise<readonly string[]> | readonly string[];
   /** The host permissions that a backend with this configuration needs. */
@@ -357,6 +382,8 @@ export interface LoaderContext {
   readonly append: string;
   /** The guest's RAM in ascending order, adjacent ranges joined. */
   readonly ram: readonly RamRange[];
+  /** The text screen, when the machine has one that shows text. */
+  readonly screen?: TextScreen;
   /** Guest-physical memory, to be written. */
   readonly dma: DmaPort;
   /** The log. */

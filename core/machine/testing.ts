@@ -7,9 +7,12 @@
 
 import { NULL_CHAR } from "../backend/null_char.ts";
 import type { CharBackend } from "../backend/char.ts";
+import type { DisplayBackend } from "../backend/display.ts";
+import type { InputBackend } from "../backend/input.ts";
 import { AddressSpace } from "../bus/address_space.ts";
 import type { AccessWidth } from "../bus/handler.ts";
 import { IrqLine, type LineSink } from "../bus/irq_line.ts";
+import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { ManualTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import type { StateRecord } from "../state/state.ts";
@@ -28,6 +31,10 @@ export interface BenchOptions {
   readonly config?: Record<string, unknown>;
   /** Char backends by name. */
   readonly char?: Readonly<Record<string, CharBackend>>;
+  /** Display backends by name. */
+  readonly display?: Readonly<Record<string, DisplayBackend>>;
+  /** Input backends by name. */
+  readonly inputs?: Readonly<Record<string, InputBackend>>;
   /** Collaborators by name. */
   readonly use?: Readonly<Record<string, unknown>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
@@ -50,6 +57,10 @@ export class DeviceBench<D extends Device = Device> {
   readonly exits: readonly number[];
   /** The clock. */
   readonly clock: VirtualClock;
+  /** The space of 4 GiB in which movable regions are. */
+  readonly memory: AddressSpace;
+  /** The ports among which movable regions are. */
+  readonly ports: AddressSpace;
   readonly #time: ManualTime;
   readonly #spaces: ReadonlyMap<string, AddressSpace>;
   readonly #outputs: ReadonlyMap<string, IrqLine>;
@@ -63,6 +74,8 @@ export class DeviceBench<D extends Device = Device> {
     log: string[];
     exits: number[];
     clock: VirtualClock;
+    memory: AddressSpace;
+    ports: AddressSpace;
     time: ManualTime;
     spaces: Map<string, AddressSpace>;
     outputs: Map<string, IrqLine>;
@@ -75,6 +88,8 @@ export class DeviceBench<D extends Device = Device> {
     this.log = parts.log;
     this.exits = parts.exits;
     this.clock = parts.clock;
+    this.memory = parts.memory;
+    this.ports = parts.ports;
     this.#time = parts.time;
     this.#spaces = parts.spaces;
     this.#outputs = parts.outputs;
@@ -104,6 +119,28 @@ export class DeviceBench<D extends Device = Device> {
       outputs.set(name, new IrqLine((level) => seen.push(level)));
     }
     const inputs = new Map<string, LineSink>();
+    const sizes = Object.values(regions).map((r) => r.size);
+    const u8 = new Uint8Array(sizes.reduce((a, b) => a + b, 0));
+    const backing = { u8, view: new DataView(u8.buffer) };
+    let allocated = 0;
+    const memory = new AddressSpace("memory", 2 ** 32, backing);
+    const ports = new AddressSpace("ports", 65536);
+    const priorities = new MovablePriorities();
+    const movers = new Map<string, MovableRegion>();
+    for (const [name, spec] of Object.entries(regions)) {
+      if (!spec.movable) continue;
+      const mover = new MovableRegion(
+        spec.space === "memory" ? memory : ports,
+        {
+          name,
+          size: spec.size,
+          kind: spec.kind ?? "io",
+          priority: priorities.next(spec.shadows === true),
+          width: spec.width,
+        },
+      );
+      movers.set(name, mover);
+    }
     const region = (name: string): RegionSpec => {
       const spec = regions[name];
       if (spec === undefined) throw new Error(`no region "${name}" declared`);
@@ -118,25 +155,35 @@ export class DeviceBench<D extends Device = Device> {
           into.set(ram.subarray(address, address + into.length));
         },
         write(address, bytes) {
-          ram.set(bytes, address);
+          // Beyond its RAM there is nothing.
+          if (address < ram.length) {
+            ram.set(bytes.subarray(0, ram.length - address), address);
+          }
         },
       },
       io(name, handler) {
         const { size } = region(name);
+        movers.get(name)?.answer(handler);
         const space = new AddressSpace(name, size);
         space.add({ name, base: 0, size, kind: "io", handler });
         spaces.set(name, space);
       },
       memory(name) {
         const { size } = region(name);
-        const u8 = new Uint8Array(size);
-        const space = new AddressSpace(name, size, {
-          u8,
-          view: new DataView(u8.buffer),
-        });
-        space.add({ name, base: 0, size, kind: "ram", hostOffset: 0 });
+        const offset = allocated;
+        allocated += size;
+        movers.get(name)?.back(offset);
+        const space = new AddressSpace(name, size, backing);
+        space.add({ name, base: 0, size, kind: "ram", hostOffset: offset });
         spaces.set(name, space);
-        return { offset: 0, bytes: u8 };
+        return { offset, bytes: u8.subarray(offset, offset + size) };
+      },
+      mover(name) {
+        const mover = movers.get(name);
+        if (mover === undefined) {
+          throw new Error(`no movable region "${name}" declared`);
+        }
+        return mover;
       },
       output(name) {
         const line = outputs.get(name);
@@ -155,8 +202,8 @@ export class DeviceBench<D extends Device = Device> {
       char: (name) => options.char?.[name] ?? NULL_CHAR,
       block: () => undefined,
       net: () => undefined,
-      display: () => undefined,
-      inputs: () => undefined,
+      display: (name) => options.display?.[name],
+      inputs: (name) => options.inputs?.[name],
       exit(status) {
         if (plugin.exits !== true) throw new Error("exits is not declared");
         exits.push(status);
@@ -170,6 +217,8 @@ export class DeviceBench<D extends Device = Device> {
       log,
       exits,
       clock,
+      memory,
+      ports,
       time,
       spaces,
       outputs,

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { ByteWriter } from "./byte_writer.ts";
 import file from "./file.ts";
 import nullChar from "./null.ts";
-import { EscapeFilter, StdioChar, type Terminal } from "./stdio.ts";
+import { EscapeFilter, type Terminal } from "../../core/backend/terminal.ts";
+import { StdioChar } from "./stdio.ts";
 import tcp, { TcpChar } from "./tcp.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);

@@ -9,11 +9,15 @@
  */
 
 import type { ByteSink, CharBackend } from "../../core/backend/char.ts";
+import {
+  EscapeFilter,
+  HOST_TERMINAL,
+  RawMode,
+  type Terminal,
+} from "../../core/backend/terminal.ts";
 import type { BackendContext, CharPlugin } from "../../core/machine/plugin.ts";
 import { ByteWriter, InputGate } from "./byte_writer.ts";
 
-/** Ctrl-A. */
-const ESCAPE = 0x01;
 /** What Ctrl-A h shows. */
 const HELP = "\r\n" +
   "Ctrl-A h       this help\r\n" +
@@ -30,48 +34,6 @@ export interface StdioConfig {
   readonly escape: boolean;
 }
 
-/** The host's terminal, or what stands in for it in a test. */
-export interface Terminal {
-  /** Read some bytes; null at the end. */
-  read(buffer: Uint8Array): Promise<number | null>;
-  /** Write some of the bytes. */
-  write(bytes: Uint8Array): Promise<number>;
-  /** Whether input is a terminal. */
-  isTerminal(): boolean;
-  /** Switch raw mode. */
-  setRaw(raw: boolean): void;
-}
-
-/** Takes the commands out of what is typed. */
-export class EscapeFilter {
-  readonly #command: (key: string) => void;
-  #escaped = false;
-
-  /** `command` gets the key that followed a Ctrl-A, in lower case. */
-  constructor(command: (key: string) => void) {
-    this.#command = command;
-  }
-
-  /** The bytes that are the guest's. */
-  filter(bytes: Uint8Array): Uint8Array {
-    if (!this.#escaped && !bytes.includes(ESCAPE)) return bytes;
-    const out: number[] = [];
-    for (const byte of bytes) {
-      if (!this.#escaped) {
-        if (byte === ESCAPE) this.#escaped = true;
-        else out.push(byte);
-        continue;
-      }
-      this.#escaped = false;
-      if (byte === ESCAPE) out.push(byte);
-      else this.#command(String.fromCharCode(byte).toLowerCase());
-    }
-    return Uint8Array.from(out);
-  }
-}
-
-const SIGNALS: readonly Deno.Signal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-
 /** A char backend on a terminal. */
 export class StdioChar implements CharBackend {
   readonly #terminal: Terminal;
@@ -79,15 +41,8 @@ export class StdioChar implements CharBackend {
   readonly #writer: ByteWriter;
   readonly #gate = new InputGate();
   readonly #filter: EscapeFilter | undefined;
-  readonly #restore = () => this.#setRaw(false);
-  readonly #onSignal = () => {
-    // The next signal does what it does to any program.
-    this.#release();
-    this.#context.quit();
-  };
-  readonly #onContinue = () => this.#setRaw(true);
+  readonly #raw: RawMode;
   #closed = false;
-  #held = false;
   #ahead = 0;
   #order: Promise<void> = Promise.resolve();
 
@@ -110,43 +65,12 @@ export class StdioChar implements CharBackend {
       },
     );
     if (config.escape) this.#filter = new EscapeFilter((key) => this.#do(key));
-    if (terminal.isTerminal()) this.#hold();
+    this.#raw = new RawMode(
+      (raw) => terminal.setRaw(raw),
+      () => context.quit(),
+    );
+    if (terminal.isTerminal()) this.#raw.hold();
     void this.#readAll();
-  }
-
-  /** Raw mode, and everything that ends it. */
-  #hold(): void {
-    this.#held = true;
-    this.#setRaw(true);
-    globalThis.addEventListener("unload", this.#restore);
-    globalThis.addEventListener("error", this.#restore);
-    globalThis.addEventListener("unhandledrejection", this.#restore);
-    for (const signal of SIGNALS) {
-      Deno.addSignalListener(signal, this.#onSignal);
-    }
-    Deno.addSignalListener("SIGCONT", this.#onContinue);
-  }
-
-  #release(): void {
-    if (!this.#held) return;
-    this.#held = false;
-    this.#setRaw(false);
-    globalThis.removeEventListener("unload", this.#restore);
-    globalThis.removeEventListener("error", this.#restore);
-    globalThis.removeEventListener("unhandledrejection", this.#restore);
-    for (const signal of SIGNALS) {
-      Deno.removeSignalListener(signal, this.#onSignal);
-    }
-    Deno.removeSignalListener("SIGCONT", this.#onContinue);
-  }
-
-  #setRaw(raw: boolean): void {
-    try {
-      this.#terminal.setRaw(raw);
-    } catch (error) {
-      // A terminal that has gone away needs no restoring.
-      if (raw) throw error;
-    }
   }
 
   #do(key: string): void {
@@ -209,17 +133,10 @@ export class StdioChar implements CharBackend {
     } catch (error) {
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     } finally {
-      this.#release();
+      this.#raw.release();
     }
   }
 }
-
-const HOST: Terminal = {
-  read: (buffer) => Deno.stdin.read(buffer),
-  write: (bytes) => Deno.stdout.write(bytes),
-  isTerminal: () => Deno.stdin.isTerminal(),
-  setRaw: (raw) => Deno.stdin.setRaw(raw),
-};
 
 /** The `stdio` plugin. */
 const plugin: CharPlugin<StdioConfig> = {
@@ -227,6 +144,7 @@ const plugin: CharPlugin<StdioConfig> = {
   name: "stdio",
   version: "1.0.0",
   description: "This terminal; Ctrl-A h shows the keys",
+  terminal: "stream",
   config: {
     type: "object",
     properties: {
@@ -237,6 +155,6 @@ const plugin: CharPlugin<StdioConfig> = {
       },
     },
   },
-  create: (config, context) => new StdioChar(config, context, HOST),
+  create: (config, context) => new StdioChar(config, context, HOST_TERMINAL),
 };
 export default plugin;

@@ -51,6 +51,20 @@ const PAYLOAD_LENGTH = 0x24c;
 const PREF_ADDRESS = 0x258;
 const INIT_SIZE = 0x260;
 
+/** The zero page's `screen_info`. */
+const ORIG_X = 0x000;
+const ORIG_Y = 0x001;
+const ORIG_VIDEO_MODE = 0x006;
+const ORIG_VIDEO_COLS = 0x007;
+const ORIG_VIDEO_EGA_BX = 0x00a;
+const ORIG_VIDEO_LINES = 0x00e;
+const ORIG_VIDEO_IS_VGA = 0x00f;
+const ORIG_VIDEO_POINTS = 0x010;
+/** ORIG_VIDEO_MODE: 80 columns in colour. */
+const MODE_COLOUR_TEXT = 3;
+/** ORIG_VIDEO_EGA_BX: colour, 256 KB of video memory (INT 10h, AH 12h). */
+const EGA_COLOUR_256K = 3;
+
 /** The zero page's other fields. */
 const EXT_MEM_K = 0x002;
 const CL_MAGIC = 0x020;
@@ -221,7 +235,7 @@ function mib(bytes: number): number {
 
 /** Put everything into memory; gives back how the CPU starts. */
 function load(context: LoaderContext): EntryState {
-  const { kernel, initrd, append, dma } = context;
+  const { kernel, initrd, append, dma, screen } = context;
   const image = parse(kernel.path, kernel.bytes);
   const map = memoryMap(context.ram);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
@@ -259,6 +273,16 @@ function load(context: LoaderContext): EntryState {
     view.setUint16(CL_OFFSET, COMMAND_LINE - ZERO_PAGE, true);
   }
   view.setUint16(VID_MODE, VIDEO_NORMAL, true);
+  if (screen !== undefined) {
+    page[ORIG_X] = screen.cursor?.column ?? 0;
+    page[ORIG_Y] = screen.cursor?.row ?? 0;
+    page[ORIG_VIDEO_MODE] = MODE_COLOUR_TEXT;
+    page[ORIG_VIDEO_COLS] = screen.columns;
+    page[ORIG_VIDEO_LINES] = screen.rows;
+    view.setUint16(ORIG_VIDEO_EGA_BX, EGA_COLOUR_256K, true);
+    page[ORIG_VIDEO_IS_VGA] = 1;
+    view.setUint16(ORIG_VIDEO_POINTS, screen.cellHeight, true);
+  }
   page[TYPE_OF_LOADER] = LOADER_UNDEFINED;
   view.setUint32(CODE32_START, image.loadAddress, true);
 

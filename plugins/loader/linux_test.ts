@@ -92,6 +92,33 @@ Deno.test("linux: code, zero page, command line and registers", () => {
   assertEquals(view.getUint32(zero + 0x1e0, true), 63 * 1024);
 });
 
+Deno.test("linux: the text screen", () => {
+  const none = context(image());
+  const { esi } = plugin.load(none);
+  const info = (memory: Uint8Array): number[] => [
+    ...memory.slice(esi, esi + 2),
+    ...memory.slice(esi + 6, esi + 0x12),
+  ];
+  assertEquals(info(none.memory), new Array(14).fill(0));
+  const ctx = {
+    ...context(image()),
+    screen: {
+      columns: 80,
+      rows: 25,
+      cellHeight: 16,
+      characters: new Uint16Array(2000),
+      colours: new Uint8Array(2000),
+      cursor: { row: 3, column: 5, top: 13, bottom: 14 },
+      start: 0,
+    },
+  };
+  plugin.load(ctx);
+  // Column, row; mode, columns; EGA's BX; lines, VGA, points.
+  assertEquals(info(ctx.memory), [
+    ...[5, 3, 3, 80, 0, 0, 3, 0, 0, 0, 25, 1, 16, 0],
+  ]);
+});
+
 Deno.test("linux: the memory map", () => {
   const ctx = context(image());
   const { esi } = plugin.load(ctx);

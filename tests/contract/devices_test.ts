@@ -1,14 +1,23 @@
 /** The conformance kit, run on every device that ships and on a third party's. */
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
+import { withConfigRegion } from "../../core/bus/pci_testing.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
+import vga from "../../plugins/device/display/vga.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
+import ps2Keyboard, {
+  type Ps2Keyboard,
+} from "../../plugins/device/input/ps2_keyboard.ts";
+import { SCAN_CODES } from "../../plugins/device/input/scan_codes.ts";
 import i8259 from "../../plugins/device/intc/i8259.ts";
 import debugcon from "../../plugins/device/misc/debugcon.ts";
 import fpuError from "../../plugins/device/misc/fpu_error.ts";
 import isaDebugExit from "../../plugins/device/misc/isa_debug_exit.ts";
 import port92 from "../../plugins/device/misc/port92.ts";
+import i440fx from "../../plugins/device/pci/i440fx.ts";
+import piix3 from "../../plugins/device/pci/piix3.ts";
+import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
@@ -18,6 +27,7 @@ import intervalTimer from "../fixtures/interval_timer.ts";
 const DEVICES: readonly DevicePlugin[] = [
   debugcon,
   fpuError,
+  i440fx,
   i8042,
   i8254,
   i8259,
@@ -25,12 +35,40 @@ const DEVICES: readonly DevicePlugin[] = [
   intervalTimer,
   isaDebugExit,
   ns16550a,
+  withConfigRegion(piix3),
+  withConfigRegion(piix4Pm),
   port92,
+  vga,
 ];
 
 for (const plugin of DEVICES) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
+
+const KEYS = [...SCAN_CODES.keys(), "Pause", "PrintScreen"];
+/** The keyboard with its wire, and its keys, as registers. */
+const keyboard: DevicePlugin = {
+  ...ps2Keyboard,
+  uses: {},
+  regions: { wire: { space: "ports", size: 4 } },
+  async create(config, context) {
+    const controller = { attach: () => ({ notify() {} }) };
+    const device = await ps2Keyboard.create(config, {
+      ...context,
+      collaborator: <T>() => controller as T,
+    }) as Ps2Keyboard;
+    context.io("wire", {
+      widths: [1],
+      read: () => device.take() & 0xff,
+      write(offset, _width, value) {
+        if (offset === 0) device.receive(value);
+        else device.key(KEYS[value % KEYS.length], offset !== 1);
+      },
+    });
+    return device;
+  },
+};
+for (const { name, run } of deviceConformance(keyboard)) Deno.test(name, run);
 
 const rtc = deviceConformance(mc146818, {
   bench: () => ({ config: { memory: "64M" }, epoch: 951_782_400_123 }),

@@ -17,6 +17,10 @@ const ECHO = path("../fixtures/echo.elf");
 async function onTerminal(
   type: string,
   kill?: string,
+  { flags, prompt }: { flags: string; prompt: string } = {
+    flags: "",
+    prompt: "# ",
+  },
 ): Promise<{ output: string; restored: boolean } | undefined> {
   const directory = await Deno.makeTempDir();
   const rhea = [
@@ -24,7 +28,7 @@ async function onTerminal(
     "run -P --no-check",
     MOD,
     ISAPC,
-    `--kernel ${ECHO}`,
+    `--kernel ${ECHO} ${flags}`,
   ].join(" ");
   const inner = `stty -g > before; ${rhea} & echo $! > pid; fg > /dev/null;` +
     `echo status $?; stty -g > after`;
@@ -43,7 +47,7 @@ async function onTerminal(
     let typed = false;
     for await (const bytes of child.stdout) {
       output += new TextDecoder().decode(bytes);
-      if (typed || !output.includes("# ")) continue;
+      if (typed || !output.includes(prompt)) continue;
       typed = true;
       await writer.write(new TextEncoder().encode(type));
       if (kill !== undefined) {
@@ -87,5 +91,20 @@ Deno.test("terminal: restored when the process is told to end", async () => {
     const ran = await onTerminal("x", signal);
     if (ran === undefined) return;
     assertEquals(ran.restored, true, signal);
+  }
+});
+
+Deno.test("terminal: the text screen is restored, whatever ends it", async () => {
+  const text = {
+    flags: "--display text --serial null",
+    prompt: "\x1b[1;1H",
+  };
+  for (const signal of [undefined, "SIGTERM"]) {
+    const ran = await onTerminal("abc\x01x", signal, text);
+    if (ran === undefined) return;
+    assert(ran.output.includes("\x1b[?1049h"), ran.output);
+    // deno-lint-ignore no-control-regex
+    assert(/\x1b\[\?1049l[^\x1b]*$/.test(ran.output), ran.output);
+    assertEquals(ran.restored, true);
   }
 });

@@ -1,0 +1,63 @@
+/**
+ * Input events in order, each when the guest has taken the one before it.
+ *
+ * @module
+ */
+
+import type { InputBackend, InputEvent, InputReceiver } from "./input.ts";
+
+/** Events that may wait for a guest that takes none. */
+const LIMIT = 65536;
+
+/** An input backend that a program feeds. */
+export class InputQueue implements InputBackend {
+  readonly #receivers: InputReceiver[] = [];
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #closed = false;
+  /** Waits no more for the guest to take the event under way. */
+  #release: () => void = () => {};
+
+  /** Say where events go. */
+  onEvent(receiver: InputReceiver): void {
+    this.#receivers.push(receiver);
+  }
+
+  /**
+   * Send events; resolves when the guest has taken them, or when nobody will:
+   * too many wait already, or the machine has ended (the key that switches it
+   * off is hardly ever released before).
+   */
+  send(events: readonly InputEvent[]): Promise<void> {
+    if (this.#waiting + events.length > LIMIT) return Promise.resolve();
+    this.#waiting += events.length;
+    this.#last = this.#last.then(async () => {
+      for (const event of events) {
+        this.#waiting--;
+        if (this.#closed) continue;
+        await this.#deliver(event);
+      }
+    });
+    return this.#last;
+  }
+
+  #deliver(event: InputEvent): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#release = resolve;
+      Promise.all(this.#receivers.map((receive) => receive(event)))
+        .then(() => resolve(), reject);
+    });
+  }
+
+  /** No event will be taken any more: those that wait are lost. */
+  end(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
+  /** Let no more events come. */
+  close(): Promise<void> {
+    this.end();
+    return Promise.resolve();
+  }
+}

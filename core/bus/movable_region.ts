@@ -1,0 +1,114 @@
+/**
+ * Regions that a guest places, as the base address registers of PCI do.
+ *
+ * @module
+ */
+
+import type { AddressSpace, Region } from "./address_space.ts";
+import type { AccessWidth, IoHandler } from "./handler.ts";
+
+/** How a region of memory is mapped. */
+export type MemoryAccess = "ram" | "rom" | "shadow";
+
+/** Where a device's movable region is, and what moves it. */
+export interface RegionMover {
+  /** Its base in its space; undefined while it is nowhere. */
+  readonly base: number | undefined;
+  /**
+   * Put it at a base; nowhere, when it would not fit in the space. A region of
+   * memory may change what it is: by default it is what it is declared as.
+   */
+  map(base: number, access?: MemoryAccess): void;
+  /** Put it nowhere. */
+  unmap(): void;
+}
+
+/** A region to be moved. */
+export interface MovableRegionOptions {
+  /** Its name, for messages. */
+  readonly name: string;
+  /** Its size in bytes. */
+  readonly size: number;
+  /** What it is unless `map` says otherwise. */
+  readonly kind: "io" | "ram" | "rom";
+  /** No other region of its space may have the same. */
+  readonly priority: number;
+  /** See `RegionOptions.width`. */
+  readonly width?: AccessWidth;
+}
+
+/** Movable regions lie below or above all that is fixed. */
+const FAR = 2 ** 40;
+
+/** Gives each movable region a priority of its own. */
+export class MovablePriorities {
+  #count = 0;
+
+  /**
+   * The next one: below all earlier movable regions of its kind, and below all
+   * fixed ones, or above them when it shadows.
+   */
+  next(shadows: boolean): number {
+    return (shadows ? FAR : -FAR) - this.#count++;
+  }
+}
+
+/** A region of one space that is moved. */
+export class MovableRegion implements RegionMover {
+  readonly #space: AddressSpace;
+  readonly #options: MovableRegionOptions;
+  #handler: IoHandler | undefined;
+  #hostOffset = 0;
+  #region: Region | undefined;
+
+  /** A region that is nowhere yet. */
+  constructor(space: AddressSpace, options: MovableRegionOptions) {
+    this.#space = space;
+    this.#options = options;
+  }
+
+  /** Who answers it. */
+  answer(handler: IoHandler): void {
+    this.#handler = handler;
+  }
+
+  /** Where its memory starts in the backing memory. */
+  back(hostOffset: number): void {
+    this.#hostOffset = hostOffset;
+  }
+
+  /** See `RegionMover.base`. */
+  get base(): number | undefined {
+    return this.#region?.base;
+  }
+
+  /** See `RegionMover.map`. */
+  map(base: number, access?: MemoryAccess): void {
+    const { size, kind: own } = this.#options;
+    if (!(base >= 0 && base + size <= this.#space.size)) return this.unmap();
+    const kind = own === "io" ? own : access ?? own;
+    const region = this.#region;
+    if (region?.kind === kind) {
+      // Nothing changes for most writes to a base address register.
+      if (region.base !== base) {
+        this.#region = this.#space.move(region, base);
+      }
+      return;
+    }
+    this.unmap();
+    this.#region = this.#space.add({
+      ...this.#options,
+      base,
+      kind,
+      handler: this.#handler,
+      hostOffset: own === "io" ? undefined : this.#hostOffset,
+    });
+  }
+
+  /** See `RegionMover.unmap`. */
+  unmap(): void {
+    if (this.#region === undefined) return;
+    this.#space.remove(this.#region);
+    this.#region = undefined;
+  }
+}

@@ -1,0 +1,57 @@
+/**
+ * Regions that answer only some accesses; the others go to what lies beneath
+ * them: memory that takes writes alone (the PAM registers of a 440FX), and a
+ * register of one width among those of another device (CONFADD over CF9h).
+ *
+ * @module
+ */
+
+import type { AccessWidth, IoHandler } from "./handler.ts";
+
+/** What lies beneath a region, byte by byte. */
+export interface Beneath {
+  /** Read the byte at an address. */
+  read(address: number): number;
+  /** Write the byte at an address. */
+  write(address: number, value: number): void;
+}
+
+/** Memory for writes alone, at `address + delta`; it is handed addresses. */
+export function writeOnly(
+  memory: Uint8Array,
+  delta: number,
+  beneath: Beneath,
+): IoHandler {
+  return {
+    widths: [1],
+    read: (address) => beneath.read(address),
+    write: (address, _width, value) => {
+      memory[address + delta] = value;
+    },
+  };
+}
+
+/** Passes on accesses of one width alone; it is handed addresses. */
+export function exactly(
+  only: AccessWidth,
+  handler: IoHandler,
+  delta: number,
+  beneath: Beneath,
+): IoHandler {
+  return {
+    read: (address, width) => {
+      if (width === only) return handler.read(address + delta, width);
+      let value = 0;
+      for (let i = 0; i < width; i++) {
+        value += beneath.read(address + i) * 2 ** (8 * i);
+      }
+      return value;
+    },
+    write: (address, width, value) => {
+      if (width === only) return handler.write(address + delta, width, value);
+      for (let i = 0; i < width; i++) {
+        beneath.write(address + i, value >>> 8 * i & 0xff);
+      }
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/**
+ * What follows from the CRT controller's registers: where the beam is, and what
+ * the text mode shows.
+ *
+ * IBM PS/2 Hardware Interface Technical Reference, "CRT controller registers";
+ * FreeVGA, "CRTC registers" and "VGA text mode operation".
+ *
+ * @module
+ */
+
+import type { TextCursor, TextScreen } from "../../../core/backend/display.ts";
+import { SECOND } from "../../../core/time/clock.ts";
+import { CP437 } from "./cp437.ts";
+import type { VgaState } from "./vga_state.ts";
+
+/** Dot clocks by the miscellaneous output's bits 2 and 3, in hertz. */
+const DOT_CLOCKS = [25_175_000, 28_322_000, 25_175_000, 25_175_000] as const;
+
+/** Input status 1: no display now; vertical retrace. */
+const STATUS_NO_DISPLAY = 0x01;
+const STATUS_RETRACE = 0x08;
+
+/** A register's ten bits: its own eight, and two elsewhere. */
+function ten(low: number, bit8: number, bit9: number): number {
+  return low | (bit8 !== 0 ? 0x100 : 0) | (bit9 !== 0 ? 0x200 : 0);
+}
+
+function verticalDisplayEnd(crtc: Uint8Array): number {
+  return ten(crtc[0x12], crtc[7] & 0x02, crtc[7] & 0x40) + 1;
+}
+
+/** Bits 0 and 3 of input status 1 at this virtual time. */
+export function beamStatus(state: VgaState, now: number): number {
+  const { crtc, seq } = state;
+  const dots = (seq[1] & 1) !== 0 ? 8 : 9;
+  const halved = (seq[1] & 8) !== 0 ? 2 : 1;
+  const clock = DOT_CLOCKS[state.misc >> 2 & 3] / halved;
+  const characters = crtc[0] + 5;
+  const lines = ten(crtc[6], crtc[7] & 0x01, crtc[7] & 0x20) + 2;
+  const characterNs = dots * SECOND / clock;
+  const position = now % (characterNs * characters * lines) / characterNs;
+  const line = Math.floor(position / characters);
+  const character = position % characters;
+  let status = 0;
+  if (character >= crtc[1] + 1 || line >= verticalDisplayEnd(crtc)) {
+    status |= STATUS_NO_DISPLAY;
+  }
+  // It ends when the line's low four bits are those of the register.
+  const start = ten(crtc[0x10], crtc[7] & 0x04, crtc[7] & 0x80);
+  const length = (crtc[0x11] - start & 15) || 16;
+  if (line >= start && line < start + length) status |= STATUS_RETRACE;
+  return status;
+}
+
+/** The address of a cell in the planes, from the CRT controller's counter. */
+function cellAddress(crtc: Uint8Array, counter: number): number {
+  if ((crtc[0x14] & 0x40) !== 0) return counter << 2 & 0xfffc | counter >> 14;
+  if ((crtc[0x17] & 0x40) !== 0) return counter;
+  const wrapped = (crtc[0x17] & 0x20) !== 0 ? counter >> 15 : counter >> 13;
+  return counter << 1 & 0xfffe | wrapped & 1;
+}
+
+/** Whether there is a picture, and it is of text. */
+function showsText({ seq, gfx, attr, attrIndex }: VgaState): boolean {
+  const running = (seq[0] & 3) === 3 && (seq[1] & 0x20) === 0;
+  const graphics = (gfx[6] & 1) !== 0 || (attr[0x10] & 1) !== 0;
+  return running && !graphics && (attrIndex & 0x20) !== 0;
+}
+
+/** What the text mode shows; undefined in graphics modes and without a picture. */
+export function textScreen(state: VgaState): TextScreen | undefined {
+  if (!showsText(state)) return undefined;
+  const { crtc, attr, vram } = state;
+  const cellHeight = (crtc[9] & 0x1f) + 1;
+  // Each line is shown twice.
+  const rowLines = (crtc[9] & 0x80) !== 0 ? 2 * cellHeight : cellHeight;
+  const columns = crtc[1] + 1;
+  const rows = Math.max(1, Math.floor(verticalDisplayEnd(crtc) / rowLines));
+  const start = crtc[0x0c] << 8 | crtc[0x0d];
+  const cursorAt = crtc[0x0e] << 8 | crtc[0x0f];
+  // The lower part of a split screen begins at address 0.
+  const split = ten(crtc[0x18], crtc[7] & 0x10, crtc[9] & 0x40);
+  const blink = (attr[0x10] & 0x08) !== 0;
+  const characters = new Uint16Array(columns * rows);
+  const colours = new Uint8Array(columns * rows);
+  let cursor: TextCursor | undefined;
+  let base = start;
+  let below = false;
+  for (let row = 0; row < rows; row++) {
+    if (!below && row * rowLines > split) {
+      below = true;
+      base = 0;
+    }
+    for (let column = 0; column < columns; column++) {
+      const counter = base + column & 0xffff;
+      const at = 4 * cellAddress(crtc, counter);
+      const cell = row * columns + column;
+      characters[cell] = CP437[vram[at]];
+      colours[cell] = blink ? vram[at + 1] & 0x7f : vram[at + 1];
+      if (counter === cursorAt) cursor = cursorShape(crtc, row, column);
+    }
+    base += 2 * crtc[0x13];
+  }
+  return { columns, rows, cellHeight, characters, colours, cursor, start };
+}
+
+function cursorShape(
+  crtc: Uint8Array,
+  row: number,
+  column: number,
+): TextCursor | undefined {
+  const [top, bottom] = [crtc[0x0a] & 0x1f, crtc[0x0b] & 0x1f];
+  const off = (crtc[0x0a] & 0x20) !== 0 || top > bottom;
+  return off ? undefined : { row, column, top, bottom };
+}

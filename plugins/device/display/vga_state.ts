@@ -1,0 +1,134 @@
+/**
+ * The VGA's state, and what it is at power-on.
+ *
+ * IBM PS/2 Hardware Interface Technical Reference, "Video subsystem": the
+ * registers' names and their values in mode 3; the same values stand in the
+ * FreeVGA documentation.
+ *
+ * @module
+ */
+
+/** Bytes of video memory: four planes of 64 KB. */
+export const VRAM_BYTES = 0x40000;
+
+/** Everything in the chip and its memory. */
+export interface VgaState {
+  /** Video memory: the byte of plane p at address a is at 4 * a + p. */
+  vram: Uint8Array;
+  /** Video subsystem enable: ports and memory are decoded. */
+  enabled: boolean;
+  /** Miscellaneous output. */
+  misc: number;
+  /** Feature control. */
+  feature: number;
+  /** Sequencer: address and SR0 to SR4. */
+  seqIndex: number;
+  /** SR0 to SR4. */
+  seq: Uint8Array;
+  /** Graphics controller: address. */
+  gfxIndex: number;
+  /** GR0 to GR8. */
+  gfx: Uint8Array;
+  /** CRT controller: address. */
+  crtcIndex: number;
+  /** CR00 to CR18. */
+  crtc: Uint8Array;
+  /** Attribute controller: address, with the palette address source (20h). */
+  attrIndex: number;
+  /** The next write to 3C0h is data. */
+  attrData: boolean;
+  /** AR00 to AR14. */
+  attr: Uint8Array;
+  /** PEL mask. */
+  pelMask: number;
+  /** DAC state: 3 after a read address, 0 after a write address. */
+  dacState: number;
+  /** The colour that is read next. */
+  dacRead: number;
+  /** The colour that is written next. */
+  dacWrite: number;
+  /** Which of red, green and blue is next. */
+  dacPart: number;
+  /** Red and green that wait for blue. */
+  dacHeld: Uint8Array;
+  /** 256 colours: red, green, blue of 6 bits. */
+  dac: Uint8Array;
+  /** The latches: a byte for each plane, plane 0 lowest. */
+  latch: number;
+}
+
+/** Mode 3: 80 columns, 25 rows, colour, 9x16 cells. */
+const MODE_3 = {
+  misc: 0x67,
+  seq: "0300030002",
+  gfx: "0000000000100e00ff",
+  crtc: "5f4f50825581bf1f004f0d0e000000009c8e8f281f96b9a3ff",
+  attr: "000102030405140738393a3b3c3d3e3f0c000f0800",
+};
+/** Cells of the 32 KB that mode 3 shows at B8000h, each a blank in grey. */
+const TEXT_CELLS = 0x4000;
+const BLANK_CHARACTER = 0x20;
+const BLANK_ATTRIBUTE = 0x07;
+
+function bytes(hex: string): Uint8Array {
+  return Uint8Array.from(hex.match(/../g)!, (byte) => parseInt(byte, 16));
+}
+
+/** The 64 colours of the EGA, as mode 3 has them in the DAC. */
+function egaColours(): Uint8Array {
+  const dac = new Uint8Array(768);
+  for (let i = 0; i < 64; i++) {
+    // Bits 0 to 2 are blue, green and red; 3 to 5 half as much of each.
+    for (const [part, bit] of [[0, 2], [1, 1], [2, 0]]) {
+      dac[3 * i + part] = (i >> bit & 1) * 0x2a + (i >> (bit + 3) & 1) * 0x15;
+    }
+  }
+  return dac;
+}
+
+/** After power-on, before any firmware. */
+export function blankState(): VgaState {
+  return {
+    vram: new Uint8Array(VRAM_BYTES),
+    enabled: true,
+    misc: 0,
+    feature: 0,
+    seqIndex: 0,
+    seq: new Uint8Array(5),
+    gfxIndex: 0,
+    gfx: new Uint8Array(9),
+    crtcIndex: 0,
+    crtc: new Uint8Array(0x19),
+    attrIndex: 0,
+    attrData: false,
+    attr: new Uint8Array(0x15),
+    pelMask: 0xff,
+    dacState: 0,
+    dacRead: 0,
+    dacWrite: 0,
+    dacPart: 0,
+    dacHeld: new Uint8Array(2),
+    dac: new Uint8Array(768),
+    latch: 0,
+  };
+}
+
+/** As firmware leaves it: mode 3 with an empty screen, without a font. */
+export function mode3State(): VgaState {
+  const state = blankState();
+  for (let cell = 0; cell < TEXT_CELLS; cell++) {
+    // Cells are on even addresses: the planes are odd and even.
+    state.vram[8 * cell] = BLANK_CHARACTER;
+    state.vram[8 * cell + 1] = BLANK_ATTRIBUTE;
+  }
+  return {
+    ...state,
+    misc: MODE_3.misc,
+    seq: bytes(MODE_3.seq),
+    gfx: bytes(MODE_3.gfx),
+    crtc: bytes(MODE_3.crtc),
+    attr: bytes(MODE_3.attr),
+    attrIndex: 0x20,
+    dac: egaColours(),
+  };
+}

@@ -1,0 +1,264 @@
+import { assert, assertEquals } from "@std/assert";
+import { InputQueue } from "../../../core/backend/input_queue.ts";
+import { DeviceBench } from "../../../core/machine/testing.ts";
+import i8042, { type I8042 } from "./i8042.ts";
+import plugin, { type Ps2Keyboard } from "./ps2_keyboard.ts";
+import {
+  pauseSequence,
+  printScreenSequence,
+  SCAN_CODES,
+  sequence,
+} from "./scan_codes.ts";
+
+/** A keyboard on a controller, and the host's input. */
+class Desk {
+  readonly input = new InputQueue();
+  readonly controller: DeviceBench<I8042>;
+  #keyboard: DeviceBench<Ps2Keyboard> | undefined;
+
+  private constructor(controller: DeviceBench<I8042>) {
+    this.controller = controller;
+  }
+
+  static async create(): Promise<Desk> {
+    const desk = new Desk(await DeviceBench.create<I8042>(i8042));
+    desk.#keyboard = await DeviceBench.create<Ps2Keyboard>(plugin, {
+      use: { controller: desk.controller.device },
+      inputs: { input: desk.input },
+    });
+    return desk;
+  }
+
+  get keyboard(): Ps2Keyboard {
+    return this.#keyboard!.device;
+  }
+
+  /** Whether the controller translates to set 1. */
+  translate(on: boolean): void {
+    this.controller.write("command", 0, 0x60);
+    this.controller.write("data", 0, on ? 0x45 : 0x05);
+  }
+
+  /** Everything that the guest can read now. */
+  read(): number[] {
+    const bytes: number[] = [];
+    while ((this.controller.read("command", 0) & 1) !== 0) {
+      bytes.push(this.controller.read("data", 0));
+      assert(bytes.length < 100);
+    }
+    return bytes;
+  }
+
+  /** Send bytes to the keyboard and read what it answers. */
+  ask(...bytes: number[]): number[] {
+    return bytes.flatMap((byte) => {
+      this.controller.write("data", 0, byte);
+      return this.read();
+    });
+  }
+
+  /** What a key gives. */
+  key(code: string, down: boolean): number[] {
+    this.keyboard.key(code, down);
+    return this.read();
+  }
+}
+
+Deno.test("keyboard: the controller makes set 1 of set 2, for each key", async () => {
+  const translated = await Desk.create();
+  const native = await Desk.create();
+  native.translate(false);
+  for (const [code, { set1, set2 }] of SCAN_CODES) {
+    for (const down of [true, false]) {
+      assertEquals(translated.key(code, down), sequence(1, set1, down), code);
+      assertEquals(native.key(code, down), sequence(2, set2, down), code);
+    }
+  }
+  const pressed = (desk: Desk, held: string | undefined, code: string) => {
+    if (held !== undefined) desk.key(held, true);
+    const codes = [...desk.key(code, true), ...desk.key(code, false)];
+    if (held !== undefined) desk.key(held, false);
+    return codes;
+  };
+  for (const held of [undefined, "ControlLeft", "AltRight", "ShiftRight"]) {
+    const form = held === undefined
+      ? "shifted"
+      : held === "AltRight"
+      ? "sysrq"
+      : "alone";
+    for (const [desk, set] of [[translated, 1], [native, 2]] as const) {
+      assertEquals(pressed(desk, held, "PrintScreen"), [
+        ...printScreenSequence(set, form, true),
+        ...printScreenSequence(set, form, false),
+      ]);
+      assertEquals(
+        pressed(desk, held, "Pause"),
+        pauseSequence(set, held === "ControlLeft"),
+      );
+    }
+  }
+});
+
+Deno.test("keyboard: the sets do not give a code twice", () => {
+  const all = [...SCAN_CODES.values()];
+  assertEquals(new Set(all.map((key) => key.set1)).size, all.length);
+  assertEquals(new Set(all.map((key) => key.set2)).size, all.length);
+  assertEquals(
+    new Set([0x57, 0x62, ...all.map((key) => key.set3)]).size,
+    all.length + 2,
+  );
+});
+
+Deno.test("keyboard: well-known codes", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  assertEquals(desk.key("KeyA", true), [0x1c]);
+  assertEquals(desk.key("KeyA", true), [0x1c], "the host repeats");
+  assertEquals(desk.key("KeyA", false), [0xf0, 0x1c]);
+  assertEquals(desk.key("KeyA", false), [], "it is up already");
+  assertEquals(desk.key("ArrowUp", true), [0xe0, 0x75]);
+  assertEquals(desk.key("ArrowUp", false), [0xe0, 0xf0, 0x75]);
+  assertEquals(desk.key("PrintScreen", true), [0xe0, 0x12, 0xe0, 0x7c]);
+  assertEquals(
+    desk.key("PrintScreen", false),
+    [0xe0, 0xf0, 0x7c, 0xe0, 0xf0, 0x12],
+  );
+  assertEquals(
+    desk.key("Pause", true),
+    [0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77],
+  );
+  assertEquals(desk.key("Pause", false), []);
+  assertEquals(desk.key("BrowserHome", true), []);
+});
+
+Deno.test("keyboard: PrintScreen goes up as it went down", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  desk.key("AltLeft", true);
+  assertEquals(desk.key("PrintScreen", true), [0x84]);
+  desk.key("AltLeft", false);
+  assertEquals(desk.key("PrintScreen", false), [0xf0, 0x84]);
+});
+
+Deno.test("keyboard: the commands", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  assertEquals(desk.ask(0xf2), [0xfa, 0xab, 0x83]);
+  assertEquals(desk.ask(0xee), [0xee]);
+  assertEquals(desk.ask(0xed, 0x05), [0xfa, 0xfa]);
+  assertEquals(desk.keyboard.leds, 5);
+  assertEquals(desk.ask(0xf3, 0x20), [0xfa, 0xfa]);
+  assertEquals(desk.ask(0xf0, 0x00), [0xfa, 0xfa, 0x02]);
+  assertEquals(desk.ask(0xf0, 0x04), [0xfa, 0xfe]);
+  // A command in the place of a parameter.
+  assertEquals(desk.ask(0xed, 0xf2), [0xfa, 0xfa, 0xab, 0x83]);
+  assertEquals(desk.keyboard.leds, 5);
+  assertEquals(desk.ask(0xef), [0xfe]);
+  assertEquals(desk.ask(0xee, 0xfe), [0xee, 0xee], "resend");
+  assertEquals(desk.ask(0xf5), [0xfa]);
+  assertEquals(desk.key("KeyA", true), [], "it does not scan");
+  assertEquals(desk.ask(0xf4), [0xfa]);
+  assertEquals(desk.key("KeyA", false), [0xf0, 0x1c]);
+  assertEquals(desk.ask(0xf0, 0x01), [0xfa, 0xfa]);
+  assertEquals(desk.key("KeyA", true), [0x1e]);
+  assertEquals(desk.key("ArrowUp", true), [0xe0, 0x48]);
+  assertEquals(desk.key("ArrowUp", false), [0xe0, 0xc8]);
+  assertEquals(desk.ask(0xff), [0xfa, 0xaa]);
+  assertEquals(desk.keyboard.leds, 0);
+  assertEquals(desk.ask(0xf0, 0x00), [0xfa, 0xfa, 0x02]);
+});
+
+Deno.test("keyboard: set 3 and its types of keys", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  desk.ask(0xf0, 0x03);
+  const tap = (code: string) => [
+    ...desk.key(code, true),
+    ...desk.key(code, true),
+    ...desk.key(code, false),
+  ];
+  assertEquals(tap("KeyA"), [0x1c, 0x1c]);
+  assertEquals(tap("ShiftLeft"), [0x12, 0xf0, 0x12]);
+  assertEquals(tap("F1"), [0x07]);
+  assertEquals(tap("Pause"), [0x62]);
+  assertEquals(tap("PrintScreen"), [0x57]);
+  assertEquals(desk.ask(0xfa), [0xfa]);
+  assertEquals(tap("F1"), [0x07, 0x07, 0xf0, 0x07]);
+  assertEquals(desk.ask(0xf8), [0xfa]);
+  assertEquals(tap("KeyA"), [0x1c, 0xf0, 0x1c]);
+  assertEquals(desk.ask(0xf9), [0xfa]);
+  assertEquals(tap("KeyA"), [0x1c]);
+  assertEquals(desk.ask(0xf7), [0xfa]);
+  assertEquals(tap("F1"), [0x07, 0x07]);
+  // Single keys, as many as follow.
+  assertEquals(desk.ask(0xfc, 0x07, 0x1c, 0xee), [0xfa, 0xfa, 0xfa, 0xee]);
+  assertEquals([tap("F1"), tap("KeyA")], [[7, 0xf0, 7], [0x1c, 0xf0, 0x1c]]);
+  assertEquals(desk.ask(0xfd, 0x07), [0xfa, 0xfa]);
+  assertEquals(desk.ask(0xfb, 0x1c), [0xfa, 0xfa]);
+  assertEquals([tap("F1"), tap("KeyA")], [[7], [0x1c, 0x1c]]);
+  assertEquals(desk.ask(0xf6), [0xfa], "back to set 2");
+  assertEquals(tap("F1"), [0x05, 0x05, 0xf0, 0x05]);
+});
+
+Deno.test("keyboard: a full buffer ends with the overrun code", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  for (let i = 0; i < 40; i++) desk.keyboard.key("KeyA", true);
+  // One is in the controller's output buffer.
+  assertEquals(desk.read(), [...new Array(17).fill(0x1c), 0x00]);
+  assertEquals(desk.key("KeyB", true), [0x32]);
+  // Sequences are whole or not there.
+  for (let i = 0; i < 8; i++) desk.keyboard.key("Pause", i % 2 === 0);
+  const pause = pauseSequence(2, false);
+  assertEquals(desk.read(), [...pause, ...pause, 0x00, 0x00]);
+  desk.ask(0xf0, 0x01);
+  for (let i = 0; i < 40; i++) desk.keyboard.key("KeyA", true);
+  assertEquals(desk.read().at(-1), 0xff);
+  // The answer to a command comes before codes, which the command forgets.
+  for (let i = 0; i < 4; i++) desk.keyboard.key("KeyA", true);
+  assertEquals(desk.ask(0xf4), [0x1e, 0xfa]);
+});
+
+Deno.test("keyboard: who types waits for the guest", async () => {
+  const desk = await Desk.create();
+  const letters = Array.from("KeyA ".repeat(50).trim().split(" "));
+  let done = false;
+  const sent = desk.input.send(
+    letters.flatMap((code) => [
+      { type: "key", code, down: true } as const,
+      { type: "key", code, down: false } as const,
+    ]),
+  ).then(() => done = true);
+  await new Promise((resolve) => setTimeout(resolve, 1));
+  assertEquals(done, false);
+  const read: number[] = [];
+  for (let i = 0; i < 500 && !done; i++) {
+    read.push(...desk.read());
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await sent;
+  read.push(...desk.read());
+  assertEquals(read, letters.flatMap(() => [0x1e, 0x9e]));
+});
+
+Deno.test("keyboard: any bytes from the guest are answered, within bounds", async () => {
+  const desk = await Desk.create();
+  const codes = [...SCAN_CODES.keys(), "Pause", "PrintScreen"];
+  let x = 3;
+  const random = (limit: number): number => {
+    x = Math.imul(x, 1664525) + 1013904223 >>> 0;
+    return Math.floor(x / 2 ** 32 * limit);
+  };
+  for (let i = 0; i < 5000; i++) {
+    const kind = random(3);
+    if (kind === 0) desk.controller.write("data", 0, random(256));
+    else if (kind === 1) {
+      desk.keyboard.key(codes[random(codes.length)], random(2) === 1);
+    } else if (random(8) === 0) desk.read();
+    const { buffer, answers } = desk.keyboard.save() as Record<
+      string,
+      unknown[]
+    >;
+    assert(buffer.length <= 17 && answers.length <= 16);
+  }
+});

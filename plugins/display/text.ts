@@ -1,0 +1,195 @@
+/**
+ * The `text` display: the guest's text screen in this terminal, and its
+ * keyboard.
+ *
+ * The terminal is in raw mode and on its alternate screen, and is restored when
+ * the backend closes and when the process ends in any way that a program can
+ * see. It is drawn when something has changed, at most `1000 / REFRESH_MS` times
+ * a second; while nothing changes nothing happens. Ctrl-A is the way out, as on
+ * the serial port's terminal.
+ *
+ * @module
+ */
+
+import type { DisplayBackend, TextSource } from "../../core/backend/display.ts";
+import { InputQueue } from "../../core/backend/input_queue.ts";
+import {
+  EscapeFilter,
+  HOST_TERMINAL,
+  RawMode,
+  type Terminal,
+} from "../../core/backend/terminal.ts";
+import { strokeEvents } from "../../core/backend/us_keyboard.ts";
+import type {
+  BackendContext,
+  DisplayPlugin,
+} from "../../core/machine/plugin.ts";
+import {
+  AnsiScreen,
+  ENTER_SCREEN,
+  LEAVE_SCREEN,
+  type TerminalSize,
+} from "./ansi_screen.ts";
+import { terminalStrokes } from "./terminal_keys.ts";
+
+/** Milliseconds of the host from a change until it is drawn. */
+const REFRESH_MS = 33;
+/** Bytes of one read. */
+const READ_SIZE = 4096;
+/** Where the terminal does not tell its size. */
+const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 25 };
+
+/** A terminal that is drawn on, or what stands in for it in a test. */
+export interface ScreenTerminal extends Terminal {
+  /** Its size; undefined when output is no terminal. */
+  size(): TerminalSize | undefined;
+  /** Write all of the text now, for the end of the process. */
+  writeNow(text: string): void;
+}
+
+/** A display backend on a terminal. */
+export class TextDisplay implements DisplayBackend {
+  /** What is typed. */
+  readonly input: InputQueue = new InputQueue();
+  readonly #terminal: ScreenTerminal;
+  readonly #context: Pick<BackendContext, "log" | "quit">;
+  readonly #raw: RawMode;
+  readonly #filter = new EscapeFilter((key) => {
+    if (key === "x") this.#context.quit();
+    // What has disturbed the screen is drawn over.
+    if (key === "l") this.#redraw();
+  });
+  readonly #screen = new AnsiScreen();
+  #source: TextSource | undefined;
+  #refresh: ReturnType<typeof setTimeout> | undefined;
+  #drawing: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** Take the terminal; begins to read. */
+  constructor(
+    context: Pick<BackendContext, "log" | "quit">,
+    terminal: ScreenTerminal,
+  ) {
+    this.#terminal = terminal;
+    this.#context = context;
+    let raw = false;
+    this.#raw = new RawMode((on) => {
+      if (on !== raw) terminal.writeNow(on ? ENTER_SCREEN : LEAVE_SCREEN);
+      raw = on;
+      if (terminal.isTerminal()) terminal.setRaw(on);
+      // After a stop (SIGCONT) the terminal shows something else.
+      if (on) this.#redraw();
+    }, () => context.quit());
+    this.#raw.hold();
+    void this.#readAll();
+  }
+
+  /** Show this text screen. */
+  text(source: TextSource): void {
+    this.#source = source;
+    this.#soon();
+  }
+
+  #redraw(): void {
+    this.#screen.forget();
+    this.#soon();
+  }
+
+  #soon(): void {
+    if (this.#closed) return;
+    this.#refresh ??= setTimeout(() => {
+      this.#refresh = undefined;
+      this.#drawing = this.#drawing.then(() => this.#draw());
+    }, REFRESH_MS);
+  }
+
+  async #draw(): Promise<void> {
+    const source = this.#source;
+    if (source === undefined || this.#closed) return;
+    const size = this.#terminal.size() ?? DEFAULT_SIZE;
+    const bytes = new TextEncoder().encode(
+      this.#screen.draw(source.text(), size),
+    );
+    try {
+      for (let at = 0; at < bytes.length;) {
+        at += await this.#terminal.write(bytes.subarray(at));
+      }
+    } catch (error) {
+      // Nobody sees the guest any more.
+      if (!(error instanceof Deno.errors.BrokenPipe)) {
+        this.#context.log.warn(`cannot write to the terminal: ${error}`);
+      }
+      this.#context.quit();
+      return;
+    }
+    // Only now: a slow terminal gets fewer pictures. What has changed since
+    // the picture was taken is not lost: it is compared with what is shown.
+    if (this.#closed) return;
+    source.watch(() => this.#soon());
+    if (bytes.length > 0) this.#soon();
+  }
+
+  async #readAll(): Promise<void> {
+    const buffer = new Uint8Array(READ_SIZE);
+    while (!this.#closed) {
+      let length: number | null;
+      try {
+        length = await this.#terminal.read(buffer);
+      } catch (error) {
+        if (!this.#closed) {
+          this.#context.log.warn(`cannot read from the terminal: ${error}`);
+        }
+        return;
+      }
+      if (length === null || this.#closed) return;
+      const bytes = this.#filter.filter(buffer.subarray(0, length));
+      // Not awaited: Ctrl-A x must be seen even when the guest reads nothing.
+      for (const stroke of terminalStrokes(bytes)) {
+        void this.input.send(strokeEvents(stroke));
+      }
+    }
+  }
+
+  /** Restore the terminal. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#refresh);
+    await this.input.close();
+    await this.#drawing;
+    this.#raw.release();
+  }
+}
+
+function hostSize(): TerminalSize | undefined {
+  try {
+    const size = Deno.consoleSize();
+    // A terminal on a line or in a pipe may not know.
+    return size.columns > 0 && size.rows > 0 ? size : undefined;
+  } catch {
+    // Output is no terminal.
+    return undefined;
+  }
+}
+
+const HOST: ScreenTerminal = {
+  ...HOST_TERMINAL,
+  size: hostSize,
+  writeNow(text) {
+    const bytes = new TextEncoder().encode(text);
+    for (let at = 0; at < bytes.length;) {
+      at += Deno.stdout.writeSync(bytes.subarray(at));
+    }
+  },
+};
+
+/** The `text` plugin. */
+const plugin: DisplayPlugin<Record<string, never>> = {
+  type: "display",
+  name: "text",
+  version: "1.0.0",
+  description:
+    "The text screen in this terminal; Ctrl-A x ends, Ctrl-A l redraws",
+  terminal: "screen",
+  create: (_config, context) => new TextDisplay(context, HOST),
+};
+export default plugin;

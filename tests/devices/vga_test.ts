@@ -1,0 +1,190 @@
+/** The VGA's memory as a guest drives it, here and in QEMU. */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { Machine } from "../../machines/machine.ts";
+import { assemble, multiboot } from "../faults/guest.ts";
+
+const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+const LIMIT_MS = 60_000;
+
+/**
+ * Random registers of the graphics controller and the map mask, random reads
+ * and writes, and a checksum of everything that was read; then the same of text
+ * mode's addressing with plain writes, for QEMU has no others there.
+ */
+const GUEST = `
+  mov esp, 0x180000
+  jmp main
+seed: dd 12345
+sum: dd 0
+random:                   ; EAX: a number; its upper bits are the better ones
+  mov eax, [seed]
+  imul eax, eax, 1664525
+  add eax, 1013904223
+  mov [seed], eax
+  shr eax, 8
+  ret
+add_sum:                  ; EAX to the checksum
+  push edx
+  mov edx, [sum]
+  rol edx, 5
+  xor edx, eax
+  imul edx, edx, 0x01000193
+  mov [sum], edx
+  pop edx
+  ret
+put:                      ; AL to COM1, by polling
+  mov ah, al
+  mov edx, 0x3fd
+.wait: in al, dx
+  test al, 0x20
+  jz .wait
+  mov al, ah
+  mov edx, 0x3f8
+  out dx, al
+  ret
+put_sum:
+  mov ecx, 8
+.digit:
+  rol dword [sum], 4
+  mov eax, [sum]
+  and eax, 15
+  mov al, [digits + eax]
+  call put
+  loop .digit
+  mov al, 10
+  jmp put
+digits: db "0123456789abcdef"
+gr_mask: db 15, 15, 15, 0x1f, 3, 0x0b, 5, 15, 255
+%macro reg 3
+  mov dx, %1
+  mov ax, %2 | %3 << 8
+  out dx, ax
+%endmacro
+accesses:                 ; ECX of them, from EDI on; EBP: change registers
+  push ecx
+  test ebp, ebp
+  jz .access
+  test ecx, 7
+  jnz .access
+  call random
+  and eax, 15
+  cmp eax, 9
+  jae .map_mask
+  cmp eax, 6
+  je .access
+  mov ebx, eax
+  call random
+  and al, [gr_mask + ebx]
+  mov ah, al
+  mov al, bl
+  mov dx, 0x3ce
+  out dx, ax
+  jmp .access
+.map_mask:
+  call random
+  and eax, 15
+  mov ah, al
+  mov al, 2
+  mov dx, 0x3c4
+  out dx, ax
+.access:
+  call random
+  mov ebx, eax
+  and ebx, 0x1ff
+  call random
+  test eax, 0x100
+  jz .read
+  mov [edi + ebx], al
+  jmp .next
+.read:
+  movzx eax, byte [edi + ebx]
+  call add_sum
+.next:
+  pop ecx
+  dec ecx
+  jnz accesses
+  ret
+main:
+  reg 0x3c4, 4, 6         ; planar
+  reg 0x3c4, 2, 15
+  reg 0x3ce, 6, 5         ; 64 KB at A0000h
+  reg 0x3ce, 5, 0
+  reg 0x3ce, 8, 255
+  mov edi, 0xa0000        ; what the firmware left there
+  mov ecx, 0x400
+  xor eax, eax
+  rep stosb
+  mov edi, 0xa0000
+  mov ecx, 40000
+  mov ebp, 1
+  call accesses
+  call put_sum
+  reg 0x3c4, 4, 2         ; odd and even
+  reg 0x3c4, 2, 3
+  reg 0x3ce, 0, 0
+  reg 0x3ce, 1, 0
+  reg 0x3ce, 3, 0
+  reg 0x3ce, 4, 0
+  reg 0x3ce, 5, 0x10
+  reg 0x3ce, 6, 14        ; 32 KB at B8000h
+  reg 0x3ce, 8, 255
+  mov edi, 0xb8000
+  mov ecx, 0x400
+  mov eax, 0x07200720
+  rep stosd
+  mov edi, 0xb8000
+  mov ecx, 5000
+  mov ebp, 0
+  call accesses
+  call put_sum
+  mov al, 0
+  out 0xf4, al
+  hlt
+`;
+
+async function here(kernel: string): Promise<string> {
+  const machine = await Machine.load(ISAPC, { kernel, memory: "16M" });
+  try {
+    await machine.run();
+    return machine.serial(0).output;
+  } finally {
+    await machine.stop();
+  }
+}
+
+/** What the guest writes in QEMU; undefined where QEMU is not installed. */
+async function inQemu(kernel: string): Promise<string | undefined> {
+  const signal = AbortSignal.timeout(LIMIT_MS);
+  try {
+    const { stdout } = await new Deno.Command("qemu-system-i386", {
+      args: [
+        ...["-accel", "tcg", "-m", "16M", "-vga", "std", "-display", "none"],
+        ...["-serial", "stdio", "-monitor", "none", "-no-reboot"],
+        ...["-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel],
+      ],
+      stdin: "null",
+      stderr: "null",
+      signal,
+    }).output();
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+Deno.test("vga: planes and text addressing as in QEMU", async () => {
+  const payload = await assemble(GUEST);
+  if (payload === undefined) return console.log("skipped: no nasm");
+  const path = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(path, multiboot(payload));
+    const [ours, qemu] = await Promise.all([here(path), inQemu(path)]);
+    assertMatch(ours, /^[0-9a-f]{8}\n[0-9a-f]{8}\n$/);
+    if (qemu === undefined) return console.log("skipped: no QEMU");
+    assertEquals(ours, qemu);
+  } finally {
+    await Deno.remove(path);
+  }
+});
