@@ -99,11 +99,12 @@ export class Machine {
     this.#parts = parts;
     this.plan = parts.plan;
     this.memory = parts.memory;
-    const { requests, cpu, clock, time } = parts;
+    const { requests, cpu, clock, time, blocks } = parts;
     this.#loop = new RunLoop({
       cpu,
       clock,
       time,
+      blocks,
       between: () => this.#between(),
     });
     requests.notify = () => this.#loop.interrupt();
