@@ -9,16 +9,36 @@ import type { BlockPlugin } from "../../core/machine/plugin.ts";
 import { PLUGINS } from "../../machines/registry.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import { FakeBlock } from "./ide_bench.ts";
+import { CDROM_DMA_GUEST, DISK_DMA_GUEST } from "./ide_dma_guest.ts";
 import { CDROM_GUEST, DISK_GUEST } from "./ide_guest.ts";
 
-const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+const MACHINES = new URL("../../machines/", import.meta.url).pathname;
 const IMAGE_BYTES = 8 << 20;
 const LIMIT_MS = 20_000;
+
+/** A machine with one drive. */
+interface Setup {
+  readonly machine: "isapc" | "pc";
+  readonly kind: "disk" | "cdrom";
+  /** Primary device 0 and 1, secondary device 0 and 1. */
+  readonly index: number;
+}
+
+/** The drive as the machine's definition says it. */
+function drive({ machine, kind, index }: Setup): string[] {
+  const values = `{"config":{"disk${index}":{"kind":"${kind}"}},` +
+    `"backends":{"disk${index}":"image"}`;
+  if (machine === "pc") return [`devices.ide=${values}}`];
+  return [
+    `devices.ide0=${values},"plugin":"ide","at":{"command":"0x1f0",` +
+    '"control":"0x3f6"},"wires":{"irq":"pic.irq14"}}',
+  ];
+}
 
 /** What the guest prints on Rhea, and the image as it leaves it. */
 async function onRhea(
   kernel: string,
-  kind: "disk" | "cdrom",
+  setup: Setup,
 ): Promise<{ output: string; image: Uint8Array }> {
   const disk = new FakeBlock(IMAGE_BYTES);
   const block: BlockPlugin = {
@@ -27,7 +47,7 @@ async function onRhea(
     version: "1",
     create: () => disk,
   };
-  await using machine = await Machine.load(ISAPC, {
+  await using machine = await Machine.load(`${MACHINES}${setup.machine}.json`, {
     kernel,
     memory: "16M",
     plugins: {
@@ -36,9 +56,7 @@ async function onRhea(
     },
     set: [
       'backends.image={"plugin":"fake"}',
-      'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
-      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"},' +
-      `"config":{"disk0":{"kind":"${kind}"}},"backends":{"disk0":"image"}}`,
+      ...drive(setup),
     ],
   });
   const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
@@ -50,15 +68,15 @@ async function onRhea(
 /** The same on QEMU; undefined where it is not installed. */
 async function onQemu(
   kernel: string,
-  kind: "disk" | "cdrom",
+  { machine, kind, index }: Setup,
   directory: string,
 ): Promise<{ output: string; image: Uint8Array } | undefined> {
   const image = `${directory}/disk.img`;
   await Deno.writeFile(image, new FakeBlock(IMAGE_BYTES).bytes);
-  const args = "-M isapc -accel tcg -m 16 -nodefaults -display none " +
+  const args = `-M ${machine} -accel tcg -m 16 -nodefaults -display none ` +
     "-serial stdio -monitor none -no-reboot " +
     "-device isa-debug-exit,iobase=0xf4,iosize=1 " +
-    `-drive if=ide,format=raw,file=${image},index=0,media=${kind} -kernel ${kernel}`;
+    `-drive if=ide,format=raw,file=${image},index=${index},media=${kind} -kernel ${kernel}`;
   try {
     const child = new Deno.Command("qemu-system-i386", {
       args: args.split(" "),
@@ -125,6 +143,14 @@ const CDROM_DIFFERENCES: readonly Difference[] = [
   ],
 ];
 
+/** A device 0 that is not there aborts commands, and interrupts, in QEMU. */
+const DISK_DMA_DIFFERENCES: readonly Difference[] = [
+  ["masters 00 00 00300000 00 ", "04 00000000 00 64 ", "00 00000000 00 60 "],
+];
+const CDROM_DMA_DIFFERENCES: readonly Difference[] = [
+  ["masters 00 ", "04 ", "00 "],
+];
+
 /** QEMU's output with the differences made; each must be there. */
 function asRhea(qemu: string, differences: readonly Difference[]): string {
   let text = qemu;
@@ -138,7 +164,7 @@ function asRhea(qemu: string, differences: readonly Difference[]): string {
 /** Run a driver on both machines and compare. */
 async function compare(
   source: string,
-  kind: "disk" | "cdrom",
+  setup: Setup,
   differences: readonly Difference[],
 ): Promise<void> {
   const code = await assemble(source);
@@ -150,9 +176,9 @@ async function compare(
   try {
     const kernel = `${directory}/kernel`;
     await Deno.writeFile(kernel, multiboot(code));
-    const rhea = await onRhea(kernel, kind);
+    const rhea = await onRhea(kernel, setup);
     assertMatch(rhea.output, /\nEND\n$/);
-    const qemu = await onQemu(kernel, kind, directory);
+    const qemu = await onQemu(kernel, setup, directory);
     if (qemu === undefined) {
       console.log("skipped in part: qemu-system-i386 is not installed");
       return;
@@ -164,10 +190,23 @@ async function compare(
   }
 }
 
+const DISK: Setup = { machine: "isapc", kind: "disk", index: 0 };
+const CDROM: Setup = { machine: "isapc", kind: "cdrom", index: 0 };
+
 Deno.test("IDE: a disk's driver sees the same on Rhea and on QEMU", async () => {
-  await compare(DISK_GUEST, "disk", DISK_DIFFERENCES);
+  await compare(DISK_GUEST, DISK, DISK_DIFFERENCES);
 });
 
 Deno.test("IDE: a CD-ROM's driver sees the same on Rhea and on QEMU", async () => {
-  await compare(CDROM_GUEST, "cdrom", CDROM_DIFFERENCES);
+  await compare(CDROM_GUEST, CDROM, CDROM_DIFFERENCES);
+});
+
+Deno.test("PIIX3 IDE: DMA of a disk is the same on Rhea and on QEMU", async () => {
+  const setup: Setup = { machine: "pc", kind: "disk", index: 0 };
+  await compare(DISK_DMA_GUEST, setup, DISK_DMA_DIFFERENCES);
+});
+
+Deno.test("PIIX3 IDE: DMA of a CD-ROM is the same on Rhea and on QEMU", async () => {
+  const setup: Setup = { machine: "pc", kind: "cdrom", index: 2 };
+  await compare(CDROM_DMA_GUEST, setup, CDROM_DMA_DIFFERENCES);
 });
