@@ -20,6 +20,8 @@ export class FakeBlock implements BlockBackend {
   readonly log: string[] = [];
   /** Requests wait for `release` while this is set. */
   held = false;
+  /** Requests take so many milliseconds of the host. */
+  delay = 0;
   /** The next requests whose word is this fail. */
   failing = "";
   /** Requests for the sector at this offset fail. */
@@ -45,6 +47,9 @@ export class FakeBlock implements BlockBackend {
   ): Promise<T> {
     this.log.push(length === 0 ? word : `${word} ${offset}+${length}`);
     if (this.held) await new Promise<void>((done) => this.#waiting.push(done));
+    if (this.delay > 0) {
+      await new Promise((done) => setTimeout(done, this.delay));
+    }
     if (this.failing === word) throw new Error(`${word} fails`);
     if (this.bad >= offset && this.bad < offset + length) {
       throw new Error(`the sector at ${this.bad} is bad`);
