@@ -56,7 +56,7 @@ export interface Parts {
   /** What block backends are doing for devices. */
   readonly blocks: BlockRequests;
   /** Backends by name. */
-  readonly backends: ReadonlyMap<string, AnyBackend>;
+  readonly backends: Map<string, AnyBackend>;
   /** What is loaded at every reset, when there is a kernel. */
   readonly boot: BootImages | undefined;
   /** What was asked for. */
