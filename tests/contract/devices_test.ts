@@ -4,6 +4,7 @@ import { deviceConformance } from "../../core/machine/conformance.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
+import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
 import ps2Keyboard, {
@@ -44,6 +45,32 @@ const DEVICES: readonly DevicePlugin[] = [
 for (const plugin of DEVICES) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
+
+/** The DMA controllers with a device on channel 2 and 5, as registers. */
+const dma: DevicePlugin = {
+  ...i8237,
+  regions: { ...i8237.regions, device: { space: "ports", size: 2 } },
+  create(config, context) {
+    const device = i8237.create(config, context) as I8237;
+    const bytes = new Uint8Array(16);
+    const channels = [2, 5].map((channel) =>
+      device.attach("device", channel, () => {})
+    );
+    context.io("device", {
+      widths: [1],
+      read(offset) {
+        const moved = channels[offset].transfer(bytes, false);
+        return moved | (channels[offset].terminalCount ? 0x80 : 0);
+      },
+      write(offset, _width, value) {
+        channels[offset].request((value & 1) !== 0);
+        channels[offset].transfer(bytes, true);
+      },
+    });
+    return device;
+  },
+};
+for (const { name, run } of deviceConformance(dma)) Deno.test(name, run);
 
 const KEYS = [...SCAN_CODES.keys(), "Pause", "PrintScreen"];
 /** The keyboard with its wire, and its keys, as registers. */
