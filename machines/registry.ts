@@ -17,6 +17,7 @@ export const PLUGINS: PluginTable = {
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
     "i440fx": () => import("../plugins/device/pci/i440fx.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),
+    "i82077": () => import("../plugins/device/floppy/i82077.ts"),
     "i8237": () => import("../plugins/device/dma/i8237.ts"),
     "i8254": () => import("../plugins/device/timer/i8254.ts"),
     "i8259": () => import("../plugins/device/intc/i8259.ts"),

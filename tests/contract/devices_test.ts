@@ -2,9 +2,11 @@
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
+import type { IsaDma } from "../../core/bus/isa_dma.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
 import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
+import i82077 from "../../plugins/device/floppy/i82077.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
 import ps2Keyboard, {
@@ -22,6 +24,7 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import { ideWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
@@ -107,6 +110,33 @@ const rtc = deviceConformance(mc146818, {
   },
 });
 for (const { name, run } of rtc) Deno.test(name, run);
+
+/** A channel that ends after so many bytes, and then again. */
+function countingDma(): IsaDma {
+  let left = 1300;
+  let terminalCount = false;
+  return {
+    attach: () => ({
+      get terminalCount() {
+        return terminalCount;
+      },
+      request() {},
+      transfer(bytes) {
+        const moved = Math.min(bytes.length, left);
+        left -= moved;
+        terminalCount = left === 0;
+        if (terminalCount) left = 1300;
+        return moved;
+      },
+    }),
+  };
+}
+for (const plugin of [i82077, floppyWithDisks()]) {
+  const tests = deviceConformance(plugin, {
+    bench: () => ({ use: { dma: countingDma(), setup: new FakeSetup() } }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
+}
 
 // The channel above is empty: the same with a disk and a CD-ROM drive.
 for (const test of deviceConformance(ideWithDrives())) {
