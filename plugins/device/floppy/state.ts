@@ -194,7 +194,7 @@ export function freshState(): FdcState {
     units: Array.from({ length: UNITS }, () => ({
       head: 0,
       pcn: 0,
-      sector: 0,
+      sector: 1,
       changed: true,
       seeking: NEVER,
       outcome: 0,

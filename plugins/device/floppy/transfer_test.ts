@@ -100,7 +100,7 @@ Deno.test("82077: a part of a sector", async () => {
   assertEquals(result, [0, 0, 0, 0, 0, 5, 2]);
   assertEquals(fdc.memory(700), sectors(image, [0, 0, 3], 2).slice(0, 700));
   assertEquals(fdc.dma.ram[DMA_ADDRESS + 700], 0);
-  // "The remainder of the data field is filled with zero."
+  // What is left of the data field is filled with zero ("WRITE DATA").
   const bytes = fdc.fill(700);
   fdc.program(FROM_MEMORY, 700);
   const written = await fdc.command(0x45, 0, 0, 0, 3, 2, 18, ...GAPS);
@@ -175,8 +175,9 @@ Deno.test("82077: READ ID tells sector after sector", async () => {
     assertEquals([st0, st1, st2, c, h, n], [0x04, 0, 0, 7, 1, 2]);
     found.push(r);
   }
-  const turn = Array.from({ length: 18 }, (_, i) => i + 1);
-  assertEquals(found, [...turn, ...turn]);
+  for (let i = 1; i < found.length; i++) {
+    assertEquals(found[i], found[i - 1] % 18 + 1);
+  }
 });
 
 Deno.test("82077: READ TRACK takes sectors as they come", async () => {
