@@ -478,6 +478,9 @@ class Planner {
         spec.config ?? {},
         [...path, "config"],
       );
+      for (const file of plugin.files?.(config) ?? []) {
+        await this.#needFile(file, [...path, "config"]);
+      }
       const declared: DeviceDeclaration = {
         regions: plugin.regions,
         outputs: plugin.outputs,

@@ -21,6 +21,7 @@ import type {
   Device,
   DeviceContext,
   DevicePlugin,
+  MachineSurvey,
   RegionSpec,
 } from "./plugin.ts";
 import { applySchema } from "./schema.ts";
@@ -39,6 +40,8 @@ export interface BenchOptions {
   readonly use?: Readonly<Record<string, unknown>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
+  /** What the machine has; nothing when absent. */
+  readonly survey?: MachineSurvey;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
   readonly epoch?: number;
 }
@@ -207,6 +210,10 @@ export class DeviceBench<D extends Device = Device> {
       exit(status) {
         if (plugin.exits !== true) throw new Error("exits is not declared");
         exits.push(status);
+      },
+      survey() {
+        if (plugin.surveys !== true) throw new Error("surveys is not declared");
+        return options.survey ?? { ram: [], devices: [] };
       },
     };
     const device = await plugin.create(config, context) as D;
