@@ -169,7 +169,8 @@ export class Builder {
       this.#backends.set(name, backend);
     }
     for (const device of plan.devices) {
-      const context = this.#deviceContext(device, memory, clock);
+      const files = await readFiles(device);
+      const context = this.#deviceContext(device, files, memory, clock);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -252,6 +253,7 @@ export class Builder {
 
   #deviceContext(
     planned: PlannedDevice,
+    files: ReadonlyMap<string, Uint8Array>,
     memory: GuestMemory,
     clock: VirtualClock,
   ): DeviceContext {
@@ -344,6 +346,7 @@ export class Builder {
           fail(`it declares no collaborator "${role}"`);
         return this.#devices.get(other) as T;
       },
+      file: (file) => files.get(file) ?? fail(`it declares no file "${file}"`),
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
@@ -516,6 +519,17 @@ export class Builder {
     }
     return { loader, kernel, initrd, modules };
   }
+}
+
+/** The host's files that a device is given. */
+async function readFiles(
+  { plugin, config }: PlannedDevice,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, { path }] of Object.entries(plugin.files?.(config) ?? {})) {
+    files.set(name, await Deno.readFile(path));
+  }
+  return files;
 }
 
 /** Close every backend, even when one fails; throws the first failure. */

@@ -44,7 +44,9 @@ export function machinePermissions(
     specifier(plugin, ["devices", name, "plugin"]);
   }
   for (const { plugin, config } of plan.devices) {
-    add({ read: plugin.files?.(config) ?? [] });
+    for (const { path } of Object.values(plugin.files?.(config) ?? {})) {
+      add({ read: [path] });
+    }
   }
   for (const { name, plugin, config } of plan.backends) {
     specifier(definition.backends[name].plugin, ["backends", name, "plugin"]);

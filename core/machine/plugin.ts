@@ -169,6 +169,8 @@ export interface DeviceContext {
    * before this one. The name must be declared in `uses`.
    */
   collaborator<T>(name: string): T;
+  /** A file of `files`. */
+  file(name: string): Uint8Array | undefined;
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
   /** A block backend by its declared name. */
@@ -204,6 +206,12 @@ export interface Device {
   load(record: StateRecord): void;
 }
 
+/** A file of the host that a device is given. */
+export interface FileSpec {
+  /** Its absolute path: a configuration's value of the format `path`. */
+  readonly path: string;
+}
+
 /** A plugin that makes devices. */
 // deno-lint-ignore no-explicit-any
 export interface DevicePlugin<C = any> extends PluginInfo {
@@ -230,8 +238,8 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly exits?: boolean;
   /** It describes the machine to the guest. */
   readonly surveys?: boolean;
-  /** Files of the host that a device with this configuration reads. */
-  files?(config: C): readonly string[];
+  /** Files of the host that a device with this configuration is given. */
+  files?(config: C): Readonly<Record<string, FileSpec>>;
   /**
    * Names of configuration-dependent declarations: when present, the result
    * replaces the static ones (more UARTs on one chip, say).

@@ -40,6 +40,8 @@ export interface BenchOptions {
   readonly use?: Readonly<Record<string, unknown>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
+  /** Files of the host by name. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
   /** What the machine has; nothing when absent. */
   readonly survey?: MachineSurvey;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
@@ -202,6 +204,7 @@ export class DeviceBench<D extends Device = Device> {
       collaborator<T>(name: string): T {
         return options.use?.[name] as T;
       },
+      file: (name) => options.files?.[name],
       char: (name) => options.char?.[name] ?? NULL_CHAR,
       block: () => undefined,
       net: () => undefined,

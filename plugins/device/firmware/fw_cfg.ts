@@ -124,11 +124,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   };
 
   /** The device with the files of its configuration. */
-  constructor(
-    config: FwCfgConfig,
-    files: ReadonlyMap<string, Uint8Array>,
-    context: DeviceContext,
-  ) {
+  constructor(config: FwCfgConfig, context: DeviceContext) {
     this.#name = context.name;
     this.#dma = context.dma;
     this.#ramEnd = config.memory;
@@ -148,7 +144,9 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
       );
       this.addFile("bootorder", () => order);
     }
-    for (const [name, bytes] of files) this.addFile(name, () => bytes);
+    for (const [name, bytes] of contents(config.files, context)) {
+      this.addFile(name, () => bytes);
+    }
     context.io("registers", this.#registers());
     context.io("dma", {
       read: (offset, width) => {
@@ -315,12 +313,24 @@ function swap(value: number): number {
     value >>> 8 & 0xff00 | value >>> 24) >>> 0;
 }
 
-async function contentOf(name: string, file: FileConfig): Promise<Uint8Array> {
-  if ((file.text === undefined) === (file.path === undefined)) {
-    throw new Error(`firmware file "${name}": expected "text" or "path"`);
-  }
-  if (file.path !== undefined) return await Deno.readFile(file.path);
-  return new TextEncoder().encode(file.text);
+/** The content of the definition's files. */
+function contents(
+  files: FwCfgConfig["files"],
+  context: DeviceContext,
+): ReadonlyMap<string, Uint8Array> {
+  return new Map(
+    Object.entries(files).map(([name, { text, path }]) => {
+      if ((text === undefined) === (path === undefined)) {
+        throw new Error(`firmware file "${name}": expected "text" or "path"`);
+      }
+      return [
+        name,
+        text === undefined
+          ? context.file(name)!
+          : new TextEncoder().encode(text),
+      ];
+    }),
+  );
 }
 
 /** The `fw-cfg` plugin. */
@@ -400,13 +410,11 @@ const plugin: DevicePlugin<FwCfgConfig> = {
   },
   provides: ["firmware-config", "firmware-tables"],
   files: ({ files }) =>
-    Object.values(files).flatMap(({ path }) => path === undefined ? [] : path),
-  async create(config, context) {
-    const files = new Map<string, Uint8Array>();
-    for (const [name, file] of Object.entries(config.files)) {
-      files.set(name, await contentOf(name, file));
-    }
-    return new FwCfg(config, files, context);
-  },
+    Object.fromEntries(
+      Object.entries(files).flatMap(([name, { path }]) =>
+        path === undefined ? [] : [[name, { path }]]
+      ),
+    ),
+  create: (config, context) => new FwCfg(config, context),
 };
 export default plugin;

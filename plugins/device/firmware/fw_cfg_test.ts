@@ -257,14 +257,3 @@ Deno.test("fw_cfg: mistakes in the configuration", async () => {
     Uint8Array.of(0xcd, 0xef),
   );
 });
-
-Deno.test("fw_cfg: a file of the host", async () => {
-  const path = await Deno.makeTempFile();
-  try {
-    await Deno.writeTextFile(path, "content");
-    const bench = await made({ files: { "genroms/x.bin": { path } } });
-    assertEquals(file(bench, "genroms/x.bin"), ascii.encode("content"));
-  } finally {
-    await Deno.remove(path);
-  }
-});
