@@ -34,6 +34,7 @@ import {
 } from "./plugin.ts";
 import type { RunResult } from "./machine.ts";
 import type { DocumentPath } from "./schema.ts";
+import { surveyMachine } from "./survey.ts";
 
 /** The parts of a machine. */
 export interface Parts {
@@ -174,7 +175,14 @@ export class Builder {
       this.#backends.set(name, backend);
     }
     for (const device of plan.devices) {
-      const context = this.#deviceContext(device, memory, clock, blocks);
+      const files = await readFiles(device);
+      const context = this.#deviceContext(
+        device,
+        files,
+        memory,
+        clock,
+        blocks,
+      );
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -258,6 +266,7 @@ export class Builder {
 
   #deviceContext(
     planned: PlannedDevice,
+    files: ReadonlyMap<string, Uint8Array>,
     memory: GuestMemory,
     clock: VirtualClock,
     blocks: BlockRequests,
@@ -351,6 +360,7 @@ export class Builder {
           fail(`it declares no collaborator "${role}"`);
         return this.#devices.get(other) as T;
       },
+      file: (file) => files.get(file) ?? fail(`it declares no file "${file}"`),
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
@@ -371,6 +381,10 @@ export class Builder {
         if (plugin.exits !== true) fail("it does not declare that it exits");
         this.#end({ reason: "exit", status: status & 0xff });
       },
+      survey: () =>
+        plugin.surveys === true
+          ? surveyMachine(this.#plan)
+          : fail("it does not declare that it surveys"),
     };
   }
 
@@ -522,6 +536,17 @@ export class Builder {
     }
     return { loader, kernel, initrd, modules };
   }
+}
+
+/** The host's files that a device is given. */
+async function readFiles(
+  { plugin, config }: PlannedDevice,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, { path }] of Object.entries(plugin.files?.(config) ?? {})) {
+    files.set(name, await Deno.readFile(path));
+  }
+  return files;
 }
 
 /** Close every backend, even when one fails; throws the first failure. */

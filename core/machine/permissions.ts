@@ -43,6 +43,11 @@ export function machinePermissions(
   for (const [name, { plugin }] of Object.entries(definition.devices)) {
     specifier(plugin, ["devices", name, "plugin"]);
   }
+  for (const { plugin, config } of plan.devices) {
+    for (const { path } of Object.values(plugin.files?.(config) ?? {})) {
+      add({ read: [path] });
+    }
+  }
   for (const { name, plugin, config } of plan.backends) {
     specifier(definition.backends[name].plugin, ["backends", name, "plugin"]);
     add(plugin.permissions?.(config) ?? {});

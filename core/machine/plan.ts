@@ -478,6 +478,9 @@ class Planner {
         spec.config ?? {},
         [...path, "config"],
       );
+      for (const file of Object.values(plugin.files?.(config) ?? {})) {
+        await this.#needFile(file.path, [...path, "config"]);
+      }
       const declared: DeviceDeclaration = {
         regions: plugin.regions,
         outputs: plugin.outputs,

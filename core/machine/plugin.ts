@@ -23,6 +23,7 @@ import type { Disassembler } from "../cpu/disassembler.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
+import type { FirmwareTables } from "./firmware.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { ConfigSchema, JsonObject } from "./schema_types.ts";
 
@@ -100,6 +101,35 @@ export interface RegionMemory {
   readonly bytes: Uint8Array;
 }
 
+/** A device in a `MachineSurvey`. */
+export interface SurveyedDevice {
+  /** Its name in the definition. */
+  readonly name: string;
+  /** Its plugin's name. */
+  readonly plugin: string;
+  /** Its complete configuration, as its plugin declares it. */
+  readonly config: unknown;
+  /** Where its fixed regions sit, by name. */
+  readonly regions: ReadonlyMap<string, {
+    /** The space's name. */
+    readonly space: string;
+    /** The first address. */
+    readonly base: number;
+    /** The size in bytes. */
+    readonly size: number;
+  }>;
+  /** What its outputs drive: `device.input`, by output. */
+  readonly wires: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a machine definition places. */
+export interface MachineSurvey {
+  /** The guest's RAM in ascending order, adjacent ranges joined. */
+  readonly ram: readonly RamRange[];
+  /** All devices, each after those it uses. */
+  readonly devices: readonly SurveyedDevice[];
+}
+
 /** A device's access to guest memory; keeps translated code coherent. */
 export interface DmaPort {
   /** Fill `into` from guest-physical memory at `address`. */
@@ -139,6 +169,8 @@ export interface DeviceContext {
    * before this one. The name must be declared in `uses`.
    */
   collaborator<T>(name: string): T;
+  /** A file of `files`. */
+  file(name: string): Uint8Array | undefined;
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
   /** A block backend by its declared name. */
@@ -154,6 +186,11 @@ export interface DeviceContext {
    * `exits`; others throw.
    */
   exit(status: number): void;
+  /**
+   * What the machine has, to be told to the guest. Only for a device that
+   * declares `surveys`; for others it throws.
+   */
+  survey(): MachineSurvey;
 }
 
 /** A device in a machine. */
@@ -167,6 +204,12 @@ export interface Device {
    * when it does not fit.
    */
   load(record: StateRecord): void;
+}
+
+/** A file of the host that a device is given. */
+export interface FileSpec {
+  /** Its absolute path: a configuration's value of the format `path`. */
+  readonly path: string;
 }
 
 /** A plugin that makes devices. */
@@ -186,13 +229,18 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly uses?: Readonly<Record<string, string>>;
   /**
    * The contracts that its devices fulfil beside `Device`, by name. Known to
-   * the machine: `interrupt-controller` (`InterruptController`),
-   * `removable-media` (`RemovableMedia`), and `text-source` (`TextSource`), of
-   * which loaders tell the kernel.
+   * the machine: `interrupt-controller` (`InterruptController`); `text-source`
+   * (`TextSource`) and `firmware-tables` (`FirmwareTables`), of which loaders
+   * tell the kernel; `removable-media` (`RemovableMedia`); and `power-button`
+   * (`PowerButton`).
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */
   readonly exits?: boolean;
+  /** It describes the machine to the guest. */
+  readonly surveys?: boolean;
+  /** Files of the host that a device with this configuration is given. */
+  files?(config: C): Readonly<Record<string, FileSpec>>;
   /**
    * Names of configuration-dependent declarations: when present, the result
    * replaces the static ones (more UARTs on one chip, say).
@@ -385,6 +433,8 @@ export interface LoaderContext {
   readonly ram: readonly RamRange[];
   /** The text screen, when the machine has one that shows text. */
   readonly screen?: TextScreen;
+  /** Who places the tables that firmware would, when the machine has any. */
+  readonly tables?: FirmwareTables;
   /** Guest-physical memory, to be written. */
   readonly dma: DmaPort;
   /** The log. */

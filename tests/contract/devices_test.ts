@@ -7,6 +7,7 @@ import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
 import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
 import i82077 from "../../plugins/device/floppy/i82077.ts";
+import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
@@ -25,6 +26,8 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import acpi from "../../plugins/firmware/acpi/acpi.ts";
+import smbios from "../../plugins/firmware/smbios/smbios.ts";
 import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
@@ -32,6 +35,7 @@ import intervalTimer from "../fixtures/interval_timer.ts";
 const DEVICES: readonly DevicePlugin[] = [
   debugcon,
   fpuError,
+  fwCfg,
   i440fx,
   i8042,
   i8254,
@@ -146,3 +150,37 @@ for (
 ) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
+
+// These give fw_cfg their tables, and have nothing a guest could reach.
+const config = { addTables() {}, addItem() {} };
+const at = (
+  name: string,
+  plugin: string,
+  place: unknown,
+  wires: [string, string[]][] = [],
+) => ({
+  name,
+  plugin,
+  config: place,
+  regions: new Map(),
+  wires: new Map(wires),
+});
+const tables = [
+  deviceConformance(acpi, {
+    bench: () => ({
+      use: { config, pm: {}, pic: {} },
+      survey: {
+        ram: [{ base: 0, size: 640 * 1024 }],
+        devices: [
+          at("pic", "i8259", {}),
+          at("isa", "piix3", { slot: 1, function: 0 }),
+          at("pm", "piix4-pm", { slot: 1, function: 3 }, [
+            ["sci", ["pic.irq9"]],
+          ]),
+        ],
+      },
+    }),
+  }),
+  deviceConformance(smbios, { bench: () => ({ use: { config } }) }),
+];
+for (const { name, run } of tables.flat()) Deno.test(name, run);
