@@ -57,6 +57,7 @@ export * from "./core/machine/document.ts";
 export * from "./core/machine/logger.ts";
 export * from "./core/machine/memory.ts";
 export * from "./core/machine/plan.ts";
+export type { PlannedFile } from "./core/machine/plan_device.ts";
 export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
 export * from "./core/machine/schema.ts";

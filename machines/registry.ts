@@ -14,6 +14,7 @@ export const PLUGINS: PluginTable = {
   },
   device: {
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
+    "firmware": () => import("../plugins/firmware/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
     "i440fx": () => import("../plugins/device/pci/i440fx.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),

@@ -168,7 +168,8 @@ export class Builder {
       this.#backends.set(name, backend);
     }
     for (const device of plan.devices) {
-      const context = this.#deviceContext(device, memory, clock);
+      const files = await readFiles(device);
+      const context = this.#deviceContext(device, files, memory, clock);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -251,6 +252,7 @@ export class Builder {
 
   #deviceContext(
     planned: PlannedDevice,
+    files: ReadonlyMap<string, Uint8Array>,
     memory: GuestMemory,
     clock: VirtualClock,
   ): DeviceContext {
@@ -324,7 +326,17 @@ export class Builder {
           });
         }
         const bytes = memory.u8.subarray(offset, offset + spec.size);
-        return { offset, bytes };
+        return {
+          offset,
+          bytes,
+          write: (at, from) => {
+            bytes.set(from, at);
+            const base = place?.base ?? movers.get(regionName)?.base;
+            if (base !== undefined) {
+              this.#cpu?.invalidate(base + at, from.length);
+            }
+          },
+        };
       },
       mover: (regionName) =>
         movers.get(regionName) ??
@@ -343,6 +355,10 @@ export class Builder {
           fail(`it declares no collaborator "${role}"`);
         return this.#devices.get(other) as T;
       },
+      file: (file) =>
+        planned.files.has(file)
+          ? files.get(file)
+          : fail(`it declares no file "${file}"`),
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
@@ -511,6 +527,17 @@ export class Builder {
     }
     return { loader, kernel, initrd, modules };
   }
+}
+
+/** The host's files that a device is given. */
+async function readFiles(
+  device: PlannedDevice,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, { path, size }] of device.files) {
+    if (size !== undefined) files.set(name, await Deno.readFile(path));
+  }
+  return files;
 }
 
 /** Close every backend, even when one fails; throws the first failure. */

@@ -81,7 +81,9 @@ type Step = (bench: DeviceBench) => number;
 
 function randomStep(random: Random, plugin: DevicePlugin): Step {
   return (bench) => {
-    const regions = Object.entries(bench.regions);
+    // What is in RAM is the machine's to save, not the device's.
+    const regions = Object.entries(bench.regions)
+      .filter(([, { kind }]) => kind !== "ram");
     const inputs = plugin.inputs ?? [];
     const kind = random.below(10);
     if (kind === 0) {

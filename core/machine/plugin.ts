@@ -98,6 +98,11 @@ export interface RegionMemory {
   readonly offset: number;
   /** The region's bytes. */
   readonly bytes: Uint8Array;
+  /**
+   * Write to them where the guest may have run what was there: keeps translated
+   * code coherent.
+   */
+  write(offset: number, bytes: Uint8Array): void;
 }
 
 /** A device's access to guest memory; keeps translated code coherent. */
@@ -139,6 +144,8 @@ export interface DeviceContext {
    * before this one. The name must be declared in `uses`.
    */
   collaborator<T>(name: string): T;
+  /** A file of `files`; undefined for an optional one that is not there. */
+  file(name: string): Uint8Array | undefined;
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
   /** A block backend by its declared name. */
@@ -169,6 +176,28 @@ export interface Device {
   load(record: StateRecord): void;
 }
 
+/** A device's configuration says what cannot be, whatever its schema allows. */
+export class ConfigError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "ConfigError";
+  /** The key of the configuration. */
+  readonly key: string;
+
+  /** What is wrong with the value of a key. */
+  constructor(key: string, message: string) {
+    super(message);
+    this.key = key;
+  }
+}
+
+/** A file of the host that a device is given. */
+export interface FileSpec {
+  /** Its absolute path: a configuration's value of the format `path`. */
+  readonly path: string;
+  /** The device works without it. */
+  readonly optional?: boolean;
+}
+
 /** A plugin that makes devices. */
 // deno-lint-ignore no-explicit-any
 export interface DevicePlugin<C = any> extends PluginInfo {
@@ -193,10 +222,21 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   /** It may end the run with a status. */
   readonly exits?: boolean;
   /**
-   * Names of configuration-dependent declarations: when present, the result
-   * replaces the static ones (more UARTs on one chip, say).
+   * The host's files that a device with this configuration is given, by name.
+   * The machine checks that they are there and reads them: a device never does.
    */
-  declare?(config: C): DeviceDeclaration;
+  files?(config: C): Readonly<Record<string, FileSpec>>;
+  /**
+   * Names of configuration-dependent declarations: when present, the result
+   * replaces the static ones (more UARTs on one chip, say). `sizes` are those
+   * of the files that are there, in bytes: of none, when a definition is only
+   * printed. Throws a `ConfigError` when it finds
+   * the configuration wrong.
+   */
+  declare?(
+    config: C,
+    sizes: Readonly<Record<string, number>>,
+  ): DeviceDeclaration;
   /** Make a device in its reset state. */
   create(config: C, context: DeviceContext): Device | Promise<Device>;
 }

@@ -21,6 +21,7 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import firmware from "../../plugins/firmware/firmware.ts";
 import { ideWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
@@ -80,6 +81,16 @@ const rtc = deviceConformance(mc146818, {
   },
 });
 for (const { name, run } of rtc) Deno.test(name, run);
+
+for (const writable of [false, true]) {
+  const tests = deviceConformance(firmware, {
+    bench: () => ({
+      config: { image: "bios.bin", writable },
+      files: { image: new Uint8Array(65536).fill(0x90) },
+    }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
+}
 
 // The channel above is empty: the same with a disk and a CD-ROM drive.
 for (const test of deviceConformance(ideWithDrives())) {
