@@ -9,6 +9,7 @@ import type { BlockBackend } from "../../core/backend/block.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import { DeviceBench } from "../../core/machine/testing.ts";
 import ide, { type IsaIde } from "../../plugins/device/ide/ide.ts";
+import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 
 /** A disk image in memory. */
 export class FakeBlock implements BlockBackend {
@@ -110,6 +111,21 @@ export function ideWithDrives(): DevicePlugin {
         ...context,
         block: () => new FakeBlock(1 << 20),
       }),
+  };
+}
+
+/** The PIIX3's function with a drive of each kind on both channels. */
+export function piix3IdeWithDrives(): DevicePlugin {
+  return {
+    ...piix3Ide,
+    name: "piix3-ide with drives",
+    create: (config, context) =>
+      piix3Ide.create({
+        ...config,
+        decode: true,
+        disk1: { kind: "cdrom" },
+        disk2: { kind: "cdrom" },
+      }, { ...context, block: () => new FakeBlock(1 << 20) }),
   };
 }
 
