@@ -54,6 +54,7 @@ export * from "./core/machine/conformance.ts";
 export type * from "./core/machine/cpu.ts";
 export * from "./core/machine/definition.ts";
 export * from "./core/machine/document.ts";
+export type * from "./core/machine/firmware.ts";
 export * from "./core/machine/logger.ts";
 export * from "./core/machine/memory.ts";
 export * from "./core/machine/plan.ts";

@@ -16,6 +16,7 @@ export const PLUGINS: PluginTable = {
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "firmware": () => import("../plugins/firmware/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
+    "fw-cfg": () => import("../plugins/device/firmware/fw_cfg.ts"),
     "i440fx": () => import("../plugins/device/pci/i440fx.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),
     "i8254": () => import("../plugins/device/timer/i8254.ts"),

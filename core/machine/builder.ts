@@ -33,6 +33,7 @@ import {
 } from "./plugin.ts";
 import type { RunResult } from "./machine.ts";
 import type { DocumentPath } from "./schema.ts";
+import { surveyMachine } from "./survey.ts";
 
 /** The parts of a machine. */
 export interface Parts {
@@ -376,6 +377,10 @@ export class Builder {
         if (plugin.exits !== true) fail("it does not declare that it exits");
         this.#end({ reason: "exit", status: status & 0xff });
       },
+      survey: () =>
+        plugin.surveys === true
+          ? surveyMachine(this.#plan)
+          : fail("it does not declare that it surveys"),
     };
   }
 

@@ -18,8 +18,10 @@ import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder, closeAll, dmaPort, type Parts } from "./builder.ts";
 import type { MachinePlan } from "./plan.ts";
-import type { Device, RamRange } from "./plugin.ts";
+import type { FirmwareTables, PowerButton } from "./firmware.ts";
+import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
+import { ramRanges } from "./survey.ts";
 import type { JsonObject } from "./schema_types.ts";
 import type { Trace, TraceOptions } from "./trace.ts";
 
@@ -225,6 +227,18 @@ export class Machine {
   reset(): void {
     this.#parts.requests.reset = true;
     this.#loop.interrupt();
+  }
+
+  /**
+   * Press the power button: the guest is asked to switch itself off. Throws a
+   * `RangeError` when the machine has none.
+   */
+  pressPowerButton(): void {
+    const button = this.#provider<PowerButton>("power-button");
+    if (button === undefined) {
+      throw new RangeError("the machine has no power button");
+    }
+    button.pressPowerButton();
   }
 
   /**
@@ -449,6 +463,7 @@ export class Machine {
       append: plan.definition.boot.append ?? "",
       ram: ramRanges(plan),
       screen: this.#textScreen(),
+      tables: this.#provider<FirmwareTables>("firmware-tables"),
       dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),
       log: createLogger(
         boot.loader.name,
@@ -456,6 +471,16 @@ export class Machine {
       ),
     });
     this.cpu.enter(entry);
+  }
+
+  /** The first device that fulfils a contract. */
+  #provider<T>(contract: string): T | undefined {
+    const found = this.plan.devices.find(({ plugin }) =>
+      plugin.provides?.includes(contract)
+    );
+    return found === undefined
+      ? undefined
+      : this.device(found.name) as Device & T;
   }
 
   /** The first text screen among the devices that shows text. */
@@ -478,21 +503,4 @@ function asRecord(value: unknown, path: string): StateRecord {
     throw new StateError(path, "expected a record");
   }
   return value as StateRecord;
-}
-
-/** RAM in the CPU's physical space, ascending, adjacent ranges joined. */
-function ramRanges(plan: MachinePlan): RamRange[] {
-  const ranges: { base: number; size: number }[] = [];
-  const regions = plan.regions
-    .filter((region) =>
-      region.space === plan.definition.cpu.physical &&
-      plan.memories.find((m) => m.name === region.memory)!.kind === "ram"
-    )
-    .sort((a, b) => a.base - b.base);
-  for (const { base, size } of regions) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last.base + last.size === base) last.size += size;
-    else ranges.push({ base, size });
-  }
-  return ranges;
 }

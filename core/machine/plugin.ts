@@ -23,6 +23,7 @@ import type { Disassembler } from "../cpu/disassembler.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
+import type { FirmwareTables } from "./firmware.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { ConfigSchema, JsonObject } from "./schema_types.ts";
 
@@ -105,6 +106,35 @@ export interface RegionMemory {
   write(offset: number, bytes: Uint8Array): void;
 }
 
+/** A device in a `MachineSurvey`. */
+export interface SurveyedDevice {
+  /** Its name in the definition. */
+  readonly name: string;
+  /** Its plugin's name. */
+  readonly plugin: string;
+  /** Its complete configuration, as its plugin declares it. */
+  readonly config: unknown;
+  /** Where its fixed regions sit, by name. */
+  readonly regions: ReadonlyMap<string, {
+    /** The space's name. */
+    readonly space: string;
+    /** The first address. */
+    readonly base: number;
+    /** The size in bytes. */
+    readonly size: number;
+  }>;
+  /** What its outputs drive: `device.input`, by output. */
+  readonly wires: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a machine definition places. */
+export interface MachineSurvey {
+  /** The guest's RAM in ascending order, adjacent ranges joined. */
+  readonly ram: readonly RamRange[];
+  /** All devices, each after those it uses. */
+  readonly devices: readonly SurveyedDevice[];
+}
+
 /** A device's access to guest memory; keeps translated code coherent. */
 export interface DmaPort {
   /** Fill `into` from guest-physical memory at `address`. */
@@ -161,6 +191,11 @@ export interface DeviceContext {
    * `exits`; others throw.
    */
   exit(status: number): void;
+  /**
+   * What the machine has, to be told to the guest. Only for a device that
+   * declares `surveys`; for others it throws.
+   */
+  survey(): MachineSurvey;
 }
 
 /** A device in a machine. */
@@ -215,12 +250,15 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly uses?: Readonly<Record<string, string>>;
   /**
    * The contracts that its devices fulfil beside `Device`, by name. Known to
-   * the machine: `interrupt-controller` (`InterruptController`), and
-   * `text-source` (`TextSource`), of which loaders tell the kernel.
+   * the machine: `interrupt-controller` (`InterruptController`); `text-source`
+   * (`TextSource`) and `firmware-tables` (`FirmwareTables`), of which loaders
+   * tell the kernel; and `power-button` (`PowerButton`).
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */
   readonly exits?: boolean;
+  /** It describes the machine to the guest. */
+  readonly surveys?: boolean;
   /**
    * The host's files that a device with this configuration is given, by name.
    * The machine checks that they are there and reads them: a device never does.
@@ -230,8 +268,7 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * Names of configuration-dependent declarations: when present, the result
    * replaces the static ones (more UARTs on one chip, say). `sizes` are those
    * of the files that are there, in bytes: of none, when a definition is only
-   * printed. Throws a `ConfigError` when it finds
-   * the configuration wrong.
+   * printed. Throws a `ConfigError` for what is wrong in the configuration.
    */
   declare?(
     config: C,
@@ -424,6 +461,8 @@ export interface LoaderContext {
   readonly ram: readonly RamRange[];
   /** The text screen, when the machine has one that shows text. */
   readonly screen?: TextScreen;
+  /** Who places the tables that firmware would, when the machine has any. */
+  readonly tables?: FirmwareTables;
   /** Guest-physical memory, to be written. */
   readonly dma: DmaPort;
   /** The log. */

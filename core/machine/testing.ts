@@ -21,6 +21,7 @@ import type {
   Device,
   DeviceContext,
   DevicePlugin,
+  MachineSurvey,
   RegionSpec,
 } from "./plugin.ts";
 import { applySchema } from "./schema.ts";
@@ -41,6 +42,8 @@ export interface BenchOptions {
   readonly files?: Readonly<Record<string, Uint8Array>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
+  /** What the machine has; nothing when absent. */
+  readonly survey?: MachineSurvey;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
   readonly epoch?: number;
 }
@@ -213,10 +216,10 @@ export class DeviceBench<D extends Device = Device> {
         }
         inputs.set(name, sink);
       },
-      file: (name) => options.files?.[name],
       collaborator<T>(name: string): T {
         return options.use?.[name] as T;
       },
+      file: (name) => options.files?.[name],
       char: (name) => options.char?.[name] ?? NULL_CHAR,
       block: () => undefined,
       net: () => undefined,
@@ -225,6 +228,10 @@ export class DeviceBench<D extends Device = Device> {
       exit(status) {
         if (plugin.exits !== true) throw new Error("exits is not declared");
         exits.push(status);
+      },
+      survey() {
+        if (plugin.surveys !== true) throw new Error("surveys is not declared");
+        return options.survey ?? { ram: [], devices: [] };
       },
     };
     const device = await plugin.create(config, context) as D;

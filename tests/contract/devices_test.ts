@@ -4,6 +4,7 @@ import { deviceConformance } from "../../core/machine/conformance.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
+import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
@@ -29,6 +30,7 @@ import intervalTimer from "../fixtures/interval_timer.ts";
 const DEVICES: readonly DevicePlugin[] = [
   debugcon,
   fpuError,
+  fwCfg,
   i440fx,
   i8042,
   i8254,
