@@ -8,7 +8,7 @@ import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
 import { planDefinition } from "../machine/options.ts";
-import type { MachinePlan } from "../machine/plan.ts";
+import { hasRom } from "../machine/plan.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
@@ -152,7 +152,7 @@ async function run(
     log: (line: string) => output.message(line),
   };
   const plan = await planDefinition(file, options);
-  if (isEmpty(plan)) {
+  if (plan.definition.boot.kernel === undefined && !hasRom(plan)) {
     throw new UsageError(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",
     );
@@ -185,15 +185,6 @@ async function run(
     for (const line of formatStats(machine.stats(), wall)) output.message(line);
   }
   return result.status;
-}
-
-/** Whether there is neither a kernel nor a ROM: nothing that a CPU could run. */
-function isEmpty({ definition, memories, devices }: MachinePlan): boolean {
-  return definition.boot.kernel === undefined &&
-    memories.every(({ file }) => file === undefined) &&
-    devices.every(({ declared }) =>
-      Object.values(declared.regions ?? {}).every((r) => r.kind !== "rom")
-    );
 }
 
 /** Start the trace that the flags ask for, if any. */

@@ -150,6 +150,14 @@ export interface MachinePlan {
   readonly loaders: readonly LoaderPlugin[];
 }
 
+/** Whether there is anything in ROM: a CPU starts there without a kernel. */
+export function hasRom({ memories, devices }: MachinePlan): boolean {
+  return memories.some(({ file }) => file !== undefined) ||
+    devices.some(({ regions, declared }) =>
+      [...regions.keys()].some((name) => declared.regions![name].kind === "rom")
+    );
+}
+
 /** How to plan. */
 export interface PlanOptions {
   /** The plugins that have names. */
