@@ -252,7 +252,8 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * The contracts that its devices fulfil beside `Device`, by name. Known to
    * the machine: `interrupt-controller` (`InterruptController`); `text-source`
    * (`TextSource`) and `firmware-tables` (`FirmwareTables`), of which loaders
-   * tell the kernel; and `power-button` (`PowerButton`).
+   * tell the kernel; `power-button` (`PowerButton`); and `removable-media`
+   * (`RemovableMedia`).
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */

@@ -24,8 +24,11 @@ export const CONTROL_PORTS = 1;
 
 const DEVICE = 6;
 const STATUS = 7;
-/** Nobody drives the bus: a resistor pulls bit 7 down (signal DD7). */
-const FLOATING = 0x7f;
+/**
+ * Nobody drives the bus: what QEMU's machines read there. The standard's
+ * resistor on DD7 alone would let a probe see DRDY, DRQ and ERR, and time out.
+ */
+const NOBODY = 0;
 
 interface ChannelState {
   /** The selected device: 0 or 1. */
@@ -105,7 +108,7 @@ export class Channel {
     const hob = (this.#state.control & CONTROL_HOB) !== 0;
     const drive = this.#selected;
     if (drive !== undefined) return drive.read(register, hob);
-    if (drive0 === undefined) return FLOATING;
+    if (drive0 === undefined) return NOBODY;
     // Device 0 answers for a device 1 that is not there: status 0.
     if (register === STATUS) return 0;
     const value = drive0.read(register, hob);
@@ -115,7 +118,7 @@ export class Channel {
   #read(offset: number, width: AccessWidth): number {
     if (offset === 0 && width > 1) {
       const drive = this.#selected;
-      if (drive === undefined) return 0xffffffff;
+      if (drive === undefined) return NOBODY;
       const low = drive.readData();
       return width === 2 ? low : (drive.readData() << 16 | low) >>> 0;
     }

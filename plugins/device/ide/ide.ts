@@ -7,6 +7,10 @@
  */
 
 import type {
+  RemovableDrive,
+  RemovableMedia,
+} from "../../../core/backend/removable.ts";
+import type {
   Device,
   DeviceContext,
   DevicePlugin,
@@ -18,7 +22,12 @@ import {
 } from "../../../core/state/state.ts";
 import { Channel, COMMAND_PORTS, CONTROL_PORTS } from "./channel.ts";
 import type { Drive } from "./drive.ts";
-import { createDrive, UNIT_SCHEMA, type UnitConfig } from "./units.ts";
+import {
+  createDrive,
+  removableDrives,
+  UNIT_SCHEMA,
+  type UnitConfig,
+} from "./units.ts";
 
 /** Configuration of a channel. */
 export interface IdeConfig {
@@ -29,9 +38,11 @@ export interface IdeConfig {
 }
 
 /** A channel on the ISA bus. */
-export class IsaIde implements Device {
+export class IsaIde implements Device, RemovableMedia {
   /** Devices 0 and 1. */
   readonly drives: readonly [Drive | undefined, Drive | undefined];
+  /** The CD-ROM drives. */
+  readonly removable: ReadonlyMap<string, RemovableDrive>;
   readonly #name: string;
   readonly #channel: Channel;
 
@@ -42,6 +53,7 @@ export class IsaIde implements Device {
       createDrive(config.disk0, context.block("disk0"), 0),
       createDrive(config.disk1, context.block("disk1"), 1),
     ];
+    this.removable = removableDrives(this.drives);
     this.#channel = new Channel({
       irq: context.output("irq"),
       drives: this.drives,
@@ -82,6 +94,7 @@ const plugin: DevicePlugin<IdeConfig> = {
     control: { space: "ports", size: CONTROL_PORTS },
   },
   outputs: ["irq"],
+  provides: ["removable-media"],
   backends: {
     disk0: { type: "block", optional: true },
     disk1: { type: "block", optional: true },

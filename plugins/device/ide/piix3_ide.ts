@@ -14,6 +14,10 @@
  * @module
  */
 
+import type {
+  RemovableDrive,
+  RemovableMedia,
+} from "../../../core/backend/removable.ts";
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
@@ -40,7 +44,12 @@ import {
   CONTROL_PORTS,
 } from "./channel.ts";
 import type { Drive } from "./drive.ts";
-import { createDrive, UNIT_SCHEMA, type UnitConfig } from "./units.ts";
+import {
+  createDrive,
+  removableDrives,
+  UNIT_SCHEMA,
+  type UnitConfig,
+} from "./units.ts";
 
 /** BMIBA is the base address register 4. */
 const BMIBA = 4;
@@ -74,9 +83,11 @@ interface Piix3IdeRecord {
 }
 
 /** The IDE function. */
-export class Piix3Ide implements Device {
+export class Piix3Ide implements Device, RemovableMedia {
   /** Primary device 0 and 1, secondary device 0 and 1. */
   readonly drives: readonly (Drive | undefined)[];
+  /** The CD-ROM drives. */
+  readonly removable: ReadonlyMap<string, RemovableDrive>;
   readonly #name: string;
   readonly #decode: boolean;
   readonly #pci: PciFunction;
@@ -123,6 +134,7 @@ export class Piix3Ide implements Device {
     this.drives = UNITS.map((unit) =>
       createDrive(config[`disk${unit}`], context.block(`disk${unit}`), unit)
     );
+    this.removable = removableDrives(this.drives);
     this.#masters = CHANNELS.map(() =>
       new BusMaster(this.#pci.dma, () => this.#pci.isMaster)
     );
@@ -255,6 +267,7 @@ const plugin: DevicePlugin<Piix3IdeConfig> = {
     disk3: { type: "block", optional: true },
   },
   uses: { bus: "pci-bus" },
+  provides: ["removable-media"],
   create: (config, context) => new Piix3Ide(config, context),
 };
 export default plugin;

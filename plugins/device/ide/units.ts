@@ -5,6 +5,7 @@
  */
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
+import type { RemovableDrive } from "../../../core/backend/removable.ts";
 import type { ConfigSchema } from "../../../core/machine/plugin.ts";
 import { AtaDisk } from "./ata.ts";
 import { AtapiCdrom } from "./atapi.ts";
@@ -58,4 +59,15 @@ export function createDrive(
   if (backend === undefined) return undefined;
   const model = config?.model ?? "RHEA HARDDISK";
   return new AtaDisk(backend, { model, serial, firmware: FIRMWARE });
+}
+
+/** Those of a controller's drives whose medium can be changed, by backend. */
+export function removableDrives(
+  drives: readonly (Drive | undefined)[],
+): ReadonlyMap<string, RemovableDrive> {
+  const found = new Map<string, RemovableDrive>();
+  drives.forEach((drive, unit) => {
+    if (drive instanceof AtapiCdrom) found.set(`disk${unit}`, drive);
+  });
+  return found;
 }
