@@ -13,6 +13,7 @@ export const PLUGINS: PluginTable = {
     x86: () => import("../plugins/cpu/x86/mod.ts"),
   },
   device: {
+    "acpi": () => import("../plugins/firmware/acpi/acpi.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "firmware": () => import("../plugins/firmware/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
@@ -30,6 +31,7 @@ export const PLUGINS: PluginTable = {
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
     "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),
+    "smbios": () => import("../plugins/firmware/smbios/smbios.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {

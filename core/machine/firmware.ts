@@ -77,6 +77,11 @@ export interface FirmwareConfig {
    * been made. Throws an `Error` when there is a file of this name already.
    */
   addFile(name: string, bytes: () => Uint8Array): void;
+  /**
+   * Give an item without a name, by its selector key below 20h or from 8000h
+   * on; it takes the place of what was there.
+   */
+  addItem(key: number, bytes: () => Uint8Array): void;
   /** Give tables, in the same way: each blob is a file. */
   addTables(tables: () => TableSet): void;
 }
@@ -113,6 +118,12 @@ export interface FirmwareTables {
 export interface AcpiPm {
   /** Let them answer at this base among the ports, as firmware does. */
   placePm(base: number): void;
+}
+
+/** The contract `edge-level-control`: which interrupts are level-triggered. */
+export interface EdgeLevelControl {
+  /** Make an ISA interrupt, 0 to 15, one, where the hardware can. */
+  setLevelTriggered(irq: number): void;
 }
 
 /** The contract `power-button`. */

@@ -23,6 +23,8 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import acpi from "../../plugins/firmware/acpi/acpi.ts";
+import smbios from "../../plugins/firmware/smbios/smbios.ts";
 import firmware from "../../plugins/firmware/firmware.ts";
 import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
@@ -102,3 +104,37 @@ for (
 ) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
+
+// These give fw_cfg their tables, and have nothing a guest could reach.
+const config = { addTables() {}, addItem() {} };
+const at = (
+  name: string,
+  plugin: string,
+  place: unknown,
+  wires: [string, string[]][] = [],
+) => ({
+  name,
+  plugin,
+  config: place,
+  regions: new Map(),
+  wires: new Map(wires),
+});
+const tables = [
+  deviceConformance(acpi, {
+    bench: () => ({
+      use: { config, pm: {}, pic: {} },
+      survey: {
+        ram: [{ base: 0, size: 640 * 1024 }],
+        devices: [
+          at("pic", "i8259", {}),
+          at("isa", "piix3", { slot: 1, function: 0 }),
+          at("pm", "piix4-pm", { slot: 1, function: 3 }, [
+            ["sci", ["pic.irq9"]],
+          ]),
+        ],
+      },
+    }),
+  }),
+  deviceConformance(smbios, { bench: () => ({ use: { config } }) }),
+];
+for (const { name, run } of tables.flat()) Deno.test(name, run);

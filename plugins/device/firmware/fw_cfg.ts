@@ -77,8 +77,6 @@ export interface FwCfgConfig {
   readonly memory: number;
   /** The number of CPUs. */
   readonly cpus: number;
-  /** The UUID of the system. */
-  readonly uuid: string;
   /** What firmware boots from, in this order. */
   readonly bootOrder: readonly string[];
   /** The boot menu is shown. */
@@ -102,20 +100,6 @@ interface FwCfgState {
   entries: number;
 }
 
-/** The bytes of a UUID in network order. Throws an `Error` when it is none. */
-export function parseUuid(text: string): Uint8Array {
-  const digits = text.replaceAll("-", "");
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
-    throw new Error(
-      `"${text}" is no UUID, expected 01234567-89ab-cdef-0123-456789abcdef`,
-    );
-  }
-  return Uint8Array.from(
-    { length: 16 },
-    (_, i) => parseInt(digits.slice(2 * i, 2 * i + 2), 16),
-  );
-}
-
 /** The firmware configuration device. */
 export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   #state: FwCfgState;
@@ -124,6 +108,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   readonly #ramEnd: number;
   readonly #facts: MachineFacts;
   readonly #files = new Map<string, () => Uint8Array>();
+  readonly #given = new Map<number, () => Uint8Array>();
   readonly #tables: (() => TableSet)[] = [];
   /** Made at reset, when all have given what they have. */
   #items: ReadonlyMap<number, Uint8Array> = new Map();
@@ -137,7 +122,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
     this.#name = context.name;
     this.#dma = context.dma;
     this.#ramEnd = config.memory;
-    this.#facts = { ...config, uuid: parseUuid(config.uuid) };
+    this.#facts = config;
     this.#entries = {
       bytes: context.memory("entries").bytes,
       mover: context.mover("entries"),
@@ -270,6 +255,11 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
     this.#files.set(name, bytes);
   }
 
+  /** See `FirmwareConfig.addItem`. */
+  addItem(key: number, bytes: () => Uint8Array): void {
+    this.#given.set(key, bytes);
+  }
+
   /** See `FirmwareConfig.addTables`. */
   addTables(tables: () => TableSet): void {
     this.#tables.push(tables);
@@ -298,7 +288,8 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   reset(): void {
     const files = tableFiles(this.#tables.map((tables) => tables()));
     for (const [name, bytes] of this.#files) files.set(name, bytes());
-    this.#items = itemsOf(this.#facts, files);
+    const given = [...this.#given].map(([key, item]) => [key, item()] as const);
+    this.#items = itemsOf(this.#facts, given, files);
     this.#adopt(this.#fresh());
   }
 
@@ -378,11 +369,6 @@ const plugin: DevicePlugin<FwCfgConfig> = {
         minimum: 1,
         maximum: 255,
         default: 1,
-      },
-      uuid: {
-        type: "string",
-        description: "The UUID of the system",
-        default: "00000000-0000-0000-0000-000000000000",
       },
       bootOrder: {
         type: "array",

@@ -53,8 +53,6 @@ export interface MachineFacts {
   readonly memory: number;
   /** The number of CPUs. */
   readonly cpus: number;
-  /** The system's UUID, 16 bytes in network order. */
-  readonly uuid: Uint8Array;
   /** Whether firmware shows its boot menu. */
   readonly menu: boolean;
 }
@@ -79,16 +77,17 @@ export function e820(memory: number): Uint8Array {
   return out;
 }
 
-/** The items by key, without and with names. */
+/** The items by key: what devices gave, without and with names. */
 export function itemsOf(
   facts: MachineFacts,
+  given: Iterable<readonly [number, Uint8Array]>,
   files: ReadonlyMap<string, Uint8Array>,
 ): Map<number, Uint8Array> {
   const { memory, cpus } = facts;
   const items = new Map<number, Uint8Array>([
     [SIGNATURE, ascii.encode("QEMU")],
     [ID, little(ID_TRADITIONAL_AND_DMA, 4)],
-    [UUID, facts.uuid],
+    [UUID, new Uint8Array(16)],
     [RAM_SIZE, little(memory, 8)],
     [NOGRAPHIC, little(0, 2)],
     [NB_CPUS, little(cpus, 2)],
@@ -97,6 +96,7 @@ export function itemsOf(
     [BOOT_MENU, little(facts.menu ? 1 : 0, 2)],
     [MAX_CPUS, little(cpus, 2)],
     [IRQ0_OVERRIDE, little(1, 4)],
+    ...given,
   ]);
   // By name, as bytes, so that a directory does not depend on who came first.
   const names = [...files.keys()].sort();

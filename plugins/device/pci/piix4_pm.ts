@@ -17,6 +17,7 @@ import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { RegionMover } from "../../../core/bus/movable_region.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
+import type { AcpiPm, PowerButton } from "../../../core/machine/firmware.ts";
 import type {
   Device,
   DeviceContext,
@@ -52,6 +53,8 @@ const PMSTS = 0x00;
 const PMEN = 0x02;
 /** PMSTS and PMEN: the timer's highest bit has changed. */
 const TMROF = 0x01;
+/** PMSTS: the power button was pressed. */
+const PWRBTN = 0x100;
 /** The events of PMSTS that interrupt: timer, global, power button, RTC. */
 const EVENTS = 0x0521;
 /** PMCNTRL, 16 bits. */
@@ -117,7 +120,7 @@ function timeOf(ticks: number): number {
 }
 
 /** The power management function. */
-export class Piix4Pm implements Device {
+export class Piix4Pm implements Device, AcpiPm, PowerButton {
   #state: Piix4PmState;
   readonly #name: string;
   readonly #clock: Clock;
@@ -198,6 +201,19 @@ export class Piix4Pm implements Device {
     const base = this.#pci.dword(PMBA) & 0xffc0;
     if ((this.#pci.byte(PMREGMISC) & PMIOSE) !== 0) this.#pm.map(base);
     else this.#pm.unmap();
+  }
+
+  /** See `AcpiPm.placePm`. */
+  placePm(base: number): void {
+    this.#pci.writeConfig(PMBA, 2, base);
+    this.#pci.writeConfig(PMREGMISC, 1, PMIOSE);
+  }
+
+  /** See `PowerButton.pressPowerButton`. */
+  pressPowerButton(): void {
+    const { registers } = this.#state;
+    registers[PMSTS + 1] |= PWRBTN >> 8;
+    this.#update();
   }
 
   #word(offset: number): number {
@@ -285,6 +301,7 @@ const plugin: DevicePlugin<PciPlace> = {
   },
   outputs: ["sci", "poweroff"],
   uses: { bus: "pci-bus" },
+  provides: ["acpi-pm", "power-button"],
   create: (config, context) => new Piix4Pm(config, context),
 };
 export default plugin;
