@@ -35,6 +35,8 @@ export const PLUGINS: PluginTable = {
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {
+    http: () => import("../plugins/block/http.ts"),
+    image: () => import("../plugins/block/image.ts"),
     qcow2: () => import("../plugins/block/qcow2.ts"),
     raw: () => import("../plugins/block/raw.ts"),
   },

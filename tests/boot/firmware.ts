@@ -72,44 +72,12 @@ export function firmwareTest(
   });
 }
 
-/** What is in the drives of a PC. */
-export interface Media {
-  /** The first disk's image. */
-  readonly disk?: string;
-  /** The disc in the CD-ROM drive, which is there with it alone. */
-  readonly cdrom?: string;
-}
-
-/** The assignments that put images into the drives of `pc.json`. */
-function drives({ disk, cdrom }: Media): string[] {
-  const image = (file: string, readOnly: boolean): string =>
-    JSON.stringify({ plugin: "raw", config: { file, readOnly } });
-  const set: string[] = [];
-  if (disk !== undefined) {
-    set.push(`backends.disk=${image(disk, false)}`);
-    set.push("devices.ide.backends.disk0=disk");
-  }
-  if (cdrom !== undefined) {
-    set.push(`backends.disc=${image(cdrom, true)}`);
-    set.push("devices.ide.backends.disk2=disc");
-    set.push("devices.ide.config.disk2.kind=cdrom");
-  }
-  return set;
-}
-
 /** A PC that SeaBIOS starts, with its boot menu. */
-export async function seabiosPc(
-  media: Media,
-  options: MachineOptions = {},
-): Promise<Machine> {
+export async function seabiosPc(options: MachineOptions): Promise<Machine> {
   return await Machine.load(PC, {
     firmware: SEABIOS_256K,
+    boot: { menu: true },
     ...options,
-    set: [
-      "devices.fwcfg.config.menu=true",
-      ...drives(media),
-      ...options.set ?? [],
-    ],
   });
 }
 

@@ -88,7 +88,7 @@ firmwareTest(
     await assembleDisk(source, disk, MIB);
     const cdrom = join(folder, "blank.iso");
     await Deno.writeFile(cdrom, new Uint8Array(64 * 1024));
-    await using pc = await seabiosPc({ disk, cdrom });
+    await using pc = await seabiosPc({ drives: [{ file: disk }], cdrom });
     const screen = pc.screen();
     await screen.expect("Press ESC for boot menu.", PATIENCE);
     await screen.press("Escape");
@@ -159,10 +159,12 @@ firmwareTest(
       .map((name) => join(folder, name));
     await assembleDisk(SERVICES, ours, 64 * MIB);
     await Deno.copyFile(ours, theirs);
-    await using pc = await seabiosPc({ disk: ours }, {
+    await using pc = await seabiosPc({
+      drives: [{ file: ours, format: "raw" }],
+      boot: {},
       memory: "64M",
       // QEMU has one serial port here.
-      set: ["devices.com2=null", "devices.fwcfg.config.menu=false"],
+      set: ["devices.com2=null"],
     });
     const { reason, status } = await pc.run();
     assertEquals({ reason, status }, { reason: "exit", status: 1 });
