@@ -15,6 +15,7 @@ export const PLUGINS: PluginTable = {
   device: {
     "acpi": () => import("../plugins/firmware/acpi/acpi.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
+    "firmware": () => import("../plugins/firmware/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
     "fw-cfg": () => import("../plugins/device/firmware/fw_cfg.ts"),
     "i440fx": () => import("../plugins/device/pci/i440fx.ts"),
@@ -36,6 +37,8 @@ export const PLUGINS: PluginTable = {
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {
+    http: () => import("../plugins/block/http.ts"),
+    image: () => import("../plugins/block/image.ts"),
     qcow2: () => import("../plugins/block/qcow2.ts"),
     raw: () => import("../plugins/block/raw.ts"),
   },

@@ -176,13 +176,7 @@ export class Builder {
     }
     for (const device of plan.devices) {
       const files = await readFiles(device);
-      const context = this.#deviceContext(
-        device,
-        files,
-        memory,
-        clock,
-        blocks,
-      );
+      const context = this.#deviceContext(device, files, memory, clock, blocks);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -341,7 +335,17 @@ export class Builder {
           });
         }
         const bytes = memory.u8.subarray(offset, offset + spec.size);
-        return { offset, bytes };
+        return {
+          offset,
+          bytes,
+          write: (at, from) => {
+            bytes.set(from, at);
+            const base = place?.base ?? movers.get(regionName)?.base;
+            if (base !== undefined) {
+              this.#cpu?.invalidate(base + at, from.length);
+            }
+          },
+        };
       },
       mover: (regionName) =>
         movers.get(regionName) ??
@@ -360,7 +364,10 @@ export class Builder {
           fail(`it declares no collaborator "${role}"`);
         return this.#devices.get(other) as T;
       },
-      file: (file) => files.get(file) ?? fail(`it declares no file "${file}"`),
+      file: (file) =>
+        planned.files.has(file)
+          ? files.get(file)
+          : fail(`it declares no file "${file}"`),
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
@@ -540,11 +547,11 @@ export class Builder {
 
 /** The host's files that a device is given. */
 async function readFiles(
-  { plugin, config }: PlannedDevice,
+  device: PlannedDevice,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  for (const [name, { path }] of Object.entries(plugin.files?.(config) ?? {})) {
-    files.set(name, await Deno.readFile(path));
+  for (const [name, { path, size }] of device.files) {
+    if (size !== undefined) files.set(name, await Deno.readFile(path));
   }
   return files;
 }

@@ -28,6 +28,7 @@ import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
 import acpi from "../../plugins/firmware/acpi/acpi.ts";
 import smbios from "../../plugins/firmware/smbios/smbios.ts";
+import firmware from "../../plugins/firmware/firmware.ts";
 import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
@@ -137,6 +138,16 @@ function countingDma(): IsaDma {
     }),
   };
 }
+for (const writable of [false, true]) {
+  const tests = deviceConformance(firmware, {
+    bench: () => ({
+      config: { image: "bios.bin", writable },
+      files: { image: new Uint8Array(65536).fill(0x90) },
+    }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
+}
+
 for (const plugin of [i82077, floppyWithDisks()]) {
   const tests = deviceConformance(plugin, {
     bench: () => ({ use: { dma: countingDma(), setup: new FakeSetup() } }),
