@@ -37,6 +37,8 @@ export interface BenchOptions {
   readonly inputs?: Readonly<Record<string, InputBackend>>;
   /** Collaborators by name. */
   readonly use?: Readonly<Record<string, unknown>>;
+  /** Devices by the contract that they provide. */
+  readonly providers?: Readonly<Record<string, readonly unknown[]>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
@@ -198,6 +200,13 @@ export class DeviceBench<D extends Device = Device> {
       },
       collaborator<T>(name: string): T {
         return options.use?.[name] as T;
+      },
+      ports: {
+        read: (port, width) => ports.read(port, width),
+        write: (port, width, value) => ports.write(port, width, value),
+      },
+      providers<T>(contract: string): readonly T[] {
+        return (options.providers?.[contract] ?? []) as readonly T[];
       },
       char: (name) => options.char?.[name] ?? NULL_CHAR,
       block: () => undefined,

@@ -8,6 +8,10 @@
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
 import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
+import type {
   ConfigSchema,
   Device,
   DeviceContext,
@@ -78,7 +82,7 @@ export function createDrive(
 }
 
 /** A channel on the ISA bus. */
-export class IsaIde implements Device {
+export class IsaIde implements Device, BootDrives {
   /** Devices 0 and 1. */
   readonly drives: readonly [Drive | undefined, Drive | undefined];
   readonly #channel: Channel;
@@ -96,6 +100,12 @@ export class IsaIde implements Device {
     });
     context.io("command", this.#channel.command);
     context.io("control", this.#channel.control);
+  }
+
+  /** See `BootDrives`. */
+  bootDrives(): readonly BootDrive[] {
+    return this.drives.filter((drive) => drive !== undefined)
+      .map((drive) => drive.bootDrive);
   }
 
   /** The drives lose what they were doing; discs stay in. */
@@ -133,6 +143,7 @@ const plugin: DevicePlugin<IdeConfig> = {
     disk0: { type: "block", optional: true },
     disk1: { type: "block", optional: true },
   },
+  provides: ["boot-drives"],
   create: (config, context) => new IsaIde(config, context),
 };
 export default plugin;
