@@ -13,6 +13,7 @@ export const PLUGINS: PluginTable = {
     x86: () => import("../plugins/cpu/x86/mod.ts"),
   },
   device: {
+    "bios": () => import("../plugins/firmware/bios/device.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
     "i440fx": () => import("../plugins/device/pci/i440fx.ts"),

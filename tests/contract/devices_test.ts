@@ -21,10 +21,12 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
 import { ideWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
+  biosWithRandomMemory,
   debugcon,
   fpuError,
   i440fx,
