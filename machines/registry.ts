@@ -14,6 +14,7 @@ export const PLUGINS: PluginTable = {
   },
   device: {
     "acpi": () => import("../plugins/firmware/acpi/acpi.ts"),
+    "bios": () => import("../plugins/firmware/bios/device.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "firmware": () => import("../plugins/firmware/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),

@@ -12,6 +12,7 @@ import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
 import { NULL_CHAR } from "../backend/null_char.ts";
 import { AddressSpace } from "../bus/address_space.ts";
+import { onesOf } from "../bus/range.ts";
 import { IrqLine, type LineSink, OrGate } from "../bus/irq_line.ts";
 import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
@@ -31,6 +32,7 @@ import {
   type DmaPort,
   type LoaderPlugin,
   LoadError,
+  type PortAccess,
 } from "./plugin.ts";
 import type { RunResult } from "./machine.ts";
 import type { DocumentPath } from "./schema.ts";
@@ -309,6 +311,10 @@ export class Builder {
           this.#cpu?.invalidate(address, bytes.length);
         },
       },
+      ports: plugin.usesPorts === true ? this.#portAccess() : {
+        read: () => fail("it does not declare that it uses ports"),
+        write: () => fail("it does not declare that it uses ports"),
+      },
       io: (regionName, handler) => {
         const { spec, place } = region(regionName);
         movers.get(regionName)?.answer(handler);
@@ -368,6 +374,17 @@ export class Builder {
         planned.files.has(file)
           ? files.get(file)
           : fail(`it declares no file "${file}"`),
+      providers: <T>(contract: string): readonly T[] => {
+        if (plugin.collects?.includes(contract) !== true) {
+          fail(`it does not declare that it collects "${contract}"`);
+        }
+        return Object.keys(this.#plan.definition.devices)
+          .filter((other) =>
+            this.#plan.devices.find((d) => d.name === other)!.plugin.provides
+              ?.includes(contract)
+          )
+          .map((other) => this.#devices.get(other) as T);
+      },
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
@@ -423,6 +440,16 @@ export class Builder {
           requests.isReady ? receiver(event) : undefined
         ),
       close: () => input.close(),
+    };
+  }
+
+  /** The CPU's ports; a machine without them has none. */
+  #portAccess(): PortAccess {
+    const { ports } = this.#plan.definition.cpu;
+    const space = ports === undefined ? undefined : this.#spaces.get(ports);
+    return {
+      read: (port, width) => space?.read(port, width) ?? onesOf(width),
+      write: (port, width, value) => space?.write(port, width, value),
     };
   }
 

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MemoryChar } from "../backend/memory_char.ts";
 import { MILLISECOND } from "../time/clock.ts";
 import type { CpuCore, CpuExit, EntryState } from "./cpu.ts";
@@ -313,6 +313,45 @@ Deno.test("a CPU drives lines as devices do", async () => {
   await fails('{"powr":"machine.reset"}', 'did you mean "power"?');
   await fails('{"power":"machine.rset"}', 'did you mean "reset"?');
   await fails('{"power":"machine.reset"}', "has two drivers");
+});
+
+Deno.test("a device may use the ports and collect who provides a contract", async () => {
+  let seen: DeviceContext | undefined;
+  const firmware: DevicePlugin = {
+    type: "device",
+    name: "firmware",
+    version: "1",
+    collects: ["interrupt-controller", "nobody"],
+    usesPorts: true,
+    create(_config, context) {
+      seen = context;
+      return { reset() {}, save: () => ({}), load() {} };
+    },
+  };
+  await using machine = await boot("h", {
+    plugins: {
+      ...plugins,
+      device: {
+        ...plugins.device,
+        firmware: () => Promise.resolve({ default: firmware }),
+      },
+    },
+    // What it collects may stand after it.
+    set: [
+      'devices.afirst={"plugin":"firmware"}',
+      'devices.second={"plugin":"board","at":4,"backends":{}}',
+    ],
+  });
+  assertEquals(seen!.providers("interrupt-controller"), [
+    machine.device("board"),
+    machine.device("second"),
+  ]);
+  assertEquals(seen!.providers("nobody"), []);
+  seen!.ports.write(0, 1, 0x41);
+  assertEquals(machine.serial(0).output, "A");
+  assertEquals(seen!.ports.read(1, 1), 0);
+  assertEquals(seen!.ports.read(0x1000, 2), 0xffff);
+  assertThrows(() => seen!.providers("text-source"), Error, "does not declare");
 });
 
 Deno.test("pausing and going on, saving and loading", async () => {

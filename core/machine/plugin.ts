@@ -143,6 +143,14 @@ export interface DmaPort {
   write(address: number, bytes: Uint8Array): void;
 }
 
+/** The ports, as the CPU reaches them. */
+export interface PortAccess {
+  /** Read `width` bytes at a port, little-endian; all ones where nothing is. */
+  read(port: number, width: AccessWidth): number;
+  /** Write the low `width` bytes of `value` at a port. */
+  write(port: number, width: AccessWidth, value: number): void;
+}
+
 /** Everything a device gets. */
 export interface DeviceContext {
   /** The device's name in the machine definition. */
@@ -153,6 +161,11 @@ export interface DeviceContext {
   readonly log: Logger;
   /** Guest memory, as a bus master. */
   readonly dma: DmaPort;
+  /**
+   * The ports, for firmware whose services do what code on the CPU would do.
+   * Only for a device that declares `usesPorts`; others throw.
+   */
+  readonly ports: PortAccess;
   /**
    * Answer a declared `io` region. Does nothing for an optional region that
    * the definition does not place.
@@ -176,6 +189,12 @@ export interface DeviceContext {
   collaborator<T>(name: string): T;
   /** A file of `files`; undefined for an optional one that is not there. */
   file(name: string): Uint8Array | undefined;
+  /**
+   * Every device of the machine that provides a contract, in the definition's
+   * order; the contract must be declared in `collects`. All devices are there
+   * when the first reset comes, not yet in `create`.
+   */
+  providers<T>(contract: string): readonly T[];
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
   /** A block backend by its declared name. */
@@ -256,6 +275,8 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * (`RemovableMedia`).
    */
   readonly provides?: readonly string[];
+  /** Contracts of which it wants all who provide them (`providers`). */
+  readonly collects?: readonly string[];
   /** It may end the run with a status. */
   readonly exits?: boolean;
   /** It describes the machine to the guest. */
@@ -265,6 +286,8 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * The machine checks that they are there and reads them: a device never does.
    */
   files?(config: C): Readonly<Record<string, FileSpec>>;
+  /** It reads and writes ports: firmware with services outside the CPU. */
+  readonly usesPorts?: boolean;
   /**
    * Names of configuration-dependent declarations: when present, the result
    * replaces the static ones (more UARTs on one chip, say). `sizes` are those

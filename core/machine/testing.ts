@@ -40,6 +40,8 @@ export interface BenchOptions {
   readonly use?: Readonly<Record<string, unknown>>;
   /** The host's files by name. */
   readonly files?: Readonly<Record<string, Uint8Array>>;
+  /** Devices by the contract that they provide. */
+  readonly providers?: Readonly<Record<string, readonly unknown[]>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
   /** What the machine has; nothing when absent. */
@@ -220,6 +222,13 @@ export class DeviceBench<D extends Device = Device> {
         return options.use?.[name] as T;
       },
       file: (name) => options.files?.[name],
+      ports: {
+        read: (port, width) => ports.read(port, width),
+        write: (port, width, value) => ports.write(port, width, value),
+      },
+      providers<T>(contract: string): readonly T[] {
+        return (options.providers?.[contract] ?? []) as readonly T[];
+      },
       char: (name) => options.char?.[name] ?? NULL_CHAR,
       block: () => undefined,
       net: () => undefined,

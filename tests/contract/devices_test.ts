@@ -31,9 +31,11 @@ import smbios from "../../plugins/firmware/smbios/smbios.ts";
 import firmware from "../../plugins/firmware/firmware.ts";
 import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
+import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
+  biosWithRandomMemory,
   debugcon,
   fpuError,
   fwCfg,

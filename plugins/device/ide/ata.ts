@@ -10,6 +10,7 @@
  */
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
+import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import { Drive, type DriveState, freshDrive } from "./drive.ts";
 import {
   defaultGeometry,
@@ -101,6 +102,22 @@ export class AtaDisk extends Drive<AtaState> {
     this.#backend = backend;
     this.#identity = identity;
     this.#total = total;
+  }
+
+  /** The disk for firmware. */
+  get bootDrive(): BootDrive {
+    return {
+      name: this.#identity.model,
+      kind: "disk",
+      sectorSize: SECTOR,
+      removable: false,
+      sectors: this.#total,
+      geometry: defaultGeometry(this.#total),
+      readOnly: this.#backend.readOnly,
+      read: (sector, count) =>
+        this.#backend.read(sector * SECTOR, count * SECTOR),
+      write: (sector, bytes) => this.#backend.write(sector * SECTOR, bytes),
+    };
   }
 
   /** A state as after power-on. */

@@ -5,8 +5,9 @@
  * @module
  */
 
-import type { BlockBackend } from "../../../core/backend/block.ts";
+import { type BlockBackend, BlockError } from "../../../core/backend/block.ts";
 import type { RemovableDrive } from "../../../core/backend/removable.ts";
+import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import { Drive, type DriveState, freshDrive } from "./drive.ts";
 import { identifyCdrom, type Identity } from "./identify.ts";
 import {
@@ -100,6 +101,29 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
     this.#medium = medium;
     this.#identity = identity;
     this.signature();
+  }
+
+  /** The drive for firmware. */
+  get bootDrive(): BootDrive {
+    const blocks = (): number => this.#blocks;
+    return {
+      name: this.#identity.model,
+      kind: "cdrom",
+      sectorSize: CD_BLOCK,
+      removable: true,
+      get sectors() {
+        return blocks();
+      },
+      readOnly: true,
+      read: async (sector, count) => {
+        if (this.#medium === undefined || sector + count > blocks()) {
+          throw new BlockError("range", "Cannot read beyond the disc's end");
+        }
+        return await this.#medium.read(sector * CD_BLOCK, count * CD_BLOCK);
+      },
+      write: () =>
+        Promise.reject(new BlockError("read-only", "Cannot write to a CD-ROM")),
+    };
   }
 
   /** A state as after power-on. */

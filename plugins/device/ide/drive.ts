@@ -12,6 +12,7 @@
  * @module
  */
 
+import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import {
   ABRT,
   BSY,
@@ -131,6 +132,8 @@ export abstract class Drive<S extends DriveState = DriveState> {
     this.state = state;
   }
 
+  /** The drive for firmware; it passes by the registers. */
+  abstract get bootDrive(): BootDrive;
   /** A state after power-on. */
   protected abstract fresh(): S;
   /** Carry out a command; the status is BSY. */

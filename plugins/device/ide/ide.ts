@@ -11,6 +11,10 @@ import type {
   RemovableMedia,
 } from "../../../core/backend/removable.ts";
 import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
+import type {
   Device,
   DeviceContext,
   DevicePlugin,
@@ -23,6 +27,7 @@ import {
 import { Channel, COMMAND_PORTS, CONTROL_PORTS } from "./channel.ts";
 import type { Drive } from "./drive.ts";
 import {
+  bootDrivesOf,
   createDrive,
   removableDrives,
   UNIT_SCHEMA,
@@ -38,7 +43,7 @@ export interface IdeConfig {
 }
 
 /** A channel on the ISA bus. */
-export class IsaIde implements Device, RemovableMedia {
+export class IsaIde implements Device, RemovableMedia, BootDrives {
   /** Devices 0 and 1. */
   readonly drives: readonly [Drive | undefined, Drive | undefined];
   /** The CD-ROM drives. */
@@ -60,6 +65,11 @@ export class IsaIde implements Device, RemovableMedia {
     });
     context.io("command", this.#channel.command);
     context.io("control", this.#channel.control);
+  }
+
+  /** See `BootDrives`. */
+  bootDrives(): readonly BootDrive[] {
+    return bootDrivesOf(this.drives);
   }
 
   /** The drives lose what they were doing; discs stay in. */
@@ -94,7 +104,7 @@ const plugin: DevicePlugin<IdeConfig> = {
     control: { space: "ports", size: CONTROL_PORTS },
   },
   outputs: ["irq"],
-  provides: ["removable-media"],
+  provides: ["removable-media", "boot-drives"],
   backends: {
     disk0: { type: "block", optional: true },
     disk1: { type: "block", optional: true },

@@ -23,6 +23,10 @@ import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
 import { COMMAND, COMMAND_IO } from "../../../core/bus/pci_layout.ts";
 import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
+import type {
   Device,
   DeviceContext,
   DevicePlugin,
@@ -45,6 +49,7 @@ import {
 } from "./channel.ts";
 import type { Drive } from "./drive.ts";
 import {
+  bootDrivesOf,
   createDrive,
   removableDrives,
   UNIT_SCHEMA,
@@ -83,7 +88,7 @@ interface Piix3IdeRecord {
 }
 
 /** The IDE function. */
-export class Piix3Ide implements Device, RemovableMedia {
+export class Piix3Ide implements Device, RemovableMedia, BootDrives {
   /** Primary device 0 and 1, secondary device 0 and 1. */
   readonly drives: readonly (Drive | undefined)[];
   /** The CD-ROM drives. */
@@ -203,6 +208,11 @@ export class Piix3Ide implements Device, RemovableMedia {
     for (const channel of this.#channels) channel.reset();
   }
 
+  /** See `BootDrives`. */
+  bootDrives(): readonly BootDrive[] {
+    return bootDrivesOf(this.drives);
+  }
+
   /** The registers and those of the drives. */
   save(): StateRecord {
     const record: Piix3IdeRecord = {
@@ -267,7 +277,7 @@ const plugin: DevicePlugin<Piix3IdeConfig> = {
     disk3: { type: "block", optional: true },
   },
   uses: { bus: "pci-bus" },
-  provides: ["removable-media"],
+  provides: ["removable-media", "boot-drives"],
   create: (config, context) => new Piix3Ide(config, context),
 };
 export default plugin;

@@ -6,6 +6,7 @@
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
 import type { RemovableDrive } from "../../../core/backend/removable.ts";
+import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { ConfigSchema } from "../../../core/machine/plugin.ts";
 import { AtaDisk } from "./ata.ts";
 import { AtapiCdrom } from "./atapi.ts";
@@ -59,6 +60,14 @@ export function createDrive(
   if (backend === undefined) return undefined;
   const model = config?.model ?? "RHEA HARDDISK";
   return new AtaDisk(backend, { model, serial, firmware: FIRMWARE });
+}
+
+/** A controller's drives as firmware sees them. */
+export function bootDrivesOf(
+  drives: readonly (Drive | undefined)[],
+): readonly BootDrive[] {
+  return drives.filter((drive) => drive !== undefined)
+    .map((drive) => drive.bootDrive);
 }
 
 /** Those of a controller's drives whose medium can be changed, by backend. */

@@ -1,0 +1,284 @@
+/**
+ * The ROM: 64 KiB with what must be code on the CPU. Each service's entry
+ * pushes the registers, tells the trap port where they are, and does what it
+ * says: return, halt until the next interrupt and ask again, or call another
+ * interrupt's handler. Everything else is TypeScript behind that port.
+ *
+ * Old programs jump to entries at the addresses that they have in IBM's ROMs,
+ * so these are there too (IBM PC/AT Technical Reference, "Compatibility").
+ *
+ * @module
+ */
+
+import { Assembler, Reg, Seg } from "./assembler.ts";
+import { BOOT_ADDRESS, ROM_BASE, ROM_BYTES, ROM_SEGMENT } from "./layout.ts";
+
+/**
+ * The trap ports. The ROM's code names them, so a machine definition must
+ * leave them here.
+ */
+export const TRAP_PORT = 0x0d00;
+/** How many. */
+export const TRAP_PORTS = 16;
+/** Written with SS:SP (32 bits): serve that frame. Read: what to do next. */
+export const TRAP_FRAME = 0;
+/** Read: the vector to be called, times 4. Written: AX as it returned. */
+export const TRAP_CALL = 4;
+/** Read: AX for that call. Written: FLAGS as they returned. */
+export const TRAP_CALL_AX = 6;
+/** 32-bit entries: registers one after the other. */
+export const TRAP_WINDOW = 8;
+/** 32-bit entries: written to serve; read to begin with the first register. */
+export const TRAP_SERVE = 12;
+
+/** What the ROM asks for beside interrupts: they stand in the vector's place. */
+export const Service = {
+  /** After a reset. */
+  POST: 0xff,
+} as const;
+
+/** The stack after a reset, as the AT has it: in vectors that nobody uses. */
+const POST_STACK = { segment: 0x0030, pointer: 0x0100 } as const;
+
+/** Entries at the addresses of IBM's ROMs. */
+const COMPATIBLE: readonly (readonly [offset: number, label: string])[] = [
+  [0xe05b, "post"],
+  [0xe2c3, "return"],
+  [0xe3fe, "int13"],
+  [0xe6f2, "int19"],
+  [0xe739, "int14"],
+  [0xe82e, "int16"],
+  [0xe987, "int09"],
+  [0xec59, "int13"],
+  [0xef57, "int0e"],
+  [0xefd2, "int17"],
+  [0xf065, "int10"],
+  [0xf841, "int12"],
+  [0xf84d, "int11"],
+  [0xf859, "int15"],
+  [0xfe6e, "int1a"],
+  [0xfea5, "int08"],
+  [0xff53, "return"],
+];
+
+/** Interrupts that are services; each has the entry `intNN`. */
+export const SERVICES: readonly number[] = [
+  ...[0x05, 0x08, 0x09, 0x0e, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17],
+  ...[0x1a, 0x70, 0x76],
+];
+
+/** Where data stand that vectors or callers are told of. */
+export const Table = {
+  /** The system configuration table (INT 15h, C0h). */
+  CONFIGURATION: 0xe6f5,
+  /** The floppy parameters (INT 1Eh). */
+  FLOPPY: 0xefc7,
+  /** Video parameters (INT 1Dh), of which nothing is told. */
+  VIDEO: 0xf0a4,
+  /** A font of 16 scan lines, all blank. */
+  FONT: 0xa000,
+  /** The PCI interrupt routing table, when there is a PCI bus. */
+  PCI_ROUTING: 0xc000,
+} as const;
+
+/** Model and submodel: an AT with a second controller. */
+const MODEL = 0xfc;
+const SUBMODEL = 0x01;
+/** Features: RTC, second 8259, keyboard intercept, and an EBDA is there. */
+const FEATURES = [0x74, 0x00, 0x00, 0x00, 0x00] as const;
+/** 1.44 MB: step rate and head times, motor times, 18 sectors, gaps. */
+const FLOPPY_PARAMETERS = [
+  ...[0xaf, 0x02, 0x25, 0x02, 18, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x08],
+] as const;
+/** The date that old programs look for. */
+const DATE = "11/22/26";
+
+/** The image, and the entries' offsets by name. */
+export interface Rom {
+  /** 64 KiB. */
+  readonly image: Uint8Array;
+  /** The offset of an entry: `int13`, `master`, `return`. */
+  entry(label: string): number;
+}
+
+/** Two digits. */
+function hex(vector: number): string {
+  return vector.toString(16).padStart(2, "0");
+}
+
+/** The entry's name of an interrupt that is a service. */
+export function entryOf(vector: number): string {
+  return `int${hex(vector)}`;
+}
+
+/** Call the service: the rest of every entry. */
+function common(a: Assembler): void {
+  a.label("common")
+    .pushad().pushSegment(Seg.DS).pushSegment(Seg.ES).op("cld");
+  // Nothing may come between the trap and its answer.
+  a.label("again").op("cli")
+    .fromSegment(Reg.AX, Seg.SS).shl(Reg.AX, 16).mov(16, Reg.AX, Reg.SP)
+    .movWord(Reg.DX, TRAP_PORT + TRAP_FRAME).out(32).in(8)
+    .compareLow(1).jump("b", "done").jump("e", "wait")
+    .compareLow(3).jump("e", "call")
+    .op("sti").op("nop").jmp("again");
+  // An interrupt that waits already comes after HLT has begun.
+  a.label("wait").op("sti").op("hlt").jmp("again");
+  a.label("call").add(Reg.DX, TRAP_CALL).in(16).mov(16, Reg.BX, Reg.AX)
+    .add(Reg.DX, TRAP_CALL_AX - TRAP_CALL).in(16)
+    .clear(Reg.CX).toSegment(Seg.DS, Reg.CX)
+    .op("stc").pushf().callFarAtBx()
+    .pushf().pop(Reg.CX).op("cli")
+    .movWord(Reg.DX, TRAP_PORT + TRAP_CALL).out(16)
+    .mov(16, Reg.AX, Reg.CX).add(Reg.DX, TRAP_CALL_AX - TRAP_CALL).out(16)
+    .jmp("again");
+  a.label("done").popSegment(Seg.ES).popSegment(Seg.DS).popad()
+    // The vector.
+    .add(Reg.SP, 2).op("iret");
+}
+
+/** Entries that begin on a stack of their own, as if called by INT. */
+function starts(a: Assembler): void {
+  const enter = (vector: number): Assembler =>
+    a.pushf().pushSegment(Seg.CS).pushLabel("return").pushWord(vector)
+      .jmp("common");
+  a.label("post").op("cli")
+    .movWord(Reg.AX, POST_STACK.segment).toSegment(Seg.SS, Reg.AX)
+    .movWord(Reg.SP, POST_STACK.pointer);
+  enter(Service.POST);
+  for (const vector of [0x18, 0x19]) {
+    a.label(entryOf(vector)).op("cli")
+      .clear(Reg.AX).toSegment(Seg.SS, Reg.AX)
+      .movWord(Reg.SP, BOOT_ADDRESS);
+    enter(vector);
+  }
+}
+
+/** Hardware interrupts that nobody serves: only their end. */
+function ends(a: Assembler): void {
+  const out = (port: number): Assembler => a.bytes(0xe6, port);
+  a.label("slave").push(Reg.AX).movLow(Reg.AX, 0x20);
+  out(0xa0);
+  out(0x20).pop(Reg.AX).op("iret");
+  a.label("master").push(Reg.AX).movLow(Reg.AX, 0x20);
+  out(0x20).pop(Reg.AX).op("iret");
+  // IRQ 9 is the XT's IRQ 2: INT 0Ah ends it at the master.
+  a.label("int71").push(Reg.AX).movLow(Reg.AX, 0x20);
+  out(0xa0).pop(Reg.AX).bytes(0xcd, 0x0a).op("iret");
+  // The coprocessor's error is the XT's NMI.
+  a.label("int75").push(Reg.AX).clear(Reg.AX);
+  out(0xf0).movLow(Reg.AX, 0x20);
+  out(0xa0);
+  out(0x20).pop(Reg.AX).bytes(0xcd, 0x02).op("iret");
+  a.label("return").op("iret");
+}
+
+/** The BIOS32 directory and the PCI BIOS for protected mode: far calls. */
+function protectedMode(a: Assembler): void {
+  const CARRY = 1;
+  a.bits(32).label("bios32").compareDword(signature("$PCI"))
+    .jump("ne", "bios32none")
+    .clear(Reg.AX).movDword(Reg.BX, ROM_BASE).movDword(Reg.CX, ROM_BYTES)
+    .movDword(Reg.DX, 0);
+  const at = a.offset - 4;
+  a.op("retf");
+  a.label("bios32none").movLow(Reg.AX, 0x80).op("retf");
+  a.label("pci32").pushf().op("cli").push(Reg.DX)
+    .movDword(Reg.DX, TRAP_PORT + TRAP_WINDOW).out(32);
+  for (const register of [Reg.BX, Reg.CX]) {
+    a.mov(32, Reg.AX, register).out(32);
+  }
+  a.pop(Reg.AX).out(32);
+  for (const register of [Reg.SI, Reg.DI]) {
+    a.mov(32, Reg.AX, register).out(32);
+  }
+  a.movWord(Reg.DX, TRAP_PORT + TRAP_SERVE).out(32).in(32)
+    .movWord(Reg.DX, TRAP_PORT + TRAP_WINDOW);
+  for (const register of [Reg.BX, Reg.CX, Reg.SI, Reg.DI]) {
+    a.in(32).mov(32, register, Reg.AX);
+  }
+  // EDX and EAX, then the carry flag into the flags that are on the stack.
+  a.in(32).push(Reg.AX).in(32).push(Reg.AX).in(32);
+  // AND byte [ESP+8], not CF; OR [ESP+8], AL.
+  a.bytes(0x80, 0x64, 0x24, 8, 0xff & ~CARRY).bytes(0x08, 0x44, 0x24, 8)
+    .pop(Reg.AX).pop(Reg.DX).popf().op("retf");
+  a.bits(16);
+  const resume = a.offset;
+  a.org(at).dword(a.address("pci32")).org(resume);
+}
+
+/** Four characters as a little-endian word. */
+export function signature(text: string): number {
+  const [a, b, c, d] = new TextEncoder().encode(text);
+  return (a | b << 8 | c << 16 | d << 24) >>> 0;
+}
+
+/** Bytes so that all of them add up to 0: the last argument's place gets it. */
+export function withChecksum(bytes: number[], at: number): number[] {
+  const sum = bytes.reduce((a, b) => a + b, 0);
+  return bytes.with(at, bytes[at] - sum & 0xff);
+}
+
+function words(...values: readonly number[]): number[] {
+  return values.flatMap((value) => [value & 0xff, value >> 8 & 0xff]);
+}
+
+function ascii(text: string): number[] {
+  return [...new TextEncoder().encode(text)];
+}
+
+/** The headers that operating systems search in the ROM. */
+function headers(a: Assembler): void {
+  // BIOS32 service directory: the entry's address, revision 0, one paragraph.
+  const align = (): Assembler => a.org(a.offset + 15 & ~15);
+  align();
+  const entry = ROM_BASE + a.address("bios32");
+  a.bytes(...withChecksum(
+    [
+      ...ascii("_32_"),
+      ...words(entry, entry >>> 16),
+      ...[0, 1],
+      ...words(0, 0, 0),
+    ],
+    10,
+  ));
+  // Plug and Play BIOS 1.0A: no event notification, calls are refused.
+  align();
+  const code = a.offset + 0x30;
+  a.bytes(...withChecksum([
+    ...ascii("$PnP"),
+    ...[0x10, 0x21],
+    ...words(0),
+    0,
+    ...words(0, 0),
+    ...words(code, ROM_SEGMENT),
+    ...words(code, ROM_BASE & 0xffff, ROM_BASE >>> 16),
+    ...words(0, 0),
+    ...words(ROM_SEGMENT, ROM_BASE & 0xffff, ROM_BASE >>> 16),
+  ], 8));
+  // FUNCTION_NOT_SUPPORTED; the same bytes in either mode.
+  a.org(code).bits(32).bytes(0xb0, 0x82, 0xb4, 0x00).op("retf").bits(16);
+}
+
+/** The ROM. */
+export function buildRom(): Rom {
+  const image = new Uint8Array(ROM_BYTES);
+  const a = new Assembler(image);
+  a.org(0x100);
+  common(a);
+  starts(a);
+  ends(a);
+  for (const vector of SERVICES) {
+    a.label(entryOf(vector)).pushWord(vector).jmp("common");
+  }
+  protectedMode(a);
+  headers(a);
+  for (const [offset, label] of COMPATIBLE) a.org(offset).jmp(label);
+  a.org(Table.CONFIGURATION)
+    .word(8).bytes(MODEL, SUBMODEL, 0, ...FEATURES);
+  a.org(Table.FLOPPY).bytes(...FLOPPY_PARAMETERS);
+  a.org(0xfff0).jumpFar(ROM_SEGMENT, 0xe05b).text(DATE);
+  a.org(0xfffe).bytes(MODEL, 0);
+  a.finish();
+  return { image, entry: (label) => a.address(label) };
+}

@@ -1,0 +1,89 @@
+/**
+ * The BIOS's state: what services keep that is not in the guest's memory.
+ *
+ * @module
+ */
+
+import type { Emulation } from "./drives.ts";
+import { Status } from "./frame.ts";
+import type { RequestState } from "./requests.ts";
+
+/** Registers that a 32-bit entry passes on. */
+export const WINDOW = 7;
+
+/** How far starting a system has got. */
+export interface BootState {
+  /** What comes next. */
+  step: "prompt" | "menu" | "try" | "load" | "none";
+  /** The drives that are left, by their numbers. */
+  drives: number[];
+  /** Until when the prompt waits, in nanoseconds. */
+  until: number;
+  /** Where the boot code was loaded. */
+  segment: number;
+  /** Its offset there. */
+  offset: number;
+  /** The drive that it is told. */
+  drive: number;
+}
+
+/** Nothing has been tried. */
+export function freshBoot(): BootState {
+  return {
+    step: "prompt",
+    drives: [],
+    until: 0,
+    segment: 0,
+    offset: 0,
+    drive: 0,
+  };
+}
+
+/** The BIOS's state; the rest is in the guest's memory. */
+export interface BiosState {
+  /** What the ROM does next. */
+  status: number;
+  /** The interrupt that it calls, and with what AX. */
+  call: number;
+  /** AX for that call. */
+  callAx: number;
+  /** AX and FLAGS as the last call returned them. */
+  returnedAx: number;
+  /** FLAGS. */
+  returnedFlags: number;
+  /** Registers of a 32-bit entry. */
+  window: number[];
+  /** Which of them is next. */
+  windowAt: number;
+  /** The wake-up call, IRQ 14, is given and was not taken. */
+  wake: boolean;
+  /** Callers that wait for drives. */
+  requests: RequestState[];
+  /** Callers that wait for a time: their frames and when, in ns. */
+  waits: { frame: number; until: number }[];
+  /** How far starting a system has got. */
+  boot: BootState;
+  /** The drive that a disc emulates; null for none. */
+  emulation: Emulation | null;
+  /** How often media had been changed when a caller was last told. */
+  changes: number[];
+}
+
+/** As after power-on. */
+export function freshState(): BiosState {
+  return {
+    status: Status.DONE,
+    call: 0,
+    callAx: 0,
+    returnedAx: 0,
+    returnedFlags: 0,
+    window: new Array(WINDOW).fill(0),
+    windowAt: 0,
+    wake: false,
+    requests: [],
+    waits: [],
+    boot: freshBoot(),
+    emulation: null,
+    changes: [],
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * What tests of the BIOS share: a guest's memory that nobody can fill with
+ * anything that lasts, for accesses at random.
+ *
+ * @module
+ */
+
+import type { DevicePlugin, DmaPort } from "../../../core/machine/plugin.ts";
+import bios from "./device.ts";
+
+/** The byte at an address: any, and always the same. */
+function byteAt(address: number): number {
+  let x = Math.imul(address ^ 0x5bd1e995, 0x9e3779b1);
+  x ^= x >>> 15;
+  x = Math.imul(x, 0x85ebca6b);
+  return (x >>> 16) & 0xff;
+}
+
+/** Memory of random bytes that writes do not change. */
+const RANDOM_MEMORY: DmaPort = {
+  read(address, into) {
+    for (let i = 0; i < into.length; i++) into[i] = byteAt(address + i);
+  },
+  write() {},
+};
+
+/**
+ * The plugin with such memory: each frame that a guest names asks for some
+ * service with any registers.
+ */
+export const biosWithRandomMemory: DevicePlugin = {
+  ...bios,
+  create: (config, context) =>
+    bios.create(config, { ...context, dma: RANDOM_MEMORY }),
+};

@@ -1,0 +1,131 @@
+/**
+ * Machines with the built-in BIOS and drives, and the same on QEMU, which has
+ * SeaBIOS.
+ *
+ * @module
+ */
+
+import { fromFileUrl } from "@std/path";
+import { Machine } from "../../machines/machine.ts";
+
+const MACHINES = fromFileUrl(new URL("../../machines/", import.meta.url));
+/** No guest here takes so long. */
+const LIMIT_MS = 60_000;
+
+/** A drive on the first IDE channel. */
+export interface DriveOptions {
+  /** Its image. */
+  readonly file: string;
+  /** What it is; a disk when absent. */
+  readonly kind?: "disk" | "cdrom";
+}
+
+/** What a machine has. */
+export interface BiosOptions {
+  /** Which definition: `isapc` when absent. */
+  readonly machine?: "isapc" | "pc";
+  /** Drives, devices 0 and 1. */
+  readonly drives?: readonly DriveOptions[];
+  /** The BIOS's configuration. */
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** RAM; 32 MiB when absent. */
+  readonly memory?: string;
+}
+
+/** A machine that starts with the built-in BIOS. */
+export async function biosMachine(
+  { machine = "isapc", drives = [], config = {}, memory = "32M" }: BiosOptions,
+): Promise<Machine> {
+  const units = drives.map(({ kind = "disk" }, i) => [`disk${i}`, { kind }]);
+  return await Machine.load(`${MACHINES}${machine}.json`, {
+    memory,
+    set: [
+      'lines={"pic.irq14":"or"}',
+      `devices.bios={"plugin":"bios","wires":{"irq":"pic.irq14"},` +
+      `"config":${JSON.stringify(config)}}`,
+      ...drives.map(({ file }, i) =>
+        `backends.image${i}={"plugin":"raw","config":` +
+        `{"file":${JSON.stringify(file)}}}`
+      ),
+      'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
+      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"},' +
+      `"config":${JSON.stringify(Object.fromEntries(units))},"backends":` +
+      JSON.stringify(
+        Object.fromEntries(drives.map((_, i) => [`disk${i}`, `image${i}`])),
+      ) + "}",
+    ],
+  });
+}
+
+/** Run such a machine to its end; what it wrote on COM1. */
+export async function runBios(options: BiosOptions): Promise<string> {
+  await using machine = await biosMachine(options);
+  const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
+  await machine.run();
+  clearTimeout(limit);
+  return machine.serial(0).output;
+}
+
+/** Run QEMU's ISA PC with SeaBIOS; undefined where it is not installed. */
+export async function runQemu(
+  drives: readonly DriveOptions[],
+): Promise<string | undefined> {
+  const args = "-M isapc -accel tcg -m 32 -nodefaults -vga std -display none " +
+    "-serial stdio -serial null -monitor none -no-reboot " +
+    "-device isa-debug-exit,iobase=0xf4,iosize=1";
+  try {
+    const { stdout } = await new Deno.Command("qemu-system-i386", {
+      args: [
+        ...args.split(" "),
+        ...drives.flatMap(({ file, kind = "disk" }, i) => [
+          "-drive",
+          `if=ide,format=raw,file=${file},index=${i},media=${kind}`,
+        ]),
+      ],
+      stdin: "null",
+      stderr: "null",
+      signal: AbortSignal.timeout(LIMIT_MS),
+    }).output();
+    return new TextDecoder().decode(stdout);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Run a program; false, and the reason on the console, when one is missing
+ * that a test needs.
+ */
+export async function tool(
+  program: string,
+  ...args: readonly string[]
+): Promise<boolean> {
+  try {
+    const { success, stderr } = await new Deno.Command(program, {
+      args: [...args],
+      stdin: "null",
+      stdout: "null",
+    }).output();
+    if (!success) {
+      throw new Error(`${program}: ${new TextDecoder().decode(stderr)}`);
+    }
+    return true;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log(`skipped: ${program} is not installed`);
+    return false;
+  }
+}
+
+/** A folder for a test's files, gone at its end. */
+export async function inFolder(
+  test: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await test(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * A boot sector that calls the BIOS's services, on Rhea's BIOS and on QEMU's
+ * SeaBIOS: what it prints and what is on the disk afterwards must be the same.
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { inFolder, runBios, runQemu, tool } from "./machine.ts";
+
+const HERE = fromFileUrl(new URL(".", import.meta.url));
+/** 20 MiB: 40 cylinders of 16 heads and 63 sectors. */
+const IMAGE_BYTES = 20 << 20;
+const SECTOR = 512;
+
+/** Where SeaBIOS or QEMU's board differ, and why it is right. */
+const DIFFERENCES: Readonly<Record<string, readonly [string, string][]>> = {
+  disk: [],
+  // There is a PS/2 mouse on QEMU's board: bit 2.
+  system: [["equipment:  ax=0426", "equipment:  ax=0422"]],
+  video: [],
+};
+
+/** The program in front of sectors that are all different. */
+function imageWith(program: Uint8Array): Uint8Array {
+  const image = new Uint8Array(IMAGE_BYTES);
+  for (let i = 0; i < image.length; i++) {
+    image[i] = Math.floor(i / SECTOR) * 7 + i % SECTOR * 3;
+  }
+  image.set(program);
+  return image;
+}
+
+for (const [name, differences] of Object.entries(DIFFERENCES)) {
+  Deno.test(`bios: ${name} services as SeaBIOS has them`, () =>
+    inFolder(async (folder) => {
+      const binary = `${folder}/program`;
+      await Deno.copyFile(`${HERE}${name}.inc`, `${folder}/tests.inc`);
+      const source = `${HERE}services.asm`;
+      const made = await tool(
+        "nasm",
+        ...["-f", "bin", "-i", `${folder}/`, "-o", binary, source],
+      );
+      if (!made) return;
+      const image = imageWith(await Deno.readFile(binary));
+      const [ours, theirs] = [`${folder}/ours`, `${folder}/theirs`];
+      await Deno.writeFile(ours, image);
+      await Deno.writeFile(theirs, image);
+      const output = await runBios({ drives: [{ file: ours }] });
+      assertMatch(output, /BEGIN\n[^]*\nEND\n$/);
+      let expected = await runQemu([{ file: theirs }]);
+      if (expected === undefined) {
+        return console.log("skipped in part: QEMU is not installed");
+      }
+      for (const [qemu, rhea] of differences) {
+        assert(expected.includes(qemu), qemu);
+        expected = expected.replace(qemu, rhea);
+      }
+      const printed = (text: string): string =>
+        text.slice(text.indexOf("\nBEGIN\n"));
+      assertEquals(printed(output), printed(expected));
+      assertEquals(await Deno.readFile(ours), await Deno.readFile(theirs));
+    }));
+}
