@@ -27,6 +27,8 @@ export const PLUGINS: PluginTable = {
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
     "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),
+    "virtio-blk-mmio": () => import("../plugins/device/virtio/blk_mmio.ts"),
+    "virtio-blk-pci": () => import("../plugins/device/virtio/blk_pci.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {

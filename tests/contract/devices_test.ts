@@ -21,7 +21,10 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
-import { ideWithDrives } from "../devices/ide_bench.ts";
+import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
+import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
+import { FakeBlock, ideWithDrives } from "../devices/ide_bench.ts";
+import { on } from "../devices/virtio_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
@@ -39,6 +42,7 @@ const DEVICES: readonly DevicePlugin[] = [
   withConfigRegion(piix4Pm),
   port92,
   vga,
+  virtioBlkMmio,
 ];
 
 for (const plugin of DEVICES) {
@@ -84,4 +88,15 @@ for (const { name, run } of rtc) Deno.test(name, run);
 // The channel above is empty: the same with a disk and a CD-ROM drive.
 for (const test of deviceConformance(ideWithDrives())) {
   Deno.test(test.name, test.run);
+}
+
+// The slot above is empty. The bench gives RAM of zeroes to the queues.
+const disk = (): FakeBlock => new FakeBlock(1 << 20);
+for (
+  const plugin of [
+    { ...on(virtioBlkMmio, disk), name: "virtio-blk-mmio with a disk" },
+    withConfigRegion(on(virtioBlkPci, disk)),
+  ]
+) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
