@@ -35,6 +35,8 @@ export const PLUGINS: PluginTable = {
     "port92": () => import("../plugins/device/misc/port92.ts"),
     "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),
     "smbios": () => import("../plugins/firmware/smbios/smbios.ts"),
+    "virtio-blk-mmio": () => import("../plugins/device/virtio/blk_mmio.ts"),
+    "virtio-blk-pci": () => import("../plugins/device/virtio/blk_pci.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {

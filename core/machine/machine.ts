@@ -482,6 +482,8 @@ export class Machine {
       initrd: boot.initrd,
       modules: boot.modules,
       append: plan.definition.boot.append ?? "",
+      parameters: plan.devices.map((d) => d.plugin.kernelParameter?.(d))
+        .filter((parameter) => parameter !== undefined),
       ram: ramRanges(plan),
       screen: this.#textScreen(),
       tables: this.#provider<FirmwareTables>("firmware-tables"),

@@ -236,7 +236,7 @@ function mib(bytes: number): number {
 
 /** Put everything into memory; gives back how the CPU starts. */
 function load(context: LoaderContext): EntryState {
-  const { kernel, initrd, append, dma, screen } = context;
+  const { kernel, initrd, append, parameters = [], dma, screen } = context;
   const image = parse(kernel.path, kernel.bytes);
   const { map, rsdp } = systemMemory(context);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
@@ -255,7 +255,9 @@ function load(context: LoaderContext): EntryState {
   const view = viewOf(page);
   page.set(image.header, SETUP_SECTS);
 
-  const line = zeroTerminated(append);
+  const line = zeroTerminated(
+    [append, ...parameters].filter((text) => text !== "").join(" "),
+  );
   if (line.length - 1 > image.cmdlineSize) {
     throw loadError(
       kernel.path,

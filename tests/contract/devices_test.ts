@@ -30,8 +30,15 @@ import acpi from "../../plugins/firmware/acpi/acpi.ts";
 import smbios from "../../plugins/firmware/smbios/smbios.ts";
 import firmware from "../../plugins/firmware/firmware.ts";
 import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
-import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
+import {
+  FakeBlock,
+  ideWithDrives,
+  piix3IdeWithDrives,
+} from "../devices/ide_bench.ts";
 import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
+import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
+import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
+import { on } from "../devices/virtio_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
@@ -52,6 +59,7 @@ const DEVICES: readonly DevicePlugin[] = [
   withConfigRegion(piix4Pm),
   port92,
   vga,
+  virtioBlkMmio,
 ];
 
 for (const plugin of DEVICES) {
@@ -197,3 +205,14 @@ const tables = [
   deviceConformance(smbios, { bench: () => ({ use: { config } }) }),
 ];
 for (const { name, run } of tables.flat()) Deno.test(name, run);
+
+// The slot above is empty. The bench gives RAM of zeroes to the queues.
+const disk = (): FakeBlock => new FakeBlock(1 << 20);
+for (
+  const plugin of [
+    { ...on(virtioBlkMmio, disk), name: "virtio-blk-mmio with a disk" },
+    withConfigRegion(on(virtioBlkPci, disk)),
+  ]
+) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
+}

@@ -87,8 +87,10 @@ export class FakeBlock implements BlockBackend {
     return this.write(offset, new Uint8Array(length));
   }
 
-  discard(_offset: number, _length: number): Promise<void> {
-    return Promise.resolve();
+  discard(offset: number, length: number): Promise<void> {
+    return this.#request("discard", offset, length, () => {
+      this.#check(offset, length);
+    });
   }
 
   flush(): Promise<void> {
