@@ -45,6 +45,48 @@ put:                      ; AL to COM1, by polling
   ret
 `;
 
+/**
+ * `say "text"`; `byte_` prints AL and `dword_` EAX as digits and a blank,
+ * `newline` ends the line. EAX, ECX and ESI are lost.
+ */
+export const PRINT = `
+%macro say 1
+  mov esi, %%text
+  call print
+  jmp %%over
+%%text: db %1, 0
+%%over:
+%endmacro
+print:                    ; the text at ESI
+  lodsb
+  test al, al
+  jz .end
+  call put
+  jmp print
+.end: ret
+byte_:
+  mov ecx, 2
+  shl eax, 24
+  jmp digits
+dword_:
+  mov ecx, 8
+digits:                   ; ECX digits of EAX, from the highest on
+  rol eax, 4
+  push eax
+  and al, 15
+  cmp al, 10
+  sbb al, 0x69
+  das
+  call put
+  pop eax
+  loop digits
+  mov al, " "
+  jmp put
+newline:
+  mov al, 10
+  jmp put
+`;
+
 /** Interrupt controllers at 20h and 28h with these masks, and an empty table. */
 export function interrupts(master: number, slave: number): string {
   return `
