@@ -358,3 +358,85 @@ export const MESSAGE_GUEST = `${BEGIN}
   until 1
   call newline
 ${END}`;
+
+/**
+ * A PCI card in slot 3 whose register 70h drives INTA# (bit 0) and sends a
+ * message (bit 1).
+ */
+export const CARD_GUEST = `${BEGIN}
+%macro config 3           ; function and register, port, value
+  mov eax, 0x80000000 + %1
+  mov edx, 0xcf8
+  out dx, eax
+  mov edx, %2
+  mov eax, %3
+  out dx, eax
+%endmacro
+%macro card 1
+  config 0x1870, 0xcfc, %1
+%endmacro
+%macro line 1             ; a handler that lowers the line the second time
+  gate %1, %%handler
+  jmp %%over
+%%handler:
+  pusha
+  mov al, %1
+  call taking
+  cmp dword [taken], 2
+  jb %%end
+  card 0
+%%end:
+  apic 0xb0, 0
+  popa
+  iret
+%%over:
+%endmacro
+  line 0x60
+  line 0x61
+  line 0x62
+  line 0x63
+  line 0x6b
+  say "pins: "
+  entry 16, 0xa060, 0
+  entry 17, 0xa061, 0
+  entry 18, 0xa062, 0
+  entry 19, 0xa063, 0
+  card 1
+  window
+  window
+  window
+  mov dword [taken], 0
+  showio 0x34
+  entry 18, 0x1a062, 0
+  call newline
+
+  say "routed: "
+  config 0x0860, 0xcfc, 0x800b8080 ; PIRQC to IRQ 11
+  entry 11, 0xa06b, 0
+  card 1
+  window
+  window
+  window
+  entry 11, 0x1a06b, 0
+  mov dword [taken], 0
+  call newline
+
+  say "messages: "
+  vector 0x41
+  config 0x1804, 0xcfc, 4 ; bus master
+  config 0x1850, 0xcfc, 0x00010000 ; MSI on
+  config 0x1854, 0xcfc, 0xfee00000
+  config 0x185c, 0xcfc, 0x41
+  card 2
+  window
+  card 1                  ; no line while there are messages
+  window
+  card 0
+  config 0x1854, 0xcfc, 0xfee05000 ; to nobody
+  card 2
+  window
+  config 0x1854, 0xcfc, 0xfeeff000 ; to all
+  card 2
+  window
+  call newline
+${END}`;

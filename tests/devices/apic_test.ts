@@ -4,10 +4,14 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Machine } from "../../machines/machine.ts";
+import { Machine } from "../../core/machine/machine.ts";
+import { PciFunction } from "../../core/bus/pci_function.ts";
+import type { DevicePlugin } from "../../core/machine/plugin.ts";
+import { PLUGINS } from "../../machines/registry.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import {
   APIC_BASE_GUEST,
+  CARD_GUEST,
   LINT1_GUEST,
   LOCAL_APIC_GUEST,
   MESSAGE_GUEST,
@@ -19,6 +23,33 @@ const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
 const LIMIT_MS = 20_000;
 
+/** The card that `CARD_GUEST` drives. */
+const card: DevicePlugin = {
+  type: "device",
+  name: "card",
+  version: "1",
+  uses: { bus: "pci-bus" },
+  create(_config, context) {
+    const pci = new PciFunction(context, { slot: 3, function: 0 }, {
+      vendor: 0x1234,
+      device: 0x5678,
+      classCode: 0xff0000,
+      interruptPin: 1,
+      msi: { offset: 0x50, vectors: 1 },
+      registers: [{ offset: 0x70, reset: [0], writable: [0xff] }],
+    }, (offset) => {
+      if (offset !== 0x70) return;
+      pci.setIntx((pci.byte(0x70) & 1) !== 0);
+      if ((pci.byte(0x70) & 2) !== 0) pci.notify(0);
+    });
+    return {
+      reset: () => pci.adopt(pci.fresh()),
+      save: () => ({}),
+      load() {},
+    };
+  },
+};
+
 /** What a guest prints on Rhea, on a definition changed by `set`. */
 async function onRhea(
   kernel: string,
@@ -29,6 +60,13 @@ async function onRhea(
     kernel,
     memory: "16M",
     set,
+    plugins: {
+      ...PLUGINS,
+      device: {
+        ...PLUGINS.device,
+        card: () => Promise.resolve({ default: card }),
+      },
+    },
   });
   const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
   await machine.run();
@@ -159,7 +197,11 @@ Deno.test("a machine without a local APIC does not show one", async () => {
 
 Deno.test("a bus master's write of four bytes is a message", async () => {
   await withKernel(MESSAGE_GUEST, async (kernel) => {
-    await using machine = await Machine.load(PC, { kernel, memory: "16M" });
+    await using machine = await Machine.load(PC, {
+      kernel,
+      memory: "16M",
+      plugins: PLUGINS,
+    });
     const serial = machine.serial(0);
     const memory = machine.space("memory");
     await serial.expect("ready\n");
@@ -169,5 +211,16 @@ Deno.test("a bus master's write of four bytes is a message", async () => {
     memory.writeBytes(0xfee05000, new Uint8Array([0x41, 0, 0, 0]));
     memory.writeBytes(0xfeeff000, new Uint8Array([0x45, 0, 0, 0]));
     assertEquals(await serial.expect(/END\n/), "45 \nEND\n");
+  });
+});
+
+Deno.test("a PCI card interrupts by its pin, as routed, and by messages", async () => {
+  await withKernel(CARD_GUEST, async (kernel) => {
+    const set = ['devices.card={"plugin":"card","use":{"bus":"pci"}}'];
+    assertEquals(
+      await onRhea(kernel, set),
+      // INTA# of slot 3 is PIRQC, which is on pin 18.
+      "pins: 62 62 0000A062 \nrouted: 6B 6B \nmessages: 41 41 \nEND\n",
+    );
   });
 });
