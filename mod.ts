@@ -39,6 +39,7 @@ export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";
 export type * from "./core/backend/char.ts";
 export type * from "./core/backend/display.ts";
+export type * from "./core/backend/image_format.ts";
 export type * from "./core/backend/input.ts";
 export * from "./core/backend/input_queue.ts";
 export * from "./core/backend/memory_char.ts";

@@ -65,6 +65,7 @@ export const HELP = `Rhea, a machine emulator
   deno run -P mod.ts resolve MACHINE.json     print the final definition
   deno run -P mod.ts permissions MACHINE.json print the permissions it needs
   deno run -P mod.ts schema [MACHINE.json]    print the definition's JSON Schema
+  deno run -P=disks mod.ts image help         make, check and convert images
   deno run -P mod.ts help                     print this
 
   --kernel FILE      start this Linux bzImage or multiboot ELF kernel

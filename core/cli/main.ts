@@ -25,6 +25,8 @@ export interface Output {
   message(line: string): void;
   /** Traces, in whole lines. */
   trace(text: string): void;
+  /** Takes how much of a long work is done, from 0 to 1. */
+  readonly progress?: (done: number) => void;
 }
 
 /** Prints to the terminal. */
@@ -32,7 +34,16 @@ export const TERMINAL: Output = {
   out: (text) => writeAll(Deno.stdout, text),
   message: (line) => writeLines(`rhea: ${line}\n`),
   trace: writeLines,
+  progress: Deno.stderr.isTerminal() ? showProgress : undefined,
 };
+
+/** Shows on the terminal's line how much is done; nothing in the end. */
+function showProgress(done: number): void {
+  const text = done < 1
+    ? `\r    (${(done * 100).toFixed(2)}/100%)`
+    : "\r\x1b[K";
+  writeAll(Deno.stderr, text);
+}
 
 /** Write lines to standard error. */
 function writeLines(text: string): void {
@@ -60,6 +71,11 @@ export async function main(
   plugins: PluginTable,
   output: Output = TERMINAL,
 ): Promise<number> {
+  if (args[0] === "image") {
+    // Not loaded when a machine is to start.
+    const { imageMain } = await import("./image.ts");
+    return await imageMain(args.slice(1), plugins, output);
+  }
   try {
     return await execute(parseCommand(args), plugins, output);
   } catch (error) {

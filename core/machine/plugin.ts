@@ -17,6 +17,7 @@ import type { RegionMover } from "../bus/movable_region.ts";
 import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
 import type { DisplayBackend, TextScreen } from "../backend/display.ts";
+import type { ImageFormat } from "../backend/image_format.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
 import type { Disassembler } from "../cpu/disassembler.ts";
@@ -327,6 +328,8 @@ export interface BlockPlugin<C = any>
   extends BackendPluginBase<C, BlockBackend> {
   /** What kind of plugin this is. */
   readonly type: "block";
+  /** The format that it is, for the tools; loaded when one is called. */
+  format?(): Promise<ImageFormat>;
 }
 
 /** A plugin that makes network backends. */

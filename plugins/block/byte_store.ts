@@ -8,6 +8,9 @@ import { type FileHandle, open } from "node:fs/promises";
 import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
 import { lockAsQemu } from "./file_lock.ts";
 
+/** The most bytes of zeroes written at once. */
+const PIECE_BYTES = 4 << 20;
+
 /** Bytes at positions. Requests may be outstanding together. */
 export interface ByteStore {
   /** The bytes there are; grows as soon as a write beyond them is made. */
@@ -177,5 +180,18 @@ export class FileStore implements ByteStore {
         { cause },
       );
     }
+  }
+}
+
+/** Have the host give room for bytes that the file does not have yet. */
+export async function fill(
+  store: ByteStore,
+  from: number,
+  to: number,
+): Promise<void> {
+  const zeroes = new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, to - from)));
+  for (let at = from; at < to; at += zeroes.length) {
+    const rest = Math.min(zeroes.length, to - at);
+    await store.write(at, zeroes.subarray(0, rest));
   }
 }

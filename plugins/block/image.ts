@@ -7,7 +7,7 @@
 import { type BlockBackend, BlockError } from "../../core/backend/block.ts";
 import type { BlockPlugin } from "../../core/machine/plugin.ts";
 import { type ImageConfig, imagePlugin } from "./image_config.ts";
-import { openStore } from "./location.ts";
+import { openStore, probeAt } from "./location.ts";
 import { GuardedBlock, probe } from "./probe.ts";
 import { backingChain, openQcow2In } from "./qcow2_chain.ts";
 import { RawBlock } from "./raw_image.ts";
@@ -39,14 +39,9 @@ async function open(
 }
 
 async function backing(location: string): Promise<readonly string[]> {
-  const store = await openStore(location, true, { lock: false });
-  let format: string;
-  try {
-    format = await probe(store);
-  } finally {
-    await store.close();
-  }
-  return format === "qcow2" ? await backingChain(location) : [];
+  return await probeAt(location) === "qcow2"
+    ? await backingChain(location)
+    : [];
 }
 
 /** The `image` plugin. */

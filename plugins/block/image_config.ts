@@ -5,6 +5,7 @@
  */
 
 import { type BlockBackend, BlockError } from "../../core/backend/block.ts";
+import type { ImageFormat } from "../../core/backend/image_format.ts";
 import type {
   BlockPlugin,
   ConfigSchema,
@@ -58,6 +59,8 @@ export interface ImageKind {
   open(location: string, readOnly: boolean): Promise<BlockBackend>;
   /** The locations of what lies behind an image; throws a `BlockError`. */
   backing?(location: string): Promise<readonly string[]>;
+  /** The format for the tools. */
+  format?(): Promise<ImageFormat>;
 }
 
 /** What is wrong with an image's location: messages, or none. */
@@ -118,6 +121,7 @@ export function imagePlugin(kind: ImageKind): BlockPlugin<ImageConfig> {
     version: "1.1.0",
     description: kind.description,
     config: IMAGE_CONFIG,
+    format: kind.format,
     async check({ file }) {
       const problems = await checkLocation(file);
       if (problems.length > 0) return problems;

@@ -9,6 +9,7 @@ import { dirname, resolve } from "../../core/machine/path.ts";
 import { isUrl } from "../../core/machine/schema.ts";
 import { type ByteStore, type FileOptions, FileStore } from "./byte_store.ts";
 import { HttpStore } from "./http_store.ts";
+import { probe } from "./probe.ts";
 
 /** The most images in a chain. */
 export const MAX_CHAIN = 64;
@@ -28,6 +29,16 @@ export async function openStore(
     `Cannot open image "${location}" for writing: say that it is read-only, ` +
       "or that writes go to a snapshot",
   );
+}
+
+/** The format of the image at a location. Rejects with a `BlockError`. */
+export async function probeAt(location: string): Promise<string> {
+  const store = await openStore(location, true, { lock: false });
+  try {
+    return await probe(store);
+  } finally {
+    await store.close();
+  }
 }
 
 /**

@@ -16,5 +16,6 @@ const plugin: BlockPlugin<ImageConfig> = imagePlugin({
   description: "A disk in QEMU's image format, with its backing files",
   open: openQcow2,
   backing: backingChain,
+  format: async () => (await import("./qcow2_format.ts")).QCOW2_FORMAT,
 });
 export default plugin;

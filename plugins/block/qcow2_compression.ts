@@ -1,15 +1,35 @@
 /**
- * Decompression of qcow2 clusters. Behind the compressed bytes of a cluster
+ * Compression of qcow2 clusters (QEMU, block/qcow2-threads.c). Behind the compressed bytes of a cluster
  * may follow those of others, up to the end of their last sector.
  *
  * @module
  */
 
-import { constants, inflateRawSync, zstdDecompressSync } from "node:zlib";
+import {
+  constants,
+  deflateRawSync,
+  inflateRawSync,
+  zstdCompressSync,
+  zstdDecompressSync,
+} from "node:zlib";
 import { BlockError } from "../../core/backend/block.ts";
 
 /** The magic number of a zstd frame (RFC 8878, section 3.1.1). */
 const ZSTD_MAGIC = 0xfd2fb528;
+
+/** What QEMU decompresses with: a window of 4 KiB. */
+const WINDOW_BITS = 12;
+
+/** A cluster's bytes compressed; undefined when that makes them no fewer. */
+export function compress(
+  kind: "zlib" | "zstd",
+  bytes: Uint8Array,
+): Uint8Array | undefined {
+  const packed = kind === "zlib"
+    ? deflateRawSync(bytes, { windowBits: WINDOW_BITS, memLevel: 9 })
+    : zstdCompressSync(bytes);
+  return packed.length < bytes.length ? packed : undefined;
+}
 
 /** The cluster of `size` bytes that `bytes` begin with. */
 export function decompress(

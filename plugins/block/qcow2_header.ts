@@ -12,8 +12,9 @@ import type { ByteStore } from "./byte_store.ts";
 const MAGIC = 0x514649fb;
 const V2_BYTES = 72;
 const V3_BYTES = 104;
-/** Where version 3 keeps its incompatible and auto-clear features. */
+/** Where version 3 keeps its incompatible, compatible, auto-clear features. */
 const INCOMPATIBLE_OFFSET = 72;
+const COMPATIBLE_OFFSET = 80;
 const AUTOCLEAR_OFFSET = 88;
 /** Incompatible features, in the low word; none is known in the high one. */
 const DIRTY = 1;
@@ -21,6 +22,8 @@ const CORRUPT = 2;
 const DATA_FILE = 4;
 const COMPRESSION = 8;
 const EXTENDED_L2 = 16;
+/** A compatible feature. */
+const LAZY = 1;
 const KNOWN = DIRTY | CORRUPT | DATA_FILE | COMPRESSION | EXTENDED_L2;
 const EXTENSION_BACKING_FORMAT = 0xe2792aca;
 const EXTENSION_BITMAPS = 0x23852875;
@@ -28,7 +31,8 @@ const EXTENSION_BITMAPS = 0x23852875;
 const MIN_CLUSTER_BITS = 9;
 const MIN_EXTENDED_CLUSTER_BITS = 14;
 const MAX_CLUSTER_BITS = 21;
-const MAX_L1_BYTES = 32 << 20;
+/** The most bytes of an L1 table. */
+export const MAX_L1_BYTES = 32 << 20;
 /** The most bytes of a refcount table. */
 export const MAX_REFCOUNT_TABLE_BYTES = 8 << 20;
 const MAX_BACKING_NAME = 1023;
@@ -62,6 +66,8 @@ export interface Qcow2Header {
   readonly dirty: boolean;
   /** Anything may be wrong: there are no writes. */
   readonly corrupt: boolean;
+  /** Refcounts may be left behind until the image is closed. */
+  readonly lazyRefcounts: boolean;
   /** L2 entries have 128 bits, and clusters 32 subclusters. */
   readonly extendedL2: boolean;
   /** How compressed clusters are compressed. */
@@ -131,6 +137,7 @@ export async function readHeader(store: ByteStore): Promise<Qcow2Header> {
     refcountOrder: features.refcountOrder,
     dirty: features.dirty,
     corrupt: features.corrupt,
+    lazyRefcounts: features.lazyRefcounts,
     extendedL2: features.extendedL2,
     compression: features.compression,
     autoclear: features.autoclear,
@@ -146,6 +153,7 @@ function parseFeatures(view: DataView, version: number, clusterBits: number) {
     return {
       dirty: false,
       corrupt: false,
+      lazyRefcounts: false,
       extendedL2: false,
       autoclear: false,
       compression: "zlib" as const,
@@ -184,6 +192,7 @@ function parseFeatures(view: DataView, version: number, clusterBits: number) {
   return {
     dirty: (incompatible & DIRTY) !== 0,
     corrupt: (incompatible & CORRUPT) !== 0,
+    lazyRefcounts: (view.getUint32(COMPATIBLE_OFFSET + 4) & LAZY) !== 0,
     extendedL2,
     autoclear: view.getBigUint64(AUTOCLEAR_OFFSET) !== 0n,
     compression: type === 1 ? "zstd" as const : "zlib" as const,
@@ -293,4 +302,102 @@ export async function writeRefcountTable(
   view.setUint32(8, clusters);
   await store.write(48, new Uint8Array(view.buffer));
   await store.sync();
+}
+
+/** Make the header name another L1 table. */
+export async function writeL1Table(
+  store: ByteStore,
+  offset: number,
+  entries: number,
+): Promise<void> {
+  const view = new DataView(new ArrayBuffer(12));
+  view.setUint32(0, entries);
+  view.setBigUint64(4, BigInt(offset));
+  await store.write(36, new Uint8Array(view.buffer));
+  await store.sync();
+}
+
+/** Change the disk's size in the header. */
+export async function writeSize(
+  store: ByteStore,
+  size: number,
+): Promise<void> {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, BigInt(size));
+  await store.write(24, new Uint8Array(view.buffer));
+  await store.sync();
+}
+
+/** What a new image's header says. */
+export interface HeaderFields {
+  /** 2 or 3. */
+  readonly version: number;
+  /** The cluster size is 2 to the power of this. */
+  readonly clusterBits: number;
+  /** Bytes of the disk. */
+  readonly size: number;
+  /** Where the L1 table is, and its entries. */
+  readonly l1: { readonly offset: number; readonly entries: number };
+  /** Where the refcount table is, and its clusters. */
+  readonly refcounts: { readonly offset: number; readonly clusters: number };
+  /** The width of a refcount is 2 to the power of this, in bits. */
+  readonly refcountOrder: number;
+  /** Refcounts may be left behind. */
+  readonly lazyRefcounts: boolean;
+  /** Clusters have subclusters. */
+  readonly extendedL2: boolean;
+  /** How compressed clusters are compressed. */
+  readonly compression: "zlib" | "zstd";
+  /** What lies behind it. */
+  readonly backing?: { readonly name: string; readonly format: string };
+}
+
+/**
+ * The bytes of a header with its extensions. Throws a `BlockError` when they do
+ * not fit in a cluster.
+ */
+export function encodeHeader(fields: HeaderFields): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(2 ** fields.clusterBits);
+  const view = new DataView(bytes.buffer);
+  const { version, backing } = fields;
+  const text = new TextEncoder();
+  view.setUint32(0, MAGIC);
+  view.setUint32(4, version);
+  view.setUint32(20, fields.clusterBits);
+  view.setBigUint64(24, BigInt(fields.size));
+  view.setUint32(36, fields.l1.entries);
+  view.setBigUint64(40, BigInt(fields.l1.offset));
+  view.setBigUint64(48, BigInt(fields.refcounts.offset));
+  view.setUint32(56, fields.refcounts.clusters);
+  const zstd = fields.compression === "zstd";
+  if (version >= 3) {
+    const incompatible = (zstd ? COMPRESSION : 0) |
+      (fields.extendedL2 ? EXTENDED_L2 : 0);
+    view.setUint32(INCOMPATIBLE_OFFSET + 4, incompatible);
+    view.setUint32(COMPATIBLE_OFFSET + 4, fields.lazyRefcounts ? LAZY : 0);
+    view.setUint32(96, fields.refcountOrder);
+    view.setUint32(100, V3_BYTES + 8);
+    view.setUint8(104, zstd ? 1 : 0);
+  }
+  if (backing === undefined) return bytes;
+  let at = version >= 3 ? V3_BYTES + 8 : V2_BYTES;
+  const format = text.encode(backing.format);
+  const name = text.encode(backing.name);
+  const extension = 8 + Math.ceil(format.length / 8) * 8;
+  // A type of 0 ends the extensions.
+  const nameAt = at + extension + 8;
+  if (name.length > MAX_BACKING_NAME || nameAt + name.length > bytes.length) {
+    throw new BlockError(
+      "unsupported",
+      `The backing file's name has ${name.length} bytes, which is too long`,
+    );
+  }
+  view.setUint32(at, EXTENSION_BACKING_FORMAT);
+  view.setUint32(at + 4, format.length);
+  bytes.set(format, at + 8);
+  at = nameAt;
+  bytes.set(name, at);
+  view.setBigUint64(8, BigInt(at));
+  view.setUint32(16, name.length);
+  return bytes;
 }

@@ -21,6 +21,7 @@ import {
   SECTOR_BYTES,
 } from "../../core/backend/block.ts";
 import type { ByteStore } from "./byte_store.ts";
+import type { Qcow2Parts } from "./qcow2_maintain.ts";
 import { ClusterReader } from "./qcow2_reader.ts";
 import {
   clearAutoclear,
@@ -177,6 +178,27 @@ export class Qcow2Block implements BlockBackend {
   async flush(): Promise<void> {
     if (this.readOnly) return;
     await this.#lock.exclusive(() => this.#flush());
+  }
+
+  /** Bytes of what lies behind the image. */
+  get backingSize(): number {
+    return this.#backing?.size ?? 0;
+  }
+
+  /** Do something to the image's parts, alone. */
+  maintain<T>(action: (parts: Qcow2Parts) => Promise<T>): Promise<T> {
+    return this.#lock.exclusive(() =>
+      action({
+        store: this.#store,
+        header: this.#header,
+        refcounts: this.#refcounts,
+        tables: this.#tables,
+        reader: this.#reader,
+        size: this.size,
+        flushIfCrowded: () => this.#flushIfCrowded(),
+        flush: () => this.#flush(),
+      })
+    );
   }
 
   /** Flush, and close the store and the backing image. */

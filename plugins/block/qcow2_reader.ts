@@ -33,10 +33,7 @@ export class ClusterReader {
   readonly #tables: Tables;
   readonly #shown: number;
   readonly #backing: BlockBackend | undefined;
-  /**
-   * The last cluster decompressed: guests read less than that at once. Nothing
-   * writes compressed clusters, so it stays right.
-   */
+  /** The last cluster decompressed: guests read less than that at once. */
   #last: { offset: number; bytes: Uint8Array } | undefined;
 
   /** A reader of a disk of `size` bytes. */
@@ -68,6 +65,11 @@ export class ClusterReader {
         if (rest > 0) part.set(await this.#backing!.read(at, rest));
       } else part.set((await this.#decompress(from)).subarray(at, at + length));
     }));
+  }
+
+  /** A compressed cluster was written: there may have been another. */
+  forget(): void {
+    this.#last = undefined;
   }
 
   async #segments(offset: number, length: number): Promise<Segment[]> {

@@ -157,6 +157,33 @@ export class Refcounts {
     }
   }
 
+  /**
+   * Free clusters that follow each other, for metadata: the first of them.
+   * They are behind everything that refcount blocks cover, where nothing can be
+   * in use, and the blocks for them behind them.
+   */
+  async allocateRun(count: number): Promise<number> {
+    if (count === 1) return await this.allocate("metadata");
+    for (;;) {
+      let first = this.#table.length;
+      while (first > 0 && this.#table[first - 1] === 0) first--;
+      let blocks = 1;
+      while (blocks * this.perBlock < count + blocks) blocks++;
+      if (first + blocks > this.#table.length) {
+        await this.#growTable();
+        continue;
+      }
+      const start = first * this.perBlock;
+      if ((start + count) * this.#clusterSize >= MAX_OFFSET) this.#full();
+      for (let i = 0; i < blocks; i++) {
+        this.addBlock(first + i, start + count + i);
+      }
+      for (let i = 0; i < count + blocks; i++) await this.set(start + i, 1);
+      this.#reserve(start, count);
+      return start;
+    }
+  }
+
   /** One use less of a cluster, from the next `applyReleases` on. */
   release(cluster: number): void {
     this.reserved.delete(cluster);

@@ -6,6 +6,7 @@
  */
 
 import { BlockError } from "../../core/backend/block.ts";
+import type { ImageSnapshot } from "../../core/backend/image_format.ts";
 import type { ByteStore } from "./byte_store.ts";
 import type { Qcow2Header } from "./qcow2_header.ts";
 
@@ -16,17 +17,7 @@ const MAX_TABLE_BYTES = 64 << 20;
 const MAX_L1_ENTRIES = (32 << 20) / 8;
 
 /** A snapshot within an image. */
-export interface Qcow2Snapshot {
-  /** Its unique id. */
-  readonly id: string;
-  /** The name that the user gave it. */
-  readonly name: string;
-  /** When it was taken, in seconds since 1970. */
-  readonly date: number;
-  /** How long the guest had run, in nanoseconds. */
-  readonly guestTime: number;
-  /** Bytes of the machine's state; 0 when there is only the disk. */
-  readonly stateSize: number;
+export interface Qcow2Snapshot extends ImageSnapshot {
   /** Where its L1 table is. */
   readonly l1Offset: number;
   /** The entries of its L1 table. */
@@ -82,14 +73,22 @@ export async function readSnapshots(
       id: text.decode(rest.subarray(extraLength, extraLength + idLength)),
       name: text.decode(rest.subarray(extraLength + idLength)),
       date: fixed.getUint32(16),
+      dateNs: fixed.getUint32(20),
       guestTime: Number(fixed.getBigUint64(24)),
       stateSize: extraLength >= 8
         ? Number(extra.getBigUint64(0))
         : fixed.getUint32(32),
+      icount: extraLength >= 24 ? icountOf(extra) : undefined,
       l1Offset,
       l1Size,
     });
     at = Math.ceil(at / 8) * 8;
   }
   return { snapshots, bytes: at - header.snapshotsOffset };
+}
+
+/** The instruction count; all ones where there was none. */
+function icountOf(extra: DataView): number | undefined {
+  const count = extra.getBigInt64(16);
+  return count < 0n ? undefined : Number(count);
 }

@@ -122,6 +122,21 @@ export class L2Table {
     this.#view.setUint32(at, copied ? high | COPIED : high);
   }
 
+  /** Make the cluster at `index` a compressed one. */
+  setCompressed(index: number, offset: number, length: number): void {
+    const { clusterBits, extendedL2 } = this.#header;
+    const shift = BigInt(62 - (clusterBits - 8));
+    // Sectors beyond the first that its bytes touch.
+    const sectors = Math.floor((offset + length - 1) / 512) -
+      Math.floor(offset / 512);
+    const at = index * (extendedL2 ? 16 : 8);
+    this.#view.setBigUint64(
+      at,
+      1n << 62n | BigInt(sectors) << shift | BigInt(offset),
+    );
+    if (extendedL2) this.#view.setBigUint64(at + 8, 0n);
+  }
+
   #compressed(high: number, low: number): Mapping {
     const value = BigInt(high & 0x3fffffff) << 32n | BigInt(low);
     const shift = BigInt(62 - (this.#header.clusterBits - 8));
@@ -185,6 +200,11 @@ export class Tables {
     const bytes = new Uint8Array(header.l1Size * 8);
     await store.read(header.l1Offset, bytes);
     return new Tables(store, header, refcounts, new DataView(bytes.buffer));
+  }
+
+  /** The L1 table's bytes. */
+  get l1Bytes(): Uint8Array {
+    return new Uint8Array(this.#l1.buffer);
   }
 
   /** How many L2 tables the file has otherwise. */

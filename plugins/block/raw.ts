@@ -17,5 +17,6 @@ const plugin: BlockPlugin<ImageConfig> = imagePlugin({
   description: "A disk in a file, byte by byte",
   open: async (location, readOnly) =>
     new RawBlock(await openStore(location, readOnly), readOnly),
+  format: async () => (await import("./raw_format.ts")).RAW_FORMAT,
 });
 export default plugin;
