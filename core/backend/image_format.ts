@@ -82,7 +82,7 @@ export interface NewImage {
 }
 
 /** What a check found. */
-export interface CheckResult {
+export interface ImageCheck {
   /** What was found, a line each; of many the first. */
   readonly problems: readonly string[];
   /** Clusters that something uses and that are counted as less used. */
@@ -131,5 +131,5 @@ export interface ImageFormat {
    */
   resize(file: string, size: number): Promise<void>;
   /** Look for contradictions, and repair them. */
-  check?(file: string, repair: "none" | "leaks" | "all"): Promise<CheckResult>;
+  check?(file: string, repair: "none" | "leaks" | "all"): Promise<ImageCheck>;
 }

@@ -8,7 +8,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { BlockError } from "../backend/block.ts";
 import type {
-  CheckResult,
+  ImageCheck,
   ImageFormat,
   ImageInfo,
 } from "../backend/image_format.ts";
@@ -341,7 +341,7 @@ async function check(
     output.message(`images of format ${name} cannot be checked`);
     return 63;
   }
-  const result: CheckResult = await format.check(file, repair);
+  const result: ImageCheck = await format.check(file, repair);
   if (json) {
     const found = checkJson(file, name, result);
     output.out(`${JSON.stringify(found, null, 4)}\n`);

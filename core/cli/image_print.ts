@@ -5,7 +5,7 @@
  */
 
 import type {
-  CheckResult,
+  ImageCheck,
   ImageInfo,
   ImageSnapshot,
 } from "../backend/image_format.ts";
@@ -151,7 +151,7 @@ export function snapshotLines(snapshots: readonly ImageSnapshot[]): string {
 export function checkJson(
   file: string,
   format: string,
-  result: CheckResult,
+  result: ImageCheck,
 ): JsonObject {
   const json: JsonObject = { filename: file, format, "check-errors": 0 };
   const counts: Record<string, number> = {
@@ -172,7 +172,7 @@ export function checkJson(
 }
 
 /** What a check found, for a person. */
-export function checkLines(result: CheckResult): string[] {
+export function checkLines(result: ImageCheck): string[] {
   const lines = [...result.problems];
   const fixed = result.corruptionsFixed + result.leaksFixed;
   if (fixed > 0) {

@@ -8,7 +8,7 @@
  */
 
 import { BlockError } from "../../core/backend/block.ts";
-import type { CheckResult } from "../../core/backend/image_format.ts";
+import type { ImageCheck } from "../../core/backend/image_format.ts";
 import { type ByteStore, FileStore } from "./byte_store.ts";
 import {
   clearDirty,
@@ -29,7 +29,7 @@ const OFFSET_MASK = 0x00ffffffffffffffn;
 const COPIED = 1n << 63n;
 
 /** What one look found. */
-interface Findings extends CheckResult {
+interface Findings extends ImageCheck {
   problems: string[];
   corruptions: number;
   leaks: number;
@@ -238,7 +238,7 @@ async function look(store: ByteStore) {
 export async function checkQcow2(
   file: string,
   mode: "none" | "leaks" | "all",
-): Promise<CheckResult> {
+): Promise<ImageCheck> {
   const store = await FileStore.open(file, mode === "none");
   try {
     const { header, snapshots, refcounts, checker } = await look(store);
