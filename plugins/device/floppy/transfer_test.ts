@@ -160,7 +160,7 @@ Deno.test("82077: a medium that is write protected, and none", async () => {
   const format = await fdc.command(0x4d, 0, 2, 18, 0x1b, 0xf6);
   assertEquals(format.slice(0, 3), [0x40, 0x02, 0]);
   assertEquals(protectedImage.log, []);
-  fdc.bench.device.insert(0, undefined);
+  fdc.insert(0, undefined);
   const none = await fdc.command(0x45, 0, 0, 0, 1, 2, 18, ...GAPS);
   assertEquals(none.slice(0, 3), [0x40, 0x01, 0]);
   assertEquals((await fdc.command(0x4a, 0)).slice(0, 3), [0x40, 0x01, 0]);
@@ -361,7 +361,7 @@ Deno.test("82077: a disk that is taken out under way", async () => {
   fdc.send(0x46, 0, 0, 0, 1, 2, 18, ...GAPS);
   await settled();
   const other = new FakeBlock(FLOPPY_BYTES);
-  fdc.bench.device.insert(0, other);
+  fdc.insert(0, other);
   await image.release();
   await fdc.wait();
   assertEquals(fdc.result().slice(0, 3), [0x40, 0x01, 0]);
