@@ -162,7 +162,7 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
       const insert = (medium: BlockBackend | undefined): void => {
         drive.insert(medium);
         this.#state.units[unit].changed = true;
-        this.#transfer.removed(unit);
+        if (this.#transfer.removed(unit)) this.#noData();
       };
       removable.set(`drive${unit}`, removableOf(drive, insert));
     }
@@ -404,19 +404,26 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
     const burst = (state.config & CONFIG_EFIFO) !== 0
       ? 1
       : FIFO_BYTES - (state.config & CONFIG_FIFOTHR);
-    const over = position === buffer.length;
-    if (!over && position % burst !== 0) return;
+    if (position === buffer.length) return this.#moved(false);
+    if (position % burst !== 0) return;
     state.ready = false;
     this.#update();
-    if (over) return this.#moved(false);
     // The disk does not make the host wait for the next ones.
     state.ready = true;
     this.#update();
   }
 
   #moved(terminalCount: boolean): void {
-    this.#state.phase = "busy";
+    this.#noData();
     this.#transfer.moved(terminalCount);
+  }
+
+  /** The host has nothing to move now. */
+  #noData(): void {
+    this.#state.phase = "busy";
+    this.#state.ready = false;
+    this.#dma.request(false);
+    this.#update();
   }
 
   /** Move by DMA what the channel takes. */
@@ -431,12 +438,12 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
     const rest = position === 0 ? buffer : buffer.subarray(position);
     transfer.position += this.#dma.transfer(rest, !takesData(task));
     const { terminalCount } = this.#dma;
-    if (!terminalCount && transfer.position < buffer.length) return;
-    this.#dma.request(false);
-    this.#moved(terminalCount);
+    if (terminalCount || transfer.position === buffer.length) {
+      this.#moved(terminalCount);
+    }
   }
 
-  /** The RESET pin, and disks that were just put in. */
+  /** As after power-on: heads are at track 0, disks were just put in. */
   reset(): void {
     this.#transfer.reset();
     this.#dma.request(false);

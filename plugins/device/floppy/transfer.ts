@@ -94,13 +94,17 @@ export class Transfer {
     this.state = freshTransfer();
   }
 
-  /** The medium of a drive has gone: a command that uses it finds nothing. */
-  removed(unit: number): void {
+  /**
+   * The medium of a drive has gone: a command that uses it finds nothing, and
+   * wants no more data. Gives back whether there is one.
+   */
+  removed(unit: number): boolean {
     const { state } = this;
-    if (state.task === "" || state.unit !== unit || state.failing) return;
+    if (state.task === "" || state.unit !== unit || state.failing) return false;
     this.#generation++;
     state.request = "";
     this.#fail(ST1_MA);
+    return true;
   }
 
   /** Go on from a loaded state; what was asked of a backend is asked again. */

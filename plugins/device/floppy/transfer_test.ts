@@ -368,6 +368,23 @@ Deno.test("82077: a disk that is taken out under way", async () => {
   assertEquals(fdc.dma.ram[DMA_ADDRESS], 0);
 });
 
+Deno.test("82077: a disk that is taken out while its data wait", async () => {
+  for (const nonDma of [0, 1]) {
+    const [fdc] = await floppy();
+    await fdc.command(0x03, 0xdf, 0x02 | nonDma);
+    fdc.dma.write("dma1", 10, 6);
+    fdc.send(0x46, 0, 0, 0, 1, 2, 18, ...GAPS);
+    await fdc.wait();
+    fdc.insert(0, undefined);
+    assertEquals([fdc.msr, fdc.irq], [0x10, false]);
+    fdc.program(TO_MEMORY, 512);
+    assertEquals(fdc.dma.read("dma1", 8) & 0x40, 0);
+    await fdc.wait();
+    assertEquals(fdc.irq, true);
+    assertEquals(fdc.result().slice(0, 3), [0x40, 0x01, 0]);
+  }
+});
+
 Deno.test("82077: a saved transfer goes on in another controller", async () => {
   for (const hold of [true, false]) {
     const [fdc, image] = await floppy();
