@@ -243,6 +243,7 @@ const DISK_SCRIPT = `
   read 'side ', 9216, 0x46, 4, 10, 1, 1, 2, 18, ${GAPS}
   read 'cut off ', 700, 0x46, 0, 10, 0, 2, 2, 18, ${GAPS}
   read 'no count ', 4096, 0x46, 0, 10, 0, 17, 2, 18, ${GAPS}
+  read 'beyond EOT ', 1536, 0xe6, 0, 10, 0, 17, 2, 19, ${GAPS}
   read 'no sector ', 512, 0x46, 0, 10, 0, 19, 2, 19, ${GAPS}
   outb 0x3f7, 2
   read 'rate ', 512, 0x46, 0, 10, 0, 1, 2, 18, ${GAPS}

@@ -93,6 +93,17 @@ Deno.test("82077: the end of the cylinder comes before the terminal count", asyn
   assertEquals(beyond, [0x40, 0x04, 0, 0, 0, 19, 2]);
 });
 
+Deno.test("82077: an EOT counted on from side 0, as SeaBIOS gives it", async () => {
+  const [fdc, image] = await floppy();
+  fdc.program(TO_MEMORY, 3 * 512);
+  const read = await fdc.command(0xe6, 0, 0, 0, 17, 2, 19, ...GAPS);
+  assertEquals(read, [0x04, 0, 0, 0, 1, 2, 2]);
+  assertEquals(fdc.memory(3 * 512), sectors(image, [0, 0, 17], 3));
+  // A sector that is not there is not found all the same.
+  const none = await fdc.command(0xe6, 0, 0, 0, 19, 2, 19, ...GAPS);
+  assertEquals(none.slice(0, 3), [0x40, 0x04, 0]);
+});
+
 Deno.test("82077: a part of a sector", async () => {
   const [fdc, image] = await floppy();
   fdc.program(TO_MEMORY, 700);
