@@ -263,6 +263,31 @@ const DISK_SCRIPT = `
   call sum
   executed 'verify ', 0x56, 0, 10, 0, 1, 2, 18, ${GAPS}
 
+  ; autoinitialisation: two reads, one programming
+  dma 0x54, BUFFER, 512
+  executed 'auto ', 0x46, 0, 10, 0, 1, 2, 18, ${GAPS}
+  executed 'again ', 0x46, 0, 10, 0, 2, 2, 18, ${GAPS}
+  mov esi, BUFFER
+  mov ecx, 0x8000
+  call sum
+  ; registers of the other controller and its page
+  say 'registers '
+  outb 0xd8, 0
+  outb 0xc4, 0x34
+  outb 0xc4, 0x12
+  outb 0x8b, 0x56
+  outb 0xd8, 0
+  in al, 0xc4
+  call byte_
+  in al, 0xc4
+  call byte_
+  in al, 0x8b
+  call byte_
+  outb 0x0d, 0
+  in al, 0x08
+  call byte_
+  call newline
+
   say 'seek '
   sought 0x0f, 0, 33
   write 'write ', 512, 0x45, 0, 33, 0, 1, 2, 18, ${GAPS}

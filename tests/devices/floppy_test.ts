@@ -103,6 +103,7 @@ const DIFFERENCES: Readonly<Record<Kind, readonly Difference[]>> = {
     ["track 01 ", "20", "00"],
     ["verified 01 ", "20", "00"],
     ["verify 01 ", "20", "00"],
+    ["auto 01 ", "20", "00"],
     ["back 01 ", "20", "00"],
     ["write it 01 ", "20", "00"],
     ["read it 01 ", "20", "00"],
