@@ -8,6 +8,7 @@ type Bench = DeviceBench<LocalApicDevice>;
 // Registers.
 const ID = 0x20,
   TPR = 0x80,
+  APR = 0x90,
   PPR = 0xa0,
   EOI = 0xb0,
   LDR = 0xd0,
@@ -127,6 +128,18 @@ Deno.test("lapic: local interrupts come before the 8259A's", async () => {
   assertEquals(bench.device.acknowledge(), 0x2a);
 });
 
+Deno.test("lapic: arbitration priority", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40061);
+  bench.device.acknowledge();
+  put(bench, ICR, 0x40041);
+  // SDM 10.6.2.4, with 4 requested and 6 in service.
+  for (const [tpr, apr] of [[0x72, 0x72], [0x22, 0x40], [0x65, 0x60]]) {
+    put(bench, TPR, tpr);
+    assertEquals(get(bench, APR), apr);
+  }
+});
+
 Deno.test("lapic: errors show in ESR after it is written", async () => {
   const bench = await enabled();
   put(bench, LVT_ERROR, 0x51);
@@ -217,6 +230,22 @@ Deno.test("lapic timer: periodic ticks wait for the guest", async () => {
   put(bench, INITIAL, 0);
   bench.advance(10_000);
   assertEquals([drain(bench), get(bench, CURRENT)], [[], 0]);
+});
+
+Deno.test("lapic timer: ticks that are later than 2 s are lost", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x20041);
+  put(bench, DCR, 0b1011);
+  put(bench, INITIAL, 10_000_000);
+  bench.advance(10_000_000);
+  bench.advance(60_000_000_000);
+  let ticks = 0;
+  while (bench.level("intr")) {
+    ticks += drain(bench).length;
+    bench.advance(0);
+  }
+  // The first, that of the 2 s before now, and one that shows the lag.
+  assertEquals(ticks, 202);
 });
 
 Deno.test("lapic: LINT0 level triggered asks until it falls", async () => {
