@@ -218,3 +218,19 @@ Deno.test("i8259: pending0 shows whether the timer's tick is taken", async () =>
   bench.device.acknowledge();
   assertEquals(bench.takeEdges("pending0"), [true, false]);
 });
+
+Deno.test("i8259: the inputs go on to what else is on the lines", async () => {
+  const bench = await pair();
+  bench.write("master", 1, 0xff);
+  bench.drive("irq4", true);
+  bench.drive("irq12", true);
+  const high = (of: Bench) =>
+    Array.from({ length: 16 }, (_, ir) => ir)
+      .filter((ir) => ir !== 2 && of.level(`irq${ir}`));
+  assertEquals(high(bench), [4, 12]);
+  const other = await pair();
+  other.device.load(bench.save());
+  assertEquals(high(other), [4, 12]);
+  bench.drive("irq4", false);
+  assertEquals(high(bench), [12]);
+});
