@@ -328,3 +328,47 @@ levels:
   hpet 0x10, 0
   call newline
 ${END}`;
+
+/** Three sources of ticks at once, each a millisecond, until each had 300. */
+export const TICKS_GUEST = `${BEGIN}
+%macro counter 2          ; vector, its count
+  gate %1, %%handler
+  jmp %%over
+%%handler:
+  inc dword [%2]
+  apic 0xb0, 0
+  iret
+%%over:
+%endmacro
+  counter 0x31, counts
+  counter 0x41, counts + 4
+  counter 0x51, counts + 8
+  jmp main2
+counts: times 3 dd 0
+main2:
+  apic 0x320, 0x20041
+  apic 0x3e0, 0xb
+  apic 0x380, 1000000
+  entry 2, 0x31, 0
+  mov dword [0xfed00100], 0x14c
+  mov dword [0xfed00108], 100000
+  mov dword [0xfed00108], 100000
+  mov dword [0xfed00150], 0x51
+  mov dword [0xfed00154], 0xfee00000
+  mov dword [0xfed00140], 0x414c
+  mov dword [0xfed00148], 130000
+  mov dword [0xfed00148], 100000
+  mov dword [0xfed00010], 3
+  say "ready"
+  call newline
+.again:
+  sti
+  hlt
+  cli
+%assign i 0
+%rep 3
+  cmp dword [counts + i], 300
+  jb .again
+%assign i i + 4
+%endrep
+${END}`;

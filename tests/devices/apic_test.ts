@@ -16,7 +16,7 @@ import {
   LOCAL_APIC_GUEST,
   MESSAGE_GUEST,
 } from "./apic_guest.ts";
-import { HPET_GUEST, IO_APIC_GUEST } from "./apic_io_guest.ts";
+import { HPET_GUEST, IO_APIC_GUEST, TICKS_GUEST } from "./apic_io_guest.ts";
 import { PRELUDE, PRINT } from "./asm.ts";
 
 const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
@@ -222,5 +222,25 @@ Deno.test("a PCI card interrupts by its pin, as routed, and by messages", async 
       // INTA# of slot 3 is PIRQC, which is on pin 18.
       "pins: 62 62 0000A062 \nrouted: 6B 6B \nmessages: 41 41 \nEND\n",
     );
+  });
+});
+
+Deno.test("a saved machine goes on with its ticks", async () => {
+  await withKernel(TICKS_GUEST, async (kernel) => {
+    const options = { kernel, memory: "16M", plugins: PLUGINS };
+    const ram = new Uint8Array(16 << 20);
+    await using first = await Machine.load(PC, options);
+    await first.serial(0).expect("ready\n");
+    await first.pause();
+    const saved = first.save();
+    first.space("memory").readBytes(0, ram);
+    await using second = await Machine.load(PC, options);
+    second.space("memory").writeBytes(0, ram);
+    second.load(saved);
+    assertEquals(second.save(), saved);
+    const limit = setTimeout(() => void second.stop(), LIMIT_MS);
+    await second.run();
+    clearTimeout(limit);
+    assertEquals(second.serial(0).output, "END\n");
   });
 });

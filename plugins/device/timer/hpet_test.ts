@@ -140,6 +140,21 @@ Deno.test("hpet: ticks on IRQ 0 wait for the guest, unless it wants none", async
   assertEquals(rises(bench, "irq0"), 1);
 });
 
+Deno.test("hpet: ticks that are later than 2 s are lost", async () => {
+  const bench = await hpet();
+  put(bench, T0, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T0 + COMP, 1_000_000);
+  put(bench, CONF, 3);
+  bench.advance(10_000_000);
+  assertEquals(rises(bench, "irq0"), 1);
+  bench.drive("pending", true);
+  bench.advance(60_000_000_000);
+  bench.drive("pending", false);
+  bench.advance(0);
+  // The one that shows the lag, and those of the 2 s before now.
+  assertEquals(rises(bench, "irq0"), 202);
+});
+
 Deno.test("hpet: a level stays until its status is cleared", async () => {
   const bench = await hpet();
   put(bench, T2, LEVEL | ENABLE | MODE32 | 21 << 9);
@@ -185,6 +200,30 @@ Deno.test("hpet: a message is a write to memory", async () => {
     0,
   ]);
   assertEquals(bench.level("irq8"), false);
+  // A level has its status, but no line.
+  put(bench, T2, 0x4000 | LEVEL | ENABLE | MODE32 | 21 << 9);
+  put(bench, T2 + COMP, get(bench, COUNTER) + 100);
+  bench.advance(2000);
+  assertEquals([get(bench, STATUS), bench.level("irq21")], [4, false]);
+});
+
+Deno.test("hpet: 32 bits have no high words", async () => {
+  const bench = await hpet();
+  put(bench, T0, PERIODIC | SET);
+  put(bench, T0 + COMP + 4, 5);
+  put(bench, T0, PERIODIC | MODE32);
+  put(bench, T0, PERIODIC);
+  assertEquals(get(bench, T0 + COMP + 4), 0);
+});
+
+Deno.test("hpet: matches that are too close together are one", async () => {
+  const bench = await hpet();
+  put(bench, T1, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T1 + COMP, 1);
+  put(bench, CONF, 3);
+  bench.advance(1_000_000);
+  // A thousand in a millisecond, not a hundred thousand.
+  assertEquals(rises(bench, "irq8"), 1000);
 });
 
 Deno.test("hpet: the 8254 and the RTC pass through while not replaced", async () => {
