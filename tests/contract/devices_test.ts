@@ -121,7 +121,8 @@ for (const { name, run } of rtc) Deno.test(name, run);
 for (const writable of [false, true]) {
   const tests = deviceConformance(firmware, {
     bench: () => ({
-      config: { image: "bios.bin", writable },
+      config: { image: "bios.bin", writable, order: "cad" },
+      use: { setup: new FakeSetup() },
       files: { image: new Uint8Array(65536).fill(0x90) },
     }),
   });
