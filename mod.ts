@@ -34,6 +34,7 @@ export type {
 } from "./core/machine/machine.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
+export { type DriveOptions, parseDrive } from "./core/machine/drives.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";
 export type * from "./core/backend/char.ts";
@@ -43,6 +44,7 @@ export * from "./core/backend/input_queue.ts";
 export * from "./core/backend/memory_char.ts";
 export * from "./core/backend/memory_display.ts";
 export type * from "./core/backend/net.ts";
+export type * from "./core/backend/removable.ts";
 export * from "./core/bus/address_space.ts";
 export type * from "./core/bus/handler.ts";
 export * from "./core/bus/irq_line.ts";
@@ -56,8 +58,15 @@ export * from "./core/machine/definition.ts";
 export * from "./core/machine/document.ts";
 export type * from "./core/machine/firmware.ts";
 export * from "./core/machine/logger.ts";
+export {
+  type ChangeOptions,
+  type Media,
+  MediaError,
+  type Medium,
+} from "./core/machine/media.ts";
 export * from "./core/machine/memory.ts";
 export * from "./core/machine/plan.ts";
+export type { PlannedFile } from "./core/machine/plan_device.ts";
 export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
 export * from "./core/machine/schema.ts";

@@ -236,7 +236,7 @@ const MISTAKES: readonly [name: string, body: string, message: RegExp][] = [
   [
     "a missing firmware file",
     `"devices": { "fwcfg": { "plugin": "fw-cfg",\n"config": { "files": { "genroms/x.bin": { "path": "x.bin" } } } } }`,
-    /m\.json:3: devices\.fwcfg\.config: cannot read ".*x\.bin": there is no such file$/,
+    /m\.json:3: devices\.fwcfg\.config\.files\.genroms\/x\.bin\.path: cannot read ".*x\.bin": there is no such file$/,
   ],
   [
     "an unknown loader",

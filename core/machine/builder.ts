@@ -17,6 +17,7 @@ import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore, InterruptController } from "./cpu.ts";
+import { BlockRequests } from "./block_requests.ts";
 import { at, DefinitionError } from "./document.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
@@ -53,8 +54,10 @@ export interface Parts {
   readonly cpu: CpuCore;
   /** Devices by name. */
   readonly devices: ReadonlyMap<string, Device>;
+  /** What block backends are doing for devices. */
+  readonly blocks: BlockRequests;
   /** Backends by name. */
-  readonly backends: ReadonlyMap<string, AnyBackend>;
+  readonly backends: Map<string, AnyBackend>;
   /** What is loaded at every reset, when there is a kernel. */
   readonly boot: BootImages | undefined;
   /** What was asked for. */
@@ -155,6 +158,9 @@ export class Builder {
       time,
       timing.mode === "icount" ? timing.epoch : Date.now(),
     );
+    const blocks = new BlockRequests(
+      timing.mode === "icount" ? clock : undefined,
+    );
     await this.#placeMemory(memory);
     for (const { name, plugin, config } of plan.backends) {
       const backend: AnyBackend = await this.#created(
@@ -170,7 +176,7 @@ export class Builder {
     }
     for (const device of plan.devices) {
       const files = await readFiles(device);
-      const context = this.#deviceContext(device, files, memory, clock);
+      const context = this.#deviceContext(device, files, memory, clock, blocks);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -191,6 +197,7 @@ export class Builder {
       time,
       cpu,
       devices: this.#devices,
+      blocks,
       backends: this.#backends,
       boot,
       requests: this.#requests,
@@ -256,6 +263,7 @@ export class Builder {
     files: ReadonlyMap<string, Uint8Array>,
     memory: GuestMemory,
     clock: VirtualClock,
+    blocks: BlockRequests,
   ): DeviceContext {
     const { name, plugin, declared } = planned;
     const fail = (message: string): never => {
@@ -327,7 +335,17 @@ export class Builder {
           });
         }
         const bytes = memory.u8.subarray(offset, offset + spec.size);
-        return { offset, bytes };
+        return {
+          offset,
+          bytes,
+          write: (at, from) => {
+            bytes.set(from, at);
+            const base = place?.base ?? movers.get(regionName)?.base;
+            if (base !== undefined) {
+              this.#cpu?.invalidate(base + at, from.length);
+            }
+          },
+        };
       },
       mover: (regionName) =>
         movers.get(regionName) ??
@@ -346,12 +364,18 @@ export class Builder {
           fail(`it declares no collaborator "${role}"`);
         return this.#devices.get(other) as T;
       },
-      file: (file) => files.get(file) ?? fail(`it declares no file "${file}"`),
+      file: (file) =>
+        planned.files.has(file)
+          ? files.get(file)
+          : fail(`it declares no file "${file}"`),
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
       },
-      block: (role) => backend<BlockBackend>(role, "block"),
+      block: (role) => {
+        const block = backend<BlockBackend>(role, "block");
+        return block && blocks.behind(block);
+      },
       net: (role) => backend<NetBackend>(role, "net"),
       display: (role) => backend<DisplayBackend>(role, "display"),
       inputs: (role) => {
@@ -523,11 +547,11 @@ export class Builder {
 
 /** The host's files that a device is given. */
 async function readFiles(
-  { plugin, config }: PlannedDevice,
+  device: PlannedDevice,
 ): Promise<ReadonlyMap<string, Uint8Array>> {
   const files = new Map<string, Uint8Array>();
-  for (const [name, { path }] of Object.entries(plugin.files?.(config) ?? {})) {
-    files.set(name, await Deno.readFile(path));
+  for (const [name, { path, size }] of device.files) {
+    if (size !== undefined) files.set(name, await Deno.readFile(path));
   }
   return files;
 }

@@ -13,11 +13,12 @@ import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore } from "./cpu.ts";
 import { createLogger } from "./logger.ts";
+import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder, closeAll, dmaPort, type Parts } from "./builder.ts";
-import type { MachinePlan } from "./plan.ts";
+import { hasRom, type MachinePlan } from "./plan.ts";
 import type { FirmwareTables, PowerButton } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
@@ -32,7 +33,8 @@ export interface RunResult {
    * machine off. `reset`: it wanted a reset and resets end the run. `halt`: it
    * halted with interrupts off. `shutdown`: the CPU shut down (on x86, a
    * triple fault). `quit`: the user left at a backend. `stop`: `stop` was
-   * called.
+   * called. A machine that starts in ROM is reset instead of `shutdown`,
+   * unless a reset ends the run.
    */
   readonly reason:
     | "exit"
@@ -90,6 +92,8 @@ export class Machine {
   readonly plan: MachinePlan;
   /** Its one memory. */
   readonly memory: GuestMemory;
+  /** Its drives whose media can be changed. */
+  readonly media: Media;
   readonly #parts: Parts;
   readonly #loop: RunLoop;
   #running: Promise<RunResult> | undefined;
@@ -101,11 +105,13 @@ export class Machine {
     this.#parts = parts;
     this.plan = parts.plan;
     this.memory = parts.memory;
-    const { requests, cpu, clock, time } = parts;
+    this.media = new Media(parts);
+    const { requests, cpu, clock, time, blocks } = parts;
     this.#loop = new RunLoop({
       cpu,
       clock,
       time,
+      blocks,
       between: () => this.#between(),
     });
     requests.notify = () => this.#loop.interrupt();
@@ -393,7 +399,13 @@ export class Machine {
     const { requests } = this.#parts;
     try {
       let result: RunResult;
-      const end = await this.#loop.run();
+      let end = await this.#loop.run();
+      while (end === "shutdown" && this.#resetsAtShutdown) {
+        // Firmware that shuts down at once leaves the host its turn.
+        await new Promise((resolve) => setTimeout(resolve));
+        requests.reset = true;
+        end = await this.#loop.run();
+      }
       if (end === "stop") {
         result = requests.end ?? { reason: "stop", status: 0 };
         requests.end = undefined;
@@ -411,6 +423,15 @@ export class Machine {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /**
+   * A board resets the CPU that has shut down. A kernel would be loaded anew
+   * and again, and nobody would see where it was.
+   */
+  get #resetsAtShutdown(): boolean {
+    const { boot, options, plan } = this.#parts;
+    return boot === undefined && !options.noReboot && hasRom(plan);
   }
 
   #endWaits(result: RunResult): void {

@@ -99,6 +99,11 @@ export interface RegionMemory {
   readonly offset: number;
   /** The region's bytes. */
   readonly bytes: Uint8Array;
+  /**
+   * Write to them where the guest may have run what was there: keeps translated
+   * code coherent.
+   */
+  write(offset: number, bytes: Uint8Array): void;
 }
 
 /** A device in a `MachineSurvey`. */
@@ -169,7 +174,7 @@ export interface DeviceContext {
    * before this one. The name must be declared in `uses`.
    */
   collaborator<T>(name: string): T;
-  /** A file of `files`. */
+  /** A file of `files`; undefined for an optional one that is not there. */
   file(name: string): Uint8Array | undefined;
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
@@ -206,10 +211,26 @@ export interface Device {
   load(record: StateRecord): void;
 }
 
+/** A device's configuration says what cannot be, whatever its schema allows. */
+export class ConfigError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "ConfigError";
+  /** The key of the configuration. */
+  readonly key: string;
+
+  /** What is wrong with the value of a key. */
+  constructor(key: string, message: string) {
+    super(message);
+    this.key = key;
+  }
+}
+
 /** A file of the host that a device is given. */
 export interface FileSpec {
   /** Its absolute path: a configuration's value of the format `path`. */
   readonly path: string;
+  /** The device works without it. */
+  readonly optional?: boolean;
 }
 
 /** A plugin that makes devices. */
@@ -231,20 +252,29 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * The contracts that its devices fulfil beside `Device`, by name. Known to
    * the machine: `interrupt-controller` (`InterruptController`); `text-source`
    * (`TextSource`) and `firmware-tables` (`FirmwareTables`), of which loaders
-   * tell the kernel; and `power-button` (`PowerButton`).
+   * tell the kernel; `power-button` (`PowerButton`); and `removable-media`
+   * (`RemovableMedia`).
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */
   readonly exits?: boolean;
   /** It describes the machine to the guest. */
   readonly surveys?: boolean;
-  /** Files of the host that a device with this configuration is given. */
+  /**
+   * The host's files that a device with this configuration is given, by name.
+   * The machine checks that they are there and reads them: a device never does.
+   */
   files?(config: C): Readonly<Record<string, FileSpec>>;
   /**
    * Names of configuration-dependent declarations: when present, the result
-   * replaces the static ones (more UARTs on one chip, say).
+   * replaces the static ones (more UARTs on one chip, say). `sizes` are those
+   * of the files that are there, in bytes: of none, when a definition is only
+   * printed. Throws a `ConfigError` for what is wrong in the configuration.
    */
-  declare?(config: C): DeviceDeclaration;
+  declare?(
+    config: C,
+    sizes: Readonly<Record<string, number>>,
+  ): DeviceDeclaration;
   /** Make a device in its reset state. */
   create(config: C, context: DeviceContext): Device | Promise<Device>;
 }
@@ -351,7 +381,7 @@ export interface BackendPluginBase<C, B> extends PluginInfo {
   /** Checks that need the host (files that must exist): messages, or none. */
   check?(config: C): Promise<readonly string[]> | readonly string[];
   /** The host permissions that a backend with this configuration needs. */
-  permissions?(config: C): PermissionNeeds;
+  permissions?(config: C): PermissionNeeds | Promise<PermissionNeeds>;
   /**
    * The configuration that the short form on the command line means: for
    * `--serial file:out.log` this gets `out.log`. Short forms with an argument

@@ -38,10 +38,10 @@ export interface BenchOptions {
   readonly inputs?: Readonly<Record<string, InputBackend>>;
   /** Collaborators by name. */
   readonly use?: Readonly<Record<string, unknown>>;
+  /** The host's files by name. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
-  /** Files of the host by name. */
-  readonly files?: Readonly<Record<string, Uint8Array>>;
   /** What the machine has; nothing when absent. */
   readonly survey?: MachineSurvey;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
@@ -108,7 +108,11 @@ export class DeviceBench<D extends Device = Device> {
     options: BenchOptions = {},
   ): Promise<DeviceBench<D>> {
     const config = applySchema(plugin.config, options.config ?? {});
-    const declared = { ...plugin, ...plugin.declare?.(config) };
+    const fileSizes: Record<string, number> = {};
+    for (const [name, bytes] of Object.entries(options.files ?? {})) {
+      fileSizes[name] = bytes.length;
+    }
+    const declared = { ...plugin, ...plugin.declare?.(config, fileSizes) };
     const regions = declared.regions ?? {};
     const ram = new Uint8Array(options.ram ?? 1024 * 1024);
     const time = new ManualTime();
@@ -174,14 +178,25 @@ export class DeviceBench<D extends Device = Device> {
         spaces.set(name, space);
       },
       memory(name) {
-        const { size } = region(name);
+        const { size, kind } = region(name);
         const offset = allocated;
         allocated += size;
         movers.get(name)?.back(offset);
         const space = new AddressSpace(name, size, backing);
-        space.add({ name, base: 0, size, kind: "ram", hostOffset: offset });
+        space.add({
+          name,
+          base: 0,
+          size,
+          kind: kind === "rom" ? "rom" : "ram",
+          hostOffset: offset,
+        });
         spaces.set(name, space);
-        return { offset, bytes: u8.subarray(offset, offset + size) };
+        const bytes = u8.subarray(offset, offset + size);
+        return {
+          offset,
+          bytes,
+          write: (at, from) => bytes.set(from, at),
+        };
       },
       mover(name) {
         const mover = movers.get(name);

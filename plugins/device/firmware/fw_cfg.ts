@@ -27,7 +27,9 @@ import type {
   DeviceContext,
   DevicePlugin,
   DmaPort,
+  FileSpec,
 } from "../../../core/machine/plugin.ts";
+import { dirname, resolve } from "../../../core/machine/path.ts";
 import {
   loadState,
   saveState,
@@ -58,6 +60,11 @@ const CHUNK = 65536;
 /** The page of entry points, when they are shown. */
 const ENTRIES_BYTES = 4096;
 
+/** Firmware runs option ROMs of this folder first. */
+const VGA_ROMS = "vgaroms/";
+/** The BIOS of a VGA without PCI. */
+const VGA_BIOS = `${VGA_ROMS}vgabios-isavga.bin`;
+
 /** One file from the machine definition. */
 interface FileConfig {
   readonly text?: string;
@@ -78,6 +85,8 @@ export interface FwCfgConfig {
   readonly menuWait: number;
   /** Files by name. */
   readonly files: Readonly<Record<string, FileConfig>>;
+  /** The firmware's image, beside which the VGA's is. */
+  readonly firmware?: string;
 }
 
 interface FwCfgState {
@@ -131,6 +140,10 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
     }
     for (const [name, bytes] of contents(config.files, context)) {
       this.addFile(name, () => bytes);
+    }
+    if (vgaBios(config) !== undefined) {
+      const bytes = context.file(VGA_BIOS);
+      if (bytes !== undefined) this.addFile(VGA_BIOS, () => bytes);
     }
     context.io("registers", this.#registers());
     context.io("dma", {
@@ -324,6 +337,18 @@ function contents(
   );
 }
 
+/**
+ * The file with the VGA's BIOS: beside the firmware's, as SeaBIOS comes, unless
+ * the definition gives another.
+ */
+function vgaBios({ files, firmware }: FwCfgConfig): string | undefined {
+  const isGiven = Object.keys(files).some((name) => name.startsWith(VGA_ROMS));
+  if (isGiven || firmware === undefined || firmware === "builtin") {
+    return undefined;
+  }
+  return resolve(dirname(firmware), VGA_BIOS.slice(VGA_ROMS.length));
+}
+
 /** The `fw-cfg` plugin. */
 const plugin: DevicePlugin<FwCfgConfig> = {
   type: "device",
@@ -355,6 +380,7 @@ const plugin: DevicePlugin<FwCfgConfig> = {
       },
       menu: {
         type: "boolean",
+        from: "boot.menu",
         description: "Firmware shows its boot menu",
         default: false,
       },
@@ -364,6 +390,14 @@ const plugin: DevicePlugin<FwCfgConfig> = {
         minimum: 0,
         maximum: 65535,
         default: 2500,
+      },
+      firmware: {
+        type: "string",
+        format: "path",
+        words: ["builtin"],
+        from: "boot.firmware",
+        description:
+          "The firmware's image: vgabios-isavga.bin beside it is for the VGA",
       },
       files: {
         type: "object",
@@ -395,12 +429,15 @@ const plugin: DevicePlugin<FwCfgConfig> = {
     },
   },
   provides: ["firmware-config", "firmware-tables"],
-  files: ({ files }) =>
-    Object.fromEntries(
-      Object.entries(files).flatMap(([name, { path }]) =>
-        path === undefined ? [] : [[name, { path }]]
-      ),
-    ),
+  files(config): Record<string, FileSpec> {
+    const files: Record<string, FileSpec> = {};
+    for (const [name, { path }] of Object.entries(config.files)) {
+      if (path !== undefined) files[name] = { path };
+    }
+    const path = vgaBios(config);
+    if (path !== undefined) files[VGA_BIOS] = { path, optional: true };
+    return files;
+  },
   create: (config, context) => new FwCfg(config, context),
 };
 export default plugin;

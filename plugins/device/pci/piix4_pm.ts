@@ -32,6 +32,16 @@ import { type Clock, SECOND, type Timer } from "../../../core/time/clock.ts";
 
 /** PMBA: the base of the registers below. */
 const PMBA = 0x40;
+/** DEVACTB, among the registers from 44h on. */
+const DEVACTB = 0x58;
+/**
+ * DEVACTB, last byte: writing to APMC gives an SMI. It is set at reset, as it
+ * is after firmware has set up system management mode: there is none here, and
+ * firmware that tries waits for its SMI for ever.
+ */
+const APMC_EN = 0x02;
+const DEVICE_REGISTERS: number[] = new Array(0x3c).fill(0);
+DEVICE_REGISTERS[DEVACTB + 3 - 0x44] = APMC_EN;
 /** PMREGMISC: bit 0 lets them answer. */
 const PMREGMISC = 0x80;
 const PMIOSE = 0x01;
@@ -150,7 +160,7 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
         // CNTA to DEVRESJ: what they watch is not there.
         {
           offset: 0x44,
-          reset: new Array(0x3c).fill(0),
+          reset: DEVICE_REGISTERS,
           writable: new Array(0x3c).fill(0xff),
         },
         { offset: PMREGMISC, reset: [0], writable: [PMIOSE] },

@@ -22,6 +22,11 @@ Deno.test("piix4-pm: identity; the registers are where PMBA says", async () => {
     [0, 4, 8, 0x3c, 0x40, 0x90].map((r) => space.readConfig(r, 4)),
     [0x71138086, 0x02800000, 0x06800003, 0x100, BASE | 1, 1],
   );
+  // DEVACTB says that system management mode needs no setting up.
+  assertEquals(
+    [0x54, 0x58, 0x5c].map((r) => space.readConfig(r, 4)),
+    [0, 0x02000000, 0],
+  );
   ports.write(BASE + 2, 2, 0xffff);
   assertEquals(ports.read(BASE + 2, 2), 0x0521);
   space.writeConfig(0x40, 2, 0xb03f);
