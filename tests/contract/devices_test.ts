@@ -1,8 +1,10 @@
 /** The conformance kit, run on every device that ships and on a third party's. */
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
+import type { ApicBus } from "../../core/bus/apic.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
 import type { IsaDma } from "../../core/bus/isa_dma.ts";
+import type { InterruptController } from "../../core/machine/cpu.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
 import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
@@ -15,7 +17,12 @@ import ps2Keyboard, {
   type Ps2Keyboard,
 } from "../../plugins/device/input/ps2_keyboard.ts";
 import { SCAN_CODES } from "../../plugins/device/input/scan_codes.ts";
+import apicBus from "../../plugins/device/intc/apic_bus.ts";
 import i8259 from "../../plugins/device/intc/i8259.ts";
+import ioapic from "../../plugins/device/intc/ioapic.ts";
+import lapic, {
+  type LocalApicDevice,
+} from "../../plugins/device/intc/lapic.ts";
 import debugcon from "../../plugins/device/misc/debugcon.ts";
 import fpuError from "../../plugins/device/misc/fpu_error.ts";
 import isaDebugExit from "../../plugins/device/misc/isa_debug_exit.ts";
@@ -25,6 +32,7 @@ import piix3 from "../../plugins/device/pci/piix3.ts";
 import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
+import hpet from "../../plugins/device/timer/hpet.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
 import acpi from "../../plugins/firmware/acpi/acpi.ts";
 import smbios from "../../plugins/firmware/smbios/smbios.ts";
@@ -34,9 +42,11 @@ import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
+  apicBus,
   debugcon,
   fpuError,
   fwCfg,
+  hpet,
   i440fx,
   i8042,
   i8254,
@@ -81,6 +91,42 @@ const dma: DevicePlugin = {
   },
 };
 for (const { name, run } of deviceConformance(dma)) Deno.test(name, run);
+
+/** An APIC bus on which every message is accepted, and an 8259A behind it. */
+const APICS = {
+  bus: {
+    attach() {},
+    listen() {},
+    send: () => true,
+    end() {},
+    take() {},
+  } satisfies ApicBus,
+  pic: { acknowledge: () => 0x20 } satisfies InterruptController,
+};
+/** The local APIC with its CPU and its bus as registers. */
+const lapicOfCpu: DevicePlugin = {
+  ...lapic,
+  regions: { ...lapic.regions, cpu: { space: "ports", size: 4 } },
+  create(config, context) {
+    const device = lapic.create(config, context) as LocalApicDevice;
+    context.io("cpu", {
+      widths: [1],
+      read: () => device.acknowledge() & 0xff,
+      write(offset, _width, value) {
+        if (offset === 0) device.apicBase = 0xfee00000 + (value << 8);
+        else device.receive(offset, value, (value & 1) !== 0);
+      },
+    });
+    return device;
+  },
+};
+
+for (const plugin of [ioapic, lapicOfCpu]) {
+  const bench = () => ({ use: APICS });
+  for (const { name, run } of deviceConformance(plugin, { bench })) {
+    Deno.test(name, run);
+  }
+}
 
 const KEYS = [...SCAN_CODES.keys(), "Pause", "PrintScreen"];
 /** The keyboard with its wire, and its keys, as registers. */

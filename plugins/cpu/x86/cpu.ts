@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
@@ -157,6 +158,8 @@ export interface X86Options {
   readonly ports?: PortBus;
   /** The interrupt acknowledge cycle: gives back the vector. */
   readonly acknowledge?: () => number;
+  /** The local APIC, when the model and the machine have one. */
+  readonly apic?: LocalApic;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
   /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
@@ -189,6 +192,8 @@ export class X86 implements Frontend {
   readonly ports: PortBus;
   /** The interrupt acknowledge cycle. */
   readonly acknowledge: () => number;
+  /** The local APIC, if there is one. */
+  readonly apic: LocalApic | undefined;
   /** The level of FERR#, if somebody wants it. */
   readonly ferr: ((level: boolean) => void) | undefined;
 
@@ -246,6 +251,7 @@ export class X86 implements Frontend {
     this.ferr = options.ferr;
     this.ignne = options.ferr === undefined;
     this.acknowledge = options.acknowledge ?? ((): number => 0xff);
+    this.apic = options.apic;
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
     this.msrs = resetMsrs();

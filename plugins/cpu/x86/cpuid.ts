@@ -4,6 +4,7 @@
  * @module
  */
 
+import { APIC_BASE_ENABLE } from "../../../core/bus/apic.ts";
 import type { X86 } from "./cpu.ts";
 
 function word(text: string, at: number): number {
@@ -17,6 +18,8 @@ function word(text: string, at: number): number {
  * a machine like this one, and looks for no performance counters.
  */
 const HYPERVISOR = 1 << 31;
+/** EDX: there is a local APIC, and it is enabled. */
+const APIC = 1 << 9;
 
 /** CPUID: leaf in EAX, results in EAX, EBX, ECX, EDX. */
 export function cpuid(cpu: X86): void {
@@ -44,8 +47,10 @@ export function cpuid(cpu: X86): void {
       a = m.signature;
       // CLFLUSH line size in units of 8 bytes.
       b = m.features.has("clflush") ? 8 << 8 : 0;
+      if (cpu.apic !== undefined) b |= cpu.apic.initialId << 24;
       c = m.leaf1Ecx | HYPERVISOR;
       d = m.leaf1Edx;
+      if (((cpu.apic?.apicBase ?? 0) & APIC_BASE_ENABLE) !== 0) d |= APIC;
       break;
     case 2:
       [a, b, c, d] = m.caches;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { isLocalApic } from "../../../core/bus/apic.ts";
 import { Engine } from "../../../core/exec/engine.ts";
 import type { CpuCore } from "../../../core/machine/cpu.ts";
 import { CPU_AREA_BYTES } from "../../../core/machine/memory.ts";
@@ -44,10 +45,15 @@ function create(config: X86Config, context: CpuContext): CpuCore {
   const model = MODELS[config.model];
   const { clock, interrupts, memory } = context;
   const ferr = context.output("ferr");
+  const apic = interrupts !== undefined && isLocalApic(interrupts) &&
+      model.features.has("apic")
+    ? interrupts
+    : undefined;
   const cpu = new X86({
     model,
     ports: context.ports,
     acknowledge: interrupts && ((): number => interrupts.acknowledge()),
+    apic,
     // One tick a nanosecond: the time stamp counter of a 1 GHz CPU.
     timestamp: () => clock.now(),
     ferr: (level) => ferr.set(level),

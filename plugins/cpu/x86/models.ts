@@ -19,6 +19,7 @@ export type Feature =
   | "pae"
   | "mce"
   | "cx8"
+  | "apic"
   | "sep"
   | "mtrr"
   | "pge"
@@ -35,7 +36,10 @@ export type Feature =
   | "sse3"
   | "nx";
 
-/** Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). */
+/**
+ * Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). That of the
+ * local APIC is not there: the machine says whether there is one.
+ */
 const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
   fpu: 0,
   vme: 1,
@@ -157,6 +161,7 @@ const PENTIUM: readonly Feature[] = [
   "msr",
   "mce",
   "cx8",
+  "apic",
 ];
 const PENTIUM3: readonly Feature[] = [
   ...PENTIUM,

@@ -129,9 +129,10 @@ export function readMsr(cpu: X86, address: number): void {
     case 0x17: // IA32_PLATFORM_ID
       if (family < 6) cpu.gp();
       break;
-    case 0x1b: // IA32_APIC_BASE: there is no local APIC, it is off
+    case 0x1b: // IA32_APIC_BASE; without a local APIC, it is off
       if (family < 6) cpu.gp();
-      lo = 0xfee00100 | 0;
+      lo = (cpu.apic?.apicBase ?? 0xfee00100) | 0;
+      hi = Math.floor((cpu.apic?.apicBase ?? 0) / 0x1_0000_0000);
       break;
     case 0xfe: // IA32_MTRRCAP
       if (!f.has("mtrr")) cpu.gp();
@@ -187,8 +188,12 @@ export function writeMsr(
     case 0x179:
       return cpu.gp(); // read only
     case 0x1b:
-      // The local APIC is not there to be enabled; the base cannot move.
-      if (family < 6 || hi !== 0 || (lo & 0x6ff) !== 0) cpu.gp();
+      if (family < 6 || (lo & 0x6ff) !== 0) cpu.gp();
+      if ((hi >>> 0) >= 2 ** (cpu.model.physicalBits - 32)) cpu.gp();
+      // Without a local APIC there is nothing to enable or to move.
+      if (cpu.apic !== undefined) {
+        cpu.apic.apicBase = hi * 0x1_0000_0000 + (lo >>> 0);
+      }
       return;
     case 0x79: // IA32_BIOS_UPDT_TRIG: an update is accepted and changes nothing
       if (family < 6) cpu.gp();

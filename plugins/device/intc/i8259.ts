@@ -10,11 +10,14 @@
  * requirements"), an input must stay high until it is acknowledged, or the CPU
  * gets the default vector, IR7.
  *
+ * The outputs `irq0` to `irq15` have the levels of the inputs of these names:
+ * on a board with an I/O APIC the same lines go on to that.
+ *
  * @module
  */
 
 import type { IoHandler } from "../../../core/bus/handler.ts";
-import type { IrqLine } from "../../../core/bus/irq_line.ts";
+import { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { InterruptController } from "../../../core/machine/cpu.ts";
 import type { EdgeLevelControl } from "../../../core/machine/firmware.ts";
 import {
@@ -321,6 +324,8 @@ export interface I8259Lines {
   readonly pending0: IrqLine;
   /** High while input 0 is masked. */
   readonly masked0: IrqLine;
+  /** The levels of the 16 inputs, for what else is on these lines. */
+  readonly irqs: readonly IrqLine[];
   /** Where to log. */
   readonly log: Logger;
 }
@@ -391,6 +396,7 @@ export class I8259Pair
     if (ir < 8) this.#master.setLine(ir, level);
     else this.#slave.setLine(ir - 8, level);
     this.#update();
+    this.#lines.irqs[ir].set(level);
   }
 
   /** The CPU's two INTA cycles: the vector. */
@@ -447,6 +453,8 @@ export class I8259Pair
     this.#master.state = state.master;
     this.#slave.state = state.slave;
     this.#update();
+    const inputs = state.master.lines | state.slave.lines << 8;
+    for (const ir of INPUTS) this.#lines.irqs[ir].set((inputs >> ir & 1) !== 0);
   }
 }
 
@@ -463,7 +471,7 @@ const plugin: DevicePlugin<Record<string, never>> = definePlugin({
     slave: { space: "ports", size: 2, at: 0xa0 },
     elcr: { space: "ports", size: 2, optional: true },
   },
-  outputs: ["int", "pending0", "masked0"],
+  outputs: ["int", "pending0", "masked0", ...INPUTS.map((ir) => `irq${ir}`)],
   inputs: INPUTS.map((ir) => `irq${ir}`),
   provides: ["interrupt-controller", "edge-level-control"],
   create(_config: Record<string, never>, context: DeviceContext): I8259Pair {
@@ -471,6 +479,10 @@ const plugin: DevicePlugin<Record<string, never>> = definePlugin({
       int: context.output("int"),
       pending0: context.output("pending0"),
       masked0: context.output("masked0"),
+      irqs: Array.from(
+        { length: 16 },
+        (_, ir) => ir === CASCADE ? new IrqLine() : context.output(`irq${ir}`),
+      ),
       log: context.log,
     });
     context.io("master", pair.masterPorts);

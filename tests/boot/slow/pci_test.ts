@@ -7,6 +7,7 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { boot, PATIENCE, withScript } from "../guest.ts";
+import { MP_TABLE, mpTable } from "../mp_table.ts";
 import { ISAPC_WARNINGS, warnings } from "../session.ts";
 import { Machine } from "../../../mod.ts";
 
@@ -82,6 +83,8 @@ async function inRhea(kernel: string, initrd: string): Promise<string> {
     append: "console=ttyS0",
     memory: "256M",
   });
+  // Without firmware nothing else tells of the APICs that CPUID shows.
+  machine.space("memory").writeBytes(MP_TABLE, mpTable());
   try {
     await machine.serial(0).expect(/the end\r\n/, PATIENCE);
     return machine.serial(0).output;

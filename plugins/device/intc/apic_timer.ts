@@ -1,0 +1,191 @@
+/**
+ * The timer of a local APIC: counts down from the initial count, once or again
+ * and again.
+ *
+ * Source: Intel SDM volume 3, 10.5.4. The TSC-deadline mode is not there: no
+ * CPU model has it.
+ *
+ * Nothing ticks: the current count is a function of virtual time, and a host
+ * timer is armed only while the interrupt is wanted. A tick that is due while
+ * the guest has not taken the last one waits until it has, so that a guest
+ * sees every one of them even when the host was busy.
+ *
+ * @module
+ */
+
+import {
+  type Clock,
+  MILLISECOND,
+  SECOND,
+  type Timer,
+} from "../../../core/time/clock.ts";
+
+/** What it counts, in nanoseconds: a bus clock of 1 GHz, as QEMU has. */
+const CLOCK_NS = 1;
+/** Ticks that are later than this are forgotten. */
+const MAX_LAG = 2 * SECOND;
+/** How late a one-shot tick may be for an idle guest: see `i8254.ts`. */
+const ONE_SHOT_SLACK = 16 * MILLISECOND;
+/** DCR: the bits that are there. */
+const DCR_BITS = 0x0b;
+
+/** The state of the timer: part of its local APIC's. */
+export interface ApicTimerState {
+  /** Initial count register. */
+  initial: number;
+  /** Divide configuration register. */
+  DCR: number;
+  /** What the current count was at the time `since`. */
+  count: number;
+  /** A virtual time in nanoseconds. */
+  since: number;
+}
+
+/** The timer's state after reset. */
+export function freshApicTimer(): ApicTimerState {
+  return { initial: 0, DCR: 0, count: 0, since: 0 };
+}
+
+/** How the LVT entry of the timer stands. */
+export interface ApicTimerMode {
+  /** Whether it starts again at the end. */
+  periodic: boolean;
+  /** Whether a tick would interrupt. */
+  wanted: boolean;
+}
+
+/** The timer. */
+export class ApicTimer {
+  #state: ApicTimerState = freshApicTimer();
+  readonly #mode: ApicTimerMode = { periodic: false, wanted: false };
+  readonly #clock: Clock;
+  readonly #timer: Timer;
+  readonly #isHeld: () => boolean;
+  readonly #tick: () => void;
+
+  /**
+   * A timer in its reset state. `tick` is called for each tick, unless
+   * `isHeld` says that the guest has not taken the last one.
+   */
+  constructor(clock: Clock, isHeld: () => boolean, tick: () => void) {
+    this.#clock = clock;
+    this.#isHeld = isHeld;
+    this.#tick = tick;
+    this.#timer = clock.timer(() => this.#run());
+  }
+
+  /** Nanoseconds of one count ("divide configuration register"). */
+  get #step(): number {
+    const { DCR } = this.#state;
+    const logarithm = (DCR & 3 | DCR >> 1 & 4) + 1 & 7;
+    return CLOCK_NS << logarithm;
+  }
+
+  /** When the present count ends. */
+  get #end(): number {
+    const { since, count } = this.#state;
+    return since + count * this.#step;
+  }
+
+  /** The initial count register. */
+  get initial(): number {
+    return this.#state.initial;
+  }
+
+  /** The divide configuration register. */
+  get divide(): number {
+    return this.#state.DCR;
+  }
+
+  /** The current count register. */
+  get current(): number {
+    const { count, initial, since } = this.#state;
+    const passed = Math.floor((this.#clock.now() - since) / this.#step);
+    if (passed < count) return count - passed;
+    if (!this.#mode.periodic || initial === 0) return 0;
+    return initial - (passed - count) % initial;
+  }
+
+  /** Start to count from here; 0 stops. */
+  start(initial: number): void {
+    const state = this.#state;
+    state.initial = initial;
+    state.count = initial;
+    state.since = this.#clock.now();
+    this.#arm();
+  }
+
+  /** Write the divide configuration register: the count goes on from here. */
+  setDivide(value: number): void {
+    this.#hold();
+    this.#state.DCR = value & DCR_BITS;
+    this.#arm();
+  }
+
+  /** The LVT entry has changed. */
+  setMode(periodic: boolean, wanted: boolean): void {
+    const mode = this.#mode;
+    if (periodic !== mode.periodic) {
+      this.#hold();
+      mode.periodic = periodic;
+      const state = this.#state;
+      if (periodic && state.count === 0) state.count = state.initial;
+    } else if (wanted && !mode.wanted) {
+      // What became due while nobody wanted it is lost.
+      this.#hold();
+    }
+    mode.wanted = wanted;
+    this.#arm();
+  }
+
+  /** The guest has taken the tick that it had. */
+  taken(): void {
+    if (this.#timer.deadline === Infinity) this.#arm();
+  }
+
+  /** Let the count stand as it is now, whatever changes next. */
+  #hold(): void {
+    const state = this.#state;
+    const now = this.#clock.now();
+    const step = this.#step;
+    const count = this.current;
+    // What has passed of the present step has passed.
+    const part = (now - state.since) % step;
+    state.count = count;
+    state.since = count === 0 ? now : now - part;
+  }
+
+  #arm(): void {
+    const { wanted, periodic } = this.#mode;
+    if (!wanted || this.#state.count === 0) this.#timer.cancel();
+    else this.#timer.arm(this.#end, periodic ? 0 : ONE_SHOT_SLACK);
+  }
+
+  /** A tick is due. */
+  #run(): void {
+    // The guest has one to take: it is told by `taken`.
+    if (this.#isHeld()) return;
+    const state = this.#state;
+    const period = state.initial * this.#step;
+    const lag = this.#clock.now() - this.#end;
+    state.since = this.#end;
+    if (this.#mode.periodic && state.initial !== 0) {
+      state.count = state.initial;
+      if (lag > MAX_LAG) {
+        state.since += Math.floor((lag - MAX_LAG) / period) * period;
+      }
+    } else {
+      state.count = 0;
+    }
+    this.#arm();
+    this.#tick();
+  }
+
+  /** Go on from this state and mode. */
+  adopt(state: ApicTimerState, periodic: boolean, wanted: boolean): void {
+    this.#state = state;
+    this.#mode.periodic = periodic;
+    this.#mode.wanted = wanted;
+    this.#arm();
+  }
+}

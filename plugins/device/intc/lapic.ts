@@ -1,0 +1,430 @@
+/**
+ * The local APIC of a CPU, in xAPIC mode: takes interrupts from its own timer,
+ * its two pins and the APIC bus, and gives them to the CPU by priority.
+ *
+ * It stands between the 8259A and the CPU: what LINT0 passes on as ExtINT has
+ * its vector from the 8259A ("virtual wire"), and so has every interrupt while
+ * the local APIC is disabled.
+ *
+ * Source: Intel SDM volume 3, chapter 10. The version is that of a Pentium 4.
+ *
+ * The registers' region leaves out the first 16 bytes, which are reserved:
+ * while it lies over the bus's region for messages, a message to APIC ID 0
+ * gets through there. No other message can be taken for a register access,
+ * since bits 4 to 11 of a message's address are 0.
+ *
+ * @module
+ */
+
+import {
+  APIC_BASE_BSP,
+  APIC_BASE_ENABLE,
+  APIC_BROADCAST,
+  type ApicBus,
+  type ApicReceiver,
+  DELIVER_EXTINT,
+  DELIVER_FIXED,
+  DELIVER_INIT,
+  DELIVER_LOWEST,
+  DELIVER_NMI,
+  type LocalApic,
+} from "../../../core/bus/apic.ts";
+import type { IrqLine } from "../../../core/bus/irq_line.ts";
+import type { RegionMover } from "../../../core/bus/movable_region.ts";
+import type { InterruptController } from "../../../core/machine/cpu.ts";
+import type {
+  Device,
+  DeviceContext,
+  DevicePlugin,
+} from "../../../core/machine/plugin.ts";
+import {
+  loadState,
+  saveState,
+  type StateRecord,
+} from "../../../core/state/state.ts";
+import {
+  APIC_DEFAULT_BASE,
+  ESR_REGISTER,
+  ESR_SEND_ILLEGAL,
+  FIRST_VECTOR,
+  freshLocalApic,
+  type LocalApicState,
+  LVT_LEVEL,
+  LVT_LINT0,
+  LVT_LINT1,
+  LVT_MODE_SHIFT,
+  SVR_BITS,
+  SVR_ENABLE,
+} from "./lapic_state.ts";
+import { LocalInterrupts } from "./local_interrupts.ts";
+import { highestVector } from "./vector_set.ts";
+
+/** Bytes that are left out at the start of the registers' page. */
+const RESERVED = 0x10;
+/** Bytes of the registers. */
+const SIZE = 0x1000 - RESERVED;
+/** The version register: six LVT entries, an integrated APIC. */
+const VERSION = 0x00050014;
+/** IA32_APIC_BASE: all but the flags. */
+const BASE_MASK = 0xfff;
+
+// Registers, by offset / 16.
+const ID = 0x02,
+  VER = 0x03,
+  TPR = 0x08,
+  APR = 0x09,
+  PPR = 0x0a,
+  EOI = 0x0b,
+  RRD = 0x0c,
+  LDR = 0x0d,
+  DFR = 0x0e,
+  SVR = 0x0f,
+  ISR = 0x10,
+  TMR = 0x18,
+  IRR = 0x20,
+  ESR = 0x28,
+  ICRL = 0x30,
+  ICRH = 0x31,
+  LVT = 0x32,
+  INITIAL_COUNT = 0x38,
+  CURRENT_COUNT = 0x39,
+  DCR = 0x3e;
+
+// ICR.
+const ICR_BITS = 0xccfff;
+const ICR_LOGICAL = 0x800;
+const ICR_ASSERT = 0x4000;
+const ICR_LEVEL = 0x8000;
+const ICR_SHORTHAND_SHIFT = 18;
+const TO_SELF = 1,
+  TO_ALL = 2,
+  TO_OTHERS = 3;
+
+/** Whether there is a register (SDM table 10-1). */
+function isRegister(register: number): boolean {
+  return register === ID || register === VER ||
+    register >= TPR && register <= ESR ||
+    register >= ICRL && register <= CURRENT_COUNT || register === DCR;
+}
+
+/** Configuration. */
+export interface LocalApicConfig {
+  /** The APIC ID after reset; that of the bootstrap processor is 0. */
+  readonly id: number;
+  /** Whether LINT0 passes the 8259A on from the start. */
+  readonly virtualWire: boolean;
+}
+
+/** The local APIC. */
+export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
+  /** The ID after reset. */
+  readonly initialId: number;
+  #state: LocalApicState;
+  readonly #name: string;
+  readonly #virtualWire: boolean;
+  readonly #bus: ApicBus;
+  readonly #registers: RegionMover;
+  readonly #interrupts: LocalInterrupts;
+  readonly #init: IrqLine;
+
+  /** A local APIC in its reset state. */
+  constructor(config: LocalApicConfig, context: DeviceContext) {
+    this.initialId = config.id;
+    this.#name = context.name;
+    this.#virtualWire = config.virtualWire;
+    this.#bus = context.collaborator<ApicBus>("bus");
+    this.#init = context.output("init");
+    this.#registers = context.mover("registers");
+    context.io("registers", {
+      widths: [4],
+      read: (offset) => this.#read(offset + RESERVED),
+      write: (offset, _width, value) => this.#write(offset + RESERVED, value),
+    });
+    this.#state = this.#fresh();
+    this.#interrupts = new LocalInterrupts(this.#state, {
+      clock: context.clock,
+      log: context.log,
+      bus: this.#bus,
+      pic: context.collaborator<InterruptController>("pic"),
+      intr: context.output("intr"),
+      nmi: context.output("nmi"),
+      init: () => this.#initialize(),
+    });
+    context.input("lint0", (level) => this.#interrupts.setPin(0, level));
+    context.input("lint1", (level) => this.#interrupts.setPin(1, level));
+    context.input("init", (level) => {
+      if (level) this.#initialize();
+    });
+    this.#bus.attach(this);
+    this.#follow();
+  }
+
+  /** The state after power-up, or as firmware leaves it. */
+  #fresh(): LocalApicState {
+    const flags = APIC_BASE_ENABLE |
+      (this.initialId === 0 ? APIC_BASE_BSP : 0);
+    const state = freshLocalApic(APIC_DEFAULT_BASE + flags, this.initialId);
+    if (this.#virtualWire) {
+      state.SVR |= SVR_ENABLE;
+      state.LVT[LVT_LINT0] = LVT_LEVEL | DELIVER_EXTINT << LVT_MODE_SHIFT;
+      state.LVT[LVT_LINT1] = DELIVER_NMI << LVT_MODE_SHIFT;
+    }
+    return state;
+  }
+
+  /** See `LocalApic.apicBase`. */
+  get apicBase(): number {
+    return this.#state.base;
+  }
+
+  set apicBase(value: number) {
+    const { id, base, lint } = this.#state;
+    this.#state.base = value;
+    // "Prior initialization may be lost" (SDM 10.4.3).
+    const flipped = ((value ^ base) & APIC_BASE_ENABLE) !== 0;
+    if (flipped) this.#adopt({ ...freshLocalApic(value, id), lint });
+    else this.#follow();
+    if (flipped) this.#bus.take(-1);
+  }
+
+  /** INIT: the CPU starts again, the APIC forgets all but its ID. */
+  #initialize(): void {
+    const { base, id, lint } = this.#state;
+    this.#adopt({ ...freshLocalApic(base, id), lint });
+    this.#bus.take(-1);
+    this.#init.pulse();
+  }
+
+  /** The CPU takes an interrupt. */
+  acknowledge(): number {
+    return this.#interrupts.acknowledge();
+  }
+
+  // What the bus asks.
+
+  /** See `ApicReceiver.isAddressed`. */
+  isAddressed(destination: number, logical: boolean): boolean {
+    if (!this.#interrupts.isEnabled) return false;
+    if (destination === APIC_BROADCAST) return true;
+    const s = this.#state;
+    if (!logical) return destination === s.id;
+    // The flat model: a bit for each; else clusters of four.
+    if (s.DFR === 15) return (destination & s.LDR) !== 0;
+    const cluster = destination >> 4;
+    return (cluster === 15 || cluster === s.LDR >> 4) &&
+      (destination & s.LDR & 15) !== 0;
+  }
+
+  /** See `ApicReceiver.priority`. */
+  get priority(): number {
+    return this.#interrupts.priority;
+  }
+
+  /** See `ApicReceiver.receive`. */
+  receive(mode: number, vector: number, level: boolean): boolean {
+    return this.#interrupts.receive(mode, vector, level);
+  }
+
+  // Registers.
+
+  #read(offset: number): number {
+    const s = this.#state;
+    const register = offset >> 4;
+    // What is between the registers is undefined.
+    if ((offset & 15) !== 0) return 0;
+    switch (register) {
+      case ID:
+        return s.id << 24;
+      case VER:
+        return VERSION;
+      case TPR:
+        return s.TPR;
+      case APR:
+        return this.#arbitration();
+      case PPR:
+        return this.priority;
+      case EOI:
+      case RRD:
+        return 0;
+      case LDR:
+        return s.LDR << 24;
+      case DFR:
+        return s.DFR << 28 | 0x0fffffff;
+      case SVR:
+        return s.SVR;
+      case ESR:
+        return s.ESR;
+      case ICRL:
+        return s.ICRL;
+      case ICRH:
+        return s.ICRH;
+      case INITIAL_COUNT:
+        return this.#interrupts.timer.initial;
+      case CURRENT_COUNT:
+        return this.#interrupts.timer.current;
+      case DCR:
+        return this.#interrupts.timer.divide;
+    }
+    if (!isRegister(register)) {
+      this.#interrupts.error(ESR_REGISTER);
+      return 0;
+    }
+    if (register >= LVT) return s.LVT[register - LVT];
+    if (register >= IRR) return s.IRR[register - IRR];
+    return register >= TMR ? s.TMR[register - TMR] : s.ISR[register - ISR];
+  }
+
+  #write(offset: number, value: number): void {
+    const s = this.#state;
+    const register = offset >> 4;
+    if ((offset & 15) !== 0) return;
+    switch (register) {
+      case TPR:
+        s.TPR = value & 0xff;
+        return this.#interrupts.update();
+      case EOI:
+        return this.#interrupts.end();
+      case ICRL:
+        s.ICRL = value & ICR_BITS;
+        return this.#command();
+      case ICRH:
+        s.ICRH = value & 0xff000000;
+        return;
+      case INITIAL_COUNT:
+        return this.#interrupts.timer.start(value);
+      case DCR:
+        return this.#interrupts.timer.setDivide(value);
+      case ID:
+        s.id = value >>> 24;
+        return;
+      case LDR:
+        s.LDR = value >>> 24;
+        return;
+      case DFR:
+        s.DFR = value >>> 28;
+        return;
+      case SVR:
+        s.SVR = value & SVR_BITS;
+        if ((value & SVR_ENABLE) === 0) this.#interrupts.maskAll();
+        return this.#interrupts.update();
+      case ESR:
+        s.ESR = s.errors;
+        s.errors = 0;
+        return;
+    }
+    if (register >= LVT && register < INITIAL_COUNT) {
+      this.#interrupts.writeLvt(register - LVT, value);
+    } else if (!isRegister(register)) {
+      this.#interrupts.error(ESR_REGISTER);
+    }
+  }
+
+  /** Arbitration priority (SDM 10.6.2.4), for the register alone. */
+  #arbitration(): number {
+    const { TPR, IRR, ISR } = this.#state;
+    const requested = Math.max(highestVector(IRR), 0) >> 4;
+    const inService = Math.max(highestVector(ISR), 0) >> 4;
+    const task = TPR >> 4;
+    if (task >= requested && task > inService) return TPR;
+    return Math.max(task & inService, requested) << 4;
+  }
+
+  /** ICR: send an interprocessor interrupt. */
+  #command(): void {
+    const { ICRL, ICRH } = this.#state;
+    const mode = ICRL >> 8 & 7;
+    const vector = ICRL & 0xff;
+    const level = (ICRL & ICR_LEVEL) !== 0;
+    // The de-assertion of an INIT only synchronizes arbitration IDs.
+    if (mode === DELIVER_INIT && level && (ICRL & ICR_ASSERT) === 0) return;
+    const plain = mode === DELIVER_FIXED || mode === DELIVER_LOWEST;
+    if (plain && vector < FIRST_VECTOR) {
+      this.#interrupts.error(ESR_SEND_ILLEGAL);
+    }
+    // Interprocessor interrupts are edge triggered (SDM 10.6.1).
+    switch (ICRL >> ICR_SHORTHAND_SHIFT & 3) {
+      case TO_SELF:
+        this.receive(mode, vector, false);
+        return;
+      case TO_ALL:
+        this.#bus.send(mode, vector, false, APIC_BROADCAST, false);
+        return;
+      case TO_OTHERS:
+        this.#bus.send(mode, vector, false, APIC_BROADCAST, false, this);
+        return;
+      default: {
+        const logical = (ICRL & ICR_LOGICAL) !== 0;
+        this.#bus.send(mode, vector, false, ICRH >>> 24, logical);
+      }
+    }
+  }
+
+  // Life.
+
+  /** Power-up; the pins keep the levels that their drivers give them. */
+  reset(): void {
+    const { lint } = this.#state;
+    this.#adopt({ ...this.#fresh(), lint });
+  }
+
+  /** All registers. */
+  save(): StateRecord {
+    return saveState(this.#state);
+  }
+
+  /** All registers. */
+  load(record: StateRecord): void {
+    this.#adopt(loadState(this.#fresh(), record, this.#name));
+  }
+
+  #adopt(state: LocalApicState): void {
+    this.#state = state;
+    this.#interrupts.adopt(state);
+    this.#follow();
+  }
+
+  /** Bring the region and the output in line with the state. */
+  #follow(): void {
+    const { base } = this.#state;
+    const flags = base % (BASE_MASK + 1);
+    if ((base & APIC_BASE_ENABLE) !== 0) {
+      this.#registers.map(base - flags + RESERVED);
+    } else this.#registers.unmap();
+    this.#interrupts.update();
+  }
+}
+
+/** The `lapic` plugin. */
+const plugin: DevicePlugin<LocalApicConfig> = {
+  type: "device",
+  name: "lapic",
+  version: "1.0.0",
+  description: "The local APIC of a CPU, with an 8259A behind LINT0",
+  config: {
+    type: "object",
+    properties: {
+      id: {
+        type: "integer",
+        minimum: 0,
+        maximum: APIC_BROADCAST - 1,
+        default: 0,
+        description: "The APIC ID; that of the bootstrap processor is 0",
+      },
+      virtualWire: {
+        type: "boolean",
+        default: false,
+        description: "Begin with the 8259A passed on by LINT0 and NMI by " +
+          "LINT1, as firmware leaves it, for a machine that may have none",
+      },
+    },
+  },
+  regions: {
+    registers: { space: "memory", size: SIZE, movable: true, shadows: true },
+  },
+  outputs: ["intr", "nmi", "init"],
+  inputs: ["lint0", "lint1", "init"],
+  uses: { bus: "apic-bus", pic: "interrupt-controller" },
+  provides: ["interrupt-controller"],
+  create: (config, context) => new LocalApicDevice(config, context),
+};
+export default plugin;

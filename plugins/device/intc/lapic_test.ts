@@ -1,0 +1,343 @@
+import { assertEquals } from "@std/assert";
+import { DeviceBench } from "../../../core/machine/testing.ts";
+import apicBus, { type ApicBusDevice } from "./apic_bus.ts";
+import plugin, { type LocalApicDevice } from "./lapic.ts";
+
+type Bench = DeviceBench<LocalApicDevice>;
+
+// Registers.
+const ID = 0x20,
+  TPR = 0x80,
+  PPR = 0xa0,
+  EOI = 0xb0,
+  LDR = 0xd0,
+  DFR = 0xe0,
+  SVR = 0xf0,
+  ISR = 0x100,
+  TMR = 0x180,
+  IRR = 0x200,
+  ESR = 0x280,
+  ICR = 0x300,
+  ICR_HIGH = 0x310,
+  LVT_TIMER = 0x320,
+  LVT_LINT0 = 0x350,
+  LVT_LINT1 = 0x360,
+  LVT_ERROR = 0x370,
+  INITIAL = 0x380,
+  CURRENT = 0x390,
+  DCR = 0x3e0;
+
+/** Read a register; the region begins at 10h. */
+function get(bench: Bench, register: number): number {
+  return bench.read("registers", register - 0x10, 4);
+}
+
+function put(bench: Bench, register: number, value: number): void {
+  bench.write("registers", register - 0x10, value, 4);
+}
+
+function bus(): Promise<DeviceBench<ApicBusDevice>> {
+  return DeviceBench.create<ApicBusDevice>(apicBus);
+}
+
+/** A local APIC on a bus, as after power-up. */
+async function lapic(
+  config: Record<string, unknown> = {},
+  on?: DeviceBench<ApicBusDevice>,
+): Promise<Bench> {
+  const bench = await DeviceBench.create<LocalApicDevice>(plugin, {
+    config,
+    use: {
+      bus: (on ?? await bus()).device,
+      pic: { acknowledge: () => 0x2a },
+    },
+  });
+  bench.device.reset();
+  return bench;
+}
+
+/** The same, enabled, with EFh for spurious interrupts. */
+async function enabled(
+  config: Record<string, unknown> = {},
+  on?: DeviceBench<ApicBusDevice>,
+): Promise<Bench> {
+  const bench = await lapic(config, on);
+  put(bench, SVR, 0x1ef);
+  return bench;
+}
+
+/** The vectors in a register of 256 bits. */
+function vectors(bench: Bench, register: number): number[] {
+  const found: number[] = [];
+  for (let vector = 0; vector < 256; vector++) {
+    const word = get(bench, register + (vector >> 5) * 16);
+    if ((word >>> (vector & 31) & 1) !== 0) found.push(vector);
+  }
+  return found;
+}
+
+/** Take everything that is offered, each ended at once. */
+function drain(bench: Bench): number[] {
+  const taken: number[] = [];
+  while (bench.level("intr")) {
+    taken.push(bench.device.acknowledge());
+    put(bench, EOI, 0);
+  }
+  return taken;
+}
+
+Deno.test("lapic: after power-up all is masked, or as firmware leaves it", async () => {
+  const plain = await lapic();
+  // SDM 10.4.7.1.
+  for (const lvt of [LVT_TIMER, LVT_LINT0, LVT_LINT1, LVT_ERROR]) {
+    assertEquals(get(plain, lvt), 0x10000);
+  }
+  assertEquals([get(plain, SVR), get(plain, DFR)], [0xff, 0xffffffff]);
+  plain.drive("lint0", true);
+  assertEquals(plain.level("intr"), false);
+  const wired = await lapic({ virtualWire: true });
+  wired.drive("lint0", true);
+  assertEquals(wired.level("intr"), true);
+  assertEquals(wired.device.acknowledge(), 0x2a);
+  assertEquals(vectors(wired, ISR), []);
+  wired.drive("lint0", false);
+  assertEquals(wired.level("intr"), false);
+  wired.drive("lint1", true);
+  assertEquals(wired.takeEdges("nmi"), [true, false]);
+});
+
+Deno.test("lapic: a request that is withdrawn gives the spurious vector", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40041);
+  assertEquals(bench.level("intr"), true);
+  put(bench, TPR, 0x40);
+  assertEquals(bench.level("intr"), false);
+  assertEquals(bench.device.acknowledge(), 0xef);
+  assertEquals([vectors(bench, ISR), vectors(bench, IRR)], [[], [0x41]]);
+  put(bench, TPR, 0x3f);
+  assertEquals(drain(bench), [0x41]);
+});
+
+Deno.test("lapic: local interrupts come before the 8259A's", async () => {
+  const bench = await lapic({ virtualWire: true });
+  bench.drive("lint0", true);
+  put(bench, ICR, 0x40041);
+  assertEquals(bench.device.acknowledge(), 0x41);
+  assertEquals(get(bench, PPR), 0x40);
+  assertEquals(bench.device.acknowledge(), 0x2a);
+});
+
+Deno.test("lapic: errors show in ESR after it is written", async () => {
+  const bench = await enabled();
+  put(bench, LVT_ERROR, 0x51);
+  put(bench, ICR, 0x4000f); // an illegal vector: sent and received
+  assertEquals(get(bench, ESR), 0);
+  assertEquals(drain(bench), [0x51]);
+  put(bench, ESR, 0);
+  assertEquals(get(bench, ESR), 0x60);
+  put(bench, ESR, 0);
+  assertEquals(get(bench, ESR), 0);
+  get(bench, 0x40); // there is no such register
+  assertEquals(drain(bench), [0x51]);
+  put(bench, ESR, 0);
+  assertEquals(get(bench, ESR), 0x80);
+  put(bench, LVT_TIMER, 5);
+  put(bench, INITIAL, 100);
+  bench.advance(1000);
+  put(bench, ESR, 0);
+  assertEquals(get(bench, ESR), 0x40);
+});
+
+Deno.test("lapic timer: counts down by the divide configuration", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x41);
+  // SDM figure 10-10: bits 3, 1 and 0.
+  const divisors = new Map([
+    [0b0000, 2],
+    [0b0001, 4],
+    [0b0010, 8],
+    [0b0011, 16],
+    [0b1000, 32],
+    [0b1001, 64],
+    [0b1010, 128],
+    [0b1011, 1],
+  ]);
+  for (const [value, divisor] of divisors) {
+    put(bench, DCR, value);
+    put(bench, INITIAL, 1000);
+    bench.advance(400 * divisor);
+    assertEquals([get(bench, INITIAL), get(bench, CURRENT)], [1000, 600]);
+    bench.advance(600 * divisor - 1);
+    assertEquals(drain(bench), []);
+    bench.advance(1);
+    assertEquals(get(bench, CURRENT), 0);
+    assertEquals(drain(bench), [0x41]);
+    bench.advance(5000 * divisor);
+    assertEquals(drain(bench), []);
+  }
+});
+
+Deno.test("lapic timer: a new divisor goes on from the present count", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x41);
+  put(bench, DCR, 0b1011);
+  put(bench, INITIAL, 1000);
+  bench.advance(300);
+  put(bench, DCR, 0b0000);
+  assertEquals(get(bench, CURRENT), 700);
+  bench.advance(1399);
+  assertEquals(drain(bench), []);
+  bench.advance(1);
+  assertEquals(drain(bench), [0x41]);
+});
+
+Deno.test("lapic timer: periodic ticks wait for the guest", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x20041);
+  put(bench, DCR, 0b1011);
+  put(bench, INITIAL, 1000);
+  bench.advance(3500);
+  // The counter does not wait.
+  assertEquals(get(bench, CURRENT), 500);
+  let ticks = 0;
+  for (let i = 0; i < 10; i++) {
+    ticks += drain(bench).length;
+    bench.advance(0);
+  }
+  assertEquals(ticks, 3);
+  bench.advance(500);
+  assertEquals(drain(bench), [0x41]);
+  // What becomes due while it is masked is lost.
+  put(bench, LVT_TIMER, 0x30041);
+  bench.advance(10_250);
+  put(bench, LVT_TIMER, 0x20041);
+  assertEquals([drain(bench), get(bench, CURRENT)], [[], 750]);
+  bench.advance(750);
+  assertEquals(drain(bench), [0x41]);
+  put(bench, INITIAL, 0);
+  bench.advance(10_000);
+  assertEquals([drain(bench), get(bench, CURRENT)], [[], 0]);
+});
+
+Deno.test("lapic: LINT0 level triggered asks until it falls", async () => {
+  const bench = await enabled();
+  put(bench, LVT_LINT0, 0x8061);
+  bench.drive("lint0", true);
+  assertEquals(get(bench, LVT_LINT0), 0xc061);
+  assertEquals(bench.device.acknowledge(), 0x61);
+  assertEquals([vectors(bench, TMR), vectors(bench, IRR)], [[0x61], []]);
+  put(bench, EOI, 0);
+  assertEquals([vectors(bench, IRR), get(bench, LVT_LINT0)], [[0x61], 0xc061]);
+  bench.drive("lint0", false);
+  assertEquals(drain(bench), [0x61]);
+  assertEquals([vectors(bench, IRR), get(bench, LVT_LINT0)], [[], 0x8061]);
+  // And by its edge, once.
+  put(bench, LVT_LINT0, 0x62);
+  bench.drive("lint0", true);
+  assertEquals(drain(bench), [0x62]);
+});
+
+Deno.test("lapic: software disables what is fixed, not NMI and INIT", async () => {
+  const on = await bus();
+  const bench = await enabled({}, on);
+  put(bench, LVT_LINT1, 0x400);
+  put(bench, SVR, 0xef);
+  assertEquals(get(bench, LVT_LINT1), 0x10400);
+  put(bench, LVT_LINT1, 0x400);
+  assertEquals(get(bench, LVT_LINT1), 0x10400);
+  on.write("messages", 0, 0x41, 4);
+  assertEquals(vectors(bench, IRR), []);
+  on.write("messages", 0, 0x400, 4);
+  assertEquals(bench.takeEdges("nmi"), [true, false]);
+  on.write("messages", 0, 0x500, 4);
+  assertEquals(bench.takeEdges("init"), [true, false]);
+});
+
+Deno.test("lapic: INIT leaves the ID and the base", async () => {
+  const bench = await enabled();
+  put(bench, ID, 0x07000000);
+  put(bench, TPR, 0x55);
+  put(bench, LVT_TIMER, 0x20041);
+  put(bench, INITIAL, 1000);
+  bench.device.apicBase = 0xfef00900;
+  bench.drive("init", true);
+  assertEquals(bench.takeEdges("init"), [true, false]);
+  assertEquals(bench.device.apicBase, 0xfef00900);
+  const state = [ID, TPR, SVR, LVT_TIMER, INITIAL].map((r) => get(bench, r));
+  assertEquals(state, [0x07000000, 0, 0xff, 0x10000, 0]);
+  bench.advance(100_000);
+  assertEquals(bench.level("intr"), false);
+});
+
+Deno.test("lapic: off, its pins are those of the CPU", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40041);
+  bench.device.apicBase = 0xfee00100;
+  assertEquals(bench.level("intr"), false);
+  assertEquals(bench.memory.regions, []);
+  bench.drive("lint0", true);
+  assertEquals(bench.level("intr"), true);
+  assertEquals(bench.device.acknowledge(), 0x2a);
+  bench.drive("lint0", false);
+  assertEquals(bench.level("intr"), false);
+  bench.drive("lint1", true);
+  assertEquals(bench.takeEdges("nmi"), [true, false]);
+  bench.device.apicBase = 0xfee00900;
+  assertEquals(bench.memory.read(0xfee000f0, 4), 0xff);
+});
+
+Deno.test("lapic: several on a bus, by destination and by priority", async () => {
+  const on = await bus();
+  const apics = await Promise.all(
+    [0, 1, 2].map((id) => enabled({ id }, on)),
+  );
+  const [first, second, third] = apics;
+  const got = () => apics.map(drain);
+  const ipi = (low: number, destination: number): number[][] => {
+    put(first, ICR_HIGH, destination * 2 ** 24);
+    put(first, ICR, low);
+    return got();
+  };
+  assertEquals(apics.map((a) => a.device.apicBase), [
+    0xfee00900,
+    0xfee00800,
+    0xfee00800,
+  ]);
+  assertEquals(ipi(0x41, 2), [[], [], [0x41]]);
+  assertEquals(ipi(0x41, 0xff), [[0x41], [0x41], [0x41]]);
+  assertEquals(ipi(0x80041, 0), [[0x41], [0x41], [0x41]]);
+  assertEquals(ipi(0xc0041, 0), [[], [0x41], [0x41]]);
+  assertEquals(ipi(0x40041, 2), [[0x41], [], []]);
+  apics.forEach((a, i) => put(a, LDR, 2 ** (24 + i)));
+  assertEquals(ipi(0x841, 0b110), [[], [0x41], [0x41]]);
+  // The lowest priority of those that are addressed.
+  put(first, TPR, 0x10);
+  put(second, TPR, 0x30);
+  put(third, TPR, 0x20);
+  assertEquals(ipi(0x941, 0b110), [[], [], [0x41]]);
+  assertEquals(ipi(0x941, 0b111), [[0x41], [], []]);
+  put(third, TPR, 0x40);
+  assertEquals(ipi(0x951, 0b110), [[], [0x51], []]);
+  // A message with a redirection hint goes to one.
+  put(third, TPR, 0);
+  on.write("messages", 0x0000600c, 0x41, 4);
+  assertEquals(got(), [[], [], [0x41]]);
+  on.write("messages", 0x00006004, 0x41, 4);
+  assertEquals(got(), [[], [0x41], [0x41]]);
+});
+
+Deno.test("lapic: a saved timer goes on", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x20041);
+  put(bench, DCR, 0b1011);
+  put(bench, INITIAL, 1000);
+  bench.advance(400);
+  const saved = bench.save();
+  bench.advance(300);
+  put(bench, INITIAL, 0);
+  bench.device.load(saved);
+  bench.advance(299);
+  assertEquals(drain(bench), []);
+  bench.advance(1);
+  assertEquals(drain(bench), [0x41]);
+});

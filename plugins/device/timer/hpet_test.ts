@@ -1,0 +1,217 @@
+import { assertEquals } from "@std/assert";
+import { DeviceBench } from "../../../core/machine/testing.ts";
+import plugin, { type Hpet } from "./hpet.ts";
+
+type Bench = DeviceBench<Hpet>;
+
+// Registers.
+const CONF = 0x10, STATUS = 0x20, COUNTER = 0xf0;
+const T0 = 0x100, T1 = 0x120, T2 = 0x140;
+const COMP = 8, FSB = 0x10;
+// Bits of a timer's configuration.
+const LEVEL = 2, ENABLE = 4, PERIODIC = 8, SET = 0x40, MODE32 = 0x100;
+/** Nanoseconds of a count: COUNTER_CLK_PERIOD says so. */
+const COUNT = 10;
+
+async function hpet(): Promise<Bench> {
+  const bench = await DeviceBench.create<Hpet>(plugin);
+  bench.device.reset();
+  assertEquals(get(bench, 4), COUNT * 1e6);
+  return bench;
+}
+
+function get(bench: Bench, register: number): number {
+  return bench.read("registers", register, 4);
+}
+
+function put(bench: Bench, register: number, value: number): void {
+  bench.write("registers", register, value, 4);
+}
+
+/** The rising edges of an output since the last call. */
+function rises(bench: Bench, output: string): number {
+  return bench.takeEdges(output).filter((level) => level).length;
+}
+
+Deno.test("hpet: the counter has 64 bits, and stands while it is off", async () => {
+  const bench = await hpet();
+  put(bench, COUNTER, 0xffffff00);
+  put(bench, COUNTER + 4, 0xffffffff);
+  bench.advance(1000);
+  assertEquals(get(bench, COUNTER), 0xffffff00);
+  put(bench, CONF, 1);
+  bench.advance(0xff * COUNT);
+  assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [
+    0xffffffff,
+    0xffffffff,
+  ]);
+  bench.advance(COUNT);
+  assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [0, 0]);
+  bench.advance(2 ** 33 * COUNT + 70);
+  put(bench, CONF, 0);
+  bench.advance(12345);
+  assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [7, 2]);
+});
+
+Deno.test("hpet: once, by 64 bits and by 32", async () => {
+  const bench = await hpet();
+  put(bench, COUNTER + 4, 1);
+  put(bench, T0, ENABLE);
+  put(bench, T0 + COMP, 100);
+  put(bench, T0 + COMP + 4, 2);
+  put(bench, T1, ENABLE | MODE32);
+  put(bench, T1 + COMP, 100);
+  put(bench, T1 + COMP + 4, 5); // is not there
+  assertEquals(get(bench, T1 + COMP + 4), 0);
+  put(bench, CONF, 3);
+  bench.advance(100 * COUNT - 1);
+  assertEquals([rises(bench, "irq0"), rises(bench, "irq8")], [0, 0]);
+  bench.advance(1);
+  assertEquals([rises(bench, "irq0"), rises(bench, "irq8")], [0, 1]);
+  bench.advance(2 ** 32 * COUNT);
+  // 32 bits have gone round.
+  assertEquals([rises(bench, "irq0"), rises(bench, "irq8")], [1, 1]);
+  bench.advance(2 ** 32 * COUNT);
+  assertEquals([rises(bench, "irq0"), rises(bench, "irq8")], [0, 1]);
+});
+
+Deno.test("hpet: the period is added at each match", async () => {
+  const bench = await hpet();
+  put(bench, T0, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T0 + COMP, 300);
+  assertEquals(get(bench, T0) & SET, 0);
+  put(bench, T0 + COMP, 100);
+  assertEquals(get(bench, T0 + COMP), 300);
+  put(bench, CONF, 3);
+  bench.advance(299 * COUNT);
+  assertEquals(rises(bench, "irq0"), 0);
+  bench.advance(COUNT);
+  assertEquals([rises(bench, "irq0"), get(bench, T0 + COMP)], [1, 400]);
+  bench.advance(1000 * COUNT);
+  assertEquals([rises(bench, "irq0"), get(bench, T0 + COMP)], [10, 1400]);
+  // A new period from the next match on.
+  put(bench, T0 + COMP, 250);
+  bench.advance(100 * COUNT);
+  assertEquals([rises(bench, "irq0"), get(bench, T0 + COMP)], [1, 1650]);
+  // Without an interrupt it goes on as well.
+  put(bench, T0, PERIODIC | MODE32);
+  bench.advance(1000 * COUNT);
+  assertEquals([rises(bench, "irq0"), get(bench, T0 + COMP)], [0, 2650]);
+});
+
+Deno.test("hpet: a comparator of 64 bits is set as two words", async () => {
+  const bench = await hpet();
+  put(bench, COUNTER, 0xffffff00);
+  put(bench, COUNTER + 4, 1);
+  put(bench, T0, ENABLE | PERIODIC | SET);
+  put(bench, T0 + COMP, 0x10);
+  put(bench, T0 + COMP + 4, 2);
+  put(bench, T0 + COMP, 0xfffffff8);
+  put(bench, T0 + COMP + 4, 0);
+  const comparator = () => [get(bench, T0 + COMP), get(bench, T0 + COMP + 4)];
+  assertEquals(comparator(), [0x10, 2]);
+  put(bench, CONF, 3);
+  bench.advance(0x110 * COUNT);
+  assertEquals([rises(bench, "irq0"), ...comparator()], [1, 8, 3]);
+  bench.advance(0xfffffff8 * COUNT);
+  assertEquals([rises(bench, "irq0"), ...comparator()], [1, 0, 4]);
+});
+
+Deno.test("hpet: ticks on IRQ 0 wait for the guest, unless it wants none", async () => {
+  const bench = await hpet();
+  put(bench, T0, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T0 + COMP, 100_000);
+  put(bench, CONF, 3);
+  bench.advance(1_000_000);
+  assertEquals(rises(bench, "irq0"), 1);
+  bench.drive("pending", true);
+  bench.advance(5_000_000);
+  assertEquals(rises(bench, "irq0"), 0);
+  bench.drive("pending", false);
+  bench.advance(0);
+  assertEquals(rises(bench, "irq0"), 5);
+  bench.drive("pending", true);
+  bench.drive("masked", true);
+  bench.advance(600_000_000);
+  bench.drive("masked", false);
+  bench.drive("pending", false);
+  bench.advance(0);
+  // The one that is due just now, not the 600 before it.
+  assertEquals(rises(bench, "irq0"), 1);
+});
+
+Deno.test("hpet: a level stays until its status is cleared", async () => {
+  const bench = await hpet();
+  put(bench, T2, LEVEL | ENABLE | MODE32 | 21 << 9);
+  put(bench, T2 + COMP, 100);
+  put(bench, CONF, 1);
+  bench.advance(2000);
+  assertEquals([get(bench, STATUS), bench.level("irq21")], [4, true]);
+  put(bench, STATUS, 3);
+  assertEquals(bench.level("irq21"), true);
+  put(bench, STATUS, 4);
+  assertEquals([get(bench, STATUS), bench.level("irq21")], [0, false]);
+  // Without an interrupt there is the status alone.
+  put(bench, T2, LEVEL | MODE32 | 21 << 9);
+  put(bench, T2 + COMP, get(bench, COUNTER) + 100);
+  bench.advance(2000);
+  assertEquals([get(bench, STATUS), bench.level("irq21")], [4, false]);
+});
+
+Deno.test("hpet: routes are those that the timer can have", async () => {
+  const bench = await hpet();
+  const routes = get(bench, T0 + 4);
+  for (let route = 0; route < 32; route++) {
+    put(bench, T0, 20 << 9);
+    put(bench, T0, route << 9);
+    const kept = (routes >>> route & 1) !== 0 ? route : 20;
+    assertEquals(get(bench, T0) >> 9 & 31, kept);
+  }
+});
+
+Deno.test("hpet: a message is a write to memory", async () => {
+  const bench = await hpet();
+  put(bench, T1 + FSB, 0x12345678);
+  put(bench, T1 + FSB + 4, 0x2000);
+  put(bench, T1, 0x4000 | ENABLE | MODE32);
+  put(bench, T1 + COMP, 100);
+  put(bench, CONF, 3);
+  bench.advance(2000);
+  assertEquals([...bench.ram.subarray(0x2000, 0x2005)], [
+    0x78,
+    0x56,
+    0x34,
+    0x12,
+    0,
+  ]);
+  assertEquals(bench.level("irq8"), false);
+});
+
+Deno.test("hpet: the 8254 and the RTC pass through while not replaced", async () => {
+  const bench = await hpet();
+  bench.drive("pit", true);
+  bench.drive("rtc", true);
+  assertEquals([bench.level("irq0"), bench.level("irq8")], [true, true]);
+  put(bench, CONF, 2);
+  assertEquals([bench.level("irq0"), bench.level("irq8")], [false, false]);
+  bench.drive("pit", false);
+  put(bench, CONF, 0);
+  assertEquals([bench.level("irq0"), bench.level("irq8")], [false, true]);
+});
+
+Deno.test("hpet: a change of the rest leaves a running period alone", async () => {
+  const bench = await hpet();
+  put(bench, T0, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T0 + COMP, 100);
+  put(bench, CONF, 3);
+  bench.advance(150 * COUNT);
+  assertEquals(rises(bench, "irq0"), 1);
+  bench.drive("pending", true);
+  bench.advance(300 * COUNT);
+  put(bench, CONF, 1);
+  put(bench, CONF, 3);
+  assertEquals(get(bench, T0 + COMP), 500);
+  bench.drive("pending", false);
+  bench.advance(50 * COUNT);
+  assertEquals(rises(bench, "irq0"), 1);
+});

@@ -1,0 +1,72 @@
+/**
+ * Linux on `machines/pc.json` uses the APICs: its tick is the local APIC's
+ * timer, its devices' interrupts come by the I/O APIC; and without a table
+ * that tells of them it works by the virtual wire.
+ */
+
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { boot, Shell } from "../guest.ts";
+import { MP_TABLE, mpTable } from "../mp_table.ts";
+import { useShell } from "../session.ts";
+import { Machine } from "../../../mod.ts";
+
+const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
+
+/** The count of the line of /proc/interrupts with this name, and its rest. */
+function interrupt(text: string, name: string): [number, string] {
+  const line = new RegExp(`^ *${name}: +(\\d+) *(.*)$`, "m").exec(text);
+  if (line === null) throw new Error(`no ${name} in ${text}`);
+  return [Number(line[1]), line[2].replaceAll(/ +/g, " ")];
+}
+
+boot("Linux uses the APICs that a table tells of", async (guest) => {
+  const { kernel, initramfs: initrd } = guest;
+  const append = "console=ttyS0 apic=verbose";
+  const options = { kernel, initrd, append, memory: "256M" };
+  const machine = await Machine.load(PC, options);
+  machine.space("memory").writeBytes(MP_TABLE, mpTable());
+  try {
+    const shell = await Shell.of(machine);
+    await useShell(shell);
+    const log = (await shell.run("dmesg")).output;
+    assertMatch(log, /Switch to symmetric I\/O mode setup/);
+    assertMatch(log, /Using local APIC timer interrupts/);
+    // It counts the timer for 100 ms: 1 GHz, divided by 16.
+    const [, delta] = /\.\.\. lapic delta = (\d+)/.exec(log)!;
+    assert(Math.abs(Number(delta) / 6_250_000 - 1) < 0.02, delta);
+    const before = (await shell.run("cat /proc/interrupts; sleep 2")).output;
+    const after = (await shell.run("cat /proc/interrupts")).output;
+    assertEquals(interrupt(after, "0")[1], "IO-APIC 2-edge timer");
+    assertEquals(interrupt(after, "4")[1], "IO-APIC 4-edge ttyS0");
+    assert(interrupt(after, "4")[0] > interrupt(before, "4")[0]);
+    // The tick has moved from the 8254 to the local APIC.
+    assertEquals(interrupt(after, "0")[0], interrupt(before, "0")[0]);
+    assert(interrupt(after, "LOC")[0] > interrupt(before, "LOC")[0]);
+    assertEquals(
+      ["SPU", "ERR", "MIS"].map((name) => interrupt(after, name)[0]),
+      [0, 0, 0],
+    );
+  } finally {
+    await machine.stop();
+  }
+});
+
+boot(
+  "Linux without a table has the 8259A behind the local APIC",
+  async (guest) => {
+    const { kernel, initramfs: initrd } = guest;
+    const options = { kernel, initrd, append: "console=ttyS0", memory: "256M" };
+    const machine = await Machine.load(PC, options);
+    try {
+      const shell = await Shell.of(machine);
+      const { output } = await shell.run("cat /proc/interrupts");
+      assertEquals(interrupt(output, "4")[1], "XT-PIC ttyS0");
+      assert(interrupt(output, "4")[0] > 0);
+      const log = (await shell.run("dmesg")).output;
+      assertMatch(log, /Switch to virtual wire mode setup/);
+    } finally {
+      await machine.stop();
+    }
+  },
+);
