@@ -5,7 +5,8 @@
  * that copy (`plugins/device/pci/i440fx.ts`).
  *
  * Source: Intel 82371SB (PIIX3, 290550), "X-Bus chip select register", which
- * decodes both places; IBM PC/AT Technical Reference, "System memory map".
+ * decodes both places; IBM PC/AT Technical Reference, "System memory map". The
+ * boot order in the CMOS is that of Bochs' BIOS and SeaBIOS.
  *
  * @module
  */
@@ -19,6 +20,7 @@ import {
   type FileSpec,
   type RegionMemory,
 } from "../../core/machine/plugin.ts";
+import type { SetupMemory } from "../../core/machine/setup_memory.ts";
 import type { StateRecord } from "../../core/state/state.ts";
 
 const KIB = 1024;
@@ -35,10 +37,21 @@ const LOW_LIMIT = 128 * KIB;
 const OPTION_BASE = 768 * KIB;
 const OPTION_SIZE = 128 * KIB;
 
+/**
+ * CMOS: what is booted first (low half of the byte) and second, and third (high
+ * half).
+ */
+const CMOS_ORDER = 0x3d;
+const CMOS_ORDER_THIRD = 0x38;
+/** What may be booted: floppy, disk, CD-ROM, network, from 1 on. */
+const BOOTABLE = "acdn";
+
 /** Configuration of the firmware. */
 export interface FirmwareConfig {
   /** The image's file, or `builtin`; none when a loader starts the machine. */
   readonly image?: string;
+  /** What it boots, letters of `acdn`; as the firmware likes when absent. */
+  readonly order?: string;
   /** The memory below 1 MiB is RAM. */
   readonly writable: boolean;
 }
@@ -73,6 +86,16 @@ export class FirmwareRom implements Device {
 
   /** The image is no state. */
   load(_record: StateRecord): void {}
+}
+
+/** Write the boot order down where firmware looks for it. */
+function presetOrder(order: string, setup: SetupMemory): void {
+  const [first, second, third] = Array.from(
+    { length: 3 },
+    (_, i) => i < order.length ? BOOTABLE.indexOf(order[i]) + 1 : 0,
+  );
+  setup.preset(CMOS_ORDER, 0xff, second << 4 | first);
+  setup.preset(CMOS_ORDER_THIRD, 0xf0, third << 4);
 }
 
 /** No image: the sockets are empty. */
@@ -133,6 +156,13 @@ const plugin: DevicePlugin<FirmwareConfig> = {
         from: "boot.firmware",
         description: "The image: a file of a multiple of 64K, or builtin",
       },
+      order: {
+        type: "string",
+        from: "boot.order",
+        description:
+          "What it boots, in this order: letters of acdn for floppy, disk, " +
+          "CD-ROM and network, of which three count",
+      },
       writable: {
         type: "boolean",
         default: false,
@@ -147,7 +177,11 @@ const plugin: DevicePlugin<FirmwareConfig> = {
       ? {}
       : { image: { path: image } },
   declare,
+  uses: { setup: "setup-memory" },
   create(config, context) {
+    if (config.order !== undefined) {
+      presetOrder(config.order, context.collaborator<SetupMemory>("setup"));
+    }
     const image = config.image && context.file("image");
     if (!image) return EMPTY;
     if (config.writable) context.memory("options");

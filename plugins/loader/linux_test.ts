@@ -1,4 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type {
+  FirmwareTables,
+  TablePlace,
+} from "../../core/machine/firmware.ts";
 import {
   type BootFile,
   type LoaderContext,
@@ -136,25 +140,57 @@ Deno.test("linux: the text screen", () => {
   ]);
 });
 
+/** The memory map in a zero page: base, size and type of each range. */
+function memoryMap(zeroPage: DataView): string[] {
+  const map: string[] = [];
+  for (let i = 0; i < zeroPage.getUint8(0x1e8); i++) {
+    const at = 0x2d0 + 20 * i;
+    map.push(
+      `${zeroPage.getBigUint64(at, true).toString(16)}+` +
+        `${zeroPage.getBigUint64(at + 8, true).toString(16)}:` +
+        zeroPage.getUint32(at + 16, true),
+    );
+  }
+  return map;
+}
+
 Deno.test("linux: the memory map", () => {
   const ctx = context(image());
   const { esi } = plugin.load(ctx);
   const view = new DataView(ctx.memory.buffer, esi);
-  const map: string[] = [];
-  for (let i = 0; i < view.getUint8(0x1e8); i++) {
-    const at = 0x2d0 + 20 * i;
-    map.push(
-      `${view.getBigUint64(at, true).toString(16)}+` +
-        `${view.getBigUint64(at + 8, true).toString(16)}:` +
-        view.getUint32(at + 16, true),
-    );
-  }
-  assertEquals(map, [
+  assertEquals(memoryMap(view), [
     "0+9fc00:1",
     "9fc00+400:2",
     "f0000+10000:2",
     "100000+3f00000:1",
   ]);
+  assertEquals(view.getBigUint64(0x70, true), 0n, "no ACPI");
+});
+
+Deno.test("linux: tables at the end of memory, out of everybody's way", () => {
+  const places: TablePlace[] = [];
+  const tables: FirmwareTables = {
+    placeTables(place) {
+      places.push(place);
+      const addresses = new Map([["etc/acpi/rsdp", place.entries + 0x20]]);
+      return { base: place.end - 0x3000, addresses };
+    },
+  };
+  const ctx = { ...context(image(), { initrd: 5000 }), tables };
+  const { esi } = plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer, esi);
+  assertEquals(places, [{ end: 64 * MIB, entries: 0xf0000 }]);
+  assertEquals(view.getBigUint64(0x70, true), 0xf0020n);
+  assertEquals(memoryMap(view).slice(3), [
+    "100000+3efd000:1",
+    "3ffd000+3000:2",
+  ]);
+  assertEquals(view.getUint32(0x218, true), 64 * MIB - 0x3000 - 8192);
+  assertEquals(view.getUint32(0x1e0, true), 63 * 1024 - 12);
+  // A machine too small for them has none.
+  const ram = [{ base: 0, size: 640 * 1024 }, { base: MIB, size: MIB - 1 }];
+  assertThrows(() => plugin.load({ ...ctx, ram }), LoadError);
+  assertEquals(places.length, 1);
 });
 
 Deno.test("linux: the descriptor table is where the registers say", () => {

@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { FirmwareTables } from "../../core/machine/firmware.ts";
 import {
   type BootFile,
   type LoaderContext,
@@ -254,4 +255,20 @@ Deno.test("multiboot: no damaged file does anything but be refused", () => {
       if (!(error instanceof LoadError)) throw error;
     }
   }
+});
+
+Deno.test("multiboot: tables at the end of memory are not the kernel's", () => {
+  const tables: FirmwareTables = {
+    placeTables: ({ end }) => ({ base: end - 0x1000, addresses: new Map() }),
+  };
+  const ctx = { ...context(elf(SIMPLE, 0x100010)), tables };
+  const { ebx } = plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer);
+  const last = view.getUint32(ebx + 48, true) + view.getUint32(ebx + 44, true) -
+    24;
+  assertEquals(
+    [4, 12, 20].map((offset) => view.getUint32(last + offset, true)),
+    [16 * MIB - 0x1000, 0x1000, 2],
+  );
+  assertEquals(view.getUint32(ebx + 8, true), 15 * 1024 - 4);
 });

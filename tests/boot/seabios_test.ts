@@ -110,6 +110,32 @@ firmwareTest(
   },
 );
 
+firmwareTest(
+  "SeaBIOS boots in the order of --boot",
+  [SEABIOS_PACKAGE, NASM],
+  async (folder) => {
+    const image = async (name: string, bytes: number): Promise<string> => {
+      const source = join(folder, `${name}.asm`);
+      const hello = ECHO.replace("the boot sector", name);
+      await Deno.writeTextFile(source, hello);
+      await assembleDisk(source, join(folder, name), bytes);
+      return join(folder, name);
+    };
+    const floppy = [await image("floppy", 1440 * 1024)];
+    const drives = [{ file: await image("disk", MIB), format: "raw" }];
+    const cdrom = join(folder, "blank.iso");
+    await Deno.writeFile(cdrom, new Uint8Array(64 * 1024));
+    for (const order of ["ac", "ca", "dca"]) {
+      const boot = { order };
+      await using pc = await seabiosPc({ drives, floppy, cdrom, boot });
+      const first = order.includes("ac") ? "floppy" : "disk";
+      const text = await pc.screen().expect("Hello from", PATIENCE);
+      assertMatch(text, new RegExp(`Hello from ${first}$`, "m"));
+      assertEquals(text.includes("DVD/CD"), order === "dca");
+    }
+  },
+);
+
 /** The same on QEMU; undefined where it is not installed. */
 async function inQemu(disk: string): Promise<string | undefined> {
   const args = "-M pc -accel tcg -cpu pentium3 -m 64 -nodefaults " +

@@ -173,6 +173,17 @@ const rtc = deviceConformance(mc146818, {
 });
 for (const { name, run } of rtc) Deno.test(name, run);
 
+for (const writable of [false, true]) {
+  const tests = deviceConformance(firmware, {
+    bench: () => ({
+      config: { image: "bios.bin", writable, order: "cad" },
+      use: { setup: new FakeSetup() },
+      files: { image: new Uint8Array(65536).fill(0x90) },
+    }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
+}
+
 /** A channel that ends after so many bytes, and then again. */
 function countingDma(): IsaDma {
   let left = 1300;
@@ -193,16 +204,6 @@ function countingDma(): IsaDma {
     }),
   };
 }
-for (const writable of [false, true]) {
-  const tests = deviceConformance(firmware, {
-    bench: () => ({
-      config: { image: "bios.bin", writable },
-      files: { image: new Uint8Array(65536).fill(0x90) },
-    }),
-  });
-  for (const { name, run } of tests) Deno.test(name, run);
-}
-
 for (const plugin of [i82077, floppyWithDisks()]) {
   const tests = deviceConformance(plugin, {
     bench: () => ({ use: { dma: countingDma(), setup: new FakeSetup() } }),

@@ -101,9 +101,21 @@ const DESCRIPTIONS: readonly Description[] = [
     irqs: ["irq"],
     numbered: [0x3f8, 0x2f8, 0x3e8, 0x2e8],
   },
+  {
+    plugin: "i82077",
+    name: "FDC0",
+    id: "PNP0700",
+    irqs: ["irq"],
+    dmas: [2],
+  },
   { plugin: "fw-cfg", name: "FWCF", id: "QEMU0002", merged: true },
 ];
 
+/** Inputs that go on as an output, by plugin: the HPET can replace both. */
+const PASSED_ON: Readonly<Record<string, string>> = {
+  "hpet.pit": "irq0",
+  "hpet.rtc": "irq8",
+};
 /** Interrupts of ISA that no device of an AT has. */
 const FREE_IRQS = [5, 10, 11];
 /** What does not move. */
@@ -121,15 +133,17 @@ const RAM_LIMIT = 0x100000000;
 export function boardOf({ ram, devices }: MachineSurvey): Board {
   const of = (plugin: string): SurveyedDevice | undefined =>
     devices.find((device) => device.plugin === plugin);
-  const pics = new Set(
-    devices.filter((d) => d.plugin === "i8259").map((d) => d.name),
-  );
   /** The ISA interrupt that an output drives: the 8259's input. */
   const irqOf = (device: SurveyedDevice, output: string): number[] => {
     for (const target of device.wires.get(output) ?? []) {
-      const [owner, input] = target.split(".");
+      const [name, input] = target.split(".");
+      const owner = devices.find((other) => other.name === name);
       const irq = /^irq(\d+)$/.exec(input);
-      if (pics.has(owner) && irq !== null) return [Number(irq[1])];
+      if (owner?.plugin === "i8259" && irq !== null) return [Number(irq[1])];
+      const through = PASSED_ON[`${owner?.plugin}.${input}`];
+      if (through !== undefined && owner !== device) {
+        return irqOf(owner!, through);
+      }
     }
     return [];
   };

@@ -1,0 +1,103 @@
+/**
+ * The tables of `machines/pc.json` in a guest's memory, as a guest finds them
+ * that starts without firmware: by searching, and by what its loader says.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { Machine } from "../../machines/machine.ts";
+
+const PC = fromFileUrl(new URL("../../machines/pc.json", import.meta.url));
+const ECHO = fromFileUrl(new URL("../fixtures/echo.elf", import.meta.url));
+const MIB = 1024 * 1024;
+
+/** Guest memory, for one who follows pointers. */
+class Memory {
+  readonly #machine: Machine;
+
+  constructor(machine: Machine) {
+    this.#machine = machine;
+  }
+
+  bytes(address: number, length: number): Uint8Array {
+    const out = new Uint8Array(length);
+    this.#machine.space("memory").readBytes(address, out);
+    return out;
+  }
+
+  word(address: number): number {
+    return this.#machine.space("memory").read(address, 4);
+  }
+
+  text(address: number, length: number): string {
+    return new TextDecoder("latin1").decode(this.bytes(address, length));
+  }
+
+  /** Search as operating systems do; 0 when it is not found. */
+  search(signature: string): number {
+    for (let at = 0xf0000; at < 0x100000; at += 16) {
+      if (this.text(at, signature.length) === signature) return at;
+    }
+    return 0;
+  }
+
+  assertSum(address: number, length: number): void {
+    const sum = this.bytes(address, length).reduce((a, b) => a + b, 0);
+    assertEquals(sum % 256, 0, this.text(address, 4));
+  }
+
+  /** A table's address and signature, once its checksum is right. */
+  table(address: number): string {
+    this.assertSum(address, this.word(address + 4));
+    return this.text(address, 4);
+  }
+}
+
+async function pc(set: string[] = []): Promise<Machine> {
+  return await Machine.load(PC, { kernel: ECHO, memory: "16M", set });
+}
+
+Deno.test("tables: a guest finds ACPI's and SMBIOS' by searching", async () => {
+  await using machine = await pc([
+    "devices.smbios.config.serial=S-42",
+    "devices.smbios.config.uuid=01234567-89ab-cdef-0123-456789abcdef",
+  ]);
+  const memory = new Memory(machine);
+  const rsdp = memory.search("RSD PTR ");
+  assert(rsdp !== 0);
+  memory.assertSum(rsdp, 20);
+  memory.assertSum(rsdp, 36);
+  const [rsdt, xsdt] = [memory.word(rsdp + 16), memory.word(rsdp + 24)];
+  assertEquals([rsdt, xsdt].map((t) => memory.table(t)), ["RSDT", "XSDT"]);
+  assertEquals(memory.word(xsdt + 40), 0, "an upper half");
+  const fadt = memory.word(rsdt + 36);
+  assertEquals(memory.word(xsdt + 36), fadt);
+  assertEquals(memory.table(fadt), "FACP");
+  const [facs, dsdt] = [memory.word(fadt + 36), memory.word(fadt + 40)];
+  assertEquals([memory.text(facs, 4), facs % 64], ["FACS", 0]);
+  assertEquals(memory.table(dsdt), "DSDT");
+  assertEquals(memory.word(fadt + 140), dsdt);
+
+  const smbios = memory.search("_SM_");
+  memory.assertSum(smbios, 31);
+  memory.assertSum(smbios + 16, 15);
+  const length = memory.word(smbios + 0x16) & 0xffff;
+  const structures = memory.word(smbios + 0x18);
+  assert(memory.text(structures, length).includes("S-42\0"));
+
+  for (const table of [rsdt, xsdt, fadt, facs, dsdt, structures]) {
+    assert(table >= 15 * MIB && table < 16 * MIB);
+  }
+  // The PIIX4's registers are where the FADT says, and the SCI is level.
+  const ports = machine.space("ports");
+  assertEquals(memory.word(fadt + 56), 0x600);
+  assertEquals(ports.read(0x604, 2), 0);
+  assertEquals(ports.read(0x4d1, 1), 0x02);
+  // fw_cfg has the same UUID.
+  ports.write(0x510, 2, 2);
+  assertEquals(ports.read(0x511, 1), 0x01);
+
+  const saved = machine.save();
+  machine.load(saved);
+  assertEquals(memory.search("RSD PTR "), rsdp);
+});
