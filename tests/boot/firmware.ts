@@ -6,7 +6,9 @@
  */
 
 import { fromFileUrl, join } from "@std/path";
+import type { GuestFiles } from "../../core/cli/guest.ts";
 import { Machine, type MachineOptions } from "../../mod.ts";
+import { boot } from "./guest.ts";
 
 const file = (name: string): string =>
   fromFileUrl(new URL(`../../machines/${name}.json`, import.meta.url));
@@ -48,28 +50,47 @@ function isThere({ what }: Need): boolean {
   });
 }
 
+/** The packages that are missing, for a test's name. */
+function missing(needs: readonly Need[]): string | undefined {
+  const packages = needs.filter((need) => !isThere(need)).map((n) => n.in);
+  return packages.length === 0 ? undefined : [...new Set(packages)].join(", ");
+}
+
+async function withFolder(
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 /** A test with a folder of its own; skipped where something is missing. */
 export function firmwareTest(
   name: string,
   needs: readonly Need[],
   fn: (folder: string) => Promise<void>,
 ): void {
-  const missing = needs.filter((need) => !isThere(need))
-    .map((need) => need.in);
+  const packages = missing(needs);
   Deno.test({
-    name: missing.length === 0
+    name: packages === undefined
       ? name
-      : `${name} (skipped: no package ${missing.join(", ")})`,
-    ignore: missing.length > 0,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      try {
-        await fn(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
+      : `${name} (skipped: no package ${packages})`,
+    ignore: packages !== undefined,
+    fn: () => withFolder(fn),
   });
+}
+
+/** The same for a test that needs Linux, too. */
+export function linuxTest(
+  name: string,
+  needs: readonly Need[],
+  fn: (folder: string, guest: GuestFiles) => Promise<void>,
+): void {
+  if (missing(needs) !== undefined) firmwareTest(name, needs, async () => {});
+  else boot(name, (guest) => withFolder((folder) => fn(folder, guest)));
 }
 
 /** A PC that SeaBIOS starts, with its boot menu. */
