@@ -150,7 +150,7 @@ Deno.test("drives: mistakes are one line that says where", async () => {
     [
       "",
       ["a", "b", "c", "d", "e"].flatMap((file) => ["--drive", file]),
-      /^--drive e: all 4 drives of the interface "ide" are taken$/,
+      /^--drive e: all drives of the interface "ide" are taken$/,
     ],
     ["", ["--floppy", "a"], /^--floppy a: there is no interface "floppy"/],
     ["", ["--boot", "order=cx"], /^--boot: boot\.order: expected letters/],
@@ -167,8 +167,13 @@ Deno.test("drives: mistakes are one line that says where", async () => {
     ],
     [
       '"drives": { "ide": { "slots": ["ide7.disk0"] } }',
-      [],
-      /m\.json:2: drives\.ide\.slots\[0\]: there is no device "ide7"; did/,
+      ["--drive", "a,index=0"],
+      /^--drive a,index=0: the machine has no device "ide7" for this drive$/,
+    ],
+    [
+      '"devices": { "ide1": null }',
+      ["--drive", "a", "--drive", "b", "--drive", "c"],
+      /^--drive c: all drives of the interface "ide" are taken$/,
     ],
     [
       '"drives": { "ide": { "slots": ["ide0.disk5"] } }',
