@@ -24,6 +24,7 @@ export const PLUGINS: PluginTable = {
     "mc146818": () => import("../plugins/device/rtc/mc146818.ts"),
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
     "piix3": () => import("../plugins/device/pci/piix3.ts"),
+    "piix3-ide": () => import("../plugins/device/ide/piix3_ide.ts"),
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
     "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),

@@ -196,8 +196,9 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly uses?: Readonly<Record<string, string>>;
   /**
    * The contracts that its devices fulfil beside `Device`, by name. Known to
-   * the machine: `interrupt-controller` (`InterruptController`), and
-   * `text-source` (`TextSource`), of which loaders tell the kernel.
+   * the machine: `interrupt-controller` (`InterruptController`),
+   * `removable-media` (`RemovableMedia`), and `text-source` (`TextSource`), of
+   * which loaders tell the kernel.
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */
