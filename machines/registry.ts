@@ -24,9 +24,12 @@ export const PLUGINS: PluginTable = {
     "mc146818": () => import("../plugins/device/rtc/mc146818.ts"),
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
     "piix3": () => import("../plugins/device/pci/piix3.ts"),
+    "piix3-ide": () => import("../plugins/device/ide/piix3_ide.ts"),
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
     "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),
+    "virtio-blk-mmio": () => import("../plugins/device/virtio/blk_mmio.ts"),
+    "virtio-blk-pci": () => import("../plugins/device/virtio/blk_pci.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {
@@ -47,7 +50,8 @@ export const PLUGINS: PluginTable = {
     text: () => import("../plugins/display/text.ts"),
   },
   loader: {
-    linux: () => import("../plugins/loader/linux.ts"),
+    "linux": () => import("../plugins/loader/linux.ts"),
+    "linux-unpacked": () => import("../plugins/loader/linux_unpacked.ts"),
     multiboot: () => import("../plugins/loader/multiboot.ts"),
   },
 };

@@ -475,13 +475,25 @@ export class AddressSpace {
     }).filter((r) => r.pages > 0);
   }
 
-  /** Fill `into` from `address` on; what is not memory is read by bytes. */
+  /** Bytes from an address that nothing answers to the next that something does. */
+  #gap(address: number): number {
+    const next = this.#ranges.find((range) => range.start > address);
+    return next === undefined ? Infinity : next.start - address;
+  }
+
+  /** Fill `into` from `address` on; devices are read by bytes. */
   readBytes(address: number, into: Uint8Array): void {
     let done = 0;
     while (done < into.length) {
       const at = address + done;
       const range = this.#find(at);
-      if (range === undefined || range.kind === IO) {
+      if (range === undefined) {
+        const length = Math.min(into.length - done, this.#gap(at));
+        into.fill(0xff, done, done += length);
+        this.#unassignedReads++;
+        continue;
+      }
+      if (range.kind === IO) {
         into[done++] = this.read(at, 1);
         continue;
       }
@@ -502,7 +514,12 @@ export class AddressSpace {
     while (done < bytes.length) {
       const at = address + done;
       const range = this.#find(at);
-      if (range === undefined || range.kind === IO) {
+      if (range === undefined) {
+        done += Math.min(bytes.length - done, this.#gap(at));
+        this.#unassignedWrites++;
+        continue;
+      }
+      if (range.kind === IO) {
         if (at % 4 === 0 && bytes.length - done >= 4) {
           const word = bytes[done] | bytes[done + 1] << 8 |
             bytes[done + 2] << 16 | bytes[done + 3] << 24;

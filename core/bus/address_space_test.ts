@@ -153,6 +153,32 @@ Deno.test("ram, rom and their edges", () => {
   assertEquals(space.read(0xfffff000, 2), 0x0403);
 });
 
+Deno.test("bytes that nothing answers are skipped, up to what does", () => {
+  const memory = backing(4096);
+  const space = new AddressSpace("test", 2 ** 32, memory);
+  const device = recorder(4);
+  const base = 0x8000_0000;
+  space.add({ name: "ram", base, size: 4096, kind: "ram", hostOffset: 0 });
+  const io = { kind: "io", handler: device } as const;
+  space.add({ name: "d", base: base + 0x2000, size: 4, ...io });
+  memory.u8.fill(1);
+  device.bytes.fill(2);
+  const bytes = new Uint8Array(0x3002);
+  space.readBytes(base - 1, bytes);
+  const expected = new Uint8Array(0x3002).fill(0xff);
+  expected.fill(1, 1, 0x1001).fill(2, 0x2001, 0x2005);
+  assertEquals(bytes, expected);
+  assertEquals(space.unassigned, { reads: 3, writes: 0 });
+  space.writeBytes(base - 1, new Uint8Array(0x3002).fill(3));
+  assertEquals(memory.u8, new Uint8Array(4096).fill(3));
+  assertEquals(device.bytes, new Uint8Array(4).fill(3));
+  assertEquals(space.unassigned, { reads: 3, writes: 3 });
+  // Beyond all that there is, and beyond the space.
+  space.readBytes(2 ** 51, bytes);
+  assertEquals(bytes, new Uint8Array(0x3002).fill(0xff));
+  space.writeBytes(2 ** 51, bytes);
+});
+
 Deno.test("overlaps name both; a higher priority shadows", () => {
   const memory = backing(0x4000);
   const space = new AddressSpace("memory", 2 ** 32, memory);

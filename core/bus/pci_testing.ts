@@ -37,9 +37,19 @@ export class PciBenchBus implements PciHost {
  * and a bus of its own as the collaborator `bus`.
  */
 export function withConfigRegion<C>(plugin: DevicePlugin<C>): DevicePlugin<C> {
+  const { declare } = plugin;
+  const withConfig = (regions: DevicePlugin["regions"]) => ({
+    ...regions,
+    config: { space: "ports", size: 256 } as const,
+  });
   return {
     ...plugin,
-    regions: { ...plugin.regions, config: { space: "ports", size: 256 } },
+    regions: withConfig(plugin.regions),
+    declare: declare && ((config) => {
+      const declared = declare(config);
+      const regions = withConfig(declared.regions ?? plugin.regions);
+      return { ...declared, regions };
+    }),
     create(config, context) {
       const bus = new PciBenchBus();
       const made = plugin.create(config, {

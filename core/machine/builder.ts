@@ -17,6 +17,7 @@ import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore, InterruptController } from "./cpu.ts";
+import { BlockRequests } from "./block_requests.ts";
 import { at, DefinitionError } from "./document.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
@@ -52,8 +53,10 @@ export interface Parts {
   readonly cpu: CpuCore;
   /** Devices by name. */
   readonly devices: ReadonlyMap<string, Device>;
+  /** What block backends are doing for devices. */
+  readonly blocks: BlockRequests;
   /** Backends by name. */
-  readonly backends: ReadonlyMap<string, AnyBackend>;
+  readonly backends: Map<string, AnyBackend>;
   /** What is loaded at every reset, when there is a kernel. */
   readonly boot: BootImages | undefined;
   /** What was asked for. */
@@ -154,6 +157,9 @@ export class Builder {
       time,
       timing.mode === "icount" ? timing.epoch : Date.now(),
     );
+    const blocks = new BlockRequests(
+      timing.mode === "icount" ? clock : undefined,
+    );
     await this.#placeMemory(memory);
     for (const { name, plugin, config } of plan.backends) {
       const backend: AnyBackend = await this.#created(
@@ -168,7 +174,7 @@ export class Builder {
       this.#backends.set(name, backend);
     }
     for (const device of plan.devices) {
-      const context = this.#deviceContext(device, memory, clock);
+      const context = this.#deviceContext(device, memory, clock, blocks);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -189,6 +195,7 @@ export class Builder {
       time,
       cpu,
       devices: this.#devices,
+      blocks,
       backends: this.#backends,
       boot,
       requests: this.#requests,
@@ -253,6 +260,7 @@ export class Builder {
     planned: PlannedDevice,
     memory: GuestMemory,
     clock: VirtualClock,
+    blocks: BlockRequests,
   ): DeviceContext {
     const { name, plugin, declared } = planned;
     const fail = (message: string): never => {
@@ -347,7 +355,10 @@ export class Builder {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
       },
-      block: (role) => backend<BlockBackend>(role, "block"),
+      block: (role) => {
+        const block = backend<BlockBackend>(role, "block");
+        return block && blocks.behind(block);
+      },
       net: (role) => backend<NetBackend>(role, "net"),
       display: (role) => backend<DisplayBackend>(role, "display"),
       inputs: (role) => {

@@ -13,6 +13,7 @@ import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore } from "./cpu.ts";
 import { createLogger } from "./logger.ts";
+import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
@@ -88,6 +89,8 @@ export class Machine {
   readonly plan: MachinePlan;
   /** Its one memory. */
   readonly memory: GuestMemory;
+  /** Its drives whose media can be changed. */
+  readonly media: Media;
   readonly #parts: Parts;
   readonly #loop: RunLoop;
   #running: Promise<RunResult> | undefined;
@@ -99,11 +102,13 @@ export class Machine {
     this.#parts = parts;
     this.plan = parts.plan;
     this.memory = parts.memory;
-    const { requests, cpu, clock, time } = parts;
+    this.media = new Media(parts);
+    const { requests, cpu, clock, time, blocks } = parts;
     this.#loop = new RunLoop({
       cpu,
       clock,
       time,
+      blocks,
       between: () => this.#between(),
     });
     requests.notify = () => this.#loop.interrupt();
@@ -447,6 +452,8 @@ export class Machine {
       initrd: boot.initrd,
       modules: boot.modules,
       append: plan.definition.boot.append ?? "",
+      parameters: plan.devices.map((d) => d.plugin.kernelParameter?.(d))
+        .filter((parameter) => parameter !== undefined),
       ram: ramRanges(plan),
       screen: this.#textScreen(),
       dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),

@@ -170,6 +170,16 @@ export interface Device {
   load(record: StateRecord): void;
 }
 
+/** Where a machine definition has put a device. */
+export interface DevicePlacement {
+  /** Its regions that have a fixed place, by name. */
+  readonly regions: ReadonlyMap<string, { readonly base: number }>;
+  /** What its outputs drive: `device.input`, by output. */
+  readonly wires: ReadonlyMap<string, readonly string[]>;
+  /** Its backends' names, by role. */
+  readonly backends: ReadonlyMap<string, string>;
+}
+
 /** A plugin that makes devices. */
 // deno-lint-ignore no-explicit-any
 export interface DevicePlugin<C = any> extends PluginInfo {
@@ -187,8 +197,9 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly uses?: Readonly<Record<string, string>>;
   /**
    * The contracts that its devices fulfil beside `Device`, by name. Known to
-   * the machine: `interrupt-controller` (`InterruptController`), and
-   * `text-source` (`TextSource`), of which loaders tell the kernel.
+   * the machine: `interrupt-controller` (`InterruptController`),
+   * `removable-media` (`RemovableMedia`), and `text-source` (`TextSource`), of
+   * which loaders tell the kernel.
    */
   readonly provides?: readonly string[];
   /** It may end the run with a status. */
@@ -198,6 +209,11 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * replaces the static ones (more UARTs on one chip, say).
    */
   declare?(config: C): DeviceDeclaration;
+  /**
+   * What a kernel must be told on its command line to find a device that is
+   * here, as a parameter of Linux's; none when absent or undefined.
+   */
+  kernelParameter?(placement: DevicePlacement): string | undefined;
   /** Make a device in its reset state. */
   create(config: C, context: DeviceContext): Device | Promise<Device>;
 }
@@ -383,6 +399,8 @@ export interface LoaderContext {
   readonly modules: readonly BootFile[];
   /** The kernel's command line; empty when none was given. */
   readonly append: string;
+  /** What devices that cannot be found add to Linux's command line. */
+  readonly parameters?: readonly string[];
   /** The guest's RAM in ascending order, adjacent ranges joined. */
   readonly ram: readonly RamRange[];
   /** The text screen, when the machine has one that shows text. */

@@ -133,7 +133,8 @@ interface Image {
   readonly cmdlineSize: number;
 }
 
-function isLinux(bytes: Uint8Array): boolean {
+/** Whether a file has the boot protocol's header. */
+export function isLinux(bytes: Uint8Array): boolean {
   if (bytes.length < VERSION + 2) return false;
   const view = viewOf(bytes);
   return view.getUint16(BOOT_FLAG, true) === BOOT_FLAG_VALUE &&
@@ -233,9 +234,26 @@ function mib(bytes: number): number {
   return Math.ceil(bytes / (1024 * 1024));
 }
 
-/** Put everything into memory; gives back how the CPU starts. */
-function load(context: LoaderContext): EntryState {
-  const { kernel, initrd, append, dma, screen } = context;
+/** A kernel that is unpacked already: its segments, and where it starts. */
+export interface UnpackedKernel {
+  /** The physical address of its first instruction. */
+  readonly entry: number;
+  /** What goes where, in bytes. */
+  readonly segments: readonly {
+    readonly address: number;
+    readonly bytes: Uint8Array;
+  }[];
+}
+
+/**
+ * Put everything into memory; gives back how the CPU starts: in the image's
+ * own unpacking code, or in the kernel that was unpacked for it.
+ */
+export function loadLinux(
+  context: LoaderContext,
+  unpacked?: UnpackedKernel,
+): EntryState {
+  const { kernel, initrd, append, parameters = [], dma, screen } = context;
   const image = parse(kernel.path, kernel.bytes);
   const map = memoryMap(context.ram);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
@@ -254,7 +272,9 @@ function load(context: LoaderContext): EntryState {
   const view = viewOf(page);
   page.set(image.header, SETUP_SECTS);
 
-  const line = zeroTerminated(append);
+  const line = zeroTerminated(
+    [append, ...parameters].filter((text) => text !== "").join(" "),
+  );
   if (line.length - 1 > image.cmdlineSize) {
     throw loadError(
       kernel.path,
@@ -315,10 +335,19 @@ function load(context: LoaderContext): EntryState {
   });
 
   dma.write(ZERO_PAGE, page);
-  dma.write(image.loadAddress, image.code);
+  const { entry: eip, segments } = unpacked ?? {
+    entry: image.loadAddress,
+    segments: [{ address: image.loadAddress, bytes: image.code }],
+  };
+  for (const { address, bytes } of segments) {
+    if (address < EXTENDED || address + bytes.length > image.end) {
+      throw loadError(kernel.path, "its payload does not fit in its memory");
+    }
+    dma.write(address, bytes);
+  }
   writeGdt(dma, GDT);
   return flatEntry(GDT, {
-    eip: image.loadAddress,
+    eip,
     esi: ZERO_PAGE,
     esp: ZERO_PAGE,
   });
@@ -331,6 +360,6 @@ const plugin: LoaderPlugin = {
   version: "1.0.0",
   description: "Linux bzImage, by the 32-bit boot protocol",
   probe: isLinux,
-  load,
+  load: (context) => loadLinux(context),
 };
 export default plugin;

@@ -92,6 +92,23 @@ Deno.test("linux: code, zero page, command line and registers", () => {
   assertEquals(view.getUint32(zero + 0x1e0, true), 63 * 1024);
 });
 
+Deno.test("linux: what devices add to the command line", () => {
+  for (
+    const [append, parameters, expected] of [
+      ["quiet", ["a.b=1", "c=2"], "quiet a.b=1 c=2"],
+      ["", ["a.b=1"], "a.b=1"],
+      ["", [], ""],
+    ] as const
+  ) {
+    const ctx = context(image(), { append });
+    const { esi } = plugin.load({ ...ctx, parameters });
+    const view = new DataView(ctx.memory.buffer);
+    const line = view.getUint32(esi + 0x228, true);
+    const text = ctx.memory.subarray(line, ctx.memory.indexOf(0, line));
+    assertEquals(new TextDecoder().decode(text), expected);
+  }
+});
+
 Deno.test("linux: the text screen", () => {
   const none = context(image());
   const { esi } = plugin.load(none);

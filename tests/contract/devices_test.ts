@@ -5,6 +5,7 @@ import { withConfigRegion } from "../../core/bus/pci_testing.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
 import ide from "../../plugins/device/ide/ide.ts";
+import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
 import ps2Keyboard, {
   type Ps2Keyboard,
@@ -21,7 +22,14 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
-import { ideWithDrives } from "../devices/ide_bench.ts";
+import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
+import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
+import {
+  FakeBlock,
+  ideWithDrives,
+  piix3IdeWithDrives,
+} from "../devices/ide_bench.ts";
+import { on } from "../devices/virtio_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
@@ -36,9 +44,11 @@ const DEVICES: readonly DevicePlugin[] = [
   isaDebugExit,
   ns16550a,
   withConfigRegion(piix3),
+  withConfigRegion(piix3Ide),
   withConfigRegion(piix4Pm),
   port92,
   vga,
+  virtioBlkMmio,
 ];
 
 for (const plugin of DEVICES) {
@@ -81,7 +91,20 @@ const rtc = deviceConformance(mc146818, {
 });
 for (const { name, run } of rtc) Deno.test(name, run);
 
-// The channel above is empty: the same with a disk and a CD-ROM drive.
-for (const test of deviceConformance(ideWithDrives())) {
-  Deno.test(test.name, test.run);
+// The channels above are empty: the same with disks and CD-ROM drives.
+for (
+  const plugin of [ideWithDrives(), withConfigRegion(piix3IdeWithDrives())]
+) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
+}
+
+// The slot above is empty. The bench gives RAM of zeroes to the queues.
+const disk = (): FakeBlock => new FakeBlock(1 << 20);
+for (
+  const plugin of [
+    { ...on(virtioBlkMmio, disk), name: "virtio-blk-mmio with a disk" },
+    withConfigRegion(on(virtioBlkPci, disk)),
+  ]
+) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }

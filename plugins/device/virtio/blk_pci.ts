@@ -1,0 +1,18 @@
+/**
+ * The `virtio-blk-pci` plugin.
+ *
+ * @module
+ */
+
+import type { DevicePlugin } from "../../../core/machine/plugin.ts";
+import { BLK, type VirtioBlkConfig } from "./blk.ts";
+import { pciPlugin, type PciTransportConfig } from "./virtio_pci.ts";
+
+export type { VirtioBlkConfig } from "./blk.ts";
+export type { PciTransportConfig } from "./virtio_pci.ts";
+
+/** The plugin. */
+const plugin: DevicePlugin<VirtioBlkConfig & PciTransportConfig> = pciPlugin(
+  BLK,
+);
+export default plugin;
