@@ -278,7 +278,7 @@ export class DriveLayer {
     const meaning: JsonObject = {
       backends: { [backend]: { plugin, config } },
       devices: {
-        [device]: { backends: { [role]: backend }, config: settings },
+        [device]: { backends: { [role]: backend }, ...settings },
       },
     };
     return [...overlays, locate(meaning, place)];
@@ -313,7 +313,8 @@ export class DriveLayer {
 
   /**
    * What the device is told of the drive: `kind` and `serial`, in the object
-   * of its configuration that is named like the role, or at the top.
+   * of its configuration that is named like the role, or at the top. Empty when
+   * that is nothing.
    */
   async #settings(
     device: string,
@@ -359,7 +360,10 @@ export class DriveLayer {
       }
       settings.serial = drive.serial;
     }
-    return own?.type === "object" ? { [role]: settings } : settings;
+    if (Object.keys(settings).length === 0) return {};
+    return own?.type === "object"
+      ? { config: { [role]: settings } }
+      : { config: settings };
   }
 }
 

@@ -2,8 +2,11 @@
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
+import type { IsaDma } from "../../core/bus/isa_dma.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
+import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
+import i82077 from "../../plugins/device/floppy/i82077.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
@@ -24,6 +27,7 @@ import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
 import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
 import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
+import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import {
   FakeBlock,
   ideWithDrives,
@@ -54,6 +58,32 @@ const DEVICES: readonly DevicePlugin[] = [
 for (const plugin of DEVICES) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
+
+/** The DMA controllers with a device on channel 2 and 5, as registers. */
+const dma: DevicePlugin = {
+  ...i8237,
+  regions: { ...i8237.regions, device: { space: "ports", size: 2 } },
+  create(config, context) {
+    const device = i8237.create(config, context) as I8237;
+    const bytes = new Uint8Array(16);
+    const channels = [2, 5].map((channel) =>
+      device.attach("device", channel, () => {})
+    );
+    context.io("device", {
+      widths: [1],
+      read(offset) {
+        const moved = channels[offset].transfer(bytes, false);
+        return moved | (channels[offset].terminalCount ? 0x80 : 0);
+      },
+      write(offset, _width, value) {
+        channels[offset].request((value & 1) !== 0);
+        channels[offset].transfer(bytes, true);
+      },
+    });
+    return device;
+  },
+};
+for (const { name, run } of deviceConformance(dma)) Deno.test(name, run);
 
 const KEYS = [...SCAN_CODES.keys(), "Pause", "PrintScreen"];
 /** The keyboard with its wire, and its keys, as registers. */
@@ -107,4 +137,31 @@ for (
   ]
 ) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
+}
+
+/** A channel that ends after so many bytes, and then again. */
+function countingDma(): IsaDma {
+  let left = 1300;
+  let terminalCount = false;
+  return {
+    attach: () => ({
+      get terminalCount() {
+        return terminalCount;
+      },
+      request() {},
+      transfer(bytes) {
+        const moved = Math.min(bytes.length, left);
+        left -= moved;
+        terminalCount = left === 0;
+        if (terminalCount) left = 1300;
+        return moved;
+      },
+    }),
+  };
+}
+for (const plugin of [i82077, floppyWithDisks()]) {
+  const tests = deviceConformance(plugin, {
+    bench: () => ({ use: { dma: countingDma(), setup: new FakeSetup() } }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
 }
