@@ -83,6 +83,9 @@ export interface ScreenPort {
   press(...codes: string[]): Promise<void>;
 }
 
+/** Bytes of the seed that a kernel gets. */
+const SEED_BYTES = 32;
+
 /** A machine. */
 export class Machine {
   /** The plan it was built from. */
@@ -456,6 +459,7 @@ export class Machine {
         .filter((parameter) => parameter !== undefined),
       ram: ramRanges(plan),
       screen: this.#textScreen(),
+      seed: randomSeed(plan),
       dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),
       log: createLogger(
         boot.loader.name,
@@ -485,6 +489,14 @@ function asRecord(value: unknown, path: string): StateRecord {
     throw new StateError(path, "expected a record");
   }
   return value as StateRecord;
+}
+
+/** The seed of a guest: with `icount` two runs are the same. */
+function randomSeed(plan: MachinePlan): Uint8Array {
+  const seed = new Uint8Array(SEED_BYTES);
+  return plan.definition.time.mode === "icount"
+    ? seed
+    : crypto.getRandomValues(seed);
 }
 
 /** RAM in the CPU's physical space, ascending, adjacent ranges joined. */

@@ -405,6 +405,11 @@ export interface LoaderContext {
   readonly ram: readonly RamRange[];
   /** The text screen, when the machine has one that shows text. */
   readonly screen?: TextScreen;
+  /**
+   * 32 random bytes for a kernel that takes a seed, without which it waits for
+   * events that it cannot foretell; with `icount` they are always the same.
+   */
+  readonly seed?: Uint8Array;
   /** Guest-physical memory, to be written. */
   readonly dma: DmaPort;
   /** The log. */

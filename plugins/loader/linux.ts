@@ -27,6 +27,7 @@ import {
 const ZERO_PAGE = 0x90000;
 const COMMAND_LINE = 0x91000;
 const GDT = 0x9f000;
+const SETUP_DATA_AT = 0x9f100;
 
 /** The setup header's fields, by offset in the image and the zero page. */
 const SETUP_SECTS = 0x1f1;
@@ -48,6 +49,7 @@ const RELOCATABLE_KERNEL = 0x234;
 const CMDLINE_SIZE = 0x238;
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
+const SETUP_DATA = 0x250;
 const PREF_ADDRESS = 0x258;
 const INIT_SIZE = 0x260;
 
@@ -86,12 +88,17 @@ const V2_04 = 0x204;
 const V2_05 = 0x205;
 const V2_06 = 0x206;
 const V2_08 = 0x208;
+const V2_09 = 0x209;
 const V2_10 = 0x20a;
 
 /** LOADFLAGS: the protected-mode code is loaded at 1 MiB. */
 const LOADED_HIGH = 0x01;
 /** VID_MODE: as the display is. */
 const VIDEO_NORMAL = 0xffff;
+/** SETUP_DATA: a seed for the kernel's generator of random numbers. */
+const SETUP_RNG_SEED = 9;
+/** Bytes in front of it: link, type, length. */
+const SETUP_DATA_HEADER = 16;
 /** TYPE_OF_LOADER: none of those with a number. */
 const LOADER_UNDEFINED = 0xff;
 /** Where an initial RAM disk may end when the header does not say. */
@@ -253,7 +260,8 @@ export function loadLinux(
   context: LoaderContext,
   unpacked?: UnpackedKernel,
 ): EntryState {
-  const { kernel, initrd, append, parameters = [], dma, screen } = context;
+  const { kernel, initrd, append, parameters = [], dma, screen, seed } =
+    context;
   const image = parse(kernel.path, kernel.bytes);
   const map = memoryMap(context.ram);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
@@ -320,6 +328,15 @@ export function loadLinux(
     dma.write(at, initrd.bytes);
     view.setUint32(RAMDISK_IMAGE, at, true);
     view.setUint32(RAMDISK_SIZE, size, true);
+  }
+
+  if (seed !== undefined && image.version >= V2_09) {
+    const data = new Uint8Array(SETUP_DATA_HEADER + seed.length);
+    viewOf(data).setUint32(8, SETUP_RNG_SEED, true);
+    viewOf(data).setUint32(12, seed.length, true);
+    data.set(seed, SETUP_DATA_HEADER);
+    dma.write(SETUP_DATA_AT, data);
+    view.setUint32(SETUP_DATA, SETUP_DATA_AT, true);
   }
 
   const extended = Math.floor((usableEnd(map, EXTENDED) - EXTENDED) / 1024);
