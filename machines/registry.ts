@@ -61,7 +61,8 @@ export const PLUGINS: PluginTable = {
     text: () => import("../plugins/display/text.ts"),
   },
   loader: {
-    linux: () => import("../plugins/loader/linux.ts"),
+    "linux": () => import("../plugins/loader/linux.ts"),
+    "linux-unpacked": () => import("../plugins/loader/linux_unpacked.ts"),
     multiboot: () => import("../plugins/loader/multiboot.ts"),
   },
 };

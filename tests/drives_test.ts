@@ -56,6 +56,7 @@ Deno.test("drives: short forms are what the JSON says", async () => {
       "--boot",
       "order=dc,menu=on",
     ],
+    ...["--floppy", "/i/e", "--floppy", "/i/f"],
   );
   await withMachine(
     `"backends": {
@@ -65,13 +66,18 @@ Deno.test("drives: short forms are what the JSON says", async () => {
       "ide2": { "plugin": "image",
         "config": { "file": "/i/b.iso", "readOnly": true } },
       "ide3": { "plugin": "image",
-        "config": { "file": "https://host/d", "snapshot": true } }
+        "config": { "file": "https://host/d", "snapshot": true } },
+      "floppy0": { "plugin": "image", "config": { "file": "/i/e" } },
+      "floppy1": { "plugin": "image", "config": { "file": "/i/f" } }
     },
     "devices": {
       "ide0": {
         "backends": { "disk0": "ide0", "disk1": "ide1" },
         "config": { "disk0": { "kind": "disk", "serial": "S1" },
           "disk1": { "kind": "disk" } }
+      },
+      "floppy": {
+        "backends": { "drive0": "floppy0", "drive1": "floppy1" }
       },
       "ide1": {
         "backends": { "disk0": "ide2", "disk1": "ide3" },
@@ -150,13 +156,22 @@ Deno.test("drives: mistakes are one line that says where", async () => {
     [
       "",
       ["a", "b", "c", "d", "e"].flatMap((file) => ["--drive", file]),
-      /^--drive e: all 4 drives of the interface "ide" are taken$/,
+      /^--drive e: all drives of the interface "ide" are taken$/,
     ],
-    ["", ["--floppy", "a"], /^--floppy a: there is no interface "floppy"/],
+    [
+      '"drives": { "floppy": null }',
+      ["--floppy", "a"],
+      /^--floppy a: there is no interface "floppy"/,
+    ],
+    [
+      "",
+      ["--drive", "a,if=floppy,serial=S"],
+      /drives of "floppy" \(i82077\) have no serial number$/,
+    ],
     ["", ["--boot", "order=cx"], /^--boot: boot\.order: expected letters/],
     ["", ["--drive", "/absent/a"], /there is no file "\/absent\/a"$/],
     [
-      '"drives": { "ide": null }',
+      '"drives": { "ide": null, "floppy": null }',
       ["--drive", "a"],
       /^--drive a: the machine has no drives$/,
     ],
@@ -167,8 +182,13 @@ Deno.test("drives: mistakes are one line that says where", async () => {
     ],
     [
       '"drives": { "ide": { "slots": ["ide7.disk0"] } }',
-      [],
-      /m\.json:2: drives\.ide\.slots\[0\]: there is no device "ide7"; did/,
+      ["--drive", "a,index=0"],
+      /^--drive a,index=0: the machine has no device "ide7" for this drive$/,
+    ],
+    [
+      '"devices": { "ide1": null }',
+      ["--drive", "a", "--drive", "b", "--drive", "c"],
+      /^--drive c: all drives of the interface "ide" are taken$/,
     ],
     [
       '"drives": { "ide": { "slots": ["ide0.disk5"] } }',

@@ -234,9 +234,9 @@ export class DriveLayer {
       fail(`there is no medium "${media}"${suggest(media, [...MEDIA])}`);
     }
     const { slots } = this.#interfaces[name];
-    const index = drive.index ?? this.#free(name, slots);
+    const index = drive.index ?? this.#free(name);
     if (index === undefined) {
-      fail(`all ${slots.length} drives of the interface "${name}" are taken`);
+      fail(`all drives of the interface "${name}" are taken`);
     }
     if (!(index! < slots.length)) {
       fail(
@@ -278,19 +278,22 @@ export class DriveLayer {
     const meaning: JsonObject = {
       backends: { [backend]: { plugin, config } },
       devices: {
-        [device]: { backends: { [role]: backend }, config: settings },
+        [device]: { backends: { [role]: backend }, ...settings },
       },
     };
     return [...overlays, locate(meaning, place)];
   }
 
   /** The first drive that neither the definition nor another option has. */
-  #free(name: string, slots: readonly string[]): number | undefined {
+  #free(name: string): number | undefined {
+    const { slots, add } = this.#interfaces[name];
     const index = slots.findIndex((slot, i) => {
       const [device, role] = slot.split(".");
-      return !this.#taken.has(`${name}${i}`) &&
-        childOf(this.#document, "devices", device, "backends", role) ===
-          undefined;
+      const there = childOf(this.#document, "devices", device);
+      const isThere = there !== undefined || Object.hasOwn(add, device);
+      return isThere && !this.#taken.has(`${name}${i}`) &&
+        (there === undefined ||
+          childOf(there, "backends", role) === undefined);
     });
     return index < 0 ? undefined : index;
   }
@@ -310,7 +313,8 @@ export class DriveLayer {
 
   /**
    * What the device is told of the drive: `kind` and `serial`, in the object
-   * of its configuration that is named like the role, or at the top.
+   * of its configuration that is named like the role, or at the top. Empty when
+   * that is nothing.
    */
   async #settings(
     device: string,
@@ -356,7 +360,10 @@ export class DriveLayer {
       }
       settings.serial = drive.serial;
     }
-    return own?.type === "object" ? { [role]: settings } : settings;
+    if (Object.keys(settings).length === 0) return {};
+    return own?.type === "object"
+      ? { config: { [role]: settings } }
+      : { config: settings };
   }
 }
 
@@ -420,26 +427,23 @@ export async function snapshotMeaning(
   return { backends };
 }
 
-/** What is wrong in a definition's `drives`: the first mistake, if any. */
+/**
+ * What is wrong in a definition's `drives`: the first mistake, if any. A slot
+ * whose device the machine does not have is none: a definition that deletes a
+ * device need not say so again here.
+ */
 export function driveProblem(
   definition: MachineDefinition,
   roles: ReadonlyMap<string, readonly string[]>,
 ): { path: (string | number)[]; message: string } | undefined {
   for (
-    const [name, { slots, add, cdrom }] of Object.entries(definition.drives)
+    const [name, { slots, cdrom }] of Object.entries(definition.drives)
   ) {
     for (const [i, slot] of slots.entries()) {
       const path = ["drives", name, "slots", i];
       const [device, role, more] = slot.split(".");
       if (role === undefined || more !== undefined) {
         return { path, message: `expected "device.role", not "${slot}"` };
-      }
-      const known = [...roles.keys(), ...Object.keys(add)];
-      if (!known.includes(device)) {
-        return {
-          path,
-          message: `there is no device "${device}"${suggest(device, known)}`,
-        };
       }
       const its = roles.get(device);
       if (its !== undefined && !its.includes(role)) {

@@ -86,6 +86,9 @@ export interface ScreenPort {
   press(...codes: string[]): Promise<void>;
 }
 
+/** Bytes of the seed that a kernel gets. */
+const SEED_BYTES = 32;
+
 /** A machine. */
 export class Machine {
   /** The plan it was built from. */
@@ -487,6 +490,7 @@ export class Machine {
       ram: ramRanges(plan),
       screen: this.#textScreen(),
       tables: this.#provider<FirmwareTables>("firmware-tables"),
+      seed: randomSeed(plan),
       dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),
       log: createLogger(
         boot.loader.name,
@@ -526,4 +530,12 @@ function asRecord(value: unknown, path: string): StateRecord {
     throw new StateError(path, "expected a record");
   }
   return value as StateRecord;
+}
+
+/** The seed of a guest: with `icount` two runs are the same. */
+function randomSeed(plan: MachinePlan): Uint8Array {
+  const seed = new Uint8Array(SEED_BYTES);
+  return plan.definition.time.mode === "icount"
+    ? seed
+    : crypto.getRandomValues(seed);
 }

@@ -510,6 +510,11 @@ export interface LoaderContext {
   readonly screen?: TextScreen;
   /** Who places the tables that firmware would, when the machine has any. */
   readonly tables?: FirmwareTables;
+  /**
+   * 32 random bytes for a kernel that takes a seed, without which it waits for
+   * events that it cannot foretell; with `icount` they are always the same.
+   */
+  readonly seed?: Uint8Array;
   /** Guest-physical memory, to be written. */
   readonly dma: DmaPort;
   /** The log. */

@@ -27,6 +27,7 @@ import {
 const ZERO_PAGE = 0x90000;
 const COMMAND_LINE = 0x91000;
 const GDT = 0x9f000;
+const SETUP_DATA_AT = 0x9f100;
 
 /** The setup header's fields, by offset in the image and the zero page. */
 const SETUP_SECTS = 0x1f1;
@@ -48,6 +49,7 @@ const RELOCATABLE_KERNEL = 0x234;
 const CMDLINE_SIZE = 0x238;
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
+const SETUP_DATA = 0x250;
 const PREF_ADDRESS = 0x258;
 const INIT_SIZE = 0x260;
 
@@ -87,12 +89,17 @@ const V2_04 = 0x204;
 const V2_05 = 0x205;
 const V2_06 = 0x206;
 const V2_08 = 0x208;
+const V2_09 = 0x209;
 const V2_10 = 0x20a;
 
 /** LOADFLAGS: the protected-mode code is loaded at 1 MiB. */
 const LOADED_HIGH = 0x01;
 /** VID_MODE: as the display is. */
 const VIDEO_NORMAL = 0xffff;
+/** SETUP_DATA: a seed for the kernel's generator of random numbers. */
+const SETUP_RNG_SEED = 9;
+/** Bytes in front of it: link, type, length. */
+const SETUP_DATA_HEADER = 16;
 /** TYPE_OF_LOADER: none of those with a number. */
 const LOADER_UNDEFINED = 0xff;
 /** Where an initial RAM disk may end when the header does not say. */
@@ -134,7 +141,8 @@ interface Image {
   readonly cmdlineSize: number;
 }
 
-function isLinux(bytes: Uint8Array): boolean {
+/** Whether a file has the boot protocol's header. */
+export function isLinux(bytes: Uint8Array): boolean {
   if (bytes.length < VERSION + 2) return false;
   const view = viewOf(bytes);
   return view.getUint16(BOOT_FLAG, true) === BOOT_FLAG_VALUE &&
@@ -234,9 +242,27 @@ function mib(bytes: number): number {
   return Math.ceil(bytes / (1024 * 1024));
 }
 
-/** Put everything into memory; gives back how the CPU starts. */
-function load(context: LoaderContext): EntryState {
-  const { kernel, initrd, append, parameters = [], dma, screen } = context;
+/** A kernel that is unpacked already: its segments, and where it starts. */
+export interface UnpackedKernel {
+  /** The physical address of its first instruction. */
+  readonly entry: number;
+  /** What goes where, in bytes. */
+  readonly segments: readonly {
+    readonly address: number;
+    readonly bytes: Uint8Array;
+  }[];
+}
+
+/**
+ * Put everything into memory; gives back how the CPU starts: in the image's
+ * own unpacking code, or in the kernel that was unpacked for it.
+ */
+export function loadLinux(
+  context: LoaderContext,
+  unpacked?: UnpackedKernel,
+): EntryState {
+  const { kernel, initrd, append, parameters = [], dma, screen, seed } =
+    context;
   const image = parse(kernel.path, kernel.bytes);
   const { map, rsdp } = systemMemory(context);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
@@ -308,6 +334,15 @@ function load(context: LoaderContext): EntryState {
   if (rsdp !== undefined) {
     view.setBigUint64(ACPI_RSDP_ADDR, BigInt(rsdp), true);
   }
+  if (seed !== undefined && image.version >= V2_09) {
+    const data = new Uint8Array(SETUP_DATA_HEADER + seed.length);
+    viewOf(data).setUint32(8, SETUP_RNG_SEED, true);
+    viewOf(data).setUint32(12, seed.length, true);
+    data.set(seed, SETUP_DATA_HEADER);
+    dma.write(SETUP_DATA_AT, data);
+    view.setUint32(SETUP_DATA, SETUP_DATA_AT, true);
+  }
+
   const extended = Math.floor((usableEnd(map, EXTENDED) - EXTENDED) / 1024);
   view.setUint16(EXT_MEM_K, Math.min(extended, 0xffff), true);
   view.setUint32(ALT_MEM_K, extended, true);
@@ -321,10 +356,19 @@ function load(context: LoaderContext): EntryState {
   });
 
   dma.write(ZERO_PAGE, page);
-  dma.write(image.loadAddress, image.code);
+  const { entry: eip, segments } = unpacked ?? {
+    entry: image.loadAddress,
+    segments: [{ address: image.loadAddress, bytes: image.code }],
+  };
+  for (const { address, bytes } of segments) {
+    if (address < EXTENDED || address + bytes.length > image.end) {
+      throw loadError(kernel.path, "its payload does not fit in its memory");
+    }
+    dma.write(address, bytes);
+  }
   writeGdt(dma, GDT);
   return flatEntry(GDT, {
-    eip: image.loadAddress,
+    eip,
     esi: ZERO_PAGE,
     esp: ZERO_PAGE,
   });
@@ -337,6 +381,6 @@ const plugin: LoaderPlugin = {
   version: "1.0.0",
   description: "Linux bzImage, by the 32-bit boot protocol",
   probe: isLinux,
-  load,
+  load: (context) => loadLinux(context),
 };
 export default plugin;

@@ -96,6 +96,22 @@ Deno.test("linux: code, zero page, command line and registers", () => {
   assertEquals(view.getUint32(zero + 0x1e0, true), 63 * 1024);
 });
 
+Deno.test("linux: a seed of random numbers", () => {
+  const ctx = context(image());
+  const seed = Uint8Array.from({ length: 32 }, (_, i) => i * 5 + 1);
+  const { esi } = plugin.load({ ...ctx, seed });
+  const view = new DataView(ctx.memory.buffer);
+  // The kernel walks a list: link, type, length, data.
+  const at = view.getUint32(esi + 0x250, true);
+  assertEquals(view.getBigUint64(at, true), 0n);
+  assertEquals([8, 12].map((o) => view.getUint32(at + o, true)), [9, 32]);
+  assertEquals(ctx.memory.slice(at + 16, at + 48), seed);
+  const without = context(image());
+  plugin.load(without);
+  const plain = new DataView(without.memory.buffer);
+  assertEquals(plain.getUint32(esi + 0x250, true), 0);
+});
+
 Deno.test("linux: what devices add to the command line", () => {
   for (
     const [append, parameters, expected] of [

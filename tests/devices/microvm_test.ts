@@ -37,10 +37,12 @@ async function parameters(...set: string[]): Promise<readonly string[]> {
     plugins: {
       ...PLUGINS,
       block: { fake: () => Promise.resolve({ default: block }) },
-      loader: {
-        linux: () => Promise.resolve({ default: loader }),
-        multiboot: () => Promise.resolve({ default: loader }),
-      },
+      loader: Object.fromEntries(
+        Object.keys(PLUGINS.loader ?? {}).map((name) => [
+          name,
+          () => Promise.resolve({ default: loader }),
+        ]),
+      ),
     },
     set,
   });
