@@ -16,7 +16,7 @@ const CACHE = fromFileUrl(
 const KERNEL_VERSION = 0x20e;
 
 /** The version of a bzImage, as `6.1.0-50-686`. */
-async function kernelVersion(kernel: string): Promise<string> {
+export async function kernelVersion(kernel: string): Promise<string> {
   const bytes = await Deno.readFile(kernel);
   const at = (bytes[KERNEL_VERSION] | bytes[KERNEL_VERSION + 1] << 8) + 0x200;
   const text = new TextDecoder("latin1").decode(bytes.subarray(at, at + 64));

@@ -1,6 +1,6 @@
 /**
- * Linux on a virtio disk over PCI, by the modern and by the legacy interface:
- * it mounts what the host has made, writes, syncs and powers off, and the host
+ * Linux on a virtio disk, over PCI by the modern and by the legacy interface and
+ * over MMIO: it mounts what the host has made, writes, syncs and powers off, and the host
  * finds the file system clean and the bytes there.
  *
  * There is no firmware: what it would do for interrupts the test does. Without
@@ -11,9 +11,13 @@ import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { Machine } from "../../../mod.ts";
 import { boot, PATIENCE, withScript } from "../guest.ts";
+import { mmioSlots } from "../mmio_slots.ts";
 import { kernelModules, type Modules } from "../modules.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
+const MICROVM = fromFileUrl(
+  new URL("../../../machines/microvm.json", import.meta.url),
+);
 const QEMU = "qemu-system-i386";
 const LIMIT_MS = 600_000;
 const IMAGE_BYTES = 48 << 20;
@@ -51,7 +55,8 @@ dmesg -n 1
 echo serial $(cat /sys/block/vda/serial)
 echo cache $(cat /sys/block/vda/queue/write_cache)
 echo features $(cat /sys/bus/virtio/devices/virtio0/features)
-echo config $(hexdump -v -n 64 -e '1/1 "%02x"' /proc/bus/pci/00/04.0)
+[ ! -e /proc/bus/pci/00/04.0 ] ||
+  echo config $(hexdump -v -n 64 -e '1/1 "%02x"' /proc/bus/pci/00/04.0)
 mount -t ext4 /dev/vda /mnt
 sha256sum < /mnt/numbers
 mkdir /mnt/new
@@ -245,6 +250,49 @@ async function useDisk(
     await Deno.remove(folder, { recursive: true });
   }
 }
+
+boot("Linux writes ext4 to a virtio disk, over MMIO", async ({ kernel }) => {
+  const modules = await kernelModules(
+    kernel,
+    ["virtio_mmio", "virtio_blk", "crc32c_generic", "ext4"],
+  );
+  const slots = await mmioSlots(kernel);
+  if (typeof modules === "string" || typeof slots === "string") {
+    console.log(`skipped: ${typeof slots === "string" ? slots : modules}`);
+    return;
+  }
+  const folder = await Deno.makeTempDir();
+  try {
+    const disk = await makeImage(folder);
+    const backend = { plugin: "raw", config: { file: disk } };
+    await withScript(
+      `${slots.script}${modules.script}${SESSION}`,
+      async (initrd) => {
+        await using machine = await Machine.load(MICROVM, {
+          kernel,
+          initrd,
+          append: "console=ttyS0",
+          memory: "128M",
+          set: [
+            `backends.disk=${JSON.stringify(backend)}`,
+            'devices.disk1.backends={"disk":"disk"}',
+          ],
+        });
+        await machine.serial(0).expect(/^the end\r\n/m, PATIENCE);
+        assertEquals((await machine.wait()).reason, "halt");
+        const output = machine.serial(0).output.replaceAll("\r\n", "\n");
+        await check(disk, output);
+        assertMatch(output, /^ *6: +[1-9]\d{1,} +XT-PIC +virtio0$/m);
+      },
+      [...modules.entries, slots.entry],
+    );
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log("skipped: mke2fs is not installed");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
 
 for (const way of ["modern", "transitional", "legacy"] as const) {
   boot(`Linux writes ext4 to a virtio disk, ${way}`, async ({ kernel }) => {
