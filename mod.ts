@@ -43,6 +43,7 @@ export * from "./core/backend/input_queue.ts";
 export * from "./core/backend/memory_char.ts";
 export * from "./core/backend/memory_display.ts";
 export type * from "./core/backend/net.ts";
+export type * from "./core/backend/removable.ts";
 export * from "./core/bus/address_space.ts";
 export type * from "./core/bus/handler.ts";
 export * from "./core/bus/irq_line.ts";
@@ -54,9 +55,17 @@ export * from "./core/machine/conformance.ts";
 export type * from "./core/machine/cpu.ts";
 export * from "./core/machine/definition.ts";
 export * from "./core/machine/document.ts";
+export type * from "./core/machine/firmware.ts";
 export * from "./core/machine/logger.ts";
+export {
+  type ChangeOptions,
+  type Media,
+  MediaError,
+  type Medium,
+} from "./core/machine/media.ts";
 export * from "./core/machine/memory.ts";
 export * from "./core/machine/plan.ts";
+export type { PlannedFile } from "./core/machine/plan_device.ts";
 export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
 export * from "./core/machine/schema.ts";

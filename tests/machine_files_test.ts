@@ -234,6 +234,11 @@ const MISTAKES: readonly [name: string, body: string, message: RegExp][] = [
     /memories\.bios\.file: cannot read ".*bios\.bin": there is no such file$/,
   ],
   [
+    "a missing firmware file",
+    `"devices": { "fwcfg": { "plugin": "fw-cfg",\n"config": { "files": { "genroms/x.bin": { "path": "x.bin" } } } } }`,
+    /m\.json:3: devices\.fwcfg\.config\.files\.genroms\/x\.bin\.path: cannot read ".*x\.bin": there is no such file$/,
+  ],
+  [
     "an unknown loader",
     `"boot": { "loaders": ["linx"] }`,
     /boot\.loaders\[0\]: there is no loader plugin "linx"; did you mean "linux"\?$/,
@@ -307,6 +312,22 @@ Deno.test("permissions are the smallest set", async () => {
   assertEquals(out, `--allow-read=${[kernel, ISAPC].sort().join(",")}\n`);
   const file = await rhea("permissions", ISAPC, "--serial", "file:/tmp/o");
   assertMatch(file.out, /--allow-write=\/tmp\/o\n/);
+});
+
+Deno.test("a device is given the files that its configuration names", async () => {
+  const text = `{
+    "extends": ${JSON.stringify(ISAPC)},
+    "devices": { "fwcfg": { "plugin": "fw-cfg", "config": {
+      "files": { "etc/a": { "path": "m.json" } } } } }
+  }`;
+  await withFile(text, async (file) => {
+    assert((await rhea("permissions", file)).out.includes(file));
+    await using machine = await Machine.load(file);
+    const ports = machine.space("ports");
+    ports.write(0x510, 2, 0x20);
+    const bytes = Uint8Array.from(text, () => ports.read(0x511, 1));
+    assertEquals(new TextDecoder().decode(bytes), text);
+  });
 });
 
 Deno.test("the schema names every plugin and its configuration", async () => {

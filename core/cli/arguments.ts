@@ -32,6 +32,7 @@ export interface Command {
 
 const SUBCOMMANDS = ["schema", "resolve", "permissions", "help"] as const;
 const STRINGS = [
+  "firmware",
   "kernel",
   "initrd",
   "append",
@@ -55,6 +56,7 @@ export const HELP = `Rhea, a machine emulator
   deno run -P mod.ts schema [MACHINE.json]    print the definition's JSON Schema
   deno run -P mod.ts help                     print this
 
+  --firmware FILE    start this firmware (SeaBIOS's bios.bin), or builtin
   --kernel FILE      start this Linux bzImage or multiboot ELF kernel
   --initrd FILE      its initial RAM disk
   --append TEXT      its command line
@@ -149,6 +151,7 @@ export function parseCommand(args: readonly string[]): Command {
     traceBlocks: parsed["trace-blocks"] === true,
     dumpRegions: list("dump-region").map(parseAddress),
     options: {
+      firmware: text("firmware"),
       kernel: text("kernel"),
       initrd: text("initrd"),
       append: text("append"),

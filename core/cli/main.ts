@@ -8,6 +8,7 @@ import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
 import { planDefinition } from "../machine/options.ts";
+import { hasRom } from "../machine/plan.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
@@ -145,11 +146,18 @@ async function run(
   plugins: PluginTable,
   output: Output,
 ): Promise<number> {
-  const machine = await Machine.load(file, {
+  const options = {
     ...command.options,
     plugins,
-    log: (line) => output.message(line),
-  });
+    log: (line: string) => output.message(line),
+  };
+  const plan = await planDefinition(file, options);
+  if (plan.definition.boot.kernel === undefined && !hasRom(plan)) {
+    throw new UsageError(
+      "there is nothing to start: expected --kernel FILE or --firmware FILE",
+    );
+  }
+  const machine = await Machine.build(plan, options);
   const trace = await startTrace(machine, command, output);
   // The terminal must be restored when the process is asked to go.
   const leave = (): void => void machine.pause();

@@ -18,6 +18,7 @@ import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore, InterruptController } from "./cpu.ts";
+import { BlockRequests } from "./block_requests.ts";
 import { at, DefinitionError } from "./document.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
@@ -35,6 +36,7 @@ import {
 } from "./plugin.ts";
 import type { RunResult } from "./machine.ts";
 import type { DocumentPath } from "./schema.ts";
+import { surveyMachine } from "./survey.ts";
 
 /** The parts of a machine. */
 export interface Parts {
@@ -54,8 +56,10 @@ export interface Parts {
   readonly cpu: CpuCore;
   /** Devices by name. */
   readonly devices: ReadonlyMap<string, Device>;
+  /** What block backends are doing for devices. */
+  readonly blocks: BlockRequests;
   /** Backends by name. */
-  readonly backends: ReadonlyMap<string, AnyBackend>;
+  readonly backends: Map<string, AnyBackend>;
   /** What is loaded at every reset, when there is a kernel. */
   readonly boot: BootImages | undefined;
   /** What was asked for. */
@@ -156,6 +160,9 @@ export class Builder {
       time,
       timing.mode === "icount" ? timing.epoch : Date.now(),
     );
+    const blocks = new BlockRequests(
+      timing.mode === "icount" ? clock : undefined,
+    );
     await this.#placeMemory(memory);
     for (const { name, plugin, config } of plan.backends) {
       const backend: AnyBackend = await this.#created(
@@ -170,7 +177,8 @@ export class Builder {
       this.#backends.set(name, backend);
     }
     for (const device of plan.devices) {
-      const context = this.#deviceContext(device, memory, clock);
+      const files = await readFiles(device);
+      const context = this.#deviceContext(device, files, memory, clock, blocks);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
@@ -191,6 +199,7 @@ export class Builder {
       time,
       cpu,
       devices: this.#devices,
+      blocks,
       backends: this.#backends,
       boot,
       requests: this.#requests,
@@ -253,8 +262,10 @@ export class Builder {
 
   #deviceContext(
     planned: PlannedDevice,
+    files: ReadonlyMap<string, Uint8Array>,
     memory: GuestMemory,
     clock: VirtualClock,
+    blocks: BlockRequests,
   ): DeviceContext {
     const { name, plugin, declared } = planned;
     const fail = (message: string): never => {
@@ -330,7 +341,17 @@ export class Builder {
           });
         }
         const bytes = memory.u8.subarray(offset, offset + spec.size);
-        return { offset, bytes };
+        return {
+          offset,
+          bytes,
+          write: (at, from) => {
+            bytes.set(from, at);
+            const base = place?.base ?? movers.get(regionName)?.base;
+            if (base !== undefined) {
+              this.#cpu?.invalidate(base + at, from.length);
+            }
+          },
+        };
       },
       mover: (regionName) =>
         movers.get(regionName) ??
@@ -360,11 +381,18 @@ export class Builder {
           )
           .map((other) => this.#devices.get(other) as T);
       },
+      file: (file) =>
+        planned.files.has(file)
+          ? files.get(file)
+          : fail(`it declares no file "${file}"`),
       char: (role) => {
         const char = backend<CharBackend>(role, "char");
         return char === undefined ? NULL_CHAR : this.#gated(char);
       },
-      block: (role) => backend<BlockBackend>(role, "block"),
+      block: (role) => {
+        const block = backend<BlockBackend>(role, "block");
+        return block && blocks.behind(block);
+      },
       net: (role) => backend<NetBackend>(role, "net"),
       display: (role) => backend<DisplayBackend>(role, "display"),
       inputs: (role) => {
@@ -377,6 +405,10 @@ export class Builder {
         if (plugin.exits !== true) fail("it does not declare that it exits");
         this.#end({ reason: "exit", status: status & 0xff });
       },
+      survey: () =>
+        plugin.surveys === true
+          ? surveyMachine(this.#plan)
+          : fail("it does not declare that it surveys"),
     };
   }
 
@@ -538,6 +570,17 @@ export class Builder {
     }
     return { loader, kernel, initrd, modules };
   }
+}
+
+/** The host's files that a device is given. */
+async function readFiles(
+  device: PlannedDevice,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const files = new Map<string, Uint8Array>();
+  for (const [name, { path, size }] of device.files) {
+    if (size !== undefined) files.set(name, await Deno.readFile(path));
+  }
+  return files;
 }
 
 /** Close every backend, even when one fails; throws the first failure. */

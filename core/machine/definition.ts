@@ -31,11 +31,16 @@ const FILE: ConfigSchema = { type: "string", format: "path" };
 /** A value whose form the planner checks: a shorthand and a long form. */
 const ANY: ConfigSchema = {};
 
-/** The `boot` object: what is loaded without firmware. */
+/** The `boot` object: what the machine starts. */
 export const BOOT_SCHEMA: ConfigSchema = {
   type: "object",
-  description: "A kernel to start without firmware",
+  description: "The firmware, or a kernel to start without it",
   properties: {
+    firmware: {
+      ...FILE,
+      words: ["builtin"],
+      description: "The firmware's image: its file, or builtin",
+    },
     kernel: { ...FILE, description: "The kernel's file" },
     initrd: { ...FILE, description: "The initial RAM disk's file" },
     append: text("The kernel's command line"),
@@ -302,8 +307,10 @@ export interface MachineDefinition {
       readonly config?: unknown;
     }>
   >;
-  /** What is loaded without firmware. */
+  /** What is started. */
   readonly boot: {
+    /** The firmware's image: a file, or `builtin`. */
+    readonly firmware?: string;
     /** The kernel's file. */
     readonly kernel?: string;
     /** The initial RAM disk's file. */

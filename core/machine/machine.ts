@@ -13,13 +13,16 @@ import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { CpuCore } from "./cpu.ts";
 import { createLogger } from "./logger.ts";
+import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder, closeAll, dmaPort, type Parts } from "./builder.ts";
-import type { MachinePlan } from "./plan.ts";
-import type { Device, RamRange } from "./plugin.ts";
+import { hasRom, type MachinePlan } from "./plan.ts";
+import type { FirmwareTables, PowerButton } from "./firmware.ts";
+import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
+import { ramRanges } from "./survey.ts";
 import type { JsonObject } from "./schema_types.ts";
 import type { Trace, TraceOptions } from "./trace.ts";
 
@@ -30,7 +33,8 @@ export interface RunResult {
    * machine off. `reset`: it wanted a reset and resets end the run. `halt`: it
    * halted with interrupts off. `shutdown`: the CPU shut down (on x86, a
    * triple fault). `quit`: the user left at a backend. `stop`: `stop` was
-   * called.
+   * called. A machine that starts in ROM is reset instead of `shutdown`,
+   * unless a reset ends the run.
    */
   readonly reason:
     | "exit"
@@ -88,6 +92,8 @@ export class Machine {
   readonly plan: MachinePlan;
   /** Its one memory. */
   readonly memory: GuestMemory;
+  /** Its drives whose media can be changed. */
+  readonly media: Media;
   readonly #parts: Parts;
   readonly #loop: RunLoop;
   #running: Promise<RunResult> | undefined;
@@ -99,11 +105,13 @@ export class Machine {
     this.#parts = parts;
     this.plan = parts.plan;
     this.memory = parts.memory;
-    const { requests, cpu, clock, time } = parts;
+    this.media = new Media(parts);
+    const { requests, cpu, clock, time, blocks } = parts;
     this.#loop = new RunLoop({
       cpu,
       clock,
       time,
+      blocks,
       between: () => this.#between(),
     });
     requests.notify = () => this.#loop.interrupt();
@@ -225,6 +233,18 @@ export class Machine {
   reset(): void {
     this.#parts.requests.reset = true;
     this.#loop.interrupt();
+  }
+
+  /**
+   * Press the power button: the guest is asked to switch itself off. Throws a
+   * `RangeError` when the machine has none.
+   */
+  pressPowerButton(): void {
+    const button = this.#provider<PowerButton>("power-button");
+    if (button === undefined) {
+      throw new RangeError("the machine has no power button");
+    }
+    button.pressPowerButton();
   }
 
   /**
@@ -379,7 +399,13 @@ export class Machine {
     const { requests } = this.#parts;
     try {
       let result: RunResult;
-      const end = await this.#loop.run();
+      let end = await this.#loop.run();
+      while (end === "shutdown" && this.#resetsAtShutdown) {
+        // Firmware that shuts down at once leaves the host its turn.
+        await new Promise((resolve) => setTimeout(resolve));
+        requests.reset = true;
+        end = await this.#loop.run();
+      }
       if (end === "stop") {
         result = requests.end ?? { reason: "stop", status: 0 };
         requests.end = undefined;
@@ -397,6 +423,15 @@ export class Machine {
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /**
+   * A board resets the CPU that has shut down. A kernel would be loaded anew
+   * and again, and nobody would see where it was.
+   */
+  get #resetsAtShutdown(): boolean {
+    const { boot, options, plan } = this.#parts;
+    return boot === undefined && !options.noReboot && hasRom(plan);
   }
 
   #endWaits(result: RunResult): void {
@@ -449,6 +484,7 @@ export class Machine {
       append: plan.definition.boot.append ?? "",
       ram: ramRanges(plan),
       screen: this.#textScreen(),
+      tables: this.#provider<FirmwareTables>("firmware-tables"),
       dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),
       log: createLogger(
         boot.loader.name,
@@ -456,6 +492,16 @@ export class Machine {
       ),
     });
     this.cpu.enter(entry);
+  }
+
+  /** The first device that fulfils a contract. */
+  #provider<T>(contract: string): T | undefined {
+    const found = this.plan.devices.find(({ plugin }) =>
+      plugin.provides?.includes(contract)
+    );
+    return found === undefined
+      ? undefined
+      : this.device(found.name) as Device & T;
   }
 
   /** The first text screen among the devices that shows text. */
@@ -478,21 +524,4 @@ function asRecord(value: unknown, path: string): StateRecord {
     throw new StateError(path, "expected a record");
   }
   return value as StateRecord;
-}
-
-/** RAM in the CPU's physical space, ascending, adjacent ranges joined. */
-function ramRanges(plan: MachinePlan): RamRange[] {
-  const ranges: { base: number; size: number }[] = [];
-  const regions = plan.regions
-    .filter((region) =>
-      region.space === plan.definition.cpu.physical &&
-      plan.memories.find((m) => m.name === region.memory)!.kind === "ram"
-    )
-    .sort((a, b) => a.base - b.base);
-  for (const { base, size } of regions) {
-    const last = ranges.at(-1);
-    if (last !== undefined && last.base + last.size === base) last.size += size;
-    else ranges.push({ base, size });
-  }
-  return ranges;
 }

@@ -28,6 +28,8 @@ import type { JsonObject } from "./schema_types.ts";
 export interface LoadOptions {
   /** The plugins that have names. */
   readonly plugins: PluginTable;
+  /** The firmware's image: a file, or `builtin`. */
+  readonly firmware?: string;
   /** The kernel's file. */
   readonly kernel?: string;
   /** The initial RAM disk's file. */
@@ -125,7 +127,10 @@ async function optionOverlays(
   if (options.display !== undefined) {
     await layBackend("display", "--display", "display", options.display);
   }
-  const { kernel, initrd, append, memory, cpu } = options;
+  const { firmware, kernel, initrd, append, memory, cpu } = options;
+  if (firmware !== undefined) lay({ boot: { firmware } }, "--firmware");
+  // A kernel starts without the firmware that the definition names.
+  else if (kernel !== undefined) lay({ boot: { firmware: null } }, "--kernel");
   if (kernel !== undefined) lay({ boot: { kernel } }, "--kernel");
   if (initrd !== undefined) lay({ boot: { initrd } }, "--initrd");
   if (append !== undefined) lay({ boot: { append } }, "--append");

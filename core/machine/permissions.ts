@@ -43,6 +43,9 @@ export function machinePermissions(
   for (const [name, { plugin }] of Object.entries(definition.devices)) {
     specifier(plugin, ["devices", name, "plugin"]);
   }
+  for (const { files } of plan.devices) {
+    for (const { path } of files.values()) add({ read: [path] });
+  }
   for (const { name, plugin, config } of plan.backends) {
     specifier(definition.backends[name].plugin, ["backends", name, "plugin"]);
     add(plugin.permissions?.(config) ?? {});

@@ -20,15 +20,22 @@ import {
 import { suggest } from "./nearest.ts";
 import { formatSize, parseAddress } from "./numbers.ts";
 import { resolve } from "./path.ts";
-import type {
-  BackendPlugin,
-  BackendSpec,
-  CpuPlugin,
-  DeviceDeclaration,
-  DevicePlugin,
-  LoaderPlugin,
-  Plugin,
-  RegionSpec,
+import {
+  inheritConfig,
+  objectAt,
+  pathOfFile,
+  type PlannedFile,
+} from "./plan_device.ts";
+import {
+  type BackendPlugin,
+  type BackendSpec,
+  ConfigError,
+  type CpuPlugin,
+  type DeviceDeclaration,
+  type DevicePlugin,
+  type LoaderPlugin,
+  type Plugin,
+  type RegionSpec,
 } from "./plugin.ts";
 import {
   loadPlugin,
@@ -95,6 +102,8 @@ export interface PlannedDevice {
   readonly plugin: DevicePlugin;
   /** Its complete configuration. */
   readonly config: unknown;
+  /** The host's files that it is given, by name. */
+  readonly files: ReadonlyMap<string, PlannedFile>;
   /** What it declares. */
   readonly declared: DeviceDeclaration;
   /** Its regions that are placed, by name. */
@@ -139,6 +148,14 @@ export interface MachinePlan {
   readonly backends: readonly PlannedBackend[];
   /** Loader plugins, in the order in which they are asked. */
   readonly loaders: readonly LoaderPlugin[];
+}
+
+/** Whether there is anything in ROM: a CPU starts there without a kernel. */
+export function hasRom({ memories, devices }: MachinePlan): boolean {
+  return memories.some(({ file }) => file !== undefined) ||
+    devices.some(({ regions, declared }) =>
+      [...regions.keys()].some((name) => declared.regions![name].kind === "rom")
+    );
 }
 
 /** How to plan. */
@@ -211,8 +228,10 @@ export function planMachine(
 }
 
 class Planner {
-  readonly #document: Located;
+  #document: Located;
   readonly #options: PlanOptions;
+  /** Where values of devices' configurations were written, if elsewhere. */
+  readonly #origins = new Map<string, ReadonlyMap<string, DocumentPath>>();
   /** Set by `plan` before anything reads it. */
   #definition!: MachineDefinition;
   /** Sizes of memories by name, once they are planned. */
@@ -224,7 +243,13 @@ class Planner {
   }
 
   #error(path: DocumentPath, message: string): DefinitionError {
-    return new DefinitionError(at(this.#document, path).place, path, message);
+    const { place } = at(this.#document, path);
+    const [top, device, config, key, ...rest] = path;
+    const origin = top === "devices" && config === "config"
+      ? this.#origins.get(String(device))?.get(String(key))
+      : undefined;
+    const written = origin === undefined ? path : [...origin, ...rest];
+    return new DefinitionError(place, written, message);
   }
 
   #check(schema: ConfigSchema, value: unknown, path: DocumentPath): unknown {
@@ -293,6 +318,16 @@ class Planner {
       throw this.#error(path, `"${file}" is a directory, expected a file`);
     }
     return info.size;
+  }
+
+  async #isThere(file: string): Promise<boolean> {
+    try {
+      await Deno.stat(file);
+      return true;
+    } catch (error) {
+      // What else is wrong is said where the file is needed.
+      return !(error instanceof Deno.errors.NotFound);
+    }
   }
 
   async plan(): Promise<MachinePlan> {
@@ -473,21 +508,14 @@ class Planner {
         spec.plugin,
         [...path, "plugin"],
       );
-      const config = this.#check(
-        plugin.config ?? { type: "object" },
-        spec.config ?? {},
-        [...path, "config"],
-      );
-      const declared: DeviceDeclaration = {
-        regions: plugin.regions,
-        outputs: plugin.outputs,
-        inputs: plugin.inputs,
-        ...plugin.declare?.(config),
-      };
+      const config = this.#deviceConfig(name, plugin);
+      const files = await this.#planFiles(name, plugin, config);
+      const declared = this.#declare(path, plugin, config, files);
       planned.push({
         name,
         plugin,
         config,
+        files,
         declared,
         regions: this.#place(path, name, spec.at, declared.regions ?? {}),
         wires: this.#wires(path, spec.wires, declared.outputs ?? []),
@@ -503,6 +531,63 @@ class Planner {
     for (const device of planned) this.#checkUses(device, planned);
     this.#checkShared(planned);
     return planned;
+  }
+
+  /** A device's configuration, with what it takes from the definition. */
+  #deviceConfig(name: string, plugin: DevicePlugin): unknown {
+    const path = ["devices", name, "config"];
+    const inherited = inheritConfig(this.#document, name, plugin.config);
+    this.#document = inherited.document;
+    this.#origins.set(name, inherited.origins);
+    return this.#check(
+      plugin.config ?? { type: "object" },
+      objectAt(this.#document, path),
+      path,
+    );
+  }
+
+  async #planFiles(
+    device: string,
+    plugin: DevicePlugin,
+    config: unknown,
+  ): Promise<Map<string, PlannedFile>> {
+    const planned = new Map<string, PlannedFile>();
+    for (const [name, file] of Object.entries(plugin.files?.(config) ?? {})) {
+      const { path } = file;
+      let size: number | undefined;
+      const isNeeded = !this.#options.skipFiles &&
+        (!file.optional || await this.#isThere(path));
+      if (isNeeded) {
+        const where = pathOfFile(config, file);
+        size = await this.#needFile(
+          path,
+          ["devices", device, "config", ...where],
+        );
+      }
+      planned.set(name, { path, size });
+    }
+    return planned;
+  }
+
+  /** What a device declares; its refusal is an error in the definition. */
+  #declare(
+    path: DocumentPath,
+    plugin: DevicePlugin,
+    config: unknown,
+    files: ReadonlyMap<string, PlannedFile>,
+  ): DeviceDeclaration {
+    const sizes: Record<string, number> = {};
+    for (const [name, { size }] of files) {
+      if (size !== undefined) sizes[name] = size;
+    }
+    const { regions, outputs, inputs } = plugin;
+    try {
+      const declared = plugin.declare?.(config, sizes);
+      return { regions, outputs, inputs, ...declared };
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw this.#error([...path, "config", error.key], error.message);
+    }
   }
 
   /** Where a device's regions sit. */

@@ -23,6 +23,7 @@ import type { Disassembler } from "../cpu/disassembler.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
+import type { FirmwareTables } from "./firmware.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { ConfigSchema, JsonObject } from "./schema_types.ts";
 
@@ -98,6 +99,40 @@ export interface RegionMemory {
   readonly offset: number;
   /** The region's bytes. */
   readonly bytes: Uint8Array;
+  /**
+   * Write to them where the guest may have run what was there: keeps translated
+   * code coherent.
+   */
+  write(offset: number, bytes: Uint8Array): void;
+}
+
+/** A device in a `MachineSurvey`. */
+export interface SurveyedDevice {
+  /** Its name in the definition. */
+  readonly name: string;
+  /** Its plugin's name. */
+  readonly plugin: string;
+  /** Its complete configuration, as its plugin declares it. */
+  readonly config: unknown;
+  /** Where its fixed regions sit, by name. */
+  readonly regions: ReadonlyMap<string, {
+    /** The space's name. */
+    readonly space: string;
+    /** The first address. */
+    readonly base: number;
+    /** The size in bytes. */
+    readonly size: number;
+  }>;
+  /** What its outputs drive: `device.input`, by output. */
+  readonly wires: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a machine definition places. */
+export interface MachineSurvey {
+  /** The guest's RAM in ascending order, adjacent ranges joined. */
+  readonly ram: readonly RamRange[];
+  /** All devices, each after those it uses. */
+  readonly devices: readonly SurveyedDevice[];
 }
 
 /** A device's access to guest memory; keeps translated code coherent. */
@@ -158,6 +193,8 @@ export interface DeviceContext {
    * when the first reset comes, not yet in `create`.
    */
   providers<T>(contract: string): readonly T[];
+  /** A file of `files`; undefined for an optional one that is not there. */
+  file(name: string): Uint8Array | undefined;
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
   /** A block backend by its declared name. */
@@ -173,6 +210,11 @@ export interface DeviceContext {
    * `exits`; others throw.
    */
   exit(status: number): void;
+  /**
+   * What the machine has, to be told to the guest. Only for a device that
+   * declares `surveys`; for others it throws.
+   */
+  survey(): MachineSurvey;
 }
 
 /** A device in a machine. */
@@ -186,6 +228,28 @@ export interface Device {
    * when it does not fit.
    */
   load(record: StateRecord): void;
+}
+
+/** A device's configuration says what cannot be, whatever its schema allows. */
+export class ConfigError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "ConfigError";
+  /** The key of the configuration. */
+  readonly key: string;
+
+  /** What is wrong with the value of a key. */
+  constructor(key: string, message: string) {
+    super(message);
+    this.key = key;
+  }
+}
+
+/** A file of the host that a device is given. */
+export interface FileSpec {
+  /** Its absolute path: a configuration's value of the format `path`. */
+  readonly path: string;
+  /** The device works without it. */
+  readonly optional?: boolean;
 }
 
 /** A plugin that makes devices. */
@@ -205,8 +269,10 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly uses?: Readonly<Record<string, string>>;
   /**
    * The contracts that its devices fulfil beside `Device`, by name. Known to
-   * the machine: `interrupt-controller` (`InterruptController`), and
-   * `text-source` (`TextSource`), of which loaders tell the kernel.
+   * the machine: `interrupt-controller` (`InterruptController`); `text-source`
+   * (`TextSource`) and `firmware-tables` (`FirmwareTables`), of which loaders
+   * tell the kernel; `power-button` (`PowerButton`); and `removable-media`
+   * (`RemovableMedia`).
    */
   readonly provides?: readonly string[];
   /** Contracts of which it wants all who provide them (`providers`). */
@@ -215,11 +281,23 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly exits?: boolean;
   /** It reads and writes ports: firmware with services outside the CPU. */
   readonly usesPorts?: boolean;
+  /** It describes the machine to the guest. */
+  readonly surveys?: boolean;
+  /**
+   * The host's files that a device with this configuration is given, by name.
+   * The machine checks that they are there and reads them: a device never does.
+   */
+  files?(config: C): Readonly<Record<string, FileSpec>>;
   /**
    * Names of configuration-dependent declarations: when present, the result
-   * replaces the static ones (more UARTs on one chip, say).
+   * replaces the static ones (more UARTs on one chip, say). `sizes` are those
+   * of the files that are there, in bytes: of none, when a definition is only
+   * printed. Throws a `ConfigError` for what is wrong in the configuration.
    */
-  declare?(config: C): DeviceDeclaration;
+  declare?(
+    config: C,
+    sizes: Readonly<Record<string, number>>,
+  ): DeviceDeclaration;
   /** Make a device in its reset state. */
   create(config: C, context: DeviceContext): Device | Promise<Device>;
 }
@@ -407,6 +485,8 @@ export interface LoaderContext {
   readonly ram: readonly RamRange[];
   /** The text screen, when the machine has one that shows text. */
   readonly screen?: TextScreen;
+  /** Who places the tables that firmware would, when the machine has any. */
+  readonly tables?: FirmwareTables;
   /** Guest-physical memory, to be written. */
   readonly dma: DmaPort;
   /** The log. */

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
+import type { BlockBackend } from "../backend/block.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { MILLISECOND } from "../time/clock.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
+import { BlockRequests } from "./block_requests.ts";
 import type { CpuCore, CpuExit } from "./cpu.ts";
 import { RunLoop } from "./run_loop.ts";
 
@@ -56,7 +58,13 @@ const LATE_NS = 5000;
 function hostLoop(cpu: FakeCpu): { loop: RunLoop; clock: VirtualClock } {
   const time = new HostTime(() => cpu.instructions);
   const clock = new VirtualClock(time, 0);
-  const loop = new RunLoop({ cpu, clock, time, between: () => false });
+  const loop = new RunLoop({
+    cpu,
+    clock,
+    time,
+    between: () => false,
+    blocks: new BlockRequests(),
+  });
   return { loop, clock };
 }
 
@@ -267,7 +275,13 @@ Deno.test("with icount timers fire at exact instructions", async () => {
     });
     const time = new InstructionTime(() => cpu.instructions, 4);
     const clock = new VirtualClock(time, 0);
-    const loop = new RunLoop({ cpu, clock, time, between: () => false });
+    const loop = new RunLoop({
+      cpu,
+      clock,
+      time,
+      between: () => false,
+      blocks: new BlockRequests(),
+    });
     const seen: number[] = [];
     const timer = clock.timer((deadline) => {
       seen.push(cpu.instructions, clock.now());
@@ -292,6 +306,7 @@ Deno.test("a dead CPU ends the loop unless a reset was requested", async () => {
     cpu,
     clock,
     time,
+    blocks: new BlockRequests(),
     between: () => {
       // Requested by the first run; carried out after it.
       return cpu.instructions++ === 1 && ++resets === 1;
@@ -299,4 +314,97 @@ Deno.test("a dead CPU ends the loop unless a reset was requested", async () => {
   });
   assertEquals(await loop.run(), "dead");
   assertEquals(resets, 1);
+});
+
+/** A disk of a host that takes so many milliseconds for an answer. */
+function slowDisk(milliseconds: number): BlockBackend {
+  const answer = async (): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  };
+  return {
+    size: 512,
+    readOnly: false,
+    read: (_offset, length) => answer().then(() => new Uint8Array(length)),
+    write: answer,
+    discard: answer,
+    writeZeroes: answer,
+    flush: answer,
+    close: answer,
+  };
+}
+
+Deno.test("icount: a disk's answers come at the same instructions, however slow the host is", async () => {
+  const run = async (
+    milliseconds: number,
+    idle: boolean,
+  ): Promise<number[]> => {
+    const seen: number[] = [];
+    const cpu: FakeCpu = new FakeCpu((cpu, budget) => {
+      // The guest asks in the middle of its first slice.
+      const asks = cpu.instructions === 0;
+      const count = asks ? Math.min(budget, 777) : budget;
+      cpu.instructions += count;
+      if (asks) ask();
+      if (seen.length === 5) loop.stop();
+      if (asks || seen.length === 5) return "stop";
+      return idle ? "halted" : "budget";
+    });
+    const time = new InstructionTime(() => cpu.instructions, 4);
+    const clock = new VirtualClock(time, 0);
+    const blocks = new BlockRequests(clock);
+    const disk = blocks.behind(slowDisk(milliseconds));
+    const loop = new RunLoop({
+      cpu,
+      clock,
+      time,
+      blocks,
+      between: () => false,
+    });
+    const ask = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) {
+        await disk.read(0, 512);
+        seen.push(clock.now());
+      }
+    };
+    await loop.run();
+    return [...seen, cpu.instructions];
+  };
+  for (const idle of [false, true]) {
+    const first = await run(0, idle);
+    assertEquals(first.length, 6);
+    assertEquals(await run(7, idle), first);
+  }
+});
+
+Deno.test("a guest that waits for its disk hears of the answer", async () => {
+  // Halted, with and without a timer, or polling.
+  for (const [exit, timer] of [["halted", 0], ["halted", 1], ["budget", 0]]) {
+    let answered = false;
+    const cpu: FakeCpu = new FakeCpu((cpu, budget) => {
+      if (cpu.instructions === 0) {
+        void disk.read(0, 512).then(() => {
+          answered = true;
+          loop.wake();
+        });
+      }
+      spin(cpu, budget);
+      if (!answered) return exit as CpuExit;
+      loop.stop();
+      return "stop";
+    });
+    const time = new HostTime(() => cpu.instructions);
+    const clock = new VirtualClock(time, 0);
+    const blocks = new BlockRequests();
+    const disk = blocks.behind(slowDisk(5));
+    const loop = new RunLoop({
+      cpu,
+      clock,
+      time,
+      blocks,
+      between: () => false,
+    });
+    if (timer !== 0) clock.timer(() => {}).arm(3600e9);
+    assertEquals(await loop.run(), "stop");
+    assertEquals([answered, blocks.outstanding], [true, false]);
+  }
 });

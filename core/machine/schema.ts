@@ -184,6 +184,7 @@ function check(
     }
   }
   if (schema.format === "path" && typeof result === "string") {
+    if (schema.words?.includes(result)) return result;
     return options.resolvePath?.(result, at) ?? result;
   }
   if (schema.type === "array") {

@@ -81,6 +81,19 @@ Deno.test("a memory's name stands for its size", () => {
   assertEquals(size(-1).issues.length, 1);
 });
 
+Deno.test("a word stands for itself where a path is expected", () => {
+  const path = (value: string) =>
+    checkSchema(
+      { type: "string", format: "path", words: ["builtin"] },
+      value,
+      [],
+      { resolvePath: (relative) => `/somewhere/${relative}` },
+    ).value;
+  assertEquals(path("bios.bin"), "/somewhere/bios.bin");
+  assertEquals(path("builtin"), "builtin");
+  assertEquals(path("./builtin"), "/somewhere/./builtin");
+});
+
 Deno.test("issues say what was expected", () => {
   const issue = (value: unknown): string => {
     const { issues } = checkSchema(schema, value);

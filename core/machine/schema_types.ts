@@ -5,7 +5,7 @@
  * `create` sees it: `size` and `address` accept a number or a string (`"640K"`,
  * `"0x3f8"`) and give a number; `memory-size` accepts a size, or the name of a
  * memory of the machine, whose size it then is; `path` is a string relative to
- * the machine file and gives an absolute path.
+ * the machine file and gives an absolute path, unless it is one of `words`.
  *
  * @module
  */
@@ -36,6 +36,14 @@ export interface ConfigSchema {
   readonly description?: string;
   /** Conversion of a string or number, see above. */
   readonly format?: "size" | "address" | "memory-size" | "path";
+  /** With the format `path`: strings that are no paths. */
+  readonly words?: readonly string[];
+  /**
+   * For a property of a device's configuration: where in the machine
+   * definition its value stands when the configuration has none, as
+   * `boot.firmware`.
+   */
+  readonly from?: string;
   /** The only values allowed. */
   readonly enum?: readonly (string | number | boolean)[];
   /** The value when the key is absent. */

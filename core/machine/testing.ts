@@ -21,6 +21,7 @@ import type {
   Device,
   DeviceContext,
   DevicePlugin,
+  MachineSurvey,
   RegionSpec,
 } from "./plugin.ts";
 import { applySchema } from "./schema.ts";
@@ -39,8 +40,12 @@ export interface BenchOptions {
   readonly use?: Readonly<Record<string, unknown>>;
   /** Devices by the contract that they provide. */
   readonly providers?: Readonly<Record<string, readonly unknown[]>>;
+  /** The host's files by name. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
+  /** What the machine has; nothing when absent. */
+  readonly survey?: MachineSurvey;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
   readonly epoch?: number;
 }
@@ -105,7 +110,11 @@ export class DeviceBench<D extends Device = Device> {
     options: BenchOptions = {},
   ): Promise<DeviceBench<D>> {
     const config = applySchema(plugin.config, options.config ?? {});
-    const declared = { ...plugin, ...plugin.declare?.(config) };
+    const fileSizes: Record<string, number> = {};
+    for (const [name, bytes] of Object.entries(options.files ?? {})) {
+      fileSizes[name] = bytes.length;
+    }
+    const declared = { ...plugin, ...plugin.declare?.(config, fileSizes) };
     const regions = declared.regions ?? {};
     const ram = new Uint8Array(options.ram ?? 1024 * 1024);
     const time = new ManualTime();
@@ -171,14 +180,25 @@ export class DeviceBench<D extends Device = Device> {
         spaces.set(name, space);
       },
       memory(name) {
-        const { size } = region(name);
+        const { size, kind } = region(name);
         const offset = allocated;
         allocated += size;
         movers.get(name)?.back(offset);
         const space = new AddressSpace(name, size, backing);
-        space.add({ name, base: 0, size, kind: "ram", hostOffset: offset });
+        space.add({
+          name,
+          base: 0,
+          size,
+          kind: kind === "rom" ? "rom" : "ram",
+          hostOffset: offset,
+        });
         spaces.set(name, space);
-        return { offset, bytes: u8.subarray(offset, offset + size) };
+        const bytes = u8.subarray(offset, offset + size);
+        return {
+          offset,
+          bytes,
+          write: (at, from) => bytes.set(from, at),
+        };
       },
       mover(name) {
         const mover = movers.get(name);
@@ -208,6 +228,7 @@ export class DeviceBench<D extends Device = Device> {
       providers<T>(contract: string): readonly T[] {
         return (options.providers?.[contract] ?? []) as readonly T[];
       },
+      file: (name) => options.files?.[name],
       char: (name) => options.char?.[name] ?? NULL_CHAR,
       block: () => undefined,
       net: () => undefined,
@@ -216,6 +237,10 @@ export class DeviceBench<D extends Device = Device> {
       exit(status) {
         if (plugin.exits !== true) throw new Error("exits is not declared");
         exits.push(status);
+      },
+      survey() {
+        if (plugin.surveys !== true) throw new Error("surveys is not declared");
+        return options.survey ?? { ram: [], devices: [] };
       },
     };
     const device = await plugin.create(config, context) as D;

@@ -3,8 +3,8 @@
  *
  * Linux' Documentation/arch/x86/boot.rst ("The real-mode kernel header",
  * "32-bit boot protocol") and zero-page.rst. What the setup code in the image
- * would ask of the firmware (the memory map) is written into the zero page
- * here, and the CPU starts at the protected-mode code.
+ * would ask of the firmware (the memory map, where ACPI's tables are) is written
+ * into the zero page here, and the CPU starts at the protected-mode code.
  *
  * @module
  */
@@ -15,8 +15,8 @@ import {
   EXTENDED,
   flatEntry,
   loadError,
-  memoryMap,
   PAGE,
+  systemMemory,
   usableEnd,
   viewOf,
   writeGdt,
@@ -69,6 +69,7 @@ const EGA_COLOUR_256K = 3;
 const EXT_MEM_K = 0x002;
 const CL_MAGIC = 0x020;
 const CL_OFFSET = 0x022;
+const ACPI_RSDP_ADDR = 0x070;
 const ALT_MEM_K = 0x1e0;
 const E820_ENTRIES = 0x1e8;
 const E820_TABLE = 0x2d0;
@@ -237,7 +238,7 @@ function mib(bytes: number): number {
 function load(context: LoaderContext): EntryState {
   const { kernel, initrd, append, dma, screen } = context;
   const image = parse(kernel.path, kernel.bytes);
-  const map = memoryMap(context.ram);
+  const { map, rsdp } = systemMemory(context);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
     throw loadError(kernel.path, "the machine has no memory below 640 KiB");
   }
@@ -302,6 +303,9 @@ function load(context: LoaderContext): EntryState {
     view.setUint32(RAMDISK_SIZE, size, true);
   }
 
+  if (rsdp !== undefined) {
+    view.setBigUint64(ACPI_RSDP_ADDR, BigInt(rsdp), true);
+  }
   const extended = Math.floor((usableEnd(map, EXTENDED) - EXTENDED) / 1024);
   view.setUint16(EXT_MEM_K, Math.min(extended, 0xffff), true);
   view.setUint32(ALT_MEM_K, extended, true);

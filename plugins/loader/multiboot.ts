@@ -17,9 +17,9 @@ import {
   flatEntry,
   GDT_BYTES,
   loadError,
-  memoryMap,
   type MemoryRange,
   PAGE,
+  systemMemory,
   USABLE,
   usableEnd,
   viewOf,
@@ -262,7 +262,7 @@ function load(context: LoaderContext): EntryState {
     ? parseAddresses(path, bytes, header)
     : parseElf(path, bytes);
 
-  const map = memoryMap(context.ram);
+  const { map } = systemMemory(context);
   const memory = new Allocator(map);
   for (const { address, size, bytes } of segments) {
     if (!memory.take(address, size)) {

@@ -8,6 +8,7 @@
 import type { EntryState } from "../../core/machine/cpu.ts";
 import {
   type DmaPort,
+  type LoaderContext,
   LoadError,
   type RamRange,
 } from "../../core/machine/plugin.ts";
@@ -60,6 +61,38 @@ export function usableEnd(
     }
   }
   return address;
+}
+
+/** Where guests search for tables' entry points: the firmware's ROM. */
+const ENTRIES = FIRMWARE;
+/** With less memory above 1 MiB the tables would be in a kernel's way. */
+const TABLES_ROOM = 0x100000;
+
+/** Memory with what firmware leaves in it. */
+export interface SystemMemory {
+  /** The memory map, in ascending order. */
+  readonly map: readonly MemoryRange[];
+  /** The address of ACPI's root pointer, where there is one. */
+  readonly rsdp?: number;
+}
+
+/** Place the machine's tables, if it has any, at the end of its memory. */
+export function systemMemory({ ram, tables }: LoaderContext): SystemMemory {
+  const map = memoryMap(ram);
+  const end = usableEnd(map, EXTENDED);
+  if (tables === undefined || end < EXTENDED + TABLES_ROOM) return { map };
+  const { base, addresses } = tables.placeTables({ end, entries: ENTRIES });
+  return {
+    map: map.flatMap((range) =>
+      range.base + range.size === end
+        ? [
+          { ...range, size: base - range.base },
+          { base, size: end - base, type: RESERVED },
+        ]
+        : [range]
+    ),
+    rsdp: addresses.get("etc/acpi/rsdp"),
+  };
 }
 
 /** Selectors of `writeGdt`'s segments, Linux' `__BOOT_CS` and `__BOOT_DS`. */

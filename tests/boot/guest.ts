@@ -8,6 +8,7 @@
 import { fromFileUrl, join } from "@std/path";
 import {
   characterDevice,
+  type CpioEntry,
   directory,
   file,
   gzip,
@@ -109,11 +110,13 @@ export class Shell {
 
 /**
  * Use an initial RAM disk (a temporary file) whose `init` is this script of a
- * shell that finds busybox's commands.
+ * shell that finds busybox's commands; `more` comes behind what is always
+ * there.
  */
 export async function withScript<T>(
   script: string,
   use: (initrd: string) => Promise<T>,
+  more: readonly CpioEntry[] = [],
 ): Promise<T> {
   const init = `#!/bin/busybox sh
 export PATH=/bin
@@ -130,6 +133,7 @@ ${script}
     characterDevice("dev/null", 1, 3, 0o666),
     file("bin/busybox", await Deno.readFile(join(CACHE, "busybox")), 0o755),
     file("init", init, 0o755),
+    ...more,
   ]);
   const path = await Deno.makeTempFile({ suffix: ".gz" });
   try {

@@ -4,7 +4,9 @@ import { deviceConformance } from "../../core/machine/conformance.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
+import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
 import ide from "../../plugins/device/ide/ide.ts";
+import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
 import ps2Keyboard, {
   type Ps2Keyboard,
@@ -21,14 +23,18 @@ import piix4Pm from "../../plugins/device/pci/piix4_pm.ts";
 import mc146818 from "../../plugins/device/rtc/mc146818.ts";
 import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
+import acpi from "../../plugins/firmware/acpi/acpi.ts";
 import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
-import { ideWithDrives } from "../devices/ide_bench.ts";
+import smbios from "../../plugins/firmware/smbios/smbios.ts";
+import firmware from "../../plugins/firmware/firmware.ts";
+import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
   biosWithRandomMemory,
   debugcon,
   fpuError,
+  fwCfg,
   i440fx,
   i8042,
   i8254,
@@ -38,6 +44,7 @@ const DEVICES: readonly DevicePlugin[] = [
   isaDebugExit,
   ns16550a,
   withConfigRegion(piix3),
+  withConfigRegion(piix3Ide),
   withConfigRegion(piix4Pm),
   port92,
   vga,
@@ -83,7 +90,53 @@ const rtc = deviceConformance(mc146818, {
 });
 for (const { name, run } of rtc) Deno.test(name, run);
 
-// The channel above is empty: the same with a disk and a CD-ROM drive.
-for (const test of deviceConformance(ideWithDrives())) {
-  Deno.test(test.name, test.run);
+for (const writable of [false, true]) {
+  const tests = deviceConformance(firmware, {
+    bench: () => ({
+      config: { image: "bios.bin", writable },
+      files: { image: new Uint8Array(65536).fill(0x90) },
+    }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
 }
+
+// The channels above are empty: the same with disks and CD-ROM drives.
+for (
+  const plugin of [ideWithDrives(), withConfigRegion(piix3IdeWithDrives())]
+) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
+}
+
+// These give fw_cfg their tables, and have nothing a guest could reach.
+const config = { addTables() {}, addItem() {} };
+const at = (
+  name: string,
+  plugin: string,
+  place: unknown,
+  wires: [string, string[]][] = [],
+) => ({
+  name,
+  plugin,
+  config: place,
+  regions: new Map(),
+  wires: new Map(wires),
+});
+const tables = [
+  deviceConformance(acpi, {
+    bench: () => ({
+      use: { config, pm: {}, pic: {} },
+      survey: {
+        ram: [{ base: 0, size: 640 * 1024 }],
+        devices: [
+          at("pic", "i8259", {}),
+          at("isa", "piix3", { slot: 1, function: 0 }),
+          at("pm", "piix4-pm", { slot: 1, function: 3 }, [
+            ["sci", ["pic.irq9"]],
+          ]),
+        ],
+      },
+    }),
+  }),
+  deviceConformance(smbios, { bench: () => ({ use: { config } }) }),
+];
+for (const { name, run } of tables.flat()) Deno.test(name, run);

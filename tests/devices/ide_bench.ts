@@ -9,6 +9,7 @@ import type { BlockBackend } from "../../core/backend/block.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import { DeviceBench } from "../../core/machine/testing.ts";
 import ide, { type IsaIde } from "../../plugins/device/ide/ide.ts";
+import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 
 /** A disk image in memory. */
 export class FakeBlock implements BlockBackend {
@@ -19,8 +20,12 @@ export class FakeBlock implements BlockBackend {
   readonly log: string[] = [];
   /** Requests wait for `release` while this is set. */
   held = false;
+  /** Requests take so many milliseconds of the host. */
+  delay = 0;
   /** The next requests whose word is this fail. */
   failing = "";
+  /** Requests for the sector at this offset fail. */
+  bad = -1;
   #waiting: (() => void)[] = [];
 
   constructor(size: number, readOnly = false) {
@@ -34,10 +39,21 @@ export class FakeBlock implements BlockBackend {
     return this.bytes.length;
   }
 
-  async #request<T>(word: string, place: string, run: () => T): Promise<T> {
-    this.log.push(`${word}${place}`);
+  async #request<T>(
+    word: string,
+    offset: number,
+    length: number,
+    run: () => T,
+  ): Promise<T> {
+    this.log.push(length === 0 ? word : `${word} ${offset}+${length}`);
     if (this.held) await new Promise<void>((done) => this.#waiting.push(done));
+    if (this.delay > 0) {
+      await new Promise((done) => setTimeout(done, this.delay));
+    }
     if (this.failing === word) throw new Error(`${word} fails`);
+    if (this.bad >= offset && this.bad < offset + length) {
+      throw new Error(`the sector at ${this.bad} is bad`);
+    }
     return run();
   }
 
@@ -54,14 +70,14 @@ export class FakeBlock implements BlockBackend {
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#request("read", ` ${offset}+${length}`, () => {
+    return this.#request("read", offset, length, () => {
       this.#check(offset, length);
       return this.bytes.slice(offset, offset + length);
     });
   }
 
   write(offset: number, bytes: Uint8Array): Promise<void> {
-    return this.#request("write", ` ${offset}+${bytes.length}`, () => {
+    return this.#request("write", offset, bytes.length, () => {
       this.#check(offset, bytes.length);
       this.bytes.set(bytes, offset);
     });
@@ -76,7 +92,7 @@ export class FakeBlock implements BlockBackend {
   }
 
   flush(): Promise<void> {
-    return this.#request("flush", "", () => {});
+    return this.#request("flush", 0, 0, () => {});
   }
 
   close(): Promise<void> {
@@ -110,6 +126,21 @@ export function ideWithDrives(): DevicePlugin {
         ...context,
         block: () => new FakeBlock(1 << 20),
       }),
+  };
+}
+
+/** The PIIX3's function with a drive of each kind on both channels. */
+export function piix3IdeWithDrives(): DevicePlugin {
+  return {
+    ...piix3Ide,
+    name: "piix3-ide with drives",
+    create: (config, context) =>
+      piix3Ide.create({
+        ...config,
+        decode: true,
+        disk1: { kind: "cdrom" },
+        disk2: { kind: "cdrom" },
+      }, { ...context, block: () => new FakeBlock(1 << 20) }),
   };
 }
 

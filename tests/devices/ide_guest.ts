@@ -7,8 +7,8 @@
 
 import { interrupts, PRELUDE } from "./asm.ts";
 
-/** The macros of a script and the code they call. */
-const ROUTINES = `
+/** The macros of a script and the code they call; the script follows. */
+export const ROUTINES: string = `
 %macro say 1
   mov esi, %%text
   call print
@@ -414,7 +414,7 @@ ${
 `;
 
 /** The end of a script. */
-const END = `
+export const END = `
   say 'END'
   call newline
   mov al, 0

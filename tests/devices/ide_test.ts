@@ -9,56 +9,88 @@ import type { BlockPlugin } from "../../core/machine/plugin.ts";
 import { PLUGINS } from "../../machines/registry.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import { FakeBlock } from "./ide_bench.ts";
+import { CDROM_DMA_GUEST, DISK_DMA_GUEST } from "./ide_dma_guest.ts";
 import { CDROM_GUEST, DISK_GUEST } from "./ide_guest.ts";
 
-const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+const MACHINES = new URL("../../machines/", import.meta.url).pathname;
 const IMAGE_BYTES = 8 << 20;
 const LIMIT_MS = 20_000;
 
-/** What the guest prints on Rhea, and the image as it leaves it. */
+/** A machine with one drive. */
+interface Setup {
+  readonly machine: "isapc" | "pc";
+  readonly kind: "disk" | "cdrom";
+  /** Primary device 0 and 1, secondary device 0 and 1. */
+  readonly index: number;
+}
+
+/** The drive as the machine's definition says it. */
+function drive({ machine, kind, index }: Setup): string[] {
+  const values = `{"config":{"disk${index}":{"kind":"${kind}"}},` +
+    `"backends":{"disk${index}":"image"}`;
+  if (machine === "pc") return [`devices.ide=${values}}`];
+  return [
+    `devices.ide0=${values},"plugin":"ide","at":{"command":"0x1f0",` +
+    '"control":"0x3f6"},"wires":{"irq":"pic.irq14"}}',
+  ];
+}
+
+/** What the guest prints, and the image as it leaves it. */
+interface Outcome {
+  readonly output: string;
+  readonly image: Uint8Array;
+}
+
+/** The outcome on Rhea, and when it came, with a disk that takes its time. */
 async function onRhea(
   kernel: string,
-  kind: "disk" | "cdrom",
-): Promise<{ output: string; image: Uint8Array }> {
+  setup: Setup,
+  { icount = false, delay = 0 } = {},
+): Promise<Outcome & { readonly instructions: number; readonly time: number }> {
   const disk = new FakeBlock(IMAGE_BYTES);
+  disk.delay = delay;
   const block: BlockPlugin = {
     type: "block",
     name: "fake",
     version: "1",
     create: () => disk,
   };
-  await using machine = await Machine.load(ISAPC, {
+  await using machine = await Machine.load(`${MACHINES}${setup.machine}.json`, {
     kernel,
     memory: "16M",
+    icount,
     plugins: {
       ...PLUGINS,
       block: { fake: () => Promise.resolve({ default: block }) },
     },
     set: [
       'backends.image={"plugin":"fake"}',
-      'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
-      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"},' +
-      `"config":{"disk0":{"kind":"${kind}"}},"backends":{"disk0":"image"}}`,
+      ...drive(setup),
     ],
   });
   const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
   await machine.run();
   clearTimeout(limit);
-  return { output: machine.serial(0).output, image: disk.bytes };
+  return {
+    output: machine.serial(0).output,
+    image: disk.bytes,
+    instructions: machine.cpu.instructions,
+    time: machine.clock.now(),
+  };
 }
 
 /** The same on QEMU; undefined where it is not installed. */
 async function onQemu(
   kernel: string,
-  kind: "disk" | "cdrom",
+  { machine, kind, index }: Setup,
   directory: string,
-): Promise<{ output: string; image: Uint8Array } | undefined> {
+): Promise<Outcome | undefined> {
   const image = `${directory}/disk.img`;
   await Deno.writeFile(image, new FakeBlock(IMAGE_BYTES).bytes);
-  const args = "-M isapc -accel tcg -m 16 -nodefaults -display none " +
+  const args = `-M ${machine} -accel tcg -m 16 -nodefaults -display none ` +
     "-serial stdio -monitor none -no-reboot " +
     "-device isa-debug-exit,iobase=0xf4,iosize=1 " +
-    `-drive if=ide,format=raw,file=${image},index=0,media=${kind} -kernel ${kernel}`;
+    `-drive if=ide,format=raw,file=${image},index=${index},media=${kind} -kernel ${kernel}`;
   try {
     const child = new Deno.Command("qemu-system-i386", {
       args: args.split(" "),
@@ -125,6 +157,14 @@ const CDROM_DIFFERENCES: readonly Difference[] = [
   ],
 ];
 
+/** A device 0 that is not there aborts commands, and interrupts, in QEMU. */
+const DISK_DMA_DIFFERENCES: readonly Difference[] = [
+  ["masters 00 00 00300000 00 ", "04 00000000 00 64 ", "00 00000000 00 60 "],
+];
+const CDROM_DMA_DIFFERENCES: readonly Difference[] = [
+  ["masters 00 ", "04 ", "00 "],
+];
+
 /** QEMU's output with the differences made; each must be there. */
 function asRhea(qemu: string, differences: readonly Difference[]): string {
   let text = qemu;
@@ -135,11 +175,10 @@ function asRhea(qemu: string, differences: readonly Difference[]): string {
   return text;
 }
 
-/** Run a driver on both machines and compare. */
-async function compare(
+/** Use a kernel made of a driver; not at all where nasm is not installed. */
+async function withKernel(
   source: string,
-  kind: "disk" | "cdrom",
-  differences: readonly Difference[],
+  use: (kernel: string, directory: string) => Promise<void>,
 ): Promise<void> {
   const code = await assemble(source);
   if (code === undefined) {
@@ -150,24 +189,64 @@ async function compare(
   try {
     const kernel = `${directory}/kernel`;
     await Deno.writeFile(kernel, multiboot(code));
-    const rhea = await onRhea(kernel, kind);
+    await use(kernel, directory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+}
+
+/** Run a driver on both machines and compare. */
+async function compare(
+  source: string,
+  setup: Setup,
+  differences: readonly Difference[],
+): Promise<void> {
+  await withKernel(source, async (kernel, directory) => {
+    const rhea = await onRhea(kernel, setup);
     assertMatch(rhea.output, /\nEND\n$/);
-    const qemu = await onQemu(kernel, kind, directory);
+    const qemu = await onQemu(kernel, setup, directory);
     if (qemu === undefined) {
       console.log("skipped in part: qemu-system-i386 is not installed");
       return;
     }
     assertEquals(rhea.output, asRhea(qemu.output, differences));
     assertEquals(rhea.image, qemu.image);
-  } finally {
-    await Deno.remove(directory, { recursive: true });
-  }
+  });
 }
 
+const DISK: Setup = { machine: "isapc", kind: "disk", index: 0 };
+const CDROM: Setup = { machine: "isapc", kind: "cdrom", index: 0 };
+
 Deno.test("IDE: a disk's driver sees the same on Rhea and on QEMU", async () => {
-  await compare(DISK_GUEST, "disk", DISK_DIFFERENCES);
+  await compare(DISK_GUEST, DISK, DISK_DIFFERENCES);
 });
 
 Deno.test("IDE: a CD-ROM's driver sees the same on Rhea and on QEMU", async () => {
-  await compare(CDROM_GUEST, "cdrom", CDROM_DIFFERENCES);
+  await compare(CDROM_GUEST, CDROM, CDROM_DIFFERENCES);
+});
+
+Deno.test("PIIX3 IDE: DMA of a disk is the same on Rhea and on QEMU", async () => {
+  const setup: Setup = { machine: "pc", kind: "disk", index: 0 };
+  await compare(DISK_DMA_GUEST, setup, DISK_DMA_DIFFERENCES);
+});
+
+Deno.test("PIIX3 IDE: DMA of a CD-ROM is the same on Rhea and on QEMU", async () => {
+  const setup: Setup = { machine: "pc", kind: "cdrom", index: 2 };
+  await compare(CDROM_DMA_GUEST, setup, CDROM_DMA_DIFFERENCES);
+});
+
+Deno.test("IDE, icount: runs are alike, however slow the host's disk is", async () => {
+  const setups: [string, Setup][] = [
+    [DISK_GUEST, DISK],
+    [DISK_DMA_GUEST, { machine: "pc", kind: "disk", index: 0 }],
+    [CDROM_DMA_GUEST, { machine: "pc", kind: "cdrom", index: 2 }],
+  ];
+  for (const [source, setup] of setups) {
+    await withKernel(source, async (kernel) => {
+      const first = await onRhea(kernel, setup, { icount: true });
+      assertMatch(first.output, /\nEND\n$/);
+      const again = await onRhea(kernel, setup, { icount: true, delay: 6 });
+      assertEquals(again, first);
+    });
+  }
 });

@@ -34,8 +34,8 @@ import {
   UNC,
 } from "./registers.ts";
 
-/** Sectors that one DMA transfer or verification asks of the backend. */
-const CHUNK = 256;
+/** Sectors that one request asks of the backend at most: 1 MiB. */
+const CHUNK = 2048;
 /** CHECK POWER MODE's values: standby, idle, active. */
 const STANDBY = 0x00;
 const IDLE = 0x80;
@@ -47,8 +47,10 @@ const SLEEPING = -1;
 export interface AtaState extends DriveState {
   /** The command under way has a 48-bit address. */
   ext: boolean;
-  /** Sectors of a DRQ block, or of a DMA transfer, of this command. */
+  /** Sectors of a DRQ block of this command; 1 for DMA. */
   block: number;
+  /** The most sectors of a request: after a failure those of one block. */
+  step: number;
   /** The command moves its data by DMA. */
   dma: boolean;
   /** Sectors of READ MULTIPLE's blocks; 0: not set. */
@@ -74,6 +76,7 @@ function freshAta(total: number): AtaState {
     status: DRDY | DSC,
     ext: false,
     block: 1,
+    step: CHUNK,
     dma: false,
     multiple: 0,
     heads,
@@ -150,9 +153,9 @@ export class AtaDisk extends Drive<AtaState> {
         return this.#read(true, state.multiple);
       case Command.READ_DMA:
       case Command.READ_DMA_NORETRY:
-        return this.#read(false, CHUNK, true);
+        return this.#read(false, 1, true);
       case Command.READ_DMA_EXT:
-        return this.#read(true, CHUNK, true);
+        return this.#read(true, 1, true);
       case Command.WRITE_SECTORS:
       case Command.WRITE_SECTORS_NORETRY:
       case Command.WRITE_VERIFY:
@@ -165,9 +168,9 @@ export class AtaDisk extends Drive<AtaState> {
         return this.#write(true, state.multiple);
       case Command.WRITE_DMA:
       case Command.WRITE_DMA_NORETRY:
-        return this.#write(false, CHUNK, true);
+        return this.#write(false, 1, true);
       case Command.WRITE_DMA_EXT:
-        return this.#write(true, CHUNK, true);
+        return this.#write(true, 1, true);
       case Command.READ_VERIFY:
       case Command.READ_VERIFY_NORETRY:
         return this.#verify(false);
@@ -336,6 +339,7 @@ export class AtaDisk extends Drive<AtaState> {
     state.power = ACTIVE;
     state.ext = ext;
     state.block = block;
+    state.step = CHUNK;
     state.dma = dma;
     const count = ext ? state.hob[1] << 8 | state.count : state.count;
     state.remaining = count === 0 ? ext ? 65536 : 256 : count;
@@ -346,25 +350,33 @@ export class AtaDisk extends Drive<AtaState> {
     return false;
   }
 
-  /** Sectors of the next block. */
+  /**
+   * Sectors of the next request: as many whole blocks as are on the disk, and
+   * the rest of the command; 0 when the next block is not on it.
+   */
   get #next(): number {
-    return Math.min(this.state.block, this.state.remaining);
+    const { block, step, lba, remaining, request, buffer, position } =
+      this.state;
+    if (request === "write") {
+      return Math.min(step, (buffer.length - position) / SECTOR);
+    }
+    const wanted = Math.min(remaining, Math.max(step - step % block, block));
+    const there = this.#total - lba;
+    return wanted <= there ? wanted : Math.max(there - there % block, 0);
   }
 
   /** Whether the next block is on the disk; ends the command when not. */
   #inRange(): boolean {
-    const { state } = this;
-    if (state.lba + this.#next <= this.#total) return true;
+    if (this.#next > 0) return true;
     this.abort(IDNF);
     return false;
   }
 
-  /** The next block has been dealt with. */
-  #advance(): void {
+  /** So many sectors have been dealt with. */
+  #advance(sectors: number): void {
     const { state } = this;
-    const n = this.#next;
-    state.lba += n;
-    state.remaining -= n;
+    state.lba += sectors;
+    state.remaining -= sectors;
     this.#setAddress(state.lba);
     state.count = state.remaining & 0xff;
     if (state.ext) state.hob[1] = state.remaining >> 8 & 0xff;
@@ -375,31 +387,53 @@ export class AtaDisk extends Drive<AtaState> {
   }
 
   #verify(ext: boolean): void {
-    if (this.#begin(ext, CHUNK, false) && this.#inRange()) this.ask("verify");
+    if (this.#begin(ext, 1, false) && this.#inRange()) this.ask("verify");
   }
 
   #write(ext: boolean, block: number, dma = false): void {
     if (this.#backend.readOnly) return this.abort();
-    if (this.#begin(ext, block, dma)) this.#takeBlock();
+    if (this.#begin(ext, block, dma)) this.#take();
   }
 
-  /** Ask the host for the next block of a write. */
-  #takeBlock(): boolean {
+  /** Give the host the next block of what has been read. */
+  #offer(): void {
+    const { state } = this;
+    const sectors = Math.min(state.block, state.remaining);
+    this.#advance(sectors);
+    this.startPio("in", state.position + sectors * SECTOR);
+    this.interrupt();
+  }
+
+  /** Ask the host for what the next request writes. */
+  #take(): boolean {
     const { state } = this;
     if (!this.#inRange()) return false;
-    state.buffer = new Uint8Array(this.#next * SECTOR);
+    state.buffer = this.room(this.#next * SECTOR);
     state.position = 0;
     if (state.dma) this.startDma("dma-out");
-    else this.startPio("out", state.buffer.length);
+    else this.#takeBlock();
     return true;
+  }
+
+  /** Ask the host for the next block of it. */
+  #takeBlock(): void {
+    const { position, block, buffer } = this.state;
+    this.startPio("out", Math.min(position + block * SECTOR, buffer.length));
   }
 
   /** A block has been moved: what comes next. */
   protected override transferred(): void {
     const { state } = this;
+    const isAll = state.position === state.buffer.length;
+    if (state.phase === "out" && !isAll) {
+      this.#takeBlock();
+      return this.interrupt();
+    }
     if (state.phase === "out" || state.phase === "dma-out") {
+      state.position = 0;
       return this.ask("write");
     }
+    if (state.phase === "in" && !isAll) return this.#offer();
     if (state.remaining > 0) {
       if (this.#inRange()) this.ask("read");
     } else if (state.phase === "dma-in") {
@@ -413,18 +447,20 @@ export class AtaDisk extends Drive<AtaState> {
 
   /** Ask the backend what `request` says. */
   protected override async perform(): Promise<Uint8Array | undefined> {
-    const { request, lba, buffer, writeCache } = this.state;
+    const { request, lba, buffer, position, writeCache } = this.state;
     const backend = this.#backend;
+    const length = this.#next * SECTOR;
     switch (request) {
-      case "write":
-        await backend.write(lba * SECTOR, buffer);
+      case "write": {
+        const bytes = buffer.subarray(position, position + length);
+        await backend.write(lba * SECTOR, bytes);
         if (!writeCache) await backend.flush();
         return undefined;
+      }
       case "flush":
         await backend.flush();
         return undefined;
       default: {
-        const length = this.#next * SECTOR;
         const data = await backend.read(lba * SECTOR, length);
         if (data.length !== length) throw new RangeError("a short read");
         return data;
@@ -435,29 +471,47 @@ export class AtaDisk extends Drive<AtaState> {
   /** The backend has answered. */
   protected override finished(request: string, data?: Uint8Array): void {
     const { state } = this;
-    if (request === "flush") return this.complete();
-    this.#advance();
-    if (request === "read") {
-      state.buffer = data!;
-      state.position = 0;
-      if (state.dma) return this.startDma("dma-in");
-      this.startPio("in", state.buffer.length);
-      return this.interrupt();
-    }
-    if (state.remaining === 0) return this.complete();
-    if (request === "verify") {
-      if (this.#inRange()) this.ask("verify");
-    } else if (this.#takeBlock() && !state.dma) {
-      this.interrupt();
+    switch (request) {
+      case "flush":
+        return this.complete();
+      case "read":
+        state.buffer = data!;
+        state.position = 0;
+        if (!state.dma) return this.#offer();
+        this.#advance(data!.length / SECTOR);
+        return this.startDma("dma-in");
+      case "verify":
+        this.#advance(this.#next);
+        if (state.remaining === 0) return this.complete();
+        if (this.#inRange()) this.ask("verify");
+        return;
+      default: {
+        const left = state.buffer.length - state.position;
+        const written = Math.min(state.step * SECTOR, left);
+        this.#advance(written / SECTOR);
+        state.position += written;
+        if (written < left) return this.ask("write");
+        if (state.remaining === 0) return this.complete();
+        if (this.#take() && !state.dma) this.interrupt();
+      }
     }
   }
 
-  /** The backend has refused. */
+  /**
+   * The backend has refused. A request of several blocks is made again block
+   * by block: what is before the bad one is transferred.
+   */
   protected override failed(request: string): void {
-    const reading = request === "read" || request === "verify";
-    if (request !== "flush") this.#setAddress(this.state.lba);
-    if (reading) this.abort(UNC);
+    const { state } = this;
+    if (request !== "flush") {
+      if (state.step > state.block) {
+        state.step = state.block;
+        return this.ask(request as "read" | "verify" | "write");
+      }
+      this.#setAddress(state.lba);
+      if (request !== "write") return this.abort(UNC);
+    }
     // What was taken could not be kept: a fault of the device.
-    else this.abort(ABRT, DRDY | DF | ERR);
+    this.abort(ABRT, DRDY | DF | ERR);
   }
 }

@@ -47,9 +47,11 @@ Deno.test("ata: signature after power-on, SRST and diagnosis", async () => {
 
 Deno.test("ata: a channel without drives, and an absent one of two", async () => {
   const none = await IdeBench.create({});
-  assertEquals([none.in(7), none.alternate, none.in(3)], [0x7f, 0x7f, 0x7f]);
+  none.out(3, 0x55);
+  assertEquals([none.in(7), none.alternate, none.in(3)], [0, 0, 0]);
   await none.command(0xec);
-  assertEquals([none.in(7), none.irq], [0x7f, false]);
+  assertEquals([none.in(7), none.irq], [0, false]);
+  assertEquals(none.data(2), new Uint8Array(2));
   const { ide } = await disk();
   ide.out(3, 0x12);
   ide.out(6, 0xb0);
@@ -59,7 +61,7 @@ Deno.test("ata: a channel without drives, and an absent one of two", async () =>
   ide.out(6, 0xa0);
   assertEquals(ide.in(7), 0x50);
   const second = await IdeBench.create({ disk1: new FakeBlock(MIB) });
-  assertEquals(second.in(7), 0x7f);
+  assertEquals(second.in(7), 0);
   second.out(6, 0xb0);
   assertEquals(second.in(7), 0x50);
 });
@@ -76,14 +78,12 @@ Deno.test("ata: busy until the backend answers, then the interrupt", async () =>
   await block.release();
   assertEquals([ide.irq, ide.alternate, ide.irq], [true, 0x58, true]);
   assertEquals([ide.in(7), ide.irq], [0x58, false]);
+  // The second block has been read with the first, and is there at once.
   assertEquals(ide.data(512, 4), block.bytes.slice(5 * 512, 6 * 512));
-  await settled();
-  assertEquals([ide.in(7), ide.irq], [0xc0, false]);
-  await block.release();
-  assertEquals(ide.irq, true);
+  assertEquals([ide.irq, ide.in(7), ide.irq], [true, 0x58, false]);
   assertEquals(ide.data(512), block.bytes.slice(6 * 512, 7 * 512));
-  assertEquals(ide.in(7), 0x50);
-  assertEquals(block.log, ["read 2560+512", "read 3072+512"]);
+  assertEquals([ide.in(7), ide.irq], [0x50, false]);
+  assertEquals(block.log, ["read 2560+1024"]);
 });
 
 Deno.test("ata: a write is announced when the backend has it", async () => {
@@ -94,13 +94,83 @@ Deno.test("ata: a write is announced when the backend has it", async () => {
   assertEquals([ide.in(7), ide.irq], [0x58, false]);
   block.held = true;
   await ide.put(bytes.subarray(0, 512));
-  assertEquals([ide.in(7), ide.irq], [0xc0, false]);
-  await block.release();
-  assertEquals([ide.irq, ide.in(7)], [true, 0x58]);
+  assertEquals([ide.irq, ide.in(7), ide.irq], [true, 0x58, false]);
   await ide.put(bytes.subarray(512), 4);
+  assertEquals([ide.in(7), ide.irq], [0xc0, false]);
   await block.release();
   assertEquals([ide.irq, ide.in(7), ide.irq], [true, 0x50, false]);
   assertEquals(block.bytes.slice(9 * 512, 11 * 512), bytes);
+  assertEquals(block.log, ["write 4608+1024"]);
+});
+
+Deno.test("ata: what comes before a bad sector is transferred", async () => {
+  const { ide, block } = await disk();
+  block.bad = 12 * 512;
+  await ide.command(0xc6, { 2: 2 });
+  await ide.command(0xc4, ide.lba(8, 8));
+  for (const first of [8, 10]) {
+    assertEquals(ide.in(7), 0x58);
+    const expected = block.bytes.slice(first * 512, (first + 2) * 512);
+    assertEquals(ide.data(1024), expected);
+    await settled();
+  }
+  assertEquals([ide.in(7), ide.in(1), ide.in(3)], [0x41, 0x40, 12]);
+
+  const before = block.bytes.slice();
+  const bytes = Uint8Array.from({ length: 4096 }, (_, i) => i * 7 + 1);
+  await ide.command(0x30, ide.lba(10, 8));
+  await ide.put(bytes);
+  assertEquals([ide.in(7), ide.in(1), ide.in(3)], [0x61, 0x04, 12]);
+  before.set(bytes.subarray(0, 1024), 10 * 512);
+  assertEquals(block.bytes, before);
+
+  await ide.command(0x40, ide.lba(9, 8));
+  assertEquals([ide.in(7), ide.in(1), ide.in(3)], [0x41, 0x40, 12]);
+  // The next command asks for all at once again.
+  block.log.length = 0;
+  await ide.command(0x40, ide.lba(20, 100));
+  assertEquals([ide.in(7), block.log], [0x50, ["read 10240+51200"]]);
+});
+
+Deno.test("ata: blocks up to the end of the disk, and no further", async () => {
+  const { ide, block } = await disk();
+  await ide.command(0xc6, { 2: 2 });
+  await ide.command(0xc4, ide.lba(TOTAL - 5, 8));
+  for (const first of [TOTAL - 5, TOTAL - 3]) {
+    const expected = block.bytes.slice(first * 512, (first + 2) * 512);
+    assertEquals(ide.data(1024), expected);
+    await settled();
+  }
+  // The third block is there in part.
+  assertEquals([ide.in(7), ide.in(1)], [0x41, 0x10]);
+  await ide.command(0x30, ide.lba(TOTAL - 2, 4));
+  await ide.put(new Uint8Array(1024).fill(9));
+  assertEquals([ide.in(7), ide.in(1)], [0x41, 0x10]);
+  assertEquals(block.bytes.subarray(-1024), new Uint8Array(1024).fill(9));
+});
+
+Deno.test("ata: more than a request's sectors; a forgotten write keeps its bytes", async () => {
+  const block = new FakeBlock(4 * MIB);
+  const ide = await IdeBench.create({ disk0: block });
+  ide.lba48(100, 5000);
+  await ide.command(0x42);
+  assertEquals(ide.in(7), 0x50);
+  assertEquals(block.log, [
+    "read 51200+1048576",
+    "read 1099776+1048576",
+    "read 2148352+462848",
+  ]);
+  block.held = true;
+  await ide.command(0x30, ide.lba(1, 1));
+  await ide.put(new Uint8Array(512).fill(1));
+  ide.control(4);
+  ide.control(0);
+  await ide.command(0x30, ide.lba(2, 1));
+  await ide.put(new Uint8Array(512).fill(2));
+  block.held = false;
+  await block.release();
+  assertEquals(block.bytes.subarray(512, 1024), new Uint8Array(512).fill(1));
+  assertEquals(block.bytes.subarray(1024, 1536), new Uint8Array(512).fill(2));
 });
 
 Deno.test("ata: flush, and the write cache", async () => {
@@ -272,7 +342,7 @@ Deno.test("ata: 48-bit counts, and commands that a PIO channel refuses", async (
   ide.control(0x80);
   assertEquals(ide.in(2), 300 >> 8);
   await ide.command(0x42);
-  assertEquals(block.log, ["read 8192+131072", "read 139264+22528"]);
+  assertEquals(block.log, ["read 8192+153600"]);
   assertEquals([ide.in(7), ide.in(3)], [0x50, 316 & 255]);
   await ide.command(0xc8, ide.lba(0, 1));
   assertEquals([ide.in(7), ide.in(1)], [0x41, 0x04]);

@@ -6,6 +6,7 @@
  */
 
 import { type BlockBackend, BlockError } from "../../../core/backend/block.ts";
+import type { RemovableDrive } from "../../../core/backend/removable.ts";
 import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import { Drive, type DriveState, freshDrive } from "./drive.ts";
 import { identifyCdrom, type Identity } from "./identify.ts";
@@ -90,7 +91,7 @@ function dword(bytes: Uint8Array, at: number): number {
 }
 
 /** A CD-ROM drive. */
-export class AtapiCdrom extends Drive<AtapiState> {
+export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
   #medium: BlockBackend | undefined;
   readonly #identity: Identity;
 
@@ -144,9 +145,19 @@ export class AtapiCdrom extends Drive<AtapiState> {
     return true;
   }
 
+  /** The disc in it. */
+  get medium(): BlockBackend | undefined {
+    return this.#medium;
+  }
+
   /** Whether the tray is open. */
   get open(): boolean {
     return this.state.open;
+  }
+
+  /** Whether the host prevents removal. */
+  get locked(): boolean {
+    return this.state.locked;
   }
 
   /** Blocks of 2048 bytes of the disc that can be read; 0 without one. */
@@ -155,10 +166,7 @@ export class AtapiCdrom extends Drive<AtapiState> {
     return Math.floor(this.#medium.size / CD_BLOCK);
   }
 
-  /**
-   * Put in a disc, or take out the one that is in; the tray is closed then.
-   * Whoever gave the old backend closes it. A read under way fails.
-   */
+  /** See `RemovableDrive.insert`. */
   insert(medium: BlockBackend | undefined): void {
     const reading = this.state.request !== "";
     this.forget();
@@ -167,10 +175,7 @@ export class AtapiCdrom extends Drive<AtapiState> {
     if (reading) this.#check(SenseKey.NOT_READY, Asc.NO_MEDIUM);
   }
 
-  /**
-   * Push the button: open the tray. While the host prevents it, only tell it
-   * that someone asks, unless `force` is set. Gives back whether it is open.
-   */
+  /** See `RemovableDrive.eject`. */
   eject(force = false): boolean {
     const { state } = this;
     if (state.locked && !force) {

@@ -8,11 +8,6 @@
 
 import type { IoHandler } from "../../../core/bus/handler.ts";
 import type { DmaPort } from "../../../core/machine/plugin.ts";
-import {
-  loadState,
-  saveState,
-  type StateRecord,
-} from "../../../core/state/state.ts";
 import type { DmaEngine } from "./drive.ts";
 
 /** Bytes of one channel's registers. */
@@ -41,8 +36,11 @@ const PRD_BYTES = 8;
 const EOT = 0x80000000;
 const MEMORY_END = 2 ** 32;
 
-interface BusMasterState {
+/** The state of a bus master, part of its device's. */
+export interface BusMasterState {
+  /** BMICX. */
   command: number;
+  /** BMISX. */
   status: number;
   /** The table's address as written. */
   table: number;
@@ -77,14 +75,19 @@ export class BusMaster implements DmaEngine {
     write: (offset, _width, value) => this.#write(offset, value),
   };
   #state: BusMasterState = fresh();
-  readonly #name: string;
   readonly #dma: DmaPort;
+  readonly #isMaster: () => boolean;
+  readonly #region = new Uint8Array(PRD_BYTES);
+  readonly #view = new DataView(this.#region.buffer);
   #ready: () => void = () => {};
 
-  /** A bus master that reaches memory by `dma`; `name` is for messages. */
-  constructor(name: string, dma: DmaPort) {
-    this.#name = name;
+  /**
+   * A bus master that reaches memory by `dma`, and waits while `isMaster` says
+   * that it may not.
+   */
+  constructor(dma: DmaPort, isMaster: () => boolean = () => true) {
     this.#dma = dma;
+    this.#isMaster = isMaster;
   }
 
   /** Call `ready` when software starts the engine. */
@@ -139,12 +142,10 @@ export class BusMaster implements DmaEngine {
   /** Fetch the next entry of the table. */
   #fetch(): void {
     const state = this.#state;
-    const bytes = new Uint8Array(PRD_BYTES);
-    this.#dma.read(state.entry, bytes);
-    const view = new DataView(bytes.buffer);
-    const control = view.getUint32(4, true);
+    this.#dma.read(state.entry, this.#region);
+    const control = this.#view.getUint32(4, true);
     // Regions begin at even addresses and have an even count; 0 is 64 KiB.
-    state.address = (view.getUint32(0, true) & ~1) >>> 0;
+    state.address = (this.#view.getUint32(0, true) & ~1) >>> 0;
     state.left = (control & 0xfffe) || 0x10000;
     state.last = (control & EOT) !== 0;
     // An aligned entry does not cross the end of memory.
@@ -153,6 +154,7 @@ export class BusMaster implements DmaEngine {
 
   /** See `DmaEngine`: each entry moves two bytes at least, so it ends. */
   transfer(bytes: Uint8Array, toMemory: boolean): number {
+    if (!this.#isMaster()) return 0;
     const state = this.#state;
     let moved = 0;
     while (moved < bytes.length && (state.status & BMIDEA) !== 0) {
@@ -183,13 +185,18 @@ export class BusMaster implements DmaEngine {
     this.#state = fresh();
   }
 
-  /** The registers and where the table is walked. */
-  save(): StateRecord {
-    return saveState(this.#state);
+  /** The registers and where the table is walked, to be saved. */
+  get saved(): BusMasterState {
+    return this.#state;
   }
 
-  /** Go on from a saved state. */
-  load(record: StateRecord): void {
-    this.#state = loadState(fresh(), record, this.#name);
+  /** A record to load into. */
+  template(): BusMasterState {
+    return fresh();
+  }
+
+  /** Go on from a loaded record. */
+  restore(record: BusMasterState): void {
+    this.#state = record;
   }
 }

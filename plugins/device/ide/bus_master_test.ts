@@ -47,7 +47,7 @@ class Memory implements DmaPort {
 
 function engine(): { master: BusMaster; memory: Memory } {
   const memory = new Memory();
-  return { master: new BusMaster("bm", memory), memory };
+  return { master: new BusMaster(memory), memory };
 }
 
 function pointTo(master: BusMaster, table: number): void {
@@ -131,7 +131,6 @@ function system() {
   const irq = new IrqLine();
   const identity = { model: "m", serial: "s", firmware: "f" };
   const channel = new Channel({
-    name: "ide",
     irq,
     drives: [new AtaDisk(block, identity), new AtapiCdrom(disc, identity)],
     dma: master,
@@ -180,10 +179,9 @@ Deno.test("bus master: WRITE DMA of more than one block, saved in the middle", a
   master.io.write(0, 1, 0x01);
   await settled();
   assertEquals([block.log, irq.level], [["write 4096+131072"], false]);
-  const saved = [channel.save(), master.save()];
   const other = system();
-  other.master.load(saved[1]);
-  other.channel.load(saved[0]);
+  other.master.restore(structuredClone(master.saved));
+  other.channel.restore(structuredClone(channel.saved));
   await settled();
   assertEquals(other.irq.level, true);
   assertEquals(other.channel.command.read(7, 1), 0x50);

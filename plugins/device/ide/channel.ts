@@ -8,11 +8,6 @@
 
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
-import {
-  loadState,
-  saveState,
-  type StateRecord,
-} from "../../../core/state/state.ts";
 import type { DmaEngine, Drive, DriveState } from "./drive.ts";
 import {
   Command,
@@ -29,8 +24,11 @@ export const CONTROL_PORTS = 1;
 
 const DEVICE = 6;
 const STATUS = 7;
-/** Nobody drives the bus: a resistor pulls bit 7 down (signal DD7). */
-const FLOATING = 0x7f;
+/**
+ * Nobody drives the bus: what QEMU's machines read there. The standard's
+ * resistor on DD7 alone would let a probe see DRDY, DRQ and ERR, and time out.
+ */
+const NOBODY = 0;
 
 interface ChannelState {
   /** The selected device: 0 or 1. */
@@ -39,16 +37,20 @@ interface ChannelState {
   control: number;
 }
 
-/** What a channel's record is loaded into. */
-interface ChannelRecord extends ChannelState {
+/** The state of a channel and its drives, part of its device's. */
+export interface ChannelRecord {
+  /** The selected device: 0 or 1. */
+  selected: number;
+  /** The device control register. */
+  control: number;
+  /** Device 0, where there is one. */
   unit0?: DriveState;
+  /** Device 1. */
   unit1?: DriveState;
 }
 
 /** What a channel stands on. */
 export interface ChannelParts {
-  /** For messages. */
-  readonly name: string;
   /** Where INTRQ goes. */
   readonly irq: IrqLine;
   /** Devices 0 and 1. */
@@ -106,7 +108,7 @@ export class Channel {
     const hob = (this.#state.control & CONTROL_HOB) !== 0;
     const drive = this.#selected;
     if (drive !== undefined) return drive.read(register, hob);
-    if (drive0 === undefined) return FLOATING;
+    if (drive0 === undefined) return NOBODY;
     // Device 0 answers for a device 1 that is not there: status 0.
     if (register === STATUS) return 0;
     const value = drive0.read(register, hob);
@@ -116,7 +118,7 @@ export class Channel {
   #read(offset: number, width: AccessWidth): number {
     if (offset === 0 && width > 1) {
       const drive = this.#selected;
-      if (drive === undefined) return 0xffffffff;
+      if (drive === undefined) return NOBODY;
       const low = drive.readData();
       return width === 2 ? low : (drive.readData() << 16 | low) >>> 0;
     }
@@ -205,16 +207,18 @@ export class Channel {
     };
   }
 
-  /** The registers and those of the drives. */
-  save(): StateRecord {
-    return saveState(this.#record((drive) => drive.saved));
+  /** The registers and those of the drives, to be saved. */
+  get saved(): ChannelRecord {
+    return this.#record((drive) => drive.saved);
   }
 
-  /** Go on from a saved state; the same drives must be there. */
-  load(record: StateRecord): void {
-    const template = this.#record((drive) => drive.template());
-    const loaded = loadState(template, record, this.#parts.name);
-    const { unit0, unit1, ...state } = loaded;
+  /** A record to load into: one of the same drives fits. */
+  template(): ChannelRecord {
+    return this.#record((drive) => drive.template());
+  }
+
+  /** Go on from a loaded record. */
+  restore({ unit0, unit1, ...state }: ChannelRecord): void {
     this.#state = state;
     const [drive0, drive1] = this.#parts.drives;
     if (unit0 !== undefined) drive0?.restore(unit0);

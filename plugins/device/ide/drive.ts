@@ -122,7 +122,10 @@ export abstract class Drive<S extends DriveState = DriveState> {
   protected state: S;
   #port: DrivePort = { dma: undefined, update: () => {} };
   #generation = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  /** The request that the backend has not answered yet. */
+  #last: Promise<unknown> | undefined;
+  /** The buffer of writes, kept for the next one. */
+  #room = new Uint8Array(0);
 
   /** A drive in this state. */
   constructor(state: S) {
@@ -366,26 +369,36 @@ export abstract class Drive<S extends DriveState = DriveState> {
   #issue(): void {
     const generation = ++this.#generation;
     const current = (): boolean => generation === this.#generation;
-    const run = (): Promise<Uint8Array | undefined> =>
-      current() ? this.perform() : Promise.resolve(undefined);
-    const answer = this.#last.then(run);
-    // The next request waits for this one, whatever becomes of it.
-    this.#last = answer.then(() => {}, () => {});
+    // At once, so that when it is made does not depend on the host; but after
+    // one that was forgotten, whatever becomes of it.
+    const answer = this.#last === undefined
+      ? this.perform()
+      : this.#last.then(() => current() ? this.perform() : undefined);
     const settle = (done: (request: string) => void): void => {
+      if (this.#last === last) this.#last = undefined;
       if (!current()) return;
       const { request } = this.state;
       this.state.request = "";
       done(request);
     };
-    answer.then(
+    const last = answer.then(
       (data) => settle((request) => this.finished(request, data)),
       () => settle((request) => this.failed(request)),
     );
+    this.#last = last;
+  }
+
+  /** A buffer of the state for bytes from the host. */
+  protected room(bytes: number): Uint8Array {
+    if (this.#room.length < bytes) this.#room = new Uint8Array(bytes);
+    return this.#room.subarray(0, bytes);
   }
 
   /** What the backend is doing has nobody who waits for it any more. */
   protected forget(): void {
     this.#generation++;
+    // It may still be writing what is in there.
+    if (this.state.request === "write") this.#room = new Uint8Array(0);
     this.state.request = "";
   }
 

@@ -6,35 +6,32 @@
  * @module
  */
 
-import type { BlockBackend } from "../../../core/backend/block.ts";
+import type {
+  RemovableDrive,
+  RemovableMedia,
+} from "../../../core/backend/removable.ts";
 import type {
   BootDrive,
   BootDrives,
 } from "../../../core/machine/boot_drive.ts";
 import type {
-  ConfigSchema,
   Device,
   DeviceContext,
   DevicePlugin,
 } from "../../../core/machine/plugin.ts";
-import type { StateRecord } from "../../../core/state/state.ts";
-import { AtaDisk } from "./ata.ts";
-import { AtapiCdrom } from "./atapi.ts";
+import {
+  loadState,
+  saveState,
+  type StateRecord,
+} from "../../../core/state/state.ts";
 import { Channel, COMMAND_PORTS, CONTROL_PORTS } from "./channel.ts";
 import type { Drive } from "./drive.ts";
-
-/** The firmware's revision that all drives tell. */
-const FIRMWARE = "1.0";
-
-/** Configuration of one drive. */
-export interface UnitConfig {
-  /** A disk is there when it has a backend, a CD-ROM drive always. */
-  readonly kind?: "disk" | "cdrom";
-  /** The model that IDENTIFY tells, 40 characters at most. */
-  readonly model?: string;
-  /** The serial number, 20 characters at most. */
-  readonly serial?: string;
-}
+import {
+  createDrive,
+  removableDrives,
+  UNIT_SCHEMA,
+  type UnitConfig,
+} from "./units.ts";
 
 /** Configuration of a channel. */
 export interface IdeConfig {
@@ -44,57 +41,24 @@ export interface IdeConfig {
   readonly disk1?: UnitConfig;
 }
 
-/** What a drive's configuration may say. */
-export const UNIT_SCHEMA: ConfigSchema = {
-  type: "object",
-  properties: {
-    kind: {
-      type: "string",
-      description: "A disk, there when it has a backend, or a CD-ROM drive",
-      enum: ["disk", "cdrom"],
-      default: "disk",
-    },
-    model: {
-      type: "string",
-      description: "The model that the drive tells, 40 characters",
-    },
-    serial: {
-      type: "string",
-      description: "The serial number that the drive tells, 20 characters",
-    },
-  },
-};
-
-/** A drive as configured; none for a disk without a backend. */
-export function createDrive(
-  config: UnitConfig | undefined,
-  backend: BlockBackend | undefined,
-  unit: number,
-): Drive | undefined {
-  const serial = config?.serial ?? `RHEA${String(unit + 1).padStart(5, "0")}`;
-  if (config?.kind === "cdrom") {
-    const model = config.model ?? "RHEA DVD-ROM";
-    return new AtapiCdrom(backend, { model, serial, firmware: FIRMWARE });
-  }
-  if (backend === undefined) return undefined;
-  const model = config?.model ?? "RHEA HARDDISK";
-  return new AtaDisk(backend, { model, serial, firmware: FIRMWARE });
-}
-
 /** A channel on the ISA bus. */
-export class IsaIde implements Device, BootDrives {
+export class IsaIde implements Device, BootDrives, RemovableMedia {
   /** Devices 0 and 1. */
   readonly drives: readonly [Drive | undefined, Drive | undefined];
+  /** The CD-ROM drives. */
+  readonly removable: ReadonlyMap<string, RemovableDrive>;
+  readonly #name: string;
   readonly #channel: Channel;
 
   /** A channel with the drives that are configured. */
   constructor(config: IdeConfig, context: DeviceContext) {
+    this.#name = context.name;
     this.drives = [
       createDrive(config.disk0, context.block("disk0"), 0),
       createDrive(config.disk1, context.block("disk1"), 1),
     ];
+    this.removable = removableDrives(this.drives);
     this.#channel = new Channel({
-      name: context.name,
       irq: context.output("irq"),
       drives: this.drives,
     });
@@ -115,12 +79,13 @@ export class IsaIde implements Device, BootDrives {
 
   /** The registers and those of the drives. */
   save(): StateRecord {
-    return this.#channel.save();
+    return saveState(this.#channel.saved);
   }
 
   /** Go on; what was asked of a backend is asked again. */
   load(record: StateRecord): void {
-    this.#channel.load(record);
+    const template = this.#channel.template();
+    this.#channel.restore(loadState(template, record, this.#name));
   }
 }
 
@@ -139,11 +104,11 @@ const plugin: DevicePlugin<IdeConfig> = {
     control: { space: "ports", size: CONTROL_PORTS },
   },
   outputs: ["irq"],
+  provides: ["boot-drives", "removable-media"],
   backends: {
     disk0: { type: "block", optional: true },
     disk1: { type: "block", optional: true },
   },
-  provides: ["boot-drives"],
   create: (config, context) => new IsaIde(config, context),
 };
 export default plugin;

@@ -16,6 +16,7 @@
 import type { IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { InterruptController } from "../../../core/machine/cpu.ts";
+import type { EdgeLevelControl } from "../../../core/machine/firmware.ts";
 import {
   definePlugin,
   type Device,
@@ -325,7 +326,8 @@ export interface I8259Lines {
 }
 
 /** The pair of interrupt controllers. */
-export class I8259Pair implements Device, InterruptController {
+export class I8259Pair
+  implements Device, InterruptController, EdgeLevelControl {
   readonly #master: Chip;
   readonly #slave: Chip;
   readonly #lines: I8259Lines;
@@ -358,6 +360,13 @@ export class I8259Pair implements Device, InterruptController {
         this.#update();
       },
     };
+  }
+
+  /** See `EdgeLevelControl.setLevelTriggered`. */
+  setLevelTriggered(irq: number): void {
+    const chip = irq < 8 ? this.#master : this.#slave;
+    chip.writeElcr(chip.state.ELCR | 1 << (irq & 7));
+    this.#update();
   }
 
   #ports(chip: Chip): IoHandler {
@@ -456,7 +465,7 @@ const plugin: DevicePlugin<Record<string, never>> = definePlugin({
   },
   outputs: ["int", "pending0", "masked0"],
   inputs: INPUTS.map((ir) => `irq${ir}`),
-  provides: ["interrupt-controller"],
+  provides: ["interrupt-controller", "edge-level-control"],
   create(_config: Record<string, never>, context: DeviceContext): I8259Pair {
     const pair = new I8259Pair({
       int: context.output("int"),

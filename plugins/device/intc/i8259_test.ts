@@ -218,3 +218,15 @@ Deno.test("i8259: pending0 shows whether the timer's tick is taken", async () =>
   bench.device.acknowledge();
   assertEquals(bench.takeEdges("pending0"), [true, false]);
 });
+
+Deno.test("i8259: firmware makes interrupts level-triggered", async () => {
+  const bench = await pair();
+  bench.write("elcr", 1, 0x04);
+  for (const irq of [0, 5, 8, 9, 13]) bench.device.setLevelTriggered(irq);
+  assertEquals([0, 1].map((i) => bench.read("elcr", i)), [0x20, 0x06]);
+  bench.drive("irq9", true);
+  assertEquals(bench.device.acknowledge(), 0x29);
+  bench.write("slave", 0, 0x20);
+  bench.write("master", 0, 0x20);
+  assertEquals(bench.level("int"), true, "it is still high");
+});

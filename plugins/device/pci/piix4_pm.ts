@@ -17,6 +17,7 @@ import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { RegionMover } from "../../../core/bus/movable_region.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
+import type { AcpiPm, PowerButton } from "../../../core/machine/firmware.ts";
 import type {
   Device,
   DeviceContext,
@@ -31,6 +32,16 @@ import { type Clock, SECOND, type Timer } from "../../../core/time/clock.ts";
 
 /** PMBA: the base of the registers below. */
 const PMBA = 0x40;
+/** DEVACTB, among the registers from 44h on. */
+const DEVACTB = 0x58;
+/**
+ * DEVACTB, last byte: writing to APMC gives an SMI. It is set at reset, as it
+ * is after firmware has set up system management mode: there is none here, and
+ * firmware that tries waits for its SMI for ever.
+ */
+const APMC_EN = 0x02;
+const DEVICE_REGISTERS: number[] = new Array(0x3c).fill(0);
+DEVICE_REGISTERS[DEVACTB + 3 - 0x44] = APMC_EN;
 /** PMREGMISC: bit 0 lets them answer. */
 const PMREGMISC = 0x80;
 const PMIOSE = 0x01;
@@ -42,6 +53,8 @@ const PMSTS = 0x00;
 const PMEN = 0x02;
 /** PMSTS and PMEN: the timer's highest bit has changed. */
 const TMROF = 0x01;
+/** PMSTS: the power button was pressed. */
+const PWRBTN = 0x100;
 /** The events of PMSTS that interrupt: timer, global, power button, RTC. */
 const EVENTS = 0x0521;
 /** PMCNTRL, 16 bits. */
@@ -107,7 +120,7 @@ function timeOf(ticks: number): number {
 }
 
 /** The power management function. */
-export class Piix4Pm implements Device {
+export class Piix4Pm implements Device, AcpiPm, PowerButton {
   #state: Piix4PmState;
   readonly #name: string;
   readonly #clock: Clock;
@@ -147,7 +160,7 @@ export class Piix4Pm implements Device {
         // CNTA to DEVRESJ: what they watch is not there.
         {
           offset: 0x44,
-          reset: new Array(0x3c).fill(0),
+          reset: DEVICE_REGISTERS,
           writable: new Array(0x3c).fill(0xff),
         },
         { offset: PMREGMISC, reset: [0], writable: [PMIOSE] },
@@ -188,6 +201,19 @@ export class Piix4Pm implements Device {
     const base = this.#pci.dword(PMBA) & 0xffc0;
     if ((this.#pci.byte(PMREGMISC) & PMIOSE) !== 0) this.#pm.map(base);
     else this.#pm.unmap();
+  }
+
+  /** See `AcpiPm.placePm`. */
+  placePm(base: number): void {
+    this.#pci.writeConfig(PMBA, 2, base);
+    this.#pci.writeConfig(PMREGMISC, 1, PMIOSE);
+  }
+
+  /** See `PowerButton.pressPowerButton`. */
+  pressPowerButton(): void {
+    const { registers } = this.#state;
+    registers[PMSTS + 1] |= PWRBTN >> 8;
+    this.#update();
   }
 
   #word(offset: number): number {
@@ -275,6 +301,7 @@ const plugin: DevicePlugin<PciPlace> = {
   },
   outputs: ["sci", "poweroff"],
   uses: { bus: "pci-bus" },
+  provides: ["acpi-pm", "power-button"],
   create: (config, context) => new Piix4Pm(config, context),
 };
 export default plugin;

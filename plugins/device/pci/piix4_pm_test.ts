@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { PciBenchBus } from "../../../core/bus/pci_testing.ts";
 import { DeviceBench } from "../../../core/machine/testing.ts";
-import plugin from "./piix4_pm.ts";
+import plugin, { type Piix4Pm } from "./piix4_pm.ts";
 
 const SECOND = 1_000_000_000;
 const BASE = 0x600;
@@ -21,6 +21,11 @@ Deno.test("piix4-pm: identity; the registers are where PMBA says", async () => {
   assertEquals(
     [0, 4, 8, 0x3c, 0x40, 0x90].map((r) => space.readConfig(r, 4)),
     [0x71138086, 0x02800000, 0x06800003, 0x100, BASE | 1, 1],
+  );
+  // DEVACTB says that system management mode needs no setting up.
+  assertEquals(
+    [0x54, 0x58, 0x5c].map((r) => space.readConfig(r, 4)),
+    [0, 0x02000000, 0],
   );
   ports.write(BASE + 2, 2, 0xffff);
   assertEquals(ports.read(BASE + 2, 2), 0x0521);
@@ -107,4 +112,24 @@ Deno.test("piix4-pm: general purpose events have enables and no sources", async 
   const { bench: { ports } } = await pm();
   ports.write(BASE + 12, 4, 0x1234ffff);
   assertEquals(ports.read(BASE + 12, 4), 0x12340000);
+});
+
+Deno.test("piix4-pm: firmware places it, and the power button interrupts", async () => {
+  const bus = new PciBenchBus();
+  const bench = await DeviceBench.create<Piix4Pm>(plugin, { use: { bus } });
+  const { device, ports } = bench;
+  device.reset();
+  device.placePm(BASE);
+  assertEquals(bus.space.readConfig(0x40, 4), BASE | 1);
+  assertEquals(bus.space.readConfig(0x80, 1), 1);
+  device.pressPowerButton();
+  assertEquals([ports.read(BASE, 2), bench.level("sci")], [0x100, false]);
+  ports.write(BASE, 2, 0x100);
+  ports.write(BASE + 2, 2, 0x100);
+  bench.write("apm", 0, 0xf1);
+  assertEquals(bench.level("sci"), false, "the press before is forgotten");
+  device.pressPowerButton();
+  assertEquals([ports.read(BASE, 2), bench.level("sci")], [0x100, true]);
+  ports.write(BASE, 2, 0x100);
+  assertEquals([ports.read(BASE, 2), bench.level("sci")], [0, false]);
 });

@@ -22,12 +22,14 @@ export interface BiosConfig {
 export const BIOS_PROPERTIES: Readonly<Record<string, ConfigSchema>> = {
   order: {
     type: "string",
+    from: "boot.order",
     description:
       "What the built-in BIOS starts: a floppies, c disks, d CD-ROMs",
     default: "cad",
   },
   menu: {
     type: "boolean",
+    from: "boot.menu",
     description: "Wait for F12 or Esc, which open the boot menu",
     default: false,
   },

@@ -1,0 +1,35 @@
+/**
+ * Drives whose medium is changed while the machine runs: the contract
+ * `removable-media` between a device and the machine.
+ *
+ * @module
+ */
+
+import type { BlockBackend } from "./block.ts";
+
+/** A drive with removable media. */
+export interface RemovableDrive {
+  /** What is in it, or lies in its open tray. */
+  readonly medium: BlockBackend | undefined;
+  /** Whether the tray is open; never, where there is none. */
+  readonly open: boolean;
+  /** Whether the guest prevents removal. */
+  readonly locked: boolean;
+  /**
+   * Push the button: open the tray. While the guest prevents it, only tell it
+   * that someone asks, unless `force` is set. Gives back whether the medium can
+   * be taken out.
+   */
+  eject(force?: boolean): boolean;
+  /**
+   * Put in a medium, or take out the one that is in; the tray is closed then.
+   * Whoever gave the old one closes it. A request under way fails.
+   */
+  insert(medium: BlockBackend | undefined): void;
+}
+
+/** A device with such drives: the contract `removable-media`. */
+export interface RemovableMedia {
+  /** The drives by the names of their backends. */
+  readonly removable: ReadonlyMap<string, RemovableDrive>;
+}

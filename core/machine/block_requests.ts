@@ -1,0 +1,94 @@
+/**
+ * What block backends are doing for devices, as the run loop sees it.
+ *
+ * With the host's clock it only counts: while a request is under way the loop
+ * looks at the host's events often. With the instruction count as time (`icount`)
+ * an answer comes at a virtual time that the request alone decides, as if all
+ * disks were alike: a timer is armed for it, and where the host is not done by
+ * then the guest waits. So two runs are the same, however fast the host is.
+ *
+ * @module
+ */
+
+import type { BlockBackend } from "../backend/block.ts";
+import { type Clock, MICROSECOND } from "../time/clock.ts";
+
+/** With `icount`, how long any request takes. */
+const REQUEST_NS = 100 * MICROSECOND;
+/** And each byte: 100 MB a second. */
+const BYTE_NS = 10;
+
+/** The requests that devices have made and that have not been answered. */
+export class BlockRequests {
+  readonly #clock: Clock | undefined;
+  #outstanding = 0;
+  /** Answers that are due, of which some may not have come. */
+  #due: Promise<void> | undefined;
+  /** Called when a request is made and none was outstanding. */
+  onRequest: () => void = () => {};
+
+  /** With a clock, answers come at its times. */
+  constructor(clock?: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Whether the host has something to answer, however long that takes. */
+  get outstanding(): boolean {
+    return this.#outstanding > 0;
+  }
+
+  /**
+   * Settles when what is due by now has been answered; undefined when nothing
+   * is. The devices hear of it in the microtasks that follow.
+   */
+  get due(): Promise<void> | undefined {
+    return this.#due;
+  }
+
+  /** The backend as devices see it. */
+  behind(backend: BlockBackend): BlockBackend {
+    return {
+      get size(): number {
+        return backend.size;
+      },
+      get readOnly(): boolean {
+        return backend.readOnly;
+      },
+      read: (offset, length) =>
+        this.#made(length, backend.read(offset, length)),
+      write: (offset, bytes) =>
+        this.#made(bytes.length, backend.write(offset, bytes)),
+      discard: (offset, length) =>
+        this.#made(0, backend.discard(offset, length)),
+      writeZeroes: (offset, length) =>
+        this.#made(0, backend.writeZeroes(offset, length)),
+      flush: () => this.#made(0, backend.flush()),
+      close: () => backend.close(),
+    };
+  }
+
+  /** A request about so many bytes has been made. */
+  #made<T>(bytes: number, answer: Promise<T>): Promise<T> {
+    const clock = this.#clock;
+    if (this.#outstanding++ === 0) this.onRequest();
+    const done = (): void => {
+      this.#outstanding--;
+    };
+    answer.then(done, done);
+    if (clock === undefined) return answer;
+    const { promise, resolve } = Promise.withResolvers<T>();
+    const timer = clock.timer(() => this.#wait(answer, () => resolve(answer)));
+    timer.arm(clock.now() + REQUEST_NS + bytes * BYTE_NS);
+    return promise;
+  }
+
+  /** Answers are given in the order in which they are due. */
+  #wait(answer: Promise<unknown>, give: () => void): void {
+    const due = Promise.all([this.#due, answer.then(() => {}, () => {})])
+      .then(() => {
+        give();
+        if (this.#due === due) this.#due = undefined;
+      });
+    this.#due = due;
+  }
+}

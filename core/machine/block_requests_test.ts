@@ -1,0 +1,93 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { BlockBackend } from "../backend/block.ts";
+import { ManualTime } from "../time/time_source.ts";
+import { VirtualClock } from "../time/virtual_clock.ts";
+import { BlockRequests } from "./block_requests.ts";
+
+/** A backend whose answers the test gives, in any order. */
+class Host {
+  readonly answers: PromiseWithResolvers<void>[] = [];
+  readonly backend: BlockBackend;
+
+  constructor() {
+    const answer = async <T>(value: T): Promise<T> => {
+      const given = Promise.withResolvers<void>();
+      this.answers.push(given);
+      await given.promise;
+      return value;
+    };
+    this.backend = {
+      size: 4096,
+      readOnly: false,
+      read: (_offset, length) => answer(new Uint8Array(length)),
+      write: () => answer(undefined),
+      discard: () => answer(undefined),
+      writeZeroes: () => answer(undefined),
+      flush: () => answer(undefined),
+      close: () => Promise.resolve(),
+    };
+  }
+}
+
+async function settled(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+Deno.test("block requests: counted until the host answers, well or not", async () => {
+  const requests = new BlockRequests();
+  let started = 0;
+  requests.onRequest = () => started++;
+  const { backend, answers } = new Host();
+  const block = requests.behind(backend);
+  assertEquals([block.size, block.readOnly], [4096, false]);
+  const [read, write] = [block.read(0, 512), block.write(0, new Uint8Array(9))];
+  assertEquals([requests.outstanding, started], [true, 1]);
+  answers[0].resolve();
+  assertEquals((await read).length, 512);
+  assertEquals(requests.outstanding, true);
+  answers[1].reject(new Error("no"));
+  await assertRejects(() => write, Error, "no");
+  assertEquals([requests.outstanding, requests.due], [false, undefined]);
+  const flush = block.flush();
+  assertEquals([requests.outstanding, started], [true, 2]);
+  answers[2].resolve();
+  await flush;
+});
+
+Deno.test("block requests, icount: an answer comes at its virtual time", async () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  const requests = new BlockRequests(clock);
+  const { backend, answers } = new Host();
+  const block = requests.behind(backend);
+  const seen: string[] = [];
+  const note = (name: string) => (): number => seen.push(name);
+  // The longer transfer is made first and is due last.
+  block.read(0, 4096).then(note("read"));
+  block.write(0, new Uint8Array(512)).catch(note("write"));
+  const until = (deadline: number): void => {
+    time.set(deadline);
+    clock.runDue();
+  };
+  // The host is ready long before.
+  answers[0].resolve();
+  await settled();
+  assertEquals([seen, requests.due], [[], undefined]);
+  const first = clock.nextDeadline();
+  until(first);
+  const due = requests.due;
+  assert(due !== undefined, "the guest waits for the write");
+  await settled();
+  assertEquals(seen, []);
+  assertEquals(requests.due, due);
+  const second = clock.nextDeadline();
+  assert(second > first);
+  until(second);
+  await settled();
+  assertEquals(seen, [], "the read is due after the write");
+  answers[1].reject(new Error("no"));
+  await settled();
+  assertEquals(seen, ["write", "read"]);
+  assertEquals([requests.due, requests.outstanding], [undefined, false]);
+  assertEquals(clock.nextDeadline(), Infinity);
+});
