@@ -73,17 +73,22 @@ export async function runBios(options: BiosOptions): Promise<string> {
   return machine.serial(0).output;
 }
 
+/** QEMU's ISA PC with SeaBIOS, without drives. */
+export const QEMU_ARGS: readonly string[] = [
+  ...["-M", "isapc", "-accel", "tcg", "-m", "32", "-nodefaults"],
+  ...["-vga", "std", "-display", "none", "-no-reboot"],
+  ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
+];
+
 /** Run QEMU's ISA PC with SeaBIOS; undefined where it is not installed. */
 export async function runQemu(
   drives: readonly DriveOptions[],
 ): Promise<string | undefined> {
-  const args = "-M isapc -accel tcg -m 32 -nodefaults -vga std -display none " +
-    "-serial stdio -serial null -monitor none -no-reboot " +
-    "-device isa-debug-exit,iobase=0xf4,iosize=1";
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
       args: [
-        ...args.split(" "),
+        ...QEMU_ARGS,
+        ...["-serial", "stdio", "-serial", "null", "-monitor", "none"],
         ...drives.flatMap(({ file, kind = "disk" }, i) => [
           "-drive",
           `if=ide,format=raw,file=${file},index=${i},media=${kind}`,

@@ -26,11 +26,8 @@ const RANDOM_MEMORY: DmaPort = {
   write() {},
 };
 
-/**
- * The BIOS with such memory: each frame that a guest names asks for some
- * service with any registers.
- */
-export const biosWithRandomMemory: DevicePlugin = {
+/** The BIOS alone as a plugin. */
+export const builtinBios: DevicePlugin = {
   type: "device",
   name: "built-in BIOS",
   version: "1.0.0",
@@ -39,6 +36,15 @@ export const biosWithRandomMemory: DevicePlugin = {
   outputs: ["irq"],
   collects: ["boot-drives", "firmware-tables"],
   usesPorts: true,
+  create: (config, context) => new BiosDevice(config, context),
+};
+
+/**
+ * The BIOS with such memory: each frame that a guest names asks for some
+ * service with any registers.
+ */
+export const biosWithRandomMemory: DevicePlugin = {
+  ...builtinBios,
   create: (config, context) =>
     new BiosDevice(config, { ...context, dma: RANDOM_MEMORY }),
 };
