@@ -14,7 +14,6 @@ export const PLUGINS: PluginTable = {
   },
   device: {
     "acpi": () => import("../plugins/firmware/acpi/acpi.ts"),
-    "bios": () => import("../plugins/firmware/bios/device.ts"),
     "apic-bus": () => import("../plugins/device/intc/apic_bus.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "firmware": () => import("../plugins/firmware/firmware.ts"),

@@ -69,7 +69,7 @@ export const HELP = `Rhea, a machine emulator
   deno run -P=disks mod.ts image help         make, check and convert images
   deno run -P mod.ts help                     print this
 
-  --firmware FILE    start this firmware (SeaBIOS's bios.bin) from its ROM
+  --firmware FILE    start this firmware (SeaBIOS's bios.bin), or builtin
   --kernel FILE      start this Linux bzImage or multiboot ELF kernel
   --initrd FILE      its initial RAM disk
   --append TEXT      its command line

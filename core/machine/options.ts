@@ -147,6 +147,8 @@ async function optionOverlays(
   if (options.boot !== undefined) lay({ boot: options.boot }, "--boot");
   const { firmware, kernel, initrd, append, memory, cpu } = options;
   if (firmware !== undefined) lay({ boot: { firmware } }, "--firmware");
+  // A kernel starts without the firmware that the definition names.
+  else if (kernel !== undefined) lay({ boot: { firmware: null } }, "--kernel");
   if (kernel !== undefined) lay({ boot: { kernel } }, "--kernel");
   if (initrd !== undefined) lay({ boot: { initrd } }, "--initrd");
   if (append !== undefined) lay({ boot: { append } }, "--append");

@@ -4,6 +4,8 @@
  * where real-mode code runs. On a board with a 440FX the firmware lays RAM over
  * that copy (`plugins/device/pci/i440fx.ts`).
  *
+ * Without an image of the host's there is the built-in BIOS (`bios/`).
+ *
  * Source: Intel 82371SB (PIIX3, 290550), "X-Bus chip select register", which
  * decodes both places; IBM PC/AT Technical Reference, "System memory map". The
  * boot order in the CMOS is that of Bochs' BIOS and SeaBIOS.
@@ -22,6 +24,8 @@ import {
 } from "../../core/machine/plugin.ts";
 import type { SetupMemory } from "../../core/machine/setup_memory.ts";
 import type { StateRecord } from "../../core/state/state.ts";
+import { BIOS_PROPERTIES, type BiosConfig } from "./bios/config.ts";
+import { BIOS_REGIONS } from "./bios/regions.ts";
 
 const KIB = 1024;
 /** Images are whole ROM chips' sizes. */
@@ -47,11 +51,9 @@ const CMOS_ORDER_THIRD = 0x38;
 const BOOTABLE = "acdn";
 
 /** Configuration of the firmware. */
-export interface FirmwareConfig {
+export interface FirmwareConfig extends BiosConfig {
   /** The image's file, or `builtin`; none when a loader starts the machine. */
   readonly image?: string;
-  /** What it boots, letters of `acdn`; as the firmware likes when absent. */
-  readonly order?: string;
   /** The memory below 1 MiB is RAM. */
   readonly writable: boolean;
 }
@@ -106,12 +108,7 @@ function declare(
   sizes: Readonly<Record<string, number>>,
 ): DeviceDeclaration {
   if (config.image === undefined) return {};
-  if (config.image === "builtin") {
-    throw new ConfigError(
-      "image",
-      "there is no built-in firmware yet: name an image's file",
-    );
-  }
+  if (config.image === "builtin") return { regions: BIOS_REGIONS };
   const size = sizes.image ?? IMAGE_UNIT;
   if (size === 0 || size % IMAGE_UNIT !== 0 || size > IMAGE_LIMIT) {
     throw new ConfigError(
@@ -156,13 +153,6 @@ const plugin: DevicePlugin<FirmwareConfig> = {
         from: "boot.firmware",
         description: "The image: a file of a multiple of 64K, or builtin",
       },
-      order: {
-        type: "string",
-        from: "boot.order",
-        description:
-          "What it boots, in this order: letters of acdn for floppy, disk, " +
-          "CD-ROM and network, of which three count",
-      },
       writable: {
         type: "boolean",
         default: false,
@@ -170,20 +160,27 @@ const plugin: DevicePlugin<FirmwareConfig> = {
           "The copy below 1M, and what is left there for option ROMs, is RAM: " +
           "for firmware that would lay RAM over it, on a board that cannot",
       },
+      ...BIOS_PROPERTIES,
     },
   },
   files: ({ image }): Record<string, FileSpec> =>
     image === undefined || image === "builtin"
       ? {}
       : { image: { path: image } },
+  // The wake-up call of the built-in BIOS: wire it to IRQ 14.
+  outputs: ["irq"],
+  collects: ["boot-drives", "firmware-tables"],
+  usesPorts: true,
   declare,
   uses: { setup: "setup-memory" },
-  create(config, context) {
-    if (config.order !== undefined) {
-      presetOrder(config.order, context.collaborator<SetupMemory>("setup"));
+  async create(config, context) {
+    if (config.image === "builtin") {
+      const { BiosDevice } = await import("./bios/device.ts");
+      return new BiosDevice(config, context);
     }
     const image = config.image && context.file("image");
     if (!image) return EMPTY;
+    presetOrder(config.order, context.collaborator<SetupMemory>("setup"));
     if (config.writable) context.memory("options");
     return new FirmwareRom(image, context);
   },

@@ -5,6 +5,9 @@ import { Machine } from "../../mod.ts";
 const FOLDER = new URL("../../machines/", import.meta.url);
 const PC = fromFileUrl(new URL("pc.json", FOLDER));
 const ISAPC = fromFileUrl(new URL("isapc.json", FOLDER));
+const KERNEL = fromFileUrl(
+  new URL("../../tests/fixtures/echo.elf", import.meta.url),
+);
 const KIB = 1024;
 
 /** An image of this size whose every 4 KiB block is told by its first word. */
@@ -62,8 +65,8 @@ Deno.test("firmware: without PAM registers the copy is RAM, until a reset", asyn
   });
 });
 
-Deno.test("firmware: without an image there is no ROM", async () => {
-  await using machine = await Machine.load(PC);
+Deno.test("firmware: beside a kernel there is no ROM", async () => {
+  await using machine = await Machine.load(PC, { kernel: KERNEL });
   const names = machine.space("memory").regions.map(({ name }) => name);
   assert(names.includes("low"));
   assert(names.every((name) => !name.startsWith("firmware")), `${names}`);

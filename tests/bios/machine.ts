@@ -32,27 +32,34 @@ export interface BiosOptions {
   readonly memory?: string;
 }
 
+/** The IDE device that `pc` has and `isapc` is given. */
+const IDE = {
+  isapc: {
+    name: "ide0",
+    set: 'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
+      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"}}',
+  },
+  pc: { name: "ide", set: undefined },
+};
+
 /** A machine that starts with the built-in BIOS. */
 export async function biosMachine(
   { machine = "isapc", drives = [], config = {}, memory = "32M" }: BiosOptions,
 ): Promise<Machine> {
-  const units = drives.map(({ kind = "disk" }, i) => [`disk${i}`, { kind }]);
+  const ide = IDE[machine];
   return await Machine.load(`${MACHINES}${machine}.json`, {
     memory,
     set: [
-      'lines={"pic.irq14":"or"}',
-      `devices.bios={"plugin":"bios","wires":{"irq":"pic.irq14"},` +
-      `"config":${JSON.stringify(config)}}`,
-      ...drives.map(({ file }, i) =>
-        `backends.image${i}={"plugin":"raw","config":` +
-        `{"file":${JSON.stringify(file)}}}`
+      ...ide.set === undefined ? [] : [ide.set],
+      ...Object.entries(config).map(([key, value]) =>
+        `devices.firmware.config.${key}=${JSON.stringify(value)}`
       ),
-      'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
-      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"},' +
-      `"config":${JSON.stringify(Object.fromEntries(units))},"backends":` +
-      JSON.stringify(
-        Object.fromEntries(drives.map((_, i) => [`disk${i}`, `image${i}`])),
-      ) + "}",
+      ...drives.flatMap(({ file, kind = "disk" }, i) => [
+        `backends.image${i}={"plugin":"raw","config":` +
+        `{"file":${JSON.stringify(file)}}}`,
+        `devices.${ide.name}.config.disk${i}={"kind":"${kind}"}`,
+        `devices.${ide.name}.backends.disk${i}=image${i}`,
+      ]),
     ],
   });
 }
@@ -66,17 +73,22 @@ export async function runBios(options: BiosOptions): Promise<string> {
   return machine.serial(0).output;
 }
 
+/** QEMU's ISA PC with SeaBIOS, without drives. */
+export const QEMU_ARGS: readonly string[] = [
+  ...["-M", "isapc", "-accel", "tcg", "-m", "32", "-nodefaults"],
+  ...["-vga", "std", "-display", "none", "-no-reboot"],
+  ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
+];
+
 /** Run QEMU's ISA PC with SeaBIOS; undefined where it is not installed. */
 export async function runQemu(
   drives: readonly DriveOptions[],
 ): Promise<string | undefined> {
-  const args = "-M isapc -accel tcg -m 32 -nodefaults -vga std -display none " +
-    "-serial stdio -serial null -monitor none -no-reboot " +
-    "-device isa-debug-exit,iobase=0xf4,iosize=1";
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
       args: [
-        ...args.split(" "),
+        ...QEMU_ARGS,
+        ...["-serial", "stdio", "-serial", "null", "-monitor", "none"],
         ...drives.flatMap(({ file, kind = "disk" }, i) => [
           "-drive",
           `if=ide,format=raw,file=${file},index=${i},media=${kind}`,

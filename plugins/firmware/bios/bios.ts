@@ -14,6 +14,7 @@
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { BootDrives } from "../../../core/machine/boot_drive.ts";
+import type { FirmwareTables } from "../../../core/machine/firmware.ts";
 import type { DeviceContext } from "../../../core/machine/plugin.ts";
 import {
   loadState,
@@ -30,21 +31,20 @@ import { DriveMap, type Emulation } from "./drives.ts";
 import { Frame, FRAME_BYTES, Status } from "./frame.ts";
 import { Guest, linear } from "./guest.ts";
 import { keyboardInterrupt, keyboardService } from "./keyboard.ts";
-import { Bda, Pic } from "./layout.ts";
-import { pciBios } from "./pci_bios.ts";
-import { post } from "./post.ts";
-import { printer, serial } from "./ports.ts";
-import { Requests, type RequestState } from "./requests.ts";
 import {
-  buildRom,
-  type Rom,
-  Service,
+  Bda,
+  Pic,
   TRAP_CALL,
   TRAP_CALL_AX,
   TRAP_FRAME,
   TRAP_SERVE,
   TRAP_WINDOW,
-} from "./rom.ts";
+} from "./layout.ts";
+import { pciBios } from "./pci_bios.ts";
+import { post } from "./post.ts";
+import { printer, serial } from "./ports.ts";
+import { Requests, type RequestState } from "./requests.ts";
+import { buildRom, type Rom, Service } from "./rom.ts";
 import { equipment, memorySize, system } from "./system.ts";
 import { clockInterrupt, clockService, timerInterrupt } from "./time.ts";
 import { type BiosState, freshState, WINDOW } from "./state.ts";
@@ -118,6 +118,11 @@ export class BuiltinBios implements Bios {
   /** The offset of an entry in the ROM. */
   entry(label: string): number {
     return ROM.entry(label);
+  }
+
+  /** The machine's tables, by who places them. */
+  tables(): readonly FirmwareTables[] {
+    return this.#context.providers<FirmwareTables>("firmware-tables");
   }
 
   /** Write a table into the ROM's segment. */

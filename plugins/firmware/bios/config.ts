@@ -8,7 +8,7 @@ import type { ConfigSchema } from "../../../core/machine/schema_types.ts";
 
 /** Configuration of the BIOS. */
 export interface BiosConfig {
-  /** What is started, in this order: `a` floppies, `c` disks, `d` CD-ROMs. */
+  /** What is started, in this order: letters of `acdn`. */
   readonly order: string;
   /** Whether it waits for a key that opens the boot menu. */
   readonly menu: boolean;
@@ -22,12 +22,15 @@ export interface BiosConfig {
 export const BIOS_PROPERTIES: Readonly<Record<string, ConfigSchema>> = {
   order: {
     type: "string",
+    from: "boot.order",
     description:
-      "What the built-in BIOS starts: a floppies, c disks, d CD-ROMs",
+      "What it boots, in this order: letters of acdn for floppy, disk, " +
+      "CD-ROM and network, of which three count",
     default: "cad",
   },
   menu: {
     type: "boolean",
+    from: "boot.menu",
     description: "Wait for F12 or Esc, which open the boot menu",
     default: false,
   },

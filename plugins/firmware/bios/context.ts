@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FirmwareTables } from "../../../core/machine/firmware.ts";
 import type { Clock } from "../../../core/time/clock.ts";
 import type { BiosConfig } from "./config.ts";
 import type { DriveMap, Emulation } from "./drives.ts";
@@ -28,6 +29,8 @@ export interface Bios {
   readonly state: BiosState;
   /** The offset of an entry in the ROM. */
   entry(label: string): number;
+  /** The machine's tables, by who places them. */
+  tables(): readonly FirmwareTables[];
   /** Write a table into the ROM's segment. */
   writeRom(offset: number, bytes: Uint8Array): void;
   /** The guest asks for what there is not: told once a site. */

@@ -4,19 +4,10 @@
  * @module
  */
 
-import type {
-  Device,
-  DeviceContext,
-  DevicePlugin,
-} from "../../../core/machine/plugin.ts";
+import type { Device, DeviceContext } from "../../../core/machine/plugin.ts";
 import type { StateRecord } from "../../../core/state/state.ts";
 import { BuiltinBios } from "./bios.ts";
-import { BIOS_PROPERTIES, type BiosConfig } from "./config.ts";
-import { ROM_BASE, ROM_BYTES } from "./layout.ts";
-import { TRAP_PORT, TRAP_PORTS } from "./rom.ts";
-
-/** The ROM's second place: it ends at 4 GiB. */
-const TOP_BASE = 2 ** 32 - ROM_BYTES;
+import type { BiosConfig } from "./config.ts";
 
 /** The ROM and the BIOS behind it. */
 export class BiosDevice implements Device {
@@ -24,11 +15,11 @@ export class BiosDevice implements Device {
 
   /** The BIOS with its ROM in place. */
   constructor(config: BiosConfig, context: DeviceContext) {
-    const low = context.memory("low").bytes;
-    low.set(BuiltinBios.image);
+    const low = context.memory("low");
+    low.write(0, BuiltinBios.image);
     context.memory("top").bytes.set(BuiltinBios.image);
     this.#bios = new BuiltinBios(config, context, {
-      writeRom: (offset, bytes) => low.set(bytes, offset),
+      writeRom: (offset, bytes) => low.write(offset, bytes),
       wake: context.output("irq"),
     });
     context.io("trap", this.#bios.ports);
@@ -49,22 +40,3 @@ export class BiosDevice implements Device {
     this.#bios.load(record);
   }
 }
-
-/** The `bios` plugin. */
-const plugin: DevicePlugin<BiosConfig> = {
-  type: "device",
-  name: "bios",
-  version: "1.0.0",
-  description: "The built-in BIOS of a PC",
-  config: { type: "object", properties: BIOS_PROPERTIES },
-  regions: {
-    low: { space: "memory", size: ROM_BYTES, kind: "rom", at: ROM_BASE },
-    top: { space: "memory", size: ROM_BYTES, kind: "rom", at: TOP_BASE },
-    trap: { space: "ports", size: TRAP_PORTS, at: TRAP_PORT },
-  },
-  outputs: ["irq"],
-  collects: ["boot-drives"],
-  usesPorts: true,
-  create: (config, context) => new BiosDevice(config, context),
-};
-export default plugin;

@@ -11,6 +11,8 @@ const DS = 2;
 const EDI = 4;
 const ESI = 8;
 const EBP = 12;
+/** PUSHAD's ESP, which POPAD leaves alone. */
+const SCRATCH = 16;
 const EBX = 20;
 const EDX = 24;
 const ECX = 28;
@@ -80,6 +82,13 @@ export class Frame {
   }
   set phase(value: number) {
     this.bytes[PHASE] = value;
+  }
+  /** 32 bits for the service, kept from one time it is asked to the next. */
+  get scratch(): number {
+    return this.#get32(SCRATCH);
+  }
+  set scratch(value: number) {
+    this.#set32(SCRATCH, value);
   }
   /** EAX. */
   get eax(): number {

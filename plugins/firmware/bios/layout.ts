@@ -13,12 +13,33 @@ export const ROM_BASE = 0xf0000;
 /** Bytes of the ROM. */
 export const ROM_BYTES = 0x10000;
 
+/**
+ * The trap ports. The ROM's code names them, so a machine definition must
+ * leave them here.
+ */
+export const TRAP_PORT = 0x0d00;
+/** How many. */
+export const TRAP_PORTS = 16;
+/** Written with SS:SP (32 bits): serve that frame. Read: what to do next. */
+export const TRAP_FRAME = 0;
+/** Read: the vector to be called, times 4. Written: AX as it returned. */
+export const TRAP_CALL = 4;
+/** Read: AX for that call. Written: FLAGS as they returned. */
+export const TRAP_CALL_AX = 6;
+/** 32-bit entries: registers one after the other. */
+export const TRAP_WINDOW = 8;
+/** 32-bit entries: written to serve; read to begin with the first register. */
+export const TRAP_SERVE = 12;
+
 /** The extended BIOS data area: the last KiB of base memory. */
 export const EBDA_SEGMENT = 0x9fc0;
 /** Its physical address, which is where usable memory ends. */
 export const EBDA = 0x9fc00;
 /** The fixed disk parameter tables of drives 80h and 81h in it. */
 export const EBDA_FIXED_DISKS: readonly number[] = [EBDA + 0x3d, EBDA + 0x4d];
+
+/** The page in which entry points of tables are seen, in the ROM's place. */
+export const TABLE_ENTRIES = 0xfb000;
 
 /** Where a boot sector is loaded. */
 export const BOOT_ADDRESS = 0x7c00;

@@ -9,7 +9,7 @@
  */
 
 import type { Bios } from "./context.ts";
-import { EBDA, ROM_BASE } from "./layout.ts";
+import { EBDA, ROM_BASE, TABLE_ENTRIES } from "./layout.ts";
 
 /** CMOS: extended memory in KiB; above 16 MiB and above 4 GiB in 64 KiB. */
 const EXTENDED_LOW = 0x30;
@@ -52,6 +52,32 @@ export function memorySizes(bios: Bios): MemorySizes {
   };
 }
 
+/** With less memory above 1 MiB the tables would be in a guest's way. */
+const TABLES_ROOM = MIB;
+
+/** Let the machine's tables be placed at the end of its RAM. */
+export function placeTables(bios: Bios): void {
+  const { extended } = memorySizes(bios);
+  const [tables] = bios.tables();
+  if (tables === undefined || extended < TABLES_ROOM) return;
+  try {
+    const { base } = tables.placeTables({
+      end: MIB + extended,
+      entries: TABLE_ENTRIES,
+    });
+    bios.state.tables = base;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    bios.log("tables", error.message);
+  }
+}
+
+/** Memory from 1 MiB on that guests may use, in bytes. */
+export function usableExtended(bios: Bios): number {
+  const { tables } = bios.state;
+  return tables > 0 ? tables - MIB : memorySizes(bios).extended;
+}
+
 /** A range of the memory map. */
 export interface MapEntry {
   /** Its first address. */
@@ -70,7 +96,14 @@ export function memoryMap(bios: Bios): readonly MapEntry[] {
     { base: EBDA, size: ADAPTERS - EBDA, type: RESERVED },
     { base: ROM_BASE, size: MIB - ROM_BASE, type: RESERVED },
   ];
-  if (extended > 0) map.push({ base: MIB, size: extended, type: USABLE });
+  const end = MIB + extended;
+  const usable = bios.state.tables || end;
+  if (usable > MIB) {
+    map.push({ base: MIB, size: usable - MIB, type: USABLE });
+  }
+  if (usable < end) {
+    map.push({ base: usable, size: end - usable, type: RESERVED });
+  }
   map.push({ base: TOP_ROM, size: FOUR_GIB - TOP_ROM, type: RESERVED });
   if (high > 0) map.push({ base: FOUR_GIB, size: high, type: USABLE });
   return map;

@@ -22,7 +22,7 @@ import {
   PORT_92,
   ROM_SEGMENT,
 } from "./layout.ts";
-import { memorySizes } from "./memory_map.ts";
+import { memorySizes, placeTables } from "./memory_map.ts";
 import { setUpPci } from "./pci.ts";
 import { findSerialPorts } from "./ports.ts";
 import { entryOf, SERVICES, Table } from "./rom.ts";
@@ -75,6 +75,7 @@ export function post(bios: Bios, frame: Frame): Status {
   guest.set16(Bda.WARM_START, warm);
   chips(bios);
   setUpPci(bios);
+  placeTables(bios);
   startVideo(bios);
   const { extended, high } = memorySizes(bios);
   const mib = Math.floor((extended + high) / KIB / KIB) + 1;

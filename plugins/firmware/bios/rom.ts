@@ -11,25 +11,18 @@
  */
 
 import { Assembler, Reg, Seg } from "./assembler.ts";
-import { BOOT_ADDRESS, ROM_BASE, ROM_BYTES, ROM_SEGMENT } from "./layout.ts";
-
-/**
- * The trap ports. The ROM's code names them, so a machine definition must
- * leave them here.
- */
-export const TRAP_PORT = 0x0d00;
-/** How many. */
-export const TRAP_PORTS = 16;
-/** Written with SS:SP (32 bits): serve that frame. Read: what to do next. */
-export const TRAP_FRAME = 0;
-/** Read: the vector to be called, times 4. Written: AX as it returned. */
-export const TRAP_CALL = 4;
-/** Read: AX for that call. Written: FLAGS as they returned. */
-export const TRAP_CALL_AX = 6;
-/** 32-bit entries: registers one after the other. */
-export const TRAP_WINDOW = 8;
-/** 32-bit entries: written to serve; read to begin with the first register. */
-export const TRAP_SERVE = 12;
+import {
+  BOOT_ADDRESS,
+  ROM_BASE,
+  ROM_BYTES,
+  ROM_SEGMENT,
+  TRAP_CALL,
+  TRAP_CALL_AX,
+  TRAP_FRAME,
+  TRAP_PORT,
+  TRAP_SERVE,
+  TRAP_WINDOW,
+} from "./layout.ts";
 
 /** What the ROM asks for beside interrupts: they stand in the vector's place. */
 export const Service = {

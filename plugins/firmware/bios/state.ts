@@ -63,6 +63,8 @@ export interface BiosState {
   waits: { frame: number; until: number }[];
   /** How far starting a system has got. */
   boot: BootState;
+  /** Where the machine's tables begin, at the end of RAM; 0 for none. */
+  tables: number;
   /** The drive that a disc emulates; null for none. */
   emulation: Emulation | null;
   /** How often media had been changed when a caller was last told. */
@@ -83,6 +85,7 @@ export function freshState(): BiosState {
     requests: [],
     waits: [],
     boot: freshBoot(),
+    tables: 0,
     emulation: null,
     changes: [],
   };

@@ -12,7 +12,7 @@ import type { Bios } from "./context.ts";
 import { type Frame, Status } from "./frame.ts";
 import { linear } from "./guest.ts";
 import { Bda, EBDA_SEGMENT, PORT_92, ROM_SEGMENT } from "./layout.ts";
-import { memoryMap, memorySizes } from "./memory_map.ts";
+import { memoryMap, usableExtended } from "./memory_map.ts";
 import { Table } from "./rom.ts";
 import { cancelEvent, startEvent } from "./time.ts";
 
@@ -80,7 +80,7 @@ export function system(bios: Bios, frame: Frame): Status {
     case 0x87:
       return move(bios, frame);
     case 0x88:
-      frame.ax = Math.min(memorySizes(bios).extended / KIB, 0xffff);
+      frame.ax = Math.min(usableExtended(bios) / KIB, 0xffff);
       frame.carry = false;
       return Status.DONE;
     case 0xc0:
@@ -147,7 +147,7 @@ function move(bios: Bios, frame: Frame): Status {
 
 /** E801h: memory in two parts. */
 function sizes(bios: Bios, frame: Frame): Status {
-  const { extended } = memorySizes(bios);
+  const extended = usableExtended(bios);
   const below = Math.min(extended / KIB, BELOW_16M);
   const above = Math.max(0, extended - BELOW_16M * KIB) / BLOCK_64K;
   frame.ax = frame.cx = below;

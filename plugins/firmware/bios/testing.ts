@@ -6,7 +6,9 @@
  */
 
 import type { DevicePlugin, DmaPort } from "../../../core/machine/plugin.ts";
-import bios from "./device.ts";
+import { BIOS_PROPERTIES } from "./config.ts";
+import { BiosDevice } from "./device.ts";
+import { BIOS_REGIONS } from "./regions.ts";
 
 /** The byte at an address: any, and always the same. */
 function byteAt(address: number): number {
@@ -24,12 +26,25 @@ const RANDOM_MEMORY: DmaPort = {
   write() {},
 };
 
+/** The BIOS alone as a plugin. */
+export const builtinBios: DevicePlugin = {
+  type: "device",
+  name: "built-in BIOS",
+  version: "1.0.0",
+  config: { type: "object", properties: BIOS_PROPERTIES },
+  regions: BIOS_REGIONS,
+  outputs: ["irq"],
+  collects: ["boot-drives", "firmware-tables"],
+  usesPorts: true,
+  create: (config, context) => new BiosDevice(config, context),
+};
+
 /**
- * The plugin with such memory: each frame that a guest names asks for some
+ * The BIOS with such memory: each frame that a guest names asks for some
  * service with any registers.
  */
 export const biosWithRandomMemory: DevicePlugin = {
-  ...bios,
+  ...builtinBios,
   create: (config, context) =>
-    bios.create(config, { ...context, dma: RANDOM_MEMORY }),
+    new BiosDevice(config, { ...context, dma: RANDOM_MEMORY }),
 };

@@ -49,6 +49,8 @@ const VIDEO_SWITCHES = 0xf9;
 const DISPLAY_CODE = 0x08;
 /** The attribute of an empty cell. */
 const GREY = 0x07;
+/** Characters of a string that are written at once. */
+const STRING_PART = 64;
 /** Bytes of the table that 1Bh gives, and what is at its head. */
 const STATE_BYTES = 0x40;
 
@@ -168,8 +170,7 @@ export function video(bios: Bios, frame: Frame): Status {
     case 0x12:
       return alternate(bios, frame);
     case 0x13:
-      writeString(bios, frame);
-      break;
+      return writeString(bios, frame);
     case 0x1a:
       if (frame.al > 1) break;
       if (frame.al === 0) frame.bx = guest.u8(Bda.DISPLAY_CODE);
@@ -219,23 +220,37 @@ function setPage(bios: Bios, page: number): void {
   showCursor(bios);
 }
 
-/** 13h: a string, with attributes or one for all. */
-function writeString(bios: Bios, frame: Frame): void {
+/**
+ * 13h: a string, with attributes or one for all; a part of a long one each time
+ * it is asked. The scratch has the next character and where the cursor was.
+ */
+function writeString(bios: Bios, frame: Frame): Status {
   const { guest } = bios;
   const page = frame.bh;
-  const before = cursor(bios, page);
-  const mixed = (frame.al & 2) !== 0;
-  moveCursor(bios, page, frame.dh, frame.dl);
-  const text = guest.bytes(
-    linear(frame.es, frame.bp),
-    frame.cx * (mixed ? 2 : 1),
-  );
-  for (let i = 0; i < frame.cx; i++) {
-    const character = text[mixed ? 2 * i : i];
-    teletype(bios, page, character, mixed ? text[2 * i + 1] : frame.bl);
-    toConsole(bios, character);
+  if (frame.phase === 0) {
+    const { row, column } = cursor(bios, page);
+    frame.scratch = (row << 24 | column << 16) >>> 0;
+    moveCursor(bios, page, frame.dh, frame.dl);
   }
-  if ((frame.al & 1) === 0) moveCursor(bios, page, before.row, before.column);
+  const first = frame.scratch & 0xffff;
+  const count = Math.min(frame.cx - first, STRING_PART);
+  const width = (frame.al & 2) !== 0 ? 2 : 1;
+  const text = guest.bytes(
+    linear(frame.es, frame.bp + first * width),
+    Math.max(0, count) * width,
+  );
+  for (let i = 0; i < text.length; i += width) {
+    const attribute = width === 2 ? text[i + 1] : frame.bl;
+    teletype(bios, page, text[i], attribute);
+    toConsole(bios, text[i]);
+  }
+  frame.scratch += count;
+  if (first + count < frame.cx) return Status.SPIN;
+  if ((frame.al & 1) === 0) {
+    const before = frame.scratch;
+    moveCursor(bios, page, before >>> 24, before >>> 16 & 0xff);
+  }
+  return Status.DONE;
 }
 
 /** 12h: settings of the EGA and the VGA. */
