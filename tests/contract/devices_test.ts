@@ -44,7 +44,6 @@ import {
   ideWithDrives,
   piix3IdeWithDrives,
 } from "../devices/ide_bench.ts";
-import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
 import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
 import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
 import { on } from "../devices/virtio_bench.ts";

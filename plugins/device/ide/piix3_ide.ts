@@ -201,12 +201,6 @@ export class Piix3Ide implements Device, RemovableMedia, BootDrives {
     for (const channel of this.#channels) channel.dmaReady();
   }
 
-  /** See `BootDrives`. */
-  bootDrives(): readonly BootDrive[] {
-    return this.drives.filter((drive) => drive !== undefined)
-      .map((drive) => drive.bootDrive);
-  }
-
   /** As after power-on; discs stay in. */
   reset(): void {
     this.#pci.adopt(this.#state = this.#fresh());
