@@ -164,10 +164,10 @@ Deno.test("local APIC: IA32_APIC_BASE moves, disables and enables it", async () 
     assertEquals(
       await onRhea(kernel),
       [
-        "moved: 00050014 00000020 FFFFFFFF FEF00900 41 00000000 00000002 ",
-        "over RAM: 00050014 9ABCDEF0 12345678 ",
+        "moved: 00050014 00000020 ffffffff fef00900 41 00000000 00000002 ",
+        "over RAM: 00050014 9abcdef0 12345678 ",
         "reserved: #GP #GP ",
-        "off: 00000200 00000000 FFFFFFFF 20 00000200 000000FF 00010000 ",
+        "off: 00000200 00000000 ffffffff 20 00000200 000000ff 00010000 ",
         "END\n",
       ].join("\n"),
     );
@@ -186,7 +186,7 @@ Deno.test("a machine without a local APIC does not show one", async () => {
     call dword_
     outb 0xf4, 0`;
   await withKernel(source, async (kernel) => {
-    assertEquals(await onRhea(kernel, [], ISAPC), "00000000 FEE00100 ");
+    assertEquals(await onRhea(kernel, [], ISAPC), "00000000 fee00100 ");
   });
   await withKernel(LOCAL_APIC_GUEST, async (kernel) => {
     // A 486 has none of its own; what is beside it is not told by CPUID.
@@ -220,7 +220,7 @@ Deno.test("a PCI card interrupts by its pin, as routed, and by messages", async 
     assertEquals(
       await onRhea(kernel, set),
       // INTA# of slot 3 is PIRQC, which is on pin 18.
-      "pins: 62 62 0000A062 \nrouted: 6B 6B \nmessages: 41 41 \nEND\n",
+      "pins: 62 62 0000a062 \nrouted: 6b 6b \nmessages: 41 41 \nEND\n",
     );
   });
 });

@@ -6,6 +6,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Machine } from "../../machines/machine.ts";
+import {
+  firmwareTest,
+  PATIENCE,
+  SEABIOS,
+  SEABIOS_PACKAGE,
+} from "../boot/firmware.ts";
 
 const PC = fromFileUrl(new URL("../../machines/pc.json", import.meta.url));
 const ECHO = fromFileUrl(new URL("../fixtures/echo.elf", import.meta.url));
@@ -57,40 +63,58 @@ async function pc(set: string[] = []): Promise<Machine> {
   return await Machine.load(PC, { kernel: ECHO, memory: "16M", set });
 }
 
-Deno.test("tables: a guest finds ACPI's and SMBIOS' by searching", async () => {
-  await using machine = await pc([
-    "devices.smbios.config.serial=S-42",
-    "devices.smbios.config.uuid=01234567-89ab-cdef-0123-456789abcdef",
-  ]);
-  const memory = new Memory(machine);
+/** ACPI's tables by signature, all checksums being right. */
+function acpiTables(memory: Memory): Map<string, number> {
   const rsdp = memory.search("RSD PTR ");
   assert(rsdp !== 0);
   memory.assertSum(rsdp, 20);
   memory.assertSum(rsdp, 36);
   const [rsdt, xsdt] = [memory.word(rsdp + 16), memory.word(rsdp + 24)];
   assertEquals([rsdt, xsdt].map((t) => memory.table(t)), ["RSDT", "XSDT"]);
-  assertEquals(memory.word(xsdt + 40), 0, "an upper half");
-  const fadt = memory.word(rsdt + 36);
-  assertEquals(memory.word(xsdt + 36), fadt);
-  assertEquals(memory.table(fadt), "FACP");
+  const found = new Map([["RSDT", rsdt], ["XSDT", xsdt]]);
+  const count = (memory.word(rsdt + 4) - 36) / 4;
+  for (let i = 0; i < count; i++) {
+    const at = memory.word(rsdt + 36 + 4 * i);
+    assertEquals(memory.word(xsdt + 36 + 8 * i), at);
+    assertEquals(memory.word(xsdt + 40 + 8 * i), 0, "an upper half");
+    found.set(memory.table(at), at);
+  }
+  const fadt = found.get("FACP")!;
   const [facs, dsdt] = [memory.word(fadt + 36), memory.word(fadt + 40)];
   assertEquals([memory.text(facs, 4), facs % 64], ["FACS", 0]);
   assertEquals(memory.table(dsdt), "DSDT");
   assertEquals(memory.word(fadt + 140), dsdt);
+  return found.set("FACS", facs).set("DSDT", dsdt);
+}
 
-  const smbios = memory.search("_SM_");
-  memory.assertSum(smbios, 31);
-  memory.assertSum(smbios + 16, 15);
-  const length = memory.word(smbios + 0x16) & 0xffff;
-  const structures = memory.word(smbios + 0x18);
-  assert(memory.text(structures, length).includes("S-42\0"));
+/** SMBIOS' structures, the entry point's checksums being right. */
+function smbiosStructures(memory: Memory): { at: number; text: string } {
+  const entry = memory.search("_SM_");
+  assert(entry !== 0);
+  memory.assertSum(entry, 31);
+  memory.assertSum(entry + 16, 15);
+  const at = memory.word(entry + 0x18);
+  const length = memory.word(entry + 0x16) & 0xffff;
+  return { at, text: memory.text(at, length) };
+}
 
-  for (const table of [rsdt, xsdt, fadt, facs, dsdt, structures]) {
+const SET = [
+  "devices.smbios.config.serial=S-42",
+  "devices.smbios.config.uuid=01234567-89ab-cdef-0123-456789abcdef",
+];
+
+Deno.test("tables: a guest finds ACPI's and SMBIOS' by searching", async () => {
+  await using machine = await pc(SET);
+  const memory = new Memory(machine);
+  const tables = acpiTables(memory);
+  const structures = smbiosStructures(memory);
+  assert(structures.text.includes("S-42\0"));
+  for (const table of [...tables.values(), structures.at]) {
     assert(table >= 15 * MIB && table < 16 * MIB);
   }
   // The PIIX4's registers are where the FADT says, and the SCI is level.
   const ports = machine.space("ports");
-  assertEquals(memory.word(fadt + 56), 0x600);
+  assertEquals(memory.word(tables.get("FACP")! + 56), 0x600);
   assertEquals(ports.read(0x604, 2), 0);
   assertEquals(ports.read(0x4d1, 1), 0x02);
   // fw_cfg has the same UUID.
@@ -99,5 +123,35 @@ Deno.test("tables: a guest finds ACPI's and SMBIOS' by searching", async () => {
 
   const saved = machine.save();
   machine.load(saved);
-  assertEquals(memory.search("RSD PTR "), rsdp);
+  assertEquals(acpiTables(memory), tables);
 });
+
+firmwareTest(
+  "tables: SeaBIOS places what the loaders have placed",
+  [SEABIOS_PACKAGE],
+  async () => {
+    await using machine = await pc(SET);
+    await using other = await Machine.load(PC, {
+      firmware: SEABIOS,
+      memory: "16M",
+      set: SET,
+    });
+    await other.screen().expect("No bootable device.", PATIENCE);
+    const [ours, theirs] = [machine, other].map((m) => new Memory(m));
+    const [a, b] = [ours, theirs].map(acpiTables);
+    assertEquals([...a.keys()], [...b.keys()]);
+    for (const [signature, at] of a) {
+      // These have addresses in them.
+      if (["RSDT", "XSDT", "FACP"].includes(signature)) continue;
+      const size = ours.word(at + 4);
+      const place = b.get(signature)!;
+      assertEquals(theirs.bytes(place, size), ours.bytes(at, size), signature);
+    }
+    const structures = smbiosStructures(theirs);
+    assert(structures.text.includes("S-42\0"));
+    // The registers are where the FADT says.
+    const ports = other.space("ports");
+    ports.write(0xcf8, 4, 0x80000b40);
+    assertEquals(ports.read(0xcfc, 4), 0x601);
+  },
+);

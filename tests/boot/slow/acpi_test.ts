@@ -1,8 +1,8 @@
 /**
  * Linux and the tables of `machines/pc.json`: it reads them without complaint,
  * routes PCI interrupts by them, hears the power button, and switches the
- * machine off and resets it as they say. QEMU's `pc` is the same board with an
- * APIC and an HPET: Linux takes Rhea's tables for it there.
+ * machine off and resets it as they say. QEMU's `pc` is the same board: Linux
+ * takes Rhea's tables for it there.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -11,7 +11,6 @@ import { boot, PATIENCE, withScript } from "../guest.ts";
 import { ISAPC_WARNINGS, warnings } from "../session.ts";
 import { directory, file, writeCpio } from "../../../core/cli/cpio.ts";
 import { planDefinition } from "../../../core/machine/options.ts";
-import type { SurveyedDevice } from "../../../core/machine/plugin.ts";
 import { surveyMachine } from "../../../core/machine/survey.ts";
 import { PLUGINS } from "../../../machines/registry.ts";
 import { Machine } from "../../../mod.ts";
@@ -161,7 +160,7 @@ boot(
         assert(devices.includes(id), id);
       }
       // No driver is there for the button, but its event was found and named.
-      assertMatch(after, /^9: 1 XT-PIC acpi/m);
+      assertMatch(after, /^9: 1 IO-APIC 9-fasteoi acpi/m);
       assertMatch(after, /fixed event - PowerButton/);
 
       // QEMU's guest has nobody to type to it.
@@ -208,23 +207,7 @@ boot(
 /** Rhea's tables for QEMU's board, as what Linux lays over the firmware's. */
 async function upgrade(): Promise<Uint8Array> {
   const plan = await planDefinition(PC, { plugins: PLUGINS, memory: "256M" });
-  const { ram, devices } = surveyMachine(plan);
-  const apic = (plugin: string, base: number): SurveyedDevice => ({
-    name: plugin,
-    plugin,
-    config: { id: 0 },
-    regions: new Map([["registers", { space: "memory", base, size: 0x400 }]]),
-    wires: new Map(),
-  });
-  const board = boardOf({
-    ram,
-    devices: [
-      ...devices.filter(({ plugin }) => !/apic|hpet/.test(plugin)),
-      apic("lapic", 0xfee00000),
-      apic("ioapic", 0xfec00000),
-      apic("hpet", 0xfed00000),
-    ],
-  });
+  const board = boardOf(surveyMachine(plan));
   const [{ bytes }] = acpiTables(board, 0x8086a201).blobs;
   const files: ReturnType<typeof file>[] = [];
   for (let at = 0; at < bytes.length;) {
@@ -249,7 +232,7 @@ async function upgrade(): Promise<Uint8Array> {
 }
 
 boot(
-  "Linux takes Rhea's tables for QEMU's board with APIC and HPET",
+  "Linux takes Rhea's tables for QEMU's board",
   ({ kernel }) =>
     withScript(
       `${BEGIN}dmesg -r\n${ROUTES}cat /proc/interrupts\npoweroff -f`,
