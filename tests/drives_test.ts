@@ -5,7 +5,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { basename, fromFileUrl, join } from "@std/path";
 import { main } from "../core/cli/main.ts";
 import { PLUGINS } from "../machines/registry.ts";
 import { Machine } from "../mod.ts";
@@ -13,6 +13,8 @@ import { oracleTest, qemuImg, qemuIo, withFolder } from "./block/oracle.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const ISAPC = join(ROOT, "machines/isapc.json");
+const PC = join(ROOT, "machines/pc.json");
+const MICROVM = join(ROOT, "machines/microvm.json");
 
 async function rhea(...args: string[]) {
   let out = "";
@@ -270,12 +272,36 @@ function driver(machine: Awaited<ReturnType<typeof Machine.load>>) {
   };
 }
 
-Deno.test("drives: the guest reads and writes them", () =>
-  withFolder(async (folder) => {
+Deno.test("drives: where each machine that ships has them", async () => {
+  const cases: [string, string[], string[]][] = [
+    [ISAPC, ["/i/a", "/i/b,index=3"], ["ide0.disk0", "ide1.disk1"]],
+    [PC, ["/i/a", "/i/b,index=3"], ["ide.disk0", "ide.disk3"]],
+    [PC, ["/i/a,if=virtio", "/i/b,if=virtio"], ["blk0.disk", "blk1.disk"]],
+    [PC, ["/i/a,if=floppy"], ["floppy.drive0"]],
+    [MICROVM, ["/i/a", "/i/b"], ["disk0.disk", "disk1.disk"]],
+  ];
+  for (const [file, drives, places] of cases) {
+    const flags = drives.flatMap((drive) => ["--drive", drive]);
+    const { devices, backends } = await resolved(file, ...flags);
+    for (const [i, place] of places.entries()) {
+      const [device, role] = place.split(".");
+      const backend = backends[devices[device].backends[role]];
+      assertEquals(backend.config.file, drives[i].replace(/,.*/, ""), place);
+    }
+  }
+});
+
+for (const file of [ISAPC, PC]) {
+  Deno.test(`drives: the guest reads and writes them in ${basename(file)}`, () =>
+    useDrives(file));
+}
+
+function useDrives(machine: string): Promise<void> {
+  return withFolder(async (folder) => {
     const file = join(folder, "a.img");
     await Deno.writeFile(file, new Uint8Array(1 << 20).fill(7));
     const load = (options: Parameters<typeof Machine.load>[1]) =>
-      Machine.load(ISAPC, options);
+      Machine.load(machine, options);
     {
       await using machine = await load({ drives: [{ file }] });
       const disk = driver(machine);
@@ -293,7 +319,8 @@ Deno.test("drives: the guest reads and writes them", () =>
       assert((await disk.read(4)).every((byte) => byte === 9));
     }
     assertEquals((await Deno.readFile(file)).indexOf(9), -1);
-  }));
+  });
+}
 
 oracleTest(
   "drives: permissions name the backing files, and are enough",

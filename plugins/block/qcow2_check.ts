@@ -11,6 +11,7 @@ import { BlockError } from "../../core/backend/block.ts";
 import type { ImageCheck } from "../../core/backend/image_format.ts";
 import { type ByteStore, FileStore } from "./byte_store.ts";
 import {
+  clearCorrupt,
   clearDirty,
   entriesPerTable,
   type Qcow2Header,
@@ -25,8 +26,17 @@ import { L2Table, Tables } from "./qcow2_tables.ts";
 const MAX_LINES = 100;
 /** The most clusters of a file that are counted: 16 TiB in 64 KiB ones. */
 const MAX_CLUSTERS = 1 << 28;
+/** The most table entries that are looked at: 16 TiB in 64 KiB clusters. */
+const MAX_ENTRIES = 1 << 28;
 const OFFSET_MASK = 0x00ffffffffffffffn;
 const COPIED = 1n << 63n;
+
+function tooLarge(): never {
+  throw new BlockError(
+    "unsupported",
+    "Cannot check the qcow2 image: it is too large",
+  );
+}
 
 /** What one look found. */
 interface Findings extends ImageCheck {
@@ -41,11 +51,31 @@ interface Findings extends ImageCheck {
   compressedClusters: number;
 }
 
+const NOTHING: ImageCheck = {
+  problems: [],
+  corruptions: 0,
+  leaks: 0,
+  corruptionsFixed: 0,
+  leaksFixed: 0,
+  endOffset: 0,
+  totalClusters: 0,
+  allocatedClusters: 0,
+  fragmentedClusters: 0,
+  compressedClusters: 0,
+};
+
+/** The result for an image whose refcounts cannot be read. */
+function unreadable(problem: string): ImageCheck {
+  return { ...NOTHING, problems: [`ERROR ${problem}`], corruptions: 1 };
+}
+
 class Checker {
   readonly #store: ByteStore;
   readonly #header: Qcow2Header;
   readonly #refcounts: Refcounts;
   readonly #clusters: number;
+  /** Entries looked at. */
+  #looked = 0;
   /** How often each cluster is used. */
   #uses: Uint32Array;
   readonly found: Findings;
@@ -55,21 +85,12 @@ class Checker {
     this.#header = header;
     this.#refcounts = refcounts;
     this.#clusters = Math.ceil(store.size / header.clusterSize);
-    if (this.#clusters > MAX_CLUSTERS) {
-      throw new BlockError("unsupported", "The qcow2 image is too large");
-    }
+    if (this.#clusters > MAX_CLUSTERS) tooLarge();
     this.#uses = new Uint32Array(this.#clusters);
     this.found = {
+      ...NOTHING,
       problems: [],
-      corruptions: 0,
-      leaks: 0,
-      corruptionsFixed: 0,
-      leaksFixed: 0,
-      endOffset: 0,
       totalClusters: Math.ceil(header.size / header.clusterSize),
-      allocatedClusters: 0,
-      fragmentedClusters: 0,
-      compressedClusters: 0,
     };
   }
 
@@ -149,6 +170,9 @@ class Checker {
     const { clusterSize } = this.#header;
     const { found } = this;
     const count = entriesPerTable(this.#header);
+    // Many L1 entries may lead to one table.
+    this.#looked += count;
+    if (this.#looked > MAX_ENTRIES) tooLarge();
     // Where the next cluster would be if nothing were fragmented.
     let next = 0;
     for (let i = 0; i < count; i++) {
@@ -228,10 +252,24 @@ async function look(store: ByteStore) {
     );
   }
   const snapshots = await readSnapshots(store, header);
-  const refcounts = await Refcounts.open(store, header);
+  const refcounts = await openRefcounts(store, header);
+  if (typeof refcounts === "string") return refcounts;
   const checker = new Checker(store, header, refcounts);
   await checker.run(snapshots);
   return { header, snapshots, refcounts, checker };
+}
+
+/** The refcounts, or what is wrong with their table. */
+async function openRefcounts(
+  store: ByteStore,
+  header: Qcow2Header,
+): Promise<Refcounts | string> {
+  try {
+    return await Refcounts.open(store, header);
+  } catch (error) {
+    if (!(error instanceof BlockError) || error.kind !== "corrupt") throw error;
+    return error.message;
+  }
 }
 
 /** Check an image, and repair it as far as asked. Throws a `BlockError`. */
@@ -241,9 +279,12 @@ export async function checkQcow2(
 ): Promise<ImageCheck> {
   const store = await FileStore.open(file, mode === "none");
   try {
-    const { header, snapshots, refcounts, checker } = await look(store);
+    const looked = await look(store);
+    // Without refcounts there is nothing to compare with, nor to repair.
+    if (typeof looked === "string") return unreadable(looked);
+    const { header, snapshots, refcounts, checker } = looked;
     const before = checker.found;
-    const wrong = before.corruptions > 0 || header.dirty;
+    const wrong = before.corruptions > 0 || header.dirty || header.corrupt;
     if (mode === "all" && (wrong || before.leaks > 0)) {
       const tables = await Tables.open(store, header, refcounts);
       await recount(store, header, refcounts, tables, snapshots);
@@ -251,11 +292,16 @@ export async function checkQcow2(
     } else if (mode === "leaks" && before.leaks > 0) {
       await checker.repairLeaks();
     } else return before;
-    const after = (await look(store)).checker.found;
+    const again = await look(store);
+    if (typeof again === "string") return unreadable(again);
+    const after = again.checker.found;
+    if (mode === "all" && header.corrupt && after.corruptions === 0) {
+      await clearCorrupt(store);
+    }
     return {
       ...after,
-      corruptionsFixed: before.corruptions - after.corruptions,
-      leaksFixed: before.leaks - after.leaks,
+      corruptionsFixed: Math.max(0, before.corruptions - after.corruptions),
+      leaksFixed: Math.max(0, before.leaks - after.leaks),
     };
   } finally {
     await store.close();

@@ -64,14 +64,10 @@ class Qcow2Tool implements OpenImage {
     return this.#image.close();
   }
 
-  async extent(offset: number, length: number): Promise<Extent> {
-    const extent = await this.#image.maintain((parts) =>
-      extentAt(parts, offset, length)
-    );
-    const { backingSize } = this.#image;
-    // Nothing lies behind the end of what lies behind.
-    const bare = extent.kind === "backing" && offset >= backingSize;
-    return bare && !this.#alone ? { ...extent, kind: "zero" } : extent;
+  extent(offset: number, length: number): Promise<Extent> {
+    return this.#alone
+      ? ownExtent(this.#image, offset, length)
+      : chainExtent(this.#image, offset, length);
   }
 
   async writeCompressed(offset: number, bytes: Uint8Array): Promise<void> {
@@ -89,6 +85,30 @@ class Qcow2Tool implements OpenImage {
     });
     if (!packed) await this.#image.write(offset, bytes);
   }
+}
+
+function ownExtent(
+  image: Qcow2Block,
+  offset: number,
+  length: number,
+): Promise<Extent> {
+  return image.maintain((parts) => extentAt(parts, offset, length));
+}
+
+/** What an image shows with all that lies behind it. */
+async function chainExtent(
+  image: Qcow2Block,
+  offset: number,
+  length: number,
+): Promise<Extent> {
+  const own = await ownExtent(image, offset, length);
+  if (own.kind !== "backing") return own;
+  const { backing } = image;
+  const shown = Math.min(own.length, (backing?.size ?? 0) - offset);
+  if (backing === undefined || shown <= 0) return { ...own, kind: "zero" };
+  return backing instanceof Qcow2Block
+    ? await chainExtent(backing, offset, shown)
+    : { kind: "data", length: shown };
 }
 
 async function info(location: string): Promise<ImageInfo> {
@@ -154,7 +174,8 @@ async function openAlone(
 async function resize(file: string, wanted: number): Promise<void> {
   const size = Math.ceil(wanted / SECTOR_BYTES) * SECTOR_BYTES;
   const image = await openQcow2(file, false);
-  const { size: before, backingSize: shown } = image;
+  const before = image.size;
+  const shown = image.backing?.size ?? 0;
   try {
     const { version, clusterSize } = await headerOf(image);
     if (image.snapshots.length > 0 && version < 3) {

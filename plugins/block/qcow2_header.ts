@@ -282,11 +282,23 @@ export async function clearAutoclear(store: ByteStore): Promise<void> {
 }
 
 /** Clear the dirty bit, after a repair. */
-export async function clearDirty(store: ByteStore): Promise<void> {
+export function clearDirty(store: ByteStore): Promise<void> {
+  return clearIncompatible(store, DIRTY);
+}
+
+/** Clear the corrupt bit, when nothing is wrong any more. */
+export function clearCorrupt(store: ByteStore): Promise<void> {
+  return clearIncompatible(store, CORRUPT);
+}
+
+async function clearIncompatible(
+  store: ByteStore,
+  feature: number,
+): Promise<void> {
   const byte = new Uint8Array(1);
   const at = INCOMPATIBLE_OFFSET + 7;
   await store.read(at, byte);
-  byte[0] &= ~DIRTY;
+  byte[0] &= ~feature;
   await store.write(at, byte);
   await store.sync();
 }

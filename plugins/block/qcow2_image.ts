@@ -180,9 +180,9 @@ export class Qcow2Block implements BlockBackend {
     await this.#lock.exclusive(() => this.#flush());
   }
 
-  /** Bytes of what lies behind the image. */
-  get backingSize(): number {
-    return this.#backing?.size ?? 0;
+  /** What lies behind the image. */
+  get backing(): BlockBackend | undefined {
+    return this.#backing;
   }
 
   /** Do something to the image's parts, alone. */

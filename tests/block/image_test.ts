@@ -1,14 +1,10 @@
 /**
- * `rhea image` against `qemu-img`: each looks at, checks, converts and changes
- * what the other made.
+ * `rhea image` against `qemu-img`: each looks at, checks and changes what the
+ * other made.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { BlockModel } from "../../core/backend/block_contract.ts";
-import { main } from "../../core/cli/main.ts";
-import { PLUGINS } from "../../machines/registry.ts";
 import {
-  checkImage,
   contents,
   oracleTest,
   qemuImg,
@@ -16,69 +12,16 @@ import {
   run,
   withFolder,
 } from "./oracle.ts";
-
-/** `rhea image`; gives back its status and all it says. */
-async function image(...args: string[]) {
-  let out = "";
-  const messages: string[] = [];
-  const status = await main(["image", ...args], PLUGINS, {
-    out: (text) => out += text,
-    message: (line) => messages.push(line),
-    trace: () => {},
-  });
-  return { status, out, messages };
-}
-
-/** The same, which must succeed; gives back its output. */
-async function rhea(...args: string[]): Promise<string> {
-  const { status, out, messages } = await image(...args);
-  assertEquals([status, ...messages], [0], args.join(" "));
-  return out;
-}
-
-/** Content with data, zeroes and repetition, as a raw file. */
-async function writeRaw(path: string, size: number, seed: number) {
-  const model = new BlockModel(new Uint8Array(size), seed);
-  for (let i = 0; i < 10; i++) {
-    const { offset, length } = model.range(size / 8);
-    // Some of it can be compressed.
-    const bytes = i % 2 === 0
-      ? model.random(length)
-      : new Uint8Array(length).map((_, k) => k >> 6);
-    model.bytes.set(bytes, offset);
-  }
-  await Deno.writeFile(path, model.bytes);
-  return model.bytes;
-}
-
-/** Bytes that must be equal: what `assertEquals` takes seconds for. */
-function assertSame(a: Uint8Array, b: Uint8Array, say = ""): void {
-  assertEquals(a.length, b.length, say);
-  for (let i = 0; i < a.length; i++) {
-    if (a[i] !== b[i]) throw new Error(`${say}: byte ${i}: ${a[i]}, ${b[i]}`);
-  }
-}
-
-/** Bytes that must all be zero. */
-function assertZero(bytes: Uint8Array): void {
-  assertSame(bytes, new Uint8Array(bytes.length));
-}
-
-async function json(text: string | Promise<string>) {
-  return JSON.parse(await text);
-}
-
-async function assertClean(file: string): Promise<void> {
-  const { clean, out } = await checkImage(file);
-  assert(clean, out);
-}
-
-/** Sizes are of the host's file, which each makes in its own way. */
-function withoutSizes(info: Record<string, unknown>) {
-  const { "actual-size": size, filename: _, ...rest } = info;
-  assert(typeof size === "number");
-  return rest;
-}
+import {
+  assertClean,
+  assertSame,
+  assertZero,
+  image,
+  json,
+  rhea,
+  withoutSizes,
+  writeRaw,
+} from "./rhea_image.ts";
 
 const OPTIONS = [
   "cluster_size=512",
@@ -258,81 +201,6 @@ oracleTest(
       assertSame(await Deno.readFile(file), good);
       const raw = await image("check", "-f", "raw", file);
       assertEquals(raw.status, 63);
-    }),
-);
-
-const CONVERSIONS = [
-  ["raw", ""],
-  ["qcow2", "cluster_size=64k"],
-  ["qcow2", "cluster_size=512"],
-  ["qcow2", "compat=0.10"],
-  ["qcow2", "extended_l2=on"],
-  ["qcow2", "cluster_size=64k", "-c"],
-  ["qcow2", "cluster_size=512", "-c"],
-  ["qcow2", "cluster_size=2M", "-c"],
-  ["qcow2", "cluster_size=4k,compression_type=zstd", "-c"],
-  ["qcow2", "cluster_size=64k,compression_type=zstd", "-c"],
-  ["qcow2", "cluster_size=16k,extended_l2=on", "-c"],
-  ["qcow2", "cluster_size=512,refcount_bits=1", "-c"],
-  ["qcow2", "cluster_size=512,refcount_bits=2", "-c"],
-];
-oracleTest(
-  "image convert: QEMU reads what was put in",
-  () =>
-    withFolder(async (folder) => {
-      const size = (3 << 20) + 512;
-      const bytes = await writeRaw(`${folder}/low`, size, 4);
-      const middle = `${folder}/middle`;
-      await qemuImg(
-        ...["create", "-f", "qcow2", "-b", "low", "-F", "raw", middle],
-      );
-      await qemuIo(middle, "write -P 9 1M 100k", "write -z 2M 128k");
-      bytes.fill(9, 1 << 20, (1 << 20) + (100 << 10));
-      bytes.fill(0, 2 << 20, (2 << 20) + (128 << 10));
-      for (const [format, options, ...flags] of CONVERSIONS) {
-        const out = `${folder}/out`;
-        const args = ["convert", ...flags, "-O", format];
-        if (options !== "") args.push("-o", options);
-        await rhea(...args, middle, out);
-        const say = `${format} ${options} ${flags}`;
-        if (format === "raw") {
-          assertSame(await Deno.readFile(out), bytes, say);
-        } else {
-          await assertClean(out);
-          assertSame(await contents(out), bytes, say);
-          // And Rhea reads it, and writes over it.
-          await rhea("convert", "-O", "raw", out, `${folder}/back`);
-          assertSame(await Deno.readFile(`${folder}/back`), bytes, say);
-          if (flags.includes("-c")) {
-            const { out: text } = await run("qemu-img", "check", out);
-            assert(!text.includes(" 0.00% compressed"), text);
-          }
-        }
-      }
-      // Nothing but the images is left.
-      const names = [...Deno.readDirSync(folder)].map(({ name }) => name)
-        .sort();
-      assertEquals(names, ["back", "low", "middle", "out"]);
-    }),
-);
-
-oracleTest(
-  "image convert: the output is sparse, and as small as QEMU's",
-  () =>
-    withFolder(async (folder) => {
-      const sparse = `${folder}/sparse`;
-      await qemuImg("create", "-f", "raw", sparse, "200M");
-      await qemuIo(sparse, "write -P 1 100M 1M", "write -P 2 150M 300k");
-      for (const [format, ...flags] of [["raw"], ["qcow2"], ["qcow2", "-c"]]) {
-        const [ours, theirs] = [`${folder}/ours`, `${folder}/theirs`];
-        const args = ["convert", "-f", "raw", ...flags, "-O", format, sparse];
-        await rhea(...args, ours);
-        await qemuImg(...args, theirs);
-        const blocks = async (file: string) => (await Deno.stat(file)).blocks!;
-        const [a, b] = [await blocks(ours), await blocks(theirs)];
-        assert(a <= b + 256, `${format} ${flags}: ${a} and ${b} blocks`);
-        await qemuImg("compare", ours, theirs);
-      }
     }),
 );
 

@@ -1,0 +1,85 @@
+/** `rhea image check` on damaged images: it finds, and repairs, as QEMU does. */
+
+import { assert, assertEquals } from "@std/assert";
+import { BlockError } from "../../core/backend/block.ts";
+import { BlockModel } from "../../core/backend/block_contract.ts";
+import { checkQcow2 } from "../../plugins/block/qcow2_check.ts";
+import { oracleTest, qemuImg, qemuIo, run, withFolder } from "./oracle.ts";
+
+const ROUNDS = 60;
+/** Where the incompatible features have the corrupt bit. */
+const FEATURES = 79;
+const CORRUPT = 2;
+
+/** The status of a check: 1 where the image cannot even be opened. */
+async function ours(file: string, repair: "none" | "all"): Promise<number> {
+  try {
+    const { corruptions, leaks } = await checkQcow2(file, repair);
+    return corruptions > 0 ? 2 : leaks > 0 ? 3 : 0;
+  } catch (error) {
+    if (!(error instanceof BlockError)) throw error;
+    return 1;
+  }
+}
+
+async function theirs(file: string): Promise<number> {
+  return (await run("qemu-img", "check", "-f", "qcow2", file)).code;
+}
+
+/** An image with data, compressed clusters and a snapshot. */
+async function usedImage(file: string): Promise<Uint8Array> {
+  const options = "cluster_size=512";
+  await qemuImg("create", "-f", "qcow2", "-o", options, file, "256k");
+  await qemuIo(file, "write 0 20k", "write -c -P 4 40k 4k");
+  await qemuImg("snapshot", "-c", "x", file);
+  await qemuIo(file, "write 10k 20k");
+  return await Deno.readFile(file);
+}
+
+oracleTest(
+  "image check: random damage, before and after repair",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const good = await usedImage(file);
+      const random = new BlockModel(new Uint8Array(1), 7);
+      const seen = new Set<number>();
+      for (let round = 0; round < ROUNDS; round++) {
+        const bytes = good.slice();
+        for (let flips = 1 + random.below(3); flips > 0; flips--) {
+          const at = random.below(random.below(2) === 0 ? 4096 : bytes.length);
+          bytes[at] = [
+            0,
+            0xff,
+            bytes[at] ^ 1 << random.below(8),
+            random.below(256),
+          ][random.below(4)];
+        }
+        await Deno.writeFile(file, bytes);
+        const status = await theirs(file);
+        assertEquals(await ours(file, "none"), status, `round ${round}`);
+        seen.add(status);
+        const left = await ours(file, "all");
+        if (left !== 1) {
+          assertEquals(left, await theirs(file), `round ${round}`);
+        }
+      }
+      assert(seen.has(0) && seen.has(2), [...seen].join());
+    }),
+);
+
+oracleTest(
+  "image check: a repaired image is not marked as damaged",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const bytes = await usedImage(file);
+      bytes[FEATURES] |= CORRUPT;
+      await Deno.writeFile(file, bytes);
+      assertEquals(await ours(file, "none"), 0);
+      assertEquals((await Deno.readFile(file))[FEATURES], bytes[FEATURES]);
+      assertEquals(await ours(file, "all"), 0);
+      assertEquals((await Deno.readFile(file))[FEATURES] & CORRUPT, 0);
+      await qemuIo(file, "write 0 64k");
+    }),
+);
