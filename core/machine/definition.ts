@@ -44,6 +44,12 @@ export const BOOT_SCHEMA: ConfigSchema = {
     kernel: { ...FILE, description: "The kernel's file" },
     initrd: { ...FILE, description: "The initial RAM disk's file" },
     append: text("The kernel's command line"),
+    parameters: {
+      type: "array",
+      description: "What the machine adds to Linux's command line",
+      items: { type: "string" },
+      default: [],
+    },
     modules: {
       type: "array",
       description: "Modules for a multiboot kernel",
@@ -362,6 +368,8 @@ export interface MachineDefinition {
     readonly initrd?: string;
     /** The command line. */
     readonly append?: string;
+    /** What the machine adds to Linux's. */
+    readonly parameters: readonly string[];
     /** Multiboot modules. */
     readonly modules?: readonly {
       /** The module's file. */

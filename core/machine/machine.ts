@@ -485,8 +485,7 @@ export class Machine {
       initrd: boot.initrd,
       modules: boot.modules,
       append: plan.definition.boot.append ?? "",
-      parameters: plan.devices.map((d) => d.plugin.kernelParameter?.(d))
-        .filter((parameter) => parameter !== undefined),
+      parameters: linuxParameters(plan),
       ram: ramRanges(plan),
       screen: this.#textScreen(),
       tables: this.#provider<FirmwareTables>("firmware-tables"),
@@ -531,6 +530,15 @@ function asRecord(value: unknown, path: string): StateRecord {
     throw new StateError(path, "expected a record");
   }
   return value as StateRecord;
+}
+
+/** What the machine adds to Linux's command line, and what its devices do. */
+function linuxParameters({ definition, devices }: MachinePlan): string[] {
+  const own = devices.map((device) => device.plugin.kernelParameter?.(device));
+  return [
+    ...definition.boot.parameters,
+    ...own.filter((parameter) => parameter !== undefined),
+  ];
 }
 
 /** The seed of a guest: with `icount` two runs are the same. */

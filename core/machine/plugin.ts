@@ -502,7 +502,7 @@ export interface LoaderContext {
   readonly modules: readonly BootFile[];
   /** The kernel's command line; empty when none was given. */
   readonly append: string;
-  /** What devices that cannot be found add to Linux's command line. */
+  /** What the machine adds to Linux's command line. */
   readonly parameters?: readonly string[];
   /** The guest's RAM in ascending order, adjacent ranges joined. */
   readonly ram: readonly RamRange[];

@@ -6,10 +6,10 @@
 
 import type { DevicePlugin } from "../../../core/machine/plugin.ts";
 import { BLK, type VirtioBlkConfig } from "./blk.ts";
-import { pciPlugin, type PciTransportConfig } from "./virtio_pci.ts";
+import { pciPlugin, type PciTransportConfig } from "./pci_plugin.ts";
 
 export type { VirtioBlkConfig } from "./blk.ts";
-export type { PciTransportConfig } from "./virtio_pci.ts";
+export type { PciTransportConfig } from "./pci_plugin.ts";
 
 /** The plugin. */
 const plugin: DevicePlugin<VirtioBlkConfig & PciTransportConfig> = pciPlugin(

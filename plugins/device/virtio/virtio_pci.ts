@@ -1,7 +1,6 @@
 /**
- * Virtio over PCI: VIRTIO 1.2, 4.1. Makes a plugin of a kind of device: a
- * modern one that a guest finds by capabilities, with MSI-X, and unless the
- * configuration says otherwise a transitional one, which has the legacy
+ * Virtio over PCI: VIRTIO 1.2, 4.1. A modern device, which a guest finds by
+ * capabilities, with MSI-X, or a transitional one, which has the legacy
  * interface at BAR 0 too. The layout of the regions is free (4.1.4) and here as
  * in QEMU.
  *
@@ -9,23 +8,14 @@
  */
 
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
-import {
-  type PciHost,
-  type PciPlace,
-  pciPlaceSchema,
-} from "../../../core/bus/pci.ts";
+import type { PciHost, PciPlace } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
 import {
   COMMAND,
   COMMAND_MASTER,
   type PciFunctionSpec,
 } from "../../../core/bus/pci_layout.ts";
-import type {
-  Device,
-  DeviceContext,
-  DevicePlugin,
-  RegionSpec,
-} from "../../../core/machine/plugin.ts";
+import type { Device, DeviceContext } from "../../../core/machine/plugin.ts";
 import {
   loadState,
   saveState,
@@ -36,7 +26,6 @@ import {
   INTERRUPT_QUEUE,
   STATUS_DRIVER_OK,
   type VirtioDevice,
-  type VirtioType,
 } from "./device.ts";
 import {
   COMMON_FIELDS,
@@ -50,14 +39,13 @@ import {
   MODERN_BYTES,
   MSIX_BYTES,
   MSIX_PENDING,
-  pciLayout,
   WINDOW,
 } from "./pci_layout.ts";
 import { fieldHandler } from "./fields.ts";
 import { NO_VECTOR, type QueueArea, type Virtqueue } from "./virtqueue.ts";
 
 /** Ports of the legacy interface. */
-const LEGACY_PORTS = 128;
+export const LEGACY_PORTS = 128;
 
 /** Configuration of the transport. */
 export interface PciTransportConfig extends PciPlace {
@@ -478,60 +466,4 @@ function msixHandler({ msixTable, msixPending }: PciFunction): IoHandler {
 
 function isInWindow(offset: number, width: number): boolean {
   return offset < WINDOW.data + 4 && offset + width > WINDOW.data;
-}
-
-const LEGACY: Record<string, RegionSpec> = {
-  legacy: { space: "ports", size: LEGACY_PORTS, movable: true },
-};
-const MSIX: Record<string, RegionSpec> = {
-  msix: { space: "memory", size: MSIX_BYTES, movable: true },
-};
-const REGIONS: Record<string, RegionSpec> = {
-  modern: { space: "memory", size: MODERN_BYTES, movable: true },
-};
-
-/** The plugin of a kind of device on a PCI bus. */
-export function pciPlugin<C>(
-  type: VirtioType<C>,
-): DevicePlugin<C & PciTransportConfig> {
-  const isTransitional = type.transitionalId !== undefined;
-  return {
-    type: "device",
-    name: `virtio-${type.name}-pci`,
-    version: "1.0.0",
-    description: `Virtio over PCI: ${type.description}`,
-    config: {
-      type: "object",
-      properties: {
-        ...pciPlaceSchema(4, 0),
-        legacy: {
-          type: "boolean",
-          description: "Have the legacy interface too, for old drivers",
-          default: isTransitional,
-        },
-        msix: {
-          type: "boolean",
-          description: "Have MSI-X, which needs an APIC",
-          default: true,
-        },
-        ...type.config,
-      },
-    },
-    declare: ({ legacy, msix }) => ({
-      regions: { ...legacy ? LEGACY : {}, ...msix ? MSIX : {}, ...REGIONS },
-    }),
-    backends: type.backends,
-    uses: { bus: "pci-bus" },
-    create(config, context) {
-      if (config.legacy && !isTransitional) {
-        throw new Error(`a virtio-${type.name} has no legacy interface`);
-      }
-      const device = type.create(config, context);
-      if (device === undefined) throw new Error("its backend is missing");
-      const legacy = config.legacy ? LEGACY_PORTS : 0;
-      const vectors = config.msix ? device.queues.length + 1 : 0;
-      const spec = pciLayout(type, vectors, legacy);
-      return new VirtioPci(context, config, spec, device);
-    },
-  };
 }

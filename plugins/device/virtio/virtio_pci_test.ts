@@ -13,7 +13,9 @@ import {
   pciDisk,
   structures,
 } from "../../../tests/devices/virtio_bench.ts";
+import { BLK } from "./blk.ts";
 import plugin from "./blk_pci.ts";
+import { pciPlugin } from "./pci_plugin.ts";
 
 const WAYS = ["modern", "window", "legacy"] as const;
 const SECTORS = 2048;
@@ -98,8 +100,6 @@ Deno.test("virtio-pci: identity of a transitional and of a modern device", async
 });
 
 Deno.test("virtio-pci: a type without a legacy interface refuses it", async () => {
-  const { pciPlugin } = await import("./virtio_pci.ts");
-  const { BLK } = await import("./blk.ts");
   const modern = pciPlugin({ ...BLK, transitionalId: undefined });
   const make = (config: Record<string, unknown>) =>
     DeviceBench.create(on(modern, image), {
