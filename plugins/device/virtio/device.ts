@@ -129,10 +129,16 @@ export abstract class VirtioDevice<S extends object = object> {
     this.offered = features | RESERVED_FEATURES;
     this.#log = log;
     const memory: DmaPort = {
-      read: (address, into) =>
-        this.#guarded((port) => port.memory.read(address, into)),
-      write: (address, bytes) =>
-        this.#guarded((port) => port.memory.write(address, bytes)),
+      read: (address, into) => {
+        const before = this.#enter();
+        this.#transport?.memory.read(address, into);
+        this.#isBusy = before;
+      },
+      write: (address, bytes) => {
+        const before = this.#enter();
+        this.#transport?.memory.write(address, bytes);
+        this.#isBusy = before;
+      },
     };
     this.queues = queues.map((size) =>
       new Virtqueue(size, memory, this.#negotiated)
@@ -183,14 +189,17 @@ export abstract class VirtioDevice<S extends object = object> {
     return this.#epoch;
   }
 
-  #guarded(use: (transport: VirtioTransport) => void): void {
+  /** Be busy; gives back whether it was. */
+  #enter(): boolean {
     const before = this.#isBusy;
     this.#isBusy = true;
-    try {
-      if (this.#transport !== undefined) use(this.#transport);
-    } finally {
-      this.#isBusy = before;
-    }
+    return before;
+  }
+
+  #interrupt(queue: Virtqueue | undefined): void {
+    const before = this.#enter();
+    this.#transport?.interrupt(queue);
+    this.#isBusy = before;
   }
 
   #fresh(): CommonState {
@@ -305,7 +314,7 @@ export abstract class VirtioDevice<S extends object = object> {
 
   #interruptConfig(): void {
     if ((this.#common.status & STATUS_DRIVER_OK) === 0) return;
-    this.#guarded((transport) => transport.interrupt(undefined));
+    this.#interrupt(undefined);
   }
 
   /** Whether the device may look at its queues. */
@@ -364,8 +373,7 @@ export abstract class VirtioDevice<S extends object = object> {
     this.#willPublish = false;
     if (this.#transport?.reachable !== true) return;
     for (const queue of this.queues) {
-      if (!queue.publish()) continue;
-      this.#guarded((transport) => transport.interrupt(queue));
+      if (queue.publish()) this.#interrupt(queue);
     }
   }
 
