@@ -27,8 +27,8 @@ import type {
   DeviceContext,
   DevicePlugin,
   DmaPort,
-  RegionMemory,
   FileSpec,
+  RegionMemory,
 } from "../../../core/machine/plugin.ts";
 import { dirname, resolve } from "../../../core/machine/path.ts";
 import {

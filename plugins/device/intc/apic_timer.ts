@@ -119,6 +119,7 @@ export class ApicTimer {
   setDivide(value: number): void {
     this.#hold();
     this.#state.DCR = value & DCR_BITS;
+    this.#state.since = this.#clock.now();
     this.#arm();
   }
 

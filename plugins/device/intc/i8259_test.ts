@@ -230,3 +230,19 @@ Deno.test("i8259: firmware makes interrupts level-triggered", async () => {
   bench.write("master", 0, 0x20);
   assertEquals(bench.level("int"), true, "it is still high");
 });
+
+Deno.test("i8259: the inputs go on to what else is on the lines", async () => {
+  const bench = await pair();
+  bench.write("master", 1, 0xff);
+  bench.drive("irq4", true);
+  bench.drive("irq12", true);
+  const high = (of: Bench) =>
+    Array.from({ length: 16 }, (_, ir) => ir)
+      .filter((ir) => ir !== 2 && of.level(`irq${ir}`));
+  assertEquals(high(bench), [4, 12]);
+  const other = await pair();
+  other.device.load(bench.save());
+  assertEquals(high(other), [4, 12]);
+  bench.drive("irq4", false);
+  assertEquals(high(bench), [12]);
+});

@@ -132,6 +132,10 @@ Deno.test("ioapic: tells the timer what becomes of its ticks", async () => {
   bench.drive("irq2", true);
   board.listener!.taken(-1);
   assertEquals(told(), [false, false], "the local APIC has forgotten it");
+  bench.drive("irq2", false);
+  bench.drive("irq2", true);
+  board.entry(2, 0x42);
+  assertEquals(told(), [false, false], "its vector is not used any more");
   board.accepts = false;
   bench.drive("irq2", false);
   bench.drive("irq2", true);

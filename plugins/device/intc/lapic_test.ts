@@ -8,6 +8,7 @@ type Bench = DeviceBench<LocalApicDevice>;
 // Registers.
 const ID = 0x20,
   TPR = 0x80,
+  APR = 0x90,
   PPR = 0xa0,
   EOI = 0xb0,
   LDR = 0xd0,
@@ -127,6 +128,76 @@ Deno.test("lapic: local interrupts come before the 8259A's", async () => {
   assertEquals(bench.device.acknowledge(), 0x2a);
 });
 
+Deno.test("lapic: the priority of the task counts when it is as high", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40041);
+  bench.device.acknowledge();
+  const seen = [0x30, 0x45, 0x52].map((tpr) => {
+    put(bench, TPR, tpr);
+    return get(bench, PPR);
+  });
+  assertEquals(seen, [0x40, 0x45, 0x52]); // SDM 10.8.3.1
+});
+
+Deno.test("lapic: TMR has what the last request of a vector was", async () => {
+  const on = await bus();
+  const bench = await enabled({}, on);
+  on.write("messages", 0, 0xc041, 4);
+  assertEquals([vectors(bench, TMR), drain(bench)], [[0x41], [0x41]]);
+  on.write("messages", 0, 0x41, 4);
+  assertEquals([vectors(bench, TMR), drain(bench)], [[], [0x41]]);
+  // The end of a level is no interrupt.
+  on.write("messages", 0, 0x8041, 4);
+  assertEquals(drain(bench), []);
+});
+
+Deno.test("lapic: a message asks for the 8259A's vector once", async () => {
+  const on = await bus();
+  const bench = await enabled({}, on);
+  on.write("messages", 0, 0x700, 4);
+  assertEquals(bench.level("intr"), true);
+  assertEquals(bench.device.acknowledge(), 0x2a);
+  assertEquals(bench.level("intr"), false);
+});
+
+Deno.test("lapic: says what it takes, ends and forgets", async () => {
+  const on = await bus();
+  const told: unknown[] = [];
+  on.device.listen({
+    taken: (vector) => told.push("taken", vector),
+    ended: (vector) => told.push("ended", vector),
+  });
+  const bench = await enabled({}, on);
+  on.write("messages", 0, 0xc041, 4);
+  on.write("messages", 0, 0x51, 4);
+  drain(bench);
+  assertEquals(told.splice(0), ["taken", 0x51, "taken", 0x41, "ended", 0x41]);
+  bench.drive("init", true);
+  assertEquals(told.splice(0), ["taken", -1]);
+  bench.device.apicBase = 0xfee00100;
+  assertEquals(told.splice(0), ["taken", -1]);
+});
+
+Deno.test("lapic: the end of an INIT resets nothing", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x8500);
+  assertEquals(bench.takeEdges("init"), []);
+  put(bench, ICR, 0xc500);
+  assertEquals(bench.takeEdges("init"), [true, false]);
+});
+
+Deno.test("lapic: arbitration priority", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40061);
+  bench.device.acknowledge();
+  put(bench, ICR, 0x40041);
+  // SDM 10.6.2.4, with 4 requested and 6 in service.
+  for (const [tpr, apr] of [[0x72, 0x72], [0x22, 0x40], [0x65, 0x60]]) {
+    put(bench, TPR, tpr);
+    assertEquals(get(bench, APR), apr);
+  }
+});
+
 Deno.test("lapic: errors show in ESR after it is written", async () => {
   const bench = await enabled();
   put(bench, LVT_ERROR, 0x51);
@@ -185,10 +256,34 @@ Deno.test("lapic timer: a new divisor goes on from the present count", async () 
   bench.advance(300);
   put(bench, DCR, 0b0000);
   assertEquals(get(bench, CURRENT), 700);
-  bench.advance(1399);
+  bench.advance(399);
+  put(bench, DCR, 0b1011);
+  assertEquals(get(bench, CURRENT), 501);
+  bench.advance(500);
   assertEquals(drain(bench), []);
   bench.advance(1);
   assertEquals(drain(bench), [0x41]);
+});
+
+Deno.test("lapic timer: a new mode goes on within the present count", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x41);
+  put(bench, DCR, 0b0011);
+  put(bench, INITIAL, 10);
+  bench.advance(24);
+  put(bench, LVT_TIMER, 0x20041);
+  assertEquals(get(bench, CURRENT), 9);
+  bench.advance(8);
+  assertEquals(get(bench, CURRENT), 8);
+  bench.advance(128);
+  assertEquals(drain(bench), [0x41]);
+  put(bench, LVT_TIMER, 0x41);
+  bench.advance(160);
+  assertEquals([drain(bench), get(bench, CURRENT)], [[0x41], 0]);
+  // What has come to its end starts again when it becomes periodic.
+  put(bench, LVT_TIMER, 0x20041);
+  bench.advance(160);
+  assertEquals([drain(bench), get(bench, CURRENT)], [[0x41], 10]);
 });
 
 Deno.test("lapic timer: periodic ticks wait for the guest", async () => {
@@ -211,12 +306,29 @@ Deno.test("lapic timer: periodic ticks wait for the guest", async () => {
   put(bench, LVT_TIMER, 0x30041);
   bench.advance(10_250);
   put(bench, LVT_TIMER, 0x20041);
+  bench.advance(0);
   assertEquals([drain(bench), get(bench, CURRENT)], [[], 750]);
   bench.advance(750);
   assertEquals(drain(bench), [0x41]);
   put(bench, INITIAL, 0);
   bench.advance(10_000);
   assertEquals([drain(bench), get(bench, CURRENT)], [[], 0]);
+});
+
+Deno.test("lapic timer: ticks that are later than 2 s are lost", async () => {
+  const bench = await enabled();
+  put(bench, LVT_TIMER, 0x20041);
+  put(bench, DCR, 0b1011);
+  put(bench, INITIAL, 10_000_000);
+  bench.advance(10_000_000);
+  bench.advance(60_000_000_000);
+  let ticks = 0;
+  while (bench.level("intr")) {
+    ticks += drain(bench).length;
+    bench.advance(0);
+  }
+  // The first, that of the 2 s before now, and one that shows the lag.
+  assertEquals(ticks, 202);
 });
 
 Deno.test("lapic: LINT0 level triggered asks until it falls", async () => {
@@ -231,7 +343,12 @@ Deno.test("lapic: LINT0 level triggered asks until it falls", async () => {
   bench.drive("lint0", false);
   assertEquals(drain(bench), [0x61]);
   assertEquals([vectors(bench, IRR), get(bench, LVT_LINT0)], [[], 0x8061]);
-  // And by its edge, once.
+  // As an edge it has nothing that could be ended.
+  bench.drive("lint0", true);
+  put(bench, LVT_LINT0, 0x61);
+  assertEquals(get(bench, LVT_LINT0), 0x61);
+  assertEquals(drain(bench), [0x61]);
+  bench.drive("lint0", false);
   put(bench, LVT_LINT0, 0x62);
   bench.drive("lint0", true);
   assertEquals(drain(bench), [0x62]);
@@ -310,6 +427,16 @@ Deno.test("lapic: several on a bus, by destination and by priority", async () =>
   assertEquals(ipi(0x40041, 2), [[0x41], [], []]);
   apics.forEach((a, i) => put(a, LDR, 2 ** (24 + i)));
   assertEquals(ipi(0x841, 0b110), [[], [0x41], [0x41]]);
+  apics.forEach((a, i) => {
+    put(a, DFR, 0);
+    put(a, LDR, (i < 2 ? 0x11 + i : 0x22) * 2 ** 24);
+  });
+  assertEquals(ipi(0x841, 0x13), [[0x41], [0x41], []]);
+  assertEquals(ipi(0x841, 0xf2), [[], [0x41], [0x41]]); // in all clusters
+  apics.forEach((a, i) => {
+    put(a, DFR, 0xffffffff);
+    put(a, LDR, 2 ** (24 + i));
+  });
   // The lowest priority of those that are addressed.
   put(first, TPR, 0x10);
   put(second, TPR, 0x30);

@@ -222,6 +222,7 @@ export class Hpet implements Device {
   #write(offset: number, value: number): void {
     const s = this.#state;
     if (offset >= TN_BASE) return this.#writeTimer(offset - TN_BASE, value);
+    for (let n = 0; n < TIMERS; n++) this.#pass(n);
     switch (offset) {
       case GEN_CONF:
         this.#halt();
@@ -276,7 +277,6 @@ export class Hpet implements Device {
   /** Let the counter stand as it is; what starts it again counts from here. */
   #halt(): void {
     const s = this.#state;
-    for (let n = 0; n < TIMERS; n++) this.#pass(n);
     const counts = this.#counts;
     const low = this.#counter(counts, false);
     s.counterHi = this.#counter(counts, true);
@@ -284,7 +284,6 @@ export class Hpet implements Device {
     // What has passed of the present count has passed.
     const now = this.#context.clock.now();
     s.since = (s.conf & ENABLE) === 0 ? now : s.since + counts * COUNT_NS;
-    for (const timer of s.timers) timer.match = -1;
   }
 
   /** Leave matches behind that have passed and that nobody has waited for. */
@@ -302,7 +301,6 @@ export class Hpet implements Device {
     const s = this.#state;
     const timer = s.timers[n];
     const counts = this.#counts;
-    this.#pass(n);
     timer.match = (s.conf & ENABLE) === 0 ? -1 : counts + untilMatch(
       timer,
       this.#counter(counts, false),

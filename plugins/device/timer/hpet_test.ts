@@ -48,9 +48,13 @@ Deno.test("hpet: the counter has 64 bits, and stands while it is off", async () 
   bench.advance(COUNT);
   assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [0, 0]);
   bench.advance(2 ** 33 * COUNT + 70);
+  bench.advance(COUNT / 2);
+  put(bench, CONF, 3); // a count that has begun goes on
+  bench.advance(COUNT / 2);
+  assertEquals(get(bench, COUNTER), 8);
   put(bench, CONF, 0);
   bench.advance(12345);
-  assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [7, 2]);
+  assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [8, 2]);
 });
 
 Deno.test("hpet: once, by 64 bits and by 32", async () => {
@@ -97,6 +101,12 @@ Deno.test("hpet: the period is added at each match", async () => {
   put(bench, T0, PERIODIC | MODE32);
   bench.advance(1000 * COUNT);
   assertEquals([rises(bench, "irq0"), get(bench, T0 + COMP)], [0, 2650]);
+  bench.advance(1100 * COUNT);
+  put(bench, T0, ENABLE | PERIODIC | MODE32);
+  bench.advance(149 * COUNT);
+  assertEquals(rises(bench, "irq0"), 0);
+  bench.advance(COUNT);
+  assertEquals([rises(bench, "irq0"), get(bench, T0 + COMP)], [1, 3900]);
 });
 
 Deno.test("hpet: a comparator of 64 bits is set as two words", async () => {
@@ -138,6 +148,21 @@ Deno.test("hpet: ticks on IRQ 0 wait for the guest, unless it wants none", async
   bench.advance(0);
   // The one that is due just now, not the 600 before it.
   assertEquals(rises(bench, "irq0"), 1);
+});
+
+Deno.test("hpet: ticks that are later than 2 s are lost", async () => {
+  const bench = await hpet();
+  put(bench, T0, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T0 + COMP, 1_000_000);
+  put(bench, CONF, 3);
+  bench.advance(10_000_000);
+  assertEquals(rises(bench, "irq0"), 1);
+  bench.drive("pending", true);
+  bench.advance(60_000_000_000);
+  bench.drive("pending", false);
+  bench.advance(0);
+  // The one that shows the lag, and those of the 2 s before now.
+  assertEquals(rises(bench, "irq0"), 202);
 });
 
 Deno.test("hpet: a level stays until its status is cleared", async () => {
@@ -185,6 +210,44 @@ Deno.test("hpet: a message is a write to memory", async () => {
     0,
   ]);
   assertEquals(bench.level("irq8"), false);
+  // A level has its status, but no line.
+  put(bench, T2, 0x4000 | LEVEL | ENABLE | MODE32 | 21 << 9);
+  put(bench, T2 + COMP, get(bench, COUNTER) + 100);
+  bench.advance(2000);
+  put(bench, STATUS, 1);
+  assertEquals([get(bench, STATUS), bench.level("irq21")], [4, false]);
+});
+
+Deno.test("hpet: an edge's line falls when its timer is switched off", async () => {
+  const bench = await hpet();
+  put(bench, T2, ENABLE | MODE32 | 22 << 9);
+  put(bench, T2 + COMP, 100);
+  put(bench, CONF, 1);
+  bench.advance(2000);
+  assertEquals(bench.level("irq22"), true);
+  put(bench, T2, MODE32 | 22 << 9);
+  assertEquals(bench.level("irq22"), false);
+  put(bench, T2, ENABLE | MODE32 | 22 << 9);
+  assertEquals(bench.level("irq22"), false);
+});
+
+Deno.test("hpet: 32 bits have no high words", async () => {
+  const bench = await hpet();
+  put(bench, T0, PERIODIC | SET);
+  put(bench, T0 + COMP + 4, 5);
+  put(bench, T0, PERIODIC | MODE32);
+  put(bench, T0, PERIODIC);
+  assertEquals(get(bench, T0 + COMP + 4), 0);
+});
+
+Deno.test("hpet: matches that are too close together are one", async () => {
+  const bench = await hpet();
+  put(bench, T1, ENABLE | PERIODIC | SET | MODE32);
+  put(bench, T1 + COMP, 1);
+  put(bench, CONF, 3);
+  bench.advance(1_000_000);
+  // A thousand in a millisecond, not a hundred thousand.
+  assertEquals(rises(bench, "irq8"), 1000);
 });
 
 Deno.test("hpet: the 8254 and the RTC pass through while not replaced", async () => {

@@ -11,6 +11,8 @@ import { MP_TABLE, mpTable } from "../mp_table.ts";
 import { useShell } from "../session.ts";
 import { Machine } from "../../../mod.ts";
 
+// Tables of ACPI, which a machine may have, come before that of a test.
+const APPEND = "console=ttyS0 acpi=off";
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 
 /** The count of the line of /proc/interrupts with this name, and its rest. */
@@ -22,7 +24,7 @@ function interrupt(text: string, name: string): [number, string] {
 
 boot("Linux uses the APICs that a table tells of", async (guest) => {
   const { kernel, initramfs: initrd } = guest;
-  const append = "console=ttyS0 apic=verbose";
+  const append = `${APPEND} apic=verbose`;
   const options = { kernel, initrd, append, memory: "256M" };
   const machine = await Machine.load(PC, options);
   machine.space("memory").writeBytes(MP_TABLE, mpTable());
@@ -56,7 +58,7 @@ boot(
   "Linux without a table has the 8259A behind the local APIC",
   async (guest) => {
     const { kernel, initramfs: initrd } = guest;
-    const options = { kernel, initrd, append: "console=ttyS0", memory: "256M" };
+    const options = { kernel, initrd, append: APPEND, memory: "256M" };
     const machine = await Machine.load(PC, options);
     try {
       const shell = await Shell.of(machine);
