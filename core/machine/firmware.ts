@@ -5,9 +5,9 @@
  *
  * Tables are kept unplaced, as blobs with pointers and checksums that follow
  * when it is known where the blobs are. Either the guest's firmware places them
- * (QEMU's `docs/specs/acpi_hw_reduced_hotplug` and SeaBIOS' `etc/table-loader`
- * follow the same model), or `FirmwareTables.placeTables` does, where no
- * firmware runs or the built-in one does.
+ * (by `etc/table-loader`, QEMU's `hw/acpi/bios-linker-loader.c`), or
+ * `FirmwareTables.placeTables` does, where no firmware runs or the built-in one
+ * does.
  *
  * @module
  */
@@ -99,7 +99,10 @@ export interface TablePlace {
 
 /** Tables in memory. */
 export interface PlacedTables {
-  /** What lies from here up to `TablePlace.end` belongs to them. */
+  /**
+   * What lies from here up to `TablePlace.end` belongs to them; just this when
+   * there are no tables.
+   */
   readonly base: number;
   /** Addresses of the blobs, by name; `etc/acpi/rsdp` is ACPI's root. */
   readonly addresses: ReadonlyMap<string, number>;

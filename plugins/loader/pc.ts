@@ -82,6 +82,7 @@ export function systemMemory({ ram, tables }: LoaderContext): SystemMemory {
   const end = usableEnd(map, EXTENDED);
   if (tables === undefined || end < EXTENDED + TABLES_ROOM) return { map };
   const { base, addresses } = tables.placeTables({ end, entries: ENTRIES });
+  if (base === end) return { map };
   return {
     map: map.flatMap((range) =>
       range.base + range.size === end

@@ -3,17 +3,18 @@
  * that starts without firmware: by searching, and by what its loader says.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Machine } from "../../machines/machine.ts";
 import {
   firmwareTest,
+  ISAPC,
   PATIENCE,
+  PC,
   SEABIOS,
   SEABIOS_PACKAGE,
 } from "../boot/firmware.ts";
 
-const PC = fromFileUrl(new URL("../../machines/pc.json", import.meta.url));
 const ECHO = fromFileUrl(new URL("../fixtures/echo.elf", import.meta.url));
 const MIB = 1024 * 1024;
 
@@ -155,3 +156,8 @@ firmwareTest(
     assertEquals(ports.read(0xcfc, 4), 0x601);
   },
 );
+
+Deno.test("a machine without power management has no power button", async () => {
+  await using machine = await Machine.load(ISAPC);
+  assertThrows(() => machine.pressPowerButton(), RangeError, "power button");
+});

@@ -28,6 +28,7 @@ import type {
   DevicePlugin,
   DmaPort,
   FileSpec,
+  RegionMemory,
 } from "../../../core/machine/plugin.ts";
 import { dirname, resolve } from "../../../core/machine/path.ts";
 import {
@@ -113,7 +114,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   /** Made at reset, when all have given what they have. */
   #items: ReadonlyMap<number, Uint8Array> = new Map();
   readonly #entries: {
-    readonly bytes: Uint8Array;
+    readonly memory: RegionMemory;
     readonly mover: RegionMover;
   };
 
@@ -124,7 +125,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
     this.#ramEnd = config.memory;
     this.#facts = config;
     this.#entries = {
-      bytes: context.memory("entries").bytes,
+      memory: context.memory("entries"),
       mover: context.mover("entries"),
     };
     this.#state = this.#fresh();
@@ -269,14 +270,20 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   placeTables(place: TablePlace): PlacedTables {
     const sets = this.#tables.map((tables) => tables());
     const layout = layTables(sets, place);
-    const { bytes, mover } = this.#entries;
-    bytes.fill(0);
-    for (const { address, bytes: blob } of layout.blobs) {
-      if (address >= layout.base) this.#dma.write(address, blob);
-      else bytes.set(blob, address - place.entries);
+    const page = new Uint8Array(ENTRIES_BYTES);
+    let hasEntries = false;
+    for (const { address, bytes } of layout.blobs) {
+      if (address >= layout.base) this.#dma.write(address, bytes);
+      else {
+        page.set(bytes, address - place.entries);
+        hasEntries = true;
+      }
     }
-    this.#state.entries = place.entries;
-    mover.map(place.entries);
+    if (hasEntries) {
+      this.#entries.memory.write(0, page);
+      this.#state.entries = place.entries;
+      this.#entries.mover.map(place.entries);
+    }
     for (const { prepare } of sets) prepare?.();
     return layout;
   }

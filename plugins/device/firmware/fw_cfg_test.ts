@@ -231,6 +231,14 @@ Deno.test("fw_cfg: tables are placed with their links, or described", async () =
   assertEquals(bench.memory.read(0xf1000, 1), 1);
 });
 
+Deno.test("fw_cfg: where there are no tables nothing is placed or shown", async () => {
+  const bench = await made();
+  const end = RAM - 100;
+  const { base } = bench.device.placeTables({ end, entries: 0xf0000 });
+  assertEquals([base, bench.memory.read(0xf0000, 1)], [end, 0xff]);
+  assertEquals(bench.ram.every((byte) => byte === 0), true);
+});
+
 Deno.test("fw_cfg: entry points that do not fit", async () => {
   const bench = await made();
   const blob = TABLES.blobs[0];

@@ -45,7 +45,7 @@ export function layTables(
   for (const { bytes, align } of tables) {
     size = alignUp(size, align) + bytes.length;
   }
-  const base = Math.floor((end - size) / PAGE) * PAGE;
+  const base = size === 0 ? end : Math.floor((end - size) / PAGE) * PAGE;
   const next = { entry: entries, table: base };
   const placed = new Map<string, PlacedBlob>();
   for (const { name, bytes, align, zone } of blobs) {
