@@ -8,7 +8,7 @@ import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
 import { planDefinition } from "../machine/options.ts";
-import { hasRom } from "../machine/plan.ts";
+import { hasRom } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";

@@ -24,7 +24,7 @@ import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import type { LoadOptions } from "./options.ts";
 import { basename } from "./path.ts";
-import type { MachinePlan, PlannedDevice } from "./plan.ts";
+import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
 import {
   type BootFile,
   type Device,

@@ -18,7 +18,7 @@ import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder, closeAll, dmaPort, type Parts } from "./builder.ts";
-import { hasRom, type MachinePlan } from "./plan.ts";
+import { hasRom, type MachinePlan } from "./plan_types.ts";
 import type { FirmwareTables, PowerButton } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";

@@ -16,12 +16,9 @@ import { DriveLayer, type DriveOptions, snapshotMeaning } from "./drives.ts";
 import type { LogSink } from "./logger.ts";
 import { suggest } from "./nearest.ts";
 import { parseSize } from "./numbers.ts";
-import {
-  extendDefinition,
-  type MachinePlan,
-  planMachine,
-  readDefinition,
-} from "./plan.ts";
+import { planMachine } from "./plan.ts";
+import type { MachinePlan } from "./plan_types.ts";
+import { extendDefinition, readDefinition } from "./read_definition.ts";
 import type { BackendPlugin } from "./plugin.ts";
 import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
 import type { JsonObject } from "./schema_types.ts";

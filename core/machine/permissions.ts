@@ -6,7 +6,7 @@
 
 import { at, type Located } from "./document.ts";
 import { isAbsolute, resolve } from "./path.ts";
-import type { MachinePlan } from "./plan.ts";
+import type { MachinePlan } from "./plan_types.ts";
 import type { PermissionNeeds } from "./plugin.ts";
 
 const KINDS = ["read", "write", "net", "env", "run", "ffi", "sys"] as const;

@@ -6,16 +6,13 @@
  * @module
  */
 
-import { AddressSpace, RegionError } from "../bus/address_space.ts";
 import { MACHINE_SCHEMA, type MachineDefinition } from "./definition.ts";
 import {
   at,
   DefinitionError,
   type Located,
   merge,
-  parseDocument,
   toJson,
-  withoutNulls,
 } from "./document.ts";
 import { bootOrderProblem, driveProblem } from "./drives.ts";
 import { suggest } from "./nearest.ts";
@@ -27,6 +24,24 @@ import {
   pathOfFile,
   type PlannedFile,
 } from "./plan_device.ts";
+import {
+  checkInterrupts,
+  checkLines,
+  checkShared,
+  checkSpaces,
+  checkUses,
+  orderDevices,
+  type PlanReport,
+} from "./plan_checks.ts";
+import {
+  BACKEND_TYPES,
+  type MachinePlan,
+  type PlannedBackend,
+  type PlannedDevice,
+  type PlannedMemory,
+  type PlannedMemoryRegion,
+  type PlannedRegion,
+} from "./plan_types.ts";
 import {
   type BackendPlugin,
   type BackendSpec,
@@ -47,118 +62,6 @@ import {
 import { checkSchema, type DocumentPath } from "./schema.ts";
 import type { ConfigSchema } from "./schema_types.ts";
 
-/** Backend plugins' types. */
-export const BACKEND_TYPES: readonly BackendPlugin["type"][] = [
-  "char",
-  "block",
-  "net",
-  "display",
-  "input",
-];
-
-/** Lines of the machine itself that devices may drive. */
-const MACHINE_LINES = ["reset", "poweroff"];
-/** Lines that every CPU receives. */
-const CPU_LINES = ["intr", "nmi", "reset"];
-
-/** A region of memory in a space. */
-export interface PlannedRegion {
-  /** Its full name, for messages. */
-  readonly name: string;
-  /** The space it is in. */
-  readonly space: string;
-  /** Its first address. */
-  readonly base: number;
-  /** Its size. */
-  readonly size: number;
-  /** A higher one shadows lower ones. */
-  readonly priority: number;
-}
-
-/** Memory placed in a space. */
-export interface PlannedMemoryRegion extends PlannedRegion {
-  /** The memory's name. */
-  readonly memory: string;
-  /** Where in it the region starts. */
-  readonly offset: number;
-}
-
-/** A RAM or ROM. */
-export interface PlannedMemory {
-  /** Its name. */
-  readonly name: string;
-  /** What it is. */
-  readonly kind: "ram" | "rom";
-  /** Its size. */
-  readonly size: number;
-  /** What it contains at first. */
-  readonly file: string | undefined;
-}
-
-/** A device. */
-export interface PlannedDevice {
-  /** Its name. */
-  readonly name: string;
-  /** Its plugin. */
-  readonly plugin: DevicePlugin;
-  /** Its complete configuration. */
-  readonly config: unknown;
-  /** The host's files that it is given, by name. */
-  readonly files: ReadonlyMap<string, PlannedFile>;
-  /** What it declares. */
-  readonly declared: DeviceDeclaration;
-  /** Its regions that are placed, by name. */
-  readonly regions: ReadonlyMap<string, PlannedRegion>;
-  /** What its outputs drive: `device.input`, by output. */
-  readonly wires: ReadonlyMap<string, readonly string[]>;
-  /** Its collaborators' names, by role. */
-  readonly use: ReadonlyMap<string, string>;
-  /** Its backends' names, by role. */
-  readonly backends: ReadonlyMap<string, string>;
-}
-
-/** A backend. */
-export interface PlannedBackend {
-  /** Its name. */
-  readonly name: string;
-  /** Its plugin. */
-  readonly plugin: BackendPlugin;
-  /** Its complete configuration. */
-  readonly config: unknown;
-}
-
-/** A machine that has passed all checks. */
-export interface MachinePlan {
-  /** The definition, complete. */
-  readonly definition: MachineDefinition;
-  /** The definition as it was written, merged. */
-  readonly document: Located;
-  /** The CPU's plugin. */
-  readonly cpu: CpuPlugin;
-  /** The CPU's complete configuration, the model included. */
-  readonly cpuConfig: { readonly model: string };
-  /** What the CPU's outputs drive: `device.input`, by output. */
-  readonly cpuWires: ReadonlyMap<string, readonly string[]>;
-  /** RAM and ROM. */
-  readonly memories: readonly PlannedMemory[];
-  /** Where they are placed. */
-  readonly regions: readonly PlannedMemoryRegion[];
-  /** Devices, each after those it uses. */
-  readonly devices: readonly PlannedDevice[];
-  /** Backends. */
-  readonly backends: readonly PlannedBackend[];
-  /** Loader plugins, in the order in which they are asked. */
-  readonly loaders: readonly LoaderPlugin[];
-}
-
-/** Whether there is anything in ROM: a CPU starts there without a kernel. */
-export function hasRom({ memories, devices }: MachinePlan): boolean {
-  return memories.some(({ file }) => file !== undefined) ||
-    devices.some(({ regions, declared }) =>
-      [...regions.keys()].some((name) => declared.regions![name].kind === "rom")
-    );
-}
-
 /** How to plan. */
 export interface PlanOptions {
   /** The plugins that have names. */
@@ -167,55 +70,6 @@ export interface PlanOptions {
   readonly overlays?: readonly Located[];
   /** Do not look whether files exist; for `schema` and `resolve`. */
   readonly skipFiles?: boolean;
-}
-
-/** Read a definition and all it extends; throws a `DefinitionError`. */
-export async function readDefinition(
-  file: string,
-  from?: Located,
-  seen: readonly string[] = [],
-): Promise<Located> {
-  const path = resolve(file);
-  const blame = (message: string): DefinitionError =>
-    new DefinitionError(
-      from?.place ?? { file, directory: "." },
-      from === undefined ? [] : ["extends"],
-      message,
-    );
-  if (seen.includes(path)) throw blame(`"${file}" extends itself`);
-  let text: string;
-  try {
-    text = await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) {
-      throw blame(`there is no machine file "${file}"`);
-    }
-    const reason = error instanceof Error ? error.message : String(error);
-    throw blame(`cannot read the machine file "${file}": ${reason}`);
-  }
-  const document = parseDocument(text, file);
-  if (document.kind !== "object") {
-    throw new DefinitionError(document.place, [], "expected an object");
-  }
-  return await extendDefinition(document, [...seen, path]);
-}
-
-/** A definition merged with all it extends. */
-export async function extendDefinition(
-  document: Located,
-  seen: readonly string[] = [],
-): Promise<Located> {
-  if (document.kind !== "object") return document;
-  const parent = document.entries.get("extends");
-  if (parent === undefined) return withoutNulls(document);
-  if (parent.kind !== "value" || typeof parent.value !== "string") {
-    throw new DefinitionError(parent.place, ["extends"], "expected a path");
-  }
-  const file = resolve(parent.place.directory, parent.value);
-  const base = await readDefinition(file, parent, seen);
-  const entries = new Map(document.entries);
-  entries.delete("extends");
-  return merge(base, { ...document, entries });
 }
 
 /** Check a definition; throws a `DefinitionError` for the first mistake. */
@@ -228,8 +82,9 @@ export function planMachine(
   return new Planner(merged, options).plan();
 }
 
-class Planner {
-  #document: Located;
+class Planner implements PlanReport {
+  /** The definition as it was written. */
+  document: Located;
   readonly #options: PlanOptions;
   /** Where values of devices' configurations were written, if elsewhere. */
   readonly #origins = new Map<string, ReadonlyMap<string, DocumentPath>>();
@@ -239,12 +94,13 @@ class Planner {
   #memorySizes: ReadonlyMap<string, number> = new Map();
 
   constructor(document: Located, options: PlanOptions) {
-    this.#document = document;
+    this.document = document;
     this.#options = options;
   }
 
-  #error(path: DocumentPath, message: string): DefinitionError {
-    const { place } = at(this.#document, path);
+  /** See `PlanReport`. */
+  error(path: DocumentPath, message: string): DefinitionError {
+    const { place } = at(this.document, path);
     const [top, device, config, key, ...rest] = path;
     const origin = top === "devices" && config === "config"
       ? this.#origins.get(String(device))?.get(String(key))
@@ -256,24 +112,24 @@ class Planner {
   #check(schema: ConfigSchema, value: unknown, path: DocumentPath): unknown {
     const { value: result, issues } = checkSchema(schema, value, path, {
       resolvePath: (relative, where) =>
-        resolve(at(this.#document, where).place.directory, relative),
+        resolve(at(this.document, where).place.directory, relative),
       // Values from the command line have no line.
       memories: this.#memorySizes,
-      isUnquoted: (where) => at(this.#document, where).place.line === undefined,
+      isUnquoted: (where) => at(this.document, where).place.line === undefined,
     });
     if (issues.length > 0) {
       // The first in the file, so that mistakes are met in reading order.
       const [first] = issues.map((issue) => ({
         issue,
-        line: at(this.#document, issue.path).place.line ?? 0,
+        line: at(this.document, issue.path).place.line ?? 0,
       })).sort((a, b) => a.line - b.line);
-      throw this.#error(first.issue.path, first.issue.message);
+      throw this.error(first.issue.path, first.issue.message);
     }
     return result;
   }
 
-  /** A name that must be among `names`. */
-  #known(
+  /** See `PlanReport`. */
+  known(
     path: DocumentPath,
     what: string,
     name: string,
@@ -281,7 +137,7 @@ class Planner {
   ): void {
     const known = [...names];
     if (known.includes(name)) return;
-    throw this.#error(
+    throw this.error(
       path,
       `there is no ${what} "${name}"${suggest(name, known)}`,
     );
@@ -292,13 +148,13 @@ class Planner {
     name: string,
     path: DocumentPath,
   ): Promise<P> {
-    const { directory } = at(this.#document, path).place;
+    const { directory } = at(this.document, path).place;
     try {
       const table = this.#options.plugins;
       return await loadPlugin(types, name, directory, table) as P;
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;
-      throw this.#error(path, error.message);
+      throw this.error(path, error.message);
     }
   }
 
@@ -313,10 +169,10 @@ class Planner {
         : error instanceof Error
         ? error.message
         : String(error);
-      throw this.#error(path, `cannot read "${file}": ${reason}`);
+      throw this.error(path, `cannot read "${file}": ${reason}`);
     }
     if (info.isDirectory) {
-      throw this.#error(path, `"${file}" is a directory, expected a file`);
+      throw this.error(path, `"${file}" is a directory, expected a file`);
     }
     return info.size;
   }
@@ -334,7 +190,7 @@ class Planner {
   async plan(): Promise<MachinePlan> {
     this.#definition = this.#check(
       MACHINE_SCHEMA,
-      toJson(this.#document),
+      toJson(this.document),
       [],
     ) as MachineDefinition;
     const { cpu, cpuConfig } = await this.#planCpu();
@@ -342,20 +198,20 @@ class Planner {
     this.#memorySizes = new Map(memories.map((m) => [m.name, m.size]));
     const regions = this.#planRegions(memories);
     const backends = await this.#planBackends();
-    const devices = this.#order(await this.#planDevices(backends));
+    const devices = orderDevices(this, await this.#planDevices(backends));
     this.#checkDrives(devices);
-    this.#checkSpaces(regions, devices);
-    this.#checkInterrupts(devices);
+    checkSpaces(this, this.#definition, regions, devices);
+    checkInterrupts(this, this.#definition, devices);
     const cpuWires = this.#wires(
       ["cpu"],
       this.#definition.cpu.wires,
       cpu.outputs ?? [],
     );
-    this.#checkLines(devices, cpu, cpuWires);
+    checkLines(this, this.#definition, devices, cpu, cpuWires);
     const loaders = await this.#planBoot();
     return {
       definition: this.#definition,
-      document: this.#document,
+      document: this.document,
       cpu,
       cpuConfig,
       cpuWires,
@@ -375,16 +231,16 @@ class Planner {
       ["cpu", "plugin"],
     );
     const model = spec.model ?? cpu.models[0];
-    this.#known(["cpu", "model"], "CPU model", model, cpu.models);
+    this.known(["cpu", "model"], "CPU model", model, cpu.models);
     const config = this.#check(
       cpu.config ?? { type: "object" },
       spec.config ?? {},
       ["cpu", "config"],
     ) as Record<string, unknown>;
     const spaces = Object.keys(this.#definition.spaces);
-    this.#known(["cpu", "physical"], "space", spec.physical, spaces);
+    this.known(["cpu", "physical"], "space", spec.physical, spaces);
     if (spec.ports !== undefined) {
-      this.#known(["cpu", "ports"], "space", spec.ports, spaces);
+      this.known(["cpu", "ports"], "space", spec.ports, spaces);
     }
     return { cpu, cpuConfig: { ...config, model } };
   }
@@ -398,17 +254,17 @@ class Planner {
         const bytes = await this.#needFile(spec.file, [...path, "file"]);
         size ??= bytes;
         if (bytes > size) {
-          throw this.#error(
+          throw this.error(
             [...path, "file"],
             `"${spec.file}" has ${bytes} bytes, more than the memory's ${size}`,
           );
         }
       }
       if (size === undefined) {
-        throw this.#error(path, 'the key "size" is missing');
+        throw this.error(path, 'the key "size" is missing');
       }
       if (size === 0 && !this.#options.skipFiles) {
-        throw this.#error([...path, "size"], `memory "${name}" is empty`);
+        throw this.error([...path, "size"], `memory "${name}" is empty`);
       }
       planned.push({ name, kind: spec.kind, size, file: spec.file });
     }
@@ -423,7 +279,7 @@ class Planner {
         const memory = memories.find((m) => m.name === region.memory);
         if (memory === undefined) {
           const names = memories.map((m) => m.name);
-          this.#known([...path, "memory"], "memory", region.memory, names);
+          this.known([...path, "memory"], "memory", region.memory, names);
           continue;
         }
         let size = region.size;
@@ -433,7 +289,7 @@ class Planner {
           size = memory.size - region.offset;
         }
         if (region.offset + size > memory.size) {
-          throw this.#error(
+          throw this.error(
             path,
             `region "${name}" needs ${formatSize(region.offset + size)} of ` +
               `memory "${memory.name}", which has ${formatSize(memory.size)}`,
@@ -470,7 +326,7 @@ class Planner {
       if (plugin.check !== undefined && !this.#options.skipFiles) {
         const [problem] = await plugin.check(config);
         if (problem !== undefined) {
-          throw this.#error([...path, "config"], problem);
+          throw this.error([...path, "config"], problem);
         }
       }
       planned.push({ name, plugin, config });
@@ -485,7 +341,7 @@ class Planner {
     if (screen === undefined) return;
     for (const { name, plugin } of backends) {
       if (plugin.terminal === undefined || name === screen.name) continue;
-      throw this.#error(
+      throw this.error(
         ["backends", name],
         `backends "${screen.name}" (${screen.plugin.name}) and "${name}" ` +
           `(${plugin.name}) both want this terminal: connect one of them ` +
@@ -503,7 +359,7 @@ class Planner {
     for (const [name, spec] of Object.entries(devices)) {
       const path = ["devices", name];
       if (name === "cpu" || name === "machine" || name.includes(".")) {
-        throw this.#error(path, `a device cannot have the name "${name}"`);
+        throw this.error(path, `a device cannot have the name "${name}"`);
       }
       const plugin = await this.#plugin<DevicePlugin>(
         ["device"],
@@ -530,20 +386,20 @@ class Planner {
         ),
       });
     }
-    for (const device of planned) this.#checkUses(device, planned);
-    this.#checkShared(planned);
+    for (const device of planned) checkUses(this, device, planned);
+    checkShared(this, planned);
     return planned;
   }
 
   /** A device's configuration, with what it takes from the definition. */
   #deviceConfig(name: string, plugin: DevicePlugin): unknown {
     const path = ["devices", name, "config"];
-    const inherited = inheritConfig(this.#document, name, plugin.config);
-    this.#document = inherited.document;
+    const inherited = inheritConfig(this.document, name, plugin.config);
+    this.document = inherited.document;
     this.#origins.set(name, inherited.origins);
     return this.#check(
       plugin.config ?? { type: "object" },
-      objectAt(this.#document, path),
+      objectAt(this.document, path),
       path,
     );
   }
@@ -588,7 +444,7 @@ class Planner {
       return { regions, outputs, inputs, ...declared };
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      throw this.#error([...path, "config", error.key], error.message);
+      throw this.error([...path, "config", error.key], error.message);
     }
   }
 
@@ -609,7 +465,7 @@ class Planner {
       given = spec as Record<string, unknown>;
     } else {
       if (names.length !== 1) {
-        throw this.#error(
+        throw this.error(
           path,
           names.length === 0
             ? "the device has no regions"
@@ -621,23 +477,23 @@ class Planner {
       single = true;
     }
     for (const key of Object.keys(given)) {
-      this.#known([...path, key], "region", key, names);
+      this.known([...path, key], "region", key, names);
     }
     const placed = new Map<string, PlannedRegion>();
     for (const [region, declared] of Object.entries(regions)) {
       const where = single ? path : [...path, region];
       if (declared.movable) {
         if (given[region] !== undefined) {
-          throw this.#error(where, `region "${region}" is placed by the guest`);
+          throw this.error(where, `region "${region}" is placed by the guest`);
         }
         const spaces = Object.keys(this.#definition.spaces);
-        this.#known(device, "space", declared.space, spaces);
+        this.known(device, "space", declared.space, spaces);
         continue;
       }
       const value = given[region] ?? declared.at;
       if (value === undefined) {
         if (declared.optional) continue;
-        throw this.#error(
+        throw this.error(
           spec === undefined ? device : path,
           `the address of region "${region}" is missing`,
         );
@@ -650,14 +506,14 @@ class Planner {
         }
         : { base: parseAddress(value), priority: 0, space: undefined };
       if (long.base === undefined) {
-        throw this.#error(
+        throw this.error(
           where,
           `expected an address such as 1016 or "0x3f8", not ` +
             JSON.stringify(value),
         );
       }
       const space = long.space ?? declared.space;
-      this.#known(
+      this.known(
         long.space === undefined ? where : [...where, "space"],
         "space",
         space,
@@ -682,11 +538,11 @@ class Planner {
     const wires = new Map<string, string[]>();
     for (const [output, value] of Object.entries(spec)) {
       const path = [...owner, "wires", output];
-      this.#known(path, "output", output, outputs);
+      this.known(path, "output", output, outputs);
       const targets = Array.isArray(value) ? value : [value];
       for (const target of targets) {
         if (typeof target !== "string" || !/^[^.]+\.[^.]+$/.test(target)) {
-          throw this.#error(
+          throw this.error(
             path,
             `expected "device.input" or a list of them, not ` +
               JSON.stringify(target),
@@ -704,33 +560,17 @@ class Planner {
     roles: Readonly<Record<string, string>>,
   ): Map<string, string> {
     for (const role of Object.keys(spec)) {
-      this.#known([...device, "use", role], "role", role, Object.keys(roles));
+      this.known([...device, "use", role], "role", role, Object.keys(roles));
     }
     for (const role of Object.keys(roles)) {
       if (spec[role] === undefined) {
-        throw this.#error(
+        throw this.error(
           device,
           `the collaborator "${role}" is missing in "use"`,
         );
       }
     }
     return new Map(Object.entries(spec));
-  }
-
-  #checkUses(device: PlannedDevice, all: readonly PlannedDevice[]): void {
-    for (const [role, name] of device.use) {
-      const path = ["devices", device.name, "use", role];
-      this.#known(path, "device", name, all.map((d) => d.name));
-      const contract = device.plugin.uses![role];
-      const other = all.find((d) => d.name === name)!;
-      if (!other.plugin.provides?.includes(contract)) {
-        throw this.#error(
-          path,
-          `device "${name}" (${other.plugin.name}) does not provide ` +
-            `"${contract}"`,
-        );
-      }
-    }
   }
 
   #roles(
@@ -741,13 +581,13 @@ class Planner {
   ): Map<string, string> {
     for (const [role, name] of Object.entries(spec)) {
       const path = [...device, "backends", role];
-      this.#known(path, "backend role", role, Object.keys(roles));
-      this.#known(path, "backend", name, backends.map((b) => b.name));
+      this.known(path, "backend role", role, Object.keys(roles));
+      this.known(path, "backend", name, backends.map((b) => b.name));
       const { plugin } = backends.find((b) => b.name === name)!;
       const { type } = roles[role];
       const isInput = type === "input" && plugin.type === "display";
       if (plugin.type !== type && !isInput) {
-        throw this.#error(
+        throw this.error(
           path,
           `backend "${name}" is a ${plugin.type} backend, expected ` +
             `${type === "input" ? "an" : "a"} ${type} backend`,
@@ -756,31 +596,13 @@ class Planner {
     }
     for (const [role, { type, optional }] of Object.entries(roles)) {
       if (spec[role] === undefined && !optional && type !== "char") {
-        throw this.#error(
+        throw this.error(
           device,
           `the ${type} backend "${role}" is missing in "backends"`,
         );
       }
     }
     return new Map(Object.entries(spec));
-  }
-
-  /** A backend stands behind one device; of an input each gets all events. */
-  #checkShared(devices: readonly PlannedDevice[]): void {
-    const taken = new Map<string, string>();
-    for (const { name: device, plugin, backends } of devices) {
-      for (const [role, name] of backends) {
-        if (plugin.backends![role].type === "input") continue;
-        const other = taken.get(name);
-        if (other !== undefined) {
-          throw this.#error(
-            ["devices", device, "backends", role],
-            `backend "${name}" also stands behind device "${other}"`,
-          );
-        }
-        taken.set(name, device);
-      }
-    }
   }
 
   #checkDrives(devices: readonly PlannedDevice[]): void {
@@ -790,124 +612,7 @@ class Planner {
       return [name, block.map(([role]) => role)];
     }));
     const problem = driveProblem(this.#definition, roles);
-    if (problem !== undefined) throw this.#error(problem.path, problem.message);
-  }
-
-  /** Devices in an order in which each comes after those it uses. */
-  #order(devices: readonly PlannedDevice[]): PlannedDevice[] {
-    const done = new Set<PlannedDevice>();
-    const visit = (device: PlannedDevice, from: readonly string[]): void => {
-      if (done.has(device)) return;
-      if (from.includes(device.name)) {
-        throw this.#error(
-          ["devices", device.name, "use"],
-          `devices use each other: ${[...from, device.name].join(" -> ")}`,
-        );
-      }
-      for (const name of device.use.values()) {
-        visit(devices.find((d) => d.name === name)!, [...from, device.name]);
-      }
-      done.add(device);
-    };
-    for (const device of devices) visit(device, []);
-    return [...done];
-  }
-
-  /** Regions that are empty, do not fit or overlap. */
-  #checkSpaces(
-    memory: readonly PlannedMemoryRegion[],
-    devices: readonly PlannedDevice[],
-  ): void {
-    const trial = new Map<string, AddressSpace>();
-    for (const [name, { size }] of Object.entries(this.#definition.spaces)) {
-      if (!(size > 0)) {
-        throw this.#error(["spaces", name, "size"], `space "${name}" is empty`);
-      }
-      trial.set(name, new AddressSpace(name, size));
-    }
-    const paths = new Map<string, DocumentPath>();
-    const place = (region: PlannedRegion, path: DocumentPath): void => {
-      paths.set(`${region.space} ${region.name}`, path);
-      try {
-        trial.get(region.space)!.add({ ...region, kind: "io" });
-      } catch (error) {
-        if (!(error instanceof RegionError)) throw error;
-        const other = error.regions[1];
-        const otherPath = paths.get(`${region.space} ${other}`);
-        const line = otherPath && at(this.#document, otherPath).place.line;
-        const where = line === undefined ? "" : ` (line ${line})`;
-        throw this.#error(path, `${error.message}${where}`);
-      }
-    };
-    for (const region of memory) {
-      place(region, ["spaces", region.space, "regions", region.name]);
-    }
-    for (const device of devices) {
-      for (const [name, region] of device.regions) {
-        place(region, ["devices", device.name, "at", name]);
-      }
-    }
-  }
-
-  #checkInterrupts(devices: readonly PlannedDevice[]): void {
-    const { intc } = this.#definition.cpu;
-    if (intc === undefined) return;
-    const path = ["cpu", "intc"];
-    this.#known(path, "device", intc, devices.map((d) => d.name));
-    const { plugin } = devices.find((d) => d.name === intc)!;
-    if (!plugin.provides?.includes("interrupt-controller")) {
-      throw this.#error(
-        path,
-        `device "${intc}" (${plugin.name}) is no interrupt controller`,
-      );
-    }
-  }
-
-  /** Wires that lead nowhere, and lines with two drivers. */
-  #checkLines(
-    devices: readonly PlannedDevice[],
-    cpu: CpuPlugin,
-    cpuWires: ReadonlyMap<string, readonly string[]>,
-  ): void {
-    const inputs = new Map<string, readonly string[]>([
-      ["machine", MACHINE_LINES],
-      ["cpu", [...CPU_LINES, ...cpu.inputs ?? []]],
-    ]);
-    for (const device of devices) {
-      inputs.set(device.name, device.declared.inputs ?? []);
-    }
-    const drivers = new Map<string, string>();
-    const sources = [
-      { name: "cpu", path: ["cpu"], wires: cpuWires },
-      ...devices.map(({ name, wires }) => ({
-        name,
-        path: ["devices", name],
-        wires,
-      })),
-    ];
-    for (const source of sources) {
-      for (const [output, targets] of source.wires) {
-        const path = [...source.path, "wires", output];
-        for (const target of targets) {
-          const [owner, input] = target.split(".");
-          this.#known(path, "device", owner, inputs.keys());
-          this.#known(path, `input of "${owner}"`, input, inputs.get(owner)!);
-          const driver = `${source.name}.${output}`;
-          const other = drivers.get(target);
-          if (other !== undefined && !this.#definition.lines[target]) {
-            throw this.#error(
-              path,
-              `"${target}" has two drivers, "${other}" and "${driver}": wire ` +
-                `one of them, or join them by "lines": {"${target}": "or"}`,
-            );
-          }
-          drivers.set(target, driver);
-        }
-      }
-    }
-    for (const target of Object.keys(this.#definition.lines)) {
-      this.#known(["lines", target], "driven line", target, drivers.keys());
-    }
+    if (problem !== undefined) throw this.error(problem.path, problem.message);
   }
 
   async #planBoot(): Promise<LoaderPlugin[]> {
@@ -915,7 +620,7 @@ class Planner {
     const problem = boot.order === undefined
       ? undefined
       : bootOrderProblem(boot.order);
-    if (problem !== undefined) throw this.#error(["boot", "order"], problem);
+    if (problem !== undefined) throw this.error(["boot", "order"], problem);
     const loaders: LoaderPlugin[] = [];
     for (const [i, name] of boot.loaders.entries()) {
       const path = ["boot", "loaders", i];
@@ -931,7 +636,7 @@ class Planner {
       await this.#needFile(module.file, ["boot", "modules", i, "file"]);
     }
     if (boot.kernel !== undefined && loaders.length === 0) {
-      throw this.#error(
+      throw this.error(
         ["boot", "kernel"],
         'this machine has no "loaders" for a kernel',
       );

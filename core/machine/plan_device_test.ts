@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { DefinitionError } from "./document.ts";
 import { planDefinition } from "./options.ts";
-import type { PlannedDevice } from "./plan.ts";
+import type { PlannedDevice } from "./plan_types.ts";
 import { machinePermissions } from "./permissions.ts";
 import { ConfigError, type DevicePlugin } from "./plugin.ts";
 import type { JsonObject } from "./schema_types.ts";

@@ -6,7 +6,7 @@
  */
 
 import { MACHINE_SCHEMA } from "./definition.ts";
-import { BACKEND_TYPES } from "./plan.ts";
+import { BACKEND_TYPES } from "./plan_types.ts";
 import type {
   BackendPlugin,
   CpuPlugin,

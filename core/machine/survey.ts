@@ -6,7 +6,7 @@
  * @module
  */
 
-import type { MachinePlan } from "./plan.ts";
+import type { MachinePlan } from "./plan_types.ts";
 import type { MachineSurvey, RamRange } from "./plugin.ts";
 
 /** What a plan places. */
