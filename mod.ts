@@ -67,6 +67,8 @@ export {
 } from "./core/machine/media.ts";
 export * from "./core/machine/memory.ts";
 export * from "./core/machine/plan.ts";
+export * from "./core/machine/plan_types.ts";
+export * from "./core/machine/read_definition.ts";
 export type { PlannedFile } from "./core/machine/plan_device.ts";
 export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
