@@ -68,7 +68,7 @@ export const HELP = `Rhea, a machine emulator
   deno run -P mod.ts schema [MACHINE.json]    print the definition's JSON Schema
   deno run -P mod.ts help                     print this
 
-  --firmware FILE    start this firmware (SeaBIOS's bios.bin) from its ROM
+  --firmware FILE    start this firmware (SeaBIOS' bios.bin) from its ROM
   --kernel FILE      start this Linux bzImage or multiboot ELF kernel
   --initrd FILE      its initial RAM disk
   --append TEXT      its command line
