@@ -116,6 +116,11 @@ export class FloppyBench {
     return (this.bench.read("control", 0) & 0x80) !== 0;
   }
 
+  /** Put in a disk, or take it out. */
+  insert(unit: number, medium: BlockBackend | undefined): void {
+    this.bench.device.removable.get(`drive${unit}`)!.insert(medium);
+  }
+
   /** Let everything that is under way come to its end. */
   async wait(): Promise<void> {
     for (let i = 0; i < 6; i++) {

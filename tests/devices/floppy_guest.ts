@@ -243,6 +243,7 @@ const DISK_SCRIPT = `
   read 'side ', 9216, 0x46, 4, 10, 1, 1, 2, 18, ${GAPS}
   read 'cut off ', 700, 0x46, 0, 10, 0, 2, 2, 18, ${GAPS}
   read 'no count ', 4096, 0x46, 0, 10, 0, 17, 2, 18, ${GAPS}
+  read 'beyond EOT ', 1536, 0xe6, 0, 10, 0, 17, 2, 19, ${GAPS}
   read 'no sector ', 512, 0x46, 0, 10, 0, 19, 2, 19, ${GAPS}
   outb 0x3f7, 2
   read 'rate ', 512, 0x46, 0, 10, 0, 1, 2, 18, ${GAPS}
@@ -261,6 +262,31 @@ const DISK_SCRIPT = `
   mov ecx, 0x8000
   call sum
   executed 'verify ', 0x56, 0, 10, 0, 1, 2, 18, ${GAPS}
+
+  ; autoinitialisation: two reads, one programming
+  dma 0x54, BUFFER, 512
+  executed 'auto ', 0x46, 0, 10, 0, 1, 2, 18, ${GAPS}
+  executed 'again ', 0x46, 0, 10, 0, 2, 2, 18, ${GAPS}
+  mov esi, BUFFER
+  mov ecx, 0x8000
+  call sum
+  ; registers of the other controller and its page
+  say 'registers '
+  outb 0xd8, 0
+  outb 0xc4, 0x34
+  outb 0xc4, 0x12
+  outb 0x8b, 0x56
+  outb 0xd8, 0
+  in al, 0xc4
+  call byte_
+  in al, 0xc4
+  call byte_
+  in al, 0x8b
+  call byte_
+  outb 0x0d, 0
+  in al, 0x08
+  call byte_
+  call newline
 
   say 'seek '
   sought 0x0f, 0, 33

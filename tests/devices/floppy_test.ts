@@ -99,22 +99,23 @@ const DIFFERENCES: Readonly<Record<Kind, readonly Difference[]>> = {
     ["head 1 01 ", "24", "04"],
     ["cylinder 01 ", "20", "00"],
     ["side 01 ", "24", "04"],
+    ["beyond EOT 01 ", "24", "04"],
     ["track 01 ", "20", "00"],
     ["verified 01 ", "20", "00"],
     ["verify 01 ", "20", "00"],
+    ["auto 01 ", "20", "00"],
     ["back 01 ", "20", "00"],
     ["write it 01 ", "20", "00"],
     ["read it 01 ", "20", "00"],
     ["and read 01 ", "20", "00"],
-    ["rate 01 ", "60", "40"],
     // A sector that is cut off is done, too (table 5-6).
     ["cut off 01 ", "20 00 00 0a 00 03", "00 00 00 0a 00 04"],
     // The end of the cylinder without a terminal count (EN, ST1).
     ["no count 01 ", "20 00", "40 80"],
     ["by hand 01 20 3c \n00000000 ", "00 00 00 3c 00 04", "40 80 00 3d 00 01"],
     ["written by hand 00000000 ", "20 00", "40 80"],
-    // A sector that is not there is ND (ST1).
-    ["no sector 01 ", "40 80", "40 04"],
+    // A sector that is not there is ND (ST1); QEMU still tells the other side.
+    ["no sector 01 ", "44 80", "40 04"],
     // No address was read, so there is none to tell.
     ["id rate 01 40 01 00 ", "0a 00 02 02", "00 00 00 00"],
     // The address in FORMAT TRACK's result is undefined (table 5-1).

@@ -6,8 +6,16 @@
  */
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
+import type {
+  RemovableDrive,
+  RemovableMedia,
+} from "../../../core/backend/removable.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { IsaDma, IsaDmaChannel } from "../../../core/bus/isa_dma.ts";
+import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
 import type {
   Device,
   DeviceContext,
@@ -22,6 +30,7 @@ import type { Clock, Timer } from "../../../core/time/clock.ts";
 import { commandOf } from "./commands.ts";
 import { ControlCommands } from "./control.ts";
 import type { FloppyDrive } from "./drive.ts";
+import { bootDriveOf, removableOf } from "./host_side.ts";
 import {
   CONFIG_EFIFO,
   CONFIG_FIFOTHR,
@@ -33,21 +42,7 @@ import {
   DRATE,
   DSR_POWER_DOWN,
   DSR_RESET,
-  MSR_CMD_BUSY,
-  MSR_DIO,
-  MSR_NON_DMA,
-  MSR_RQM,
   Register,
-  SRA_DIR,
-  SRA_HDSEL,
-  SRA_INT_PENDING,
-  SRA_NOT_DRV2,
-  SRA_NOT_INDX,
-  SRA_NOT_TRK0,
-  SRA_NOT_WP,
-  SRB_DRIVE_SEL_0,
-  SRB_MOTORS,
-  SRB_ONES,
   ST0_INVALID,
   ST0_POLLING,
   ST0_SE,
@@ -62,6 +57,7 @@ import {
   type TransferState,
   UNITS,
 } from "./state.ts";
+import { isNonDma, mainStatus, statusA, statusB } from "./status.ts";
 import { OVERHEAD } from "./timing.ts";
 import { takesData, Transfer } from "./transfer.ts";
 
@@ -82,9 +78,11 @@ interface FdcRecord extends FdcState {
 }
 
 /** The controller. */
-export class FloppyController implements Device {
+export class FloppyController implements Device, BootDrives, RemovableMedia {
   /** Drives A and B. */
   readonly drives: readonly [FloppyDrive | undefined, FloppyDrive | undefined];
+  /** See `RemovableMedia`. */
+  readonly removable: ReadonlyMap<string, RemovableDrive>;
   #state: FdcState = freshState();
   readonly #name: string;
   readonly #clock: Clock;
@@ -106,6 +104,7 @@ export class FloppyController implements Device {
     this.#log = context.log;
     this.#irq = context.output("irq");
     this.drives = drives;
+    this.removable = this.#removable();
     this.#dma = context.collaborator<IsaDma>("dma")
       .attach(context.name, channel, () => this.#pump());
     const state = (): FdcState => this.#state;
@@ -151,24 +150,27 @@ export class FloppyController implements Device {
     return (this.#state.dor & DOR_MOTOR_0 << unit) !== 0;
   }
 
-  /**
-   * Put a disk in a drive, or take out the one that is in: drive 0 or 1 that
-   * is there. Throws an `Error` when the disk does not fit.
-   */
-  insert(unit: number, medium: BlockBackend | undefined): void {
-    const drive = this.#drive(unit);
-    if (drive === undefined) throw new Error(`There is no drive ${unit}`);
-    drive.insert(medium);
-    this.#state.units[unit].changed = true;
-    this.#transfer.removed(unit);
+  /** See `BootDrives`. */
+  bootDrives(): readonly BootDrive[] {
+    return this.drives.filter((drive) => drive !== undefined).map(bootDriveOf);
+  }
+
+  #removable(): Map<string, RemovableDrive> {
+    const removable = new Map<string, RemovableDrive>();
+    for (const [unit, drive] of this.drives.entries()) {
+      if (drive === undefined) continue;
+      const insert = (medium: BlockBackend | undefined): void => {
+        drive.insert(medium);
+        this.#state.units[unit].changed = true;
+        if (this.#transfer.removed(unit)) this.#noData();
+      };
+      removable.set(`drive${unit}`, removableOf(drive, insert));
+    }
+    return removable;
   }
 
   get #reset(): boolean {
     return (this.#state.dor & DOR_NOT_RESET) === 0;
-  }
-
-  get #nonDma(): boolean {
-    return (this.#state.specify[1] & 1) !== 0;
   }
 
   /** INT, and the timer for what comes next. */
@@ -211,17 +213,20 @@ export class FloppyController implements Device {
     const state = this.#state;
     switch (offset) {
       case Register.SRA:
-        return this.#sra;
+        return statusA(state, {
+          drives: this.drives,
+          interrupt: this.#irq.level,
+          side: this.#transfer.state.side,
+        });
       case Register.SRB:
-        return SRB_ONES | state.dor >> 4 & SRB_MOTORS |
-          ((state.dor & 1) !== 0 ? SRB_DRIVE_SEL_0 : 0);
+        return statusB(state);
       case Register.DOR:
         return state.dor;
       case Register.TDR:
         return state.tdr;
       case Register.MSR_DSR:
         state.dsr &= ~DSR_POWER_DOWN;
-        return this.#msr;
+        return mainStatus(state, takesData(this.#transfer.state.task));
       default:
         return this.#readFifo();
     }
@@ -243,42 +248,6 @@ export class FloppyController implements Device {
         return this.#update();
       case Register.FIFO:
         return this.#writeFifo(value);
-    }
-  }
-
-  get #sra(): number {
-    const state = this.#state;
-    const unit = state.dor & DOR_SELECT;
-    const drive = this.#drive(unit);
-    const atTrack0 = drive !== undefined && state.units[unit].head === 0;
-    return (this.#irq.level ? SRA_INT_PENDING : 0) |
-      (this.drives[1] === undefined ? SRA_NOT_DRV2 : 0) |
-      (atTrack0 ? 0 : SRA_NOT_TRK0) |
-      (this.#transfer.state.side !== 0 ? SRA_HDSEL : 0) | SRA_NOT_INDX |
-      (drive?.writeProtected === true ? 0 : SRA_NOT_WP) |
-      (state.inwards ? SRA_DIR : 0);
-  }
-
-  get #msr(): number {
-    const state = this.#state;
-    let busy = 0;
-    for (let unit = 0; unit < UNITS; unit++) {
-      if (state.units[unit].seeking !== NEVER) busy |= 1 << unit;
-    }
-    switch (state.phase) {
-      case "reset":
-        return 0;
-      case "command":
-        return MSR_RQM | busy | (state.position > 0 ? MSR_CMD_BUSY : 0);
-      case "result":
-        return MSR_RQM | MSR_DIO | MSR_CMD_BUSY | busy;
-      case "busy":
-        return MSR_CMD_BUSY | busy;
-      default: {
-        if (!this.#nonDma) return MSR_CMD_BUSY | busy;
-        const dio = takesData(this.#transfer.state.task) ? 0 : MSR_DIO;
-        return MSR_RQM | dio | MSR_NON_DMA | MSR_CMD_BUSY | busy;
-      }
     }
   }
 
@@ -330,7 +299,7 @@ export class FloppyController implements Device {
     const state = this.#state;
     if (state.phase === "data") {
       const transfer = this.#transfer.state;
-      if (!this.#nonDma || takesData(transfer.task)) return 0;
+      if (!isNonDma(state) || takesData(transfer.task)) return 0;
       const value = transfer.buffer[transfer.position++];
       this.#byteMoved();
       return value;
@@ -347,7 +316,7 @@ export class FloppyController implements Device {
     const state = this.#state;
     if (state.phase === "data") {
       const transfer = this.#transfer.state;
-      if (!this.#nonDma || !takesData(transfer.task)) return;
+      if (!isNonDma(state) || !takesData(transfer.task)) return;
       transfer.buffer[transfer.position++] = value;
       return this.#byteMoved();
     }
@@ -423,7 +392,7 @@ export class FloppyController implements Device {
   #beginData(): void {
     const state = this.#state;
     state.phase = "data";
-    if (!this.#nonDma) return this.#pump();
+    if (!isNonDma(state)) return this.#pump();
     state.ready = true;
     this.#update();
   }
@@ -435,25 +404,32 @@ export class FloppyController implements Device {
     const burst = (state.config & CONFIG_EFIFO) !== 0
       ? 1
       : FIFO_BYTES - (state.config & CONFIG_FIFOTHR);
-    const over = position === buffer.length;
-    if (!over && position % burst !== 0) return;
+    if (position === buffer.length) return this.#moved(false);
+    if (position % burst !== 0) return;
     state.ready = false;
     this.#update();
-    if (over) return this.#moved(false);
     // The disk does not make the host wait for the next ones.
     state.ready = true;
     this.#update();
   }
 
   #moved(terminalCount: boolean): void {
-    this.#state.phase = "busy";
+    this.#noData();
     this.#transfer.moved(terminalCount);
+  }
+
+  /** The host has nothing to move now. */
+  #noData(): void {
+    this.#state.phase = "busy";
+    this.#state.ready = false;
+    this.#dma.request(false);
+    this.#update();
   }
 
   /** Move by DMA what the channel takes. */
   #pump(): void {
     const state = this.#state;
-    if (state.phase !== "data" || this.#nonDma) return;
+    if (state.phase !== "data" || isNonDma(state)) return;
     const driven = (state.dor & DOR_DMAGATE) !== 0;
     this.#dma.request(driven);
     if (!driven) return;
@@ -462,12 +438,12 @@ export class FloppyController implements Device {
     const rest = position === 0 ? buffer : buffer.subarray(position);
     transfer.position += this.#dma.transfer(rest, !takesData(task));
     const { terminalCount } = this.#dma;
-    if (!terminalCount && transfer.position < buffer.length) return;
-    this.#dma.request(false);
-    this.#moved(terminalCount);
+    if (terminalCount || transfer.position === buffer.length) {
+      this.#moved(terminalCount);
+    }
   }
 
-  /** The RESET pin, and disks that were just put in. */
+  /** As after power-on: heads are at track 0, disks were just put in. */
   reset(): void {
     this.#transfer.reset();
     this.#dma.request(false);

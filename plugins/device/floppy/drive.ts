@@ -78,6 +78,11 @@ export class FloppyDrive {
     return this.#changes;
   }
 
+  /** The image; undefined while there is no disk. */
+  get medium(): BlockBackend | undefined {
+    return this.#medium;
+  }
+
   /** The medium's format; undefined while there is none. */
   get format(): Format | undefined {
     return this.#format;
@@ -130,6 +135,9 @@ export class FloppyDrive {
     const medium = this.#medium;
     if (medium === undefined) {
       throw new BlockError("io", "Cannot write: there is no disk in the drive");
+    }
+    if (medium.readOnly) {
+      throw new BlockError("read-only", "Cannot write: the disk is protected");
     }
     if (offset + bytes.length > medium.size) {
       this.#log.warn(

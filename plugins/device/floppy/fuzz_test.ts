@@ -81,10 +81,10 @@ Deno.test("82077: random commands, registers and DMA", async () => {
         if ((result[0] & 0xc0) === 0) finished++;
         else refused++;
       }
-      if (below(30) === 0) fdc.bench.device.insert(below(2), undefined);
+      if (below(30) === 0) fdc.insert(below(2), undefined);
       if (below(10) === 0) {
-        fdc.bench.device.insert(0, images[0]);
-        fdc.bench.device.insert(1, images[1]);
+        fdc.insert(0, images[0]);
+        fdc.insert(1, images[1]);
       }
       if (below(5) === 0) await fdc.start();
     }
@@ -99,7 +99,7 @@ Deno.test("82077: random commands, registers and DMA", async () => {
     assertEquals(fdc.dma.ram.slice(0, DMA_ADDRESS), outside);
     // A reset brings it back, whatever has happened.
     images[0].failing = "";
-    fdc.bench.device.insert(0, images[0]);
+    fdc.insert(0, images[0]);
     fdc.out(2, 0);
     await fdc.start();
     await fdc.seek(0x07, 0);

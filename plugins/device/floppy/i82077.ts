@@ -120,6 +120,7 @@ const plugin: DevicePlugin<I82077Config> = {
     drive0: { type: "block", optional: true },
     drive1: { type: "block", optional: true },
   },
+  provides: ["boot-drives", "removable-media"],
   uses: { dma: "isa-dma", setup: "setup-memory" },
   create(config, context) {
     const { log } = context;

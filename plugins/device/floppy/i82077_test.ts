@@ -118,10 +118,10 @@ Deno.test("i82077: DSKCHG stands until a step with a disk", async () => {
   assertEquals(fdc.changed, true);
   await fdc.seek(0x0f, 0, 1);
   assertEquals(fdc.changed, false);
-  fdc.bench.device.insert(0, undefined);
+  fdc.insert(0, undefined);
   await fdc.seek(0x0f, 0, 2);
   assertEquals(fdc.changed, true);
-  fdc.bench.device.insert(0, disk());
+  fdc.insert(0, disk());
   assertEquals(fdc.changed, true);
   await fdc.seek(0x0f, 0, 3);
   assertEquals(fdc.changed, false);

@@ -115,7 +115,5 @@ export const ST3_ONES = 0x28;
 export const CONFIG_EIS = 0x40;
 /** CONFIGURE: disable the FIFO. */
 export const CONFIG_EFIFO = 0x20;
-/** CONFIGURE: disable polling. */
-export const CONFIG_POLL = 0x10;
 /** CONFIGURE: the FIFO's threshold, less one. */
 export const CONFIG_FIFOTHR = 0x0f;

@@ -63,10 +63,13 @@ export interface TransferState {
   unit: number;
   /** The side: HDSEL. */
   side: number;
-  /** Address of the next sector. */
+  /** Address of the next sector: the cylinder, */
   c: number;
+  /** the side, */
   h: number;
+  /** its number */
   r: number;
+  /** and the code of its size. */
   n: number;
   /** The last sector of a track, as the command says. */
   eot: number;
@@ -80,9 +83,11 @@ export interface TransferState {
   left: number;
   /** What FORMAT TRACK fills with. */
   fill: number;
-  /** Bits of the result. */
+  /** Bits of the result's ST0, */
   st0: number;
+  /** ST1 */
   st1: number;
+  /** and ST2. */
   st2: number;
   /** The result is abnormal once the drive has looked. */
   failing: boolean;
@@ -124,8 +129,9 @@ export interface FdcState {
   position: number;
   /** SPECIFY: step rate and head unload time, head load time and ND. */
   specify: number[];
-  /** CONFIGURE: its second and third byte. */
+  /** CONFIGURE: EIS, EFIFO, POLL and FIFOTHR. */
   config: number;
+  /** CONFIGURE: where precompensation starts. */
   pretrk: number;
   /** LOCK: a software reset leaves FIFO, threshold and PRETRK. */
   locked: boolean;

@@ -94,13 +94,17 @@ export class Transfer {
     this.state = freshTransfer();
   }
 
-  /** The medium of a drive has gone: a command that uses it finds nothing. */
-  removed(unit: number): void {
+  /**
+   * The medium of a drive has gone: a command that uses it finds nothing, and
+   * wants no more data. Gives back whether there is one.
+   */
+  removed(unit: number): boolean {
     const { state } = this;
-    if (state.task === "" || state.unit !== unit || state.failing) return;
+    if (state.task === "" || state.unit !== unit || state.failing) return false;
     this.#generation++;
     state.request = "";
     this.#fail(ST1_MA);
+    return true;
   }
 
   /** Go on from a loaded state; what was asked of a backend is asked again. */
@@ -404,12 +408,25 @@ export class Transfer {
     this.#done(ST0_ABNORMAL);
   }
 
+  /**
+   * EOT. With MT the track's last sector ends it, too: SeaBIOS gives as EOT the
+   * last sector it wants, counted on from side 0, and QEMU's controller goes on
+   * with side 1 there, where a real one finds no such sector.
+   */
+  get #lastSector(): number {
+    const { eot, multiTrack, task } = this.state;
+    const sectors = this.#drive?.format?.sectors;
+    if (!multiTrack || task === "verify" || sectors === undefined) return eot;
+    return Math.min(eot, sectors);
+  }
+
   /** Table 5-6: the address after sectors; whether it left the cylinder. */
   #advance(count: number): boolean {
     const { state } = this;
     this.#host.unit(state.unit).sector = state.r + count - 1;
+    const end = this.#lastSector;
     for (let i = 0; i < count; i++) {
-      if (state.r !== state.eot) {
+      if (state.r !== end) {
         state.r = state.r + 1 & 0xff;
         continue;
       }

@@ -93,6 +93,17 @@ Deno.test("82077: the end of the cylinder comes before the terminal count", asyn
   assertEquals(beyond, [0x40, 0x04, 0, 0, 0, 19, 2]);
 });
 
+Deno.test("82077: an EOT counted on from side 0, as SeaBIOS gives it", async () => {
+  const [fdc, image] = await floppy();
+  fdc.program(TO_MEMORY, 3 * 512);
+  const read = await fdc.command(0xe6, 0, 0, 0, 17, 2, 19, ...GAPS);
+  assertEquals(read, [0x04, 0, 0, 0, 1, 2, 2]);
+  assertEquals(fdc.memory(3 * 512), sectors(image, [0, 0, 17], 3));
+  // A sector that is not there is not found all the same.
+  const none = await fdc.command(0xe6, 0, 0, 0, 19, 2, 19, ...GAPS);
+  assertEquals(none.slice(0, 3), [0x40, 0x04, 0]);
+});
+
 Deno.test("82077: a part of a sector", async () => {
   const [fdc, image] = await floppy();
   fdc.program(TO_MEMORY, 700);
@@ -160,7 +171,7 @@ Deno.test("82077: a medium that is write protected, and none", async () => {
   const format = await fdc.command(0x4d, 0, 2, 18, 0x1b, 0xf6);
   assertEquals(format.slice(0, 3), [0x40, 0x02, 0]);
   assertEquals(protectedImage.log, []);
-  fdc.bench.device.insert(0, undefined);
+  fdc.insert(0, undefined);
   const none = await fdc.command(0x45, 0, 0, 0, 1, 2, 18, ...GAPS);
   assertEquals(none.slice(0, 3), [0x40, 0x01, 0]);
   assertEquals((await fdc.command(0x4a, 0)).slice(0, 3), [0x40, 0x01, 0]);
@@ -361,11 +372,28 @@ Deno.test("82077: a disk that is taken out under way", async () => {
   fdc.send(0x46, 0, 0, 0, 1, 2, 18, ...GAPS);
   await settled();
   const other = new FakeBlock(FLOPPY_BYTES);
-  fdc.bench.device.insert(0, other);
+  fdc.insert(0, other);
   await image.release();
   await fdc.wait();
   assertEquals(fdc.result().slice(0, 3), [0x40, 0x01, 0]);
   assertEquals(fdc.dma.ram[DMA_ADDRESS], 0);
+});
+
+Deno.test("82077: a disk that is taken out while its data wait", async () => {
+  for (const nonDma of [0, 1]) {
+    const [fdc] = await floppy();
+    await fdc.command(0x03, 0xdf, 0x02 | nonDma);
+    fdc.dma.write("dma1", 10, 6);
+    fdc.send(0x46, 0, 0, 0, 1, 2, 18, ...GAPS);
+    await fdc.wait();
+    fdc.insert(0, undefined);
+    assertEquals([fdc.msr, fdc.irq], [0x10, false]);
+    fdc.program(TO_MEMORY, 512);
+    assertEquals(fdc.dma.read("dma1", 8) & 0x40, 0);
+    await fdc.wait();
+    assertEquals(fdc.irq, true);
+    assertEquals(fdc.result().slice(0, 3), [0x40, 0x01, 0]);
+  }
 });
 
 Deno.test("82077: a saved transfer goes on in another controller", async () => {
