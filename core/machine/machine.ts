@@ -513,6 +513,7 @@ export class Machine {
   }
 
   #close(): Promise<void> {
+    this.media.close();
     return this.#closed ??= closeAll(this.#parts.backends);
   }
 }

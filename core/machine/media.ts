@@ -38,6 +38,7 @@ export class Media {
   readonly #parts: Parts;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
+  #closed = false;
 
   /** The drives of a machine made of these parts. */
   constructor(parts: Parts) {
@@ -65,6 +66,10 @@ export class Media {
   ): Promise<void> {
     const drive = this.#drive(name);
     const backend = await this.#open(name, medium);
+    if (this.#closed) {
+      await backend.close();
+      throw new MediaError("the machine is stopped");
+    }
     // A closed tray with nothing in it has nothing to wait for.
     if (drive.medium !== undefined && !drive.eject(force)) {
       await backend.close();
@@ -84,6 +89,11 @@ export class Media {
     const drive = this.#drive(name);
     if (!drive.eject(force)) throw this.#locked(name);
     await this.#change(name, drive, undefined);
+  }
+
+  /** The machine is stopped: nothing is put in any more. */
+  close(): void {
+    this.#closed = true;
   }
 
   #drive(name: string): RemovableDrive {

@@ -178,7 +178,10 @@ export interface DeviceContext {
   file(name: string): Uint8Array | undefined;
   /** A char backend by its declared name; a null backend when not wired. */
   char(name: string): CharBackend;
-  /** A block backend by its declared name. */
+  /**
+   * A block backend by its declared name. With `icount` its answers come at
+   * virtual times that follow from when the requests are made.
+   */
   block(name: string): BlockBackend | undefined;
   /** A network backend by its declared name. */
   net(name: string): NetBackend | undefined;

@@ -378,15 +378,15 @@ export class RunLoop {
   /** Sleep until `wake`, which the answer leads to, and about so long at most. */
   async #waitForAnswer(milliseconds: number): Promise<void> {
     if (milliseconds <= 0) return await turn();
-    const now = performance.now();
-    const end = now + Math.min(milliseconds, SLEEP_MS);
+    const delay = Math.min(milliseconds, SLEEP_MS);
+    const end = performance.now() + delay;
     if (this.#alarm === undefined || this.#alarmEnd > end + ALARM_SLACK_MS) {
       this.#cancelAlarm();
       this.#alarmEnd = end;
       this.#alarm = setTimeout(() => {
         this.#alarm = undefined;
         this.wake();
-      }, end - now);
+      }, delay);
     }
     await new Promise<void>((resolve) => this.#awake = resolve);
   }

@@ -110,6 +110,11 @@ Deno.test("media: discs are inserted and ejected, and the guest is told", async 
   } finally {
     await machine.stop();
   }
+  await assertRejects(
+    () => machine.media.insert("ide.disk2", raw(second)),
+    MediaError,
+    "the machine is stopped",
+  );
   // Stopping closes what was inserted.
   assertEquals([await isFree(first), await isFree(second)], [true, true]);
   await Deno.remove(folder, { recursive: true });

@@ -33,8 +33,8 @@ import {
   UNC,
 } from "./registers.ts";
 
-/** Sectors that one request asks of the backend at most: 1 MiB. */
-const CHUNK = 2048;
+/** Sectors that one request asks of the backend at most: 512 KiB. */
+const CHUNK = 1024;
 /** CHECK POWER MODE's values: standby, idle, active. */
 const STANDBY = 0x00;
 const IDLE = 0x80;

@@ -156,8 +156,10 @@ Deno.test("ata: more than a request's sectors; a forgotten write keeps its bytes
   await ide.command(0x42);
   assertEquals(ide.in(7), 0x50);
   assertEquals(block.log, [
-    "read 51200+1048576",
-    "read 1099776+1048576",
+    "read 51200+524288",
+    "read 575488+524288",
+    "read 1099776+524288",
+    "read 1624064+524288",
     "read 2148352+462848",
   ]);
   block.held = true;
