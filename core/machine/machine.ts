@@ -116,6 +116,10 @@ export class Machine {
       time,
       blocks,
       between: () => this.#between(),
+      resetsAtShutdown: () => {
+        if (!this.#resetsAtShutdown) return false;
+        return requests.reset = true;
+      },
     });
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
@@ -402,13 +406,7 @@ export class Machine {
     const { requests } = this.#parts;
     try {
       let result: RunResult;
-      let end = await this.#loop.run();
-      while (end === "shutdown" && this.#resetsAtShutdown) {
-        // Firmware that shuts down at once leaves the host its turn.
-        await new Promise((resolve) => setTimeout(resolve));
-        requests.reset = true;
-        end = await this.#loop.run();
-      }
+      const end = await this.#loop.run();
       if (end === "stop") {
         result = requests.end ?? { reason: "stop", status: 0 };
         requests.end = undefined;

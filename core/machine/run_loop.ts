@@ -89,6 +89,11 @@ export interface RunLoopParts {
    * says whether the CPU was reset.
    */
   readonly between: () => boolean;
+  /**
+   * Called when the CPU has shut down: says whether that requests a reset, which
+   * `between` then carries out. It ends the loop otherwise.
+   */
+  readonly resetsAtShutdown?: () => boolean;
   /** What block backends are doing. */
   readonly blocks: BlockRequests;
 }
@@ -100,6 +105,7 @@ export class RunLoop {
   readonly #host: HostTime | undefined;
   readonly #icount: InstructionTime | undefined;
   readonly #between: () => boolean;
+  readonly #resetsAtShutdown: () => boolean;
   readonly #blocks: BlockRequests;
   readonly #park = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
@@ -131,6 +137,7 @@ export class RunLoop {
     if ("skipTo" in parts.time) this.#icount = parts.time;
     else this.#host = parts.time;
     this.#between = parts.between;
+    this.#resetsAtShutdown = parts.resetsAtShutdown ?? (() => false);
     this.#blocks = parts.blocks;
     // The slice in progress may be too long now.
     this.#blocks.onRequest = () => {
@@ -197,7 +204,12 @@ export class RunLoop {
         if (exit === "shutdown" || exit === "dead") {
           // What the guest requested in its last instruction comes first.
           if (this.#between()) continue;
-          return this.#stopping ? "stop" : exit;
+          if (this.#stopping) return "stop";
+          if (exit === "dead" || !this.#resetsAtShutdown()) return exit;
+          // A guest that shuts down at once leaves the host its turn.
+          await turn();
+          served = performance.now();
+          continue;
         }
         if (exit === "halted" && !this.#skip()) {
           await this.#idle();

@@ -83,3 +83,30 @@ Deno.test("firmware: sizes that no ROM has are refused", async () => {
     });
   }
 });
+
+/** Writes "x" to COM1, waits until it is sent, and shuts down by `lidt`, `int3`. */
+const SHUTDOWN: readonly [at: number, bytes: readonly number[]][] = [
+  [0xffd0, [0xba, 0xf8, 0x03, 0xb0, 0x78, 0xee]],
+  [0xffd6, [0xba, 0xfd, 0x03, 0xec, 0xa8, 0x40, 0x74, 0xfb]],
+  [0xffde, [0x2e, 0x0f, 0x01, 0x1e, 0xf8, 0xff, 0xcc]],
+  [0xfff0, [0xeb, 0xde]],
+];
+
+Deno.test("firmware: a CPU that shuts down is reset, or ends the run", async () => {
+  const image = new Uint8Array(64 * KIB);
+  for (const [at, bytes] of SHUTDOWN) image.set(bytes, at);
+  const firmware = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(firmware, image);
+    {
+      await using machine = await Machine.load(PC, { firmware });
+      await machine.serial(0).expect("xxxx");
+    }
+    await using machine = await Machine.load(PC, { firmware, noReboot: true });
+    const { reason, status } = await machine.run();
+    assertEquals({ reason, status }, { reason: "shutdown", status: 1 });
+    assertEquals(machine.serial(0).output, "x");
+  } finally {
+    await Deno.remove(firmware);
+  }
+});
