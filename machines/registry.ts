@@ -20,6 +20,8 @@ export const PLUGINS: PluginTable = {
     "fw-cfg": () => import("../plugins/device/firmware/fw_cfg.ts"),
     "i440fx": () => import("../plugins/device/pci/i440fx.ts"),
     "i8042": () => import("../plugins/device/input/i8042.ts"),
+    "i82077": () => import("../plugins/device/floppy/i82077.ts"),
+    "i8237": () => import("../plugins/device/dma/i8237.ts"),
     "i8254": () => import("../plugins/device/timer/i8254.ts"),
     "i8259": () => import("../plugins/device/intc/i8259.ts"),
     "ide": () => import("../plugins/device/ide/ide.ts"),
@@ -35,6 +37,8 @@ export const PLUGINS: PluginTable = {
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {
+    http: () => import("../plugins/block/http.ts"),
+    image: () => import("../plugins/block/image.ts"),
     qcow2: () => import("../plugins/block/qcow2.ts"),
     raw: () => import("../plugins/block/raw.ts"),
   },

@@ -25,6 +25,11 @@ export class IrqLine {
     return this.#level;
   }
 
+  /** Whether anything listens: a driver may spare what nobody hears. */
+  get connected(): boolean {
+    return this.#sinks.length > 0;
+  }
+
   /** Set the level; sinks hear of it only when it changes. */
   set(level: boolean): void {
     if (level === this.#level) return;

@@ -16,6 +16,13 @@ Deno.test("a line tells changes of its level only", () => {
   assertEquals(late, [true]);
 });
 
+Deno.test("a line knows whether anything listens", () => {
+  const line = new IrqLine();
+  assertEquals(line.connected, false);
+  line.connect(() => {});
+  assertEquals(line.connected, true);
+});
+
 Deno.test("a gate is high while any driver is", () => {
   const seen: boolean[] = [];
   const gate = new OrGate((level) => seen.push(level));

@@ -5,6 +5,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { parseBoot, parseDrive } from "../machine/drives.ts";
 import { suggest } from "../machine/nearest.ts";
 import type { LoadOptions } from "../machine/options.ts";
 
@@ -40,11 +41,22 @@ const STRINGS = [
   "cpu",
   "serial",
   "display",
+  "drive",
+  "cdrom",
+  "floppy",
+  "boot",
   "set",
   "accel",
   "dump-region",
 ];
-const SWITCHES = ["icount", "no-reboot", "stats", "trace-blocks", "help"];
+const SWITCHES = [
+  "snapshot",
+  "icount",
+  "no-reboot",
+  "stats",
+  "trace-blocks",
+  "help",
+];
 const FLAGS = [...STRINGS, ...SWITCHES];
 
 /** The text of `help`. */
@@ -66,6 +78,15 @@ export const HELP = `Rhea, a machine emulator
                      file:PATH, tcp:HOST:PORT; again for the next port
   --display DISPLAY  what shows the screen: text (this terminal, which the
                      serial port must leave: --serial null) or none
+  --drive file=FILE[,if=ide|virtio|floppy][,index=N][,media=disk|cdrom]
+          [,format=raw|qcow2][,readonly][,snapshot][,serial=TEXT]
+                     a disk from an image: a file or an http(s) URL; again for
+                     the next; ",," is a comma in a name
+  --cdrom FILE       a disc in the CD-ROM drive
+  --floppy FILE      a floppy in the first drive; again for the second
+  --snapshot         what is written to disks is gone at the end
+  --boot order=LETTERS[,menu=on]
+                     what firmware starts: a floppy, c disk, d CD-ROM, n network
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
@@ -96,7 +117,7 @@ export function parseCommand(args: readonly string[]): Command {
   const parsed = parseArgs([...args], {
     string: STRINGS,
     boolean: SWITCHES,
-    collect: ["set", "serial", "dump-region"],
+    collect: ["set", "serial", "drive", "floppy", "dump-region"],
     unknown: (argument: string): boolean => {
       if (!argument.startsWith("-") || argument === "-") return true;
       const flag = argument.replace(/^-+/, "").replace(/=.*$/s, "");
@@ -130,6 +151,7 @@ export function parseCommand(args: readonly string[]): Command {
       `there is no accelerator "${accel}"${suggest(accel, ["jit", "interp"])}`,
     );
   }
+  const boot = text("boot");
   let action: Command["action"] = "run";
   const first = words[0];
   if (parsed.help === true || args.length === 0) {
@@ -159,6 +181,11 @@ export function parseCommand(args: readonly string[]): Command {
       cpu: text("cpu"),
       serial: list("serial"),
       display: text("display"),
+      drives: list("drive").map(parseDrive),
+      cdrom: text("cdrom"),
+      floppy: list("floppy"),
+      snapshot: parsed.snapshot === true,
+      boot: boot === undefined ? undefined : parseBoot(boot),
       set: list("set"),
       accel,
       icount: parsed.icount === true,

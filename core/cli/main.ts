@@ -128,7 +128,7 @@ async function execute(
         ...options,
         skipFiles: true,
       });
-      output.out(`${permissionFlags(plan).join("\n")}\n`);
+      output.out(`${(await permissionFlags(plan)).join("\n")}\n`);
       return 0;
     }
     default:

@@ -34,7 +34,7 @@ const ANY: ConfigSchema = {};
 /** The `boot` object: what the machine starts. */
 export const BOOT_SCHEMA: ConfigSchema = {
   type: "object",
-  description: "The firmware, or a kernel to start without it",
+  description: "The firmware and what it starts, or a kernel without it",
   properties: {
     firmware: {
       ...FILE,
@@ -61,6 +61,14 @@ export const BOOT_SCHEMA: ConfigSchema = {
       description: "Loader plugins, asked in this order about the kernel",
       items: { type: "string" },
       default: [],
+    },
+    order: text(
+      "What firmware tries to start, in this order: letters of " +
+        "acdn for floppy, disk, CD-ROM and network",
+    ),
+    menu: {
+      type: "boolean",
+      description: "Firmware offers a boot menu",
     },
   },
 };
@@ -96,6 +104,31 @@ export const TIME_SCHEMA: ConfigSchema = {
 const WIRES = map(
   'What its outputs drive: "device.input", or a list of them',
   ANY,
+);
+
+/** The `drives` object: where `--drive` and its kin put images. */
+export const DRIVES_SCHEMA: ConfigSchema = map(
+  "Where drives are, by the name of the interface; the first is the default",
+  {
+    type: "object",
+    required: ["slots"],
+    properties: {
+      slots: {
+        type: "array",
+        description: 'The drives by index: "device.role", a block backend',
+        items: { type: "string" },
+      },
+      cdrom: {
+        type: "integer",
+        minimum: 0,
+        description: "The index of the CD-ROM drive that --cdrom is about",
+      },
+      add: {
+        ...map("Devices that are added when a drive is to be theirs", ANY),
+        default: {},
+      },
+    },
+  },
 );
 
 /** The whole definition. Plugins' own parts are checked by their schemas. */
@@ -201,6 +234,7 @@ export const MACHINE_SCHEMA: ConfigSchema = {
       }),
       default: {},
     },
+    drives: { ...DRIVES_SCHEMA, default: {} },
     boot: { ...BOOT_SCHEMA, default: {} },
     time: TIME_SCHEMA,
     translator: {
@@ -307,6 +341,17 @@ export interface MachineDefinition {
       readonly config?: unknown;
     }>
   >;
+  /** Where drives are, by interface. */
+  readonly drives: Readonly<
+    Record<string, {
+      /** The drives: `device.role`. */
+      readonly slots: readonly string[];
+      /** Which of them `--cdrom` is about. */
+      readonly cdrom?: number;
+      /** Devices that are added when a drive is to be theirs. */
+      readonly add: Readonly<Record<string, unknown>>;
+    }>
+  >;
   /** What is started. */
   readonly boot: {
     /** The firmware's image: a file, or `builtin`. */
@@ -326,6 +371,10 @@ export interface MachineDefinition {
     }[];
     /** Loader plugins. */
     readonly loaders: readonly string[];
+    /** What firmware tries, in this order: letters of `acdn`. */
+    readonly order?: string;
+    /** Whether firmware offers a menu. */
+    readonly menu?: boolean;
   };
   /** What time follows. */
   readonly time: {

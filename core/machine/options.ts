@@ -8,9 +8,11 @@ import {
   DefinitionError,
   locate,
   type Located,
+  merge,
   parseSet,
   type Place,
 } from "./document.ts";
+import { DriveLayer, type DriveOptions, snapshotMeaning } from "./drives.ts";
 import type { LogSink } from "./logger.ts";
 import { suggest } from "./nearest.ts";
 import { parseSize } from "./numbers.ts";
@@ -53,6 +55,16 @@ export interface LoadOptions {
    * it is absent.
    */
   readonly display?: string;
+  /** Disks, CD-ROMs and floppies. */
+  readonly drives?: readonly DriveOptions[];
+  /** An image in the first CD-ROM drive: a path or a URL. */
+  readonly cdrom?: string;
+  /** Images in the floppy drives, from the first on. */
+  readonly floppy?: readonly string[];
+  /** All writable disks are on throw-away overlays. */
+  readonly snapshot?: boolean;
+  /** What firmware starts: see `boot.order` and `boot.menu`. */
+  readonly boot?: { readonly order?: string; readonly menu?: boolean };
   /** Assignments `path=value`, as `--set` takes them. */
   readonly set?: readonly string[];
   /** Which executor: `jit` uses the interpreter for cold code. */
@@ -127,6 +139,12 @@ async function optionOverlays(
   if (options.display !== undefined) {
     await layBackend("display", "--display", "display", options.display);
   }
+  overlays.push(...await driveOverlays(document, options));
+  if (options.snapshot) {
+    const merged = overlays.reduce(merge, document);
+    lay(await snapshotMeaning(merged, options.plugins), "--snapshot");
+  }
+  if (options.boot !== undefined) lay({ boot: options.boot }, "--boot");
   const { firmware, kernel, initrd, append, memory, cpu } = options;
   if (firmware !== undefined) lay({ boot: { firmware } }, "--firmware");
   // A kernel starts without the firmware that the definition names.
@@ -158,6 +176,30 @@ async function optionOverlays(
   if (options.icount) lay({ time: { mode: "icount" } }, "--icount");
   for (const assignment of options.set ?? []) {
     overlays.push(parseSet(assignment, directory));
+  }
+  return overlays;
+}
+
+/** What the drives mean, those with an index first: others take what is left. */
+async function driveOverlays(
+  document: Located,
+  { drives = [], cdrom, floppy = [], plugins }: LoadOptions,
+): Promise<Located[]> {
+  const layer = new DriveLayer(document, plugins);
+  const all: DriveOptions[] = [...drives];
+  if (cdrom !== undefined) {
+    const option = `--cdrom ${cdrom}`;
+    const place = layer.cdrom(option);
+    all.push({ file: cdrom, media: "cdrom", option, ...place });
+  }
+  for (const file of floppy) {
+    all.push({ file, if: "floppy", option: `--floppy ${file}` });
+  }
+  const fixed = (drive: DriveOptions): number =>
+    drive.index === undefined ? 1 : 0;
+  const overlays: Located[] = [];
+  for (const drive of all.sort((a, b) => fixed(a) - fixed(b))) {
+    overlays.push(...await layer.meaning(drive));
   }
   return overlays;
 }

@@ -12,9 +12,9 @@ import type { PermissionNeeds } from "./plugin.ts";
 const KINDS = ["read", "write", "net", "env", "run", "ffi", "sys"] as const;
 
 /** What a machine needs, by kind of permission, sorted. */
-export function machinePermissions(
+export async function machinePermissions(
   plan: MachinePlan,
-): Readonly<Record<typeof KINDS[number], readonly string[]>> {
+): Promise<Readonly<Record<typeof KINDS[number], readonly string[]>>> {
   const needs = Object.fromEntries(
     KINDS.map((kind) => [kind, new Set<string>()]),
   ) as Record<typeof KINDS[number], Set<string>>;
@@ -48,7 +48,7 @@ export function machinePermissions(
   }
   for (const { name, plugin, config } of plan.backends) {
     specifier(definition.backends[name].plugin, ["backends", name, "plugin"]);
-    add(plugin.permissions?.(config) ?? {});
+    add(await plugin.permissions?.(config) ?? {});
   }
   return Object.fromEntries(
     KINDS.map((kind) => [kind, [...needs[kind]].sort()]),
@@ -56,8 +56,8 @@ export function machinePermissions(
 }
 
 /** The same as `--allow-...` options. */
-export function permissionFlags(plan: MachinePlan): string[] {
-  const needs = machinePermissions(plan);
+export async function permissionFlags(plan: MachinePlan): Promise<string[]> {
+  const needs = await machinePermissions(plan);
   return KINDS.filter((kind) => needs[kind].length > 0)
     .map((kind) => `--allow-${kind}=${needs[kind].join(",")}`);
 }

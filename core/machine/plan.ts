@@ -17,6 +17,7 @@ import {
   toJson,
   withoutNulls,
 } from "./document.ts";
+import { bootOrderProblem, driveProblem } from "./drives.ts";
 import { suggest } from "./nearest.ts";
 import { formatSize, parseAddress } from "./numbers.ts";
 import { resolve } from "./path.ts";
@@ -342,6 +343,7 @@ class Planner {
     const regions = this.#planRegions(memories);
     const backends = await this.#planBackends();
     const devices = this.#order(await this.#planDevices(backends));
+    this.#checkDrives(devices);
     this.#checkSpaces(regions, devices);
     this.#checkInterrupts(devices);
     const cpuWires = this.#wires(
@@ -781,6 +783,16 @@ class Planner {
     }
   }
 
+  #checkDrives(devices: readonly PlannedDevice[]): void {
+    const roles = new Map(devices.map(({ name, plugin }) => {
+      const all = Object.entries(plugin.backends ?? {});
+      const block = all.filter(([, { type }]) => type === "block");
+      return [name, block.map(([role]) => role)];
+    }));
+    const problem = driveProblem(this.#definition, roles);
+    if (problem !== undefined) throw this.#error(problem.path, problem.message);
+  }
+
   /** Devices in an order in which each comes after those it uses. */
   #order(devices: readonly PlannedDevice[]): PlannedDevice[] {
     const done = new Set<PlannedDevice>();
@@ -900,6 +912,10 @@ class Planner {
 
   async #planBoot(): Promise<LoaderPlugin[]> {
     const { boot } = this.#definition;
+    const problem = boot.order === undefined
+      ? undefined
+      : bootOrderProblem(boot.order);
+    if (problem !== undefined) throw this.#error(["boot", "order"], problem);
     const loaders: LoaderPlugin[] = [];
     for (const [i, name] of boot.loaders.entries()) {
       const path = ["boot", "loaders", i];

@@ -73,7 +73,8 @@ async function plan(
   options: { firmware?: string; skipFiles?: boolean } = {},
 ): Promise<{ device: PlannedDevice; reads: readonly string[] }> {
   const made = await planDefinition(document, { plugins, ...options });
-  return { device: made.devices[0], reads: machinePermissions(made).read };
+  const { read } = await machinePermissions(made);
+  return { device: made.devices[0], reads: read };
 }
 
 async function withFiles(

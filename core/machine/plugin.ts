@@ -404,7 +404,7 @@ export interface BackendPluginBase<C, B> extends PluginInfo {
   /** Checks that need the host (files that must exist): messages, or none. */
   check?(config: C): Promise<readonly string[]> | readonly string[];
   /** The host permissions that a backend with this configuration needs. */
-  permissions?(config: C): PermissionNeeds;
+  permissions?(config: C): PermissionNeeds | Promise<PermissionNeeds>;
   /**
    * The configuration that the short form on the command line means: for
    * `--serial file:out.log` this gets `out.log`. Short forms with an argument

@@ -77,6 +77,11 @@ any {
   return result;
 }
 
+/** Whether a `location` is an `http:` or `https:` URL and not a path. */
+export function isUrl(location: string): boolean {
+  return /^https?:\/\//i.test(location);
+}
+
 function typeName(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "a list";
@@ -183,7 +188,9 @@ function check(
       return issue(`${result} is more than the most, ${schema.maximum}`);
     }
   }
-  if (schema.format === "path" && typeof result === "string") {
+  const isPath = schema.format === "path" || schema.format === "location";
+  if (isPath && typeof result === "string") {
+    if (schema.format === "location" && isUrl(result)) return result;
     if (schema.words?.includes(result)) return result;
     return options.resolvePath?.(result, at) ?? result;
   }

@@ -23,7 +23,7 @@ const ADDRESS: JsonObject = {
     {
       type: "string",
       pattern:
-        "^(0x[0-9a-fA-F]+|[0-9]+(\\.[0-9]+)?)\\s*([KMGkmg]([iI]?[bB])?)?$",
+        "^(0x[0-9a-fA-F]+|[0-9]+(\\.[0-9]+)?)\\s*([KMGTkmgt]([iI]?[bB])?)?$",
     },
   ],
 };

@@ -1,11 +1,13 @@
 /**
  * The part of JSON Schema in which plugins declare their configuration.
  *
- * Four formats are Rhea's own. The loader converts such a value before
+ * Five formats are Rhea's own. The loader converts such a value before
  * `create` sees it: `size` and `address` accept a number or a string (`"640K"`,
  * `"0x3f8"`) and give a number; `memory-size` accepts a size, or the name of a
  * memory of the machine, whose size it then is; `path` is a string relative to
- * the machine file and gives an absolute path, unless it is one of `words`.
+ * the machine file and gives an absolute path, unless it is one of
+ * `words`; `location` is a path too, or an `http:` or `https:` URL, which stays
+ * as it is.
  *
  * @module
  */
@@ -35,7 +37,7 @@ export interface ConfigSchema {
   /** What the value means, shown by editors. */
   readonly description?: string;
   /** Conversion of a string or number, see above. */
-  readonly format?: "size" | "address" | "memory-size" | "path";
+  readonly format?: "size" | "address" | "memory-size" | "path" | "location";
   /** With the format `path`: strings that are no paths. */
   readonly words?: readonly string[];
   /**

@@ -7,6 +7,7 @@
 import { read } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
+import { lockAsQemu } from "./file_lock.ts";
 
 /** Bytes at positions. Requests may be outstanding together. */
 export interface ByteStore {
@@ -46,17 +47,23 @@ function readAt(
   );
 }
 
+/** How to open a file. */
+export interface FileOptions {
+  /** Lock it, unless this is false: for a look that changes nothing. */
+  readonly lock?: boolean;
+}
+
 /** A store in a file, locked for as long as it is open. */
 export class FileStore implements ByteStore {
   #size: number;
   readonly #path: string;
   readonly #file: FileHandle;
-  readonly #lock: Deno.FsFile;
+  readonly #lock: Deno.FsFile | undefined;
 
   private constructor(
     path: string,
     file: FileHandle,
-    lock: Deno.FsFile,
+    lock: Deno.FsFile | undefined,
     size: number,
   ) {
     this.#path = path;
@@ -66,35 +73,44 @@ export class FileStore implements ByteStore {
   }
 
   /**
-   * Open a file that exists. A writer has it alone, readers share it (flock:
-   * programs that do not ask for this lock are not held off).
+   * Open a file that exists. A writer has it alone, readers share it; see
+   * `file_lock.ts` for who respects that. Rejects with a `BlockError`.
    */
-  static async open(path: string, readOnly: boolean): Promise<FileStore> {
+  static async open(
+    path: string,
+    readOnly: boolean,
+    { lock = true }: FileOptions = {},
+  ): Promise<FileStore> {
     const fail = (reason: string, cause?: unknown): never => {
       throw new BlockError("io", `Cannot open image "${path}": ${reason}`, {
         cause,
       });
     };
-    let lock: Deno.FsFile;
+    let held: Deno.FsFile | undefined;
+    let file: FileHandle | undefined;
     try {
-      lock = await Deno.open(path, { read: true, write: !readOnly });
-    } catch (cause) {
-      return fail(cause instanceof Error ? cause.message : `${cause}`, cause);
-    }
-    try {
-      if (!(await lock.stat()).isFile) fail("it is not a regular file");
-      if (!await lock.tryLock(!readOnly)) {
-        fail(
-          readOnly
-            ? "it is open for writing elsewhere"
-            : "it is in use elsewhere, a writer needs it alone",
-        );
+      // Before it is opened: a pipe would wait for its other end.
+      if (!(await Deno.stat(path)).isFile) fail("it is not a regular file");
+      if (lock) {
+        held = await Deno.open(path, { read: true, write: !readOnly });
+        if (!await held.tryLock(!readOnly)) {
+          fail(
+            readOnly
+              ? "it is open for writing elsewhere"
+              : "it is in use elsewhere, a writer needs it alone",
+          );
+        }
       }
-      const file = await open(path, readOnly ? "r" : "r+");
+      file = await open(path, readOnly ? "r" : "r+");
+      const conflict = lock ? lockAsQemu(file.fd, readOnly) : undefined;
+      if (conflict !== undefined) {
+        fail(`it is in use elsewhere (QEMU's lock "${conflict}")`);
+      }
       const { size } = await file.stat();
-      return new FileStore(path, file, lock, size);
+      return new FileStore(path, file, held, size);
     } catch (cause) {
-      lock.close();
+      await file?.close();
+      held?.close();
       if (cause instanceof BlockError) throw cause;
       return fail(cause instanceof Error ? cause.message : `${cause}`, cause);
     }
@@ -159,7 +175,7 @@ export class FileStore implements ByteStore {
     try {
       await this.#try("close", () => this.#file.close());
     } finally {
-      this.#lock.close();
+      this.#lock?.close();
     }
   }
 

@@ -4,62 +4,134 @@
  * @module
  */
 
-import type { BlockBackend } from "../../core/backend/block.ts";
-import type { BlockPlugin, ConfigSchema } from "../../core/machine/plugin.ts";
+import { type BlockBackend, BlockError } from "../../core/backend/block.ts";
+import type {
+  BlockPlugin,
+  ConfigSchema,
+  PermissionNeeds,
+} from "../../core/machine/plugin.ts";
+import { isUrl } from "../../core/machine/schema.ts";
+import { hostsOf } from "./http_store.ts";
+import { OverlayBlock } from "./overlay.ts";
 
-/** Configuration of a backend on an image file. */
+/** Configuration of a backend on an image. */
 export interface ImageConfig {
-  /** The image. */
+  /** The image: a file, or an `http:` or `https:` URL. */
   readonly file: string;
   /** Refuse writes, and share the file with other readers. */
   readonly readOnly: boolean;
+  /** Writes go to a throw-away overlay: the image stays as it is. */
+  readonly snapshot: boolean;
 }
 
 /** Its schema. */
 const IMAGE_CONFIG: ConfigSchema = {
   type: "object",
   properties: {
-    file: { type: "string", format: "path", description: "The image" },
+    file: {
+      type: "string",
+      format: "location",
+      description: "The image: a file, or an http: or https: URL",
+    },
     readOnly: {
       type: "boolean",
       description: "Refuse writes, and share the file with other readers",
+      default: false,
+    },
+    snapshot: {
+      type: "boolean",
+      description:
+        "Writes go to a throw-away overlay: the image stays as it is",
       default: false,
     },
   },
   required: ["file"],
 };
 
-/** What is wrong with an image's path: messages, or none. */
-async function checkImageFile(file: string): Promise<string[]> {
+/** What is different in each format. */
+export interface ImageKind {
+  /** The plugin's name. */
+  readonly name: string;
+  /** One line about it. */
+  readonly description: string;
+  /** Opens an image at a location. */
+  open(location: string, readOnly: boolean): Promise<BlockBackend>;
+  /** The locations of what lies behind an image; throws a `BlockError`. */
+  backing?(location: string): Promise<readonly string[]>;
+}
+
+/** What is wrong with an image's location: messages, or none. */
+async function checkLocation(
+  location: string,
+  what = "",
+): Promise<string[]> {
+  // What lies elsewhere is looked at when it is opened.
+  if (isUrl(location)) {
+    return URL.canParse(location) ? [] : [`"${location}" is not a URL`];
+  }
   try {
-    const { isFile } = await Deno.stat(file);
-    return isFile ? [] : [`"${file}" is not a regular file`];
+    const { isFile } = await Deno.stat(location);
+    return isFile ? [] : [`${what}"${location}" is not a regular file`];
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
-      return [`there is no file "${file}"`];
+      return [
+        what === ""
+          ? `there is no file "${location}"`
+          : `there is no ${what}"${location}"`,
+      ];
     }
-    return [`cannot look at "${file}": ${(cause as Error).message}`];
+    return [`cannot look at ${what}"${location}": ${(cause as Error).message}`];
   }
 }
 
-/** The plugin of a format whose images `open` opens. */
-export function imagePlugin(
-  name: string,
-  description: string,
-  open: (file: string, readOnly: boolean) => Promise<BlockBackend>,
-): BlockPlugin<ImageConfig> {
+/** What lies behind an image, as far as can be told before it is opened. */
+async function behind(
+  kind: ImageKind,
+  location: string,
+): Promise<readonly string[]> {
+  if (kind.backing === undefined || isUrl(location)) return [];
+  try {
+    return await kind.backing(location);
+  } catch (error) {
+    // Opening it says what is wrong.
+    if (error instanceof BlockError) return [];
+    throw error;
+  }
+}
+
+async function imagePermissions(
+  kind: ImageKind,
+  { file, readOnly, snapshot }: ImageConfig,
+): Promise<PermissionNeeds> {
+  if (isUrl(file)) return { net: hostsOf(file) };
+  return {
+    read: [file, ...await behind(kind, file)],
+    write: readOnly || snapshot ? [] : [file],
+  };
+}
+
+/** The plugin of a format. */
+export function imagePlugin(kind: ImageKind): BlockPlugin<ImageConfig> {
   return {
     type: "block",
-    name,
-    version: "1.0.0",
-    description,
+    name: kind.name,
+    version: "1.1.0",
+    description: kind.description,
     config: IMAGE_CONFIG,
-    check: (config) => checkImageFile(config.file),
-    permissions: ({ file, readOnly }) => ({
-      read: [file],
-      write: readOnly ? [] : [file],
-    }),
+    async check({ file }) {
+      const problems = await checkLocation(file);
+      if (problems.length > 0) return problems;
+      for (const path of await behind(kind, file)) {
+        problems.push(...await checkLocation(path, "backing file "));
+      }
+      return problems;
+    },
+    permissions: (config) => imagePermissions(kind, config),
     parse: (argument) => ({ file: argument }),
-    create: ({ file, readOnly }) => open(file, readOnly),
+    async create({ file, readOnly, snapshot }) {
+      // What a server has is only read.
+      const image = await kind.open(file, readOnly || snapshot || isUrl(file));
+      return snapshot && !readOnly ? new OverlayBlock(image) : image;
+    },
   };
 }

@@ -6,14 +6,15 @@
 
 import type { BlockPlugin } from "../../core/machine/plugin.ts";
 import { type ImageConfig, imagePlugin } from "./image_config.ts";
-import { openQcow2 } from "./qcow2_chain.ts";
+import { backingChain, openQcow2 } from "./qcow2_chain.ts";
 
 export type { ImageConfig } from "./image_config.ts";
 
 /** The `qcow2` plugin. */
-const plugin: BlockPlugin<ImageConfig> = imagePlugin(
-  "qcow2",
-  "A disk in QEMU's image format, with its backing files",
-  openQcow2,
-);
+const plugin: BlockPlugin<ImageConfig> = imagePlugin({
+  name: "qcow2",
+  description: "A disk in QEMU's image format, with its backing files",
+  open: openQcow2,
+  backing: backingChain,
+});
 export default plugin;

@@ -5,68 +5,106 @@
  */
 
 import { type BlockBackend, BlockError } from "../../core/backend/block.ts";
-import { dirname, resolve } from "../../core/machine/path.ts";
-import { type ByteStore, FileStore } from "./byte_store.ts";
-import { isQcow2, type Qcow2Header, readHeader } from "./qcow2_header.ts";
+import type { ByteStore } from "./byte_store.ts";
+import { backingLocation, identity, MAX_CHAIN, openStore } from "./location.ts";
+import { probe } from "./probe.ts";
+import { readHeader } from "./qcow2_header.ts";
 import { Qcow2Block } from "./qcow2_image.ts";
-import { RawBlock } from "./raw.ts";
+import { RawBlock } from "./raw_image.ts";
 
-/** The most images in a chain. */
-const MAX_DEPTH = 64;
-
-function unsupported(path: string, message: string): never {
+function unsupported(location: string, message: string): never {
   throw new BlockError(
     "unsupported",
-    `Cannot open backing file "${path}": ${message}`,
+    `Cannot open backing file "${location}": ${message}`,
   );
 }
 
-/**
- * The path of an image's backing file, seen from the folder of the image;
- * undefined when it has none. Throws for what is no file.
- */
-function backingPath(
-  path: string,
-  { backingFile }: Qcow2Header,
-): string | undefined {
+/** What lies behind an image. */
+interface Behind {
+  readonly location: string;
+  /** Its format where the image says it. */
+  readonly format: string | undefined;
+}
+
+/** What the image at a location in a store names as its backing file. */
+async function readBehind(
+  location: string,
+  store: ByteStore,
+): Promise<Behind | undefined> {
+  const { backingFile, backingFormat } = await readHeader(store);
   if (backingFile === undefined) return undefined;
-  const name = backingFile.replace(/^file:(?!\/\/)/, "");
-  // As in QEMU: letters and a colon before any slash name a protocol.
-  if (/^[^/\\]{2,}:/.test(name) || name.includes("\0")) {
-    unsupported(name, "only files are supported");
-  }
-  return resolve(dirname(path), name);
+  return {
+    location: backingLocation(location, backingFile),
+    format: backingFormat,
+  };
 }
 
 /** Open a qcow2 image and what lies behind it. Throws a `BlockError`. */
 export function openQcow2(
-  path: string,
+  location: string,
   readOnly: boolean,
 ): Promise<Qcow2Block> {
-  return openIn([], path, readOnly);
+  return openIn([], location, readOnly);
+}
+
+/** The same for one whose store is open already; it is closed on failure. */
+export function openQcow2In(
+  location: string,
+  store: ByteStore,
+  readOnly: boolean,
+): Promise<Qcow2Block> {
+  return openIn([], location, readOnly, store);
+}
+
+/**
+ * The locations of all that lies behind a qcow2 image, the nearest first, as
+ * far as it can be read. Throws a `BlockError` when the image itself cannot.
+ */
+export async function backingChain(location: string): Promise<string[]> {
+  const found: string[] = [];
+  const seen: string[] = [];
+  let next: Behind | undefined = { location, format: "qcow2" };
+  while (next !== undefined && found.length < MAX_CHAIN) {
+    const here: string = next.location;
+    const key = await identity(here);
+    if (seen.includes(key)) break;
+    seen.push(key);
+    let store: ByteStore | undefined;
+    try {
+      // Not locked: a machine may have it open.
+      store = await openStore(here, true, { lock: false });
+      const isQcow2: boolean = next.format === "qcow2" ||
+        next.format === undefined && await probe(store) === "qcow2";
+      next = isQcow2 ? await readBehind(here, store) : undefined;
+      if (next !== undefined) found.push(next.location);
+    } catch (error) {
+      if (here === location || !(error instanceof BlockError)) throw error;
+      break;
+    } finally {
+      await store?.close();
+    }
+  }
+  return found;
 }
 
 async function openIn(
   chain: readonly string[],
-  path: string,
+  location: string,
   readOnly: boolean,
   opened?: ByteStore,
 ): Promise<Qcow2Block> {
-  const store = opened ?? await FileStore.open(path, readOnly);
+  const store = opened ?? await openStore(location, readOnly);
   let backing: BlockBackend | undefined;
   try {
-    const header = await readHeader(store);
-    const behind = backingPath(path, header);
-    const seen = [...chain, await Deno.realPath(path)];
-    if (behind !== undefined) {
-      backing = await openBacking(seen, behind, header.backingFormat);
-    }
+    const behind = await readBehind(location, store);
+    const seen = [...chain, await identity(location)];
+    if (behind !== undefined) backing = await openBacking(seen, behind);
     return await Qcow2Block.open(store, { readOnly, backing });
   } catch (error) {
     await store.close();
     await backing?.close();
     if (error instanceof BlockError && chain.length === 0) {
-      throw new BlockError(error.kind, `"${path}": ${error.message}`, {
+      throw new BlockError(error.kind, `"${location}": ${error.message}`, {
         cause: error,
       });
     }
@@ -76,24 +114,25 @@ async function openIn(
 
 async function openBacking(
   chain: readonly string[],
-  path: string,
-  format: string | undefined,
+  { location, format }: Behind,
 ): Promise<BlockBackend> {
-  if (chain.length > MAX_DEPTH) unsupported(path, "the chain is too long");
-  const real = await Deno.realPath(path).catch(() => path);
-  if (chain.includes(real)) unsupported(path, "the chain is a loop");
-  const store = await FileStore.open(path, true);
+  if (chain.length > MAX_CHAIN) unsupported(location, "the chain is too long");
+  if (chain.includes(await identity(location))) {
+    unsupported(location, "the chain is a loop");
+  }
+  const store = await openStore(location, true);
   try {
     switch (format) {
       case "raw":
         return new RawBlock(store, true);
       case undefined: {
-        if (!await isQcow2(store)) return new RawBlock(store, true);
+        const found = await probe(store);
+        if (found === "raw") return new RawBlock(store, true);
+        if (found !== "qcow2") unsupported(location, `it is a ${found} image`);
         // A raw disk's guest can write a header that names any file.
-        const { backingFile } = await readHeader(store);
-        if (backingFile !== undefined) {
+        if ((await readHeader(store)).backingFile !== undefined) {
           unsupported(
-            path,
+            location,
             "its format is not given and it has a backing file itself; " +
               "qemu-img rebase -u -F qcow2 says that it is qcow2",
           );
@@ -103,11 +142,14 @@ async function openBacking(
       case "qcow2":
         break;
       default:
-        unsupported(path, `its format is "${format}", expected raw or qcow2`);
+        unsupported(
+          location,
+          `its format is "${format}", expected raw or qcow2`,
+        );
     }
   } catch (error) {
     await store.close();
     throw error;
   }
-  return await openIn(chain, path, true, store);
+  return await openIn(chain, location, true, store);
 }

@@ -4,97 +4,18 @@
  * @module
  */
 
-import {
-  type BlockBackend,
-  BlockError,
-  checkRange,
-  SECTOR_BYTES,
-} from "../../core/backend/block.ts";
 import type { BlockPlugin } from "../../core/machine/plugin.ts";
-import type { ByteStore } from "./byte_store.ts";
-import { FileStore } from "./byte_store.ts";
 import { type ImageConfig, imagePlugin } from "./image_config.ts";
+import { openStore } from "./location.ts";
+import { RawBlock } from "./raw_image.ts";
 
 export type { ImageConfig } from "./image_config.ts";
 
-/** The most zeroes written at once. */
-const ZEROES_BYTES = 1 << 20;
-
-/** A raw image. */
-export class RawBlock implements BlockBackend {
-  /**
-   * The store's size when it was opened. As in QEMU, a last sector that is
-   * there in part counts, and its rest reads as zero.
-   */
-  readonly size: number;
-  /** Whether writes are refused. */
-  readonly readOnly: boolean;
-  readonly #store: ByteStore;
-
-  /** A raw image in a store. */
-  constructor(store: ByteStore, readOnly: boolean) {
-    this.#store = store;
-    this.readOnly = readOnly;
-    this.size = Math.ceil(store.size / SECTOR_BYTES) * SECTOR_BYTES;
-  }
-
-  /** See `BlockBackend.read`. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    checkRange(offset, length, this.size);
-    const bytes = new Uint8Array(length);
-    await this.#store.read(offset, bytes);
-    return bytes;
-  }
-
-  /** See `BlockBackend.write`. */
-  async write(offset: number, bytes: Uint8Array): Promise<void> {
-    this.#checkWrite(offset, bytes.length);
-    await this.#store.write(offset, bytes);
-  }
-
-  /** Does nothing: the bytes stay. */
-  // deno-lint-ignore require-await
-  async discard(offset: number, length: number): Promise<void> {
-    this.#checkWrite(offset, length);
-  }
-
-  /** Writes zeroes. */
-  async writeZeroes(offset: number, length: number): Promise<void> {
-    this.#checkWrite(offset, length);
-    const zeroes = new Uint8Array(Math.min(length, ZEROES_BYTES));
-    for (let done = 0; done < length; done += zeroes.length) {
-      const rest = Math.min(zeroes.length, length - done);
-      await this.#store.write(offset + done, zeroes.subarray(0, rest));
-    }
-  }
-
-  /** See `BlockBackend.flush`. */
-  async flush(): Promise<void> {
-    if (!this.readOnly) await this.#store.sync();
-  }
-
-  /** See `BlockBackend.close`. */
-  async close(): Promise<void> {
-    try {
-      await this.flush();
-    } finally {
-      await this.#store.close();
-    }
-  }
-
-  #checkWrite(offset: number, length: number): void {
-    if (this.readOnly) {
-      throw new BlockError("read-only", "Cannot write: the image is read-only");
-    }
-    checkRange(offset, length, this.size);
-  }
-}
-
 /** The `raw` plugin. */
-const plugin: BlockPlugin<ImageConfig> = imagePlugin(
-  "raw",
-  "A disk in a file, byte by byte",
-  async (file, readOnly) =>
-    new RawBlock(await FileStore.open(file, readOnly), readOnly),
-);
+const plugin: BlockPlugin<ImageConfig> = imagePlugin({
+  name: "raw",
+  description: "A disk in a file, byte by byte",
+  open: async (location, readOnly) =>
+    new RawBlock(await openStore(location, readOnly), readOnly),
+});
 export default plugin;

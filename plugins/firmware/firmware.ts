@@ -7,7 +7,8 @@
  * Without an image of the host's there is the built-in BIOS (`bios/`).
  *
  * Source: Intel 82371SB (PIIX3, 290550), "X-Bus chip select register", which
- * decodes both places; IBM PC/AT Technical Reference, "System memory map".
+ * decodes both places; IBM PC/AT Technical Reference, "System memory map". The
+ * boot order in the CMOS is that of Bochs' BIOS and SeaBIOS.
  *
  * @module
  */
@@ -21,6 +22,7 @@ import {
   type FileSpec,
   type RegionMemory,
 } from "../../core/machine/plugin.ts";
+import type { SetupMemory } from "../../core/machine/setup_memory.ts";
 import type { StateRecord } from "../../core/state/state.ts";
 import { BIOS_PROPERTIES, type BiosConfig } from "./bios/config.ts";
 import { BIOS_REGIONS } from "./bios/regions.ts";
@@ -39,10 +41,21 @@ const LOW_LIMIT = 128 * KIB;
 const OPTION_BASE = 768 * KIB;
 const OPTION_SIZE = 128 * KIB;
 
+/**
+ * CMOS: what is booted first (low half of the byte) and second, and third (high
+ * half).
+ */
+const CMOS_ORDER = 0x3d;
+const CMOS_ORDER_THIRD = 0x38;
+/** What may be booted: floppy, disk, CD-ROM, network, from 1 on. */
+const BOOTABLE = "acdn";
+
 /** Configuration of the firmware. */
 export interface FirmwareConfig extends BiosConfig {
   /** The image's file, or `builtin`; none when a loader starts the machine. */
   readonly image?: string;
+  /** What it boots, letters of `acdn`; as the firmware likes when absent. */
+  readonly order?: string;
   /** The memory below 1 MiB is RAM. */
   readonly writable: boolean;
 }
@@ -77,6 +90,16 @@ export class FirmwareRom implements Device {
 
   /** The image is no state. */
   load(_record: StateRecord): void {}
+}
+
+/** Write the boot order down where firmware looks for it. */
+function presetOrder(order: string, setup: SetupMemory): void {
+  const [first, second, third] = Array.from(
+    { length: 3 },
+    (_, i) => i < order.length ? BOOTABLE.indexOf(order[i]) + 1 : 0,
+  );
+  setup.preset(CMOS_ORDER, 0xff, second << 4 | first);
+  setup.preset(CMOS_ORDER_THIRD, 0xf0, third << 4);
 }
 
 /** No image: the sockets are empty. */
@@ -132,6 +155,13 @@ const plugin: DevicePlugin<FirmwareConfig> = {
         from: "boot.firmware",
         description: "The image: a file of a multiple of 64K, or builtin",
       },
+      order: {
+        type: "string",
+        from: "boot.order",
+        description:
+          "What it boots, in this order: letters of acdn for floppy, disk, " +
+          "CD-ROM and network, of which three count",
+      },
       writable: {
         type: "boolean",
         default: false,
@@ -151,10 +181,14 @@ const plugin: DevicePlugin<FirmwareConfig> = {
   collects: ["boot-drives", "firmware-tables"],
   usesPorts: true,
   declare,
+  uses: { setup: "setup-memory" },
   async create(config, context) {
     if (config.image === "builtin") {
       const { BiosDevice } = await import("./bios/device.ts");
       return new BiosDevice(config, context);
+    }
+    if (config.order !== undefined) {
+      presetOrder(config.order, context.collaborator<SetupMemory>("setup"));
     }
     const image = config.image && context.file("image");
     if (!image) return EMPTY;

@@ -9,7 +9,11 @@ import {
 import type { BlockPlugin } from "../../core/machine/plugin.ts";
 import { FileStore } from "../../plugins/block/byte_store.ts";
 import qcow2 from "../../plugins/block/qcow2.ts";
+import image from "../../plugins/block/image.ts";
+import { OverlayBlock } from "../../plugins/block/overlay.ts";
 import raw from "../../plugins/block/raw.ts";
+import { RawBlock } from "../../plugins/block/raw_image.ts";
+import { MemoryStore } from "./memory_store.ts";
 import { newImage } from "./new_image.ts";
 import { withFolder } from "./oracle.ts";
 
@@ -22,7 +26,7 @@ const CONTEXT = {
 
 function open(plugin: BlockPlugin, file: string, readOnly: boolean) {
   return Promise.resolve(
-    plugin.create({ file, readOnly }, CONTEXT),
+    plugin.create({ file, readOnly, snapshot: false }, CONTEXT),
   ) as Promise<BlockBackend>;
 }
 
@@ -37,8 +41,47 @@ function subject(plugin: BlockPlugin, bytes: Uint8Array) {
   };
 }
 
+/**
+ * An overlay, which is thrown away when the test is over and not when it closes
+ * it: what the contract wants to see again is gone then.
+ */
+function overlay(memoryClusters: number) {
+  return async (): Promise<BlockSubject> => {
+    const base = new MemoryStore(new Uint8Array(SIZE));
+    const kept = new OverlayBlock(new RawBlock(base, true), { memoryClusters });
+    return await Promise.resolve({
+      open: (readOnly) =>
+        Promise.resolve({
+          size: kept.size,
+          readOnly,
+          read: (offset, length) => kept.read(offset, length),
+          write: (offset, bytes) =>
+            readOnly ? refused() : kept.write(offset, bytes),
+          discard: (offset, length) =>
+            readOnly ? refused() : kept.discard(offset, length),
+          writeZeroes: (offset, length) =>
+            readOnly ? refused() : kept.writeZeroes(offset, length),
+          flush: () => kept.flush(),
+          close: () => Promise.resolve(),
+        }),
+      async dispose() {
+        await kept.close();
+        assert(base.bytes.every((byte) => byte === 0));
+      },
+    });
+  };
+}
+
+function refused(): Promise<never> {
+  return Promise.reject(new BlockError("read-only", "the test's own"));
+}
+
 const SUBJECTS: [string, () => Promise<BlockSubject>][] = [
   ["raw", subject(raw, new Uint8Array(SIZE))],
+  ["image/raw", subject(image, new Uint8Array(SIZE))],
+  ["image/qcow2", subject(image, newImage({ size: SIZE, clusterBits: 12 }))],
+  ["overlay in memory", overlay(1024)],
+  ["overlay in a file", overlay(3)],
   ["qcow2/512", subject(qcow2, newImage({ size: SIZE, clusterBits: 9 }))],
   ["qcow2/64k", subject(qcow2, newImage({ size: SIZE, clusterBits: 16 }))],
   [
@@ -50,7 +93,7 @@ for (const [name, make] of SUBJECTS) {
   for (const test of blockContract(name, make)) Deno.test(test.name, test.run);
 }
 
-for (const plugin of [raw, qcow2]) {
+for (const plugin of [raw, qcow2, image]) {
   Deno.test(`${plugin.name}: a writer has the file alone`, () =>
     withFolder(async (folder) => {
       const file = `${folder}/a`;
@@ -79,12 +122,22 @@ for (const plugin of [raw, qcow2]) {
   Deno.test(`${plugin.name}: what the machine asks of the plugin`, async () => {
     assertEquals(plugin.parse!("disk.img"), { file: "disk.img" });
     const file = "/images/a";
-    assertEquals(plugin.permissions!({ file, readOnly: false }), {
-      read: [file],
-      write: [file],
-    });
-    assertEquals(plugin.permissions!({ file, readOnly: true }).write, []);
-    const check = (file: string) => plugin.check!({ file, readOnly: true });
+    const needs = (readOnly: boolean, snapshot = false) =>
+      plugin.permissions!({ file, readOnly, snapshot });
+    assertEquals(await needs(false), { read: [file], write: [file] });
+    assertEquals(await needs(true), { read: [file], write: [] });
+    assertEquals(await needs(false, true), { read: [file], write: [] });
+    const url = "https://host/a";
+    assertEquals(
+      await plugin.permissions!({
+        file: url,
+        readOnly: false,
+        snapshot: false,
+      }),
+      { net: ["host:443"] },
+    );
+    const check = (file: string) =>
+      plugin.check!({ file, readOnly: true, snapshot: false });
     assertEquals(await check("/absent/a"), ['there is no file "/absent/a"']);
     assertEquals(await check("/"), ['"/" is not a regular file']);
     assertEquals(await check(import.meta.filename!), []);

@@ -6,7 +6,9 @@
  */
 
 import { fromFileUrl, join } from "@std/path";
+import type { GuestFiles } from "../../core/cli/guest.ts";
 import { Machine, type MachineOptions } from "../../mod.ts";
+import { boot } from "./guest.ts";
 
 const file = (name: string): string =>
   fromFileUrl(new URL(`../../machines/${name}.json`, import.meta.url));
@@ -48,68 +50,55 @@ function isThere({ what }: Need): boolean {
   });
 }
 
+/** The packages that are missing, for a test's name. */
+function missing(needs: readonly Need[]): string | undefined {
+  const packages = needs.filter((need) => !isThere(need)).map((n) => n.in);
+  return packages.length === 0 ? undefined : [...new Set(packages)].join(", ");
+}
+
+async function withFolder(
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
 /** A test with a folder of its own; skipped where something is missing. */
 export function firmwareTest(
   name: string,
   needs: readonly Need[],
   fn: (folder: string) => Promise<void>,
 ): void {
-  const missing = needs.filter((need) => !isThere(need))
-    .map((need) => need.in);
+  const packages = missing(needs);
   Deno.test({
-    name: missing.length === 0
+    name: packages === undefined
       ? name
-      : `${name} (skipped: no package ${missing.join(", ")})`,
-    ignore: missing.length > 0,
-    fn: async () => {
-      const folder = await Deno.makeTempDir();
-      try {
-        await fn(folder);
-      } finally {
-        await Deno.remove(folder, { recursive: true });
-      }
-    },
+      : `${name} (skipped: no package ${packages})`,
+    ignore: packages !== undefined,
+    fn: () => withFolder(fn),
   });
 }
 
-/** What is in the drives of a PC. */
-export interface Media {
-  /** The first disk's image. */
-  readonly disk?: string;
-  /** The disc in the CD-ROM drive, which is there with it alone. */
-  readonly cdrom?: string;
-}
-
-/** The assignments that put images into the drives of `pc.json`. */
-function drives({ disk, cdrom }: Media): string[] {
-  const image = (file: string, readOnly: boolean): string =>
-    JSON.stringify({ plugin: "raw", config: { file, readOnly } });
-  const set: string[] = [];
-  if (disk !== undefined) {
-    set.push(`backends.disk=${image(disk, false)}`);
-    set.push("devices.ide.backends.disk0=disk");
-  }
-  if (cdrom !== undefined) {
-    set.push(`backends.disc=${image(cdrom, true)}`);
-    set.push("devices.ide.backends.disk2=disc");
-    set.push("devices.ide.config.disk2.kind=cdrom");
-  }
-  return set;
+/** The same for a test that needs Linux, too. */
+export function linuxTest(
+  name: string,
+  needs: readonly Need[],
+  fn: (folder: string, guest: GuestFiles) => Promise<void>,
+): void {
+  if (missing(needs) !== undefined) firmwareTest(name, needs, async () => {});
+  else boot(name, (guest) => withFolder((folder) => fn(folder, guest)));
 }
 
 /** A PC that SeaBIOS starts, with its boot menu. */
-export async function seabiosPc(
-  media: Media,
-  options: MachineOptions = {},
-): Promise<Machine> {
+export async function seabiosPc(options: MachineOptions): Promise<Machine> {
   return await Machine.load(PC, {
     firmware: SEABIOS_256K,
+    boot: { menu: true },
     ...options,
-    set: [
-      "devices.fwcfg.config.menu=true",
-      ...drives(media),
-      ...options.set ?? [],
-    ],
   });
 }
 

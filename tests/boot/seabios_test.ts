@@ -88,7 +88,7 @@ firmwareTest(
     await assembleDisk(source, disk, MIB);
     const cdrom = join(folder, "blank.iso");
     await Deno.writeFile(cdrom, new Uint8Array(64 * 1024));
-    await using pc = await seabiosPc({ disk, cdrom });
+    await using pc = await seabiosPc({ drives: [{ file: disk }], cdrom });
     const screen = pc.screen();
     await screen.expect("Press ESC for boot menu.", PATIENCE);
     await screen.press("Escape");
@@ -107,6 +107,32 @@ firmwareTest(
     // Beyond the last line it scrolls.
     for (let i = 0; i < 30; i++) await screen.press("Enter");
     await screen.expect(/^\s*$/, PATIENCE);
+  },
+);
+
+firmwareTest(
+  "SeaBIOS boots in the order of --boot",
+  [SEABIOS_PACKAGE, NASM],
+  async (folder) => {
+    const image = async (name: string, bytes: number): Promise<string> => {
+      const source = join(folder, `${name}.asm`);
+      const hello = ECHO.replace("the boot sector", name);
+      await Deno.writeTextFile(source, hello);
+      await assembleDisk(source, join(folder, name), bytes);
+      return join(folder, name);
+    };
+    const floppy = [await image("floppy", 1440 * 1024)];
+    const drives = [{ file: await image("disk", MIB), format: "raw" }];
+    const cdrom = join(folder, "blank.iso");
+    await Deno.writeFile(cdrom, new Uint8Array(64 * 1024));
+    for (const order of ["ac", "ca", "dca"]) {
+      const boot = { order };
+      await using pc = await seabiosPc({ drives, floppy, cdrom, boot });
+      const first = order.includes("ac") ? "floppy" : "disk";
+      const text = await pc.screen().expect("Hello from", PATIENCE);
+      assertMatch(text, new RegExp(`Hello from ${first}$`, "m"));
+      assertEquals(text.includes("DVD/CD"), order === "dca");
+    }
   },
 );
 
@@ -159,10 +185,12 @@ firmwareTest(
       .map((name) => join(folder, name));
     await assembleDisk(SERVICES, ours, 64 * MIB);
     await Deno.copyFile(ours, theirs);
-    await using pc = await seabiosPc({ disk: ours }, {
+    await using pc = await seabiosPc({
+      drives: [{ file: ours, format: "raw" }],
+      boot: {},
       memory: "64M",
       // QEMU has one serial port here.
-      set: ["devices.com2=null", "devices.fwcfg.config.menu=false"],
+      set: ["devices.com2=null"],
     });
     const { reason, status } = await pc.run();
     assertEquals({ reason, status }, { reason: "exit", status: 1 });

@@ -2,9 +2,12 @@
 
 import { deviceConformance } from "../../core/machine/conformance.ts";
 import { withConfigRegion } from "../../core/bus/pci_testing.ts";
+import type { IsaDma } from "../../core/bus/isa_dma.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
 import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
+import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
+import i82077 from "../../plugins/device/floppy/i82077.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
@@ -28,6 +31,7 @@ import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
 import smbios from "../../plugins/firmware/smbios/smbios.ts";
 import firmware from "../../plugins/firmware/firmware.ts";
 import { ideWithDrives, piix3IdeWithDrives } from "../devices/ide_bench.ts";
+import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
@@ -53,6 +57,32 @@ const DEVICES: readonly DevicePlugin[] = [
 for (const plugin of DEVICES) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
 }
+
+/** The DMA controllers with a device on channel 2 and 5, as registers. */
+const dma: DevicePlugin = {
+  ...i8237,
+  regions: { ...i8237.regions, device: { space: "ports", size: 2 } },
+  create(config, context) {
+    const device = i8237.create(config, context) as I8237;
+    const bytes = new Uint8Array(16);
+    const channels = [2, 5].map((channel) =>
+      device.attach("device", channel, () => {})
+    );
+    context.io("device", {
+      widths: [1],
+      read(offset) {
+        const moved = channels[offset].transfer(bytes, false);
+        return moved | (channels[offset].terminalCount ? 0x80 : 0);
+      },
+      write(offset, _width, value) {
+        channels[offset].request((value & 1) !== 0);
+        channels[offset].transfer(bytes, true);
+      },
+    });
+    return device;
+  },
+};
+for (const { name, run } of deviceConformance(dma)) Deno.test(name, run);
 
 const KEYS = [...SCAN_CODES.keys(), "Pause", "PrintScreen"];
 /** The keyboard with its wire, and its keys, as registers. */
@@ -93,9 +123,37 @@ for (const { name, run } of rtc) Deno.test(name, run);
 for (const writable of [false, true]) {
   const tests = deviceConformance(firmware, {
     bench: () => ({
-      config: { image: "bios.bin", writable },
+      config: { image: "bios.bin", writable, order: "cad" },
+      use: { setup: new FakeSetup() },
       files: { image: new Uint8Array(65536).fill(0x90) },
     }),
+  });
+  for (const { name, run } of tests) Deno.test(name, run);
+}
+
+/** A channel that ends after so many bytes, and then again. */
+function countingDma(): IsaDma {
+  let left = 1300;
+  let terminalCount = false;
+  return {
+    attach: () => ({
+      get terminalCount() {
+        return terminalCount;
+      },
+      request() {},
+      transfer(bytes) {
+        const moved = Math.min(bytes.length, left);
+        left -= moved;
+        terminalCount = left === 0;
+        if (terminalCount) left = 1300;
+        return moved;
+      },
+    }),
+  };
+}
+for (const plugin of [i82077, floppyWithDisks()]) {
+  const tests = deviceConformance(plugin, {
+    bench: () => ({ use: { dma: countingDma(), setup: new FakeSetup() } }),
   });
   for (const { name, run } of tests) Deno.test(name, run);
 }

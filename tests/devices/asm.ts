@@ -45,6 +45,65 @@ put:                      ; AL to COM1, by polling
   ret
 `;
 
+/**
+ * `say TEXT`; `byte_` writes AL and `dword_` EAX in hexadecimal, with a blank;
+ * `newline` ends a line.
+ */
+export const PRINT: string = `
+%macro say 1
+  mov esi, %%text
+  call print
+  jmp %%over
+%%text: db %1, 0
+%%over:
+%endmacro
+print:                    ; the text at ESI
+  lodsb
+  test al, al
+  jz .end
+  call put
+  jmp print
+.end: ret
+byte_:                    ; AL and a blank
+  push eax
+  push eax
+  shr al, 4
+  call digit
+  pop eax
+  and al, 15
+  call digit
+  mov al, ' '
+  call put
+  pop eax
+  ret
+digit:
+  add al, '0'
+  cmp al, '9'
+  jbe put
+  add al, 'a' - '9' - 1
+  jmp put
+dword_:                   ; EAX and a blank
+  mov ecx, 4
+.next: rol eax, 8
+  cmp ecx, 1
+  je byte_
+  push eax
+  push ecx
+  push eax
+  shr al, 4
+  call digit
+  pop eax
+  and al, 15
+  call digit
+  pop ecx
+  pop eax
+  dec ecx
+  jmp .next
+newline:
+  mov al, 10
+  jmp put
+`;
+
 /** Interrupt controllers at 20h and 28h with these masks, and an empty table. */
 export function interrupts(master: number, slave: number): string {
   return `

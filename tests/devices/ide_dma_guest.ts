@@ -6,7 +6,7 @@
  * @module
  */
 
-import { PRELUDE } from "./asm.ts";
+import { PRELUDE, PRINT } from "./asm.ts";
 import { END, ROUTINES } from "./ide_guest.ts";
 
 /** Where the guest puts the bus masters. */
@@ -298,7 +298,7 @@ sense: db 0x03, 0, 0, 0, 18, 0, 0, 0, 0, 0, 0, 0
 done:
 `;
 
-const BEGIN = PRELUDE + ROUTINES.replace("main:\n", `${SETUP}main:\n`);
+const BEGIN = PRELUDE + PRINT + ROUTINES.replace("main:\n", `${SETUP}main:\n`);
 
 /** The source of the disk's driver: 32-bit code for nasm. */
 export const DISK_DMA_GUEST: string = BEGIN + common(0x170) + DISK + END;

@@ -5,62 +5,10 @@
  * @module
  */
 
-import { interrupts, PRELUDE } from "./asm.ts";
+import { interrupts, PRELUDE, PRINT } from "./asm.ts";
 
 /** The macros of a script and the code they call; the script follows. */
 export const ROUTINES: string = `
-%macro say 1
-  mov esi, %%text
-  call print
-  jmp %%over
-%%text: db %1, 0
-%%over:
-%endmacro
-print:                    ; the text at ESI
-  lodsb
-  test al, al
-  jz .end
-  call put
-  jmp print
-.end: ret
-byte_:                    ; AL and a blank
-  push eax
-  push eax
-  shr al, 4
-  call digit
-  pop eax
-  and al, 15
-  call digit
-  mov al, ' '
-  call put
-  pop eax
-  ret
-digit:
-  add al, '0'
-  cmp al, '9'
-  jbe put
-  add al, 'a' - '9' - 1
-  jmp put
-dword_:                   ; EAX and a blank
-  mov ecx, 4
-.next: rol eax, 8
-  cmp ecx, 1
-  je byte_
-  push eax
-  push ecx
-  push eax
-  shr al, 4
-  call digit
-  pop eax
-  and al, 15
-  call digit
-  pop ecx
-  pop eax
-  dec ecx
-  jmp .next
-newline:
-  mov al, 10
-  jmp put
 ready:                    ; wait for BSY to clear, by alternate status
   mov dx, 0x3f6
 .wait: in al, dx
@@ -424,7 +372,7 @@ export const END = `
 `;
 
 /** The source of the disk's driver: 32-bit code for nasm. */
-export const DISK_GUEST: string = PRELUDE + ROUTINES + SCRIPT + END;
+export const DISK_GUEST: string = PRELUDE + PRINT + ROUTINES + SCRIPT + END;
 
 /** Packets with a name each, as a driver sends them one after another. */
 const PACKETS: readonly [name: string, ...bytes: number[]][] = [
@@ -470,7 +418,7 @@ const PACKETS: readonly [name: string, ...bytes: number[]][] = [
 ];
 
 /** The source of the CD-ROM drive's driver. */
-export const CDROM_GUEST: string = PRELUDE + ROUTINES + `
+export const CDROM_GUEST: string = PRELUDE + PRINT + ROUTINES + `
   jmp cdrom
 packet:                   ; the packet at ESI, and what comes of it
   push esi

@@ -380,6 +380,7 @@ const plugin: DevicePlugin<FwCfgConfig> = {
       },
       menu: {
         type: "boolean",
+        from: "boot.menu",
         description: "Firmware shows its boot menu",
         default: false,
       },

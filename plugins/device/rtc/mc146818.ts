@@ -18,6 +18,7 @@ import type {
   DeviceContext,
   DevicePlugin,
 } from "../../../core/machine/plugin.ts";
+import type { SetupMemory } from "../../../core/machine/setup_memory.ts";
 import {
   loadState,
   saveState,
@@ -94,6 +95,7 @@ const CMOS_ABOVE_16M = 0x34;
 const CMOS_EQUIPMENT = 0x14;
 const EQUIPMENT_FPU = 0x02;
 /** CMOS: the sum of 10h to 2Dh, high byte first. */
+const CMOS_SUMMED = 0x10;
 const CMOS_CHECKSUM = 0x2e;
 
 /** Configuration of the clock. */
@@ -125,6 +127,14 @@ function isCalendar(index: number): boolean {
     index === CENTURY;
 }
 
+/** The sum that firmware checks. */
+function sumUp(ram: Uint8Array): void {
+  let sum = 0;
+  for (let i = CMOS_SUMMED; i < CMOS_CHECKSUM; i++) sum += ram[i];
+  ram[CMOS_CHECKSUM] = sum >> 8;
+  ram[CMOS_CHECKSUM + 1] = sum & 0xff;
+}
+
 function initialRam(memory: number): Uint8Array {
   const ram = new Uint8Array(128);
   ram[REGISTER_A] = A_DEFAULT;
@@ -142,27 +152,25 @@ function initialRam(memory: number): Uint8Array {
   word(CMOS_EXTENDED_ACTUAL, extended);
   const above = Math.floor(Math.max(kib - 16384, 0) / 64);
   word(CMOS_ABOVE_16M, Math.min(above, 0xffff));
-  let sum = 0;
-  for (let i = 0x10; i < CMOS_CHECKSUM; i++) sum += ram[i];
-  ram[CMOS_CHECKSUM] = sum >> 8;
-  ram[CMOS_CHECKSUM + 1] = sum & 0xff;
+  sumUp(ram);
   return ram;
 }
 
 /** The real-time clock. */
-export class Mc146818 implements Device {
+export class Mc146818 implements Device, SetupMemory {
   #state: Mc146818State;
   readonly #name: string;
   readonly #clock: Clock;
   readonly #irq: IrqLine;
   readonly #timer: Timer;
-  readonly #memory: number;
+  /** What the battery has kept when the machine is switched on. */
+  readonly #initial: Uint8Array;
 
   /** A clock as its battery has kept it. */
   constructor(config: Mc146818Config, context: DeviceContext) {
     this.#name = context.name;
     this.#clock = context.clock;
-    this.#memory = config.memory;
+    this.#initial = initialRam(config.memory);
     this.#irq = context.output("irq");
     this.#timer = context.clock.timer(() => {
       this.#catchUp();
@@ -187,12 +195,20 @@ export class Mc146818 implements Device {
     return {
       index: 0,
       nmiMasked: false,
-      ram: initialRam(this.#memory),
+      ram: this.#initial.slice(),
       base,
       phase: -Math.round((epoch - base * 1000) * 1e6),
       weekday: 0,
       seen: this.#clock.now(),
     };
+  }
+
+  /** See `SetupMemory`. */
+  preset(index: number, mask: number, value: number): void {
+    for (const ram of [this.#initial, this.#state.ram]) {
+      ram[index] = ram[index] & ~mask | value & mask;
+      sumUp(ram);
+    }
   }
 
   /** Whether the calendar stands still, to be set. */
@@ -508,6 +524,7 @@ const plugin: DevicePlugin<Mc146818Config> = {
   },
   regions: { ports: { space: "ports", size: 2, at: 0x70 } },
   outputs: ["irq"],
+  provides: ["setup-memory"],
   create: (config, context) => new Mc146818(config, context),
 };
 export default plugin;

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { DeviceBench } from "../../../core/machine/testing.ts";
-import plugin from "./mc146818.ts";
+import plugin, { type Mc146818 } from "./mc146818.ts";
 
 const SECOND = 1_000_000_000;
 /** Monday, 28 February 2000, 23:59:50.25 UTC. */
 const EPOCH = Date.UTC(2000, 1, 28, 23, 59, 50, 250);
 
-async function clock(config = {}): Promise<DeviceBench> {
-  return await DeviceBench.create(plugin, { config, epoch: EPOCH });
+async function clock(config = {}): Promise<DeviceBench<Mc146818>> {
+  return await DeviceBench.create<Mc146818>(plugin, { config, epoch: EPOCH });
 }
 
 function get(bench: DeviceBench, register: number): number {
@@ -169,6 +169,17 @@ Deno.test("mc146818: memory sizes and their checksum", async () => {
   assertEquals(word(0x17), 0xffff);
   assertEquals(word(0x30), 0xffff);
   assertEquals(word(0x34), 112 * 16);
+  let sum = 0;
+  for (let i = 0x10; i < 0x2e; i++) sum += get(bench, i);
+  assertEquals(get(bench, 0x2e) << 8 | get(bench, 0x2f), sum);
+});
+
+Deno.test("mc146818: other devices write themselves down, and the sum is right", async () => {
+  const bench = await clock({ memory: "128M" });
+  bench.device.preset(0x10, 0xf0, 0x40);
+  bench.device.preset(0x14, 0xc1, 0x41);
+  bench.device.preset(0x10, 0x0f, 0x02);
+  assertEquals([get(bench, 0x10), get(bench, 0x14)], [0x42, 0x43]);
   let sum = 0;
   for (let i = 0x10; i < 0x2e; i++) sum += get(bench, i);
   assertEquals(get(bench, 0x2e) << 8 | get(bench, 0x2f), sum);

@@ -330,6 +330,23 @@ export function nextRise(s: CounterState, clock: number): number {
   }
 }
 
+/**
+ * The next clock after `clock`, up to which `sync` has been done, at which OUT
+ * may fall or a count is loaded if nothing is written, or `Infinity`.
+ */
+export function nextFall(s: CounterState, clock: number): number {
+  const load = s.nextAt !== NEVER ? s.nextAt : Infinity;
+  if (!s.loaded || s.paused !== NEVER) return load;
+  const { start, count } = s;
+  const mode = modeOf(s);
+  if (mode === 2 || mode === 3) {
+    const first = start + (mode === 2 ? count - 1 : (count + 1) >> 1);
+    const cycles = Math.floor((clock - first) / count) + 1;
+    return Math.min(first + Math.max(0, cycles) * count, load);
+  }
+  return mode < 2 ? load : Math.min(after(start + count, clock), load);
+}
+
 function after(rise: number, clock: number): number {
   return rise > clock ? rise : Infinity;
 }

@@ -14,6 +14,10 @@
  * input `masked` says that the guest does not want ticks: if that takes long,
  * those that became due meanwhile are lost, as they are on hardware.
  *
+ * The output line `out2` is what goes to the speaker: counter 2's OUT while
+ * port 61h lets it through. Edges are only made while something listens, and
+ * none of a tone that nobody could hear.
+ *
  * @module
  */
 
@@ -42,6 +46,7 @@ import {
   latchStatus,
   modeOf,
   NEVER,
+  nextFall,
   nextRise,
   outOf,
   program,
@@ -65,12 +70,17 @@ const REFRESH_CLOCKS = 18;
 
 /** Port 61h: GATE of counter 2. */
 const GATE2 = 0x01;
+/** Port 61h: counter 2's OUT goes to the speaker. */
+const SPEAKER_DATA = 0x02;
 /** Port 61h: the bits that are stored: gate, speaker, and two NMI masks. */
 const P61_STORED = 0x0f;
 /** Port 61h: toggles with every refresh. */
 const REFRESH = 0x10;
 /** Port 61h: OUT of counter 2. */
 const OUT2 = 0x20;
+
+/** A shorter period, in clocks, is a tone above 20 kHz. */
+const INAUDIBLE = 60;
 
 interface I8254State {
   counters: CounterState[];
@@ -127,6 +137,8 @@ export class I8254 implements Device {
   readonly #clock: Clock;
   readonly #out0: IrqLine;
   readonly #timer: Timer;
+  readonly #out2: IrqLine;
+  readonly #speaker: Timer;
 
   /** A timer in its reset state. */
   constructor(context: Pick<DeviceContext, "name" | "clock" | "output">) {
@@ -134,6 +146,8 @@ export class I8254 implements Device {
     this.#clock = context.clock;
     this.#out0 = context.output("out0");
     this.#timer = context.clock.timer(() => this.#run());
+    this.#out2 = context.output("out2");
+    this.#speaker = context.clock.timer(() => this.#speak());
   }
 
   /** The counters and the control word (0x40 to 0x43). */
@@ -168,6 +182,7 @@ export class I8254 implements Device {
         const state = this.#state;
         state.port61 = value & P61_STORED;
         setGate(state.counters[2], (value & GATE2) !== 0, this.#now());
+        this.#speak();
       },
     };
   }
@@ -192,6 +207,7 @@ export class I8254 implements Device {
     } else {
       program(counters[select], value, clock);
       if (select === 0) this.#restart(clock);
+      if (select === 2) this.#speak();
     }
   }
 
@@ -200,10 +216,34 @@ export class I8254 implements Device {
     const counter = this.#state.counters[index];
     const periodic = modeOf(counter) === 2 || modeOf(counter) === 3;
     writeCounter(counter, value, clock);
+    if (index === 2) this.#speak();
     if (index !== 0) return;
     // A new period waits for the end of the old one, and late ticks stay due.
     if (periodic && counter.loaded) this.#schedule();
     else this.#restart(clock);
+  }
+
+  /** Drive the speaker, and wait for its next edge if one is heard. */
+  #speak(): void {
+    const { counters: [, , counter], port61 } = this.#state;
+    const data = (port61 & SPEAKER_DATA) !== 0;
+    let next = Infinity;
+    let level = data;
+    if (data && this.#out2.connected) {
+      const clock = this.#now();
+      sync(counter, clock);
+      next = Math.min(nextRise(counter, clock), nextFall(counter, clock));
+      const mode = modeOf(counter);
+      const isTone = counter.loaded && (mode === 2 || mode === 3);
+      if (isTone && counter.count < INAUDIBLE) {
+        next = counter.nextAt !== NEVER ? counter.nextAt : Infinity;
+      } else {
+        level = outOf(counter, clock);
+      }
+    }
+    this.#out2.set(level);
+    if (next === Infinity) this.#speaker.cancel();
+    else this.#speaker.arm(timeOf(next));
   }
 
   /** Counter 0 starts anew: what was due is void. */
@@ -289,6 +329,7 @@ export class I8254 implements Device {
     this.#state = freshState();
     this.#timer.cancel();
     this.#drive(false);
+    this.#speak();
   }
 
   /** All counters and port 61h. */
@@ -302,6 +343,7 @@ export class I8254 implements Device {
     this.#timer.cancel();
     this.#out0.set(this.#state.line);
     this.#schedule();
+    this.#speak();
   }
 }
 
@@ -315,7 +357,7 @@ const plugin: DevicePlugin<Record<string, never>> = {
     counters: { space: "ports", size: 4, at: 0x40 },
     speaker: { space: "ports", size: 1, at: 0x61 },
   },
-  outputs: ["out0"],
+  outputs: ["out0", "out2"],
   inputs: ["pending", "masked"],
   create(_config: Record<string, never>, context: DeviceContext): I8254 {
     const timer = new I8254(context);

@@ -351,3 +351,67 @@ Deno.test("i8254: port 61h keeps its bits and toggles", async () => {
   }
   assertAlmostEquals(toggles, 1_000_000 / 15_085, 1);
 });
+
+/** Port 61h: gate and speaker. */
+const GATE_AND_SPEAKER = 3;
+/** A count that gives 1000 Hz. */
+const TONE = 1193;
+
+Deno.test("i8254: a tone comes out at the speaker while port 61h lets it", async () => {
+  const bench = await timer();
+  program(bench, 0xb6, TONE);
+  bench.advance(10_000_000);
+  assertEquals(bench.takeEdges("out2"), []);
+  bench.write("speaker", 0, GATE_AND_SPEAKER);
+  bench.takeEdges("out2");
+  bench.advance(1_000_000_000);
+  // Two edges a period of a second's 1193182 clocks.
+  const edges = bench.takeEdges("out2");
+  assertEquals(edges.length, Math.floor(PIT_HZ / TONE * 2));
+  assertEquals(edges.slice(0, 4), [false, true, false, true]);
+  // The duty cycle is a half: the level follows OUT, as port 61h shows it.
+  for (let i = 0; i < 50; i++) {
+    clocks(bench, 97);
+    assertEquals(bench.level("out2"), out2(bench));
+  }
+  // Speaker data off: silence, and nothing is waited for.
+  bench.write("speaker", 0, 1);
+  assertEquals(bench.level("out2"), false);
+  assertEquals(bench.clock.nextDeadline(), Infinity);
+  // The gate off: OUT is high in mode 3 and stands still.
+  bench.write("speaker", 0, 2);
+  bench.takeEdges("out2");
+  bench.advance(100_000_000);
+  assertEquals(bench.takeEdges("out2"), []);
+  assertEquals([bench.level("out2"), out2(bench)], [true, true]);
+});
+
+Deno.test("i8254: a one-shot clicks the speaker, a tone too high does not", async () => {
+  const bench = await timer();
+  bench.write("speaker", 0, GATE_AND_SPEAKER);
+  program(bench, 0xb0, 500);
+  assertEquals(bench.level("out2"), false);
+  bench.takeEdges("out2");
+  clocks(bench, 502);
+  assertEquals(bench.takeEdges("out2"), [true]);
+  program(bench, 0xb6, 20);
+  clocks(bench, 2);
+  bench.takeEdges("out2");
+  bench.advance(1_000_000);
+  assertEquals(bench.takeEdges("out2"), []);
+  assertEquals(bench.clock.nextDeadline(), Infinity);
+});
+
+Deno.test("i8254: without a listener a tone arms nothing", () => {
+  const clock = new VirtualClock(new ManualTime(), 0);
+  const device = new I8254({
+    name: "pit",
+    clock,
+    output: () => new IrqLine(),
+  });
+  device.speakerPort.write(0, 1, GATE_AND_SPEAKER);
+  device.counterPorts.write(3, 1, 0xb6);
+  device.counterPorts.write(2, 1, TONE & 255);
+  device.counterPorts.write(2, 1, TONE >> 8);
+  assertEquals(clock.nextDeadline(), Infinity);
+});

@@ -23,6 +23,9 @@ const MENU_KEYS: readonly number[] = [0x86, ESC];
 /** PnP installation check of boot code: there is none at ES:DI. */
 const NO_PNP = 0;
 
+/** Disks, floppies, CD-ROMs. */
+const DEFAULT_ORDER = "cad";
+
 /** What can be started, in the configured order. */
 function candidates(bios: Bios): number[] {
   const { drives, config } = bios;
@@ -30,7 +33,7 @@ function candidates(bios: Bios): number[] {
   const add = (first: number, count: number): void => {
     for (let i = 0; i < count; i++) list.push(first + i);
   };
-  for (const letter of config.order) {
+  for (const letter of config.order ?? DEFAULT_ORDER) {
     if (letter === "a") add(0, drives.floppies.length);
     else if (letter === "c") add(FIRST_DISK, drives.disks.length);
     else if (letter === "d") add(FIRST_CDROM, drives.cdroms.length);

@@ -8,8 +8,11 @@ import type { ConfigSchema } from "../../../core/machine/schema_types.ts";
 
 /** Configuration of the BIOS. */
 export interface BiosConfig {
-  /** What is started, in this order: `a` floppies, `c` disks, `d` CD-ROMs. */
-  readonly order: string;
+  /**
+   * What is started, in this order: `a` floppies, `c` disks, `d` CD-ROMs;
+   * `cad` when absent.
+   */
+  readonly order?: string;
   /** Whether it waits for a key that opens the boot menu. */
   readonly menu: boolean;
   /** How long, in milliseconds. */
@@ -18,15 +21,8 @@ export interface BiosConfig {
   readonly console: number;
 }
 
-/** The properties of `BiosConfig` for a plugin's schema. */
+/** The properties of `BiosConfig` but for `order`, for a plugin's schema. */
 export const BIOS_PROPERTIES: Readonly<Record<string, ConfigSchema>> = {
-  order: {
-    type: "string",
-    from: "boot.order",
-    description:
-      "What the built-in BIOS starts: a floppies, c disks, d CD-ROMs",
-    default: "cad",
-  },
   menu: {
     type: "boolean",
     from: "boot.menu",
