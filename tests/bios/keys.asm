@@ -1,5 +1,5 @@
-; A boot sector that prints each word of INT 16h, 10h and the shifts of 12h on
-; COM1, until F12 is pressed.
+; A boot sector that prints each word of INT 16h, 10h on COM1, until F12 is
+; pressed.
 bits 16
 org 0x7c00
   cli
@@ -18,12 +18,6 @@ org 0x7c00
   mov ah, 0x10
   int 0x16
   push ax
-  call word_
-  mov al, ' '
-  call put
-  mov ah, 0x12
-  int 0x16
-  and ax, 0x007f          ; not Insert: SeaBIOS does not toggle it by the grey key
   call word_
   mov al, 10
   call put

@@ -19,6 +19,19 @@ Deno.test("bios: SYSLINUX on a FAT disk", () =>
     await screen.expect(/nothing\.\.\. failed: No such file or directory/);
   }));
 
+Deno.test("bios: SYSLINUX on a floppy", () =>
+  inFolder(async (folder) => {
+    const floppy = await syslinuxImage(
+      folder,
+      1440 << 10,
+      "PROMPT 1\nTIMEOUT 0\nSAY It is there.\n",
+    );
+    if (floppy === undefined) return;
+    await using machine = await biosMachine({ floppy });
+    const text = await machine.screen().expect(/It is there\.\nboot:/);
+    assertMatch(text, /Booting from floppy/);
+  }));
+
 Deno.test("bios: the boot menu, and nothing to start", () =>
   inFolder(async (folder) => {
     // The second disk has code that writes a letter.

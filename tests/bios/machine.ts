@@ -26,39 +26,40 @@ export interface BiosOptions {
   readonly machine?: "isapc" | "pc";
   /** Drives, devices 0 and 1. */
   readonly drives?: readonly DriveOptions[];
+  /** The image of a floppy in the first drive. */
+  readonly floppy?: string;
   /** The BIOS's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** RAM; 32 MiB when absent. */
   readonly memory?: string;
 }
 
-/** The IDE device that `pc` has and `isapc` is given. */
-const IDE = {
-  isapc: {
-    name: "ide0",
-    set: 'devices.ide0={"plugin":"ide","at":{"command":"0x1f0",' +
-      '"control":"0x3f6"},"wires":{"irq":"pic.irq14"}}',
-  },
-  pc: { name: "ide", set: undefined },
-};
+/** The device of the first IDE channel. */
+const IDE = { isapc: "ide0", pc: "ide" } as const;
 
 /** A machine that starts with the built-in BIOS. */
 export async function biosMachine(
-  { machine = "isapc", drives = [], config = {}, memory = "32M" }: BiosOptions,
+  options: BiosOptions,
 ): Promise<Machine> {
+  const { machine = "isapc", drives = [], floppy } = options;
+  const { config = {}, memory = "32M" } = options;
   const ide = IDE[machine];
   return await Machine.load(`${MACHINES}${machine}.json`, {
     memory,
     set: [
-      ...ide.set === undefined ? [] : [ide.set],
       ...Object.entries(config).map(([key, value]) =>
         `devices.firmware.config.${key}=${JSON.stringify(value)}`
       ),
+      ...floppy === undefined ? [] : [
+        `backends.floppy={"plugin":"raw","config":` +
+        `{"file":${JSON.stringify(floppy)}}}`,
+        "devices.floppy.backends.drive0=floppy",
+      ],
       ...drives.flatMap(({ file, kind = "disk" }, i) => [
         `backends.image${i}={"plugin":"raw","config":` +
         `{"file":${JSON.stringify(file)}}}`,
-        `devices.${ide.name}.config.disk${i}={"kind":"${kind}"}`,
-        `devices.${ide.name}.backends.disk${i}=image${i}`,
+        `devices.${ide}.config.disk${i}={"kind":"${kind}"}`,
+        `devices.${ide}.backends.disk${i}=image${i}`,
       ]),
     ],
   });

@@ -50,7 +50,12 @@ export function bootDriveOf(drive: FloppyDrive): BootDrive {
     },
     write: async (sector, bytes) => {
       check(drive, sector, bytes.length / SECTOR);
+      if (drive.writeProtected) {
+        throw new BlockError("read-only", "Cannot write: it is protected");
+      }
       await drive.write(sector * SECTOR, bytes);
+      // No motor will stop that firmware has not started.
+      drive.stopped();
     },
   };
 }

@@ -49,9 +49,10 @@ export async function readBootSector(
   if (drive === undefined || drive.sectors === 0) return DiskStatus.NO_MEDIA;
   try {
     if (request.drive >= FIRST_CDROM) {
-      await loadDisc(bios, drive, request.drive);
+      await loadDisc(bios, drive, request);
     } else {
       const sector = await drive.read(0, 1);
+      if (!bios.requests.isCurrent(request)) return DiskStatus.OK;
       if (word(sector, SECTOR - 2) !== SIGNATURE) return DiskStatus.NOT_FOUND;
       bios.guest.write(BOOT_ADDRESS, sector);
       bios.state.boot.segment = 0;
@@ -94,8 +95,9 @@ async function defaultEntry(disc: BootDrive): Promise<Uint8Array> {
 async function loadDisc(
   bios: Bios,
   disc: BootDrive,
-  number: number,
+  request: RequestState,
 ): Promise<void> {
+  const { drive: number } = request;
   const entry = await defaultEntry(disc);
   const media = entry[1] & 0x0f;
   const segment = word(entry, 2) || DEFAULT_SEGMENT;
@@ -104,7 +106,7 @@ async function loadDisc(
   const block = dword(entry, 8);
   const blocks = Math.ceil(sectors * SECTOR / disc.sectorSize);
   // Its last block is loaded as a whole.
-  await readSectors(bios, disc, block, blocks, segment * 16);
+  await readSectors(bios, request, disc, block, blocks, segment * 16);
   const emulation: Emulation = {
     cdrom: number,
     media,
@@ -132,6 +134,7 @@ async function loadDisc(
     emulation.cylinders = 80;
     emulation.trackSectors = FLOPPY_SECTORS[media];
   }
+  if (!bios.requests.isCurrent(request)) return;
   bios.setEmulation(emulation);
   bios.state.boot.segment = segment;
   bios.state.boot.offset = 0;

@@ -18,7 +18,7 @@ export interface BiosConfig {
   readonly console: number;
 }
 
-/** The properties of `BiosConfig` for a plugin's schema. */
+/** The properties of `BiosConfig` but for `order`, for a plugin's schema. */
 export const BIOS_PROPERTIES: Readonly<Record<string, ConfigSchema>> = {
   order: {
     type: "string",

@@ -61,6 +61,11 @@ export class Requests {
     return this.#list.find((request) => request.frame === frame);
   }
 
+  /** Whether somebody still waits for it: after a reset nobody does. */
+  isCurrent(request: RequestState): boolean {
+    return this.#list.includes(request);
+  }
+
   /** Begin; one that a caller has left behind at the same place is forgotten. */
   start(request: Omit<RequestState, "done" | "status">): void {
     this.end(request.frame);
@@ -84,13 +89,13 @@ export class Requests {
 
   #issue(request: RequestState): void {
     const settle = (status: number): void => {
-      if (!this.#list.includes(request)) return;
+      if (!this.isCurrent(request)) return;
       request.done = true;
       request.status = status;
       this.#answered();
     };
     const run = async (): Promise<void> => {
-      if (this.#list.includes(request)) settle(await this.#perform(request));
+      if (this.isCurrent(request)) settle(await this.#perform(request));
     };
     this.#last = this.#last.then(run, run);
   }

@@ -60,10 +60,10 @@ export async function transfer(
   try {
     switch (request.kind) {
       case "read":
-        await readSectors(bios, drive, sector, count, address);
+        await readSectors(bios, request, drive, sector, count, address);
         break;
       case "write":
-        await writeSectors(bios, drive, sector, count, address);
+        await writeSectors(bios, request, drive);
         break;
       default:
         await drive.write(
@@ -77,9 +77,13 @@ export async function transfer(
   }
 }
 
-/** Read sectors into memory. Rejects as the drive does. */
+/**
+ * Read sectors into memory, as long as the request's caller waits for them.
+ * Rejects as the drive does.
+ */
 export async function readSectors(
   bios: Bios,
+  request: RequestState,
   drive: BootDrive,
   sector: number,
   count: number,
@@ -89,6 +93,7 @@ export async function readSectors(
   for (let done = 0; done < count; done += step) {
     const now = Math.min(step, count - done);
     const bytes = await drive.read(sector + done, now);
+    if (!bios.requests.isCurrent(request)) return;
     bios.guest.write(address + done * drive.sectorSize, bytes);
   }
 }
@@ -96,13 +101,13 @@ export async function readSectors(
 /** Write sectors from memory. Rejects as the drive does. */
 async function writeSectors(
   bios: Bios,
+  request: RequestState,
   drive: BootDrive,
-  sector: number,
-  count: number,
-  address: number,
 ): Promise<void> {
+  const { sector, count, address } = request;
   const step = CHUNK_BYTES / drive.sectorSize;
   for (let done = 0; done < count; done += step) {
+    if (!bios.requests.isCurrent(request)) return;
     const now = Math.min(step, count - done);
     const bytes = bios.guest.bytes(
       address + done * drive.sectorSize,
