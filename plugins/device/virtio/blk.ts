@@ -17,6 +17,7 @@ import {
   SECTOR_BYTES,
 } from "../../../core/backend/block.ts";
 import type { AccessWidth } from "../../../core/bus/handler.ts";
+import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { Logger } from "../../../core/machine/plugin.ts";
 import { VirtioDevice, type VirtioType } from "./device.ts";
 import {
@@ -174,6 +175,22 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
       view.setUint8(WRITE_ZEROES_MAY_UNMAP, 1);
     }
     this.reset();
+  }
+
+  /** See `BootDrives`. */
+  override bootDrives(): readonly BootDrive[] {
+    const backend = this.#backend;
+    const bytes = (sectors: number): number => sectors * SECTOR_BYTES;
+    return [{
+      name: "virtio disk",
+      kind: "disk",
+      sectorSize: SECTOR_BYTES,
+      removable: false,
+      sectors: Math.floor(backend.size / SECTOR_BYTES),
+      readOnly: backend.readOnly,
+      read: (sector, count) => backend.read(bytes(sector), bytes(count)),
+      write: (sector, data) => backend.write(bytes(sector), data),
+    }];
   }
 
   /** See `VirtioDevice`. */
@@ -381,6 +398,7 @@ export const BLK: VirtioType<VirtioBlkConfig> = {
   id: 2,
   transitionalId: 0x1001,
   pciClass: 0x010000,
+  provides: ["boot-drives"],
   config: {
     serial: {
       type: "string",

@@ -9,6 +9,10 @@
  * @module
  */
 
+import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
 import type { AccessWidth } from "../../../core/bus/handler.ts";
 import type {
   BackendSpec,
@@ -103,12 +107,15 @@ export interface VirtioType<C = any> {
   readonly config?: Readonly<Record<string, ConfigSchema>>;
   /** The backends that it stands on. */
   readonly backends?: Readonly<Record<string, BackendSpec>>;
+  /** The contracts that it fulfils beside `Device`: see `DevicePlugin`. */
+  readonly provides?: readonly string[];
   /** Make one; none where its backend is missing. */
   create(config: C, context: DeviceContext): VirtioDevice | undefined;
 }
 
 /** A device without its transport. */
-export abstract class VirtioDevice<S extends object = object> {
+export abstract class VirtioDevice<S extends object = object>
+  implements BootDrives {
   /** The features that the device offers. */
   readonly offered: bigint;
   /** The queues. */
@@ -144,6 +151,11 @@ export abstract class VirtioDevice<S extends object = object> {
       new Virtqueue(size, memory, this.#negotiated)
     );
     this.#common = this.#fresh();
+  }
+
+  /** See `BootDrives`: for a type that provides `boot-drives`. */
+  bootDrives(): readonly BootDrive[] {
+    return [];
   }
 
   /** What only this kind of device has, as after reset. */

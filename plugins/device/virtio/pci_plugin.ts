@@ -58,6 +58,7 @@ export function pciPlugin<C>(
     }),
     backends: type.backends,
     uses: { bus: "pci-bus" },
+    provides: type.provides,
     create(config, context) {
       if (config.legacy && !isTransitional) {
         throw new Error(`a virtio-${type.name} has no legacy interface`);

@@ -8,6 +8,10 @@
  * @module
  */
 
+import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
 import type { AccessWidth } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type {
@@ -86,7 +90,7 @@ function fresh(): MmioState {
 }
 
 /** A slot with a device, or an empty one. */
-export class VirtioMmio implements Device {
+export class VirtioMmio implements Device, BootDrives {
   #state: MmioState = fresh();
   readonly #name: string;
   readonly #id: number;
@@ -232,6 +236,11 @@ export class VirtioMmio implements Device {
     this.#irq.set(state.interruptStatus !== 0);
   }
 
+  /** See `BootDrives`. */
+  bootDrives(): readonly BootDrive[] {
+    return this.#device?.bootDrives() ?? [];
+  }
+
   /** The device forgets what it was doing. */
   reset(): void {
     this.#device?.reset();
@@ -284,6 +293,7 @@ export function mmioPlugin<C>(type: VirtioType<C>): DevicePlugin<C> {
     backends: Object.fromEntries(
       backends.map(([name, spec]) => [name, { ...spec, optional: true }]),
     ),
+    provides: type.provides,
     // An empty slot is not worth looking at.
     kernelParameter: (place) =>
       backends.every(([name, { optional }]) =>

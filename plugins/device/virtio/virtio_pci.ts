@@ -7,6 +7,10 @@
  * @module
  */
 
+import type {
+  BootDrive,
+  BootDrives,
+} from "../../../core/machine/boot_drive.ts";
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import type { PciHost, PciPlace } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
@@ -71,7 +75,7 @@ interface PciTransportState {
 }
 
 /** A device on a PCI bus. */
-export class VirtioPci implements Device {
+export class VirtioPci implements Device, BootDrives {
   #state: PciTransportState;
   readonly #name: string;
   readonly #device: VirtioDevice;
@@ -421,6 +425,11 @@ export class VirtioPci implements Device {
     const { io, offset, width } = window;
     const value = this.#pci.dword(WINDOW.data);
     io.write(offset, width, width === 4 ? value : value % 2 ** (8 * width));
+  }
+
+  /** See `BootDrives`. */
+  bootDrives(): readonly BootDrive[] {
+    return this.#device.bootDrives();
   }
 
   /** The device forgets what it was doing. */
