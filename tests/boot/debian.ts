@@ -129,8 +129,11 @@ async function make(folder: string, image: string): Promise<void> {
     ...["-O", "i386-pc", "-o", core, "-p", "(hd0,msdos1)/boot/grub"],
     ...["biosdisk", "part_msdos", "ext2", "normal"],
   );
-  await file.write(await bootSector());
-  await file.write(await Deno.readFile(core));
+  // GRUB's first part, and behind it the other one.
+  const grub = [...await bootSector(), ...await Deno.readFile(core)];
+  for (let done = 0; done < grub.length;) {
+    done += await file.write(Uint8Array.from(grub.slice(done)));
+  }
 }
 
 /**
