@@ -13,12 +13,14 @@ import {
   type DiskBench,
   type DiskDriver,
   FEATURES_OK,
+  GET_ID,
   IN,
   mmioDisk,
   pciDisk,
 } from "../devices/virtio_bench.ts";
 import {
   type DriverQueue,
+  GuestRam,
   INDIRECT,
   NEXT,
   Random,
@@ -221,3 +223,37 @@ for (const way of Object.keys(WAYS)) {
     if (SEED === undefined) assert(broken > 0, "it breaks rules");
   });
 }
+
+/** RAM in which one word is a counter that runs, as a timer's does. */
+class CounterRam extends GuestRam {
+  /** Where it is; nowhere at first. */
+  counter = -1;
+
+  override read(address: number, into: Uint8Array): void {
+    if (this.count > MOST_ACCESSES) throw new Error("it runs for ever");
+    if (address === this.counter) {
+      const value = this.view.getUint16(address, true);
+      this.view.setUint16(address, value + 1, true);
+    }
+    super.read(address, into);
+  }
+}
+
+Deno.test("an available index that is a running counter does not keep the host", async () => {
+  const ram = new CounterRam(new Uint8Array(8 << 20));
+  const block = new FakeBlock(SECTORS * 512);
+  const { driver } = await mmioDisk(block, {}, ram);
+  driver.start();
+  const [queue] = driver.queues;
+  // What is answered at once, in every slot.
+  const head = queue.chain(driver.request(GET_ID, 0, 20).descriptors);
+  const ring = queue.place.driver;
+  for (let i = 0; i < queue.size; i++) {
+    ram.view.setUint16(ring + 4 + 2 * i, head, true);
+  }
+  ram.counter = ring + 2;
+  driver.port.notify(0);
+  ram.counter = -1;
+  driver.start();
+  assertEquals((await driver.ask(IN, 1, 512)).status, 0);
+});

@@ -234,7 +234,9 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
 
   /** See `VirtioDevice`. */
   protected override process(queue: Virtqueue): void {
-    while (this.#held < HELD_BYTES) {
+    // One time more, to find it empty.
+    const most = queue.state.size + 1;
+    for (let i = 0; i < most && this.#held < HELD_BYTES; i++) {
       const chain = queue.pop();
       if (chain === undefined) return;
       this.resume(queue, chain);

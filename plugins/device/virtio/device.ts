@@ -165,7 +165,9 @@ export abstract class VirtioDevice<S extends object = object>
   /** Go on from that state; what is under way is forgotten. */
   protected abstract adoptDevice(state: S): void;
   /**
-   * Take chains from a queue and sooner or later give them back by `complete`.
+   * Take chains from a queue and sooner or later give them back by `complete`:
+   * no more at once than the queue's size. The driver stands still meanwhile,
+   * but a ring may lie in the counter of another device and never be empty.
    * May throw what the queue throws.
    */
   protected abstract process(queue: Virtqueue): void;
