@@ -257,3 +257,26 @@ Deno.test("an available index that is a running counter does not keep the host",
   driver.start();
   assertEquals((await driver.ask(IN, 1, 512)).status, 0);
 });
+
+Deno.test("notifications without end do not keep the host, and the rest is done later", async () => {
+  const block = new FakeBlock(SECTORS * 512);
+  const { driver, bench } = await mmioDisk(block);
+  driver.start();
+  const { ram, queues: [queue] } = driver;
+  const head = queue.chain(driver.request(GET_ID, 0, 20).descriptors);
+  const ring = queue.place.driver;
+  for (let i = 0; i < queue.size; i++) {
+    ram.view.setUint16(ring + 4 + 2 * i, head, true);
+  }
+  const used = (): number => ram.view.getUint16(queue.place.device + 2, true);
+  const { count } = ram;
+  // As a bus master would: the available index, then the notification.
+  for (let i = 1; i <= 1000; i++) {
+    ram.view.setUint16(ring + 2, used() + queue.size, true);
+    driver.port.notify(0);
+  }
+  assert(ram.count - count < MOST_ACCESSES, `${ram.count - count} accesses`);
+  const before = used();
+  bench.advance(10_000_000);
+  assertEquals(used(), before + queue.size);
+});
