@@ -54,6 +54,22 @@ Deno.test("block requests: counted until the host answers, well or not", async (
   await flush;
 });
 
+Deno.test("block requests: a device that asks again and again leaves the host its turns", async () => {
+  const atOnce: BlockBackend = {
+    ...new Host().backend,
+    read: (_offset, length) => Promise.resolve(new Uint8Array(length)),
+  };
+  const block = new BlockRequests().behind(atOnce);
+  let asked = 0;
+  let turned = false;
+  setImmediate(() => turned = true);
+  while (!turned && asked < 10_000) {
+    await block.read(0, 512);
+    asked++;
+  }
+  assert(turned, `the host waits for ${asked} requests`);
+});
+
 Deno.test("block requests, icount: an answer comes at its virtual time", async () => {
   const time = new ManualTime();
   const clock = new VirtualClock(time, 0);

@@ -19,6 +19,7 @@ import {
 import type { AccessWidth } from "../../../core/bus/handler.ts";
 import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { Logger } from "../../../core/machine/plugin.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 import { VirtioDevice, type VirtioType } from "./device.ts";
 import {
   type DescriptorChain,
@@ -146,12 +147,17 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** A device on a backend. */
-  constructor(backend: BlockBackend, config: VirtioBlkConfig, log: Logger) {
+  constructor(
+    backend: BlockBackend,
+    config: VirtioBlkConfig,
+    { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  ) {
     const { serial, queues } = config;
     super({
       features: COMMON_FEATURES | (backend.readOnly ? F_RO : WRITE_FEATURES) |
         (queues > 1 ? F_MQ : 0n),
       queues: new Array(queues).fill(QUEUE_SIZE),
+      clock,
       log,
     });
     this.#backend = backend;
@@ -234,7 +240,9 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
 
   /** See `VirtioDevice`. */
   protected override process(queue: Virtqueue): void {
-    while (this.#held < HELD_BYTES) {
+    // One time more, to find it empty.
+    const most = queue.state.size + 1;
+    for (let i = 0; i < most && this.#held < HELD_BYTES; i++) {
       const chain = queue.pop();
       if (chain === undefined) return;
       this.resume(queue, chain);
@@ -416,6 +424,6 @@ export const BLK: VirtioType<VirtioBlkConfig> = {
   backends: { disk: { type: "block" } },
   create(config, context) {
     const backend = context.block("disk");
-    return backend && new VirtioBlk(backend, config, context.log);
+    return backend && new VirtioBlk(backend, config, context);
   },
 };
