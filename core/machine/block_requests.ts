@@ -63,8 +63,8 @@ export class BlockRequests {
       get readOnly(): boolean {
         return backend.readOnly;
       },
-      read: (offset, length) =>
-        this.#made(length, backend.read(offset, length)),
+      read: (offset, length, room) =>
+        this.#made(length, backend.read(offset, length, room)),
       write: (offset, bytes) =>
         this.#made(bytes.length, backend.write(offset, bytes)),
       discard: (offset, length) =>
