@@ -51,8 +51,21 @@ export interface BlockBackend {
   readonly size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
-  /** Read `length` bytes at byte `offset`; both lie within the image. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /**
+   * Read `length` bytes at byte `offset`; both lie within the image. Given
+   * `room` for just so many, a backend may put them there and resolve to that:
+   * it is nobody else's until the promise resolves, and if it rejects it may be
+   * written to for ever.
+   *
+   * To have room pays for much: with Deno 2.9.6 a read of 128 KiB from the
+   * host's page cache takes 35 to 40 us of CPU time into bytes that were there
+   * and 75 to 110 into new ones, one of 4 KiB 20 either way.
+   */
+  read(
+    offset: number,
+    length: number,
+    room?: Uint8Array,
+  ): Promise<Uint8Array>;
   /**
    * Write bytes at byte `offset`; they lie within the image and do not change
    * until the promise is settled.
@@ -69,6 +82,16 @@ export interface BlockBackend {
   flush(): Promise<void>;
   /** Flush and let go of the image, which may not be used any more. */
   close(): Promise<void>;
+}
+
+/** Fill `into` from byte `offset` on; see `BlockBackend.read`. */
+export async function readInto(
+  backend: BlockBackend,
+  offset: number,
+  into: Uint8Array,
+): Promise<void> {
+  const bytes = await backend.read(offset, into.length, into);
+  if (bytes !== into) into.set(bytes);
 }
 
 /** Throws a `BlockError` unless the bytes lie within `size`. */

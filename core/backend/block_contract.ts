@@ -11,7 +11,12 @@
  * @module
  */
 
-import { type BlockBackend, BlockError, SECTOR_BYTES } from "./block.ts";
+import {
+  type BlockBackend,
+  BlockError,
+  readInto,
+  SECTOR_BYTES,
+} from "./block.ts";
 
 /** An image to be tested: some megabytes at most, and all zero. */
 export interface BlockSubject {
@@ -104,9 +109,13 @@ export class BlockModel {
       case 2:
         await backend.flush();
         break;
-      case 3:
-        this.compare(await backend.read(offset, length), offset);
+      case 3: {
+        const room = this.random(length);
+        this.compare(await backend.read(offset, length, room), offset);
+        await readInto(backend, offset, room.fill(1));
+        this.compare(room, offset);
         break;
+      }
       default: {
         const bytes = this.random(length);
         await backend.write(offset, bytes);

@@ -7,6 +7,11 @@
  * disks were alike: a timer is armed for it, and where the host is not done by
  * then the guest waits. So two runs are the same, however fast the host is.
  *
+ * A backend may answer without the host's event loop (what it has in memory, a
+ * hole in an image), and a device asks again at once. So that a guest cannot
+ * keep the host from its events by one great command, an answer in so many
+ * waits for a turn of that loop.
+ *
  * @module
  */
 
@@ -17,11 +22,15 @@ import { type Clock, MICROSECOND } from "../time/clock.ts";
 const REQUEST_NS = 100 * MICROSECOND;
 /** And each byte: 100 MB a second. */
 const BYTE_NS = 10;
+/** With the host's clock: of so many requests one waits for the event loop. */
+const TURN_EVERY = 16;
 
 /** The requests that devices have made and that have not been answered. */
 export class BlockRequests {
   readonly #clock: Clock | undefined;
   #outstanding = 0;
+  /** Requests since one waited for a turn of the event loop. */
+  #streak = 0;
   /** Answers that are due, of which some may not have come. */
   #due: Promise<void> | undefined;
   /** Called when a request is made and none was outstanding. */
@@ -54,8 +63,8 @@ export class BlockRequests {
       get readOnly(): boolean {
         return backend.readOnly;
       },
-      read: (offset, length) =>
-        this.#made(length, backend.read(offset, length)),
+      read: (offset, length, room) =>
+        this.#made(length, backend.read(offset, length, room)),
       write: (offset, bytes) =>
         this.#made(bytes.length, backend.write(offset, bytes)),
       discard: (offset, length) =>
@@ -74,12 +83,24 @@ export class BlockRequests {
     const done = (): void => {
       this.#outstanding--;
     };
+    if (clock === undefined) {
+      const given = this.#paced(answer);
+      given.then(done, done);
+      return given;
+    }
     answer.then(done, done);
-    if (clock === undefined) return answer;
     const { promise, resolve } = Promise.withResolvers<T>();
     const timer = clock.timer(() => this.#wait(answer, () => resolve(answer)));
     timer.arm(clock.now() + REQUEST_NS + bytes * BYTE_NS);
     return promise;
+  }
+
+  /** The answer, at times behind a turn of the event loop. */
+  #paced<T>(answer: Promise<T>): Promise<T> {
+    if (++this.#streak < TURN_EVERY) return answer;
+    this.#streak = 0;
+    const turn = new Promise<void>((resolve) => setImmediate(() => resolve()));
+    return Promise.all([answer, turn]).then(([value]) => value);
   }
 
   /** Answers are given in the order in which they are due. */

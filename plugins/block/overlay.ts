@@ -13,6 +13,7 @@ import {
   type BlockBackend,
   BlockError,
   checkRange,
+  readInto,
 } from "../../core/backend/block.ts";
 import { FileStore } from "./byte_store.ts";
 import { RwLock } from "./rw_lock.ts";
@@ -54,9 +55,13 @@ export class OverlayBlock implements BlockBackend {
   }
 
   /** See `BlockBackend.read`. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(
+    offset: number,
+    length: number,
+    room?: Uint8Array,
+  ): Promise<Uint8Array> {
     checkRange(offset, length, this.size);
-    const bytes = new Uint8Array(length);
+    const bytes = room ?? new Uint8Array(length);
     await this.#lock.shared(() => this.#read(offset, bytes));
     return bytes;
   }
@@ -118,7 +123,7 @@ export class OverlayBlock implements BlockBackend {
       done += part.length;
       jobs.push(
         slot === undefined
-          ? this.#base.read(at, part.length).then((bytes) => part.set(bytes))
+          ? readInto(this.#base, at, part)
           : this.#readSlot(slot, at % CLUSTER_BYTES, part),
       );
     }

@@ -70,8 +70,12 @@ export class GuardedBlock implements BlockBackend {
   }
 
   /** See `BlockBackend.read`. */
-  read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#image.read(offset, length);
+  read(
+    offset: number,
+    length: number,
+    room?: Uint8Array,
+  ): Promise<Uint8Array> {
+    return this.#image.read(offset, length, room);
   }
 
   /** See `BlockBackend.write`; some first sectors are refused. */

@@ -135,9 +135,13 @@ export class Qcow2Block implements BlockBackend {
   }
 
   /** See `BlockBackend.read`. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(
+    offset: number,
+    length: number,
+    room?: Uint8Array,
+  ): Promise<Uint8Array> {
     checkRange(offset, length, this.size);
-    const bytes = new Uint8Array(length);
+    const bytes = room?.fill(0) ?? new Uint8Array(length);
     await this.#lock.shared(() => this.#reader.read(offset, bytes));
     return bytes;
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { BlockBackend } from "../../core/backend/block.ts";
+import { type BlockBackend, readInto } from "../../core/backend/block.ts";
 import type { ByteStore } from "./byte_store.ts";
 import { decompress } from "./qcow2_compression.ts";
 import type { Qcow2Header } from "./qcow2_header.ts";
@@ -62,7 +62,9 @@ export class ClusterReader {
       if (from === "file") await this.#store.read(at, part);
       else if (from === "backing") {
         const rest = Math.min(length, this.#shown - at);
-        if (rest > 0) part.set(await this.#backing!.read(at, rest));
+        if (rest > 0) {
+          await readInto(this.#backing!, at, part.subarray(0, rest));
+        }
       } else part.set((await this.#decompress(from)).subarray(at, at + length));
     }));
   }

@@ -34,9 +34,13 @@ export class RawBlock implements BlockBackend {
   }
 
   /** See `BlockBackend.read`. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
+  async read(
+    offset: number,
+    length: number,
+    room?: Uint8Array,
+  ): Promise<Uint8Array> {
     checkRange(offset, length, this.size);
-    const bytes = new Uint8Array(length);
+    const bytes = room ?? new Uint8Array(length);
     await this.#store.read(offset, bytes);
     return bytes;
   }

@@ -69,10 +69,15 @@ export class FakeBlock implements BlockBackend {
     }
   }
 
-  read(offset: number, length: number): Promise<Uint8Array> {
+  read(
+    offset: number,
+    length: number,
+    room: Uint8Array = new Uint8Array(length),
+  ): Promise<Uint8Array> {
     return this.#request("read", offset, length, () => {
       this.#check(offset, length);
-      return this.bytes.slice(offset, offset + length);
+      room.set(this.bytes.subarray(offset, offset + length));
+      return room;
     });
   }
 

@@ -13,12 +13,14 @@ import {
   type DiskBench,
   type DiskDriver,
   FEATURES_OK,
+  GET_ID,
   IN,
   mmioDisk,
   pciDisk,
 } from "../devices/virtio_bench.ts";
 import {
   type DriverQueue,
+  GuestRam,
   INDIRECT,
   NEXT,
   Random,
@@ -221,3 +223,60 @@ for (const way of Object.keys(WAYS)) {
     if (SEED === undefined) assert(broken > 0, "it breaks rules");
   });
 }
+
+/** RAM in which one word is a counter that runs, as a timer's does. */
+class CounterRam extends GuestRam {
+  /** Where it is; nowhere at first. */
+  counter = -1;
+
+  override read(address: number, into: Uint8Array): void {
+    if (this.count > MOST_ACCESSES) throw new Error("it runs for ever");
+    if (address === this.counter) {
+      const value = this.view.getUint16(address, true);
+      this.view.setUint16(address, value + 1, true);
+    }
+    super.read(address, into);
+  }
+}
+
+Deno.test("an available index that is a running counter does not keep the host", async () => {
+  const ram = new CounterRam(new Uint8Array(8 << 20));
+  const block = new FakeBlock(SECTORS * 512);
+  const { driver } = await mmioDisk(block, {}, ram);
+  driver.start();
+  const [queue] = driver.queues;
+  // What is answered at once, in every slot.
+  const head = queue.chain(driver.request(GET_ID, 0, 20).descriptors);
+  const ring = queue.place.driver;
+  for (let i = 0; i < queue.size; i++) {
+    ram.view.setUint16(ring + 4 + 2 * i, head, true);
+  }
+  ram.counter = ring + 2;
+  driver.port.notify(0);
+  ram.counter = -1;
+  driver.start();
+  assertEquals((await driver.ask(IN, 1, 512)).status, 0);
+});
+
+Deno.test("notifications without end do not keep the host, and the rest is done later", async () => {
+  const block = new FakeBlock(SECTORS * 512);
+  const { driver, bench } = await mmioDisk(block);
+  driver.start();
+  const { ram, queues: [queue] } = driver;
+  const head = queue.chain(driver.request(GET_ID, 0, 20).descriptors);
+  const ring = queue.place.driver;
+  for (let i = 0; i < queue.size; i++) {
+    ram.view.setUint16(ring + 4 + 2 * i, head, true);
+  }
+  const used = (): number => ram.view.getUint16(queue.place.device + 2, true);
+  const { count } = ram;
+  // As a bus master would: the available index, then the notification.
+  for (let i = 1; i <= 1000; i++) {
+    ram.view.setUint16(ring + 2, used() + queue.size, true);
+    driver.port.notify(0);
+  }
+  assert(ram.count - count < MOST_ACCESSES, `${ram.count - count} accesses`);
+  const before = used();
+  bench.advance(10_000_000);
+  assertEquals(used(), before + queue.size);
+});

@@ -461,7 +461,8 @@ export class AtaDisk extends Drive<AtaState> {
         await backend.flush();
         return undefined;
       default: {
-        const data = await backend.read(lba * SECTOR, length);
+        const room = this.room(length);
+        const data = await backend.read(lba * SECTOR, length, room);
         if (data.length !== length) throw new RangeError("a short read");
         return data;
       }

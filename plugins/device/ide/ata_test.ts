@@ -175,6 +175,40 @@ Deno.test("ata: more than a request's sectors; a forgotten write keeps its bytes
   assertEquals(block.bytes.subarray(1024, 1536), new Uint8Array(512).fill(2));
 });
 
+Deno.test("ata: a read that is forgotten, or fails, touches nothing of later ones", async () => {
+  const { ide, block } = await disk();
+  // So that there is a buffer that could be used again.
+  await ide.command(0x20, ide.lba(5, 1));
+  assertEquals(ide.data(512), block.bytes.slice(5 * 512, 6 * 512));
+  block.held = true;
+  await ide.command(0x20, ide.lba(6, 1));
+  ide.control(4);
+  ide.control(0);
+  block.held = false;
+  await ide.command(0x30, ide.lba(7, 1));
+  await ide.put(new Uint8Array(512).fill(0x5a));
+  await block.release();
+  assertEquals(
+    block.bytes.slice(7 * 512, 4096),
+    new Uint8Array(512).fill(0x5a),
+  );
+  let left: Uint8Array | undefined;
+  const read = block.read.bind(block);
+  block.read = (_offset, _length, room) => {
+    left = room;
+    return Promise.reject(new Error("it fails"));
+  };
+  await ide.command(0x20, ide.lba(8, 1));
+  assertEquals([ide.in(7), ide.in(1)], [0x41, 0x40]);
+  block.read = async (offset, length, room) => {
+    const bytes = await read(offset, length, room);
+    left!.fill(0xee);
+    return bytes;
+  };
+  await ide.command(0x20, ide.lba(9, 1));
+  assertEquals(ide.data(512), block.bytes.slice(9 * 512, 10 * 512));
+});
+
 Deno.test("ata: flush, and the write cache", async () => {
   const { ide, block } = await disk();
   block.held = true;

@@ -124,7 +124,7 @@ export abstract class Drive<S extends DriveState = DriveState> {
   #generation = 0;
   /** The request that the backend has not answered yet. */
   #last: Promise<unknown> | undefined;
-  /** The buffer of writes, kept for the next one. */
+  /** The buffer of reads and writes, kept for the next one. */
   #room = new Uint8Array(0);
 
   /** A drive in this state. */
@@ -383,7 +383,11 @@ export abstract class Drive<S extends DriveState = DriveState> {
     };
     const last = answer.then(
       (data) => settle((request) => this.finished(request, data)),
-      () => settle((request) => this.failed(request)),
+      () =>
+        settle((request) => {
+          this.#leaveRoom();
+          this.failed(request);
+        }),
     );
     this.#last = last;
   }
@@ -394,11 +398,15 @@ export abstract class Drive<S extends DriveState = DriveState> {
     return this.#room.subarray(0, bytes);
   }
 
+  /** The backend may still read what is in there, or write to it. */
+  #leaveRoom(): void {
+    this.#room = new Uint8Array(0);
+  }
+
   /** What the backend is doing has nobody who waits for it any more. */
   protected forget(): void {
     this.#generation++;
-    // It may still be writing what is in there.
-    if (this.state.request === "write") this.#room = new Uint8Array(0);
+    if (this.state.request !== "") this.#leaveRoom();
     this.state.request = "";
   }
 

@@ -15,6 +15,7 @@
 
 import {
   type Clock,
+  MICROSECOND,
   MILLISECOND,
   SECOND,
   type Timer,
@@ -24,6 +25,11 @@ import {
 const CLOCK_NS = 1;
 /** Ticks that are later than this are forgotten. */
 const MAX_LAG = 2 * SECOND;
+/**
+ * Between two ticks there is so much at least: what is closer together counts
+ * as one. The host would do nothing else, and time would stand still.
+ */
+const SHORTEST = MICROSECOND;
 /** How late a one-shot tick may be for an idle guest: see `i8254.ts`. */
 const ONE_SHOT_SLACK = 16 * MILLISECOND;
 /** DCR: the bits that are there. */
@@ -158,8 +164,11 @@ export class ApicTimer {
 
   #arm(): void {
     const { wanted, periodic } = this.#mode;
-    if (!wanted || this.#state.count === 0) this.#timer.cancel();
-    else this.#timer.arm(this.#end, periodic ? 0 : ONE_SHOT_SLACK);
+    const { count, initial } = this.#state;
+    if (!wanted || count === 0) return this.#timer.cancel();
+    if (!periodic) return this.#timer.arm(this.#end, ONE_SHOT_SLACK);
+    const wait = Math.max(SHORTEST - initial * this.#step, 0);
+    this.#timer.arm(this.#end + wait);
   }
 
   /** A tick is due. */
@@ -172,8 +181,9 @@ export class ApicTimer {
     state.since = this.#end;
     if (this.#mode.periodic && state.initial !== 0) {
       state.count = state.initial;
-      if (lag > MAX_LAG) {
-        state.since += Math.floor((lag - MAX_LAG) / period) * period;
+      const most = period < SHORTEST ? 0 : MAX_LAG;
+      if (lag > most) {
+        state.since += Math.floor((lag - most) / period) * period;
       }
     } else {
       state.count = 0;

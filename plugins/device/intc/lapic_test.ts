@@ -268,21 +268,21 @@ Deno.test("lapic timer: a new divisor goes on from the present count", async () 
 Deno.test("lapic timer: a new mode goes on within the present count", async () => {
   const bench = await enabled();
   put(bench, LVT_TIMER, 0x41);
-  put(bench, DCR, 0b0011);
+  put(bench, DCR, 0b1010);
   put(bench, INITIAL, 10);
-  bench.advance(24);
+  bench.advance(192);
   put(bench, LVT_TIMER, 0x20041);
   assertEquals(get(bench, CURRENT), 9);
-  bench.advance(8);
+  bench.advance(64);
   assertEquals(get(bench, CURRENT), 8);
-  bench.advance(128);
+  bench.advance(1024);
   assertEquals(drain(bench), [0x41]);
   put(bench, LVT_TIMER, 0x41);
-  bench.advance(160);
+  bench.advance(1280);
   assertEquals([drain(bench), get(bench, CURRENT)], [[0x41], 0]);
   // What has come to its end starts again when it becomes periodic.
   put(bench, LVT_TIMER, 0x20041);
-  bench.advance(160);
+  bench.advance(1280);
   assertEquals([drain(bench), get(bench, CURRENT)], [[0x41], 10]);
 });
 
@@ -329,6 +329,30 @@ Deno.test("lapic timer: ticks that are later than 2 s are lost", async () => {
   }
   // The first, that of the 2 s before now, and one that shows the lag.
   assertEquals(ticks, 202);
+});
+
+Deno.test("lapic timer: ticks come no closer than a microsecond", async () => {
+  const bench = await enabled();
+  put(bench, DCR, 0xb);
+  put(bench, LVT_TIMER, 0x20040);
+  put(bench, INITIAL, 1);
+  // A guest that takes each tick at once.
+  let ticks = 0;
+  const { clock } = bench;
+  while (clock.nextDeadline() <= 100_000) {
+    bench.advance(clock.nextDeadline() - clock.now());
+    ticks += drain(bench).length;
+    assertEquals(get(bench, CURRENT), 1);
+  }
+  assertEquals(ticks, 100);
+  // And one that is late.
+  bench.advance(1_000_000);
+  ticks = 0;
+  while (drain(bench).length > 0 && ticks < 10) {
+    ticks++;
+    bench.advance(0);
+  }
+  assertEquals(ticks, 2);
 });
 
 Deno.test("lapic: LINT0 level triggered asks until it falls", async () => {

@@ -4,7 +4,8 @@
  * it came (5.2.6.2), which is what the backend promises too.
  *
  * A request holds at most `PIECE` bytes of the host's memory at a time, and no
- * more requests are taken while those under way hold `HELD_BYTES`. After a
+ * more requests are taken while those under way hold `HELD_BYTES`; some large
+ * reads have buffers that are kept (`BlockBackend.read`). After a
  * reset what was asked of the backend is forgotten, and requests of after it
  * wait for its end: a write of before cannot overtake one of after. A request
  * under way when the state is saved is begun anew after the load.
@@ -19,6 +20,7 @@ import {
 import type { AccessWidth } from "../../../core/bus/handler.ts";
 import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { Logger } from "../../../core/machine/plugin.ts";
+import type { Clock } from "../../../core/time/clock.ts";
 import { VirtioDevice, type VirtioType } from "./device.ts";
 import {
   type DescriptorChain,
@@ -89,6 +91,13 @@ const MAX_RANGES = 32;
 const PAGE_EXP = 3;
 /** The most bytes that go to the backend at once. */
 const PIECE = 1 << 20;
+/**
+ * Reads from so many bytes on go to buffers of `PIECE` that are kept: Linux's
+ * `dd` of a raw image takes 0.9 of its time, and 0.85 of the CPU time.
+ */
+const ROOM_BYTES = 64 << 10;
+/** How many are kept. */
+const ROOMS = 4;
 /** The most bytes that are under way at once, rounded up by one request. */
 const HELD_BYTES = 8 << 20;
 
@@ -140,18 +149,26 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
   #state: BlkState = { writeback: true };
   /** Bytes that requests under way hold. */
   #held = 0;
+  /** Buffers for large reads that are free, and how many are taken. */
+  readonly #rooms: Uint8Array[] = [];
+  #taken = 0;
   /** Requests at the backend, those forgotten included. */
   #active = 0;
   /** Resolves when the backend has done what a reset made it forget. */
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** A device on a backend. */
-  constructor(backend: BlockBackend, config: VirtioBlkConfig, log: Logger) {
+  constructor(
+    backend: BlockBackend,
+    config: VirtioBlkConfig,
+    { clock, log }: { readonly clock: Clock; readonly log: Logger },
+  ) {
     const { serial, queues } = config;
     super({
       features: COMMON_FEATURES | (backend.readOnly ? F_RO : WRITE_FEATURES) |
         (queues > 1 ? F_MQ : 0n),
       queues: new Array(queues).fill(QUEUE_SIZE),
+      clock,
       log,
     });
     this.#backend = backend;
@@ -234,7 +251,9 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
 
   /** See `VirtioDevice`. */
   protected override process(queue: Virtqueue): void {
-    while (this.#held < HELD_BYTES) {
+    // One time more, to find it empty.
+    const most = queue.state.size + 1;
+    for (let i = 0; i < most && this.#held < HELD_BYTES; i++) {
       const chain = queue.pop();
       if (chain === undefined) return;
       this.resume(queue, chain);
@@ -339,10 +358,28 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
   async #read({ chain, offset, length, epoch }: Request): Promise<void> {
     for (let done = 0; done < length; done += PIECE) {
       const size = Math.min(PIECE, length - done);
-      const bytes = await this.#backend.read(offset + done, size);
-      if (epoch !== this.epoch) return;
-      chain.write(done, bytes);
+      const room = this.#takeRoom(size);
+      try {
+        const bytes = await this.#backend.read(
+          offset + done,
+          size,
+          room?.subarray(0, size),
+        );
+        // Not after a failure: the backend may still write to it.
+        if (room !== undefined) this.#rooms.push(room);
+        if (epoch !== this.epoch) return;
+        chain.write(done, bytes);
+      } finally {
+        if (room !== undefined) this.#taken--;
+      }
     }
+  }
+
+  /** A buffer for so many bytes, or none when that is as well. */
+  #takeRoom(size: number): Uint8Array | undefined {
+    if (size < ROOM_BYTES || this.#taken === ROOMS) return undefined;
+    this.#taken++;
+    return this.#rooms.pop() ?? new Uint8Array(PIECE);
   }
 
   async #write({ chain, offset, length, epoch }: Request): Promise<void> {
@@ -416,6 +453,6 @@ export const BLK: VirtioType<VirtioBlkConfig> = {
   backends: { disk: { type: "block" } },
   create(config, context) {
     const backend = context.block("disk");
-    return backend && new VirtioBlk(backend, config, context.log);
+    return backend && new VirtioBlk(backend, config, context);
   },
 };

@@ -269,6 +269,48 @@ Deno.test("virtio-blk: many requests are under way, and end in any order", async
   }
 });
 
+Deno.test("virtio-blk: large reads under way each have bytes of their own", async () => {
+  const { driver, block, port } = await disk();
+  const [queue] = driver.queues;
+  const length = 64 << 10;
+  block.held = true;
+  for (let round = 0; round < 2; round++) {
+    const requests = Array.from(
+      { length: 7 },
+      (_, i) => driver.request(IN, 128 * i + round, length),
+    );
+    queue.offer(...requests.map((r) => queue.chain(r.descriptors)));
+    port.notify(0);
+    await settled();
+    await block.release();
+    assertEquals(queue.take().length, 7);
+    for (const [i, { data }] of requests.entries()) {
+      const at = (128 * i + round) * 512;
+      assertEquals(
+        driver.ram.bytes.slice(data, data + length),
+        block.bytes.slice(at, at + length),
+      );
+    }
+  }
+  block.held = false;
+  // An image may write to the bytes of a read that failed.
+  let left: Uint8Array | undefined;
+  const read = block.read.bind(block);
+  block.read = (_offset, _length, room) => {
+    left = room;
+    return Promise.reject(new Error("it fails"));
+  };
+  assertEquals((await driver.ask(IN, 0, length)).status, IOERR);
+  assert(left !== undefined);
+  block.read = async (offset, length, room) => {
+    const bytes = await read(offset, length, room);
+    left!.fill(0xee);
+    return bytes;
+  };
+  const { status, data } = await driver.ask(IN, 0, length);
+  assertEquals([status, data], [OK, block.bytes.slice(0, length)]);
+});
+
 Deno.test("virtio-blk: requests hold a limited part of the host's memory", async () => {
   const block = new FakeBlock(64 << 20);
   const { driver, port } = await mmioDisk(block);

@@ -22,6 +22,11 @@ import type {
   Logger,
 } from "../../../core/machine/plugin.ts";
 import {
+  type Clock,
+  MILLISECOND,
+  type Timer,
+} from "../../../core/time/clock.ts";
+import {
   type DescriptorChain,
   freshQueue,
   type QueueState,
@@ -51,6 +56,14 @@ const WORD = 0xffffffffn;
 export const INTERRUPT_QUEUE = 1;
 /** Interrupt status: the configuration, or that a reset is needed. */
 export const INTERRUPT_CONFIG = 2;
+
+/**
+ * So many notifications and chains there are in `PACE` at the most; what comes
+ * then waits until it is over. Another device's bus master may notify once for
+ * each entry of a table that the guest has made, all within one command.
+ */
+const MOST_WORK = 2048;
+const PACE = 10 * MILLISECOND;
 
 /** What a device is reached by. */
 export interface VirtioTransport {
@@ -86,6 +99,8 @@ export interface VirtioParts {
   readonly features: bigint;
   /** The greatest sizes of its queues, powers of two. */
   readonly queues: readonly number[];
+  /** Virtual time. */
+  readonly clock: Clock;
   /** The log. */
   readonly log: Logger;
 }
@@ -126,15 +141,25 @@ export abstract class VirtioDevice<S extends object = object>
   readonly #negotiated = { indirect: false, eventIndex: false };
   #common: CommonState;
   #transport: VirtioTransport | undefined;
+  /** Notifications and chains since the timer was armed. */
+  #work = 0;
+  readonly #pace: Timer;
+  readonly #clock: Clock;
   #isBusy = false;
   #isPolling = false;
   #willPublish = false;
   #epoch = 0;
 
   /** A device in its reset state but for what is the subclass' own. */
-  constructor({ features, queues, log }: VirtioParts) {
+  constructor({ features, queues, clock, log }: VirtioParts) {
     this.offered = features | RESERVED_FEATURES;
     this.#log = log;
+    this.#clock = clock;
+    this.#pace = clock.timer(() => {
+      const waits = this.#work >= MOST_WORK;
+      this.#work = 0;
+      if (waits) { for (const queue of this.queues) this.poll(queue); }
+    });
     const memory: DmaPort = {
       read: (address, into) => {
         const before = this.#enter();
@@ -165,7 +190,9 @@ export abstract class VirtioDevice<S extends object = object>
   /** Go on from that state; what is under way is forgotten. */
   protected abstract adoptDevice(state: S): void;
   /**
-   * Take chains from a queue and sooner or later give them back by `complete`.
+   * Take chains from a queue and sooner or later give them back by `complete`:
+   * no more at once than the queue's size. The driver stands still meanwhile,
+   * but a ring may lie in the counter of another device and never be empty.
    * May throw what the queue throws.
    */
   protected abstract process(queue: Virtqueue): void;
@@ -344,9 +371,13 @@ export abstract class VirtioDevice<S extends object = object>
     if (queue !== undefined) this.poll(queue);
   }
 
-  /** Let `process` take what is available. */
+  /** Let `process` take what is available, now or when there is time for it. */
   protected poll(queue: Virtqueue): void {
+    if (this.#work === 0) this.#pace.arm(this.#clock.now() + PACE, PACE);
+    if (this.#work >= MOST_WORK) return;
+    const before = queue.state.next;
     this.#attempt(() => this.process(queue));
+    this.#work += 1 + ((queue.state.next - before) & 0xffff);
   }
 
   #attempt(action: () => void): void {
@@ -419,6 +450,9 @@ export abstract class VirtioDevice<S extends object = object>
    */
   restore(state: object): void {
     this.#adopt(state as VirtioState<S>);
+    // The time is another one now.
+    this.#work = 0;
+    this.#pace.cancel();
     const epoch = this.#epoch;
     queueMicrotask(() => {
       if (epoch === this.#epoch) this.#attempt(() => this.#resumeAll());

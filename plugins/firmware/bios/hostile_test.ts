@@ -108,3 +108,49 @@ Deno.test("bios: services with any registers neither throw nor hang", async () =
   }
   assert(waited > 100 && done > 500, `${waited} ${done}`);
 });
+
+Deno.test("bios: a string that scrolls the greatest screen is written in parts", async () => {
+  let moved = 0;
+  const counted: DevicePlugin = {
+    ...builtinBios,
+    create: (config, context) =>
+      builtinBios.create(config, {
+        ...context,
+        dma: {
+          read(address, into) {
+            moved += into.length;
+            context.dma.read(address, into);
+          },
+          write(address, bytes) {
+            moved += bytes.length;
+            context.dma.write(address, bytes);
+          },
+        },
+      }),
+  };
+  const bench = await DeviceBench.create(counted, { ram: RAM });
+  bench.device.reset();
+  const { ram } = bench;
+  // The data area: mode 3, 255 columns, 256 rows, the cursor in the last one.
+  ram.set([3, 255, 0], 0x449);
+  ram[0x484] = 255;
+  ram[0x451] = 255;
+  const LINES = 100;
+  ram.fill(10, 0x20000, 0x20000 + LINES);
+  // INT 10h, AX = 1301h, CX: how many, DX: where, ES:0: the string.
+  const view = new DataView(ram.buffer);
+  view.setUint16(FRAME, 0x2000, true);
+  view.setUint16(FRAME + 24, 0xff00, true);
+  view.setUint16(FRAME + 28, LINES, true);
+  view.setUint16(FRAME + 32, 0x1301, true);
+  ram[FRAME + 36] = 0x10;
+  let calls = 0;
+  for (let status = -1; status !== 0; calls++) {
+    moved = 0;
+    bench.write("trap", TRAP_FRAME, FRAME / 16 << 16, 4);
+    status = bench.read("trap", TRAP_FRAME);
+    // Twice the screen.
+    assert(moved < 2 * 2 * 255 * 256 + 4096, `${moved} bytes in one call`);
+  }
+  assertEquals(calls, LINES);
+});

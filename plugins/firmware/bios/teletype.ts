@@ -163,20 +163,20 @@ export function toConsole(bios: Bios, character: number): void {
   guest.out8(port, character);
 }
 
-/** Write a character as a teletype does. */
+/** Write a character as a teletype does; says whether the screen scrolled. */
 export function teletype(
   bios: Bios,
   page: number,
   character: number,
   attribute?: number,
-): void {
+): boolean {
   const view = screen(bios, page);
   let { row, column } = cursor(bios, page);
   const columns = view?.columns ?? 80;
   const rows = view?.rows ?? 25;
   switch (character) {
     case BELL:
-      return;
+      return false;
     case BACKSPACE:
       if (column > 0) column--;
       break;
@@ -194,7 +194,8 @@ export function teletype(
     column = 0;
     row++;
   }
-  if (row >= rows) {
+  const scrolls = row >= rows;
+  if (scrolls) {
     row = rows - 1;
     // New rows have the colours of the last one.
     const fill = view === undefined
@@ -205,6 +206,7 @@ export function teletype(
     }
   }
   moveCursor(bios, page, row, column);
+  return scrolls;
 }
 
 /** Print ASCII text on the active page, and on the serial console. */

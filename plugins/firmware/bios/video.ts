@@ -222,7 +222,7 @@ function setPage(bios: Bios, page: number): void {
 
 /**
  * 13h: a string, with attributes or one for all; a part of a long one each time
- * it is asked. The scratch has the next character and where the cursor was.
+ * it is asked, up to where the screen scrolls. The scratch has the next character and where the cursor was.
  */
 function writeString(bios: Bios, frame: Frame): Status {
   const { guest } = bios;
@@ -239,13 +239,16 @@ function writeString(bios: Bios, frame: Frame): Status {
     linear(frame.es, frame.bp + first * width),
     Math.max(0, count) * width,
   );
-  for (let i = 0; i < text.length; i += width) {
-    const attribute = width === 2 ? text[i + 1] : frame.bl;
-    teletype(bios, page, text[i], attribute);
-    toConsole(bios, text[i]);
+  let done = 0;
+  // To scroll is the work of many characters.
+  for (let scrolls = false; done < count && !scrolls; done++) {
+    const character = text[done * width];
+    const attribute = width === 2 ? text[done * width + 1] : frame.bl;
+    scrolls = teletype(bios, page, character, attribute);
+    toConsole(bios, character);
   }
-  frame.scratch += count;
-  if (first + count < frame.cx) return Status.SPIN;
+  frame.scratch += done;
+  if (first + done < frame.cx) return Status.SPIN;
   if ((frame.al & 1) === 0) {
     const before = frame.scratch;
     moveCursor(bios, page, before >>> 24, before >>> 16 & 0xff);

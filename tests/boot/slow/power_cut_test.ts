@@ -15,6 +15,7 @@ import {
   SECTOR_BYTES,
 } from "../../../core/backend/block.ts";
 import type { BlockPlugin } from "../../../core/machine/plugin.ts";
+import type { GuestFiles } from "../../../core/cli/guest.ts";
 import { Machine } from "../../../core/machine/machine.ts";
 import { PLUGINS } from "../../../machines/registry.ts";
 import { BlockModel } from "../../../core/backend/block_contract.ts";
@@ -30,8 +31,8 @@ const DISK_BYTES = 48 << 20;
  * then told with what stands in `last` and in a file of that round.
  */
 const LOAD = `
-until [ -b /dev/sda ]; do sleep 0.1; done
-mount -t ext4 /dev/sda /mnt || exit
+until [ -b /dev/$DISK ]; do sleep 0.1; done
+mount -t ext4 /dev/$DISK /mnt || exit
 n=$(cat /mnt/last 2>/dev/null || echo 0)
 [ -f /mnt/kept$n ] && md5sum < /mnt/kept$n
 echo mounted at $n
@@ -144,10 +145,32 @@ async function check(bytes: Uint8Array, path: string): Promise<number> {
   return Number(/^\d+$/m.exec(text)?.[0] ?? 0);
 }
 
-boot("ext4 on an IDE disk survives power cuts under load", async (guest) => {
+/** How a disk is connected, and how Linux drives it there. */
+const BUSES = [
+  {
+    name: "an IDE",
+    modules: ["ata_piix", "sd_mod"],
+    device: "sda",
+    set: ['devices.ide.backends={"disk0":"disk0"}'],
+  },
+  {
+    name: "a virtio",
+    modules: ["virtio_pci", "virtio_blk"],
+    device: "vda",
+    set: [
+      'devices.blk={"plugin":"virtio-blk-pci","config":{"slot":4},' +
+      '"use":{"bus":"pci"},"backends":{"disk":"disk0"}}',
+    ],
+  },
+] as const;
+
+/** Cut the power again and again; throws when anything was lost. */
+async function survive(
+  guest: GuestFiles,
+  bus: typeof BUSES[number],
+): Promise<void> {
   const modules = await kernelModules(guest.kernel, [
-    "ata_piix",
-    "sd_mod",
+    ...bus.modules,
     "crc32c_generic",
     "ext4",
   ]);
@@ -159,6 +182,7 @@ boot("ext4 on an IDE disk survives power cuts under load", async (guest) => {
   const image = `${directory}/disk.img`;
   const random = new BlockModel(new Uint8Array(1), 4711);
   const script = `dmesg -n 1
+DISK=${bus.device}
 mkdir -p /mnt
 mount -t devtmpfs dev /dev
 ${modules.script}${LOAD}`;
@@ -190,14 +214,16 @@ ${modules.script}${LOAD}`;
           },
           set: [
             'backends.disk0={"plugin":"cut"}',
-            'devices.ide.backends={"disk0":"disk0"}',
+            ...bus.set,
           ],
         });
         const serial = machine.serial(0);
         const text = await serial.expect(/mounted at \d+/, PATIENCE);
         const mounted = Number(/\d+$/.exec(text)![0]);
         assert(mounted >= last, `${mounted} after ${last}:\n${text}`);
-        if (mounted === last && sum !== "") assert(text.includes(sum), text);
+        if (mounted === last && sum !== "") {
+          assert(text.includes(sum), text);
+        }
         for (let rounds = 2 + random.below(3); rounds > 0; rounds--) {
           await serial.expect(/synced \d+ [0-9a-f]{32}/, PATIENCE);
         }
@@ -216,4 +242,11 @@ ${modules.script}${LOAD}`;
   } finally {
     await Deno.remove(directory, { recursive: true });
   }
-});
+}
+
+for (const bus of BUSES) {
+  boot(
+    `ext4 on ${bus.name} disk survives power cuts under load`,
+    (guest) => survive(guest, bus),
+  );
+}

@@ -230,7 +230,7 @@ async function useDisk(
       const ours = await makeImage(folder);
       const output = await inRhea(kernel, initrd, ours, legacy);
       await check(ours, output);
-      assertMatch(output, /^ *11: +[1-9]\d{1,} +XT-PIC +.*virtio0$/m);
+      assertMatch(output, /^ *11: +[1-9]\d{1,} +IO-APIC +.*virtio0$/m);
       const theirs = await inQemu(
         kernel,
         initrd,
