@@ -36,6 +36,16 @@ export interface Need {
 export const NASM: Need = { what: "nasm", in: "nasm" };
 export const SEABIOS_PACKAGE: Need = { what: SEABIOS, in: "seabios" };
 
+/** What starts a PC: how it is called, its image, what the host needs. */
+export const FIRMWARES: readonly {
+  readonly name: string;
+  readonly firmware: string;
+  readonly needs: readonly Need[];
+}[] = [
+  { name: "the built-in BIOS", firmware: "builtin", needs: [] },
+  { name: "SeaBIOS", firmware: SEABIOS_256K, needs: [SEABIOS_PACKAGE] },
+];
+
 function isThere({ what }: Need): boolean {
   const paths = what.startsWith("/")
     ? [what]

@@ -78,10 +78,11 @@ async function tree(
   return root;
 }
 
-/** A disc with ISOLINUX, without emulation. */
+/** A disc with ISOLINUX, without emulation, which does what `config` says. */
 export async function isolinuxDisc(
   folder: string,
   files: Files,
+  config: string = SYSLINUX_CONFIG,
 ): Promise<string> {
   const image = join(folder, "isolinux.iso");
   const root = await tree(folder, "isolinux", {
@@ -89,7 +90,7 @@ export async function isolinuxDisc(
     "ldlinux.c32": LDLINUX,
     ...files,
   });
-  await Deno.writeTextFile(join(root, "isolinux.cfg"), SYSLINUX_CONFIG);
+  await Deno.writeTextFile(join(root, "isolinux.cfg"), config);
   await run("xorriso", [
     ...["-as", "mkisofs", "-o", image, "-b", "isolinux.bin", "-c", "boot.cat"],
     ...["-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", root],
@@ -97,10 +98,16 @@ export async function isolinuxDisc(
   return image;
 }
 
-/** A disc with GRUB, which starts at its command line. */
-export async function grubDisc(folder: string, files: Files): Promise<string> {
+/** A disc with GRUB, which starts at its command line without a `config`. */
+export async function grubDisc(
+  folder: string,
+  files: Files,
+  config: string = "",
+): Promise<string> {
   const image = join(folder, "grub.iso");
   const root = await tree(folder, "grub", files);
+  await Deno.mkdir(join(root, "boot/grub"), { recursive: true });
+  await Deno.writeTextFile(join(root, "boot/grub/grub.cfg"), config);
   await run("grub-mkrescue", ["-o", image, root]);
   return image;
 }

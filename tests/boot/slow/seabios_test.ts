@@ -1,6 +1,6 @@
 /**
- * Boot loaders of Debian's packages, started by SeaBIOS from disks, discs and
- * floppies, and what they start.
+ * Boot loaders of Debian's packages, started by SeaBIOS from disks and discs,
+ * and what they start.
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
@@ -18,7 +18,6 @@ import {
   type Files,
   GRUB,
   grubDisc,
-  grubFloppy,
   ISOLINUX,
   isolinuxDisc,
   MEMTEST,
@@ -30,27 +29,6 @@ import {
 /** The loaders' prompts. */
 const GRUB_PROMPT = /^grub>$/m;
 const SYSLINUX_PROMPT = /^boot:$/m;
-
-firmwareTest(
-  "a GRUB floppy takes typed commands",
-  [SEABIOS_PACKAGE, ...GRUB],
-  async (folder) => {
-    const floppy = [await grubFloppy(folder)];
-    await using pc = await seabiosPc({ floppy });
-    const screen = pc.screen();
-    await screen.expect(GRUB_PROMPT, PATIENCE);
-    await screen.type("echo one two\n");
-    await screen.expect(/^grub> echo one two\none two\n/m, PATIENCE);
-    await screen.type("ls\n");
-    await screen.expect(/^\(fd0\)/m, PATIENCE);
-    // The screen scrolls by INT 10h.
-    for (let i = 1; i <= 20; i++) {
-      await screen.type(`echo line ${i}\n`);
-      await screen.expect(new RegExp(`^line ${i}\n+grub>\\n*$`, "m"), PATIENCE);
-    }
-    assertMatch(screen.text, /^grub> echo line 9\nline 9\n/);
-  },
-);
 
 firmwareTest(
   "Memtest86+ runs its first tests without errors",
