@@ -62,11 +62,6 @@ function pluginFolder(path: string): string {
   return path.split("/").slice(0, -1).slice(0, 3).join("/");
 }
 
-/** Whether a plugin's module stands in the folder of another, or within it. */
-function isOwn(from: string, to: string): boolean {
-  return `${pluginFolder(to)}/`.startsWith(`${pluginFolder(from)}/`);
-}
-
 function isAllowed({ from, to }: Import): boolean {
   const [layer] = from.split("/");
   const [target] = to.split("/");
@@ -74,7 +69,7 @@ function isAllowed({ from, to }: Import): boolean {
     case "core":
       return target === "core";
     case "plugins":
-      return target === "core" || isOwn(from, to);
+      return target === "core" || pluginFolder(from) === pluginFolder(to);
     case "machines":
       return target !== "mod.ts";
     default:

@@ -37,7 +37,7 @@ import i8254 from "../../plugins/device/timer/i8254.ts";
 import acpi from "../../plugins/firmware/acpi/acpi.ts";
 import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
 import smbios from "../../plugins/firmware/smbios/smbios.ts";
-import firmware from "../../plugins/firmware/firmware.ts";
+import firmware from "../../plugins/firmware/bios/firmware.ts";
 import { FakeSetup, floppyWithDisks } from "../devices/floppy_bench.ts";
 import {
   FakeBlock,

@@ -21,11 +21,11 @@ import {
   type DevicePlugin,
   type FileSpec,
   type RegionMemory,
-} from "../../core/machine/plugin.ts";
-import type { SetupMemory } from "../../core/machine/setup_memory.ts";
-import type { StateRecord } from "../../core/state/state.ts";
-import { BIOS_PROPERTIES, type BiosConfig } from "./bios/config.ts";
-import { BIOS_REGIONS } from "./bios/regions.ts";
+} from "../../../core/machine/plugin.ts";
+import type { SetupMemory } from "../../../core/machine/setup_memory.ts";
+import type { StateRecord } from "../../../core/state/state.ts";
+import { BIOS_PROPERTIES, type BiosConfig } from "./config.ts";
+import { BIOS_REGIONS } from "./regions.ts";
 
 const KIB = 1024;
 /** Images are whole ROM chips' sizes. */
@@ -175,7 +175,7 @@ const plugin: DevicePlugin<FirmwareConfig> = {
   uses: { setup: "setup-memory" },
   async create(config, context) {
     if (config.image === "builtin") {
-      const { BiosDevice } = await import("./bios/device.ts");
+      const { BiosDevice } = await import("./device.ts");
       return new BiosDevice(config, context);
     }
     const image = config.image && context.file("image");

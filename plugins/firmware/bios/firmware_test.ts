@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { Machine } from "../../mod.ts";
+import { Machine } from "../../../mod.ts";
 
-const FOLDER = new URL("../../machines/", import.meta.url);
+const FOLDER = new URL("../../../machines/", import.meta.url);
 const PC = fromFileUrl(new URL("pc.json", FOLDER));
 const ISAPC = fromFileUrl(new URL("isapc.json", FOLDER));
 const KERNEL = fromFileUrl(
-  new URL("../../tests/fixtures/echo.elf", import.meta.url),
+  new URL("../../../tests/fixtures/echo.elf", import.meta.url),
 );
 const KIB = 1024;
 
