@@ -18,6 +18,7 @@ import {
 } from "./apic_guest.ts";
 import { HPET_GUEST, IO_APIC_GUEST, TICKS_GUEST } from "./apic_io_guest.ts";
 import { PRELUDE, PRINT } from "./asm.ts";
+import { qemuOutput } from "../qemu.ts";
 
 const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
@@ -75,22 +76,11 @@ async function onRhea(
 }
 
 /** The same on QEMU; undefined where it is not installed. */
-async function onQemu(kernel: string): Promise<string | undefined> {
+function onQemu(kernel: string): Promise<string | undefined> {
   const args = "-M pc -accel tcg -cpu pentium3 -m 16 -nodefaults " +
     "-display none -serial stdio -no-reboot " +
     `-global hpet.msi=on -device isa-debug-exit,iobase=0xf4,iosize=1 -kernel ${kernel}`;
-  try {
-    const { stdout } = await new Deno.Command("qemu-system-i386", {
-      args: args.split(" "),
-      stdin: "null",
-      stderr: "null",
-      signal: AbortSignal.timeout(LIMIT_MS),
-    }).output();
-    return new TextDecoder().decode(stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  return qemuOutput(args.split(" "), LIMIT_MS);
 }
 
 /** Use a guest as a kernel; not called where nasm is not installed. */

@@ -11,6 +11,7 @@ import { assemble, multiboot } from "../faults/guest.ts";
 import { FLOPPY_BYTES } from "./floppy_bench.ts";
 import { FLOPPY_GUESTS } from "./floppy_guest.ts";
 import { FakeBlock } from "./ide_bench.ts";
+import { asRhea, type Difference, qemuOutput } from "../qemu.ts";
 
 type Kind = keyof typeof FLOPPY_GUESTS;
 
@@ -68,24 +69,10 @@ async function onQemu(
     "-serial stdio -monitor none -no-reboot " +
     "-device isa-debug-exit,iobase=0xf4,iosize=1 " +
     `-drive ${drive} -kernel ${kernel}`;
-  try {
-    const child = new Deno.Command("qemu-system-i386", {
-      args: args.split(" "),
-      stdin: "null",
-      stderr: "null",
-      signal: AbortSignal.timeout(LIMIT_MS),
-    });
-    const { stdout } = await child.output();
-    const output = new TextDecoder().decode(stdout);
-    return { output, image: await Deno.readFile(image) };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const output = await qemuOutput(args.split(" "), LIMIT_MS);
+  if (output === undefined) return undefined;
+  return { output, image: await Deno.readFile(image) };
 }
-
-/** A line's beginning, what QEMU has behind it and what Rhea has. */
-type Difference = readonly [line: string, qemu: string, rhea: string];
 
 /** Where QEMU differs from the datasheet, or the datasheet is silent. */
 const DIFFERENCES: Readonly<Record<Kind, readonly Difference[]>> = {
@@ -133,16 +120,6 @@ const DIFFERENCES: Readonly<Record<Kind, readonly Difference[]>> = {
     ["read 01 40 ", "00", "01"],
   ],
 };
-
-/** QEMU's output with the differences made; each must be there. */
-function asRhea(qemu: string, differences: readonly Difference[]): string {
-  let text = qemu;
-  for (const [line, has, expected] of differences) {
-    assertEquals(text.includes(line + has), true, line + has);
-    text = text.replaceAll(line + has, line + expected);
-  }
-  return text;
-}
 
 for (const kind of ["disk", "protected", "empty"] as const) {
   Deno.test(`floppy, ${kind}: a driver sees the same on Rhea and on QEMU`, async () => {

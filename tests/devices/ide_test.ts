@@ -11,6 +11,7 @@ import { assemble, multiboot } from "../faults/guest.ts";
 import { FakeBlock } from "./ide_bench.ts";
 import { CDROM_DMA_GUEST, DISK_DMA_GUEST } from "./ide_dma_guest.ts";
 import { CDROM_GUEST, DISK_GUEST } from "./ide_guest.ts";
+import { asRhea, type Difference, qemuOutput } from "../qemu.ts";
 
 const MACHINES = new URL("../../machines/", import.meta.url).pathname;
 const IMAGE_BYTES = 8 << 20;
@@ -91,24 +92,10 @@ async function onQemu(
     "-serial stdio -monitor none -no-reboot " +
     "-device isa-debug-exit,iobase=0xf4,iosize=1 " +
     `-drive if=ide,format=raw,file=${image},index=${index},media=${kind} -kernel ${kernel}`;
-  try {
-    const child = new Deno.Command("qemu-system-i386", {
-      args: args.split(" "),
-      stdin: "null",
-      stderr: "null",
-      signal: AbortSignal.timeout(LIMIT_MS),
-    });
-    const { stdout } = await child.output();
-    const output = new TextDecoder().decode(stdout);
-    return { output, image: await Deno.readFile(image) };
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+  const output = await qemuOutput(args.split(" "), LIMIT_MS);
+  if (output === undefined) return undefined;
+  return { output, image: await Deno.readFile(image) };
 }
-
-/** A line's beginning, what QEMU has behind it and what Rhea has. */
-type Difference = readonly [line: string, qemu: string, rhea: string];
 
 /** Where QEMU's disk differs from ATA/ATAPI-6, or the standard is silent. */
 const DISK_DIFFERENCES: readonly Difference[] = [
@@ -164,16 +151,6 @@ const DISK_DMA_DIFFERENCES: readonly Difference[] = [
 const CDROM_DMA_DIFFERENCES: readonly Difference[] = [
   ["masters 00 ", "04 ", "00 "],
 ];
-
-/** QEMU's output with the differences made; each must be there. */
-function asRhea(qemu: string, differences: readonly Difference[]): string {
-  let text = qemu;
-  for (const [line, has, expected] of differences) {
-    assertEquals(text.includes(line + has), true, line);
-    text = text.replaceAll(line + has, line + expected);
-  }
-  return text;
-}
 
 /** Use a kernel made of a driver; not at all where nasm is not installed. */
 async function withKernel(

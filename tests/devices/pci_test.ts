@@ -6,9 +6,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
+import { QEMU, qemuOutput } from "../qemu.ts";
 
 const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
-const QEMU = "qemu-system-i386";
 const LIMIT_MS = 20_000;
 
 const GUEST = `
@@ -139,21 +139,11 @@ main:
 `;
 
 /** What the guest prints in QEMU; undefined where there is none. */
-async function inQemu(kernel: string): Promise<string | undefined> {
-  try {
-    const output = await new Deno.Command(QEMU, {
-      args: [
-        ...["-accel", "tcg", "-M", "pc", "-m", "16", "-nodefaults"],
-        ...["-display", "none", "-serial", "stdio", "-kernel", kernel],
-      ],
-      stdin: "null",
-      signal: AbortSignal.timeout(LIMIT_MS),
-    }).output();
-    return new TextDecoder().decode(output.stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+function inQemu(kernel: string): Promise<string | undefined> {
+  return qemuOutput([
+    ...["-accel", "tcg", "-M", "pc", "-m", "16", "-nodefaults"],
+    ...["-display", "none", "-serial", "stdio", "-kernel", kernel],
+  ], LIMIT_MS);
 }
 
 /** Use a kernel made of the guest; not at all where nasm is not installed. */

@@ -3,6 +3,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
+import { qemuOutput } from "../qemu.ts";
 
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
 const LIMIT_MS = 60_000;
@@ -154,24 +155,12 @@ async function here(kernel: string): Promise<string> {
 }
 
 /** What the guest writes in QEMU; undefined where QEMU is not installed. */
-async function inQemu(kernel: string): Promise<string | undefined> {
-  const signal = AbortSignal.timeout(LIMIT_MS);
-  try {
-    const { stdout } = await new Deno.Command("qemu-system-i386", {
-      args: [
-        ...["-accel", "tcg", "-m", "16M", "-vga", "std", "-display", "none"],
-        ...["-serial", "stdio", "-monitor", "none", "-no-reboot"],
-        ...["-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel],
-      ],
-      stdin: "null",
-      stderr: "null",
-      signal,
-    }).output();
-    return new TextDecoder().decode(stdout);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
+function inQemu(kernel: string): Promise<string | undefined> {
+  return qemuOutput([
+    ...["-accel", "tcg", "-m", "16M", "-vga", "std", "-display", "none"],
+    ...["-serial", "stdio", "-monitor", "none", "-no-reboot"],
+    ...["-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel],
+  ], LIMIT_MS);
 }
 
 Deno.test("vga: planes and text addressing as in QEMU", async () => {

@@ -16,10 +16,10 @@ import { PLUGINS } from "../../../machines/registry.ts";
 import { Machine } from "../../../mod.ts";
 import { acpiTables } from "../../../plugins/firmware/acpi/acpi.ts";
 import { boardOf } from "../../../plugins/firmware/acpi/board.ts";
+import { QEMU, qemuOutput } from "../../qemu.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 const PIN = fromFileUrl(new URL("../../fixtures/pci_pin.ts", import.meta.url));
-const QEMU = "qemu-system-i386";
 const LIMIT_MS = 600_000;
 
 const BEGIN = `mkdir /sys
@@ -69,24 +69,16 @@ async function inQemu(
   initrd: string,
   ...more: string[]
 ): Promise<string | undefined> {
-  try {
-    const { stdout } = await new Deno.Command(QEMU, {
-      args: [
-        ...["-accel", "tcg", "-M", "pc", "-m", "256", "-no-reboot"],
-        ...["-nodefaults", "-display", "none", "-serial", "stdio"],
-        ...["-kernel", kernel, "-initrd", initrd],
-        ...["-append", "console=ttyS0", ...more],
-      ],
-      stdin: "null",
-      stderr: "null",
-      signal: AbortSignal.timeout(LIMIT_MS),
-    }).output();
-    return new TextDecoder().decode(stdout);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  const output = await qemuOutput([
+    ...["-accel", "tcg", "-M", "pc", "-m", "256", "-no-reboot"],
+    ...["-nodefaults", "-display", "none", "-serial", "stdio"],
+    ...["-kernel", kernel, "-initrd", initrd],
+    ...["-append", "console=ttyS0", ...more],
+  ], LIMIT_MS);
+  if (output === undefined) {
     console.log(`not compared: ${QEMU} is not installed`);
-    return undefined;
   }
+  return output;
 }
 
 const SCRIPT = `${BEGIN}dmesg -r

@@ -10,9 +10,9 @@ import { boot, PATIENCE, withScript } from "../guest.ts";
 import { MP_TABLE, mpTable } from "../mp_table.ts";
 import { ISAPC_WARNINGS, warnings } from "../session.ts";
 import { Machine } from "../../../mod.ts";
+import { QEMU, qemuOutput } from "../../qemu.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
-const QEMU = "qemu-system-i386";
 const LIMIT_MS = 600_000;
 
 /** Prints the log, the devices and their configuration headers. */
@@ -42,38 +42,20 @@ function identity(header: string): string {
 }
 
 /** The guest's output in QEMU; undefined where there is none. */
-async function inQemu(
+function inQemu(
   kernel: string,
   initrd: string,
 ): Promise<string | undefined> {
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(QEMU, {
-      args: [
-        ...["-accel", "tcg", "-M", "pc", "-cpu", "pentium3", "-m", "256"],
-        ...["-nodefaults", "-display", "none", "-serial", "stdio"],
-        ...["-kernel", kernel, "-initrd", initrd],
-        ...["-append", "console=ttyS0"],
-      ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  const timer = setTimeout(() => child.kill(), LIMIT_MS);
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of child.stdout) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.includes("the end\r\n")) break;
-  }
-  clearTimeout(timer);
-  child.kill();
-  await child.status;
-  return text;
+  return qemuOutput(
+    [
+      ...["-accel", "tcg", "-M", "pc", "-cpu", "pentium3", "-m", "256"],
+      ...["-nodefaults", "-display", "none", "-serial", "stdio"],
+      ...["-kernel", kernel, "-initrd", initrd],
+      ...["-append", "console=ttyS0"],
+    ],
+    LIMIT_MS,
+    "the end\r\n",
+  );
 }
 
 async function inRhea(kernel: string, initrd: string): Promise<string> {

@@ -13,12 +13,12 @@ import { Machine } from "../../../mod.ts";
 import { boot, PATIENCE, withScript } from "../guest.ts";
 import { mmioSlots } from "../mmio_slots.ts";
 import { kernelModules, type Modules } from "../modules.ts";
+import { QEMU, qemuOutput } from "../../qemu.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 const MICROVM = fromFileUrl(
   new URL("../../../machines/microvm.json", import.meta.url),
 );
-const QEMU = "qemu-system-i386";
 const LIMIT_MS = 600_000;
 const IMAGE_BYTES = 48 << 20;
 const SLOT = 4;
@@ -140,38 +140,21 @@ async function inQemu(
   disk: string,
   legacy: boolean,
 ): Promise<string | undefined> {
-  let child: Deno.ChildProcess;
-  try {
-    child = new Deno.Command(QEMU, {
-      args: [
-        ...["-accel", "tcg", "-M", "pc", "-cpu", "pentium3", "-m", "128"],
-        ...["-nodefaults", "-display", "none", "-serial", "stdio"],
-        ...["-drive", `if=none,id=d,format=raw,file=${disk},discard=unmap`],
-        "-device",
-        `virtio-blk-pci,drive=d,addr=${SLOT},serial=VIRTIO-1,` +
-        `disable-legacy=${legacy ? "off" : "on"}`,
-        ...["-kernel", kernel, "-initrd", initrd],
-        ...["-append", "console=ttyS0"],
-      ],
-      stdin: "null",
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  const timer = setTimeout(() => child.kill(), LIMIT_MS);
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const chunk of child.stdout) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.includes("the end\r\n")) break;
-  }
-  clearTimeout(timer);
-  child.kill();
-  await child.status;
-  return text.replaceAll("\r\n", "\n");
+  const text = await qemuOutput(
+    [
+      ...["-accel", "tcg", "-M", "pc", "-cpu", "pentium3", "-m", "128"],
+      ...["-nodefaults", "-display", "none", "-serial", "stdio"],
+      ...["-drive", `if=none,id=d,format=raw,file=${disk},discard=unmap`],
+      "-device",
+      `virtio-blk-pci,drive=d,addr=${SLOT},serial=VIRTIO-1,` +
+      `disable-legacy=${legacy ? "off" : "on"}`,
+      ...["-kernel", kernel, "-initrd", initrd],
+      ...["-append", "console=ttyS0"],
+    ],
+    LIMIT_MS,
+    "the end\r\n",
+  );
+  return text?.replaceAll("\r\n", "\n");
 }
 
 /** IDs, revision, class, header type, subsystem and pin. */
