@@ -22,7 +22,7 @@ import { hasRom, type MachinePlan } from "./plan_types.ts";
 import type { FirmwareTables, PowerButton } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
-import { ramRanges } from "./survey.ts";
+import { ramRanges, surveyDevice } from "./survey.ts";
 import type { JsonObject } from "./schema_types.ts";
 import type { Trace, TraceOptions } from "./trace.ts";
 
@@ -532,7 +532,9 @@ function asRecord(value: unknown, path: string): StateRecord {
 
 /** What the machine adds to Linux's command line, and what its devices do. */
 function linuxParameters({ definition, devices }: MachinePlan): string[] {
-  const own = devices.map((device) => device.plugin.kernelParameter?.(device));
+  const own = devices.map((device) =>
+    device.plugin.kernelParameter?.(surveyDevice(device))
+  );
   return [
     ...definition.boot.parameters,
     ...own.filter((parameter) => parameter !== undefined),

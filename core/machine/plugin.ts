@@ -107,7 +107,7 @@ export interface RegionMemory {
   write(offset: number, bytes: Uint8Array): void;
 }
 
-/** A device in a `MachineSurvey`. */
+/** A device as a machine definition has it. */
 export interface SurveyedDevice {
   /** Its name in the definition. */
   readonly name: string;
@@ -126,6 +126,8 @@ export interface SurveyedDevice {
   }>;
   /** What its outputs drive: `device.input`, by output. */
   readonly wires: ReadonlyMap<string, readonly string[]>;
+  /** Its backends' names, by role. */
+  readonly backends: ReadonlyMap<string, string>;
 }
 
 /** What a machine definition places. */
@@ -256,16 +258,6 @@ export interface FileSpec {
   readonly optional?: boolean;
 }
 
-/** Where a machine definition has put a device. */
-export interface DevicePlacement {
-  /** Its regions that have a fixed place, by name. */
-  readonly regions: ReadonlyMap<string, { readonly base: number }>;
-  /** What its outputs drive: `device.input`, by output. */
-  readonly wires: ReadonlyMap<string, readonly string[]>;
-  /** Its backends' names, by role. */
-  readonly backends: ReadonlyMap<string, string>;
-}
-
 /** A plugin that makes devices. */
 // deno-lint-ignore no-explicit-any
 export interface DevicePlugin<C = any> extends PluginInfo {
@@ -316,7 +308,7 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * What a kernel must be told on its command line to find a device that is
    * here, as a parameter of Linux's; none when absent or undefined.
    */
-  kernelParameter?(placement: DevicePlacement): string | undefined;
+  kernelParameter?(device: SurveyedDevice): string | undefined;
   /** Make a device in its reset state. */
   create(config: C, context: DeviceContext): Device | Promise<Device>;
 }

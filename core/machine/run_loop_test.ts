@@ -227,15 +227,22 @@ Deno.test("a host event wakes an idle guest", async () => {
 });
 
 Deno.test("the event loop is served while the guest is busy", async () => {
-  const cpu = new FakeCpu((cpu, budget) =>
-    // A loop that serves nobody ends here.
-    cpu.instructions > 1e10 ? "dead" : spin(cpu, budget)
-  );
+  // Counted in slices: a busy host makes them longer, and turns more frequent.
+  const cpu = new FakeCpu((cpu, budget) => {
+    if (loop.slices === 60) loop.stop();
+    return spin(cpu, budget);
+  });
   const { loop } = hostLoop(cpu);
-  let beats = 0;
-  const beat = setInterval(() => ++beats === 3 && loop.stop(), 5);
+  let [turns, isOver] = [0, false];
+  const next = (): void => {
+    turns++;
+    if (!isOver) setTimeout(next);
+  };
+  setTimeout(next);
   assertEquals(await loop.run(), "stop");
-  clearInterval(beat);
+  isOver = true;
+  assert(turns >= 20, `${turns} turns in 60 slices`);
+  await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
 Deno.test("the event loop is served while the guest is slow", async () => {

@@ -6,25 +6,30 @@
  * @module
  */
 
-import type { MachinePlan } from "./plan_types.ts";
-import type { MachineSurvey, RamRange } from "./plugin.ts";
+import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
+import type { MachineSurvey, RamRange, SurveyedDevice } from "./plugin.ts";
 
 /** What a plan places. */
 export function surveyMachine(plan: MachinePlan): MachineSurvey {
   return {
     ram: ramRanges(plan),
-    devices: plan.devices.map(({ name, plugin, config, regions, wires }) => ({
-      name,
-      plugin: plugin.name,
-      config,
-      regions: new Map(
-        [...regions].map(([key, { space, base, size }]) => [
-          key,
-          { space, base, size },
-        ]),
-      ),
-      wires,
-    })),
+    devices: plan.devices.map(surveyDevice),
+  };
+}
+
+/** A planned device, without what only the machine uses. */
+export function surveyDevice(device: PlannedDevice): SurveyedDevice {
+  const { name, plugin, config, regions, wires, backends } = device;
+  const places = [...regions].map(([key, { space, base, size }]) =>
+    [key, { space, base, size }] as const
+  );
+  return {
+    name,
+    plugin: plugin.name,
+    config,
+    regions: new Map(places),
+    wires,
+    backends,
   };
 }
 

@@ -231,6 +231,7 @@ const at = (
   config: place,
   regions: new Map(),
   wires: new Map(wires),
+  backends: new Map(),
 });
 const tables = [
   deviceConformance(acpi, {

@@ -17,8 +17,8 @@ import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type {
   Device,
   DeviceContext,
-  DevicePlacement,
   DevicePlugin,
+  SurveyedDevice,
 } from "../../../core/machine/plugin.ts";
 import {
   loadState,
@@ -271,7 +271,7 @@ export class VirtioMmio implements Device, BootDrives {
  * What tells Linux of a slot: its size, base address and interrupt, whose
  * number is at the end of the name of the input that the line drives.
  */
-function kernelParameter(place: DevicePlacement): string | undefined {
+function kernelParameter(place: SurveyedDevice): string | undefined {
   const base = place.regions.get("registers")?.base;
   const [target] = place.wires.get("irq") ?? [];
   const irq = /\d+$/.exec(target ?? "")?.[0];

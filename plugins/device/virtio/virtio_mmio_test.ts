@@ -169,7 +169,12 @@ Deno.test("virtio-mmio: what tells Linux of a slot", () => {
     wires: [string, string[]][],
   ): string | undefined =>
     plugin.kernelParameter!({
-      regions: new Map([["registers", { base: 0xfeb00200 }]]),
+      name: "disk0",
+      plugin: plugin.name,
+      config: {},
+      regions: new Map([
+        ["registers", { space: "memory", base: 0xfeb00200, size: 512 }],
+      ]),
       wires: new Map(wires),
       backends: new Map(backends),
     });

@@ -38,6 +38,7 @@ function withApics(survey: MachineSurvey): MachineSurvey {
         : [["registers", { space: "memory", base, size: 0x400 }]],
     ),
     wires: new Map(),
+    backends: new Map(),
   });
   return {
     ram,
