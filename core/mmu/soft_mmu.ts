@@ -629,6 +629,11 @@ export class SoftMmu implements Mmu {
         this.#writeIo(physical, this.#value, width);
         return STORE_DONE;
       }
+      // A page without code, as most are: nothing to ask.
+      if (((address ^ this.#i32[e + (TLB_WRITE >> 2)]) >>> 0) < PAGE) {
+        this.#copyValue(this.#host + offset, width);
+        return STORE_DONE;
+      }
       if (!this.#isRam(page)) return STORE_DONE;
       return this.#storeToCode(physical, this.#host + offset, width, running);
     }
@@ -645,6 +650,16 @@ export class SoftMmu implements Mmu {
     this.#writeBytes(p0, this.#value, first);
     this.#writeBytes(p1, this.#value + first, rest);
     return STORE_DONE;
+  }
+
+  /** Stores what stands in the value slot. */
+  #copyValue(host: number, width: number): void {
+    if (width === 4) {
+      this.#view.setInt32(host, this.#view.getInt32(this.#value, true), true);
+      return;
+    }
+    const u8 = this.#u8;
+    for (let i = 0; i < width; i++) u8[host + i] = u8[this.#value + i];
   }
 
   /** Does a store to a page that may hold code, unless it hits the block that is running. */

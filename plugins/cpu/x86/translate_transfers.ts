@@ -22,6 +22,7 @@ import {
   softwareException,
   softwareInterrupt,
 } from "./interrupts.ts";
+import { LOAD_DATA, POP_DATA } from "./segment_kernel.ts";
 import { loadSegment } from "./segments.ts";
 import {
   BASE,
@@ -99,7 +100,7 @@ function bound(t: Translator, i: Insn): void {
 const LOAD_SEGMENT = define(
   "load_segment",
   3,
-  { faults: true, writes: SEGMENTS },
+  { faults: true, writes: SEGMENTS, native: LOAD_DATA },
   (cpu) => (seg, selector, next) => {
     const key = cpu.key();
     loadSegment(cpu, seg, selector & 0xffff);
@@ -222,7 +223,7 @@ const POP_FAR = transfer("pop_fs_gs", 3, (cpu, what, selector, next) => {
 const POP_SEGMENT = define(
   "pop_segment",
   3,
-  { faults: true, writes: [...SEGMENTS, GPR[4]] },
+  { faults: true, writes: [...SEGMENTS, GPR[4]], native: POP_DATA },
   (cpu) => (what, selector, next) => {
     const key = cpu.key();
     popped(cpu, what, selector);
