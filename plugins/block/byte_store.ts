@@ -1,7 +1,9 @@
 /**
  * What image formats stand on: bytes at positions, in a file of the host.
  *
- * Nothing here waits for the host's disk on the thread of the guest. Of what
+ * Nothing here waits for the host's disk on the thread of the guest: what is
+ * small is waited for as long as the host's page cache is quick
+ * (`file_pace.ts`), everything else is done by other threads. Of what
  * Deno 2.9.6 has, `read`, `datasync` and `truncate` of `node:fs` work on
  * another thread, but its writes, by callback, promise or `writev`, are done
  * before the call comes back: 256 MB stopped the event loop for 1.3 s where the
@@ -21,15 +23,16 @@
  *
  * What takes so long is that one thread wakes another, and that depends on the
  * cores they are on. A worker (20 MB, 50 to 90 ms at its start) is no better at
- * it; waking nobody would be to read on the guest's thread, which may wait.
+ * it.
  *
  * @module
  */
 
-import { read } from "node:fs";
+import { read, readSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
 import { lockAsQemu } from "./file_lock.ts";
+import { FilePace } from "./file_pace.ts";
 
 /** The most bytes of zeroes written at once. */
 const PIECE_BYTES = 4 << 20;
@@ -85,6 +88,10 @@ export class FileStore implements ByteStore {
   readonly #file: FileHandle;
   /** The same file: what writes, one at a time, and holds the lock. */
   readonly #writer: Deno.FsFile;
+  readonly #reads = new FilePace();
+  readonly #writes = new FilePace();
+  /** Writes that other threads have to do or are doing. */
+  #writing = 0;
   /** Resolves when the writes made so far have been done, or have failed. */
   #written: Promise<void> = Promise.resolve();
 
@@ -149,14 +156,21 @@ export class FileStore implements ByteStore {
 
   /** See `ByteStore.read`. */
   async read(offset: number, into: Uint8Array): Promise<void> {
+    const { fd } = this.#file;
+    const pace = this.#reads;
     await this.#try("read", async () => {
       let done = 0;
       while (done < into.length) {
-        const bytesRead = await readAt(
-          this.#file.fd,
-          into.subarray(done),
-          offset + done,
-        );
+        const rest = done === 0 ? into : into.subarray(done);
+        const at = offset + done;
+        const isQuick = pace.isQuick(rest.length);
+        const start = performance.now();
+        const bytesRead = isQuick
+          ? readSync(fd, rest, 0, rest.length, at)
+          : await readAt(fd, rest, at);
+        const milliseconds = performance.now() - start;
+        if (isQuick) pace.waitedFor(milliseconds);
+        else pace.handedOver(milliseconds);
         if (bytesRead === 0) break;
         done += bytesRead;
       }
@@ -168,10 +182,14 @@ export class FileStore implements ByteStore {
   write(offset: number, bytes: Uint8Array): Promise<void> {
     // A write that fails may have grown the file all the same.
     this.#size = Math.max(this.#size, offset + bytes.length);
+    if (this.#writing === 0 && this.#writes.isQuick(bytes.length)) {
+      return this.#try("write to", () => this.#putNow(offset, bytes));
+    }
+    this.#writing++;
     const written = this.#written.then(() =>
       this.#try("write to", () => this.#put(offset, bytes))
     );
-    this.#written = written.catch(() => {});
+    this.#written = written.catch(() => {}).finally(() => this.#writing--);
     return written;
   }
 
@@ -198,8 +216,32 @@ export class FileStore implements ByteStore {
     }
   }
 
+  /** Write on this thread. */
+  #putNow(offset: number, bytes: Uint8Array): Promise<void> {
+    const start = performance.now();
+    for (let done = 0; done < bytes.length;) {
+      const rest = bytes.subarray(done);
+      const count = writeSync(
+        this.#file.fd,
+        rest,
+        0,
+        rest.length,
+        offset + done,
+      );
+      if (count === 0) throw this.#full();
+      done += count;
+    }
+    this.#writes.waitedFor(performance.now() - start);
+    return Promise.resolve();
+  }
+
+  #full(): BlockError {
+    return new BlockError("no-space", `"${this.#path}" takes no more`);
+  }
+
   /** Write when no other write is under way. */
   async #put(offset: number, bytes: Uint8Array): Promise<void> {
+    const start = performance.now();
     try {
       // No more than a number in the kernel: asking elsewhere takes longer.
       this.#writer.seekSync(offset, Deno.SeekMode.Start);
@@ -214,11 +256,10 @@ export class FileStore implements ByteStore {
     }
     for (let done = 0; done < bytes.length;) {
       const count = await this.#writer.write(bytes.subarray(done));
-      if (count === 0) {
-        throw new BlockError("no-space", `"${this.#path}" takes no more`);
-      }
+      if (count === 0) throw this.#full();
       done += count;
     }
+    this.#writes.handedOver(performance.now() - start);
   }
 
   async #try(what: string, action: () => Promise<void>): Promise<void> {
