@@ -86,6 +86,7 @@ import {
   OFF_GPR,
   OFF_IDT_BASE,
   OFF_IDT_LIMIT,
+  OFF_INTR,
   OFF_MXCSR,
   OFF_SEG,
   OFF_SHADOW,
@@ -113,6 +114,7 @@ const W_CR0 = OFF_CR >> 2;
 const W_CR4 = (OFF_CR >> 2) + 8;
 const W_DR = OFF_DR >> 2;
 const W_CPL = OFF_CPL >> 2;
+const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_MXCSR = OFF_MXCSR >> 2;
 
@@ -220,8 +222,6 @@ export class X86 implements Frontend {
 
   /** Model-specific registers. */
   msrs: Msrs;
-  /** Level of the INTR line. */
-  irqLevel = false;
   /** An NMI waits. */
   nmiPending = false;
   /** NMIs are blocked (until IRET). */
@@ -258,6 +258,15 @@ export class X86 implements Frontend {
     this.helpers = bindHelpers(this);
     this.#translator = options.translator?.(this);
     this.reset();
+  }
+
+  /** Level of the INTR line: in the state, where translated code looks at it. */
+  get irqLevel(): boolean {
+    return this.state[W_INTR] !== 0;
+  }
+
+  set irqLevel(level: boolean) {
+    this.state[W_INTR] = level ? 1 : 0;
   }
 
   /** Gives the frontend its engine. */
@@ -775,7 +784,9 @@ export class X86 implements Frontend {
   /** Hardware reset (SDM volume 3, table 9-1). A20, IGNNE# and the INTR line are the machine's. */
   reset(): void {
     const s = this.state;
+    const { irqLevel } = this;
     s.fill(0, 0x100 >> 2);
+    this.irqLevel = irqLevel;
     for (let i = 0; i < 8; i++) {
       const attr = i === LDTR ? 0x8200 : i === TR ? 0x8b00 : 0x9300;
       this.setSeg(i, 0, 0, 0xffff, attr);

@@ -45,6 +45,7 @@ import {
   OFF_CC_OP,
   OFF_CC_OVER,
   OFF_CC_SRC,
+  OFF_INTR,
   OFF_SEG,
   SEG_ATTR,
   SEG_LIMIT,
@@ -202,6 +203,11 @@ export const CONDITION: Native = native((f) => {
     );
   });
 });
+
+/** `check_interrupt`, `interrupts_open`: nothing waits. */
+export const NO_INTERRUPT: Native = native((f) => {
+  when(eqz(f.word(OFF_INTR)), () => leave(i32(0)));
+}, 0);
 
 // Attributes of a segment register: P, S, code, expand-down, readable or writable.
 const ATTR_P = 0x8000,

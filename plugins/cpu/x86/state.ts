@@ -75,6 +75,8 @@ export const OFF_EXC_HAS_ERROR = 0x3d0;
 export const OFF_EXC_ADDRESS = 0x3d4;
 /** Current privilege level. */
 export const OFF_CPL = 0x3d8;
+/** Level of the INTR line. */
+export const OFF_INTR = 0x3e0;
 
 /** x87 registers by physical number: 16 bytes each, 80 bits used; the mantissas are the MMX registers. */
 export const OFF_FPR = 0x400;

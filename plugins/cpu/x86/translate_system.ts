@@ -27,6 +27,7 @@ import { cpuid } from "./cpuid.ts";
 import type { Insn } from "./decode.ts";
 import { EXC_GP } from "./exceptions.ts";
 import { define } from "./helpers.ts";
+import { NO_INTERRUPT } from "./integer_kernel.ts";
 import {
   checkPopf,
   popf,
@@ -278,7 +279,7 @@ function movFromDebug(t: Translator, i: Insn): void {
 const CHECK_INTERRUPT = define(
   "check_interrupt",
   0,
-  { reads: [FLAGS], writes: [] },
+  { reads: [FLAGS], writes: [], native: NO_INTERRUPT },
   (cpu) => () => {
     cpu.checkInterrupt();
     return 0;
@@ -314,6 +315,16 @@ const FLAGS_CHANGED = define(
     const key = cpu.key();
     cpu.updateKey();
     cpu.leaveIfChanged(key, cpu.eip);
+    return 0;
+  },
+);
+/** IF has been set: an interrupt that waits is taken before the next instruction. */
+const INTERRUPTS_OPEN = define(
+  "interrupts_open",
+  0,
+  { faults: true, writes: [], native: NO_INTERRUPT },
+  (cpu) => () => {
+    cpu.leaveIfChanged(cpu.key(), cpu.eip);
     return 0;
   },
 );
@@ -396,12 +407,12 @@ function popFlags(t: Translator, i: Insn): void {
   b.set(FLAGS, flags);
   t.setArithFlags(image);
   t.syncFlags();
-  // Seldom: flags that are in the mode key, or IF, for which something may wait.
   b.set(EIP, t.pc(t.nextEip));
-  b.callIf(
-    b.and(b.xor(old, flags), t.imm(TF | AC | IOPL_MASK | IF)),
-    FLAGS_CHANGED,
-  );
+  const changed = b.xor(old, flags);
+  // Seldom: flags that are in the mode key.
+  b.callIf(b.and(changed, t.imm(TF | AC | IOPL_MASK)), FLAGS_CHANGED);
+  // Often, in a kernel: IF, for which something may wait.
+  b.callIf(b.and(b.and(changed, flags), t.imm(IF)), INTERRUPTS_OPEN);
 }
 
 function halt(t: Translator): void {
