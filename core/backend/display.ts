@@ -1,9 +1,9 @@
 /**
  * Display backends: what shows a guest's screen.
  *
- * There are two ways, and a backend may have either or both. Pixels are pushed:
- * `resize` and `update`. A text screen is pulled: the device hands over a
- * `TextSource` once, and the backend looks at it in its own time.
+ * A device hands over a `TextSource`, a `PictureSource` or both, once, and the
+ * backend looks at what it can show in its own time: a screen that nobody looks
+ * at costs nothing.
  *
  * @module
  */
@@ -67,17 +67,46 @@ export interface TextSource {
   watch(changed: () => void): void;
 }
 
+/** A picture of a screen. */
+export interface Picture {
+  /** Pixels of a row. */
+  readonly width: number;
+  /** Rows. */
+  readonly height: number;
+  /**
+   * Row by row, four bytes a pixel: blue, green, red and one that is 0. They
+   * stay as they are until the next look at the screen.
+   */
+  readonly pixels: Uint8Array;
+  /** Counts the changes: what `PictureSource.look` wants to know next time. */
+  readonly generation: number;
+  /**
+   * The rectangles that have changed since the generation that was asked for;
+   * the whole screen if its size has, or if that is too long ago.
+   */
+  readonly changed: readonly Rectangle[];
+}
+
+/**
+ * A device's screen as pixels, in whatever mode it is. Nothing is drawn unless
+ * somebody looks.
+ */
+export interface PictureSource {
+  /** The screen now; `since` is the generation that was seen last, or 0. */
+  look(since: number): Picture;
+  /**
+   * Call `changed` at the next change of what `look` gives, once; as
+   * `TextSource.watch`, but each watcher is told.
+   */
+  watchPicture(changed: () => void): void;
+}
+
 /** A screen at the host side. */
 export interface DisplayBackend {
-  /** The guest's screen has this size from now on. */
-  resize?(width: number, height: number): void;
-  /**
-   * New pixels for a rectangle, row by row, four bytes each: blue, green, red
-   * and one that is ignored. The promise, when there is one, is backpressure.
-   */
-  update?(area: Rectangle, pixels: Uint8Array): void | Promise<void>;
   /** Show this text screen; called once, when its device is made. */
   text?(source: TextSource): void;
+  /** Show these pixels; called once, when their device is made. */
+  picture?(source: PictureSource): void;
   /**
    * The keyboard and the pointer in front of the screen: a device's backend of
    * type `input` may be this display.

@@ -8,16 +8,16 @@
 export type InputEvent =
   /** A key by its W3C `KeyboardEvent.code` name, as `KeyA`. */
   | { readonly type: "key"; readonly code: string; readonly down: boolean }
-  /** Relative motion of a mouse and its wheel. */
+  /** Relative motion of a mouse, right and down, and its wheel, towards its user. */
   | {
     readonly type: "motion";
     readonly dx: number;
     readonly dy: number;
     readonly wheel: number;
   }
-  /** A position from 0 to 65535 on both axes. */
+  /** A position on the screen, from 0 to 65535 on both axes. */
   | { readonly type: "position"; readonly x: number; readonly y: number }
-  /** A button: 0 left, 1 middle, 2 right. */
+  /** A button: 0 left, 1 middle, 2 right, 3 back, 4 forward. */
   | {
     readonly type: "button";
     readonly button: number;
