@@ -9,8 +9,8 @@ megabytes=$3
 run_read() { dd if="$disk" bs=1M count="$megabytes" | tail -c 65536; }
 run_write() { dd if=/dev/zero of="$disk" bs=1M count="$megabytes" conv=fsync; }
 run_blocks() { dd if="$disk" bs=64k count=$((megabytes * 8)) iflag=direct | tail -c 65536; }
-run_random_read() { /bench/random "$disk" "$megabytes" 10000 read; }
-run_random_write() { /bench/random "$disk" "$megabytes" 10000 write; }
+run_random_read() { /bench/random "$disk" "$megabytes" 50000 read; }
+run_random_write() { /bench/random "$disk" "$megabytes" 50000 write; }
 
 sync
 echo 3 >/proc/sys/vm/drop_caches
