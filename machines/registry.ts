@@ -15,6 +15,7 @@ export const PLUGINS: PluginTable = {
   device: {
     "acpi": () => import("../plugins/firmware/acpi/acpi.ts"),
     "apic-bus": () => import("../plugins/device/intc/apic_bus.ts"),
+    "e1000": () => import("../plugins/device/net/e1000.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "firmware": () => import("../plugins/firmware/bios/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),

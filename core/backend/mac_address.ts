@@ -27,7 +27,7 @@ export const MAC_SCHEMA: ConfigSchema = {
 export function macAddress(mac: string | undefined, name: string): Uint8Array {
   if (mac === undefined) {
     const bytes = Uint8Array.from(FIRST);
-    const ordinal = Number(/[0-9]{1,4}$/.exec(name)?.[0] ?? 0);
+    const ordinal = Number(/(?<![0-9])[0-9]{1,3}$/.exec(name)?.[0] ?? 0);
     const low = (bytes[4] << 8 | bytes[5]) + ordinal;
     bytes[4] = low >> 8;
     bytes[5] = low;

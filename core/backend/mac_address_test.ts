@@ -10,6 +10,8 @@ Deno.test("mac address: as configured, or by the device's name", () => {
   assertEquals(text("02-00-00-ab-cd-0f", "net3"), "020000abcd0f");
   assertEquals(text(undefined, "net0"), "525400123456");
   assertEquals(text(undefined, "card"), "525400123456");
+  // This is no number of a card.
+  assertEquals(text(undefined, "e1000"), "525400123456");
   assertEquals(text(undefined, "net12"), "525400123462");
   assertEquals(text(undefined, "net170"), "525400123500");
 });

@@ -115,6 +115,14 @@ export class Interrupts {
     this.update();
   }
 
+  /** ITR was written: the time that is under way is no longer than it says. */
+  throttle(): void {
+    const state = this.#state;
+    const end = this.#clock.now() + this.#regs[ITR >> 2] * ITR_NS;
+    if (state.quietUntil > end) state.quietUntil = end;
+    this.update();
+  }
+
   /** A frame was received: RXT0, now or later. */
   received(): void {
     const delay = this.#regs[RDTR >> 2];

@@ -128,7 +128,7 @@ function writePhy(
 ): void {
   const mask = WRITABLE[register] ?? 0;
   if (register !== BMCR) {
-    phy[register] = value & mask;
+    phy[register] = phy[register] & ~mask | value & mask;
     return;
   }
   const wasOn = isPhyOn(phy);

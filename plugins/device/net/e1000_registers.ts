@@ -173,7 +173,7 @@ const PLAIN: readonly (readonly [number, number, number?])[] = [
   [0x1000, 0xffff], // PBA: how much of the buffer is for receiving
   [0x2160, 0x8000fff8], // FCRTL
   [0x2168, 0xfff8], // FCRTH
-  [RCTL, 0x07fdfffe],
+  [RCTL, 0x06dfb3fe],
   [TCTL, 0x03fffffa],
   [ITR, 0xffff],
   // Pointers of the packet buffer, for diagnosis.
