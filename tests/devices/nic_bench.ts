@@ -38,6 +38,34 @@ export function onNet<C>(
   };
 }
 
+/**
+ * The plugin with a network whose frames come by writes to a region `network`:
+ * the conformance kit's guest is at both ends of the cable.
+ */
+export function withFrames<C>(plugin: DevicePlugin<C>): DevicePlugin<C> {
+  return {
+    ...plugin,
+    name: `${plugin.name} with a network`,
+    declare: undefined,
+    regions: { ...plugin.regions, network: { space: "ports", size: 4 } },
+    create(config, context) {
+      const net = new MemoryNet();
+      const device = plugin.create(config, { ...context, net: () => net });
+      context.io("network", {
+        read() {
+          net.sent.length = 0;
+          return 0;
+        },
+        write(_offset, _width, value) {
+          const to = (value & 1) === 0 ? MAC : MAC.map(() => 0xff);
+          net.receive(frameTo(to, value >>> 1 & 0x7ff));
+        },
+      });
+      return device;
+    },
+  };
+}
+
 /** The address of a card that is not configured otherwise. */
 export const MAC = Uint8Array.of(0x52, 0x54, 0x00, 0x12, 0x34, 0x56);
 
@@ -47,12 +75,12 @@ export function frameTo(
   length = 60,
   type = 0x88b5,
 ): Uint8Array {
-  const frame = new Uint8Array(length);
+  const frame = new Uint8Array(Math.max(length, 14));
   for (let i = 14; i < length; i++) frame[i] = i * 7;
   frame.set(to);
   frame.set([0x02, 0, 0, 0, 0, 1], 6);
   frame.set([type >> 8, type & 255], 12);
-  return frame;
+  return frame.subarray(0, length);
 }
 
 /** Transmit commands in a descriptor's byte 11. */

@@ -78,6 +78,7 @@ for (
   const [card, module, offload] of [
     ["e1000", "e1000", false],
     ["e1000", "e1000", true],
+    ["ne2k-pci", "ne2k_pci", false],
   ] as const
 ) {
   const how = offload ? ", sums and segments left to the network" : "";
