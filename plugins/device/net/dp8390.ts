@@ -437,30 +437,40 @@ export class Dp8390 implements NetCard {
     if (state.rbcr === 0) this.#raise(ISR_RDC);
   }
 
-  /** In a card with words, a word begins at an even address. */
-  get #from(): number {
-    const { crda, dcr } = this.#state;
-    return (dcr & DCR_WTS) === 0 ? crda : crda & ~1;
+  /**
+   * How many bytes an access to the data port moves: with words, one of a byte
+   * moves a word, too, of which it sees the lower half.
+   */
+  #unit(width: AccessWidth): number {
+    return width === 1 && (this.#state.dcr & DCR_WTS) !== 0 ? 2 : width;
+  }
+
+  /** Where: a word begins at an even address. */
+  #from(unit: number): number {
+    const { crda } = this.#state;
+    return unit === 1 ? crda : crda & ~1;
   }
 
   #readData(width: AccessWidth): number {
     if (this.#state.rbcr === 0) return 0xffffffff;
-    const from = width === 1 ? this.#state.crda : this.#from;
+    const unit = this.#unit(width);
+    const from = this.#from(unit);
     let value = 0;
     for (let i = 0; i < width; i++) {
       value += this.#load(from + i) * 2 ** (8 * i);
     }
-    this.#advance(width);
+    this.#advance(unit);
     return value;
   }
 
   #writeData(width: AccessWidth, value: number): void {
     if (this.#state.rbcr === 0) return;
-    const from = width === 1 ? this.#state.crda : this.#from;
-    for (let i = 0; i < width; i++) {
+    const unit = this.#unit(width);
+    const from = this.#from(unit);
+    for (let i = 0; i < unit; i++) {
       this.#store(from + i, value >>> 8 * i & 0xff);
     }
-    this.#advance(width);
+    this.#advance(unit);
   }
 
   /** Whether the ring is one, and in packet memory. */

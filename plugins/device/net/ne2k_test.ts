@@ -65,8 +65,14 @@ class Ne2k {
     return values;
   }
 
-  #remote(command: number, address: number, length: number): void {
+  #remote(
+    command: number,
+    address: number,
+    length: number,
+    width: number,
+  ): void {
     this.out(0, NONE | STA);
+    this.out(0x0e, width === 1 ? 0x48 : 0x49);
     this.out(0x07, RDC);
     this.out(0x08, address & 255);
     this.out(0x09, address >> 8);
@@ -76,7 +82,7 @@ class Ne2k {
   }
 
   read(address: number, length: number, width: 1 | 2 | 4 = 1): Uint8Array {
-    this.#remote(READ, address, length);
+    this.#remote(READ, address, length, width);
     const bytes = new Uint8Array(length);
     const view = new DataView(bytes.buffer);
     for (let i = 0; i < length; i += width) {
@@ -90,7 +96,7 @@ class Ne2k {
   }
 
   write(address: number, bytes: Uint8Array, width: 1 | 2 | 4 = 1): void {
-    this.#remote(WRITE, address, bytes.length);
+    this.#remote(WRITE, address, bytes.length, width);
     for (let i = 0; i < bytes.length; i += width) {
       let value = 0;
       for (let n = width - 1; n >= 0; n--) value = value * 256 + bytes[i + n];
@@ -146,13 +152,20 @@ for (const isPci of [false, true]) {
     assertEquals([card.in(0), card.in(7) & RST], [0x21, RST]);
     card.out(0, NONE | STA);
     assertEquals(card.in(7) & RST, 0);
-    card.out(0x0e, 0x49);
     for (const width of [1, 2, 4] as const) {
       const rom = card.read(0, 32, width);
       const bytes = Array.from({ length: 16 }, (_, i) => rom[2 * i]);
       assertEquals(bytes, [...MAC, ...Array(8).fill(0), 0x57, 0x57]);
       for (let i = 0; i < 16; i++) assertEquals(rom[2 * i], rom[2 * i + 1]);
     }
+    // With words, an access of a byte moves a word: how Linux reads the ROM.
+    card.out(0x0e, 0x49);
+    card.out(0x08, 0);
+    card.out(0x09, 0);
+    card.out(0x0a, 32);
+    card.out(0, READ | STA);
+    assertEquals(Array.from(MAC, () => card.in(DATA)), [...MAC]);
+    assertEquals(card.page(0, [8]), [12]);
     // The ROM cannot be written.
     card.write(0, new Uint8Array(32));
     assertEquals(card.read(0, 1)[0], MAC[0]);
@@ -174,6 +187,7 @@ for (const isPci of [false, true]) {
       [0x81, 0xf1],
     );
     card.out(0x04, 0x44);
+    card.out(0x0e, 0x49);
     assertEquals(
       card.page(PAGE2, [1, 2, 4, 0x0c, 0x0d, 0x0e, 0x0f]),
       [START, STOP, 0x44, 0xff, 0xe0, 0xc9, 0xbf],
