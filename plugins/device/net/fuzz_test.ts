@@ -23,6 +23,7 @@ import {
   RDLEN,
   RDT,
   RXCSUM,
+  Stat,
   TCTL,
   TDBAH,
   TDBAL,
@@ -36,8 +37,6 @@ const SEEDS = [1, 2, 3, 4, 5, 6];
 const STEPS = 1500;
 /** What a card can send at the most: a frame whole, with a tag. */
 const MOST_SENT = 65535 + 14 + 4;
-/** Frames kept: a test's memory is bounded, too. */
-const MOST_KEPT = 200_000;
 
 class Random {
   #x: number;
@@ -63,10 +62,11 @@ class Random {
 /** A card in RAM that answers where it is, on its network. */
 async function make(plugin: DevicePlugin, offload: boolean) {
   const net = new MemoryNet({ offload });
-  let frames = 0;
-  net.onSend = ({ bytes }) => {
+  const sent = { frames: 0, segmented: 0 };
+  net.onSend = ({ bytes, offload }) => {
     assert(bytes.length >= 14 && bytes.length <= MOST_SENT, `${bytes.length}`);
-    assert(++frames < MOST_KEPT);
+    sent.frames++;
+    if (offload?.segments !== undefined) sent.segmented++;
   };
   const bus = new PciBenchBus();
   const bench = await DeviceBench.create<Device>(onNet(plugin, () => net), {
@@ -74,7 +74,7 @@ async function make(plugin: DevicePlugin, offload: boolean) {
   });
   bench.device.reset();
   bus.space.writeConfig(4, 2, 7);
-  return { bench, net, bus };
+  return { bench, net, bus, sent };
 }
 
 /** A frame of some protocol, damaged here and there. */
@@ -115,6 +115,24 @@ const E1000_VALUES: readonly (readonly [number, readonly number[]])[] = [
   [MDIC, [1 << 26 | 1 << 21 | 0x4140, 1 << 26 | 1 << 21 | 0x1140]],
 ];
 
+/** What a driver would write: rings at 1000h and 2000h, both sides on. */
+const SOUND: readonly (readonly [number, number])[] = [
+  [CTRL, CTRL_SLU | CTRL_VME],
+  [MDIC, 1 << 26 | 1 << 21 | 0x1140],
+  [TDBAL, 0x1000],
+  [TDBAH, 0],
+  [TDLEN, 256],
+  [TDH, 0],
+  [TDT, 0],
+  [TCTL, 0xa],
+  [RDBAL, 0x2000],
+  [RDBAH, 0],
+  [RDLEN, 256],
+  [RDH, 0],
+  [RDT, 15],
+  [RCTL, 0x803a],
+];
+
 /** A descriptor that is one, with something wrong in it perhaps. */
 function descriptor(random: Random): Uint8Array {
   const bytes = Uint8Array.from({ length: 16 }, () => random.below(256));
@@ -138,11 +156,27 @@ function descriptor(random: Random): Uint8Array {
   return bytes;
 }
 
+/** A packet to be segmented, with a byte that is wrong perhaps. */
+function tcpPacket(random: Random): Uint8Array {
+  const bytes = new Uint8Array(32);
+  const view = new DataView(bytes.buffer);
+  bytes.set([14, 24, 33, 0, 34, 50, 0, 0]);
+  view.setUint32(8, 0x27 << 24, true);
+  view.setUint32(12, 54 << 8 | random.of([1460, 536, 64]) << 16, true);
+  view.setUint32(16, random.below(0x3000) * 64, true);
+  const length = random.of([1000, 3000, 60000]);
+  view.setUint32(24, (length | 1 << 20 | 0x2f << 24) >>> 0, true);
+  view.setUint32(28, 3 << 8 | 0x1234 << 16, true);
+  if (random.below(3) === 0) bytes[random.below(32)] = random.below(256);
+  return bytes;
+}
+
 for (const offload of [false, true]) {
   Deno.test(`e1000: any registers, descriptors and frames, ${offload ? "with" : "without"} offload`, async () => {
+    const total = { sent: 0, segmented: 0, received: 0 };
     for (const seed of SEEDS) {
       const random = new Random(seed);
-      const { bench, net } = await make(e1000, offload);
+      const { bench, net, sent } = await make(e1000, offload);
       // Headers of TCP are everywhere, so that some packets are sound.
       for (let at = 0; at + 64 <= bench.ram.length; at += 64) {
         bench.ram.set([8, 0, 0x45, 0], at + 12);
@@ -152,7 +186,10 @@ for (const offload of [false, true]) {
       const write = (register: number, value: number): void =>
         bench.write("registers", register, value, 4);
       for (let step = 0; step < STEPS; step++) {
-        switch (random.below(8)) {
+        switch (random.below(9)) {
+          case 8:
+            for (const [register, value] of SOUND) write(register, value);
+            break;
           case 0:
             write(random.below(0x8000) * 4, random.below(2 ** 32));
             break;
@@ -167,17 +204,24 @@ for (const offload of [false, true]) {
           }
           case 4: {
             const ring = random.of([0, 0x1000, 0x2000]);
-            for (let i = 0; i < 8; i++) {
-              bench.ram.set(descriptor(random), ring + 16 * random.below(16));
+            for (let i = 0; i < 16; i++) {
+              bench.ram.set(descriptor(random), ring + 16 * i);
+            }
+            if (random.below(2) === 0) {
+              for (let i = 0; i < 8; i++) {
+                bench.ram.set(tcpPacket(random), ring + 32 * i);
+              }
             }
             break;
           }
           case 5:
             write(random.of([TDT, RDT]), random.of([0, 1, 5, 15, 0xffff]));
             break;
-          case 6:
+          case 6: {
             net.receive(anyFrame(random));
+            total.received += bench.read("registers", Stat.TPR, 4);
             break;
+          }
           case 7:
             bench.advance(random.below(3_000_000));
         }
@@ -185,14 +229,21 @@ for (const offload of [false, true]) {
       const saved = bench.save();
       bench.device.load(saved);
       bench.device.reset();
+      total.sent += sent.frames;
+      total.segmented += sent.segmented;
     }
+    // It was no idle card.
+    const { sent, segmented, received } = total;
+    assert(sent > 1000 && received > 100, `${sent} sent, ${received} received`);
+    assert(segmented > 10 === offload, `${segmented} left to the network`);
   });
 }
 
 Deno.test("ne2k-pci: any registers and frames", async () => {
+  let frames = 0;
   for (const seed of SEEDS) {
     const random = new Random(seed);
-    const { bench, net } = await make(ne2kPci, false);
+    const { bench, net, sent } = await make(ne2kPci, false);
     for (let step = 0; step < 5 * STEPS; step++) {
       switch (random.below(6)) {
         case 0:
@@ -225,5 +276,7 @@ Deno.test("ne2k-pci: any registers and frames", async () => {
     const saved = bench.save();
     bench.device.load(saved);
     bench.device.reset();
+    frames += sent.frames;
   }
+  assert(frames > 100, `${frames} sent`);
 });
