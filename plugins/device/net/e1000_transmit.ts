@@ -358,12 +358,11 @@ export class Transmitter {
       keepsChecksum: (popts & TXSM) === 0,
     };
     if (!isLost) {
-      if (this.#size > hdrlen + mss && this.#isWhole(context)) {
-        this.#sendWhole(context);
-        count(this.#regs, Stat.TSCTC);
-      } else if (cut(packet, layout, (frame) => this.#emit(frame))) {
-        count(this.#regs, Stat.TSCTC);
-      }
+      const isWhole = this.#size > hdrlen + mss && this.#isWhole(context);
+      if (isWhole) this.#sendWhole(context);
+      const isSent = isWhole ||
+        cut(packet, layout, (frame) => this.#emit(frame));
+      if (isSent && layout.isTcp) count(this.#regs, Stat.TSCTC);
     }
     this.#forget();
   }
