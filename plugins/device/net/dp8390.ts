@@ -14,6 +14,35 @@
 
 import type { NetBackend, NetCard } from "../../../core/backend/net.ts";
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
+import {
+  CR_ABORT,
+  CR_RD,
+  CR_READ,
+  CR_STA,
+  CR_STP,
+  CR_TXP,
+  CR_WRITE,
+  DCR_WTS,
+  type Dp8390State,
+  freshDp8390,
+  ISR_CNT,
+  ISR_PRX,
+  ISR_PTX,
+  ISR_RDC,
+  ISR_RST,
+  RCR_AB,
+  RCR_AM,
+  RCR_AR,
+  RCR_MON,
+  RCR_PRO,
+  RSR_DIS,
+  RSR_PHY,
+  RSR_PRX,
+  TCR_LB,
+  TSR_PTX,
+} from "./dp8390_registers.ts";
+
+export type { Dp8390State } from "./dp8390_registers.ts";
 
 /** The ports: the chip's registers, the data port, the reset port. */
 export const NE2000_PORTS = 32;
@@ -27,90 +56,12 @@ const ROM_BYTES = 32;
 const ROM_SIGNATURE = 0x57;
 const PAGE = 256;
 
-/** CR: stop, start, transmit. */
-const CR_STP = 0x01;
-const CR_STA = 0x02;
-const CR_TXP = 0x04;
-/** CR: remote DMA; read, write, none. */
-const CR_RD = 0x38;
-const CR_READ = 0x08;
-const CR_WRITE = 0x10;
-const CR_ABORT = 0x20;
-
-/** ISR: received, transmitted, ring overflow, counters, DMA done, reset. */
-const ISR_PRX = 0x01;
-const ISR_PTX = 0x02;
-const ISR_CNT = 0x20;
-const ISR_RDC = 0x40;
-const ISR_RST = 0x80;
-
-/** DCR: remote DMA moves words. */
-const DCR_WTS = 0x01;
-/** TCR: loopback modes. */
-const TCR_LB = 0x06;
-/** RCR: short frames, broadcasts, groups, all, and none at all. */
-const RCR_AR = 0x02;
-const RCR_AB = 0x04;
-const RCR_AM = 0x08;
-const RCR_PRO = 0x10;
-const RCR_MON = 0x20;
-/** RSR: good, to a group, the receiver only looks. */
-const RSR_PRX = 0x01;
-const RSR_PHY = 0x20;
-const RSR_DIS = 0x40;
-/** TSR: transmitted. */
-const TSR_PTX = 0x01;
-
 const MIN_FRAME = 60;
 const MAX_FRAME = 1518;
 const HEADER_BYTES = 4;
 const CRC_BYTES = 4;
 /** The polynomial of the check sequence, for the table of groups. */
 const CRC_POLYNOMIAL = 0x04c11db7;
-
-/** State of the chip and its memory. */
-export interface Dp8390State {
-  /** Command. */
-  cr: number;
-  /** Interrupt status. */
-  isr: number;
-  /** Interrupt mask. */
-  imr: number;
-  /** Data configuration. */
-  dcr: number;
-  /** Transmit configuration. */
-  tcr: number;
-  /** Receive configuration. */
-  rcr: number;
-  /** Transmit status. */
-  tsr: number;
-  /** Receive status. */
-  rsr: number;
-  /** The ring's first page. */
-  pstart: number;
-  /** The page after its last. */
-  pstop: number;
-  /** The first page that the driver has not read. */
-  bnry: number;
-  /** The page of the next frame. */
-  curr: number;
-  /** Page of the frame to be transmitted. */
-  tpsr: number;
-  /** Its bytes. */
-  tbcr: number;
-  /** Remote DMA's next address, RSAR and CRDA. */
-  crda: number;
-  /** Its bytes left. */
-  rbcr: number;
-  /** Frames missed: CNTR2. */
-  missed: number;
-  /** The physical address, PAR0 to PAR5. */
-  par: Uint8Array;
-  /** The table of groups, MAR0 to MAR7. */
-  mar: Uint8Array;
-  /** The packet memory. */
-  memory: Uint8Array;
-}
 
 /** What a card gives its chip. */
 export interface Dp8390Parts {
@@ -170,28 +121,7 @@ export class Dp8390 implements NetCard {
 
   /** The state after power-on. */
   fresh(): Dp8390State {
-    return {
-      cr: CR_ABORT | CR_STP,
-      isr: ISR_RST,
-      imr: 0,
-      dcr: 0,
-      tcr: 0,
-      rcr: 0,
-      tsr: 0,
-      rsr: 0,
-      pstart: 0,
-      pstop: 0,
-      bnry: 0,
-      curr: 0,
-      tpsr: 0,
-      tbcr: 0,
-      crda: 0,
-      rbcr: 0,
-      missed: 0,
-      par: new Uint8Array(6),
-      mar: new Uint8Array(8),
-      memory: new Uint8Array(this.#parts.memoryBytes),
-    };
+    return freshDp8390(this.#parts.memoryBytes);
   }
 
   /** The state, to be saved. */

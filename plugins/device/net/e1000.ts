@@ -21,7 +21,7 @@ import type {
 import { MAC_SCHEMA, macAddress } from "../../../core/backend/mac_address.ts";
 import type { IoHandler } from "../../../core/bus/handler.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
-import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
+import { PciFunction } from "../../../core/bus/pci_function.ts";
 import type {
   Device,
   DeviceContext,
@@ -39,7 +39,6 @@ import {
   type Timer,
 } from "../../../core/time/clock.ts";
 import {
-  type EepromState,
   eepromWords,
   eerd,
   freshEeprom,
@@ -47,11 +46,7 @@ import {
   writeEecd,
 } from "./e1000_eeprom.ts";
 import { destination } from "./e1000_filter.ts";
-import {
-  freshInterrupts,
-  Interrupts,
-  type InterruptState,
-} from "./e1000_interrupts.ts";
+import { freshInterrupts, Interrupts } from "./e1000_interrupts.ts";
 import {
   freshPhy,
   isLoopback,
@@ -59,7 +54,6 @@ import {
   mdic,
   MDIC_I,
   negotiates,
-  type PhyState,
   setPhyLink,
 } from "./e1000_phy.ts";
 import { Receiver } from "./e1000_receive.ts";
@@ -73,7 +67,6 @@ import {
   CTRL_SLU,
   EECD,
   EERD,
-  freshRegisters,
   ICR,
   ICR_LSC,
   ICR_MDAC,
@@ -85,9 +78,6 @@ import {
   isStatistic,
   ITR,
   MDIC,
-  RAH0,
-  RAH_AV,
-  RAL0,
   RCTL,
   RDT,
   RDTR,
@@ -104,10 +94,11 @@ import {
   WRITABLE,
 } from "./e1000_registers.ts";
 import {
-  freshTransmit,
-  type TransmitState,
-  Transmitter,
-} from "./e1000_transmit.ts";
+  type E1000State,
+  freshE1000,
+  registersAfterReset,
+} from "./e1000_state.ts";
+import { freshTransmit, Transmitter } from "./e1000_transmit.ts";
 
 /** Registers in memory, and among the ports. */
 const MEMORY_BYTES = 128 * 1024;
@@ -127,26 +118,6 @@ const RCTL_LBM_MAC = 1 << 6;
 export interface E1000Config extends PciPlace {
   /** The Ethernet address. */
   readonly mac?: string;
-}
-
-interface E1000State {
-  pci: PciState;
-  /** The registers, little-endian. */
-  registers: Uint8Array;
-  eeprom: EepromState;
-  phy: PhyState;
-  interrupts: InterruptState;
-  transmit: TransmitState;
-  /** IOADDR. */
-  ioaddr: number;
-  /** There is a cable with a partner at its end. */
-  cable: boolean;
-  /** The link is up, as the MAC sees it. */
-  link: boolean;
-  /** When negotiation is over; 0: it is. */
-  negotiation: number;
-  /** When the transmitter's period is over; 0: it does nothing. */
-  period: number;
 }
 
 /** The card. */
@@ -192,7 +163,11 @@ export class E1000 implements Device, NetCard {
         { index: 1, kind: "io", region: "io", size: PORTS },
       ],
     }, () => this.#transmit());
-    this.#state = this.#fresh(this.#backend !== undefined);
+    this.#state = freshE1000(
+      this.#pci.fresh(),
+      this.mac,
+      this.#backend !== undefined,
+    );
     this.#regs = new Uint32Array(this.#state.registers.buffer);
     const memory: DmaPort = {
       read: (address, into) => {
@@ -251,33 +226,6 @@ export class E1000 implements Device, NetCard {
       },
     });
     this.#backend?.attach(this);
-  }
-
-  #fresh(cable: boolean): E1000State {
-    const phy = freshPhy();
-    setPhyLink(phy, cable);
-    return {
-      pci: this.#pci.fresh(),
-      registers: this.#freshRegisters(),
-      eeprom: freshEeprom(),
-      phy,
-      interrupts: freshInterrupts(),
-      transmit: freshTransmit(),
-      ioaddr: 0,
-      cable,
-      link: cable,
-      negotiation: 0,
-      period: 0,
-    };
-  }
-
-  /** The registers after reset, the address read from the EEPROM. */
-  #freshRegisters(): Uint8Array {
-    const regs = freshRegisters();
-    const [low, middle, high] = this.#words;
-    regs[RAL0 >> 2] = low | middle << 16;
-    regs[RAH0 >> 2] = high | RAH_AV;
-    return new Uint8Array(regs.buffer);
   }
 
   #adopt(state: E1000State): void {
@@ -398,7 +346,7 @@ export class E1000 implements Device, NetCard {
       // All but the PHY, what is in the PCI configuration and the pins' state.
       this.#adopt({
         ...this.#state,
-        registers: this.#freshRegisters(),
+        registers: registersAfterReset(this.mac),
         eeprom: freshEeprom(),
         interrupts: freshInterrupts(),
         transmit: freshTransmit(),
@@ -496,7 +444,8 @@ export class E1000 implements Device, NetCard {
 
   /** As after power-on; the cable stays in. */
   reset(): void {
-    this.#adopt(this.#fresh(this.#state.cable));
+    const { cable } = this.#state;
+    this.#adopt(freshE1000(this.#pci.fresh(), this.mac, cable));
     this.#offerRoom();
   }
 
@@ -510,7 +459,7 @@ export class E1000 implements Device, NetCard {
 
   /** Go on; the network is asked for what it has. */
   load(record: StateRecord): void {
-    const template = this.#fresh(false);
+    const template = freshE1000(this.#pci.fresh(), this.mac, false);
     this.#adopt(loadState(template, record, this.#name));
     this.#isAwaited = true;
     this.#offerRoom();
