@@ -3,7 +3,7 @@
  * fragments, too, gets a file by UDP and by TCP and sends one back, and its
  * statistics agree with what the peer saw.
  *
- * There is no firmware: what it would do for interrupts the test does.
+ * There is no firmware: Linux places the card, and routes its pin by ACPI.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
@@ -18,7 +18,6 @@ import { NetPeer, PEER } from "../net_peer.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 const SLOT = 3;
-const IRQ = 11;
 const FILE_BYTES = 1_000_000;
 const MAC = "52:54:00:12:34:56";
 
@@ -50,19 +49,6 @@ grep eth0 /proc/interrupts
 echo the end
 poweroff -f
 sleep 1000`;
-
-/** Route the card's pin as firmware does: INTA# of slot 3 is PIRQC. */
-function route(machine: Machine): void {
-  const ports = machine.space("ports");
-  const write = (slot: number, register: number, value: number): void => {
-    ports.write(0xcf8, 4, 0x80000000 + slot * 0x800 + (register & ~3));
-    ports.write(0xcfc + (register & 3), 1, value);
-  };
-  write(1, 0x62, IRQ);
-  write(SLOT, 0x3c, IRQ);
-  // Level triggered.
-  ports.write(0x4d1, 1, 1 << IRQ - 8);
-}
 
 /** The plugin of this one network. */
 function pluginOf(net: MemoryNet): NetPlugin {
@@ -116,7 +102,6 @@ for (
           `devices.net0=${JSON.stringify(device)}`,
         ],
       });
-      route(machine);
       await machine.serial(0).expect(/^the end\r\n/m, PATIENCE);
       return machine.serial(0).output.replaceAll("\r\n", "\n");
     }, modules.entries);
