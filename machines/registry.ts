@@ -15,6 +15,7 @@ export const PLUGINS: PluginTable = {
   device: {
     "acpi": () => import("../plugins/firmware/acpi/acpi.ts"),
     "apic-bus": () => import("../plugins/device/intc/apic_bus.ts"),
+    "e1000": () => import("../plugins/device/net/e1000.ts"),
     "debugcon": () => import("../plugins/device/misc/debugcon.ts"),
     "firmware": () => import("../plugins/firmware/bios/firmware.ts"),
     "fpu-error": () => import("../plugins/device/misc/fpu_error.ts"),
@@ -32,6 +33,8 @@ export const PLUGINS: PluginTable = {
     "lapic": () => import("../plugins/device/intc/lapic.ts"),
     "mc146818": () => import("../plugins/device/rtc/mc146818.ts"),
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
+    "ne2k-isa": () => import("../plugins/device/net/ne2k_isa.ts"),
+    "ne2k-pci": () => import("../plugins/device/net/ne2k_pci.ts"),
     "piix3": () => import("../plugins/device/pci/piix3.ts"),
     "piix3-ide": () => import("../plugins/device/ide/piix3_ide.ts"),
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),

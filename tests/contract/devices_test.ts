@@ -26,6 +26,9 @@ import lapic, {
 import debugcon from "../../plugins/device/misc/debugcon.ts";
 import fpuError from "../../plugins/device/misc/fpu_error.ts";
 import isaDebugExit from "../../plugins/device/misc/isa_debug_exit.ts";
+import e1000 from "../../plugins/device/net/e1000.ts";
+import ne2kIsa from "../../plugins/device/net/ne2k_isa.ts";
+import ne2kPci from "../../plugins/device/net/ne2k_pci.ts";
 import port92 from "../../plugins/device/misc/port92.ts";
 import i440fx from "../../plugins/device/pci/i440fx.ts";
 import piix3 from "../../plugins/device/pci/piix3.ts";
@@ -44,6 +47,7 @@ import {
   ideWithDrives,
   piix3IdeWithDrives,
 } from "../devices/ide_bench.ts";
+import { withFrames } from "../devices/nic_bench.ts";
 import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
 import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
 import { on } from "../devices/virtio_bench.ts";
@@ -259,6 +263,18 @@ for (
   const plugin of [
     { ...on(virtioBlkMmio, disk), name: "virtio-blk-mmio with a disk" },
     withConfigRegion(on(virtioBlkPci, disk)),
+  ]
+) {
+  for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
+}
+
+// On a network that has a frame now and then.
+for (
+  const plugin of [
+    withConfigRegion(e1000),
+    withConfigRegion(withFrames(e1000)),
+    withConfigRegion(withFrames(ne2kPci)),
+    withFrames(ne2kIsa),
   ]
 ) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);
