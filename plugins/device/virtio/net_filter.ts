@@ -101,7 +101,9 @@ function isFor(frame: Uint8Array, list: Uint8Array, at: number): boolean {
 }
 
 function has({ addresses, count }: MacTable, frame: Uint8Array): boolean {
-  for (let i = 0; i < count; i++) {
+  // A state that was loaded may say more.
+  const most = Math.min(count, ENTRIES);
+  for (let i = 0; i < most; i++) {
     if (isFor(frame, addresses, i * MAC_BYTES)) return true;
   }
   return false;
