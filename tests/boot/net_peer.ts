@@ -38,7 +38,7 @@ const MSS = 1400;
 /** The most payload of a frame that is yet to be cut. */
 const LARGE = 60_000;
 /** How long it waits before it says what has arrived. */
-const ACK_MS = 2;
+const ACK_MS = 40;
 const TFTP_PORT = 69;
 const TFTP_BLOCK = 512;
 
