@@ -1,9 +1,9 @@
 /**
  * Another host on a network in memory, for guests to talk to: ARP, neighbour
  * discovery, ping, TFTP in both directions, and TCP over IPv4 and IPv6 with an
- * HTTP server on port 80 and one that takes what it is sent on port 9. It
- * checks every sum of what it gets, and with `offload` it leaves its own sums
- * and the cutting of its segments to the guest's card.
+ * HTTP server that gives and takes. It checks every sum of what it gets, and
+ * with `offload` it leaves its own sums and the cutting of its segments to the
+ * guest's card.
  *
  * It is no model of a TCP: nothing is lost on this network.
  *
@@ -37,8 +37,6 @@ const ACK = 16;
 const MSS = 1400;
 /** The most payload of a frame that is yet to be cut. */
 const LARGE = 60_000;
-/** How long it waits before it says what has arrived. */
-const ACK_MS = 40;
 const TFTP_PORT = 69;
 const TFTP_BLOCK = 512;
 
@@ -58,7 +56,6 @@ interface Packet {
 }
 
 interface Connection {
-  readonly port: number;
   /** What is next from the guest. */
   next: number;
   /** What is sent, and up to where it has arrived. */
@@ -70,12 +67,14 @@ interface Connection {
   readonly scale: number;
   readonly received: Uint8Array[];
   isClosing: boolean;
-  willAcknowledge: boolean;
+  /** Bytes that have come, and those of the whole request; 0: not yet known. */
+  got: number;
+  wanted: number;
 }
 
 /** The host. */
 export class NetPeer {
-  /** What has come to port 9, by connection that ended. */
+  /** What has come by HTTP. */
   readonly received: Uint8Array[] = [];
   /** What has come by TFTP. */
   readonly files: Uint8Array[] = [];
@@ -316,7 +315,6 @@ export class NetPeer {
     const flags = frame[start + 13];
     if ((flags & SYN) !== 0) {
       const connection: Connection = {
-        port: view.getUint16(start + 2),
         next: (sequence + 1) >>> 0,
         // So that numbers wrap.
         from: 0xffffff00,
@@ -327,7 +325,8 @@ export class NetPeer {
         scale: scaleOf(frame.subarray(start + 20, end)),
         received: [],
         isClosing: false,
-        willAcknowledge: false,
+        got: 0,
+        wanted: 0,
       };
       this.#connections.set(key, connection);
       const options = [2, 4, MSS >> 8, MSS & 255, 1, 3, 3, 7];
@@ -343,31 +342,38 @@ export class NetPeer {
     if (isNext && data.length > 0) {
       connection.next = (connection.next + data.length) >>> 0;
       connection.received.push(data);
+      connection.got += data.length;
       this.#serve(connection);
     }
     if (isNext && (flags & FIN) !== 0) {
       connection.next = (connection.next + 1) >>> 0;
       connection.isClosing = true;
-      if (connection.port === 9) {
-        this.received.push(joined(connection.received));
-      }
     }
     this.#push(packet, connection);
     const isNews = data.length > 0 || (flags & FIN) !== 0;
-    if (!isNews || connection.willAcknowledge) return;
-    // Later, so that the guest has something to put together meanwhile.
-    connection.willAcknowledge = true;
-    setTimeout(() => {
-      connection.willAcknowledge = false;
-      this.#segment(packet, connection, connection.sent, ACK);
-    }, ACK_MS);
+    if (isNews) this.#segment(packet, connection, connection.sent, ACK);
   }
 
+  /** Answer a request that has come as a whole. */
   #serve(connection: Connection): void {
-    if (connection.port !== 80 || connection.out.length > 0) return;
-    const request = new TextDecoder().decode(joined(connection.received));
-    if (!request.includes("\r\n\r\n")) return;
-    const length = Number(/^GET \/(\d+)/.exec(request)?.[1]);
+    if (connection.wanted === 0) {
+      const text = new TextDecoder("latin1").decode(
+        joined(connection.received),
+      );
+      const end = text.indexOf("\r\n\r\n") + 4;
+      if (end < 4) return;
+      const body = /^content-length: *(\d+)/im.exec(text)?.[1] ?? "0";
+      connection.wanted = end + Number(body);
+    }
+    if (connection.got < connection.wanted || connection.isClosing) return;
+    const request = joined(connection.received);
+    const path = new TextDecoder("latin1").decode(request.subarray(0, 40));
+    const length = Number(/^GET \/(\d+)/.exec(path)?.[1] ?? 0);
+    if (path.startsWith("POST")) {
+      const end = new TextDecoder("latin1").decode(request.subarray(0, 1000))
+        .indexOf("\r\n\r\n") + 4;
+      this.received.push(request.subarray(end));
+    }
     const head = `HTTP/1.0 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
     connection.out = joined([new TextEncoder().encode(head), pattern(length)]);
     connection.isClosing = true;

@@ -70,8 +70,9 @@ tftp -p -l got -r put 10.0.2.2 && echo put
 for host in 10.0.2.2 '[fd00::2]'; do
   wget -q -O - http://$host/${DOWNLOAD} > got && echo http $(sha256sum < got)
 done
-for host in 10.0.2.2 fd00::2; do
-  seq 1 ${NUMBERS} | nc $host 9 && echo sent
+seq 1 ${NUMBERS} > numbers
+for host in 10.0.2.2 '[fd00::2]'; do
+  wget -q -O - --post-file numbers http://$host/ && echo sent
 done
 echo lost $(cat $card/statistics/rx_dropped $card/statistics/tx_dropped \\
   $card/statistics/rx_errors $card/statistics/tx_errors)
