@@ -43,6 +43,8 @@ export const PLUGINS: PluginTable = {
     "smbios": () => import("../plugins/firmware/smbios/smbios.ts"),
     "virtio-blk-mmio": () => import("../plugins/device/virtio/blk_mmio.ts"),
     "virtio-blk-pci": () => import("../plugins/device/virtio/blk_pci.ts"),
+    "virtio-net-mmio": () => import("../plugins/device/virtio/net_mmio.ts"),
+    "virtio-net-pci": () => import("../plugins/device/virtio/net_pci.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
   },
   block: {

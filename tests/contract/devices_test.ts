@@ -50,7 +50,11 @@ import {
 import { withFrames } from "../devices/nic_bench.ts";
 import virtioBlkMmio from "../../plugins/device/virtio/blk_mmio.ts";
 import virtioBlkPci from "../../plugins/device/virtio/blk_pci.ts";
+import virtioNetMmio from "../../plugins/device/virtio/net_mmio.ts";
+import virtioNetPci from "../../plugins/device/virtio/net_pci.ts";
+import { MemoryNet } from "../../core/backend/memory_net.ts";
 import { on } from "../devices/virtio_bench.ts";
+import { onNet } from "../devices/virtio_net_bench.ts";
 import intervalTimer from "../fixtures/interval_timer.ts";
 
 const DEVICES: readonly DevicePlugin[] = [
@@ -263,6 +267,12 @@ for (
   const plugin of [
     { ...on(virtioBlkMmio, disk), name: "virtio-blk-mmio with a disk" },
     withConfigRegion(on(virtioBlkPci, disk)),
+    virtioNetMmio,
+    {
+      ...onNet(virtioNetMmio, () => new MemoryNet()),
+      name: "virtio-net-mmio on a network",
+    },
+    withConfigRegion(onNet(virtioNetPci, () => new MemoryNet())),
   ]
 ) {
   for (const { name, run } of deviceConformance(plugin)) Deno.test(name, run);

@@ -1,6 +1,6 @@
 /**
- * A virtio disk on the bench, as a driver sees it: over MMIO and over PCI by
- * each of its ways, on an image in memory.
+ * A virtio device on the bench, as a driver sees it: over MMIO and over PCI by
+ * each of its ways; and a disk of these, on an image in memory.
  *
  * @module
  */
@@ -83,8 +83,8 @@ export interface Port {
   acknowledge(): number;
 }
 
-/** A disk's driver. */
-export class DiskDriver {
+/** A driver of any device. */
+export class Driver {
   readonly ram: GuestRam;
   readonly port: Port;
   queues: DriverQueue[] = [];
@@ -96,7 +96,11 @@ export class DiskDriver {
   }
 
   /** Initialise the device: all features but these. */
-  start(without: readonly number[] = [], queues = 1, size = 64): void {
+  start(
+    without: readonly number[] = [],
+    queues = 1,
+    size: number | readonly number[] = 64,
+  ): void {
     const { port } = this;
     port.status = 0;
     port.status = ACKNOWLEDGE | DRIVER;
@@ -114,8 +118,9 @@ export class DiskDriver {
     this.queues = Array.from({ length: queues }, (_, i) => {
       const base = 0x1000 + i * 0x3000;
       this.ram.bytes.fill(0, base, base + 0x3000);
-      const queue = new DriverQueue(this.ram.bytes, size, base);
-      port.setQueue(i, size, queue.place);
+      const own = typeof size === "number" ? size : size[i];
+      const queue = new DriverQueue(this.ram.bytes, own, base);
+      port.setQueue(i, own, queue.place);
       return queue;
     });
     port.status = ready | DRIVER_OK;
@@ -128,7 +133,10 @@ export class DiskDriver {
     if (this.#next > this.ram.bytes.length) throw new RangeError("no RAM left");
     return at;
   }
+}
 
+/** A disk's driver. */
+export class DiskDriver extends Driver {
   /** A request: where its data and status are, and its descriptors. */
   request(
     type: number,
@@ -180,12 +188,15 @@ export class DiskDriver {
 }
 
 /** A device on the bench with its driver. */
-export interface DiskBench {
+export interface VirtioBench<D extends Driver> {
   readonly bench: DeviceBench;
-  readonly driver: DiskDriver;
+  readonly driver: D;
   /** Whether it interrupts now. */
   readonly irq: boolean;
 }
+
+/** A disk on the bench. */
+export type DiskBench = VirtioBench<DiskDriver>;
 
 /** Registers by MMIO. */
 export class MmioPort implements Port {
@@ -256,13 +267,22 @@ export async function mmioDisk(
   ram = new GuestRam(new Uint8Array(8 << 20)),
 ): Promise<DiskBench & { port: MmioPort }> {
   const plugin = on(blkMmio, () => backend, ram);
+  return await overMmio(plugin, config, (port) => new DiskDriver(ram, port));
+}
+
+/** A device over MMIO with what drives it. */
+export async function overMmio<D extends Driver>(
+  plugin: DevicePlugin,
+  config: Record<string, unknown>,
+  drive: (port: Port) => D,
+): Promise<VirtioBench<D> & { port: MmioPort }> {
   const bench = await DeviceBench.create(plugin, { config });
   bench.device.reset();
   const port = new MmioPort(bench);
   return {
     bench,
     port,
-    driver: new DiskDriver(ram, port),
+    driver: drive(port),
     get irq(): boolean {
       return bench.level("irq");
     },
@@ -428,11 +448,24 @@ export async function pciDisk(
   config: Record<string, unknown> = {},
 ): Promise<DiskBench & { bus: PciBenchBus }> {
   const ram = new GuestRam(new Uint8Array(8 << 20));
-  const bus = new PciBenchBus();
-  const bench = await DeviceBench.create(on(blkPci, () => backend, ram), {
+  const plugin = on(blkPci, () => backend, ram);
+  return await overPci(
+    way,
+    plugin,
     config,
-    use: { bus },
-  });
+    (port) => new DiskDriver(ram, port),
+  );
+}
+
+/** A device over PCI with what drives it. */
+export async function overPci<D extends Driver>(
+  way: "modern" | "window" | "legacy",
+  plugin: DevicePlugin,
+  config: Record<string, unknown>,
+  drive: (port: Port) => D,
+): Promise<VirtioBench<D> & { bus: PciBenchBus }> {
+  const bus = new PciBenchBus();
+  const bench = await DeviceBench.create(plugin, { config, use: { bus } });
   bench.device.reset();
   const { space } = bus;
   BARS.forEach((base, i) => space.writeConfig(0x10 + 4 * i, 4, base));
@@ -463,7 +496,7 @@ export async function pciDisk(
   return {
     bench,
     bus,
-    driver: new DiskDriver(ram, port),
+    driver: drive(port),
     get irq(): boolean {
       return bus.pins[0];
     },

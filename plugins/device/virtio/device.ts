@@ -95,7 +95,7 @@ interface VirtioState<S extends object> extends CommonState {
 
 /** What a device is. */
 export interface VirtioParts {
-  /** The features of this kind of device that it offers, bits 0 to 23. */
+  /** The features of this kind of device that it offers: 0 to 23, from 50 on. */
   readonly features: bigint;
   /** The greatest sizes of its queues, powers of two. */
   readonly queues: readonly number[];
@@ -124,6 +124,8 @@ export interface VirtioType<C = any> {
   readonly backends?: Readonly<Record<string, BackendSpec>>;
   /** The contracts that it fulfils beside `Device`: see `DevicePlugin`. */
   readonly provides?: readonly string[];
+  /** Throws a `ConfigError` for what its schema cannot see. */
+  check?(config: C): void;
   /** Make one; none where its backend is missing. */
   create(config: C, context: DeviceContext): VirtioDevice | undefined;
 }
@@ -198,6 +200,8 @@ export abstract class VirtioDevice<S extends object = object>
   protected abstract process(queue: Virtqueue): void;
   /** Go on with a chain that was taken before the state was saved. */
   protected abstract resume(queue: Virtqueue, chain: DescriptorChain): void;
+  /** A state was loaded, and what the device had to do is under way again. */
+  protected restored(): void {}
   /**
    * The features are settled: at FEATURES_OK, and at DRIVER_OK by a driver of
    * the legacy interface.
@@ -357,7 +361,7 @@ export abstract class VirtioDevice<S extends object = object>
   }
 
   /** Whether the device may look at its queues. */
-  get #isLive(): boolean {
+  protected get isLive(): boolean {
     const { status } = this.#common;
     // Legacy drivers use the queues before DRIVER_OK (3.1.2).
     return (status & STATUS_NEEDS_RESET) === 0 &&
@@ -373,23 +377,44 @@ export abstract class VirtioDevice<S extends object = object>
 
   /** Let `process` take what is available, now or when there is time for it. */
   protected poll(queue: Virtqueue): void {
-    if (this.#work === 0) this.#pace.arm(this.#clock.now() + PACE, PACE);
-    if (this.#work >= MOST_WORK) return;
+    if (!this.hasTime) return;
     const before = queue.state.next;
     this.#attempt(() => this.process(queue));
-    this.#work += 1 + ((queue.state.next - before) & 0xffff);
+    this.spend(1 + ((queue.state.next - before) & 0xffff));
+  }
+
+  /**
+   * Whether there is time for another chain now; when not, `process` may leave
+   * the others, and is called again when there is.
+   */
+  protected get hasTime(): boolean {
+    return this.#work < MOST_WORK;
+  }
+
+  /** Something takes as much work as so many chains. */
+  protected spend(chains: number): void {
+    if (this.#work === 0) this.#pace.arm(this.#clock.now() + PACE, PACE);
+    this.#work += chains;
+  }
+
+  /**
+   * What was done outside of `process` has thrown this: the device cannot go on
+   * after an error of the queue. Throws any other.
+   */
+  protected fail(error: unknown): void {
+    if (!(error instanceof VirtqueueError)) throw error;
+    this.#log.guest("virtqueue", error.message);
+    this.#common.status |= STATUS_NEEDS_RESET;
+    this.#interruptConfig();
   }
 
   #attempt(action: () => void): void {
-    if (!this.#isLive) return;
+    if (!this.isLive) return;
     this.#isPolling = true;
     try {
       action();
     } catch (error) {
-      if (!(error instanceof VirtqueueError)) throw error;
-      this.#log.guest("virtqueue", error.message);
-      this.#common.status |= STATUS_NEEDS_RESET;
-      this.#interruptConfig();
+      this.fail(error);
     } finally {
       this.#isPolling = false;
     }
@@ -455,7 +480,9 @@ export abstract class VirtioDevice<S extends object = object>
     this.#pace.cancel();
     const epoch = this.#epoch;
     queueMicrotask(() => {
-      if (epoch === this.#epoch) this.#attempt(() => this.#resumeAll());
+      if (epoch !== this.#epoch) return;
+      this.#attempt(() => this.#resumeAll());
+      this.restored();
     });
   }
 

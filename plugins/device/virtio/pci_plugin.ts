@@ -53,9 +53,13 @@ export function pciPlugin<C>(
         ...type.config,
       },
     },
-    declare: ({ legacy, msix }) => ({
-      regions: { ...legacy ? LEGACY : {}, ...msix ? MSIX : {}, ...REGIONS },
-    }),
+    declare(config) {
+      type.check?.(config);
+      const { legacy, msix } = config;
+      return {
+        regions: { ...legacy ? LEGACY : {}, ...msix ? MSIX : {}, ...REGIONS },
+      };
+    },
     backends: type.backends,
     uses: { bus: "pci-bus" },
     provides: type.provides,

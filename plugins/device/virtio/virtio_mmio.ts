@@ -294,6 +294,10 @@ export function mmioPlugin<C>(type: VirtioType<C>): DevicePlugin<C> {
       backends.map(([name, spec]) => [name, { ...spec, optional: true }]),
     ),
     provides: type.provides,
+    declare(config) {
+      type.check?.(config);
+      return {};
+    },
     // An empty slot is not worth looking at.
     kernelParameter: (place) =>
       backends.every(([name, { optional }]) =>

@@ -282,12 +282,32 @@ export class Virtqueue {
     this.#memory.write(address, this.#word);
   }
 
-  /** How many chains the driver has made available, checked. */
-  #available(): number {
-    const { next, size } = this.#state;
+  /**
+   * How many chains there are to take. Throws a `VirtqueueError` for an index
+   * that no driver writes.
+   */
+  available(): number {
+    const { ready, next, size } = this.#state;
+    if (!ready) return 0;
+    if (this.#isWild) throw new VirtqueueError("a queue with a wild address");
     const count = (this.#read16(this.#driver + 2) - next) & 0xffff;
     if (count > size) throw new VirtqueueError("an available index that jumps");
     return count;
+  }
+
+  /**
+   * Let the driver notify of the next chain that it makes available. Gives back
+   * how many there are before it: one may just have come. Throws a
+   * `VirtqueueError`.
+   */
+  listen(): number {
+    const count = this.available();
+    const { ready, next, size } = this.#state;
+    if (!ready || !this.#features.eventIndex) return count;
+    // avail_event: behind the used ring (2.7.8).
+    const event = this.#device + RING + USED_BYTES * size;
+    this.#write16(event, next + count);
+    return this.available();
   }
 
   /**
@@ -297,14 +317,7 @@ export class Virtqueue {
   pop(): DescriptorChain | undefined {
     const state = this.#state;
     const { size } = state;
-    if (!state.ready) return undefined;
-    if (this.#isWild) throw new VirtqueueError("a queue with a wild address");
-    if (this.#available() === 0) {
-      if (!this.#features.eventIndex) return undefined;
-      // avail_event: behind the used ring (2.7.8).
-      this.#write16(this.#device + RING + USED_BYTES * size, state.next);
-      if (this.#available() === 0) return undefined;
-    }
+    if (this.available() === 0 && this.listen() === 0) return undefined;
     if (state.inFlight.length >= size) {
       throw new VirtqueueError("more chains than the queue has descriptors");
     }
@@ -314,6 +327,17 @@ export class Virtqueue {
     state.next = (state.next + 1) & 0xffff;
     state.inFlight.push(head);
     return chain;
+  }
+
+  /**
+   * Put the chain back that was taken last and of which nothing was used: it is
+   * the next one again.
+   */
+  untake(chain: DescriptorChain): void {
+    const state = this.#state;
+    state.next = (state.next - 1) & 0xffff;
+    state.inFlight.pop();
+    this.#spare.push(chain);
   }
 
   /**

@@ -363,6 +363,41 @@ Deno.test("virtqueue: an empty queue asks for the next notification", () => {
   assertEquals(without.driver.availableEvent, 0);
 });
 
+Deno.test("virtqueue: chains that were taken can be put back", () => {
+  const b = bench(SIZE, { eventIndex: true });
+  for (let i = 0; i < SIZE + 3; i++) {
+    b.queue.push(pop(b, [{ address: DATA, length: 1 }]), 0);
+  }
+  const heads = [5, 6].map((length) =>
+    b.driver.chain([{ address: DATA, length }])
+  );
+  b.driver.offer(...heads);
+  const taken = [b.queue.pop()!, b.queue.pop()!];
+  assertEquals(b.queue.pop(), undefined);
+  for (const chain of taken.reverse()) b.queue.untake(chain);
+  assertEquals([b.queue.available(), b.queue.state.inFlight], [2, []]);
+  // The driver still notifies of what comes behind them.
+  assertEquals(b.driver.availableEvent, SIZE + 5);
+  const again = [b.queue.pop()!, b.queue.pop()!];
+  assertEquals(again.map(({ head }) => head), heads);
+  assertEquals(again.map(({ readable }) => readable), [5, 6]);
+});
+
+Deno.test("virtqueue: more chains than there are can be waited for", () => {
+  const b = bench(SIZE, { eventIndex: true });
+  assertEquals([b.queue.available(), b.queue.listen()], [0, 0]);
+  const head = b.driver.chain([{ address: DATA, length: 1 }]);
+  b.driver.offer(head, head);
+  assertEquals([b.queue.listen(), b.driver.availableEvent], [2, 2]);
+  b.queue.state.ready = false;
+  assertEquals([b.queue.available(), b.queue.listen()], [0, 0]);
+  b.queue.state.ready = true;
+  b.driver.showAvailable(SIZE + 1);
+  assertThrows(() => b.queue.available(), VirtqueueError, "jumps");
+  b.queue.setAddress("driver", 1, 2 ** 31);
+  assertThrows(() => b.queue.listen(), VirtqueueError, "wild");
+});
+
 Deno.test("virtqueue: the legacy layout is that of vring_init", () => {
   // Sizes in bytes from the specification's own macro (2.7.2), by queue size.
   for (
