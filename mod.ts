@@ -43,6 +43,7 @@ export type * from "./core/backend/display.ts";
 export type * from "./core/backend/image_format.ts";
 export type * from "./core/backend/input.ts";
 export * from "./core/backend/input_queue.ts";
+export * from "./core/backend/memory_card.ts";
 export * from "./core/backend/memory_char.ts";
 export * from "./core/backend/memory_display.ts";
 export type * from "./core/backend/net.ts";

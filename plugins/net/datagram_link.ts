@@ -44,7 +44,10 @@ export class DatagramLink implements NetBackend {
     this.#remote = options.remote;
     socket.on("message", (bytes) => {
       // Datagrams do not wait: what the card has no room for is lost.
-      if (isFrameLength(bytes.length)) this.#delivery.offer(bytes);
+      if (!isFrameLength(bytes.length)) return;
+      // A Buffer has other methods by the same names.
+      const { buffer, byteOffset, length } = bytes;
+      this.#delivery.offer(new Uint8Array(buffer, byteOffset, length));
     });
     let failed = false;
     socket.on("error", (error) => {

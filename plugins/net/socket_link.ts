@@ -119,8 +119,8 @@ export class StreamLink implements NetBackend {
     this.#closed = true;
     this.#delivery.close();
     this.#skipPause?.();
+    // A unix socket's file goes with it.
     this.#listener?.close();
-    if (this.#listener !== undefined) await removeSocket(this.#options.place);
     this.#hangUp(this.#connection);
     await this.#work;
   }
@@ -272,15 +272,5 @@ async function isStale(place: { readonly path: string }): Promise<boolean> {
     return false;
   } catch (error) {
     return error instanceof Deno.errors.ConnectionRefused;
-  }
-}
-
-/** Leave no socket's file behind. */
-async function removeSocket(place: StreamPlace): Promise<void> {
-  if (!("path" in place)) return;
-  try {
-    await Deno.remove(place.path);
-  } catch {
-    // Somebody else has removed it.
   }
 }
