@@ -46,6 +46,7 @@ export class PcapWriter {
   readonly #header = new DataView(new ArrayBuffer(RECORD_HEADER_BYTES));
   readonly #headerBytes = new Uint8Array(this.#header.buffer);
   #failed = false;
+  #closed = false;
 
   private constructor(
     path: string,
@@ -92,6 +93,7 @@ export class PcapWriter {
 
   /** A frame that passes now; it is copied. */
   add(frame: Uint8Array): void {
+    if (this.#closed) return;
     const kept = frame.length > SNAP_BYTES
       ? frame.subarray(0, SNAP_BYTES)
       : frame;
@@ -107,6 +109,7 @@ export class PcapWriter {
 
   /** Write what is left and close the file. */
   async close(): Promise<void> {
+    this.#closed = true;
     await this.#records.flush();
     const { lost } = this.#records;
     if (lost > 0 && !this.#failed) {
