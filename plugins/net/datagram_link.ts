@@ -12,6 +12,7 @@ import type { Logger } from "../../core/machine/plugin.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
 import { Delivery } from "./delivery.ts";
 import { isFrameLength } from "./frames.ts";
+import { OwnAddress } from "./own_address.ts";
 import { SocketNetError } from "./socket_link.ts";
 
 /** Where a link's two ends are. */
@@ -36,18 +37,22 @@ export class DatagramLink implements NetBackend {
   readonly #socket: Socket;
   readonly #remote: HostPort;
   readonly #delivery = new Delivery();
+  readonly #address: OwnAddress;
   #sending = 0;
   #closed: Promise<void> | undefined;
 
   private constructor(socket: Socket, options: DatagramLinkOptions) {
     this.#socket = socket;
     this.#remote = options.remote;
+    this.#address = new OwnAddress((message) => options.log.warn(message));
     socket.on("message", (bytes) => {
       // Datagrams do not wait: what the card has no room for is lost.
       if (!isFrameLength(bytes.length)) return;
       // A Buffer has other methods by the same names.
       const { buffer, byteOffset, length } = bytes;
-      this.#delivery.offer(new Uint8Array(buffer, byteOffset, length));
+      const frame = new Uint8Array(buffer, byteOffset, length);
+      this.#address.hears(frame);
+      this.#delivery.offer(frame);
     });
     let failed = false;
     socket.on("error", (error) => {
@@ -97,6 +102,7 @@ export class DatagramLink implements NetBackend {
     if (!isFrameLength(length) || length > MAX_DATAGRAM) return;
     if (this.#closed !== undefined || this.#sending >= MAX_SENDING) return;
     this.#sending++;
+    this.#address.sends(frame);
     const { port, hostname } = this.#remote;
     this.#socket.send(frame.slice(), port, hostname, () => {
       // An error is a frame that was lost, as when nobody listens there.

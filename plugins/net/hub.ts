@@ -9,8 +9,9 @@
  */
 
 import type { NetBackend, NetCard } from "../../core/backend/net.ts";
-import type { NetPlugin } from "../../core/machine/plugin.ts";
+import type { Logger, NetPlugin } from "../../core/machine/plugin.ts";
 import { isFrameLength } from "./frames.ts";
+import { OwnAddress } from "./own_address.ts";
 
 /** Configuration of the backend. */
 export interface HubNetConfig {
@@ -27,14 +28,16 @@ export class HubPort implements NetBackend {
   /** Frames go out as they are to be on the wire. */
   readonly offload = false;
   readonly #hub: Hub;
+  readonly #address: OwnAddress;
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
   #card: NetCard | undefined;
   #scheduled = false;
 
   /** A port of a hub, where it is found until it is closed. */
-  constructor(hub: Hub) {
+  constructor(hub: Hub, log: Pick<Logger, "warn">) {
     this.#hub = hub;
+    this.#address = new OwnAddress((message) => log.warn(message));
     hub.ports.add(this);
   }
 
@@ -47,6 +50,7 @@ export class HubPort implements NetBackend {
   send(frame: Uint8Array): void {
     const { ports } = this.#hub;
     if (!ports.has(this) || !isFrameLength(frame.length)) return;
+    this.#address.sends(frame);
     // Receivers only read it: one copy is enough for all.
     let copy: Uint8Array | undefined;
     for (const port of ports) {
@@ -62,6 +66,7 @@ export class HubPort implements NetBackend {
   }
 
   #take(frame: Uint8Array): void {
+    this.#address.hears(frame);
     this.#queue.push(frame);
     this.#queued += frame.length;
     this.#schedule();
@@ -122,10 +127,13 @@ interface Hub {
 const HUBS = new Map<string, Hub>();
 
 /** A new port of the hub with this name. */
-export function openHubPort(id: string): HubPort {
+export function openHubPort(
+  id: string,
+  log: Pick<Logger, "warn">,
+): HubPort {
   let hub = HUBS.get(id);
   if (hub === undefined) HUBS.set(id, hub = { id, ports: new Set() });
-  return new HubPort(hub);
+  return new HubPort(hub, log);
 }
 
 /** The `hub` plugin. */
@@ -140,6 +148,6 @@ const plugin: NetPlugin<HubNetConfig> = {
       id: { type: "string", description: "The hub's name", default: "hub" },
     },
   },
-  create: ({ id }) => openHubPort(id),
+  create: ({ id }, { log }) => openHubPort(id, log),
 };
 export default plugin;

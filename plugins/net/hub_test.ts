@@ -6,15 +6,19 @@ const frame = (n: number, length = 60): Uint8Array =>
   new Uint8Array(length).fill(n);
 
 /** Ports of a hub of their own, with cards. */
-function hub(count: number): { ports: HubPort[]; cards: MemoryCard[] } {
+function hub(count: number) {
   const id = crypto.randomUUID();
-  const ports = Array.from({ length: count }, () => openHubPort(id));
+  const log: string[] = [];
+  const ports = Array.from(
+    { length: count },
+    (): HubPort => openHubPort(id, { warn: (line) => log.push(line) }),
+  );
   const cards = ports.map((port) => {
     const card = new MemoryCard();
     port.attach(card);
     return card;
   });
-  return { ports, cards };
+  return { ports, cards, log };
 }
 
 const firstBytes = (card: MemoryCard): number[] => card.frames.map((f) => f[0]);
@@ -73,5 +77,23 @@ Deno.test("hub: what is no frame is nobody's", async () => {
   for (const length of [14, 65536]) ports[0].send(frame(2, length));
   await cards[1].has(2);
   assertEquals(firstBytes(cards[1]), [2, 2]);
+  for (const port of ports) await port.close();
+});
+
+Deno.test("hub: two cards with one address are told so once", async () => {
+  const { ports, cards, log } = hub(3);
+  for (let i = 0; i < 3; i++) {
+    ports[0].send(frame(0x52));
+    ports[1].send(frame(0x54));
+    ports[2].send(frame(0x52));
+  }
+  await Promise.all(cards.map((card) => card.has(6)));
+  assertEquals(
+    log,
+    Array(2).fill(
+      "another card has the address 52:52:52:52:52:52 of this one: give it " +
+        "another (mac=)",
+    ),
+  );
   for (const port of ports) await port.close();
 });

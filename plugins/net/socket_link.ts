@@ -20,6 +20,7 @@ import {
   isFrameLength,
   LENGTH_BYTES,
 } from "./frames.ts";
+import { OwnAddress } from "./own_address.ts";
 
 /** Where the peer is. */
 export type StreamPlace = HostPort | { readonly path: string };
@@ -57,6 +58,7 @@ export class StreamLink implements NetBackend {
   readonly #options: StreamLinkOptions;
   readonly #name: string;
   readonly #delivery = new Delivery();
+  readonly #address: OwnAddress;
   readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
   readonly #lengthBytes = new Uint8Array(this.#length.buffer);
   #listener: Listener | undefined;
@@ -71,6 +73,7 @@ export class StreamLink implements NetBackend {
   private constructor(options: StreamLinkOptions) {
     this.#options = options;
     this.#name = placeName(options.place);
+    this.#address = new OwnAddress((message) => this.#warn(message));
   }
 
   /** Begin to wait for the peer, or to go to it. */
@@ -104,6 +107,7 @@ export class StreamLink implements NetBackend {
   /** See `NetBackend.send`. Without a peer the frame is lost. */
   send(frame: Uint8Array): void {
     if (this.#writer === undefined || !isFrameLength(frame.length)) return;
+    this.#address.sends(frame);
     this.#length.setUint32(0, frame.length);
     this.#writer.push(this.#lengthBytes, frame);
   }
@@ -184,6 +188,7 @@ export class StreamLink implements NetBackend {
         for (;;) {
           const frame = reader.next();
           if (frame === undefined) break;
+          this.#address.hears(frame);
           while (!this.#delivery.offer(frame) && !this.#closed) {
             await this.#delivery.room;
           }
