@@ -7,6 +7,7 @@
 
 // Deno.listenDatagram is unstable; this is not.
 import { createSocket, type Socket } from "node:dgram";
+import { lookup } from "node:dns/promises";
 import type { NetBackend, NetCard } from "../../core/backend/net.ts";
 import type { Logger } from "../../core/machine/plugin.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
@@ -41,11 +42,17 @@ export class DatagramLink implements NetBackend {
   #sending = 0;
   #closed: Promise<void> | undefined;
 
-  private constructor(socket: Socket, options: DatagramLinkOptions) {
+  private constructor(
+    socket: Socket,
+    remote: HostPort,
+    options: DatagramLinkOptions,
+  ) {
     this.#socket = socket;
-    this.#remote = options.remote;
+    this.#remote = remote;
     this.#address = new OwnAddress((message) => options.log.warn(message));
-    socket.on("message", (bytes) => {
+    socket.on("message", (bytes, { address, port }) => {
+      // What others send is not of this link.
+      if (port !== remote.port || address !== remote.hostname) return;
       // Datagrams do not wait: what the card has no room for is lost.
       if (!isFrameLength(bytes.length)) return;
       // A Buffer has other methods by the same names.
@@ -65,9 +72,21 @@ export class DatagramLink implements NetBackend {
 
   /** Open the link's end. */
   static async open(options: DatagramLinkOptions): Promise<DatagramLink> {
-    const { local } = options;
-    const family = local.hostname.includes(":") ? "udp6" : "udp4";
-    const socket = createSocket(family);
+    const { local, remote } = options;
+    const family = local.hostname.includes(":") ? 6 : 4;
+    const socket = createSocket(`udp${family}`);
+    let address: string;
+    try {
+      // Once, and not for each frame.
+      address = (await lookup(remote.hostname, { family })).address;
+    } catch (cause) {
+      socket.close();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new SocketNetError(
+        `Cannot send to ${formatHostPort(remote)}: ${reason}`,
+        { cause },
+      );
+    }
     try {
       await new Promise<void>((resolve, reject) => {
         socket.once("error", reject);
@@ -83,7 +102,8 @@ export class DatagramLink implements NetBackend {
         { cause },
       );
     }
-    return new DatagramLink(socket, options);
+    const to = { hostname: address, port: remote.port };
+    return new DatagramLink(socket, to, options);
   }
 
   /** The port where frames come in: of use when 0 was asked for. */

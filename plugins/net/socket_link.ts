@@ -64,9 +64,8 @@ export class StreamLink implements NetBackend {
   #listener: Listener | undefined;
   #connection: Connection | undefined;
   #writer: RecordWriter | undefined;
-  /** Ends a pause between two tries. */
-  #skipPause: (() => void) | undefined;
   #closed = false;
+  readonly #closing = Promise.withResolvers<void>();
   #work: Promise<void> = Promise.resolve();
   #malformed = false;
 
@@ -122,7 +121,7 @@ export class StreamLink implements NetBackend {
     if (this.#closed) return await this.#work;
     this.#closed = true;
     this.#delivery.close();
-    this.#skipPause?.();
+    this.#closing.resolve();
     // A unix socket's file goes with it.
     this.#listener?.close();
     this.#hangUp(this.#connection);
@@ -150,7 +149,8 @@ export class StreamLink implements NetBackend {
     let silent = false;
     while (!this.#closed) {
       try {
-        const connection = await dial(place);
+        const connection = await this.#dial(place);
+        if (connection === undefined) return;
         silent = false;
         await this.#serve(connection);
       } catch (error) {
@@ -216,15 +216,21 @@ export class StreamLink implements NetBackend {
     connection.close();
   }
 
-  #pause(milliseconds: number): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.#skipPause = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** A connection; undefined when the link was closed before there was one. */
+  async #dial(place: StreamPlace): Promise<Connection | undefined> {
+    const dialing = dial(place);
+    // A host that does not answer may take minutes.
+    const first = await Promise.race([dialing, this.#closing.promise]);
+    if (first !== undefined) return first;
+    dialing.then((connection) => connection.close(), () => {});
+    return undefined;
+  }
+
+  async #pause(milliseconds: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, milliseconds);
+    await Promise.race([promise, this.#closing.promise]);
+    clearTimeout(timer);
   }
 
   #warn(message: string): void {

@@ -222,11 +222,14 @@ Deno.test("socket: datagrams both ways, and what is none", async () => {
       remote: { ...LOCAL, port: remote },
       log,
     });
-  const nobody = await open(0, 1);
-  const { port } = nobody;
-  await nobody.close();
-  const a = await open(0, port);
-  const b = await open(0, a.port);
+  const first = await open(0, 1);
+  const second = await open(0, 1);
+  const ports = [first.port, second.port];
+  await Promise.all([first.close(), second.close()]);
+  const a = await open(ports[0], ports[1]);
+  const b = await open(ports[1], ports[0]);
+  const stranger = await open(0, ports[0]);
+  stranger.send(frame(9));
   const cardA = cardOn(a);
   b.send(new Uint8Array(13));
   b.send(new Uint8Array(65508));
@@ -235,13 +238,29 @@ Deno.test("socket: datagrams both ways, and what is none", async () => {
   sent.fill(0);
   await cardA.has(1);
   assertEquals(cardA.frames, [frame(5, 1514)]);
-  // Nobody listens there: nothing happens.
-  for (let i = 0; i < 10; i++) a.send(frame(1));
+  await assertRejects(
+    () =>
+      DatagramLink.open({
+        local: LOCAL,
+        remote: { ...LOCAL, hostname: "x.invalid" },
+        log,
+      }),
+    SocketNetError,
+    "Cannot send to x.invalid:0",
+  );
+  await assertRejects(
+    () => open(ports[0], ports[1]),
+    SocketNetError,
+    `Cannot open UDP port 127.0.0.1:${ports[0]}`,
+  );
   cardA.room = 0;
   b.send(frame(6));
   await cardA.until(() => cardA.refused === 1);
-  await Promise.all([a.close(), b.close(), a.close()]);
+  await Promise.all([b.close(), b.close()]);
   b.send(frame(1));
+  // Nobody listens there: nothing happens.
+  for (let i = 0; i < 10; i++) a.send(frame(1));
+  await Promise.all([a.close(), stranger.close()]);
   assertEquals(log.lines, []);
 });
 
