@@ -16,11 +16,16 @@ import { withFolder } from "./block/oracle.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const PC = join(ROOT, "machines/pc.json");
+const ISAPC = join(ROOT, "machines/isapc.json");
 const MICROVM = join(ROOT, "machines/microvm.json");
 const CARD = join(ROOT, "tests/fixtures/net_card.ts");
 
-/** A card that is only in its place. */
-function fakeCard(name: string, isPci: boolean): DevicePlugin<PciPlace> {
+/** A card that is only in its place: on a bus, or in a space. */
+function fakeCard(
+  name: string,
+  bus: "pci" | "memory" | "ports",
+): DevicePlugin<PciPlace> {
+  const isPci = bus === "pci";
   return {
     type: "device",
     name,
@@ -34,7 +39,9 @@ function fakeCard(name: string, isPci: boolean): DevicePlugin<PciPlace> {
       },
     },
     ...isPci ? { uses: { bus: "pci-bus" } } : {
-      regions: { registers: { space: "memory", size: 0x200 } },
+      regions: {
+        registers: { space: bus, size: bus === "ports" ? 0x20 : 0x200 },
+      },
       outputs: ["irq"],
     },
     backends: { net: { type: "net" } },
@@ -85,10 +92,11 @@ const TABLE: PluginTable = {
   ...PLUGINS,
   device: {
     ...PLUGINS.device,
-    "e1000": given(fakeCard("e1000", true)),
-    "ne2k-pci": given(fakeCard("ne2k-pci", true)),
-    "virtio-net-pci": given(fakeCard("virtio-net-pci", true)),
-    "virtio-net-mmio": given(fakeCard("virtio-net-mmio", false)),
+    "e1000": given(fakeCard("e1000", "pci")),
+    "ne2k-isa": given(fakeCard("ne2k-isa", "ports")),
+    "ne2k-pci": given(fakeCard("ne2k-pci", "pci")),
+    "virtio-net-pci": given(fakeCard("virtio-net-pci", "pci")),
+    "virtio-net-mmio": given(fakeCard("virtio-net-mmio", "memory")),
   },
   net: { ...PLUGINS.net, user: given(fakeUser) },
 };
@@ -223,6 +231,7 @@ Deno.test("nics: where each machine that ships has them, beside its disks", asyn
   for (
     const [file, nics, drives] of [
       [PC, 4, ["virtio", "virtio", "virtio", "virtio", "ide"]],
+      [ISAPC, 4, ["ide", "floppy"]],
       [MICROVM, 2, ["virtio", "virtio"]],
     ] as const
   ) {
