@@ -22,6 +22,7 @@ function definition(calls: boolean) {
     extends: ISAPC,
     backends: { serial0: { plugin: "null" } },
     nics: {
+      default: "echo",
       models: {
         echo: {
           device: { plugin: CARD, config: { calls } },
