@@ -14,7 +14,7 @@ export class MemoryCard implements NetCard {
   /** What it was handed, oldest first: copies. Whoever looks takes it out. */
   readonly frames: Uint8Array[] = [];
   /** For so many frames it has room; then it takes none. */
-  room = Infinity;
+  room: number = Infinity;
   /** How many frames it has refused. */
   refused = 0;
   #waiting: (() => void)[] = [];
