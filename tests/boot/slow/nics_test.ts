@@ -1,13 +1,15 @@
 /**
- * Two Rhea processes with a Linux each, joined by `--nic socket`: they ping each
- * other and one sends the other a stream of TCP; `tcpdump` finds both in the
- * capture. With each card that a PC has.
+ * The line `--nic`, in processes of their own and with each card that a PC has:
+ * Linux gets an address in the network `user`, reaches the host and is reached;
+ * two that are joined by `socket` ping each other and one sends the other a
+ * stream of TCP; `tcpdump` finds that in the capture.
  *
  * There is no firmware: Linux gives the card its place and its interrupt.
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { file } from "../../../core/cli/cpio.ts";
 import { run, withFolder } from "../../block/oracle.ts";
 import { boot, withScript } from "../guest.ts";
 import { kernelModules } from "../modules.ts";
@@ -49,6 +51,28 @@ echo the end
 poweroff -f
 sleep 1000`;
 
+/** What udhcpc calls when it has an address. */
+const LEASE = `#!/bin/busybox sh
+[ "$1" = bound ] || exit 0
+ip addr add $ip/24 dev $interface
+ip route add default via $router
+echo lease $ip $router $dns
+`;
+
+/** The guest that the network gives an address. */
+const user = (port: number): string =>
+  `mkdir -p /sys
+mount -t sysfs none /sys
+dmesg -n 1
+ip link set eth0 up
+udhcpc -i eth0 -n -q -s /lease
+ping -c 3 10.0.2.2 | grep received
+wget -q -O - http://10.0.2.2:${port}/ | sha256sum
+echo $(cat /sys/class/net/eth0/address) greets | nc -l -p 22
+echo the end
+poweroff -f
+sleep 1000`;
+
 /** A Rhea process; gives back all that its guest has printed. */
 async function rhea(...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
@@ -62,7 +86,65 @@ async function rhea(...args: string[]): Promise<string> {
   return text.decode(stdout).replaceAll("\r\n", "\n");
 }
 
+/** The first line that a server at a port of this host says. */
+async function lineFrom(port: number, isOver: () => boolean): Promise<string> {
+  while (!isOver()) {
+    try {
+      using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+      const text = await new Response(connection.readable).text();
+      if (text !== "") return text.trimEnd();
+    } catch (error) {
+      // Nobody is there yet, or the guest is not.
+      if (!(error instanceof Deno.errors.ConnectionRefused)) {
+        if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+      }
+    }
+    await new Promise((next) => setTimeout(next, 500));
+  }
+  return "";
+}
+
+async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
 for (const [model, names] of Object.entries(MODELS)) {
+  boot(`Linux in the network user, by ${model}`, async ({ kernel }) => {
+    const modules = await kernelModules(kernel, names);
+    if (typeof modules === "string") {
+      console.log(`skipped: ${modules}`);
+      return;
+    }
+    const bytes = crypto.getRandomValues(new Uint8Array(65536));
+    await using server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      () => new Response(bytes),
+    );
+    // A port that nobody has.
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    listener.close();
+    const forward = `hostfwd=tcp:127.0.0.1:${port}-:22`;
+    await withScript(
+      `${modules.script}${user(server.addr.port)}`,
+      async (initrd) => {
+        let over = false;
+        const running = rhea(
+          ...["--kernel", kernel, "--initrd", initrd],
+          ...["--append", "console=ttyS0"],
+          ...["--nic", `user,${forward},model=${model}`],
+        ).finally(() => over = true);
+        const greeting = await lineFrom(port, () => over);
+        const output = await running;
+        assertEquals(greeting, "52:54:00:12:34:56 greets");
+        assertMatch(output, /^lease 10\.0\.2\.15 10\.0\.2\.2 10\.0\.2\.3$/m);
+        assertMatch(output, /^3 packets transmitted, 3 packets received/m);
+        assertMatch(output, new RegExp(`^${await sha256(bytes)} +-$`, "m"));
+      },
+      [...modules.entries, file("lease", LEASE, 0o755)],
+    );
+  });
+
   boot(
     `two Linux guests in processes of their own, by ${model}`,
     ({ kernel }) =>
