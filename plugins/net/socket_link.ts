@@ -45,6 +45,8 @@ export class SocketNetError extends Error {
 
 /** Bytes of one read: many frames. */
 const READ_BYTES = 128 * 1024;
+/** For so many milliseconds a peer may take the last frames. */
+const LAST_MS = 500;
 /** What may wait for the peer: twice what QEMU's kernel takes for it. */
 const QUEUE_BYTES = 1 << 20;
 
@@ -124,6 +126,10 @@ export class StreamLink implements NetBackend {
     this.#closing.resolve();
     // A unix socket's file goes with it.
     this.#listener?.close();
+    // A guest's last words, as that it closes its connections.
+    const writer = this.#writer;
+    this.#writer = undefined;
+    if (writer !== undefined) await settled(writer.flush(), LAST_MS);
     this.#hangUp(this.#connection);
     await this.#work;
   }
@@ -226,16 +232,24 @@ export class StreamLink implements NetBackend {
     return undefined;
   }
 
-  async #pause(milliseconds: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, milliseconds);
-    await Promise.race([promise, this.#closing.promise]);
-    clearTimeout(timer);
+  #pause(milliseconds: number): Promise<void> {
+    return settled(this.#closing.promise, milliseconds);
   }
 
   #warn(message: string): void {
     if (!this.#closed) this.#options.log.warn(message);
   }
+}
+
+/** Resolves when a promise does, or after a time. */
+async function settled(
+  promise: Promise<void>,
+  milliseconds: number,
+): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, milliseconds);
+  await Promise.race([promise, late.promise]);
+  clearTimeout(timer);
 }
 
 function reason(error: unknown): string {

@@ -214,6 +214,25 @@ Deno.test("socket: closing ends a link that waits, tries, or serves", async () =
   await Promise.all([a.close(), b.close()]);
 });
 
+Deno.test("socket: the last frames arrive, unless the peer takes none", async () => {
+  const a = await waiting();
+  const b = await going(a.port!);
+  const card = cardOn(a);
+  await until(() => a.connected && b.connected);
+  for (let i = 0; i < 300; i++) b.send(frame(i & 0xff, 1514));
+  await b.close();
+  await card.has(300);
+  const peer = await Deno.connect({ hostname: "127.0.0.1", port: a.port! });
+  await until(() => a.connected);
+  // More than the host's kernel takes for a peer that does not read.
+  for (let i = 0; i < 20_000; i++) {
+    a.send(frame(1, 1514));
+    if (i % 500 === 0) await new Promise((next) => setImmediate(next));
+  }
+  await a.close();
+  peer.close();
+});
+
 Deno.test("socket: datagrams both ways, and what is none", async () => {
   const log = logger();
   const open = (port: number, remote: number) =>

@@ -37,6 +37,8 @@ ip link set eth0 up
 /** The guest that is there to be found. */
 const SERVER = `${common("10.0.0.1")}
 echo sum $(nc -l -p 9 | sha256sum)
+# The other one may not have heard everything yet.
+while ping -c 1 -W 2 10.0.0.2 > /dev/null; do sleep 1; done
 echo the end
 poweroff -f
 sleep 1000`;
