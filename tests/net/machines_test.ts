@@ -116,7 +116,7 @@ Deno.test("two processes are joined by a socket, and each captures its end", () 
         ...["--pcap", path("caller.pcap")],
       );
       const said = caller.stderr.getReader();
-      await heard(
+      await says(
         said,
         /rhea: net0: cannot connect to 127.0.0.1:.*tried again/,
       );
