@@ -35,6 +35,7 @@ export type {
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
 export { type DriveOptions, parseDrive } from "./core/machine/drives.ts";
+export { type NicOptions, parseNic } from "./core/machine/nics.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";
 export type * from "./core/backend/char.ts";
@@ -42,6 +43,7 @@ export type * from "./core/backend/display.ts";
 export type * from "./core/backend/image_format.ts";
 export type * from "./core/backend/input.ts";
 export * from "./core/backend/input_queue.ts";
+export * from "./core/backend/memory_card.ts";
 export * from "./core/backend/memory_char.ts";
 export * from "./core/backend/memory_display.ts";
 export type * from "./core/backend/net.ts";

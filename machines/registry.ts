@@ -60,6 +60,10 @@ export const PLUGINS: PluginTable = {
     stdio: () => import("../plugins/char/stdio.ts"),
     tcp: () => import("../plugins/char/tcp.ts"),
   },
+  net: {
+    hub: () => import("../plugins/net/hub.ts"),
+    socket: () => import("../plugins/net/socket.ts"),
+  },
   display: {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),

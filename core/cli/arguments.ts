@@ -7,6 +7,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { parseBoot, parseDrive } from "../machine/drives.ts";
 import { suggest } from "../machine/nearest.ts";
+import { parseNic } from "../machine/nics.ts";
 import type { LoadOptions } from "../machine/options.ts";
 
 /** The user called the command wrongly: one line that says how. */
@@ -44,6 +45,8 @@ const STRINGS = [
   "drive",
   "cdrom",
   "floppy",
+  "nic",
+  "pcap",
   "boot",
   "set",
   "accel",
@@ -86,6 +89,14 @@ export const HELP = `Rhea, a machine emulator
   --cdrom FILE       a disc in the CD-ROM drive
   --floppy FILE      a floppy in the first drive; again for the second
   --snapshot         what is written to disks is gone at the end
+  --nic NETWORK[,model=MODEL][,mac=ADDRESS][,pcap=FILE]...
+                     a network card; again for the next. Networks:
+                     user[,hostfwd=tcp::2222-:22]...[,restrict]
+                     socket,listen=HOST:PORT | connect=HOST:PORT |
+                       unix=PATH[,server] | udp=HOST:PORT,localaddr=HOST:PORT
+                     hub[,id=NAME]
+                     none: no card, even if the definition has one
+  --pcap FILE        capture the frames of the first network; again for the next
   --boot order=LETTERS[,menu=on]
                      what firmware starts: a floppy, c disk, d CD-ROM, n network
   --set PATH=VALUE   change the definition; as often as needed
@@ -118,7 +129,9 @@ export function parseCommand(args: readonly string[]): Command {
   const parsed = parseArgs([...args], {
     string: STRINGS,
     boolean: SWITCHES,
-    collect: ["set", "serial", "drive", "floppy", "dump-region"],
+    collect: [
+      ...["set", "serial", "drive", "floppy", "nic", "pcap", "dump-region"],
+    ],
     unknown: (argument: string): boolean => {
       if (!argument.startsWith("-") || argument === "-") return true;
       const flag = argument.replace(/^-+/, "").replace(/=.*$/s, "");
@@ -186,6 +199,8 @@ export function parseCommand(args: readonly string[]): Command {
       cdrom: text("cdrom"),
       floppy: list("floppy"),
       snapshot: parsed.snapshot === true,
+      nics: list("nic").map(parseNic),
+      pcap: list("pcap"),
       boot: boot === undefined ? undefined : parseBoot(boot),
       set: list("set"),
       accel,

@@ -32,6 +32,7 @@ import {
   type DmaPort,
   type LoaderPlugin,
   LoadError,
+  type Logger,
   type PortAccess,
 } from "./plugin.ts";
 import type { RunResult } from "./machine.ts";
@@ -164,17 +165,24 @@ export class Builder {
       timing.mode === "icount" ? clock : undefined,
     );
     await this.#placeMemory(memory);
-    for (const { name, plugin, config } of plan.backends) {
+    for (const { name, plugin, config, pcap } of plan.backends) {
+      const log = createLogger(name, this.#log);
       const backend: AnyBackend = await this.#created(
         ["backends", name],
         () =>
           plugin.create(config, {
             name,
-            log: createLogger(name, this.#log),
+            log,
             quit: () => this.#end({ reason: "quit", status: 0 }),
           }),
       );
       this.#backends.set(name, backend);
+      if (pcap === undefined) continue;
+      const captured = await this.#created(
+        ["backends", name, "pcap"],
+        () => captureNet(backend as NetBackend, pcap, log),
+      );
+      this.#backends.set(name, captured);
     }
     for (const device of plan.devices) {
       const files = await readFiles(device);
@@ -570,6 +578,18 @@ export class Builder {
     }
     return { loader, kernel, initrd, modules };
   }
+}
+
+/** A network whose frames are captured. */
+async function captureNet(
+  net: NetBackend,
+  file: string,
+  log: Logger,
+): Promise<NetBackend> {
+  // Loaded when it is asked for.
+  const { CapturedNet, PcapWriter } = await import("../backend/net_capture.ts");
+  const warn = (message: string): void => log.warn(message);
+  return new CapturedNet(net, await PcapWriter.create(file, warn));
 }
 
 /** The host's files that a device is given. */

@@ -137,6 +137,35 @@ export const DRIVES_SCHEMA: ConfigSchema = map(
   },
 );
 
+/** The `nics` object: the network cards that `--nic` adds. */
+export const NICS_SCHEMA: ConfigSchema = {
+  type: "object",
+  description: "The network cards that --nic adds",
+  default: {},
+  properties: {
+    default: text("The model of a card when none is named; else the first"),
+    models: {
+      ...map("Cards by the name of the model", {
+        type: "object",
+        required: ["device", "places"],
+        properties: {
+          device: {
+            ...ANY,
+            description: "The device that is added; its backend's role is net",
+          },
+          places: {
+            type: "array",
+            description:
+              "What is laid over the device for card 0, 1, ...: where it sits",
+            items: ANY,
+          },
+        },
+      }),
+      default: {},
+    },
+  },
+};
+
 /** The whole definition. Plugins' own parts are checked by their schemas. */
 export const MACHINE_SCHEMA: ConfigSchema = {
   type: "object",
@@ -236,11 +265,16 @@ export const MACHINE_SCHEMA: ConfigSchema = {
         properties: {
           plugin: text("The backend plugin"),
           config: { ...ANY, description: "Configuration of the plugin" },
+          pcap: {
+            ...FILE,
+            description: "The file to which a network's frames are captured",
+          },
         },
       }),
       default: {},
     },
     drives: { ...DRIVES_SCHEMA, default: {} },
+    nics: NICS_SCHEMA,
     boot: { ...BOOT_SCHEMA, default: {} },
     time: TIME_SCHEMA,
     translator: {
@@ -345,6 +379,8 @@ export interface MachineDefinition {
       readonly plugin: string;
       /** The plugin's configuration. */
       readonly config?: unknown;
+      /** For a network: where its frames are captured. */
+      readonly pcap?: string;
     }>
   >;
   /** Where drives are, by interface. */
@@ -358,6 +394,20 @@ export interface MachineDefinition {
       readonly add: Readonly<Record<string, unknown>>;
     }>
   >;
+  /** Network cards that are added when they are asked for. */
+  readonly nics: {
+    /** The model when none is named. */
+    readonly default?: string;
+    /** Cards by model. */
+    readonly models: Readonly<
+      Record<string, {
+        /** The device. */
+        readonly device: unknown;
+        /** What is laid over it for each card. */
+        readonly places: readonly unknown[];
+      }>
+    >;
+  };
   /** What is started. */
   readonly boot: {
     /** The firmware's image: a file, or `builtin`. */

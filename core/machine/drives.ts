@@ -26,6 +26,7 @@ import {
   toJson,
 } from "./document.ts";
 import { suggest } from "./nearest.ts";
+import { childOf, nested, optionError, pairsOf } from "./option_text.ts";
 import { resolve } from "./path.ts";
 import type { DevicePlugin } from "./plugin.ts";
 import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
@@ -77,25 +78,6 @@ const KEYS = [
   "serial",
 ];
 const MEDIA = ["disk", "cdrom"] as const;
-
-function optionError(option: string, message: string): DefinitionError {
-  return new DefinitionError(
-    { file: option, directory: Deno.cwd() },
-    [],
-    message,
-  );
-}
-
-/** `key=value` pairs; two commas stand for one in a value. */
-function pairsOf(text: string): [key: string, value: string | undefined][] {
-  return text.replaceAll(",,", "\0").split(",").map((part) => {
-    const whole = part.replaceAll("\0", ",");
-    const equals = whole.indexOf("=");
-    return equals < 0
-      ? [whole, undefined]
-      : [whole.slice(0, equals), whole.slice(equals + 1)];
-  });
-}
 
 /**
  * A drive as the command line writes it, as `file=a.img,if=ide,index=1`. What
@@ -376,27 +358,6 @@ function imageConfig(drive: DriveOptions, plugin: string): JsonObject {
   if (media === "cdrom") config.readOnly = true;
   else if (readOnly !== undefined) config.readOnly = readOnly;
   return config;
-}
-
-/** A document whose only value, at the end of these keys, is another. */
-function nested(value: Located, ...keys: string[]): Located {
-  return keys.reduceRight<Located>(
-    (inner, key) => ({
-      kind: "object",
-      place: inner.place,
-      entries: new Map([[key, inner]]),
-    }),
-    value,
-  );
-}
-
-/** A value of a document by its keys. */
-function childOf(document: Located, ...keys: string[]): Located | undefined {
-  let here: Located | undefined = document;
-  for (const key of keys) {
-    here = here?.kind === "object" ? here.entries.get(key) : undefined;
-  }
-  return here;
 }
 
 /**

@@ -15,6 +15,7 @@ import {
 import { DriveLayer, type DriveOptions, snapshotMeaning } from "./drives.ts";
 import type { LogSink } from "./logger.ts";
 import { suggest } from "./nearest.ts";
+import { captureMeaning, nicMeaning, type NicOptions } from "./nics.ts";
 import { parseSize } from "./numbers.ts";
 import { planMachine } from "./plan.ts";
 import type { MachinePlan } from "./plan_types.ts";
@@ -60,6 +61,10 @@ export interface LoadOptions {
   readonly floppy?: readonly string[];
   /** All writable disks are on throw-away overlays. */
   readonly snapshot?: boolean;
+  /** Network cards, each with the network that it is in. */
+  readonly nics?: readonly NicOptions[];
+  /** Files to which the frames of the first network, the second, ... go. */
+  readonly pcap?: readonly string[];
   /** What firmware starts: see `boot.order` and `boot.menu`. */
   readonly boot?: { readonly order?: string; readonly menu?: boolean };
   /** Assignments `path=value`, as `--set` takes them. */
@@ -140,6 +145,12 @@ async function optionOverlays(
   if (options.snapshot) {
     const merged = overlays.reduce(merge, document);
     lay(await snapshotMeaning(merged, options.plugins), "--snapshot");
+  }
+  const { nics = [], pcap = [], plugins } = options;
+  overlays.push(...await nicMeaning(document, nics, plugins));
+  if (pcap.length > 0) {
+    const merged = overlays.reduce(merge, document);
+    overlays.push(...await captureMeaning(merged, pcap, plugins));
   }
   if (options.boot !== undefined) lay({ boot: options.boot }, "--boot");
   const { firmware, kernel, initrd, append, memory, cpu } = options;

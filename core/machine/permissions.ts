@@ -46,9 +46,10 @@ export async function machinePermissions(
   for (const { files } of plan.devices) {
     for (const { path } of files.values()) add({ read: [path] });
   }
-  for (const { name, plugin, config } of plan.backends) {
+  for (const { name, plugin, config, pcap } of plan.backends) {
     specifier(definition.backends[name].plugin, ["backends", name, "plugin"]);
     add(await plugin.permissions?.(config) ?? {});
+    if (pcap !== undefined) add({ write: [pcap] });
   }
   return Object.fromEntries(
     KINDS.map((kind) => [kind, [...needs[kind]].sort()]),

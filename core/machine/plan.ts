@@ -16,6 +16,7 @@ import {
 } from "./document.ts";
 import { bootOrderProblem, driveProblem } from "./drives.ts";
 import { suggest } from "./nearest.ts";
+import { nicProblem } from "./nics.ts";
 import { formatSize, parseAddress } from "./numbers.ts";
 import { resolve } from "./path.ts";
 import {
@@ -25,6 +26,7 @@ import {
   type PlannedFile,
 } from "./plan_device.ts";
 import {
+  checkCaptures,
   checkInterrupts,
   checkLines,
   checkShared,
@@ -199,7 +201,7 @@ class Planner implements PlanReport {
     const regions = this.#planRegions(memories);
     const backends = await this.#planBackends();
     const devices = orderDevices(this, await this.#planDevices(backends));
-    this.#checkDrives(devices);
+    this.#checkShortForms(devices);
     checkSpaces(this, this.#definition, regions, devices);
     checkInterrupts(this, this.#definition, devices);
     const cpuWires = this.#wires(
@@ -329,9 +331,10 @@ class Planner implements PlanReport {
           throw this.error([...path, "config"], problem);
         }
       }
-      planned.push({ name, plugin, config });
+      planned.push({ name, plugin, config, pcap: spec.pcap });
     }
     this.#checkTerminal(planned);
+    checkCaptures(this, planned);
     return planned;
   }
 
@@ -605,7 +608,7 @@ class Planner implements PlanReport {
     return new Map(Object.entries(spec));
   }
 
-  #checkDrives(devices: readonly PlannedDevice[]): void {
+  #checkShortForms(devices: readonly PlannedDevice[]): void {
     const roles = new Map(devices.map(({ name, plugin }) => {
       const all = Object.entries(plugin.backends ?? {});
       const block = all.filter(([, { type }]) => type === "block");
@@ -613,6 +616,8 @@ class Planner implements PlanReport {
     }));
     const problem = driveProblem(this.#definition, roles);
     if (problem !== undefined) throw this.error(problem.path, problem.message);
+    const nic = nicProblem(this.#definition);
+    if (nic !== undefined) throw this.error(nic.path, nic.message);
   }
 
   async #planBoot(): Promise<LoaderPlugin[]> {

@@ -8,6 +8,7 @@ import { AddressSpace, RegionError } from "../bus/address_space.ts";
 import type { MachineDefinition } from "./definition.ts";
 import { at, type DefinitionError, type Located } from "./document.ts";
 import type {
+  PlannedBackend,
   PlannedDevice,
   PlannedMemoryRegion,
   PlannedRegion,
@@ -74,6 +75,33 @@ export function checkShared(
       }
       taken.set(name, device);
     }
+  }
+}
+
+/** Captures are of networks, each in a file of its own. */
+export function checkCaptures(
+  report: PlanReport,
+  backends: readonly PlannedBackend[],
+): void {
+  const taken = new Map<string, string>();
+  for (const { name, plugin, pcap } of backends) {
+    if (pcap === undefined) continue;
+    const path = ["backends", name, "pcap"];
+    if (plugin.type !== "net") {
+      throw report.error(
+        path,
+        `backend "${name}" is a ${plugin.type} backend: only the frames of a ` +
+          `network can be captured`,
+      );
+    }
+    const other = taken.get(pcap);
+    if (other !== undefined) {
+      throw report.error(
+        path,
+        `the frames of "${other}" are already captured to "${pcap}"`,
+      );
+    }
+    taken.set(pcap, name);
   }
 }
 

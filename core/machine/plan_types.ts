@@ -88,6 +88,8 @@ export interface PlannedBackend {
   readonly plugin: BackendPlugin;
   /** Its complete configuration. */
   readonly config: unknown;
+  /** For a network: the file to which its frames are captured. */
+  readonly pcap: string | undefined;
 }
 
 /** A machine that has passed all checks. */

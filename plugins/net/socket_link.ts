@@ -1,0 +1,301 @@
+/**
+ * A link to one peer over a stream: waits for it or goes to it, again and again
+ * as long as the link is open.
+ *
+ * A peer that does not take frames as fast as they are sent loses some, as on
+ * Ethernet. One that sends more than the card takes has to wait, which TCP
+ * tells it.
+ *
+ * @module
+ */
+
+import type { NetBackend, NetCard } from "../../core/backend/net.ts";
+import { RecordWriter } from "../../core/backend/record_writer.ts";
+import type { Logger } from "../../core/machine/plugin.ts";
+import { formatHostPort, type HostPort } from "./address.ts";
+import { Delivery } from "./delivery.ts";
+import {
+  FrameReader,
+  FramingError,
+  isFrameLength,
+  LENGTH_BYTES,
+} from "./frames.ts";
+import { OwnAddress } from "./own_address.ts";
+
+/** Where the peer is. */
+export type StreamPlace = HostPort | { readonly path: string };
+
+/** How to reach the peer. */
+export interface StreamLinkOptions {
+  /** Where it is, or where it is waited for. */
+  readonly place: StreamPlace;
+  /** Wait for it rather than go to it. */
+  readonly listen: boolean;
+  /** After so many milliseconds it is tried again; 0: it is not. */
+  readonly reconnect: number;
+  /** Gets the link's messages. */
+  readonly log: Pick<Logger, "warn">;
+}
+
+/** A link that cannot be had. */
+export class SocketNetError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "SocketNetError";
+}
+
+/** Bytes of one read: many frames. */
+const READ_BYTES = 128 * 1024;
+/** For so many milliseconds a peer may take the last frames. */
+const LAST_MS = 500;
+/** What may wait for the peer: twice what QEMU's kernel takes for it. */
+const QUEUE_BYTES = 1 << 20;
+
+type Connection = Deno.TcpConn | Deno.UnixConn;
+type Listener = Deno.TcpListener | Deno.UnixListener;
+
+/** The link. */
+export class StreamLink implements NetBackend {
+  /** Frames go out as they are to be on the wire. */
+  readonly offload = false;
+  readonly #options: StreamLinkOptions;
+  readonly #name: string;
+  readonly #delivery = new Delivery();
+  readonly #address: OwnAddress;
+  readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
+  readonly #lengthBytes = new Uint8Array(this.#length.buffer);
+  #listener: Listener | undefined;
+  #connection: Connection | undefined;
+  #writer: RecordWriter | undefined;
+  #closed = false;
+  readonly #closing = Promise.withResolvers<void>();
+  #work: Promise<void> = Promise.resolve();
+  #malformed = false;
+
+  private constructor(options: StreamLinkOptions) {
+    this.#options = options;
+    this.#name = placeName(options.place);
+    this.#address = new OwnAddress((message) => this.#warn(message));
+  }
+
+  /** Begin to wait for the peer, or to go to it. */
+  static async open(options: StreamLinkOptions): Promise<StreamLink> {
+    const link = new StreamLink(options);
+    if (options.listen) {
+      link.#listener = await listen(options.place);
+      link.#work = link.#accept(link.#listener);
+    } else {
+      link.#work = link.#connect();
+    }
+    return link;
+  }
+
+  /** The port that it listens on: of use when 0 was asked for. */
+  get port(): number | undefined {
+    const addr = this.#listener?.addr;
+    return addr?.transport === "tcp" ? addr.port : undefined;
+  }
+
+  /** Whether there is a peer now. */
+  get connected(): boolean {
+    return this.#writer !== undefined;
+  }
+
+  /** See `NetBackend.attach`. */
+  attach(card: NetCard): void {
+    this.#delivery.attach(card);
+  }
+
+  /** See `NetBackend.send`. Without a peer the frame is lost. */
+  send(frame: Uint8Array): void {
+    if (this.#writer === undefined || !isFrameLength(frame.length)) return;
+    this.#address.sends(frame);
+    this.#length.setUint32(0, frame.length);
+    this.#writer.push(this.#lengthBytes, frame);
+  }
+
+  /** See `NetBackend.ready`. */
+  ready(): void {
+    this.#delivery.ready();
+  }
+
+  /** See `NetBackend.close`. */
+  async close(): Promise<void> {
+    if (this.#closed) return await this.#work;
+    this.#closed = true;
+    this.#delivery.close();
+    this.#closing.resolve();
+    // A unix socket's file goes with it.
+    this.#listener?.close();
+    // A guest's last words, as that it closes its connections.
+    const writer = this.#writer;
+    this.#writer = undefined;
+    if (writer !== undefined) await settled(writer.flush(), LAST_MS);
+    this.#hangUp(this.#connection);
+    await this.#work;
+  }
+
+  async #accept(listener: Listener): Promise<void> {
+    while (!this.#closed) {
+      let connection: Connection;
+      try {
+        connection = await listener.accept();
+      } catch (error) {
+        if (this.#closed) return;
+        // As when the host has no more descriptors: that may pass.
+        this.#warn(`cannot accept a peer at ${this.#name}: ${reason(error)}`);
+        await this.#pause(1000);
+        continue;
+      }
+      await this.#serve(connection);
+    }
+  }
+
+  async #connect(): Promise<void> {
+    const { place, reconnect } = this.#options;
+    let silent = false;
+    while (!this.#closed) {
+      try {
+        const connection = await this.#dial(place);
+        if (connection === undefined) return;
+        silent = false;
+        await this.#serve(connection);
+      } catch (error) {
+        const again = reconnect > 0 ? "; it is tried again" : "";
+        if (!silent) {
+          this.#warn(
+            `cannot connect to ${this.#name}: ${reason(error)}${again}`,
+          );
+        }
+        silent = true;
+      }
+      if (reconnect === 0) return;
+      await this.#pause(reconnect);
+    }
+  }
+
+  /** Exchange frames with a peer until it goes. */
+  async #serve(connection: Connection): Promise<void> {
+    if (this.#closed) return connection.close();
+    this.#connection = connection;
+    if ("setNoDelay" in connection) connection.setNoDelay();
+    this.#writer = new RecordWriter(
+      (bytes) => connection.write(bytes),
+      QUEUE_BYTES,
+      // The reading side says it when a peer goes.
+      () => this.#hangUp(connection),
+    );
+    const reader = new FrameReader();
+    const buffer = new Uint8Array(READ_BYTES);
+    try {
+      for (;;) {
+        const count = await connection.read(buffer);
+        if (count === null || this.#connection !== connection) break;
+        reader.feed(buffer.subarray(0, count));
+        for (;;) {
+          const frame = reader.next();
+          if (frame === undefined) break;
+          this.#address.hears(frame);
+          while (!this.#delivery.offer(frame) && !this.#closed) {
+            await this.#delivery.room;
+          }
+        }
+      }
+    } catch (error) {
+      if (error instanceof FramingError) {
+        // Once, however often a peer that speaks another language comes.
+        if (!this.#malformed) {
+          this.#warn(`hung up on the peer at ${this.#name}: ${error.message}`);
+        }
+        this.#malformed = true;
+      } else if (this.#connection === connection) {
+        this.#warn(`the peer at ${this.#name} is lost: ${reason(error)}`);
+      }
+    } finally {
+      this.#hangUp(connection);
+    }
+  }
+
+  #hangUp(connection: Connection | undefined): void {
+    if (connection === undefined || this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#writer = undefined;
+    connection.close();
+  }
+
+  /** A connection; undefined when the link was closed before there was one. */
+  async #dial(place: StreamPlace): Promise<Connection | undefined> {
+    const dialing = dial(place);
+    // A host that does not answer may take minutes.
+    const first = await Promise.race([dialing, this.#closing.promise]);
+    if (first !== undefined) return first;
+    dialing.then((connection) => connection.close(), () => {});
+    return undefined;
+  }
+
+  #pause(milliseconds: number): Promise<void> {
+    return settled(this.#closing.promise, milliseconds);
+  }
+
+  #warn(message: string): void {
+    if (!this.#closed) this.#options.log.warn(message);
+  }
+}
+
+/** Resolves when a promise does, or after a time. */
+async function settled(
+  promise: Promise<void>,
+  milliseconds: number,
+): Promise<void> {
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, milliseconds);
+  await Promise.race([promise, late.promise]);
+  clearTimeout(timer);
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function placeName(place: StreamPlace): string {
+  return "path" in place ? place.path : formatHostPort(place);
+}
+
+function dial(place: StreamPlace): Promise<Connection> {
+  return "path" in place
+    ? Deno.connect({ transport: "unix", path: place.path })
+    : Deno.connect({ hostname: place.hostname, port: place.port });
+}
+
+/** Begin to listen. A socket's file that nobody listens at is replaced. */
+async function listen(place: StreamPlace): Promise<Listener> {
+  try {
+    if (!("path" in place)) {
+      return Deno.listen({ hostname: place.hostname, port: place.port });
+    }
+    const { path } = place;
+    try {
+      return Deno.listen({ transport: "unix", path });
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+      if (!await isStale(place)) throw error;
+      await Deno.remove(path);
+      return Deno.listen({ transport: "unix", path });
+    }
+  } catch (cause) {
+    throw new SocketNetError(
+      `Cannot listen at ${placeName(place)}: ${reason(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** Whether a socket's file is there without anybody behind it. */
+async function isStale(place: { readonly path: string }): Promise<boolean> {
+  if (!(await Deno.lstat(place.path)).isSocket) return false;
+  try {
+    (await dial(place)).close();
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.ConnectionRefused;
+  }
+}
