@@ -287,20 +287,46 @@ main:
 /** Where the guest puts the frame buffer. */
 const FRAMEBUFFER = 0xe0000000;
 
+/** The registers for the assembler. */
+function bytesOf({ misc, seq, crtc, gfx, attr }: Registers): string {
+  const table = [misc.toString(16), seq, crtc, gfx, attr].join("");
+  return table.match(/../g)!.map((byte) => `0x${byte}`).join(",");
+}
+
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
+/**
+ * A guest that shows a mode of 640x480x32 and then draws a line of 100 pixels
+ * into the frame buffer each time that it may go on, from line 100 on.
+ */
+export const DRAWING_GUEST: string = `${PRELUDE}
+  jmp start
+table: db ${bytesOf(CHAINED)}
+start:
+  mov esi, table
+  call set_mode
+  ${setVbe({ width: 640, height: 480, depth: 32 }, "linear")}
+  mov edi, ${hex(FRAMEBUFFER + 4 * 640 * 100)}
+.line:
+  call shown
+  mov ecx, 100
+.pixel:
+  mov dword [edi + 4 * ecx - 4], 0x00123456
+  loop .pixel
+  add edi, 4 * 640
+  jmp .line
+`;
+
 /** The guest's program in assembly. */
 export function vgaGuest(scenes: readonly Scene[]): string {
   const parts = scenes.map(({ registers, fill, vbe }, i) => {
-    const { misc, seq, crtc, gfx, attr } = registers;
-    const table = [misc.toString(16), seq, crtc, gfx, attr].join("");
-    const bytes = table.match(/../g)!.map((byte) => `0x${byte}`);
     return `
   jmp scene${i}
-table${i}: db ${bytes.join(",")}
+table${i}: db ${bytesOf(registers)}
 scene${i}:
+  mov dword [seed], 12345
   mov esi, table${i}
   call set_mode
   call set_colours
