@@ -30,6 +30,7 @@ export { Machine as MachineInstance } from "./core/machine/machine.ts";
 export type {
   RunResult,
   ScreenPort,
+  Screenshot,
   SerialPort,
 } from "./core/machine/machine.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
@@ -38,6 +39,7 @@ export { type DriveOptions, parseDrive } from "./core/machine/drives.ts";
 export { type NicOptions, parseNic } from "./core/machine/nics.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";
+export * from "./core/backend/canvas.ts";
 export type * from "./core/backend/char.ts";
 export type * from "./core/backend/display.ts";
 export type * from "./core/backend/image_format.ts";

@@ -46,6 +46,7 @@ export const PLUGINS: PluginTable = {
     "virtio-net-mmio": () => import("../plugins/device/virtio/net_mmio.ts"),
     "virtio-net-pci": () => import("../plugins/device/virtio/net_pci.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
+    "vga-pci": () => import("../plugins/device/display/vga_pci.ts"),
   },
   block: {
     http: () => import("../plugins/block/http.ts"),

@@ -29,6 +29,7 @@ import {
   PERM_WRITE,
 } from "../cpu/frontend.ts";
 import { FlatPages } from "./flat_pages.ts";
+import { type WriteWatch, WriteWatches } from "./write_watches.ts";
 import {
   OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLBS,
@@ -127,6 +128,7 @@ export class SoftMmu implements Mmu {
   /** Word index of their entries' physical page numbers. */
   readonly #fetchPages: number;
   readonly #value: number;
+  readonly #watches = new WriteWatches();
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
@@ -188,7 +190,7 @@ export class SoftMmu implements Mmu {
     this.flat = new FlatPages(this.#u8, base, {
       lookupPage: (page) => space.lookupPage(page),
       ramRuns: () => space.ramRuns(),
-      hasCode: (page) => this.#code.hasCode(page),
+      hasCode: (page) => this.#code.hasCode(page) || this.#isWatched(page),
     });
     for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
     this.#u8.fill(0xff, base + OFF_ONES, base + OFF_ONES + PAGE);
@@ -202,8 +204,62 @@ export class SoftMmu implements Mmu {
     code: CodeWatcher,
     onFlush: (address: number, mmus: number) => void,
   ): void {
-    this.#code = code;
+    this.#code = {
+      hasCode: (page) => code.hasCode(page),
+      written: (physical, length, running) => {
+        this.noteWrite(physical, length);
+        return code.written(physical, length, running);
+      },
+    };
     this.#onFlush = onFlush;
+  }
+
+  /**
+   * Call `changed` at the next store to any of these bytes' pages that changes
+   * what is there, once. The same bytes have one watcher, the last one.
+   */
+  watchWrites(physical: number, length: number, changed: () => void): void {
+    const watch = this.#watches.arm(physical, length, changed);
+    this.#eachData((entry) => this.#refuseStores(entry, watch));
+    const { hostOffset } = this.#space.lookupPage(watch.first);
+    if (hostOffset - watch.first * PAGE !== this.flat.delta) return;
+    for (let page = watch.first; page < watch.end; page++) {
+      this.flat.protect(page);
+    }
+  }
+
+  /** Bytes are about to be written, by the guest or by a bus master. */
+  noteWrite(physical: number, length: number): void {
+    if (this.#watches.isEmpty || length === 0) return;
+    const last = Math.floor((physical + length - 1) / PAGE);
+    const hit = this.#watches.take(Math.floor(physical / PAGE), last);
+    for (const { changed } of hit) changed();
+  }
+
+  #isWatched(page: number): boolean {
+    return !this.#watches.isEmpty && this.#watches.has(page);
+  }
+
+  /** The entries of the TLBs of data that hold something. */
+  #eachData(visit: (entry: number) => void): void {
+    for (let i = 0; i < this.#localCount; i++) visit(this.#local[i]);
+    for (let i = 0; i < this.#globalCount; i++) {
+      const entry = this.#global[i];
+      // One that is among both has been seen.
+      if (this.#filled[entry] === FILLED_GLOBAL) visit(entry);
+    }
+  }
+
+  /** Refuses stores to watched pages, whatever lets them through otherwise. */
+  #refuseStores(entry: number, { first, end }: WriteWatch): void {
+    if (entry >= ENTRIES) return;
+    const i32 = this.#i32;
+    for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
+      const page = i32[this.#pages + slot] & ~IS_GLOBAL;
+      if (page < first || page >= end) continue;
+      const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+      i32[e + (TLB_WRITE >> 2)] = neverTag(slot);
+    }
   }
 
   setPhysicalMask(mask: number): void {
@@ -236,6 +292,8 @@ export class SoftMmu implements Mmu {
   remap(): void {
     this.flat.suspend();
     this.flush(false);
+    // What was watched may be elsewhere: whoever watches looks again.
+    for (const { changed } of this.#watches.take(0, Infinity)) changed();
   }
 
   flush(keepGlobal: boolean): void {
@@ -310,16 +368,7 @@ export class SoftMmu implements Mmu {
     // Most pages with code are nothing else: a search of all entries for each
     // took a thirtieth of the time to translate.
     if (this.#wasData[page] === 0) return;
-    for (let i = 0; i < this.#localCount; i++) {
-      this.#protectEntry(this.#local[i], page);
-    }
-    for (let i = 0; i < this.#globalCount; i++) {
-      const entry = this.#global[i];
-      // One that is among both has been seen.
-      if (this.#filled[entry] === FILLED_GLOBAL) {
-        this.#protectEntry(entry, page);
-      }
-    }
+    this.#eachData((entry) => this.#protectEntry(entry, page));
   }
 
   #protectEntry(entry: number, page: number): void {
@@ -380,7 +429,8 @@ export class SoftMmu implements Mmu {
         return true;
       }
       this.#evict(slot, tag);
-      const writable = mapping.writable && (p & PERM_WRITE) !== 0;
+      const writable = mapping.writable && (p & PERM_WRITE) !== 0 &&
+        !this.#isWatched(page);
       const forWrites = this.#code.hasCode(page) ? tag ^ TAG_CODE : tag;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
       i32[e + (TLB_WRITE >> 2)] = writable ? forWrites : never;
@@ -499,6 +549,16 @@ export class SoftMmu implements Mmu {
       const access = isFirstStore ? ACCESS_WRITE : ACCESS_READ;
       if (!this.#translate(first, access, mmu)) return 1;
       isMemory = this.#host >= 0;
+    }
+    if (tag === TLB_WRITE && isMemory && !this.#watches.isEmpty) {
+      // The store comes now: a cluster is not to be given up for a watch.
+      const slot = (e - (this.#tlb >> 2)) / (TLB_ENTRY_BYTES >> 2);
+      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+      if (this.#watches.has(page)) {
+        this.noteWrite(page * PAGE, 1);
+        const access = isFirstStore ? ACCESS_WRITE : ACCESS_READ;
+        if (!this.#translate(first, access, mmu)) return 1;
+      }
     }
     const bytes = (what >>> 8) & 0xff;
     const found = this.#i32[e + (tag >> 2)];
@@ -671,6 +731,7 @@ export class SoftMmu implements Mmu {
   ): number {
     const u8 = this.#u8;
     const value = this.#value;
+    this.noteWrite(physical, width);
     // Programs that write code often write what was there before.
     let i = 0;
     while (i < width && u8[host + i] === u8[value + i]) i++;
