@@ -74,21 +74,24 @@ export async function runBios(options: BiosOptions): Promise<string> {
   return machine.serial(0).output;
 }
 
-/** QEMU's ISA PC with SeaBIOS, without drives. */
-export const QEMU_ARGS: readonly string[] = [
-  ...["-M", "isapc", "-accel", "tcg", "-m", "32", "-nodefaults"],
+/** QEMU's PCs but for the board, without drives. */
+const QEMU_COMMON: readonly string[] = [
+  ...["-accel", "tcg", "-m", "32", "-nodefaults"],
   ...["-vga", "std", "-display", "none", "-no-reboot"],
   ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
 ];
+/** QEMU's ISA PC with SeaBIOS, without drives. */
+export const QEMU_ARGS: readonly string[] = ["-M", "isapc", ...QEMU_COMMON];
 
-/** Run QEMU's ISA PC with SeaBIOS; undefined where it is not installed. */
+/** Run a PC of QEMU's with SeaBIOS; undefined where it is not installed. */
 export async function runQemu(
   drives: readonly DriveOptions[],
+  machine: "isapc" | "pc" = "isapc",
 ): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
       args: [
-        ...QEMU_ARGS,
+        ...["-M", machine, ...QEMU_COMMON],
         ...["-serial", "stdio", "-serial", "null", "-monitor", "none"],
         ...drives.flatMap(({ file, kind = "disk" }, i) => [
           "-drive",

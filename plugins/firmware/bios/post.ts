@@ -108,13 +108,13 @@ function vectors(bios: Bios): void {
   }
   set(0x1d, Table.VIDEO);
   set(0x1e, Table.FLOPPY);
-  set(0x1f, Table.FONT);
+  set(0x1f, Table.FONT_8 + 128 * 8);
   entry(0x40, "int13");
   EBDA_FIXED_DISKS.forEach((at, i) =>
     set([0x41, 0x46][i], at - EBDA, EBDA_SEGMENT)
   );
   entry(0x42, "int10");
-  set(0x43, Table.FONT);
+  set(0x43, Table.FONT_16);
   guest.write(0, table);
 }
 

@@ -23,6 +23,7 @@ import {
   TRAP_SERVE,
   TRAP_WINDOW,
 } from "./layout.ts";
+import { GLYPHS_14, GLYPHS_16, GLYPHS_8 } from "./video_glyphs.ts";
 
 /** What the ROM asks for beside interrupts: they stand in the vector's place. */
 export const Service = {
@@ -68,8 +69,19 @@ export const Table = {
   FLOPPY: 0xefc7,
   /** Video parameters (INT 1Dh), of which nothing is told. */
   VIDEO: 0xf0a4,
-  /** A font of 16 scan lines, all blank. */
-  FONT: 0xa000,
+  /** The fonts of 8, 14 and 16 scan lines. */
+  FONT_8: 0x8000,
+  FONT_14: 0x8800,
+  FONT_16: 0x9600,
+  /** No glyphs that are other ones in cells of 9 dots. */
+  NO_GLYPHS: 0xa600,
+  /** What the VGA's BIOS can do (INT 10h, 1Bh). */
+  VIDEO_STATE: 0xa610,
+  /** VBE's name, and the numbers of its modes. */
+  VBE_NAME: 0xa620,
+  VBE_LIST: 0xa630,
+  /** The first half of the font of 8 lines, where old programs look. */
+  FONT_8_OLD: 0xfa6e,
   /** The PCI interrupt routing table, when there is a PCI bus. */
   PCI_ROUTING: 0xc000,
 } as const;
@@ -82,6 +94,14 @@ const FEATURES = [0x74, 0x00, 0x00, 0x00, 0x00] as const;
 /** 1.44 MB: step rate and head times, motor times, 18 sectors, gaps. */
 const FLOPPY_PARAMETERS = [
   ...[0xaf, 0x02, 0x25, 0x02, 18, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x08],
+] as const;
+/**
+ * Modes 0 to 13h; 200, 350 and 400 lines; 8 fonts, 2 at once; all that the VGA
+ * has but for 12h/35h: display switching.
+ */
+const VIDEO_STATE = [
+  ...[0xff, 0xe0, 0x0f, 0, 0, 0, 0, 0x07],
+  ...[0x08, 0x02, 0xe7, 0x0c, 0, 0, 0, 0],
 ] as const;
 /** The date that old programs look for. */
 const DATE = "11/22/26";
@@ -264,11 +284,19 @@ export function buildRom(): Rom {
   for (const vector of SERVICES) {
     a.label(entryOf(vector)).pushWord(vector).jmp("common");
   }
+  // VBE's window function: as 4F05h, by a far call.
+  a.label("vbewindow").movWord(Reg.AX, 0x4f05).bytes(0xcd, 0x10).op("retf");
   protectedMode(a);
   headers(a);
   for (const [offset, label] of COMPATIBLE) a.org(offset).jmp(label);
   a.org(Table.CONFIGURATION)
     .word(8).bytes(MODEL, SUBMODEL, 0, ...FEATURES);
+  a.org(Table.FONT_8).bytes(...GLYPHS_8);
+  a.org(Table.FONT_14).bytes(...GLYPHS_14);
+  a.org(Table.FONT_16).bytes(...GLYPHS_16);
+  a.org(Table.FONT_8_OLD).bytes(...GLYPHS_8.subarray(0, 128 * 8));
+  a.org(Table.VBE_NAME).text("Rhea VBE\0");
+  a.org(Table.VIDEO_STATE).bytes(...VIDEO_STATE);
   a.org(Table.FLOPPY).bytes(...FLOPPY_PARAMETERS);
   a.org(0xfff0).jumpFar(ROM_SEGMENT, 0xe05b).text(DATE);
   a.org(0xfffe).bytes(MODEL, 0);

@@ -67,6 +67,8 @@ export interface BiosState {
   tables: number;
   /** The drive that a disc emulates; null for none. */
   emulation: Emulation | null;
+  /** The mode of VBE that is set, with bit 14 when it is linear; 0: none. */
+  vbeMode: number;
   /** How often media had been changed when a caller was last told. */
   changes: number[];
 }
@@ -87,6 +89,7 @@ export function freshState(): BiosState {
     boot: freshBoot(),
     tables: 0,
     emulation: null,
+    vbeMode: 0,
     changes: [],
   };
 }
