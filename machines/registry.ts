@@ -41,6 +41,7 @@ export const PLUGINS: PluginTable = {
     "virtio-blk-mmio": () => import("../plugins/device/virtio/blk_mmio.ts"),
     "virtio-blk-pci": () => import("../plugins/device/virtio/blk_pci.ts"),
     "vga": () => import("../plugins/device/display/vga.ts"),
+    "vga-pci": () => import("../plugins/device/display/vga_pci.ts"),
   },
   block: {
     http: () => import("../plugins/block/http.ts"),

@@ -343,8 +343,13 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   }
 
   invalidate(physical: number, length: number): void {
+    this.mmu.noteWrite(physical, length);
     // A region that is running may loop over what has changed.
     if (this.cache.invalidate(physical, length) !== 0) this.attention();
+  }
+
+  watchWrites(physical: number, length: number, changed: () => void): void {
+    this.mmu.watchWrites(physical, length, changed);
   }
 
   flushMapping(): void {

@@ -351,6 +351,14 @@ export class Builder {
               this.#cpu?.invalidate(base + at, from.length);
             }
           },
+          watch: (changed) => {
+            const cpu = this.#cpu;
+            if (cpu?.watchWrites === undefined) return false;
+            // Where it is nowhere nothing reaches it.
+            const base = place?.base ?? movers.get(regionName)?.base;
+            if (base !== undefined) cpu.watchWrites(base, spec.size, changed);
+            return true;
+          },
         };
       },
       mover: (regionName) =>

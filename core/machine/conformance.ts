@@ -231,6 +231,8 @@ export function deviceConformance(
       for (const seed of SEEDS) {
         const first = await worn(seed);
         const second = await sibling(first);
+        // Regions of memory are saved with the machine's memory.
+        second.backing.set(first.backing);
         second.device.load(first.save());
         const a = randomStep(new Random(seed + 200), plugin);
         const b = randomStep(new Random(seed + 200), plugin);

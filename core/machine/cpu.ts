@@ -56,6 +56,13 @@ export interface CpuCore {
   setInput(name: string, level: boolean): void;
   /** Code at these physical addresses was changed by something else (DMA). */
   invalidate(physical: number, length: number): void;
+  /**
+   * Call `changed` once at the next store, or invalidation, that changes any of
+   * these bytes' pages, or when `flushMapping` is called. It is called in the
+   * midst of an instruction, before the store is done. The same bytes have one
+   * watcher, the last one.
+   */
+  watchWrites?(physical: number, length: number, changed: () => void): void;
   /** The physical address map has changed: flush what was derived from it. */
   flushMapping(): void;
   /** The CPU's state. */

@@ -105,6 +105,13 @@ export interface RegionMemory {
    * code coherent.
    */
   write(offset: number, bytes: Uint8Array): void;
+  /**
+   * Call `changed` once at the next store of the guest or of a bus master to
+   * this region, or when regions move. It is called in the midst of a guest's
+   * instruction, before the bytes are there: it should only note it. There is
+   * one watcher; the last one counts. False when the machine cannot tell.
+   */
+  watch(changed: () => void): boolean;
 }
 
 /** A device as a machine definition has it. */

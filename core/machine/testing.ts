@@ -68,6 +68,9 @@ export class DeviceBench<D extends Device = Device> {
   readonly memory: AddressSpace;
   /** The ports among which movable regions are. */
   readonly ports: AddressSpace;
+  /** The bytes of all regions of memory. */
+  readonly backing: Uint8Array;
+  readonly #touch: (region: string) => void;
   readonly #time: ManualTime;
   readonly #spaces: ReadonlyMap<string, AddressSpace>;
   readonly #outputs: ReadonlyMap<string, IrqLine>;
@@ -88,6 +91,8 @@ export class DeviceBench<D extends Device = Device> {
     outputs: Map<string, IrqLine>;
     edges: Map<string, boolean[]>;
     inputs: Map<string, LineSink>;
+    backing: Uint8Array;
+    touch: (region: string) => void;
   }) {
     this.device = parts.device;
     this.regions = parts.regions;
@@ -102,6 +107,8 @@ export class DeviceBench<D extends Device = Device> {
     this.#outputs = parts.outputs;
     this.#edges = parts.edges;
     this.#inputs = parts.inputs;
+    this.backing = parts.backing;
+    this.#touch = parts.touch;
   }
 
   /** Make a device of `plugin` on a bench of its own. */
@@ -152,6 +159,12 @@ export class DeviceBench<D extends Device = Device> {
       );
       movers.set(name, mover);
     }
+    const watchers = new Map<string, () => void>();
+    const touch = (name: string): void => {
+      const changed = watchers.get(name);
+      watchers.delete(name);
+      changed?.();
+    };
     const region = (name: string): RegionSpec => {
       const spec = regions[name];
       if (spec === undefined) throw new Error(`no region "${name}" declared`);
@@ -197,7 +210,14 @@ export class DeviceBench<D extends Device = Device> {
         return {
           offset,
           bytes,
-          write: (at, from) => bytes.set(from, at),
+          write: (at, from) => {
+            bytes.set(from, at);
+            touch(name);
+          },
+          watch: (changed) => {
+            watchers.set(name, changed);
+            return true;
+          },
         };
       },
       mover(name) {
@@ -258,6 +278,8 @@ export class DeviceBench<D extends Device = Device> {
       outputs,
       edges,
       inputs,
+      backing: u8,
+      touch,
     });
   }
 
@@ -281,6 +303,7 @@ export class DeviceBench<D extends Device = Device> {
     value: number,
     width: AccessWidth = 1,
   ): void {
+    this.#touch(region);
     this.#space(region).write(offset, width, value);
   }
 

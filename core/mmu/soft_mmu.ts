@@ -29,6 +29,7 @@ import {
   PERM_WRITE,
 } from "../cpu/frontend.ts";
 import { FlatPages } from "./flat_pages.ts";
+import { type WriteWatch, WriteWatches } from "./write_watches.ts";
 import {
   OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLBS,
@@ -127,6 +128,7 @@ export class SoftMmu implements Mmu {
   /** Word index of their entries' physical page numbers. */
   readonly #fetchPages: number;
   readonly #value: number;
+  readonly #watches = new WriteWatches();
   #mask = 0xffffffff;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
@@ -202,8 +204,68 @@ export class SoftMmu implements Mmu {
     code: CodeWatcher,
     onFlush: (address: number, mmus: number) => void,
   ): void {
-    this.#code = code;
+    this.#code = {
+      hasCode: (page) => code.hasCode(page) || this.#isWatched(page),
+      written: (physical, length, running) => {
+        this.noteWrite(physical, length);
+        return code.written(physical, length, running);
+      },
+    };
     this.#onFlush = onFlush;
+  }
+
+  /**
+   * Call `changed` at the next store to any of these bytes' pages that changes
+   * what is there, once. The same bytes have one watcher, the last one.
+   */
+  watchWrites(physical: number, length: number, changed: () => void): void {
+    const watch = this.#watches.arm(physical, length, changed);
+    this.#eachData((entry) => this.#protectEntry(entry, watch));
+    const { hostOffset } = this.#space.lookupPage(watch.first);
+    if (hostOffset - watch.first * PAGE !== this.flat.delta) return;
+    for (let page = watch.first; page < watch.end; page++) {
+      this.flat.protect(page);
+    }
+  }
+
+  /** Bytes are about to be written, by the guest or by a bus master. */
+  noteWrite(physical: number, length: number): void {
+    if (this.#watches.isEmpty || length === 0) return;
+    const last = Math.floor((physical + length - 1) / PAGE);
+    for (
+      const watch of this.#watches.take(Math.floor(physical / PAGE), last)
+    ) {
+      this.#eachData((entry) => this.#releaseEntry(entry, watch));
+      watch.changed();
+    }
+  }
+
+  #isWatched(page: number): boolean {
+    return !this.#watches.isEmpty && this.#watches.has(page);
+  }
+
+  /** The entries of the TLBs of data that hold something. */
+  #eachData(visit: (entry: number) => void): void {
+    for (let i = 0; i < this.#localCount; i++) visit(this.#local[i]);
+    for (let i = 0; i < this.#globalCount; i++) {
+      const entry = this.#global[i];
+      // One that is among both has been seen.
+      if (this.#filled[entry] === FILLED_GLOBAL) visit(entry);
+    }
+  }
+
+  /** Lets stores through to pages that are not watched any more. */
+  #releaseEntry(entry: number, { first, end }: WriteWatch): void {
+    if (entry >= ENTRIES) return;
+    const i32 = this.#i32;
+    for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
+      const page = i32[this.#pages + slot] & ~IS_GLOBAL;
+      if (page < first || page >= end || this.#code.hasCode(page)) continue;
+      const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
+      const tag = i32[e + (TLB_WRITE >> 2)] ^ TAG_CODE;
+      // It may be refused for other reasons.
+      if (tag === i32[e + (TLB_READ >> 2)]) i32[e + (TLB_WRITE >> 2)] = tag;
+    }
   }
 
   setPhysicalMask(mask: number): void {
@@ -236,6 +298,8 @@ export class SoftMmu implements Mmu {
   remap(): void {
     this.flat.suspend();
     this.flush(false);
+    // What was watched may be elsewhere: whoever watches looks again.
+    for (const { changed } of this.#watches.take(0, Infinity)) changed();
   }
 
   flush(keepGlobal: boolean): void {
@@ -310,23 +374,20 @@ export class SoftMmu implements Mmu {
     // Most pages with code are nothing else: a search of all entries for each
     // took a thirtieth of the time to translate.
     if (this.#wasData[page] === 0) return;
-    for (let i = 0; i < this.#localCount; i++) {
-      this.#protectEntry(this.#local[i], page);
-    }
-    for (let i = 0; i < this.#globalCount; i++) {
-      const entry = this.#global[i];
-      // One that is among both has been seen.
-      if (this.#filled[entry] === FILLED_GLOBAL) {
-        this.#protectEntry(entry, page);
-      }
-    }
+    const pages = { first: page, end: page + 1 };
+    this.#eachData((entry) => this.#protectEntry(entry, pages));
   }
 
-  #protectEntry(entry: number, page: number): void {
+  /** Refuses stores to pages. */
+  #protectEntry(
+    entry: number,
+    { first, end }: { readonly first: number; readonly end: number },
+  ): void {
     if (entry >= ENTRIES) return;
     const i32 = this.#i32;
     for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
-      if ((i32[this.#pages + slot] & ~IS_GLOBAL) !== page) continue;
+      const page = i32[this.#pages + slot] & ~IS_GLOBAL;
+      if (page < first || page >= end) continue;
       const at = ((this.#tlb + slot * TLB_ENTRY_BYTES) >> 2) + (TLB_WRITE >> 2);
       const index = (i32[at] >>> 12) & (TLB_ENTRIES - 1);
       if (index === (slot & (TLB_ENTRIES - 1))) i32[at] ^= TAG_CODE;
@@ -501,6 +562,12 @@ export class SoftMmu implements Mmu {
       isMemory = this.#host >= 0;
     }
     const bytes = (what >>> 8) & 0xff;
+    if (tag === TLB_WRITE && !this.#watches.isEmpty) {
+      // The store comes now: a cluster is not to be given up for a watch.
+      const slot = (e - (this.#tlb >> 2)) / (TLB_ENTRY_BYTES >> 2);
+      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+      this.noteWrite(page * PAGE, 1);
+    }
     const found = this.#i32[e + (tag >> 2)];
     const offset = (low ^ found) >>> 0;
     if (offset <= PAGE - bytes) {
@@ -671,6 +738,7 @@ export class SoftMmu implements Mmu {
   ): number {
     const u8 = this.#u8;
     const value = this.#value;
+    this.noteWrite(physical, width);
     // Programs that write code often write what was there before.
     let i = 0;
     while (i < width && u8[host + i] === u8[value + i]) i++;
@@ -812,13 +880,14 @@ export class SoftMmu implements Mmu {
     if (t >= PAGE) return -1;
     const host = (this.#i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] >>> 0) + t;
     const u8 = this.#u8;
+    const slot = mmu * TLB_ENTRIES + index;
+    const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+    this.noteWrite(page * PAGE + t, length);
     let same = 0;
     if (from >= 0) {
       while (same < length && u8[host + same] === u8[from + same]) same++;
     }
     if (same < length) {
-      const slot = mmu * TLB_ENTRIES + index;
-      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
       if (this.#code.written(page * PAGE + t, length, 0)) throw GUEST_MODIFIED;
     }
     return host;

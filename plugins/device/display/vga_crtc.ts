@@ -11,7 +11,8 @@
 import type { TextCursor, TextScreen } from "../../../core/backend/display.ts";
 import { SECOND } from "../../../core/time/clock.ts";
 import { CP437 } from "./cp437.ts";
-import type { VgaState } from "./vga_state.ts";
+import { isVbe } from "./vbe.ts";
+import type { VgaState, VideoMemory } from "./vga_state.ts";
 
 /** Dot clocks by the miscellaneous output's bits 2 and 3, in hertz. */
 const DOT_CLOCKS = [25_175_000, 28_322_000, 25_175_000, 25_175_000] as const;
@@ -25,24 +26,33 @@ function ten(low: number, bit8: number, bit9: number): number {
   return low | (bit8 !== 0 ? 0x100 : 0) | (bit9 !== 0 ? 0x200 : 0);
 }
 
-function verticalDisplayEnd(crtc: Uint8Array): number {
+/** Scan lines that are shown. */
+export function shownLines(crtc: Uint8Array): number {
   return ten(crtc[0x12], crtc[7] & 0x02, crtc[7] & 0x40) + 1;
+}
+
+/** Characters of a line, lines of a picture, nanoseconds of a character. */
+function timing(
+  { crtc, seq, misc }: VgaState,
+): { characters: number; lines: number; characterNs: number } {
+  const dots = (seq[1] & 1) !== 0 ? 8 : 9;
+  const halved = (seq[1] & 8) !== 0 ? 2 : 1;
+  return {
+    characters: crtc[0] + 5,
+    lines: ten(crtc[6], crtc[7] & 0x01, crtc[7] & 0x20) + 2,
+    characterNs: dots * halved * SECOND / DOT_CLOCKS[misc >> 2 & 3],
+  };
 }
 
 /** Bits 0 and 3 of input status 1 at this virtual time. */
 export function beamStatus(state: VgaState, now: number): number {
-  const { crtc, seq } = state;
-  const dots = (seq[1] & 1) !== 0 ? 8 : 9;
-  const halved = (seq[1] & 8) !== 0 ? 2 : 1;
-  const clock = DOT_CLOCKS[state.misc >> 2 & 3] / halved;
-  const characters = crtc[0] + 5;
-  const lines = ten(crtc[6], crtc[7] & 0x01, crtc[7] & 0x20) + 2;
-  const characterNs = dots * SECOND / clock;
+  const { crtc } = state;
+  const { characters, lines, characterNs } = timing(state);
   const position = now % (characterNs * characters * lines) / characterNs;
   const line = Math.floor(position / characters);
   const character = position % characters;
   let status = 0;
-  if (character >= crtc[1] + 1 || line >= verticalDisplayEnd(crtc)) {
+  if (character >= crtc[1] + 1 || line >= shownLines(crtc)) {
     status |= STATUS_NO_DISPLAY;
   }
   // It ends when the line's low four bits are those of the register.
@@ -52,34 +62,54 @@ export function beamStatus(state: VgaState, now: number): number {
   return status;
 }
 
-/** The address of a cell in the planes, from the CRT controller's counter. */
-function cellAddress(crtc: Uint8Array, counter: number): number {
+/** The line after which the screen is split. */
+export function lineCompare(crtc: Uint8Array): number {
+  return ten(crtc[0x18], crtc[7] & 0x10, crtc[9] & 0x40);
+}
+
+/** How long a picture takes, in nanoseconds of virtual time. */
+export function frameTime(state: VgaState): number {
+  const { lines, characters, characterNs } = timing(state);
+  return lines * characters * characterNs;
+}
+
+/** The address in the planes, from the CRT controller's counter. */
+export function planeCounter(crtc: Uint8Array, counter: number): number {
   if ((crtc[0x14] & 0x40) !== 0) return counter << 2 & 0xfffc | counter >> 14;
   if ((crtc[0x17] & 0x40) !== 0) return counter;
   const wrapped = (crtc[0x17] & 0x20) !== 0 ? counter >> 15 : counter >> 13;
   return counter << 1 & 0xfffe | wrapped & 1;
 }
 
-/** Whether there is a picture, and it is of text. */
-function showsText({ seq, gfx, attr, attrIndex }: VgaState): boolean {
-  const running = (seq[0] & 3) === 3 && (seq[1] & 0x20) === 0;
-  const graphics = (gfx[6] & 1) !== 0 || (attr[0x10] & 1) !== 0;
-  return running && !graphics && (attrIndex & 0x20) !== 0;
+/** What there is to be seen. */
+export type Content = "nothing" | "text" | "graphics" | "vbe";
+
+/** What there is to be seen. */
+export function content(state: VgaState): Content {
+  const { enabled, seq, gfx, attr, attrIndex } = state;
+  if (!enabled || (attrIndex & 0x20) === 0) return "nothing";
+  if (isVbe(state)) return "vbe";
+  // The sequencer runs, and the screen is not off.
+  if ((seq[0] & 3) !== 3 || (seq[1] & 0x20) !== 0) return "nothing";
+  return (gfx[6] & 1) !== 0 || (attr[0x10] & 1) !== 0 ? "graphics" : "text";
 }
 
 /** What the text mode shows; undefined in graphics modes and without a picture. */
-export function textScreen(state: VgaState): TextScreen | undefined {
-  if (!showsText(state)) return undefined;
-  const { crtc, attr, vram } = state;
+export function textScreen(
+  state: VgaState,
+  { words }: VideoMemory,
+): TextScreen | undefined {
+  if (content(state) !== "text") return undefined;
+  const { crtc, attr } = state;
   const cellHeight = (crtc[9] & 0x1f) + 1;
   // Each line is shown twice.
   const rowLines = (crtc[9] & 0x80) !== 0 ? 2 * cellHeight : cellHeight;
   const columns = crtc[1] + 1;
-  const rows = Math.max(1, Math.floor(verticalDisplayEnd(crtc) / rowLines));
+  const rows = Math.max(1, Math.floor(shownLines(crtc) / rowLines));
   const start = crtc[0x0c] << 8 | crtc[0x0d];
   const cursorAt = crtc[0x0e] << 8 | crtc[0x0f];
   // The lower part of a split screen begins at address 0.
-  const split = ten(crtc[0x18], crtc[7] & 0x10, crtc[9] & 0x40);
+  const split = lineCompare(crtc);
   const blink = (attr[0x10] & 0x08) !== 0;
   const characters = new Uint16Array(columns * rows);
   const colours = new Uint8Array(columns * rows);
@@ -93,10 +123,10 @@ export function textScreen(state: VgaState): TextScreen | undefined {
     }
     for (let column = 0; column < columns; column++) {
       const counter = base + column & 0xffff;
-      const at = 4 * cellAddress(crtc, counter);
+      const word = words[planeCounter(crtc, counter)];
       const cell = row * columns + column;
-      characters[cell] = CP437[vram[at]];
-      colours[cell] = blink ? vram[at + 1] & 0x7f : vram[at + 1];
+      characters[cell] = CP437[word & 0xff];
+      colours[cell] = word >> 8 & (blink ? 0x7f : 0xff);
       if (counter === cursorAt) cursor = cursorShape(crtc, row, column);
     }
     base += 2 * crtc[0x13];

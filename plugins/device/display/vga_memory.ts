@@ -5,12 +5,15 @@
  * IBM PS/2 Hardware Interface Technical Reference, "Video memory read/write
  * operations"; FreeVGA, "Accessing the VGA display memory" and the graphics
  * registers. The four planes' bytes at one address are one 32-bit word, and
- * what the chip does to four planes at once is one operation on it.
+ * what the chip does to four planes at once is one operation on it. In modes of
+ * the Bochs VBE, chained planes are the frame buffer's bytes one after another,
+ * and banks of 64 KB take the window through all of it.
  *
  * @module
  */
 
-import type { VgaState } from "./vga_state.ts";
+import { dispiBank, isVbe } from "./vbe.ts";
+import type { VgaState, VideoMemory } from "./vga_state.ts";
 
 /** Miscellaneous output: the CPU may access the memory. */
 const MISC_RAM_ENABLE = 0x02;
@@ -59,12 +62,19 @@ function rotate(value: number, count: number): number {
 /** Read a byte of the window; loads the latches. */
 export function readVram(
   state: VgaState,
-  words: Uint32Array,
+  { bytes, words }: VideoMemory,
   offset: number,
 ): number {
   const address = inMap(state, offset);
   if (address < 0) return 0xff;
   const { seq, gfx } = state;
+  let bank = 0;
+  if (isVbe(state)) {
+    bank = dispiBank(state);
+    if ((seq[4] & SR4_CHAIN_4) !== 0) {
+      return bank + address < bytes.length ? bytes[bank + address] : 0xff;
+    }
+  }
   let plane = gfx[4] & 3;
   let chosenBy = 0;
   if ((seq[4] & SR4_CHAIN_4) !== 0) {
@@ -74,7 +84,8 @@ export function readVram(
     plane = plane & 2 | address & 1;
     chosenBy = 1;
   }
-  const latch = words[planeAddress(address, chosenBy)];
+  const at = bank + planeAddress(address, chosenBy);
+  const latch = at < words.length ? words[at] : 0xffffffff;
   state.latch = latch;
   if ((gfx[5] & GR5_READ_COMPARE) === 0) return latch >>> 8 * plane & 0xff;
   // A pixel's bit is set when the planes that matter have the colour.
@@ -87,7 +98,7 @@ export function readVram(
 /** Write a byte to the window; false when nothing there takes it. */
 export function writeVram(
   state: VgaState,
-  words: Uint32Array,
+  { bytes, words }: VideoMemory,
   offset: number,
   value: number,
 ): boolean {
@@ -95,6 +106,16 @@ export function writeVram(
   if (address < 0) return false;
   const { seq, latch } = state;
   let mask = seq[2] & 15;
+  let bank = 0;
+  if (isVbe(state)) {
+    bank = dispiBank(state);
+    if ((seq[4] & SR4_CHAIN_4) !== 0) {
+      if ((mask >> (address & 3) & 1) === 0) return false;
+      // Beyond its end a typed array drops it.
+      bytes[bank + address] = value;
+      return true;
+    }
+  }
   let chosenBy = 0;
   if ((seq[4] & SR4_CHAIN_4) !== 0) {
     mask &= 1 << (address & 3);
@@ -103,7 +124,7 @@ export function writeVram(
     mask &= (address & 1) !== 0 ? 0b1010 : 0b0101;
     chosenBy = 1;
   }
-  const at = planeAddress(address, chosenBy);
+  const at = bank + planeAddress(address, chosenBy);
   const planes = PLANES[mask];
   const data = graphicsData(state.gfx, latch, value);
   words[at] = words[at] & ~planes | data & planes;

@@ -5,7 +5,7 @@
 
 import { assertEquals } from "@std/assert";
 import { readVram, writeVram } from "./vga_memory.ts";
-import { mode3State, type VgaState } from "./vga_state.ts";
+import { mode3State, type VgaState, videoMemory } from "./vga_state.ts";
 
 const bit = (value: number, n: number): number => value >> n & 1;
 
@@ -15,11 +15,9 @@ class Model {
   latches = [0, 0, 0, 0];
   readonly #s: VgaState;
 
-  constructor(state: VgaState) {
+  constructor(state: VgaState, bytes: Uint8Array) {
     this.#s = state;
-    for (let i = 0; i < state.vram.length; i++) {
-      this.planes[i & 3][i >> 2] = state.vram[i];
-    }
+    for (let i = 0; i < 0x40000; i++) this.planes[i & 3][i >> 2] = bytes[i];
   }
 
   #decode(
@@ -105,8 +103,8 @@ class Model {
 
 Deno.test("vga: memory is as a model of single bits has it", () => {
   const state = mode3State();
-  const words = new Uint32Array(state.vram.buffer);
-  const model = new Model(state);
+  const memory = videoMemory(new Uint8Array(0x40000));
+  const model = new Model(state, memory.bytes);
   let x = 12345;
   const random = (limit: number): number => {
     x ^= x << 13;
@@ -130,11 +128,11 @@ Deno.test("vga: memory is as a model of single bits has it", () => {
       const offset = base + random(64);
       if (random(2) === 0) {
         const value = random(256);
-        writeVram(state, words, offset, value);
+        writeVram(state, memory, offset, value);
         model.write(offset, value);
       } else {
         assertEquals(
-          readVram(state, words, offset),
+          readVram(state, memory, offset),
           model.read(offset),
           `round ${round}: read ${offset.toString(16)}`,
         );
@@ -144,7 +142,7 @@ Deno.test("vga: memory is as a model of single bits has it", () => {
   // Write and read modes, addressing and maps in most combinations.
   assertEquals(seen.size > 200, true, `${seen.size}`);
   const planes = model.planes.map((plane, p) =>
-    plane.every((byte, at) => state.vram[4 * at + p] === byte)
+    plane.every((byte, at) => memory.bytes[4 * at + p] === byte)
   );
   assertEquals(planes, [true, true, true, true]);
 });

@@ -1,5 +1,6 @@
 /**
- * The VGA's state, and what it is at power-on.
+ * The VGA's state, and what it is at power-on. Its memory is a region of its
+ * own and not in the state.
  *
  * IBM PS/2 Hardware Interface Technical Reference, "Video subsystem": the
  * registers' names and their values in mode 3; the same values stand in the
@@ -8,13 +9,34 @@
  * @module
  */
 
-/** Bytes of video memory: four planes of 64 KB. */
-export const VRAM_BYTES = 0x40000;
+/** Addresses of a plane of the VGA: 64 KB. */
+export const PLANE_BYTES = 0x10000;
 
-/** Everything in the chip and its memory. */
+/** Video memory, in three views. */
+export interface VideoMemory {
+  /** The bytes, as the linear frame buffer has them. */
+  readonly bytes: Uint8Array;
+  /** The same as words of 16 bits. */
+  readonly halves: Uint16Array;
+  /**
+   * The same as words of 32 bits: the four planes' bytes at an address, plane 0
+   * lowest.
+   */
+  readonly words: Uint32Array;
+}
+
+/** The views of video memory. */
+export function videoMemory(bytes: Uint8Array): VideoMemory {
+  const { buffer, byteOffset, length } = bytes;
+  return {
+    bytes,
+    halves: new Uint16Array(buffer, byteOffset, length >> 1),
+    words: new Uint32Array(buffer, byteOffset, length >> 2),
+  };
+}
+
+/** Everything in the chip. */
 export interface VgaState {
-  /** Video memory: the byte of plane p at address a is at 4 * a + p. */
-  vram: Uint8Array;
   /** Video subsystem enable: ports and memory are decoded. */
   enabled: boolean;
   /** Miscellaneous output. */
@@ -51,10 +73,16 @@ export interface VgaState {
   dacPart: number;
   /** Red and green that wait for blue. */
   dacHeld: Uint8Array;
-  /** 256 colours: red, green, blue of 6 bits. */
+  /** 256 colours: red, green, blue of 6 bits, or 8 when the VBE says so. */
   dac: Uint8Array;
   /** The latches: a byte for each plane, plane 0 lowest. */
   latch: number;
+  /** Bochs VBE: the index register. */
+  dispiIndex: number;
+  /** Bochs VBE: the registers, by index (`vbe.ts`). */
+  dispi: number[];
+  /** Bochs VBE: the low byte of data that was written by bytes. */
+  dispiLow: number;
 }
 
 /** Mode 3: 80 columns, 25 rows, colour, 9x16 cells. */
@@ -67,8 +95,9 @@ const MODE_3 = {
 };
 /** Cells of the 32 KB that mode 3 shows at B8000h, each a blank in grey. */
 const TEXT_CELLS = 0x4000;
-const BLANK_CHARACTER = 0x20;
-const BLANK_ATTRIBUTE = 0x07;
+const BLANK_CELL = 0x0720;
+/** The version of the Bochs VBE interface that a reset shows. */
+const DISPI_ID5 = 0xb0c5;
 
 function bytes(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g)!, (byte) => parseInt(byte, 16));
@@ -89,7 +118,6 @@ function egaColours(): Uint8Array {
 /** After power-on, before any firmware. */
 export function blankState(): VgaState {
   return {
-    vram: new Uint8Array(VRAM_BYTES),
     enabled: true,
     misc: 0,
     feature: 0,
@@ -110,19 +138,23 @@ export function blankState(): VgaState {
     dacHeld: new Uint8Array(2),
     dac: new Uint8Array(768),
     latch: 0,
+    dispiIndex: 0,
+    dispi: [DISPI_ID5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    dispiLow: 0,
   };
 }
 
-/** As firmware leaves it: mode 3 with an empty screen, without a font. */
+/** The planes as mode 3 has them when the screen is empty, without a font. */
+export function clearText({ words }: VideoMemory): void {
+  words.fill(0, 0, PLANE_BYTES);
+  // Cells are on even addresses: the planes are odd and even.
+  for (let cell = 0; cell < TEXT_CELLS; cell++) words[2 * cell] = BLANK_CELL;
+}
+
+/** As firmware leaves it: in mode 3. */
 export function mode3State(): VgaState {
-  const state = blankState();
-  for (let cell = 0; cell < TEXT_CELLS; cell++) {
-    // Cells are on even addresses: the planes are odd and even.
-    state.vram[8 * cell] = BLANK_CHARACTER;
-    state.vram[8 * cell + 1] = BLANK_ATTRIBUTE;
-  }
   return {
-    ...state,
+    ...blankState(),
     misc: MODE_3.misc,
     seq: bytes(MODE_3.seq),
     gfx: bytes(MODE_3.gfx),

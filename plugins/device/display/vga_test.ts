@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { MemoryDisplay } from "../../../core/backend/memory_display.ts";
 import { DeviceBench } from "../../../core/machine/testing.ts";
-import plugin, { type Vga, type VgaConfig } from "./vga.ts";
+import plugin, { type Vga } from "./vga.ts";
+import type { VgaConfig } from "./vga_core.ts";
 
 type Bench = DeviceBench<Vga>;
 

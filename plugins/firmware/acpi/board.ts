@@ -179,7 +179,7 @@ export function boardOf({ ram, devices }: MachineSurvey): Board {
       sci,
       resetPort: rcr && { port: rcr.base, value: RESET_ALL },
       has8042: of("i8042") !== undefined,
-      hasVga: of("vga") !== undefined,
+      hasVga: (of("vga") ?? of("vga-pci")) !== undefined,
       century: of("mc146818") && CENTURY,
     },
     hpet: hpet && fixedAddress(hpet),
