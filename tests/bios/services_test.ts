@@ -19,7 +19,8 @@ interface Program {
   /** Sectors of the program; 16 when absent. */
   readonly sectors?: number;
   /** Where SeaBIOS or QEMU's board differ, and why it is right. */
-  readonly differences?: readonly (readonly [qemu: string, rhea: string])[];
+  readonly differences?:
+    readonly (readonly [qemu: string | RegExp, rhea: string])[];
 }
 
 const PROGRAMS: Readonly<Record<string, Program>> = {
@@ -37,6 +38,22 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       ],
       // SeaBIOS draws on the first page of planar modes, whatever BH says.
       ["its memory: 00", "its memory: 01"],
+    ],
+  },
+  vbe: {
+    machine: "pc",
+    sectors: 32,
+    differences: [
+      // Functions that SeaBIOS has not: the longest line, the palette.
+      ["the longest:  ax=014F", "the longest:  ax=004F"],
+      ["palette:  ax=0100", "palette:  ax=004F"],
+      ["palette is:  ax=0100", "palette is:  ax=004F"],
+      [
+        /^colours: .*$/m,
+        "colours: 01 02 03 00 28 32 3C 00 3F 3E 3D 00 0B 0B 0B 00",
+      ],
+      // A planar mode that is 102h by another number.
+      [/^mode 006A004F: .*\n/m, ""],
     ],
   },
 };
@@ -83,8 +100,11 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
         return console.log("skipped in part: QEMU is not installed");
       }
       for (const [qemu, rhea] of differences) {
-        assert(expected.includes(qemu), qemu);
-        expected = expected.replaceAll(qemu, rhea);
+        const before: string = expected;
+        expected = typeof qemu === "string"
+          ? before.replaceAll(qemu, rhea)
+          : before.replace(qemu, rhea);
+        assert(expected !== before, `${qemu}`);
       }
       const printed = (text: string): string =>
         text.slice(text.indexOf("\nBEGIN\n"));
