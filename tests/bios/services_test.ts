@@ -40,6 +40,20 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       ["its memory: 00", "its memory: 01"],
     ],
   },
+  settings: {
+    sectors: 40,
+    differences: [
+      // SeaBIOS leaves lines under the last row of a font that does not fit.
+      [/(8x14, rows: [^]*?end: )8F/, "$187"],
+      // It loads the palette although it was told not to.
+      [
+        "it is:  cx=002A dx=2A00\npalette: ",
+        "it is:  cx=1122 dx=3300\npalette: ",
+      ],
+      // It tells the last row, not how many.
+      ["rows: 18", "rows: 19"],
+    ],
+  },
   vbe: {
     machine: "pc",
     sectors: 32,

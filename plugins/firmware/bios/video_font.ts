@@ -172,8 +172,10 @@ function setHeight(bios: Bios, height: number): void {
   guest.out8(crtc + 1, old & ~0x1f | height - 1);
   const rows = Math.floor(LINES / height);
   guest.outIndexed(crtc, DISPLAY_END, rows * height - 1 & 0xff);
-  guest.outIndexed(crtc, CURSOR_START, height - 2);
-  guest.outIndexed(crtc, CURSOR_END, height - 1);
+  // An underline of two lines, in high cells with one beneath it.
+  const last = height > 8 ? height - 2 : height - 1;
+  guest.outIndexed(crtc, CURSOR_START, last - 1);
+  guest.outIndexed(crtc, CURSOR_END, last);
   guest.set8(Bda.ROWS, rows - 1);
   guest.set16(Bda.CHARACTER_HEIGHT, height);
   guest.set16(

@@ -12,6 +12,7 @@ import { leaveVbe } from "./dispi.ts";
 import { Bda } from "./layout.ts";
 import { showCursor } from "./teletype.ts";
 import { loadRomFont, setFontVectors } from "./video_font.ts";
+import { sumGreys } from "./video_palette.ts";
 import {
   MODES,
   programColours,
@@ -47,6 +48,7 @@ export function setMode(bios: Bios, number: number): boolean {
   programMode(bios, mode);
   if ((guest.u8(Bda.VIDEO_FLAGS) & KEEP_PALETTE) === 0) {
     programColours(bios, mode.colours);
+    if ((guest.u8(Bda.VIDEO_FLAGS) & GREY_SUMS) !== 0) sumGreys(bios, 0, 256);
   }
   if ((number & KEEP) === 0) clear(bios, mode);
   describeMode(bios, number, mode);
