@@ -23,6 +23,7 @@ import {
   ROM_SEGMENT,
 } from "./layout.ts";
 import { memorySizes, placeTables } from "./memory_map.ts";
+import { endCalls, findRoms, prepareCall, protectRoms } from "./option_roms.ts";
 import { setUpPci } from "./pci.ts";
 import { findSerialPorts } from "./ports.ts";
 import { entryOf, SERVICES, Table } from "./rom.ts";
@@ -60,7 +61,8 @@ const CLOCK_C = 0x0c;
 
 /** After a reset. */
 export function post(bios: Bios, frame: Frame): Status {
-  const { guest } = bios;
+  const { guest, state } = bios;
+  if (frame.phase > 0) return callRoms(bios, frame);
   const shutdown = guest.cmos(SHUTDOWN);
   guest.setCmos(SHUTDOWN, 0);
   if (shutdown === RESUME_EOI || shutdown === RESUME) {
@@ -81,7 +83,22 @@ export function post(bios: Bios, frame: Frame): Status {
   const mib = Math.floor((extended + high) / KIB / KIB) + 1;
   print(bios, `Rhea BIOS, ${mib} MB\r\n\r\n`);
   disks(bios);
-  frame.returnTo(ROM_SEGMENT, bios.entry(entryOf(0x19)));
+  state.roms = findRoms(bios);
+  return callRoms(bios, frame);
+}
+
+/** Call the option ROMs, one each time, and then what starts a system. */
+function callRoms(bios: Bios, frame: Frame): Status {
+  const { guest, state } = bios;
+  const rom = state.roms.shift();
+  if (rom !== undefined) {
+    const { vector, ax } = prepareCall(bios, rom);
+    return bios.call(vector, ax);
+  }
+  endCalls(bios);
+  protectRoms(bios);
+  // A ROM may have taken it.
+  frame.returnTo(guest.u16(4 * 0x19 + 2), guest.u16(4 * 0x19));
   return Status.DONE;
 }
 

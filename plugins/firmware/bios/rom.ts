@@ -12,6 +12,7 @@
 
 import { Assembler, Reg, Seg } from "./assembler.ts";
 import {
+  Bda,
   BOOT_ADDRESS,
   ROM_BASE,
   ROM_BYTES,
@@ -167,6 +168,26 @@ function starts(a: Assembler): void {
   }
 }
 
+/**
+ * Call an option ROM, whose entry is at 0:0467h, on a stack with room: the
+ * vectors' one is small. ES:DI is the Plug and Play header, and DX that of a card
+ * that does not isolate itself.
+ */
+function romCall(a: Assembler): void {
+  a.label("romcall").pushad().pushSegment(Seg.DS).pushSegment(Seg.ES)
+    .fromSegment(Reg.CX, Seg.SS).mov(16, Reg.DX, Reg.SP)
+    .clear(Reg.BX).toSegment(Seg.SS, Reg.BX).movWord(Reg.SP, BOOT_ADDRESS)
+    .push(Reg.CX).push(Reg.DX)
+    .pushLabel("pnp").pop(Reg.DI)
+    .pushSegment(Seg.CS).popSegment(Seg.ES)
+    .movWord(Reg.DX, 0xffff).movWord(Reg.BX, 0xffff)
+    // CALL FAR [0467h].
+    .bytes(0xff, 0x1e).word(Bda.RESUME).op("cli")
+    .pop(Reg.DX).pop(Reg.CX)
+    .toSegment(Seg.SS, Reg.CX).mov(16, Reg.SP, Reg.DX)
+    .popSegment(Seg.ES).popSegment(Seg.DS).popad().op("iret");
+}
+
 /** Hardware interrupts that nobody serves: only their end. */
 function ends(a: Assembler): void {
   const out = (port: number): Assembler => a.bytes(0xe6, port);
@@ -257,6 +278,7 @@ function headers(a: Assembler): void {
   ));
   // Plug and Play BIOS 1.0A: no event notification, calls are refused.
   align();
+  a.label("pnp");
   const code = a.offset + 0x30;
   a.bytes(...withChecksum([
     ...ascii("$PnP"),
@@ -281,6 +303,7 @@ export function buildRom(): Rom {
   common(a);
   starts(a);
   ends(a);
+  romCall(a);
   for (const vector of SERVICES) {
     a.label(entryOf(vector)).pushWord(vector).jmp("common");
   }
