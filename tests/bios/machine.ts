@@ -30,6 +30,8 @@ export interface BiosOptions {
   readonly floppy?: string;
   /** The BIOS's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** What else it has, as `--set` takes it. */
+  readonly set?: readonly string[];
   /** RAM; 32 MiB when absent. */
   readonly memory?: string;
 }
@@ -42,11 +44,12 @@ export async function biosMachine(
   options: BiosOptions,
 ): Promise<Machine> {
   const { machine = "isapc", drives = [], floppy } = options;
-  const { config = {}, memory = "32M" } = options;
+  const { config = {}, memory = "32M", set = [] } = options;
   const ide = IDE[machine];
   return await Machine.load(`${MACHINES}${machine}.json`, {
     memory,
     set: [
+      ...set,
       ...Object.entries(config).map(([key, value]) =>
         `devices.firmware.config.${key}=${JSON.stringify(value)}`
       ),

@@ -8,6 +8,7 @@ import { fromFileUrl } from "@std/path";
 import { inFolder, runBios, runQemu, tool } from "./machine.ts";
 
 const HERE = fromFileUrl(new URL(".", import.meta.url));
+const MOUSE = fromFileUrl(new URL("../fixtures/ps2_mouse.ts", import.meta.url));
 /** 20 MiB: 40 cylinders of 16 heads and 63 sectors. */
 const IMAGE_BYTES = 20 << 20;
 const SECTOR = 512;
@@ -18,15 +19,26 @@ interface Program {
   readonly machine?: "isapc" | "pc";
   /** Sectors of the program; 16 when absent. */
   readonly sectors?: number;
+  /** What else the machine has, as `--set` takes it. */
+  readonly set?: readonly string[];
   /** Where SeaBIOS or QEMU's board differ, and why it is right. */
   readonly differences?:
     readonly (readonly [qemu: string | RegExp, rhea: string])[];
 }
 
+/** Whether the ISA PC has a mouse. */
+const HAS_MOUSE = (await Deno.readTextFile(
+  new URL("../../machines/isapc.json", import.meta.url),
+)).includes('"ps2-mouse"');
+
 const PROGRAMS: Readonly<Record<string, Program>> = {
   disk: {},
-  // There is a PS/2 mouse on QEMU's board: bit 2.
-  system: { differences: [["equipment:  ax=0426", "equipment:  ax=0422"]] },
+  system: {
+    // There is a PS/2 mouse on QEMU's board: bit 2.
+    differences: HAS_MOUSE
+      ? []
+      : [["equipment:  ax=0426", "equipment:  ax=0422"]],
+  },
   video: {},
   modes: {
     sectors: 32,
@@ -52,6 +64,18 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       ],
       // It tells the last row, not how many.
       ["rows: 18", "rows: 19"],
+    ],
+  },
+  mouse: {
+    // A mouse that has moved when it is enabled; QEMU's lies still.
+    set: [
+      `devices.mouse={"plugin":${JSON.stringify(MOUSE)},` +
+      '"use":{"controller":"keyboard"}}',
+    ],
+    differences: [
+      // IBM's code for a value that cannot be.
+      ["no size:  ah=03", "no size:  ah=02"],
+      ["packets:\n", "packets: 29 05 FD 00 29 05 FD 00\n"],
     ],
   },
   vbe: {
@@ -83,7 +107,7 @@ function imageWith(program: Uint8Array): Uint8Array {
 }
 
 for (const [name, program] of Object.entries(PROGRAMS)) {
-  const { machine = "isapc", sectors = 16, differences = [] } = program;
+  const { machine = "isapc", sectors = 16, differences = [], set } = program;
   Deno.test(`bios: ${name} services as SeaBIOS has them`, () =>
     inFolder(async (folder) => {
       const binary = `${folder}/program`;
@@ -107,7 +131,7 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
       const [ours, theirs] = [`${folder}/ours`, `${folder}/theirs`];
       await Deno.writeFile(ours, image);
       await Deno.writeFile(theirs, image);
-      const output = await runBios({ machine, drives: [{ file: ours }] });
+      const output = await runBios({ machine, drives: [{ file: ours }], set });
       assertMatch(output, /BEGIN\n[^]*\nEND\n$/);
       let expected = await runQemu([{ file: theirs }], machine);
       if (expected === undefined) {

@@ -11,6 +11,7 @@
  */
 
 import type { Bios } from "./context.ts";
+import type { Status } from "./frame.ts";
 import type { Guest } from "./guest.ts";
 import { Bda } from "./layout.ts";
 import {
@@ -56,8 +57,6 @@ const PAM_READ = 1;
 const PAM_READ_WRITE = 3;
 /** Class: a VGA; its ROM is where programs look for it. */
 const VGA = 0x0300;
-/** The vector by which a ROM is called: a user's, clear before and after. */
-const CALL_VECTOR = 0x60;
 
 /** A ROM that is to be called. */
 export interface OptionRom {
@@ -192,25 +191,10 @@ function findImage(guest: Guest, base: number): Uint8Array | undefined {
   return undefined;
 }
 
-/**
- * Make the next call of an interrupt one of this ROM; gives its vector, and
- * what AX has to be.
- */
-export function prepareCall(
-  bios: Bios,
-  { segment, ax }: OptionRom,
-): { vector: number; ax: number } {
-  const { guest } = bios;
+/** Call a ROM before POST goes on. */
+export function callRom(bios: Bios, { segment, ax }: OptionRom): Status {
   // IBM's POST has its pointer there, too.
-  guest.set16(Bda.RESUME, ENTRY);
-  guest.set16(Bda.RESUME + 2, segment);
-  guest.set16(4 * CALL_VECTOR, bios.entry("romcall"));
-  guest.set16(4 * CALL_VECTOR + 2, 0xf000);
-  return { vector: CALL_VECTOR, ax };
-}
-
-/** No ROM is called any more. */
-export function endCalls(bios: Bios): void {
-  bios.guest.set32(4 * CALL_VECTOR, 0);
-  bios.guest.set32(Bda.RESUME, 0);
+  bios.guest.set16(Bda.RESUME, ENTRY);
+  bios.guest.set16(Bda.RESUME + 2, segment);
+  return bios.callRom("romcall", ax);
 }

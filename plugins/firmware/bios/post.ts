@@ -23,7 +23,8 @@ import {
   ROM_SEGMENT,
 } from "./layout.ts";
 import { memorySizes, placeTables } from "./memory_map.ts";
-import { endCalls, findRoms, prepareCall, protectRoms } from "./option_roms.ts";
+import { findMouse } from "./mouse.ts";
+import { callRom, findRoms, protectRoms } from "./option_roms.ts";
 import { setUpPci } from "./pci.ts";
 import { findSerialPorts } from "./ports.ts";
 import { entryOf, SERVICES, Table } from "./rom.ts";
@@ -92,10 +93,9 @@ function callRoms(bios: Bios, frame: Frame): Status {
   const { guest, state } = bios;
   const rom = state.roms.shift();
   if (rom !== undefined) {
-    const { vector, ax } = prepareCall(bios, rom);
-    return bios.call(vector, ax);
+    return callRom(bios, rom);
   }
-  endCalls(bios);
+  guest.set32(Bda.RESUME, 0);
   protectRoms(bios);
   // A ROM may have taken it.
   frame.returnTo(guest.u16(4 * 0x19 + 2), guest.u16(4 * 0x19));
@@ -186,6 +186,7 @@ function chips(bios: Bios): void {
     if ((guest.in8(Kbc.COMMAND) & KBC_OBF) === 0) break;
     guest.in8(Kbc.DATA);
   }
+  findMouse(bios);
   guest.setCmos(CLOCK_B, CLOCK_24);
   guest.cmos(CLOCK_C);
   guest.set32(Bda.TICKS, ticksOfDay(bios));

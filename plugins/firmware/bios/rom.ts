@@ -14,6 +14,8 @@ import { Assembler, Reg, Seg } from "./assembler.ts";
 import {
   Bda,
   BOOT_ADDRESS,
+  EBDA_SEGMENT,
+  Mouse,
   ROM_BASE,
   ROM_BYTES,
   ROM_SEGMENT,
@@ -59,7 +61,7 @@ const COMPATIBLE: readonly (readonly [offset: number, label: string])[] = [
 /** Interrupts that are services; each has the entry `intNN`. */
 export const SERVICES: readonly number[] = [
   ...[0x05, 0x08, 0x09, 0x0e, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17],
-  ...[0x1a, 0x70, 0x76],
+  ...[0x1a, 0x70, 0x74, 0x76],
 ];
 
 /** Where data stand that vectors or callers are told of. */
@@ -188,6 +190,20 @@ function romCall(a: Assembler): void {
     .popSegment(Seg.ES).popSegment(Seg.DS).popad().op("iret");
 }
 
+/** Call the mouse's handler with a packet: four words, the status first. */
+function mouseCall(a: Assembler): void {
+  a.label("mousecall").pushad().pushSegment(Seg.DS).pushSegment(Seg.ES)
+    .movWord(Reg.BX, EBDA_SEGMENT).toSegment(Seg.DS, Reg.BX).clear(Reg.AX);
+  for (let i = 0; i < 4; i++) {
+    // MOV AL, [packet + i].
+    a.bytes(0xa0).word(Mouse.PACKET + i).push(Reg.AX);
+  }
+  // CALL FAR [handler].
+  a.op("sti").bytes(0xff, 0x1e).word(Mouse.HANDLER).op("cli")
+    .add(Reg.SP, 8)
+    .popSegment(Seg.ES).popSegment(Seg.DS).popad().op("iret");
+}
+
 /** Hardware interrupts that nobody serves: only their end. */
 function ends(a: Assembler): void {
   const out = (port: number): Assembler => a.bytes(0xe6, port);
@@ -304,6 +320,7 @@ export function buildRom(): Rom {
   starts(a);
   ends(a);
   romCall(a);
+  mouseCall(a);
   for (const vector of SERVICES) {
     a.label(entryOf(vector)).pushWord(vector).jmp("common");
   }
