@@ -1,11 +1,17 @@
 /**
  * A display backend in memory, for programs and tests: the guest's text screen
- * can be read and waited for, and keys can be pressed.
+ * can be read and waited for, its picture looked at, and keys can be pressed.
  *
  * @module
  */
 
-import type { DisplayBackend, TextScreen, TextSource } from "./display.ts";
+import type {
+  DisplayBackend,
+  Picture,
+  PictureSource,
+  TextScreen,
+  TextSource,
+} from "./display.ts";
 import type { InputEvent } from "./input.ts";
 import { InputQueue } from "./input_queue.ts";
 import { ExpectError, type ExpectOptions } from "./memory_char.ts";
@@ -40,6 +46,7 @@ export class MemoryDisplay implements DisplayBackend {
   /** The keyboard in front of the screen. */
   readonly input: InputQueue = new InputQueue();
   #source: TextSource | undefined;
+  #picture: PictureSource | undefined;
   #waiters: Waiter[] = [];
   #refresh: ReturnType<typeof setTimeout> | undefined;
   #ended: string | undefined;
@@ -47,6 +54,24 @@ export class MemoryDisplay implements DisplayBackend {
   /** Show a text screen. */
   text(source: TextSource): void {
     this.#source = source;
+  }
+
+  /** Show a picture. */
+  picture(source: PictureSource): void {
+    this.#picture = source;
+  }
+
+  /**
+   * The guest's screen as pixels, and what has changed since a generation;
+   * undefined without a device that has a picture.
+   */
+  look(since: number = 0): Picture | undefined {
+    return this.#picture?.look(since);
+  }
+
+  /** Call `changed` at the next change of the picture, once. */
+  watchPicture(changed: () => void): void {
+    this.#picture?.watchPicture(changed);
   }
 
   /** What the guest's screen shows now; undefined when it shows no text. */

@@ -25,6 +25,8 @@ export interface Command {
   readonly options: Omit<LoadOptions, "plugins">;
   /** Print counters at the end. */
   readonly stats: boolean;
+  /** Write the screen to this PNG file at the end, and on SIGUSR1. */
+  readonly screendump: string | undefined;
   /** Write a line for each block that is translated and each region. */
   readonly traceBlocks: boolean;
   /** Dump the regions with code at these linear addresses. */
@@ -41,6 +43,7 @@ const STRINGS = [
   "cpu",
   "serial",
   "display",
+  "screendump",
   "drive",
   "cdrom",
   "floppy",
@@ -79,6 +82,8 @@ export const HELP = `Rhea, a machine emulator
                      file:PATH, tcp:HOST:PORT; again for the next port
   --display DISPLAY  what shows the screen: text (this terminal, which the
                      serial port must leave: --serial null) or none
+  --screendump FILE  write the screen to this PNG file at the end, and whenever
+                     the process gets the signal SIGUSR1
   --drive file=FILE[,if=ide|virtio|floppy][,index=N][,media=disk|cdrom]
           [,format=raw|qcow2][,readonly][,snapshot][,serial=TEXT]
                      a disk from an image: a file or an http(s) URL; again for
@@ -171,6 +176,7 @@ export function parseCommand(args: readonly string[]): Command {
     action,
     machine: words[0],
     stats: parsed.stats === true,
+    screendump: text("screendump"),
     traceBlocks: parsed["trace-blocks"] === true,
     dumpRegions: list("dump-region").map(parseAddress),
     options: {

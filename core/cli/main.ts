@@ -181,11 +181,14 @@ async function run(
     ? ["SIGINT"]
     : ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) Deno.addSignalListener(signal, leave);
+  const dumps = screendumps(machine, command.screendump, output);
   const start = performance.now();
   let result: RunResult;
   try {
     result = await machine.run();
+    await dumps?.write();
   } finally {
+    dumps?.stop();
     for (const signal of signals) Deno.removeSignalListener(signal, leave);
     await machine.stop();
   }
@@ -201,6 +204,40 @@ async function run(
     for (const line of formatStats(machine.stats(), wall)) output.message(line);
   }
   return result.status;
+}
+
+/** Writes the screen to a file: when asked to, and on SIGUSR1. */
+interface Screendumps {
+  write(): Promise<void>;
+  stop(): void;
+}
+
+/** What `--screendump` asks for, if it is there. */
+function screendumps(
+  machine: Machine,
+  file: string | undefined,
+  output: Output,
+): Screendumps | undefined {
+  if (file === undefined) return undefined;
+  const write = async (): Promise<void> => {
+    try {
+      await Deno.writeFile(file, await machine.screenshot().png());
+    } catch (error) {
+      // A run is not lost because its picture is.
+      output.message(
+        `Cannot write the screen to "${file}": ${(error as Error).message}`,
+      );
+    }
+  };
+  const listener = (): void => void write();
+  const hasSignal = Deno.build.os !== "windows";
+  if (hasSignal) Deno.addSignalListener("SIGUSR1", listener);
+  return {
+    write,
+    stop: () => {
+      if (hasSignal) Deno.removeSignalListener("SIGUSR1", listener);
+    },
+  };
 }
 
 /** Start the trace that the flags ask for, if any. */

@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { TextScreen, TextSource } from "../backend/display.ts";
+import type {
+  Picture,
+  PictureSource,
+  TextScreen,
+  TextSource,
+} from "../backend/display.ts";
 import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
@@ -73,6 +78,13 @@ export interface ScreenPort {
   /** Cells, colours and cursor; undefined when it shows no text. */
   readonly cells: TextScreen | undefined;
   /**
+   * The screen as pixels, whatever it shows, and what has changed since a
+   * generation; undefined without a device that has a picture.
+   */
+  look(since?: number): Picture | undefined;
+  /** Call `changed` at the next change of the pixels, once. */
+  watchPicture(changed: () => void): void;
+  /**
    * Wait until the text on the screen contains `pattern`; gives back all of
    * the text. It is what stands there, and may have stood there before.
    */
@@ -84,6 +96,12 @@ export interface ScreenPort {
    * them: `press("ControlLeft", "KeyC")`.
    */
   press(...codes: string[]): Promise<void>;
+}
+
+/** What a screen showed. */
+export interface Screenshot extends Picture {
+  /** The same as a PNG file. */
+  png(): Promise<Uint8Array>;
 }
 
 /** Bytes of the seed that a kernel gets. */
@@ -303,12 +321,32 @@ export class Machine {
       get cells(): TextScreen | undefined {
         return display.screen;
       },
+      look: (since) => display.look(since),
+      watchPicture: (changed) => display.watchPicture(changed),
       expect: (pattern, options) => {
         this.start();
         return display.expect(pattern, options);
       },
       type: (text) => display.type(text),
       press: (...codes) => display.press(...codes),
+    };
+  }
+
+  /**
+   * What the first screen among the devices shows now, running or not. Throws
+   * a `RangeError` when the machine has none.
+   */
+  screenshot(): Screenshot {
+    const source = this.#provider<PictureSource>("picture-source");
+    if (source === undefined) throw new RangeError("the machine has no screen");
+    const shown = source.look(0);
+    const picture = { ...shown, pixels: shown.pixels.slice() };
+    return {
+      ...picture,
+      png: async () => {
+        const { encodePng } = await import("../backend/png.ts");
+        return await encodePng(picture);
+      },
     };
   }
 

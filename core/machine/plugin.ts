@@ -284,7 +284,7 @@ export interface DevicePlugin<C = any> extends PluginInfo {
    * The contracts that its devices fulfil beside `Device`, by name. Known to
    * the machine: `interrupt-controller` (`InterruptController`); `text-source`
    * (`TextSource`) and `firmware-tables` (`FirmwareTables`), of which loaders
-   * tell the kernel; `power-button` (`PowerButton`); and `removable-media`
+   * tell the kernel; `picture-source` (`PictureSource`); `power-button` (`PowerButton`); and `removable-media`
    * (`RemovableMedia`).
    */
   readonly provides?: readonly string[];

@@ -190,7 +190,7 @@ export class SoftMmu implements Mmu {
     this.flat = new FlatPages(this.#u8, base, {
       lookupPage: (page) => space.lookupPage(page),
       ramRuns: () => space.ramRuns(),
-      hasCode: (page) => this.#code.hasCode(page),
+      hasCode: (page) => this.#code.hasCode(page) || this.#isWatched(page),
     });
     for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
     this.#u8.fill(0xff, base + OFF_ONES, base + OFF_ONES + PAGE);
@@ -205,7 +205,7 @@ export class SoftMmu implements Mmu {
     onFlush: (address: number, mmus: number) => void,
   ): void {
     this.#code = {
-      hasCode: (page) => code.hasCode(page) || this.#isWatched(page),
+      hasCode: (page) => code.hasCode(page),
       written: (physical, length, running) => {
         this.noteWrite(physical, length);
         return code.written(physical, length, running);
@@ -220,7 +220,7 @@ export class SoftMmu implements Mmu {
    */
   watchWrites(physical: number, length: number, changed: () => void): void {
     const watch = this.#watches.arm(physical, length, changed);
-    this.#eachData((entry) => this.#protectEntry(entry, watch));
+    this.#eachData((entry) => this.#refuseStores(entry, watch));
     const { hostOffset } = this.#space.lookupPage(watch.first);
     if (hostOffset - watch.first * PAGE !== this.flat.delta) return;
     for (let page = watch.first; page < watch.end; page++) {
@@ -232,12 +232,8 @@ export class SoftMmu implements Mmu {
   noteWrite(physical: number, length: number): void {
     if (this.#watches.isEmpty || length === 0) return;
     const last = Math.floor((physical + length - 1) / PAGE);
-    for (
-      const watch of this.#watches.take(Math.floor(physical / PAGE), last)
-    ) {
-      this.#eachData((entry) => this.#releaseEntry(entry, watch));
-      watch.changed();
-    }
+    const hit = this.#watches.take(Math.floor(physical / PAGE), last);
+    for (const { changed } of hit) changed();
   }
 
   #isWatched(page: number): boolean {
@@ -254,17 +250,15 @@ export class SoftMmu implements Mmu {
     }
   }
 
-  /** Lets stores through to pages that are not watched any more. */
-  #releaseEntry(entry: number, { first, end }: WriteWatch): void {
+  /** Refuses stores to watched pages, whatever lets them through otherwise. */
+  #refuseStores(entry: number, { first, end }: WriteWatch): void {
     if (entry >= ENTRIES) return;
     const i32 = this.#i32;
     for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
       const page = i32[this.#pages + slot] & ~IS_GLOBAL;
-      if (page < first || page >= end || this.#code.hasCode(page)) continue;
+      if (page < first || page >= end) continue;
       const e = (this.#tlb + slot * TLB_ENTRY_BYTES) >> 2;
-      const tag = i32[e + (TLB_WRITE >> 2)] ^ TAG_CODE;
-      // It may be refused for other reasons.
-      if (tag === i32[e + (TLB_READ >> 2)]) i32[e + (TLB_WRITE >> 2)] = tag;
+      i32[e + (TLB_WRITE >> 2)] = neverTag(slot);
     }
   }
 
@@ -374,20 +368,14 @@ export class SoftMmu implements Mmu {
     // Most pages with code are nothing else: a search of all entries for each
     // took a thirtieth of the time to translate.
     if (this.#wasData[page] === 0) return;
-    const pages = { first: page, end: page + 1 };
-    this.#eachData((entry) => this.#protectEntry(entry, pages));
+    this.#eachData((entry) => this.#protectEntry(entry, page));
   }
 
-  /** Refuses stores to pages. */
-  #protectEntry(
-    entry: number,
-    { first, end }: { readonly first: number; readonly end: number },
-  ): void {
+  #protectEntry(entry: number, page: number): void {
     if (entry >= ENTRIES) return;
     const i32 = this.#i32;
     for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
-      const page = i32[this.#pages + slot] & ~IS_GLOBAL;
-      if (page < first || page >= end) continue;
+      if ((i32[this.#pages + slot] & ~IS_GLOBAL) !== page) continue;
       const at = ((this.#tlb + slot * TLB_ENTRY_BYTES) >> 2) + (TLB_WRITE >> 2);
       const index = (i32[at] >>> 12) & (TLB_ENTRIES - 1);
       if (index === (slot & (TLB_ENTRIES - 1))) i32[at] ^= TAG_CODE;
@@ -441,7 +429,8 @@ export class SoftMmu implements Mmu {
         return true;
       }
       this.#evict(slot, tag);
-      const writable = mapping.writable && (p & PERM_WRITE) !== 0;
+      const writable = mapping.writable && (p & PERM_WRITE) !== 0 &&
+        !this.#isWatched(page);
       const forWrites = this.#code.hasCode(page) ? tag ^ TAG_CODE : tag;
       i32[e + (TLB_READ >> 2)] = (p & PERM_READ) !== 0 ? tag : never;
       i32[e + (TLB_WRITE >> 2)] = writable ? forWrites : never;
@@ -561,13 +550,17 @@ export class SoftMmu implements Mmu {
       if (!this.#translate(first, access, mmu)) return 1;
       isMemory = this.#host >= 0;
     }
-    const bytes = (what >>> 8) & 0xff;
-    if (tag === TLB_WRITE && !this.#watches.isEmpty) {
+    if (tag === TLB_WRITE && isMemory && !this.#watches.isEmpty) {
       // The store comes now: a cluster is not to be given up for a watch.
       const slot = (e - (this.#tlb >> 2)) / (TLB_ENTRY_BYTES >> 2);
       const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
-      this.noteWrite(page * PAGE, 1);
+      if (this.#watches.has(page)) {
+        this.noteWrite(page * PAGE, 1);
+        const access = isFirstStore ? ACCESS_WRITE : ACCESS_READ;
+        if (!this.#translate(first, access, mmu)) return 1;
+      }
     }
+    const bytes = (what >>> 8) & 0xff;
     const found = this.#i32[e + (tag >> 2)];
     const offset = (low ^ found) >>> 0;
     if (offset <= PAGE - bytes) {
@@ -880,14 +873,13 @@ export class SoftMmu implements Mmu {
     if (t >= PAGE) return -1;
     const host = (this.#i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] >>> 0) + t;
     const u8 = this.#u8;
-    const slot = mmu * TLB_ENTRIES + index;
-    const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
-    this.noteWrite(page * PAGE + t, length);
     let same = 0;
     if (from >= 0) {
       while (same < length && u8[host + same] === u8[from + same]) same++;
     }
     if (same < length) {
+      const slot = mmu * TLB_ENTRIES + index;
+      const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
       if (this.#code.written(page * PAGE + t, length, 0)) throw GUEST_MODIFIED;
     }
     return host;

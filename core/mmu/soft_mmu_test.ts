@@ -811,3 +811,50 @@ Deno.test("softMMU: a page that a region asks for gets its permission, and those
   s.mmu.openFlat();
   assertEquals(u32[size], (RAM_PAGES - 1) * PAGE);
 });
+
+for (const way of WAYS) {
+  Deno.test(`softMMU, ${way.name}: the first store to watched pages is told, and no more`, () => {
+    const s = new Subject();
+    let told = 0;
+    const watch = (): void =>
+      s.mmu.watchWrites(4 * PAGE, 2 * PAGE, () => told++);
+    // The second becomes the first one's victim.
+    for (const [linear, page] of [[A, 4], [B, 5], [C, 7]]) {
+      s.map(linear, page);
+      way.write(s, linear, 1);
+    }
+    watch();
+    way.write(s, C, 2);
+    assertEquals([s.byte(7), told], [2, 0], "it is another page");
+    way.write(s, A, 3);
+    assertEquals([s.byte(4), told], [3, 1]);
+    way.write(s, A, 4);
+    const slow = s.mmu.slow;
+    way.write(s, A, 4);
+    way.write(s, A + 8, 5);
+    assertEquals([s.byte(4), s.byte(4, 8), told], [4, 5, 1]);
+    assertEquals(s.mmu.slow, slow, "at full speed again");
+    // Pages that come into the TLB while they are watched.
+    watch();
+    s.mmu.flush(false);
+    way.read(s, B);
+    way.write(s, B + 1, 6);
+    assertEquals([s.byte(5, 1), told], [6, 2]);
+    // A bus master, and pages with code, which stay protected.
+    watch();
+    s.mmu.noteWrite(5 * PAGE + 9, 1);
+    assertEquals(told, 3);
+    s.code.add(4);
+    s.mmu.protect(4);
+    watch();
+    s.written.length = 0;
+    way.write(s, A, 7);
+    assertEquals([s.byte(4), told, s.written.length], [7, 4, 1]);
+    way.write(s, A, 8);
+    assertEquals([s.byte(4), told, s.written.length], [8, 4, 2]);
+    // What regions move to is not known.
+    watch();
+    s.mmu.remap();
+    assertEquals(told, 5);
+  });
+}

@@ -2,9 +2,9 @@
  * Watches on stores to physical pages: a device whose memory the guest writes
  * without asking (a frame buffer) learns of the first store since it looked.
  *
- * A page of an armed watch is treated like one with translated code: its TLB
- * entries refuse stores, and the slow path tells. The first store disarms the
- * whole watch, so that the others go at full speed again.
+ * While a watch is armed, the TLB entries of its pages refuse stores, and the
+ * slow path tells. The first store disarms the whole watch: the next one to each
+ * page fills its entry anew, and the others go at full speed again.
  *
  * @module
  */

@@ -7,6 +7,7 @@ import type { IsaDma } from "../../core/bus/isa_dma.ts";
 import type { InterruptController } from "../../core/machine/cpu.ts";
 import type { DevicePlugin } from "../../core/machine/plugin.ts";
 import vga from "../../plugins/device/display/vga.ts";
+import vgaPci from "../../plugins/device/display/vga_pci.ts";
 import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
 import i82077 from "../../plugins/device/floppy/i82077.ts";
 import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
@@ -69,6 +70,7 @@ const DEVICES: readonly DevicePlugin[] = [
   withConfigRegion(piix4Pm),
   port92,
   vga,
+  withConfigRegion(vgaPci),
   virtioBlkMmio,
 ];
 

@@ -1,0 +1,405 @@
+/**
+ * What the VGA shows, dot by dot, against QEMU's screendump of the same guest.
+ */
+
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { Machine } from "../../machines/machine.ts";
+import { assemble, multiboot } from "../faults/guest.ts";
+import { QEMU } from "../qemu.ts";
+import {
+  CGA4,
+  CGA6,
+  CHAINED,
+  changed,
+  DRAWING_GUEST,
+  PLANES,
+  PLANES_320,
+  type Scene,
+  TEXT,
+  UNCHAINED,
+  vgaGuest,
+} from "./vga_guest.ts";
+
+const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
+const LIMIT_MS = 240_000;
+
+/** A picture's pixels. */
+interface Pixels {
+  readonly width: number;
+  readonly height: number;
+  /** A word for each, 00RRGGBBh. */
+  readonly pixels: Uint32Array;
+}
+
+/** A PPM file of eight bits a colour. */
+function parsePpm(bytes: Uint8Array): Pixels {
+  const head = new TextDecoder("latin1").decode(bytes.subarray(0, 32));
+  const match = /^P6\s(\d+)\s(\d+)\s255\s/.exec(head);
+  if (match === null) throw new Error(`no PPM: ${JSON.stringify(head)}`);
+  const [width, height] = [Number(match[1]), Number(match[2])];
+  const data = bytes.subarray(match[0].length);
+  const pixels = Uint32Array.from(
+    { length: width * height },
+    (_, i) => data[3 * i] << 16 | data[3 * i + 1] << 8 | data[3 * i + 2],
+  );
+  return { width, height, pixels };
+}
+
+/** What QEMU shows after each "!" of the guest; undefined without QEMU. */
+async function inQemu(
+  kernel: string,
+  scenes: readonly Scene[],
+): Promise<Pixels[] | undefined> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const socket = `${folder}/monitor`;
+    let child: Deno.ChildProcess;
+    try {
+      child = new Deno.Command(QEMU, {
+        args: [
+          ...["-M", "pc", "-accel", "tcg", "-m", "32M", "-vga", "std"],
+          ...["-display", "none", "-no-reboot", "-serial", "stdio"],
+          ...["-monitor", `unix:${socket},server=on,wait=on`],
+          ...["-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel],
+        ],
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "null",
+      }).spawn();
+    } catch (error) {
+      if (error instanceof Deno.errors.NotFound) return undefined;
+      throw error;
+    }
+    const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
+    try {
+      return await talk(child, socket, folder, scenes);
+    } finally {
+      clearTimeout(limit);
+      try {
+        child.kill("SIGKILL");
+      } catch {
+        // It has ended.
+      }
+      await child.status;
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function talk(
+  child: Deno.ChildProcess,
+  socket: string,
+  folder: string,
+  scenes: readonly Scene[],
+): Promise<Pixels[]> {
+  const monitor = await connect(socket);
+  const output = child.stdout.getReader();
+  const input = child.stdin.getWriter();
+  const result: Pixels[] = [];
+  await prompt(monitor);
+  for (const [i] of scenes.entries()) {
+    for (let text = ""; !text.includes("!");) {
+      const { value, done } = await output.read();
+      assert(!done, "QEMU ended");
+      text += new TextDecoder().decode(value);
+    }
+    const file = `${folder}/${i}.ppm`;
+    await monitor.write(new TextEncoder().encode(`screendump ${file}\n`));
+    await prompt(monitor);
+    result.push(parsePpm(await Deno.readFile(file)));
+    await input.write(new Uint8Array([10]));
+  }
+  monitor.close();
+  input.releaseLock();
+  await child.stdin.close();
+  output.releaseLock();
+  await child.stdout.cancel();
+  return result;
+}
+
+/** QEMU waits for it before it starts. */
+async function connect(path: string): Promise<Deno.Conn> {
+  const end = Date.now() + LIMIT_MS;
+  while (true) {
+    try {
+      return await Deno.connect({ transport: "unix", path });
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+/** Read up to the monitor's next prompt: the last command is done. */
+async function prompt(monitor: Deno.Conn): Promise<void> {
+  const buffer = new Uint8Array(4096);
+  for (let text = ""; !text.endsWith("(qemu) ");) {
+    const count = await monitor.read(buffer);
+    if (count === null) throw new Error("QEMU's monitor ended");
+    text += new TextDecoder().decode(buffer.subarray(0, count));
+  }
+}
+
+async function here(
+  kernel: string,
+  scenes: readonly Scene[],
+): Promise<Pixels[]> {
+  await using machine = await Machine.load(PC, { kernel, memory: "32M" });
+  const serial = machine.serial(0);
+  const result: Pixels[] = [];
+  for (const _ of scenes) {
+    await serial.expect("!", { timeout: LIMIT_MS });
+    const { width, height, pixels } = machine.screenshot();
+    result.push({ width, height, pixels: new Uint32Array(pixels.buffer) });
+    await serial.write("\n");
+  }
+  return result;
+}
+
+const ACCELERATED = { registers: CHAINED, fill: "linear" } as const;
+
+/** Scenes that are the same here and in QEMU. */
+const SAME: readonly Scene[] = [
+  { name: "text 80x25, 9 dots", registers: TEXT, fill: "text" },
+  {
+    name: "text 80x25, 8 dots, two fonts elsewhere",
+    registers: changed(TEXT, { seq: { 1: 0x01, 3: 0x2d } }),
+    fill: "text",
+  },
+  {
+    name: "text 40x25",
+    registers: changed(TEXT, {
+      seq: { 1: 0x09 },
+      crtc: { 0x01: 0x27, 0x13: 0x14 },
+    }),
+    fill: "text",
+  },
+  {
+    name: "text 80x50, start address, palette",
+    registers: changed(TEXT, {
+      seq: { 3: 0x31 },
+      crtc: { 0x09: 0x47, 0x0c: 0x03, 0x0d: 0x21 },
+      attr: { 1: 0x3f, 2: 0x2a, 0x10: 0x84, 0x14: 0x07 },
+    }),
+    fill: "text",
+  },
+  {
+    name: "text, split screen",
+    registers: changed(TEXT, {
+      crtc: { 0x07: 0x0f, 0x09: 0x0f, 0x0c: 0x07, 0x18: 159 },
+    }),
+    fill: "text",
+  },
+  { name: "640x480x16", registers: PLANES, fill: "planes" },
+  {
+    name: "640x480x16, colour select, planes, pitch and start",
+    registers: changed(PLANES, {
+      crtc: { 0x0c: 0x12, 0x0d: 0x34, 0x13: 0x33 },
+      attr: { 3: 0x3a, 0x10: 0x81, 0x12: 0x0b, 0x14: 0x06 },
+    }),
+    fill: "planes",
+  },
+  {
+    name: "640x480x16, split screen",
+    registers: changed(PLANES, {
+      crtc: { 0x07: 0x2e, 0x09: 0x00, 0x0c: 0x12, 0x18: 200 },
+    }),
+    fill: "planes",
+  },
+  { name: "320x200x16", registers: PLANES_320, fill: "planes" },
+  { name: "320x200x256", registers: CHAINED, fill: "window" },
+  { name: "mode X, 320x240", registers: UNCHAINED, fill: "planes" },
+  {
+    name: "mode X, split screen and pitch",
+    registers: changed(UNCHAINED, {
+      crtc: { 0x07: 0x2e, 0x09: 0x01, 0x0d: 0x50, 0x13: 0x30, 0x18: 201 },
+    }),
+    fill: "planes",
+  },
+  { name: "CGA 4", registers: CGA4, fill: "cga" },
+  {
+    name: "VBE 640x480x8",
+    ...ACCELERATED,
+    vbe: { width: 640, height: 480, depth: 8 },
+  },
+  {
+    name: "VBE 640x480x8 by banks",
+    registers: CHAINED,
+    fill: "banks",
+    vbe: { width: 640, height: 480, depth: 8 },
+  },
+  {
+    name: "VBE 800x600x15",
+    ...ACCELERATED,
+    vbe: { width: 800, height: 600, depth: 15 },
+  },
+  {
+    name: "VBE 800x600x16",
+    ...ACCELERATED,
+    vbe: { width: 800, height: 600, depth: 16, offset: [16, 3] },
+  },
+  {
+    name: "VBE 800x600x24",
+    ...ACCELERATED,
+    vbe: { width: 800, height: 600, depth: 24 },
+  },
+  {
+    name: "VBE 1024x768x32 with offsets",
+    ...ACCELERATED,
+    vbe: {
+      width: 1024,
+      height: 768,
+      depth: 32,
+      virtual: 1280,
+      offset: [100, 50],
+    },
+  },
+  {
+    name: "VBE 1920x1200x32",
+    ...ACCELERATED,
+    vbe: { width: 1920, height: 1200, depth: 32 },
+  },
+];
+
+/** Scenes of which QEMU shows something else, and with what that compares. */
+const PANNED: Scene = {
+  name: "640x480x16, panned, upper part only",
+  registers: changed(PLANES, {
+    crtc: { 0x07: 0x2e, 0x08: 0x20, 0x09: 0x00, 0x0c: 0x12, 0x18: 200 },
+    attr: { 0x10: 0x21, 0x13: 0x03 },
+  }),
+  fill: "planes",
+};
+const PANNED_QEMU: Scene = {
+  ...PANNED,
+  registers: changed(PANNED.registers, { crtc: { 0x08: 0 } }),
+};
+const PANNED_LINES = 201;
+const PANNED_DOTS = 8 + 3;
+const CGA6_QEMU: Scene = {
+  name: "CGA 6 for QEMU, which counts the lines of a row twice",
+  registers: changed(CGA6, { crtc: { 0x09: 0xc0 } }),
+  fill: "cga",
+};
+const CURSOR: Scene = {
+  name: "text with a cursor",
+  registers: changed(TEXT, {
+    crtc: { 0x0a: 0x0b, 0x0b: 0x0d, 0x0e: 0x01, 0x0f: 0x23 },
+  }),
+  fill: "text",
+};
+const OTHER: readonly Scene[] = [
+  { name: "CGA 6", registers: CGA6, fill: "cga" },
+  CGA6_QEMU,
+  PANNED,
+  PANNED_QEMU,
+  CURSOR,
+];
+
+/** How many pixels differ, and the first that does, in words. */
+function difference(ours: Pixels, theirs: Pixels): string | undefined {
+  const size = ({ width, height }: Pixels): string => `${width}x${height}`;
+  if (size(ours) !== size(theirs)) return `${size(ours)}, not ${size(theirs)}`;
+  let count = 0;
+  let first = "";
+  for (const [i, pixel] of ours.pixels.entries()) {
+    if (pixel === theirs.pixels[i]) continue;
+    if (count++ > 0) continue;
+    const [x, y] = [i % ours.width, Math.floor(i / ours.width)];
+    const words = [pixel, theirs.pixels[i]].map((p) => p.toString(16));
+    first = `at ${x},${y} ${words.join(", not ")}`;
+  }
+  return count === 0 ? undefined : `${count} pixels differ, ${first}`;
+}
+
+/** What both show of the scenes; undefined, and said, without a tool. */
+async function both(
+  scenes: readonly Scene[],
+): Promise<[ours: Pixels[], qemu: Pixels[]] | undefined> {
+  const payload = await assemble(vgaGuest(scenes));
+  if (payload === undefined) return void console.log("skipped: no nasm");
+  const kernel = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(kernel, multiboot(payload));
+
+    const qemu = await inQemu(kernel, scenes);
+    if (qemu === undefined) return void console.log("skipped: no QEMU");
+    return [await here(kernel, scenes), qemu];
+  } finally {
+    await Deno.remove(kernel);
+  }
+}
+
+/** The low bits that QEMU leaves clear in modes of 15 bits. */
+function fiveBits({ pixels, ...size }: Pixels): Pixels {
+  return { ...size, pixels: pixels.map((pixel) => pixel & 0xf8f8f8) };
+}
+
+Deno.test("vga: pictures of all modes as in QEMU", async () => {
+  // Each starts from the same numbers: pairs have the same memory.
+  const pictures = await both([...SAME, ...OTHER]);
+  if (pictures === undefined) return;
+  const [ours, qemu] = pictures;
+  const differ = SAME.flatMap(({ name, vbe }, i) => {
+    const found = vbe?.depth === 15
+      ? difference(fiveBits(ours[i]), fiveBits(qemu[i]))
+      : difference(ours[i], qemu[i]);
+    return found === undefined ? [] : [`${name}: ${found}`];
+  });
+  assertEquals(differ, []);
+  const at = (scene: number): number => SAME.length + scene;
+  assertEquals(difference(ours[at(0)], qemu[at(1)]), undefined, "CGA 6");
+  // This version of QEMU has no panning.
+  const [panned, still] = [ours[at(2)], qemu[at(3)]];
+  const { width } = panned;
+  for (let y = 0; y < panned.height; y++) {
+    const dots = y < PANNED_LINES ? PANNED_DOTS : 0;
+    const row = panned.pixels.subarray(y * width, (y + 1) * width - dots);
+    const other = still.pixels.subarray(y * width + dots, (y + 1) * width);
+    assertEquals(row, other, `line ${y}`);
+  }
+  // It blinks, in another rhythm: one of the two is the picture with it.
+  assertCursor(ours[at(4)], qemu[at(4)]);
+});
+
+Deno.test("vga: stores to the frame buffer are seen after a look, each time", async () => {
+  const payload = await assemble(DRAWING_GUEST);
+  if (payload === undefined) return console.log("skipped: no nasm");
+  const kernel = await Deno.makeTempFile();
+  try {
+    await Deno.writeFile(kernel, multiboot(payload));
+    await using machine = await Machine.load(PC, { kernel, memory: "32M" });
+    const [serial, screen] = [machine.serial(0), machine.screen()];
+    await serial.expect("!", { timeout: LIMIT_MS });
+    let { generation } = screen.look()!;
+    for (let line = 0; line < 200; line++) {
+      let told = 0;
+      screen.watchPicture(() => told++);
+      assertEquals(screen.look(generation)!.changed, []);
+      await serial.write("\n");
+      await serial.expect("!", { timeout: LIMIT_MS });
+      assertEquals(told, 1);
+      const picture = screen.look(generation)!;
+      const y = (100 + line) & ~15;
+      assertEquals(picture.changed, [{ x: 0, y, width: 128, height: 16 }]);
+      const row = picture.pixels.subarray(4 * 640 * (100 + line));
+      const [last, next] = [row.subarray(4 * 99), row.subarray(4 * 100)];
+      assertEquals([...last.subarray(0, 4)], [0x56, 0x34, 0x12, 0]);
+      assertNotEquals([...next.subarray(0, 4)], [0x56, 0x34, 0x12, 0]);
+      ({ generation } = picture);
+    }
+  } finally {
+    await Deno.remove(kernel);
+  }
+});
+
+/** Nothing differs but, if at all, the cursor's cell. */
+function assertCursor(ours: Pixels, qemu: Pixels): void {
+  const [left, top] = [(0x123 % 80) * 9, Math.floor(0x123 / 80) * 16];
+  for (const [i, pixel] of ours.pixels.entries()) {
+    if (pixel === qemu.pixels[i]) continue;
+    const [x, y] = [i % ours.width, Math.floor(i / ours.width)];
+    assert(x >= left && x < left + 9 && y >= top + 11 && y <= top + 13);
+  }
+}
