@@ -77,6 +77,31 @@ export async function runBios(options: BiosOptions): Promise<string> {
   return machine.serial(0).output;
 }
 
+/** Debian's SeaBIOS, which finds its VGA BIOS beside it. */
+const SEABIOS = "/usr/share/seabios/bios.bin";
+
+/**
+ * Run the ISA PC with SeaBIOS and a disk; undefined where SeaBIOS is not
+ * installed.
+ */
+export async function runSeabios(file: string): Promise<string | undefined> {
+  try {
+    await Deno.stat(SEABIOS);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  await using machine = await Machine.load(`${MACHINES}isapc.json`, {
+    firmware: SEABIOS,
+    memory: "32M",
+    drives: [{ file }],
+  });
+  const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
+  await machine.run();
+  clearTimeout(limit);
+  return machine.serial(0).output;
+}
+
 /** QEMU's PCs but for the board, without drives. */
 const QEMU_COMMON: readonly string[] = [
   ...["-accel", "tcg", "-m", "32", "-nodefaults"],
