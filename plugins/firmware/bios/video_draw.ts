@@ -53,7 +53,8 @@ function lineAddress(mode: VideoMode, page: number, y: number): number {
     return mode.base + (y & 1) * ODD_LINES + (y >> 1) * line;
   }
   const start = mode.layout === "planar" ? (page & 7) * mode.pageBytes : 0;
-  return mode.base + start + y * line;
+  // Within the window's 64 KiB, as offsets in a segment are.
+  return mode.base + (start + y * line & 0xffff);
 }
 
 /** Scan lines of a character. */
