@@ -73,7 +73,8 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   mouse: {
     // A mouse that has moved when it is enabled; QEMU's lies still.
     set: [
-      `devices.mouse={"plugin":${JSON.stringify(MOUSE)},` +
+      ...HAS_MOUSE ? ["devices.mouse=null"] : [],
+      `devices.moving={"plugin":${JSON.stringify(MOUSE)},` +
       '"use":{"controller":"keyboard"}}',
     ],
     differences: [
