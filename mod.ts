@@ -30,6 +30,7 @@ export { Machine as MachineInstance } from "./core/machine/machine.ts";
 export type {
   RunResult,
   ScreenPort,
+  Screenshot,
   SerialPort,
 } from "./core/machine/machine.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
@@ -37,6 +38,7 @@ export type { Disassembler } from "./core/cpu/disassembler.ts";
 export { type DriveOptions, parseDrive } from "./core/machine/drives.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";
+export * from "./core/backend/canvas.ts";
 export type * from "./core/backend/char.ts";
 export type * from "./core/backend/display.ts";
 export type * from "./core/backend/image_format.ts";

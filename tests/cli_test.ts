@@ -4,6 +4,7 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { decode } from "fast-png";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const ECHO = join(ROOT, "tests/fixtures/echo.elf");
@@ -122,6 +123,22 @@ Deno.test("a reset boots again, or ends the run", async () => {
     ]);
     assertEquals([status, messages], [0, ""]);
   });
+});
+
+Deno.test("--screendump writes the screen at the end", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = join(folder, "screen.png");
+    const args = ["--kernel", ECHO, "--screendump", file];
+    const refused = await rhea(args, "q");
+    assertMatch(refused.messages, /^rhea: Cannot write the screen to /);
+    assertEquals(refused.status, 1, "the run counts");
+    await rhea(args, "q", [`--allow-write=${folder}`]);
+    const { width, height, channels } = decode(await Deno.readFile(file));
+    assertEquals([width, height, channels], [720, 400, 3]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("-P does not let it write; what it needs is printed", async () => {

@@ -139,7 +139,7 @@ firmwareTest(
 /** The same on QEMU; undefined where it is not installed. */
 async function inQemu(disk: string): Promise<string | undefined> {
   const args = "-M pc -accel tcg -cpu pentium3 -m 64 -nodefaults " +
-    "-display none -device isa-vga -serial stdio -monitor none -no-reboot " +
+    "-display none -device VGA -serial stdio -monitor none -no-reboot " +
     `-device isa-debug-exit,iobase=0xf4,iosize=1 -bios ${SEABIOS_256K} ` +
     `-drive if=ide,format=raw,file=${disk}`;
   try {

@@ -88,6 +88,36 @@ Deno.test("vga picture: text, the ninth dot, underline and page", async () => {
   assertEquals([11, 12, 13].map((y) => pixel(bench, 8, y)), [0, BLUE, 0]);
 });
 
+Deno.test("vga picture: after power-on there is a font", async () => {
+  const bench = await create();
+  set(bench, 0x3d4, 0x0a, 0x20);
+  bench.write("window", 0x18000, 0x41);
+  const rows = Array.from(
+    { length: 16 },
+    (_, y) =>
+      Array.from({ length: 9 }, (_, x) => pixel(bench, x, y) === 0 ? "." : "#")
+        .join("").trimEnd(),
+  );
+  assertEquals(rows, [
+    ".........",
+    ".........",
+    "...#.....",
+    "..###....",
+    ".##.##...",
+    "##...##..",
+    "##...##..",
+    "#######..",
+    "##...##..",
+    "##...##..",
+    "##...##..",
+    "##...##..",
+    ".........",
+    ".........",
+    ".........",
+    ".........",
+  ]);
+});
+
 Deno.test("vga picture: the cursor and text blink, and a watcher is told when", async () => {
   const bench = await create();
   showBlock(bench, 0xdb, 0x87);

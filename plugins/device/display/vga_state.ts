@@ -9,6 +9,8 @@
  * @module
  */
 
+import { VGA_FONT_HEIGHT, vgaFont } from "../../../core/backend/vga_font.ts";
+
 /** Addresses of a plane of the VGA: 64 KB. */
 export const PLANE_BYTES = 0x10000;
 
@@ -144,11 +146,16 @@ export function blankState(): VgaState {
   };
 }
 
-/** The planes as mode 3 has them when the screen is empty, without a font. */
+/** The planes as mode 3 has them when the screen is empty. */
 export function clearText({ words }: VideoMemory): void {
   words.fill(0, 0, PLANE_BYTES);
+  // Plane 2 has the first font: 32 bytes a glyph.
+  vgaFont().forEach((line, i) => {
+    const glyph = Math.floor(i / VGA_FONT_HEIGHT);
+    words[32 * glyph + i % VGA_FONT_HEIGHT] = line << 16;
+  });
   // Cells are on even addresses: the planes are odd and even.
-  for (let cell = 0; cell < TEXT_CELLS; cell++) words[2 * cell] = BLANK_CELL;
+  for (let cell = 0; cell < TEXT_CELLS; cell++) words[2 * cell] |= BLANK_CELL;
 }
 
 /** As firmware leaves it: in mode 3. */

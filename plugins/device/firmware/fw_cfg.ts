@@ -63,8 +63,14 @@ const ENTRIES_BYTES = 4096;
 
 /** Firmware runs option ROMs of this folder first. */
 const VGA_ROMS = "vgaroms/";
-/** The BIOS of a VGA without PCI. */
-const VGA_BIOS = `${VGA_ROMS}vgabios-isavga.bin`;
+/**
+ * A VGA's BIOS: the firmware's name for it, and the file's. SeaBIOS runs the
+ * first beside all others, the second for the PCI device with this ID.
+ */
+const VGA_BIOSES = {
+  isa: { item: `${VGA_ROMS}vgabios-isavga.bin`, file: "vgabios-isavga.bin" },
+  pci: { item: "pci1234,1111.rom", file: "vgabios-stdvga.bin" },
+} as const;
 
 /** One file from the machine definition. */
 interface FileConfig {
@@ -88,6 +94,8 @@ export interface FwCfgConfig {
   readonly files: Readonly<Record<string, FileConfig>>;
   /** The firmware's image, beside which the VGA's is. */
   readonly firmware?: string;
+  /** Which bus the VGA is on. */
+  readonly vga: keyof typeof VGA_BIOSES;
 }
 
 interface FwCfgState {
@@ -143,8 +151,9 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
       this.addFile(name, () => bytes);
     }
     if (vgaBios(config) !== undefined) {
-      const bytes = context.file(VGA_BIOS);
-      if (bytes !== undefined) this.addFile(VGA_BIOS, () => bytes);
+      const { item } = VGA_BIOSES[config.vga];
+      const bytes = context.file(item);
+      if (bytes !== undefined) this.addFile(item, () => bytes);
     }
     context.io("registers", this.#registers());
     context.io("dma", {
@@ -348,12 +357,15 @@ function contents(
  * The file with the VGA's BIOS: beside the firmware's, as SeaBIOS comes, unless
  * the definition gives another.
  */
-function vgaBios({ files, firmware }: FwCfgConfig): string | undefined {
-  const isGiven = Object.keys(files).some((name) => name.startsWith(VGA_ROMS));
+function vgaBios({ files, firmware, vga }: FwCfgConfig): string | undefined {
+  const { item, file } = VGA_BIOSES[vga];
+  const isGiven = Object.keys(files).some((name) =>
+    name.startsWith(VGA_ROMS) || name === item
+  );
   if (isGiven || firmware === undefined || firmware === "builtin") {
     return undefined;
   }
-  return resolve(dirname(firmware), VGA_BIOS.slice(VGA_ROMS.length));
+  return resolve(dirname(firmware), file);
 }
 
 /** The `fw-cfg` plugin. */
@@ -404,7 +416,12 @@ const plugin: DevicePlugin<FwCfgConfig> = {
         words: ["builtin"],
         from: "boot.firmware",
         description:
-          "The firmware's image: vgabios-isavga.bin beside it is for the VGA",
+          "The firmware's image: vgabios-*.bin beside it is for the VGA",
+      },
+      vga: {
+        enum: ["isa", "pci"],
+        description: "The bus of the VGA: which BIOS it gets",
+        default: "isa",
       },
       files: {
         type: "object",
@@ -442,7 +459,9 @@ const plugin: DevicePlugin<FwCfgConfig> = {
       if (path !== undefined) files[name] = { path };
     }
     const path = vgaBios(config);
-    if (path !== undefined) files[VGA_BIOS] = { path, optional: true };
+    if (path !== undefined) {
+      files[VGA_BIOSES[config.vga].item] = { path, optional: true };
+    }
     return files;
   },
   create: (config, context) => new FwCfg(config, context),
