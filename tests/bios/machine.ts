@@ -30,6 +30,8 @@ export interface BiosOptions {
   readonly floppy?: string;
   /** The BIOS's configuration. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** What else it has, as `--set` takes it. */
+  readonly set?: readonly string[];
   /** RAM; 32 MiB when absent. */
   readonly memory?: string;
 }
@@ -42,11 +44,12 @@ export async function biosMachine(
   options: BiosOptions,
 ): Promise<Machine> {
   const { machine = "isapc", drives = [], floppy } = options;
-  const { config = {}, memory = "32M" } = options;
+  const { config = {}, memory = "32M", set = [] } = options;
   const ide = IDE[machine];
   return await Machine.load(`${MACHINES}${machine}.json`, {
     memory,
     set: [
+      ...set,
       ...Object.entries(config).map(([key, value]) =>
         `devices.firmware.config.${key}=${JSON.stringify(value)}`
       ),
@@ -74,21 +77,49 @@ export async function runBios(options: BiosOptions): Promise<string> {
   return machine.serial(0).output;
 }
 
-/** QEMU's ISA PC with SeaBIOS, without drives. */
-export const QEMU_ARGS: readonly string[] = [
-  ...["-M", "isapc", "-accel", "tcg", "-m", "32", "-nodefaults"],
+/** Debian's SeaBIOS, which finds its VGA BIOS beside it. */
+const SEABIOS = "/usr/share/seabios/bios.bin";
+
+/**
+ * Run the ISA PC with SeaBIOS and a disk; undefined where SeaBIOS is not
+ * installed.
+ */
+export async function runSeabios(file: string): Promise<string | undefined> {
+  try {
+    await Deno.stat(SEABIOS);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  await using machine = await Machine.load(`${MACHINES}isapc.json`, {
+    firmware: SEABIOS,
+    memory: "32M",
+    drives: [{ file }],
+  });
+  const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
+  await machine.run();
+  clearTimeout(limit);
+  return machine.serial(0).output;
+}
+
+/** QEMU's PCs but for the board, without drives. */
+const QEMU_COMMON: readonly string[] = [
+  ...["-accel", "tcg", "-m", "32", "-nodefaults"],
   ...["-vga", "std", "-display", "none", "-no-reboot"],
   ...["-device", "isa-debug-exit,iobase=0xf4,iosize=1"],
 ];
+/** QEMU's ISA PC with SeaBIOS, without drives. */
+export const QEMU_ARGS: readonly string[] = ["-M", "isapc", ...QEMU_COMMON];
 
-/** Run QEMU's ISA PC with SeaBIOS; undefined where it is not installed. */
+/** Run a PC of QEMU's with SeaBIOS; undefined where it is not installed. */
 export async function runQemu(
   drives: readonly DriveOptions[],
+  machine: "isapc" | "pc" = "isapc",
 ): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
       args: [
-        ...QEMU_ARGS,
+        ...["-M", machine, ...QEMU_COMMON],
         ...["-serial", "stdio", "-serial", "null", "-monitor", "none"],
         ...drives.flatMap(({ file, kind = "disk" }, i) => [
           "-drive",

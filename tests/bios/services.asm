@@ -3,7 +3,9 @@
 ; memory. The same on Rhea's BIOS and on QEMU's SeaBIOS.
 bits 16
 org 0x7c00
-SECTORS equ 16            ; of this program
+%ifndef SECTORS
+%define SECTORS 16
+%endif
 
 start:
   cli

@@ -34,12 +34,14 @@ import { keyboardInterrupt, keyboardService } from "./keyboard.ts";
 import {
   Bda,
   Pic,
+  ROM_SEGMENT,
   TRAP_CALL,
   TRAP_CALL_AX,
   TRAP_FRAME,
   TRAP_SERVE,
   TRAP_WINDOW,
 } from "./layout.ts";
+import { mouseInterrupt } from "./mouse.ts";
 import { pciBios } from "./pci_bios.ts";
 import { post } from "./post.ts";
 import { printer, serial } from "./ports.ts";
@@ -221,6 +223,8 @@ export class BuiltinBios implements Bios {
           : clockService(this, frame);
       case 0x70:
         return clockInterrupt(this, frame);
+      case 0x74:
+        return mouseInterrupt(this, frame);
       case 0x76:
         return this.#diskInterrupt();
       case Service.POST:
@@ -291,6 +295,13 @@ export class BuiltinBios implements Bios {
     this.state.call = vector;
     this.state.callAx = ax;
     return Status.CALL;
+  }
+
+  /** Call code of the ROM before the service is asked again. */
+  callRom(label: string, ax = 0): Status {
+    this.guest.set16(Bda.ROM_CALL, this.entry(label));
+    this.guest.set16(Bda.ROM_CALL + 2, ROM_SEGMENT);
+    return this.call(Bda.ROM_CALL / 4, ax);
   }
 
   /** Wait for so many nanoseconds: asked again and again until DONE. */

@@ -41,6 +41,8 @@ export interface Bios {
   setEmulation(emulation: Emulation | null): void;
   /** Call an interrupt's handler before the service is asked again. */
   call(vector: number, ax?: number): Status;
+  /** The same with code of the ROM that returns as a handler does. */
+  callRom(label: string, ax?: number): Status;
   /** Wait for so many nanoseconds: asked again and again until DONE. */
   waitFor(frame: Frame, nanoseconds: number): Status;
 }

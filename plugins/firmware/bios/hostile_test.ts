@@ -86,8 +86,13 @@ Deno.test("bios: services with any registers neither throw nor hang", async () =
         bench.ram[frame + 36] = SERVICE_NUMBERS[below(SERVICE_NUMBERS.length)];
         bench.ram[frame + 37] = below(3);
         // AH: a function that there may be.
-        if (below(2) === 0) bench.ram[frame + 33] = below(0x1b);
+        if (below(2) === 0) bench.ram[frame + 33] = below(0x1d);
         if (below(8) === 0) bench.ram[frame + 33] = 0x41 + below(14);
+        // VBE and the pointing device, with functions that there may be.
+        if (below(8) === 0) {
+          bench.ram[frame + 33] = [0x4f, 0xc2][below(2)];
+          bench.ram[frame + 32] = below(0x18);
+        }
         // DL: one of the drives.
         bench.ram[frame + 24] = [0x00, 0x80, 0xe0, below(256)][below(4)];
       }

@@ -38,6 +38,18 @@ export const EBDA = 0x9fc00;
 /** The fixed disk parameter tables of drives 80h and 81h in it. */
 export const EBDA_FIXED_DISKS: readonly number[] = [EBDA + 0x3d, EBDA + 0x4d];
 
+/** Fields of the pointing device in it, by their offsets. */
+export const Mouse = {
+  /** The program's handler, a far pointer. */
+  HANDLER: 0x22,
+  /** Which byte of a packet is next. */
+  INDEX: 0x26,
+  /** Packets' size, and whether there is a handler. */
+  SIZE: 0x27,
+  /** The packet. */
+  PACKET: 0x28,
+} as const;
+
 /** The page in which entry points of tables are seen, in the ROM's place. */
 export const TABLE_ENTRIES = 0xfb000;
 
@@ -138,6 +150,8 @@ export const Bda = {
   KEYBOARD_FLAGS: 0x496,
   /** Keyboard lights. */
   KEYBOARD_LEDS: 0x497,
+  /** Reserved: where code of the ROM is that a service calls. */
+  ROM_CALL: 0x4b0,
   /** INT 15h, 83h: where its flag is. */
   WAIT_POINTER: 0x498,
   /** INT 15h, 83h and 86h: microseconds left. */

@@ -23,6 +23,8 @@ import {
   ROM_SEGMENT,
 } from "./layout.ts";
 import { memorySizes, placeTables } from "./memory_map.ts";
+import { findMouse } from "./mouse.ts";
+import { callRom, findRoms, protectRoms } from "./option_roms.ts";
 import { setUpPci } from "./pci.ts";
 import { findSerialPorts } from "./ports.ts";
 import { entryOf, SERVICES, Table } from "./rom.ts";
@@ -60,7 +62,8 @@ const CLOCK_C = 0x0c;
 
 /** After a reset. */
 export function post(bios: Bios, frame: Frame): Status {
-  const { guest } = bios;
+  const { guest, state } = bios;
+  if (frame.phase > 0) return callRoms(bios, frame);
   const shutdown = guest.cmos(SHUTDOWN);
   guest.setCmos(SHUTDOWN, 0);
   if (shutdown === RESUME_EOI || shutdown === RESUME) {
@@ -81,7 +84,21 @@ export function post(bios: Bios, frame: Frame): Status {
   const mib = Math.floor((extended + high) / KIB / KIB) + 1;
   print(bios, `Rhea BIOS, ${mib} MB\r\n\r\n`);
   disks(bios);
-  frame.returnTo(ROM_SEGMENT, bios.entry(entryOf(0x19)));
+  state.roms = findRoms(bios);
+  return callRoms(bios, frame);
+}
+
+/** Call the option ROMs, one each time, and then what starts a system. */
+function callRoms(bios: Bios, frame: Frame): Status {
+  const { guest, state } = bios;
+  const rom = state.roms.shift();
+  if (rom !== undefined) {
+    return callRom(bios, rom);
+  }
+  guest.set32(Bda.RESUME, 0);
+  protectRoms(bios);
+  // A ROM may have taken it.
+  frame.returnTo(guest.u16(4 * 0x19 + 2), guest.u16(4 * 0x19));
   return Status.DONE;
 }
 
@@ -108,13 +125,13 @@ function vectors(bios: Bios): void {
   }
   set(0x1d, Table.VIDEO);
   set(0x1e, Table.FLOPPY);
-  set(0x1f, Table.FONT);
+  set(0x1f, Table.FONT_8 + 128 * 8);
   entry(0x40, "int13");
   EBDA_FIXED_DISKS.forEach((at, i) =>
     set([0x41, 0x46][i], at - EBDA, EBDA_SEGMENT)
   );
   entry(0x42, "int10");
-  set(0x43, Table.FONT);
+  set(0x43, Table.FONT_16);
   guest.write(0, table);
 }
 
@@ -169,6 +186,7 @@ function chips(bios: Bios): void {
     if ((guest.in8(Kbc.COMMAND) & KBC_OBF) === 0) break;
     guest.in8(Kbc.DATA);
   }
+  findMouse(bios);
   guest.setCmos(CLOCK_B, CLOCK_24);
   guest.cmos(CLOCK_C);
   guest.set32(Bda.TICKS, ticksOfDay(bios));

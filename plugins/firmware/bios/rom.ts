@@ -12,7 +12,10 @@
 
 import { Assembler, Reg, Seg } from "./assembler.ts";
 import {
+  Bda,
   BOOT_ADDRESS,
+  EBDA_SEGMENT,
+  Mouse,
   ROM_BASE,
   ROM_BYTES,
   ROM_SEGMENT,
@@ -23,6 +26,7 @@ import {
   TRAP_SERVE,
   TRAP_WINDOW,
 } from "./layout.ts";
+import { GLYPHS_14, GLYPHS_16, GLYPHS_8 } from "./video_glyphs.ts";
 
 /** What the ROM asks for beside interrupts: they stand in the vector's place. */
 export const Service = {
@@ -57,7 +61,7 @@ const COMPATIBLE: readonly (readonly [offset: number, label: string])[] = [
 /** Interrupts that are services; each has the entry `intNN`. */
 export const SERVICES: readonly number[] = [
   ...[0x05, 0x08, 0x09, 0x0e, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17],
-  ...[0x1a, 0x70, 0x76],
+  ...[0x1a, 0x70, 0x74, 0x76],
 ];
 
 /** Where data stand that vectors or callers are told of. */
@@ -68,8 +72,19 @@ export const Table = {
   FLOPPY: 0xefc7,
   /** Video parameters (INT 1Dh), of which nothing is told. */
   VIDEO: 0xf0a4,
-  /** A font of 16 scan lines, all blank. */
-  FONT: 0xa000,
+  /** The fonts of 8, 14 and 16 scan lines. */
+  FONT_8: 0x8000,
+  FONT_14: 0x8800,
+  FONT_16: 0x9600,
+  /** No glyphs that are other ones in cells of 9 dots. */
+  NO_GLYPHS: 0xa600,
+  /** What the VGA's BIOS can do (INT 10h, 1Bh). */
+  VIDEO_STATE: 0xa610,
+  /** VBE's name, and the numbers of its modes. */
+  VBE_NAME: 0xa620,
+  VBE_LIST: 0xa630,
+  /** The first half of the font of 8 lines, where old programs look. */
+  FONT_8_OLD: 0xfa6e,
   /** The PCI interrupt routing table, when there is a PCI bus. */
   PCI_ROUTING: 0xc000,
 } as const;
@@ -82,6 +97,14 @@ const FEATURES = [0x74, 0x00, 0x00, 0x00, 0x00] as const;
 /** 1.44 MB: step rate and head times, motor times, 18 sectors, gaps. */
 const FLOPPY_PARAMETERS = [
   ...[0xaf, 0x02, 0x25, 0x02, 18, 0x1b, 0xff, 0x6c, 0xf6, 0x0f, 0x08],
+] as const;
+/**
+ * Modes 0 to 13h; 200, 350 and 400 lines; 8 fonts, 2 at once; all that the VGA
+ * has but for 12h/35h: display switching.
+ */
+const VIDEO_STATE = [
+  ...[0xff, 0xe0, 0x0f, 0, 0, 0, 0, 0x07],
+  ...[0x08, 0x02, 0xe7, 0x0c, 0, 0, 0, 0],
 ] as const;
 /** The date that old programs look for. */
 const DATE = "11/22/26";
@@ -145,6 +168,40 @@ function starts(a: Assembler): void {
       .movWord(Reg.SP, BOOT_ADDRESS);
     enter(vector);
   }
+}
+
+/**
+ * Call an option ROM, whose entry is at 0:0467h, on a stack with room: the
+ * vectors' one is small. ES:DI is the Plug and Play header, and DX that of a card
+ * that does not isolate itself.
+ */
+function romCall(a: Assembler): void {
+  a.label("romcall").pushad().pushSegment(Seg.DS).pushSegment(Seg.ES)
+    .fromSegment(Reg.CX, Seg.SS).mov(16, Reg.DX, Reg.SP)
+    .clear(Reg.BX).toSegment(Seg.SS, Reg.BX).movWord(Reg.SP, BOOT_ADDRESS)
+    .push(Reg.CX).push(Reg.DX)
+    .pushLabel("pnp").pop(Reg.DI)
+    .pushSegment(Seg.CS).popSegment(Seg.ES)
+    .movWord(Reg.DX, 0xffff).movWord(Reg.BX, 0xffff)
+    // CALL FAR [0467h].
+    .bytes(0xff, 0x1e).word(Bda.RESUME).op("cli")
+    .pop(Reg.DX).pop(Reg.CX)
+    .toSegment(Seg.SS, Reg.CX).mov(16, Reg.SP, Reg.DX)
+    .popSegment(Seg.ES).popSegment(Seg.DS).popad().op("iret");
+}
+
+/** Call the mouse's handler with a packet: four words, the status first. */
+function mouseCall(a: Assembler): void {
+  a.label("mousecall").pushad().pushSegment(Seg.DS).pushSegment(Seg.ES)
+    .movWord(Reg.BX, EBDA_SEGMENT).toSegment(Seg.DS, Reg.BX).clear(Reg.AX);
+  for (let i = 0; i < 4; i++) {
+    // MOV AL, [packet + i].
+    a.bytes(0xa0).word(Mouse.PACKET + i).push(Reg.AX);
+  }
+  // CALL FAR [handler].
+  a.op("sti").bytes(0xff, 0x1e).word(Mouse.HANDLER).op("cli")
+    .add(Reg.SP, 8)
+    .popSegment(Seg.ES).popSegment(Seg.DS).popad().op("iret");
 }
 
 /** Hardware interrupts that nobody serves: only their end. */
@@ -237,6 +294,7 @@ function headers(a: Assembler): void {
   ));
   // Plug and Play BIOS 1.0A: no event notification, calls are refused.
   align();
+  a.label("pnp");
   const code = a.offset + 0x30;
   a.bytes(...withChecksum([
     ...ascii("$PnP"),
@@ -261,14 +319,24 @@ export function buildRom(): Rom {
   common(a);
   starts(a);
   ends(a);
+  romCall(a);
+  mouseCall(a);
   for (const vector of SERVICES) {
     a.label(entryOf(vector)).pushWord(vector).jmp("common");
   }
+  // VBE's window function: as 4F05h, by a far call.
+  a.label("vbewindow").movWord(Reg.AX, 0x4f05).bytes(0xcd, 0x10).op("retf");
   protectedMode(a);
   headers(a);
   for (const [offset, label] of COMPATIBLE) a.org(offset).jmp(label);
   a.org(Table.CONFIGURATION)
     .word(8).bytes(MODEL, SUBMODEL, 0, ...FEATURES);
+  a.org(Table.FONT_8).bytes(...GLYPHS_8);
+  a.org(Table.FONT_14).bytes(...GLYPHS_14);
+  a.org(Table.FONT_16).bytes(...GLYPHS_16);
+  a.org(Table.FONT_8_OLD).bytes(...GLYPHS_8.subarray(0, 128 * 8));
+  a.org(Table.VBE_NAME).text("Rhea VBE\0");
+  a.org(Table.VIDEO_STATE).bytes(...VIDEO_STATE);
   a.org(Table.FLOPPY).bytes(...FLOPPY_PARAMETERS);
   a.org(0xfff0).jumpFar(ROM_SEGMENT, 0xe05b).text(DATE);
   a.org(0xfffe).bytes(MODEL, 0);

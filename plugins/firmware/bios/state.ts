@@ -6,6 +6,7 @@
 
 import type { Emulation } from "./drives.ts";
 import { Status } from "./frame.ts";
+import type { OptionRom } from "./option_roms.ts";
 import type { RequestState } from "./requests.ts";
 
 /** Registers that a 32-bit entry passes on. */
@@ -67,6 +68,10 @@ export interface BiosState {
   tables: number;
   /** The drive that a disc emulates; null for none. */
   emulation: Emulation | null;
+  /** Option ROMs that are still to be called. */
+  roms: OptionRom[];
+  /** The mode of VBE that is set, with bit 14 when it is linear; 0: none. */
+  vbeMode: number;
   /** How often media had been changed when a caller was last told. */
   changes: number[];
 }
@@ -87,6 +92,8 @@ export function freshState(): BiosState {
     boot: freshBoot(),
     tables: 0,
     emulation: null,
+    roms: [],
+    vbeMode: 0,
     changes: [],
   };
 }

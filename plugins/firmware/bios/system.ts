@@ -13,6 +13,7 @@ import { type Frame, Status } from "./frame.ts";
 import { linear } from "./guest.ts";
 import { Bda, EBDA_SEGMENT, PORT_92, ROM_SEGMENT } from "./layout.ts";
 import { memoryMap, usableExtended } from "./memory_map.ts";
+import { pointingDevice } from "./mouse.ts";
 import { Table } from "./rom.ts";
 import { cancelEvent, startEvent } from "./time.ts";
 
@@ -91,6 +92,8 @@ export function system(bios: Bios, frame: Frame): Status {
       frame.es = EBDA_SEGMENT;
       frame.carry = false;
       return Status.DONE;
+    case 0xc2:
+      return pointingDevice(bios, frame);
     case 0xe8:
       if (frame.al === 0x01) return sizes(bios, frame);
       if (frame.al === 0x20) return mapEntry(bios, frame);

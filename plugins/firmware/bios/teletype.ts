@@ -1,6 +1,6 @@
 /**
- * Text on the screen: cells, the cursor, scrolling, and the teletype that INT
- * 10h 0Eh is. Characters also go to a serial port when that is configured.
+ * Text on the screen, in text and graphics modes: cells, the cursor, scrolling,
+ * and the teletype that INT 10h 0Eh is. Characters also go to a serial port when that is configured.
  *
  * Source: IBM PC/AT Technical Reference, BIOS "Video"; Phoenix, "System BIOS
  * for IBM PCs", chapter 7.
@@ -10,13 +10,21 @@
 
 import type { Bios } from "./context.ts";
 import { Bda } from "./layout.ts";
-import { TEXT_MODES } from "./video_modes.ts";
+import {
+  drawCells,
+  graphicsRows,
+  readCell,
+  scrollPixels,
+} from "./video_draw.ts";
+import { currentMode, type VideoMode } from "./video_modes.ts";
 
 /** Characters that move the cursor. */
 const BELL = 7;
 const BACKSPACE = 8;
 const LINE_FEED = 10;
 const RETURN = 13;
+/** The colour of characters that have none. */
+const GREY = 0x07;
 
 /** CRT controller: the cursor's address. */
 const CURSOR_HIGH = 0x0e;
@@ -28,25 +36,41 @@ const THRE = 0x20;
 
 /** The screen as the data area describes it. */
 export interface Screen {
+  /** The mode. */
+  readonly mode: VideoMode;
   /** Columns. */
   readonly columns: number;
   /** Rows. */
   readonly rows: number;
-  /** The address of the page's first cell. */
+  /** The address of the page's first cell, of text. */
   readonly base: number;
 }
 
-/** A page of the screen; undefined when the mode is none of text. */
+/** A page of the screen; undefined when the mode is one of VBE. */
 export function screen(bios: Bios, page: number): Screen | undefined {
   const { guest } = bios;
-  const mode = TEXT_MODES.get(guest.u8(Bda.MODE) & 0x7f);
+  const mode = currentMode(bios);
   if (mode === undefined) return undefined;
-  const pageBytes = guest.u16(Bda.PAGE_BYTES);
+  const { columns, base } = mode;
+  if (mode.layout !== "text") {
+    return { mode, columns, rows: graphicsRows(bios, mode), base };
+  }
   return {
-    columns: guest.u16(Bda.COLUMNS) & 0xff || mode.columns,
+    mode,
+    columns: guest.u16(Bda.COLUMNS) & 0xff || columns,
     rows: guest.u8(Bda.ROWS) + 1,
-    base: mode.base + (page & 7) * pageBytes,
+    base: base + (page & 7) * guest.u16(Bda.PAGE_BYTES),
   };
+}
+
+/** 08h: the character at the cursor of a page, and its attribute above it. */
+export function readCharacter(bios: Bios, page: number): number {
+  const view = screen(bios, page);
+  if (view === undefined) return 0;
+  const { row, column } = cursor(bios, page);
+  return view.mode.layout === "text"
+    ? bios.guest.u16(view.base + 2 * (row * view.columns + column))
+    : readCell(bios, view.mode, page, row, column);
 }
 
 /** The cursor of a page. */
@@ -95,7 +119,10 @@ function cells(
   return bytes;
 }
 
-/** Write `count` cells from a place of a page on, within the page's memory. */
+/**
+ * Write `count` cells from a place of a page on, within the page's memory. In
+ * text modes `attribute` may be absent; in graphics it is the colour.
+ */
 export function writeCells(
   bios: Bios,
   page: number,
@@ -107,6 +134,11 @@ export function writeCells(
   if (view === undefined) return;
   const { row, column } = cursor(bios, page);
   const first = row * view.columns + column;
+  if (view.mode.layout !== "text") {
+    const colour = attribute ?? GREY;
+    drawCells(bios, view.mode, page, first, character, colour, count);
+    return;
+  }
   const room = Math.max(0, view.rows * view.columns - first);
   const at = view.base + 2 * first;
   const length = Math.min(count, room);
@@ -128,8 +160,13 @@ export function scroll(
   [top, left]: readonly [top: number, left: number],
   [lower, right]: readonly [lower: number, right: number],
 ): void {
-  const view = screen(bios, bios.guest.u8(Bda.PAGE));
+  const page = bios.guest.u8(Bda.PAGE);
+  const view = screen(bios, page);
   if (view === undefined) return;
+  if (view.mode.layout !== "text") {
+    const window = { top, left, bottom: lower, right };
+    return scrollPixels(bios, view.mode, page, lines, attribute, window);
+  }
   const bottom = Math.min(lower, view.rows - 1);
   const width = Math.min(right, view.columns - 1) - left + 1;
   const height = bottom - top + 1;
@@ -198,7 +235,7 @@ export function teletype(
   if (scrolls) {
     row = rows - 1;
     // New rows have the colours of the last one.
-    const fill = view === undefined
+    const fill = view?.mode.layout !== "text"
       ? 0
       : bios.guest.u8(view.base + 2 * (row * columns + column) + 1);
     if ((page & 7) === bios.guest.u8(Bda.PAGE)) {

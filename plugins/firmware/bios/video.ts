@@ -1,5 +1,5 @@
 /**
- * INT 10h: text modes of the VGA.
+ * INT 10h: the modes of the VGA, text and graphics in them.
  *
  * Sources: IBM PS/2 and PC BIOS Interface Technical Reference, "Interrupt 10h";
  * Phoenix, "System BIOS for IBM PCs", chapter 7; Ralf Brown's interrupt list.
@@ -8,91 +8,53 @@
  */
 
 import type { Bios } from "./context.ts";
-import { font } from "./video_font.ts";
-import { palette } from "./video_palette.ts";
 import { type Frame, Status } from "./frame.ts";
 import { linear } from "./guest.ts";
 import { Bda, Equipment } from "./layout.ts";
 import {
   cursor,
   moveCursor,
-  screen,
+  readCharacter,
   scroll,
   showCursor,
   teletype,
   toConsole,
   writeCells,
 } from "./teletype.ts";
+import { vbe } from "./vbe.ts";
+import { readDot, writeDot } from "./video_draw.ts";
+import { font } from "./video_font.ts";
+import { palette } from "./video_palette.ts";
+import { saveRestore, stateTable } from "./video_state.ts";
+import { currentMode } from "./video_modes.ts";
 import {
-  programColours,
-  programMode,
-  TEXT_MODES,
-  type TextMode,
-} from "./video_modes.ts";
+  GREY_SUMS,
+  KEEP,
+  KEEP_PALETTE,
+  setMode,
+  VIDEO_SWITCHES,
+} from "./video_set.ts";
 
-/** Mode: the screen is not cleared. */
-const KEEP = 0x80;
 /** CRT controller. */
 const CURSOR_START = 0x0a;
 const CURSOR_END = 0x0b;
 const START_HIGH = 0x0c;
 const START_LOW = 0x0d;
-/** Scan lines of a character, and rows, in the text modes. */
-const HEIGHT = 16;
-const ROWS = 25;
-/** 437h in the data area: 256 KB, the mode was set without clearing. */
-const VIDEO_CONTROL = 0x60;
-/** VGA, 400 lines, no palette loading off. */
-const VIDEO_FLAGS = 0x11;
-const VIDEO_SWITCHES = 0xf9;
-/** A VGA with an analogue colour display. */
-const DISPLAY_CODE = 0x08;
-/** The attribute of an empty cell. */
-const GREY = 0x07;
+/** Sequencer, SR1: the screen is off. */
+const SEQUENCER = 0x3c4;
+const CLOCKING_MODE = 1;
+const SCREEN_OFF = 0x20;
+/** Miscellaneous output, read and written: the CPU may access the memory. */
+const MISC_READ = 0x3cc;
+const MISC_WRITE = 0x3c2;
+const RAM_ENABLE = 0x02;
 /** Characters of a string that are written at once. */
 const STRING_PART = 64;
-/** Bytes of the table that 1Bh gives, and what is at its head. */
-const STATE_BYTES = 0x40;
 
-/** Set a text mode; false when there is no such mode. */
-export function setMode(bios: Bios, number: number): boolean {
-  const { guest } = bios;
-  const mode = TEXT_MODES.get(number & ~KEEP);
-  if (mode === undefined) return false;
-  programMode(bios, mode);
-  programColours(bios);
-  if ((number & KEEP) === 0) {
-    const blank = new Uint8Array(0x8000);
-    for (let i = 0; i < blank.length; i += 2) {
-      blank[i] = 0x20;
-      blank[i + 1] = GREY;
-    }
-    guest.write(mode.base, blank);
-  }
-  describeMode(bios, number, mode);
-  return true;
-}
-
-/** The data area after a mode was set. */
-function describeMode(bios: Bios, number: number, mode: TextMode): void {
-  const { guest } = bios;
-  guest.set8(Bda.MODE, number & ~KEEP);
-  guest.set16(Bda.COLUMNS, mode.columns);
-  guest.set16(Bda.PAGE_BYTES, mode.pageBytes);
-  guest.set16(Bda.PAGE_START, 0);
-  guest.write(Bda.CURSORS, new Uint8Array(16));
-  guest.set16(Bda.CURSOR_SHAPE, 0x0607);
-  guest.set8(Bda.PAGE, 0);
-  guest.set16(Bda.CRTC, mode.crtc);
-  guest.set8(Bda.MODE_SELECT, mode.modeSelect);
-  guest.set8(Bda.PALETTE, 0x30);
-  guest.set8(Bda.ROWS, ROWS - 1);
-  guest.set16(Bda.CHARACTER_HEIGHT, HEIGHT);
-  guest.set8(Bda.VIDEO_CONTROL, VIDEO_CONTROL | number & KEEP);
-  guest.set8(Bda.VIDEO_SWITCHES, VIDEO_SWITCHES);
-  guest.set8(Bda.VIDEO_FLAGS, VIDEO_FLAGS);
-  guest.set8(Bda.DISPLAY_CODE, DISPLAY_CODE);
-  showCursor(bios);
+/** AL after a mode was set. */
+function modeAnswer(mode: number): number {
+  if (mode > 7) return 0x20;
+  return mode === 6 ? 0x3f : 0x30;
 }
 
 /** INT 10h. */
@@ -104,8 +66,8 @@ export function video(bios: Bios, frame: Frame): Status {
         bios.log("INT 10h: mode", `there is no mode ${frame.al}`);
         break;
       }
-      // 30h: a text mode, as programs that look at AL expect.
-      frame.al = 0x30;
+      // As programs that look at AL expect.
+      frame.al = modeAnswer(frame.al & ~KEEP);
       break;
     case 0x01:
       shapeCursor(bios, frame.ch, frame.cl);
@@ -137,24 +99,38 @@ export function video(bios: Bios, frame: Frame): Status {
         [frame.dh, frame.dl],
       );
       break;
-    case 0x08: {
-      const view = screen(bios, frame.bh);
-      if (view === undefined) break;
-      const { row, column } = cursor(bios, frame.bh);
-      frame.ax = guest.u16(view.base + 2 * (row * view.columns + column));
+    case 0x08:
+      frame.ax = readCharacter(bios, frame.bh);
       break;
-    }
     case 0x09:
       writeCells(bios, frame.bh, frame.al, frame.bl, frame.cx);
       if (frame.cx > 0) toConsole(bios, frame.al);
       break;
-    case 0x0a:
-      writeCells(bios, frame.bh, frame.al, undefined, frame.cx);
+    case 0x0a: {
+      // Text keeps its attributes, pixels need a colour.
+      const isText = currentMode(bios)?.layout === "text";
+      const colour = isText ? undefined : frame.bl;
+      writeCells(bios, frame.bh, frame.al, colour, frame.cx);
       if (frame.cx > 0) toConsole(bios, frame.al);
       break;
+    }
+    case 0x0c:
+    case 0x0d: {
+      const mode = currentMode(bios);
+      if (mode === undefined || mode.layout === "text") break;
+      const { al, bh, cx, dx } = frame;
+      if (frame.ah === 0x0c) writeDot(bios, mode, bh, cx, dx, al);
+      else frame.al = readDot(bios, mode, bh, cx, dx);
+      break;
+    }
     case 0x0e:
       // On the active page, whatever BH is.
-      teletype(bios, guest.u8(Bda.PAGE), frame.al);
+      teletype(
+        bios,
+        guest.u8(Bda.PAGE),
+        frame.al,
+        currentMode(bios)?.layout === "text" ? undefined : frame.bl,
+      );
       toConsole(bios, frame.al);
       break;
     case 0x0f:
@@ -178,9 +154,14 @@ export function video(bios: Bios, frame: Frame): Status {
       frame.al = 0x1a;
       break;
     case 0x1b:
-      if (frame.bx === 0) stateTable(bios, frame);
+      stateTable(bios, frame);
       break;
-      // Of graphics there is nothing: pixels, save and restore, VBE.
+    case 0x1c:
+      saveRestore(bios, frame);
+      break;
+    case 0x4f:
+      vbe(bios, frame);
+      break;
   }
   return Status.DONE;
 }
@@ -210,14 +191,16 @@ function shapeCursor(bios: Bios, first: number, last: number): void {
 /** 05h: show another page. */
 function setPage(bios: Bios, page: number): void {
   const { guest } = bios;
-  if (page > 7) return;
+  const mode = currentMode(bios);
+  if (page > 7 || mode === undefined) return;
   const start = page * guest.u16(Bda.PAGE_BYTES);
+  const unit = start / mode.startUnit;
   const crtc = guest.u16(Bda.CRTC);
   guest.set8(Bda.PAGE, page);
   guest.set16(Bda.PAGE_START, start);
-  guest.outIndexed(crtc, START_HIGH, start >> 9 & 0xff);
-  guest.outIndexed(crtc, START_LOW, start >> 1 & 0xff);
-  showCursor(bios);
+  guest.outIndexed(crtc, START_HIGH, unit >> 8 & 0xff);
+  guest.outIndexed(crtc, START_LOW, unit & 0xff);
+  if (mode.layout === "text") showCursor(bios);
 }
 
 /**
@@ -259,46 +242,45 @@ function writeString(bios: Bios, frame: Frame): Status {
 /** 12h: settings of the EGA and the VGA. */
 function alternate(bios: Bios, frame: Frame): Status {
   const { guest } = bios;
+  const off = (frame.al & 1) !== 0;
+  /** A flag that AL sets or clears. */
+  const flag = (address: number, bit: number, on: boolean): void =>
+    guest.set8(address, guest.u8(address) & ~bit | (on ? bit : 0));
   switch (frame.bl) {
     case 0x10:
       // Colour, 256 KB; feature bits and switches.
       frame.bx = guest.u16(Bda.CRTC) === 0x3b4 ? 0x0103 : 0x0003;
       frame.cx = VIDEO_SWITCHES & 0x0f;
-      break;
-    // Scan lines, palette loading, video, greys, cursor emulation, refresh.
-    case 0x30:
+      return Status.DONE;
     case 0x31:
-    case 0x32:
-    case 0x33:
-    case 0x36:
-      frame.al = 0x12;
+      flag(Bda.VIDEO_FLAGS, KEEP_PALETTE, off);
       break;
-    case 0x34: {
-      const control = guest.u8(Bda.VIDEO_CONTROL) & ~1;
-      guest.set8(Bda.VIDEO_CONTROL, control | frame.al & 1);
-      frame.al = 0x12;
+    case 0x32: {
+      const misc = guest.in8(MISC_READ) & ~RAM_ENABLE;
+      guest.out8(MISC_WRITE, misc | (off ? 0 : RAM_ENABLE));
       break;
     }
+    case 0x33:
+      flag(Bda.VIDEO_FLAGS, GREY_SUMS, !off);
+      break;
+    case 0x34:
+      flag(Bda.VIDEO_CONTROL, 1, off);
+      break;
+    case 0x36: {
+      guest.out8(SEQUENCER, CLOCKING_MODE);
+      const mode = guest.in8(SEQUENCER + 1) & ~SCREEN_OFF;
+      guest.out8(SEQUENCER + 1, mode | (off ? SCREEN_OFF : 0));
+      break;
+    }
+    // Scan lines are always 400; there is one display.
+    case 0x30:
+    case 0x35:
+      break;
+    default:
+      return Status.DONE;
   }
+  frame.al = 0x12;
   return Status.DONE;
-}
-
-/** 1Bh: the state, and what the VGA has. */
-function stateTable(bios: Bios, frame: Frame): void {
-  const { guest } = bios;
-  const table = new Uint8Array(STATE_BYTES);
-  // The data area from the mode to the palette, then rows and height.
-  guest.read(Bda.MODE, table.subarray(4, 0x22));
-  table[0x22] = guest.u8(Bda.ROWS) + 1;
-  table[0x23] = guest.u8(Bda.CHARACTER_HEIGHT);
-  table[0x25] = guest.u8(Bda.DISPLAY_CODE);
-  // 16 colours, 8 pages, 400 lines.
-  table[0x27] = 16;
-  table[0x29] = 8;
-  table[0x2a] = 2;
-  table[0x31] = 3;
-  guest.write(linear(frame.es, frame.di), table);
-  frame.al = 0x1b;
 }
 
 /** After a reset: mode 3, and what equipment says of it. */

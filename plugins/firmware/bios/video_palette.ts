@@ -10,7 +10,7 @@ import type { Bios } from "./context.ts";
 import { type Frame, Status } from "./frame.ts";
 import { linear } from "./guest.ts";
 import { Bda } from "./layout.ts";
-import { getAttribute, setAttribute } from "./video_modes.ts";
+import { currentMode, getAttribute, setAttribute } from "./video_modes.ts";
 
 /** Attribute controller. */
 const MODE_CONTROL = 0x10;
@@ -25,12 +25,53 @@ const DAC_WRITE = 0x3c8;
 const DAC_DATA = 0x3c9;
 const COLOURS = 256;
 
+/** Where a colour of the CGA has its intensity in the palette. */
+const BRIGHT = 0x10;
+/** How much of red, green and blue is in a grey, in parts of 100. */
+const GREY_PARTS: readonly number[] = [30, 59, 11];
+
+/** 0Bh: the border and the background, or which colours mode 4 has. */
+function cgaColours(bios: Bios, crtc: number, what: number, to: number): void {
+  const get = (index: number): number => getAttribute(bios, crtc, index);
+  const set = (index: number, value: number): void =>
+    setAttribute(bios, crtc, index, value);
+  const isText = currentMode(bios)?.layout === "text";
+  const register = bios.guest.u8(Bda.PALETTE);
+  if (what === 0) {
+    const colour = to & 7 | (to & 8) << 1;
+    set(OVERSCAN, isText ? to & 0x3f : colour);
+    bios.guest.set8(Bda.PALETTE, register & ~0x1f | to & 0x1f);
+    if (isText) return;
+    set(0, colour);
+    for (let i = 1; i < 4; i++) set(i, get(i) & ~BRIGHT | to & BRIGHT);
+  } else if (what === 1) {
+    bios.guest.set8(Bda.PALETTE, register & ~0x20 | (to & 1) << 5);
+    if (isText) return;
+    for (let i = 1; i < 4; i++) set(i, get(i) & ~1 | to & 1);
+  }
+}
+
+/** 10h/1Bh: make colours of the DAC greys. */
+export function sumGreys(bios: Bios, first: number, count: number): void {
+  const { guest } = bios;
+  for (let i = first; i < Math.min(first + count, COLOURS); i++) {
+    guest.out8(DAC_READ, i);
+    const sum = GREY_PARTS.reduce(
+      (n, part) => n + part * guest.in8(DAC_DATA),
+      0,
+    );
+    const grey = Math.min(0x3f, Math.round(sum / 100));
+    guest.out8(DAC_WRITE, i);
+    for (let part = 0; part < 3; part++) guest.out8(DAC_DATA, grey);
+  }
+}
+
 /** 0Bh and 10h. */
 export function palette(bios: Bios, frame: Frame): Status {
   const { guest } = bios;
   const crtc = guest.u16(Bda.CRTC);
   if (frame.ah === 0x0b) {
-    if (frame.bh === 0) setAttribute(bios, crtc, OVERSCAN, frame.bl & 0x3f);
+    cgaColours(bios, crtc, frame.bh, frame.bl);
     return Status.DONE;
   }
   const set = (index: number, value: number): void =>
@@ -115,6 +156,9 @@ export function palette(bios: Bios, frame: Frame): Status {
     case 0x1a:
       frame.bl = get(MODE_CONTROL) >> 7;
       frame.bh = get(COLOUR_SELECT);
+      break;
+    case 0x1b:
+      sumGreys(bios, frame.bl, Math.min(frame.cx, COLOURS));
       break;
   }
   return Status.DONE;

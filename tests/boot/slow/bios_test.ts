@@ -1,6 +1,6 @@
 /** The built-in BIOS starts systems by Debian's boot loaders. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import type { Machine } from "../../../mod.ts";
 import {
   emulationImage,
@@ -51,6 +51,23 @@ withLinux("built-in BIOS: SYSLINUX on a disk", async (folder, files) => {
     await using pc = await biosMachine({ machine, memory, drives: [{ file }] });
     await answers(pc);
   }
+});
+
+withLinux("built-in BIOS: Linux in a mode of VBE", async (folder, files) => {
+  // 800x600 in 24 bits, which Linux's setup code asks the BIOS for.
+  const config = CONFIG.replace("ttyS0", "ttyS0 vga=0x315");
+  const file = await syslinuxImage(folder, 32 << 20, config, files);
+  if (file === undefined) return;
+  await using machine = await biosMachine({
+    machine: "pc",
+    memory,
+    drives: [{ file }],
+  });
+  await answers(machine);
+  const serial = machine.serial(0);
+  await serial.write("dmesg | grep -i -e vesa -e fb0 -e EDID; echo over\n");
+  const said = await serial.expect(/^over/m, PATIENCE);
+  assertMatch(said, /vesafb: mode is 800x600x24, linelength=2400/);
 });
 
 withLinux("built-in BIOS: ISOLINUX on a disc", async (folder, files) => {
