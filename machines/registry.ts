@@ -59,6 +59,7 @@ export const PLUGINS: PluginTable = {
   display: {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),
+    vnc: () => import("../plugins/display/vnc/vnc.ts"),
   },
   loader: {
     "linux": () => import("../plugins/loader/linux.ts"),
