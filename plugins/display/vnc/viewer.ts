@@ -435,8 +435,9 @@ export class Viewer {
       { ...this.#whole(), x: reason, y: status },
       EXTENDED_DESKTOP_SIZE,
     );
+    // One, with a number: 0 is none for some viewers.
     sink.u32(1 << 24);
-    sink.u32(0);
+    sink.u32(1);
     sink.u16(0);
     sink.u16(0);
     sink.u16(this.#width);
