@@ -192,8 +192,6 @@ export class Viewer {
     this.#timer = setTimeout(() => this.notify(), milliseconds);
     while (!this.#closed && performance.now() < end - 1) await this.#awake();
     clearTimeout(this.#timer);
-    // What has woken it meanwhile is not forgotten.
-    this.#woken = true;
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -335,6 +333,8 @@ export class Viewer {
       const wait = this.#lastUpdate + UPDATE_MS - performance.now();
       if (wait > 0) await this.#sleep(wait);
       if (this.#closed) return;
+      // What has been said until now is looked at here.
+      this.#woken = false;
       const area = this.#request;
       const picture = this.#look();
       const size = `${picture.width}x${picture.height}`;
