@@ -14,6 +14,10 @@ import { ByteSink } from "../../plugins/display/vnc/byte_sink.ts";
 export class WireViewer {
   readonly #connection: Deno.TcpConn;
   readonly reader: ByteReader;
+  /** The screen's size, as ServerInit tells it. */
+  width = 0;
+  /** See `width`. */
+  height = 0;
 
   private constructor(connection: Deno.TcpConn) {
     this.#connection = connection;
@@ -42,8 +46,10 @@ export class WireViewer {
     }
     if (version === "RFB 003.008\n") await viewer.reader.take(4);
     await viewer.send([1]);
-    const name = (await viewer.reader.take(24)).getUint32(20);
-    await viewer.text(name);
+    const init = await viewer.reader.take(24);
+    viewer.width = init.getUint16(0);
+    viewer.height = init.getUint16(2);
+    await viewer.text(init.getUint32(20));
     return viewer;
   }
 
@@ -71,6 +77,16 @@ export class WireViewer {
     const sink = new ByteSink();
     for (const [kind, value] of parts) sink[kind](value);
     return await this.send(sink.bytes);
+  }
+
+  /** The pointer is somewhere, and these buttons are down. */
+  async pointer(x: number, y: number, mask: number): Promise<boolean> {
+    return await this.message(
+      ["u8", 5],
+      ["u8", mask],
+      ["u16", x],
+      ["u16", y],
+    );
   }
 
   /** Ask for a part of the screen. */
