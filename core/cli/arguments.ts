@@ -44,6 +44,7 @@ const STRINGS = [
   "cpu",
   "serial",
   "display",
+  "vnc",
   "screendump",
   "drive",
   "cdrom",
@@ -84,7 +85,10 @@ export const HELP = `Rhea, a machine emulator
   --serial BACKEND   what the serial port is connected to: stdio, null,
                      file:PATH, tcp:HOST:PORT; again for the next port
   --display DISPLAY  what shows the screen: text (this terminal, which the
-                     serial port must leave: --serial null) or none
+                     serial port must leave: --serial null), vnc=[HOST]:N
+                     (a VNC server on port 5900 + N, of 127.0.0.1 if no HOST
+                     is given) or none
+  --vnc :N           short for --display vnc=:N
   --screendump FILE  write the screen to this PNG file at the end, and whenever
                      the process gets the signal SIGUSR1
   --drive file=FILE[,if=ide|virtio|floppy][,index=N][,media=disk|cdrom]
@@ -127,6 +131,18 @@ function parseAddress(text: string): number {
     );
   }
   return parseInt(text, 16);
+}
+
+/** The display, of which `--vnc` is a short form. */
+function parseDisplay(
+  display: string | undefined,
+  vnc: string | undefined,
+): string | undefined {
+  if (vnc === undefined) return display;
+  if (display !== undefined) {
+    throw new UsageError("--vnc and --display are both there");
+  }
+  return `vnc=${vnc}`;
 }
 
 /** Understand the arguments; throws a `UsageError`. */
@@ -200,7 +216,7 @@ export function parseCommand(args: readonly string[]): Command {
       memory: text("memory"),
       cpu: text("cpu"),
       serial: list("serial"),
-      display: text("display"),
+      display: parseDisplay(text("display"), text("vnc")),
       drives: list("drive").map(parseDrive),
       cdrom: text("cdrom"),
       floppy: list("floppy"),

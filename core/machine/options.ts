@@ -48,9 +48,9 @@ export interface LoadOptions {
    */
   readonly serial?: readonly (string | undefined)[];
   /**
-   * What shows the screen: `none`, which a program reads with
-   * `Machine.screen`, or `text`, on this terminal. As the definition says when
-   * it is absent.
+   * What shows the screen, as `NAME` or `NAME=VALUE`: `none`, which a program
+   * reads with `Machine.screen`, `text`, on this terminal, or `vnc=:N`, a VNC
+   * server. As the definition says when it is absent.
    */
   readonly display?: string;
   /** Disks, CD-ROMs and floppies. */
@@ -230,15 +230,18 @@ function serialSpecs(
   return specs;
 }
 
-/** `file:out.log` as a backend's definition. */
+/** What stands between a backend's name and its value. */
+const SEPARATORS = { char: ":", display: "=" } as const;
+
+/** `file:out.log` or `vnc=:1` as a backend's definition. */
 async function parseBackend(
   type: "char" | "display",
   spec: string,
   place: Place,
   plugins: PluginTable,
 ): Promise<JsonObject> {
-  const colon = spec.indexOf(":");
-  const name = colon < 0 ? spec : spec.slice(0, colon);
+  const separator = spec.indexOf(SEPARATORS[type]);
+  const name = separator < 0 ? spec : spec.slice(0, separator);
   const known = Object.keys(plugins[type] ?? {});
   if (!known.includes(name)) {
     throw new DefinitionError(
@@ -247,7 +250,7 @@ async function parseBackend(
       `there is no ${type} backend "${name}"${suggest(name, known)}`,
     );
   }
-  if (colon < 0) return { plugin: name };
+  if (separator < 0) return { plugin: name };
   try {
     const table = plugins;
     const plugin = await loadPlugin([type], name, place.directory, table);
@@ -255,7 +258,7 @@ async function parseBackend(
     if (parse === undefined) {
       throw new PluginError(`the ${type} backend "${name}" takes no argument`);
     }
-    return { plugin: name, config: parse(spec.slice(colon + 1)) };
+    return { plugin: name, config: parse(spec.slice(separator + 1)) };
   } catch (error) {
     if (!(error instanceof Error)) throw error;
     throw new DefinitionError(place, [], error.message);

@@ -425,8 +425,8 @@ export interface BackendPluginBase<C, B> extends PluginInfo {
   permissions?(config: C): PermissionNeeds | Promise<PermissionNeeds>;
   /**
    * The configuration that the short form on the command line means: for
-   * `--serial file:out.log` this gets `out.log`. Short forms with an argument
-   * are errors where this is absent.
+   * `--serial file:out.log` this gets `out.log`, for `--display vnc=:1` it gets
+   * `:1`. Short forms with an argument are errors where this is absent.
    */
   parse?(argument: string): JsonObject;
   /** Open the backend. */
