@@ -54,10 +54,12 @@ export const PLUGINS: PluginTable = {
     null: () => import("../plugins/char/null.ts"),
     stdio: () => import("../plugins/char/stdio.ts"),
     tcp: () => import("../plugins/char/tcp.ts"),
+    web: () => import("../plugins/display/web/serial.ts"),
   },
   display: {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),
+    web: () => import("../plugins/display/web/web.ts"),
   },
   loader: {
     "linux": () => import("../plugins/loader/linux.ts"),

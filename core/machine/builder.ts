@@ -25,8 +25,10 @@ import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import type { LoadOptions } from "./options.ts";
 import { basename } from "./path.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
+import type { PowerButton } from "./firmware.ts";
 import {
   type BootFile,
+  type ConsoleContext,
   type Device,
   type DeviceContext,
   type DmaPort,
@@ -111,6 +113,7 @@ export class Builder {
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
+  readonly #shared = new Map<string, unknown>();
   readonly #spaces = new Map<string, AddressSpace>();
   readonly #movable = new MovablePriorities();
   readonly #outputs = new Map<string, IrqLine>();
@@ -167,12 +170,7 @@ export class Builder {
     for (const { name, plugin, config } of plan.backends) {
       const backend: AnyBackend = await this.#created(
         ["backends", name],
-        () =>
-          plugin.create(config, {
-            name,
-            log: createLogger(name, this.#log),
-            quit: () => this.#end({ reason: "quit", status: 0 }),
-          }),
+        () => plugin.create(config, this.#backendContext(name)),
       );
       this.#backends.set(name, backend);
     }
@@ -258,6 +256,33 @@ export class Builder {
         priority: region.priority,
       });
     }
+  }
+
+  #backendContext(name: string): ConsoleContext {
+    const quit = (): void => this.#end({ reason: "quit", status: 0 });
+    return {
+      name,
+      log: createLogger(name, this.#log),
+      quit,
+      control: {
+        reset: () => {
+          this.#requests.reset = true;
+          this.#requests.notify();
+        },
+        pressPowerButton: () => {
+          const button = this.#plan.devices.find(({ plugin }) =>
+            plugin.provides?.includes("power-button")
+          );
+          if (button === undefined) return quit();
+          const device = this.#devices.get(button.name);
+          (device as Device & PowerButton | undefined)?.pressPowerButton();
+        },
+      },
+      shared: <T>(key: string, make: () => T): T => {
+        if (!this.#shared.has(key)) this.#shared.set(key, make());
+        return this.#shared.get(key) as T;
+      },
+    };
   }
 
   #deviceContext(
