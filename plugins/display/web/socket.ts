@@ -11,7 +11,7 @@ export const WINDOW_BYTES = 262144;
 /** Milliseconds between two looks at how many are still on their way. */
 const POLL_MS = 10;
 /** Milliseconds after which a browser that takes nothing is given up. */
-const STALL_MS = 5000;
+const STALL_MS = 2000;
 /** Close codes of RFC 6455, section 7.4.1. */
 const CLOSE_NORMAL = 1000;
 const CLOSE_POLICY = 1008;
