@@ -54,7 +54,7 @@ export const PLUGINS: PluginTable = {
     null: () => import("../plugins/char/null.ts"),
     stdio: () => import("../plugins/char/stdio.ts"),
     tcp: () => import("../plugins/char/tcp.ts"),
-    web: () => import("../plugins/display/web/serial.ts"),
+    "web-terminal": () => import("../plugins/display/web/terminal.ts"),
   },
   display: {
     none: () => import("../plugins/display/none.ts"),

@@ -48,8 +48,9 @@ export interface LoadOptions {
   readonly serial?: readonly (string | undefined)[];
   /**
    * What shows the screen, as `NAME` or `NAME=VALUE`: `none`, which a program
-   * reads with `Machine.screen`, `text`, on this terminal, or `vnc=:N`, a VNC
-   * server. As the definition says when it is absent.
+   * reads with `Machine.screen`, `text`, on this terminal, `vnc=:N`, a VNC
+   * server, or `web=PORT`, a page for a browser. As the definition says when it
+   * is absent.
    */
   readonly display?: string;
   /** Disks, CD-ROMs and floppies. */

@@ -117,7 +117,7 @@ export class WebLine implements CharBackend {
   }
 }
 
-/** What the display `web` and the char backends `web` of a machine share. */
+/** What the display `web` and the char backends `web-terminal` of a machine share. */
 export class WebLines {
   /** The lines by their backends' names. */
   readonly byName: Map<string, WebLine> = new Map();

@@ -149,7 +149,7 @@ const plugin: DisplayPlugin<WebConfig> = {
   name: "web",
   version: "1.0.0",
   description:
-    "A page with the screen, terminals for --serial web, and buttons",
+    "A page with the screen, terminals for --serial web-terminal, and buttons",
   config: {
     type: "object",
     properties: {

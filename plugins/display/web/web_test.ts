@@ -8,7 +8,7 @@ import {
 import { isOwnHost, isOwnOrigin, isToken, parseWeb } from "./admission.ts";
 import { webFiles } from "./files.ts";
 import { KEPT_BYTES, KeptOutput, type WebLine, WebLines } from "./line.ts";
-import serial from "./serial.ts";
+import terminal from "./terminal.ts";
 import {
   clientFrame,
   handshake,
@@ -39,7 +39,7 @@ async function withDisplay(
   config = TEST_CONFIG,
 ): Promise<void> {
   const context = testContext();
-  const line = await serial.create({}, { ...context, name: "serial0" });
+  const line = await terminal.create({}, { ...context, name: "serial0" });
   const display = await WebDisplay.open(config, context);
   const clients: RawClient[] = [];
   try {
@@ -307,7 +307,7 @@ Deno.test("web: a serial line in both directions, and what was kept", async () =
 
 Deno.test("web: a line that nothing shows says so", async () => {
   const context = testContext("serial0");
-  const line = await serial.create({}, context);
+  const line = await terminal.create({}, context);
   line.write(encode("a"));
   line.write(encode("b"));
   assertEquals(context.warnings.length, 1);
@@ -332,7 +332,7 @@ Deno.test("web: kept output is the last of it, from the start of a line", () => 
 
 Deno.test("web: typing that the guest does not take is bounded", async () => {
   const lines = new WebLines();
-  const line = await serial.create(
+  const line = await terminal.create(
     {},
     { ...testContext(), shared: <T>() => lines as T },
   ) as WebLine;

@@ -1,5 +1,5 @@
 /**
- * The `web` char backend: a terminal in the page of the display `web`.
+ * The `web-terminal` char backend: a terminal in the page of the display `web`.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { WebLine, WebLines } from "./line.ts";
 /** The plugin. */
 const plugin: CharPlugin<Record<never, never>> = {
   type: "char",
-  name: "web",
+  name: "web-terminal",
   version: "1.0.0",
   description: "A terminal in the page of --display web",
   create(_config, context) {
