@@ -1,7 +1,13 @@
 /** The `web` display's page in Chromium. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Page } from "playwright-core";
+import type {
+  Picture,
+  PictureSource,
+  Rectangle,
+} from "../../core/backend/display.ts";
+import type { InputEvent } from "../../core/backend/input.ts";
 import type { WebLine } from "../../plugins/display/web/line.ts";
 import terminal from "../../plugins/display/web/terminal.ts";
 import {
@@ -34,6 +40,192 @@ async function withDisplay(
     await line.close();
   }
 }
+
+/** A screen on which a test draws. */
+class TestPicture implements PictureSource {
+  readonly #watchers: (() => void)[] = [];
+  #width: number;
+  #height: number;
+  #pixels: Uint8Array;
+  #generation = 1;
+  /** What changed in each generation from the second on. */
+  #changes: Rectangle[] = [];
+
+  constructor(width: number, height: number) {
+    this.#width = width;
+    this.#height = height;
+    this.#pixels = noise(width * height);
+  }
+
+  look(since: number): Picture {
+    const { width, height } = { width: this.#width, height: this.#height };
+    return {
+      width,
+      height,
+      pixels: this.#pixels,
+      generation: this.#generation,
+      changed: since === 0
+        ? [{ x: 0, y: 0, width, height }]
+        : this.#changes.slice(since - 1),
+    };
+  }
+
+  watchPicture(changed: () => void): void {
+    this.#watchers.push(changed);
+  }
+
+  #tell(area: Rectangle): void {
+    this.#changes.push(area);
+    this.#generation++;
+    for (const changed of this.#watchers.splice(0)) changed();
+  }
+
+  /** Fill a rectangle with a colour, 0xRRGGBB. */
+  fill(area: Rectangle, colour: number): void {
+    for (let y = area.y; y < area.y + area.height; y++) {
+      for (let x = area.x; x < area.x + area.width; x++) {
+        const at = (y * this.#width + x) * 4;
+        for (const byte of [0, 1, 2]) {
+          this.#pixels[at + byte] = colour >> 8 * byte & 0xff;
+        }
+      }
+    }
+    this.#tell(area);
+  }
+
+  /** Switch to another mode. */
+  resize(width: number, height: number): void {
+    this.#width = width;
+    this.#height = height;
+    this.#pixels = noise(width * height);
+    this.#tell({ x: 0, y: 0, width, height });
+  }
+}
+
+/** Pixels of which no two rows are alike. */
+function noise(count: number): Uint8Array {
+  const words = new Uint32Array(count);
+  let seed = count;
+  for (let n = 0; n < count; n++) {
+    seed = Math.imul(seed, 1664525) + 1013904223 | 0;
+    words[n] = n % 7 === 0 ? seed >>> 8 : n & 0xffffff;
+  }
+  return new Uint8Array(words.buffer);
+}
+
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return new Uint8Array(hash).toHex();
+}
+
+/** A picture's size and the hash of its pixels as a canvas has them. */
+async function pictureHash(source: PictureSource): Promise<string> {
+  const { width, height, pixels } = source.look(0);
+  const rgba = new Uint8Array(pixels.length);
+  for (let at = 0; at < pixels.length; at += 4) {
+    rgba.set([pixels[at + 2], pixels[at + 1], pixels[at], 255], at);
+  }
+  return `${width}x${height} ${await digest(rgba)}`;
+}
+
+/** The same of noVNC's canvas. */
+function canvasHash(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    // deno-lint-ignore no-explicit-any
+    const { document, OffscreenCanvas } = globalThis as any;
+    const canvas = document.querySelector(".view[data-name=screen] canvas");
+    if (canvas === null) return "no canvas";
+    const { width, height } = canvas;
+    if (width === 0 || height === 0) return "empty";
+    const copy = new OffscreenCanvas(width, height)
+      .getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, width, height);
+    const hash = await crypto.subtle.digest("SHA-256", data);
+    return `${width}x${height} ${new Uint8Array(hash).toHex()}`;
+  });
+}
+
+/** Keys that came, as `+KeyA` and `-KeyA`. */
+function keysOf(events: readonly InputEvent[]): string {
+  return events.filter((event) => event.type === "key")
+    .map(({ code, down }) => `${down ? "+" : "-"}${code}`).join(" ");
+}
+
+browserTest("web: noVNC shows the picture's pixels", async (browser) => {
+  await withDisplay(async ({ display }) => {
+    const source = new TestPicture(320, 200);
+    display.picture(source);
+    const { page, errors, requests } = await openPage(browser, display.url);
+    const same = async () =>
+      await eventually(() => canvasHash(page), await pictureHash(source));
+    await same();
+    source.fill({ x: 10, y: 20, width: 100, height: 50 }, 0x123456);
+    source.fill({ x: 319, y: 199, width: 1, height: 1 }, 0xfedcba);
+    await same();
+    source.resize(800, 600);
+    await same();
+    source.fill({ x: 0, y: 0, width: 800, height: 300 }, 0xff8000);
+    await same();
+    // Another page sees the same.
+    const second = await openPage(browser, display.url);
+    await eventually(() => canvasHash(second.page), await pictureHash(source));
+    assertEquals([...errors, ...second.errors], []);
+    assert(requests.length > 40);
+    const elsewhere = requests.filter((url) =>
+      !url.startsWith("data:") &&
+      new URL(url).host !== `127.0.0.1:${display.port}`
+    );
+    assertEquals(elsewhere, []);
+  });
+});
+
+browserTest("web: typing and pointing at the screen", async (browser) => {
+  await withDisplay(async ({ display }) => {
+    const events: InputEvent[] = [];
+    display.input.onEvent((event) => void events.push(event));
+    display.picture(new TestPicture(640, 400));
+    const { page, errors } = await openPage(browser, display.url);
+    const canvas = page.locator(".view[data-name=screen] canvas");
+    await eventually(() =>
+      page.evaluate(() =>
+        // deno-lint-ignore no-explicit-any
+        (globalThis as any).document.body.dataset.screen
+      ), "connected");
+    const box = (await canvas.boundingBox())!;
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 4);
+    await eventually(
+      () => events.filter(({ type }) => type === "button").length,
+      2,
+    );
+    const position = events.find(({ type }) => type === "position");
+    if (position?.type !== "position") throw new Error("no position came");
+    // To a pixel of the screen.
+    assert(Math.abs(position.x - 32768) <= 110, `${position.x}`);
+    assert(Math.abs(position.y - 16384) <= 170, `${position.y}`);
+    events.length = 0;
+    await page.keyboard.press("a");
+    await page.keyboard.press("Shift+B");
+    await page.keyboard.press("ArrowLeft");
+    await page.keyboard.press("F5");
+    await eventually(
+      () => keysOf(events),
+      "+KeyA -KeyA +ShiftLeft +KeyB -KeyB -ShiftLeft " +
+        "+ArrowLeft -ArrowLeft +F5 -F5",
+    );
+    events.length = 0;
+    await page.click("#ctrl-alt-del");
+    await eventually(
+      () => keysOf(events),
+      "+ControlLeft +AltLeft +Delete -Delete -AltLeft -ControlLeft",
+    );
+    // The keys go to the screen again, not to the button.
+    events.length = 0;
+    await page.keyboard.press("Enter");
+    await eventually(() => keysOf(events), "+Enter -Enter");
+    assertEquals(errors, []);
+  });
+});
 
 /** The rows of a terminal as text. */
 function terminalText(page: Page): Promise<string> {

@@ -22,6 +22,7 @@ import { isLoopback, parseWeb, urlHost, type WebConfig } from "./admission.ts";
 import { novncFolder, webFiles } from "./files.ts";
 import { type WebLine, WebLines } from "./line.ts";
 import { type Endpoint, WebServer } from "./server.ts";
+import { WebScreen } from "./screen.ts";
 import type { PageSocket } from "./socket.ts";
 
 /** noVNC's own server uses this port. */
@@ -39,6 +40,7 @@ export class WebDisplay implements DisplayBackend {
   readonly input: InputQueue = new InputQueue();
   readonly #context: ConsoleContext;
   readonly #lines: WebLines;
+  readonly #screen: WebScreen;
   readonly #server: WebServer;
 
   private constructor(
@@ -48,6 +50,7 @@ export class WebDisplay implements DisplayBackend {
     this.#context = context;
     this.#lines = context.shared(WebLines.NAME, () => new WebLines());
     this.#lines.shown = true;
+    this.#screen = new WebScreen(this.input, context.log);
     this.#server = start((path) => this.#endpoint(path));
   }
 
@@ -90,10 +93,11 @@ export class WebDisplay implements DisplayBackend {
 
   /** Show these pixels. */
   picture(source: PictureSource): void {
-    void source;
+    this.#screen.show(source);
   }
 
   #endpoint(path: string): Endpoint | undefined {
+    if (path === "/screen") return (page) => this.#screen.connect(page);
     if (path === "/control") return (page) => this.#buttons(page);
     const [, name] = /^\/serial\/([^/]+)$/.exec(path) ?? [];
     const line = name && this.#lines.byName.get(decodeName(name));
@@ -121,8 +125,9 @@ export class WebDisplay implements DisplayBackend {
 
   /** Close all pages' sockets. */
   async close(): Promise<void> {
-    await this.input.close();
     await this.#server.close();
+    await this.#screen.ended();
+    await this.input.close();
   }
 }
 
