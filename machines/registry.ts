@@ -37,6 +37,7 @@ export const PLUGINS: PluginTable = {
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),
     "port92": () => import("../plugins/device/misc/port92.ts"),
     "ps2-keyboard": () => import("../plugins/device/input/ps2_keyboard.ts"),
+    "ps2-mouse": () => import("../plugins/device/input/ps2_mouse.ts"),
     "smbios": () => import("../plugins/firmware/smbios/smbios.ts"),
     "virtio-blk-mmio": () => import("../plugins/device/virtio/blk_mmio.ts"),
     "virtio-blk-pci": () => import("../plugins/device/virtio/blk_pci.ts"),
@@ -59,6 +60,7 @@ export const PLUGINS: PluginTable = {
   display: {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),
+    vnc: () => import("../plugins/display/vnc/vnc.ts"),
     web: () => import("../plugins/display/web/web.ts"),
   },
   loader: {

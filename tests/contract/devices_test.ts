@@ -16,6 +16,9 @@ import i8042 from "../../plugins/device/input/i8042.ts";
 import ps2Keyboard, {
   type Ps2Keyboard,
 } from "../../plugins/device/input/ps2_keyboard.ts";
+import ps2Mouse, {
+  type Ps2Mouse,
+} from "../../plugins/device/input/ps2_mouse.ts";
 import { SCAN_CODES } from "../../plugins/device/input/scan_codes.ts";
 import apicBus from "../../plugins/device/intc/apic_bus.ts";
 import i8259 from "../../plugins/device/intc/i8259.ts";
@@ -161,6 +164,36 @@ const keyboard: DevicePlugin = {
   },
 };
 for (const { name, run } of deviceConformance(keyboard)) Deno.test(name, run);
+
+/** The mouse with its wire, and what a hand does, as registers. */
+const mouse: DevicePlugin = {
+  ...ps2Mouse,
+  uses: {},
+  regions: { wire: { space: "ports", size: 4 } },
+  async create(config, context) {
+    const controller = { attach: () => ({ notify() {} }) };
+    const device = await ps2Mouse.create(config, {
+      ...context,
+      collaborator: <T>() => controller as T,
+    }) as Ps2Mouse;
+    context.io("wire", {
+      widths: [1],
+      read: () => device.take() & 0xff,
+      write(offset, _width, value) {
+        const down = (value & 8) !== 0;
+        const d = value - 128;
+        if (offset === 0) device.receive(value);
+        else if (offset === 1) {
+          device.event({ type: "button", button: value & 7, down });
+        } else if (offset === 2) {
+          device.event({ type: "motion", dx: d, dy: -d, wheel: d });
+        } else device.event({ type: "position", x: value << 8, y: value });
+      },
+    });
+    return device;
+  },
+};
+for (const { name, run } of deviceConformance(mouse)) Deno.test(name, run);
 
 const rtc = deviceConformance(mc146818, {
   bench: () => ({ config: { memory: "64M" }, epoch: 951_782_400_123 }),
