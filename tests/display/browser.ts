@@ -20,8 +20,7 @@ export interface OpenPage {
   readonly requests: readonly string[];
 }
 
-/** Whether there is a Chromium. */
-export function hasChromium(): boolean {
+function hasChromium(): boolean {
   try {
     return Deno.statSync(CHROMIUM).isFile;
   } catch {
@@ -29,32 +28,42 @@ export function hasChromium(): boolean {
   }
 }
 
-/** Run a test with a browser; it is skipped, and says why, where there is none. */
+/** Why there can be no browser; undefined where there can. */
+export function noBrowser(): string | undefined {
+  return hasChromium() ? undefined : `${CHROMIUM} is not installed`;
+}
+
+/** Use a browser. */
+export async function withBrowser(
+  use: (browser: Browser) => Promise<void>,
+): Promise<void> {
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    // Tests run as root in containers; it opens this project's page only.
+    chromiumSandbox: false,
+  });
+  try {
+    await use(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+/** A test with a browser; skipped with the reason where there is none. */
 export function browserTest(
   name: string,
   use: (browser: Browser) => Promise<void>,
 ): void {
-  const isThere = hasChromium();
+  const reason = noBrowser();
   Deno.test({
-    name: isThere ? name : `${name} (skipped: ${CHROMIUM} is not installed)`,
-    ignore: !isThere,
-    // Playwright keeps a process and timers of its own.
-    sanitizeOps: false,
-    sanitizeResources: false,
-    async fn() {
-      const browser = await chromium.launch({
-        executablePath: CHROMIUM,
-        // Tests run as root in containers; it opens this project's page only.
-        chromiumSandbox: false,
-      });
-      try {
-        await use(browser);
-      } finally {
-        await browser.close();
-      }
-    },
+    name: reason === undefined ? name : `${name} (skipped: ${reason})`,
+    ignore: reason !== undefined,
+    fn: () => withBrowser(use),
   });
 }
+
+/** Chromium's advice on performance to who reads pixels, as tests do. */
+const ADVICE = /^Canvas2D: Multiple readback operations/;
 
 /** Open an address and note what happens. */
 export async function openPage(
@@ -67,9 +76,9 @@ export async function openPage(
   const errors: string[] = [];
   const requests: string[] = [];
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) {
-      errors.push(message.text());
-    }
+    const text = message.text();
+    if (!["error", "warning"].includes(message.type())) return;
+    if (!ADVICE.test(text)) errors.push(text);
   });
   page.on("pageerror", (error) => void errors.push(error.message));
   page.on("request", (request) => void requests.push(request.url()));
@@ -89,4 +98,12 @@ export async function eventually<T>(
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   assertEquals(await ask(), expected);
+}
+
+/** The rows of the page's terminal as text. */
+export function terminalText(page: Page): Promise<string> {
+  return page.evaluate(() =>
+    // deno-lint-ignore no-explicit-any
+    (globalThis as any).document.querySelector(".xterm-rows")?.innerText ?? ""
+  );
 }

@@ -16,7 +16,7 @@ import {
   testContext,
 } from "../../plugins/display/web/testing.ts";
 import { WebDisplay } from "../../plugins/display/web/web.ts";
-import { browserTest, eventually, openPage } from "./browser.ts";
+import { browserTest, eventually, openPage, terminalText } from "./browser.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -226,14 +226,6 @@ browserTest("web: typing and pointing at the screen", async (browser) => {
     assertEquals(errors, []);
   });
 });
-
-/** The rows of a terminal as text. */
-function terminalText(page: Page): Promise<string> {
-  return page.evaluate(() =>
-    // deno-lint-ignore no-explicit-any
-    (globalThis as any).document.querySelector(".xterm-rows")?.innerText ?? ""
-  );
-}
 
 browserTest("web: a terminal on a serial line", async (browser) => {
   await withDisplay(async ({ display, line }) => {
