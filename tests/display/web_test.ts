@@ -260,5 +260,10 @@ browserTest("web: buttons", async (browser) => {
     await page.click("#reset");
     await page.click("#power");
     await eventually(() => context.pressed, ["reset", "power"]);
+    await display.close();
+    await eventually(
+      () => page.textContent("#status"),
+      "the machine has stopped",
+    );
   });
 });

@@ -43,6 +43,11 @@ export class WebScreen {
     };
   }
 
+  /** How many look at it. */
+  get viewers(): number {
+    return this.#viewers.size;
+  }
+
   /** Show this picture. */
   show(source: PictureSource): void {
     this.#source = source;

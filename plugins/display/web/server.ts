@@ -197,8 +197,8 @@ export class WebServer {
 
   /** Close all sockets and listen no more. */
   async close(): Promise<void> {
-    this.#stop.abort();
     for (const page of this.#pages) this.#dismiss(page);
+    this.#stop.abort();
     await this.#server.finished;
   }
 }

@@ -70,9 +70,10 @@ export class PageSocket {
     } else this.#events?.message(bytes);
   }
 
-  /** Send a message; nothing when the socket is closed. */
+  /** Send a message; nothing when the socket is closed or about to be. */
   send(message: Uint8Array<ArrayBuffer> | string): void {
-    if (!this.#closed) this.#socket.send(message);
+    // While it closes Deno's `send` throws.
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
   }
 
   /**

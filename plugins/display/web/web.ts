@@ -91,6 +91,11 @@ export class WebDisplay implements DisplayBackend {
     return this.#server.port;
   }
 
+  /** How many pages look at the screen. */
+  get viewers(): number {
+    return this.#screen.viewers;
+  }
+
   /** Show these pixels. */
   picture(source: PictureSource): void {
     this.#screen.show(source);

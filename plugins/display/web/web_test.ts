@@ -238,7 +238,7 @@ Deno.test("web: only the page's own handshake opens a socket", async () => {
         [{ Connection: "close" }, 400],
       ] as const
     ) {
-      for (const path of ["/control", "/serial/serial0"]) {
+      for (const path of ["/screen", "/control", "/serial/serial0"]) {
         const status = await ask(setup, handshake(path, port, changes));
         assertEquals(status, expected, `${path} ${JSON.stringify(changes)}`);
       }
@@ -376,6 +376,91 @@ Deno.test("web: a page that reads nothing holds the guest, not memory, and is hu
   });
 });
 
+/** Speak RFB until the screen's size is known; asks for raw pixels. */
+async function beginRfb(client: RawClient, port: number): Promise<void> {
+  await client.send(handshake("/screen", port));
+  assertEquals(await client.status(), 101);
+  let received = 0;
+  const expect = async (bytes: number): Promise<void> => {
+    for (const end = received + bytes; received < end;) {
+      received += (await client.frame())!.payload.length;
+    }
+  };
+  const say = (...bytes: number[]): Promise<boolean> =>
+    client.send(clientFrame(2, Uint8Array.from(bytes)));
+  await expect("RFB 003.008\n".length);
+  await client.send(clientFrame(1, encode("RFB 003.008\n")));
+  await expect(2);
+  await say(1);
+  await expect(4);
+  await say(1);
+  await expect(24 + "Rhea".length);
+  await say(2, 0, 0, 1, 0, 0, 0, 0);
+}
+
+/** FramebufferUpdateRequest for all of a screen of 640x400. */
+const WHOLE_SCREEN = Uint8Array.of(3, 0, 0, 0, 0, 0, 0x02, 0x80, 0x01, 0x90);
+
+Deno.test("web: a page that asks for pictures and reads none is hung up", async () => {
+  await withDisplay(async ({ connect, display, port }) => {
+    let looks = 0;
+    const pixels = new Uint8Array(640 * 400 * 4);
+    const size = { width: 640, height: 400 };
+    display.picture({
+      look() {
+        looks++;
+        const changed = [{ x: 0, y: 0, ...size }];
+        return { ...size, pixels, generation: looks, changed };
+      },
+      watchPicture() {},
+    });
+    const client = await connect();
+    await beginRfb(client, port);
+    assertEquals(display.viewers, 1);
+    while (display.viewers > 0) {
+      await client.send(clientFrame(2, WHOLE_SCREEN));
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      // 1 MB each: what the host's sockets take, and no more.
+      assert(looks < 200, "it sends what is not read");
+    }
+  });
+});
+
+Deno.test("web: RFB messages that are none", async () => {
+  await withDisplay(async ({ connect, display, port, context }) => {
+    const before = context.warnings.length;
+    for (
+      const bytes of [
+        encode("HTTP/1.1 200"),
+        encode("RFB 003.008\n\x07"),
+        encode("RFB 003.008\n\x01\x01\xff"),
+        // An unknown message, too many encodings, a text without end.
+        Uint8Array.of(...encode("RFB 003.008\n"), 1, 1, 99),
+        Uint8Array.of(...encode("RFB 003.008\n"), 1, 1, 2, 0, 0xff, 0xff),
+        Uint8Array.of(
+          ...encode("RFB 003.008\n"),
+          ...[1, 1, 6, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff],
+        ),
+      ]
+    ) {
+      const client = await connect();
+      await client.send(handshake("/screen", port));
+      assertEquals(await client.status(), 101);
+      await client.send(clientFrame(2, bytes));
+      // Byte by byte is the same as at once.
+      for (const byte of bytes) {
+        await client.send(clientFrame(2, Uint8Array.of(byte)));
+      }
+      await client.send(clientFrame(CLOSE, new Uint8Array(0)));
+      await client.ended();
+    }
+    while (display.viewers > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assertEquals(context.warnings.slice(before), []);
+  });
+});
+
 Deno.test("web: frames that are none, and messages that are too long", async () => {
   await withDisplay(async ({ connect, port, context }) => {
     const frames: Uint8Array[] = [
@@ -434,7 +519,7 @@ Deno.test("web: random bytes instead of HTTP and instead of frames", async () =>
     }
     for (let n = 0; n < 150; n++) {
       const client = await connect();
-      const path = n % 2 === 0 ? "/control" : "/serial/serial0";
+      const path = ["/control", "/serial/serial0", "/screen"][n % 3];
       await client.send(handshake(path, port));
       assertEquals(await client.status(), 101);
       await client.send(noise(random() % 4000));
