@@ -8,7 +8,7 @@ import {
   openPage,
   terminalText,
   withBrowser,
-} from "../display/browser.ts";
+} from "../web/browser.ts";
 import { boot, isapc } from "./guest.ts";
 
 const reason = noBrowser();
