@@ -253,6 +253,42 @@ browserTest("web: a terminal on a serial line", async (browser) => {
   });
 });
 
+browserTest("web: a terminal behind a flood", async (browser) => {
+  await withDisplay(async ({ display, line }) => {
+    const { page, errors } = await openPage(browser, display.url);
+    await page.click("#tabs [data-name=serial0]");
+    line.write(encode("ready\r\n"));
+    const shows = (text: string) =>
+      eventually(async () => (await terminalText(page)).trim(), text);
+    await shows("ready");
+    // More than xterm.js would take.
+    const flood = encode("0123456789 \x1b[31mabc\x1b[0m\r\n".repeat(2500));
+    for (let n = 0; n < 1000; n++) {
+      await line.write(flood);
+      // As slices of a guest, it lets others have a turn.
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    line.write(encode("\x1b[2J\x1b[Hthe end"));
+    await shows("the end");
+    assertEquals(errors, []);
+  });
+});
+
+browserTest("web: a page needs the token", async (browser) => {
+  await withDisplay(async ({ display, context }) => {
+    const { page } = await openPage(browser, display.url);
+    await eventually(() => page.textContent("#status"), "not connected");
+    await page.click("#reset");
+    const url = new URL(display.url);
+    url.hash = "token=a+b%26c";
+    const second = await openPage(browser, url.href);
+    await eventually(() => second.page.textContent("#status"), "");
+    await second.page.click("#power");
+    await eventually(() => context.pressed, ["power"]);
+    assertEquals(second.errors, []);
+  }, { ...TEST_CONFIG, token: "a b&c" });
+});
+
 browserTest("web: buttons", async (browser) => {
   await withDisplay(async ({ display, context }) => {
     const { page } = await openPage(browser, display.url);

@@ -352,6 +352,35 @@ Deno.test("web: typing that the guest does not take is bounded", async () => {
   assertEquals(taken, 65_001);
 });
 
+Deno.test("web: a page that reads slowly gets everything, and the guest waits", async () => {
+  await withDisplay(async ({ connect, port, line }) => {
+    const client = await connect();
+    await client.send(handshake("/serial/serial0", port));
+    assertEquals(await client.status(), 101);
+    const total = 24 << 20;
+    let held = 0;
+    const writing = (async () => {
+      for (let at = 0; at < total; at += 32768) {
+        const piece = new Uint32Array(8192).map((_, n) => at + n * 4);
+        const room = line.write(new Uint8Array(piece.buffer));
+        if (room !== undefined) held++;
+        await room;
+      }
+    })();
+    for (let at = 0; at < total;) {
+      const { payload } = (await client.frame())!;
+      const words = new Uint32Array(payload.buffer);
+      for (let n = 0; n < words.length; n++) {
+        if (words[n] !== at + n * 4) assertEquals(words[n], at + n * 4);
+      }
+      at += payload.length;
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    await writing;
+    assert(held > 0);
+  });
+});
+
 Deno.test("web: a page that reads nothing holds the guest, not memory, and is hung up", async () => {
   await withDisplay(async ({ connect, port, line }) => {
     const client = await connect();

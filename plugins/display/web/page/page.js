@@ -5,6 +5,11 @@
 
 /** Milliseconds until a socket that was closed is opened again. */
 const RETRY_MS = 1000;
+/**
+ * Bytes that a terminal may have before it, for instance while its tab is in
+ * the background: then the last of the output comes anew.
+ */
+const BEHIND_LIMIT = 8 * 1024 * 1024;
 
 // Named at run time: they are files of this server, not of this project.
 const load = (path) => import(new URL(path, location.href).href);
@@ -71,6 +76,7 @@ function addTerminal(name) {
   const terminal = new Terminal({ scrollback: 5000 });
   terminal.open(addView(name, () => terminal.focus()));
   let socket;
+  let behind = 0;
   const send = (bytes) => {
     if (socket.readyState === WebSocket.OPEN) socket.send(bytes);
   };
@@ -84,12 +90,13 @@ function addTerminal(name) {
       socketAddress(`serial/${encodeURIComponent(name)}`),
     );
     socket.binaryType = "arraybuffer";
-    // What the server has kept comes again.
-    socket.addEventListener("open", () => terminal.reset());
-    socket.addEventListener(
-      "message",
-      ({ data }) => terminal.write(new Uint8Array(data)),
-    );
+    // What the server has kept comes again: RIS, after what is not shown yet.
+    socket.addEventListener("open", () => terminal.write("\x1bc"));
+    socket.addEventListener("message", ({ data }) => {
+      behind += data.byteLength;
+      terminal.write(new Uint8Array(data), () => behind -= data.byteLength);
+      if (behind > BEHIND_LIMIT) socket.close();
+    });
     socket.addEventListener("close", () => setTimeout(connect, RETRY_MS));
   };
   connect();
