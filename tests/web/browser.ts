@@ -65,10 +65,11 @@ export function browserTest(
 /** Chromium's advice on performance to who reads pixels, as tests do. */
 const ADVICE = /^Canvas2D: Multiple readback operations/;
 
-/** Open an address and note what happens. */
+/** Open an address and note what happens; `script` runs before the page's. */
 export async function openPage(
   browser: Browser,
   url: string,
+  script = "",
 ): Promise<OpenPage> {
   const page = await browser.newPage({
     viewport: { width: 1100, height: 800 },
@@ -83,6 +84,7 @@ export async function openPage(
   page.on("pageerror", (error) => void errors.push(error.message));
   page.on("request", (request) => void requests.push(request.url()));
   page.on("websocket", (socket) => void requests.push(socket.url()));
+  await page.addInitScript(script);
   await page.goto(url);
   return { page, errors, requests };
 }

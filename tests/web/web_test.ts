@@ -255,7 +255,13 @@ browserTest("web: a terminal on a serial line", async (browser) => {
 
 browserTest("web: a terminal behind a flood", async (browser) => {
   await withDisplay(async ({ display, line }) => {
-    const { page, errors } = await openPage(browser, display.url);
+    // xterm.js works in slices between timers: here it has long pauses.
+    const { page, errors, requests } = await openPage(
+      browser,
+      display.url,
+      "const timer = setTimeout;" +
+        "globalThis.setTimeout = (call, ms) => timer(call, (ms ?? 0) + 60);",
+    );
     await page.click("#tabs [data-name=serial0]");
     line.write(encode("ready\r\n"));
     const shows = (text: string) =>
@@ -271,6 +277,9 @@ browserTest("web: a terminal behind a flood", async (browser) => {
     line.write(encode("\x1b[2J\x1b[Hthe end"));
     await shows("the end");
     assertEquals(errors, []);
+    // It has hung up when it was too far behind, and come back.
+    const sockets = requests.filter((url) => url.endsWith("/serial/serial0"));
+    assert(sockets.length > 1);
   });
 });
 
