@@ -32,7 +32,7 @@ import { ViewerPointer } from "./pointer.ts";
 import { Shadow } from "./scroll.ts";
 import { common, Region, type Surface, surfaceOf } from "./surface.ts";
 
-/** Milliseconds of the host from one update to the next. */
+/** Milliseconds of the host from one look at the screen to the next. */
 const UPDATE_MS = 33;
 /** A viewer that has not begun after so many milliseconds does not. */
 const BEGIN_MS = 10_000;
@@ -101,7 +101,7 @@ export class Viewer {
   #tellKeys = false;
   /** `SIZE_BY_SERVER` or `SIZE_BY_VIEWER` is to be told. */
   #tellSize: number | undefined;
-  #lastUpdate = 0;
+  #lastLook = 0;
 
   // A position that waits until the guest has taken the one before it.
   #moving = false;
@@ -192,8 +192,6 @@ export class Viewer {
     this.#timer = setTimeout(() => this.notify(), milliseconds);
     while (!this.#closed && performance.now() < end - 1) await this.#awake();
     clearTimeout(this.#timer);
-    // What has woken it meanwhile is not forgotten.
-    this.#woken = true;
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
@@ -332,11 +330,14 @@ export class Viewer {
         await this.#awake();
         continue;
       }
-      const wait = this.#lastUpdate + UPDATE_MS - performance.now();
+      const wait = this.#lastLook + UPDATE_MS - performance.now();
       if (wait > 0) await this.#sleep(wait);
       if (this.#closed) return;
+      // What has been said until now is looked at here.
+      this.#woken = false;
       const area = this.#request;
       const picture = this.#look();
+      this.#lastLook = performance.now();
       const size = `${picture.width}x${picture.height}`;
       const resized = this.#canResize() &&
         size !== `${this.#width}x${this.#height}`;
@@ -349,7 +350,6 @@ export class Viewer {
       await this.#tellColourMap();
       if (resized) await this.#resize(picture);
       else await this.#update(area, picture);
-      this.#lastUpdate = performance.now();
     }
   }
 
@@ -435,8 +435,9 @@ export class Viewer {
       { ...this.#whole(), x: reason, y: status },
       EXTENDED_DESKTOP_SIZE,
     );
+    // One, with a number: 0 is none for some viewers.
     sink.u32(1 << 24);
-    sink.u32(0);
+    sink.u32(1);
     sink.u16(0);
     sink.u16(0);
     sink.u16(this.#width);
