@@ -41,8 +41,8 @@ export interface LoadOptions {
   readonly cpu?: string;
   /**
    * What serial ports are connected to: `stdio`, `null`, `memory`,
-   * `file:PATH`, `tcp:HOST:PORT`; what is not given stays as the definition
-   * says. When the whole option is absent, all ports are in memory, for
+   * `file:PATH`, `tcp:HOST:PORT`, `web-terminal`; what is not given stays as
+   * the definition says. When the whole option is absent, all ports are in memory, for
    * `Machine.serial`.
    */
   readonly serial?: readonly (string | undefined)[];

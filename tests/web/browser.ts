@@ -6,6 +6,7 @@
 
 import { type Browser, chromium, type Page } from "playwright-core";
 import { assertEquals } from "@std/assert";
+import type { PictureSource } from "../../core/backend/display.ts";
 
 /** Debian's package. */
 const CHROMIUM = "/usr/bin/chromium";
@@ -108,4 +109,37 @@ export function terminalText(page: Page): Promise<string> {
     // deno-lint-ignore no-explicit-any
     (globalThis as any).document.querySelector(".xterm-rows")?.innerText ?? ""
   );
+}
+
+async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return new Uint8Array(hash).toHex();
+}
+
+/** A picture's size and the hash of its pixels as a canvas has them. */
+export async function pictureHash(source: PictureSource): Promise<string> {
+  const { width, height, pixels } = source.look(0);
+  const rgba = new Uint8Array(pixels.length);
+  for (let at = 0; at < pixels.length; at += 4) {
+    rgba.set([pixels[at + 2], pixels[at + 1], pixels[at], 255], at);
+  }
+  return `${width}x${height} ${await digest(rgba)}`;
+}
+
+/** The same of the page's screen. */
+export function canvasHash(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    // deno-lint-ignore no-explicit-any
+    const { document, OffscreenCanvas } = globalThis as any;
+    const canvas = document.querySelector(".view[data-name=screen] canvas");
+    if (canvas === null) return "no canvas";
+    const { width, height } = canvas;
+    if (width === 0 || height === 0) return "empty";
+    const copy = new OffscreenCanvas(width, height)
+      .getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, width, height);
+    const hash = await crypto.subtle.digest("SHA-256", data);
+    return `${width}x${height} ${new Uint8Array(hash).toHex()}`;
+  });
 }

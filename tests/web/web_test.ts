@@ -1,7 +1,6 @@
 /** The `web` display's page in Chromium. */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Page } from "playwright-core";
 import type {
   Picture,
   PictureSource,
@@ -16,7 +15,14 @@ import {
   testContext,
 } from "../../plugins/display/web/testing.ts";
 import { WebDisplay } from "../../plugins/display/web/web.ts";
-import { browserTest, eventually, openPage, terminalText } from "./browser.ts";
+import {
+  browserTest,
+  canvasHash,
+  eventually,
+  openPage,
+  pictureHash,
+  terminalText,
+} from "./browser.ts";
 
 const encode = (text: string) => new TextEncoder().encode(text);
 
@@ -111,39 +117,6 @@ function noise(count: number): Uint8Array {
     words[n] = n % 7 === 0 ? seed >>> 8 : n & 0xffffff;
   }
   return new Uint8Array(words.buffer);
-}
-
-async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const hash = await crypto.subtle.digest("SHA-256", bytes);
-  return new Uint8Array(hash).toHex();
-}
-
-/** A picture's size and the hash of its pixels as a canvas has them. */
-async function pictureHash(source: PictureSource): Promise<string> {
-  const { width, height, pixels } = source.look(0);
-  const rgba = new Uint8Array(pixels.length);
-  for (let at = 0; at < pixels.length; at += 4) {
-    rgba.set([pixels[at + 2], pixels[at + 1], pixels[at], 255], at);
-  }
-  return `${width}x${height} ${await digest(rgba)}`;
-}
-
-/** The same of noVNC's canvas. */
-function canvasHash(page: Page): Promise<string> {
-  return page.evaluate(async () => {
-    // deno-lint-ignore no-explicit-any
-    const { document, OffscreenCanvas } = globalThis as any;
-    const canvas = document.querySelector(".view[data-name=screen] canvas");
-    if (canvas === null) return "no canvas";
-    const { width, height } = canvas;
-    if (width === 0 || height === 0) return "empty";
-    const copy = new OffscreenCanvas(width, height)
-      .getContext("2d", { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
-    const { data } = copy.getImageData(0, 0, width, height);
-    const hash = await crypto.subtle.digest("SHA-256", data);
-    return `${width}x${height} ${new Uint8Array(hash).toHex()}`;
-  });
 }
 
 /** Keys that came, as `+KeyA` and `-KeyA`. */

@@ -61,7 +61,9 @@ export class WebScreen {
     const viewer = new Viewer(this.#host, stream);
     this.#viewers.set(
       viewer,
-      viewer.run().finally(() => {
+      viewer.run().catch((error) => {
+        this.#host.warn(`a page's screen failed: ${error}`);
+      }).finally(() => {
         this.#viewers.delete(viewer);
         this.#watching.delete(viewer);
       }),
