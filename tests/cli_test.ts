@@ -143,3 +143,37 @@ Deno.test("-P does not let it write; what it needs is printed", async () => {
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("--vnc is short for a display, and its port is permitted", async () => {
+  const permissions = async (...args: string[]): Promise<string> => {
+    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
+        .concat(args),
+      cwd: ROOT,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const decoder = new TextDecoder();
+    return decoder.decode(stdout) + decoder.decode(stderr);
+  };
+  const short = await permissions("--vnc", ":7");
+  assertMatch(short, /^--allow-net=127\.0\.0\.1:5907$/m);
+  assertEquals(await permissions("--display", "vnc=:7"), short);
+  for (
+    const [args, message] of [
+      [["--display", "vnc=7"], /rhea: --display vnc=7: "7" is not a display/],
+      [["--display", "text=7"], /"text" takes no argument$/m],
+      [["--vnc", ":7", "--display", "none"], /--vnc and --display are both/],
+    ] as const
+  ) assertMatch(await permissions(...args), message);
+  // Without the permission it is the user's mistake.
+  for (
+    const [display, message] of [
+      [":7", /^rhea: .*127\.0\.0\.1:5907/],
+      [":7,password=123456789", /have up to eight characters/],
+    ] as const
+  ) {
+    const refused = await rhea(["--kernel", ECHO, "--vnc", display]);
+    assertEquals(refused.status, 2);
+    assertMatch(refused.messages, message);
+  }
+});

@@ -103,6 +103,7 @@ Deno.test("acpi: tables say what the machine has", async () => {
       "devices.com1=null",
       "devices.vga=null",
       "devices.keys=null",
+      "devices.mouse=null",
       "devices.keyboard=null",
       "devices.isa.wires.irq10=null",
       "memories.ram.size=3968M",

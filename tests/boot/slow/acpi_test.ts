@@ -188,7 +188,8 @@ boot(
         memory: "256M",
         noReboot: true,
         set: [
-          ...["devices.keys=null", "devices.keyboard=null"],
+          ...["devices.keys=null", "devices.mouse=null"],
+          ...["devices.keyboard=null"],
           'lines={"pic.irq12":null,"machine.reset":"or"}',
         ],
       });
