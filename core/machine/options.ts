@@ -42,8 +42,8 @@ export interface LoadOptions {
   /**
    * What serial ports are connected to: `stdio`, `null`, `memory`,
    * `file:PATH`, `tcp:HOST:PORT`, `web-terminal`; what is not given stays as
-   * the definition says. When the whole option is absent, all ports are in memory, for
-   * `Machine.serial`.
+   * the definition says. When the whole option is absent, all ports are in
+   * memory, for `Machine.serial`.
    */
   readonly serial?: readonly (string | undefined)[];
   /**
