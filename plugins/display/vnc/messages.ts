@@ -31,7 +31,7 @@ const SCREEN_BYTES = 16;
 const MAX_TEXT = 1 << 24;
 
 const PIXEL_ENCODINGS: readonly number[] = Object.values(Encoding);
-/** The greatest numbers of extensions that anybody looks for: the rest go. */
+/** CopyRect, DesktopSize, extended keys and ExtendedDesktopSize. */
 const EXTENSIONS: readonly number[] = [1, -223, -258, -308];
 
 /** What a viewer can have its updates in. */

@@ -61,7 +61,7 @@ export interface ViewerHost {
   readonly password: string | undefined;
   /** The screen now, and what of it has changed since a generation. */
   look(since: number): Picture;
-  /** Call `changed` when the screen changes, once. */
+  /** `notify` the viewer when the screen changes, once. */
   watch(viewer: Viewer): void;
   /** Send what the viewer types; resolves when the guest has taken it. */
   send(events: readonly InputEvent[]): Promise<void>;
@@ -347,7 +347,7 @@ export class Viewer {
         continue;
       }
       this.#request = undefined;
-      await this.#tellColourMap();
+      await this.#adoptFormat();
       if (resized) await this.#resize(picture);
       else await this.#update(area, picture);
     }
@@ -382,7 +382,7 @@ export class Viewer {
   }
 
   /** The format may be another from this update on. */
-  async #tellColourMap(): Promise<void> {
+  async #adoptFormat(): Promise<void> {
     if (this.#converter.format === this.#format) return;
     this.#converter = new PixelConverter(this.#format);
     // What the viewer has is in the old format.

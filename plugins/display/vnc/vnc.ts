@@ -144,7 +144,8 @@ export class VncDisplay implements DisplayBackend {
       look: (since) => this.#source.look(since),
       watch: (viewer) => this.#watch(viewer),
       send: (events) => this.input.send(events),
-      admit: (viewer, shared) => this.#admit(viewer, shared),
+      // The configuration says whether they share, whatever they ask for.
+      admit: (viewer) => this.#admit(viewer),
       warn: (message) => this.#context.log.warn(message),
     };
     const viewer = new Viewer(host, connection);
@@ -155,6 +156,8 @@ export class VncDisplay implements DisplayBackend {
   async #run(viewer: Viewer, connection: Deno.TcpConn): Promise<void> {
     try {
       connection.setNoDelay(true);
+      // A viewer whose host has vanished says nothing any more.
+      connection.setKeepAlive(true);
     } catch {
       // It has gone already, as reading will tell.
     }
@@ -164,7 +167,7 @@ export class VncDisplay implements DisplayBackend {
     this.#watching.delete(viewer);
   }
 
-  #admit(viewer: Viewer, _shared: boolean): void {
+  #admit(viewer: Viewer): void {
     if (!this.#config.shared) {
       for (const other of this.#admitted) other.close();
     }
