@@ -61,6 +61,7 @@ export const PLUGINS: PluginTable = {
     null: () => import("../plugins/char/null.ts"),
     stdio: () => import("../plugins/char/stdio.ts"),
     tcp: () => import("../plugins/char/tcp.ts"),
+    "web-terminal": () => import("../plugins/display/web/terminal.ts"),
   },
   net: {
     hub: () => import("../plugins/net/hub.ts"),
@@ -70,6 +71,7 @@ export const PLUGINS: PluginTable = {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),
     vnc: () => import("../plugins/display/vnc/vnc.ts"),
+    web: () => import("../plugins/display/web/web.ts"),
   },
   loader: {
     "linux": () => import("../plugins/loader/linux.ts"),

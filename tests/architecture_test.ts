@@ -57,9 +57,13 @@ async function allImports(): Promise<Import[]> {
   return all;
 }
 
-/** A plugin's own folder: `plugins/cpu/x86`, or `plugins/char` of modules. */
+/**
+ * A plugin's own folder: `plugins/cpu/x86`, or `plugins/char` of modules.
+ * Displays are one folder: those that speak RFB have it in common.
+ */
 function pluginFolder(path: string): string {
-  return path.split("/").slice(0, -1).slice(0, 3).join("/");
+  const folders = path.split("/").slice(0, -1);
+  return folders.slice(0, folders[1] === "display" ? 2 : 3).join("/");
 }
 
 function isAllowed({ from, to }: Import): boolean {

@@ -83,11 +83,13 @@ export const HELP = `Rhea, a machine emulator
   --memory SIZE      the size of RAM, as 256M
   --cpu MODEL        the CPU's model, as pentium3
   --serial BACKEND   what the serial port is connected to: stdio, null,
-                     file:PATH, tcp:HOST:PORT; again for the next port
+                     file:PATH, tcp:HOST:PORT, web-terminal; again for the
+                     next port
   --display DISPLAY  what shows the screen: text (this terminal, which the
                      serial port must leave: --serial null), vnc=[HOST]:N
                      (a VNC server on port 5900 + N, of 127.0.0.1 if no HOST
-                     is given) or none
+                     is given), web=[ADDRESS:]PORT[,token=TEXT] (a page for a
+                     browser, with --serial web-terminal in it too) or none
   --vnc :N           short for --display vnc=:N
   --screendump FILE  write the screen to this PNG file at the end, and whenever
                      the process gets the signal SIGUSR1

@@ -25,8 +25,10 @@ import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import type { LoadOptions } from "./options.ts";
 import { basename } from "./path.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
+import type { PowerButton } from "./firmware.ts";
 import {
   type BootFile,
+  type ConsoleContext,
   type Device,
   type DeviceContext,
   type DmaPort,
@@ -112,6 +114,7 @@ export class Builder {
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
+  readonly #shared = new Map<string, unknown>();
   readonly #spaces = new Map<string, AddressSpace>();
   readonly #movable = new MovablePriorities();
   readonly #outputs = new Map<string, IrqLine>();
@@ -169,12 +172,7 @@ export class Builder {
       const log = createLogger(name, this.#log);
       const backend: AnyBackend = await this.#created(
         ["backends", name],
-        () =>
-          plugin.create(config, {
-            name,
-            log,
-            quit: () => this.#end({ reason: "quit", status: 0 }),
-          }),
+        () => plugin.create(config, this.#backendContext(name, log)),
       );
       this.#backends.set(name, backend);
       if (pcap === undefined) continue;
@@ -266,6 +264,33 @@ export class Builder {
         priority: region.priority,
       });
     }
+  }
+
+  #backendContext(name: string, log: Logger): ConsoleContext {
+    const quit = (): void => this.#end({ reason: "quit", status: 0 });
+    return {
+      name,
+      log,
+      quit,
+      control: {
+        reset: () => {
+          this.#requests.reset = true;
+          this.#requests.notify();
+        },
+        pressPowerButton: () => {
+          const button = this.#plan.devices.find(({ plugin }) =>
+            plugin.provides?.includes("power-button")
+          );
+          if (button === undefined) return quit();
+          const device = this.#devices.get(button.name);
+          (device as Device & PowerButton | undefined)?.pressPowerButton();
+        },
+      },
+      shared: <T>(key: string, make: () => T): T => {
+        if (!this.#shared.has(key)) this.#shared.set(key, make());
+        return this.#shared.get(key) as T;
+      },
+    };
   }
 
   #deviceContext(

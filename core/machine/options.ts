@@ -42,15 +42,16 @@ export interface LoadOptions {
   readonly cpu?: string;
   /**
    * What serial ports are connected to: `stdio`, `null`, `memory`,
-   * `file:PATH`, `tcp:HOST:PORT`; what is not given stays as the definition
-   * says. When the whole option is absent, all ports are in memory, for
-   * `Machine.serial`.
+   * `file:PATH`, `tcp:HOST:PORT`, `web-terminal`; what is not given stays as
+   * the definition says. When the whole option is absent, all ports are in
+   * memory, for `Machine.serial`.
    */
   readonly serial?: readonly (string | undefined)[];
   /**
    * What shows the screen, as `NAME` or `NAME=VALUE`: `none`, which a program
-   * reads with `Machine.screen`, `text`, on this terminal, or `vnc=:N`, a VNC
-   * server. As the definition says when it is absent.
+   * reads with `Machine.screen`, `text`, on this terminal, `vnc=:N`, a VNC
+   * server, or `web=PORT`, a page for a browser. As the definition says when it
+   * is absent.
    */
   readonly display?: string;
   /** Disks, CD-ROMs and floppies. */

@@ -412,8 +412,31 @@ export interface BackendContext {
   quit(): void;
 }
 
+/** The buttons on the machine's front, pressed between slices of its run. */
+export interface MachineControl {
+  /** Press the reset button. */
+  reset(): void;
+  /**
+   * Press the power button: the guest is asked to switch itself off. The run
+   * of a machine that has none ends, as by `BackendContext.quit`.
+   */
+  pressPowerButton(): void;
+}
+
+/** Everything a backend gets at which a human may sit. */
+export interface ConsoleContext extends BackendContext {
+  /** The machine's buttons. */
+  readonly control: MachineControl;
+  /**
+   * What backends of one machine have in common, by a name that they have
+   * agreed on: made by the first that asks, in whatever order they are opened.
+   */
+  shared<T>(name: string, make: () => T): T;
+}
+
 /** What all plugins that make backends have in common. */
-export interface BackendPluginBase<C, B> extends PluginInfo {
+export interface BackendPluginBase<C, B, X = BackendContext>
+  extends PluginInfo {
   /**
    * It takes this terminal: to read and write a `stream`, or to draw a whole
    * `screen`, beside which nothing else can have it.
@@ -430,12 +453,13 @@ export interface BackendPluginBase<C, B> extends PluginInfo {
    */
   parse?(argument: string): JsonObject;
   /** Open the backend. */
-  create(config: C, context: BackendContext): B | Promise<B>;
+  create(config: C, context: X): B | Promise<B>;
 }
 
 /** A plugin that makes char backends. */
 // deno-lint-ignore no-explicit-any
-export interface CharPlugin<C = any> extends BackendPluginBase<C, CharBackend> {
+export interface CharPlugin<C = any>
+  extends BackendPluginBase<C, CharBackend, ConsoleContext> {
   /** What kind of plugin this is. */
   readonly type: "char";
 }
@@ -460,7 +484,7 @@ export interface NetPlugin<C = any> extends BackendPluginBase<C, NetBackend> {
 /** A plugin that makes display backends. */
 // deno-lint-ignore no-explicit-any
 export interface DisplayPlugin<C = any>
-  extends BackendPluginBase<C, DisplayBackend> {
+  extends BackendPluginBase<C, DisplayBackend, ConsoleContext> {
   /** What kind of plugin this is. */
   readonly type: "display";
 }

@@ -22,6 +22,8 @@ function context() {
       warn: (message: string) => void warnings.push(message),
     },
     quit: () => void quits.push(1),
+    control: { reset() {}, pressPowerButton() {} },
+    shared: <T>(_name: string, make: () => T): T => make(),
   };
 }
 
