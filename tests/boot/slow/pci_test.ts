@@ -49,7 +49,7 @@ function inQemu(
   return qemuOutput(
     [
       ...["-accel", "tcg", "-M", "pc", "-cpu", "pentium3", "-m", "256"],
-      ...["-nodefaults", "-display", "none", "-serial", "stdio"],
+      ...["-nodefaults", "-vga", "std", "-display", "none", "-serial", "stdio"],
       ...["-kernel", kernel, "-initrd", initrd],
       ...["-append", "console=ttyS0"],
     ],
@@ -83,7 +83,7 @@ boot(
       const functions = headers(ours);
       assertEquals(
         [...functions.keys()].sort(),
-        ["00.0", "01.0", "01.1", "01.3"],
+        ["00.0", "01.0", "01.1", "01.3", "02.0"],
       );
       const listed = [...ours.matchAll(/^(00[0-9a-f]{2})\t([0-9a-f]{8})\t/gm)]
         .map(([, place, ids]) => `${place} ${ids}`);
@@ -92,6 +92,7 @@ boot(
         "0008 80867000",
         "0009 80867010",
         "000b 80867113",
+        "0010 12341111",
       ]);
 
       const theirs = await inQemu(kernel, initrd);
