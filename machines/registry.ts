@@ -55,6 +55,9 @@ export const PLUGINS: PluginTable = {
     stdio: () => import("../plugins/char/stdio.ts"),
     tcp: () => import("../plugins/char/tcp.ts"),
   },
+  net: {
+    user: () => import("../plugins/net/user/mod.ts"),
+  },
   display: {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),
