@@ -607,6 +607,7 @@ export class TcpConnection {
   #sendBytes(): boolean {
     const most = this.#link.maxPayload(this.#mss);
     const wasIdle = this.#outstanding === 0;
+    let room = true;
     for (let turn = TURN; turn > 0;) {
       const end = this.#ringEnd;
       const sequence = this.#nextSequence;
@@ -624,7 +625,8 @@ export class TcpConnection {
         length === unsent;
       if (length <= 0 && !fin) break;
       const flags = ACK | (length === unsent ? PSH : 0) | (fin ? FIN : 0);
-      if (!this.#send(sequence, flags, length)) return false;
+      room = this.#send(sequence, flags, length);
+      if (!room) break;
       this.#probe = false;
       // A probe beyond the window may be refused: it counts as not sent.
       if (length > usable && length > 0) break;
@@ -639,7 +641,7 @@ export class TcpConnection {
       // The window is shut, and what opens it may get lost.
       this.#arm(Math.min(this.#roundTrip.timeout, MAX_PROBE));
     }
-    return true;
+    return room;
   }
 
   /** Its deadline has come. */
