@@ -13,15 +13,37 @@ export function fold(sum: number): number {
   return (sum & 0xffff) + (sum >>> 16);
 }
 
+/** Fewer bytes than this are summed one by one. */
+const FEW = 64;
+
+/**
+ * The buffer whose bytes were last summed, as 16-bit words: frames come from few
+ * buffers, and a view costs more than a short sum. Empty before there was one.
+ */
+let lastBuffer: ArrayBufferLike = new ArrayBuffer(0);
+let lastWords = new Uint16Array(lastBuffer);
+
 /** The sum of bytes `from` to `to`, at most 65,536 of them, not folded. */
 export function sumBytes(bytes: Uint8Array, from: number, to: number): number {
   let sum = 0;
-  const pairs = to - ((to - from) & 7);
   let i = from;
-  for (; i < pairs; i += 8) {
-    sum += (bytes[i] << 8) + bytes[i + 1] + (bytes[i + 2] << 8) +
-      bytes[i + 3] + (bytes[i + 4] << 8) + bytes[i + 5] +
-      (bytes[i + 6] << 8) + bytes[i + 7];
+  const start = bytes.byteOffset + from;
+  if (to - from >= FEW && (start & 1) === 0) {
+    if (bytes.buffer !== lastBuffer) {
+      lastBuffer = bytes.buffer;
+      lastWords = new Uint16Array(lastBuffer, 0, lastBuffer.byteLength >>> 1);
+    }
+    const words = lastWords;
+    const first = start >>> 1;
+    const count = (to - from >>> 1) & ~7;
+    for (let w = first; w < first + count; w += 8) {
+      sum += words[w] + words[w + 1] + words[w + 2] + words[w + 3] +
+        words[w + 4] + words[w + 5] + words[w + 6] + words[w + 7];
+    }
+    // The host has the low byte first: the sum's bytes are swapped (1071, 2B).
+    sum = fold(sum);
+    sum = (sum & 0xff) << 8 | sum >>> 8;
+    i += count * 2;
   }
   for (; i + 1 < to; i += 2) sum += (bytes[i] << 8) + bytes[i + 1];
   if (i < to) sum += bytes[i] << 8;
