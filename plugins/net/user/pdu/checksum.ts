@@ -21,7 +21,7 @@ const FEW = 64;
  * buffers, and a view costs more than a short sum. Empty before there was one.
  */
 let lastBuffer: ArrayBufferLike = new ArrayBuffer(0);
-let lastWords = new Uint16Array(lastBuffer);
+let lastWords: Uint16Array = new Uint16Array(lastBuffer);
 
 /** The sum of bytes `from` to `to`, at most 65,536 of them, not folded. */
 export function sumBytes(bytes: Uint8Array, from: number, to: number): number {

@@ -230,6 +230,7 @@ export class TcpConnection {
     const edge = this.#expected + this.#freeWindow() | 0;
     // Small openings are not worth a segment (9293, 3.8.6.2.2).
     if ((edge - this.#edge | 0) >= 2 * ETHERNET_MSS) this.#acknowledge();
+    this.#checkEnd();
   }
 
   /** Room for bytes to send, as much as lies together; empty when it is full. */
@@ -486,10 +487,10 @@ export class TcpConnection {
     }
   }
 
-  /** Both directions may have ended. */
+  /** Both directions may have ended, and all that came may have been taken. */
   #checkEnd(): void {
     if (
-      !this.#finAcknowledged || !this.#finReceived || this.#phase !== "open"
+      !this.#finAcknowledged || !this.finished || this.#phase !== "open"
     ) return;
     // Who ends first may have to acknowledge the other's end again.
     if (!this.#activeClose) return this.#end("closed");
