@@ -17,7 +17,9 @@ const hostname = "10.0.2.2";
 switch (mode) {
   case "exchange": {
     const bytes = randomBytes(amount);
-    console.log(same(bytes, await exchange(hostname, port, bytes)) ? "same" : "different");
+    console.log(
+      same(bytes, await exchange(hostname, port, bytes)) ? "same" : "different",
+    );
     break;
   }
   case "many": {

@@ -5,7 +5,10 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { HOST_CLOCK } from "../../plugins/net/user/clock.ts";
-import { readConfig, type UserNetConfig } from "../../plugins/net/user/config.ts";
+import {
+  readConfig,
+  type UserNetConfig,
+} from "../../plugins/net/user/config.ts";
 import { DENO_NETWORK } from "../../plugins/net/user/host.ts";
 import { UserNet } from "../../plugins/net/user/user_net.ts";
 import { exchange, randomBytes, same } from "./exchange.ts";

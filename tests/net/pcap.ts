@@ -76,8 +76,11 @@ export async function tshark(
   }
 }
 
-/** A filter of frames that this network sent and that are not as they should. */
-export const BAD = "eth.src[0:2]==52:55 && (_ws.malformed || " +
+/**
+ * A filter of frames that this network sent and that are not as they should be.
+ * Payload of TCP is what tshark's guesses make of random bytes.
+ */
+export const BAD = "eth.src[0:2]==52:55 && (" +
   'ip.checksum.status=="Bad" || tcp.checksum.status=="Bad" || ' +
   'udp.checksum.status=="Bad" || icmp.checksum.status=="Bad" || ' +
-  "_ws.expert.severity==error)";
+  "((_ws.malformed || _ws.expert.severity==error) && !(tcp.len > 0)))";

@@ -110,7 +110,8 @@ export const USER_NET_SCHEMA: ConfigSchema = {
     },
     dns: {
       type: "string",
-      description: "The name server's address; the network's third unless given",
+      description:
+        "The name server's address; the network's third unless given",
     },
     dhcpstart: {
       type: "string",

@@ -6,7 +6,12 @@
 
 import type { GuestLink } from "./link.ts";
 import type { Neighbours } from "./neighbours.ts";
-import { ETHERNET_HEADER, ownMac, putEthernet, TYPE_IPV4 } from "./pdu/ethernet.ts";
+import {
+  ETHERNET_HEADER,
+  ownMac,
+  putEthernet,
+  TYPE_IPV4,
+} from "./pdu/ethernet.ts";
 import { icmpError } from "./pdu/icmp.ts";
 import {
   IPV4_HEADER,
