@@ -17,7 +17,7 @@ import {
   tcpFrame,
   udpFrame,
 } from "./frames.ts";
-import { BAD, has, tshark } from "./pcap.ts";
+import { BAD, Capture, has, tshark } from "./pcap.ts";
 import { prng } from "./simulation.ts";
 
 const judge = await has("tshark");
@@ -388,6 +388,7 @@ Deno.test("frames with any field wrong do no harm", async () => {
     }),
     resolve: () => Promise.reject(new Deno.errors.NotFound()),
   });
+  const answers = new Capture();
   const dhcp = new Uint8Array(300);
   dhcp.set([1, 1, 6]);
   put32(dhcp, 236, 0x63825363);
@@ -465,12 +466,15 @@ Deno.test("frames with any field wrong do no harm", async () => {
       : undefined;
     bench.send(frame, offload);
     if (i % 100 === 0) await bench.settle(random() % 3000);
-    if (bench.received.length > 1000) bench.received.splice(0, 900);
+    while (bench.received.length > 500) answers.add(bench.received.shift()!);
   }
   await bench.settle();
   assert(bench.net.connections <= 4096);
   // It still works.
   assertEquals((await bench.ask(echo(GATEWAY))).at(-1), "icmp 10.0.2.2 0 0");
-  await checked(bench);
+  // Errors quote what was wrong.
+  const filter = `${BAD} && !(icmp.type == 3 || icmp.type == 11)`;
+  if (judge) assertEquals(await tshark(answers, filter), []);
+  await bench.net.close();
   assert(sockets.every(({ closed }) => closed));
 });

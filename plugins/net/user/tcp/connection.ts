@@ -620,7 +620,7 @@ export class TcpConnection {
       if (length > this.#mss && length < unsent) length -= length % this.#mss;
       // No small segment while a larger one can follow (9293, 3.8.6.2.1).
       const silly = length < this.#mss && length < unsent &&
-        length * 2 < this.#maxWindow;
+        (length <= 0 || length * 2 < this.#maxWindow);
       if (silly) length = this.#probe ? Math.max(length, 1) : 0;
       const fin = this.#finQueued && !this.#finAcknowledged &&
         length === unsent;
