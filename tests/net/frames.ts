@@ -23,7 +23,7 @@ import { putIpv4 } from "../../plugins/net/user/pdu/ipv4.ts";
 import { putTcp } from "../../plugins/net/user/pdu/tcp.ts";
 import { udpDatagram } from "../../plugins/net/user/pdu/udp.ts";
 import { UserNet } from "../../plugins/net/user/user_net.ts";
-import { Capture } from "./pcap.ts";
+import { Capture } from "./judge.ts";
 import { SimulatedClock } from "./simulation.ts";
 
 export const GUEST = 0x0a00020f;

@@ -6,7 +6,7 @@
  */
 
 import type { NetBackend } from "../../core/backend/net.ts";
-import { Capture } from "./pcap.ts";
+import { Capture } from "./judge.ts";
 
 const SETUP = `exec 4<&0
 ip link set lo up

@@ -13,7 +13,7 @@ import { DENO_NETWORK } from "../../plugins/net/user/host.ts";
 import { UserNet } from "../../plugins/net/user/user_net.ts";
 import { exchange, randomBytes, same } from "./exchange.ts";
 import { buildTap, runGuest } from "./kernel_guest.ts";
-import { BAD, type Capture, has, tshark } from "./pcap.ts";
+import { BAD, type Capture, has, tshark } from "./judge.ts";
 
 const tap = await buildTap();
 const busybox = await has("busybox");

@@ -17,7 +17,7 @@ import {
   tcpFrame,
   udpFrame,
 } from "./frames.ts";
-import { BAD, Capture, has, tshark } from "./pcap.ts";
+import { BAD, Capture, has, tshark } from "./judge.ts";
 import { prng } from "./simulation.ts";
 
 const judge = await has("tshark");
