@@ -11,11 +11,11 @@ import { GuestLink } from "../../plugins/net/user/link.ts";
 import { Neighbours } from "../../plugins/net/user/neighbours.ts";
 import { ETHERNET_HEADER } from "../../plugins/net/user/pdu/ethernet.ts";
 import { Ipv4Packet } from "../../plugins/net/user/pdu/ipv4.ts";
+import type { TcpConnection } from "../../plugins/net/user/tcp/connection.ts";
 import type {
   TcpApplication,
-  TcpConnection,
   TcpEnding,
-} from "../../plugins/net/user/tcp/connection.ts";
+} from "../../plugins/net/user/tcp/contract.ts";
 import { type TcpRoute, TcpStack } from "../../plugins/net/user/tcp/stack.ts";
 
 /** Random numbers that are the same in every run (mulberry32). */

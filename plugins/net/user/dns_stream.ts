@@ -7,7 +7,8 @@
 import { DNS_TCP_LENGTH, type DnsServer } from "./dns.ts";
 import { Signal } from "./host_stream.ts";
 import { get16 } from "./pdu/bytes.ts";
-import type { TcpApplication, TcpConnection } from "./tcp/connection.ts";
+import type { TcpConnection } from "./tcp/connection.ts";
+import type { TcpApplication } from "./tcp/contract.ts";
 
 /** A connection to the name server, which answers one question at a time. */
 export class DnsStream implements TcpApplication {

@@ -6,7 +6,8 @@
  */
 
 import type { HostSocket } from "./host.ts";
-import type { TcpApplication, TcpConnection } from "./tcp/connection.ts";
+import type { TcpConnection } from "./tcp/connection.ts";
+import type { TcpApplication } from "./tcp/contract.ts";
 
 /** Wakes who waits. */
 export class Signal {

@@ -20,7 +20,7 @@ export const ARP_REQUEST = 1;
 /** The operation of a reply. */
 export const ARP_REPLY = 2;
 /** Bytes of a frame with ARP, without what fills it up to 60. */
-export const ARP_FRAME = ETHERNET_HEADER + 28;
+export const ARP_FRAME: number = ETHERNET_HEADER + 28;
 
 /** An ARP message. */
 export interface Arp {

@@ -51,9 +51,9 @@ export class TcpSegment {
   /** The window, as it stands in the header. */
   window = 0;
   /** How much payload the sender takes in a segment: of SYN only. */
-  mss = DEFAULT_MSS;
+  mss: number = DEFAULT_MSS;
   /** The shift of the sender's windows: of SYN only; -1 when it has none. */
-  shift = -1;
+  shift: number = -1;
 
   /**
    * Read the segment in a packet; false when any field is not right. `summed`:

@@ -11,7 +11,7 @@ import { type Ipv4Packet, PROTOCOL_UDP } from "./ipv4.ts";
 /** Bytes of the header. */
 export const UDP_HEADER = 8;
 /** The most payload that an IPv4 packet has room for. */
-export const UDP_PAYLOAD_MAX = 65535 - 20 - UDP_HEADER;
+export const UDP_PAYLOAD_MAX: number = 65535 - 20 - UDP_HEADER;
 
 /** The length of the datagram in a packet; 0 when it is not right. */
 export function udpLength(packet: Ipv4Packet, summed: boolean): number {

@@ -6,9 +6,9 @@
  */
 
 /** Bytes that a ring has in any case. */
-export const RING_MIN = 16 * 1024;
+export const RING_MIN: number = 16 * 1024;
 /** The most that a ring holds. */
-export const RING_MAX = 1024 * 1024;
+export const RING_MAX: number = 1024 * 1024;
 
 /** Bytes that all rings together may have over their minimum. */
 export class RingBudget {

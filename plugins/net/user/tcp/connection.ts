@@ -14,7 +14,14 @@
  */
 
 import { ACK, FIN, PSH, RST, SYN, type TcpSegment } from "../pdu/tcp.ts";
-import { ByteRing, type RingBudget } from "./byte_ring.ts";
+import { ByteRing } from "./byte_ring.ts";
+import type {
+  TcpApplication,
+  TcpEnding,
+  TcpEnds,
+  TcpLink,
+  TcpPhase,
+} from "./contract.ts";
 import { Gaps } from "./gaps.ts";
 import { RoundTrip } from "./round_trip.ts";
 
@@ -39,70 +46,6 @@ const TURN = 256 * 1024;
 /** Acknowledgements of one kind that wait: more say nothing new. */
 const MAX_ACKS = 64;
 
-/** The state of a connection; half-closed ones are `open`. */
-export type TcpPhase =
-  | "connecting"
-  | "syn-sent"
-  | "syn-received"
-  | "open"
-  | "time-wait"
-  | "closed";
-
-/** Why a connection is gone. */
-export type TcpEnding = "closed" | "reset" | "timeout";
-
-/** What stands behind a connection; called while a frame is taken. */
-export interface TcpApplication {
-  /** It is established. */
-  opened(): void;
-  /** The guest has sent bytes, or their end. */
-  readable(): void;
-  /** Bytes were acknowledged: there is more room for others. */
-  writable(): void;
-  /** It is gone. */
-  ended(ending: TcpEnding): void;
-}
-
-/** What a connection stands on. */
-export interface TcpLink {
-  /** Milliseconds since some moment. */
-  now(): number;
-  /** Bytes that rings may have. */
-  readonly budget: RingBudget;
-  /** The most payload of a segment with this size of smaller ones. */
-  maxPayload(mss: number): number;
-  /** Whether the link has no room. */
-  readonly blocked: boolean;
-  /** Call `output` soon. */
-  queue(connection: TcpConnection): void;
-  /** Call `expire` at this time, or later when the time was moved. */
-  arm(time: number): void;
-  /** Send a segment; `offset` is its payload's in the ring. False: no room. */
-  send(
-    connection: TcpConnection,
-    sequence: number,
-    flags: number,
-    offset: number,
-    length: number,
-  ): boolean;
-  /** Reset the guest's end, as soon as there is room. */
-  reset(connection: TcpConnection, sequence: number): void;
-  /** The connection is closed. */
-  remove(connection: TcpConnection): void;
-}
-
-/** A guest's address and port, and those that it talks to. */
-export interface TcpEnds {
-  /** The guest's address. */
-  readonly guest: number;
-  /** The guest's port. */
-  readonly guestPort: number;
-  /** The other address. */
-  readonly peer: number;
-  /** The other port. */
-  readonly peerPort: number;
-}
-
 /** A connection. */
 export class TcpConnection {
   /** Who is connected. */
@@ -114,7 +57,7 @@ export class TcpConnection {
   /** Whether the stack has it in its queue. */
   queued = false;
   /** When something is due, in ms; `Infinity` when nothing is. */
-  deadline = Infinity;
+  deadline: number = Infinity;
   /** When the guest was last heard of, in ms. */
   heard: number;
   readonly #link: TcpLink;

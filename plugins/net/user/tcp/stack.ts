@@ -35,13 +35,8 @@ import {
   TcpSegment,
 } from "../pdu/tcp.ts";
 import { RingBudget } from "./byte_ring.ts";
-import {
-  ETHERNET_MSS,
-  type TcpApplication,
-  TcpConnection,
-  type TcpEnds,
-  type TcpLink,
-} from "./connection.ts";
+import { ETHERNET_MSS, TcpConnection } from "./connection.ts";
+import type { TcpApplication, TcpEnds, TcpLink } from "./contract.ts";
 
 /** Connections at once: beyond, who was not heard of for longest is reset. */
 const MAX_CONNECTIONS = 4096;
