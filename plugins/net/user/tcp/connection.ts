@@ -22,11 +22,9 @@ import type {
   TcpLink,
   TcpPhase,
 } from "./contract.ts";
-import { Gaps } from "./gaps.ts";
+import { Receiver } from "./receiver.ts";
 import { RoundTrip } from "./round_trip.ts";
 
-/** Shift of the windows that the guest is given: they are up to 1 MiB. */
-export const WINDOW_SHIFT = 5;
 /** Payload of a segment on Ethernet. */
 export const ETHERNET_MSS = 1460;
 /** The least payload that a guest may ask for: less is only a lot of work. */
@@ -61,8 +59,7 @@ export class TcpConnection {
   /** When the guest was last heard of, in ms. */
   heard: number;
   readonly #link: TcpLink;
-  readonly #incoming: ByteRing;
-  readonly #gaps = new Gaps();
+  readonly #receiver: Receiver;
   readonly #roundTrip = new RoundTrip();
   #application: TcpApplication | undefined;
   #phase: TcpPhase = "connecting";
@@ -92,11 +89,6 @@ export class TcpConnection {
   #timedAt = 0;
 
   // What is received.
-  #expected = 0;
-  #edge = 0;
-  #shift = WINDOW_SHIFT;
-  #finSequence: number | undefined;
-  #finReceived = false;
   #acks = 0;
 
   /** A connection that is not made yet. */
@@ -104,7 +96,7 @@ export class TcpConnection {
     this.#link = link;
     this.ends = ends;
     this.outgoing = new ByteRing(link.budget);
-    this.#incoming = new ByteRing(link.budget);
+    this.#receiver = new Receiver(link.budget);
     this.heard = link.now();
     const sequence = initialSequence | 0;
     this.#unacknowledged = sequence;
@@ -126,23 +118,23 @@ export class TcpConnection {
 
   /** The next sequence number expected of the guest. */
   get expected(): number {
-    return this.#expected;
+    return this.#receiver.expected;
   }
 
   /** The shift to offer in a SYN, -1 for none. */
   get offeredShift(): number {
-    return this.#shift === 0 ? -1 : this.#shift;
+    const { shift } = this.#receiver;
+    return shift === 0 ? -1 : shift;
   }
 
   /** The guest has said that it has no more to send, and all that came is taken. */
   get finished(): boolean {
-    return this.#finReceived && this.#incoming.length === 0;
+    return this.#receiver.finReceived && this.#receiver.ring.length === 0;
   }
 
   /** The guest has begun: remember its SYN until `accept`. */
   take(syn: TcpSegment): void {
-    this.#expected = syn.sequence + 1 | 0;
-    this.#edge = this.#expected;
+    this.#receiver.begin(syn.sequence);
     this.#handshake(syn);
   }
 
@@ -163,16 +155,15 @@ export class TcpConnection {
 
   /** What the guest sent and was not taken, as much as lies together. */
   received(): Uint8Array {
-    return this.#incoming.head();
+    return this.#receiver.ring.head();
   }
 
   /** So many bytes of what was received are taken. */
   consume(length: number): void {
     if (this.#phase === "closed") return;
-    this.#incoming.drop(length);
-    const edge = this.#expected + this.#freeWindow() | 0;
+    this.#receiver.ring.drop(length);
     // Small openings are not worth a segment (9293, 3.8.6.2.2).
-    if ((edge - this.#edge | 0) >= 2 * ETHERNET_MSS) this.#acknowledge();
+    if (this.#receiver.opening >= 2 * ETHERNET_MSS) this.#acknowledge();
     this.#checkEnd();
   }
 
@@ -192,7 +183,7 @@ export class TcpConnection {
   finish(): void {
     if (this.#finQueued || this.#phase === "closed") return;
     this.#finQueued = true;
-    this.#activeClose = !this.#finReceived;
+    this.#activeClose = !this.#receiver.finReceived;
     this.#link.queue(this);
   }
 
@@ -224,17 +215,18 @@ export class TcpConnection {
     const length = segment.length + (flags & SYN ? 1 : 0) +
       (flags & FIN ? 1 : 0);
     const end = sequence + length | 0;
+    const { expected, edge } = this.#receiver;
     if (
-      (end - this.#expected | 0) < 0 || (sequence - this.#edge | 0) > 0
+      (end - expected | 0) < 0 || (sequence - edge | 0) > 0
     ) {
       // Old acknowledgements may just be late; a probe that is one is alive asks.
-      const asks = length > 0 || (sequence + 1 | 0) === this.#expected;
+      const asks = length > 0 || (sequence + 1 | 0) === expected;
       if ((flags & RST) === 0 && asks) this.#acknowledgeAgain();
       return;
     }
     if ((flags & RST) !== 0) {
       // Only an exact one is believed (RFC 5961, 3.2).
-      if (sequence === this.#expected) this.#end("reset");
+      if (sequence === expected) this.#end("reset");
       else this.#acknowledgeAgain();
       return;
     }
@@ -272,7 +264,7 @@ export class TcpConnection {
   /** What both sides say in their SYN. */
   #handshake(syn: TcpSegment): void {
     this.#mss = Math.min(Math.max(syn.mss, MIN_MSS), ETHERNET_MSS);
-    if (syn.shift < 0) this.#shift = 0;
+    if (syn.shift < 0) this.#receiver.shift = 0;
     else this.#windowShift = syn.shift;
     this.#window = syn.window;
     this.#maxWindow = syn.window;
@@ -382,52 +374,11 @@ export class TcpConnection {
 
   /** The bytes of a segment. */
   #data(segment: TcpSegment): void {
-    const { bytes } = segment;
-    let from = segment.payload;
-    let { sequence, length } = segment;
-    const fin = (segment.flags & FIN) !== 0;
-    if (length === 0 && !fin) return;
-    if (this.#finReceived) {
-      this.#acknowledgeAgain();
-      return;
-    }
-    if (fin) this.#finSequence = sequence + length | 0;
-    const known = this.#expected - sequence | 0;
-    if (known > 0) {
-      from += known;
-      sequence = this.#expected;
-      length -= known;
-    }
-    const beyond = (sequence + length | 0) - this.#edge | 0;
-    if (beyond > 0) {
-      length -= beyond;
-      if (fin) this.#finSequence = undefined;
-    }
-    const expected = this.#expected;
-    if (length > 0) {
-      const offset = this.#incoming.length + (sequence - expected | 0);
-      if (!this.#incoming.reserve(offset + length)) {
-        this.#acknowledgeAgain();
-        return;
-      }
-      if (sequence === expected) {
-        this.#incoming.put(offset, bytes, from, from + length);
-        const next = this.#gaps.advance(expected + length | 0);
-        this.#incoming.extend(next - expected | 0);
-        this.#expected = next;
-      } else if (this.#gaps.add(sequence, sequence + length | 0)) {
-        this.#incoming.put(offset, bytes, from, from + length);
-      }
-    }
-    if (this.#finSequence === this.#expected) {
-      this.#finReceived = true;
-      this.#expected = this.#expected + 1 | 0;
-    }
-    if (this.#expected === expected) this.#acknowledgeAgain();
-    else {
+    if (segment.length === 0 && (segment.flags & FIN) === 0) return;
+    if (this.#receiver.take(segment)) {
       this.#acknowledge();
       this.#application?.readable();
-    }
+    } else this.#acknowledgeAgain();
   }
 
   /** Both directions may have ended, and all that came may have been taken. */
@@ -455,24 +406,9 @@ export class TcpConnection {
     this.#link.queue(this);
   }
 
-  /** Bytes that the guest may send. */
-  #freeWindow(): number {
-    const free = this.#incoming.limit - this.#incoming.length;
-    return Math.max(0, Math.min(free, 0xffff << this.#shift));
-  }
-
   /** The window for a segment's header. */
   windowField(syn: boolean): number {
-    const shift = syn ? 0 : this.#shift;
-    // What was once allowed stays so.
-    const window = Math.max(
-      this.#freeWindow(),
-      this.#edge - this.#expected | 0,
-    );
-    const field = Math.min(window >>> shift, 0xffff);
-    const edge = this.#expected + (field << shift) | 0;
-    if ((edge - this.#edge | 0) > 0) this.#edge = edge;
-    return field;
+    return this.#receiver.windowField(syn);
   }
 
   #arm(ms: number): void {
@@ -620,7 +556,7 @@ export class TcpConnection {
     this.deadline = Infinity;
     this.#link.remove(this);
     this.outgoing.release();
-    this.#incoming.release();
+    this.#receiver.ring.release();
     const application = this.#application;
     this.#application = undefined;
     application?.ended(ending);
