@@ -67,6 +67,9 @@ export const PLUGINS: PluginTable = {
     hub: () => import("../plugins/net/hub.ts"),
     socket: () => import("../plugins/net/socket.ts"),
   },
+  net: {
+    user: () => import("../plugins/net/user/mod.ts"),
+  },
   display: {
     none: () => import("../plugins/display/none.ts"),
     text: () => import("../plugins/display/text.ts"),
