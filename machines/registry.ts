@@ -66,8 +66,6 @@ export const PLUGINS: PluginTable = {
   net: {
     hub: () => import("../plugins/net/hub.ts"),
     socket: () => import("../plugins/net/socket.ts"),
-  },
-  net: {
     user: () => import("../plugins/net/user/mod.ts"),
   },
   display: {
