@@ -286,6 +286,7 @@ export class Dp8390 implements NetCard {
       case 0x07:
         // RST is no cause that could be acknowledged.
         state.isr &= ~(value & ~ISR_RST);
+        if (this.#isAwaited) state.isr |= ISR_PRX;
         return this.#updateLine();
       case 0x08:
         state.crda = state.crda & 0xff00 | value;
@@ -464,7 +465,11 @@ export class Dp8390 implements NetCard {
     if (pages > this.#room) {
       // In a ring that is too small for it there will never be room.
       if (pages >= state.pstop - state.pstart) return true;
+      // A driver may acknowledge PRX just after a frame has come, which it then
+      // does not know of; on a wire the next frame would tell it. The next one
+      // waits here for the driver, so PRX stays for as long as it does.
       this.#isAwaited = true;
+      this.#raise(ISR_PRX);
       return false;
     }
     let next = state.curr + pages;

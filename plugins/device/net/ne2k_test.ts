@@ -334,6 +334,21 @@ for (const isPci of [false, true]) {
     }
   });
 
+  Deno.test(`${name}: PRX stays while a frame waits for room`, async () => {
+    const card = await Ne2k.create(isPci);
+    card.start();
+    const frame = frameTo(MAC, 1000);
+    while (card.net.receive(frame)) card.out(7, PRX);
+    // The driver saw nothing of the last frames.
+    assertEquals([card.in(7) & PRX, card.pin], [PRX, true]);
+    card.out(7, PRX);
+    assertEquals([card.in(7) & PRX, card.pin], [PRX, true]);
+    while (card.take() !== undefined);
+    assert(card.net.readyCount > 0);
+    card.out(7, PRX);
+    assertEquals([card.in(7) & PRX, card.pin], [0, false]);
+  });
+
   Deno.test(`${name}: the network waits over a load, and hears of a reset`, async () => {
     const card = await Ne2k.create(isPci);
     card.start();
