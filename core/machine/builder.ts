@@ -22,6 +22,7 @@ import { BlockRequests } from "./block_requests.ts";
 import { at, DefinitionError } from "./document.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
+import { NetTraffic } from "./net_traffic.ts";
 import type { LoadOptions } from "./options.ts";
 import { basename } from "./path.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
@@ -61,6 +62,8 @@ export interface Parts {
   readonly devices: ReadonlyMap<string, Device>;
   /** What block backends are doing for devices. */
   readonly blocks: BlockRequests;
+  /** What passes on its networks. */
+  readonly traffic: NetTraffic;
   /** Backends by name. */
   readonly backends: Map<string, AnyBackend>;
   /** What is loaded at every reset, when there is a kernel. */
@@ -115,6 +118,7 @@ export class Builder {
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
   readonly #shared = new Map<string, unknown>();
+  readonly #traffic = new NetTraffic();
   readonly #spaces = new Map<string, AddressSpace>();
   readonly #movable = new MovablePriorities();
   readonly #outputs = new Map<string, IrqLine>();
@@ -206,6 +210,7 @@ export class Builder {
       cpu,
       devices: this.#devices,
       blocks,
+      traffic: this.#traffic,
       backends: this.#backends,
       boot,
       requests: this.#requests,
@@ -434,7 +439,10 @@ export class Builder {
         const block = backend<BlockBackend>(role, "block");
         return block && blocks.behind(block);
       },
-      net: (role) => backend<NetBackend>(role, "net"),
+      net: (role) => {
+        const net = backend<NetBackend>(role, "net");
+        return net && this.#traffic.on(net);
+      },
       display: (role) => backend<DisplayBackend>(role, "display"),
       inputs: (role) => {
         const made = backend<InputBackend | DisplayBackend>(role, "input");

@@ -127,12 +127,13 @@ export class Machine {
     this.plan = parts.plan;
     this.memory = parts.memory;
     this.media = new Media(parts);
-    const { requests, cpu, clock, time, blocks } = parts;
+    const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
       clock,
       time,
       blocks,
+      traffic,
       between: () => this.#between(),
       resetsAtShutdown: () => {
         if (!this.#resetsAtShutdown) return false;

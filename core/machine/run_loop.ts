@@ -20,11 +20,12 @@ import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { CpuCore, CpuExit } from "./cpu.ts";
+import type { NetTraffic } from "./net_traffic.ts";
 
 /** Longest slice and longest time between two turns of the event loop. */
 const SLICE_NS = 2_000_000;
 /**
- * The same while a block backend has a request: a guest that polls its disk, or
+ * The same while a block backend has a request or frames pass on a network: a guest that polls its disk, or
  * goes on computing, hears of the answer so late at most. A turn costs 3 us.
  */
 const REQUEST_SLICE_NS = 100_000;
@@ -96,6 +97,8 @@ export interface RunLoopParts {
   readonly resetsAtShutdown?: () => boolean;
   /** What block backends are doing. */
   readonly blocks: BlockRequests;
+  /** What passes on networks. */
+  readonly traffic?: NetTraffic;
 }
 
 /** The run loop of a machine. */
@@ -107,6 +110,7 @@ export class RunLoop {
   readonly #between: () => boolean;
   readonly #resetsAtShutdown: () => boolean;
   readonly #blocks: BlockRequests;
+  readonly #traffic: NetTraffic | undefined;
   readonly #park = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
   /** Instructions and time of slices that the rate does not know yet. */
@@ -139,10 +143,13 @@ export class RunLoop {
     this.#between = parts.between;
     this.#resetsAtShutdown = parts.resetsAtShutdown ?? (() => false);
     this.#blocks = parts.blocks;
+    this.#traffic = parts.traffic;
     // The slice in progress may be too long now.
-    this.#blocks.onRequest = () => {
+    const shorten = (): void => {
       if (this.#host !== undefined) this.interrupt();
     };
+    this.#blocks.onRequest = shorten;
+    if (this.#traffic !== undefined) this.#traffic.onBegin = shorten;
     this.#clock.onEarlier = (deadline) => {
       // The guest armed a timer that is due within its own slice.
       if (this.#inSlice && deadline < this.#sliceEnd) this.#cpu.requestStop();
@@ -235,7 +242,12 @@ export class RunLoop {
 
   /** Longest slice now. */
   get #sliceNs(): number {
-    return this.#blocks.outstanding ? REQUEST_SLICE_NS : SLICE_NS;
+    return this.#expectsHost ? REQUEST_SLICE_NS : SLICE_NS;
+  }
+
+  /** Whether the host's event loop will soon have something for the guest. */
+  get #expectsHost(): boolean {
+    return this.#blocks.outstanding || (this.#traffic?.isRecent ?? false);
   }
 
   /** With `icount`: wait for the answers that are due, and let devices hear them. */
@@ -349,7 +361,7 @@ export class RunLoop {
     const start = performance.now();
     const wait = (this.#clock.nextDeadline() - this.#clock.now()) / 1e6;
     const quiet = start - this.#active;
-    if (this.#blocks.outstanding) {
+    if (this.#expectsHost) {
       await this.#waitForAnswer(wait);
       this.#active = performance.now();
     } else if (quiet > QUIET_MS) {
