@@ -166,6 +166,20 @@ export const NICS_SCHEMA: ConfigSchema = {
   },
 };
 
+/** The `displays` object: what `--display` changes besides the display. */
+export const DISPLAYS_SCHEMA: ConfigSchema = map(
+  "What is laid over the machine when --display names this plugin",
+  {
+    type: "object",
+    properties: {
+      devices: {
+        ...map("Devices, as they differ from the machine's", ANY),
+        default: {},
+      },
+    },
+  },
+);
+
 /** The whole definition. Plugins' own parts are checked by their schemas. */
 export const MACHINE_SCHEMA: ConfigSchema = {
   type: "object",
@@ -273,6 +287,7 @@ export const MACHINE_SCHEMA: ConfigSchema = {
       }),
       default: {},
     },
+    displays: { ...DISPLAYS_SCHEMA, default: {} },
     drives: { ...DRIVES_SCHEMA, default: {} },
     nics: NICS_SCHEMA,
     boot: { ...BOOT_SCHEMA, default: {} },

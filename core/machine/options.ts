@@ -141,6 +141,9 @@ async function optionOverlays(
   }
   if (options.display !== undefined) {
     await layBackend("display", "--display", "display", options.display);
+    const [plugin] = options.display.split(SEPARATORS.display);
+    const change = entryOf(entryOf(document, "displays"), plugin);
+    if (change !== undefined) overlays.push(change);
   }
   overlays.push(...await driveOverlays(document, options));
   if (options.snapshot) {
@@ -211,6 +214,11 @@ async function driveOverlays(
     overlays.push(...await layer.meaning(drive));
   }
   return overlays;
+}
+
+/** A value in an object. */
+function entryOf(value: Located | undefined, key: string): Located | undefined {
+  return value?.kind === "object" ? value.entries.get(key) : undefined;
 }
 
 /** The keys of one of the definition's top-level objects. */

@@ -6,6 +6,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { inFolder, runBios, runQemu, runSeabios, tool } from "./machine.ts";
+import { PCI_VGA } from "../pci_vga.ts";
 
 const HERE = fromFileUrl(new URL(".", import.meta.url));
 const MOUSE = fromFileUrl(new URL("../fixtures/ps2_mouse.ts", import.meta.url));
@@ -85,6 +86,7 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   },
   vbe: {
     machine: "pc",
+    set: PCI_VGA,
     sectors: 32,
     differences: [
       // Functions that SeaBIOS has not: the longest line, the palette.

@@ -17,6 +17,7 @@ import {
   SEABIOS_PACKAGE,
   seabiosPc,
 } from "./firmware.ts";
+import { PCI_VGA } from "../pci_vga.ts";
 
 const SERVICES = fromFileUrl(new URL("services.asm", import.meta.url));
 const MIB = 1024 * 1024;
@@ -190,7 +191,7 @@ firmwareTest(
       boot: {},
       memory: "64M",
       // QEMU has one serial port here.
-      set: ["devices.com2=null"],
+      set: ["devices.com2=null", ...PCI_VGA],
     });
     const { reason, status } = await pc.run();
     assertEquals({ reason, status }, { reason: "exit", status: 1 });

@@ -19,6 +19,7 @@ import {
   UNCHAINED,
   vgaGuest,
 } from "./vga_guest.ts";
+import { PCI_VGA } from "../pci_vga.ts";
 
 const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
 const LIMIT_MS = 240_000;
@@ -145,7 +146,11 @@ async function here(
   kernel: string,
   scenes: readonly Scene[],
 ): Promise<Pixels[]> {
-  await using machine = await Machine.load(PC, { kernel, memory: "32M" });
+  await using machine = await Machine.load(PC, {
+    kernel,
+    memory: "32M",
+    set: PCI_VGA,
+  });
   const serial = machine.serial(0);
   const result: Pixels[] = [];
   for (const _ of scenes) {
@@ -369,7 +374,11 @@ Deno.test("vga: stores to the frame buffer are seen after a look, each time", as
   const kernel = await Deno.makeTempFile();
   try {
     await Deno.writeFile(kernel, multiboot(payload));
-    await using machine = await Machine.load(PC, { kernel, memory: "32M" });
+    await using machine = await Machine.load(PC, {
+      kernel,
+      memory: "32M",
+      set: PCI_VGA,
+    });
     const [serial, screen] = [machine.serial(0), machine.screen()];
     await serial.expect("!", { timeout: LIMIT_MS });
     let { generation } = screen.look()!;

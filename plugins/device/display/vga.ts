@@ -25,16 +25,22 @@ import { VGA_SCHEMA, type VgaConfig, VgaCore, vgaRegions } from "./vga_core.ts";
 /** Where the frame buffer is; RAM there hides it. */
 const FRAMEBUFFER = 0xe0000000;
 
+/** Configuration of the device. */
+export interface IsaVgaConfig extends VgaConfig {
+  /** The frame buffer is there: where PCI has its functions, it is in the way. */
+  readonly framebuffer: boolean;
+}
+
 /** A VGA on the ISA bus. */
 export class Vga implements Device, TextSource, PictureSource {
   readonly #name: string;
   readonly #core: VgaCore;
 
   /** A VGA after power-on. */
-  constructor(config: VgaConfig, context: DeviceContext) {
+  constructor(config: IsaVgaConfig, context: DeviceContext) {
     this.#name = context.name;
     this.#core = new VgaCore(config, context);
-    context.mover("framebuffer").map(FRAMEBUFFER);
+    if (config.framebuffer) context.mover("framebuffer").map(FRAMEBUFFER);
   }
 
   /** See `TextSource`. */
@@ -74,12 +80,22 @@ export class Vga implements Device, TextSource, PictureSource {
 }
 
 /** The `vga` plugin. */
-const plugin: DevicePlugin<VgaConfig> = {
+const plugin: DevicePlugin<IsaVgaConfig> = {
   type: "device",
   name: "vga",
   version: "2.0.0",
   description: "A VGA with the Bochs VBE",
-  config: { type: "object", properties: VGA_SCHEMA },
+  config: {
+    type: "object",
+    properties: {
+      ...VGA_SCHEMA,
+      framebuffer: {
+        type: "boolean",
+        description: "Map the frame buffer at E0000000h",
+        default: false,
+      },
+    },
+  },
   declare: (config) => ({ regions: vgaRegions(config) }),
   backends: { display: { type: "display", optional: true } },
   provides: ["text-source", "picture-source"],

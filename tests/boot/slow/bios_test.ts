@@ -11,6 +11,7 @@ import {
 } from "../../bios/images.ts";
 import { biosMachine, inFolder } from "../../bios/machine.ts";
 import { boot, PATIENCE } from "../guest.ts";
+import { PCI_VGA } from "../../pci_vga.ts";
 
 const CONFIG = `PROMPT 0
 DEFAULT linux
@@ -62,6 +63,7 @@ withLinux("built-in BIOS: Linux in a mode of VBE", async (folder, files) => {
     machine: "pc",
     memory,
     drives: [{ file }],
+    set: PCI_VGA,
   });
   await answers(machine);
   const serial = machine.serial(0);

@@ -10,6 +10,7 @@ import { Machine } from "../../../mod.ts";
 import { file } from "../../../core/cli/cpio.ts";
 import { boot, PATIENCE, withScript } from "../guest.ts";
 import { kernelModules } from "../modules.ts";
+import { PCI_VGA } from "../../pci_vga.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 const [WIDTH, HEIGHT] = [1280, 800];
@@ -46,6 +47,7 @@ boot("boot: Linux's driver for the Bochs VBE draws", async ({ kernel }) => {
       initrd,
       append: "console=ttyS0",
       memory: "192M",
+      set: PCI_VGA,
     });
     const serial = machine.serial(0);
     await serial.expect(/^drawn\r\n/m, PATIENCE);

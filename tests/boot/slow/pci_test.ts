@@ -11,6 +11,7 @@ import { MP_TABLE, mpTable } from "../mp_table.ts";
 import { ISAPC_WARNINGS, warnings } from "../session.ts";
 import { Machine } from "../../../mod.ts";
 import { QEMU, qemuOutput } from "../../qemu.ts";
+import { PCI_VGA } from "../../pci_vga.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 const LIMIT_MS = 600_000;
@@ -64,6 +65,7 @@ async function inRhea(kernel: string, initrd: string): Promise<string> {
     initrd,
     append: "console=ttyS0",
     memory: "256M",
+    set: PCI_VGA,
   });
   // Without firmware nothing else tells of the APICs that CPUID shows.
   machine.space("memory").writeBytes(MP_TABLE, mpTable());
