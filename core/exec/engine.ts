@@ -29,7 +29,8 @@ import {
   GUEST_FAULT,
 } from "../cpu/frontend.ts";
 import type { GuestMemory } from "../machine/memory.ts";
-import { type PhysicalSpace, SoftMmu } from "../mmu/soft_mmu.ts";
+import type { PhysicalSpace } from "../mmu/physical_access.ts";
+import { SoftMmu } from "../mmu/soft_mmu.ts";
 import {
   ArenaFull,
   type Block,
