@@ -211,6 +211,15 @@ export class SoftMmu implements Mmu {
     this.#onFlush(address >>> 0, ALL_MMUS);
   }
 
+  forgetPage(address: number): void {
+    if (this.#tlb.isFetched(address)) {
+      this.flushPage(address);
+      return;
+    }
+    this.#ioRead = this.#ioWrite = -1;
+    this.#tlb.forget(address);
+  }
+
   /**
    * A page got its first translated code: stores to it must come here from
    * now on.
@@ -238,10 +247,7 @@ export class SoftMmu implements Mmu {
       }
     }
     this.walks++;
-    if (!f.walk(address, access, mmu, false)) {
-      this.#forgetFaulted(address);
-      return false;
-    }
+    if (!f.walk(address, access, mmu, false)) return false;
     const walk = f.pageWalk;
     // A20 masks bit 20 of what comes out of the page tables.
     const physical = walk.physical > 0xffffffff
@@ -281,20 +287,6 @@ export class SoftMmu implements Mmu {
       this.#host = -1;
     }
     return true;
-  }
-
-  /**
-   * A page fault invalidates what the TLBs hold for its page (Intel SDM volume
-   * 3, 4.10.4.1): a handler that copies a read-only page need not say so.
-   */
-  #forgetFaulted(address: number): void {
-    this.#ioRead = this.#ioWrite = -1;
-    if (this.#tlb.isFetched(address)) {
-      this.#tlb.flushPage(address);
-      this.#onFlush(address, ALL_MMUS);
-    } else {
-      this.#tlb.forget(address);
-    }
   }
 
   /** The physical address for an instruction fetch; -1 after a fault. */

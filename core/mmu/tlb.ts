@@ -300,8 +300,10 @@ export class Tlb {
   /** Forgets the page of an address in the TLBs of data. */
   forget(address: number): void {
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
+    const tag = address & ~0xfff;
     for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) {
-      this.#clear(slot);
+      const e = this.#word(slot);
+      if (this.#i32[e + (TLB_READ >> 2)] === tag) this.#clear(slot);
     }
   }
 
