@@ -188,6 +188,7 @@ export class SoftMmu implements Mmu {
    * without paging looks everything up.
    */
   remap(): void {
+    this.#physicalAccess.forget();
     this.flat.suspend();
     this.flush(false);
     // What was watched may be elsewhere: whoever watches looks again.
@@ -254,16 +255,13 @@ export class SoftMmu implements Mmu {
       ? walk.physical
       : (walk.physical & this.#mask) >>> 0;
     const page = Math.floor(physical / PAGE);
-    const mapping = this.#space.lookupPage(page);
     const p = walk.permissions;
     if (walk.large === true) tlb.noteLarge(address);
     this.#physical = physical + (address & 0xfff);
-    // A page on which nothing answers reads as ones from memory. (A kernel that
-    // looks for firmware tables without firmware reads 100,000 times.)
-    const isOnes = mapping.kind === "none" && access === ACCESS_READ;
-    if (mapping.kind === "ram" || mapping.kind === "rom" || isOnes) {
-      const host = isOnes ? this.#base + OFF_ONES : mapping.hostOffset;
-      this.#host = host;
+    const ram = this.#physicalAccess.ramOf(physical);
+    const host = ram >= 0 ? ram : this.#hostOfOther(physical, access);
+    this.#host = host;
+    if (host >= 0) {
       const isGlobal = (p & PERM_GLOBAL) !== 0;
       if (access === ACCESS_EXECUTE) {
         // Translated code knows 32 bits of the physical address it jumps to.
@@ -271,7 +269,7 @@ export class SoftMmu implements Mmu {
         tlb.fillFetch(address, mmu, page, isGlobal, host, executable);
         return true;
       }
-      const writable = mapping.writable && (p & PERM_WRITE) !== 0 &&
+      const writable = ram >= 0 && (p & PERM_WRITE) !== 0 &&
         !this.#isWatched(page);
       const stores = !writable
         ? STORES_NONE
@@ -283,10 +281,19 @@ export class SoftMmu implements Mmu {
       if (this.#mask >>> 0 === 0xffffffff && f.flat(f.key())) {
         this.flat.enter(page);
       }
-    } else {
-      this.#host = -1;
     }
     return true;
+  }
+
+  /** Host offset of a page that is no RAM, or -1 where a device answers. */
+  #hostOfOther(physical: number, access: Access): number {
+    const { kind, hostOffset } = this.#space.lookupPage(physical / PAGE);
+    if (kind === "rom") return hostOffset;
+    // A page on which nothing answers reads as ones from memory. (A kernel that
+    // looks for firmware tables without firmware reads 100,000 times.)
+    return kind === "none" && access === ACCESS_READ
+      ? this.#base + OFF_ONES
+      : -1;
   }
 
   /** The physical address for an instruction fetch; -1 after a fault. */
@@ -429,7 +436,7 @@ export class SoftMmu implements Mmu {
         this.#copyValue(this.#host + offset, width);
         return STORE_DONE;
       }
-      if (!this.#physicalAccess.isRam(physical)) return STORE_DONE;
+      if (this.#physicalAccess.ramOf(physical) < 0) return STORE_DONE;
       return this.#storeToCode(physical, this.#host + offset, width, running);
     }
     const first = PAGE - offset;
@@ -589,7 +596,7 @@ export class SoftMmu implements Mmu {
   }
 
   writePhysical32(physical: number, value: number): void {
-    if (this.#physicalAccess.isRam(physical)) {
+    if (this.#physicalAccess.ramOf(physical) >= 0) {
       this.#code.written(physical, 4, 0);
     }
     this.#physicalAccess.write32(physical, value);
