@@ -170,7 +170,11 @@ Deno.test("drives: mistakes are one line that says where", async () => {
       ["--drive", "a,if=floppy,serial=S"],
       /drives of "floppy" \(i82077\) have no serial number$/,
     ],
-    ["", ["--boot", "order=cx"], /^--boot: boot\.order: expected letters/],
+    [
+      "",
+      ["--boot", "order=cx"],
+      /^--boot order=cx: boot\.order: expected letters/,
+    ],
     ["", ["--drive", "/absent/a"], /there is no file "\/absent\/a"$/],
     [
       '"drives": { "ide": null, "floppy": null }',

@@ -134,25 +134,37 @@ export function parseDrive(text: string): DriveOptions {
   };
 }
 
+/** What firmware starts. */
+export interface BootOptions {
+  /** What it tries: see the definition's `boot.order`. */
+  readonly order?: string;
+  /** Whether it offers a menu. */
+  readonly menu?: boolean;
+  /** Where this was said, for messages: a command line option, say. */
+  readonly option?: string;
+}
+
 /** What `--boot` says: `order=cdn,menu=on`, or the order alone. */
-export function parseBoot(text: string): { order?: string; menu?: boolean } {
+export function parseBoot(text: string): BootOptions {
   const option = `--boot ${text}`;
   const boot: { order?: string; menu?: boolean } = {};
-  for (const [i, [key, value]] of pairsOf(text).entries()) {
-    if (value === undefined && i === 0) boot.order = key;
-    else if (key === "order") boot.order = value ?? "";
-    else if (key === "menu" && (value === "on" || value === "off")) {
-      boot.menu = value === "on";
-    } else if (key === "menu") {
-      throw optionError(option, `menu: expected "on" or "off"`);
-    } else {
+  for (const [i, [first, second]] of pairsOf(text).entries()) {
+    const isOrder = i === 0 && second === undefined && first !== "menu";
+    const [key, value] = isOrder ? ["order", first] : [first, second];
+    if (key !== "order" && key !== "menu") {
       throw optionError(
         option,
         `unknown key "${key}"${suggest(key, ["order", "menu"])}`,
       );
     }
+    if (boot[key] !== undefined) {
+      throw optionError(option, `"${key}" is there twice`);
+    }
+    if (key === "order") boot.order = value ?? "";
+    else if (value === "on" || value === "off") boot.menu = value === "on";
+    else throw optionError(option, `menu: expected "on" or "off"`);
   }
-  return boot;
+  return { option, ...boot };
 }
 
 /** What is wrong with a boot order, or undefined. */

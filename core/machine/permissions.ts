@@ -11,9 +11,10 @@ import type { PermissionNeeds } from "./plugin.ts";
 
 const KINDS = ["read", "write", "net", "env", "run", "ffi", "sys"] as const;
 
-/** What a machine needs, by kind of permission, sorted. */
+/** What a machine needs, and what else there is, by kind, sorted. */
 export async function machinePermissions(
   plan: MachinePlan,
+  more: PermissionNeeds = {},
 ): Promise<Readonly<Record<typeof KINDS[number], readonly string[]>>> {
   const needs = Object.fromEntries(
     KINDS.map((kind) => [kind, new Set<string>()]),
@@ -24,6 +25,7 @@ export async function machinePermissions(
     }
   };
   const { definition, document } = plan;
+  add(more);
   add({ read: [...filesOf(document)] });
   for (const { file } of plan.memories) {
     if (file !== undefined) add({ read: [file] });
@@ -56,11 +58,17 @@ export async function machinePermissions(
   ) as Record<typeof KINDS[number], string[]>;
 }
 
-/** The same as `--allow-...` options. */
-export async function permissionFlags(plan: MachinePlan): Promise<string[]> {
-  const needs = await machinePermissions(plan);
+/** The same as `--allow-...` options; Deno takes two commas for one in a name. */
+export async function permissionFlags(
+  plan: MachinePlan,
+  more?: PermissionNeeds,
+): Promise<string[]> {
+  const needs = await machinePermissions(plan, more);
   return KINDS.filter((kind) => needs[kind].length > 0)
-    .map((kind) => `--allow-${kind}=${needs[kind].join(",")}`);
+    .map((kind) => {
+      const items = needs[kind].map((item) => item.replaceAll(",", ",,"));
+      return `--allow-${kind}=${items.join(",")}`;
+    });
 }
 
 /** The files that a merged document was read from. */
