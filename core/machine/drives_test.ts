@@ -66,7 +66,7 @@ Deno.test("boot: order and menu", () => {
   for (const text of ["order=c,order=d", "c,order=d", "menu=on,menu=on"]) {
     assertThrows(() => parseBoot(text), DefinitionError, "is there twice");
   }
-  assertThrows(() => parseBoot("menu"), DefinitionError, '"on" or "off"');
+  assertEquals(said("menu"), { menu: true });
   assertThrows(() => parseBoot("menu=x"), DefinitionError, '"on" or "off"');
   assertThrows(() => parseBoot("odrer=c"), DefinitionError, '"order"');
   assertEquals(bootOrderProblem("acdn"), undefined);

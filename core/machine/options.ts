@@ -12,6 +12,7 @@ import {
   parseSet,
   type Place,
 } from "./document.ts";
+import { displayMeaning } from "./displays.ts";
 import {
   type BootOptions,
   DriveLayer,
@@ -151,8 +152,7 @@ async function optionOverlays(
     const { option, spec } = display;
     await layBackend("display", option, "display", spec);
     const [plugin] = spec.split(SEPARATORS.display);
-    const change = entryOf(entryOf(document, "displays"), plugin);
-    if (change !== undefined) overlays.push(change);
+    overlays.push(...displayMeaning(document, plugin));
   }
   overlays.push(...await driveOverlays(document, options));
   if (options.snapshot) {
@@ -240,11 +240,6 @@ async function driveOverlays(
     overlays.push(...await layer.meaning(drive));
   }
   return overlays;
-}
-
-/** A value in an object. */
-function entryOf(value: Located | undefined, key: string): Located | undefined {
-  return value?.kind === "object" ? value.entries.get(key) : undefined;
 }
 
 /** The keys of one of the definition's top-level objects. */

@@ -14,6 +14,7 @@ import {
   merge,
   toJson,
 } from "./document.ts";
+import { displayProblem } from "./displays.ts";
 import { bootOrderProblem, driveProblem } from "./drives.ts";
 import { suggest } from "./nearest.ts";
 import { nicProblem } from "./nics.ts";
@@ -614,10 +615,11 @@ class Planner implements PlanReport {
       const block = all.filter(([, { type }]) => type === "block");
       return [name, block.map(([role]) => role)];
     }));
-    const problem = driveProblem(this.#definition, roles);
+    const displays = Object.keys(this.#options.plugins.display ?? {});
+    const problem = driveProblem(this.#definition, roles) ??
+      nicProblem(this.#definition) ??
+      displayProblem(this.#definition, displays);
     if (problem !== undefined) throw this.error(problem.path, problem.message);
-    const nic = nicProblem(this.#definition);
-    if (nic !== undefined) throw this.error(nic.path, nic.message);
   }
 
   async #planBoot(): Promise<LoaderPlugin[]> {
