@@ -105,6 +105,25 @@ export function checkCaptures(
   }
 }
 
+/** A backend that draws on the whole terminal has it alone. */
+export function checkTerminal(
+  report: PlanReport,
+  backends: readonly PlannedBackend[],
+): void {
+  const screen = backends.find((b) => b.plugin.terminal === "screen");
+  if (screen === undefined) return;
+  for (const { name, plugin } of backends) {
+    if (plugin.terminal === undefined || name === screen.name) continue;
+    throw report.error(
+      ["backends", name],
+      `backends "${screen.name}" (${screen.plugin.name}) and "${name}" ` +
+        `(${plugin.name}) both want this terminal: connect one of them ` +
+        `elsewhere` +
+        (/^serial\d+$/.test(name) ? ", as with --serial null" : ""),
+    );
+  }
+}
+
 /** Devices in an order in which each comes after those it uses. */
 export function orderDevices(
   report: PlanReport,
