@@ -234,6 +234,27 @@ Deno.test("-P does not let it write; what it needs is printed", async () => {
   }
 });
 
+Deno.test("what permissions prints is enough for a name with a comma", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = join(folder, "a,b", "c,d.png");
+    await Deno.mkdir(join(folder, "a,b"));
+    const args = ["--kernel", ECHO, "--screendump", file];
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
+        .concat(args),
+      cwd: ROOT,
+    }).output();
+    const flags = new TextDecoder().decode(stdout).trim().split("\n");
+    assert(flags.includes(`--allow-write=${folder}`), flags.join(" "));
+    const { status, messages } = await rhea(args, "q", flags);
+    assertEquals([status, messages], [1, ""]);
+    assertEquals(decode(await Deno.readFile(file)).width, 720);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("--vnc is short for a display, and its port is permitted", async () => {
   const permissions = async (...args: string[]): Promise<string> => {
     const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {

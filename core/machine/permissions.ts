@@ -5,7 +5,7 @@
  */
 
 import { at, type Located } from "./document.ts";
-import { isAbsolute, resolve } from "./path.ts";
+import { dirname, isAbsolute, resolve } from "./path.ts";
 import type { MachinePlan } from "./plan_types.ts";
 import type { PermissionNeeds } from "./plugin.ts";
 
@@ -58,7 +58,15 @@ export async function machinePermissions(
   ) as Record<typeof KINDS[number], string[]>;
 }
 
-/** The same as `--allow-...` options; Deno takes two commas for one in a name. */
+/**
+ * A path as Deno's options can name it: they have no way to write a comma, so
+ * that it is the folder above, or the one above that.
+ */
+function nameable(path: string): string {
+  return path.includes(",") ? nameable(dirname(path)) : path;
+}
+
+/** The same as `--allow-...` options. */
 export async function permissionFlags(
   plan: MachinePlan,
   more?: PermissionNeeds,
@@ -66,8 +74,9 @@ export async function permissionFlags(
   const needs = await machinePermissions(plan, more);
   return KINDS.filter((kind) => needs[kind].length > 0)
     .map((kind) => {
-      const items = needs[kind].map((item) => item.replaceAll(",", ",,"));
-      return `--allow-${kind}=${items.join(",")}`;
+      const isPaths = kind === "read" || kind === "write";
+      const items = isPaths ? needs[kind].map(nameable) : needs[kind];
+      return `--allow-${kind}=${[...new Set(items)].join(",")}`;
     });
 }
 
