@@ -349,6 +349,11 @@ Deno.test("wrong arguments: one line and status 2", async () => {
       /no char backend "stdoi"; did you mean "stdio"/,
     ],
     [[ISAPC, "--memory", "lots"], /--memory: expected a size such as 256M/],
+    [
+      [ISAPC, "--memory", "1K"],
+      /region "low" needs 640K of memory "ram", which has 1K, by --memory$/,
+    ],
+    [[ISAPC, "--memory", "1T"], /does not fit .*, by --memory$/],
     [["nowhere.json"], /nowhere\.json: there is no machine file/],
   ];
   for (const [args, message] of cases) {

@@ -147,6 +147,12 @@ export function orderDevices(
   return [...done];
 }
 
+/** Whose word a memory's size is, for messages, if it is an option's. */
+export function sizeOption(document: Located, memory: string): string {
+  const { place } = at(document, ["memories", memory, "size"]);
+  return place.file.startsWith("--") ? `, by ${place.file}` : "";
+}
+
 /** Regions that are empty, do not fit or overlap. */
 export function checkSpaces(
   report: PlanReport,
@@ -172,7 +178,13 @@ export function checkSpaces(
       const otherPath = paths.get(`${region.space} ${other}`);
       const line = otherPath && at(report.document, otherPath).place.line;
       const where = line === undefined ? "" : ` (line ${line})`;
-      throw report.error(path, `${error.message}${where}`);
+      const by = memory.find(({ space, name }) =>
+        space === region.space && error.regions.includes(name)
+      );
+      const option = by === undefined
+        ? ""
+        : sizeOption(report.document, by.memory);
+      throw report.error(path, `${error.message}${where}${option}`);
     }
   };
   for (const region of memory) {

@@ -5,6 +5,7 @@
  */
 
 import { formatSize, parseAddress } from "./numbers.ts";
+import { sizeOption } from "./plan_checks.ts";
 import type { PlanContext } from "./plan_context.ts";
 import type {
   PlannedMemory,
@@ -80,7 +81,8 @@ export function planMemoryRegions(
         throw context.error(
           path,
           `region "${name}" needs ${formatSize(region.offset + size)} of ` +
-            `memory "${memory.name}", which has ${formatSize(memory.size)}`,
+            `memory "${memory.name}", which has ${formatSize(memory.size)}` +
+            sizeOption(context.document, memory.name),
         );
       }
       planned.push({
