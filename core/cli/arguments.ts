@@ -142,15 +142,19 @@ function parseAddress(text: string): number {
 function joined(args: readonly string[]): string[] {
   const isFlag = (argument: string): boolean =>
     FLAGS.includes(/^--([^=]+)/.exec(argument)?.[1] ?? "");
+  const end = args.indexOf("--");
+  const count = end < 0 ? args.length : end;
   const out: string[] = [];
-  for (let i = 0; i < args.length; i++) {
+  for (let i = 0; i < count; i++) {
     const takesValue = STRINGS.some((flag) => args[i] === `--${flag}`);
     const value = args[i + 1];
-    if (takesValue && value !== undefined && !isFlag(value)) {
+    if (takesValue && i + 1 < count && !isFlag(value)) {
       out.push(`${args[i++]}=${value}`);
     } else out.push(args[i]);
+    const named = SWITCHES.find((flag) => args[i].startsWith(`--${flag}=`));
+    if (named !== undefined) throw new UsageError(`--${named} takes no value`);
   }
-  return out;
+  return [...out, ...args.slice(count)];
 }
 
 /** What is said of a first word that is no command, when a file follows it. */

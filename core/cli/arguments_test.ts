@@ -27,6 +27,8 @@ Deno.test("arguments: mistakes name the flag", () => {
       ["resolv", "m.json"],
       'there is no command "resolv"; did you mean "resolve"?',
     ],
+    [["m.json", "--icount=off"], "--icount takes no value"],
+    [["--", "a.json", "--vnc"], 'expected one machine file, not also "--vnc"'],
     [["a.json", "b.json"], 'expected one machine file, not also "b.json"'],
     [["schema", "a", "b"], 'expected one machine file, not also "b"'],
   ];
