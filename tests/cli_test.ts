@@ -56,6 +56,18 @@ async function rhea(
   };
 }
 
+/** All that `permissions` prints, messages too. */
+async function permissions(...args: string[]): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
+      .concat(args),
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  return decoder.decode(stdout) + decoder.decode(stderr);
+}
+
 /** The fixture with other code at its entry. */
 async function withKernel(
   code: readonly number[],
@@ -222,12 +234,8 @@ Deno.test("-P does not let it write; what it needs is printed", async () => {
     const refused = await rhea(args);
     assertEquals(refused.status, 2);
     assertMatch(refused.messages, /^rhea: .*write access/);
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
-        .concat(args),
-      cwd: ROOT,
-    }).output();
-    const flags = new TextDecoder().decode(stdout).trim().split("\n");
+    const flags = (await permissions(...args)).split("\n")
+      .filter((line) => line.startsWith("--allow-"));
     assert(flags.includes(`--allow-write=${log}`));
   } finally {
     await Deno.remove(folder, { recursive: true });
@@ -240,12 +248,8 @@ Deno.test("what permissions prints is enough for a name with a comma", async () 
     const file = join(folder, "a,b", "c,d.png");
     await Deno.mkdir(join(folder, "a,b"));
     const args = ["--kernel", ECHO, "--screendump", file];
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
-        .concat(args),
-      cwd: ROOT,
-    }).output();
-    const flags = new TextDecoder().decode(stdout).trim().split("\n");
+    const flags = (await permissions(...args)).split("\n")
+      .filter((line) => line.startsWith("--allow-"));
     assert(flags.includes(`--allow-write=${folder}`), flags.join(" "));
     const { status, messages } = await rhea(args, "q", flags);
     assertEquals([status, messages], [1, ""]);
@@ -256,16 +260,6 @@ Deno.test("what permissions prints is enough for a name with a comma", async () 
 });
 
 Deno.test("--vnc is short for a display, and its port is permitted", async () => {
-  const permissions = async (...args: string[]): Promise<string> => {
-    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
-        .concat(args),
-      cwd: ROOT,
-      env: { NO_COLOR: "1" },
-    }).output();
-    const decoder = new TextDecoder();
-    return decoder.decode(stdout) + decoder.decode(stderr);
-  };
   const short = await permissions("--vnc", ":7");
   assertMatch(short, /^--allow-net=127\.0\.0\.1:5907$/m);
   assertEquals(await permissions("--display", "vnc=:7"), short);
