@@ -19,6 +19,7 @@ import type {
   NetCard,
 } from "../../../core/backend/net.ts";
 import { MAC_SCHEMA, macAddress } from "../../../core/backend/mac_address.ts";
+import { segmentsOf } from "../../../core/backend/net_offload.ts";
 import type { IoHandler } from "../../../core/bus/handler.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction } from "../../../core/bus/pci_function.ts";
@@ -343,14 +344,15 @@ export class E1000 implements Device, NetCard {
 
   #writeControl(value: number): void {
     if ((value & CTRL_RST) !== 0) {
-      // All but the PHY, what is in the PCI configuration and the pins' state.
+      // All but the PHY, what is in the PCI configuration and the pins' state;
+      // nor does a reset give the transmitter more time.
+      const { work } = this.#state.transmit;
       this.#adopt({
         ...this.#state,
         registers: registersAfterReset(this.mac),
         eeprom: freshEeprom(),
         interrupts: freshInterrupts(),
-        transmit: freshTransmit(),
-        period: 0,
+        transmit: { ...freshTransmit(), work },
       });
       this.#offerRoom();
     } else this.#regs[CTRL >> 2] = value & ~CTRL_PHY_RST;
@@ -385,31 +387,29 @@ export class E1000 implements Device, NetCard {
       return;
     }
     if (!this.#state.link) return;
-    const { segments } = offload ?? {};
+    const segments = offload?.segments;
     if (segments === undefined) this.#countSent(frame, 1, frame.length);
     else {
-      const payload = frame.length - segments.headers;
-      const frames = Math.ceil(payload / segments.bytes);
-      const bytes = payload + frames * segments.headers;
-      this.#countSent(frame, frames, bytes);
+      const { headers, bytes } = segments;
+      const others = segmentsOf(frame, offload) - 1;
+      this.#countSent(frame, others, headers + bytes);
+      this.#countSent(frame, 1, frame.length - others * bytes);
     }
     this.#backend?.send(frame, offload);
   }
 
-  /** Count frames that begin like this one. */
+  /** Count frames that begin like this one, of so many bytes each. */
   #countSent(frame: Uint8Array, frames: number, bytes: number): void {
     const regs = this.#regs;
     const to = destination(frame);
-    const each = Math.ceil(bytes / frames) + CRC_BYTES;
-    for (let i = 0; i < frames; i++) {
-      count(regs, Stat.TPT);
-      count(regs, Stat.GPTC);
-      countSize(regs, Stat.PTC64, each);
-      if (to === "all") count(regs, Stat.BPTC);
-      if (to === "group") count(regs, Stat.MPTC);
-    }
-    countBytes(regs, Stat.GOTCL, bytes + frames * CRC_BYTES);
-    countBytes(regs, Stat.TOTL, bytes + frames * CRC_BYTES);
+    const each = bytes + CRC_BYTES;
+    count(regs, Stat.TPT, frames);
+    count(regs, Stat.GPTC, frames);
+    countSize(regs, Stat.PTC64, each, frames);
+    if (to === "all") count(regs, Stat.BPTC, frames);
+    if (to === "group") count(regs, Stat.MPTC, frames);
+    countBytes(regs, Stat.GOTCL, frames * each);
+    countBytes(regs, Stat.TOTL, frames * each);
   }
 
   /** See `NetCard.receive`. */

@@ -8,6 +8,7 @@ import {
 } from "../../../tests/devices/nic_bench.ts";
 import {
   CTRL,
+  CTRL_RST,
   CTRL_SLU,
   CTRL_VME,
   ICR,
@@ -248,8 +249,10 @@ for (const kind of ["tcp4", "tcp6"] as const) {
     });
     assertEquals([...tagged.bytes.subarray(12, 16)], [0x81, 0, 0x20, 5]);
     assertEquals(tagged.bytes.subarray(16), plain.bytes.subarray(12));
-    // Each of the frames that it becomes is counted.
+    // Each of the frames that it becomes is counted, by its own size.
     assertEquals(card.read(Stat.GPTC), 6);
+    const sizes = [0, 4, 8, 12, 16, 20].map((at) => card.read(Stat.PTC64 + at));
+    assertEquals(sizes, [0, 0, 0, 0, 2, 4]);
     assertEquals(
       card.read(Stat.GOTCL),
       2 * (frame.length + 2 * headers + 3 * 4) + 3 * 4,
@@ -620,6 +623,37 @@ Deno.test("e1000: a ring that is all work takes its time", async () => {
   card.bench.advance(50_000_000);
   assertEquals(card.read(TDH), card.read(TDT));
   assertEquals(first + card.sent().length, 13 * Math.ceil((131072 - 54) / 64));
+  // A reset gives it no more time.
+  card.write(TDH, 2);
+  card.write(TDT, 15);
+  assert(card.sent().length > 0);
+  card.write(CTRL, CTRL_RST);
+  card.start();
+  card.send(frame);
+  assertEquals(card.sent().length, 0);
+  card.bench.advance(1_000_000);
+  assertEquals(card.sent(), [frame]);
+});
+
+Deno.test("e1000: segments that are left to the network take their time, too", async () => {
+  const card = await E1000Bench.create({ offload: true });
+  card.start();
+  const { frame, transport, headers } = packet("tcp4", 60_000);
+  const at = card.place(frame);
+  card.describe([
+    14 | 24 << 8,
+    transport | transport + 16 << 8,
+    (TSE | TCP4 | Command.DEXT) << 24,
+    headers << 8 | 1 << 16,
+  ]);
+  for (let i = 1; i < 15; i++) {
+    const flags = EOP | TSE | Command.DEXT;
+    card.describe([at, 0, frame.length | 1 << 20 | flags << 24, 3 << 8], i);
+  }
+  card.kick(15);
+  assertEquals(card.sent().length, 1, "60,000 frames are enough");
+  card.bench.advance(20_000_000);
+  assertEquals(card.sent().length, 13);
 });
 
 Deno.test("e1000: a packet begun is part of the state", async () => {
