@@ -104,8 +104,6 @@ export class Dp8390 implements NetCard {
   readonly io: IoHandler;
   readonly #parts: Dp8390Parts;
   readonly #rom = new Uint8Array(ROM_BYTES);
-  /** A frame as it is stored, behind its header. */
-  readonly #stored = new Uint8Array(HEADER_BYTES + MAX_FRAME);
   #state: Dp8390State;
   /** The network waits for room. */
   #isAwaited = false;
@@ -484,27 +482,25 @@ export class Dp8390 implements NetCard {
     if (next >= state.pstop) next -= state.pstop - state.pstart;
     state.rsr = RSR_PRX | ((frame[0] & 1) !== 0 ? RSR_PHY : 0);
     const length = size + CRC_BYTES;
-    const bytes = this.#stored;
-    bytes[0] = state.rsr;
-    bytes[1] = next;
-    bytes[2] = length;
-    bytes[3] = length >> 8;
-    bytes.set(frame, HEADER_BYTES);
-    bytes.fill(0, HEADER_BYTES + frame.length, HEADER_BYTES + size);
-    this.#copy(HEADER_BYTES + size);
+    const { memory, pstart, pstop, curr } = state;
+    const at = curr * PAGE - MEMORY_BASE;
+    memory[at] = state.rsr;
+    memory[at + 1] = next;
+    memory[at + 2] = length;
+    memory[at + 3] = length >> 8;
+    const from = at + HEADER_BYTES;
+    // Bytes to the end of the ring, which a frame to be padded never reaches.
+    const first = (pstop - curr) * PAGE - HEADER_BYTES;
+    if (frame.length <= first) {
+      memory.set(frame, from);
+      memory.fill(0, from + frame.length, from + size);
+    } else {
+      memory.set(frame.subarray(0, first), from);
+      memory.set(frame.subarray(first), pstart * PAGE - MEMORY_BASE);
+    }
     state.curr = next;
     this.#raise(ISR_PRX);
     return true;
-  }
-
-  /** Put so much of `#stored` in the ring, which has room for it. */
-  #copy(size: number): void {
-    const { memory, pstart, pstop, curr } = this.#state;
-    const bytes = this.#stored;
-    const first = Math.min(size, (pstop - curr) * PAGE);
-    memory.set(bytes.subarray(0, first), curr * PAGE - MEMORY_BASE);
-    if (first === size) return;
-    memory.set(bytes.subarray(first, size), pstart * PAGE - MEMORY_BASE);
   }
 }
 
