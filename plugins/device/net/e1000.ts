@@ -55,6 +55,7 @@ import {
   mdic,
   MDIC_I,
   negotiates,
+  type PhyListener,
   setPhyLink,
 } from "./e1000_phy.ts";
 import { Receiver } from "./e1000_receive.ts";
@@ -135,6 +136,10 @@ export class E1000 implements Device, NetCard {
   readonly #interrupts: Interrupts;
   readonly #transmitter: Transmitter;
   readonly #receiver: Receiver;
+  readonly #phyListener: PhyListener = {
+    negotiate: () => this.#negotiate(),
+    changed: () => this.#updateLink(),
+  };
   readonly #negotiation: Timer;
   readonly #period: Timer;
   #state: E1000State;
@@ -309,10 +314,7 @@ export class E1000 implements Device, NetCard {
         regs[EERD >> 2] = eerd(this.#words, value);
         return;
       case MDIC:
-        regs[MDIC >> 2] = mdic(state.phy, value, {
-          negotiate: () => this.#negotiate(),
-          changed: () => this.#updateLink(),
-        });
+        regs[MDIC >> 2] = mdic(state.phy, value, this.#phyListener);
         if ((value & MDIC_I) !== 0) this.#interrupts.raise(ICR_MDAC);
         return;
       case ICR:
