@@ -109,29 +109,6 @@ async function qemu(folder: string): Promise<Card> {
   };
 }
 
-/** What both cards put on the wire; what is seen in them must be alike. */
-async function onBoth(
-  run: (card: Card) => Promise<unknown>,
-): Promise<Uint8Array[]> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const theirs = await qemu(folder);
-    let expected;
-    let wire;
-    try {
-      expected = await run(theirs);
-    } finally {
-      wire = await theirs.end();
-    }
-    const ours = await rhea();
-    assertEquals(await run(ours), expected);
-    assertEquals(await ours.end(), wire);
-    return wire;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
 /** What the registers read. */
 async function readAll(
   card: Card,
@@ -201,7 +178,7 @@ function test(name: string, fn: () => Promise<void>): void {
 }
 
 test("the same frames from the same descriptors", async () => {
-  const wire = await onBoth(async (card) => {
+  const wire = await onBoth(qemu, rhea, async (card) => {
     await start(card, 0);
     const seen: unknown[] = [];
     const send = async (list: number[][]): Promise<void> => {
@@ -277,7 +254,7 @@ test("the same frames from the same descriptors", async () => {
 });
 
 test("the same buffers from the same frames", async () => {
-  const wire = await onBoth(async (card) => {
+  const wire = await onBoth(qemu, rhea, async (card) => {
     const seen: unknown[] = [];
     await card.write(CTRL, CTRL_SLU | CTRL_VME);
     await card.write(VET, 0x8100);
@@ -343,7 +320,7 @@ test("the same buffers from the same frames", async () => {
 });
 
 test("the same registers: address, EEPROM's sum, PHY, causes and mask", async () => {
-  const wire = await onBoth(async (card) => {
+  const wire = await onBoth(qemu, rhea, async (card) => {
     const seen: unknown[] = [await readAll(card, [RAL0, RAH0, VET])];
     let sum = 0;
     for (let address = 0; address < 64; address++) {

@@ -5,8 +5,9 @@
  * @module
  */
 
-import { assert } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { withFolder } from "../block/oracle.ts";
 import { QEMU } from "../qemu.ts";
 
 const HLT = 0xf4;
@@ -29,6 +30,36 @@ export function qemuTest(name: string, fn: () => Promise<void>): void {
     ignore: noQemu !== undefined,
     fn,
   });
+}
+
+/** A card beside its like; `end` gives back all frames on the wire. */
+interface Comparable {
+  end(): Promise<Uint8Array[]>;
+}
+
+/**
+ * QEMU's card does this, then Rhea's; what is seen in them must be alike, and
+ * so must be what was on the wire, which is given back.
+ */
+export async function onBoth<C extends Comparable>(
+  qemu: (folder: string) => Promise<C>,
+  rhea: () => Promise<C>,
+  run: (card: C) => Promise<unknown>,
+): Promise<Uint8Array[]> {
+  let wire: Uint8Array[] = [];
+  await withFolder(async (folder) => {
+    const theirs = await qemu(folder);
+    let expected;
+    try {
+      expected = await run(theirs);
+    } finally {
+      wire = await theirs.end();
+    }
+    const ours = await rhea();
+    assertEquals(await run(ours), expected);
+    assertEquals(await ours.end(), wire);
+  });
+  return wire;
 }
 
 /** A PC of QEMU's, by its buses. */
