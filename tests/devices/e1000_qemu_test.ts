@@ -37,7 +37,7 @@ import {
 } from "../../plugins/device/net/e1000_registers.ts";
 import { readPcap } from "../net/pcap.ts";
 import { Command, E1000Bench, frameTo, MAC } from "./nic_bench.ts";
-import { qemuTest, Qtest } from "./qtest.ts";
+import { onBoth, qemuTest, Qtest } from "./qtest.ts";
 
 const BAR = 0xe0000000;
 /** QEMU takes no frame for a second after RCTL was written; and some more. */

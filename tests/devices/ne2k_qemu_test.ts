@@ -14,7 +14,7 @@ import nePci from "../../plugins/device/net/ne2k_pci.ts";
 import socket, { openSocketNet } from "../../plugins/net/socket.ts";
 import type { StreamLink } from "../../plugins/net/socket_link.ts";
 import { frameTo, MAC, onNet } from "./nic_bench.ts";
-import { qemuTest, Qtest } from "./qtest.ts";
+import { onBoth, qemuTest, Qtest } from "./qtest.ts";
 
 const PORTS = 0xc000;
 const STP = 0x01, STA = 0x02, TXP = 0x04;
