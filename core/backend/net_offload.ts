@@ -197,6 +197,16 @@ export function segment(
   }, emit);
 }
 
+/**
+ * How many frames `segment` makes of one; for an offload that no frame has it
+ * may be any number, Infinity or NaN.
+ */
+export function segmentsOf(frame: Uint8Array, offload?: FrameOffload): number {
+  if (offload?.segments === undefined) return 1;
+  const { headers, bytes } = offload.segments;
+  return Math.max(1, Math.ceil((frame.length - headers) / bytes));
+}
+
 /** Whether the headers are in the frame, in their order. */
 function isSound(frame: Uint8Array, layout: SegmentLayout): boolean {
   const { network, isIpv6, transport, isTcp, headers, bytes } = layout;

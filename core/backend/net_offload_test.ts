@@ -5,6 +5,7 @@ import {
   internetChecksum,
   internetSum,
   segment,
+  segmentsOf,
 } from "./net_offload.ts";
 
 /** The sum of 16-bit words as RFC 1071 says it, with no care for speed. */
@@ -199,6 +200,17 @@ Deno.test("net offload: a frame without payload is one segment", () => {
   assert(segment(frame, { segments }, () => count++));
   assertEquals(count, 1);
   assert(segment(frame, {}, (f) => assertEquals(f, frame)));
+});
+
+Deno.test("net offload: segments are counted before they are cut", () => {
+  for (const payload of [0, 1, 999, 1000, 1001, 5000]) {
+    const { frame, headers } = tcpFrame({ payload });
+    const segments = { kind: "tcp4", bytes: 1000, headers } as const;
+    let count = 0;
+    assert(segment(frame, { segments }, () => count++));
+    assertEquals(segmentsOf(frame, { segments }), count, `${payload}`);
+  }
+  assertEquals(segmentsOf(noise(5000)), 1);
 });
 
 Deno.test("net offload: what is not TCP, or not all there, is not cut", () => {

@@ -117,6 +117,8 @@ export class RegionError extends Error {
 /** Spaces up to this size get a table with an entry for each address. */
 const TABLE_LIMIT = 65536;
 const PAGE = 4096;
+/** So few bytes (a descriptor, an index) are copied one by one: a view costs more. */
+const VIEW_BYTES = 32;
 
 function hex(value: number): string {
   return `0x${value.toString(16)}`;
@@ -499,7 +501,10 @@ export class AddressSpace {
       }
       const length = Math.min(into.length - done, range.end - at);
       const offset = at + range.delta;
-      into.set(this.#memory!.u8.subarray(offset, offset + length), done);
+      const { u8 } = this.#memory!;
+      if (length > VIEW_BYTES) {
+        into.set(u8.subarray(offset, offset + length), done);
+      } else for (let i = 0; i < length; i++) into[done + i] = u8[offset + i];
       done += length;
     }
   }
@@ -532,7 +537,8 @@ export class AddressSpace {
       }
       const length = Math.min(bytes.length - done, range.end - at);
       if (range.kind === RAM) {
-        const part = bytes.subarray(done, done + length);
+        const isWhole = length === bytes.length;
+        const part = isWhole ? bytes : bytes.subarray(done, done + length);
         this.#memory!.u8.set(part, at + range.delta);
       }
       done += length;

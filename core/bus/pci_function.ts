@@ -61,6 +61,8 @@ export class PciFunction implements PciConfigSpace {
   readonly msixTable: IoHandler;
   /** Answers the MSI-X pending bits. */
   readonly msixPending: IoHandler;
+  readonly #message = new Uint8Array(4);
+  readonly #messageView = new DataView(this.#message.buffer);
   readonly #spec: PciFunctionSpec;
   readonly #layout: ConfigLayout;
   readonly #memory: DmaPort;
@@ -282,9 +284,8 @@ export class PciFunction implements PciConfigSpace {
   /** A message is a write by the bus master. */
   #send({ address, data }: PciMessage): void {
     if (!this.isMaster) return;
-    const bytes = new Uint8Array(4);
-    new DataView(bytes.buffer).setUint32(0, data, true);
-    this.#memory.write(address, bytes);
+    this.#messageView.setUint32(0, data, true);
+    this.#memory.write(address, this.#message);
   }
 }
 

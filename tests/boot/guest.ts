@@ -64,6 +64,22 @@ export async function isapc(options: MachineOptions): Promise<Machine> {
   });
 }
 
+/**
+ * Route INTA# of a slot whose pin is PIRQD's (4, 8, ...) to this interrupt, of
+ * 8 to 15, as firmware does.
+ */
+export function routePin(machine: Machine, slot: number, irq: number): void {
+  const ports = machine.space("ports");
+  const write = (slot: number, register: number, value: number): void => {
+    ports.write(0xcf8, 4, 0x80000000 + slot * 0x800 + (register & ~3));
+    ports.write(0xcfc + (register & 3), 1, value);
+  };
+  write(1, 0x63, irq);
+  write(slot, 0x3c, irq);
+  // Level triggered.
+  ports.write(0x4d1, 1, 1 << irq - 8);
+}
+
 /** What a command gave. */
 export interface Answer {
   /** Its exit status. */

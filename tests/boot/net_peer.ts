@@ -37,6 +37,11 @@ const PSH = 8;
 const ACK = 16;
 const HTTP = 80;
 const DISCARD = 9;
+/**
+ * How long an acknowledgement of what is discarded waits: so a guest has more to
+ * send than it may, and sends it in one piece when it may.
+ */
+const DELAY_MS = 10;
 
 /** A connection, as the peer keeps it. */
 interface Connection {
@@ -52,6 +57,8 @@ interface Connection {
   received: number[];
   isAsked: boolean;
   isClosed: boolean;
+  /** The timer of an acknowledgement. */
+  delayed?: ReturnType<typeof setTimeout>;
 }
 
 interface Client {
@@ -294,9 +301,23 @@ export class NetPeer {
       connection.expected += payload.length + (flags & FIN);
       for (const byte of payload) connection.received.push(byte);
       this.#answer(connection, (flags & FIN) !== 0);
-      this.#sendTcp(connection, ACK);
+      this.#acknowledge(connection);
     }
     this.#goOn(connection);
+  }
+
+  /** Acknowledge what came: what is discarded somewhat later, but for its end. */
+  #acknowledge(connection: Connection): void {
+    if (connection.port === DISCARD && !connection.isAsked) {
+      connection.delayed ??= setTimeout(() => {
+        connection.delayed = undefined;
+        this.#sendTcp(connection, ACK);
+      }, DELAY_MS);
+      return;
+    }
+    clearTimeout(connection.delayed);
+    connection.delayed = undefined;
+    this.#sendTcp(connection, ACK);
   }
 
   /** The guest has said something, or all. */

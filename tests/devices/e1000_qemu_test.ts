@@ -5,7 +5,7 @@
  * does what a driver would (qtest).
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { internetSum } from "../../core/backend/net_offload.ts";
 import {
@@ -35,11 +35,11 @@ import {
   VET,
   VFTA,
 } from "../../plugins/device/net/e1000_registers.ts";
-import { QEMU } from "../qemu.ts";
+import { readPcap } from "../net/pcap.ts";
 import { Command, E1000Bench, frameTo, MAC } from "./nic_bench.ts";
+import { onBoth, qemuTest, Qtest } from "./qtest.ts";
 
 const BAR = 0xe0000000;
-const HLT = 0xf4;
 /** QEMU takes no frame for a second after RCTL was written; and some more. */
 const RCTL_MS = 1050;
 const TX_RING = 0x1000;
@@ -81,106 +81,32 @@ async function rhea(): Promise<Card> {
 /** QEMU's. */
 async function qemu(folder: string): Promise<Card> {
   const capture = join(folder, "wire.pcap");
-  const bios = join(folder, "bios.bin");
-  await Deno.writeFile(bios, new Uint8Array(65536).fill(HLT));
-  const child = new Deno.Command(QEMU, {
-    args: [
-      ...["-M", "pc", "-m", "4", "-accel", "tcg", "-nodefaults"],
-      ...["-bios", bios],
-      ...["-display", "none", "-qtest", "stdio", "-qtest-log", "none"],
-      ...["-netdev", "hubport,id=n0,hubid=0"],
-      ...["-device", "e1000,addr=3,netdev=n0,mac=52:54:00:12:34:56"],
-      ...["-object", `filter-dump,id=d0,netdev=n0,file=${capture}`],
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const input = child.stdin.getWriter();
-  const output = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  const line = async (): Promise<string> => {
-    while (!text.includes("\n")) {
-      const { value, done } = await output.read();
-      if (done) throw new Error("QEMU has ended");
-      text += value;
-    }
-    const end = text.indexOf("\n");
-    const first = text.slice(0, end);
-    text = text.slice(end + 1);
-    return first;
-  };
-  const encoder = new TextEncoder();
-  const ask = async (command: string): Promise<string> => {
-    await input.write(encoder.encode(`${command}\n`));
-    const answer = await line();
-    assert(answer.startsWith("OK"), `${command}: ${answer}`);
-    return answer.slice(3);
-  };
-  const config = async (register: number, value: number): Promise<void> => {
-    await ask(`outl 0xcf8 ${0x80001800 + register}`);
-    await ask(`outl 0xcfc ${value}`);
-  };
-  await config(0x10, BAR);
-  await config(0x04, 7);
+  const machine = await Qtest.start(folder, [
+    ...["-netdev", "hubport,id=n0,hubid=0"],
+    ...["-device", "e1000,addr=3,netdev=n0,mac=52:54:00:12:34:56"],
+    ...["-object", `filter-dump,id=d0,netdev=n0,file=${capture}`],
+  ]);
+  await machine.config(3, 0x10, BAR);
+  await machine.config(3, 0x04, 7);
   return {
-    read: async (register) => Number(await ask(`readl ${BAR + register}`)),
+    read: async (register) =>
+      Number(await machine.ask(`readl ${BAR + register}`)),
     write: async (register, value) => {
-      await ask(`writel ${BAR + register} ${value >>> 0}`);
+      await machine.ask(`writel ${BAR + register} ${value >>> 0}`);
     },
-    store: async (at, bytes) => {
-      await ask(`write ${at} ${bytes.length} 0x${bytes.toHex()}`);
-    },
-    load: async (at, length) =>
-      Uint8Array.fromHex((await ask(`read ${at} ${length}`)).slice(2)),
+    store: (at, bytes) => machine.store(at, bytes),
+    load: (at, length) => machine.load(at, length),
     settle: async () => {
       await new Promise((resolve) => setTimeout(resolve, RCTL_MS));
       // Timers run after what came with them.
-      await ask(`readl ${BAR}`);
+      await machine.ask(`readl ${BAR}`);
     },
     end: async () => {
-      await input.close();
-      child.kill("SIGTERM");
-      await output.cancel();
-      await child.status;
-      return framesOf(await Deno.readFile(capture));
+      await machine.end();
+      const { packets } = await readPcap(capture);
+      return packets.map(({ bytes }) => bytes);
     },
   };
-}
-
-/** The frames of a capture. */
-function framesOf(bytes: Uint8Array): Uint8Array[] {
-  const view = new DataView(bytes.buffer);
-  const frames: Uint8Array[] = [];
-  for (let at = 24; at + 16 <= bytes.length;) {
-    const length = view.getUint32(at + 8, true);
-    frames.push(bytes.slice(at + 16, at + 16 + length));
-    at += 16 + length;
-  }
-  return frames;
-}
-
-/** What both cards put on the wire; what is seen in them must be alike. */
-async function onBoth(
-  run: (card: Card) => Promise<unknown>,
-): Promise<Uint8Array[]> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const theirs = await qemu(folder);
-    let expected;
-    let wire;
-    try {
-      expected = await run(theirs);
-    } finally {
-      wire = await theirs.end();
-    }
-    const ours = await rhea();
-    assertEquals(await run(ours), expected);
-    assertEquals(await ours.end(), wire);
-    return wire;
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
 }
 
 /** What the registers read. */
@@ -246,29 +172,13 @@ function packet(isTcp: boolean, payload: number, isWhole: boolean) {
   return { frame, headers, sum: isTcp ? 50 : 40 };
 }
 
-/** Why there is nothing to compare with; undefined where there is. */
-const reason = await (async (): Promise<string | undefined> => {
-  try {
-    await new Deno.Command(QEMU, { args: ["--version"] }).output();
-    return undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return `there is no ${QEMU}`;
-    throw error;
-  }
-})();
-
-/** A test with QEMU beside it; skipped with the reason where there is none. */
+/** A test with QEMU beside it. */
 function test(name: string, fn: () => Promise<void>): void {
-  Deno.test({
-    name: `e1000 and QEMU's: ${name}` +
-      (reason === undefined ? "" : ` (skipped: ${reason})`),
-    ignore: reason !== undefined,
-    fn,
-  });
+  qemuTest(`e1000 and QEMU's: ${name}`, fn);
 }
 
 test("the same frames from the same descriptors", async () => {
-  const wire = await onBoth(async (card) => {
+  const wire = await onBoth(qemu, rhea, async (card) => {
     await start(card, 0);
     const seen: unknown[] = [];
     const send = async (list: number[][]): Promise<void> => {
@@ -344,7 +254,7 @@ test("the same frames from the same descriptors", async () => {
 });
 
 test("the same buffers from the same frames", async () => {
-  const wire = await onBoth(async (card) => {
+  const wire = await onBoth(qemu, rhea, async (card) => {
     const seen: unknown[] = [];
     await card.write(CTRL, CTRL_SLU | CTRL_VME);
     await card.write(VET, 0x8100);
@@ -410,7 +320,7 @@ test("the same buffers from the same frames", async () => {
 });
 
 test("the same registers: address, EEPROM's sum, PHY, causes and mask", async () => {
-  const wire = await onBoth(async (card) => {
+  const wire = await onBoth(qemu, rhea, async (card) => {
     const seen: unknown[] = [await readAll(card, [RAL0, RAH0, VET])];
     let sum = 0;
     for (let address = 0; address < 64; address++) {

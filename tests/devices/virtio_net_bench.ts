@@ -197,3 +197,12 @@ export async function card(
     : await overPci(way, onNet(netPci, () => net, ram), config, drive);
   return Object.assign(made, { net });
 }
+
+/** A card over MMIO whose driver has started, without these features. */
+export async function started(
+  options: Parameters<typeof card>[1] & { without?: readonly number[] } = {},
+): Promise<NetBench> {
+  const made = await card("mmio", options);
+  made.driver.start(options.without, 3, SIZES);
+  return made;
+}

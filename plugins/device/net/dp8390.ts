@@ -22,6 +22,7 @@ import {
   CR_STP,
   CR_TXP,
   CR_WRITE,
+  DCR_LAS,
   DCR_WTS,
   type Dp8390State,
   freshDp8390,
@@ -56,12 +57,30 @@ const ROM_BYTES = 32;
 const ROM_SIGNATURE = 0x57;
 const PAGE = 256;
 
+const BROADCAST = new Uint8Array(6).fill(0xff);
 const MIN_FRAME = 60;
 const MAX_FRAME = 1518;
 const HEADER_BYTES = 4;
 const CRC_BYTES = 4;
+/** Pages of the longest frame in the ring. */
+const MAX_PAGES = Math.ceil((MAX_FRAME + HEADER_BYTES + CRC_BYTES) / PAGE);
 /** The polynomial of the check sequence, for the table of groups. */
 const CRC_POLYNOMIAL = 0x04c11db7;
+
+/**
+ * Page 2 reads what page 0 writes: what there is at an offset, and the upper
+ * bits that are not there and read as ones.
+ */
+const PAGE2: Partial<Record<number, readonly [Configured, number]>> = {
+  0x01: ["pstart", 0],
+  0x02: ["pstop", 0],
+  0x04: ["tpsr", 0],
+  0x0c: ["rcr", 0xc0],
+  0x0d: ["tcr", 0xe0],
+  0x0e: ["dcr", 0x80],
+  0x0f: ["imr", 0x80],
+};
+type Configured = "pstart" | "pstop" | "tpsr" | "rcr" | "tcr" | "dcr" | "imr";
 
 /** What a card gives its chip. */
 export interface Dp8390Parts {
@@ -85,7 +104,6 @@ export class Dp8390 implements NetCard {
   readonly io: IoHandler;
   readonly #parts: Dp8390Parts;
   readonly #rom = new Uint8Array(ROM_BYTES);
-  readonly #frame = new Uint8Array(MAX_FRAME);
   #state: Dp8390State;
   /** The network waits for room. */
   #isAwaited = false;
@@ -159,6 +177,8 @@ export class Dp8390 implements NetCard {
     state.isr = ISR_RST;
     state.imr = 0;
     state.rbcr = 0;
+    state.tcr &= ~TCR_LB;
+    state.dcr |= DCR_LAS;
     this.#updateLine();
     this.#offerRoom();
     return 0;
@@ -217,26 +237,8 @@ export class Dp8390 implements NetCard {
   }
 
   #readPage2(register: number): number {
-    const state = this.#state;
-    switch (register) {
-      case 0x01:
-        return state.pstart;
-      case 0x02:
-        return state.pstop;
-      case 0x04:
-        return state.tpsr;
-      // The upper bits are not there, and read as ones.
-      case 0x0c:
-        return state.rcr | 0xc0;
-      case 0x0d:
-        return state.tcr | 0xe0;
-      case 0x0e:
-        return state.dcr | 0x80;
-      case 0x0f:
-        return state.imr | 0x80;
-      default:
-        return 0;
-    }
+    const [field, ones] = PAGE2[register] ?? [];
+    return field === undefined ? 0 : this.#state[field] | ones!;
   }
 
   /** CONFIG2: 10BASE-T with link test; CONFIG3: full duplex. */
@@ -427,10 +429,16 @@ export class Dp8390 implements NetCard {
     return (cr & CR_STP) === 0 && (tcr & TCR_LB) === 0 && this.#hasRing;
   }
 
+  /** The most pages of a frame that has room in an empty ring for sure. */
+  get #longest(): number {
+    // The driver may keep BNRY one page behind the next frame's.
+    return this.#state.pstop - this.#state.pstart - 2;
+  }
+
   #offerRoom(): void {
     if (!this.#isAwaited) return;
-    const longest = Math.ceil((MAX_FRAME + HEADER_BYTES + CRC_BYTES) / PAGE);
-    if (this.#isOn && this.#room < longest) return;
+    const wanted = Math.min(MAX_PAGES, this.#longest);
+    if (this.#isOn && this.#room < wanted) return;
     this.#isAwaited = false;
     this.#parts.backend?.ready();
   }
@@ -438,10 +446,8 @@ export class Dp8390 implements NetCard {
   #accepts(frame: Uint8Array): boolean {
     const { rcr, par, mar } = this.#state;
     if ((rcr & RCR_PRO) !== 0) return true;
-    if ((frame[0] & 1) === 0) return par.every((byte, i) => frame[i] === byte);
-    if (frame.subarray(0, 6).every((byte) => byte === 0xff)) {
-      return (rcr & RCR_AB) !== 0;
-    }
+    if ((frame[0] & 1) === 0) return isAddress(frame, par);
+    if (isAddress(frame, BROADCAST)) return (rcr & RCR_AB) !== 0;
     if ((rcr & RCR_AM) === 0) return false;
     const index = groupIndex(frame);
     return (mar[index >> 3] >> (index & 7) & 1) !== 0;
@@ -464,7 +470,7 @@ export class Dp8390 implements NetCard {
     const pages = Math.ceil((size + HEADER_BYTES + CRC_BYTES) / PAGE);
     if (pages > this.#room) {
       // In a ring that is too small for it there will never be room.
-      if (pages >= state.pstop - state.pstart) return true;
+      if (pages > this.#longest) return true;
       // A driver may acknowledge PRX just after a frame has come, which it then
       // does not know of; on a wire the next frame would tell it. The next one
       // waits here for the driver, so PRX stays for as long as it does.
@@ -476,25 +482,32 @@ export class Dp8390 implements NetCard {
     if (next >= state.pstop) next -= state.pstop - state.pstart;
     state.rsr = RSR_PRX | ((frame[0] & 1) !== 0 ? RSR_PHY : 0);
     const length = size + CRC_BYTES;
-    this.#copy(state.curr * PAGE, [
-      ...[state.rsr, next, length & 0xff, length >> 8],
-    ]);
-    const bytes = this.#frame.subarray(0, size);
-    bytes.fill(0, frame.length);
-    bytes.set(frame);
-    this.#copy(state.curr * PAGE + HEADER_BYTES, bytes);
+    const { memory, pstart, pstop, curr } = state;
+    const at = curr * PAGE - MEMORY_BASE;
+    memory[at] = state.rsr;
+    memory[at + 1] = next;
+    memory[at + 2] = length;
+    memory[at + 3] = length >> 8;
+    const from = at + HEADER_BYTES;
+    // Bytes to the end of the ring, which a frame to be padded never reaches.
+    const first = (pstop - curr) * PAGE - HEADER_BYTES;
+    if (frame.length <= first) {
+      memory.set(frame, from);
+      memory.fill(0, from + frame.length, from + size);
+    } else {
+      memory.set(frame.subarray(0, first), from);
+      memory.set(frame.subarray(first), pstart * PAGE - MEMORY_BASE);
+    }
     state.curr = next;
     this.#raise(ISR_PRX);
     return true;
   }
+}
 
-  /** Put bytes in the ring, which has room for them. */
-  #copy(address: number, bytes: Uint8Array | readonly number[]): void {
-    const { memory, pstart, pstop } = this.#state;
-    const first = Math.min(bytes.length, pstop * PAGE - address);
-    memory.set(bytes.slice(0, first), address - MEMORY_BASE);
-    memory.set(bytes.slice(first), pstart * PAGE - MEMORY_BASE);
-  }
+/** Whether a frame is to an address. */
+function isAddress(frame: Uint8Array, address: Uint8Array): boolean {
+  for (let i = 0; i < 6; i++) if (frame[i] !== address[i]) return false;
+  return true;
 }
 
 /** The bit of MAR for a group: the upper six of the address' check sequence. */

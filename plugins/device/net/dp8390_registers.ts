@@ -32,6 +32,8 @@ export const ISR_RDC = 0x40;
 export const ISR_RST = 0x80;
 /** DCR: remote DMA moves words. */
 export const DCR_WTS = 0x01;
+/** DCR: remote DMA by long addresses, which has no effect here. */
+export const DCR_LAS = 0x04;
 /** TCR: the loopback modes; 0 is the network. */
 export const TCR_LB = 0x06;
 /** RCR: accept runts. */
@@ -103,7 +105,7 @@ export function freshDp8390(memoryBytes: number): Dp8390State {
     cr: CR_ABORT | CR_STP,
     isr: ISR_RST,
     imr: 0,
-    dcr: 0,
+    dcr: DCR_LAS,
     tcr: 0,
     rcr: 0,
     tsr: 0,

@@ -19,6 +19,7 @@ import type {
   NetCard,
 } from "../../../core/backend/net.ts";
 import { MAC_SCHEMA, macAddress } from "../../../core/backend/mac_address.ts";
+import { segmentsOf } from "../../../core/backend/net_offload.ts";
 import type { IoHandler } from "../../../core/bus/handler.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction } from "../../../core/bus/pci_function.ts";
@@ -54,6 +55,7 @@ import {
   mdic,
   MDIC_I,
   negotiates,
+  type PhyListener,
   setPhyLink,
 } from "./e1000_phy.ts";
 import { Receiver } from "./e1000_receive.ts";
@@ -134,6 +136,10 @@ export class E1000 implements Device, NetCard {
   readonly #interrupts: Interrupts;
   readonly #transmitter: Transmitter;
   readonly #receiver: Receiver;
+  readonly #phyListener: PhyListener = {
+    negotiate: () => this.#negotiate(),
+    changed: () => this.#updateLink(),
+  };
   readonly #negotiation: Timer;
   readonly #period: Timer;
   #state: E1000State;
@@ -308,10 +314,7 @@ export class E1000 implements Device, NetCard {
         regs[EERD >> 2] = eerd(this.#words, value);
         return;
       case MDIC:
-        regs[MDIC >> 2] = mdic(state.phy, value, {
-          negotiate: () => this.#negotiate(),
-          changed: () => this.#updateLink(),
-        });
+        regs[MDIC >> 2] = mdic(state.phy, value, this.#phyListener);
         if ((value & MDIC_I) !== 0) this.#interrupts.raise(ICR_MDAC);
         return;
       case ICR:
@@ -343,14 +346,15 @@ export class E1000 implements Device, NetCard {
 
   #writeControl(value: number): void {
     if ((value & CTRL_RST) !== 0) {
-      // All but the PHY, what is in the PCI configuration and the pins' state.
+      // All but the PHY, what is in the PCI configuration and the pins' state;
+      // nor does a reset give the transmitter more time.
+      const { work } = this.#state.transmit;
       this.#adopt({
         ...this.#state,
         registers: registersAfterReset(this.mac),
         eeprom: freshEeprom(),
         interrupts: freshInterrupts(),
-        transmit: freshTransmit(),
-        period: 0,
+        transmit: { ...freshTransmit(), work },
       });
       this.#offerRoom();
     } else this.#regs[CTRL >> 2] = value & ~CTRL_PHY_RST;
@@ -385,31 +389,29 @@ export class E1000 implements Device, NetCard {
       return;
     }
     if (!this.#state.link) return;
-    const { segments } = offload ?? {};
+    const segments = offload?.segments;
     if (segments === undefined) this.#countSent(frame, 1, frame.length);
     else {
-      const payload = frame.length - segments.headers;
-      const frames = Math.ceil(payload / segments.bytes);
-      const bytes = payload + frames * segments.headers;
-      this.#countSent(frame, frames, bytes);
+      const { headers, bytes } = segments;
+      const others = segmentsOf(frame, offload) - 1;
+      this.#countSent(frame, others, headers + bytes);
+      this.#countSent(frame, 1, frame.length - others * bytes);
     }
     this.#backend?.send(frame, offload);
   }
 
-  /** Count frames that begin like this one. */
+  /** Count frames that begin like this one, of so many bytes each. */
   #countSent(frame: Uint8Array, frames: number, bytes: number): void {
     const regs = this.#regs;
     const to = destination(frame);
-    const each = Math.ceil(bytes / frames) + CRC_BYTES;
-    for (let i = 0; i < frames; i++) {
-      count(regs, Stat.TPT);
-      count(regs, Stat.GPTC);
-      countSize(regs, Stat.PTC64, each);
-      if (to === "all") count(regs, Stat.BPTC);
-      if (to === "group") count(regs, Stat.MPTC);
-    }
-    countBytes(regs, Stat.GOTCL, bytes + frames * CRC_BYTES);
-    countBytes(regs, Stat.TOTL, bytes + frames * CRC_BYTES);
+    const each = bytes + CRC_BYTES;
+    count(regs, Stat.TPT, frames);
+    count(regs, Stat.GPTC, frames);
+    countSize(regs, Stat.PTC64, each, frames);
+    if (to === "all") count(regs, Stat.BPTC, frames);
+    if (to === "group") count(regs, Stat.MPTC, frames);
+    countBytes(regs, Stat.GOTCL, frames * each);
+    countBytes(regs, Stat.TOTL, frames * each);
   }
 
   /** See `NetCard.receive`. */

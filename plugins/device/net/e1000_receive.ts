@@ -74,6 +74,7 @@ export interface Received {
 
 const DROPPED: Received = { isTaken: true, causes: 0, isStored: false };
 const NO_ROOM: Received = { isTaken: false, causes: 0, isStored: false };
+const STORED: Received = { isTaken: true, causes: 0, isStored: true };
 const LOST: Received = { isTaken: true, causes: ICR_RXO, isStored: false };
 
 /** The receiver: all its state is in the registers. */
@@ -191,7 +192,11 @@ export class Receiver {
         view.getUint32(0, true);
       const part = address === 0 ? 0 : Math.min(size, total - done);
       if (part > 0 && done < data.length) {
-        this.#memory.write(address, data.subarray(done, done + part));
+        const isWhole = done === 0 && part >= data.length;
+        this.#memory.write(
+          address,
+          isWhole ? data : data.subarray(done, done + part),
+        );
       }
       done += part;
       const isLast = done === total;
@@ -207,7 +212,7 @@ export class Receiver {
     const isLow = before > threshold && left <= threshold;
     const isSmall = total <= regs[RSRPD >> 2];
     const causes = (isLow ? ICR_RXDMT0 : 0) | (isSmall ? ICR_SRPD : 0);
-    return { isTaken: true, causes, isStored: true };
+    return causes === 0 ? STORED : { ...STORED, causes };
   }
 
   #withoutTag(frame: Uint8Array): Uint8Array {

@@ -258,8 +258,8 @@ export function isStatistic(offset: number): boolean {
 }
 
 /** Count in a statistics register, which stays at its greatest value. */
-export function count(regs: Uint32Array, offset: number): void {
-  if (regs[offset >> 2] !== ALL) regs[offset >> 2]++;
+export function count(regs: Uint32Array, offset: number, by = 1): void {
+  regs[offset >> 2] = Math.min(regs[offset >> 2] + by, ALL);
 }
 
 /** Count bytes in a counter of 64 bits. */
@@ -277,15 +277,16 @@ export function countBytes(
 const SIZES = [64, 127, 255, 511, 1023];
 
 /**
- * Count a frame of so many bytes, its check sequence with it, in the counter of
- * its size: `first` is that of the smallest.
+ * Count frames of so many bytes, their check sequence with them, in the counter
+ * of their size: `first` is that of the smallest.
  */
 export function countSize(
   regs: Uint32Array,
   first: number,
   bytes: number,
+  by = 1,
 ): void {
   let n = 0;
   while (n < SIZES.length && bytes > SIZES[n]) n++;
-  count(regs, first + 4 * n);
+  count(regs, first + 4 * n, by);
 }

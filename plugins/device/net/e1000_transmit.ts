@@ -11,7 +11,11 @@
  */
 
 import type { FrameOffload } from "../../../core/backend/net.ts";
-import { cut, internetChecksum } from "../../../core/backend/net_offload.ts";
+import {
+  cut,
+  internetChecksum,
+  segmentsOf,
+} from "../../../core/backend/net_offload.ts";
 import type { DmaPort } from "../../../core/machine/plugin.ts";
 import {
   count,
@@ -436,7 +440,7 @@ export class Transmitter {
   }
 
   #emit(frame: Uint8Array, offload?: FrameOffload): void {
-    this.#state.work += FRAME_WORK;
+    this.#state.work += FRAME_WORK * segmentsOf(frame, offload);
     const { tag } = this.#state;
     if (tag < 0) return this.#parts.send(frame, offload);
     const size = frame.length + TAG_BYTES;

@@ -10,6 +10,7 @@ import { PciBenchBus } from "../../../core/bus/pci_testing.ts";
 import type { Device, DevicePlugin } from "../../../core/machine/plugin.ts";
 import { DeviceBench } from "../../../core/machine/testing.ts";
 import { frameTo, MAC, onNet } from "../../../tests/devices/nic_bench.ts";
+import { Random } from "../../../tests/devices/virtio_driver.ts";
 import e1000 from "./e1000.ts";
 import {
   CTRL,
@@ -37,27 +38,6 @@ const SEEDS = [1, 2, 3, 4, 5, 6];
 const STEPS = 1500;
 /** What a card can send at the most: a frame whole, with a tag. */
 const MOST_SENT = 65535 + 14 + 4;
-
-class Random {
-  #x: number;
-
-  constructor(seed: number) {
-    this.#x = Math.imul(seed, 0x9e3779b9) | 1;
-  }
-
-  below(limit: number): number {
-    let x = this.#x;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#x = x;
-    return (x >>> 0) % limit;
-  }
-
-  of<T>(list: readonly T[]): T {
-    return list[this.below(list.length)];
-  }
-}
 
 /** A card in RAM that answers where it is, on its network. */
 async function make(plugin: DevicePlugin, offload: boolean) {

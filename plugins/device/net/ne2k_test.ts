@@ -172,8 +172,11 @@ for (const isPci of [false, true]) {
     assertEquals(card.page(0, [0x0a, 0x0b]), isPci ? [0x50, 0x43] : [0, 0]);
     assertEquals(card.page(PAGE3, [5, 6]), isPci ? [0x40, 0x40] : [0, 0]);
     card.out(0x0f, 0x7f);
+    card.out(0x0d, 0x02);
     card.in(RESET);
     assertEquals([card.in(0), card.in(7), card.pin], [0x21, RST, false]);
+    // The reset ends a loopback and sets LAS.
+    assertEquals(card.page(PAGE2, [0x0d, 0x0e]), [0xe0, 0xcc]);
   });
 
   Deno.test(`${name}: registers of all pages`, async () => {
@@ -347,6 +350,25 @@ for (const isPci of [false, true]) {
     assert(card.net.readyCount > 0);
     card.out(7, PRX);
     assertEquals([card.in(7) & PRX, card.pin], [0, false]);
+  });
+
+  Deno.test(`${name}: a ring of few pages`, async () => {
+    const card = await Ne2k.create(isPci);
+    card.start();
+    // Five pages: none of the longest frames, but three short ones.
+    card.out(0x02, START + 5);
+    card.out(0x03, START);
+    assert(card.net.receive(frameTo(MAC, 1514)), "it is lost");
+    assert(card.net.receive(frameTo(MAC, 1000)), "it is lost");
+    assertEquals(card.in(7) & PRX, 0);
+    const frame = frameTo(MAC);
+    for (let i = 0; i < 3; i++) assert(card.net.receive(frame));
+    assert(!card.net.receive(frame));
+    card.out(0x03, START + 3);
+    assertEquals(card.net.readyCount, 1);
+    card.out(7, PRX);
+    assertEquals([card.in(7) & PRX, card.pin], [0, false]);
+    assert(card.net.receive(frame));
   });
 
   Deno.test(`${name}: the network waits over a load, and hears of a reset`, async () => {

@@ -124,11 +124,12 @@ export class Piix3 implements Device {
 
   /** An ISA interrupt is high while any line routed to it is. */
   #route(): void {
+    const { pirqs } = this.#state;
     let high = 0;
-    this.#state.pirqs.forEach((level, i) => {
+    for (let i = 0; i < pirqs.length; i++) {
       const route = this.#pci.byte(PIRQRC + i);
-      if (level && (route & PIRQ_OFF) === 0) high |= 1 << (route & 15);
-    });
+      if (pirqs[i] && (route & PIRQ_OFF) === 0) high |= 1 << (route & 15);
+    }
     for (const { irq, line } of this.#irqs) line.set((high >> irq & 1) !== 0);
   }
 

@@ -20,7 +20,11 @@ import type {
   NetBackend,
   NetCard,
 } from "../../../core/backend/net.ts";
-import { applyChecksum, segment } from "../../../core/backend/net_offload.ts";
+import {
+  applyChecksum,
+  segment,
+  segmentsOf,
+} from "../../../core/backend/net_offload.ts";
 import type { AccessWidth } from "../../../core/bus/handler.ts";
 import { ConfigError, type Logger } from "../../../core/machine/plugin.ts";
 import type { Clock } from "../../../core/time/clock.ts";
@@ -408,13 +412,6 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
     this.#showConfig();
     return chain.write(0, Uint8Array.of(isDone ? ACK_OK : ACK_ERR));
   }
-}
-
-/** How many segments a frame is cut into. */
-function segmentsOf(frame: Uint8Array, { segments }: FrameOffload): number {
-  if (segments === undefined) return 1;
-  const { headers, bytes } = segments;
-  return Math.max(1, Math.ceil((frame.length - headers) / bytes));
 }
 
 /** The bytes of an address; throws a `ConfigError` for what is none. */

@@ -2,7 +2,8 @@
  * The line `--nic`, in processes of their own and with each card that a PC has:
  * Linux gets an address in the network `user`, reaches the host and is reached;
  * two that are joined by `socket` ping each other and one sends the other a
- * stream of TCP; `tcpdump` finds that in the capture.
+ * stream of TCP; `tcpdump` finds that in the capture. And one that has a card of
+ * each kind, all at one `hub`, does the same from card to card.
  *
  * There is no firmware: Linux gives the card its place and its interrupt.
  */
@@ -49,6 +50,44 @@ until ping -c 1 -W 1 10.0.0.1 > /dev/null; do :; done
 ping -c 5 10.0.0.1 | grep received
 ping -c 2 -s 4000 10.0.0.1 | grep received
 until seq 1 ${NUMBERS} | nc 10.0.0.1 9; do sleep 1; done
+echo the end
+poweroff -f
+sleep 1000`;
+
+/** The guest with three cards, each in a network namespace of its own. */
+const THREE = `mkdir -p /sys
+mount -t sysfs none /sys
+dmesg -n 1
+at() {
+  n=$1
+  shift
+  if [ $n = 1 ]; then "$@"; else nsenter -t $(cat /pid$n) -n "$@"; fi
+}
+for n in 1 2 3; do
+  for card in /sys/class/net/*; do
+    [ $(cat $card/address) = 52:54:00:12:34:0$n ] || continue
+    name=$(basename $card)
+    echo card $n $(basename $(readlink $card/device/driver))
+    if [ $n != 1 ]; then
+      unshare -n sleep 100000 &
+      echo $! > /pid$n
+      until [ $(readlink /proc/$!/ns/net) != $(readlink /proc/1/ns/net) ]; do :; done
+      ip link set $name netns $!
+    fi
+    at $n ip addr add 10.0.0.$n/24 dev $name
+    at $n ip link set $name up
+  done
+done
+for pair in 1:2 2:3 3:1; do
+  a=\${pair%:*} b=\${pair#*:}
+  until at $a ping -c 1 -W 1 10.0.0.$b > /dev/null; do :; done
+  at $a ping -c 3 10.0.0.$b | grep received
+  at $a ping -c 3 -s 4000 10.0.0.$b | grep received
+  at $b nc -l -p 9 < /dev/console | sha256sum > /sum &
+  until seq 1 ${NUMBERS} | at $a nc 10.0.0.$b 9; do sleep 1; done
+  wait $!
+  echo sum $(cat /sum)
+done
 echo the end
 poweroff -f
 sleep 1000`;
@@ -104,6 +143,12 @@ async function lineFrom(port: number, isOver: () => boolean): Promise<string> {
     await new Promise((next) => setTimeout(next, 500));
   }
   return "";
+}
+
+/** The lines that `seq` makes. */
+function numbers(): Uint8Array<ArrayBuffer> {
+  const text = Array.from({ length: NUMBERS }, (_, i) => `${i + 1}\n`);
+  return new TextEncoder().encode(text.join(""));
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
@@ -175,12 +220,7 @@ for (const [model, names] of Object.entries(MODELS)) {
         ]);
         const loss = client.match(/^\d+ packets.*$/gm) ?? [];
         assertEquals(loss.map((line) => /(\d+)%/.exec(line)?.[1]), ["0", "0"]);
-        const text = Array.from({ length: NUMBERS }, (_, i) => `${i + 1}\n`);
-        const digest = await crypto.subtle.digest(
-          "SHA-256",
-          new TextEncoder().encode(text.join("")),
-        );
-        const sum = new Uint8Array(digest).toHex();
+        const sum = await sha256(numbers());
         assertMatch(server, new RegExp(`^sum ${sum} -$`, "m"));
         const { code, out } = await run(
           "tcpdump",
@@ -200,3 +240,38 @@ for (const [model, names] of Object.entries(MODELS)) {
       }),
   );
 }
+
+boot("Linux with a card of each kind at one hub", async ({ kernel }) => {
+  const models = Object.keys(MODELS);
+  const modules = await kernelModules(kernel, Object.values(MODELS).flat());
+  if (typeof modules === "string") {
+    console.log(`skipped: ${modules}`);
+    return;
+  }
+  const cards = models.map((model, i) =>
+    `hub,model=${model},mac=52:54:00:12:34:0${i + 1}`
+  );
+  const output = await withScript(
+    `${modules.script}${THREE}`,
+    (initrd) =>
+      rhea(
+        ...["--kernel", kernel, "--initrd", initrd],
+        ...["--append", "console=ttyS0"],
+        ...cards.flatMap((card) => ["--nic", card]),
+      ),
+    modules.entries,
+  );
+  assertEquals(output.match(/^card .*$/gm), [
+    ...["card 1 e1000", "card 2 virtio_net", "card 3 ne2k-pci"],
+  ]);
+  const loss = output.match(/^\d+ packets.*$/gm) ?? [];
+  assertEquals(
+    loss.map((line) => /(\d+)%/.exec(line)?.[1]),
+    Array(6).fill("0"),
+  );
+  const sum = await sha256(numbers());
+  assertEquals(
+    output.match(/^sum .*$/gm),
+    Array(3).fill(`sum ${sum} -`),
+  );
+});

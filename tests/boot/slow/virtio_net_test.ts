@@ -12,7 +12,7 @@ import { fromFileUrl } from "@std/path";
 import { MemoryNet } from "../../../core/backend/memory_net.ts";
 import { PLUGINS } from "../../../machines/registry.ts";
 import { Machine, type MachineOptions } from "../../../mod.ts";
-import { boot, PATIENCE, withScript } from "../guest.ts";
+import { boot, PATIENCE, routePin, withScript } from "../guest.ts";
 import { mmioSlots } from "../mmio_slots.ts";
 import { kernelModules } from "../modules.ts";
 import { NetPeer, pattern } from "../offload_peer.ts";
@@ -82,19 +82,6 @@ ${END}`;
 async function sha256(bytes: Uint8Array): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", bytes.slice().buffer);
   return new Uint8Array(digest).toHex();
-}
-
-/** Route the card's pin as firmware does: INTA# of slot 4 is PIRQD. */
-function route(machine: Machine): void {
-  const ports = machine.space("ports");
-  const write = (slot: number, register: number, value: number): void => {
-    ports.write(0xcf8, 4, 0x80000000 + slot * 0x800 + (register & ~3));
-    ports.write(0xcfc + (register & 3), 1, value);
-  };
-  write(1, 0x63, IRQ);
-  write(SLOT, 0x3c, IRQ);
-  // Level triggered.
-  ports.write(0x4d1, 1, 1 << IRQ - 8);
 }
 
 /** Options with which a machine's backends may be this network. */
@@ -225,7 +212,11 @@ for (
     await withScript(`${script}${SESSION}`, async (initrd) => {
       const set = [`devices.nic=${JSON.stringify(device)}`];
       const options = on(net, { kernel, initrd, set });
-      const output = await run(PC, options, route);
+      const output = await run(
+        PC,
+        options,
+        (machine) => routePin(machine, SLOT, IRQ),
+      );
       await check(output, peer);
       if (way === "modern") {
         assertMatch(output, /^ *\d+: +[1-9]\d+ +PCI-MSI +.*virtio0-input.0$/m);

@@ -10,7 +10,7 @@
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { Machine } from "../../../mod.ts";
-import { boot, PATIENCE, withScript } from "../guest.ts";
+import { boot, PATIENCE, routePin, withScript } from "../guest.ts";
 import { mmioSlots } from "../mmio_slots.ts";
 import { kernelModules, type Modules } from "../modules.ts";
 import { QEMU, qemuOutput } from "../../qemu.ts";
@@ -85,19 +85,6 @@ async function makeImage(folder: string): Promise<string> {
   return disk;
 }
 
-/** Route the device's pin as firmware does: INTA# of slot 4 is PIRQD. */
-function route(machine: Machine): void {
-  const ports = machine.space("ports");
-  const write = (slot: number, register: number, value: number): void => {
-    ports.write(0xcf8, 4, 0x80000000 + slot * 0x800 + (register & ~3));
-    ports.write(0xcfc + (register & 3), 1, value);
-  };
-  write(1, 0x63, IRQ);
-  write(SLOT, 0x3c, IRQ);
-  // Level triggered.
-  ports.write(0x4d1, 1, 1 << IRQ - 8);
-}
-
 async function inRhea(
   kernel: string,
   initrd: string,
@@ -122,7 +109,7 @@ async function inRhea(
     ],
   });
   try {
-    route(machine);
+    routePin(machine, SLOT, IRQ);
     await machine.serial(0).expect(/^the end\r\n/m, PATIENCE);
     const { reason } = await machine.wait();
     // Without ACPI the kernel only halts.
