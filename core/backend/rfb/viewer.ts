@@ -9,8 +9,8 @@
  * @module
  */
 
-import type { Picture, Rectangle } from "../../../core/backend/display.ts";
-import type { InputEvent } from "../../../core/backend/input.ts";
+import type { Picture, Rectangle } from "../display.ts";
+import type { InputEvent } from "../input.ts";
 import {
   ByteReader,
   ConnectionEnd,
@@ -65,8 +65,8 @@ export interface ViewerHost {
   watch(viewer: Viewer): void;
   /** Send what the viewer types; resolves when the guest has taken it. */
   send(events: readonly InputEvent[]): Promise<void>;
-  /** The viewer is let in; it wants to share the screen, or to be alone. */
-  admit(viewer: Viewer, shared: boolean): void;
+  /** The viewer is let in. */
+  admit(viewer: Viewer): void;
   /** Something is wrong with this program. */
   warn(message: string): void;
 }
@@ -122,8 +122,8 @@ export class Viewer {
   async run(): Promise<void> {
     let updates = Promise.resolve();
     try {
-      const shared = await this.#begin();
-      this.#host.admit(this, shared);
+      await this.#begin();
+      this.#host.admit(this);
       await this.#welcome();
       updates = this.#guard(this.#sendUpdates());
       await this.#guard(this.#readMessages());
@@ -200,10 +200,10 @@ export class Viewer {
     }
   }
 
-  async #begin(): Promise<boolean> {
+  async #begin(): Promise<void> {
     const timeout = setTimeout(() => this.close(), BEGIN_MS);
     try {
-      return await begin({
+      await begin({
         reader: this.#reader,
         send: (bytes) => this.#write(bytes),
         password: this.#host.password,

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Rectangle } from "../../../core/backend/display.ts";
+import type { Rectangle } from "../display.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import { Encoding, type PixelEncoding } from "./encoder.ts";
 import { ProtocolError } from "./handshake.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { InputEvent } from "../../../core/backend/input.ts";
+import type { InputEvent } from "../input.ts";
 
 /** The greatest position of an `InputEvent`. */
 const POSITIONS = 65535;
