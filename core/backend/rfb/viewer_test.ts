@@ -74,7 +74,7 @@ Deno.test("vnc pointer: positions, buttons and the wheel", () => {
   const pointer = new ViewerPointer();
   const screen = { width: 101, height: 51 };
   const event = (mask: number, x: number, y: number) =>
-    short(pointer.event(mask, x, y, screen));
+    short(pointer.event({ mask, x, y }, screen));
   assertEquals(event(0, 0, 50), "0,65535");
   assertEquals(event(1, 50, 50), "32768,65535 +0");
   assertEquals(event(0x10 | 1, 50, 50), "wheel 1");
