@@ -48,6 +48,7 @@ export class RfbScreen {
   #watching = new Set<Viewer>();
   #watched = false;
   #source: PictureSource = NO_SOURCE;
+  #closed = false;
 
   /** A screen without a picture. */
   constructor(options: RfbScreenOptions) {
@@ -79,8 +80,9 @@ export class RfbScreen {
     for (const viewer of this.#viewers.keys()) viewer.restart();
   }
 
-  /** Somebody has connected. */
+  /** Somebody has connected; it may be too late. */
   connect(connection: RfbConnection): void {
+    if (this.#closed) return connection.close();
     const viewer = new Viewer(this.#host, connection);
     this.#viewers.set(viewer, this.#run(viewer));
   }
@@ -121,6 +123,7 @@ export class RfbScreen {
 
   /** Hang up on everybody. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const viewer of this.#viewers.keys()) viewer.close();
     await Promise.all(this.#viewers.values());
   }

@@ -46,6 +46,8 @@ const FIRST_PORT = 5900;
 const LAST_PORT = 65535;
 /** Connections at once: more are closed. */
 const MAX_VIEWERS = 32;
+/** Milliseconds after which a connection is accepted that could not be. */
+const RETRY_MS = 1000;
 
 /** A display backend for viewers on the network. */
 export class VncDisplay implements DisplayBackend {
@@ -56,6 +58,8 @@ export class VncDisplay implements DisplayBackend {
   readonly #screen: RfbScreen;
   #accepting: Promise<void>;
   #closed = false;
+  /** Ends a pause. */
+  #resume: () => void = () => {};
 
   /** Listen; throws a `VncError` where that cannot be. */
   constructor(config: VncConfig, context: Pick<BackendContext, "log">) {
@@ -101,6 +105,7 @@ export class VncDisplay implements DisplayBackend {
   }
 
   async #accept(): Promise<void> {
+    let isRefused = false;
     while (!this.#closed) {
       let connection: Deno.TcpConn;
       try {
@@ -109,12 +114,31 @@ export class VncDisplay implements DisplayBackend {
         if (this.#closed) return;
         // A client that was gone before it was accepted.
         if (error instanceof Deno.errors.ConnectionAborted) continue;
-        this.#context.log.warn(`no more viewers can be accepted: ${error}`);
-        return;
+        // This process has too many files open, as the guest's connections are.
+        if (!isRefused) {
+          this.#context.log.warn(
+            `no viewers can be accepted for now: ${error}`,
+          );
+        }
+        isRefused = true;
+        await this.#pause();
+        continue;
       }
+      isRefused = false;
       if (this.#screen.connections >= MAX_VIEWERS) connection.close();
       else this.#serve(connection);
     }
+  }
+
+  /** Let time pass, unless the server is closed. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS);
+      this.#resume = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   #serve(connection: Deno.TcpConn): void {
@@ -132,6 +156,7 @@ export class VncDisplay implements DisplayBackend {
   async close(): Promise<void> {
     this.#closed = true;
     this.#listener.close();
+    this.#resume();
     await Promise.all([this.#accepting, this.#screen.close()]);
     await this.input.close();
   }

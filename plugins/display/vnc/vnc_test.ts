@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import plugin from "./vnc.ts";
+import plugin, { VncDisplay } from "./vnc.ts";
 
 Deno.test("vnc: the short form on the command line", () => {
   const parse = plugin.parse!;
@@ -32,4 +32,31 @@ Deno.test("vnc: permissions and passwords", async () => {
     assertEquals((await plugin.check!({ ...config, password })).length, 1);
   }
   assertEquals(await plugin.check!({ ...config, password: "12345678" }), []);
+});
+
+Deno.test("vnc: it goes on when it could not accept a viewer", async () => {
+  const { listen } = Deno;
+  const tried = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<never>();
+  const warnings: string[] = [];
+  let tries = 0;
+  // A host without files to spare: Deno throws an `Error` of no other class.
+  Deno.listen = (() => ({
+    accept() {
+      if (++tries < 2) return Promise.reject(new Error("Too many open files"));
+      tried.resolve();
+      return ended.promise;
+    },
+    close: () => ended.reject(new Deno.errors.BadResource("closed")),
+  })) as unknown as typeof Deno.listen;
+  try {
+    const config = { address: "127.0.0.1", port: 0, shared: true };
+    const log = { guest() {}, warn: (text: string) => warnings.push(text) };
+    const display = new VncDisplay(config, { log });
+    await tried.promise;
+    await display.close();
+  } finally {
+    Deno.listen = listen;
+  }
+  assertEquals(warnings.length, 1);
 });
