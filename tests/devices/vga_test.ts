@@ -8,8 +8,13 @@ import { qemuOutput } from "../qemu.ts";
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
 const LIMIT_MS = 60_000;
 
-/** Random numbers, a checksum, and how it is written to COM1. */
+/** Random numbers, a checksum, how it is written to COM1, and registers. */
 const SUBROUTINES = `
+%macro reg 3
+  mov dx, %1
+  mov ax, %2 | %3 << 8
+  out dx, ax
+%endmacro
   mov esp, 0x180000
   jmp main
 seed: dd 12345
@@ -61,11 +66,6 @@ digits: db "0123456789abcdef"
  */
 const PLANES_GUEST = `${SUBROUTINES}
 gr_mask: db 15, 15, 15, 0x1f, 3, 0x0b, 5, 15, 255
-%macro reg 3
-  mov dx, %1
-  mov ax, %2 | %3 << 8
-  out dx, ax
-%endmacro
 accesses:                 ; ECX of them, from EDI on; EBP: change registers
   push ecx
   test ebp, ebp
@@ -217,6 +217,112 @@ select:                   ; the register EBX; DX is its data's port
   ret
 `;
 
+/**
+ * Random bytes for the VGA's ports, and a checksum of what they are after each.
+ * Left out are the PEL mask, which QEMU has not, and numbers of registers that
+ * there are not.
+ */
+const PORTS_GUEST = `${SUBROUTINES}
+written: db 0xc0, 0xc0, 0xc0, 0xc0, 0xc2, 0xc4, 0xc5, 0xc5, 0xc7, 0xc8, 0xc9
+  db 0xc9, 0xc9, 0xce, 0xcf, 0xcf, 0xd4, 0xd5, 0xd5, 0xda
+read: db 0xc1, 0xc4, 0xc5, 0xc7, 0xc8, 0xc9, 0xca, 0xcc, 0xce, 0xcf, 0xd4, 0xd5
+main:
+  mov edx, 0x3c2
+  mov al, 0x67
+  out dx, al
+  reg 0x3d4, 0x11, 0
+  mov edx, 0x3c8          ; the colours are 0
+  xor eax, eax
+  out dx, al
+  inc edx
+  mov ecx, 768
+.colour: out dx, al
+  loop .colour
+  mov ecx, 5
+  mov edx, 0x3c4
+  call clear
+  mov ecx, 9
+  mov edx, 0x3ce
+  call clear
+  mov ecx, 0x19
+  mov edx, 0x3d4
+  call clear
+  mov edx, 0x3da
+  in al, dx
+  mov edx, 0x3c0
+  xor eax, eax
+.attribute: out dx, al
+  xchg al, ah
+  out dx, al
+  xchg al, ah
+  inc eax
+  cmp eax, 21
+  jb .attribute
+  mov esi, 4
+.quarter:
+  mov ebp, 2000
+.step:
+  call random
+  mov ebx, eax
+  and ebx, 31
+  cmp ebx, 20
+  jae .step
+  movzx edx, byte [written + ebx]
+  call random
+  mov ah, 0xff            ; the greatest number that may be
+  cmp edx, 0xc4
+  jne .gfx
+  mov ah, 4
+.gfx: cmp edx, 0xce
+  jne .crtc
+  mov ah, 8
+.crtc: cmp edx, 0xd4
+  jne .number
+  mov ah, 0x18
+.number: cmp ah, 0xff
+  je .any
+  and al, 0x1f
+.any: cmp al, ah
+  ja .step
+  cmp edx, 0xc2           ; the CRT controller stays where it is
+  jne .status
+  or al, 1
+.status: cmp edx, 0xc9    ; QEMU keeps all bits of a colour
+  jne .port
+  and al, 0x3f
+.port: add edx, 0x300
+  cmp edx, 0x3da
+  je .reset
+  out dx, al
+  jmp .show
+.reset: in al, dx
+.show:
+  mov ecx, 12
+.next:
+  movzx edx, byte [read + ecx - 1]
+  add edx, 0x300
+  xor eax, eax
+  in al, dx
+  call add_sum
+  loop .next
+  dec ebp
+  jnz .step
+  push esi
+  call put_sum
+  pop esi
+  dec esi
+  jnz .quarter
+  mov al, 0
+  out 0xf4, al
+  hlt
+clear:                    ; ECX registers at DX
+  mov eax, ecx
+  dec eax
+  out dx, ax
+  loop clear
+  ret
+`;
+
 async function here(kernel: string): Promise<string> {
   const machine = await Machine.load(ISAPC, { kernel, memory: "16M" });
   try {
@@ -257,3 +363,6 @@ Deno.test("vga: planes and text addressing as in QEMU", () =>
 
 Deno.test("vga: the Bochs VBE's registers as in QEMU", () =>
   assertSame(DISPI_GUEST, /^([0-9a-f]{8}\n){4}$/));
+
+Deno.test("vga: ports as in QEMU", () =>
+  assertSame(PORTS_GUEST, /^([0-9a-f]{8}\n){4}$/));
