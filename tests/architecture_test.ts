@@ -57,13 +57,14 @@ async function allImports(): Promise<Import[]> {
   return all;
 }
 
-/**
- * A plugin's own folder: `plugins/cpu/x86`, or `plugins/char` of modules.
- * Displays are one folder: those that speak RFB have it in common.
- */
+/** A plugin's own folder: `plugins/cpu/x86`, or `plugins/char` of modules. */
 function pluginFolder(path: string): string {
-  const folders = path.split("/").slice(0, -1);
-  return folders.slice(0, folders[1] === "display" ? 2 : 3).join("/");
+  return path.split("/").slice(0, -1).slice(0, 3).join("/");
+}
+
+/** Whether a plugin's module stands in the folder of another, or within it. */
+function isOwn(from: string, to: string): boolean {
+  return `${pluginFolder(to)}/`.startsWith(`${pluginFolder(from)}/`);
 }
 
 function isAllowed({ from, to }: Import): boolean {
@@ -73,7 +74,7 @@ function isAllowed({ from, to }: Import): boolean {
     case "core":
       return target === "core";
     case "plugins":
-      return target === "core" || pluginFolder(from) === pluginFolder(to);
+      return target === "core" || isOwn(from, to);
     case "machines":
       return target !== "mod.ts";
     default:

@@ -29,6 +29,8 @@ export class InputQueue implements InputBackend {
    * off is hardly ever released before).
    */
   send(events: readonly InputEvent[]): Promise<void> {
+    // What is nothing takes no place: otherwise it would wait without bound.
+    if (events.length === 0) return Promise.resolve();
     if (this.#waiting + events.length > LIMIT) return Promise.resolve();
     this.#waiting += events.length;
     this.#last = this.#last.then(async () => {

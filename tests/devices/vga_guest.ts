@@ -43,12 +43,22 @@ export function changed(registers: Registers, changes: Changes): Registers {
 }
 
 const SIXTEEN = "000102030405060708090a0b0c0d0e0f";
+/** Graphics of four planes. */
+const COLOURS_16 = {
+  gfx: "000000000000050fff",
+  attr: `${SIXTEEN}01000f0000`,
+};
+/** Graphics of a byte a pixel. */
+const COLOURS_256 = {
+  gfx: "000000000040050fff",
+  attr: `${SIXTEEN}41000f0000`,
+};
 
 /** Text, 80 columns of 9 dots, 25 rows of 16 lines; no cursor, no blinking. */
 export const TEXT: Registers = {
   misc: 0x67,
   seq: "0300030002",
-  crtc: "5f4f50825581bf1f004f20000000000" + "09c8e8f281f96b9a3ff",
+  crtc: "5f4f50825581bf1f004f2000000000009c8e8f281f96b9a3ff",
   gfx: "0000000000100e00ff",
   attr: `${SIXTEEN}04000f0800`,
 };
@@ -56,31 +66,28 @@ export const TEXT: Registers = {
 export const PLANES: Registers = {
   misc: 0xe3,
   seq: "03010f0006",
-  crtc: "5f4f50825480" + "0b3e00400000000000" + "00ea8cdf2800e704e3ff",
-  gfx: "00000000000005" + "0fff",
-  attr: `${SIXTEEN}01000f0000`,
+  crtc: "5f4f508254800b3e0040000000000000ea8cdf2800e704e3ff",
+  ...COLOURS_16,
 };
 /** Mode 13h: 320x200, 256 colours. */
 export const CHAINED: Registers = {
   misc: 0x63,
   seq: "03010f000e",
-  crtc: "5f4f50825480" + "bf1f00410000000000" + "009c8e8f284096b9a3ff",
-  gfx: "0000000000400" + "50fff",
-  attr: `${SIXTEEN}41000f0000`,
+  crtc: "5f4f50825480bf1f00410000000000009c8e8f284096b9a3ff",
+  ...COLOURS_256,
 };
 /** Mode X: 320x240, 256 colours, planes. */
 export const UNCHAINED: Registers = {
   misc: 0xe3,
   seq: "03010f0006",
-  crtc: "5f4f50825480" + "0d3e00410000000000" + "00eaacdf2800e706e3ff",
-  gfx: "0000000000400" + "50fff",
-  attr: `${SIXTEEN}41000f0000`,
+  crtc: "5f4f508254800d3e0041000000000000eaacdf2800e706e3ff",
+  ...COLOURS_256,
 };
 /** Mode 4: the CGA's 320x200 with four colours. */
 export const CGA4: Registers = {
   misc: 0x63,
   seq: "0309030002",
-  crtc: "2d2728902b80" + "bf1f00c10000000000" + "009c8e8f140096b9a2ff",
+  crtc: "2d2728902b80bf1f00c10000000000009c8e8f140096b9a2ff",
   gfx: "0000000000300f00ff",
   attr: `00131517020406071011121314151617` + `0100030000`,
 };
@@ -88,7 +95,7 @@ export const CGA4: Registers = {
 export const CGA6: Registers = {
   misc: 0x63,
   seq: "0301010006",
-  crtc: "5f4f50825480" + "bf1f00c10000000000" + "009c8e8f280096b9c2ff",
+  crtc: "5f4f50825480bf1f00c10000000000009c8e8f280096b9c2ff",
   gfx: "0000000000000d00ff",
   attr: `00171717171717171717171717171717` + `0100010000`,
 };
@@ -96,9 +103,8 @@ export const CGA6: Registers = {
 export const PLANES_320: Registers = {
   misc: 0x63,
   seq: "03090f0006",
-  crtc: "2d2728902b80" + "bf1f00c00000000000" + "009c8e8f140096b9e3ff",
-  gfx: "0000000000000" + "50fff",
-  attr: `${SIXTEEN}01000f0000`,
+  crtc: "2d2728902b80bf1f00c00000000000009c8e8f140096b9e3ff",
+  ...COLOURS_16,
 };
 
 /** A mode of the Bochs VBE. */

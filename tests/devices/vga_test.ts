@@ -8,12 +8,13 @@ import { qemuOutput } from "../qemu.ts";
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
 const LIMIT_MS = 60_000;
 
-/**
- * Random registers of the graphics controller and the map mask, random reads
- * and writes, and a checksum of everything that was read; then the same of text
- * mode's addressing with plain writes, for QEMU has no others there.
- */
-const GUEST = `
+/** Random numbers, a checksum, how it is written to COM1, and registers. */
+const SUBROUTINES = `
+%macro reg 3
+  mov dx, %1
+  mov ax, %2 | %3 << 8
+  out dx, ax
+%endmacro
   mov esp, 0x180000
   jmp main
 seed: dd 12345
@@ -56,12 +57,15 @@ put_sum:
   mov al, 10
   jmp put
 digits: db "0123456789abcdef"
+`;
+
+/**
+ * Random registers of the graphics controller and the map mask, random reads
+ * and writes, and a checksum of everything that was read; then the same of text
+ * mode's addressing with plain writes, for QEMU has no others there.
+ */
+const PLANES_GUEST = `${SUBROUTINES}
 gr_mask: db 15, 15, 15, 0x1f, 3, 0x0b, 5, 15, 255
-%macro reg 3
-  mov dx, %1
-  mov ax, %2 | %3 << 8
-  out dx, ax
-%endmacro
 accesses:                 ; ECX of them, from EDI on; EBP: change registers
   push ecx
   test ebp, ebp
@@ -144,6 +148,181 @@ main:
   hlt
 `;
 
+/**
+ * Random values for the Bochs VBE's registers, below what is the limit here, and
+ * a checksum of all that they are after each. Left out are the window's bank,
+ * which here goes back to 0 when a mode ends, and the lines that the memory has
+ * room for, of which QEMU shows 16 bits where there are more.
+ */
+const DISPI_GUEST = `${SUBROUTINES}
+depths: dw 4, 8, 15, 16, 24, 32, 0, 12
+registers: db 0, 1, 2, 3, 4, 6, 8, 9, 10, 12
+main:
+  mov esi, 4
+.quarter:
+  mov ebp, 2000
+.step:
+  call random
+  mov ebx, eax
+  and ebx, 15
+  cmp ebx, 11
+  ja .step
+  call random
+  mov ecx, eax
+  cmp ebx, 4
+  je .enable
+  cmp ebx, 3
+  jne .size
+  and ecx, 7
+  movzx ecx, word [depths + 2 * ecx]
+  jmp .write
+.enable:                  ; on, mostly; the memory cleared, or not
+  and ecx, 0xe1
+  test ah, 0x30
+  jz .write
+  or ecx, 1
+  jmp .write
+.size:
+  and ecx, 0xfff
+  test ah, 0x20
+  jz .write
+  and ecx, 0x1ff
+.write:
+  call select
+  mov eax, ecx
+  out dx, ax
+  mov ecx, 10
+.read:
+  movzx ebx, byte [registers + ecx - 1]
+  call select
+  xor eax, eax
+  in ax, dx
+  call add_sum
+  loop .read
+  dec ebp
+  jnz .step
+  push esi
+  call put_sum
+  pop esi
+  dec esi
+  jnz .quarter
+  mov al, 0
+  out 0xf4, al
+  hlt
+select:                   ; the register EBX; DX is its data's port
+  mov edx, 0x1ce
+  mov eax, ebx
+  out dx, ax
+  inc edx
+  ret
+`;
+
+/**
+ * Random bytes for the VGA's ports, and a checksum of what they are after each.
+ * Left out are the PEL mask, which QEMU has not, and numbers of registers that
+ * there are not.
+ */
+const PORTS_GUEST = `${SUBROUTINES}
+written: db 0xc0, 0xc0, 0xc0, 0xc0, 0xc2, 0xc4, 0xc5, 0xc5, 0xc7, 0xc8, 0xc9
+  db 0xc9, 0xc9, 0xce, 0xcf, 0xcf, 0xd4, 0xd5, 0xd5, 0xda
+read: db 0xc1, 0xc4, 0xc5, 0xc7, 0xc8, 0xc9, 0xca, 0xcc, 0xce, 0xcf, 0xd4, 0xd5
+main:
+  mov edx, 0x3c2
+  mov al, 0x67
+  out dx, al
+  reg 0x3d4, 0x11, 0
+  mov edx, 0x3c8          ; the colours are 0
+  xor eax, eax
+  out dx, al
+  inc edx
+  mov ecx, 768
+.colour: out dx, al
+  loop .colour
+  mov ecx, 5
+  mov edx, 0x3c4
+  call clear
+  mov ecx, 9
+  mov edx, 0x3ce
+  call clear
+  mov ecx, 0x19
+  mov edx, 0x3d4
+  call clear
+  mov edx, 0x3da
+  in al, dx
+  mov edx, 0x3c0
+  xor eax, eax
+.attribute: out dx, al
+  xchg al, ah
+  out dx, al
+  xchg al, ah
+  inc eax
+  cmp eax, 21
+  jb .attribute
+  mov esi, 4
+.quarter:
+  mov ebp, 2000
+.step:
+  call random
+  mov ebx, eax
+  and ebx, 31
+  cmp ebx, 20
+  jae .step
+  movzx edx, byte [written + ebx]
+  call random
+  mov ah, 0xff            ; the greatest number that may be
+  cmp edx, 0xc4
+  jne .gfx
+  mov ah, 4
+.gfx: cmp edx, 0xce
+  jne .crtc
+  mov ah, 8
+.crtc: cmp edx, 0xd4
+  jne .number
+  mov ah, 0x18
+.number: cmp ah, 0xff
+  je .any
+  and al, 0x1f
+.any: cmp al, ah
+  ja .step
+  cmp edx, 0xc2           ; the CRT controller stays where it is
+  jne .status
+  or al, 1
+.status: cmp edx, 0xc9    ; QEMU keeps all bits of a colour
+  jne .port
+  and al, 0x3f
+.port: add edx, 0x300
+  cmp edx, 0x3da
+  je .reset
+  out dx, al
+  jmp .show
+.reset: in al, dx
+.show:
+  mov ecx, 12
+.next:
+  movzx edx, byte [read + ecx - 1]
+  add edx, 0x300
+  xor eax, eax
+  in al, dx
+  call add_sum
+  loop .next
+  dec ebp
+  jnz .step
+  push esi
+  call put_sum
+  pop esi
+  dec esi
+  jnz .quarter
+  mov al, 0
+  out 0xf4, al
+  hlt
+clear:                    ; ECX registers at DX
+  mov eax, ecx
+  dec eax
+  out dx, ax
+  loop clear
+  ret
+`;
+
 async function here(kernel: string): Promise<string> {
   const machine = await Machine.load(ISAPC, { kernel, memory: "16M" });
   try {
@@ -163,17 +342,27 @@ function inQemu(kernel: string): Promise<string | undefined> {
   ], LIMIT_MS);
 }
 
-Deno.test("vga: planes and text addressing as in QEMU", async () => {
-  const payload = await assemble(GUEST);
+/** What a guest writes, here and in QEMU. */
+async function assertSame(guest: string, expected: RegExp): Promise<void> {
+  const payload = await assemble(guest);
   if (payload === undefined) return console.log("skipped: no nasm");
   const path = await Deno.makeTempFile();
   try {
     await Deno.writeFile(path, multiboot(payload));
     const [ours, qemu] = await Promise.all([here(path), inQemu(path)]);
-    assertMatch(ours, /^[0-9a-f]{8}\n[0-9a-f]{8}\n$/);
+    assertMatch(ours, expected);
     if (qemu === undefined) return console.log("skipped: no QEMU");
     assertEquals(ours, qemu);
   } finally {
     await Deno.remove(path);
   }
-});
+}
+
+Deno.test("vga: planes and text addressing as in QEMU", () =>
+  assertSame(PLANES_GUEST, /^([0-9a-f]{8}\n){2}$/));
+
+Deno.test("vga: the Bochs VBE's registers as in QEMU", () =>
+  assertSame(DISPI_GUEST, /^([0-9a-f]{8}\n){4}$/));
+
+Deno.test("vga: ports as in QEMU", () =>
+  assertSame(PORTS_GUEST, /^([0-9a-f]{8}\n){4}$/));

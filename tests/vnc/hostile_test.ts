@@ -5,8 +5,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { InputEvent } from "../../core/backend/input.ts";
-import { type VncConfig, VncDisplay } from "../../plugins/display/vnc/vnc.ts";
+import type { VncConfig, VncDisplay } from "../../plugins/display/vnc/vnc.ts";
 import { FakeScreen, PATTERNS } from "./fake_screen.ts";
+import { Server } from "./server.ts";
 import { WireViewer } from "./wire_viewer.ts";
 
 const WHOLE = { x: 0, y: 0, width: 40, height: 30 };
@@ -20,20 +21,12 @@ async function withServer(
   config: Partial<VncConfig> = {},
   screen: FakeScreen = new FakeScreen(WHOLE.width, WHOLE.height),
 ): Promise<void> {
-  const warnings: string[] = [];
-  const display = new VncDisplay(
-    { address: "127.0.0.1", port: 0, shared: true, ...config },
-    { log: { guest() {}, warn: (text) => warnings.push(text) } },
-  );
-  const events: InputEvent[] = [];
-  display.picture(screen);
-  display.input.onEvent((event) => void events.push(event));
+  const server = new Server(screen, config);
   try {
-    await use(display, screen, events);
+    await use(server.display, screen, server.events);
   } finally {
-    await display.close();
+    await server.close();
   }
-  assertEquals(warnings, []);
 }
 
 /** The whole screen in 32 bits, raw: what an honest viewer gets. */

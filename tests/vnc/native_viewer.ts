@@ -6,6 +6,13 @@
 
 import { fromFileUrl } from "@std/path";
 
+/** Whether a US keyboard needs Shift for a character. */
+export function isShifted(character: string): boolean {
+  return /[A-Z~!@#$%^&*()_+{}|:"<>?]/.test(character);
+}
+
+/** The keysym of the left Shift. */
+const SHIFT = 0xffe1;
 const SOURCE = fromFileUrl(new URL("client.c", import.meta.url));
 
 /**
@@ -124,6 +131,22 @@ export class NativeViewer {
       ? `key ${keysym}`
       : `scan ${scanCode} ${keysym}`;
     await this.#ask(`${key} ${down ? 1 : 0}`);
+  }
+
+  /** A key goes down and up. */
+  async stroke(keysym: number): Promise<void> {
+    await this.key(keysym, true);
+    await this.key(keysym, false);
+  }
+
+  /** Type ASCII as on a US keyboard, with Shift where that needs it. */
+  async type(text: string): Promise<void> {
+    for (const character of text) {
+      const shift = isShifted(character);
+      if (shift) await this.key(SHIFT, true);
+      await this.stroke(character.charCodeAt(0));
+      if (shift) await this.key(SHIFT, false);
+    }
   }
 
   /** The pointer is somewhere, and these buttons are down. */

@@ -4,8 +4,6 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { InputEvent } from "../../core/backend/input.ts";
-import { type VncConfig, VncDisplay } from "../../plugins/display/vnc/vnc.ts";
 import { FakeScreen, PATTERNS } from "./fake_screen.ts";
 import {
   compileViewer,
@@ -13,6 +11,7 @@ import {
   type Shot,
   type ViewerOptions,
 } from "./native_viewer.ts";
+import { Server } from "./server.ts";
 
 const folder = await Deno.makeTempDir();
 const compiled = await compileViewer(folder);
@@ -26,42 +25,14 @@ function test(name: string, run: () => Promise<void>): void {
   Deno.test({ name: `vnc: ${name}${reason}`, ignore: reason !== "", fn: run });
 }
 
-/** A server with a screen, for one test. */
-class Server {
-  readonly display: VncDisplay;
-  readonly screen: FakeScreen;
-  readonly events: InputEvent[] = [];
-  readonly warnings: string[] = [];
-
-  constructor(screen: FakeScreen, config: Partial<VncConfig> = {}) {
-    this.screen = screen;
-    this.display = new VncDisplay(
-      { address: "127.0.0.1", port: 0, shared: true, ...config },
-      { log: { guest() {}, warn: (text) => this.warnings.push(text) } },
-    );
-    this.display.picture(screen);
-    this.display.input.onEvent((event) => void this.events.push(event));
-  }
-
-  async view(options: Omit<ViewerOptions, "port"> = {}): Promise<NativeViewer> {
-    const { port } = this.display;
-    const viewer = await NativeViewer.start(program, { port, ...options });
-    if (viewer === undefined) throw new Error("refused");
-    return viewer;
-  }
-
-  /** Wait for input. */
-  async arrived(count: number): Promise<readonly InputEvent[]> {
-    for (let n = 0; n < 400 && this.events.length < count; n++) {
-      await new Promise((resolve) => setTimeout(resolve, 25));
-    }
-    return this.events.splice(0);
-  }
-
-  async close(): Promise<void> {
-    await this.display.close();
-    assertEquals(this.warnings, []);
-  }
+/** A viewer of a server that lets it in. */
+async function view(
+  { port }: Server,
+  options: Omit<ViewerOptions, "port"> = {},
+): Promise<NativeViewer> {
+  const viewer = await NativeViewer.start(program, { port, ...options });
+  if (viewer === undefined) throw new Error("refused");
+  return viewer;
 }
 
 /** The screen in a viewer's format, by its own reckoning. */
@@ -130,7 +101,7 @@ for (const encodings of ["raw", "zlib", "zrle", "copyrect zrle"]) {
     test(`a viewer sees the same: ${encodings}, ${format}`, async () => {
       const screen = new FakeScreen(333, 201);
       const server = new Server(screen);
-      const viewer = await server.view({ encodings, format });
+      const viewer = await view(server, { encodings, format });
       await assertShows(viewer, screen, format);
       const whole = { x: 0, y: 0, width: 333, height: 201 };
       const part = { x: 17, y: 40, width: 150, height: 71 };
@@ -154,7 +125,7 @@ for (const encodings of ["raw", "zlib", "zrle", "copyrect zrle"]) {
 test("the screen's size changes", async () => {
   const screen = new FakeScreen(640, 400);
   const server = new Server(screen);
-  const viewer = await server.view({ encodings: "zrle" });
+  const viewer = await view(server, { encodings: "zrle" });
   await assertShows(viewer, screen);
   for (
     const [width, height] of [[720, 400], [1, 1], [1920, 1200], [320, 200]]
@@ -172,7 +143,7 @@ test("several viewers see and type, each in its own format", async () => {
   const server = new Server(screen);
   const formats = ["bgra", "565", "332"] as const;
   const viewers = await Promise.all(
-    formats.map((format) => server.view({ encodings: "zrle", format })),
+    formats.map((format) => view(server, { encodings: "zrle", format })),
   );
   const whole = { x: 0, y: 0, width: 200, height: 100 };
   for (const pattern of Object.values(PATTERNS)) {
@@ -199,7 +170,7 @@ test("nobody looks while nothing changes", async () => {
   const server = new Server(screen);
   assertEquals(screen.looks, 0);
   screen.draw({ x: 0, y: 0, width: 200, height: 100 }, PATTERNS.noise);
-  const viewers = [await server.view(), await server.view()];
+  const viewers = [await view(server), await view(server)];
   for (const viewer of viewers) await assertShows(viewer, screen);
   const { looks } = screen;
   const { updates } = await viewers[0].shot();
@@ -216,9 +187,9 @@ test("nobody looks while nothing changes", async () => {
 test("who knows the password is let in", async () => {
   const screen = new FakeScreen(64, 64);
   const server = new Server(screen, { password: "geheim!" });
-  const { port } = server.display;
+  const { port } = server;
   screen.draw({ x: 0, y: 0, width: 64, height: 64 }, PATTERNS.noise);
-  const viewer = await server.view({ encodings: "zrle", password: "geheim!" });
+  const viewer = await view(server, { encodings: "zrle", password: "geheim!" });
   await assertShows(viewer, screen);
   for (const password of ["geheim", "Geheim!", ""]) {
     const refused = await NativeViewer.start(program, { port, password });
@@ -232,8 +203,8 @@ test("who knows the password is let in", async () => {
 test("a new viewer replaces the last where they do not share", async () => {
   const screen = new FakeScreen(64, 64);
   const server = new Server(screen, { shared: false });
-  const first = await server.view();
-  const second = await server.view();
+  const first = await view(server);
+  const second = await view(server);
   await assertShows(second, screen);
   assertEquals(server.display.viewers, 1);
   await first.stop();
@@ -244,7 +215,7 @@ test("a new viewer replaces the last where they do not share", async () => {
 test("keys and the pointer arrive", async () => {
   const screen = new FakeScreen(101, 51);
   const server = new Server(screen);
-  const viewer = await server.view();
+  const viewer = await view(server);
   await assertShows(viewer, screen);
   const key = (code: string, down: boolean) => ({ type: "key", code, down });
   await viewer.key(0xffe1, true);

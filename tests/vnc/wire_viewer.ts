@@ -7,8 +7,8 @@
 import {
   ByteReader,
   ConnectionEnd,
-} from "../../plugins/display/vnc/byte_reader.ts";
-import { ByteSink } from "../../plugins/display/vnc/byte_sink.ts";
+} from "../../core/backend/rfb/byte_reader.ts";
+import { ByteSink } from "../../core/backend/rfb/byte_sink.ts";
 
 /** A connection to the server. */
 export class WireViewer {

@@ -50,12 +50,16 @@ export async function withBrowser(
   }
 }
 
-/** A test with a browser; skipped with the reason where there is none. */
+/**
+ * A test with a browser; skipped with the reason where there is none, or where
+ * something else is `missing`.
+ */
 export function browserTest(
   name: string,
   use: (browser: Browser) => Promise<void>,
+  missing?: string,
 ): void {
-  const reason = noBrowser();
+  const reason = noBrowser() ?? missing;
   Deno.test({
     name: reason === undefined ? name : `${name} (skipped: ${reason})`,
     ignore: reason !== undefined,

@@ -10,54 +10,32 @@
  * @module
  */
 
+import {
+  Dispi,
+  DISPI_BANK_BYTES,
+  DispiEnable,
+  DispiId,
+} from "../../../core/bus/dispi.ts";
 import type { VgaState } from "./vga_state.ts";
 
-/** Registers by index. */
-export const Dispi = {
-  ID: 0,
-  XRES: 1,
-  YRES: 2,
-  BPP: 3,
-  ENABLE: 4,
-  BANK: 5,
-  VIRT_WIDTH: 6,
-  VIRT_HEIGHT: 7,
-  X_OFFSET: 8,
-  Y_OFFSET: 9,
-  VIDEO_MEMORY_64K: 10,
-} as const;
-
-/** ENABLE: the mode is on. */
-export const DISPI_ENABLED = 0x01;
-/** ENABLE: XRES, YRES and BPP read as what is possible. */
-const DISPI_GETCAPS = 0x02;
-/** ENABLE: the DAC's colours have 8 bits. */
-const DISPI_8BIT_DAC = 0x20;
-/** ENABLE: the memory is not cleared. */
-const DISPI_NOCLEARMEM = 0x80;
-/** The versions that a guest may ask for. */
-const FIRST_ID = 0xb0c0;
-const LAST_ID = 0xb0c5;
 /** The largest picture; what is looked at takes four bytes a pixel of the host. */
 const MAX_XRES = 4096;
 const MAX_YRES = 4096;
 const MAX_BPP = 32;
-/** Bytes of a bank, and of a unit of VIDEO_MEMORY_64K. */
-const BANK_BYTES = 0x10000;
 
 /** Whether a mode of the VBE is on. */
 export function isVbe({ dispi }: VgaState): boolean {
-  return (dispi[4] & DISPI_ENABLED) !== 0;
+  return (dispi[Dispi.ENABLE] & DispiEnable.ENABLED) !== 0;
 }
 
 /** Whether the DAC's colours have 8 bits. */
 export function hasWideDac({ dispi }: VgaState): boolean {
-  return (dispi[4] & DISPI_8BIT_DAC) !== 0;
+  return (dispi[Dispi.ENABLE] & DispiEnable.DAC_8) !== 0;
 }
 
 /** Where the window at A0000h begins: in bytes, of 4-bit modes in addresses. */
 export function dispiBank({ dispi }: VgaState): number {
-  return dispi[5] * BANK_BYTES;
+  return dispi[Dispi.BANK] * DISPI_BANK_BYTES;
 }
 
 /** What a mode of the VBE shows. */
@@ -100,8 +78,8 @@ export function readDispi(
   index: number,
   bytes: number,
 ): number {
-  if (index === Dispi.VIDEO_MEMORY_64K) return bytes / BANK_BYTES;
-  if ((dispi[Dispi.ENABLE] & DISPI_GETCAPS) !== 0) {
+  if (index === Dispi.VIDEO_MEMORY_64K) return bytes / DISPI_BANK_BYTES;
+  if ((dispi[Dispi.ENABLE] & DispiEnable.GET_CAPS) !== 0) {
     if (index === Dispi.XRES) return MAX_XRES;
     if (index === Dispi.YRES) return MAX_YRES;
     if (index === Dispi.BPP) return MAX_BPP;
@@ -119,7 +97,7 @@ export function writeDispi(
   const { dispi } = state;
   switch (index) {
     case Dispi.ID:
-      if (value >= FIRST_ID && value <= LAST_ID) dispi[index] = value;
+      if (value >= DispiId.FIRST && value <= DispiId.LAST) dispi[index] = value;
       return;
     case Dispi.XRES:
     case Dispi.YRES:
@@ -131,22 +109,22 @@ export function writeDispi(
       makeValid(dispi, memory.length);
       return keepRegisters(state);
     case Dispi.BANK: {
-      const banks = memory.length / BANK_BYTES;
+      const banks = memory.length / DISPI_BANK_BYTES;
       const planar = dispi[Dispi.BPP] === 4;
       dispi[index] = value & (planar ? banks / 4 : banks) - 1;
       return;
     }
     case Dispi.ENABLE: {
-      const turnsOn = (value & ~dispi[index] & DISPI_ENABLED) !== 0;
+      const turnsOn = (value & ~dispi[index] & DispiEnable.ENABLED) !== 0;
       dispi[index] = value;
-      if ((value & DISPI_ENABLED) === 0) {
+      if ((value & DispiEnable.ENABLED) === 0) {
         dispi[Dispi.BANK] = 0;
       } else if (turnsOn) {
         dispi[Dispi.VIRT_WIDTH] = 0;
         dispi[Dispi.X_OFFSET] = 0;
         dispi[Dispi.Y_OFFSET] = 0;
         makeValid(dispi, memory.length);
-        if ((value & DISPI_NOCLEARMEM) === 0) {
+        if ((value & DispiEnable.NO_CLEAR) === 0) {
           const { pitch, height } = dispiView(state);
           memory.fill(0, 0, pitch * height);
         }
@@ -160,7 +138,7 @@ const DEPTHS: ReadonlySet<number> = new Set([4, 8, 15, 16, 24, 32]);
 
 /** A guest gets no errors: what cannot be becomes the nearest that can. */
 function makeValid(dispi: number[], memory: number): void {
-  if ((dispi[Dispi.ENABLE] & DISPI_ENABLED) === 0) return;
+  if ((dispi[Dispi.ENABLE] & DispiEnable.ENABLED) === 0) return;
   if (!DEPTHS.has(dispi[Dispi.BPP])) dispi[Dispi.BPP] = 8;
   const bits = storedBits(dispi[Dispi.BPP]);
   const eights = (value: number): number =>

@@ -5,12 +5,6 @@
  */
 
 import type {
-  Picture,
-  PictureSource,
-  TextScreen,
-  TextSource,
-} from "../../../core/backend/display.ts";
-import type {
   Device,
   DeviceContext,
   DevicePlugin,
@@ -20,7 +14,8 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
-import { VGA_SCHEMA, type VgaConfig, VgaCore, vgaRegions } from "./vga_core.ts";
+import { VGA_SCHEMA, type VgaConfig, vgaRegions } from "./vga_core.ts";
+import { VGA_BACKENDS, VGA_PROVIDES, VgaOnBus } from "./vga_on_bus.ts";
 
 /** Where the frame buffer is; RAM there hides it. */
 const FRAMEBUFFER = 0xe0000000;
@@ -32,50 +27,29 @@ export interface IsaVgaConfig extends VgaConfig {
 }
 
 /** A VGA on the ISA bus. */
-export class Vga implements Device, TextSource, PictureSource {
+export class Vga extends VgaOnBus implements Device {
   readonly #name: string;
-  readonly #core: VgaCore;
 
   /** A VGA after power-on. */
   constructor(config: IsaVgaConfig, context: DeviceContext) {
+    super(config, context);
     this.#name = context.name;
-    this.#core = new VgaCore(config, context);
     if (config.framebuffer) context.mover("framebuffer").map(FRAMEBUFFER);
-  }
-
-  /** See `TextSource`. */
-  text(): TextScreen | undefined {
-    return this.#core.text();
-  }
-
-  /** See `TextSource`. */
-  watch(changed: () => void): void {
-    this.#core.watch(changed);
-  }
-
-  /** See `PictureSource`. */
-  look(since: number): Picture {
-    return this.#core.look(since);
-  }
-
-  /** See `PictureSource`. */
-  watchPicture(changed: () => void): void {
-    this.#core.watchPicture(changed);
   }
 
   /** Power-on; without the configuration `blank` mode 3 is set. */
   reset(): void {
-    this.#core.reset();
+    this.core.reset();
   }
 
   /** The registers. */
   save(): StateRecord {
-    return saveState(this.#core.state);
+    return saveState(this.core.state);
   }
 
   /** The registers. */
   load(record: StateRecord): void {
-    this.#core.adopt(loadState(this.#core.fresh(), record, this.#name));
+    this.core.adopt(loadState(this.core.fresh(), record, this.#name));
   }
 }
 
@@ -97,8 +71,8 @@ const plugin: DevicePlugin<IsaVgaConfig> = {
     },
   },
   declare: (config) => ({ regions: vgaRegions(config) }),
-  backends: { display: { type: "display", optional: true } },
-  provides: ["text-source", "picture-source"],
+  backends: VGA_BACKENDS,
+  provides: VGA_PROVIDES,
   create: (config, context) => new Vga(config, context),
 };
 export default plugin;

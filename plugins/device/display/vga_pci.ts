@@ -10,12 +10,6 @@
  * @module
  */
 
-import type {
-  Picture,
-  PictureSource,
-  TextScreen,
-  TextSource,
-} from "../../../core/backend/display.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
 import type {
@@ -29,7 +23,8 @@ import {
   type StateRecord,
 } from "../../../core/state/state.ts";
 import { edid } from "./edid.ts";
-import { VGA_SCHEMA, type VgaConfig, VgaCore, vgaRegions } from "./vga_core.ts";
+import { VGA_SCHEMA, type VgaConfig, vgaRegions } from "./vga_core.ts";
+import { VGA_BACKENDS, VGA_PROVIDES, VgaOnBus } from "./vga_on_bus.ts";
 import type { VgaState } from "./vga_state.ts";
 
 /** The registers' region: EDID, the ports from 3C0h on, the VBE, extensions. */
@@ -58,18 +53,17 @@ interface VgaPciState {
 }
 
 /** A VGA on the PCI bus. */
-export class VgaPci implements Device, TextSource, PictureSource {
+export class VgaPci extends VgaOnBus implements Device {
   readonly #name: string;
-  readonly #core: VgaCore;
   readonly #pci: PciFunction;
   readonly #edid: Uint8Array;
   #state: VgaPciState;
 
   /** A VGA after power-on. */
   constructor(config: VgaPciConfig, context: DeviceContext) {
+    super(config, context);
     this.#name = context.name;
     this.#edid = edid(config.xres, config.yres);
-    this.#core = new VgaCore(config, context);
     context.io("mmio", {
       widths: [1, 2],
       read: (offset, width) =>
@@ -98,15 +92,15 @@ export class VgaPci implements Device, TextSource, PictureSource {
         },
         { index: 2, kind: "memory", region: "mmio", size: MMIO_BYTES },
       ],
-    }, () => this.#core.touch());
-    this.#state = { vga: this.#core.state, pci: this.#pci.fresh() };
+    }, () => this.core.touch());
+    this.#state = { vga: this.core.state, pci: this.#pci.fresh() };
     this.#pci.adopt(this.#state.pci);
   }
 
   #read8(offset: number): number {
     if (offset < this.#edid.length) return this.#edid[offset];
     if (offset >= PORTS && offset < PORTS_END) {
-      return this.#core.readPort(offset - PORTS);
+      return this.core.readPort(offset - PORTS);
     }
     if (offset >= QEXT && offset < QEXT + QEXT_BYTES) {
       if (offset >= QEXT_ENDIAN) return LITTLE_ENDIAN_ORDER;
@@ -117,7 +111,7 @@ export class VgaPci implements Device, TextSource, PictureSource {
 
   #read16(offset: number): number {
     if (offset >= DISPI && offset < DISPI_END) {
-      return this.#core.readVbe(offset - DISPI >> 1);
+      return this.core.readVbe(offset - DISPI >> 1);
     }
     return this.#read8(offset) | this.#read8(offset + 1) << 8;
   }
@@ -125,46 +119,26 @@ export class VgaPci implements Device, TextSource, PictureSource {
   #write(offset: number, width: number, value: number): void {
     if (offset >= PORTS && offset < PORTS_END) {
       // The index is the low byte: it comes first.
-      this.#core.writePort(offset - PORTS, value & 0xff);
-      if (width === 2) this.#core.writePort(offset + 1 - PORTS, value >> 8);
+      this.core.writePort(offset - PORTS, value & 0xff);
+      if (width === 2) this.core.writePort(offset + 1 - PORTS, value >> 8);
     } else if (offset >= DISPI && offset < DISPI_END) {
       const index = offset - DISPI >> 1;
-      if (width === 2) return this.#core.writeVbe(index, value);
+      if (width === 2) return this.core.writeVbe(index, value);
       const shift = 8 * (offset & 1);
-      const other = this.#core.readVbe(index) & 0xff00 >> shift;
-      this.#core.writeVbe(index, other | value << shift);
+      const other = this.core.readVbe(index) & 0xff00 >> shift;
+      this.core.writeVbe(index, other | value << shift);
     }
-  }
-
-  /** See `TextSource`. */
-  text(): TextScreen | undefined {
-    return this.#core.text();
-  }
-
-  /** See `TextSource`. */
-  watch(changed: () => void): void {
-    this.#core.watch(changed);
-  }
-
-  /** See `PictureSource`. */
-  look(since: number): Picture {
-    return this.#core.look(since);
-  }
-
-  /** See `PictureSource`. */
-  watchPicture(changed: () => void): void {
-    this.#core.watchPicture(changed);
   }
 
   /** Power-on; without the configuration `blank` mode 3 is set. */
   reset(): void {
-    this.#core.reset();
-    this.#adopt({ vga: this.#core.state, pci: this.#pci.fresh() });
+    this.core.reset();
+    this.#adopt({ vga: this.core.state, pci: this.#pci.fresh() });
   }
 
   #adopt(state: VgaPciState): void {
     this.#state = state;
-    this.#core.adopt(state.vga);
+    this.core.adopt(state.vga);
     this.#pci.adopt(state.pci);
   }
 
@@ -175,7 +149,7 @@ export class VgaPci implements Device, TextSource, PictureSource {
 
   /** The registers. */
   load(record: StateRecord): void {
-    const fresh = { vga: this.#core.fresh(), pci: this.#pci.fresh() };
+    const fresh = { vga: this.core.fresh(), pci: this.#pci.fresh() };
     this.#adopt(loadState(fresh, record, this.#name));
   }
 }
@@ -213,9 +187,9 @@ const plugin: DevicePlugin<VgaPciConfig> = {
       mmio: { space: "memory", size: MMIO_BYTES, movable: true },
     },
   }),
-  backends: { display: { type: "display", optional: true } },
+  backends: VGA_BACKENDS,
   uses: { bus: "pci-bus" },
-  provides: ["text-source", "picture-source"],
+  provides: VGA_PROVIDES,
   create: (config, context) => new VgaPci(config, context),
 };
 export default plugin;

@@ -36,6 +36,8 @@ const AR10_P54S = 0x80;
 /** Graphics mode (GR5): pairs of bits, 256 colours. */
 const GR5_PAIRS = 0x20;
 const GR5_256 = 0x40;
+/** Dots of a character's clock in graphics modes. */
+const CLOCK_DOTS = 8;
 /** Words of a font's glyph, and of the plane's parts that fonts are in. */
 const GLYPH = 32;
 const FONT = 0x2000;
@@ -137,17 +139,12 @@ export class VgaPainter {
     const isDoubled = (crtc[9] & 0x80) !== 0;
     const split = lineCompare(crtc);
     const text = isText ? new TextLook(state, now) : undefined;
-    const draw = isText
-      ? (start: number, scan: number) =>
-        this.#drawText(state, text!, start, scan, columns + 1, cell)
-      : (gfx[5] & GR5_256) !== 0
-      ? (start: number, scan: number) =>
-        this.#draw256(state, start, scan, columns + 1)
+    const clock = (gfx[5] & GR5_256) !== 0
+      ? four
       : (gfx[5] & GR5_PAIRS) !== 0
-      ? (start: number, scan: number) =>
-        this.#drawPairs(state, start, scan, columns + 1)
-      : (start: number, scan: number) =>
-        this.#drawPlanes(state, start, scan, columns + 1);
+      ? pairs
+      : eight;
+    const colours = clock === four ? this.#colours : this.#sixteen;
     // CR8: bytes and rows that are skipped; AR13: dots.
     const begin = crtc[0x0c] << 8 | crtc[0x0d];
     let row = begin + (crtc[8] >> 5 & 3) & 0xffff;
@@ -158,7 +155,16 @@ export class VgaPainter {
     for (let y = 0; y < height; y++) {
       const key = row << 5 | scan;
       if (key !== drawn) {
-        draw(row, scan);
+        if (text !== undefined) {
+          this.#drawText(state, text, row, scan, columns + 1, cell);
+        } else {this.#drawGraphics(
+            state,
+            clock,
+            colours,
+            row,
+            scan,
+            columns + 1,
+          );}
         if (dots === 2) doubleDots(line, (columns + 1) * cell);
         drawn = key;
       }
@@ -232,72 +238,21 @@ export class VgaPainter {
     }
   }
 
-  /** Four planes, or fewer where AR12 says so: eight pixels of 16 colours. */
-  #drawPlanes(
+  /** Graphics: of each clock of a character, the four planes' bytes make dots. */
+  #drawGraphics(
     { crtc }: VgaState,
-    start: number,
-    scan: number,
-    columns: number,
-  ): void {
-    const { words } = this.#memory;
-    for (let column = 0; column < columns; column++) {
-      const counter = start + column & 0xffff;
-      this.#eight(words[lineAddress(crtc, counter, scan)], 8 * column);
-    }
-  }
-
-  /** Eight pixels of the four planes' bytes. */
-  #eight(word: number, x: number): void {
-    const line = this.#line;
-    const sixteen = this.#sixteen;
-    const nibbles = SPREAD[word & 0xff] | SPREAD[word >> 8 & 0xff] << 1 |
-      SPREAD[word >> 16 & 0xff] << 2 | SPREAD[word >>> 24] << 3;
-    for (let i = 28; i >= 0; i -= 4) line[x++] = sixteen[nibbles >>> i & 15];
-  }
-
-  /** As the CGA has four colours: pairs of bits, of two planes one after another. */
-  #drawPairs(
-    { crtc }: VgaState,
+    clock: Clock,
+    colours: Uint32Array,
     start: number,
     scan: number,
     columns: number,
   ): void {
     const { words } = this.#memory;
     const line = this.#line;
-    const sixteen = this.#sixteen;
-    let x = 0;
     for (let column = 0; column < columns; column++) {
       const counter = start + column & 0xffff;
       const word = words[lineAddress(crtc, counter, scan)];
-      for (let plane = 0; plane < 16; plane += 8) {
-        const low = word >> plane & 0xff;
-        const high = word >>> plane + 16 & 0xff;
-        for (let bit = 6; bit >= 0; bit -= 2) {
-          line[x++] = sixteen[low >> bit & 3 | (high >> bit & 3) << 2];
-        }
-      }
-    }
-  }
-
-  /** A byte of each plane is a pixel, for two dots. */
-  #draw256(
-    { crtc }: VgaState,
-    start: number,
-    scan: number,
-    columns: number,
-  ): void {
-    const { words } = this.#memory;
-    const line = this.#line;
-    const colours = this.#colours;
-    let x = 0;
-    for (let column = 0; column < columns; column++) {
-      const counter = start + column & 0xffff;
-      const word = words[lineAddress(crtc, counter, scan)];
-      for (let shift = 0; shift < 32; shift += 8) {
-        const colour = colours[word >>> shift & 0xff];
-        line[x++] = colour;
-        line[x++] = colour;
-      }
+      clock(word, colours, line, CLOCK_DOTS * column);
     }
   }
 
@@ -322,7 +277,9 @@ export class VgaPainter {
     switch (depth) {
       case 4: {
         const at = (start >> 2) + (left >> 3);
-        for (let i = 0; i <= width >> 3; i++) this.#eight(words[at + i], 8 * i);
+        for (let i = 0; i <= width >> 3; i++) {
+          eight(words[at + i], this.#sixteen, line, CLOCK_DOTS * i);
+        }
         return;
       }
       case 8:
@@ -356,6 +313,41 @@ export class VgaPainter {
     }
   }
 }
+
+/** Puts the dots of the four planes' bytes into a line, from `x` on. */
+type Clock = (
+  word: number,
+  colours: Uint32Array,
+  line: Uint32Array,
+  x: number,
+) => void;
+
+/** Eight pixels of 16 colours: a bit of each plane, or of fewer (AR12). */
+const eight: Clock = (word, colours, line, x) => {
+  const nibbles = SPREAD[word & 0xff] | SPREAD[word >> 8 & 0xff] << 1 |
+    SPREAD[word >> 16 & 0xff] << 2 | SPREAD[word >>> 24] << 3;
+  for (let i = 28; i >= 0; i -= 4) line[x++] = colours[nibbles >>> i & 15];
+};
+
+/** As the CGA has four colours: pairs of bits, of two planes one after another. */
+const pairs: Clock = (word, colours, line, x) => {
+  for (let plane = 0; plane < 16; plane += 8) {
+    const low = word >> plane & 0xff;
+    const high = word >>> plane + 16 & 0xff;
+    for (let bit = 6; bit >= 0; bit -= 2) {
+      line[x++] = colours[low >> bit & 3 | (high >> bit & 3) << 2];
+    }
+  }
+};
+
+/** A byte of each plane is a pixel of 256 colours, for two dots. */
+const four: Clock = (word, colours, line, x) => {
+  for (let shift = 0; shift < 32; shift += 8) {
+    const colour = colours[word >>> shift & 0xff];
+    line[x++] = colour;
+    line[x++] = colour;
+  }
+};
 
 /** A level of five bits as one of eight. */
 function five(value: number): number {

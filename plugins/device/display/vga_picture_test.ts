@@ -293,6 +293,84 @@ Deno.test("vga: any registers make a picture of a bounded size", async () => {
   }
 });
 
+Deno.test("vga picture: who looks only when he is told misses nothing", async () => {
+  // The twin is given the same state and memory before each look: all is drawn.
+  const [bench, twin] = [await create(), await create()];
+  let x = 20261122;
+  const random = (limit: number): number => {
+    x = Math.imul(x, 1664525) + 1013904223 >>> 0;
+    return (x >>> 8) % limit;
+  };
+  const modes = [
+    () => set(bench, 0x3ce, 6, [5, 14, 4, 0][random(4)]),
+    () => set(bench, 0x3ce, 5, [0, 0x10, 0x20, 0x40][random(4)]),
+    () => set(bench, 0x3c4, 1, random(16) & 0x0d | (random(9) && 1) << 5 ^ 32),
+    () => set(bench, 0x3c4, 3, random(64)),
+    () => set(bench, 0x3c4, 4, 2 * random(8)),
+    () => set(bench, 0x3d4, 0x11, 0),
+    () => set(bench, 0x3d4, 1, 20 + random(60)),
+    () => set(bench, 0x3d4, [7, 9, 0x12][random(3)], random(256)),
+    () => set(bench, 0x3d4, [8, 0x14, 0x17, 0x18][random(4)], random(256)),
+    () => bench.write("registers", 3, random(4) === 0 ? 0 : 1),
+    () => dispi(bench, 1 + random(3), [8, 100, 64, 200, 32, 15][random(6)]),
+    () => dispi(bench, 4, random(3) === 0 ? 0x61 : 0),
+    () => dispi(bench, 5 + random(5), random(40)),
+    () => bench.device.load(bench.device.save()),
+  ];
+  const details = [
+    () => set(bench, 0x3d4, 0x0a + random(6), random(4) * random(32)),
+    () => set(bench, 0x3c4, 2, random(16)),
+    () => setAttr(bench, random(21), random(64)),
+    () => bench.write("registers", 0, random(8) === 0 ? 0 : 0x20),
+    () => bench.write("registers", 6, random(256)),
+    () => bench.write("registers", 8, random(256)),
+    () => bench.write("registers", 9, random(256)),
+    () => bench.write("window", random(0x800) * random(64), random(256)),
+    () => bench.write("window", 0x18000 + random(4000), random(256)),
+    () => bench.write("framebuffer", random(0x80) * random(0x800), random(256)),
+    () => {
+      const nanoseconds = random(300) * 1_000_000;
+      bench.advance(nanoseconds);
+      twin.advance(nanoseconds);
+    },
+  ];
+  let told = true;
+  let [width, height, generation] = [0, 0, 0];
+  let seen = new Uint32Array(0);
+  let changes = 0;
+  for (let step = 0; step < 1500; step++) {
+    const kind = random(12) === 0 ? modes : details;
+    kind[random(kind.length)]();
+    if (told) {
+      told = false;
+      const picture = bench.device.look(generation);
+      const words = new Uint32Array(picture.pixels.buffer);
+      if (picture.width !== width || picture.height !== height) {
+        ({ width, height } = picture);
+        seen = new Uint32Array(width * height);
+        assertEquals(picture.changed, [{ x: 0, y: 0, width, height }]);
+      }
+      for (const area of picture.changed) {
+        for (let y = area.y; y < area.y + area.height; y++) {
+          const at = y * width + area.x;
+          seen.set(words.subarray(at, at + area.width), at);
+        }
+        changes++;
+      }
+      generation = picture.generation;
+      bench.device.watchPicture(() => told = true);
+    }
+    twin.backing.set(bench.backing);
+    twin.device.load(bench.device.save());
+    const { pixels } = twin.device.look(0);
+    const expected = new Uint32Array(pixels.buffer);
+    assertEquals(expected.length, seen.length, `size in step ${step}`);
+    const wrong = expected.findIndex((word, i) => word !== seen[i]);
+    assertEquals(wrong, -1, `pixel in step ${step}`);
+  }
+  assert(changes > 100);
+});
+
 Deno.test("vga-pci: EDID, ports and the VBE in memory, the frame buffer where the BAR says", async () => {
   const bus = new PciBenchBus();
   const bench = await DeviceBench.create<VgaPci>(vgaPci, { use: { bus } });

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { DispiId } from "../../../core/bus/dispi.ts";
 import { VGA_FONT_HEIGHT, vgaFont } from "../../../core/backend/vga_font.ts";
 
 /** Addresses of a plane of the VGA: 64 KB. */
@@ -98,8 +99,6 @@ const MODE_3 = {
 /** Cells of the 32 KB that mode 3 shows at B8000h, each a blank in grey. */
 const TEXT_CELLS = 0x4000;
 const BLANK_CELL = 0x0720;
-/** The version of the Bochs VBE interface that a reset shows. */
-const DISPI_ID5 = 0xb0c5;
 
 function bytes(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g)!, (byte) => parseInt(byte, 16));
@@ -141,7 +140,7 @@ export function blankState(): VgaState {
     dac: new Uint8Array(768),
     latch: 0,
     dispiIndex: 0,
-    dispi: [DISPI_ID5, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    dispi: [DispiId.LAST, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     dispiLow: 0,
   };
 }

@@ -1,28 +1,28 @@
 /**
  * The `vnc` display: a server for viewers of the RFB protocol.
  *
- * Several viewers may look at the screen and type. Nobody looks at the guest's
- * screen unless a viewer has asked for what is new. Without a password whoever
+ * Several viewers may look at the screen and type. Without a password whoever
  * reaches the port sees the screen and types: it listens on the loopback
- * interface unless another address is given.
+ * interface unless another address is given. What is spoken with them is in
+ * `core/backend/rfb/`.
  *
  * @module
  */
 
+import { isLoopback, urlHost } from "../../../core/backend/address.ts";
 import type {
   DisplayBackend,
-  Picture,
   PictureSource,
 } from "../../../core/backend/display.ts";
 import { InputQueue } from "../../../core/backend/input_queue.ts";
 import { pairsOf } from "../../../core/machine/option_text.ts";
+import { PASSWORD_LENGTH } from "../../../core/backend/rfb/authentication.ts";
+import { RfbScreen } from "../../../core/backend/rfb/screen.ts";
 import type {
   BackendContext,
   DisplayPlugin,
   JsonObject,
 } from "../../../core/machine/plugin.ts";
-import { PASSWORD_LENGTH } from "./authentication.ts";
-import { Viewer, type ViewerHost } from "./viewer.ts";
 
 /** Configuration of the display. */
 export interface VncConfig {
@@ -47,46 +47,31 @@ const FIRST_PORT = 5900;
 const LAST_PORT = 65535;
 /** Connections at once: more are closed. */
 const MAX_VIEWERS = 32;
-
-/** What is shown where no device has a picture. */
-const BLANK: Picture = {
-  width: 640,
-  height: 400,
-  pixels: new Uint8Array(640 * 400 * 4),
-  generation: 1,
-  changed: [],
-};
-const NO_SOURCE: PictureSource = {
-  look: () => BLANK,
-  watchPicture() {},
-};
-
-function isLoopback(address: string): boolean {
-  return /^(127\.[\d.]+|::1|localhost)$/.test(address);
-}
+/** Milliseconds after which a connection is accepted that could not be. */
+const RETRY_MS = 1000;
 
 /** A display backend for viewers on the network. */
 export class VncDisplay implements DisplayBackend {
   /** What the viewers type, and their pointers. */
   readonly input: InputQueue = new InputQueue();
   readonly #listener: Deno.TcpListener;
-  readonly #config: VncConfig;
   readonly #context: Pick<BackendContext, "log">;
-  readonly #viewers = new Map<Viewer, Promise<void>>();
-  /** Those who are past the handshake. */
-  readonly #admitted = new Set<Viewer>();
-  /** Those who want to know of the next change. */
-  #watching = new Set<Viewer>();
-  #watched = false;
-  #source: PictureSource = NO_SOURCE;
+  readonly #screen: RfbScreen;
   #accepting: Promise<void>;
   #closed = false;
+  /** Ends a pause. */
+  #resume: () => void = () => {};
 
   /** Listen; throws a `VncError` where that cannot be. */
   constructor(config: VncConfig, context: Pick<BackendContext, "log">) {
-    this.#config = config;
     this.#context = context;
-    const { address: hostname, port } = config;
+    const { address: hostname, port, password, shared } = config;
+    this.#screen = new RfbScreen({
+      input: this.input,
+      password,
+      shared,
+      warn: (message) => context.log.warn(message),
+    });
     try {
       this.#listener = Deno.listen({ hostname, port });
     } catch (cause) {
@@ -96,7 +81,7 @@ export class VncDisplay implements DisplayBackend {
         { cause },
       );
     }
-    if (config.password === undefined && !isLoopback(hostname)) {
+    if (password === undefined && !isLoopback(hostname)) {
       context.log.warn(
         `anybody who reaches ${hostname}:${port} sees the screen and types: ` +
           "there is no password",
@@ -112,17 +97,16 @@ export class VncDisplay implements DisplayBackend {
 
   /** How many viewers see the screen. */
   get viewers(): number {
-    return this.#admitted.size;
+    return this.#screen.viewers;
   }
 
   /** Show this screen. */
   picture(source: PictureSource): void {
-    this.#source = source;
-    this.#watched = false;
-    for (const viewer of this.#viewers.keys()) viewer.restart();
+    this.#screen.show(source);
   }
 
   async #accept(): Promise<void> {
+    let isRefused = false;
     while (!this.#closed) {
       let connection: Deno.TcpConn;
       try {
@@ -131,30 +115,34 @@ export class VncDisplay implements DisplayBackend {
         if (this.#closed) return;
         // A client that was gone before it was accepted.
         if (error instanceof Deno.errors.ConnectionAborted) continue;
-        this.#context.log.warn(`no more viewers can be accepted: ${error}`);
-        return;
+        // This process has too many files open, as the guest's connections are.
+        if (!isRefused) {
+          this.#context.log.warn(
+            `no viewers can be accepted for now: ${error}`,
+          );
+        }
+        isRefused = true;
+        await this.#pause();
+        continue;
       }
-      if (this.#viewers.size >= MAX_VIEWERS) connection.close();
+      isRefused = false;
+      if (this.#screen.connections >= MAX_VIEWERS) connection.close();
       else this.#serve(connection);
     }
   }
 
-  #serve(connection: Deno.TcpConn): void {
-    const host: ViewerHost = {
-      password: this.#config.password,
-      look: (since) => this.#source.look(since),
-      watch: (viewer) => this.#watch(viewer),
-      send: (events) => this.input.send(events),
-      // The configuration says whether they share, whatever they ask for.
-      admit: (viewer) => this.#admit(viewer),
-      warn: (message) => this.#context.log.warn(message),
-    };
-    const viewer = new Viewer(host, connection);
-    const running = this.#run(viewer, connection);
-    this.#viewers.set(viewer, running);
+  /** Let time pass, unless the server is closed. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS);
+      this.#resume = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
-  async #run(viewer: Viewer, connection: Deno.TcpConn): Promise<void> {
+  #serve(connection: Deno.TcpConn): void {
     try {
       connection.setNoDelay(true);
       // A viewer whose host has vanished says nothing any more.
@@ -162,40 +150,15 @@ export class VncDisplay implements DisplayBackend {
     } catch {
       // It has gone already, as reading will tell.
     }
-    await viewer.run();
-    this.#viewers.delete(viewer);
-    this.#admitted.delete(viewer);
-    this.#watching.delete(viewer);
-  }
-
-  #admit(viewer: Viewer): void {
-    if (!this.#config.shared) {
-      for (const other of this.#admitted) other.close();
-    }
-    this.#admitted.add(viewer);
-  }
-
-  /** Tell a viewer of the next change; the device is asked once for all. */
-  #watch(viewer: Viewer): void {
-    this.#watching.add(viewer);
-    if (this.#watched) return;
-    this.#watched = true;
-    const source = this.#source;
-    source.watchPicture(() => {
-      if (source !== this.#source) return;
-      this.#watched = false;
-      const viewers = this.#watching;
-      this.#watching = new Set();
-      for (const waiting of viewers) waiting.notify();
-    });
+    this.#screen.connect(connection);
   }
 
   /** Hang up on everybody. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#listener.close();
-    for (const viewer of this.#viewers.keys()) viewer.close();
-    await Promise.all([this.#accepting, ...this.#viewers.values()]);
+    this.#resume();
+    await Promise.all([this.#accepting, this.#screen.close()]);
     await this.input.close();
   }
 }
@@ -266,7 +229,7 @@ const plugin: DisplayPlugin<VncConfig> = {
     },
   },
   permissions: ({ address, port }) => ({
-    net: [`${address.includes(":") ? `[${address}]` : address}:${port}`],
+    net: [`${urlHost(address)}:${port}`],
   }),
   check({ password }) {
     if (password === undefined) return [];

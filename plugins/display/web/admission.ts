@@ -12,6 +12,7 @@
  * @module
  */
 
+import { isLoopbackName, urlHost } from "../../../core/backend/address.ts";
 import type { JsonObject } from "../../../core/machine/plugin.ts";
 
 /** Where the server listens and who is let in. */
@@ -26,23 +27,11 @@ export interface WebConfig {
   readonly hosts: readonly string[];
 }
 
-const LOOPBACK_NAMES: readonly string[] = ["127.0.0.1", "[::1]", "localhost"];
 const ANY_ADDRESS: readonly string[] = ["0.0.0.0", "[::]"];
 const IPV4 = /^\d{1,3}(\.\d{1,3}){3}$/;
 const IPV6 = /^\[[0-9a-f:.]+\]$/;
 /** Longer tokens are not even compared. */
 const TOKEN_LIMIT = 1024;
-
-/** An address as it stands in a URL. */
-export function urlHost(address: string): string {
-  return address.includes(":") ? `[${address}]` : address;
-}
-
-/** Whether only this host can reach an address. */
-export function isLoopback(address: string): boolean {
-  return LOOPBACK_NAMES.includes(urlHost(address)) ||
-    /^127(\.\d{1,3}){3}$/.test(address);
-}
 
 /**
  * Whether a `Host` header names this server. An address cannot be rebound; of
@@ -60,7 +49,7 @@ export function isOwnHost(
   if (match === null || Number(match[2] ?? 80) !== port) return false;
   const [, name] = match;
   const own = urlHost(address.toLowerCase());
-  if (name === own || LOOPBACK_NAMES.includes(name)) return true;
+  if (name === own || isLoopbackName(name)) return true;
   if (hosts.some((host) => host.toLowerCase() === name)) return true;
   return ANY_ADDRESS.includes(own) && (IPV4.test(name) || IPV6.test(name));
 }

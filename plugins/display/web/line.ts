@@ -97,7 +97,9 @@ export class WebLine implements CharBackend {
 
   /** Type; what the guest will not take for long is lost. */
   type(bytes: Uint8Array): void {
-    if (this.#closed || this.#ahead + bytes.length > TYPE_AHEAD) return;
+    // What is nothing takes no place: otherwise it would wait without bound.
+    if (this.#closed || bytes.length === 0) return;
+    if (this.#ahead + bytes.length > TYPE_AHEAD) return;
     this.#ahead += bytes.length;
     this.#typing = this.#typing.then(async () => {
       if (!this.#closed) await this.#receiver?.(bytes);

@@ -5,12 +5,12 @@
  * @module
  */
 
+import { urlHost } from "../../../core/backend/address.ts";
 import type { Logger } from "../../../core/machine/plugin.ts";
 import {
   isOwnHost,
   isOwnOrigin,
   isToken,
-  urlHost,
   type WebConfig,
 } from "./admission.ts";
 import type { WebFile } from "./files.ts";

@@ -9,21 +9,23 @@
  * @module
  */
 
+import { isLoopback, urlHost } from "../../../core/backend/address.ts";
 import type {
   DisplayBackend,
   PictureSource,
 } from "../../../core/backend/display.ts";
 import { InputQueue } from "../../../core/backend/input_queue.ts";
+import { RfbScreen } from "../../../core/backend/rfb/screen.ts";
 import type {
   ConsoleContext,
   DisplayPlugin,
 } from "../../../core/machine/plugin.ts";
-import { isLoopback, parseWeb, urlHost, type WebConfig } from "./admission.ts";
+import { parseWeb, type WebConfig } from "./admission.ts";
 import { novncFolder, webFiles } from "./files.ts";
 import { type WebLine, WebLines } from "./line.ts";
 import { type Endpoint, WebServer } from "./server.ts";
-import { WebScreen } from "./screen.ts";
-import type { PageSocket } from "./socket.ts";
+import type { PageSocket, SocketEvents } from "./socket.ts";
+import { SocketStream } from "./socket_stream.ts";
 
 /** noVNC's own server uses this port. */
 const DEFAULT_PORT = 6080;
@@ -40,7 +42,7 @@ export class WebDisplay implements DisplayBackend {
   readonly input: InputQueue = new InputQueue();
   readonly #context: ConsoleContext;
   readonly #lines: WebLines;
-  readonly #screen: WebScreen;
+  readonly #screen: RfbScreen;
   readonly #server: WebServer;
 
   private constructor(
@@ -50,7 +52,12 @@ export class WebDisplay implements DisplayBackend {
     this.#context = context;
     this.#lines = context.shared(WebLines.NAME, () => new WebLines());
     this.#lines.shown = true;
-    this.#screen = new WebScreen(this.input, context.log);
+    // Who gets as far as a socket has shown the token, if there is one.
+    this.#screen = new RfbScreen({
+      input: this.input,
+      shared: true,
+      warn: (message) => context.log.warn(message),
+    });
     this.#server = start((path) => this.#endpoint(path));
   }
 
@@ -102,15 +109,25 @@ export class WebDisplay implements DisplayBackend {
   }
 
   #endpoint(path: string): Endpoint | undefined {
-    if (path === "/screen") return (page) => this.#screen.connect(page);
+    if (path === "/screen") return (page) => this.#view(page);
     if (path === "/control") return (page) => this.#buttons(page);
     const [, name] = /^\/serial\/([^/]+)$/.exec(path) ?? [];
     const line = name && this.#lines.byName.get(decodeName(name));
     return line ? (page) => attach(line, page) : undefined;
   }
 
+  /** noVNC is a viewer like those that reach a VNC server by TCP. */
+  #view(page: PageSocket): SocketEvents {
+    const stream = new SocketStream(page);
+    this.#screen.connect(stream);
+    return {
+      message: (bytes) => stream.take(bytes),
+      closed: () => stream.end(),
+    };
+  }
+
   /** The page is told which lines there are, and tells which button it is. */
-  #buttons(page: PageSocket): ReturnType<Endpoint> {
+  #buttons(page: PageSocket): SocketEvents {
     const { control } = this.#context;
     page.send(JSON.stringify({ serial: [...this.#lines.byName.keys()] }));
     return {
@@ -131,12 +148,12 @@ export class WebDisplay implements DisplayBackend {
   /** Close all pages' sockets. */
   async close(): Promise<void> {
     await this.#server.close();
-    await this.#screen.ended();
+    await this.#screen.close();
     await this.input.close();
   }
 }
 
-function attach(line: WebLine, page: PageSocket): ReturnType<Endpoint> {
+function attach(line: WebLine, page: PageSocket): SocketEvents {
   line.attach(page);
   return {
     message: (bytes) => line.type(bytes),

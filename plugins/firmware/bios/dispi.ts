@@ -8,47 +8,24 @@
  * @module
  */
 
+import {
+  Dispi,
+  DISPI_BANK_BYTES,
+  DispiEnable,
+  DispiId,
+} from "../../../core/bus/dispi.ts";
 import type { Bios } from "./context.ts";
 import type { Guest } from "./guest.ts";
 import { functions, idOf, readConfig } from "./pci.ts";
 
 const INDEX = 0x1ce;
 const DATA = 0x1cf;
-/** The ID, from the first version that has a frame buffer beside its window. */
-const ID_FIRST = 0xb0c2;
-const ID_LAST = 0xb0c5;
 /** The function's ID. */
 const PCI_ID = 0x11111234;
 const BAR0 = 0x10;
 const BAR2 = 0x18;
-const BLOCK = 0x10000;
 const EDID_BYTES = 128;
 const EDID_HEAD = [0x00, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00];
-
-/** Registers, and the bits of the one that enables it. */
-export const Dispi = {
-  ID: 0,
-  XRES: 1,
-  YRES: 2,
-  BPP: 3,
-  ENABLE: 4,
-  BANK: 5,
-  VIRT_WIDTH: 6,
-  VIRT_HEIGHT: 7,
-  X_OFFSET: 8,
-  Y_OFFSET: 9,
-  VIDEO_MEMORY_64K: 10,
-  /** ENABLE: on. */
-  ENABLED: 0x01,
-  /** ENABLE: XRES, YRES and BPP read as the greatest. */
-  GET_CAPS: 0x02,
-  /** ENABLE: colours have 8 bits in the DAC. */
-  DAC_8: 0x20,
-  /** ENABLE: the frame buffer is seen as a whole. */
-  LINEAR: 0x40,
-  /** ENABLE: the memory is not cleared. */
-  NO_CLEAR: 0x80,
-} as const;
 
 /** The registers that are a mode, in the order in which they are restored. */
 const STATE: readonly number[] = [
@@ -85,7 +62,7 @@ export class Display {
 
   #capability(register: number): number {
     const enable = this.read(Dispi.ENABLE);
-    this.write(Dispi.ENABLE, enable | Dispi.GET_CAPS);
+    this.write(Dispi.ENABLE, enable | DispiEnable.GET_CAPS);
     const value = this.read(register);
     this.write(Dispi.ENABLE, enable);
     return value;
@@ -98,7 +75,7 @@ export class Display {
 
   /** Bytes of video memory. */
   get memory(): number {
-    return this.read(Dispi.VIDEO_MEMORY_64K) * BLOCK;
+    return this.read(Dispi.VIDEO_MEMORY_64K) * DISPI_BANK_BYTES;
   }
 
   /** The greatest width, in pixels. */
@@ -113,13 +90,13 @@ export class Display {
 
   /** Whether colours have 8 bits in the DAC, or 6. */
   get wideDac(): boolean {
-    return (this.read(Dispi.ENABLE) & Dispi.DAC_8) !== 0;
+    return (this.read(Dispi.ENABLE) & DispiEnable.DAC_8) !== 0;
   }
 
   /** Switch the DAC. */
   setWideDac(wide: boolean): void {
-    const enable = this.read(Dispi.ENABLE) & ~Dispi.DAC_8;
-    this.write(Dispi.ENABLE, enable | (wide ? Dispi.DAC_8 : 0));
+    const enable = this.read(Dispi.ENABLE) & ~DispiEnable.DAC_8;
+    this.write(Dispi.ENABLE, enable | (wide ? DispiEnable.DAC_8 : 0));
   }
 
   /** The monitor's description; undefined when there is none. */
@@ -138,7 +115,7 @@ export class Display {
   /** Write registers that were saved; gives the word behind them. */
   restore(words: Uint16Array): number {
     STATE.forEach((register, i) => {
-      const keep = register === Dispi.ENABLE ? Dispi.NO_CLEAR : 0;
+      const keep = register === Dispi.ENABLE ? DispiEnable.NO_CLEAR : 0;
       this.write(register, words[i] | keep);
     });
     return words[STATE.length];
@@ -149,7 +126,7 @@ export class Display {
 export function findDisplay(guest: Guest): Display | undefined {
   guest.out(INDEX, 2, Dispi.ID);
   const id = guest.in(DATA, 2);
-  if (id < ID_FIRST || id > ID_LAST) return undefined;
+  if (id < DispiId.LINEAR || id > DispiId.LAST) return undefined;
   const devfn = functions(guest).find((each) => idOf(guest, each) === PCI_ID);
   return devfn === undefined ? undefined : new Display(guest, devfn);
 }

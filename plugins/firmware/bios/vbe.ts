@@ -10,8 +10,9 @@
  * @module
  */
 
+import { Dispi, DispiEnable } from "../../../core/bus/dispi.ts";
 import type { Bios } from "./context.ts";
-import { Dispi, type Display, findDisplay } from "./dispi.ts";
+import { type Display, findDisplay } from "./dispi.ts";
 import type { Frame } from "./frame.ts";
 import { type Guest, linear } from "./guest.ts";
 import { Bda, ROM_SEGMENT } from "./layout.ts";
@@ -171,8 +172,8 @@ function set(bios: Bios, bx: number, display: Display): number {
   display.write(Dispi.BANK, 0);
   display.write(
     Dispi.ENABLE,
-    Dispi.ENABLED | ((bx & LINEAR) !== 0 ? Dispi.LINEAR : 0) |
-      (keeps ? Dispi.NO_CLEAR : 0),
+    DispiEnable.ENABLED | ((bx & LINEAR) !== 0 ? DispiEnable.LINEAR : 0) |
+      (keeps ? DispiEnable.NO_CLEAR : 0),
   );
   bios.state.vbeMode = bx & STATE_BITS;
   guest.set8(Bda.MODE, NO_MODE);

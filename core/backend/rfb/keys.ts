@@ -8,8 +8,8 @@
  * @module
  */
 
-import type { InputEvent } from "../../../core/backend/input.ts";
-import { strokeOf } from "../../../core/backend/us_keyboard.ts";
+import type { InputEvent } from "../input.ts";
+import { strokeOf } from "../us_keyboard.ts";
 
 /**
  * Keys that type nothing: the `KeyboardEvent.code`, the scan code of set 1 (with

@@ -9,8 +9,8 @@
  * @module
  */
 
-import type { Picture, Rectangle } from "../../../core/backend/display.ts";
-import type { InputEvent } from "../../../core/backend/input.ts";
+import type { Picture, Rectangle } from "../display.ts";
+import type { InputEvent } from "../input.ts";
 import {
   ByteReader,
   ConnectionEnd,
@@ -21,6 +21,7 @@ import { bands, Encoder } from "./encoder.ts";
 import { begin, ProtocolError } from "./handshake.ts";
 import { ViewerKeys } from "./keys.ts";
 import { MessageReader, type Wishes } from "./messages.ts";
+import { addRectangle, addUpdate, Extension, Notices } from "./notices.ts";
 import {
   COLOUR_MAP,
   formatBytes,
@@ -28,7 +29,7 @@ import {
   PixelConverter,
   type PixelFormat,
 } from "./pixel_format.ts";
-import { ViewerPointer } from "./pointer.ts";
+import { type PointerEvent, ViewerPointer } from "./pointer.ts";
 import { Shadow } from "./scroll.ts";
 import { common, Region, type Surface, surfaceOf } from "./surface.ts";
 
@@ -42,18 +43,8 @@ const PUNISHMENT_MS = 1000;
 const CHUNK = 1 << 16;
 const NAME = "Rhea";
 
-/** Messages to the viewer. */
-const FRAMEBUFFER_UPDATE = 0;
+/** A message to the viewer. */
 const SET_COLOUR_MAP_ENTRIES = 1;
-/** Encodings that are no pixels. */
-const COPY_RECT = 1;
-const DESKTOP_SIZE = -223;
-const EXTENDED_KEYS = -258;
-const EXTENDED_DESKTOP_SIZE = -308;
-/** Who wanted another size, and what became of it. */
-const SIZE_BY_SERVER = 0;
-const SIZE_BY_VIEWER = 1;
-const SIZE_FORBIDDEN = 1;
 
 /** What a viewer needs of its server. */
 export interface ViewerHost {
@@ -65,8 +56,8 @@ export interface ViewerHost {
   watch(viewer: Viewer): void;
   /** Send what the viewer types; resolves when the guest has taken it. */
   send(events: readonly InputEvent[]): Promise<void>;
-  /** The viewer is let in; it wants to share the screen, or to be alone. */
-  admit(viewer: Viewer, shared: boolean): void;
+  /** The viewer is let in. */
+  admit(viewer: Viewer): void;
   /** Something is wrong with this program. */
   warn(message: string): void;
 }
@@ -98,14 +89,12 @@ export class Viewer {
   #converter = new PixelConverter(NATIVE_FORMAT);
   #wishes: Wishes = { encoding: 0, extensions: new Set() };
   #request: Rectangle | undefined;
-  #tellKeys = false;
-  /** `SIZE_BY_SERVER` or `SIZE_BY_VIEWER` is to be told. */
-  #tellSize: number | undefined;
+  readonly #notices = new Notices();
   #lastLook = 0;
 
-  // A position that waits until the guest has taken the one before it.
+  // What waits until the guest has taken the motion before it.
   #moving = false;
-  #moved: { x: number; y: number; mask: number } | undefined;
+  #moved: PointerEvent | undefined;
 
   /** A viewer that has connected. */
   constructor(host: ViewerHost, connection: RfbConnection) {
@@ -122,8 +111,8 @@ export class Viewer {
   async run(): Promise<void> {
     let updates = Promise.resolve();
     try {
-      const shared = await this.#begin();
-      this.#host.admit(this, shared);
+      await this.#begin();
+      this.#host.admit(this);
       await this.#welcome();
       updates = this.#guard(this.#sendUpdates());
       await this.#guard(this.#readMessages());
@@ -200,10 +189,10 @@ export class Viewer {
     }
   }
 
-  async #begin(): Promise<boolean> {
+  async #begin(): Promise<void> {
     const timeout = setTimeout(() => this.close(), BEGIN_MS);
     try {
-      return await begin({
+      await begin({
         reader: this.#reader,
         send: (bytes) => this.#write(bytes),
         password: this.#host.password,
@@ -250,13 +239,11 @@ export class Viewer {
           );
           break;
         case "pointer":
-          this.#point(message.mask, message.x, message.y);
+          this.#point(message);
           break;
         case "size":
-          if (this.#wishes.extensions.has(EXTENDED_DESKTOP_SIZE)) {
-            this.#tellSize = SIZE_BY_VIEWER;
-            this.notify();
-          }
+          this.#notices.refuseSize();
+          this.notify();
           break;
         case "nothing":
           break;
@@ -265,13 +252,8 @@ export class Viewer {
   }
 
   #setWishes(wishes: Wishes): void {
-    const { extensions } = wishes;
-    if (
-      extensions.has(EXTENDED_DESKTOP_SIZE) &&
-      !this.#wishes.extensions.has(EXTENDED_DESKTOP_SIZE)
-    ) this.#tellSize = SIZE_BY_SERVER;
-    this.#tellKeys = extensions.has(EXTENDED_KEYS) &&
-      !this.#wishes.extensions.has(EXTENDED_KEYS);
+    this.#notices.adopt(wishes.extensions);
+    this.#setPointer();
     this.#wishes = wishes;
     this.notify();
   }
@@ -280,7 +262,10 @@ export class Viewer {
     const whole = this.#whole();
     const wanted = common(area, whole);
     if (wanted === undefined) return;
-    if (!incremental) this.#dirty.add(wanted);
+    if (!incremental) {
+      this.#dirty.add(wanted);
+      this.#notices.askSize();
+    }
     // Two that wait become one.
     const before = this.#request ?? wanted;
     const x = Math.min(before.x, wanted.x);
@@ -298,29 +283,36 @@ export class Viewer {
     return { x: 0, y: 0, width: this.#width, height: this.#height };
   }
 
-  /** The pointer is somewhere: positions that the guest is too slow for merge. */
-  #point(mask: number, x: number, y: number): void {
-    const moved = this.#moved;
-    if (this.#pointer.changesButtons(mask)) {
-      this.#moved = undefined;
-      if (moved !== undefined) this.#sendPointer(moved.mask, moved.x, moved.y);
-      this.#sendPointer(mask, x, y);
-    } else if (this.#moving) {
-      this.#moved = { mask, x, y };
-    } else this.#sendPointer(mask, x, y);
+  /** Positions are another thing from now on, or the same. */
+  #setPointer(): void {
+    const { isPointerRelative } = this.#notices;
+    if (this.#pointer.isRelative === isPointerRelative) return;
+    this.#pointer.isRelative = isPointerRelative;
+    this.#moved = undefined;
   }
 
-  #sendPointer(mask: number, x: number, y: number): void {
-    const events = this.#pointer.event(mask, x, y, this.#whole());
+  /** The pointer moves: motions that the guest is too slow for merge. */
+  #point(event: PointerEvent): void {
+    const now = this.#pointer.understand(event);
+    const before = this.#moved;
+    if (this.#pointer.changesButtons(now.mask)) {
+      this.#moved = undefined;
+      if (before !== undefined) this.#sendPointer(before);
+      this.#sendPointer(now);
+    } else if (this.#moving) {
+      this.#moved = this.#pointer.merge(before, now);
+    } else this.#sendPointer(now);
+  }
+
+  #sendPointer(event: PointerEvent): void {
+    const events = this.#pointer.event(event, this.#whole());
     if (events.length === 0) return;
     this.#moving = true;
     void this.#host.send(events).then(() => {
       this.#moving = false;
       const moved = this.#moved;
       this.#moved = undefined;
-      if (moved !== undefined && !this.#closed) {
-        this.#sendPointer(moved.mask, moved.x, moved.y);
-      }
+      if (moved !== undefined && !this.#closed) this.#sendPointer(moved);
     });
   }
 
@@ -339,7 +331,7 @@ export class Viewer {
       const picture = this.#look();
       this.#lastLook = performance.now();
       const size = `${picture.width}x${picture.height}`;
-      const resized = this.#canResize() &&
+      const resized = this.#notices.canResize &&
         size !== `${this.#width}x${this.#height}`;
       if (!resized && !this.#hasNews(area)) {
         this.#host.watch(this);
@@ -370,15 +362,8 @@ export class Viewer {
     return picture;
   }
 
-  #canResize(): boolean {
-    const { extensions } = this.#wishes;
-    return extensions.has(DESKTOP_SIZE) ||
-      extensions.has(EXTENDED_DESKTOP_SIZE);
-  }
-
   #hasNews(area: Rectangle): boolean {
-    return this.#tellKeys || this.#tellSize !== undefined ||
-      this.#dirty.within(area).length > 0;
+    return this.#notices.count > 0 || this.#dirty.within(area).length > 0;
   }
 
   /** The format may be another from this update on. */
@@ -405,44 +390,8 @@ export class Viewer {
     this.#dirty.clear();
     this.#dirty.add(this.#whole());
     const sink = new ByteSink();
-    this.#header(sink, 1);
-    if (this.#wishes.extensions.has(EXTENDED_DESKTOP_SIZE)) {
-      this.#tellSize = undefined;
-      this.#size(sink, SIZE_BY_SERVER);
-    } else this.#rectangle(sink, this.#whole(), DESKTOP_SIZE);
+    this.#notices.addResize(sink, width, height);
     await this.#write(sink.bytes);
-  }
-
-  #header(sink: ByteSink, rectangles: number): void {
-    sink.u8(FRAMEBUFFER_UPDATE);
-    sink.u8(0);
-    sink.u16(rectangles);
-  }
-
-  #rectangle(sink: ByteSink, area: Rectangle, encoding: number): void {
-    sink.u16(area.x);
-    sink.u16(area.y);
-    sink.u16(area.width);
-    sink.u16(area.height);
-    sink.u32(encoding);
-  }
-
-  /** ExtendedDesktopSize: one screen, whose size the guest alone chooses. */
-  #size(sink: ByteSink, reason: number): void {
-    const status = reason === SIZE_BY_VIEWER ? SIZE_FORBIDDEN : 0;
-    this.#rectangle(
-      sink,
-      { ...this.#whole(), x: reason, y: status },
-      EXTENDED_DESKTOP_SIZE,
-    );
-    // One, with a number: 0 is none for some viewers.
-    sink.u32(1 << 24);
-    sink.u32(1);
-    sink.u16(0);
-    sink.u16(0);
-    sink.u16(this.#width);
-    sink.u16(this.#height);
-    sink.u32(0);
   }
 
   /** A FramebufferUpdate of what has changed in an area. */
@@ -455,29 +404,21 @@ export class Viewer {
     if (scrolled === undefined) this.#keepShadow(news);
     const parts = rest.flatMap(bands);
     const sink = new ByteSink(CHUNK);
-    this.#header(
+    addUpdate(
       sink,
-      parts.length + (scrolled === undefined ? 0 : 1) +
-        (this.#tellKeys ? 1 : 0) + (this.#tellSize === undefined ? 0 : 1),
+      parts.length + (scrolled === undefined ? 0 : 1) + this.#notices.count,
     );
-    if (this.#tellKeys) {
-      const none = { x: 0, y: 0, width: 0, height: 0 };
-      this.#rectangle(sink, none, EXTENDED_KEYS);
-      this.#tellKeys = false;
-    }
-    if (this.#tellSize !== undefined) {
-      this.#size(sink, this.#tellSize);
-      this.#tellSize = undefined;
-    }
+    this.#notices.add(sink, this.#width, this.#height);
+    this.#setPointer();
     if (scrolled !== undefined) {
-      this.#rectangle(sink, scrolled.area, COPY_RECT);
+      addRectangle(sink, scrolled.area, Extension.copyRect);
       sink.u16(scrolled.area.x);
       sink.u16(scrolled.fromY);
     }
     const shadow = this.#shadow;
     const converter = this.#converter;
     for (const part of parts) {
-      this.#rectangle(sink, part, encoding);
+      addRectangle(sink, part, encoding);
       shadow?.update(surface, part);
       await this.#encoder.encode(sink, surface, part, encoding, converter);
       if (sink.length < CHUNK) continue;
@@ -492,7 +433,7 @@ export class Viewer {
     const [first] = news;
     if (
       this.#shadow === undefined && news.length === 1 &&
-      this.#wishes.extensions.has(COPY_RECT) &&
+      this.#wishes.extensions.has(Extension.copyRect) &&
       first.width === this.#width && first.height === this.#height
     ) this.#shadow = new Shadow(this.#width, this.#height);
   }
@@ -500,7 +441,9 @@ export class Viewer {
   /** What the viewer can move by itself, and what remains to be sent. */
   #scrolled(surface: Surface, news: readonly Rectangle[]) {
     const shadow = this.#shadow;
-    if (shadow === undefined || !this.#wishes.extensions.has(COPY_RECT)) {
+    if (
+      shadow === undefined || !this.#wishes.extensions.has(Extension.copyRect)
+    ) {
       return undefined;
     }
     for (const area of news) {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Picture, Rectangle } from "../../../core/backend/display.ts";
+import type { Picture, Rectangle } from "../display.ts";
 
 /** Pixels in a row-by-row array: blue, green and red from bit 0 on. */
 export interface Surface {

@@ -1,5 +1,5 @@
 /**
- * How a connection begins: the version, who it is, and whether it is alone.
+ * How a connection begins: the version, and who it is.
  *
  * RFC 6143, 7.1 to 7.3, and appendix A for the versions 3.3 and 3.7.
  *
@@ -46,10 +46,10 @@ export interface Beginning {
 }
 
 /**
- * Begin; gives back whether the viewer shares the screen with others. Throws a
- * `ProtocolError` when it is not let in.
+ * Begin. Throws a `ProtocolError` when the viewer is not let in. Whether it
+ * wants to share the screen is not asked: the server's user has said that.
  */
-export async function begin(connection: Beginning): Promise<boolean> {
+export async function begin(connection: Beginning): Promise<void> {
   const { reader, password } = connection;
   await connection.send(new TextEncoder().encode(VERSION));
   const view = await reader.take(VERSION_BYTES);
@@ -77,7 +77,8 @@ export async function begin(connection: Beginning): Promise<boolean> {
     sink.u32(RESULT_OK);
     await connection.send(sink.bytes);
   }
-  return await reader.byte() !== 0;
+  // ClientInit.
+  await reader.byte();
 }
 
 async function authenticate(

@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { Rectangle } from "../../../core/backend/display.ts";
+import type { Rectangle } from "../display.ts";
 import { ByteSink } from "./byte_sink.ts";
 import type { PixelConverter } from "./pixel_format.ts";
 import type { Surface } from "./surface.ts";

@@ -8,10 +8,12 @@
  * @module
  */
 
-import type { Rectangle } from "../../../core/backend/display.ts";
+import type { Rectangle } from "../display.ts";
 import type { ByteReader } from "./byte_reader.ts";
 import { Encoding, type PixelEncoding } from "./encoder.ts";
 import { ProtocolError } from "./handshake.ts";
+import type { PointerEvent } from "./pointer.ts";
+import { Extension, type Extensions } from "./notices.ts";
 import { FORMAT_BYTES, parseFormat, type PixelFormat } from "./pixel_format.ts";
 
 /** Messages. */
@@ -31,15 +33,14 @@ const SCREEN_BYTES = 16;
 const MAX_TEXT = 1 << 24;
 
 const PIXEL_ENCODINGS: readonly number[] = Object.values(Encoding);
-/** CopyRect, DesktopSize, extended keys and ExtendedDesktopSize. */
-const EXTENSIONS: readonly number[] = [1, -223, -258, -308];
+const EXTENSIONS: readonly number[] = Object.values(Extension);
 
 /** What a viewer can have its updates in. */
 export interface Wishes {
   /** The encoding that it likes best, of those that there are. */
   readonly encoding: PixelEncoding;
   /** CopyRect and pseudo-encodings that it knows, of those that there are. */
-  readonly extensions: ReadonlySet<number>;
+  readonly extensions: Extensions;
 }
 
 /** One message. */
@@ -57,12 +58,7 @@ export type Message =
     readonly scanCode: number;
     readonly down: boolean;
   }
-  | {
-    readonly type: "pointer";
-    readonly mask: number;
-    readonly x: number;
-    readonly y: number;
-  }
+  | PointerEvent & { readonly type: "pointer" }
   | { readonly type: "size" }
   | { readonly type: "nothing" };
 

@@ -11,7 +11,7 @@
 import type { ByteSink } from "./byte_sink.ts";
 import type { PixelConverter } from "./pixel_format.ts";
 import type { Surface } from "./surface.ts";
-import type { Rectangle } from "../../../core/backend/display.ts";
+import type { Rectangle } from "../display.ts";
 
 /** Pixels of a tile's side. */
 export const TILE = 64;

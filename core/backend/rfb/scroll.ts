@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { Rectangle } from "../../../core/backend/display.ts";
+import type { Rectangle } from "../display.ts";
 import type { Surface } from "./surface.ts";
 
 /** Fewer pixels are sent faster than they are looked for. */
