@@ -37,6 +37,11 @@ export interface InputBackend {
    * receiver gets every event: a keyboard and a mouse stand on one backend.
    */
   onEvent(receiver: InputReceiver): void;
+  /**
+   * The guest sets the keyboard's lights: bit 0 scroll lock, 1 num lock, 2 caps
+   * lock. Called within the guest's access: it returns at once.
+   */
+  leds?(lights: number): void;
   /** Let no more events come. */
   close(): Promise<void>;
 }

@@ -15,12 +15,31 @@ export class InputQueue implements InputBackend {
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
   #closed = false;
+  #lights = 0;
+  readonly #watchers: (() => void)[] = [];
   /** Waits no more for the guest to take the event under way. */
   #release: () => void = () => {};
 
   /** Say where events go. */
   onEvent(receiver: InputReceiver): void {
     this.#receivers.push(receiver);
+  }
+
+  /** The keyboard's lights, as `InputBackend.leds` has them. */
+  get lights(): number {
+    return this.#lights;
+  }
+
+  /** `changed` is called, within the guest's access, when the lights change. */
+  watchLights(changed: () => void): void {
+    this.#watchers.push(changed);
+  }
+
+  /** The guest sets the lights. */
+  leds(lights: number): void {
+    if (lights === this.#lights) return;
+    this.#lights = lights;
+    for (const changed of this.#watchers) changed();
   }
 
   /**
