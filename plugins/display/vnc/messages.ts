@@ -31,8 +31,8 @@ const SCREEN_BYTES = 16;
 const MAX_TEXT = 1 << 24;
 
 const PIXEL_ENCODINGS: readonly number[] = Object.values(Encoding);
-/** CopyRect, DesktopSize, extended keys and ExtendedDesktopSize. */
-const EXTENSIONS: readonly number[] = [1, -223, -258, -308];
+/** CopyRect, DesktopSize, extended keys, lights and ExtendedDesktopSize. */
+const EXTENSIONS: readonly number[] = [1, -223, -258, -261, -308];
 
 /** What a viewer can have its updates in. */
 export interface Wishes {

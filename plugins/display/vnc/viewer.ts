@@ -49,6 +49,7 @@ const SET_COLOUR_MAP_ENTRIES = 1;
 const COPY_RECT = 1;
 const DESKTOP_SIZE = -223;
 const EXTENDED_KEYS = -258;
+const LIGHTS = -261;
 const EXTENDED_DESKTOP_SIZE = -308;
 /** Who wanted another size, and what became of it. */
 const SIZE_BY_SERVER = 0;
@@ -61,6 +62,8 @@ export interface ViewerHost {
   readonly password: string | undefined;
   /** The screen now, and what of it has changed since a generation. */
   look(since: number): Picture;
+  /** The lights of the guest's keyboard, as `InputBackend.leds` has them. */
+  lights(): number;
   /** `notify` the viewer when the screen changes, once. */
   watch(viewer: Viewer): void;
   /** Send what the viewer types; resolves when the guest has taken it. */
@@ -99,6 +102,8 @@ export class Viewer {
   #wishes: Wishes = { encoding: 0, extensions: new Set() };
   #request: Rectangle | undefined;
   #tellKeys = false;
+  /** The keyboard's lights as it has them; undefined where it wants none. */
+  #lights: number | undefined;
   /** `SIZE_BY_SERVER` or `SIZE_BY_VIEWER` is to be told. */
   #tellSize: number | undefined;
   #lastLook = 0;
@@ -272,6 +277,9 @@ export class Viewer {
     ) this.#tellSize = SIZE_BY_SERVER;
     this.#tellKeys = extensions.has(EXTENDED_KEYS) &&
       !this.#wishes.extensions.has(EXTENDED_KEYS);
+    if (!extensions.has(LIGHTS)) this.#lights = undefined;
+    // Other than any: it is told.
+    else this.#lights ??= -1;
     this.#wishes = wishes;
     this.notify();
   }
@@ -377,8 +385,13 @@ export class Viewer {
   }
 
   #hasNews(area: Rectangle): boolean {
-    return this.#tellKeys || this.#tellSize !== undefined ||
+    return this.#tellKeys || this.#hasOtherLights() ||
+      this.#tellSize !== undefined ||
       this.#dirty.within(area).length > 0;
+  }
+
+  #hasOtherLights(): boolean {
+    return this.#lights !== undefined && this.#lights !== this.#host.lights();
   }
 
   /** The format may be another from this update on. */
@@ -455,13 +468,20 @@ export class Viewer {
     if (scrolled === undefined) this.#keepShadow(news);
     const parts = rest.flatMap(bands);
     const sink = new ByteSink(CHUNK);
+    const none = { x: 0, y: 0, width: 0, height: 0 };
+    const otherLights = this.#hasOtherLights();
     this.#header(
       sink,
       parts.length + (scrolled === undefined ? 0 : 1) +
-        (this.#tellKeys ? 1 : 0) + (this.#tellSize === undefined ? 0 : 1),
+        (this.#tellKeys ? 1 : 0) + (otherLights ? 1 : 0) +
+        (this.#tellSize === undefined ? 0 : 1),
     );
+    if (otherLights) {
+      this.#lights = this.#host.lights();
+      this.#rectangle(sink, none, LIGHTS);
+      sink.u8(this.#lights);
+    }
     if (this.#tellKeys) {
-      const none = { x: 0, y: 0, width: 0, height: 0 };
       this.#rectangle(sink, none, EXTENDED_KEYS);
       this.#tellKeys = false;
     }

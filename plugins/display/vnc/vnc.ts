@@ -101,6 +101,9 @@ export class VncDisplay implements DisplayBackend {
           "there is no password",
       );
     }
+    this.input.watchLights(() => {
+      for (const viewer of this.#viewers.keys()) viewer.notify();
+    });
     this.#accepting = this.#accept();
   }
 
@@ -142,6 +145,7 @@ export class VncDisplay implements DisplayBackend {
     const host: ViewerHost = {
       password: this.#config.password,
       look: (since) => this.#source.look(since),
+      lights: () => this.input.lights,
       watch: (viewer) => this.#watch(viewer),
       send: (events) => this.input.send(events),
       // The configuration says whether they share, whatever they ask for.

@@ -36,11 +36,15 @@ export class WebScreen {
       // Who has come so far has shown the token, if there is one.
       password: undefined,
       look: (since) => this.#source?.look(since) ?? BLANK,
+      lights: () => input.lights,
       watch: (viewer) => this.#watch(viewer),
       send: (events) => input.send(events),
       admit() {},
       warn: (message) => log.warn(message),
     };
+    input.watchLights(() => {
+      for (const viewer of this.#viewers.keys()) viewer.notify();
+    });
   }
 
   /** How many look at it. */
