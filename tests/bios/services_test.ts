@@ -101,6 +101,7 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       [/^mode 006A004F: .*\n/m, ""],
     ],
   },
+  vbe_text: { machine: "pc", set: PCI_VGA, sectors: 32 },
 };
 
 /** The program in front of sectors that are all different. */
