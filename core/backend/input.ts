@@ -42,6 +42,13 @@ export interface InputBackend {
    * lock. Called within the guest's access: it returns at once.
    */
   leds?(lights: number): void;
+  /**
+   * Call once so many milliseconds of the host's time have passed, between
+   * slices as for events; what it gives back cancels that. Virtual time that
+   * catches up, or is the instruction count, is no measure of how long a human
+   * holds a key.
+   */
+  after?(milliseconds: number, call: () => void): () => void;
   /** Let no more events come. */
   close(): Promise<void>;
 }

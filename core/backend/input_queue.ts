@@ -16,6 +16,7 @@ export class InputQueue implements InputBackend {
   #waiting = 0;
   #closed = false;
   #lights = 0;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
   readonly #watchers: (() => void)[] = [];
   /** Waits no more for the guest to take the event under way. */
   #release: () => void = () => {};
@@ -40,6 +41,20 @@ export class InputQueue implements InputBackend {
     if (lights === this.#lights) return;
     this.#lights = lights;
     for (const changed of this.#watchers) changed();
+  }
+
+  /** Call after so many milliseconds of the host's, unless it is cancelled. */
+  after(milliseconds: number, call: () => void): () => void {
+    if (this.#closed) return () => {};
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      call();
+    }, milliseconds);
+    this.#timers.add(timer);
+    return () => {
+      this.#timers.delete(timer);
+      clearTimeout(timer);
+    };
   }
 
   /**
@@ -71,6 +86,8 @@ export class InputQueue implements InputBackend {
   /** No event will be taken any more: those that wait are lost. */
   end(): void {
     this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     this.#release();
   }
 

@@ -8,12 +8,13 @@
  * The key that was pressed last repeats while it is held, in virtual time and at
  * the rate that the guest has set, as in a real keyboard; what the host repeats
  * is dropped. QEMU's keyboard has no repetition of its own and passes the
- * host's, which `typematic: false` does here: of use with `icount`, where an
- * idle guest's time flies while somebody holds a key. The time until the first
+ * host's, which `typematic: false` does here. The time until the first
  * repetition begins when the guest has taken the code and who sent it had his
- * turn: a release that waits behind a slow guest is not too late for it. A
- * repetition that finds codes in the buffer adds none, so that a guest which
- * takes nothing does not lose the release to an overrun.
+ * turn: a release that waits behind a slow guest is not too late for it. And it
+ * takes as much of the host's time, nearly: virtual time may fly, as it does
+ * when it catches up or with `icount`, while a human holds a key as long as
+ * ever. A repetition that finds codes in the buffer adds none, so that a guest
+ * which takes nothing does not lose the release to an overrun.
  *
  * Num lock is what its light shows: the keyboard knows no more of it. What
  * firmware reads after power-on (the self test's AAh) is not sent, for machines
@@ -88,6 +89,12 @@ const DEFAULT_RATE = 0x2b;
 const DELAY_UNIT = SECOND / 4;
 /** The period is (8 + bits 0 to 2) times two to bits 3 and 4 of these. */
 const PERIOD_UNIT = SECOND / 240;
+/**
+ * The part of a delay that must have passed at the host, too: its timers are
+ * late by a few milliseconds, and the rate is to be the guest's.
+ */
+const HOST_PART = 0.8;
+const MILLISECOND = SECOND / 1000;
 /** The light of num lock. */
 const LED_NUM_LOCK = 2;
 
@@ -185,6 +192,11 @@ export class Ps2Keyboard implements Device, Ps2Device {
   #state = freshState();
   /** Who waits for the buffer to be empty. */
   #waiting: (() => void)[] = [];
+  /** Enough of the host's time has passed for a repetition. */
+  #permitted = true;
+  /** A repetition was due before that. */
+  #overdue = false;
+  #cancel: () => void = () => {};
 
   /** A keyboard on its controller. */
   constructor(config: Ps2KeyboardConfig, context: DeviceContext) {
@@ -286,23 +298,45 @@ export class Ps2Keyboard implements Device, Ps2Device {
   #await(): void {
     const s = this.#state;
     if (s.repeating < 0 || s.due >= 0) return;
-    s.due = this.#clock.now() + (1 + (s.rate >> 5)) * DELAY_UNIT;
+    const delay = (1 + (s.rate >> 5)) * DELAY_UNIT;
+    s.due = this.#clock.now() + delay;
     this.#timer.arm(s.due);
+    this.#waitForHost(delay);
+  }
+
+  /** Repeat nothing until so much of the host's time has passed. */
+  #waitForHost(nanoseconds: number): void {
+    const milliseconds = nanoseconds / MILLISECOND * HOST_PART;
+    this.#cancel();
+    this.#overdue = false;
+    this.#permitted = false;
+    const cancel = this.#input?.after?.(milliseconds, () => {
+      this.#permitted = true;
+      if (this.#overdue) this.#repeat();
+    });
+    if (cancel === undefined) this.#permitted = true;
+    this.#cancel = cancel ?? (() => {});
   }
 
   /** The held key is to be repeated. */
   #repeat(): void {
     const s = this.#state;
     if (s.repeating < 0) return;
+    if (!this.#permitted) {
+      this.#overdue = true;
+      return;
+    }
     if (s.buffer.length === 0) this.#putAgain(KEYS[s.repeating]);
     const period = (8 + (s.rate & 7)) * 2 ** (s.rate >> 3 & 3) * PERIOD_UNIT;
     s.due = Math.round(Math.max(s.due, this.#clock.now() - period) + period);
     this.#timer.arm(s.due);
+    this.#waitForHost(period);
   }
 
   /** No key is repeated any more. */
   #stop(): void {
     this.#timer.cancel();
+    this.#cancel();
     this.#state.repeating = -1;
     this.#state.due = -1;
   }
@@ -448,7 +482,7 @@ export class Ps2Keyboard implements Device, Ps2Device {
 
   /** Power-on, after the self test. */
   reset(): void {
-    this.#timer.cancel();
+    this.#stop();
     this.#state = freshState();
     this.#setLeds(0);
     this.#release();
@@ -461,10 +495,13 @@ export class Ps2Keyboard implements Device, Ps2Device {
 
   /** The keyboard; what its controller took is the controller's. */
   load(record: StateRecord): void {
-    this.#timer.cancel();
+    this.#stop();
     this.#state = loadState(freshState(), record, this.#name);
     const { due, leds } = this.#state;
-    if (due >= 0) this.#timer.arm(due);
+    if (due >= 0) {
+      this.#timer.arm(due);
+      this.#waitForHost(due - this.#clock.now());
+    }
     this.#setLeds(leds);
     this.#release();
   }

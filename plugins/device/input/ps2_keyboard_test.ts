@@ -11,9 +11,23 @@ import {
   sequence,
 } from "./scan_codes.ts";
 
+/** The host's input, whose time passes when the test says so. */
+class HostInput extends InputQueue {
+  /** What waits for the host's time. */
+  waits: (() => void)[] = [];
+  /** The host's time stands still. */
+  stands = false;
+
+  override after(_milliseconds: number, call: () => void): () => void {
+    if (this.stands) this.waits.push(call);
+    else call();
+    return () => this.waits = this.waits.filter((one) => one !== call);
+  }
+}
+
 /** A keyboard on a controller, and the host's input. */
 class Desk {
-  readonly input = new InputQueue();
+  readonly input = new HostInput();
   readonly controller: DeviceBench<I8042>;
   #keyboard: DeviceBench<Ps2Keyboard> | undefined;
 
@@ -441,4 +455,39 @@ Deno.test("keyboard: the host sees the lights", async () => {
   desk.ask(0xed, 0x01);
   const copy = await desk.copy();
   assertEquals([copy.keyboard.leds, copy.input.lights], [1, 1]);
+});
+
+Deno.test("keyboard: a key repeats when the host's time has passed, too", async () => {
+  const desk = await Desk.create();
+  desk.input.stands = true;
+  desk.key("KeyA", true);
+  assertEquals(desk.pass(5000), [], "virtual time flies");
+  for (const call of desk.input.waits.splice(0)) call();
+  assertEquals(desk.read(), [0x1e], "it was due");
+  assertEquals(desk.pass(5000), []);
+  assertEquals(desk.key("KeyA", false), [0x9e]);
+  assertEquals(desk.input.waits, [], "nothing is left behind");
+  // The host's time alone is not enough.
+  desk.key("KeyB", true);
+  for (const call of desk.input.waits.splice(0)) call();
+  assertEquals(desk.read(), []);
+  assertEquals(desk.pass(500), [[500, 0x30]]);
+});
+
+Deno.test("input queue: the host's time, cancelled and at the end", async () => {
+  const input = new InputQueue();
+  const called: string[] = [];
+  const cancel = input.after(1, () => called.push("cancelled"));
+  cancel();
+  await new Promise<void>((resolve) => {
+    input.after(2, () => {
+      called.push("called");
+      resolve();
+    });
+  });
+  assertEquals(called, ["called"]);
+  // The test's sanitizer sees a timer that is left.
+  input.after(60_000, () => called.push("late"));
+  await input.close();
+  input.after(60_000, () => called.push("later"));
 });
