@@ -488,6 +488,8 @@ export class Builder {
         input.onEvent((event) =>
           requests.isReady ? receiver(event) : undefined
         ),
+      leds: (lights) => input.leds?.(lights),
+      after: input.after?.bind(input),
       close: () => input.close(),
     };
   }
