@@ -321,12 +321,13 @@ export class Ps2Keyboard implements Device, Ps2Device {
   /** The held key is to be repeated. */
   #repeat(): void {
     const s = this.#state;
-    if (s.repeating < 0) return;
+    const code = KEYS[s.repeating];
+    if (code === undefined) return;
     if (!this.#permitted) {
       this.#overdue = true;
       return;
     }
-    if (s.buffer.length === 0) this.#putAgain(KEYS[s.repeating]);
+    if (s.buffer.length === 0) this.#putAgain(code);
     const period = (8 + (s.rate & 7)) * 2 ** (s.rate >> 3 & 3) * PERIOD_UNIT;
     s.due = Math.round(Math.max(s.due, this.#clock.now() - period) + period);
     this.#timer.arm(s.due);
@@ -372,9 +373,12 @@ export class Ps2Keyboard implements Device, Ps2Device {
 
   /** The buffer is empty: who waits for that is told before a key may repeat. */
   #release(): void {
-    const waiting = this.#waiting.splice(0);
-    for (const resolve of waiting) resolve();
-    if (waiting.length === 0) this.#await();
+    if (this.#waiting.length === 0) this.#await();
+    this.#tellWaiting();
+  }
+
+  #tellWaiting(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #setLeds(leds: number): void {
@@ -495,15 +499,15 @@ export class Ps2Keyboard implements Device, Ps2Device {
 
   /** The keyboard; what its controller took is the controller's. */
   load(record: StateRecord): void {
+    const state = loadState(freshState(), record, this.#name);
     this.#stop();
-    this.#state = loadState(freshState(), record, this.#name);
-    const { due, leds } = this.#state;
-    if (due >= 0) {
-      this.#timer.arm(due);
-      this.#waitForHost(due - this.#clock.now());
+    this.#state = state;
+    if (state.due >= 0) {
+      this.#timer.arm(state.due);
+      this.#waitForHost(Math.max(0, state.due - this.#clock.now()));
     }
-    this.#setLeds(leds);
-    this.#release();
+    this.#setLeds(state.leds);
+    this.#tellWaiting();
   }
 }
 
