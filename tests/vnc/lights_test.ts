@@ -1,9 +1,17 @@
 /** Viewers that want them get the lights of the guest's keyboard. */
 
 import { assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { Machine } from "../../mod.ts";
 import { VncDisplay } from "../../plugins/display/vnc/vnc.ts";
 import { FakeScreen } from "./fake_screen.ts";
+import { freePort } from "./free_port.ts";
 import { WireViewer } from "./wire_viewer.ts";
+
+const ISAPC = fromFileUrl(
+  new URL("../../machines/isapc.json", import.meta.url),
+);
+const ECHO = fromFileUrl(new URL("../fixtures/echo.elf", import.meta.url));
 
 const RAW = 0;
 /** QEMU's pseudo-encoding: the RFB protocol's community version, 7.8.19. */
@@ -65,5 +73,23 @@ Deno.test("vnc: the keyboard's lights", async () => {
     knows.close();
     other.close();
     await display.close();
+  }
+});
+
+Deno.test("vnc: a machine's keyboard has lights", async () => {
+  const port = freePort();
+  await using machine = await Machine.load(ISAPC, {
+    kernel: ECHO,
+    serial: ["memory"],
+    display: `vnc=127.0.0.1::${port}`,
+  });
+  const ports = machine.space("ports");
+  for (const byte of [0xed, 0x05]) ports.write(0x60, 1, byte);
+  const viewer = await WireViewer.begin(port);
+  try {
+    await encodings(viewer, RAW, LIGHTS);
+    assertEquals((await update(viewer))[0], "lights 5");
+  } finally {
+    viewer.close();
   }
 });
