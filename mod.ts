@@ -35,7 +35,11 @@ export type {
 } from "./core/machine/machine.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
-export { type DriveOptions, parseDrive } from "./core/machine/drives.ts";
+export {
+  type BootOptions,
+  type DriveOptions,
+  parseDrive,
+} from "./core/machine/drives.ts";
 export { type NicOptions, parseNic } from "./core/machine/nics.ts";
 export type { LoadOptions } from "./core/machine/options.ts";
 export * from "./core/backend/block.ts";

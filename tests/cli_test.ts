@@ -56,6 +56,18 @@ async function rhea(
   };
 }
 
+/** All that `permissions` prints, messages too. */
+async function permissions(...args: string[]): Promise<string> {
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
+      .concat(args),
+    cwd: ROOT,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decoder = new TextDecoder();
+  return decoder.decode(stdout) + decoder.decode(stderr);
+}
+
 /** The fixture with other code at its entry. */
 async function withKernel(
   code: readonly number[],
@@ -130,15 +142,88 @@ Deno.test("--screendump writes the screen at the end", async () => {
   try {
     const file = join(folder, "screen.png");
     const args = ["--kernel", ECHO, "--screendump", file];
-    const refused = await rhea(args, "q");
-    assertMatch(refused.messages, /^rhea: Cannot write the screen to /);
-    assertEquals(refused.status, 1, "the run counts");
-    await rhea(args, "q", [`--allow-write=${folder}`]);
+    const allowed = [`--allow-write=${folder}`];
+    await rhea(args, "q", allowed);
     const { width, height, channels } = decode(await Deno.readFile(file));
     assertEquals([width, height, channels], [720, 400, 3]);
+    await Deno.remove(file);
+    await Deno.mkdir(file);
+    const late = await rhea(args, "q", allowed);
+    assertMatch(late.messages, /^rhea: Cannot write the screen to /);
+    assertEquals(late.status, 1, "the run counts");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("--screendump: what cannot be is said before the guest starts", async () => {
+  const refused = async (
+    file: string,
+    message: RegExp,
+    ...more: string[]
+  ): Promise<void> => {
+    const args = ["--kernel", ECHO, "--screendump", file, ...more];
+    const { status, messages } = await rhea(args, "q", ["--allow-write=/tmp"]);
+    assertMatch(messages, message);
+    assertEquals([status, messages.split("\n").length], [2, 1]);
+  };
+  await refused("/var/x.png", /^rhea: --screendump \S+: .* write access to/);
+  await refused("/tmp/there/is/no", /no directory "\/tmp\/there\/is"$/);
+  await refused("/tmp/a.png", /no screen$/, "--set", "devices.vga=null");
+});
+
+Deno.test({
+  name: "--screendump writes the screen at each SIGUSR1",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    const file = join(folder, "screen.png");
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [
+        ...["run", "-P", "--no-prompt", `--allow-write=${folder}`, "mod.ts"],
+        ...["machines/isapc.json", "--kernel", ECHO, "--screendump", file],
+      ],
+      cwd: ROOT,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const [writer, reader] = [
+      process.stdin.getWriter(),
+      process.stdout.getReader(),
+    ];
+    try {
+      // The guest's first word: it runs, and the signal is listened for.
+      await reader.read();
+      for (let n = 0; n < 2; n++) {
+        process.kill("SIGUSR1");
+        let width: number | undefined;
+        while (width === undefined) {
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          try {
+            width = decode(await Deno.readFile(file)).width;
+          } catch {
+            // Not there yet, or not all of it.
+          }
+        }
+        assertEquals(width, 720);
+        await Deno.remove(file);
+      }
+      await writer.write(new TextEncoder().encode("q"));
+      assertEquals((await process.status).code, 1);
+      assertEquals(decode(await Deno.readFile(file)).height, 400);
+    } finally {
+      await writer.close().catch(() => {});
+      await reader.cancel();
+      try {
+        process.kill("SIGKILL");
+      } catch {
+        // It has ended, as it should.
+      }
+      await process.status;
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });
 
 Deno.test("-P does not let it write; what it needs is printed", async () => {
@@ -149,35 +234,39 @@ Deno.test("-P does not let it write; what it needs is printed", async () => {
     const refused = await rhea(args);
     assertEquals(refused.status, 2);
     assertMatch(refused.messages, /^rhea: .*write access/);
-    const { stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
-        .concat(args),
-      cwd: ROOT,
-    }).output();
-    const flags = new TextDecoder().decode(stdout).trim().split("\n");
+    const flags = (await permissions(...args)).split("\n")
+      .filter((line) => line.startsWith("--allow-"));
     assert(flags.includes(`--allow-write=${log}`));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });
 
+Deno.test("what permissions prints is enough for a name with a comma", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const file = join(folder, "a,b", "c,d.png");
+    await Deno.mkdir(join(folder, "a,b"));
+    const args = ["--kernel", ECHO, "--screendump", file];
+    const flags = (await permissions(...args)).split("\n")
+      .filter((line) => line.startsWith("--allow-"));
+    assert(flags.includes(`--allow-write=${folder}`), flags.join(" "));
+    const { status, messages } = await rhea(args, "q", flags);
+    assertEquals([status, messages], [1, ""]);
+    assertEquals(decode(await Deno.readFile(file)).width, 720);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("--vnc is short for a display, and its port is permitted", async () => {
-  const permissions = async (...args: string[]): Promise<string> => {
-    const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-P", "mod.ts", "permissions", "machines/isapc.json"]
-        .concat(args),
-      cwd: ROOT,
-      env: { NO_COLOR: "1" },
-    }).output();
-    const decoder = new TextDecoder();
-    return decoder.decode(stdout) + decoder.decode(stderr);
-  };
   const short = await permissions("--vnc", ":7");
   assertMatch(short, /^--allow-net=127\.0\.0\.1:5907$/m);
   assertEquals(await permissions("--display", "vnc=:7"), short);
   for (
     const [args, message] of [
       [["--display", "vnc=7"], /rhea: --display vnc=7: "7" is not a display/],
+      [["--vnc", "7"], /rhea: --vnc 7: "7" is not a display/],
       [["--display", "text=7"], /"text" takes no argument$/m],
       [["--vnc", ":7", "--display", "none"], /--vnc and --display are both/],
     ] as const

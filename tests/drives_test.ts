@@ -6,9 +6,8 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { basename, fromFileUrl, join } from "@std/path";
-import { main } from "../core/cli/main.ts";
-import { PLUGINS } from "../machines/registry.ts";
 import { Machine } from "../mod.ts";
+import { commandLine, withMachine as withMachineOf } from "./command_line.ts";
 import { oracleTest, qemuImg, qemuIo, withFolder } from "./block/oracle.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
@@ -16,36 +15,10 @@ const ISAPC = join(ROOT, "machines/isapc.json");
 const PC = join(ROOT, "machines/pc.json");
 const MICROVM = join(ROOT, "machines/microvm.json");
 
-async function rhea(...args: string[]) {
-  let out = "";
-  const messages: string[] = [];
-  const status = await main(args, PLUGINS, {
-    out: (text) => out += text,
-    message: (line) => messages.push(line),
-    trace: () => {},
-  });
-  return { status, out, messages };
-}
+const { rhea, resolved } = commandLine();
 
 /** A machine file that extends `isapc.json`. */
-async function withMachine(
-  body: string,
-  test: (file: string) => Promise<void>,
-): Promise<void> {
-  await withFolder(async (folder) => {
-    const file = join(folder, "m.json");
-    const text = `{ "extends": ${JSON.stringify(ISAPC)},\n${body} }`;
-    await Deno.writeTextFile(file, text);
-    await test(file);
-  });
-}
-
-/** A definition with flags laid over it. */
-async function resolved(file: string, ...flags: string[]) {
-  const { status, out, messages } = await rhea("resolve", file, ...flags);
-  assertEquals([status, ...messages], [0]);
-  return JSON.parse(out);
-}
+const withMachine = withMachineOf.bind(undefined, ISAPC);
 
 Deno.test("drives: short forms are what the JSON says", async () => {
   const short = await resolved(
@@ -170,7 +143,11 @@ Deno.test("drives: mistakes are one line that says where", async () => {
       ["--drive", "a,if=floppy,serial=S"],
       /drives of "floppy" \(i82077\) have no serial number$/,
     ],
-    ["", ["--boot", "order=cx"], /^--boot: boot\.order: expected letters/],
+    [
+      "",
+      ["--boot", "order=cx"],
+      /^--boot order=cx: boot\.order: expected letters/,
+    ],
     ["", ["--drive", "/absent/a"], /there is no file "\/absent\/a"$/],
     [
       '"drives": { "ide": null, "floppy": null }',

@@ -6,10 +6,10 @@
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { main } from "../core/cli/main.ts";
 import { DeviceBench } from "../core/machine/testing.ts";
 import { PLUGINS } from "../machines/registry.ts";
 import { Machine } from "../mod.ts";
+import { commandLine } from "./command_line.ts";
 import type { IntervalTimer } from "./fixtures/interval_timer.ts";
 import intervalTimer from "./fixtures/interval_timer.ts";
 
@@ -17,22 +17,7 @@ const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const ISAPC = join(ROOT, "machines/isapc.json");
 const TIMER = join(ROOT, "tests/fixtures/interval_timer.ts");
 
-interface Run {
-  readonly status: number;
-  readonly out: string;
-  readonly messages: readonly string[];
-}
-
-async function rhea(...args: string[]): Promise<Run> {
-  let out = "";
-  const messages: string[] = [];
-  const status = await main(args, PLUGINS, {
-    out: (text) => out += text,
-    message: (line) => messages.push(line),
-    trace: () => {},
-  });
-  return { status, out, messages };
-}
+const { rhea } = commandLine();
 
 /** Run the command line on a machine file with this text. */
 async function withFile(
@@ -364,6 +349,11 @@ Deno.test("wrong arguments: one line and status 2", async () => {
       /no char backend "stdoi"; did you mean "stdio"/,
     ],
     [[ISAPC, "--memory", "lots"], /--memory: expected a size such as 256M/],
+    [
+      [ISAPC, "--memory", "1K"],
+      /region "low" needs 640K of memory "ram", which has 1K, by --memory$/,
+    ],
+    [[ISAPC, "--memory", "1T"], /does not fit .*, by --memory$/],
     [["nowhere.json"], /nowhere\.json: there is no machine file/],
   ];
   for (const [args, message] of cases) {

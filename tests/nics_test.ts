@@ -7,12 +7,12 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { type PciPlace, pciPlaceSchema } from "../core/bus/pci.ts";
 import { PciFunction } from "../core/bus/pci_function.ts";
-import { main } from "../core/cli/main.ts";
 import type { DevicePlugin, NetPlugin } from "../core/machine/plugin.ts";
 import type { PluginTable } from "../core/machine/registry.ts";
 import { PLUGINS } from "../machines/registry.ts";
 import { Machine, parseNic } from "../mod.ts";
 import { withFolder } from "./block/oracle.ts";
+import { commandLine, withMachine } from "./command_line.ts";
 
 const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const PC = join(ROOT, "machines/pc.json");
@@ -101,37 +101,7 @@ const TABLE: PluginTable = {
   net: { ...PLUGINS.net, user: given(fakeUser) },
 };
 
-async function rhea(...args: string[]) {
-  let out = "";
-  const messages: string[] = [];
-  const status = await main(args, TABLE, {
-    out: (text) => out += text,
-    message: (line) => messages.push(line),
-    trace: () => {},
-  });
-  return { status, out, messages };
-}
-
-/** A definition with flags laid over it. */
-async function resolved(file: string, ...flags: string[]) {
-  const { status, out, messages } = await rhea("resolve", file, ...flags);
-  assertEquals([status, ...messages], [0]);
-  return JSON.parse(out);
-}
-
-/** A machine file that extends another. */
-async function withMachine(
-  base: string,
-  body: string,
-  test: (file: string) => Promise<void>,
-): Promise<void> {
-  await withFolder(async (folder) => {
-    const file = join(folder, "m.json");
-    const text = `{ "extends": ${JSON.stringify(base)},\n${body} }`;
-    await Deno.writeTextFile(file, text);
-    await test(file);
-  });
-}
+const { rhea, resolved } = commandLine(TABLE);
 
 Deno.test("nics: short forms are what the JSON says", async () => {
   const short = await resolved(

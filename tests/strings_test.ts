@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Engine } from "../core/exec/engine.ts";
 import { GuestMemory } from "../core/machine/memory.ts";
-import type { PhysicalSpace } from "../core/mmu/soft_mmu.ts";
+import type { PhysicalSpace } from "../core/mmu/physical_access.ts";
 import { X86 } from "../plugins/cpu/x86/cpu.ts";
 import { createTranslator } from "../plugins/cpu/x86/mod.ts";
 import { MODELS } from "../plugins/cpu/x86/models.ts";

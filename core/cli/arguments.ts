@@ -135,26 +135,41 @@ function parseAddress(text: string): number {
   return parseInt(text, 16);
 }
 
-/** The display, of which `--vnc` is a short form. */
-function parseDisplay(
-  display: string | undefined,
-  vnc: string | undefined,
-): string | undefined {
-  if (vnc === undefined) return display;
-  if (display !== undefined) {
-    throw new UsageError("--vnc and --display are both there");
+/**
+ * The arguments with each flag's value joined to it by a "=", as the parser
+ * understands whatever the value is: empty, or as `--append -v`.
+ */
+function joined(args: readonly string[]): string[] {
+  const isFlag = (argument: string): boolean =>
+    FLAGS.includes(/^--([^=]+)/.exec(argument)?.[1] ?? "");
+  const end = args.indexOf("--");
+  const count = end < 0 ? args.length : end;
+  const out: string[] = [];
+  for (let i = 0; i < count; i++) {
+    const takesValue = STRINGS.some((flag) => args[i] === `--${flag}`);
+    const value = args[i + 1];
+    if (takesValue && i + 1 < count && !isFlag(value)) {
+      out.push(`${args[i++]}=${value}`);
+    } else out.push(args[i]);
+    const named = SWITCHES.find((flag) => args[i].startsWith(`--${flag}=`));
+    if (named !== undefined) throw new UsageError(`--${named} takes no value`);
   }
-  return `vnc=${vnc}`;
+  return [...out, ...args.slice(count)];
+}
+
+/** What is said of a first word that is no command, when a file follows it. */
+function noCommand(word: string): string | undefined {
+  // A file has a dot or a folder.
+  if (/[./\\]/.test(word)) return undefined;
+  return `there is no command "${word}"` + suggest(word, [...SUBCOMMANDS]);
 }
 
 /** Understand the arguments; throws a `UsageError`. */
 export function parseCommand(args: readonly string[]): Command {
-  const parsed = parseArgs([...args], {
+  const parsed = parseArgs(joined(args), {
     string: STRINGS,
     boolean: SWITCHES,
-    collect: [
-      ...["set", "serial", "drive", "floppy", "nic", "pcap", "dump-region"],
-    ],
+    collect: STRINGS,
     unknown: (argument: string): boolean => {
       if (!argument.startsWith("-") || argument === "-") return true;
       const flag = argument.replace(/^-+/, "").replace(/=.*$/s, "");
@@ -166,21 +181,17 @@ export function parseCommand(args: readonly string[]): Command {
     },
   }) as Record<string, unknown> & { _: (string | number)[] };
   const words = parsed._.map(String);
-  const text = (flag: string): string | undefined => {
-    const value = parsed[flag];
-    if (value === undefined) return undefined;
-    if (typeof value !== "string") {
-      throw new UsageError(`--${flag} is there twice`);
-    }
-    if (value === "" && flag !== "append") {
-      throw new UsageError(`--${flag} needs a value`);
-    }
-    return value;
-  };
   const list = (flag: string): string[] => {
     const values = (parsed[flag] ?? []) as string[];
-    if (values.includes("")) throw new UsageError(`--${flag} needs a value`);
+    if (values.includes("") && flag !== "append") {
+      throw new UsageError(`--${flag} needs a value`);
+    }
     return values;
+  };
+  const text = (flag: string): string | undefined => {
+    const values = list(flag);
+    if (values.length > 1) throw new UsageError(`--${flag} is there twice`);
+    return values[0];
   };
   const accel = text("accel");
   if (accel !== undefined && accel !== "jit" && accel !== "interp") {
@@ -198,7 +209,10 @@ export function parseCommand(args: readonly string[]): Command {
     words.shift();
   }
   if (words.length > 1 && action !== "help") {
-    throw new UsageError(`expected one machine file, not also "${words[1]}"`);
+    throw new UsageError(
+      (action === "run" ? noCommand(first) : undefined) ??
+        `expected one machine file, not also "${words[1]}"`,
+    );
   }
   if (words.length === 0 && action !== "help" && action !== "schema") {
     throw new UsageError("expected a machine file, as in machines/isapc.json");
@@ -218,7 +232,8 @@ export function parseCommand(args: readonly string[]): Command {
       memory: text("memory"),
       cpu: text("cpu"),
       serial: list("serial"),
-      display: parseDisplay(text("display"), text("vnc")),
+      display: text("display"),
+      vnc: text("vnc"),
       drives: list("drive").map(parseDrive),
       cdrom: text("cdrom"),
       floppy: list("floppy"),

@@ -118,9 +118,12 @@ function parseImageArgs(args: readonly string[]): Arguments {
   }) as Record<string, unknown> & { _: (string | number)[] };
   const files = [...parsed._.map(String), ...last];
   if (files.length < least || files.length > most) {
+    const isFew = files.length < least;
+    const bound = isFew ? least : most;
+    const word = least === most ? "" : isFew ? "at least " : "at most ";
     throw new UsageError(
-      `image ${command}: expected ${least === most ? "" : "at most "}${most} ` +
-        `argument${most > 1 ? "s" : ""}, not ${files.length}: see "image help"`,
+      `image ${command}: expected ${word}${bound} argument` +
+        `${bound > 1 ? "s" : ""}, not ${files.length}: see "image help"`,
     );
   }
   return {

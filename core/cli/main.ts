@@ -8,12 +8,14 @@ import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
 import { planDefinition } from "../machine/options.ts";
-import { hasRom } from "../machine/plan_types.ts";
+import { hasRom, hasScreen, type MachinePlan } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
+import { resolve } from "../machine/path.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
+import type { Screendumps } from "./screendumps.ts";
 
 /** Exit status for a mistake of the user's. */
 const STATUS_USAGE = 2;
@@ -144,7 +146,10 @@ async function execute(
         ...options,
         skipFiles: true,
       });
-      output.out(`${(await permissionFlags(plan)).join("\n")}\n`);
+      const { screendump } = command;
+      const own = screendump === undefined ? [] : [resolve(screendump)];
+      const flags = await permissionFlags(plan, { write: own });
+      output.out(`${flags.join("\n")}\n`);
       return 0;
     }
     default:
@@ -173,15 +178,23 @@ async function run(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",
     );
   }
-  const machine = await Machine.build(plan, options);
-  const trace = await startTrace(machine, command, output);
+  const dumps = await startDumps(plan, command, output);
+  let machine: Machine;
+  let trace: Trace | undefined;
+  try {
+    machine = await Machine.build(plan, options);
+    trace = await startTrace(machine, command, output);
+  } catch (error) {
+    dumps?.stop();
+    throw error;
+  }
   // The terminal must be restored when the process is asked to go.
   const leave = (): void => void machine.pause();
   const signals: Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT"]
     : ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) Deno.addSignalListener(signal, leave);
-  const dumps = screendumps(machine, command.screendump, output);
+  dumps?.of(machine);
   const start = performance.now();
   let result: RunResult;
   try {
@@ -206,38 +219,21 @@ async function run(
   return result.status;
 }
 
-/** Writes the screen to a file: when asked to, and on SIGUSR1. */
-interface Screendumps {
-  write(): Promise<void>;
-  stop(): void;
-}
-
-/** What `--screendump` asks for, if it is there. */
-function screendumps(
-  machine: Machine,
-  file: string | undefined,
+/** The pictures that are asked for, if any. */
+async function startDumps(
+  plan: MachinePlan,
+  { screendump }: Command,
   output: Output,
-): Screendumps | undefined {
-  if (file === undefined) return undefined;
-  const write = async (): Promise<void> => {
-    try {
-      await Deno.writeFile(file, await machine.screenshot().png());
-    } catch (error) {
-      // A run is not lost because its picture is.
-      output.message(
-        `Cannot write the screen to "${file}": ${(error as Error).message}`,
-      );
-    }
-  };
-  const listener = (): void => void write();
-  const hasSignal = Deno.build.os !== "windows";
-  if (hasSignal) Deno.addSignalListener("SIGUSR1", listener);
-  return {
-    write,
-    stop: () => {
-      if (hasSignal) Deno.removeSignalListener("SIGUSR1", listener);
-    },
-  };
+): Promise<Screendumps | undefined> {
+  if (screendump === undefined) return undefined;
+  if (!hasScreen(plan)) {
+    throw new UsageError(
+      `--screendump ${screendump}: the machine has no screen`,
+    );
+  }
+  // Not loaded without.
+  const { Screendumps } = await import("./screendumps.ts");
+  return await Screendumps.start(screendump, (line) => output.message(line));
 }
 
 /** Start the trace that the flags ask for, if any. */

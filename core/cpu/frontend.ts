@@ -137,6 +137,11 @@ export interface Mmu {
   flush(keepGlobal: boolean): void;
   /** Forgets the translation of one page. */
   flushPage(address: number): void;
+  /**
+   * Forgets what is known of the 4 KiB page of an address, but not of the rest
+   * of a large one: cheap where nothing is known.
+   */
+  forgetPage(address: number): void;
   /** The physical address mask changed (x86: the A20 gate). */
   setPhysicalMask(mask: number): void;
 }

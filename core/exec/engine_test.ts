@@ -7,7 +7,7 @@ import {
   PERM_WRITE,
 } from "../cpu/frontend.ts";
 import { GuestMemory } from "../machine/memory.ts";
-import type { PhysicalSpace } from "../mmu/soft_mmu.ts";
+import type { PhysicalSpace } from "../mmu/physical_access.ts";
 import { StateError } from "../state/state.ts";
 import { Engine, type EngineOptions } from "./engine.ts";
 import { TOY, ToyFrontend } from "./testing/toy_frontend.ts";

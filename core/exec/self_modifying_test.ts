@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { GuestMemory } from "../machine/memory.ts";
-import type { PhysicalSpace } from "../mmu/soft_mmu.ts";
+import type { PhysicalSpace } from "../mmu/physical_access.ts";
 import { Engine } from "./engine.ts";
 import { TOY, ToyFrontend } from "./testing/toy_frontend.ts";
 

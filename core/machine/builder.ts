@@ -5,110 +5,33 @@
  * @module
  */
 
-import type { BlockBackend } from "../backend/block.ts";
-import type { CharBackend } from "../backend/char.ts";
-import type { DisplayBackend } from "../backend/display.ts";
-import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
-import { NULL_CHAR } from "../backend/null_char.ts";
 import { AddressSpace } from "../bus/address_space.ts";
-import { onesOf } from "../bus/range.ts";
-import { IrqLine, type LineSink, OrGate } from "../bus/irq_line.ts";
-import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
+import type { LineSink } from "../bus/irq_line.ts";
+import { MovablePriorities } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
-import type { CpuCore, InterruptController } from "./cpu.ts";
 import { BlockRequests } from "./block_requests.ts";
+import { readBootImages } from "./boot_images.ts";
+import type { CpuCore, InterruptController } from "./cpu.ts";
+import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
+import type { PowerButton } from "./firmware.ts";
 import { createLogger, type LogSink } from "./logger.ts";
+import type { RunResult } from "./machine.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
 import type { LoadOptions } from "./options.ts";
-import { basename } from "./path.ts";
-import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
-import type { PowerButton } from "./firmware.ts";
 import {
-  type BootFile,
-  type ConsoleContext,
-  type Device,
-  type DeviceContext,
-  type DmaPort,
-  type LoaderPlugin,
-  LoadError,
-  type Logger,
-  type PortAccess,
-} from "./plugin.ts";
-import type { RunResult } from "./machine.ts";
+  type AnyBackend,
+  closeAll,
+  type Parts,
+  type Requests,
+} from "./parts.ts";
+import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
+import type { ConsoleContext, Device, Logger } from "./plugin.ts";
 import type { DocumentPath } from "./schema.ts";
-import { surveyMachine } from "./survey.ts";
-
-/** The parts of a machine. */
-export interface Parts {
-  /** The plan. */
-  readonly plan: MachinePlan;
-  /** What the program said. */
-  readonly options: LoadOptions;
-  /** The one memory. */
-  readonly memory: GuestMemory;
-  /** Address spaces by name. */
-  readonly spaces: ReadonlyMap<string, AddressSpace>;
-  /** Virtual time. */
-  readonly clock: VirtualClock;
-  /** What virtual time follows. */
-  readonly time: HostTime | InstructionTime;
-  /** The CPU. */
-  readonly cpu: CpuCore;
-  /** Devices by name. */
-  readonly devices: ReadonlyMap<string, Device>;
-  /** What block backends are doing for devices. */
-  readonly blocks: BlockRequests;
-  /** What passes on its networks. */
-  readonly traffic: NetTraffic;
-  /** Backends by name. */
-  readonly backends: Map<string, AnyBackend>;
-  /** What is loaded at every reset, when there is a kernel. */
-  readonly boot: BootImages | undefined;
-  /** What was asked for. */
-  readonly requests: Requests;
-}
-
-/** A backend of any type. */
-export type AnyBackend =
-  | CharBackend
-  | BlockBackend
-  | NetBackend
-  | DisplayBackend
-  | InputBackend;
-
-/** What is loaded at every reset. */
-export interface BootImages {
-  /** Who knows the kernel's kind. */
-  readonly loader: LoaderPlugin;
-  /** The kernel. */
-  readonly kernel: BootFile;
-  /** The initial RAM disk. */
-  readonly initrd: BootFile | undefined;
-  /** Modules, the initial RAM disk first. */
-  readonly modules: readonly BootFile[];
-}
-
-/** What devices and backends asked the machine for. */
-export interface Requests {
-  /** Reset the machine. */
-  reset: boolean;
-  /** Reset the CPU alone. */
-  cpuReset: boolean;
-  /** End the run so. */
-  end: RunResult | undefined;
-  /** Makes the run loop look. */
-  notify: () => void;
-  /** The CPU's interrupt line rose: an idle CPU goes on. */
-  wake: () => void;
-  /** Resolves when the machine has been reset and input may come. */
-  readonly ready: PromiseWithResolvers<void>;
-  /** Whether it has. */
-  isReady: boolean;
-}
+import { Wiring } from "./wiring.ts";
 
 /** Builds the parts of a machine. */
 export class Builder {
@@ -118,11 +41,8 @@ export class Builder {
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
   readonly #shared = new Map<string, unknown>();
-  readonly #traffic = new NetTraffic();
   readonly #spaces = new Map<string, AddressSpace>();
-  readonly #movable = new MovablePriorities();
-  readonly #outputs = new Map<string, IrqLine>();
-  readonly #inputs = new Map<string, LineSink>();
+  readonly #wiring = new Wiring();
   readonly #requests: Requests = {
     reset: false,
     cpuReset: false,
@@ -132,7 +52,6 @@ export class Builder {
     ready: Promise.withResolvers(),
     isReady: false,
   };
-  #cpu: CpuCore | undefined;
 
   /** A builder for one machine. */
   constructor(plan: MachinePlan, options: LoadOptions) {
@@ -160,7 +79,7 @@ export class Builder {
       arenaBytes: definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
-    const count = (): number => this.#cpu?.instructions ?? 0;
+    const count = (): number => building.cpu?.instructions ?? 0;
     const time = timing.mode === "icount"
       ? new InstructionTime(count, timing.nsPerInstruction)
       : new HostTime(count);
@@ -168,9 +87,23 @@ export class Builder {
       time,
       timing.mode === "icount" ? timing.epoch : Date.now(),
     );
-    const blocks = new BlockRequests(
-      timing.mode === "icount" ? clock : undefined,
-    );
+    const isCounted = timing.mode === "icount";
+    const building: Building = {
+      plan,
+      log: this.#log,
+      memory,
+      clock,
+      spaces: this.#spaces,
+      movable: new MovablePriorities(),
+      wiring: this.#wiring,
+      backends: this.#backends,
+      devices: this.#devices,
+      blocks: new BlockRequests(isCounted ? clock : undefined),
+      traffic: new NetTraffic(),
+      requests: this.#requests,
+      end: (result) => this.#end(result),
+      cpu: undefined,
+    };
     await this.#placeMemory(memory);
     for (const { name, plugin, config, pcap } of plan.backends) {
       const log = createLogger(name, this.#log);
@@ -188,18 +121,17 @@ export class Builder {
     }
     for (const device of plan.devices) {
       const files = await readFiles(device);
-      const context = this.#deviceContext(device, files, memory, clock, blocks);
+      const context = deviceContext(building, device, files);
       const made = await this.#created(
         ["devices", device.name],
         () => device.plugin.create(device.config, context),
       );
       this.#devices.set(device.name, made);
     }
-    const boot = await this.#readBoot();
-    const cpu = await this.#createCpu(memory, clock);
+    const boot = await readBootImages(plan);
+    const cpu = building.cpu = await this.#createCpu(memory, clock);
     this.#wire(cpu);
-    const physical = this.#spaces.get(definition.cpu.physical)!;
-    physical.onChange(() => cpu.flushMapping());
+    this.#physical().onChange(() => cpu.flushMapping());
     return {
       plan,
       options: this.#options,
@@ -209,8 +141,8 @@ export class Builder {
       time,
       cpu,
       devices: this.#devices,
-      blocks,
-      traffic: this.#traffic,
+      blocks: building.blocks,
+      traffic: building.traffic,
       backends: this.#backends,
       boot,
       requests: this.#requests,
@@ -298,212 +230,6 @@ export class Builder {
     };
   }
 
-  #deviceContext(
-    planned: PlannedDevice,
-    files: ReadonlyMap<string, Uint8Array>,
-    memory: GuestMemory,
-    clock: VirtualClock,
-    blocks: BlockRequests,
-  ): DeviceContext {
-    const { name, plugin, declared } = planned;
-    const fail = (message: string): never => {
-      throw new Error(`device "${name}" (${plugin.name}): ${message}`);
-    };
-    for (const output of declared.outputs ?? []) {
-      this.#outputs.set(`${name}.${output}`, new IrqLine());
-    }
-    const region = (regionName: string) => {
-      const spec = declared.regions?.[regionName] ??
-        fail(`it declares no region "${regionName}"`);
-      return { spec, place: planned.regions.get(regionName) };
-    };
-    const movers = new Map<string, MovableRegion>();
-    for (const [key, spec] of Object.entries(declared.regions ?? {})) {
-      if (!spec.movable) continue;
-      const mover = new MovableRegion(this.#spaces.get(spec.space)!, {
-        name: `${name}.${key}`,
-        size: spec.size,
-        kind: spec.kind ?? "io",
-        priority: this.#movable.next(spec.shadows === true),
-        width: spec.width,
-      });
-      movers.set(key, mover);
-    }
-    const backend = <B>(role: string, type: string): B | undefined => {
-      if (plugin.backends?.[role]?.type !== type) {
-        fail(`it declares no ${type} backend "${role}"`);
-      }
-      const backendName = planned.backends.get(role);
-      return backendName === undefined
-        ? undefined
-        : this.#backends.get(backendName) as B;
-    };
-    return {
-      name,
-      clock,
-      log: createLogger(name, this.#log),
-      dma: {
-        read: (address, into) => this.#physical().readBytes(address, into),
-        write: (address, bytes) => {
-          this.#physical().writeBytes(address, bytes);
-          this.#cpu?.invalidate(address, bytes.length);
-        },
-      },
-      ports: plugin.usesPorts === true ? this.#portAccess() : {
-        read: () => fail("it does not declare that it uses ports"),
-        write: () => fail("it does not declare that it uses ports"),
-      },
-      io: (regionName, handler) => {
-        const { spec, place } = region(regionName);
-        movers.get(regionName)?.answer(handler);
-        if (place === undefined) return;
-        this.#spaces.get(place.space)!.add({
-          ...place,
-          kind: "io",
-          handler,
-          width: spec.width,
-        });
-      },
-      memory: (regionName) => {
-        const { spec, place } = region(regionName);
-        if (spec.kind !== "ram" && spec.kind !== "rom") {
-          return fail(`its region "${regionName}" is not memory`);
-        }
-        const offset = memory.alloc(spec.size);
-        movers.get(regionName)?.back(offset);
-        if (place !== undefined) {
-          this.#spaces.get(place.space)!.add({
-            ...place,
-            kind: spec.kind,
-            hostOffset: offset,
-          });
-        }
-        const bytes = memory.u8.subarray(offset, offset + spec.size);
-        return {
-          offset,
-          bytes,
-          write: (at, from) => {
-            bytes.set(from, at);
-            const base = place?.base ?? movers.get(regionName)?.base;
-            if (base !== undefined) {
-              this.#cpu?.invalidate(base + at, from.length);
-            }
-          },
-          watch: (changed) => {
-            const cpu = this.#cpu;
-            if (cpu?.watchWrites === undefined) return false;
-            // Where it is nowhere nothing reaches it.
-            const base = place?.base ?? movers.get(regionName)?.base;
-            if (base !== undefined) cpu.watchWrites(base, spec.size, changed);
-            return true;
-          },
-        };
-      },
-      mover: (regionName) =>
-        movers.get(regionName) ??
-          fail(`it declares no movable region "${regionName}"`),
-      output: (output) =>
-        this.#outputs.get(`${name}.${output}`) ??
-          fail(`it declares no output "${output}"`),
-      input: (input, sink) => {
-        if (!declared.inputs?.includes(input)) {
-          fail(`it declares no input "${input}"`);
-        }
-        this.#inputs.set(`${name}.${input}`, sink);
-      },
-      collaborator: <T>(role: string): T => {
-        const other = planned.use.get(role) ??
-          fail(`it declares no collaborator "${role}"`);
-        return this.#devices.get(other) as T;
-      },
-      file: (file) =>
-        planned.files.has(file)
-          ? files.get(file)
-          : fail(`it declares no file "${file}"`),
-      providers: <T>(contract: string): readonly T[] => {
-        if (plugin.collects?.includes(contract) !== true) {
-          fail(`it does not declare that it collects "${contract}"`);
-        }
-        return Object.keys(this.#plan.definition.devices)
-          .filter((other) =>
-            this.#plan.devices.find((d) => d.name === other)!.plugin.provides
-              ?.includes(contract)
-          )
-          .map((other) => this.#devices.get(other) as T);
-      },
-      char: (role) => {
-        const char = backend<CharBackend>(role, "char");
-        return char === undefined ? NULL_CHAR : this.#gated(char);
-      },
-      block: (role) => {
-        const block = backend<BlockBackend>(role, "block");
-        return block && blocks.behind(block);
-      },
-      net: (role) => {
-        const net = backend<NetBackend>(role, "net");
-        return net && this.#traffic.on(net);
-      },
-      display: (role) => backend<DisplayBackend>(role, "display"),
-      inputs: (role) => {
-        const made = backend<InputBackend | DisplayBackend>(role, "input");
-        if (made === undefined) return undefined;
-        const input = "onEvent" in made ? made : made.input;
-        return input === undefined ? undefined : this.#gatedInput(input);
-      },
-      exit: (status) => {
-        if (plugin.exits !== true) fail("it does not declare that it exits");
-        this.#end({ reason: "exit", status: status & 0xff });
-      },
-      survey: () =>
-        plugin.surveys === true
-          ? surveyMachine(this.#plan)
-          : fail("it does not declare that it surveys"),
-    };
-  }
-
-  /**
-   * A char backend whose input is held back until the machine has been reset:
-   * the reset would lose it.
-   */
-  #gated(char: CharBackend): CharBackend {
-    const requests = this.#requests;
-    return {
-      write: (bytes) => char.write(bytes),
-      onInput: (receiver) =>
-        char.onInput((bytes) =>
-          requests.isReady
-            ? receiver(bytes)
-            : requests.ready.promise.then(() => receiver(bytes))
-        ),
-      flush: () => char.flush(),
-      close: () => char.close(),
-    };
-  }
-
-  /** An input whose events are lost before the machine is switched on. */
-  #gatedInput(input: InputBackend): InputBackend {
-    const requests = this.#requests;
-    return {
-      onEvent: (receiver) =>
-        input.onEvent((event) =>
-          requests.isReady ? receiver(event) : undefined
-        ),
-      leds: (lights) => input.leds?.(lights),
-      after: input.after?.bind(input),
-      close: () => input.close(),
-    };
-  }
-
-  /** The CPU's ports; a machine without them has none. */
-  #portAccess(): PortAccess {
-    const { ports } = this.#plan.definition.cpu;
-    const space = ports === undefined ? undefined : this.#spaces.get(ports);
-    return {
-      read: (port, width) => space?.read(port, width) ?? onesOf(width),
-      write: (port, width, value) => space?.write(port, width, value),
-    };
-  }
-
   #physical(): AddressSpace {
     return this.#spaces.get(this.#plan.definition.cpu.physical)!;
   }
@@ -521,9 +247,9 @@ export class Builder {
       throw new Error(`device "${intc}" has no method "acknowledge"`);
     }
     for (const output of plugin.outputs ?? []) {
-      this.#outputs.set(`cpu.${output}`, new IrqLine());
+      this.#wiring.declare("cpu", output);
     }
-    return this.#cpu = await plugin.create(cpuConfig, {
+    return await plugin.create(cpuConfig, {
       name: "cpu",
       memory,
       index: 0,
@@ -532,7 +258,7 @@ export class Builder {
       ports: ports === undefined ? undefined : this.#spaces.get(ports),
       interrupts: controller,
       output: (name) => {
-        const line = this.#outputs.get(`cpu.${name}`);
+        const line = this.#wiring.output("cpu", name);
         if (line !== undefined) return line;
         throw new Error(
           `CPU (${plugin.name}): it declares no output "${name}"`,
@@ -548,78 +274,34 @@ export class Builder {
   /** Connect every output to what it drives. */
   #wire(cpu: CpuCore): void {
     const requests = this.#requests;
+    const wiring = this.#wiring;
     const request = (field: "reset" | "cpuReset"): LineSink => (level) => {
       if (!level) return;
       requests[field] = true;
       requests.notify();
     };
-    this.#inputs.set("machine.reset", request("reset"));
-    this.#inputs.set("machine.poweroff", (level) => {
+    wiring.listen("machine", "reset", request("reset"));
+    wiring.listen("machine", "poweroff", (level) => {
       if (level) this.#end({ reason: "poweroff", status: 0 });
     });
-    this.#inputs.set("cpu.reset", request("cpuReset"));
-    this.#inputs.set("cpu.intr", (level) => {
+    wiring.listen("cpu", "reset", request("cpuReset"));
+    wiring.listen("cpu", "intr", (level) => {
       cpu.setIrq(level);
       if (level) requests.wake();
     });
-    this.#inputs.set("cpu.nmi", (level) => {
+    wiring.listen("cpu", "nmi", (level) => {
       if (!level) return;
       cpu.nmi();
       requests.wake();
     });
     for (const input of this.#plan.cpu.inputs ?? []) {
-      this.#inputs.set(`cpu.${input}`, (level) => cpu.setInput(input, level));
+      wiring.listen("cpu", input, (level) => cpu.setInput(input, level));
     }
-    const gates = new Map<string, OrGate>();
-    const sources = [
-      { name: "cpu", wires: this.#plan.cpuWires },
-      ...this.#plan.devices,
-    ];
-    for (const { name, wires } of sources) {
-      for (const [output, targets] of wires) {
-        const line = this.#outputs.get(`${name}.${output}`)!;
-        for (const target of targets) {
-          // A declared input that its device does not listen to.
-          const sink = this.#inputs.get(target) ?? (() => {});
-          if (this.#plan.definition.lines[target] === "or") {
-            let gate = gates.get(target);
-            if (gate === undefined) gates.set(target, gate = new OrGate(sink));
-            line.connect(gate.input());
-          } else {
-            line.connect(sink);
-          }
-        }
-      }
-    }
-  }
-
-  /** Read the kernel and its companions and choose the loader. */
-  async #readBoot(): Promise<BootImages | undefined> {
-    const { boot } = this.#plan.definition;
-    if (boot.kernel === undefined) return undefined;
-    const read = async (path: string, append?: string): Promise<BootFile> => ({
-      path,
-      bytes: await Deno.readFile(path),
-      append,
-    });
-    const kernel = await read(boot.kernel);
-    const loader = this.#plan.loaders.find((l) => l.probe(kernel.bytes));
-    if (loader === undefined) {
-      const known = this.#plan.loaders.map((l) => l.description ?? l.name);
-      throw new LoadError(
-        `Cannot load kernel "${basename(boot.kernel)}": ` +
-          `expected ${known.join(" or ")}`,
-      );
-    }
-    const initrd = boot.initrd === undefined
-      ? undefined
-      : await read(boot.initrd);
-    const modules: BootFile[] = [];
-    if (initrd !== undefined) modules.push(initrd);
-    for (const { file, append } of boot.modules ?? []) {
-      modules.push(await read(file, append));
-    }
-    return { loader, kernel, initrd, modules };
+    const { cpuWires, devices, definition } = this.#plan;
+    wiring.connect(
+      [{ name: "cpu", wires: cpuWires }, ...devices],
+      definition.lines,
+    );
   }
 }
 
@@ -644,27 +326,4 @@ async function readFiles(
     if (size !== undefined) files.set(name, await Deno.readFile(path));
   }
   return files;
-}
-
-/** Close every backend, even when one fails; throws the first failure. */
-export async function closeAll(
-  backends: ReadonlyMap<string, AnyBackend>,
-): Promise<void> {
-  const results = await Promise.allSettled(
-    [...backends.values()].map((backend) => backend.close()),
-  );
-  for (const result of results) {
-    if (result.status === "rejected") throw result.reason;
-  }
-}
-
-/** Guest memory for a bus master, coherent with translated code. */
-export function dmaPort(space: AddressSpace, cpu: CpuCore): DmaPort {
-  return {
-    read: (address, into) => space.readBytes(address, into),
-    write: (address, bytes) => {
-      space.writeBytes(address, bytes);
-      cpu.invalidate(address, bytes.length);
-    },
-  };
 }

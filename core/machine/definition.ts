@@ -398,6 +398,13 @@ export interface MachineDefinition {
       readonly pcap?: string;
     }>
   >;
+  /** What is laid over the machine for a display, by its plugin. */
+  readonly displays: Readonly<
+    Record<string, {
+      /** Devices, as they differ. */
+      readonly devices: Readonly<Record<string, unknown>>;
+    }>
+  >;
   /** Where drives are, by interface. */
   readonly drives: Readonly<
     Record<string, {

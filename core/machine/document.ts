@@ -188,7 +188,12 @@ export function merge(base: Located, over: Located): Located {
     else if (old === undefined) entries.set(key, withoutNulls(value));
     else entries.set(key, merge(old, value));
   }
-  return { kind: "object", place: over.place, entries };
+  // What an option adds a key to is still where it was written.
+  const isOption = over.place.line === undefined;
+  const place = isOption && base.place.line !== undefined
+    ? base.place
+    : over.place;
+  return { kind: "object", place, entries };
 }
 
 /** A document without the keys whose value is null. */

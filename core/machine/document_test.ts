@@ -3,6 +3,7 @@ import {
   at,
   DefinitionError,
   formatPath,
+  locate,
   merge,
   parseDocument,
   parseSet,
@@ -67,4 +68,19 @@ Deno.test("--set takes JSON or text", () => {
   for (const bad of ["a", "=1", "a..b=1"]) {
     assertThrows(() => parseSet(bad, "."), DefinitionError, "path=value");
   }
+});
+
+Deno.test("an object to which an option adds is told where it was written", () => {
+  const base = parseDocument('{\n"a": { "b": 1 } }', "m.json");
+  const option = locate({ a: { c: 2 } }, { file: "--set", directory: "/" });
+  const merged = merge(base, option);
+  const placeOf = (...path: string[]) => {
+    const { file, line } = at(merged, path).place;
+    return [file, line];
+  };
+  assertEquals(placeOf(), ["m.json", 1]);
+  assertEquals(placeOf("a"), ["m.json", 2]);
+  assertEquals(placeOf("a", "c"), ["--set", undefined]);
+  const other = parseDocument('\n\n{ "a": { "c": 2 } }', "n.json");
+  assertEquals(at(merge(base, other), ["a"]).place.file, "n.json");
 });

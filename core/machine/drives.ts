@@ -18,7 +18,6 @@
 
 import { DRIVES_SCHEMA, type MachineDefinition } from "./definition.ts";
 import {
-  at,
   DefinitionError,
   locate,
   type Located,
@@ -26,12 +25,20 @@ import {
   toJson,
 } from "./document.ts";
 import { suggest } from "./nearest.ts";
-import { childOf, nested, optionError, pairsOf } from "./option_text.ts";
+import {
+  backendsOf,
+  checkedPart,
+  childOf,
+  nested,
+  optionError,
+  pairsOf,
+  switchOf,
+} from "./option_text.ts";
 import { resolve } from "./path.ts";
 import type { DevicePlugin } from "./plugin.ts";
 import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
-import { checkSchema, isUrl } from "./schema.ts";
-import type { ConfigSchema, JsonObject, JsonValue } from "./schema_types.ts";
+import { isUrl } from "./schema.ts";
+import type { ConfigSchema, JsonObject } from "./schema_types.ts";
 
 /** The block plugin that finds out an image's format. */
 const PROBING_PLUGIN = "image";
@@ -85,6 +92,9 @@ const MEDIA = ["disk", "cdrom"] as const;
  */
 export function parseDrive(text: string): DriveOptions {
   const option = `--drive ${text}`;
+  const fail = (message: string): never => {
+    throw optionError(option, message);
+  };
   const values = new Map<string, string>();
   for (const [i, [key, value]] of pairsOf(text).entries()) {
     const isFlag = key === "readonly" || key === "snapshot";
@@ -93,32 +103,24 @@ export function parseDrive(text: string): DriveOptions {
       (value === undefined || !/^[a-z]*$/.test(key));
     const name = isFile ? "file" : key;
     if (!KEYS.includes(name)) {
-      throw optionError(option, `unknown key "${key}"${suggest(key, KEYS)}`);
+      fail(`unknown key "${key}"${suggest(key, KEYS)}`);
     }
-    if (values.has(name)) throw optionError(option, `"${name}" is there twice`);
+    if (values.has(name)) fail(`"${name}" is there twice`);
     const given = isFile
       ? value === undefined ? key : `${key}=${value}`
       : value ?? (isFlag ? "on" : "");
-    if (given === "") throw optionError(option, `"${name}" needs a value`);
+    if (given === "") fail(`"${name}" needs a value`);
     values.set(name, given);
   }
   const flag = (name: string): boolean | undefined => {
     const value = values.get(name);
-    if (value !== undefined && value !== "on" && value !== "off") {
-      throw optionError(
-        option,
-        `${name}: expected "on" or "off", not "${value}"`,
-      );
-    }
-    return value === undefined ? undefined : value === "on";
+    return value === undefined ? undefined : switchOf(name, value, fail);
   };
   const file = values.get("file");
-  if (file === undefined) {
-    throw optionError(option, 'the key "file" is missing');
-  }
+  if (file === undefined) return fail('the key "file" is missing');
   const index = values.get("index");
   if (index !== undefined && !/^\d{1,4}$/.test(index)) {
-    throw optionError(option, `index: expected a number, not "${index}"`);
+    fail(`index: expected a number, not "${index}"`);
   }
   const media = values.get("media");
   return {
@@ -134,25 +136,34 @@ export function parseDrive(text: string): DriveOptions {
   };
 }
 
+/** What firmware starts. */
+export interface BootOptions {
+  /** What it tries: see the definition's `boot.order`. */
+  readonly order?: string;
+  /** Whether it offers a menu. */
+  readonly menu?: boolean;
+  /** Where this was said, for messages: a command line option, say. */
+  readonly option?: string;
+}
+
 /** What `--boot` says: `order=cdn,menu=on`, or the order alone. */
-export function parseBoot(text: string): { order?: string; menu?: boolean } {
+export function parseBoot(text: string): BootOptions {
   const option = `--boot ${text}`;
+  const fail = (message: string): never => {
+    throw optionError(option, message);
+  };
   const boot: { order?: string; menu?: boolean } = {};
-  for (const [i, [key, value]] of pairsOf(text).entries()) {
-    if (value === undefined && i === 0) boot.order = key;
-    else if (key === "order") boot.order = value ?? "";
-    else if (key === "menu" && (value === "on" || value === "off")) {
-      boot.menu = value === "on";
-    } else if (key === "menu") {
-      throw optionError(option, `menu: expected "on" or "off"`);
-    } else {
-      throw optionError(
-        option,
-        `unknown key "${key}"${suggest(key, ["order", "menu"])}`,
-      );
+  for (const [i, [first, second]] of pairsOf(text).entries()) {
+    const isOrder = i === 0 && second === undefined && first !== "menu";
+    const [key, value] = isOrder ? ["order", first] : [first, second];
+    if (key !== "order" && key !== "menu") {
+      return fail(`unknown key "${key}"${suggest(key, ["order", "menu"])}`);
     }
+    if (boot[key] !== undefined) fail(`"${key}" is there twice`);
+    if (key === "order") boot.order = value ?? "";
+    else boot.menu = switchOf(key, value, fail);
   }
-  return boot;
+  return { option, ...boot };
 }
 
 /** What is wrong with a boot order, or undefined. */
@@ -176,17 +187,8 @@ export class DriveLayer {
   constructor(document: Located, plugins: PluginTable) {
     this.#document = document;
     this.#plugins = plugins;
-    const drives = childOf(document, "drives");
-    const { value, issues: [issue] } = checkSchema(
-      DRIVES_SCHEMA,
-      drives === undefined ? {} : toJson(drives),
-      ["drives"],
-    );
-    if (issue !== undefined) {
-      const { place } = at(document, issue.path);
-      throw new DefinitionError(place, issue.path, issue.message);
-    }
-    this.#interfaces = value as Record<string, Interface>;
+    const part = checkedPart(document, "drives", DRIVES_SCHEMA);
+    this.#interfaces = part as Record<string, Interface>;
   }
 
   /** The interface that has CD-ROM drives, and where `--cdrom` puts one. */
@@ -368,24 +370,11 @@ export async function snapshotMeaning(
   document: Located,
   plugins: PluginTable,
 ): Promise<JsonObject> {
-  const backends: JsonObject = {};
-  const all = childOf(document, "backends");
-  if (all?.kind !== "object") return {};
-  for (const [name, node] of all.entries) {
-    const plugin = childOf(node, "plugin");
-    const specifier: JsonValue = plugin === undefined ? null : toJson(plugin);
-    if (typeof specifier !== "string") continue;
-    try {
-      const { directory } = plugin!.place;
-      await loadPlugin(["block"], specifier, directory, plugins);
-    } catch (error) {
-      // Of another type, or wrong: then the planner says how.
-      if (!(error instanceof PluginError)) throw error;
-      continue;
-    }
-    backends[name] = { config: { snapshot: true } };
-  }
-  return { backends };
+  const names = await backendsOf("block", document, plugins);
+  const snapshot: JsonObject = { config: { snapshot: true } };
+  return {
+    backends: Object.fromEntries(names.map((name) => [name, snapshot])),
+  };
 }
 
 /**

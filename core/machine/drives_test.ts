@@ -55,9 +55,18 @@ Deno.test("drive: mistakes name the option and the nearest key", () => {
 });
 
 Deno.test("boot: order and menu", () => {
-  assertEquals(parseBoot("order=cdn,menu=on"), { order: "cdn", menu: true });
-  assertEquals(parseBoot("dc"), { order: "dc" });
-  assertEquals(parseBoot("menu=off"), { menu: false });
+  const said = (text: string) => {
+    const { option, ...boot } = parseBoot(text);
+    assertEquals(option, `--boot ${text}`);
+    return boot;
+  };
+  assertEquals(said("order=cdn,menu=on"), { order: "cdn", menu: true });
+  assertEquals(said("dc"), { order: "dc" });
+  assertEquals(said("menu=off"), { menu: false });
+  for (const text of ["order=c,order=d", "c,order=d", "menu=on,menu=on"]) {
+    assertThrows(() => parseBoot(text), DefinitionError, "is there twice");
+  }
+  assertEquals(said("menu"), { menu: true });
   assertThrows(() => parseBoot("menu=x"), DefinitionError, '"on" or "off"');
   assertThrows(() => parseBoot("odrer=c"), DefinitionError, '"order"');
   assertEquals(bootOrderProblem("acdn"), undefined);

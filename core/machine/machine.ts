@@ -22,7 +22,9 @@ import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
-import { Builder, closeAll, dmaPort, type Parts } from "./builder.ts";
+import { Builder } from "./builder.ts";
+import { dmaPort } from "./device_context.ts";
+import { closeAll, type Parts } from "./parts.ts";
 import { hasRom, type MachinePlan } from "./plan_types.ts";
 import type { FirmwareTables, PowerButton } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
@@ -527,7 +529,7 @@ export class Machine {
       screen: this.#textScreen(),
       tables: this.#provider<FirmwareTables>("firmware-tables"),
       seed: randomSeed(plan),
-      dma: dmaPort(this.space(plan.definition.cpu.physical), this.cpu),
+      dma: dmaPort(this.space(plan.definition.cpu.physical), () => this.cpu),
       log: createLogger(
         boot.loader.name,
         this.#parts.options.log ?? (() => {}),

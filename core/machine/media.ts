@@ -6,7 +6,7 @@
 
 import type { BlockBackend } from "../backend/block.ts";
 import type { RemovableDrive, RemovableMedia } from "../backend/removable.ts";
-import type { Parts } from "./builder.ts";
+import type { Parts } from "./parts.ts";
 import { createLogger } from "./logger.ts";
 import type { BlockPlugin, Device } from "./plugin.ts";
 import { loadPlugin } from "./registry.ts";

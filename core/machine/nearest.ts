@@ -32,6 +32,8 @@ export function nearest(
   word: string,
   names: Iterable<string>,
 ): string | undefined {
+  // Nothing was meant, a comma too many, say.
+  if (word === "") return undefined;
   let best: string | undefined;
   let bestDistance = Infinity;
   const lower = word.toLowerCase();

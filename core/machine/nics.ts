@@ -20,20 +20,20 @@
  */
 
 import { type MachineDefinition, NICS_SCHEMA } from "./definition.ts";
-import {
-  at,
-  DefinitionError,
-  locate,
-  type Located,
-  type Place,
-  toJson,
-} from "./document.ts";
+import { locate, type Located, type Place, toJson } from "./document.ts";
 import { suggest } from "./nearest.ts";
-import { childOf, nested, optionError, pairsOf } from "./option_text.ts";
+import {
+  backendsOf,
+  checkedPart,
+  childOf,
+  nested,
+  optionError,
+  pairsOf,
+  switchOf,
+} from "./option_text.ts";
 import { resolve } from "./path.ts";
 import type { NetPlugin } from "./plugin.ts";
 import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
-import { checkSchema } from "./schema.ts";
 import type { ConfigSchema, JsonObject, JsonValue } from "./schema_types.ts";
 
 /** A network card of a machine. */
@@ -148,17 +148,8 @@ class NicLayer {
   ) {
     this.#document = document;
     this.#plugins = plugins;
-    const given = childOf(document, "nics");
-    const { value, issues: [issue] } = checkSchema(
-      NICS_SCHEMA,
-      given === undefined ? {} : toJson(given),
-      ["nics"],
-    );
-    if (issue !== undefined) {
-      const { place } = at(document, issue.path);
-      throw new DefinitionError(place, issue.path, issue.message);
-    }
-    this.#nics = value as MachineDefinition["nics"];
+    const part = checkedPart(document, "nics", NICS_SCHEMA);
+    this.#nics = part as MachineDefinition["nics"];
     this.#reserve(nics);
   }
 
@@ -307,11 +298,7 @@ function written(
   value: string | undefined,
   fail: (message: string) => never,
 ): JsonValue {
-  if (type === "boolean") {
-    if (value === undefined || value === "on") return true;
-    if (value === "off") return false;
-    return fail(`${key}: expected "on" or "off", not "${value}"`);
-  }
+  if (type === "boolean") return switchOf(key, value, fail);
   if (value === undefined || value === "") {
     return fail(`"${key}" needs a value`);
   }
@@ -332,36 +319,13 @@ function parseMac(text: string): string | undefined {
   return isGroup || mac === "00:00:00:00:00:00" ? undefined : mac;
 }
 
-/** The names of a document's network backends, in order. */
-async function networksOf(
-  document: Located,
-  plugins: PluginTable,
-): Promise<string[]> {
-  const names: string[] = [];
-  const all = childOf(document, "backends");
-  if (all?.kind !== "object") return names;
-  for (const [name, node] of all.entries) {
-    const plugin = childOf(node, "plugin");
-    if (plugin?.kind !== "value" || typeof plugin.value !== "string") continue;
-    try {
-      const { directory } = plugin.place;
-      await loadPlugin(["net"], plugin.value, directory, plugins);
-      names.push(name);
-    } catch (error) {
-      // Of another type, or wrong: then the planner says how.
-      if (!(error instanceof PluginError)) throw error;
-    }
-  }
-  return names;
-}
-
 /** What takes away the cards that a definition has, with their networks. */
 async function withoutCards(
   document: Located,
   plugins: PluginTable,
   option: string,
 ): Promise<Located> {
-  const networks = await networksOf(document, plugins);
+  const networks = await backendsOf("net", document, plugins);
   const gone: Record<"backends" | "devices", JsonObject> = {
     backends: Object.fromEntries(networks.map((name) => [name, null])),
     devices: {},
@@ -388,7 +352,7 @@ export async function captureMeaning(
   files: readonly string[],
   plugins: PluginTable,
 ): Promise<Located[]> {
-  const networks = await networksOf(document, plugins);
+  const networks = await backendsOf("net", document, plugins);
   return files.map((file, i) => {
     const option = `--pcap ${file}`;
     if (i >= networks.length) {

@@ -5,7 +5,10 @@
  * @module
  */
 
-import { DefinitionError, type Located } from "./document.ts";
+import { at, DefinitionError, type Located, toJson } from "./document.ts";
+import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
+import { checkSchema } from "./schema.ts";
+import type { ConfigSchema } from "./schema_types.ts";
 
 /** A mistake in an option. */
 export function optionError(option: string, message: string): DefinitionError {
@@ -14,6 +17,17 @@ export function optionError(option: string, message: string): DefinitionError {
     [],
     message,
   );
+}
+
+/** What a key says that is on or off: on when it stands alone. */
+export function switchOf(
+  key: string,
+  value: string | undefined,
+  fail: (message: string) => never,
+): boolean {
+  if (value === undefined || value === "on") return true;
+  if (value === "off") return false;
+  return fail(`${key}: expected "on" or "off", not "${value}"`);
 }
 
 /** `key=value` pairs; two commas stand for one in a value. */
@@ -51,4 +65,45 @@ export function childOf(
     here = here?.kind === "object" ? here.entries.get(key) : undefined;
   }
   return here;
+}
+
+/**
+ * One of a definition's top-level parts, checked before all of it is: what
+ * short forms mean stands there. Throws a `DefinitionError`.
+ */
+export function checkedPart(
+  document: Located,
+  key: string,
+  schema: ConfigSchema,
+): unknown {
+  const given = childOf(document, key);
+  const json = given === undefined ? {} : toJson(given);
+  const { value, issues: [issue] } = checkSchema(schema, json, [key]);
+  if (issue === undefined) return value;
+  const { place } = at(document, issue.path);
+  throw new DefinitionError(place, issue.path, issue.message);
+}
+
+/** The names of a definition's backends of a type, in order. */
+export async function backendsOf(
+  type: "block" | "net",
+  document: Located,
+  plugins: PluginTable,
+): Promise<string[]> {
+  const names: string[] = [];
+  const all = childOf(document, "backends");
+  if (all?.kind !== "object") return names;
+  for (const [name, node] of all.entries) {
+    const plugin = childOf(node, "plugin");
+    if (plugin?.kind !== "value" || typeof plugin.value !== "string") continue;
+    try {
+      const { directory } = plugin.place;
+      await loadPlugin([type], plugin.value, directory, plugins);
+      names.push(name);
+    } catch (error) {
+      // Of another type, or wrong: then the planner says how.
+      if (!(error instanceof PluginError)) throw error;
+    }
+  }
+  return names;
 }

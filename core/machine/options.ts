@@ -12,11 +12,18 @@ import {
   parseSet,
   type Place,
 } from "./document.ts";
-import { DriveLayer, type DriveOptions, snapshotMeaning } from "./drives.ts";
+import { displayMeaning } from "./displays.ts";
+import {
+  type BootOptions,
+  DriveLayer,
+  type DriveOptions,
+  snapshotMeaning,
+} from "./drives.ts";
 import type { LogSink } from "./logger.ts";
 import { suggest } from "./nearest.ts";
 import { captureMeaning, nicMeaning, type NicOptions } from "./nics.ts";
 import { parseSize } from "./numbers.ts";
+import { optionError } from "./option_text.ts";
 import { planMachine } from "./plan.ts";
 import type { MachinePlan } from "./plan_types.ts";
 import { extendDefinition, readDefinition } from "./read_definition.ts";
@@ -54,6 +61,8 @@ export interface LoadOptions {
    * is absent.
    */
   readonly display?: string;
+  /** Short for the display `vnc=VALUE`. */
+  readonly vnc?: string;
   /** Disks, CD-ROMs and floppies. */
   readonly drives?: readonly DriveOptions[];
   /** An image in the first CD-ROM drive: a path or a URL. */
@@ -67,7 +76,7 @@ export interface LoadOptions {
   /** Files to which the frames of the first network, the second, ... go. */
   readonly pcap?: readonly string[];
   /** What firmware starts: see `boot.order` and `boot.menu`. */
-  readonly boot?: { readonly order?: string; readonly menu?: boolean };
+  readonly boot?: BootOptions;
   /** Assignments `path=value`, as `--set` takes them. */
   readonly set?: readonly string[];
   /** Which executor: `jit` uses the interpreter for cold code. */
@@ -116,11 +125,10 @@ async function optionOverlays(
   const names = new Set(entriesOf(document, "backends"));
   const layBackend = async (
     type: "char" | "display",
-    flag: string,
+    option: string,
     name: string,
     spec: string,
   ): Promise<void> => {
-    const option = `${flag} ${spec}`;
     if (!names.has(name)) {
       throw new DefinitionError(
         place(option),
@@ -136,14 +144,15 @@ async function optionOverlays(
   };
   for (const [n, spec] of serialSpecs(names, options.serial).entries()) {
     if (spec !== undefined) {
-      await layBackend("char", "--serial", `serial${n}`, spec);
+      await layBackend("char", `--serial ${spec}`, `serial${n}`, spec);
     }
   }
-  if (options.display !== undefined) {
-    await layBackend("display", "--display", "display", options.display);
-    const [plugin] = options.display.split(SEPARATORS.display);
-    const change = entryOf(entryOf(document, "displays"), plugin);
-    if (change !== undefined) overlays.push(change);
+  const display = displayOption(options);
+  if (display !== undefined) {
+    const { option, spec } = display;
+    await layBackend("display", option, "display", spec);
+    const [plugin] = spec.split(SEPARATORS.display);
+    overlays.push(...displayMeaning(document, plugin));
   }
   overlays.push(...await driveOverlays(document, options));
   if (options.snapshot) {
@@ -156,7 +165,10 @@ async function optionOverlays(
     const merged = overlays.reduce(merge, document);
     overlays.push(...await captureMeaning(merged, pcap, plugins));
   }
-  if (options.boot !== undefined) lay({ boot: options.boot }, "--boot");
+  if (options.boot !== undefined) {
+    const { option = "--boot", ...boot } = options.boot;
+    lay({ boot }, option);
+  }
   const { firmware, kernel, initrd, append, memory, cpu } = options;
   if (firmware !== undefined) lay({ boot: { firmware } }, "--firmware");
   // A kernel starts without the firmware that the definition names.
@@ -192,6 +204,20 @@ async function optionOverlays(
   return overlays;
 }
 
+/** What is said of the display, and by which option. */
+function displayOption(
+  { display, vnc }: LoadOptions,
+): { option: string; spec: string } | undefined {
+  if (vnc !== undefined) {
+    const option = `--vnc ${vnc}`;
+    if (display === undefined) return { option, spec: `vnc=${vnc}` };
+    throw optionError(option, "--vnc and --display are both there");
+  }
+  return display === undefined
+    ? undefined
+    : { option: `--display ${display}`, spec: display };
+}
+
 /** What the drives mean, those with an index first: others take what is left. */
 async function driveOverlays(
   document: Located,
@@ -214,11 +240,6 @@ async function driveOverlays(
     overlays.push(...await layer.meaning(drive));
   }
   return overlays;
-}
-
-/** A value in an object. */
-function entryOf(value: Located | undefined, key: string): Located | undefined {
-  return value?.kind === "object" ? value.entries.get(key) : undefined;
 }
 
 /** The keys of one of the definition's top-level objects. */

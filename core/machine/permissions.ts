@@ -5,15 +5,16 @@
  */
 
 import { at, type Located } from "./document.ts";
-import { isAbsolute, resolve } from "./path.ts";
+import { dirname, isAbsolute, resolve } from "./path.ts";
 import type { MachinePlan } from "./plan_types.ts";
 import type { PermissionNeeds } from "./plugin.ts";
 
 const KINDS = ["read", "write", "net", "env", "run", "ffi", "sys"] as const;
 
-/** What a machine needs, by kind of permission, sorted. */
+/** What a machine needs, and what else there is, by kind, sorted. */
 export async function machinePermissions(
   plan: MachinePlan,
+  more: PermissionNeeds = {},
 ): Promise<Readonly<Record<typeof KINDS[number], readonly string[]>>> {
   const needs = Object.fromEntries(
     KINDS.map((kind) => [kind, new Set<string>()]),
@@ -24,6 +25,7 @@ export async function machinePermissions(
     }
   };
   const { definition, document } = plan;
+  add(more);
   add({ read: [...filesOf(document)] });
   for (const { file } of plan.memories) {
     if (file !== undefined) add({ read: [file] });
@@ -56,11 +58,26 @@ export async function machinePermissions(
   ) as Record<typeof KINDS[number], string[]>;
 }
 
+/**
+ * A path as Deno's options can name it: they have no way to write a comma, so
+ * that it is the folder above, or the one above that.
+ */
+function nameable(path: string): string {
+  return path.includes(",") ? nameable(dirname(path)) : path;
+}
+
 /** The same as `--allow-...` options. */
-export async function permissionFlags(plan: MachinePlan): Promise<string[]> {
-  const needs = await machinePermissions(plan);
+export async function permissionFlags(
+  plan: MachinePlan,
+  more?: PermissionNeeds,
+): Promise<string[]> {
+  const needs = await machinePermissions(plan, more);
   return KINDS.filter((kind) => needs[kind].length > 0)
-    .map((kind) => `--allow-${kind}=${needs[kind].join(",")}`);
+    .map((kind) => {
+      const isPaths = kind === "read" || kind === "write";
+      const items = isPaths ? needs[kind].map(nameable) : needs[kind];
+      return `--allow-${kind}=${[...new Set(items)].join(",")}`;
+    });
 }
 
 /** The files that a merged document was read from. */

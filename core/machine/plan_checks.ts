@@ -105,6 +105,25 @@ export function checkCaptures(
   }
 }
 
+/** A backend that draws on the whole terminal has it alone. */
+export function checkTerminal(
+  report: PlanReport,
+  backends: readonly PlannedBackend[],
+): void {
+  const screen = backends.find((b) => b.plugin.terminal === "screen");
+  if (screen === undefined) return;
+  for (const { name, plugin } of backends) {
+    if (plugin.terminal === undefined || name === screen.name) continue;
+    throw report.error(
+      ["backends", name],
+      `backends "${screen.name}" (${screen.plugin.name}) and "${name}" ` +
+        `(${plugin.name}) both want this terminal: connect one of them ` +
+        `elsewhere` +
+        (/^serial\d+$/.test(name) ? ", as with --serial null" : ""),
+    );
+  }
+}
+
 /** Devices in an order in which each comes after those it uses. */
 export function orderDevices(
   report: PlanReport,
@@ -126,6 +145,12 @@ export function orderDevices(
   };
   for (const device of devices) visit(device, []);
   return [...done];
+}
+
+/** Whose word a memory's size is, for messages, if it is an option's. */
+export function sizeOption(document: Located, memory: string): string {
+  const { place } = at(document, ["memories", memory, "size"]);
+  return place.file.startsWith("--") ? `, by ${place.file}` : "";
 }
 
 /** Regions that are empty, do not fit or overlap. */
@@ -153,7 +178,13 @@ export function checkSpaces(
       const otherPath = paths.get(`${region.space} ${other}`);
       const line = otherPath && at(report.document, otherPath).place.line;
       const where = line === undefined ? "" : ` (line ${line})`;
-      throw report.error(path, `${error.message}${where}`);
+      const by = memory.find(({ space, name }) =>
+        space === region.space && error.regions.includes(name)
+      );
+      const option = by === undefined
+        ? ""
+        : sizeOption(report.document, by.memory);
+      throw report.error(path, `${error.message}${where}${option}`);
     }
   };
   for (const region of memory) {

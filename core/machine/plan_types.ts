@@ -123,3 +123,10 @@ export function hasRom({ memories, devices }: MachinePlan): boolean {
       [...regions.keys()].some((name) => declared.regions![name].kind === "rom")
     );
 }
+
+/** Whether a device has a picture. */
+export function hasScreen({ devices }: MachinePlan): boolean {
+  return devices.some(({ plugin }) =>
+    plugin.provides?.includes("picture-source")
+  );
+}

@@ -26,6 +26,7 @@ Deno.test("the nearest name", () => {
   assertEquals(nearest("STDIO", names), "stdio");
   assertEquals(nearest("virtio-blk", names), undefined);
   assertEquals(suggest("zzz", ["a", "b"]), '; expected "a" or "b"');
+  assertEquals(suggest("", ["net", "b"]), '; expected "net" or "b"');
 });
 
 const schema: ConfigSchema = {

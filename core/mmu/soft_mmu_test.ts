@@ -289,6 +289,28 @@ for (const way of WAYS) {
     }
   });
 
+  Deno.test(`softMMU, ${way.name}: what is known of a page is forgotten, of its neighbours not`, () => {
+    const s = subject();
+    for (const order of [[A, B], [B, A]]) {
+      for (const a of order) read(s, a);
+      s.mmu.forgetPage(A);
+      assertEquals(s.flushes.splice(0), []);
+      s.map(A, 4);
+      s.map(B, 5); // not seen yet
+      assertEquals([read(s, A), read(s, B)], [0, 0x22]);
+      s.map(A, 1);
+      s.map(B, 2);
+      s.mmu.flush(false);
+      s.flushes.splice(0);
+    }
+    // Where it was executed, jumps are looked up again.
+    assertEquals(s.mmu.fetch(A + 5, 1), PAGE + 5);
+    s.mmu.forgetPage(A);
+    assertEquals(s.flushes, [[A, 3]]);
+    s.map(A, 4);
+    assertEquals(s.mmu.fetch(A + 5, 1), 4 * PAGE + 5);
+  });
+
   Deno.test(`softMMU, ${way.name}: flushes keep the global translations in both ways, and forget them when asked`, () => {
     for (const [keep, other] of [[A, B], [B, A]]) {
       for (const order of [[A, B], [B, A]]) {

@@ -163,14 +163,9 @@ export class FileStore implements ByteStore {
       while (done < into.length) {
         const rest = done === 0 ? into : into.subarray(done);
         const at = offset + done;
-        const isQuick = pace.isQuick(rest.length);
-        const start = performance.now();
-        const bytesRead = isQuick
-          ? readSync(fd, rest, 0, rest.length, at)
-          : await readAt(fd, rest, at);
-        const milliseconds = performance.now() - start;
-        if (isQuick) pace.waitedFor(milliseconds);
-        else pace.handedOver(milliseconds);
+        const bytesRead = pace.isQuick(rest.length)
+          ? pace.waitFor(() => readSync(fd, rest, 0, rest.length, at))
+          : await pace.handOver(() => readAt(fd, rest, at));
         if (bytesRead === 0) break;
         done += bytesRead;
       }
@@ -183,11 +178,16 @@ export class FileStore implements ByteStore {
     // A write that fails may have grown the file all the same.
     this.#size = Math.max(this.#size, offset + bytes.length);
     if (this.#writing === 0 && this.#writes.isQuick(bytes.length)) {
-      return this.#try("write to", () => this.#putNow(offset, bytes));
+      return this.#try("write to", () => {
+        this.#writes.waitFor(() => this.#putNow(offset, bytes));
+      });
     }
     this.#writing++;
     const written = this.#written.then(() =>
-      this.#try("write to", () => this.#put(offset, bytes))
+      this.#try(
+        "write to",
+        () => this.#writes.handOver(() => this.#put(offset, bytes)),
+      )
     );
     this.#written = written.catch(() => {}).finally(() => this.#writing--);
     return written;
@@ -217,22 +217,14 @@ export class FileStore implements ByteStore {
   }
 
   /** Write on this thread. */
-  #putNow(offset: number, bytes: Uint8Array): Promise<void> {
-    const start = performance.now();
+  #putNow(offset: number, bytes: Uint8Array): void {
+    const { fd } = this.#file;
     for (let done = 0; done < bytes.length;) {
       const rest = bytes.subarray(done);
-      const count = writeSync(
-        this.#file.fd,
-        rest,
-        0,
-        rest.length,
-        offset + done,
-      );
+      const count = writeSync(fd, rest, 0, rest.length, offset + done);
       if (count === 0) throw this.#full();
       done += count;
     }
-    this.#writes.waitedFor(performance.now() - start);
-    return Promise.resolve();
   }
 
   #full(): BlockError {
@@ -241,7 +233,6 @@ export class FileStore implements ByteStore {
 
   /** Write when no other write is under way. */
   async #put(offset: number, bytes: Uint8Array): Promise<void> {
-    const start = performance.now();
     try {
       // No more than a number in the kernel: asking elsewhere takes longer.
       this.#writer.seekSync(offset, Deno.SeekMode.Start);
@@ -259,10 +250,9 @@ export class FileStore implements ByteStore {
       if (count === 0) throw this.#full();
       done += count;
     }
-    this.#writes.handedOver(performance.now() - start);
   }
 
-  async #try(what: string, action: () => Promise<void>): Promise<void> {
+  async #try(what: string, action: () => Promise<void> | void): Promise<void> {
     try {
       await action();
     } catch (cause) {

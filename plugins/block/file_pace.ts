@@ -38,19 +38,54 @@ export class FilePace {
   #row = 0;
   #asked = LEAST;
   #savings = FIRST_SAVINGS_MS;
+  readonly #now: () => number;
+
+  /** For one file; `now` is a clock in milliseconds. */
+  constructor(now: () => number = () => performance.now()) {
+    this.#now = now;
+  }
 
   /** Whether so many bytes may be waited for. */
   isQuick(bytes: number): boolean {
     return this.#row >= this.#asked && bytes <= MOST_BYTES;
   }
 
+  /**
+   * Wait for what this thread does. What fails is never quick: a disk that
+   * cannot read a sector tries for seconds.
+   */
+  waitFor<T>(action: () => T): T {
+    const start = this.#now();
+    let milliseconds = Infinity;
+    try {
+      const result = action();
+      milliseconds = this.#now() - start;
+      return result;
+    } finally {
+      this.#waitedFor(milliseconds);
+    }
+  }
+
+  /** Have another thread do it. */
+  async handOver<T>(action: () => Promise<T>): Promise<T> {
+    const start = this.#now();
+    let milliseconds = Infinity;
+    try {
+      const result = await action();
+      milliseconds = this.#now() - start;
+      return result;
+    } finally {
+      this.#handedOver(milliseconds);
+    }
+  }
+
   /** What was handed over has taken so many milliseconds. */
-  handedOver(milliseconds: number): void {
+  #handedOver(milliseconds: number): void {
     this.#row = milliseconds < QUICK_MS ? this.#row + 1 : 0;
   }
 
   /** What was waited for has. */
-  waitedFor(milliseconds: number): void {
+  #waitedFor(milliseconds: number): void {
     this.#savings += milliseconds < SLOW_MS ? SAVED_MS : -milliseconds;
     if (this.#savings >= MOST_SAVINGS_MS) {
       this.#savings = MOST_SAVINGS_MS;

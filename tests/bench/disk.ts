@@ -13,20 +13,23 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { fromFileUrl, join, resolve } from "@std/path";
-import { directory, file, gzip } from "../../core/cli/cpio.ts";
-import { ensureGuest } from "../../core/cli/guest.ts";
-import { buildInitramfs } from "../../core/cli/initramfs.ts";
-import { kernelModules } from "../boot/modules.ts";
-import { busiestThread, Session, SessionError } from "./session.ts";
-import { type Command, LINUX_MEGABYTES } from "./targets.ts";
+import { file } from "../../core/cli/cpio.ts";
+import type { Command } from "./targets.ts";
+import {
+  benchmark,
+  type Boot,
+  makeBoot,
+  qemuCommand,
+  rheaCommand,
+  ROOT,
+  row,
+  takeTurns,
+} from "./turns.ts";
 
-const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const SOURCES = fromFileUrl(new URL("./disk", import.meta.url));
 const WORKLOADS = ["read", "blocks", "write", "random_read", "random_write"];
 /** The image: less than the guest's RAM, all of it in the host's cache. */
 const IMAGE_MEGABYTES = 160;
-const LIMIT_MS = 300_000;
-const PROMPT = /\/root # /;
 
 /** How a kind of disk is driven, and what adds it to each machine. */
 interface Kind {
@@ -76,137 +79,61 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
-/** What all targets boot. */
-interface Guest {
-  readonly kind: Kind;
-  readonly kernel: string;
-  readonly initrd: string;
-  readonly image: string;
-}
-
 async function must(program: string, ...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command(program, { args })
     .output();
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** Kernel and drivers, the workloads, and an image that nothing compresses. */
-async function makeGuest(folder: string, kind: Kind): Promise<Guest> {
-  const { kernel, busybox } = await ensureGuest(
-    join(ROOT, ".cache/guest-i386"),
-  );
-  const modules = await kernelModules(kernel, kind.modules);
-  if (typeof modules === "string") throw new Error(modules);
+/** Kernel and drivers, and the workloads. */
+async function makeGuest(folder: string, kind: Kind): Promise<Boot> {
   const random = join(folder, "random");
   await must(
     "gcc",
     ...["-m32", "-static", "-O2", "-o", random, join(SOURCES, "random.c")],
   );
-  const archive = buildInitramfs(await Deno.readFile(busybox), [
-    ...modules.entries,
-    directory("bench"),
-    file("bench/load.sh", `${kind.prepare}${modules.script}`, 0o755),
-    file("bench/random", await Deno.readFile(random), 0o755),
-    file("bench/run.sh", await Deno.readFile(join(SOURCES, "run.sh")), 0o755),
-  ]);
-  const initrd = join(folder, "initrd.gz");
-  await Deno.writeFile(initrd, await gzip(archive));
-  const image = join(folder, "disk.img");
+  return await makeBoot(
+    folder,
+    kind.modules,
+    (load) => `${kind.prepare}${load}`,
+    [
+      file("bench/random", await Deno.readFile(random), 0o755),
+      file("bench/run.sh", await Deno.readFile(join(SOURCES, "run.sh")), 0o755),
+    ],
+  );
+}
+
+/** An image that nothing compresses. */
+async function makeImage(image: string): Promise<void> {
   const out = await Deno.create(image);
   const chunk = new Uint8Array(65536);
   for (let i = 0; i < IMAGE_MEGABYTES * 16; i++) {
     await out.write(crypto.getRandomValues(chunk));
   }
   out.close();
-  return { kind, kernel, initrd, image };
 }
 
 /** The command that boots a target. */
-function commandOf(target: string, guest: Guest): Command {
-  const { kind, kernel, initrd, image } = guest;
-  const boot = ["-kernel", kernel, "-initrd", initrd, "-append"];
-  const append = "console=ttyS0";
+function commandOf(
+  target: string,
+  boot: Boot,
+  kind: Kind,
+  image: string,
+): Command {
   if (target === "tcg") {
-    return ["qemu-system-i386", [
-      ...["-M", "pc", "-accel", "tcg", "-cpu", "pentium3", "-no-reboot"],
-      ...["-m", `${LINUX_MEGABYTES}`, "-display", "none", "-serial", "stdio"],
-      ...["-drive", `${kind.qemu},format=raw,file=${image}`, ...boot, append],
-    ]];
+    const drive = `${kind.qemu},format=raw,file=${image}`;
+    return qemuCommand(boot, ["-drive", drive]);
   }
   const match = /^jit(?:@(.+))?$/.exec(target);
   if (match === null) throw new Error(`There is no target "${target}"`);
   const checkout = match[1] === undefined ? ROOT : resolve(match[1]);
   const backend = { plugin: "raw", config: { file: image } };
-  return [Deno.execPath(), [
-    ...["run", "-A", "--no-prompt", `--config=${join(checkout, "deno.json")}`],
-    ...[join(checkout, "mod.ts"), join(checkout, "machines/pc.json")],
-    ...["--kernel", kernel, "--initrd", initrd, "--append", append],
-    ...["--memory", `${LINUX_MEGABYTES}M`, "--serial", "stdio"],
-    ...["--set", `backends.disk0=${JSON.stringify(backend)}`],
-    ...kind.set.flatMap((setting) => ["--set", setting]),
-  ]];
+  const device = [`backends.disk0=${JSON.stringify(backend)}`, ...kind.set]
+    .flatMap((setting) => ["--set", setting]);
+  return rheaCommand(boot, device, "-A", checkout);
 }
 
-/** One measurement, in milliseconds. */
-interface Sample {
-  readonly wall: number;
-  /** Of the busiest thread. */
-  readonly cpu: number;
-  /** What the guest computed. */
-  readonly sum: string;
-}
-
-/** Boot a target and run workloads in it, in their order. */
-async function measure(
-  command: Command,
-  device: string,
-  workloads: readonly string[],
-): Promise<Map<string, Sample>> {
-  const samples = new Map<string, Sample>();
-  await using session = new Session(command);
-  await session.until(PROMPT, LIMIT_MS);
-  await session.type(". /bench/load.sh; sleep 2; stty -echo; echo ready\n");
-  await session.until(/^ready\r?\n/m, LIMIT_MS);
-  await session.until(PROMPT, LIMIT_MS);
-  for (const name of workloads) {
-    await session.type(`/bench/run.sh ${name} ${device} ${IMAGE_MEGABYTES}\n`);
-    const begin = await session.until(/^BEGIN \S+\r?\n/m, LIMIT_MS);
-    const end = await session.until(/^END \S+\r?\n/m, LIMIT_MS);
-    const sum = await session.until(/^SUM \S+ ([0-9a-f]{32})/m, LIMIT_MS);
-    await session.until(PROMPT, LIMIT_MS);
-    samples.set(name, {
-      wall: end.wall - begin.wall,
-      cpu: busiestThread(end, begin),
-      sum: sum.match[1],
-    });
-  }
-  return samples;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
-}
-
-/** A line of the table: medians of each target, and the first to the last. */
-function row(
-  name: string,
-  targets: readonly string[],
-  samples: readonly Sample[][],
-): string {
-  const of = (pick: (sample: Sample) => number): number[] =>
-    samples.map((list) => median(list.map(pick)));
-  const [wall, cpu] = [of((s) => s.wall), of((s) => s.cpu)];
-  const ratio = (values: readonly number[]): string =>
-    (values[0] / values[values.length - 1]).toFixed(2);
-  const cells = targets.map((target, i) =>
-    `${target} ${wall[i].toFixed(0)} (CPU ${cpu[i].toFixed(0)})`
-  );
-  const alike = new Set(samples.flat().map((s) => s.sum)).size === 1;
-  return `${name.padEnd(13)} ${cells.join("  ")}  ratio ${ratio(wall)} ` +
-    `(CPU ${ratio(cpu)})${alike ? "" : "  RESULTS DIFFER"}`;
-}
-
-async function main(): Promise<void> {
+async function main(folder: string): Promise<void> {
   const args = parseArgs(Deno.args, {
     string: ["rounds", "only", "targets", "disk"],
     default: {
@@ -217,38 +144,29 @@ async function main(): Promise<void> {
     },
   });
   const targets: string[] = args.targets.split(",");
-  const workloads: string[] = args.only.split(",");
   const kind = KINDS[args.disk];
   if (kind === undefined) throw new Error(`There is no disk "${args.disk}"`);
-  const folder = await Deno.makeTempDir();
-  try {
-    const guest = await makeGuest(folder, kind);
-    const copy = join(folder, "copy.img");
-    const all = new Map(
-      workloads.map((name) => [name, targets.map((): Sample[] => [])]),
-    );
-    for (let round = 0; round < Number(args.rounds); round++) {
-      for (const [i, target] of targets.entries()) {
-        await Deno.copyFile(guest.image, copy);
-        const command = commandOf(target, { ...guest, image: copy });
-        const found = await measure(command, kind.device, workloads);
-        for (const [name, sample] of found) {
-          all.get(name)![i].push(sample);
-        }
-      }
-    }
-    for (const [name, samples] of all) console.log(row(name, targets, samples));
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  const boot = await makeGuest(folder, kind);
+  const image = join(folder, "disk.img");
+  await makeImage(image);
+  const copy = join(folder, "copy.img");
+  const names: string[] = args.only.split(",");
+  const workloads = new Map(
+    names.map((name): [string, string] => [
+      name,
+      `/bench/run.sh ${name} ${kind.device} ${IMAGE_MEGABYTES}`,
+    ]),
+  );
+  const samples = await takeTurns(
+    Number(args.rounds),
+    targets,
+    workloads,
+    async (target) => {
+      await Deno.copyFile(image, copy);
+      return commandOf(target, boot, kind, copy);
+    },
+  );
+  for (const [name, all] of samples) console.log(row(name, targets, all));
 }
 
-if (import.meta.main) {
-  try {
-    await main();
-  } catch (error) {
-    if (!(error instanceof SessionError)) throw error;
-    console.error(error.message);
-    Deno.exit(1);
-  }
-}
+if (import.meta.main) await benchmark(main);

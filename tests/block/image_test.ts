@@ -330,6 +330,8 @@ Deno.test("image: failures are a line, status 1, and leave nothing", () =>
       [["info", `${folder}/cut`], /Damaged qcow2 header/],
       [["info", "--output=xml", raw], /no output "xml"/],
       [["check", "-r", "some", raw], /no repair "some"/],
+      [["create"], /expected at least 1 argument, not 0/],
+      [["create", "x", "1M", "y"], /expected at most 2 arguments, not 3/],
       [["convert", raw], /expected 2 arguments, not 1/],
       [["convert", "-c", raw, `${folder}/out`], /cannot be compressed/],
       [["convert", `${folder}/cut`, `${folder}/out`], /Damaged/],

@@ -7,7 +7,7 @@
 import { Engine } from "../../core/exec/engine.ts";
 import { INDEX_BYTES } from "../../core/exec/layout.ts";
 import { GuestMemory } from "../../core/machine/memory.ts";
-import type { PhysicalSpace } from "../../core/mmu/soft_mmu.ts";
+import type { PhysicalSpace } from "../../core/mmu/physical_access.ts";
 import { SCRATCH_BYTES } from "../../core/translate/block_translator.ts";
 import { X86 } from "../../plugins/cpu/x86/cpu.ts";
 import { createTranslator } from "../../plugins/cpu/x86/mod.ts";

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Engine } from "../../core/exec/engine.ts";
 import { CALLS, OPS, SPECIAL } from "../../core/ir/ops.ts";
 import { GuestMemory } from "../../core/machine/memory.ts";
-import type { PhysicalSpace } from "../../core/mmu/soft_mmu.ts";
+import type { PhysicalSpace } from "../../core/mmu/physical_access.ts";
 import { casesFrom, Prng, seedFrom } from "./prng.ts";
 import {
   CODE_BYTES,

@@ -194,6 +194,23 @@ main:
         mov cr3, eax
         SHOW " cr3 ", [T + 0x6000]
         NEWLINE
+        ; a handler that copies a page does not flush it (4.10.4.1)
+        PTE 6, FRAME + 0x1005
+        mov eax, cr0
+        or eax, 0x10000
+        mov cr0, eax
+        SHOW "shared ", [T + 0x6000]
+        NEWLINE
+        TRY "write of the shared page"
+        mov [T + 0x6000], eax
+        ENDTRY
+        mov dword [PT2 + 24], FRAME + 0x2007
+        SHOW "copied ", [T + 0x6000]
+        NEWLINE
+        PTE 6, FRAME + 0x1007
+        mov eax, cr0
+        and eax, ~0x10000
+        mov cr0, eax
         ; code pages that change places
         mov dword [FRAME + 0x1000], 0xc3c03141 ; inc ecx; xor eax,eax; ret (41 31 c0 c3)
         mov dword [FRAME + 0x2000], 0xc3c03142 ; inc edx

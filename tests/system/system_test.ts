@@ -68,6 +68,7 @@ const CASES: readonly Case[] = [
       "ebp", // POPA that faults has loaded registers
       "4M reserved",
       "global ", // small TLB: global entries may go
+      "copied ", // a page fault leaves the TLB as it is
       "PAE: XD without NXE",
       "PAE: physical bit",
       "PAE: reserved bit",

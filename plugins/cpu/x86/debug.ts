@@ -151,6 +151,10 @@ export class WatchingMmu implements Mmu {
   flushPage(address: number): void {
     this.#mmu.flushPage(address);
   }
+  /** Forgets what is known of one 4 KiB page. */
+  forgetPage(address: number): void {
+    this.#mmu.forgetPage(address);
+  }
   /** The physical address mask changed. */
   setPhysicalMask(mask: number): void {
     this.#mmu.setPhysicalMask(mask);

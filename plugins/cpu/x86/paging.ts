@@ -83,6 +83,9 @@ function fault(
     access === ACCESS_EXECUTE && (s[W_CR4] & CR4_PAE) !== 0 &&
     (s[OFF_EFER >> 2] & EFER_NXE) !== 0
   ) error |= ERR_ID;
+  // A page fault invalidates the TLB entries for its page (SDM volume 3,
+  // 4.10.4.1): a handler that lets a page be written, or copies it, need not.
+  if ((error & ERR_P) !== 0) cpu.engine.mmu.forgetPage(address);
   cpu.recordPageFault(address, error);
   return false;
 }

@@ -15,6 +15,7 @@ import type {
   PictureSource,
 } from "../../../core/backend/display.ts";
 import { InputQueue } from "../../../core/backend/input_queue.ts";
+import { pairsOf } from "../../../core/machine/option_text.ts";
 import type {
   BackendContext,
   DisplayPlugin,
@@ -205,7 +206,10 @@ export class VncDisplay implements DisplayBackend {
 
 /** `[HOST]:N` or `[HOST]::PORT`, with `,password=TEXT` and `,shared=off`. */
 function parse(argument: string): JsonObject {
-  const [where, ...options] = argument.split(",");
+  const written = ([key, value]: [string, string | undefined]): string =>
+    value === undefined ? key : `${key}=${value}`;
+  const [first, ...options] = pairsOf(argument);
+  const where = written(first);
   const match = /^(.*?)(::?)(\d{1,5})$/.exec(where);
   const port = match === null
     ? NaN
@@ -219,13 +223,13 @@ function parse(argument: string): JsonObject {
   const config: Record<string, string | number | boolean> = { port };
   if (address !== "") config.address = address;
   for (const option of options) {
-    const [, key, value] = /^([^=]*)=?(.*)$/s.exec(option)!;
-    if (key === "password") config.password = value;
+    const [key, value] = option;
+    if (key === "password" && value !== undefined) config.password = value;
     else if (key === "shared" && (value === "on" || value === "off")) {
       config.shared = value === "on";
     } else {
       throw new TypeError(
-        `"${option}" is not password=TEXT, shared=on or shared=off`,
+        `"${written(option)}" is not password=TEXT, shared=on or shared=off`,
       );
     }
   }

@@ -139,6 +139,10 @@ Deno.test("vnc: the short form on the command line", () => {
     address: "::1",
     shared: false,
   });
+  assertEquals(parse(":1,password=a,,b=c"), {
+    port: 5901,
+    password: "a,b=c",
+  });
   assertEquals(parse("localhost::80"), { port: 80, address: "localhost" });
   for (
     const wrong of ["", "1", ":", ":99999", ":x", ":1,pass=x", ":1,shared"]

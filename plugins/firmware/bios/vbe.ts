@@ -13,7 +13,7 @@
 import type { Bios } from "./context.ts";
 import { Dispi, type Display, findDisplay } from "./dispi.ts";
 import type { Frame } from "./frame.ts";
-import { linear } from "./guest.ts";
+import { type Guest, linear } from "./guest.ts";
 import { Bda, ROM_SEGMENT } from "./layout.ts";
 import { Table } from "./rom.ts";
 import {
@@ -43,6 +43,8 @@ const DAC_8 = 0x01;
 const KEEP = 0x8000;
 const LINEAR = 0x4000;
 const NUMBER = 0x01ff;
+/** What the mode that is set is known by. */
+const STATE_BITS = NUMBER | LINEAR | KEEP;
 /** Bit 11: the caller has timings of its own, which change nothing here. */
 const IGNORED = 0x0800;
 /** A mode that is none of the VGA's, for the data area. */
@@ -77,7 +79,7 @@ function serve(bios: Bios, frame: Frame, display: Display): number {
     case 0x02:
       return set(bios, frame.bx, display);
     case 0x03:
-      frame.bx = bios.state.vbeMode || bios.guest.u8(Bda.MODE);
+      frame.bx = bios.state.vbeMode || vgaMode(bios.guest);
       return OK;
     case 0x04:
       return saveRestore(bios, frame, display);
@@ -101,6 +103,12 @@ function serve(bios: Bios, frame: Frame, display: Display): number {
     default:
       return colours(bios, frame, display, mode);
   }
+}
+
+/** A mode of the VGA as VBE has it: whether it was cleared is in another bit. */
+function vgaMode(guest: Guest): number {
+  const keeps = (guest.u8(Bda.VIDEO_CONTROL) & 0x80) !== 0;
+  return guest.u8(Bda.MODE) | (keeps ? KEEP : 0);
 }
 
 /** The mode of VBE that is set. */
@@ -166,7 +174,7 @@ function set(bios: Bios, bx: number, display: Display): number {
     Dispi.ENABLED | ((bx & LINEAR) !== 0 ? Dispi.LINEAR : 0) |
       (keeps ? Dispi.NO_CLEAR : 0),
   );
-  bios.state.vbeMode = bx & (NUMBER | LINEAR);
+  bios.state.vbeMode = bx & STATE_BITS;
   guest.set8(Bda.MODE, NO_MODE);
   guest.set16(Bda.COLUMNS, width >> 3);
   guest.set8(Bda.ROWS, Math.min(255, (height >> 4) - 1));
@@ -198,7 +206,7 @@ function saveRestore(bios: Bios, frame: Frame, display: Display): number {
     case 0x02: {
       if (svga) {
         const words = new Uint16Array(guest.bytes(at, 64).buffer);
-        bios.state.vbeMode = display.restore(words) & (NUMBER | LINEAR);
+        bios.state.vbeMode = display.restore(words) & STATE_BITS;
       }
       restoreState(bios, what, svga ? at + 64 : at);
       return OK;

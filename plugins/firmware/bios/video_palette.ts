@@ -51,6 +51,14 @@ function cgaColours(bios: Bios, crtc: number, what: number, to: number): void {
   }
 }
 
+/**
+ * Where a page of the DAC has its number in the colour select: 16 pages of 16
+ * colours in bits 0 to 3, 4 of 64 in bits 2 and 3.
+ */
+function pageShift(modeControl: number): number {
+  return (modeControl & PALETTE_SIZE) !== 0 ? 0 : 2;
+}
+
 /** 10h/1Bh: make colours of the DAC greys. */
 export function sumGreys(bios: Bios, first: number, count: number): void {
   const { guest } = bios;
@@ -128,7 +136,7 @@ export function palette(bios: Bios, frame: Frame): Status {
         const mode = get(MODE_CONTROL) & ~PALETTE_SIZE;
         set(MODE_CONTROL, mode | (frame.bh & 1) * PALETTE_SIZE);
       } else {
-        set(COLOUR_SELECT, frame.bh);
+        set(COLOUR_SELECT, frame.bh << pageShift(get(MODE_CONTROL)) & 0x0f);
       }
       break;
     case 0x15:
@@ -153,10 +161,12 @@ export function palette(bios: Bios, frame: Frame): Status {
     case 0x19:
       frame.bl = guest.in8(PEL_MASK);
       break;
-    case 0x1a:
-      frame.bl = get(MODE_CONTROL) >> 7;
-      frame.bh = get(COLOUR_SELECT);
+    case 0x1a: {
+      const mode = get(MODE_CONTROL);
+      frame.bl = mode >> 7;
+      frame.bh = (get(COLOUR_SELECT) & 0x0f) >> pageShift(mode);
       break;
+    }
     case 0x1b:
       sumGreys(bios, frame.bl, Math.min(frame.cx, COLOURS));
       break;

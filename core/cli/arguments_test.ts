@@ -1,0 +1,39 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseCommand, UsageError } from "./arguments.ts";
+
+Deno.test("arguments: a flag's value is what follows it, whatever it is", () => {
+  const { machine, options } = parseCommand([
+    ...["m.json", "--append", "-v --x=1", "--serial=null", "--serial", "stdio"],
+    ...["--set", "a.b=c=d", "--icount"],
+  ]);
+  assertEquals(machine, "m.json");
+  assertEquals(options.append, "-v --x=1");
+  assertEquals(options.serial, ["null", "stdio"]);
+  assertEquals(options.set, ["a.b=c=d"]);
+  assertEquals(options.icount, true);
+  assertEquals(parseCommand(["m", "--append", ""]).options.append, "");
+});
+
+Deno.test("arguments: mistakes name the flag", () => {
+  const cases: [string[], string][] = [
+    [["m.json", "--nic", ""], "--nic needs a value"],
+    [["m.json", "--nic"], "--nic needs a value"],
+    [["m.json", "--nic="], "--nic needs a value"],
+    [["--nic", "--pcap", "a", "m.json"], "--nic needs a value"],
+    [["m.json", "--vnc", ":1", "--vnc", ":2"], "--vnc is there twice"],
+    [["m.json", "--memory=1G", "--memory", "2G"], "--memory is there twice"],
+    [["m.json", "-nic", "user"], 'unknown flag "-nic"; did you mean "--nic"?'],
+    [
+      ["resolv", "m.json"],
+      'there is no command "resolv"; did you mean "resolve"?',
+    ],
+    [["m.json", "--icount=off"], "--icount takes no value"],
+    [["--", "a.json", "--vnc"], 'expected one machine file, not also "--vnc"'],
+    [["a.json", "b.json"], 'expected one machine file, not also "b.json"'],
+    [["schema", "a", "b"], 'expected one machine file, not also "b"'],
+  ];
+  for (const [args, message] of cases) {
+    const error = assertThrows(() => parseCommand(args), UsageError);
+    assertEquals(error.message, message);
+  }
+});

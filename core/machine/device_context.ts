@@ -1,0 +1,281 @@
+/**
+ * What a device is given of its machine: exactly what it declares, and an error
+ * for everything else.
+ *
+ * @module
+ */
+
+import type { BlockBackend } from "../backend/block.ts";
+import type { CharBackend } from "../backend/char.ts";
+import type { DisplayBackend } from "../backend/display.ts";
+import type { InputBackend } from "../backend/input.ts";
+import type { NetBackend } from "../backend/net.ts";
+import { NULL_CHAR } from "../backend/null_char.ts";
+import type { AddressSpace } from "../bus/address_space.ts";
+import {
+  type MovablePriorities,
+  MovableRegion,
+} from "../bus/movable_region.ts";
+import { onesOf } from "../bus/range.ts";
+import type { VirtualClock } from "../time/virtual_clock.ts";
+import type { BlockRequests } from "./block_requests.ts";
+import type { CpuCore } from "./cpu.ts";
+import { createLogger, type LogSink } from "./logger.ts";
+import type { RunResult } from "./machine.ts";
+import type { GuestMemory } from "./memory.ts";
+import type { NetTraffic } from "./net_traffic.ts";
+import type { AnyBackend, Requests } from "./parts.ts";
+import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
+import type { Device, DeviceContext, DmaPort, PortAccess } from "./plugin.ts";
+import { surveyMachine } from "./survey.ts";
+import type { Wiring } from "./wiring.ts";
+
+/** What there is of a machine while its devices are made. */
+export interface Building {
+  /** The plan. */
+  readonly plan: MachinePlan;
+  /** Takes the log's lines. */
+  readonly log: LogSink;
+  /** The one memory. */
+  readonly memory: GuestMemory;
+  /** Virtual time. */
+  readonly clock: VirtualClock;
+  /** Address spaces by name. */
+  readonly spaces: ReadonlyMap<string, AddressSpace>;
+  /** Priorities of the regions that guests move. */
+  readonly movable: MovablePriorities;
+  /** Interrupt lines. */
+  readonly wiring: Wiring;
+  /** Backends by name. */
+  readonly backends: ReadonlyMap<string, AnyBackend>;
+  /** The devices so far, by name. */
+  readonly devices: ReadonlyMap<string, Device>;
+  /** What block backends do for devices. */
+  readonly blocks: BlockRequests;
+  /** What passes on networks. */
+  readonly traffic: NetTraffic;
+  /** What was asked of the machine. */
+  readonly requests: Requests;
+  /** End the run. */
+  end(result: RunResult): void;
+  /** The CPU, which is made after all devices. */
+  cpu: CpuCore | undefined;
+}
+
+/** What one device is given. */
+export function deviceContext(
+  building: Building,
+  planned: PlannedDevice,
+  files: ReadonlyMap<string, Uint8Array>,
+): DeviceContext {
+  const { name, plugin, declared } = planned;
+  const fail = (message: string): never => {
+    throw new Error(`device "${name}" (${plugin.name}): ${message}`);
+  };
+  const { plan, memory, clock, spaces, wiring, requests } = building;
+  const physical = spaces.get(plan.definition.cpu.physical)!;
+  for (const output of declared.outputs ?? []) wiring.declare(name, output);
+  const region = (regionName: string) => {
+    const spec = declared.regions?.[regionName] ??
+      fail(`it declares no region "${regionName}"`);
+    return { spec, place: planned.regions.get(regionName) };
+  };
+  const movers = new Map<string, MovableRegion>();
+  for (const [key, spec] of Object.entries(declared.regions ?? {})) {
+    if (!spec.movable) continue;
+    const mover = new MovableRegion(spaces.get(spec.space)!, {
+      name: `${name}.${key}`,
+      size: spec.size,
+      kind: spec.kind ?? "io",
+      priority: building.movable.next(spec.shadows === true),
+      width: spec.width,
+    });
+    movers.set(key, mover);
+  }
+  const backend = <B>(role: string, type: string): B | undefined => {
+    if (plugin.backends?.[role]?.type !== type) {
+      fail(`it declares no ${type} backend "${role}"`);
+    }
+    const backendName = planned.backends.get(role);
+    return backendName === undefined
+      ? undefined
+      : building.backends.get(backendName) as B;
+  };
+  return {
+    name,
+    clock,
+    log: createLogger(name, building.log),
+    dma: dmaPort(physical, () => building.cpu),
+    ports: plugin.usesPorts === true ? portAccess(plan, spaces) : {
+      read: () => fail("it does not declare that it uses ports"),
+      write: () => fail("it does not declare that it uses ports"),
+    },
+    io: (regionName, handler) => {
+      const { spec, place } = region(regionName);
+      movers.get(regionName)?.answer(handler);
+      if (place === undefined) return;
+      spaces.get(place.space)!.add({
+        ...place,
+        kind: "io",
+        handler,
+        width: spec.width,
+      });
+    },
+    memory: (regionName) => {
+      const { spec, place } = region(regionName);
+      if (spec.kind !== "ram" && spec.kind !== "rom") {
+        return fail(`its region "${regionName}" is not memory`);
+      }
+      const offset = memory.alloc(spec.size);
+      movers.get(regionName)?.back(offset);
+      if (place !== undefined) {
+        spaces.get(place.space)!.add({
+          ...place,
+          kind: spec.kind,
+          hostOffset: offset,
+        });
+      }
+      const bytes = memory.u8.subarray(offset, offset + spec.size);
+      return {
+        offset,
+        bytes,
+        write: (at, from) => {
+          bytes.set(from, at);
+          const base = place?.base ?? movers.get(regionName)?.base;
+          if (base !== undefined) {
+            building.cpu?.invalidate(base + at, from.length);
+          }
+        },
+        watch: (changed) => {
+          const cpu = building.cpu;
+          if (cpu?.watchWrites === undefined) return false;
+          // Where it is nowhere nothing reaches it.
+          const base = place?.base ?? movers.get(regionName)?.base;
+          if (base !== undefined) cpu.watchWrites(base, spec.size, changed);
+          return true;
+        },
+      };
+    },
+    mover: (regionName) =>
+      movers.get(regionName) ??
+        fail(`it declares no movable region "${regionName}"`),
+    output: (output) =>
+      wiring.output(name, output) ??
+        fail(`it declares no output "${output}"`),
+    input: (input, sink) => {
+      if (!declared.inputs?.includes(input)) {
+        fail(`it declares no input "${input}"`);
+      }
+      wiring.listen(name, input, sink);
+    },
+    collaborator: <T>(role: string): T => {
+      const other = planned.use.get(role) ??
+        fail(`it declares no collaborator "${role}"`);
+      return building.devices.get(other) as T;
+    },
+    file: (file) =>
+      planned.files.has(file)
+        ? files.get(file)
+        : fail(`it declares no file "${file}"`),
+    providers: <T>(contract: string): readonly T[] => {
+      if (plugin.collects?.includes(contract) !== true) {
+        fail(`it does not declare that it collects "${contract}"`);
+      }
+      return Object.keys(plan.definition.devices)
+        .filter((other) =>
+          plan.devices.find((d) => d.name === other)!.plugin.provides
+            ?.includes(contract)
+        )
+        .map((other) => building.devices.get(other) as T);
+    },
+    char: (role) => {
+      const char = backend<CharBackend>(role, "char");
+      return char === undefined ? NULL_CHAR : gatedChar(char, requests);
+    },
+    block: (role) => {
+      const block = backend<BlockBackend>(role, "block");
+      return block && building.blocks.behind(block);
+    },
+    net: (role) => {
+      const net = backend<NetBackend>(role, "net");
+      return net && building.traffic.on(net);
+    },
+    display: (role) => backend<DisplayBackend>(role, "display"),
+    inputs: (role) => {
+      const made = backend<InputBackend | DisplayBackend>(role, "input");
+      if (made === undefined) return undefined;
+      const input = "onEvent" in made ? made : made.input;
+      return input === undefined ? undefined : gatedInput(input, requests);
+    },
+    exit: (status) => {
+      if (plugin.exits !== true) fail("it does not declare that it exits");
+      building.end({ reason: "exit", status: status & 0xff });
+    },
+    survey: () =>
+      plugin.surveys === true
+        ? surveyMachine(plan)
+        : fail("it does not declare that it surveys"),
+  };
+}
+
+/**
+ * A char backend whose input is held back until the machine has been reset:
+ * the reset would lose it.
+ */
+export function gatedChar(
+  char: CharBackend,
+  requests: Pick<Requests, "ready" | "isReady">,
+): CharBackend {
+  return {
+    write: (bytes) => char.write(bytes),
+    onInput: (receiver) =>
+      char.onInput((bytes) =>
+        requests.isReady
+          ? receiver(bytes)
+          : requests.ready.promise.then(() => receiver(bytes))
+      ),
+    flush: () => char.flush(),
+    close: () => char.close(),
+  };
+}
+
+/** An input whose events are lost before the machine is switched on. */
+export function gatedInput(
+  input: InputBackend,
+  requests: Pick<Requests, "isReady">,
+): InputBackend {
+  return {
+    onEvent: (receiver) =>
+      input.onEvent((event) => requests.isReady ? receiver(event) : undefined),
+    leds: (lights) => input.leds?.(lights),
+    after: input.after?.bind(input),
+    close: () => input.close(),
+  };
+}
+
+/** The CPU's ports; a machine without them has none. */
+function portAccess(
+  { definition }: MachinePlan,
+  spaces: Building["spaces"],
+): PortAccess {
+  const { ports } = definition.cpu;
+  const space = ports === undefined ? undefined : spaces.get(ports);
+  return {
+    read: (port, width) => space?.read(port, width) ?? onesOf(width),
+    write: (port, width, value) => space?.write(port, width, value),
+  };
+}
+
+/** Guest memory for a bus master, coherent with translated code. */
+export function dmaPort(
+  space: AddressSpace,
+  cpu: () => CpuCore | undefined,
+): DmaPort {
+  return {
+    read: (address, into) => space.readBytes(address, into),
+    write: (address, bytes) => {
+      space.writeBytes(address, bytes);
+      cpu()?.invalidate(address, bytes.length);
+    },
+  };
+}

@@ -1,0 +1,91 @@
+/**
+ * The parts of a machine that has been built.
+ *
+ * @module
+ */
+
+import type { BlockBackend } from "../backend/block.ts";
+import type { CharBackend } from "../backend/char.ts";
+import type { DisplayBackend } from "../backend/display.ts";
+import type { InputBackend } from "../backend/input.ts";
+import type { NetBackend } from "../backend/net.ts";
+import type { AddressSpace } from "../bus/address_space.ts";
+import type { HostTime, InstructionTime } from "../time/time_source.ts";
+import type { VirtualClock } from "../time/virtual_clock.ts";
+import type { BlockRequests } from "./block_requests.ts";
+import type { BootImages } from "./boot_images.ts";
+import type { CpuCore } from "./cpu.ts";
+import type { RunResult } from "./machine.ts";
+import type { GuestMemory } from "./memory.ts";
+import type { NetTraffic } from "./net_traffic.ts";
+import type { LoadOptions } from "./options.ts";
+import type { MachinePlan } from "./plan_types.ts";
+import type { Device } from "./plugin.ts";
+
+/** The parts of a machine. */
+export interface Parts {
+  /** The plan. */
+  readonly plan: MachinePlan;
+  /** What the program said. */
+  readonly options: LoadOptions;
+  /** The one memory. */
+  readonly memory: GuestMemory;
+  /** Address spaces by name. */
+  readonly spaces: ReadonlyMap<string, AddressSpace>;
+  /** Virtual time. */
+  readonly clock: VirtualClock;
+  /** What virtual time follows. */
+  readonly time: HostTime | InstructionTime;
+  /** The CPU. */
+  readonly cpu: CpuCore;
+  /** Devices by name. */
+  readonly devices: ReadonlyMap<string, Device>;
+  /** What block backends are doing for devices. */
+  readonly blocks: BlockRequests;
+  /** What passes on its networks. */
+  readonly traffic: NetTraffic;
+  /** Backends by name. */
+  readonly backends: Map<string, AnyBackend>;
+  /** What is loaded at every reset, when there is a kernel. */
+  readonly boot: BootImages | undefined;
+  /** What was asked for. */
+  readonly requests: Requests;
+}
+
+/** A backend of any type. */
+export type AnyBackend =
+  | CharBackend
+  | BlockBackend
+  | NetBackend
+  | DisplayBackend
+  | InputBackend;
+
+/** What devices and backends asked the machine for. */
+export interface Requests {
+  /** Reset the machine. */
+  reset: boolean;
+  /** Reset the CPU alone. */
+  cpuReset: boolean;
+  /** End the run so. */
+  end: RunResult | undefined;
+  /** Makes the run loop look. */
+  notify: () => void;
+  /** The CPU's interrupt line rose: an idle CPU goes on. */
+  wake: () => void;
+  /** Resolves when the machine has been reset and input may come. */
+  readonly ready: PromiseWithResolvers<void>;
+  /** Whether it has. */
+  isReady: boolean;
+}
+
+/** Close every backend, even when one fails; throws the first failure. */
+export async function closeAll(
+  backends: ReadonlyMap<string, AnyBackend>,
+): Promise<void> {
+  const results = await Promise.allSettled(
+    [...backends.values()].map((backend) => backend.close()),
+  );
+  for (const result of results) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
