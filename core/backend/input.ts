@@ -37,6 +37,18 @@ export interface InputBackend {
    * receiver gets every event: a keyboard and a mouse stand on one backend.
    */
   onEvent(receiver: InputReceiver): void;
+  /**
+   * The guest sets the keyboard's lights: bit 0 scroll lock, 1 num lock, 2 caps
+   * lock. Called within the guest's access: it returns at once.
+   */
+  leds?(lights: number): void;
+  /**
+   * Call once so many milliseconds of the host's time have passed, between
+   * slices as for events; what it gives back cancels that. Virtual time that
+   * catches up, or is the instruction count, is no measure of how long a human
+   * holds a key.
+   */
+  after?(milliseconds: number, call: () => void): () => void;
   /** Let no more events come. */
   close(): Promise<void>;
 }

@@ -15,12 +15,46 @@ export class InputQueue implements InputBackend {
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
   #closed = false;
+  #lights = 0;
+  readonly #timers = new Set<ReturnType<typeof setTimeout>>();
+  readonly #watchers: (() => void)[] = [];
   /** Waits no more for the guest to take the event under way. */
   #release: () => void = () => {};
 
   /** Say where events go. */
   onEvent(receiver: InputReceiver): void {
     this.#receivers.push(receiver);
+  }
+
+  /** The keyboard's lights, as `InputBackend.leds` has them. */
+  get lights(): number {
+    return this.#lights;
+  }
+
+  /** `changed` is called, within the guest's access, when the lights change. */
+  watchLights(changed: () => void): void {
+    this.#watchers.push(changed);
+  }
+
+  /** The guest sets the lights. */
+  leds(lights: number): void {
+    if (lights === this.#lights) return;
+    this.#lights = lights;
+    for (const changed of this.#watchers) changed();
+  }
+
+  /** Call after so many milliseconds of the host's, unless it is cancelled. */
+  after(milliseconds: number, call: () => void): () => void {
+    if (this.#closed) return () => {};
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      call();
+    }, milliseconds);
+    this.#timers.add(timer);
+    return () => {
+      this.#timers.delete(timer);
+      clearTimeout(timer);
+    };
   }
 
   /**
@@ -54,6 +88,8 @@ export class InputQueue implements InputBackend {
   /** No event will be taken any more: those that wait are lost. */
   end(): void {
     this.#closed = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     this.#release();
   }
 

@@ -247,6 +247,8 @@ export function gatedInput(
   return {
     onEvent: (receiver) =>
       input.onEvent((event) => requests.isReady ? receiver(event) : undefined),
+    leds: (lights) => input.leds?.(lights),
+    after: input.after?.bind(input),
     close: () => input.close(),
   };
 }

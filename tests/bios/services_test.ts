@@ -101,6 +101,17 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       [/^mode 006A004F: .*\n/m, ""],
     ],
   },
+  vbe_text: {
+    machine: "pc",
+    set: PCI_VGA,
+    sectors: 32,
+    differences: [
+      // In the planes of 102h, SeaBIOS does not read the pixels that it wrote.
+      ["it is:  al=00\nit is:  al=0F", "it is:  al=05\nit is:  al=0E"],
+      ["planes: AD80", "planes: BDE3"],
+      ["planes: 597A", "planes: 7E28"],
+    ],
+  },
 };
 
 /** The program in front of sectors that are all different. */

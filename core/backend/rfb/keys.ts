@@ -2,7 +2,7 @@
  * A viewer's keys: from X11 keysyms, or the scan codes that a viewer with
  * QEMU's extension adds, to the keys of a keyboard.
  *
- * RFC 6143, 7.5.4 "KeyEvent"; X11/keysymdef.h; the RFB protocol's community
+ * RFC 6143, 7.5.4 "KeyEvent"; X11/keysymdef.h and XF86keysym.h; the RFB protocol's community
  * version, "QEMU Extended Key Event Message".
  *
  * @module
@@ -31,7 +31,18 @@ NumpadDecimal 53 ffae ff9f ffac, Numpad0 52 ffb0 ff9e, Numpad1 4f ffb1 ff9c,
 Numpad2 50 ffb2 ff99, Numpad3 51 ffb3 ff9b, Numpad4 4b ffb4 ff96,
 Numpad5 4c ffb5 ff9d, Numpad6 4d ffb6 ff98, Numpad7 47 ffb7 ff95,
 Numpad8 48 ffb8 ff97, Numpad9 49 ffb9 ff9a, Convert 79 ff23, NonConvert 7b ff22,
-KanaMode 70 ff27, IntlRo 73, IntlYen 7d, IntlBackslash 56`;
+KanaMode 70 ff27, IntlRo 73, IntlYen 7d, IntlBackslash 56,
+F13 64 ffca, F14 65 ffcb, F15 66 ffcc, F16 67 ffcd, F17 68 ffce, F18 69 ffcf,
+F19 6a ffd0, F20 6b ffd1, F21 6c ffd2, F22 6d ffd3, F23 6e ffd4, F24 76 ffd5,
+NumpadEqual 59 ffbd, NumpadComma 7e, Lang1 72 ff31, Lang2 71 ff34, Lang3 78,
+Lang4 77, Power de 1008ff2a, Sleep df 1008ff2f, WakeUp e3 1008ff2b,
+MediaTrackNext 99 1008ff17, MediaTrackPrevious 90 1008ff16,
+MediaStop a4 1008ff15, MediaPlayPause a2 1008ff14, MediaSelect ed 1008ff32,
+AudioVolumeMute a0 1008ff12, AudioVolumeUp b0 1008ff13,
+AudioVolumeDown ae 1008ff11, LaunchMail ec 1008ff19, LaunchApp1 eb 1008ff33,
+LaunchApp2 a1 1008ff1d, BrowserSearch e5 1008ff1b, BrowserHome b2 1008ff18,
+BrowserBack ea 1008ff26, BrowserForward e9 1008ff27, BrowserStop e8 1008ff28,
+BrowserRefresh e7 1008ff29, BrowserFavorites e6 1008ff30`;
 
 /** Keys that type characters, by their scan codes from 02h on. */
 const TYPING: readonly (readonly [first: number, codes: string])[] = [

@@ -3,8 +3,8 @@
  * something.
  *
  * RFC 6143, 7.6.1 "FramebufferUpdate" and 7.8.2 "DesktopSize"; the RFB
- * protocol's community version, "ExtendedDesktopSize", "QEMU Extended Key Event"
- * and "QEMU Pointer Motion Change" pseudo-encodings.
+ * protocol's community version, "ExtendedDesktopSize", "QEMU Extended Key
+ * Event", "QEMU Pointer Motion Change" and "QEMU LED State" pseudo-encodings.
  *
  * @module
  */
@@ -18,6 +18,7 @@ export const Extension = {
   desktopSize: -223,
   relativePointer: -257,
   extendedKeys: -258,
+  lights: -261,
   extendedDesktopSize: -308,
 } as const;
 
@@ -52,11 +53,22 @@ export function addRectangle(
   sink.u32(encoding);
 }
 
+/** Says something, and is at no place. */
+const NOWHERE: Rectangle = { x: 0, y: 0, width: 0, height: 0 };
+
 /** What a viewer is yet to be told. */
 export class Notices {
+  readonly #lightsNow: () => number;
+  /** The keyboard's lights as the viewer has them; undefined if it wants none. */
+  #lights: number | undefined;
   readonly #told = new Set<number>();
   #known: Extensions = new Set();
   #size: number | undefined;
+
+  /** A viewer knows nothing yet; `lights` are those that the keyboard has. */
+  constructor(lights: () => number) {
+    this.#lightsNow = lights;
+  }
 
   /** The viewer says what it knows. */
   adopt(known: Extensions): void {
@@ -64,6 +76,8 @@ export class Notices {
     if (!known.has(size)) this.#size = undefined;
     else if (!this.#known.has(size)) this.#size = SIZE_BY_SERVER;
     // Who asks anew is told anew.
+    if (!known.has(Extension.lights)) this.#lights = undefined;
+    else this.#lights ??= -1;
     for (const number of ONCE) {
       if (!known.has(number)) this.#told.delete(number);
     }
@@ -97,7 +111,12 @@ export class Notices {
 
   /** How many rectangles `add` makes. */
   get count(): number {
-    return this.#pending().length + (this.#size === undefined ? 0 : 1);
+    return this.#pending().length + (this.#hasOtherLights() ? 1 : 0) +
+      (this.#size === undefined ? 0 : 1);
+  }
+
+  #hasOtherLights(): boolean {
+    return this.#lights !== undefined && this.#lights !== this.#lightsNow();
   }
 
   #pending(): number[] {
@@ -108,9 +127,14 @@ export class Notices {
 
   /** Tell what there is to tell, of a screen of this size. */
   add(sink: ByteSink, width: number, height: number): void {
+    if (this.#hasOtherLights()) {
+      this.#lights = this.#lightsNow();
+      addRectangle(sink, NOWHERE, Extension.lights);
+      sink.u8(this.#lights);
+    }
     for (const number of this.#pending()) {
       // Of a relative pointer, x is 0; of an absolute one it would be 1.
-      addRectangle(sink, { x: 0, y: 0, width: 0, height: 0 }, number);
+      addRectangle(sink, NOWHERE, number);
       this.#told.add(number);
     }
     if (this.#size !== undefined) this.#addSize(sink, width, height);

@@ -56,11 +56,15 @@ export class RfbScreen {
     this.#host = {
       password: options.password,
       look: (since) => this.#source.look(since),
+      lights: () => options.input.lights,
       watch: (viewer) => this.#watch(viewer),
       send: (events) => options.input.send(events),
       admit: (viewer) => this.#admit(viewer),
       warn: (message) => options.warn(message),
     };
+    options.input.watchLights(() => {
+      for (const viewer of this.#viewers.keys()) viewer.notify();
+    });
   }
 
   /** How many see the screen. */

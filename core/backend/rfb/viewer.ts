@@ -52,6 +52,8 @@ export interface ViewerHost {
   readonly password: string | undefined;
   /** The screen now, and what of it has changed since a generation. */
   look(since: number): Picture;
+  /** The lights of the guest's keyboard, as `InputBackend.leds` has them. */
+  lights(): number;
   /** `notify` the viewer when the screen changes, once. */
   watch(viewer: Viewer): void;
   /** Send what the viewer types; resolves when the guest has taken it. */
@@ -89,7 +91,7 @@ export class Viewer {
   #converter = new PixelConverter(NATIVE_FORMAT);
   #wishes: Wishes = { encoding: 0, extensions: new Set() };
   #request: Rectangle | undefined;
-  readonly #notices = new Notices();
+  readonly #notices: Notices;
   #lastLook = 0;
 
   // What waits until the guest has taken the motion before it.
@@ -99,6 +101,7 @@ export class Viewer {
   /** A viewer that has connected. */
   constructor(host: ViewerHost, connection: RfbConnection) {
     this.#host = host;
+    this.#notices = new Notices(() => host.lights());
     this.#connection = {
       read: (into) => guarded(connection.read(into)),
       write: (bytes) => guarded(connection.write(bytes)),

@@ -54,8 +54,8 @@ const OUT_A20 = 0x02;
 /** Output port: output buffer full, which is the interrupt. */
 const OUT_KBD = 0x10;
 const OUT_AUX = 0x20;
-/** Output port: the keyboard's clock and data. */
-const OUT_LINES = 0xc0;
+/** Output port: the clocks and data of the mouse and of the keyboard. */
+const OUT_LINES = 0xcc;
 /** Input port: the keyboard is not locked, and there is a colour display. */
 const INPUT_PORT = 0x80;
 
@@ -340,11 +340,12 @@ export class I8042 implements Device, Ps2Controller {
       case 0xd3:
         return this.#answer(value | FROM_AUX);
       case 0xd4:
+        // Sending to a device enables its port.
+        s.ram[0] &= ~CTR_AUX_DISABLE;
         if (this.#auxiliary !== undefined) this.#auxiliary.receive(value);
         else this.#answer(RESEND | FROM_AUX | TIMED_OUT);
         return;
     }
-    // Sending to the keyboard enables it.
     s.ram[0] &= ~CTR_KBD_DISABLE;
     if (this.#keyboard !== undefined) this.#keyboard.receive(value);
     else this.#answer(RESEND | TIMED_OUT);

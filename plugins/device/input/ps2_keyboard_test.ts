@@ -4,15 +4,30 @@ import { DeviceBench } from "../../../core/machine/testing.ts";
 import i8042, { type I8042 } from "./i8042.ts";
 import plugin, { type Ps2Keyboard } from "./ps2_keyboard.ts";
 import {
+  NEVER_BREAK,
   pauseSequence,
   printScreenSequence,
   SCAN_CODES,
   sequence,
 } from "./scan_codes.ts";
 
+/** The host's input, whose time passes when the test says so. */
+class HostInput extends InputQueue {
+  /** What waits for the host's time. */
+  waits: (() => void)[] = [];
+  /** The host's time stands still. */
+  stands = false;
+
+  override after(_milliseconds: number, call: () => void): () => void {
+    if (this.stands) this.waits.push(call);
+    else call();
+    return () => this.waits = this.waits.filter((one) => one !== call);
+  }
+}
+
 /** A keyboard on a controller, and the host's input. */
 class Desk {
-  readonly input = new InputQueue();
+  readonly input = new HostInput();
   readonly controller: DeviceBench<I8042>;
   #keyboard: DeviceBench<Ps2Keyboard> | undefined;
 
@@ -20,9 +35,10 @@ class Desk {
     this.controller = controller;
   }
 
-  static async create(): Promise<Desk> {
+  static async create(typematic = true): Promise<Desk> {
     const desk = new Desk(await DeviceBench.create<I8042>(i8042));
     desk.#keyboard = await DeviceBench.create<Ps2Keyboard>(plugin, {
+      config: { typematic },
       use: { controller: desk.controller.device },
       inputs: { input: desk.input },
     });
@@ -31,6 +47,36 @@ class Desk {
 
   get keyboard(): Ps2Keyboard {
     return this.#keyboard!.device;
+  }
+
+  /** Let time pass: what the guest reads meanwhile, by the millisecond. */
+  pass(milliseconds: number): [at: number, ...codes: number[]][] {
+    const all: [number, ...number[]][] = [];
+    for (let at = 1; at <= milliseconds; at++) {
+      this.#keyboard!.advance(1e6);
+      const codes = this.read();
+      if (codes.length > 0) all.push([at, ...codes]);
+    }
+    return all;
+  }
+
+  /** Let time pass while the guest reads nothing. */
+  advance(milliseconds: number): void {
+    this.#keyboard!.advance(milliseconds * 1e6);
+  }
+
+  /** Whether a timer is armed. */
+  get waits(): boolean {
+    return this.#keyboard!.clock.nextDeadline() !== Infinity;
+  }
+
+  /** The keyboard's state, saved and loaded into a new one. */
+  async copy(): Promise<Desk> {
+    const desk = await Desk.create();
+    desk.#keyboard!.advance(this.#keyboard!.clock.now());
+    desk.controller.device.load(this.controller.save());
+    desk.keyboard.load(this.keyboard.save());
+    return desk;
   }
 
   /** Whether the controller translates to set 1. */
@@ -70,8 +116,11 @@ Deno.test("keyboard: the controller makes set 1 of set 2, for each key", async (
   native.translate(false);
   for (const [code, { set1, set2 }] of SCAN_CODES) {
     for (const down of [true, false]) {
-      assertEquals(translated.key(code, down), sequence(1, set1, down), code);
-      assertEquals(native.key(code, down), sequence(2, set2, down), code);
+      const silent = NEVER_BREAK.has(code) && !down;
+      const codes = (set: 1 | 2, make: number) =>
+        silent ? [] : sequence(set, make, down);
+      assertEquals(translated.key(code, down), codes(1, set1), code);
+      assertEquals(native.key(code, down), codes(2, set2), code);
     }
   }
   const pressed = (desk: Desk, held: string | undefined, code: string) => {
@@ -103,14 +152,12 @@ Deno.test("keyboard: the sets do not give a code twice", () => {
   const all = [...SCAN_CODES.values()];
   assertEquals(new Set(all.map((key) => key.set1)).size, all.length);
   assertEquals(new Set(all.map((key) => key.set2)).size, all.length);
-  assertEquals(
-    new Set([0x57, 0x62, ...all.map((key) => key.set3)]).size,
-    all.length + 2,
-  );
+  const set3 = all.map((key) => key.set3).filter((code) => code !== 0);
+  assertEquals(new Set([0x57, 0x62, ...set3]).size, set3.length + 2);
 });
 
 Deno.test("keyboard: well-known codes", async () => {
-  const desk = await Desk.create();
+  const desk = await Desk.create(false);
   desk.translate(false);
   assertEquals(desk.key("KeyA", true), [0x1c]);
   assertEquals(desk.key("KeyA", true), [0x1c], "the host repeats");
@@ -128,7 +175,7 @@ Deno.test("keyboard: well-known codes", async () => {
     [0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77],
   );
   assertEquals(desk.key("Pause", false), []);
-  assertEquals(desk.key("BrowserHome", true), []);
+  assertEquals(desk.key("Fn", true), []);
 });
 
 Deno.test("keyboard: PrintScreen goes up as it went down", async () => {
@@ -169,7 +216,7 @@ Deno.test("keyboard: the commands", async () => {
 });
 
 Deno.test("keyboard: set 3 and its types of keys", async () => {
-  const desk = await Desk.create();
+  const desk = await Desk.create(false);
   desk.translate(false);
   desk.ask(0xf0, 0x03);
   const tap = (code: string) => [
@@ -201,7 +248,7 @@ Deno.test("keyboard: set 3 and its types of keys", async () => {
 });
 
 Deno.test("keyboard: a full buffer ends with the overrun code", async () => {
-  const desk = await Desk.create();
+  const desk = await Desk.create(false);
   desk.translate(false);
   for (let i = 0; i < 40; i++) desk.keyboard.key("KeyA", true);
   // One is in the controller's output buffer.
@@ -261,4 +308,186 @@ Deno.test("keyboard: any bytes from the guest are answered, within bounds", asyn
     >;
     assert(buffer.length <= 17 && answers.length <= 16);
   }
+});
+
+Deno.test("keyboard: the last key repeats at the rate that is set", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  assertEquals(desk.key("KeyA", true), [0x1c]);
+  assertEquals(desk.key("KeyA", true), [], "the host's repetition");
+  // 10.9 a second after half a second: (8 + 3) * 2 * 1/240 s each.
+  assertEquals(desk.pass(700), [[500, 0x1c], [592, 0x1c], [684, 0x1c]]);
+  assertEquals(desk.key("ShiftLeft", true), [0x12]);
+  assertEquals(desk.key("KeyB", true), [0x32]);
+  assertEquals(desk.pass(510), [[500, 0x32]]);
+  assertEquals(desk.key("KeyA", false), [0xf0, 0x1c]);
+  assertEquals(desk.pass(92), [[82, 0x32]], "another's release is nothing");
+  assertEquals(desk.key("KeyB", false), [0xf0, 0x32]);
+  assertEquals(desk.pass(2000), [], "Shift does not begin again");
+  assertEquals(desk.waits, false);
+  // 30 a second after a quarter of one, and 2 after a whole one.
+  assertEquals(desk.ask(0xf3, 0x00), [0xfa, 0xfa]);
+  desk.key("ShiftLeft", false);
+  assertEquals(desk.key("ArrowUp", true), [0xe0, 0x75]);
+  assertEquals(desk.pass(290), [[250, 0xe0, 0x75], [284, 0xe0, 0x75]]);
+  assertEquals(desk.ask(0xf3, 0x7f), [0xfa, 0xfa]);
+  assertEquals(desk.key("Space", true), [0x29]);
+  assertEquals(desk.pass(1600), [[1000, 0x29], [1500, 0x29]]);
+  // A new start of scanning ends it.
+  assertEquals(desk.ask(0xf4), [0xfa]);
+  assertEquals(desk.pass(2000), []);
+  // As does a disabled keyboard; the next key repeats as after power-on.
+  assertEquals(desk.key("KeyC", true), [0x21]);
+  assertEquals(desk.ask(0xf5), [0xfa]);
+  assertEquals(desk.pass(2000), []);
+  assertEquals(desk.ask(0xf4), [0xfa]);
+  assertEquals(desk.key("KeyD", true), [0x23]);
+  assertEquals(desk.pass(500), [[500, 0x23]]);
+  // Of PrintScreen only its own code, of Pause nothing.
+  desk.key("PrintScreen", true);
+  assertEquals(desk.pass(500), [[500, 0xe0, 0x7c]]);
+  desk.key("Pause", true);
+  assertEquals(desk.pass(1000), []);
+});
+
+Deno.test("keyboard: set 3 repeats the keys whose type says so", async () => {
+  const desk = await Desk.create();
+  desk.translate(false);
+  desk.ask(0xf0, 0x03);
+  for (
+    const [code, make, repeats] of [
+      ["KeyA", 0x1c, true],
+      ["F1", 0x07, false],
+      ["ShiftLeft", 0x12, false],
+      ["ArrowUp", 0x63, true],
+    ] as const
+  ) {
+    assertEquals(desk.key(code, true), [make]);
+    assertEquals(desk.pass(500), repeats ? [[500, make]] : [], code);
+  }
+  assertEquals(desk.ask(0xfb, 0x07, 0xf4), [0xfa, 0xfa, 0xfa]);
+  desk.key("F1", false);
+  assertEquals(desk.key("F1", true), [0x07]);
+  assertEquals(desk.pass(500), [[500, 0x07]]);
+  assertEquals(desk.key("Sleep", true), [], "set 3 has no such key");
+  assertEquals(desk.pass(1000), []);
+});
+
+Deno.test("keyboard: repetition survives save and load, and waits for the guest", async () => {
+  const desk = await Desk.create();
+  desk.key("KeyA", true);
+  desk.pass(400);
+  const copy = await desk.copy();
+  assertEquals(copy.pass(200), [[100, 0x1e], [192, 0x1e]]);
+  assertEquals(copy.key("KeyA", false), [0x9e]);
+  // A guest that takes nothing finds one repetition, not a full buffer.
+  desk.controller.write("command", 0, 0xad);
+  for (let i = 0; i < 5000; i++) desk.pass(1);
+  desk.controller.write("command", 0, 0xae);
+  assertEquals(desk.read(), [0x1e]);
+  assertEquals(desk.key("KeyA", false), [0x9e]);
+});
+
+Deno.test("keyboard: a release that waits behind a slow guest is in time", async () => {
+  const desk = await Desk.create();
+  let done = false;
+  const sent = desk.input.send(["KeyA", "ArrowUp"].flatMap((code) => [
+    { type: "key", code, down: true } as const,
+    { type: "key", code, down: false } as const,
+  ])).then(() => done = true);
+  const codes: number[] = [];
+  // The guest looks once in two seconds.
+  for (let i = 0; i < 100 && !done; i++) {
+    await new Promise((resolve) => setTimeout(resolve));
+    codes.push(desk.controller.read("data", 0));
+    await new Promise((resolve) => setTimeout(resolve));
+    desk.advance(2000);
+  }
+  await sent;
+  codes.push(...desk.read());
+  assertEquals(codes, [0x1e, 0x9e, 0xe0, 0x48, 0xe0, 0xc8]);
+});
+
+Deno.test("keyboard: grey keys pretend Shifts", async () => {
+  const desk = await Desk.create();
+  const tap = (
+    code: string,
+  ) => [...desk.key(code, true), ...desk.key(code, false)];
+  const up = [0xe0, 0x48, 0xe0, 0xc8];
+  assertEquals(tap("ArrowUp"), up);
+  desk.key("ShiftLeft", true);
+  assertEquals(tap("ArrowUp"), [0xe0, 0xaa, ...up, 0xe0, 0x2a]);
+  desk.key("ShiftRight", true);
+  assertEquals(
+    tap("Delete"),
+    [0xe0, 0xaa, 0xe0, 0xb6, 0xe0, 0x53, 0xe0, 0xd3, 0xe0, 0x2a, 0xe0, 0x36],
+  );
+  desk.key("ShiftLeft", false);
+  assertEquals(
+    tap("NumpadDivide"),
+    [0xe0, 0xb6, 0xe0, 0x35, 0xe0, 0xb5, 0xe0, 0x36],
+  );
+  assertEquals(tap("NumpadEnter"), [0xe0, 0x1c, 0xe0, 0x9c]);
+  assertEquals(desk.ask(0xed, 0x02), [0xfa, 0xfa]);
+  assertEquals(tap("ArrowUp"), up, "Shift and num lock");
+  desk.key("ShiftRight", false);
+  assertEquals(tap("ArrowUp"), [0xe0, 0x2a, ...up, 0xe0, 0xaa]);
+  assertEquals(tap("NumpadDivide"), [0xe0, 0x35, 0xe0, 0xb5]);
+  desk.translate(false);
+  assertEquals(
+    tap("Home"),
+    [0xe0, 0x12, 0xe0, 0x6c, 0xe0, 0xf0, 0x6c, 0xe0, 0xf0, 0x12],
+  );
+  // It repeats alone.
+  desk.key("Home", true);
+  assertEquals(desk.pass(500), [[500, 0xe0, 0x6c]]);
+});
+
+Deno.test("keyboard: the host sees the lights", async () => {
+  const desk = await Desk.create();
+  const seen: number[] = [];
+  desk.input.watchLights(() => seen.push(desk.input.lights));
+  assertEquals(desk.ask(0xed, 0x04), [0xfa, 0xfa]);
+  assertEquals(desk.ask(0xed, 0xff), [0xfa, 0xfa, 0xaa], "a reset");
+  assertEquals(desk.ask(0xed, 0x03, 0xed, 0x03), [0xfa, 0xfa, 0xfa, 0xfa]);
+  desk.keyboard.reset();
+  assertEquals(seen, [4, 0, 3, 0]);
+  desk.ask(0xed, 0x01);
+  const copy = await desk.copy();
+  assertEquals([copy.keyboard.leds, copy.input.lights], [1, 1]);
+});
+
+Deno.test("keyboard: a key repeats when the host's time has passed, too", async () => {
+  const desk = await Desk.create();
+  desk.input.stands = true;
+  desk.key("KeyA", true);
+  assertEquals(desk.pass(5000), [], "virtual time flies");
+  for (const call of desk.input.waits.splice(0)) call();
+  assertEquals(desk.read(), [0x1e], "it was due");
+  assertEquals(desk.pass(5000), []);
+  assertEquals(desk.key("KeyA", false), [0x9e]);
+  assertEquals(desk.input.waits, [], "nothing is left behind");
+  // The host's time alone is not enough.
+  desk.key("KeyB", true);
+  for (const call of desk.input.waits.splice(0)) call();
+  assertEquals(desk.read(), []);
+  assertEquals(desk.pass(500), [[500, 0x30]]);
+});
+
+Deno.test("input queue: the host's time, cancelled and at the end", async () => {
+  const input = new InputQueue();
+  const called: string[] = [];
+  const cancel = input.after(1, () => called.push("cancelled"));
+  cancel();
+  await new Promise<void>((resolve) => {
+    input.after(2, () => {
+      called.push("called");
+      resolve();
+    });
+  });
+  assertEquals(called, ["called"]);
+  // The test's sanitizer sees a timer that is left.
+  input.after(60_000, () => called.push("late"));
+  await input.close();
+  input.after(60_000, () => called.push("later"));
 });

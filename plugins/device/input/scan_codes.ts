@@ -14,7 +14,7 @@ export interface ScanCodes {
   readonly set1: number;
   /** Set 2: the make code; E0xx has the prefix E0h. */
   readonly set2: number;
-  /** Set 3: the make code, a byte that no other key has. */
+  /** Set 3: the make code, a byte that no other key has; 0 where there is none. */
   readonly set3: number;
 }
 
@@ -46,7 +46,19 @@ NumpadAdd 4e 79 7c, NumpadEnter e01c e05a 79, NumpadDecimal 53 71 71,
 Numpad0 52 70 70, Numpad1 4f 69 69, Numpad2 50 72 72, Numpad3 51 7a 7a,
 Numpad4 4b 6b 6b, Numpad5 4c 73 73, Numpad6 4d 74 74, Numpad7 47 6c 6c,
 Numpad8 48 75 75, Numpad9 49 7d 7d, IntlRo 73 51 51, KanaMode 70 13 87,
-Convert 79 64 86, NonConvert 7b 67 85, IntlYen 7d 6a 5d`;
+Convert 79 64 86, NonConvert 7b 67 85, IntlYen 7d 6a 5d,
+F13 64 08 00, F14 65 10 00, F15 66 18 00, F16 67 20 00, F17 68 28 00,
+F18 69 30 00, F19 6a 38 00, F20 6b 40 00, F21 6c 48 00, F22 6d 50 00,
+F23 6e 57 00, F24 76 5f 00, NumpadEqual 59 0f 00, NumpadComma 7e 6d 00,
+Lang1 f2 f2 00, Lang2 f1 f1 00, Lang3 78 63 00, Lang4 77 62 00,
+Power e05e e037 00, Sleep e05f e03f 00, WakeUp e063 e05e 00,
+MediaTrackNext e019 e04d 93, MediaTrackPrevious e010 e015 94,
+MediaStop e024 e03b 98, MediaPlayPause e022 e034 00, MediaSelect e06d e050 00,
+AudioVolumeMute e020 e023 9c, AudioVolumeUp e030 e032 95,
+AudioVolumeDown e02e e021 9d, LaunchMail e06c e048 00, LaunchApp1 e06b e040 00,
+LaunchApp2 e021 e02b a3, BrowserSearch e065 e010 00, BrowserHome e032 e03a 97,
+BrowserBack e06a e038 00, BrowserForward e069 e030 00, BrowserStop e068 e028 00,
+BrowserRefresh e067 e020 00, BrowserFavorites e066 e018 00`;
 
 /** The keys but Pause and PrintScreen, by `KeyboardEvent.code`. */
 export const SCAN_CODES: ReadonlyMap<string, ScanCodes> = new Map(
@@ -56,6 +68,23 @@ export const SCAN_CODES: ReadonlyMap<string, ScanCodes> = new Map(
     return [code, { set1, set2, set3 }];
   }),
 );
+
+/** All keys: a key's place here is its number in the keyboard's state. */
+export const KEYS: readonly string[] = [
+  ...SCAN_CODES.keys(),
+  ...["Pause", "PrintScreen"],
+];
+
+/** Keys of Korean keyboards, which send their make code and no other. */
+export const NEVER_BREAK: ReadonlySet<string> = new Set(["Lang1", "Lang2"]);
+
+/** The keys between the letters and the keypad, which the keypad has, too. */
+const GREY_KEYS: ReadonlySet<string> = new Set([
+  ...["Insert", "Delete", "Home", "End", "PageUp", "PageDown"],
+  ...["ArrowUp", "ArrowLeft", "ArrowDown", "ArrowRight"],
+]);
+/** The codes behind E0h of a left and a right Shift that nobody presses. */
+const FAKE_SHIFTS = { left: [0x2a, 0x12], right: [0x36, 0x59] } as const;
 
 /** Set 3's codes of the two keys that the other sets treat apart. */
 export const SET3_PRINT_SCREEN = 0x57;
@@ -85,6 +114,39 @@ export function sequence(set: 1 | 2, make: number, down: boolean): number[] {
   return set === 1 ? [...prefix, code | 0x80] : [...prefix, 0xf0, code];
 }
 
+/** What stands around the code of a grey key. */
+export interface Shifts {
+  /** The left Shift key is down. */
+  readonly left: boolean;
+  /** The right Shift key is down. */
+  readonly right: boolean;
+  /** The light of num lock is on. */
+  readonly numLock: boolean;
+}
+
+/**
+ * The Shifts that a keyboard pretends around a grey key, so that systems which
+ * know only the keypad take it for the keypad's without digits: with num lock a
+ * Shift is pressed, without it those that are down are released, and after the
+ * key all is undone. The keypad's slash does the second in any case.
+ */
+export function fakeShifts(
+  code: string,
+  set: 1 | 2,
+  down: boolean,
+  { left, right, numLock }: Shifts,
+): number[] {
+  const slash = code === "NumpadDivide";
+  if (!slash && !GREY_KEYS.has(code)) return [];
+  const fake = (side: "left" | "right", pressed: boolean): number[] =>
+    sequence(set, 0xe000 | FAKE_SHIFTS[side][set - 1], pressed);
+  if (numLock && !slash) return left || right ? [] : fake("left", down);
+  return [
+    ...left ? fake("left", !down) : [],
+    ...right ? fake("right", !down) : [],
+  ];
+}
+
 /** Pause sends all of it when it goes down; Ctrl-Pause is Break. */
 export function pauseSequence(set: 1 | 2, control: boolean): number[] {
   if (control) {
@@ -103,17 +165,18 @@ export function pauseSequence(set: 1 | 2, control: boolean): number[] {
  */
 export type PrintScreenForm = "sysrq" | "alone" | "shifted";
 
-/** PrintScreen's make or break codes. */
+/** PrintScreen's make or break codes; only the key's own when it repeats. */
 export function printScreenSequence(
   set: 1 | 2,
   form: PrintScreenForm,
   down: boolean,
+  repeated = false,
 ): number[] {
   const code = (set1: number, set2: number) =>
     sequence(set, set === 1 ? set1 : set2, down);
   if (form === "sysrq") return code(0x54, 0x84);
   const key = code(0xe037, 0xe07c);
-  if (form === "alone") return key;
+  if (form === "alone" || repeated) return key;
   const shift = code(0xe02a, 0xe012);
   return down ? [...shift, ...key] : [...key, ...shift];
 }

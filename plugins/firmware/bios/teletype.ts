@@ -16,7 +16,8 @@ import {
   readCell,
   scrollPixels,
 } from "./video_draw.ts";
-import { currentMode, type VideoMode } from "./video_modes.ts";
+import { drawing } from "./vbe_drawing.ts";
+import type { Drawing } from "./video_modes.ts";
 
 /** Characters that move the cursor. */
 const BELL = 7;
@@ -37,7 +38,7 @@ const THRE = 0x20;
 /** The screen as the data area describes it. */
 export interface Screen {
   /** The mode. */
-  readonly mode: VideoMode;
+  readonly mode: Drawing;
   /** Columns. */
   readonly columns: number;
   /** Rows. */
@@ -46,10 +47,10 @@ export interface Screen {
   readonly base: number;
 }
 
-/** A page of the screen; undefined when the mode is one of VBE. */
+/** A page of the screen; undefined when nothing is known of its mode. */
 export function screen(bios: Bios, page: number): Screen | undefined {
   const { guest } = bios;
-  const mode = currentMode(bios);
+  const mode = drawing(bios);
   if (mode === undefined) return undefined;
   const { columns, base } = mode;
   if (mode.layout !== "text") {

@@ -22,6 +22,7 @@ import {
   writeCells,
 } from "./teletype.ts";
 import { vbe } from "./vbe.ts";
+import { drawing } from "./vbe_drawing.ts";
 import { readDot, writeDot } from "./video_draw.ts";
 import { font } from "./video_font.ts";
 import { palette } from "./video_palette.ts";
@@ -116,7 +117,7 @@ export function video(bios: Bios, frame: Frame): Status {
     }
     case 0x0c:
     case 0x0d: {
-      const mode = currentMode(bios);
+      const mode = drawing(bios);
       if (mode === undefined || mode.layout === "text") break;
       const { al, bh, cx, dx } = frame;
       if (frame.ah === 0x0c) writeDot(bios, mode, bh, cx, dx, al);

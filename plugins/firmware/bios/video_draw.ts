@@ -1,7 +1,7 @@
 /**
- * Drawing in the graphics modes: dots, characters, scrolling. Three layouts:
+ * Drawing in the graphics modes: dots, characters, scrolling. Four layouts:
  * the CGA's, whose even and odd lines are 8 KiB apart; four planes behind the
- * graphics controller; and a byte for each pixel.
+ * graphics controller; a byte for each pixel; and pixels of red, green and blue.
  *
  * Source: IBM PS/2 and PC BIOS Interface Technical Reference, "Interrupt 10h",
  * graphics modes; bit 7 of a colour means exclusive or, except in mode 13h.
@@ -11,7 +11,8 @@
 
 import type { Bios } from "./context.ts";
 import { Bda } from "./layout.ts";
-import type { VideoMode } from "./video_modes.ts";
+import { directColour, nearestColour } from "./vbe_drawing.ts";
+import type { Drawing } from "./video_modes.ts";
 
 const SEQUENCER = 0x3c4;
 const GRAPHICS = 0x3ce;
@@ -37,18 +38,28 @@ const VECTOR_FONT_8 = 0x1f;
 const VECTOR_FONT = 0x43;
 
 /** Pixels of a line. */
-function widthOf(mode: VideoMode): number {
+function widthOf(mode: Drawing): number {
   return mode.columns * GLYPH_WIDTH;
 }
 
 /** Bytes of a character's line in the CPU's addresses. */
-function cellBytes(mode: VideoMode): number {
-  return mode.layout === "planar" ? 1 : mode.bits;
+function cellBytes(mode: Drawing): number {
+  if (mode.layout === "planar") return 1;
+  return mode.layout === "direct" ? GLYPH_WIDTH * pixelBytes(mode) : mode.bits;
+}
+
+/** Bytes of a pixel that has whole ones. */
+function pixelBytes({ bits }: Drawing): number {
+  return Math.ceil(bits / 8);
 }
 
 /** The address of a line of a page. */
-function lineAddress(mode: VideoMode, page: number, y: number): number {
-  const line = mode.columns * cellBytes(mode);
+function lineAddress(mode: Drawing, page: number, y: number): number {
+  const line = mode.lineBytes ?? mode.columns * cellBytes(mode);
+  // The frame buffer is seen as a whole.
+  if (mode.lineBytes !== undefined && mode.layout !== "planar") {
+    return mode.base + y * line;
+  }
   if (mode.layout === "cga") {
     return mode.base + (y & 1) * ODD_LINES + (y >> 1) * line;
   }
@@ -64,7 +75,7 @@ export function cellHeight(bios: Bios): number {
 }
 
 /** Rows of characters that fit. */
-export function graphicsRows(bios: Bios, mode: VideoMode): number {
+export function graphicsRows(bios: Bios, mode: Drawing): number {
   return Math.floor(mode.height / cellHeight(bios));
 }
 
@@ -86,12 +97,15 @@ function eachPlane(bios: Bios, draw: (plane: number) => void): void {
 
 /** Where a pixel is; undefined beyond the screen. */
 function pixelAt(
-  mode: VideoMode,
+  mode: Drawing,
   page: number,
   x: number,
   y: number,
 ): { at: number; shift: number } | undefined {
   if (x >= widthOf(mode) || y >= mode.height) return undefined;
+  if (mode.layout === "direct") {
+    return { at: lineAddress(mode, page, y) + x * pixelBytes(mode), shift: 0 };
+  }
   const bits = mode.layout === "planar" ? 1 : mode.bits;
   const first = x * bits;
   return {
@@ -103,7 +117,7 @@ function pixelAt(
 /** 0Ch: write a pixel. */
 export function writeDot(
   bios: Bios,
-  mode: VideoMode,
+  mode: Drawing,
   page: number,
   x: number,
   y: number,
@@ -113,6 +127,11 @@ export function writeDot(
   const pixel = pixelAt(mode, page, x, y);
   if (pixel === undefined) return;
   const { at, shift } = pixel;
+  if (mode.layout === "direct") {
+    const bytes = new Uint8Array(pixelBytes(mode));
+    putPixels(mode, colour, bytes);
+    return guest.write(at, bytes);
+  }
   const flips = (colour & XOR) !== 0 && mode.bits < 8;
   if (mode.layout === "planar") {
     // Write mode 2: the colour's bits go to the planes.
@@ -135,7 +154,7 @@ export function writeDot(
 /** 0Dh: read a pixel; 0 beyond the screen. */
 export function readDot(
   bios: Bios,
-  mode: VideoMode,
+  mode: Drawing,
   page: number,
   x: number,
   y: number,
@@ -144,6 +163,9 @@ export function readDot(
   const pixel = pixelAt(mode, page, x, y);
   if (pixel === undefined) return 0;
   const { at, shift } = pixel;
+  if (mode.layout === "direct") {
+    return colourAt(mode, guest.bytes(at, pixelBytes(mode)), 0);
+  }
   if (mode.layout !== "planar") {
     return guest.u8(at) >> shift & (1 << mode.bits) - 1;
   }
@@ -152,6 +174,21 @@ export function readDot(
     colour |= (guest.u8(at) >> shift & 1) << plane;
   });
   return colour;
+}
+
+/** Fill bytes with pixels of a colour of the sixteen. */
+function putPixels(mode: Drawing, colour: number, into: Uint8Array): void {
+  const pixel = directColour(mode.bits, colour);
+  const size = pixelBytes(mode);
+  for (let i = 0; i < into.length; i++) into[i] = pixel >>> 8 * (i % size);
+}
+
+/** The colour of the sixteen that a pixel in these bytes has. */
+function colourAt(mode: Drawing, bytes: Uint8Array, x: number): number {
+  const size = pixelBytes(mode);
+  let pixel = 0;
+  for (let i = size - 1; i >= 0; i--) pixel = pixel << 8 | bytes[x * size + i];
+  return nearestColour(mode.bits, pixel);
 }
 
 /** The lines of a character's glyph. */
@@ -166,7 +203,7 @@ function glyph(bios: Bios, character: number, height: number): Uint8Array {
 
 /** A glyph's line in a colour, in the layout's bytes. */
 function colourLine(
-  mode: VideoMode,
+  mode: Drawing,
   line: number,
   colour: number,
   into: Uint8Array,
@@ -174,6 +211,14 @@ function colourLine(
   const { bits } = mode;
   const mask = (1 << bits) - 1;
   into.fill(0);
+  if (mode.layout === "direct") {
+    const size = pixelBytes(mode);
+    for (let i = 0; i < GLYPH_WIDTH; i++) {
+      if ((line >> 7 - i & 1) === 0) continue;
+      putPixels(mode, colour, into.subarray(i * size, (i + 1) * size));
+    }
+    return;
+  }
   for (let i = 0; i < GLYPH_WIDTH; i++) {
     if ((line >> 7 - i & 1) === 0) continue;
     const first = i * bits;
@@ -184,7 +229,7 @@ function colourLine(
 /** Draw a character `count` times from a cell on, as far as the page goes. */
 export function drawCells(
   bios: Bios,
-  mode: VideoMode,
+  mode: Drawing,
   page: number,
   first: number,
   character: number,
@@ -231,7 +276,7 @@ export function drawCells(
 /** 08h: the character whose glyph a cell shows; 0 when it is none. */
 export function readCell(
   bios: Bios,
-  mode: VideoMode,
+  mode: Drawing,
   page: number,
   row: number,
   column: number,
@@ -252,6 +297,10 @@ export function readCell(
       }
       const { bits } = mode;
       for (let i = 0; i < GLYPH_WIDTH; i++) {
+        if (mode.layout === "direct") {
+          if (colourAt(mode, bytes, i) !== 0) seen[y] |= 0x80 >> i;
+          continue;
+        }
         const at = i * bits;
         const pixel = bytes[at >> 3] >> 8 - bits - (at & 7) & (1 << bits) - 1;
         if (pixel !== 0) seen[y] |= 0x80 >> i;
@@ -282,7 +331,7 @@ export interface Window {
 /** Move the rows of a window by `rows`, up when it is positive; 0 clears it. */
 export function scrollPixels(
   bios: Bios,
-  mode: VideoMode,
+  mode: Drawing,
   page: number,
   rows: number,
   colour: number,
@@ -321,6 +370,10 @@ export function scrollPixels(
       move();
     });
     return;
+  }
+  if (mode.layout === "direct") {
+    putPixels(mode, colour, blank);
+    return move();
   }
   const mask = (1 << mode.bits) - 1;
   // The colour in each pixel of a byte.

@@ -16,6 +16,24 @@ import { type Colours, colours } from "./video_colours.ts";
 /** How a mode's memory is laid out. */
 export type Layout = "text" | "cga" | "planar" | "packed";
 
+/** What of a mode it takes to draw in it, of the VGA's or of VBE's. */
+export interface Drawing {
+  /** How its memory is laid out. */
+  readonly layout: Layout | "direct";
+  /** Columns of characters. */
+  readonly columns: number;
+  /** Scan lines of pixels. */
+  readonly height: number;
+  /** Bits of a pixel. */
+  readonly bits: number;
+  /** Where its memory is. */
+  readonly base: number;
+  /** Bytes of a page, in the CPU's addresses. */
+  readonly pageBytes: number;
+  /** Bytes from a line to the next; absent where they follow each other. */
+  readonly lineBytes?: number;
+}
+
 /** A mode. */
 export interface VideoMode {
   /** How its memory is laid out. */

@@ -1,5 +1,6 @@
 /**
- * The line `--nic`, in processes of their own and with each card that a PC has:
+ * The line `--nic`, in processes of their own and with each card that a PC has,
+ * and that of the microvm:
  * Linux gets an address in the network `user`, reaches the host and is reached;
  * two that are joined by `socket` ping each other and one sends the other a
  * stream of TCP; `tcpdump` finds that in the capture. And one that has a card of
@@ -13,10 +14,12 @@ import { fromFileUrl, join } from "@std/path";
 import { file } from "../../../core/cli/cpio.ts";
 import { run, withFolder } from "../../block/oracle.ts";
 import { boot, withScript } from "../guest.ts";
-import { kernelModules } from "../modules.ts";
+import { mmioSlots } from "../mmio_slots.ts";
+import { kernelModules, type Modules } from "../modules.ts";
 
 const ROOT = fromFileUrl(new URL("../../..", import.meta.url));
 const PC = join(ROOT, "machines/pc.json");
+const MICROVM = join(ROOT, "machines/microvm.json");
 const NUMBERS = 300_000;
 
 /** Models of cards, and the kernel modules that drive them. */
@@ -115,9 +118,9 @@ poweroff -f
 sleep 1000`;
 
 /** A Rhea process; gives back all that its guest has printed. */
-async function rhea(...args: string[]): Promise<string> {
+async function rhea(machine: string, ...args: string[]): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "-P=net", "mod.ts", PC, ...args],
+    args: ["run", "--no-prompt", "-P=net", "mod.ts", machine, ...args],
     cwd: ROOT,
     env: { NO_COLOR: "1" },
     stdin: "null",
@@ -155,9 +158,18 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-for (const [model, names] of Object.entries(MODELS)) {
-  boot(`Linux in the network user, by ${model}`, async ({ kernel }) => {
-    const modules = await kernelModules(kernel, names);
+/** A driver, or the reason why there is none. */
+type Driver = Modules | string;
+
+/** Linux in the network `user`, on a machine's card. */
+function inNetworkUser(
+  name: string,
+  machine: string,
+  model: string,
+  driverOf: (kernel: string) => Promise<Driver>,
+): void {
+  boot(name, async ({ kernel }) => {
+    const modules = await driverOf(kernel);
     if (typeof modules === "string") {
       console.log(`skipped: ${modules}`);
       return;
@@ -177,6 +189,7 @@ for (const [model, names] of Object.entries(MODELS)) {
       async (initrd) => {
         let over = false;
         const running = rhea(
+          machine,
           ...["--kernel", kernel, "--initrd", initrd],
           ...["--append", "console=ttyS0"],
           ...["--nic", `user,${forward},model=${model}`],
@@ -191,6 +204,34 @@ for (const [model, names] of Object.entries(MODELS)) {
       [...modules.entries, file("lease", LEASE, 0o755)],
     );
   });
+}
+
+/** What a kernel needs to find virtio over MMIO, and its card there. */
+async function mmioDriver(kernel: string): Promise<Driver> {
+  const slots = await mmioSlots(kernel);
+  const modules = await kernelModules(kernel, ["virtio_mmio", "virtio_net"]);
+  if (typeof slots === "string") return slots;
+  if (typeof modules === "string") return modules;
+  return {
+    script: `${slots.script}${modules.script}`,
+    entries: [...modules.entries, slots.entry],
+  };
+}
+
+inNetworkUser(
+  "Linux in the network user, by virtio over MMIO",
+  MICROVM,
+  "virtio",
+  mmioDriver,
+);
+
+for (const [model, names] of Object.entries(MODELS)) {
+  inNetworkUser(
+    `Linux in the network user, by ${model}`,
+    PC,
+    model,
+    (kernel) => kernelModules(kernel, names),
+  );
 
   boot(
     `two Linux guests in processes of their own, by ${model}`,
@@ -208,6 +249,7 @@ for (const [model, names] of Object.entries(MODELS)) {
             `${modules.script}${script}`,
             (initrd) =>
               rhea(
+                PC,
                 ...["--kernel", kernel, "--initrd", initrd],
                 ...["--append", "console=ttyS0", ...args],
               ),
