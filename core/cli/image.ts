@@ -102,26 +102,29 @@ function parseImageArgs(args: readonly string[]): Arguments {
   // A size that begins with a sign is no flag.
   const last = command === "resize" ? rest.splice(-1) : [];
   // A value may follow its letter at once; `parseArgs` would take more letters.
-  const parsed = parseArgs(rest.flatMap((argument) => {
-    const letter = /^-([^-])./s.exec(argument)?.[1] ?? "";
-    return strings.includes(letter)
-      ? [`-${letter}`, argument.slice(2)]
-      : [argument];
-  }), {
-    string: [...strings],
-    boolean: [...switches],
-    collect: ["o"],
-    unknown(argument: string): boolean {
-      if (!argument.startsWith("-") || argument === "-") return true;
-      const dashed = (name: string) =>
-        name.length > 1 ? `--${name}` : `-${name}`;
-      const known = [...strings, ...switches].map(dashed);
-      throw new UsageError(
-        `image ${command}: unknown flag "${argument}"` +
-          suggest(argument.replace(/=.*$/s, ""), known),
-      );
+  const parsed = parseArgs(
+    rest.flatMap((argument) => {
+      const letter = /^-([^-])./s.exec(argument)?.[1] ?? "";
+      return strings.includes(letter)
+        ? [`-${letter}`, argument.slice(2)]
+        : [argument];
+    }),
+    {
+      string: [...strings],
+      boolean: [...switches],
+      collect: ["o"],
+      unknown(argument: string): boolean {
+        if (!argument.startsWith("-") || argument === "-") return true;
+        const dashed = (name: string) =>
+          name.length > 1 ? `--${name}` : `-${name}`;
+        const known = [...strings, ...switches].map(dashed);
+        throw new UsageError(
+          `image ${command}: unknown flag "${argument}"` +
+            suggest(argument.replace(/=.*$/s, ""), known),
+        );
+      },
     },
-  }) as Record<string, unknown> & { _: (string | number)[] };
+  ) as Record<string, unknown> & { _: (string | number)[] };
   const files = [...parsed._.map(String), ...last];
   if (files.length < least || files.length > most) {
     throw new UsageError(
