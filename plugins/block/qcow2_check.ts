@@ -136,8 +136,12 @@ class Checker {
       header.refcountTableClusters * clusterSize,
       "the refcount table",
     );
-    for (const offset of this.#refcounts.table) {
-      if (offset !== 0) this.#use(offset, clusterSize, "a refcount block");
+    for (const [i, offset] of this.#refcounts.table.entries()) {
+      if (offset === 0) continue;
+      this.#use(offset, clusterSize, "a refcount block");
+      const uses = this.#uses[offset / clusterSize];
+      // To write a count would be to write over something else.
+      if (uses !== 1) this.#corrupt(`refcount block ${i} refcount=${uses}`);
     }
     await this.#compare();
     return this.found;
