@@ -109,8 +109,8 @@ class Checker {
     const { clusterSize } = this.#header;
     const first = Math.floor(offset / clusterSize);
     const last = Math.floor((offset + length - 1) / clusterSize);
-    // The file may end within its last cluster, or before it is written.
-    if (last > this.#clusters) {
+    // The file may end within its last cluster.
+    if (offset + length - this.#store.size >= clusterSize) {
       this.#corrupt(`${what} at ${offset} is beyond the end of the file`);
       return;
     }

@@ -107,3 +107,22 @@ oracleTest(
       assertEquals(await theirs(file), 0);
     }),
 );
+
+oracleTest(
+  "image check: a cluster that would begin where the file ends",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      await qemuImg("create", "-f", "qcow2", file, "1M");
+      await qemuIo(file, "write 0 64k");
+      const bytes = await Deno.readFile(file);
+      const view = new DataView(bytes.buffer);
+      const at = (offset: number): number =>
+        Number(view.getBigUint64(offset) & 0xffffffffffff00n);
+      view.setBigUint64(at(at(40)) + 8, BigInt(bytes.length) | 1n << 63n);
+      // Its count is 1.
+      view.setUint16(at(at(48)) + 2 * (bytes.length >> 16), 1);
+      await Deno.writeFile(file, bytes);
+      assertEquals([await ours(file, "none"), await theirs(file)], [2, 2]);
+    }),
+);
