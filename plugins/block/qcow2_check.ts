@@ -30,6 +30,8 @@ const MAX_CLUSTERS = 1 << 28;
 const MAX_ENTRIES = 1 << 28;
 const OFFSET_MASK = 0x00ffffffffffffffn;
 const COPIED = 1n << 63n;
+/** Bits of an L1 entry that must be 0; of low ones `OFFSET_MASK` has care. */
+const L1_RESERVED = 0x7f00000000000000n;
 
 function tooLarge(): never {
   throw new BlockError(
@@ -158,6 +160,9 @@ class Checker {
       const entry = view.getBigUint64(i * 8);
       const at = Number(entry & OFFSET_MASK);
       if (at === 0) continue;
+      if ((entry & L1_RESERVED) !== 0n) {
+        this.#corrupt(`L1 entry ${i} has reserved bits set`);
+      }
       if (at % clusterSize !== 0 || at >= this.#store.size) {
         this.#corrupt(`L1 entry ${i} is impossible: an L2 table at ${at}`);
         continue;

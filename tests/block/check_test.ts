@@ -109,6 +109,19 @@ oracleTest(
 );
 
 oracleTest(
+  "image check: reserved bits of an L1 entry",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const bytes = await usedImage(file);
+      const l1 = Number(new DataView(bytes.buffer).getBigUint64(40));
+      bytes[l1] |= 0x3f;
+      await Deno.writeFile(file, bytes);
+      assertEquals([await ours(file, "none"), await theirs(file)], [2, 2]);
+    }),
+);
+
+oracleTest(
   "image check: a cluster that would begin where the file ends",
   () =>
     withFolder(async (folder) => {
