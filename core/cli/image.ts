@@ -101,21 +101,30 @@ function parseImageArgs(args: readonly string[]): Arguments {
   const { strings, switches, files: [least, most] } = COMMANDS[command];
   // A size that begins with a sign is no flag.
   const last = command === "resize" ? rest.splice(-1) : [];
-  const parsed = parseArgs(rest, {
-    string: [...strings],
-    boolean: [...switches],
-    collect: ["o"],
-    unknown(argument: string): boolean {
-      if (!argument.startsWith("-") || argument === "-") return true;
-      const dashed = (name: string) =>
-        name.length > 1 ? `--${name}` : `-${name}`;
-      const known = [...strings, ...switches].map(dashed);
-      throw new UsageError(
-        `image ${command}: unknown flag "${argument}"` +
-          suggest(argument.replace(/=.*$/s, ""), known),
-      );
+  // A value may follow its letter at once; `parseArgs` would take more letters.
+  const parsed = parseArgs(
+    rest.flatMap((argument) => {
+      const letter = /^-([^-])./s.exec(argument)?.[1] ?? "";
+      return strings.includes(letter)
+        ? [`-${letter}`, argument.slice(2)]
+        : [argument];
+    }),
+    {
+      string: [...strings],
+      boolean: [...switches],
+      collect: ["o"],
+      unknown(argument: string): boolean {
+        if (!argument.startsWith("-") || argument === "-") return true;
+        const dashed = (name: string) =>
+          name.length > 1 ? `--${name}` : `-${name}`;
+        const known = [...strings, ...switches].map(dashed);
+        throw new UsageError(
+          `image ${command}: unknown flag "${argument}"` +
+            suggest(argument.replace(/=.*$/s, ""), known),
+        );
+      },
     },
-  }) as Record<string, unknown> & { _: (string | number)[] };
+  ) as Record<string, unknown> & { _: (string | number)[] };
   const files = [...parsed._.map(String), ...last];
   if (files.length < least || files.length > most) {
     const isFew = files.length < least;
@@ -262,8 +271,9 @@ async function create(
     }
     const behind = await formats.named(backingFormat);
     if (!args.has("u")) {
-      const location = backingOf(file, backing);
-      size ??= `${(await behind.info(location)).size}`;
+      // It must be there, even where the size is given.
+      const found = await behind.info(backingOf(file, backing));
+      size ??= `${found.size}`;
     }
   } else if (backingFormat !== undefined) {
     throw new UsageError("-F is the format of what -b names");
@@ -392,6 +402,7 @@ async function resizeImage(
   if (size < 0) {
     throw new UsageError(`the image has ${before} bytes, not ${bytes} to lose`);
   }
+  if (size === 0) throw new UsageError("the new size must be positive");
   if (size < before && !args.has("shrink")) {
     throw new UsageError(
       `the image has ${before} bytes: with --shrink it loses what is beyond ` +

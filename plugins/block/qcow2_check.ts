@@ -30,6 +30,8 @@ const MAX_CLUSTERS = 1 << 28;
 const MAX_ENTRIES = 1 << 28;
 const OFFSET_MASK = 0x00ffffffffffffffn;
 const COPIED = 1n << 63n;
+/** Bits of an L1 entry that must be 0; of low ones `OFFSET_MASK` has care. */
+const L1_RESERVED = 0x7f00000000000000n;
 
 function tooLarge(): never {
   throw new BlockError(
@@ -109,8 +111,8 @@ class Checker {
     const { clusterSize } = this.#header;
     const first = Math.floor(offset / clusterSize);
     const last = Math.floor((offset + length - 1) / clusterSize);
-    // The file may end within its last cluster, or before it is written.
-    if (last > this.#clusters) {
+    // The file may end within its last cluster.
+    if (offset + length - this.#store.size >= clusterSize) {
       this.#corrupt(`${what} at ${offset} is beyond the end of the file`);
       return;
     }
@@ -136,8 +138,12 @@ class Checker {
       header.refcountTableClusters * clusterSize,
       "the refcount table",
     );
-    for (const offset of this.#refcounts.table) {
-      if (offset !== 0) this.#use(offset, clusterSize, "a refcount block");
+    for (const [i, offset] of this.#refcounts.table.entries()) {
+      if (offset === 0) continue;
+      this.#use(offset, clusterSize, "a refcount block");
+      const uses = this.#uses[offset / clusterSize];
+      // To write a count would be to write over something else.
+      if (uses !== 1) this.#corrupt(`refcount block ${i} refcount=${uses}`);
     }
     await this.#compare();
     return this.found;
@@ -154,6 +160,9 @@ class Checker {
       const entry = view.getBigUint64(i * 8);
       const at = Number(entry & OFFSET_MASK);
       if (at === 0) continue;
+      if ((entry & L1_RESERVED) !== 0n) {
+        this.#corrupt(`L1 entry ${i} has reserved bits set`);
+      }
       if (at % clusterSize !== 0 || at >= this.#store.size) {
         this.#corrupt(`L1 entry ${i} is impossible: an L2 table at ${at}`);
         continue;

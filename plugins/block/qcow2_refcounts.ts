@@ -246,6 +246,14 @@ export class Refcounts {
     }
   }
 
+  /** Forget a block that lies on something else, with all its counts. */
+  dropBlock(index: number): void {
+    this.reserved.delete(this.#table[index] / this.#clusterSize);
+    this.#table[index] = 0;
+    this.#dirtyTable.add(index);
+    this.#blocks.delete(index);
+  }
+
   /**
    * Replace the table by one half as large again, behind all that it covered:
    * nothing can be in use there. It and the blocks that count it are in the

@@ -25,6 +25,7 @@ export async function repair(
 ): Promise<void> {
   if (header.bitmaps) tooMuch("it has bitmaps");
   const counts = await count(store, header, refcounts, tables, snapshots);
+  dropSharedBlocks(header, refcounts, counts);
   addBlocks(store, header, refcounts, counts);
   for (let i = 0; i < refcounts.table.length; i++) {
     if (refcounts.table[i] === 0) continue;
@@ -106,6 +107,20 @@ async function count(
     }
   }
   return counts;
+}
+
+/** Drop refcount blocks that are something else, too: it would be lost. */
+function dropSharedBlocks(
+  { clusterSize }: Qcow2Header,
+  refcounts: Refcounts,
+  counts: Map<number, number>,
+): void {
+  for (const [index, offset] of refcounts.table.entries()) {
+    const uses = counts.get(offset / clusterSize)!;
+    if (offset === 0 || uses === 1) continue;
+    refcounts.dropBlock(index);
+    counts.set(offset / clusterSize, uses - 1);
+  }
 }
 
 /** Add the refcount blocks that used clusters lack, behind all of them. */

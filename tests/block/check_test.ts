@@ -83,3 +83,59 @@ oracleTest(
       await qemuIo(file, "write 0 64k");
     }),
 );
+
+oracleTest(
+  "image check: repair does not write over what a refcount block lies on",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const options = "cluster_size=512";
+      await qemuImg("create", "-f", "qcow2", "-o", options, file, "1M");
+      await qemuIo(file, "write -P 1 0 600k");
+      const bytes = await Deno.readFile(file);
+      const view = new DataView(bytes.buffer);
+      const at = (offset: number): number =>
+        Number(view.getBigUint64(offset) & 0xffffffffffff00n);
+      // The third block is the guest's first cluster.
+      view.setBigUint64(at(48) + 16, BigInt(at(at(at(40)))));
+      await Deno.writeFile(file, bytes);
+      assertEquals([await ours(file, "none"), await theirs(file)], [2, 2]);
+      assertEquals([await ours(file, "all"), await theirs(file)], [0, 0]);
+      const read = await qemuIo(file, "read -P 1 0 600k");
+      assert(!read.includes("failed"), read);
+      await qemuIo(file, "write -P 2 0 1M");
+      assertEquals(await theirs(file), 0);
+    }),
+);
+
+oracleTest(
+  "image check: reserved bits of an L1 entry",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const bytes = await usedImage(file);
+      const l1 = Number(new DataView(bytes.buffer).getBigUint64(40));
+      bytes[l1] |= 0x3f;
+      await Deno.writeFile(file, bytes);
+      assertEquals([await ours(file, "none"), await theirs(file)], [2, 2]);
+    }),
+);
+
+oracleTest(
+  "image check: a cluster that would begin where the file ends",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      await qemuImg("create", "-f", "qcow2", file, "1M");
+      await qemuIo(file, "write 0 64k");
+      const bytes = await Deno.readFile(file);
+      const view = new DataView(bytes.buffer);
+      const at = (offset: number): number =>
+        Number(view.getBigUint64(offset) & 0xffffffffffff00n);
+      view.setBigUint64(at(at(40)) + 8, BigInt(bytes.length) | 1n << 63n);
+      // Its count is 1.
+      view.setUint16(at(at(48)) + 2 * (bytes.length >> 16), 1);
+      await Deno.writeFile(file, bytes);
+      assertEquals([await ours(file, "none"), await theirs(file)], [2, 2]);
+    }),
+);

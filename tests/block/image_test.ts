@@ -323,6 +323,15 @@ Deno.test("image: failures are a line, status 1, and leave nothing", () =>
       ],
       [["create", "-f", "qcow2", "-b", raw, "x"], /needs its format, with -F/],
       [["create", "-b", raw, "-F", "raw", "x"], /have no backing files/],
+      [
+        ["create", "-f", "qcow2", "-b", "none", "-F", "raw", "x", "1M"],
+        /Cannot open image ".*\/none"/,
+      ],
+      [["create", "-ffoo", "x", "1M"], /no format "foo"/],
+      [
+        ["create", "-f", "qcow2", "-ocluster_size=3k", "x", "1M"],
+        /cluster_size is 3072/,
+      ],
       [["create", "-o", "size=1M", "--ouput=json", "x"], /unknown flag/],
       [["info", `${folder}/none`], /Cannot open image/],
       [["info", `${folder}/vmdk`], /Cannot tell the format/],
@@ -339,6 +348,7 @@ Deno.test("image: failures are a line, status 1, and leave nothing", () =>
       [["convert", raw, folder], /not a regular file/],
       [["convert", raw, raw], /in use elsewhere/],
       [["resize", raw, "-2M"], /not 2097152 to lose/],
+      [["resize", "--shrink", raw, "0"], /must be positive/],
       [["commit", raw], /has no backing file/],
       [["snapshot", raw], /needs -l/],
     ];

@@ -99,6 +99,8 @@ async function onQemu(
 
 /** Where QEMU's disk differs from ATA/ATAPI-6, or the standard is silent. */
 const DISK_DIFFERENCES: readonly Difference[] = [
+  // QEMU looks for the setting in LBA low rather than in the count.
+  ["smart autosave, no such: 01 ", "50 50 00", "41 41 04"],
   // An address that is not on the disk is IDNF (READ SECTOR(S), error outputs); QEMU says ABRT.
   ["beyond the end: 01 41 41 ", "04", "10"],
   ["far beyond: 01 41 41 ", "04", "10"],

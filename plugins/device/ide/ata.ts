@@ -3,8 +3,8 @@
  * with the commands and the CHS addresses of the standards before it.
  *
  * After a data command the address registers hold the next sector and the
- * count what is left; the standard leaves them open. SMART, security and the
- * host protected area are not there, and IDENTIFY DEVICE does not say so.
+ * count what is left; the standard leaves them open. Security and the host
+ * protected area are not there, and IDENTIFY DEVICE does not say so.
  *
  * @module
  */
@@ -33,6 +33,7 @@ import {
   SECTOR,
   UNC,
 } from "./registers.ts";
+import { freshSmart, smart, type SmartState } from "./smart.ts";
 
 /** Sectors that one request asks of the backend at most: 512 KiB. */
 const CHUNK = 1024;
@@ -67,6 +68,8 @@ export interface AtaState extends DriveState {
   lookAhead: boolean;
   /** The power mode. */
   power: number;
+  /** SMART's settings and log. */
+  smart: SmartState;
 }
 
 function freshAta(total: number): AtaState {
@@ -85,6 +88,7 @@ function freshAta(total: number): AtaState {
     writeCache: true,
     lookAhead: true,
     power: ACTIVE,
+    smart: freshSmart(),
   };
 }
 
@@ -177,16 +181,27 @@ export class AtaDisk extends Drive<AtaState> {
       case Command.READ_VERIFY_EXT:
         return this.#verify(true);
       case Command.IDENTIFY_DEVICE:
-        state.buffer = identifyDisk(this.#identity, this.#settings());
-        state.position = state.remaining = 0;
-        this.startPio("in", SECTOR);
-        return this.interrupt();
+        return this.#tell(identifyDisk(this.#identity, this.#settings()));
+      case Command.SMART: {
+        const answer = smart(state.smart, state);
+        if (answer === undefined) return this.abort();
+        return answer.length === 0 ? this.complete() : this.#tell(answer);
+      }
       case Command.FLUSH_CACHE:
       case Command.FLUSH_CACHE_EXT:
         return this.ask("flush");
       default:
         return this.#immediate(command);
     }
+  }
+
+  /** Give the host a sector that is not of the disk. */
+  #tell(bytes: Uint8Array): void {
+    const { state } = this;
+    state.buffer = bytes;
+    state.position = state.remaining = 0;
+    this.startPio("in", SECTOR);
+    this.interrupt();
   }
 
   /** Commands without data that are done at once. */
@@ -284,6 +299,7 @@ export class AtaDisk extends Drive<AtaState> {
       mode: state.mode,
       writeCache: state.writeCache,
       lookAhead: state.lookAhead,
+      smart: state.smart.enabled,
     };
   }
 

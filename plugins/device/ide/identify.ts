@@ -116,6 +116,8 @@ export interface DiskSettings {
   readonly writeCache: boolean;
   /** Read look-ahead is on. */
   readonly lookAhead: boolean;
+  /** SMART is on. */
+  readonly smart: boolean;
 }
 
 /** The 512 bytes of a disk. */
@@ -143,11 +145,12 @@ export function identifyDisk(
   words.modes(settings.mode);
   // ATA-4 to ATA-6, by T13/1410D revision 3a.
   words.set(80, 0x0070, 0x0019);
-  // Power management, write cache, look-ahead, NOP; 48 bits, both flushes.
-  words.set(82, 0x4068, 0x7400, 0x4000);
+  // SMART, power management, write cache, look-ahead, NOP; 48 bits, both
+  // flushes; SMART's error log and self-tests.
+  words.set(82, 0x4069, 0x7400, 0x4003);
   const enabled = 0x4008 | (settings.writeCache ? 0x20 : 0) |
-    (settings.lookAhead ? 0x40 : 0);
-  words.set(85, enabled, 0x3400, 0x4000);
+    (settings.lookAhead ? 0x40 : 0) | Number(settings.smart);
+  words.set(85, enabled, 0x3400, 0x4003);
   // The result of the hardware reset: device 0, an 80-conductor cable.
   words.set(93, 0x6001);
   words.set(100, total, total / 2 ** 16, total / 2 ** 32, 0);

@@ -77,6 +77,7 @@ export const Command = {
   SLEEP_OLD: 0x99,
   PACKET: 0xa0,
   IDENTIFY_PACKET_DEVICE: 0xa1,
+  SMART: 0xb0,
   READ_MULTIPLE: 0xc4,
   WRITE_MULTIPLE: 0xc5,
   SET_MULTIPLE_MODE: 0xc6,

@@ -111,7 +111,7 @@ function isRegister(register: number): boolean {
 export interface LocalApicConfig {
   /** The APIC ID after reset; that of the bootstrap processor is 0. */
   readonly id: number;
-  /** Whether LINT0 passes the 8259A on from the start. */
+  /** Whether LINT0 passes the 8259A on from the start, and after an INIT. */
   readonly virtualWire: boolean;
 }
 
@@ -187,10 +187,13 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     if (flipped) this.#bus.take(-1);
   }
 
-  /** INIT: the CPU starts again, the APIC forgets all but its ID. */
+  /**
+   * INIT: the CPU starts again, the APIC forgets all but its ID. What firmware
+   * leaves that does not know of it stands again.
+   */
   #initialize(): void {
     const { base, id, lint } = this.#state;
-    this.#adopt({ ...freshLocalApic(base, id), lint });
+    this.#adopt({ ...this.#fresh(), base, id, lint });
     this.#bus.take(-1);
     this.#init.pulse();
   }

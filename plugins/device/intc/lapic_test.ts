@@ -394,6 +394,15 @@ Deno.test("lapic: software disables what is fixed, not NMI and INIT", async () =
   assertEquals(bench.takeEdges("init"), [true, false]);
 });
 
+Deno.test("lapic: INIT leaves the virtual wire of the start", async () => {
+  const bench = await lapic({ virtualWire: true });
+  put(bench, LVT_LINT0, 0x10000);
+  bench.drive("init", true);
+  assertEquals(bench.takeEdges("init"), [true, false]);
+  bench.drive("lint0", true);
+  assertEquals(bench.level("intr"), true);
+});
+
 Deno.test("lapic: INIT leaves the ID and the base", async () => {
   const bench = await enabled();
   put(bench, ID, 0x07000000);

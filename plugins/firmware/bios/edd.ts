@@ -65,8 +65,12 @@ export function edd(bios: Bios, frame: Frame, drive: BootDrive): Status {
     case 0x45:
       return lock(bios, frame);
     case 0x46:
-      // There is no tray to be opened from here.
-      return finish(bios, frame, DiskStatus.NOT_LOCKED);
+      // A tray is not opened from here.
+      return finish(
+        bios,
+        frame,
+        drive.removable ? DiskStatus.EJECT_FAILED : DiskStatus.NOT_REMOVABLE,
+      );
     case 0x48:
       return parameters(bios, frame, drive);
     case 0x49:

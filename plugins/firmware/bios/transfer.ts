@@ -27,8 +27,10 @@ export const DiskStatus = {
   NO_MEDIA: 0x31,
   /** The drive does not answer. */
   TIMEOUT: 0x80,
-  /** It is not locked. */
-  NOT_LOCKED: 0xb0,
+  /** It is no medium to be taken out. */
+  NOT_REMOVABLE: 0xb2,
+  /** The medium was not ejected. */
+  EJECT_FAILED: 0xb5,
 } as const;
 
 /** So much goes to a backend at once. */
