@@ -1,22 +1,30 @@
 /**
  * The line `--nic`, in processes of their own and with each card that a PC has:
- * Linux gets an address in the network `user`, reaches the host and is reached;
- * two that are joined by `socket` ping each other and one sends the other a
+ * Linux gets an address in the network `user`, finds the host by name, exchanges
+ * a gigabyte each way with it and is reached by many at once, and tshark reads the
+ * capture; two that are joined by `socket` ping each other and one sends the other a
  * stream of TCP; `tcpdump` finds that in the capture.
  *
  * There is no firmware: Linux gives the card its place and its interrupt.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { file } from "../../../core/cli/cpio.ts";
+import { directory, file } from "../../../core/cli/cpio.ts";
+import type { GuestFiles } from "../../../core/cli/guest.ts";
 import { run, withFolder } from "../../block/oracle.ts";
 import { boot, withScript } from "../guest.ts";
 import { kernelModules } from "../modules.ts";
+import { BAD, has, tsharkFile, WRONG } from "../../net/judge.ts";
+import { StreamHost } from "../stream_host.ts";
 
 const ROOT = fromFileUrl(new URL("../../..", import.meta.url));
 const PC = join(ROOT, "machines/pc.json");
 const NUMBERS = 300_000;
+/** Fetches at once from a server in the guest. */
+const FETCHES = 50;
+/** Blocks of 1 MiB each way that a capture has. */
+const CAPTURED_BLOCKS = 16;
 
 /** Models of cards, and the kernel modules that drive them. */
 const MODELS = {
@@ -24,6 +32,11 @@ const MODELS = {
   virtio: ["virtio_pci", "virtio_net"],
   ne2k_pci: ["ne2k_pci"],
 } as const;
+
+/** A filter of frames before which others are missing. */
+const LOST = "tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment";
+/** Blocks of 1 MiB each way that are a lot for a card. */
+const LARGE_BLOCKS = { e1000: 1000, virtio: 1000, ne2k_pci: 1000 } as const;
 
 /** What both guests do first. */
 const common = (address: string): string =>
@@ -58,19 +71,32 @@ const LEASE = `#!/bin/busybox sh
 [ "$1" = bound ] || exit 0
 ip addr add $ip/24 dev $interface
 ip route add default via $router
+echo nameserver $dns > /etc/resolv.conf
 echo lease $ip $router $dns
 `;
 
 /** The guest that the network gives an address. */
-const user = (port: number): string =>
-  `mkdir -p /sys
+const user = (host: StreamHost): string =>
+  `mkdir -p /sys /www
 mount -t sysfs none /sys
 dmesg -n 1
 ip link set eth0 up
 udhcpc -i eth0 -n -q -s /lease
 ping -c 3 10.0.2.2 | grep received
-wget -q -O - http://10.0.2.2:${port}/ | sha256sum
+nslookup ${Deno.hostname()}. | tail -n +3
+cd /www
+wget -q -O block http://10.0.2.2:${host.port}/block
+httpd -p 80 -h /www
+wget -q -O - http://${Deno.hostname()}:${host.port}/stream | sha256sum
+{ ${host.script}
+} | nc 10.0.2.2 ${host.uploadPort} > sum
+echo uploaded $(cat sum)
+for name in rx_errors rx_dropped tx_errors tx_dropped collisions; do
+  echo count $name $(cat /sys/class/net/eth0/statistics/$name)
+done
 echo $(cat /sys/class/net/eth0/address) greets | nc -l -p 22
+# Until all is fetched.
+nc -l -p 23
 echo the end
 poweroff -f
 sleep 1000`;
@@ -110,42 +136,106 @@ async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }
 
-for (const [model, names] of Object.entries(MODELS)) {
-  boot(`Linux in the network user, by ${model}`, async ({ kernel }) => {
-    const modules = await kernelModules(kernel, names);
-    if (typeof modules === "string") {
-      console.log(`skipped: ${modules}`);
-      return;
-    }
-    const bytes = crypto.getRandomValues(new Uint8Array(65536));
-    await using server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      () => new Response(bytes),
-    );
-    // A port that nobody has.
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
-    const forward = `hostfwd=tcp:127.0.0.1:${port}-:22`;
-    await withScript(
-      `${modules.script}${user(server.addr.port)}`,
-      async (initrd) => {
-        let over = false;
-        const running = rhea(
-          ...["--kernel", kernel, "--initrd", initrd],
-          ...["--append", "console=ttyS0"],
-          ...["--nic", `user,${forward},model=${model}`],
-        ).finally(() => over = true);
-        const greeting = await lineFrom(port, () => over);
-        const output = await running;
-        assertEquals(greeting, "52:54:00:12:34:56 greets");
-        assertMatch(output, /^lease 10\.0\.2\.15 10\.0\.2\.2 10\.0\.2\.3$/m);
-        assertMatch(output, /^3 packets transmitted, 3 packets received/m);
-        assertMatch(output, new RegExp(`^${await sha256(bytes)} +-$`, "m"));
-      },
-      [...modules.entries, file("lease", LEASE, 0o755)],
-    );
-  });
+/** A port of this host that nobody has. */
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** Fetch what a server at a port of this host has; gives back its SHA-256. */
+async function fetched(port: number): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/block`);
+  return await sha256(await response.bytes());
+}
+
+/** Boot a guest in the network user, and talk with it. */
+async function inUserNet(
+  { kernel }: GuestFiles,
+  model: keyof typeof MODELS,
+  blocks: number,
+  ...more: string[]
+): Promise<void> {
+  const modules = await kernelModules(kernel, MODELS[model]);
+  if (typeof modules === "string") {
+    console.log(`skipped: ${modules}`);
+    return;
+  }
+  using host = new StreamHost(blocks);
+  const [greeter, end, http] = [freePort(), freePort(), freePort()];
+  const forwards = [[greeter, 22], [end, 23], [http, 80]]
+    .map(([port, to]) => `hostfwd=tcp:127.0.0.1:${port}-:${to}`);
+  await withScript(
+    `${modules.script}${user(host)}`,
+    async (initrd) => {
+      let over = false;
+      const running = rhea(
+        ...["--kernel", kernel, "--initrd", initrd],
+        ...["--append", "console=ttyS0"],
+        ...["--nic", `user,${forwards.join(",")},model=${model}`, ...more],
+      ).finally(() => over = true);
+      const greeting = await lineFrom(greeter, () => over);
+      const block = await fetched(http);
+      const start = performance.now();
+      const sums = await Promise.all(
+        Array.from({ length: FETCHES }, () => fetched(http)),
+      );
+      const seconds = (performance.now() - start) / 1000;
+      (await Deno.connect({ hostname: "127.0.0.1", port: end })).close();
+      const output = await running;
+      assertEquals(greeting, "52:54:00:12:34:56 greets");
+      assertMatch(output, /^lease 10\.0\.2\.15 10\.0\.2\.2 10\.0\.2\.3$/m);
+      assertMatch(output, /^3 packets transmitted, 3 packets received/m);
+      assertMatch(output, /^Name:.*\n+Address: 10\.0\.2\.2$/m);
+      assertMatch(output, new RegExp(`^${host.sum} +-$`, "m"));
+      assertMatch(output, new RegExp(`^uploaded ${host.sum}$`, "m"));
+      assertEquals(new Set([...sums, block]).size, 1);
+      const counts = [...output.matchAll(/^count (\w+) (\d+)$/gm)];
+      assertEquals(counts.map(([, , count]) => count), Array(5).fill("0"));
+      assertEquals(host.errors, []);
+      for (const { what, passage: { bytes, seconds } } of host.passages) {
+        const speed = bytes / seconds / 1e6;
+        console.log(
+          `${model}: ${what} of ${bytes} bytes in ${seconds.toFixed(1)} s, ` +
+            `${speed.toFixed(1)} MB/s`,
+        );
+      }
+      console.log(
+        `${model}: ${FETCHES} fetches of 1 MiB at once in ` +
+          `${seconds.toFixed(1)} s`,
+      );
+    },
+    [...modules.entries, file("lease", LEASE, 0o755), directory("etc")],
+  );
+}
+
+for (const model of Object.keys(MODELS) as (keyof typeof MODELS)[]) {
+  const names = MODELS[model];
+  boot(
+    `Linux in the network user, by ${model}`,
+    (guest) =>
+      withFolder(async (folder) => {
+        const pcap = join(folder, "a.pcap");
+        await inUserNet(guest, model, CAPTURED_BLOCKS, "--pcap", pcap);
+        if (!await has("tshark")) {
+          return console.log("no tshark: the capture is not read");
+        }
+        // Cards with offloads leave sums to the network.
+        const summed = model === "ne2k_pci";
+        for (const filter of [summed ? BAD : WRONG, LOST]) {
+          const frames = await tsharkFile(pcap, filter, [], summed);
+          assertEquals(frames, [], filter);
+        }
+        for (const filter of ["dhcp", "icmp", "dns.a == 10.0.2.2", "http"]) {
+          const frames = await tsharkFile(pcap, filter, ["frame.number"]);
+          assertNotEquals(frames, [], filter);
+        }
+      }),
+  );
+
+  boot(
+    `a gigabyte from the host and one to it, by ${model}`,
+    (guest) => inUserNet(guest, model, LARGE_BLOCKS[model]),
+  );
 
   boot(
     `two Linux guests in processes of their own, by ${model}`,
