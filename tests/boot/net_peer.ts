@@ -49,6 +49,12 @@ const FIN = 1;
 const SYN = 2;
 const ACK = 16;
 const MSS = 1400;
+/**
+ * Segments under way at once that are not to be cut. An NE2000's ring holds
+ * eight, and Linux reads nine in a turn, after which it acknowledges all that
+ * have come: the peer does not send the rest again.
+ */
+const BURST = 8;
 /** The most payload of a frame that is yet to be cut. */
 const LARGE = 60_000;
 const TFTP_PORT = 69;
@@ -470,8 +476,11 @@ export class NetPeer {
 
   /** Send what the window has room for, and then the end. */
   #push(packet: Packet, connection: Connection): void {
-    const { out, acked, window, isClosing } = connection;
+    const { out, acked, isClosing } = connection;
     const most = this.#offload ? LARGE : MSS;
+    const window = this.#offload
+      ? connection.window
+      : Math.min(connection.window, BURST * MSS);
     while (connection.sent < out.length) {
       const { sent } = connection;
       const room = Math.min(most, out.length - sent, acked + window - sent);
