@@ -14,8 +14,10 @@ const BLOCK_BYTES = 1 << 20;
 /** Bytes of one read. */
 const READ_BYTES = 1 << 20;
 
-/** What passed in one direction. */
+/** A stream that has passed. */
 export interface Passage {
+  /** Its direction, as the guest sees it. */
+  readonly what: "download" | "upload";
   /** Bytes, headers not counted. */
   readonly bytes: number;
   /** From the first to the last, in seconds of the host's clock. */
@@ -25,8 +27,7 @@ export interface Passage {
 /** The host. */
 export class StreamHost {
   /** How the streams went, in the order in which they ended. */
-  readonly passages: { readonly what: string; readonly passage: Passage }[] =
-    [];
+  readonly passages: Passage[] = [];
   /** What went wrong. */
   readonly errors: unknown[] = [];
   readonly #blocks: number;
@@ -131,9 +132,9 @@ while [ $i -le ${this.#blocks} ]; do echo $i; cat block; i=$((i + 1)); done`;
     await writeAll(connection, new TextEncoder().encode(line));
   }
 
-  #passed(what: string, bytes: number, start: number): void {
+  #passed(what: Passage["what"], bytes: number, start: number): void {
     const seconds = (performance.now() - start) / 1000;
-    this.passages.push({ what, passage: { bytes, seconds } });
+    this.passages.push({ what, bytes, seconds });
   }
 
   /** Listen no more. */

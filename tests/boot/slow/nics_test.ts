@@ -16,7 +16,9 @@ import { run, withFolder } from "../../block/oracle.ts";
 import { boot, withScript } from "../guest.ts";
 import { kernelModules } from "../modules.ts";
 import { BAD, has, tsharkFile, WRONG } from "../../net/judge.ts";
+import { sha256 } from "../net_peer.ts";
 import { StreamHost } from "../stream_host.ts";
+import { freePort } from "../../vnc/free_port.ts";
 
 const ROOT = fromFileUrl(new URL("../../..", import.meta.url));
 const PC = join(ROOT, "machines/pc.json");
@@ -132,16 +134,6 @@ async function lineFrom(port: number, isOver: () => boolean): Promise<string> {
   return "";
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-/** A port of this host that nobody has. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
 /** Fetch what a server at a port of this host has; gives back its SHA-256. */
 async function fetched(port: number): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/block`);
@@ -192,7 +184,7 @@ async function inUserNet(
       const counts = [...output.matchAll(/^count (\w+) (\d+)$/gm)];
       assertEquals(counts.map(([, , count]) => count), Array(5).fill("0"));
       assertEquals(host.errors, []);
-      for (const { what, passage: { bytes, seconds } } of host.passages) {
+      for (const { what, bytes, seconds } of host.passages) {
         const speed = bytes / seconds / 1e6;
         console.log(
           `${model}: ${what} of ${bytes} bytes in ${seconds.toFixed(1)} s, ` +
@@ -266,11 +258,7 @@ for (const model of Object.keys(MODELS) as (keyof typeof MODELS)[]) {
         const loss = client.match(/^\d+ packets.*$/gm) ?? [];
         assertEquals(loss.map((line) => /(\d+)%/.exec(line)?.[1]), ["0", "0"]);
         const text = Array.from({ length: NUMBERS }, (_, i) => `${i + 1}\n`);
-        const digest = await crypto.subtle.digest(
-          "SHA-256",
-          new TextEncoder().encode(text.join("")),
-        );
-        const sum = new Uint8Array(digest).toHex();
+        const sum = await sha256(new TextEncoder().encode(text.join("")));
         assertMatch(server, new RegExp(`^sum ${sum} -$`, "m"));
         const { code, out } = await run(
           "tcpdump",
