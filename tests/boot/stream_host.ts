@@ -35,8 +35,10 @@ export class StreamHost {
   readonly #http = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #upload = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #open = new Set<Deno.TcpConn>();
-  #length = 0;
-  #sum = "";
+  /** The SHA-256 of the stream, and of a block. */
+  readonly sum: string;
+  readonly blockSum: string;
+  readonly #length: number;
 
   /** A host whose stream has so many blocks. */
   constructor(blocks: number) {
@@ -44,20 +46,18 @@ export class StreamHost {
     for (let at = 0; at < BLOCK_BYTES; at += 65536) {
       crypto.getRandomValues(this.#block.subarray(at, at + 65536));
     }
+    this.blockSum = createHash("sha256").update(this.#block).digest("hex");
     const hash = createHash("sha256");
+    let length = 0;
     for (let i = 1; i <= blocks; i++) {
       const number = this.#number(i);
       hash.update(number).update(this.#block);
-      this.#length += number.length + BLOCK_BYTES;
+      length += number.length + BLOCK_BYTES;
     }
-    this.#sum = hash.digest("hex");
+    this.#length = length;
+    this.sum = hash.digest("hex");
     void this.#serve(this.#http, (connection) => this.#give(connection));
     void this.#serve(this.#upload, (connection) => this.#take(connection));
-  }
-
-  /** The stream's SHA-256. */
-  get sum(): string {
-    return this.#sum;
   }
 
   /** The port of the HTTP server: `/stream` and `/block`. */
