@@ -35,8 +35,11 @@ const MODELS = {
   ne2k_pci: ["ne2k_pci"],
 } as const;
 
-/** A filter of frames before which others are missing. */
-const LOST = "tcp.analysis.lost_segment || tcp.analysis.ack_lost_segment";
+/**
+ * A filter of acknowledgements of what the capture does not have. What is only
+ * not there the guest's own queue has dropped.
+ */
+const LOST = "tcp.analysis.ack_lost_segment";
 /** Blocks of 1 MiB each way that are a lot for a card. */
 const LARGE_BLOCKS = { e1000: 1000, virtio: 1000, ne2k_pci: 1000 } as const;
 
