@@ -19,6 +19,7 @@
  * @module
  */
 
+import { formatMac, macOfCard, parseMac } from "../backend/mac_address.ts";
 import { type MachineDefinition, NICS_SCHEMA } from "./definition.ts";
 import { locate, type Located, type Place, toJson } from "./document.ts";
 import { suggest } from "./nearest.ts";
@@ -66,8 +67,6 @@ const NONE = "none";
 const ROLE = "net";
 /** Keys that are not the network's. */
 const KEYS = ["model", "mac", "pcap"] as const;
-/** The first card's address: QEMU's. The others follow. */
-const FIRST_MAC = 0x525400123456;
 
 /**
  * A card as the command line writes it: the network, then keys. Throws a
@@ -160,21 +159,23 @@ class NicLayer {
       for (const device of devices.entries.values()) {
         const mac = childOf(device, "config", "mac");
         if (mac?.kind === "value" && typeof mac.value === "string") {
-          this.#macs.add(mac.value.toLowerCase());
+          const address = parseMac(mac.value);
+          if (address !== undefined) this.#macs.add(formatMac(address));
         }
       }
     }
     for (const { mac, option, network } of nics) {
       if (mac === undefined) continue;
       const where = option ?? `network "${network}"`;
-      const address = parseMac(mac);
-      if (address === undefined) {
+      const bytes = parseMac(mac);
+      if (bytes === undefined) {
         throw optionError(
           where,
           `mac: expected the address of one card, such as ` +
             `52:54:00:12:34:56, not "${mac}"`,
         );
       }
+      const address = formatMac(bytes);
       if (this.#macs.has(address)) {
         throw optionError(where, `another card has the address ${address}`);
       }
@@ -210,7 +211,9 @@ class NicLayer {
     const place: Place = { file: option, directory: Deno.cwd() };
     const net: JsonObject = { plugin: nic.network, config };
     if (nic.pcap !== undefined) net.pcap = resolve(nic.pcap);
-    const mac = nic.mac === undefined ? this.#nextMac() : parseMac(nic.mac)!;
+    const mac = nic.mac === undefined
+      ? this.#nextMac()
+      : formatMac(parseMac(nic.mac)!);
     return [
       nested(childOf(node, "device")!, "devices", device),
       ...patch === undefined ? [] : [nested(patch, "devices", device)],
@@ -233,8 +236,8 @@ class NicLayer {
   }
 
   #nextMac(): string {
-    for (let value = FIRST_MAC;; value++) {
-      const mac = value.toString(16).replace(/..(?!$)/g, "$&:");
+    for (let number = 0;; number++) {
+      const mac = formatMac(macOfCard(number));
       if (this.#macs.has(mac)) continue;
       this.#macs.add(mac);
       return mac;
@@ -308,15 +311,6 @@ function written(
       : fail(`${key}: expected a number, not "${value}"`);
   }
   return value;
-}
-
-/** An address of one card in its usual form; undefined for anything else. */
-function parseMac(text: string): string | undefined {
-  if (!/^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i.test(text)) return undefined;
-  const mac = text.toLowerCase().replaceAll("-", ":");
-  // The lowest bit of the first byte is that of groups.
-  const isGroup = (parseInt(mac.slice(0, 2), 16) & 1) !== 0;
-  return isGroup || mac === "00:00:00:00:00:00" ? undefined : mac;
 }
 
 /** What takes away the cards that a definition has, with their networks. */

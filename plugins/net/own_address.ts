@@ -6,6 +6,8 @@
  * @module
  */
 
+import { formatMac, MAC_BYTES } from "../../core/backend/mac_address.ts";
+
 /** Where the sender's address is in a frame. */
 const SOURCE = 6;
 
@@ -32,12 +34,9 @@ export class OwnAddress {
     if (this.#warned || lowOf(frame) !== this.#low) return;
     if (highOf(frame) !== this.#high) return;
     this.#warned = true;
-    const mac = frame.slice(SOURCE, SOURCE + 6).toHex();
+    const mac = formatMac(frame.subarray(SOURCE, SOURCE + MAC_BYTES));
     this.#warn(
-      `another card has the address ${
-        mac.replace(/..(?!$)/g, "$&:")
-      } of this ` +
-        `one: give it another (mac=)`,
+      `another card has the address ${mac} of this one: give it another (mac=)`,
     );
   }
 }

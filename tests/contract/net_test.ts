@@ -14,6 +14,7 @@ import hub from "../../plugins/net/hub.ts";
 import socket from "../../plugins/net/socket.ts";
 import { withFolder } from "../block/oracle.ts";
 import { readPcap } from "../net/pcap.ts";
+import { freePort } from "../vnc/free_port.ts";
 
 /** What a link that is asked for has at its ends. */
 type Ends = readonly [NetBackend, NetBackend];
@@ -35,14 +36,6 @@ async function open(
     log: { guest: () => {}, warn: () => {} },
     quit: () => {},
   });
-}
-
-/** A port that nobody has. */
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 async function captured(net: NetBackend, file: string): Promise<NetBackend> {

@@ -54,33 +54,47 @@ export async function tshark(
   const path = await Deno.makeTempFile({ suffix: ".pcap" });
   try {
     await capture.save(path);
-    const { stdout, stderr, success } = await new Deno.Command("tshark", {
-      args: [
-        "-r",
-        path,
-        ...["ip", "tcp", "udp"].flatMap((p) => [
-          "-o",
-          `${p}.check_checksum:TRUE`,
-        ]),
-        "-Y",
-        filter,
-        ...(fields.length > 0
-          ? ["-T", "fields", ...fields.flatMap((f) => ["-e", f])]
-          : []),
-      ],
-    }).output();
-    if (!success) throw new Error(new TextDecoder().decode(stderr));
-    return new TextDecoder().decode(stdout).split("\n").filter((l) => l !== "");
+    return await tsharkFile(path, filter, fields);
   } finally {
     await Deno.remove(path);
   }
 }
 
+/** The same of a capture in a file; sums that are left to others are not `summed`. */
+export async function tsharkFile(
+  path: string,
+  filter: string,
+  fields: readonly string[] = [],
+  summed = true,
+): Promise<string[]> {
+  const { stdout, stderr, success } = await new Deno.Command("tshark", {
+    args: [
+      "-r",
+      path,
+      ...["ip", "tcp", "udp"].flatMap((p) => [
+        "-o",
+        `${p}.check_checksum:${summed ? "TRUE" : "FALSE"}`,
+      ]),
+      "-Y",
+      filter,
+      ...(fields.length > 0
+        ? ["-T", "fields", ...fields.flatMap((f) => ["-e", f])]
+        : []),
+    ],
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
+  return new TextDecoder().decode(stdout).split("\n").filter((l) => l !== "");
+}
+
 /**
- * A filter of frames that this network sent and that are not as they should be.
- * Payload of TCP is what tshark's guesses make of random bytes.
+ * A filter of frames that are not what they say. Payload of TCP is what tshark's
+ * guesses make of random bytes.
  */
+export const WRONG =
+  "(_ws.malformed || _ws.expert.severity==error) && !(tcp.len > 0)";
+
+/** A filter of frames that this network sent and that are not as they should be. */
 export const BAD = "eth.src[0:2]==52:55 && (" +
   'ip.checksum.status=="Bad" || tcp.checksum.status=="Bad" || ' +
   'udp.checksum.status=="Bad" || icmp.checksum.status=="Bad" || ' +
-  "((_ws.malformed || _ws.expert.severity==error) && !(tcp.len > 0)))";
+  `(${WRONG}))`;

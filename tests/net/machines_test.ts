@@ -8,6 +8,7 @@ import { fromFileUrl, join } from "@std/path";
 import { Machine, parseNic } from "../../mod.ts";
 import { run, withFolder } from "../block/oracle.ts";
 import { readPcap } from "./pcap.ts";
+import { freePort } from "../vnc/free_port.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const ISAPC = join(ROOT, "machines/isapc.json");
@@ -31,14 +32,6 @@ function definition(calls: boolean) {
       },
     },
   };
-}
-
-/** A port that nobody has. */
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 /** A Rhea process with this command line, with no more than it needs. */

@@ -15,6 +15,7 @@ import type { StreamLink } from "../../plugins/net/socket_link.ts";
 import { withFolder } from "../block/oracle.ts";
 import { QEMU } from "../qemu.ts";
 import { readPcap } from "./pcap.ts";
+import { freePort } from "../vnc/free_port.ts";
 
 const hasQemu = await (async () => {
   try {
@@ -116,14 +117,6 @@ async function exchange(
     await to.card.until(() => real(to.card).length === frames.length);
     assertEquals(real(to.card), frames);
   }
-}
-
-/** A port that nobody has. */
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }
 
 const inet = (port: number): string =>

@@ -45,6 +45,11 @@ Deno.test("echo requests: own addresses answer, others may not be asked", async 
   assertEquals(await bench.ask(ipFrame(99, GATEWAY, bytes("x"))), [
     "icmp 10.0.2.2 3 2",
   ]);
+  // There are no errors about errors.
+  const error = echo(ABROAD, 40, { ttl: 1 });
+  error[34] = 11;
+  error[36] -= 3;
+  assertEquals(await bench.ask(error), []);
   await checked(bench);
 });
 
@@ -65,6 +70,18 @@ Deno.test("fragments in any order are one packet, and the answer is cut too", as
   assertEquals(answer.length, 3);
   const back = bench.received.flatMap((frame) => [...frame.subarray(34)]);
   assertEquals(back.slice(8), [...payload.subarray(8)]);
+  // The longest packet that there is.
+  const longest = echo(GATEWAY, 65507).subarray(34);
+  const parts = Array.from({ length: 45 }, (_, i) => {
+    const from = i * 1480;
+    const to = Math.min(from + 1480, longest.length);
+    const more = to < longest.length ? 0x2000 : 0;
+    return ipFrame(1, GATEWAY, longest.slice(from, to), {
+      fragment: more | from / 8,
+      id: 2,
+    });
+  });
+  assertEquals((await bench.ask(...parts)).length, 45);
   // One that overlaps another is of no sender's making.
   assertEquals(
     await bench.ask(
@@ -370,6 +387,31 @@ Deno.test("1,000 connections at once, each to its own socket", async () => {
   assertEquals([sockets.length, bench.net.connections], [1000, 1000]);
   await bench.net.close();
   assert(sockets.every(({ closed }) => closed));
+});
+
+Deno.test("a guest that begins connections and gives them up: the host's attempts are bounded", async () => {
+  let attempts = 0;
+  const answers: PromiseWithResolvers<FakeSocket>[] = [];
+  const bench = new Bench({}, {
+    connect() {
+      attempts++;
+      answers.push(Promise.withResolvers());
+      return answers.at(-1)!.promise;
+    },
+  });
+  for (let i = 0; i < 5000; i++) {
+    const from = { sourcePort: 10_000 + i };
+    bench.send(tcpFrame(GATEWAY, 80, 1, 0, SYN, undefined, from));
+    bench.send(tcpFrame(GATEWAY, 80, 2, 0, RST, undefined, from));
+  }
+  await bench.settle();
+  assertEquals([attempts, bench.net.connections], [2048, 0]);
+  for (const { reject } of answers) reject(new Deno.errors.ConnectionRefused());
+  await bench.settle();
+  bench.send(tcpFrame(GATEWAY, 80, 1, 0, SYN));
+  await bench.settle();
+  assertEquals([attempts, bench.net.connections], [2049, 1]);
+  await bench.net.close();
 });
 
 Deno.test("frames with any field wrong do no harm", async () => {

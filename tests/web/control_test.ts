@@ -32,7 +32,10 @@ async function machineOf(
     ...options,
     plugins: {
       ...PLUGINS,
-      display: { probe: () => Promise.resolve({ default: probe }) },
+      display: {
+        ...PLUGINS.display,
+        probe: () => Promise.resolve({ default: probe }),
+      },
     },
     display: "probe",
   });

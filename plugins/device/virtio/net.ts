@@ -26,7 +26,8 @@ import {
   segmentsOf,
 } from "../../../core/backend/net_offload.ts";
 import type { AccessWidth } from "../../../core/bus/handler.ts";
-import { ConfigError, type Logger } from "../../../core/machine/plugin.ts";
+import { MAC_SCHEMA, macAddress } from "../../../core/backend/mac_address.ts";
+import type { Logger } from "../../../core/machine/plugin.ts";
 import type { Clock } from "../../../core/time/clock.ts";
 import { STATUS_DRIVER_OK, VirtioDevice, type VirtioType } from "./device.ts";
 import { type NetState, obey } from "./net_control.ts";
@@ -106,8 +107,8 @@ const SEGMENTS_A_CHAIN = 8;
 
 /** Configuration of a network card. */
 export interface VirtioNetConfig {
-  /** The MAC address, as `52:54:00:12:34:56`. */
-  readonly mac: string;
+  /** The MAC address; one by the device's name when absent. */
+  readonly mac?: string;
   /** The greatest length of a packet of IP, in bytes. */
   readonly mtu: number;
 }
@@ -147,7 +148,11 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
   constructor(
     backend: NetBackend,
     { mac, mtu }: VirtioNetConfig,
-    { clock, log }: { readonly clock: Clock; readonly log: Logger },
+    { name, clock, log }: {
+      readonly name: string;
+      readonly clock: Clock;
+      readonly log: Logger;
+    },
   ) {
     super({
       features: FEATURES,
@@ -157,7 +162,7 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
     });
     this.#backend = backend;
     this.#log = log;
-    this.#mac = parseMac(mac);
+    this.#mac = macAddress(mac, name);
     this.#state = this.freshDevice();
     const view = new DataView(this.config.buffer);
     view.setUint16(MAX_VIRTQUEUE_PAIRS, 1, true);
@@ -414,17 +419,6 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
   }
 }
 
-/** The bytes of an address; throws a `ConfigError` for what is none. */
-function parseMac(text: string): Uint8Array {
-  const isMac = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(text);
-  const bytes = text.split(":").map((byte) => parseInt(byte, 16));
-  if (isMac && (bytes[0] & 1) === 0) return Uint8Array.from(bytes);
-  throw new ConfigError(
-    "mac",
-    `"${text}" is no MAC address of a card, as 52:54:00:12:34:56`,
-  );
-}
-
 /** Network cards, for a transport. */
 export const NET: VirtioType<VirtioNetConfig> = {
   name: "net",
@@ -433,11 +427,7 @@ export const NET: VirtioType<VirtioNetConfig> = {
   transitionalId: 0x1000,
   pciClass: 0x020000,
   config: {
-    mac: {
-      type: "string",
-      description: "The MAC address",
-      default: "52:54:00:12:34:56",
-    },
+    mac: MAC_SCHEMA,
     mtu: {
       type: "integer",
       description: "The greatest length of a packet of IP, in bytes",
@@ -447,7 +437,7 @@ export const NET: VirtioType<VirtioNetConfig> = {
     },
   },
   backends: { net: { type: "net" } },
-  check: ({ mac }) => void parseMac(mac),
+  check: ({ mac }) => void macAddress(mac, ""),
   create(config, context) {
     const backend = context.net("net");
     return backend && new VirtioNet(backend, config, context);

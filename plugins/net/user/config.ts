@@ -6,7 +6,6 @@
 
 import type {
   ConfigSchema,
-  JsonObject,
   PermissionNeeds,
 } from "../../../core/machine/plugin.ts";
 import {
@@ -191,11 +190,21 @@ export function readConfig(config: UserNetConfig): UserNetSettings {
     }
     return { protocol, address, port: from.port, target: to };
   });
+  const own = new Set([
+    gateway,
+    dns,
+    ...guestForwards.map(({ address }) => address),
+  ]);
   const hostForwards = config.hostfwd.map((text): HostForward => {
     const { protocol, from, to } = readForward("hostfwd", text);
     const guest = to.hostname === ""
       ? firstGuest
       : inside("of hostfwd", to.hostname, 0);
+    if (own.has(guest)) {
+      throw new UserNetError(
+        `The hostfwd "${text}" leads to an address of the network's own`,
+      );
+    }
     const hostname = from.hostname === "" ? "127.0.0.1" : from.hostname;
     return {
       protocol,
@@ -214,11 +223,7 @@ export function readConfig(config: UserNetConfig): UserNetSettings {
     restrict: config.restrict,
     hostForwards,
     guestForwards,
-    own: new Set([
-      gateway,
-      dns,
-      ...guestForwards.map(({ address }) => address),
-    ]),
+    own,
   };
 }
 
@@ -265,39 +270,4 @@ export function userNetPermissions(config: UserNetConfig): PermissionNeeds {
     net.add("0.0.0.0:0");
   }
   return { net: [...net] };
-}
-
-/** The configuration that `hostfwd=tcp::2222-:22,restrict` means. */
-export function parseUserNet(argument: string): JsonObject {
-  const config: JsonObject = {};
-  const { properties = {} } = USER_NET_SCHEMA;
-  for (const part of argument.split(",")) {
-    if (part === "") continue;
-    const equals = part.indexOf("=");
-    const key = equals < 0 ? part : part.slice(0, equals);
-    const value = equals < 0 ? undefined : part.slice(equals + 1);
-    switch (properties[key]?.type) {
-      case "array":
-        if (value === undefined) throw new TypeError(`"${key}" has no value`);
-        config[key] = [...config[key] as string[] ?? [], value];
-        break;
-      case "boolean":
-        if (value !== undefined && !/^(on|off|yes|no|y|n)$/.test(value)) {
-          throw new TypeError(`"${key}" is "${value}", expected on or off`);
-        }
-        config[key] = value === undefined || /^(on|y)/.test(value);
-        break;
-      case "string":
-        if (value === undefined) throw new TypeError(`"${key}" has no value`);
-        config[key] = value;
-        break;
-      default:
-        throw new TypeError(
-          `"${key}" is unknown, expected one of ${
-            Object.keys(properties).join(", ")
-          }`,
-        );
-    }
-  }
-  return config;
 }

@@ -8,7 +8,6 @@
 import type { NetPlugin } from "../../../core/machine/plugin.ts";
 import { HOST_CLOCK } from "./clock.ts";
 import {
-  parseUserNet,
   readConfig,
   USER_NET_SCHEMA,
   type UserNetConfig,
@@ -35,8 +34,6 @@ const plugin: NetPlugin<UserNetConfig> = {
     }
   },
   permissions: userNetPermissions,
-  /** QEMU's `hostfwd=tcp::2222-:22,restrict=on`. */
-  parse: parseUserNet,
   create: (config, context) =>
     UserNet.open(readConfig(config), {
       host: DENO_NETWORK,

@@ -11,6 +11,7 @@ import { put16 } from "./pdu/bytes.ts";
 import { checksum } from "./pdu/checksum.ts";
 import {
   FRAGMENT_OFFSET,
+  IPV4_HEADER,
   type Ipv4Packet,
   MORE_FRAGMENTS,
 } from "./pdu/ipv4.ts";
@@ -91,7 +92,8 @@ function insert(partial: Partial, packet: Ipv4Packet): boolean {
   const to = from + length;
   const more = (packet.fragment & MORE_FRAGMENTS) !== 0;
   if (
-    length === 0 || to > MAX_PACKET - 60 || (more && length % 8 !== 0) ||
+    length === 0 || to > MAX_PACKET - IPV4_HEADER ||
+    (more && length % 8 !== 0) ||
     partial.fragments.length >= MAX_FRAGMENTS
   ) return false;
   for (const other of partial.fragments) {
@@ -114,9 +116,12 @@ function insert(partial: Partial, packet: Ipv4Packet): boolean {
   return true;
 }
 
-/** The packet of all its fragments. */
-function whole(header: Uint8Array, partial: Partial): Uint8Array {
-  const bytes = new Uint8Array(header.length + partial.have);
+/** The packet of all its fragments; undefined when it is too long for one. */
+function whole(header: Uint8Array, partial: Partial): Uint8Array | undefined {
+  const length = header.length + partial.have;
+  // The last fragment may have a shorter header than the first.
+  if (length > MAX_PACKET) return undefined;
+  const bytes = new Uint8Array(length);
   bytes.set(header);
   put16(bytes, 2, bytes.length);
   put16(bytes, 6, 0);

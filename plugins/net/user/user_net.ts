@@ -41,6 +41,7 @@ import {
   ECHO_REPLY,
   ECHO_REQUEST,
   ICMP_HEADER,
+  isIcmpError,
   putIcmpChecksum,
   TIME_EXCEEDED,
   UNREACHABLE,
@@ -63,6 +64,8 @@ import { UdpNat } from "./udp.ts";
 
 /** The longest frame that is taken: 64 KiB of packet. */
 const MAX_FRAME = ETHERNET_HEADER + 65535;
+/** Connections to hosts that are being made; the guest tries others again. */
+const MAX_ATTEMPTS = 2048;
 /** The address of all hosts. */
 const ALL = 0xffff_ffff;
 
@@ -100,6 +103,7 @@ export class UserNet implements NetBackend {
   readonly #ownMacs: ReadonlySet<number>;
   readonly #packet = new Ipv4Packet();
   readonly #listeners: HostListener[] = [];
+  #attempts = 0;
   #closed = false;
 
   /** A network without forwards from the host: see `open`. */
@@ -258,8 +262,12 @@ export class UserNet implements NetBackend {
       ? packet.target
       : this.#settings.gateway,
   ): void {
-    // Never about groups (RFC 1122, 3.2.2).
+    // Never about groups, nor about what is such a message (RFC 1122, 3.2.2).
     if (packet.target >>> 28 >= 14) return;
+    if (packet.protocol === PROTOCOL_ICMP) {
+      const { bytes, payload, end } = packet;
+      if (payload === end || isIcmpError(bytes[payload])) return;
+    }
     this.#output.error(type, code, from, packet.source, quote(packet));
   }
 
@@ -369,14 +377,19 @@ export class UserNet implements NetBackend {
       this.#refuse(connection, endpoint, quote(packet));
       return;
     }
+    // A guest that gives one up does not end the host's attempt.
+    if (this.#attempts >= MAX_ATTEMPTS) return connection.drop();
+    this.#attempts++;
     const quoted = quote(packet);
     const { hostname, port } = endpoint;
     this.#host.connect(hostname, port).then((socket) => {
+      this.#attempts--;
       if (connection.phase !== "connecting") return socket.close();
       const stream = new HostStream(socket);
       stream.start(connection);
       connection.accept(stream);
     }, (error) => {
+      this.#attempts--;
       if (connection.phase !== "connecting") return;
       this.#refuse(connection, failureOf(error), quoted);
     });

@@ -1,26 +1,36 @@
 /**
  * The line `--nic`, in processes of their own and with each card that a PC has,
- * and that of the microvm:
- * Linux gets an address in the network `user`, reaches the host and is reached;
- * two that are joined by `socket` ping each other and one sends the other a
- * stream of TCP; `tcpdump` finds that in the capture. And one that has a card of
- * each kind, all at one `hub`, does the same from card to card.
+ * and that of the microvm: Linux gets an address in the network `user`, finds
+ * the host by name, exchanges a gigabyte each way with it and is reached by many
+ * at once, and tshark reads the capture; two that are joined by `socket` ping
+ * each other and one sends the other a stream of TCP; `tcpdump` finds that in
+ * the capture. And one that has a card of each kind, all at one `hub`, does the
+ * same from card to card.
  *
  * There is no firmware: Linux gives the card its place and its interrupt.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { file } from "../../../core/cli/cpio.ts";
+import { directory, file } from "../../../core/cli/cpio.ts";
+import type { GuestFiles } from "../../../core/cli/guest.ts";
 import { run, withFolder } from "../../block/oracle.ts";
 import { boot, withScript } from "../guest.ts";
 import { mmioSlots } from "../mmio_slots.ts";
 import { kernelModules, type Modules } from "../modules.ts";
+import { BAD, has, tsharkFile, WRONG } from "../../net/judge.ts";
+import { sha256 } from "../net_peer.ts";
+import { StreamHost } from "../stream_host.ts";
+import { freePort } from "../../vnc/free_port.ts";
 
 const ROOT = fromFileUrl(new URL("../../..", import.meta.url));
 const PC = join(ROOT, "machines/pc.json");
 const MICROVM = join(ROOT, "machines/microvm.json");
 const NUMBERS = 300_000;
+/** Fetches at once from a server in the guest. */
+const FETCHES = 50;
+/** Blocks of 1 MiB each way that a capture has. */
+const CAPTURED_BLOCKS = 16;
 
 /** Models of cards, and the kernel modules that drive them. */
 const MODELS = {
@@ -28,6 +38,14 @@ const MODELS = {
   virtio: ["virtio_pci", "virtio_net"],
   ne2k_pci: ["ne2k_pci"],
 } as const;
+
+/**
+ * A filter of acknowledgements of what the capture does not have. What is only
+ * not there the guest's own queue has dropped.
+ */
+const LOST = "tcp.analysis.ack_lost_segment";
+/** Blocks of 1 MiB each way that are a lot for a card. */
+const LARGE_BLOCKS = 1000;
 
 /** What both guests do first. */
 const common = (address: string): string =>
@@ -100,19 +118,38 @@ const LEASE = `#!/bin/busybox sh
 [ "$1" = bound ] || exit 0
 ip addr add $ip/24 dev $interface
 ip route add default via $router
+echo nameserver $dns > /etc/resolv.conf
 echo lease $ip $router $dns
 `;
 
+/** A name that this host has for its loopback address; undefined without one. */
+const name = await Deno.resolveDns(Deno.hostname(), "A").then(
+  ([address]) => address?.startsWith("127.") ? Deno.hostname() : undefined,
+  () => undefined,
+);
+
 /** The guest that the network gives an address. */
-const user = (port: number): string =>
-  `mkdir -p /sys
+const user = (host: StreamHost): string =>
+  `mkdir -p /sys /www
 mount -t sysfs none /sys
 dmesg -n 1
 ip link set eth0 up
 udhcpc -i eth0 -n -q -s /lease
 ping -c 3 10.0.2.2 | grep received
-wget -q -O - http://10.0.2.2:${port}/ | sha256sum
+nslookup ${name ?? "localhost"}. | tail -n +3
+cd /www
+wget -q -O block http://10.0.2.2:${host.port}/block
+httpd -p 80 -h /www
+wget -q -O - http://${name ?? "10.0.2.2"}:${host.port}/stream | sha256sum
+{ ${host.script}
+} | nc 10.0.2.2 ${host.uploadPort} > sum
+echo uploaded $(cat sum)
+for name in rx_errors rx_dropped tx_errors tx_dropped collisions; do
+  echo count $name $(cat /sys/class/net/eth0/statistics/$name)
+done
 echo $(cat /sys/class/net/eth0/address) greets | nc -l -p 22
+# Until all is fetched.
+nc -l -p 23
 echo the end
 poweroff -f
 sleep 1000`;
@@ -154,56 +191,15 @@ function numbers(): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text.join(""));
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
 /** A driver, or the reason why there is none. */
 type Driver = Modules | string;
 
-/** Linux in the network `user`, on a machine's card. */
-function inNetworkUser(
-  name: string,
-  machine: string,
-  model: string,
-  driverOf: (kernel: string) => Promise<Driver>,
-): void {
-  boot(name, async ({ kernel }) => {
-    const modules = await driverOf(kernel);
-    if (typeof modules === "string") {
-      console.log(`skipped: ${modules}`);
-      return;
-    }
-    const bytes = crypto.getRandomValues(new Uint8Array(65536));
-    await using server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      () => new Response(bytes),
-    );
-    // A port that nobody has.
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const { port } = listener.addr;
-    listener.close();
-    const forward = `hostfwd=tcp:127.0.0.1:${port}-:22`;
-    await withScript(
-      `${modules.script}${user(server.addr.port)}`,
-      async (initrd) => {
-        let over = false;
-        const running = rhea(
-          machine,
-          ...["--kernel", kernel, "--initrd", initrd],
-          ...["--append", "console=ttyS0"],
-          ...["--nic", `user,${forward},model=${model}`],
-        ).finally(() => over = true);
-        const greeting = await lineFrom(port, () => over);
-        const output = await running;
-        assertEquals(greeting, "52:54:00:12:34:56 greets");
-        assertMatch(output, /^lease 10\.0\.2\.15 10\.0\.2\.2 10\.0\.2\.3$/m);
-        assertMatch(output, /^3 packets transmitted, 3 packets received/m);
-        assertMatch(output, new RegExp(`^${await sha256(bytes)} +-$`, "m"));
-      },
-      [...modules.entries, file("lease", LEASE, 0o755)],
-    );
-  });
+/** A card of a machine. */
+interface Card {
+  readonly machine: string;
+  readonly model: string;
+  /** What a kernel drives it with. */
+  readonly driver: (kernel: string) => Promise<Driver>;
 }
 
 /** What a kernel needs to find virtio over MMIO, and its card there. */
@@ -218,19 +214,115 @@ async function mmioDriver(kernel: string): Promise<Driver> {
   };
 }
 
-inNetworkUser(
+/** Fetch what a server at a port of this host has; gives back its SHA-256. */
+async function fetched(port: number): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${port}/block`);
+  return await sha256(await response.bytes());
+}
+
+/** Boot a guest in the network user, and talk with it. */
+async function inUserNet(
+  { kernel }: GuestFiles,
+  { machine, model, driver }: Card,
+  blocks: number,
+  ...more: string[]
+): Promise<void> {
+  const modules = await driver(kernel);
+  if (typeof modules === "string") {
+    console.log(`skipped: ${modules}`);
+    return;
+  }
+  using host = new StreamHost(blocks);
+  const [greeter, end, http] = [freePort(), freePort(), freePort()];
+  const forwards = [[greeter, 22], [end, 23], [http, 80]]
+    .map(([port, to]) => `hostfwd=tcp:127.0.0.1:${port}-:${to}`);
+  await withScript(
+    `${modules.script}${user(host)}`,
+    async (initrd) => {
+      let over = false;
+      const running = rhea(
+        machine,
+        ...["--kernel", kernel, "--initrd", initrd],
+        ...["--append", "console=ttyS0"],
+        ...["--nic", `user,${forwards.join(",")},model=${model}`, ...more],
+      ).finally(() => over = true);
+      const greeting = await lineFrom(greeter, () => over);
+      if (over) throw new Error(`the guest ended: ${await running}`);
+      const start = performance.now();
+      const sums = await Promise.all(
+        Array.from({ length: FETCHES }, () => fetched(http)),
+      );
+      const seconds = (performance.now() - start) / 1000;
+      (await Deno.connect({ hostname: "127.0.0.1", port: end })).close();
+      const output = await running;
+      assertEquals(greeting, "52:54:00:12:34:56 greets");
+      assertMatch(output, /^lease 10\.0\.2\.15 10\.0\.2\.2 10\.0\.2\.3$/m);
+      assertMatch(output, /^3 packets transmitted, 3 packets received/m);
+      if (name === undefined) console.log("no names: the host has none");
+      else assertMatch(output, /^Name:.*\n+Address: 10\.0\.2\.2$/m);
+      assertMatch(output, new RegExp(`^${host.sum} +-$`, "m"));
+      assertMatch(output, new RegExp(`^uploaded ${host.sum}$`, "m"));
+      assertEquals(sums, Array(FETCHES).fill(host.blockSum));
+      const counts = [...output.matchAll(/^count (\w+) (\d+)$/gm)];
+      assertEquals(counts.map(([, , count]) => count), Array(5).fill("0"));
+      assertEquals(host.errors, []);
+      for (const { what, bytes, seconds } of host.passages) {
+        const speed = bytes / seconds / 1e6;
+        console.log(
+          `${model}: ${what} of ${bytes} bytes in ${seconds.toFixed(1)} s, ` +
+            `${speed.toFixed(1)} MB/s`,
+        );
+      }
+      console.log(
+        `${model}: ${FETCHES} fetches of 1 MiB at once in ` +
+          `${seconds.toFixed(1)} s`,
+      );
+    },
+    [...modules.entries, file("lease", LEASE, 0o755), directory("etc")],
+  );
+}
+
+boot(
   "Linux in the network user, by virtio over MMIO",
-  MICROVM,
-  "virtio",
-  mmioDriver,
+  (guest) =>
+    inUserNet(
+      guest,
+      { machine: MICROVM, model: "virtio", driver: mmioDriver },
+      CAPTURED_BLOCKS,
+    ),
 );
 
 for (const [model, names] of Object.entries(MODELS)) {
-  inNetworkUser(
-    `Linux in the network user, by ${model}`,
-    PC,
+  const card: Card = {
+    machine: PC,
     model,
-    (kernel) => kernelModules(kernel, names),
+    driver: (kernel) => kernelModules(kernel, names),
+  };
+  boot(
+    `Linux in the network user, by ${model}`,
+    (guest) =>
+      withFolder(async (folder) => {
+        const pcap = join(folder, "a.pcap");
+        await inUserNet(guest, card, CAPTURED_BLOCKS, "--pcap", pcap);
+        if (!await has("tshark")) {
+          return console.log("no tshark: the capture is not read");
+        }
+        // Cards with offloads leave sums to the network.
+        const summed = model === "ne2k_pci";
+        for (const filter of [summed ? BAD : WRONG, LOST]) {
+          const frames = await tsharkFile(pcap, filter, [], summed);
+          assertEquals(frames, [], filter);
+        }
+        for (const filter of ["dhcp", "icmp", "dns", "http"]) {
+          const frames = await tsharkFile(pcap, filter, ["frame.number"]);
+          assertNotEquals(frames, [], filter);
+        }
+      }),
+  );
+
+  boot(
+    `a gigabyte from the host and one to it, by ${model}`,
+    (guest) => inUserNet(guest, card, LARGE_BLOCKS),
   );
 
   boot(

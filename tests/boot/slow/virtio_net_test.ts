@@ -15,7 +15,7 @@ import { Machine, type MachineOptions } from "../../../mod.ts";
 import { boot, PATIENCE, routePin, withScript } from "../guest.ts";
 import { mmioSlots } from "../mmio_slots.ts";
 import { kernelModules } from "../modules.ts";
-import { NetPeer, pattern } from "../offload_peer.ts";
+import { NetPeer, pattern, sha256 } from "../net_peer.ts";
 import { QEMU, qemuOutput } from "../../qemu.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
@@ -78,11 +78,6 @@ echo lost $(cat $card/statistics/rx_dropped $card/statistics/tx_dropped \\
   $card/statistics/rx_errors $card/statistics/tx_errors)
 grep virtio /proc/interrupts
 ${END}`;
-
-async function sha256(bytes: Uint8Array): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", bytes.slice().buffer);
-  return new Uint8Array(digest).toHex();
-}
 
 /** Options with which a machine's backends may be this network. */
 function on(net: MemoryNet, options: MachineOptions): MachineOptions {

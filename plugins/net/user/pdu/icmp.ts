@@ -17,6 +17,17 @@ export const ECHO_REQUEST = 8;
 export const UNREACHABLE = 3;
 /** Type of what says that a packet had no hops left. */
 export const TIME_EXCEEDED = 11;
+/** Types that say what became of a packet, other than these two. */
+const SOURCE_QUENCH = 4;
+const REDIRECT = 5;
+const PARAMETER_PROBLEM = 12;
+
+/** Whether messages of a type are errors, about which there are none. */
+export function isIcmpError(type: number): boolean {
+  return type === UNREACHABLE || type === SOURCE_QUENCH || type === REDIRECT ||
+    type === TIME_EXCEEDED || type === PARAMETER_PROBLEM;
+}
+
 /** Codes of `UNREACHABLE`. */
 export const UnreachableCode = {
   /** No route to the network. */

@@ -22,6 +22,7 @@ import type {
   TcpLink,
   TcpPhase,
 } from "./contract.ts";
+import { GuestWindow } from "./guest_window.ts";
 import { Receiver } from "./receiver.ts";
 import { RoundTrip } from "./round_trip.ts";
 
@@ -70,10 +71,7 @@ export class TcpConnection {
   #nextSequence: number;
   /** Beyond the last that was ever sent. */
   #maxSequence: number;
-  #window = 0;
-  #maxWindow = 0;
-  #windowSequence = 0;
-  #windowShift = 0;
+  readonly #window = new GuestWindow();
   #mss = ETHERNET_MSS;
   #finQueued = false;
   #finAcknowledged = false;
@@ -84,9 +82,6 @@ export class TcpConnection {
   #resend = false;
   #probe = false;
   #retries = 0;
-  #timed = false;
-  #timedSequence = 0;
-  #timedAt = 0;
 
   // What is received.
   #acks = 0;
@@ -265,10 +260,7 @@ export class TcpConnection {
   #handshake(syn: TcpSegment): void {
     this.#mss = Math.min(Math.max(syn.mss, MIN_MSS), ETHERNET_MSS);
     if (syn.shift < 0) this.#receiver.shift = 0;
-    else this.#windowShift = syn.shift;
-    this.#window = syn.window;
-    this.#maxWindow = syn.window;
-    this.#windowSequence = syn.sequence;
+    this.#window.begin(syn);
   }
 
   /** The guest has an address now: begin again. */
@@ -296,21 +288,9 @@ export class TcpConnection {
       this.#phase = "open";
       this.#application?.opened();
     }
-    const had = this.#window;
-    // The window of a SYN is not shifted.
-    const window = (segment.flags & SYN) !== 0
-      ? segment.window
-      : segment.window << this.#windowShift;
-    const later = segment.sequence - this.#windowSequence | 0;
-    if (
-      fresh > 0 ||
-      (fresh === 0 && (later > 0 || (later === 0 && window > had)))
-    ) {
-      this.#window = window;
-      this.#windowSequence = segment.sequence;
-      if (window > this.#maxWindow) this.#maxWindow = window;
-      if (window > had) this.#link.queue(this);
-    }
+    const had = this.#window.size;
+    const window = this.#window.update(segment, fresh);
+    if (this.#window.size > had) this.#link.queue(this);
     if (fresh > 0) this.#advance(ack);
     else if (
       fresh === 0 && segment.length === 0 && window === had &&
@@ -332,11 +312,7 @@ export class TcpConnection {
 
   /** Everything before `ack` has come. */
   #advance(ack: number): void {
-    if (this.#timed && (ack - this.#timedSequence | 0) > 0) {
-      this.#timed = false;
-      this.#roundTrip.sample(this.#link.now() - this.#timedAt);
-    }
-    this.#roundTrip.forth();
+    this.#roundTrip.end(ack, this.#link.now());
     if (this.#finQueued && (ack - this.#ringEnd | 0) > 0) {
       this.#finAcknowledged = true;
     }
@@ -367,7 +343,7 @@ export class TcpConnection {
     ) return;
     this.#recovering = true;
     this.#recover = this.#maxSequence;
-    this.#timed = false;
+    this.#roundTrip.cancel();
     this.#resend = true;
     this.#link.queue(this);
   }
@@ -424,12 +400,7 @@ export class TcpConnection {
     const end = sequence + length + ((flags & (SYN | FIN)) !== 0 ? 1 : 0) | 0;
     if ((end - this.#maxSequence | 0) > 0) {
       this.#maxSequence = end;
-      // What is sent twice is not timed (Karn).
-      if (!this.#timed && !this.#probe) {
-        this.#timed = true;
-        this.#timedSequence = sequence;
-        this.#timedAt = this.#link.now();
-      }
+      if (!this.#probe) this.#roundTrip.begin(sequence, this.#link.now());
     }
     return true;
   }
@@ -494,12 +465,13 @@ export class TcpConnection {
       const unsent = end - sequence | 0;
       // FIN was sent.
       if (unsent < 0) break;
-      const usable = (this.#unacknowledged + this.#window | 0) - sequence | 0;
+      const usable = (this.#unacknowledged + this.#window.size | 0) - sequence |
+        0;
       let length = Math.min(unsent, most, Math.max(usable, 0));
       if (length > this.#mss && length < unsent) length -= length % this.#mss;
       // No small segment while a larger one can follow (9293, 3.8.6.2.1).
       const silly = length < this.#mss && length < unsent &&
-        (length <= 0 || length * 2 < this.#maxWindow);
+        (length <= 0 || length * 2 < this.#window.greatest);
       if (silly) length = this.#probe ? Math.max(length, 1) : 0;
       const fin = this.#finQueued && !this.#finAcknowledged &&
         length === unsent;
@@ -539,7 +511,6 @@ export class TcpConnection {
       return;
     }
     this.#roundTrip.back();
-    this.#timed = false;
     if (this.#outstanding > 0) {
       this.#nextSequence = this.#unacknowledged;
       this.#recovering = false;

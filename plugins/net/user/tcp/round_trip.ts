@@ -14,16 +14,44 @@ const MIN_RTO = 200;
 /** The greatest timeout, in ms. */
 const MAX_RTO = 60_000;
 
-/** An estimate of the round-trip time, and the timeout that follows from it. */
+/**
+ * An estimate of the round-trip time, and the timeout that follows from it. One
+ * segment is timed at once, and none that is sent twice (Karn).
+ */
 export class RoundTrip {
   #smoothed = -1;
   #variation = 0;
   #rto = FIRST_RTO;
   #backoff = 0;
+  #isTiming = false;
+  #sequence = 0;
+  #since = 0;
 
   /** The timeout, in ms. */
   get timeout(): number {
     return Math.min(this.#rto * 2 ** this.#backoff, MAX_RTO);
+  }
+
+  /** A segment with this sequence number is sent for the first time. */
+  begin(sequence: number, now: number): void {
+    if (this.#isTiming) return;
+    this.#isTiming = true;
+    this.#sequence = sequence;
+    this.#since = now;
+  }
+
+  /** Everything before `acknowledgement` has come, and something new. */
+  end(acknowledgement: number, now: number): void {
+    if (this.#isTiming && (acknowledgement - this.#sequence | 0) > 0) {
+      this.#isTiming = false;
+      this.sample(now - this.#since);
+    }
+    this.#backoff = 0;
+  }
+
+  /** What is timed may be sent again. */
+  cancel(): void {
+    this.#isTiming = false;
   }
 
   /** A segment was acknowledged after so many ms. */
@@ -40,13 +68,9 @@ export class RoundTrip {
     this.#backoff = 0;
   }
 
-  /** Nothing came in time: wait twice as long. */
+  /** Nothing came in time: wait twice as long; all is sent again. */
   back(): void {
     if (this.#backoff < 16) this.#backoff++;
-  }
-
-  /** Something came. */
-  forth(): void {
-    this.#backoff = 0;
+    this.#isTiming = false;
   }
 }
