@@ -27,6 +27,7 @@ const QKEYS: Readonly<Record<string, string>> = {
   Enter: "ret",
   Equal: "equal",
   Escape: "esc",
+  F2: "f2",
   Home: "home",
   Minus: "minus",
   PageDown: "pgdn",
