@@ -22,9 +22,18 @@ import { type Expected, Pair } from "../pair.ts";
 await fetchMenu();
 
 const QEMU_NEED = { what: QEMU, in: "qemu-system-x86" };
-/** QEMU's board and network card that are those of `pc.json`. */
-const BOARD = ["-M", "pc", "-accel", "tcg", "-cpu", "pentium3"];
-const NETWORK = ["-nic", "user,model=e1000"];
+/**
+ * QEMU's board and network card that are those of `pc.json`: without hot plug,
+ * whose slots have numbers in ACPI, by which Linux would name the card.
+ */
+const BOARD = [
+  ...["-M", "pc", "-accel", "tcg", "-cpu", "pentium3"],
+  ...["-global", "PIIX4_PM.acpi-pci-hotplug-with-bridge-support=off"],
+  ...["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"],
+];
+const NETWORK = [
+  ...["-netdev", "user,id=net", "-device", "e1000,netdev=net,addr=3"],
+];
 const NICS = [parseNic("user")];
 
 /** Text on the screen. */
