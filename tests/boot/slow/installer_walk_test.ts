@@ -72,7 +72,7 @@ linuxTest(
     await same(/Configurer le clavier(.*\n)+<Tab> dépl/);
     await pair.press("Enter");
     await same(
-      /Configurer le réseau(.*\n)+.*Nom de machine.*(.*\n)+<Tab> dépl/,
+      /Configurer le réseau(.*\n)+.*Nom de machine(.*\n)+<Tab> dépl/,
     );
     // Keys of the keyboard that was chosen.
     await pair.type("rheq");
