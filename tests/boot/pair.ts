@@ -188,12 +188,6 @@ export class Pair {
         return ours;
       }
       last = isIt ? shown : undefined;
-      console.log(
-        new Date().toISOString().slice(14, 23),
-        name,
-        differ,
-        expected(ours, this.#screen),
-      );
       const why = `${name}: ${differ ?? "it is not what is waited for"}`;
       await pause(why, end, { rhea: ours, qemu: theirs });
     }
