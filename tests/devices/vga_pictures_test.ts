@@ -5,6 +5,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
+import { PCI_VGA } from "../pci_vga.ts";
+import { difference, parsePpm, type Pixels, pixelsOf } from "../pixels.ts";
 import { QEMU } from "../qemu.ts";
 import {
   CGA4,
@@ -19,32 +21,9 @@ import {
   UNCHAINED,
   vgaGuest,
 } from "./vga_guest.ts";
-import { PCI_VGA } from "../pci_vga.ts";
 
 const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
 const LIMIT_MS = 240_000;
-
-/** A picture's pixels. */
-interface Pixels {
-  readonly width: number;
-  readonly height: number;
-  /** A word for each, 00RRGGBBh. */
-  readonly pixels: Uint32Array;
-}
-
-/** A PPM file of eight bits a colour. */
-function parsePpm(bytes: Uint8Array): Pixels {
-  const head = new TextDecoder("latin1").decode(bytes.subarray(0, 32));
-  const match = /^P6\s(\d+)\s(\d+)\s255\s/.exec(head);
-  if (match === null) throw new Error(`no PPM: ${JSON.stringify(head)}`);
-  const [width, height] = [Number(match[1]), Number(match[2])];
-  const data = bytes.subarray(match[0].length);
-  const pixels = Uint32Array.from(
-    { length: width * height },
-    (_, i) => data[3 * i] << 16 | data[3 * i + 1] << 8 | data[3 * i + 2],
-  );
-  return { width, height, pixels };
-}
 
 /** What QEMU shows after each "!" of the guest; undefined without QEMU. */
 async function inQemu(
@@ -155,8 +134,7 @@ async function here(
   const result: Pixels[] = [];
   for (const _ of scenes) {
     await serial.expect("!", { timeout: LIMIT_MS });
-    const { width, height, pixels } = machine.screenshot();
-    result.push({ width, height, pixels: new Uint32Array(pixels.buffer) });
+    result.push(pixelsOf(machine.screenshot()));
     await serial.write("\n");
   }
   return result;
@@ -301,22 +279,6 @@ const OTHER: readonly Scene[] = [
   PANNED_QEMU,
   CURSOR,
 ];
-
-/** How many pixels differ, and the first that does, in words. */
-function difference(ours: Pixels, theirs: Pixels): string | undefined {
-  const size = ({ width, height }: Pixels): string => `${width}x${height}`;
-  if (size(ours) !== size(theirs)) return `${size(ours)}, not ${size(theirs)}`;
-  let count = 0;
-  let first = "";
-  for (const [i, pixel] of ours.pixels.entries()) {
-    if (pixel === theirs.pixels[i]) continue;
-    if (count++ > 0) continue;
-    const [x, y] = [i % ours.width, Math.floor(i / ours.width)];
-    const words = [pixel, theirs.pixels[i]].map((p) => p.toString(16));
-    first = `at ${x},${y} ${words.join(", not ")}`;
-  }
-  return count === 0 ? undefined : `${count} pixels differ, ${first}`;
-}
 
 /** What both show of the scenes; undefined, and said, without a tool. */
 async function both(
