@@ -58,7 +58,10 @@ import {
   OFF_TRAP,
   REC_BLOCK,
   REC_INSNS,
+  REC_KEY,
   REC_PC_LO,
+  REC_PHYSICAL,
+  REC_SELF,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
 import type { Lookups } from "./region_accesses.ts";
@@ -689,6 +692,17 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (at < this.cache.stub) {
       if (across) this.#jumps.enter(block, lo, hi);
       else this.i32[(at + CELL_RECORD) >> 2] = block.record;
+      return;
+    }
+    if ((at & 15) === (REC_SELF & 15)) {
+      const dead = at - REC_SELF;
+      const page = Math.floor(
+        (this.i32[(dead + REC_PHYSICAL) >> 2] >>> 0) / PAGE,
+      );
+      if (
+        !across && this.i32[(dead + REC_KEY) >> 2] === (block.key | 0) &&
+        page === Math.floor(block.physical / PAGE)
+      ) this.i32[at >> 2] = block.record;
       return;
     }
     const owner = this.cache.block(this.i32[(at + CELL_BLOCK) >> 2]);

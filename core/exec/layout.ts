@@ -219,6 +219,12 @@ export const REC_PHYSICAL = 28;
 export const REC_KEY = 32;
 /** In a record: the next record of its bucket in the block index, or 0. */
 export const REC_NEXT = 36;
+/**
+ * In a record: its own address, so that regions jump to it without a link cell;
+ * of a dead one, that of the record that came after it. No link cell is as far
+ * from a multiple of 16.
+ */
+export const REC_SELF = 40;
 /** Bytes of a record. */
 export const RECORD_BYTES = 48;
 

@@ -16,7 +16,7 @@ import {
 } from "../ir/block.ts";
 import { I32 } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
-import type { Block } from "../translate/block_cache.ts";
+import type { Block, BlockCache } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import type { FunctionBody } from "../wasm/function_body.ts";
 import * as W from "../wasm/opcodes.ts";
@@ -38,6 +38,7 @@ import {
   OFF_JUMP_CACHE,
   OFF_PC_BASE,
   OFF_TARGET,
+  REC_SELF,
   TLB_ENTRIES,
 } from "./layout.ts";
 import {
@@ -67,6 +68,8 @@ export interface RegionJumpsParts {
   readonly frontend: Frontend;
   /** Where pages are in the shared memory. */
   readonly mmu: SoftMmu;
+  /** The blocks. */
+  readonly cache: BlockCache;
   /** The shared memory, as words: link cells. */
   readonly i32: Int32Array;
   /** Offset of the CPU's area. */
@@ -81,6 +84,7 @@ export class RegionJumps {
   readonly #e: Emitter;
   readonly #frontend: Frontend;
   readonly #mmu: SoftMmu;
+  readonly #cache: BlockCache;
   readonly #i32: Int32Array;
   readonly #base: number;
   readonly #push: (v: Value) => void;
@@ -95,6 +99,7 @@ export class RegionJumps {
     this.#e = parts.f.e;
     this.#frontend = parts.frontend;
     this.#mmu = parts.mmu;
+    this.#cache = parts.cache;
     this.#i32 = parts.i32;
     this.#base = parts.base;
     this.#push = parts.push;
@@ -357,8 +362,36 @@ export class RegionJumps {
       this.#f.br(L_LINK);
       return;
     }
+    const known = this.#elsewhere(node, lo, hi);
+    if (known === undefined) {
+      this.#target(lo, hi);
+      this.#lookup();
+      return;
+    }
+    const linear = this.#frontend.linear(lo, hi) & ~4095;
+    const page = known.physical - known.physical % 4096;
+    this.#pushIsElsewhere(linear, this.#mmu.hostOf(page));
+    this.#f.openUnlikely(L_ANY);
     this.#target(lo, hi);
-    this.#lookup();
+    this.#toLookup();
+    this.#f.close();
+    this.#setLocal(LINK, known.record + REC_SELF);
+    this.#f.br(L_LINK);
+  }
+
+  /**
+   * The block at a program counter on another page. Control goes on to its
+   * record while the page is where it is: that takes half the code of a lookup
+   * in the jump cache, and leaves the cache to the jumps that need it.
+   */
+  #elsewhere(node: number, lo: number, hi: number): Block | undefined {
+    const b = this.#blocks[node];
+    if (this.#relocatable || hi !== b.pcHi) return undefined;
+    const f = this.#frontend;
+    const physical = this.#mmu.peekFetch(f.linear(lo, hi), f.fetchMmu());
+    if (physical < 0) return undefined;
+    const block = this.#cache.find(physical, lo, hi, b.key);
+    return block !== undefined && block.secondPage < 0 ? block : undefined;
   }
 
   /** With the target in PC64: through the jump cache. */
@@ -385,6 +418,12 @@ export class RegionJumps {
     });
     this.#f.br(L_LINK);
     this.#f.close();
+    this.#toLookup();
+  }
+
+  /** With the target in PC64: to the function that looks further. */
+  #toLookup(): void {
+    const e = this.#e;
     e.localGet(CPU);
     e.localGet(PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);

@@ -31,6 +31,7 @@ import {
   REC_PC_HI,
   REC_PC_LO,
   REC_PHYSICAL,
+  REC_SELF,
   REC_TABLE,
   RECORD_BYTES,
   runningTag,
@@ -367,6 +368,7 @@ export class BlockCache {
     i32[r + (REC_PC_LO >> 2)] = block.pcLo;
     i32[r + (REC_PC_HI >> 2)] = block.pcHi;
     i32[r + (REC_BLOCK >> 2)] = block.id;
+    i32[r + (REC_SELF >> 2)] = block.record;
   }
 
   /** Enters a stored block into the cache. Returns the pages that hold code from now on and did not before. */
