@@ -684,7 +684,7 @@ export class BytecodeWriter {
     switch (k.term) {
       case TERM_JUMP:
         if (targets.takenNear) this.#put(o.jump, 0, 0, 0, targets.cells, 0);
-        else this.#put(o.jumpFar, 0, 0, 0, k.takenLo, k.takenHi);
+        else this.#put(o.jumpFar, 0, 0, 0, targets.cells, 0);
         return;
       case TERM_BRANCH: {
         const taken = targets.cells;
@@ -719,9 +719,9 @@ export class BytecodeWriter {
         }
         this.#put(o.skip, 0, a, 0, 0, 0);
         if (targets.otherNear) this.#put(o.jump, 0, 0, 0, other, 0);
-        else this.#put(o.jumpFar, 0, 0, 0, k.otherLo, k.otherHi);
+        else this.#put(o.jumpFar, 0, 0, 0, other, 0);
         if (targets.takenNear) this.#put(o.jump, 0, 0, 0, taken, 0);
-        else this.#put(o.jumpFar, 0, 0, 0, k.takenLo, k.takenHi);
+        else this.#put(o.jumpFar, 0, 0, 0, taken, 0);
         return;
       }
       case TERM_INDIRECT: {

@@ -44,6 +44,7 @@ import { InterpreterGenerator } from "./interpreter.ts";
 import { JumpModes } from "./jump_modes.ts";
 import {
   CELL_BLOCK,
+  CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
   OFF_BUDGET,
@@ -706,8 +707,13 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       return;
     }
     const owner = this.cache.block(this.i32[(at + CELL_BLOCK) >> 2]);
+    if (owner.key !== block.key) return;
+    // What goes through the cell of a jump to another page looks where it is.
     if (
-      owner.key !== block.key ||
+      owner.isNear(
+        this.i32[(at + CELL_PC_LO) >> 2],
+        this.i32[(at + CELL_PC_HI) >> 2],
+      ) &&
       Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
     ) return;
     this.i32[(at + CELL_RECORD) >> 2] = across ? this.cache.far : block.record;

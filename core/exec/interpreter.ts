@@ -75,7 +75,7 @@ export interface Opcodes {
   readonly trap: number;
   /** Through link cell `lo`. */
   readonly jump: number;
-  /** To program counter `lo`, `hi` through the jump cache. */
+  /** Through link cell `lo`, to another page. */
   readonly jumpFar: number;
   /** To the program counter with low half in slot a and high half `hi`. */
   readonly indirect32: number;

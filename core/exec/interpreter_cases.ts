@@ -38,9 +38,14 @@ import {
   emitSetPcBase,
 } from "./jump_cache.ts";
 import {
+  CELL_PC_HI,
+  CELL_PC_LO,
+  CELL_RECORD,
+  FETCH_ENTRY_BYTES,
   JUMP_RECORD,
   OFF_FAULT,
   OFF_FAULT_REGION,
+  OFF_FETCH_TLB,
   OFF_JUMP_CACHE,
   OFF_PC_BASE,
   OFF_RECORD,
@@ -50,8 +55,11 @@ import {
   PROFILE_TARGETS,
   REC_BLOCK,
   REC_COUNT,
+  REC_HOST,
+  REC_SELF,
   TABLE_LOOKUP,
   TLB_BYTES,
+  TLB_ENTRIES,
 } from "./layout.ts";
 
 /** Bytes of a bytecode operation. */
@@ -494,16 +502,63 @@ export class InterpreterCases {
     this.#end();
   }
 
-  /** To program counter `lo`, `hi` through the jump cache. */
+  /**
+   * Through link cell `lo`, to another page: while the TLB of fetches has the
+   * page where the cell's block is. The cell is near what has just run, and an
+   * entry of that TLB serves a page of jumps; each has a line of the jump cache
+   * to itself.
+   */
   jumpFar(): void {
     const e = this.#e;
-    emitGuestPc(
-      e,
-      LOCAL_CPU,
-      () => this.#imm(FIELD_LO),
-      () => this.#imm(FIELD_HI),
-    );
+    const word = (offset: number) => (): void => {
+      e.localGet(LOCAL_LINK);
+      e.mem(W.I32_LOAD, offset, 2);
+    };
+    const low = (): void => {
+      e.localGet(LOCAL_PC64);
+      this.#bytes(OPS[Op["i32.wrap_i64"]]);
+    };
+    this.#imm(FIELD_LO);
+    e.localSet(LOCAL_LINK);
+    emitGuestPc(e, LOCAL_CPU, word(CELL_PC_LO), word(CELL_PC_HI));
     e.localSet(LOCAL_PC64);
+    // The linear address: the two halves' sum (see Frontend.linear).
+    low();
+    word(CELL_PC_HI)();
+    e.u8(W.I32_ADD);
+    e.localTee(LOCAL_ENTRY);
+    e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
+    e.u8(W.I32_SHR_U);
+    e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
+    e.u8(W.I32_AND);
+    e.localGet(LOCAL_CPU);
+    e.u8(W.I32_ADD);
+    e.localGet(LOCAL_CPU);
+    e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
+    e.u8(W.I32_ADD);
+    e.mem(W.I64_LOAD, 0, 3);
+    e.localGet(LOCAL_ENTRY);
+    e.i32Const(~4095);
+    e.u8(W.I32_AND);
+    this.#bytes(OPS[Op["i64.extend_i32_u"]]);
+    word(CELL_RECORD)();
+    e.mem(W.I32_LOAD, REC_HOST, 2);
+    this.#bytes(OPS[Op["i64.extend_i32_u"]]);
+    e.i64Const(32, 0);
+    this.#bytes(OPS[Op["i64.shl"]]);
+    this.#bytes(OPS[Op["i64.or"]]);
+    e.u8(W.I64_EQ);
+    this.#if();
+    emitSetPcBase(e, LOCAL_CPU, low, word(CELL_RECORD));
+    this.#enter();
+    this.#end();
+    // A cell that leads to no block yet, or to one across two pages.
+    word(CELL_RECORD)();
+    e.mem(W.I32_LOAD, REC_SELF, 2);
+    e.u8(W.I32_EQZ);
+    this.#if();
+    this.#enter();
+    this.#end();
     this.#lookup();
   }
 

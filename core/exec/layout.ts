@@ -225,6 +225,8 @@ export const REC_NEXT = 36;
  * from a multiple of 16.
  */
 export const REC_SELF = 40;
+/** In a record: host offset of the block's page; 0 if it is across two. */
+export const REC_HOST = 44;
 /** Bytes of a record. */
 export const RECORD_BYTES = 48;
 

@@ -355,8 +355,7 @@ export class RegionJumps {
   /** Leaves the region to a known program counter. */
   #leave(node: number, lo: number, hi: number, cell: number): void {
     const b = this.#blocks[node];
-    const at = (b.physical % 4096) + ((lo - this.#pcs[node]) | 0);
-    if (at >= 0 && at < 4096 && hi === b.pcHi && b.secondPage < 0) {
+    if (b.isNear((lo - this.#pcs[node] + b.pcLo) | 0, hi)) {
       this.#setLocal(LINK, cell);
       this.moveBase(node);
       this.#f.br(L_LINK);

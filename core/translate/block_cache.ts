@@ -100,6 +100,15 @@ export class Block {
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
   kills = 0;
+
+  /** Whether a program counter, relative as `pcLo` is, stands on the block's page, which is its only one. */
+  isNear(lo: number, hi: number): boolean {
+    // The page offset is that of the physical address, whatever the segment's
+    // base is: the same distance lies between the addresses.
+    const at = (this.physical % PAGE) + ((lo - this.pcLo) | 0);
+    return at >= 0 && at < PAGE && (hi | 0) === (this.pcHi | 0) &&
+      this.secondPage < 0;
+  }
   /** Of a block with a copy: where words stand in it that are nothing but values. */
   words: number[] = NO_WORDS;
   /** Those of them that it reads when it runs: stores to them change nothing. */

@@ -14,6 +14,7 @@ import { BytecodeWriter, TooManyTemps } from "../exec/bytecode.ts";
 import type { Opcodes } from "../exec/interpreter.ts";
 import {
   CELL_BYTES,
+  REC_HOST,
   REC_INSNS,
   REC_PC_HI,
   REC_PC_LO,
@@ -275,6 +276,7 @@ export class BlockTranslator {
       this.#writer.insns,
       this.#thresholdOf(block),
     );
+    this.#i32[(block.record + REC_HOST) >> 2] = block.secondPage < 0 ? host : 0;
     for (const page of cache.insert(block)) this.#mmu.protect(page);
     return block;
   }
@@ -292,19 +294,12 @@ export class BlockTranslator {
    */
   #lower(block: Block, alone = false): void {
     const k = this.#block;
-    const near = (target: number, targetHi: number): boolean => {
-      // The page offset is that of the physical address, whatever the
-      // segment's base is: the same distance lies between the addresses.
-      const at = (block.physical % PAGE) + ((target - block.pcLo) | 0);
-      return at >= 0 && at < PAGE && targetHi === block.pcHi &&
-        block.secondPage < 0;
-    };
     this.#cache.initCell(block.cells, k.takenLo, k.takenHi, 0);
     this.#cache.initCell(block.cells + CELL_BYTES, k.otherLo, k.otherHi, 0);
     this.#writer.write(k, this.#liveness.uses, {
       cells: block.cells,
-      takenNear: alone || near(k.takenLo, k.takenHi),
-      otherNear: alone || near(k.otherLo, k.otherHi),
+      takenNear: alone || block.isNear(k.takenLo, k.takenHi),
+      otherNear: alone || block.isNear(k.otherLo, k.otherHi),
       profile: block.profile,
       alone,
     });
