@@ -529,6 +529,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const lo = f.pcLo();
         const hi = f.pcHi();
         if (this.#single) return EXIT_LOOKUP;
+        // All jumps to other pages translate the target's address before they
+        // stop, so that accessed bits do not tell which cells are linked.
+        if (record === this.cache.stub && !this.#isNear(at)) {
+          this.mmu.fetch(f.linear(lo, hi), f.fetchMmu());
+        }
         this.#restoreBudget();
         if (
           this.#stop || this.#flushSoon || i32[this.#budget] <= 0 ||
@@ -710,13 +715,19 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (owner.key !== block.key) return;
     // What goes through the cell of a jump to another page looks where it is.
     if (
-      owner.isNear(
-        this.i32[(at + CELL_PC_LO) >> 2],
-        this.i32[(at + CELL_PC_HI) >> 2],
-      ) &&
+      this.#isNear(at) &&
       Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
     ) return;
     this.i32[(at + CELL_RECORD) >> 2] = across ? this.cache.far : block.record;
+  }
+
+  /** Whether a link cell is that of a jump within its block's page. */
+  #isNear(cell: number): boolean {
+    const at = cell >> 2;
+    return this.cache.block(this.i32[at + (CELL_BLOCK >> 2)]).isNear(
+      this.i32[at + (CELL_PC_LO >> 2)],
+      this.i32[at + (CELL_PC_HI >> 2)],
+    );
   }
 
   /** Forgets all translations. Must not be called while translated code runs. */
