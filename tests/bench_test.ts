@@ -14,6 +14,6 @@ Deno.test("turns: a row has medians, ratios, and says when results differ", () =
   assertEquals(
     row("read", ["jit", "tcg"], [jit, [sample(20, 2, "y")]]),
     "read          jit 20 (CPU 2)  tcg 20 (CPU 2)  ratio 1.00 (CPU 1.00)" +
-      "  RESULTS DIFFER",
+      '  RESULTS DIFFER: jit "x" "x" "x", tcg "y"',
   );
 });

@@ -158,9 +158,13 @@ export function row(
   const cells = targets.map((target, i) =>
     `${target} ${wall[i].toFixed(0)} (CPU ${cpu[i].toFixed(0)})`
   );
-  const alike = new Set(samples.flat().map((s) => s.sum)).size === 1;
+  const isAlike = new Set(samples.flat().map((s) => s.sum)).size === 1;
+  const sums = targets.map((target, i) =>
+    `${target} ${samples[i].map(({ sum }) => JSON.stringify(sum)).join(" ")}`
+  );
   return `${name.padEnd(13)} ${cells.join("  ")}  ratio ${ratio(wall)} ` +
-    `(CPU ${ratio(cpu)})${alike ? "" : "  RESULTS DIFFER"}`;
+    `(CPU ${ratio(cpu)})` +
+    (isAlike ? "" : `  RESULTS DIFFER: ${sums.join(", ")}`);
 }
 
 /** Run a benchmark in a folder of its own; a target that fails ends it. */
