@@ -32,6 +32,7 @@ import {
   emitValueStore,
 } from "./access.ts";
 import {
+  emitFetchEntry,
   emitGuestPc,
   emitJumpHash,
   emitJumpMatch,
@@ -41,11 +42,9 @@ import {
   CELL_PC_HI,
   CELL_PC_LO,
   CELL_RECORD,
-  FETCH_ENTRY_BYTES,
   JUMP_RECORD,
   OFF_FAULT,
   OFF_FAULT_REGION,
-  OFF_FETCH_TLB,
   OFF_JUMP_CACHE,
   OFF_PC_BASE,
   OFF_RECORD,
@@ -59,7 +58,6 @@ import {
   REC_SELF,
   TABLE_LOOKUP,
   TLB_BYTES,
-  TLB_ENTRIES,
 } from "./layout.ts";
 
 /** Bytes of a bytecode operation. */
@@ -527,15 +525,7 @@ export class InterpreterCases {
     word(CELL_PC_HI)();
     e.u8(W.I32_ADD);
     e.localTee(LOCAL_ENTRY);
-    e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
-    e.u8(W.I32_SHR_U);
-    e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
-    e.u8(W.I32_AND);
-    e.localGet(LOCAL_CPU);
-    e.u8(W.I32_ADD);
-    e.localGet(LOCAL_CPU);
-    e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
-    e.u8(W.I32_ADD);
+    emitFetchEntry(e, LOCAL_CPU);
     e.mem(W.I64_LOAD, 0, 3);
     e.localGet(LOCAL_ENTRY);
     e.i32Const(~4095);

@@ -161,6 +161,19 @@ export function emitSetPcBase(
   e.mem(W.I32_STORE, OFF_PC_BASE, 2);
 }
 
+/** With a linear address pushed: the address of the entry that serves it in the present TLB of fetches. */
+export function emitFetchEntry(e: Emitter, cpu: number): void {
+  e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
+  e.u8(W.I32_SHR_U);
+  e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
+  e.u8(W.I32_AND);
+  e.localGet(cpu);
+  e.u8(W.I32_ADD);
+  e.localGet(cpu);
+  e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
+  e.u8(W.I32_ADD);
+}
+
 /** Pushes the guest's program counter whose low half, less the base, `pushLow` pushes; `pushHigh` pushes the high half. */
 export function emitGuestPc(
   e: Emitter,
@@ -368,15 +381,7 @@ export function emitLookupFunction(
   e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
   e.u8(W.I32_ADD);
   e.localTee(LINEAR);
-  e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
-  e.u8(W.I32_SHR_U);
-  e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
-  e.u8(W.I32_AND);
-  e.localGet(CPU);
-  e.u8(W.I32_ADD);
-  e.localGet(CPU);
-  e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
-  e.u8(W.I32_ADD);
+  emitFetchEntry(e, CPU);
   e.localSet(ENTRY);
   const isThere = (): void => {
     e.localGet(ENTRY);
