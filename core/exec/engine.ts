@@ -215,7 +215,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           const hit = this.cache.invalidate(physical, length, running);
           if (hit === 0) return false;
           // A region may go on to the block that is gone. (The interpreter
-          // does not: that block's record leads to the stub.)
+          // does not: that block's record leads nowhere.)
           if ((hit & HIT_REGION) !== 0) this.attention();
           return (hit & HIT_RUNNING) !== 0 && !this.#single;
         },
@@ -522,7 +522,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#counts.unlinked++;
         const at = i32[(base + OFF_LINK) >> 2];
         const record = i32[at >> 2];
-        const target = record === this.cache.stub
+        const target = record === this.cache.unlinked
           ? at + CELL_PC_LO
           : record + REC_PC_LO;
         this.#setPcAt(target >> 2);
@@ -531,7 +531,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (this.#single) return EXIT_LOOKUP;
         // All jumps to other pages translate the target's address before they
         // stop, so that accessed bits do not tell which cells are linked.
-        if (record === this.cache.stub && !this.#isNear(at)) {
+        if (record === this.cache.unlinked && !this.#isNear(at)) {
           this.mmu.fetch(f.linear(lo, hi), f.fetchMmu());
         }
         this.#restoreBudget();
@@ -695,7 +695,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
    */
   #patch(at: number, block: Block, lo: number, hi: number): void {
     const across = block.secondPage >= 0;
-    if (at < this.cache.stub) {
+    if (at < this.cache.unlinked) {
       if (across) this.#jumps.enter(block, lo, hi);
       else this.i32[(at + CELL_RECORD) >> 2] = block.record;
       return;

@@ -48,7 +48,7 @@ import {
   TABLE_FAR,
   TABLE_INTERPRETER,
   TABLE_LOOKUP,
-  TABLE_STUB,
+  TABLE_UNLINKED,
 } from "./layout.ts";
 
 /** The numbers of the opcodes, by what they do. */
@@ -230,8 +230,8 @@ export class InterpreterGenerator {
       emit(code);
       return code.bytes.slice(0, code.length);
     };
-    // The stub: `EXIT_UNLINKED`. OFF_LINK was set by whoever came here.
-    m.addFunction(run, Uint8Array.of(0, W.I32_CONST, 1), TABLE_STUB);
+    // To no block: `EXIT_UNLINKED`. OFF_LINK was set by whoever came here.
+    m.addFunction(run, Uint8Array.of(0, W.I32_CONST, 1), TABLE_UNLINKED);
     const targets = { run, slowLoad, slowStore, helpers };
     m.addFunction(run, body((e) => this.#loop(e, targets)), TABLE_INTERPRETER);
     const miss = m.type([i32, i32, i32, i32], [i32, i32]);

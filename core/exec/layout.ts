@@ -246,7 +246,7 @@ export function runningTag(block: number): number {
 export const CELL_BYTES = 16;
 
 /** Table index of the function that returns `EXIT_UNLINKED`. */
-export const TABLE_STUB = 0;
+export const TABLE_UNLINKED = 0;
 /** Table index of the interpreter. */
 export const TABLE_INTERPRETER = 1;
 /** Table index of the function that tries the jump cache's second way. */

@@ -5,7 +5,7 @@
  * A block is known by its physical address, its program counter (which its IR
  * has built in) and its static mode key. Control reaches it through its
  * *record*, a few words in the arena; a link cell or a jump cache entry holds
- * the record's address. To forget a block is to point its record at the stub:
+ * the record's address. To forget a block is to have its record lead nowhere:
  * whoever is linked to it comes back to the dispatcher, so nobody has to
  * remember who links to whom. Arena space is only taken back all at once, when
  * the arena is full.
@@ -37,7 +37,7 @@ import {
   runningTag,
   TABLE_FAR,
   TABLE_INTERPRETER,
-  TABLE_STUB,
+  TABLE_UNLINKED,
 } from "../exec/layout.ts";
 import { indexHash } from "../exec/jump_cache.ts";
 import { CodePages } from "./code_pages.ts";
@@ -175,8 +175,8 @@ export class BlockCache {
   revived = 0;
   /** Times that the whole arena was flushed. */
   flushes = 0;
-  /** Offset of the record that leads to the stub. */
-  readonly stub: number;
+  /** Offset of the record that leads to no block: to enter it is `EXIT_UNLINKED`. */
+  readonly unlinked: number;
   /** Offset of the record that makes a link cell a lookup of its program counter. */
   readonly far: number;
 
@@ -220,8 +220,8 @@ export class BlockCache {
     this.#start = start;
     this.#end = start + bytes;
     this.#onRegionDead = onRegionDead;
-    this.stub = start + INDEX_BYTES;
-    this.far = this.stub + RECORD_BYTES;
+    this.unlinked = start + INDEX_BYTES;
+    this.far = this.unlinked + RECORD_BYTES;
     this.#next = 0;
     this.#init();
   }
@@ -230,7 +230,7 @@ export class BlockCache {
     const i32 = this.#i32;
     this.#next = this.#start + INDEX_BYTES + 2 * RECORD_BYTES;
     i32.fill(0, this.#start >> 2, this.#next >> 2);
-    i32[(this.stub + REC_TABLE) >> 2] = TABLE_STUB;
+    i32[(this.unlinked + REC_TABLE) >> 2] = TABLE_UNLINKED;
     i32[(this.far + REC_TABLE) >> 2] = TABLE_FAR;
   }
 
@@ -312,7 +312,7 @@ export class BlockCache {
   /** Makes a link cell lead nowhere, to a program counter. */
   initCell(cell: number, pcLo: number, pcHi: number, owner: number): void {
     const i32 = this.#i32;
-    i32[(cell + CELL_RECORD) >> 2] = this.stub;
+    i32[(cell + CELL_RECORD) >> 2] = this.unlinked;
     i32[(cell + CELL_PC_LO) >> 2] = pcLo;
     i32[(cell + CELL_PC_HI) >> 2] = pcHi;
     i32[(cell + CELL_BLOCK) >> 2] = owner;
@@ -585,7 +585,7 @@ export class BlockCache {
     if (b.secondPage < 0) this.#keepVersion(b);
     const r = b.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
-    this.#i32[r + (REC_TABLE >> 2)] = TABLE_STUB;
+    this.#i32[r + (REC_TABLE >> 2)] = TABLE_UNLINKED;
     if (b.secondPage < 0) this.#leaveIndex(b);
     else this.#leaveAcross(b);
     if (b.regions.length > 0) {

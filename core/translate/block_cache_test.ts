@@ -7,7 +7,7 @@ import {
   REC_TABLE,
   runningTag,
   TABLE_INTERPRETER,
-  TABLE_STUB,
+  TABLE_UNLINKED,
 } from "../exec/layout.ts";
 import {
   ArenaFull,
@@ -64,7 +64,7 @@ Deno.test("only blocks whose bytes are written are forgotten", () => {
   assertEquals(c.invalidate(0x1007, 1), HIT_BLOCK | HIT_RUNNING);
   assertEquals([a.valid, b.valid, other.valid], [false, true, true]);
   assertEquals(i32[(a.record + REC_BYTECODE) >> 2], 0);
-  assertEquals(i32[(a.record + REC_TABLE) >> 2], TABLE_STUB);
+  assertEquals(i32[(a.record + REC_TABLE) >> 2], TABLE_UNLINKED);
   assert(c.hasCode(1));
   c.invalidate(0x0, 0x2000);
   assertEquals([c.hasCode(1), c.hasCode(3)], [false, true]);
