@@ -74,6 +74,8 @@ export class SoftMmu implements Mmu {
   readonly #value: number;
   readonly #watches = new WriteWatches();
   #mask = 0xffffffff;
+  /** Linear addresses are wide. */
+  #wide = false;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
   #onFlush: (address: number, mmus: number) => void = () => {};
@@ -158,6 +160,12 @@ export class SoftMmu implements Mmu {
 
   #isWatched(page: number): boolean {
     return !this.#watches.isEmpty && this.#watches.has(page);
+  }
+
+  setWide(wide: boolean): void {
+    if (this.#wide === wide) return;
+    this.#wide = wide;
+    this.flush(false);
   }
 
   setPhysicalMask(mask: number): void {

@@ -256,6 +256,9 @@ export class RandomIsa implements Frontend {
   linear(lo: number, _hi: number): number {
     return lo;
   }
+  wide(): boolean {
+    return false;
+  }
   fetchMmu(): number {
     return 0;
   }

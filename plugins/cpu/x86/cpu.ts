@@ -53,6 +53,7 @@ import {
   KEY_FLAT_DATA,
   KEY_IOPL_OK,
   KEY_LIMIT_64K,
+  KEY_LONG,
   KEY_MP,
   KEY_MXCSR_DEFAULT,
   KEY_MXCSR_PE,
@@ -293,14 +294,17 @@ export class X86 implements Frontend {
     return this.state[W_EIP];
   }
 
-  /** CS's base. */
+  /** CS's base; in 64-bit mode the high half of RIP. */
   pcHi(): number {
-    return this.state[W_SEG + CS * SEG_WORDS + 2];
+    return (this.#key & KEY_LONG) !== 0
+      ? this.state[W_EIP + 1]
+      : this.state[W_SEG + CS * SEG_WORDS + 2];
   }
 
-  /** Writes EIP. CS's base is where far transfers have put it. */
-  setPc(lo: number, _hi: number): void {
+  /** Writes EIP, or RIP. CS's base is where far transfers have put it. */
+  setPc(lo: number, hi: number): void {
     this.state[W_EIP] = lo;
+    if ((this.#key & KEY_LONG) !== 0) this.state[W_EIP + 1] = hi;
   }
 
   /** The static mode key. */
@@ -321,9 +325,16 @@ export class X86 implements Frontend {
     return (key & KEY_UNPAGED) !== 0;
   }
 
-  /** EIP plus CS's base. */
+  /** EIP plus CS's base, or RIP. */
   linear(lo: number, hi: number): number {
-    return (lo + hi) | 0;
+    return (this.#key & KEY_LONG) !== 0
+      ? hi * 0x1_0000_0000 + (lo >>> 0)
+      : (lo + hi) | 0;
+  }
+
+  /** In 64-bit mode. */
+  wide(key: number): boolean {
+    return (key & KEY_LONG) !== 0;
   }
 
   /** 1 at CPL 3, else 0. */
@@ -639,13 +650,13 @@ export class X86 implements Frontend {
   }
 
   /** Makes the state that of the start of an instruction. */
-  restore(pcLo: number, _pcHi: number, aux: number): void {
+  restore(pcLo: number, pcHi: number, aux: number): void {
     // A task switch that faulted after its commit point faults in the new task.
     if (this.committed) {
       this.committed = false;
       return;
     }
-    this.state[W_EIP] = pcLo;
+    this.setPc(pcLo, pcHi);
     const op = aux & AUX_CC_OP;
     if (op !== AUX_CC_OP) this.state[W_CC_OP] = op;
     if ((aux & AUX_NOT_MODIFIES) === 0 && this.state[W_VECTOR] === EXC_PF) {

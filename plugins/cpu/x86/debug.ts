@@ -155,6 +155,10 @@ export class WatchingMmu implements Mmu {
   forgetPage(address: number): void {
     this.#mmu.forgetPage(address);
   }
+  /** Linear addresses are wide from now on, or not any more. */
+  setWide(wide: boolean): void {
+    this.#mmu.setWide(wide);
+  }
   /** The physical address mask changed. */
   setPhysicalMask(mask: number): void {
     this.#mmu.setPhysicalMask(mask);

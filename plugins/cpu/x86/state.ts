@@ -102,8 +102,22 @@ export const OFF_XMM = 0x500;
 export const OFF_SCRATCH = 0x600;
 /** Slots for operands and results of floating-point helpers: 8 of 16 bytes. */
 export const OFF_X87_TEMP = 0x680;
+/** Pending page fault in IA-32e mode: its linear address, all 64 bits ({@link OFF_EXC_ADDRESS} has the low half). */
+export const OFF_EXC_ADDRESS64 = 0x900;
+/** IA32_KERNEL_GS_BASE. */
+export const OFF_KERNEL_GS_BASE = 0x908;
+/** IA32_STAR. */
+export const OFF_STAR = 0x910;
+/** IA32_LSTAR. */
+export const OFF_LSTAR = 0x918;
+/** IA32_CSTAR. */
+export const OFF_CSTAR = 0x920;
+/** IA32_FMASK. */
+export const OFF_FMASK = 0x928;
+/** IA32_TSC_AUX. */
+export const OFF_TSC_AUX = 0x930;
 /** End of the x86 state. */
-export const STATE_END = 0x700;
+export const STATE_END = 0x980;
 
 /** Flag bits. */
 export const CF = 1,
@@ -217,6 +231,12 @@ export const KEY_UNPAGED = 0x800000;
  */
 export const KEY_LIMIT_64K = 0x200000;
 
+/**
+ * 64-bit mode: EFER.LMA and CS.L. KEY_CODE32 and KEY_STACK32 are clear then,
+ * KEY_FLAT_CS and KEY_FLAT_DATA set, KEY_PROTECTED set.
+ */
+export const KEY_LONG = 0x8000000;
+
 const RELOCATABLE = KEY_CODE32 | 3 << KEY_CPL_SHIFT | KEY_PROTECTED |
   KEY_FLAT_CS;
 
@@ -320,6 +340,45 @@ export const FOP: Global = global("fop", I32, OFF_FOP),
   FCS: Global = global("fcs", I32, OFF_FCS),
   FDP: Global = global("fdp", I32, OFF_FDP),
   FDS: Global = global("fds", I32, OFF_FDS);
+
+const GPR64_NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
+/**
+ * RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, as i64: blocks of 64-bit mode use
+ * these, others {@link GPR}. No block uses both views of one slot.
+ */
+export const GPR64: readonly Global[] = Array.from(
+  { length: 16 },
+  (_, i) => global(GPR64_NAMES[i] ?? `r${i}`, I64, OFF_GPR + 8 * i),
+);
+/** RIP, for blocks of 64-bit mode: only written where the frontend leaves a block by `exit`. */
+export const RIP: Global = global("rip", I64, OFF_EIP);
+/** Lazy flags of 64-bit mode: result, all 64 bits (what an operation of a smaller size does not fill is zero). */
+export const CC_DST64: Global = global("cc_dst64", I64, OFF_CC_DST);
+/** Lazy flags of 64-bit mode: source. */
+export const CC_SRC64: Global = global("cc_src64", I64, OFF_CC_SRC);
+/** Segment bases of 64-bit mode, by segment number; only those of FS and GS count. */
+export const BASE64: readonly Global[] = SEG_NAMES.map((n, i) =>
+  global(n + ".base64", I64, OFF_SEG + 32 * i + SEG_BASE)
+);
+/** XMM0-XMM15: the first eight are {@link XMM}. */
+export const XMM16: readonly Global[] = [
+  ...XMM,
+  ...[8, 9, 10, 11, 12, 13, 14, 15].map((n) =>
+    global("xmm" + n, V128, OFF_XMM + 16 * n)
+  ),
+];
+
+/**
+ * The i64 global over the same slot as an i32 one, by the latter's index: what
+ * a helper reads or writes, it does in both views.
+ */
+export const WIDE_VIEW: ReadonlyMap<number, Global> = new Map([
+  ...GPR.map((g, i): [number, Global] => [g.index, GPR64[i]]),
+  [EIP.index, RIP],
+  [CC_DST.index, CC_DST64],
+  [CC_SRC.index, CC_SRC64],
+  ...BASE.map((g, i): [number, Global] => [g.index, BASE64[i]]),
+]);
 
 /** All globals, in index order. */
 export const GLOBALS: readonly Global[] = globals;
