@@ -468,7 +468,8 @@ export class IrBuilder {
 
   /**
    * Ends the block: goes on at a computed program counter: an i32 (the high
-   * half stays the block's own) or an i64. It is the guest's: where code is
+   * half stays the block's own) or an i64 (which, where program counters have 32
+   * bits, may belong to another mode). It is the guest's: where code is
    * relocatable, a constant is no place that `jump` could be given.
    */
   jumpIndirect(target: Value): void {

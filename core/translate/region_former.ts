@@ -28,6 +28,7 @@ import {
 } from "../ir/block.ts";
 import { IrBuilder } from "../ir/builder.ts";
 import { Forwarding } from "../ir/passes/forward.ts";
+import { I64 } from "../ir/types.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { analyse, hasCycle, type Structure } from "../wasm/structure.ts";
@@ -312,7 +313,9 @@ export class RegionFormer {
   /** The nodes where a computed jump was seen to go `share` times or more, most frequent first. */
   #seen(i: number, share: number, most: number): number[] {
     const b = this.#blocks[i];
-    if (b.profile === 0) return [];
+    // Where program counters have 32 bits, one of 64 leads to another mode.
+    const isWide = this.#ir[i].typeOf(this.#ir[i].termValue) === I64;
+    if (b.profile === 0 || isWide && !this.#frontend.wide(b.key)) return [];
     const counts = new Map<number, number>();
     const at = b.profile >> 2;
     for (const lo of this.#i32.subarray(at, at + PROFILE_TARGETS)) {

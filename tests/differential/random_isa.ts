@@ -475,7 +475,10 @@ class Insn {
       case 8:
         if (!p.oneIn(4)) return;
         b.call(this.helpers[5], this.#value(I32)); // changes the key
-        b.jumpIndirect(this.#wideTarget(b.i32(next)));
+        if (this.wide) {
+          b.set(PC_GLOBAL, b.i32(next));
+          b.exit(EXIT_LOOKUP);
+        } else b.jumpIndirect(this.#wideTarget(b.i32(next)));
         return;
       case 9:
         if (!p.oneIn(12)) return;
