@@ -19,6 +19,7 @@ import type { Frontend } from "../cpu/frontend.ts";
 import { PROFILE_TARGETS, REC_COUNT } from "../exec/layout.ts";
 import {
   FLOW_CALL,
+  FLOW_FAR,
   FLOW_PLAIN,
   FLOW_RETURN,
   IrBlock,
@@ -314,8 +315,12 @@ export class RegionFormer {
   #seen(i: number, share: number, most: number): number[] {
     const b = this.#blocks[i];
     // Where program counters have 32 bits, one of 64 leads to another mode.
-    const isWide = this.#ir[i].typeOf(this.#ir[i].termValue) === I64;
-    if (b.profile === 0 || isWide && !this.#frontend.wide(b.key)) return [];
+    const k = this.#ir[i];
+    const isWide = k.typeOf(k.termValue) === I64;
+    if (
+      b.profile === 0 || k.flow === FLOW_FAR ||
+      isWide && !this.#frontend.wide(b.key)
+    ) return [];
     const counts = new Map<number, number>();
     const at = b.profile >> 2;
     for (const lo of this.#i32.subarray(at, at + PROFILE_TARGETS)) {
