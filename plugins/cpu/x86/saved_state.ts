@@ -15,6 +15,8 @@ import { STATE_END } from "./state.ts";
 
 /** Where the saved part of the state begins: before it stands what the engine works with. */
 const STATE_START = 0x100;
+/** Bytes of the registers in records of before there was 64-bit mode. */
+const OLD_SIZE = 0x600;
 
 /** The state record. */
 type SavedCpu = {
@@ -63,6 +65,14 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
       `it is "${s.model}", expected "${cpu.model.name}"`,
     );
   }
+  const size = STATE_END - STATE_START;
+  if (s.registers.length !== size && s.registers.length !== OLD_SIZE) {
+    throw new StateError(
+      "cpu.registers",
+      `it has ${s.registers.length} bytes, expected ${size}`,
+    );
+  }
+  cpu.state8.fill(0, STATE_START, STATE_END);
   cpu.state8.set(s.registers, STATE_START);
   cpu.msrs = resetMsrs();
   cpu.msrs.mtrrDefType = s.mtrrDefType;
@@ -78,6 +88,7 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   cpu.setInput("a20", s.a20);
   cpu.ignne = s.ignne;
   cpu.driveFerr();
+  cpu.engine?.mmu.setWide(cpu.lma);
   cpu.engine?.mmu.flush(false);
   cpu.debugChanged();
   cpu.engine?.keyChanged();
