@@ -23,7 +23,7 @@ import type { IrBlock } from "../ir/block.ts";
 import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, type OpInfo, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
-import { I32, WASM_TYPES } from "../ir/types.ts";
+import { I32, I64, WASM_TYPES } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
@@ -62,6 +62,7 @@ import {
   REC_TABLE,
   runningTag,
   TABLE_LOOKUP,
+  TABLE_LOOKUP_WIDE,
 } from "./layout.ts";
 import { RegionJumps } from "./region_jumps.ts";
 import { RegionLookups } from "./region_lookups.ts";
@@ -332,7 +333,8 @@ export class RegionCompiler {
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     e.localGet(CPU);
-    e.i32Const(TABLE_LOOKUP);
+    const isWide = this.#frontend.wide(this.#blocks[0].key);
+    e.i32Const(isWide ? TABLE_LOOKUP_WIDE : TABLE_LOOKUP);
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);
@@ -600,9 +602,16 @@ export class RegionCompiler {
   #slowAddress(i: number): void {
     const e = this.#e;
     e.localGet(CPU);
-    this.#values.push(this.#k.a[i]);
-    if (this.#k.lo[i] === 0) return;
-    e.i32Const(this.#k.lo[i]);
+    const address = this.#k.a[i];
+    const displacement = this.#k.lo[i];
+    this.#values.push(address);
+    if (displacement === 0) return;
+    if (this.#k.typeOf(address) === I64) {
+      e.i64Const(displacement, displacement >> 31);
+      e.u8(0x7c); // i64.add
+      return;
+    }
+    e.i32Const(displacement);
     e.u8(W.I32_ADD);
   }
 

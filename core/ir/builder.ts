@@ -18,8 +18,8 @@ import {
   type Value,
 } from "./block.ts";
 import { fold } from "./passes/fold.ts";
-import { LOADS, Op, OPS, STORES } from "./ops.ts";
-import type { Global, Type } from "./types.ts";
+import { LOADS, Op, OPS, STORES, WIDE_ACCESS } from "./ops.ts";
+import { type Global, I64, type Type } from "./types.ts";
 
 /** A function in TypeScript that translated code can call. */
 export interface Helper {
@@ -59,6 +59,7 @@ export interface Helper {
 }
 
 const ADD = Op["i32.add"];
+const ADD64 = Op["i64.add"];
 const GET: readonly number[] = [
   Op["get32"],
   Op["get64"],
@@ -80,6 +81,8 @@ const CALL: readonly number[] = [
   Op["call3"],
 ];
 const CONST32 = Op["const32"];
+const CONST64 = Op["const64"];
+const PAGE = 4096;
 
 /** Any odd number with bits all over. */
 const HASH = 0x9e3779b1 | 0;
@@ -180,9 +183,24 @@ export class IrBuilder {
     return this.block.op[this.block.valueDef[v]] === CONST32;
   }
 
-  /** The value of an i32 constant. */
+  /** The value of an i32 constant, or the low half of an i64 one. */
   constOf(v: Value): number {
     return this.block.lo[this.block.valueDef[v]];
+  }
+
+  /** Whether a temp is an i64 constant. */
+  isConst64(v: Value): boolean {
+    return this.block.op[this.block.valueDef[v]] === CONST64;
+  }
+
+  /** Whether a temp is an i64 constant that is the sign extension of its low half, {@linkcode IrBuilder.constOf}. */
+  isShort(v: Value): boolean {
+    return this.isConst64(v) && this.constOf(v) >> 31 === this.highOf(v);
+  }
+
+  /** The high half of an i64 constant. */
+  highOf(v: Value): number {
+    return this.block.hi[this.block.valueDef[v]];
   }
 
   /** The operation that defined a temp. */
@@ -211,7 +229,17 @@ export class IrBuilder {
 
   /** An i64 constant from its two halves (the high one is the sign by default). */
   i64(lo: number, hi: number = lo >> 31): Value {
-    return this.emit(Op["const64"], 0, 0, 0, lo, hi);
+    lo |= 0;
+    hi |= 0;
+    const at = Math.imul(lo ^ hi + 1, HASH) >>> HASH_SHIFT;
+    const known = this.#constants[at];
+    if (
+      known < this.block.values && this.isConst64(known) &&
+      this.constOf(known) === lo && this.highOf(known) === hi
+    ) return known;
+    const t = this.emit(CONST64, 0, 0, 0, lo, hi);
+    this.#constants[at] = t;
+    return t;
   }
 
   /** An f64 constant by the two halves of its bits. */
@@ -287,17 +315,24 @@ export class IrBuilder {
     this.emit(Op["insn"], 0, 0, 0, pcLo, aux);
   }
 
-  /** Loads from guest memory at the i32 `address + displacement` through TLB `mmu`; `op` is one of the `ld*`. */
+  /**
+   * Loads from guest memory at `address + displacement` through TLB `mmu`; `op`
+   * is one of the `ld*` at an i32 address, which an i64 address makes its `.64`.
+   */
   load(op: number, address: Value, displacement: number, mmu: number): Value {
     if ((OPS[op].effects & LOADS) === 0) {
       throw new Error(`${OPS[op].name} is no load`);
+    }
+    if (this.typeOf(address) === I64) {
+      const base = this.#wideBase(address, displacement);
+      return this.emit(WIDE_ACCESS[op], base, 0, 0, this.#displacement, mmu);
     }
     const base = this.#base(address);
     const disp = (displacement + this.#offset(address)) | 0;
     return this.emit(op, base, 0, 0, disp, mmu);
   }
 
-  /** Stores to guest memory at the i32 `address + displacement` through TLB `mmu`; `op` is one of the `st*`. */
+  /** Stores to guest memory, as {@linkcode IrBuilder.load} has it; `op` is one of the `st*`. */
   store(
     op: number,
     address: Value,
@@ -308,9 +343,42 @@ export class IrBuilder {
     if ((OPS[op].effects & STORES) === 0) {
       throw new Error(`${OPS[op].name} is no store`);
     }
+    if (this.typeOf(address) === I64) {
+      const base = this.#wideBase(address, displacement);
+      this.emit(WIDE_ACCESS[op], base, value, 0, this.#displacement, mmu);
+      return;
+    }
     const base = this.#base(address);
     const disp = (displacement + this.#offset(address)) | 0;
     this.emit(op, base, value, 0, disp, mmu);
+  }
+
+  /** What {@linkcode IrBuilder.#wideBase} leaves to be added. */
+  #displacement = 0;
+
+  /**
+   * An i64 address plus a displacement, without its constant part where that is
+   * 32 bits; constants on a page have one base.
+   */
+  #wideBase(address: Value, displacement: number): Value {
+    const k = this.block;
+    const def = k.valueDef[address];
+    this.#displacement = displacement;
+    if (k.op[def] === ADD64 && this.isShort(k.b[def])) {
+      const sum = this.constOf(k.b[def]) + displacement;
+      if (sum !== (sum | 0)) return address;
+      this.#displacement = sum;
+      return k.a[def];
+    }
+    if (!this.isConst64(address)) return address;
+    const sum = this.constOf(address) + displacement;
+    if (this.isShort(address) && sum === (sum | 0)) {
+      this.#displacement = sum;
+      return this.i64(0);
+    }
+    const low = k.lo[def] & (PAGE - 1);
+    this.#displacement = displacement + low;
+    return this.i64(k.lo[def] - low, k.hi[def]);
   }
 
   /** An address without its constant part. */
@@ -377,17 +445,25 @@ export class IrBuilder {
   }
 
   /** Ends the block: goes on at `takenLo` when `condition` is not 0, else at `otherLo`. */
-  branch(condition: Value, takenLo: number, otherLo: number): void {
+  branch(
+    condition: Value,
+    takenLo: number,
+    otherLo: number,
+    takenHi: number = this.block.pcHi,
+    otherHi: number = this.block.pcHi,
+  ): void {
     if (this.isConst(condition)) {
-      return this.jump(this.constOf(condition) !== 0 ? takenLo : otherLo);
+      if (this.constOf(condition) !== 0) this.jump(takenLo, takenHi);
+      else this.jump(otherLo, otherHi);
+      return;
     }
     this.#end(TERM_BRANCH);
     const k = this.block;
     k.termValue = condition;
     k.takenLo = takenLo | 0;
-    k.takenHi = k.pcHi;
+    k.takenHi = takenHi | 0;
     k.otherLo = otherLo | 0;
-    k.otherHi = k.pcHi;
+    k.otherHi = otherHi | 0;
   }
 
   /**

@@ -29,7 +29,6 @@ import {
 import { IrBuilder } from "../ir/builder.ts";
 import { Forwarding } from "../ir/passes/forward.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
-import { I32 } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { analyse, hasCycle, type Structure } from "../wasm/structure.ts";
 import type { Block, BlockCache } from "./block_cache.ts";
@@ -313,8 +312,7 @@ export class RegionFormer {
   /** The nodes where a computed jump was seen to go `share` times or more, most frequent first. */
   #seen(i: number, share: number, most: number): number[] {
     const b = this.#blocks[i];
-    const k = this.#ir[i];
-    if (b.profile === 0 || k.typeOf(k.termValue) !== I32) return [];
+    if (b.profile === 0) return [];
     const counts = new Map<number, number>();
     const at = b.profile >> 2;
     for (const lo of this.#i32.subarray(at, at + PROFILE_TARGETS)) {
