@@ -8,7 +8,12 @@
 
 import type { X86 } from "./cpu.ts";
 import { transferKey } from "./fast_transfers.ts";
-import { checkModeChange, updateLma } from "./long_mode.ts";
+import {
+  addressAt,
+  checkModeChange,
+  isCanonical,
+  updateLma,
+} from "./long_mode.ts";
 import {
   CR4_DE,
   CR4_PAE,
@@ -218,4 +223,22 @@ export function sysexit(cpu: X86): void {
   cpu.eip = cpu.reg32(2);
   cpu.setReg32(4, cpu.reg32(1));
   transferKey(cpu, key);
+}
+
+/**
+ * INVPCID: the descriptor (PCID, address) and the type are in three double words
+ * of the state from word `at` on. More is forgotten than it asks for.
+ */
+export function invalidatePcid(cpu: X86, at: number): void {
+  const s = cpu.state;
+  const type = s[at + 4];
+  const pcid = s[at];
+  if (s[at + 5] !== 0 || type < 0 || type > 3) cpu.gp();
+  if ((pcid & ~0xfff) !== 0 || s[at + 1] !== 0) cpu.gp();
+  const unused = (cpu.cr4 & CR4_PCIDE) === 0 && pcid !== 0;
+  if (type < 2 && unused) cpu.gp();
+  if (type === 0 && cpu.lma && !isCanonical(s[at + 3])) cpu.gp();
+  if (type === 0) {
+    cpu.engine.mmu.flushPage(cpu.lma ? addressAt(s, at + 2) : s[at + 2]);
+  } else cpu.engine.mmu.flush(type !== 2);
 }

@@ -549,6 +549,15 @@ export class X86 implements Frontend {
     setAddressAt(this.state, W_GPR + 2 * r, address);
   }
 
+  /** Adds to general register `r`, modulo 2^64. */
+  addReg64(r: number, by: number): void {
+    const s = this.state;
+    const w = W_GPR + 2 * r;
+    const sum = (s[w] >>> 0) + by;
+    s[w] = sum;
+    s[w + 1] += Math.floor(sum / WORD);
+  }
+
   /** Writes RIP. */
   setRip(address: number): void {
     setAddressAt(this.state, W_EIP, address);
