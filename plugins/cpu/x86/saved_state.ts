@@ -58,6 +58,12 @@ export function saveCpu(cpu: X86): SavedCpu {
 /** The reverse of {@linkcode saveCpu}. */
 export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   const template = { ...saveCpu(cpu), msrs: [] as number[][] };
+  const { registers } = record;
+  if (registers instanceof Uint8Array && registers.length === OLD_SIZE) {
+    const padded = new Uint8Array(STATE_END - STATE_START);
+    padded.set(registers);
+    record = { ...record, registers: padded };
+  }
   const s = loadState(template, record as StateRecord, "cpu");
   if (s.model !== cpu.model.name) {
     throw new StateError(
@@ -65,14 +71,6 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
       `it is "${s.model}", expected "${cpu.model.name}"`,
     );
   }
-  const size = STATE_END - STATE_START;
-  if (s.registers.length !== size && s.registers.length !== OLD_SIZE) {
-    throw new StateError(
-      "cpu.registers",
-      `it has ${s.registers.length} bytes, expected ${size}`,
-    );
-  }
-  cpu.state8.fill(0, STATE_START, STATE_END);
   cpu.state8.set(s.registers, STATE_START);
   cpu.msrs = resetMsrs();
   cpu.msrs.mtrrDefType = s.mtrrDefType;
