@@ -49,6 +49,7 @@ import {
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_JUMP_CACHE,
+  OFF_LOOKUP,
   OFF_PC_BASE,
   OFF_RECORD,
   OFF_TARGET,
@@ -59,7 +60,6 @@ import {
   REC_HOST,
   REC_SELF,
   TABLE_LOOKUP,
-  TABLE_LOOKUP_WIDE,
   WIDE_FETCH_HOST,
 } from "./layout.ts";
 
@@ -494,7 +494,7 @@ export class InterpreterCases {
     this.#enter();
   }
 
-  /** With the target's program counter in LOCAL_PC64: the jump cache; `wide`: all 64 bits are its address. */
+  /** With the target's program counter in LOCAL_PC64: the jump cache; `wide`: what lies behind it depends on the mode. */
   #lookup(wide: boolean): void {
     const e = this.#e;
     const low = (): void => {
@@ -510,7 +510,10 @@ export class InterpreterCases {
     e.localGet(LOCAL_PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
     e.localGet(LOCAL_CPU);
-    e.i32Const(wide ? TABLE_LOOKUP_WIDE : TABLE_LOOKUP);
+    if (wide) {
+      e.localGet(LOCAL_CPU);
+      e.mem(W.I32_LOAD, OFF_LOOKUP, 2);
+    } else e.i32Const(TABLE_LOOKUP);
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#targets.run);
     e.u8(0);

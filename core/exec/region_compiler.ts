@@ -55,14 +55,13 @@ import {
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_LINK,
+  OFF_LOOKUP,
   OFF_RECORD,
   OFF_TARGET,
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
   runningTag,
-  TABLE_LOOKUP,
-  TABLE_LOOKUP_WIDE,
 } from "./layout.ts";
 import { RegionJumps } from "./region_jumps.ts";
 import { RegionLookups } from "./region_lookups.ts";
@@ -333,8 +332,9 @@ export class RegionCompiler {
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     e.localGet(CPU);
-    const isWide = this.#frontend.wide(this.#blocks[0].key);
-    e.i32Const(isWide ? TABLE_LOOKUP_WIDE : TABLE_LOOKUP);
+    // Not a constant: a jump may lead to another mode.
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_LOOKUP, 2);
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);

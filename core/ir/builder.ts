@@ -8,6 +8,7 @@
 
 import {
   FLOW_CALL,
+  FLOW_FAR,
   FLOW_RETURN,
   type IrBlock,
   TERM_BRANCH,
@@ -18,7 +19,7 @@ import {
   type Value,
 } from "./block.ts";
 import { fold } from "./passes/fold.ts";
-import { LOADS, Op, OPS, STORES, WIDE_ACCESS } from "./ops.ts";
+import { LOADS, Op, type OpName, OPS, STORES, WIDE_ACCESS } from "./ops.ts";
 import { type Global, I64, type Type } from "./types.ts";
 
 /** A function in TypeScript that translated code can call. */
@@ -82,6 +83,18 @@ const CALL: readonly number[] = [
 ];
 const CONST32 = Op["const32"];
 const CONST64 = Op["const64"];
+const EXTEND_U = Op["i64.extend_i32_u"];
+const EXTEND_S = Op["i64.extend_i32_s"];
+const WRAP = Op["i32.wrap_i64"];
+/** Of each operation on i32, the one of the same name on i64. */
+const WIDE_OP: Uint16Array = Uint16Array.from(
+  OPS,
+  ({ name }) => Op[name.replace(/^i32\./, "i64.") as OpName] ?? 0,
+);
+const IS_SHIFT: Uint8Array = Uint8Array.from(
+  OPS,
+  ({ name }) => /^i32\.(sh[lr]|rot[lr])/.test(name) ? 1 : 0,
+);
 const PAGE = 4096;
 
 /** Any odd number with bits all over. */
@@ -468,7 +481,8 @@ export class IrBuilder {
 
   /**
    * Ends the block: goes on at a computed program counter: an i32 (the high
-   * half stays the block's own) or an i64. It is the guest's: where code is
+   * half stays the block's own) or an i64 (which, where program counters have 32
+   * bits, may belong to another mode). It is the guest's: where code is
    * relocatable, a constant is no place that `jump` could be given.
    */
   jumpIndirect(target: Value): void {
@@ -480,6 +494,11 @@ export class IrBuilder {
   hintCall(returnLo: number): void {
     this.block.flow = FLOW_CALL;
     this.block.returnLo = returnLo | 0;
+  }
+
+  /** The jump that ends the block may lead to another mode. */
+  hintFar(): void {
+    this.block.flow = FLOW_FAR;
   }
 
   /** The jump that ends the block is a return. */
@@ -503,82 +522,115 @@ export class IrBuilder {
     this.block.term = kind;
   }
 
-  // Short names for what frontends write most.
+  // Short names for what frontends write most: on i32, or on i64 where the first
+  // operand is one.
+
+  /**
+   * An operation of the op table on i32, or the one of the same name on i64 if
+   * its first operand is one. A shift's count may be an i32 all the same.
+   */
+  typed(op: number, a: Value, b: Value = 0, c: Value = 0): Value {
+    if (this.block.valueType[a] !== I64) return this.op(op, a, b, c);
+    const count = IS_SHIFT[op] !== 0 && this.block.valueType[b] !== I64
+      ? this.op(EXTEND_U, b)
+      : b;
+    return this.op(WIDE_OP[op], a, count, c);
+  }
+
+  /** The constant `v`, of the type of `like`; an i64 is its sign extension. */
+  like(like: Value, v: number): Value {
+    return this.block.valueType[like] === I64 ? this.i64(v) : this.i32(v);
+  }
+
+  /** The low 32 bits of an i32 or i64. */
+  low(v: Value): Value {
+    return this.block.valueType[v] === I64 ? this.op(WRAP, v) : v;
+  }
+
+  /** Zero extension of an i32 to 64 bits. */
+  zext32(v: Value): Value {
+    return this.op(EXTEND_U, v);
+  }
+
+  /** Sign extension of an i32 to 64 bits. */
+  sext32(v: Value): Value {
+    return this.op(EXTEND_S, v);
+  }
 
   /** `a + b` */
   add(a: Value, b: Value): Value {
-    return this.op(Op["i32.add"], a, b);
+    return this.typed(ADD, a, b);
   }
   /** `a - b` */
   sub(a: Value, b: Value): Value {
-    return this.op(Op["i32.sub"], a, b);
+    return this.typed(Op["i32.sub"], a, b);
   }
   /** `a * b` */
   mul(a: Value, b: Value): Value {
-    return this.op(Op["i32.mul"], a, b);
+    return this.typed(Op["i32.mul"], a, b);
   }
   /** `a & b` */
   and(a: Value, b: Value): Value {
-    return this.op(Op["i32.and"], a, b);
+    return this.typed(Op["i32.and"], a, b);
   }
   /** `a | b` */
   or(a: Value, b: Value): Value {
-    return this.op(Op["i32.or"], a, b);
+    return this.typed(Op["i32.or"], a, b);
   }
   /** `a ^ b` */
   xor(a: Value, b: Value): Value {
-    return this.op(Op["i32.xor"], a, b);
+    return this.typed(Op["i32.xor"], a, b);
   }
-  /** `a << b` (count modulo 32) */
+  /** `a << b` (count modulo the bits of a) */
   shl(a: Value, b: Value): Value {
-    return this.op(Op["i32.shl"], a, b);
+    return this.typed(Op["i32.shl"], a, b);
   }
-  /** `a >>> b` (count modulo 32) */
+  /** `a >>> b` (count modulo the bits of a) */
   shrU(a: Value, b: Value): Value {
-    return this.op(Op["i32.shr_u"], a, b);
+    return this.typed(Op["i32.shr_u"], a, b);
   }
-  /** `a >> b` (count modulo 32) */
+  /** `a >> b` (count modulo the bits of a) */
   shrS(a: Value, b: Value): Value {
-    return this.op(Op["i32.shr_s"], a, b);
+    return this.typed(Op["i32.shr_s"], a, b);
   }
   /** `a == 0` */
   eqz(a: Value): Value {
-    return this.op(Op["i32.eqz"], a);
+    return this.typed(Op["i32.eqz"], a);
   }
   /** `a == b` */
   eq(a: Value, b: Value): Value {
-    return this.op(Op["i32.eq"], a, b);
+    return this.typed(Op["i32.eq"], a, b);
   }
   /** `a != b` */
   ne(a: Value, b: Value): Value {
-    return this.op(Op["i32.ne"], a, b);
+    return this.typed(Op["i32.ne"], a, b);
   }
   /** `a < b`, unsigned */
   ltU(a: Value, b: Value): Value {
-    return this.op(Op["i32.lt_u"], a, b);
+    return this.typed(Op["i32.lt_u"], a, b);
   }
   /** `a < b`, signed */
   ltS(a: Value, b: Value): Value {
-    return this.op(Op["i32.lt_s"], a, b);
+    return this.typed(Op["i32.lt_s"], a, b);
   }
-  /** `condition ? a : b` on i32 */
+  /** `condition ? a : b`; the condition is an i32. */
   select(condition: Value, a: Value, b: Value): Value {
-    return this.op(Op["i32.select"], a, b, condition);
+    return this.typed(Op["i32.select"], a, b, condition);
   }
   /** Sign extension of the low byte. */
   sext8(a: Value): Value {
-    return this.op(Op["i32.extend8_s"], a);
+    return this.typed(Op["i32.extend8_s"], a);
   }
   /** Sign extension of the low 16 bits. */
   sext16(a: Value): Value {
-    return this.op(Op["i32.extend16_s"], a);
+    return this.typed(Op["i32.extend16_s"], a);
   }
   /** Zero extension of the low byte. */
   zext8(a: Value): Value {
-    return this.and(a, this.i32(0xff));
+    return this.and(a, this.like(a, 0xff));
   }
   /** Zero extension of the low 16 bits. */
   zext16(a: Value): Value {
-    return this.and(a, this.i32(0xffff));
+    return this.and(a, this.like(a, 0xffff));
   }
 }

@@ -19,6 +19,7 @@ import type { Frontend } from "../cpu/frontend.ts";
 import { PROFILE_TARGETS, REC_COUNT } from "../exec/layout.ts";
 import {
   FLOW_CALL,
+  FLOW_FAR,
   FLOW_PLAIN,
   FLOW_RETURN,
   IrBlock,
@@ -28,6 +29,7 @@ import {
 } from "../ir/block.ts";
 import { IrBuilder } from "../ir/builder.ts";
 import { Forwarding } from "../ir/passes/forward.ts";
+import { I64 } from "../ir/types.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { analyse, hasCycle, type Structure } from "../wasm/structure.ts";
@@ -312,7 +314,13 @@ export class RegionFormer {
   /** The nodes where a computed jump was seen to go `share` times or more, most frequent first. */
   #seen(i: number, share: number, most: number): number[] {
     const b = this.#blocks[i];
-    if (b.profile === 0) return [];
+    // Where program counters have 32 bits, one of 64 leads to another mode.
+    const k = this.#ir[i];
+    const isWide = k.typeOf(k.termValue) === I64;
+    if (
+      b.profile === 0 || k.flow === FLOW_FAR ||
+      isWide && !this.#frontend.wide(b.key)
+    ) return [];
     const counts = new Map<number, number>();
     const at = b.profile >> 2;
     for (const lo of this.#i32.subarray(at, at + PROFILE_TARGETS)) {

@@ -102,6 +102,7 @@ import {
   OFF_IDT_LIMIT,
   OFF_INTR,
   OFF_MXCSR,
+  OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
   SEG_ATTR,
@@ -527,6 +528,12 @@ export class X86 implements Frontend {
   setReg32(r: number, value: number): void {
     this.state[W_GPR + 2 * r] = value;
     this.state[W_GPR + 2 * r + 1] = 0;
+  }
+
+  /** The i64 in the first scratch slot, as a number: a helper's argument of 64 bits that is an address. */
+  scratchNumber(): number {
+    const w = OFF_SCRATCH >> 2;
+    return this.state[w + 1] * 0x1_0000_0000 + (this.state[w] >>> 0);
   }
 
   /** Low 16 bits of general register `r`. */

@@ -11,9 +11,11 @@ import {
   IMM_BS,
   IMM_NONE,
   IMM_O,
+  IMM_V,
   IMM_W,
   IMM_WB,
   IMM_Z,
+  LONG_ROWS,
   MODRM,
   type Row,
   rowOf,
@@ -60,10 +62,16 @@ export class Insn {
   index: number = -1;
   /** Shift of the index: 0-3. */
   scale = 0;
-  /** Displacement, sign-extended; for moffs operands the offset. */
+  /** Displacement, sign-extended; for moffs operands the offset's low half. */
   disp = 0;
+  /** High half of a moffs operand's offset of 64 bits. */
+  dispHi = 0;
+  /** The displacement counts from the following instruction's address (64-bit mode). */
+  ripRelative = false;
   /** Immediate, sign-extended as the operand's letters say (unsigned for Ib, Iw); a jump's displacement; a far pointer's offset. */
   imm = 0;
+  /** High half of an immediate of 64 bits; of others the low half's sign. */
+  immHi = 0;
   /** Where a displacement of 32 bits stands in the instruction, or -1. */
   dispAt: number = -1;
   /** Second immediate: a far pointer's selector, ENTER's level. */
@@ -83,9 +91,33 @@ const MAX_LENGTH = 15;
 const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3];
 const INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1];
 
+/** Bytes that are prefixes, REX not among them. */
+const IS_PREFIX = new Uint8Array(256);
+for (
+  const prefix of [
+    0x26,
+    0x2e,
+    0x36,
+    0x3e,
+    0x64,
+    0x65,
+    0x66,
+    0x67,
+    0xf0,
+    0xf2,
+    0xf3,
+  ]
+) IS_PREFIX[prefix] = 1;
+
+function wordAt(code: Uint8Array, p: number): number {
+  return code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
+    (code[p + 3] << 24);
+}
+
 /**
  * Decodes the instruction at `code[start]` into `i`, using no byte at or past
- * `limit`. `code32`: the code segment's D bit.
+ * `limit`. `code32`: the code segment's D bit; `long`: it is code of 64-bit
+ * mode.
  */
 export function decode(
   i: Insn,
@@ -93,13 +125,15 @@ export function decode(
   start: number,
   limit: number,
   code32: boolean,
+  long: boolean,
 ): 0 | 1 | 2 {
-  const long = start + MAX_LENGTH;
-  const end = limit < long ? limit : long;
-  const fail = limit < long ? DECODE_SHORT : DECODE_LONG;
+  const longest = start + MAX_LENGTH;
+  const end = limit < longest ? limit : longest;
+  const fail = limit < longest ? DECODE_SHORT : DECODE_LONG;
   let p = start;
-  let opSize = code32 ? 4 : 2;
-  let addrSize = opSize;
+  let opSize = code32 || long ? 4 : 2;
+  let addrSize = long ? 8 : opSize;
+  let rex = 0;
   i.has66 = 0;
   i.rep = 0;
   i.lock = false;
@@ -109,6 +143,8 @@ export function decode(
   i.index = -1;
   i.scale = 0;
   i.disp = 0;
+  i.dispHi = 0;
+  i.ripRelative = false;
   i.dispAt = -1;
   i.imm = 0;
   i.imm2 = 0;
@@ -116,18 +152,28 @@ export function decode(
   prefixes: for (;;) {
     if (p >= end) return fail;
     op = code[p++];
+    if (long) {
+      // A REX prefix that does not come last means nothing.
+      if ((op & 0xf0) === 0x40) {
+        rex = op;
+        continue;
+      }
+      if (IS_PREFIX[op] === 0) break;
+      rex = 0;
+    }
     switch (op) {
+      // In 64-bit mode these four mean nothing.
       case 0x26:
-        i.override = ES;
+        if (!long) i.override = ES;
         break;
       case 0x2e:
-        i.override = CS;
+        if (!long) i.override = CS;
         break;
       case 0x36:
-        i.override = SS;
+        if (!long) i.override = SS;
         break;
       case 0x3e:
-        i.override = DS;
+        if (!long) i.override = DS;
         break;
       case 0x64:
         i.override = FS;
@@ -137,7 +183,7 @@ export function decode(
         break;
       case 0x66:
         i.has66 = 1;
-        opSize = code32 ? 2 : 4;
+        opSize = code32 || long ? 2 : 4;
         break;
       case 0x67:
         addrSize = code32 ? 2 : 4;
@@ -153,6 +199,9 @@ export function decode(
         break prefixes;
     }
   }
+  if ((rex & 8) !== 0) opSize = 8;
+  i.rex = rex;
+  const [rexR, rexX, rexB] = [(rex & 4) << 1, (rex & 2) << 2, (rex & 1) << 3];
   let map = 0;
   if (op === 0x0f) {
     if (p >= end) return fail;
@@ -166,10 +215,9 @@ export function decode(
   }
   i.map = map;
   i.opcode = op;
-  i.opSize = opSize;
   i.addrSize = addrSize;
   i.reg = 0;
-  i.rm = op & 7;
+  i.rm = op & 7 | rexB;
   let segment: number = DS;
   if (MODRM[(map << 8) | op] !== 0) {
     if (p >= end) return fail;
@@ -178,8 +226,8 @@ export function decode(
     const mod = map === 1 && (op & 0xfc) === 0x20 ? 3 : m >> 6;
     let rm = m & 7;
     i.mod = mod;
-    i.reg = (m >> 3) & 7;
-    i.rm = rm;
+    i.reg = (m >> 3) & 7 | rexR;
+    i.rm = rm | rexB;
     if (mod !== 3) {
       let dispSize = mod === 1 ? 1 : 0;
       if (addrSize === 2) {
@@ -195,14 +243,16 @@ export function decode(
           if (p >= end) return fail;
           const sib = code[p++];
           rm = sib & 7;
-          const index = (sib >> 3) & 7;
+          const index = (sib >> 3) & 7 | rexX;
           if (index !== 4) {
             i.index = index;
             i.scale = sib >> 6;
           }
         }
-        if (rm === 5 && mod === 0) dispSize = 4;
-        else i.base = rm;
+        if (rm === 5 && mod === 0) {
+          dispSize = 4;
+          i.ripRelative = long && (m & 7) === 5;
+        } else i.base = rm | rexB;
       }
       if (i.base === 4 || i.base === 5) segment = SS;
       if (dispSize === 1) {
@@ -215,22 +265,28 @@ export function decode(
       } else if (dispSize === 4) {
         if (p + 4 > end) return fail;
         i.dispAt = p - start;
-        i.disp = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
-          (code[p + 3] << 24);
+        i.disp = wordAt(code, p);
         p += 4;
       }
     }
   }
   i.segment = i.override >= 0 ? i.override : segment;
-  const row = ROWS[
+  let row = ROWS[
     rowOf(
       (map << 8) | op,
       i.rep === 0xf3 ? 2 : i.rep === 0xf2 ? 3 : i.has66,
       i.mod,
-      i.reg,
-      i.rm,
+      i.reg & 7,
+      i.rm & 7,
     )
   ];
+  if (long) {
+    const other = LONG_ROWS[(map << 8) | op];
+    if (other >= 0) row = ROWS[other];
+    else if (row.invalid64) row = ROWS[UD_ROW];
+    if (row.force64 || row.default64 && opSize === 4) opSize = 8;
+  }
+  i.opSize = opSize;
   i.row = row;
   switch (row.imm) {
     case IMM_NONE:
@@ -253,17 +309,17 @@ export function decode(
         i.imm2 = code[p++];
       }
       break;
+    case IMM_V:
     case IMM_Z:
     case IMM_AP:
       if (opSize === 2) {
         if (p + 2 > end) return fail;
         i.imm = code[p] | (code[p + 1] << 8);
-        if (row.imm === IMM_Z) i.imm = i.imm << 16 >> 16;
+        if (row.imm !== IMM_AP) i.imm = i.imm << 16 >> 16;
         p += 2;
       } else {
         if (p + 4 > end) return fail;
-        i.imm = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
-          (code[p + 3] << 24);
+        i.imm = wordAt(code, p);
         p += 4;
       }
       if (row.imm === IMM_AP) {
@@ -278,14 +334,19 @@ export function decode(
         i.disp = code[p] | (code[p + 1] << 8);
         p += 2;
       } else {
-        if (p + 4 > end) return fail;
-        i.disp = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
-          (code[p + 3] << 24);
-        p += 4;
+        if (p + addrSize > end) return fail;
+        i.disp = wordAt(code, p);
+        if (addrSize === 8) i.dispHi = wordAt(code, p + 4);
+        p += addrSize;
       }
       i.mod = 0;
       break;
   }
+  if (row.imm === IMM_V && opSize === 8) {
+    if (p + 4 > end) return fail;
+    i.immHi = wordAt(code, p);
+    p += 4;
+  } else i.immHi = i.imm >> 31;
   i.length = p - start;
   // LOCK is legal only on a memory destination of the instructions that allow it.
   if (i.lock && (!row.lock || i.mod === 3)) i.row = ROWS[UD_ROW];

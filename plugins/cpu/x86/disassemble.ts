@@ -169,7 +169,7 @@ export function disassemble(
   code32: boolean,
 ): Disassembled {
   const i = new Insn();
-  const outcome = decode(i, code, start, code.length, code32);
+  const outcome = decode(i, code, start, code.length, code32, false);
   if (outcome !== DECODE_OK) return { length: 1, text: "(bad)" };
   const row = i.row;
   let name = row.name;

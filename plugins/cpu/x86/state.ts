@@ -318,9 +318,10 @@ export const FCW: Global = global("fcw", I32, OFF_FCW);
 export const FSW: Global = global("fsw", I32, OFF_FSW);
 /** MXCSR. */
 export const MXCSR: Global = global("mxcsr", I32, OFF_MXCSR);
-/** XMM0-XMM7. */
-export const XMM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
-  global("xmm" + n, V128, OFF_XMM + 16 * n)
+/** XMM0-XMM15; the last eight are for blocks of 64-bit mode. */
+export const XMM: readonly Global[] = Array.from(
+  { length: 16 },
+  (_, n) => global("xmm" + n, V128, OFF_XMM + 16 * n),
 );
 /** Helper scratch, low and high i64, and as a vector. */
 export const SCRATCH: readonly Global[] = [0, 1, 2, 3].map((n) =>
@@ -356,18 +357,12 @@ export const RIP: Global = global("rip", I64, OFF_EIP);
 export const CC_DST64: Global = global("cc_dst64", I64, OFF_CC_DST);
 /** Lazy flags of 64-bit mode: source. */
 export const CC_SRC64: Global = global("cc_src64", I64, OFF_CC_SRC);
+/** Lazy flags of 64-bit mode: second source. */
+export const CC_SRC2_64: Global = global("cc_src2_64", I64, OFF_CC_SRC2);
 /** Segment bases of 64-bit mode, by segment number; only those of FS and GS count. */
 export const BASE64: readonly Global[] = SEG_NAMES.map((n, i) =>
   global(n + ".base64", I64, OFF_SEG + 32 * i + SEG_BASE)
 );
-/** XMM0-XMM15: the first eight are {@link XMM}. */
-export const XMM16: readonly Global[] = [
-  ...XMM,
-  ...[8, 9, 10, 11, 12, 13, 14, 15].map((n) =>
-    global("xmm" + n, V128, OFF_XMM + 16 * n)
-  ),
-];
-
 /**
  * The i64 global over the same slot as an i32 one, by the latter's index: what
  * a helper reads or writes, it does in both views.
@@ -377,6 +372,7 @@ export const WIDE_VIEW: ReadonlyMap<number, Global> = new Map([
   [EIP.index, RIP],
   [CC_DST.index, CC_DST64],
   [CC_SRC.index, CC_SRC64],
+  [CC_SRC2.index, CC_SRC2_64],
   ...BASE.map((g, i): [number, Global] => [g.index, BASE64[i]]),
 ]);
 
