@@ -97,6 +97,48 @@ const CASES: readonly Case[] = [
     qemu: ["rdmsr unknown", "wrmsr unknown", "rdpmc", "pat of a bad type"],
   },
   { name: "events", benchOnly: true },
+  {
+    name: "long_modes",
+    model: "max",
+    qemu: [
+      "retf, not canonical", // found at the fetch
+      "ret, not canonical",
+      "jmp, not canonical",
+      "iretq to 32-bit code, SS null",
+      "iretq, not canonical",
+      "3: limit of code",
+      "null SS with RPL 3",
+      "fs base, not canonical",
+      "lldt, not canonical",
+      "lldt, type in the second half",
+    ],
+  },
+  {
+    name: "long_events",
+    model: "max",
+    qemu: [
+      "3: syscall in compatibility mode", // as AMD
+      "load at the end",
+      "push: ", // #GP without the interrupt stack
+      "call: ",
+      "sysret, not canonical", // at level 3
+      "lstar, not canonical",
+      "fmask, high bits",
+      "wrgsbase, not canonical",
+    ],
+  },
+  {
+    name: "long_paging",
+    model: "max",
+    qemu: [
+      "load, no-execute without NXE", // without P
+      "load, physical address too large",
+      "load, 1 GB, reserved bit",
+      "load, 2 MB, reserved bit",
+      "load, large page at the top",
+      "load, nothing there",
+    ],
+  },
 ];
 
 const UPDATE = Deno.args.includes("--update");
@@ -121,7 +163,7 @@ function has(program: string): boolean {
 }
 
 const NASM = has("nasm");
-const QEMU = has("qemu-system-i386");
+const QEMU = has("qemu-system-i386") && has("qemu-system-x86_64");
 
 for (const c of CASES) {
   const label = c.model === undefined ? c.name : `${c.name} on ${c.model}`;
@@ -168,7 +210,9 @@ async function runInQemu(image: Uint8Array, model: string): Promise<string> {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeFile(`${folder}/image`, image);
-    await new Deno.Command("qemu-system-i386", {
+    // Its "max" is one of 64 bits in the one program only.
+    const program = model === "max" ? "qemu-system-x86_64" : "qemu-system-i386";
+    await new Deno.Command(program, {
       args: `-accel tcg -cpu ${model} -m 64 -kernel ${folder}/image
         -display none -serial none -monitor none -no-reboot
         -debugcon file:${folder}/out -device isa-debug-exit,iobase=0xf4`

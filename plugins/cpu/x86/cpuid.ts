@@ -18,6 +18,8 @@ function word(text: string, at: number): number {
  * a machine like this one, and looks for no performance counters.
  */
 const HYPERVISOR = 1 << 31;
+/** Leaf 0x80000001, EDX: SYSCALL and SYSRET. */
+const SYSCALL = 1 << 11;
 /** EDX: there is a local APIC, and it is enabled. */
 const APIC = 1 << 9;
 
@@ -26,7 +28,9 @@ export function cpuid(cpu: X86): void {
   const m = cpu.model;
   let leaf = cpu.reg32(0) >>> 0;
   const brand = m.brand.padEnd(48, "\0");
-  const extended = m.brand !== ""
+  const extended = m.features.has("lm")
+    ? 0x80000008
+    : m.brand !== ""
     ? 0x80000004
     : m.extendedEdx !== 0
     ? 0x80000001
@@ -55,11 +59,22 @@ export function cpuid(cpu: X86): void {
     case 2:
       [a, b, c, d] = m.caches;
       break;
+    case 7:
+      // No subleaves.
+      if (cpu.reg32(1) === 0) {
+        b = m.leaf7Ebx;
+        c = m.leaf7Ecx;
+        d = m.leaf7Edx;
+      }
+      break;
     case 0x80000000:
       a = extended | 0;
       break;
     case 0x80000001:
+      c = m.extendedEcx;
       d = m.extendedEdx;
+      // SYSCALL is there in 64-bit mode only.
+      if (!cpu.long) d &= ~SYSCALL;
       break;
     case 0x80000002:
     case 0x80000003:
@@ -71,6 +86,12 @@ export function cpuid(cpu: X86): void {
       d = word(brand, at + 12);
       break;
     }
+    case 0x80000006: // a second-level cache of 512 KB, 8 ways, lines of 64 bytes
+      c = 512 << 16 | 6 << 12 | 64;
+      break;
+    case 0x80000008: // bits of physical and linear addresses
+      a = m.physicalBits | 48 << 8;
+      break;
   }
   cpu.setReg32(0, a);
   cpu.setReg32(3, b);

@@ -109,16 +109,18 @@ function slots(seed: number): { code: Uint8Array; count: number } {
   const code = new Uint8Array(count * SLOT).fill(0x90);
   for (let n = 0; n < count; n++) {
     const m =
-      /^(?:(np|66|f2|f3)\.)?((?:0f\.)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/
+      /^(?:(np|66|f2|f3)\.)?((?:0f\.(?:38\.|3a\.)?)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/
         .exec(keys[n % keys.length].key)!;
     let at = n * SLOT;
     if (m[1] === undefined && random(4) === 0) code[at++] = 0x66;
     if (random(6) === 0) code[at++] = 0x67;
     if (m[1] !== undefined && m[1] !== "np") code[at++] = parseInt(m[1], 16);
-    if (m[2] !== "") code[at++] = 0x0f;
+    const map = ["", "0f.", "0f.38.", "0f.3a."].indexOf(m[2]);
+    if (map > 0) code[at++] = 0x0f;
+    if (map > 1) code[at++] = map === 2 ? 0x38 : 0x3a;
     const opcode = parseInt(m[3], 16);
     code[at++] = opcode;
-    if (MODRM[(m[2] !== "" ? 256 : 0) | opcode] !== 0) {
+    if (MODRM[map << 8 | opcode] !== 0) {
       const mod = m[5] === "r" ? 3 : random(m[5] === "m" ? 3 : 4);
       const reg = m[4] === undefined ? random(8) : Number(m[4]);
       code[at++] = (mod << 6) | (reg << 3) |

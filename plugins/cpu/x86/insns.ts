@@ -512,9 +512,14 @@ ff/6        push        Ev            d64
 0f.01/4     smsw        Ev
 0f.01/6     lmsw        Ew
 0f.01/7m    invlpg      M
+0f.01/1r:2  clac        -             +smap
+0f.01/1r:3  stac        -             +smap
+0f.01/7r:0  swapgs      -             +lm
 0f.02       lar         Gv,Ev
 0f.03       lsl         Gv,Ev
+0f.05       syscall     -             +syscall
 0f.06       clts        -
+0f.07       sysret      -             +syscall
 0f.08       invd        -
 0f.09       wbinvd      -
 0f.0b       ud2         -             =ud
@@ -768,6 +773,11 @@ f3.0f.7f    movdqu      Wx,Vx         sse +sse2
 0f.ad       shrd        Ev,Gv,CL
 np.0f.ae/0m fxsave      M             x87 +fxsr
 np.0f.ae/1m fxrstor     M             x87 +fxsr
+f3.0f.ae/0r rdfsbase    Rv            +fsgsbase
+f3.0f.ae/1r rdgsbase    Rv            +fsgsbase
+f3.0f.ae/2r wrfsbase    Rv            +fsgsbase
+f3.0f.ae/3r wrgsbase    Rv            +fsgsbase
+66.0f.38.82m invpcid    Gv,M          +invpcid
 np.0f.ae/2m ldmxcsr     Md            sse +sse
 np.0f.ae/3m stmxcsr     Md            sse +sse
 np.0f.ae/5r lfence      -             +sse2

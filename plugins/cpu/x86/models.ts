@@ -34,13 +34,45 @@ export type Feature =
   | "sse2"
   | "ss"
   | "sse3"
-  | "nx";
+  | "pclmulqdq"
+  | "ssse3"
+  | "sse4_1"
+  | "sse4_2"
+  | "movbe"
+  | "popcnt"
+  | "aes"
+  | "rdrand"
+  | "bmi1"
+  | "rdseed"
+  | "adx"
+  | "clflushopt"
+  | "clwb"
+  | "sha_ni"
+  | "abm"
+  | "3dnowprefetch"
+  | "nx"
+  | "rdtscp"
+  | "syscall"
+  | "lm"
+  | "lahf_lm"
+  | "cx16"
+  | "pcid"
+  | "fsgsbase"
+  | "smep"
+  | "invpcid"
+  | "smap"
+  | "umip"
+  | "pdpe1gb"
+  | "arch_capabilities";
+
+/** Where the bits of features stand in a word of CPUID. */
+type Bits = Readonly<Partial<Record<Feature, number>>>;
 
 /**
  * Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). That of the
  * local APIC is not there: the machine says whether there is one.
  */
-const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
+const LEAF1_EDX: Bits = {
   fpu: 0,
   vme: 1,
   de: 2,
@@ -64,6 +96,62 @@ const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
   sse2: 26,
   ss: 27,
 };
+/** Bits of CPUID leaf 1, ECX (table 3-10). */
+const LEAF1_ECX: Bits = {
+  sse3: 0,
+  pclmulqdq: 1,
+  ssse3: 9,
+  cx16: 13,
+  pcid: 17,
+  sse4_1: 19,
+  sse4_2: 20,
+  movbe: 22,
+  popcnt: 23,
+  aes: 25,
+  rdrand: 30,
+};
+/** Bits of CPUID leaf 7, EBX (table 3-8). */
+const LEAF7_EBX: Bits = {
+  fsgsbase: 0,
+  bmi1: 3,
+  smep: 7,
+  invpcid: 10,
+  rdseed: 18,
+  adx: 19,
+  smap: 20,
+  clflushopt: 23,
+  clwb: 24,
+  sha_ni: 29,
+};
+/** Bits of CPUID leaf 7, ECX. */
+const LEAF7_ECX: Bits = { umip: 2 };
+/** Bits of CPUID leaf 7, EDX: with IA32_ARCH_CAPABILITIES comes IA32_SPEC_CTRL. */
+const LEAF7_EDX: Bits = { arch_capabilities: 29 };
+/** IA32_SPEC_CTRL and IA32_PRED_CMD exist. */
+const SPEC_CTRL = 1 << 26;
+/** Bits of CPUID leaf 0x80000001, ECX. */
+const EXTENDED_ECX: Bits = {
+  lahf_lm: 0,
+  abm: 5,
+  "3dnowprefetch": 8,
+};
+/** Bits of CPUID leaf 0x80000001, EDX. */
+const EXTENDED_EDX: Bits = {
+  syscall: 11,
+  nx: 20,
+  pdpe1gb: 26,
+  rdtscp: 27,
+  lm: 29,
+};
+
+/** The word of CPUID that says these features. */
+function word(bits: Bits, features: ReadonlySet<Feature>): number {
+  let v = 0;
+  for (const [name, bit] of Object.entries(bits)) {
+    if (features.has(name as Feature)) v |= 1 << bit;
+  }
+  return v;
+}
 
 /** One CPU model. */
 export interface Model {
@@ -85,6 +173,14 @@ export interface Model {
   readonly leaf1Edx: number;
   /** CPUID leaf 1 ECX. */
   readonly leaf1Ecx: number;
+  /** CPUID leaf 7 EBX; the leaf exists if `maxLeaf` says so. */
+  readonly leaf7Ebx: number;
+  /** CPUID leaf 7 ECX. */
+  readonly leaf7Ecx: number;
+  /** CPUID leaf 7 EDX. */
+  readonly leaf7Edx: number;
+  /** CPUID leaf 0x80000001 ECX. */
+  readonly extendedEcx: number;
   /** CPUID leaf 0x80000001 EDX. */
   readonly extendedEdx: number;
   /** Bits of CR4 that may be set. */
@@ -106,7 +202,12 @@ export const CR4_VME = 0x1,
   CR4_PGE = 0x80,
   CR4_PCE = 0x100,
   CR4_OSFXSR = 0x200,
-  CR4_OSXMMEXCPT = 0x400;
+  CR4_OSXMMEXCPT = 0x400,
+  CR4_UMIP = 0x800,
+  CR4_FSGSBASE = 0x10000,
+  CR4_PCIDE = 0x20000,
+  CR4_SMEP = 0x100000,
+  CR4_SMAP = 0x200000;
 
 interface Sheet {
   name: string;
@@ -119,11 +220,6 @@ interface Sheet {
 
 function model(sheet: Sheet): Model {
   const f = new Set(sheet.features);
-  let edx = 0;
-  for (const name of f) {
-    const bit = LEAF1_EDX[name];
-    if (bit !== undefined) edx |= 1 << bit;
-  }
   let cr4 = 0;
   if (f.has("vme")) cr4 |= CR4_VME | CR4_PVI;
   if (f.has("tsc")) cr4 |= CR4_TSD;
@@ -135,6 +231,11 @@ function model(sheet: Sheet): Model {
   if (f.has("mmx") && f.has("msr")) cr4 |= CR4_PCE;
   if (f.has("fxsr")) cr4 |= CR4_OSFXSR;
   if (f.has("sse")) cr4 |= CR4_OSXMMEXCPT;
+  if (f.has("umip")) cr4 |= CR4_UMIP;
+  if (f.has("fsgsbase")) cr4 |= CR4_FSGSBASE;
+  if (f.has("pcid")) cr4 |= CR4_PCIDE;
+  if (f.has("smep")) cr4 |= CR4_SMEP;
+  if (f.has("smap")) cr4 |= CR4_SMAP;
   return {
     name: sheet.name,
     signature: sheet.signature,
@@ -143,12 +244,17 @@ function model(sheet: Sheet): Model {
     brand: sheet.brand ?? "",
     caches: sheet.caches ?? [1, 0, 0, 0],
     features: f,
-    leaf1Edx: edx,
-    leaf1Ecx: f.has("sse3") ? 1 : 0,
-    extendedEdx: f.has("nx") ? 1 << 20 : 0,
+    leaf1Edx: word(LEAF1_EDX, f),
+    leaf1Ecx: word(LEAF1_ECX, f),
+    leaf7Ebx: word(LEAF7_EBX, f),
+    leaf7Ecx: word(LEAF7_ECX, f),
+    leaf7Edx: word(LEAF7_EDX, f) |
+      (f.has("arch_capabilities") ? SPEC_CTRL : 0),
+    extendedEcx: word(EXTENDED_ECX, f),
+    extendedEdx: word(EXTENDED_EDX, f),
     cr4Mask: cr4,
     mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
-    physicalBits: f.has("pae") ? 36 : 32,
+    physicalBits: f.has("lm") ? 40 : f.has("pae") ? 36 : 32,
   };
 }
 
@@ -183,6 +289,37 @@ const PENTIUM4: readonly Feature[] = [
   "sse2",
   "ss",
 ];
+/** What 32-bit code can use of CPUs since. */
+const LATER: readonly Feature[] = [
+  "sse3",
+  "nx",
+];
+/** The first level of the x86-64 psABI, and what no operating system does without. */
+const X86_64: readonly Feature[] = [
+  ...PENTIUM4.filter((name) => name !== "ss"),
+  "nx",
+  "syscall",
+  "lm",
+  "sse3",
+  "cx16",
+  "lahf_lm",
+  "arch_capabilities",
+];
+/** What makes an operating system of 64 bits safer or faster. */
+const LONG: readonly Feature[] = [
+  "syscall",
+  "lm",
+  "lahf_lm",
+  "cx16",
+  "pcid",
+  "fsgsbase",
+  "smep",
+  "invpcid",
+  "smap",
+  "umip",
+  "pdpe1gb",
+  "arch_capabilities",
+];
 
 /** The models, by name. */
 export const MODELS: Readonly<Record<string, Model>> = {
@@ -216,12 +353,22 @@ export const MODELS: Readonly<Record<string, Model>> = {
     caches: [0x665b5001, 0, 0, 0x007b7040],
     features: PENTIUM4,
   }),
+  // The levels of the x86-64 psABI; family, model and stepping as QEMU's kvm64
+  // has them: of no CPU that software knows bugs of.
+  "x86-64": model({
+    name: "x86-64",
+    signature: 0xf61,
+    maxLeaf: 7,
+    brand: "Rhea x86-64 CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: X86_64,
+  }),
   "max": model({
     name: "max",
-    signature: 0xf41, // Prescott without long mode
-    maxLeaf: 2,
-    brand: "Rhea 32-bit CPU",
+    signature: 0xf41, // Prescott
+    maxLeaf: 7,
+    brand: "Rhea CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
-    features: [...PENTIUM4, "sse3", "nx"],
+    features: [...PENTIUM4, ...LATER, ...LONG],
   }),
 };
