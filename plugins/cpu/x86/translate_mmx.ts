@@ -15,7 +15,6 @@ import { AC } from "./operands.ts";
 import {
   FTAG,
   FTOP,
-  GPR,
   KEY_ALIGN,
   MM,
   OFF_SCRATCH,

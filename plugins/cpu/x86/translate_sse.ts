@@ -10,7 +10,7 @@ import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { SSE_HELPERS, type SseName } from "./sse_helpers.ts";
-import { GPR, SCRATCH32, XMM } from "./state.ts";
+import { SCRATCH32, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   checkPendingX87,

@@ -8,7 +8,7 @@
 import type { Value } from "../../../core/ir/block.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
-import { GPR, MXCSR, XMM } from "./state.ts";
+import { MXCSR, XMM } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import {
   type Binary,
