@@ -536,6 +536,14 @@ export class X86 implements Frontend {
     return this.state[w + 1] * 0x1_0000_0000 + (this.state[w] >>> 0);
   }
 
+  /**
+   * A helper's argument that is a linear address: in 64-bit mode it is in the
+   * first scratch slot, else `low`.
+   */
+  addressArgument(low: number): number {
+    return (this.#key & KEY_LONG) !== 0 ? this.scratchNumber() : low >>> 0;
+  }
+
   /** Low 16 bits of general register `r`. */
   reg16(r: number): number {
     return this.state[W_GPR + 2 * r] & 0xffff;

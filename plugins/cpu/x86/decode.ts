@@ -226,8 +226,10 @@ export function decode(
     const mod = map === 1 && (op & 0xfc) === 0x20 ? 3 : m >> 6;
     let rm = m & 7;
     i.mod = mod;
-    i.reg = (m >> 3) & 7 | rexR;
-    i.rm = rm | rexB;
+    // x87 registers are eight.
+    const isX87 = map === 0 && (op & 0xf8) === 0xd8;
+    i.reg = (m >> 3) & 7 | (isX87 ? 0 : rexR);
+    i.rm = isX87 ? rm : rm | rexB;
     if (mod !== 3) {
       let dispSize = mod === 1 ? 1 : 0;
       if (addrSize === 2) {

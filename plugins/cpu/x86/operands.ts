@@ -602,14 +602,18 @@ export class Operands {
       b.trap(b.and(b.low(address), b.i32(size - 1)), trapCode(AC, 0));
     }
     if ((this.key & KEY_DEBUG) !== 0) {
-      // In 64-bit mode the high half goes by the state.
-      if (this.long) b.set(SCRATCH[0], address);
       b.call(
         this.options.debugData,
-        b.low(address),
+        this.addressArgument(address),
         b.i32(size | (write ? 0x100 : 0)),
       );
     }
+  }
+
+  /** A linear address as a helper's argument: see `X86.addressArgument`. */
+  addressArgument(address: Value): Value {
+    if (this.long) this.b.set(SCRATCH[0], address);
+    return this.b.low(address);
   }
 
   /** Loads the memory operand by one of the IR's `ld*`. */

@@ -18,7 +18,6 @@ import {
   KEY_ALIGN,
   MM,
   OFF_SCRATCH,
-  SCRATCH,
   SCRATCH128,
   XMM,
 } from "./state.ts";
@@ -377,17 +376,15 @@ const MASKMOV_16 = 0x10000;
 const MASKMOV = define(
   "maskmov",
   3,
-  { faults: true, reads: [SCRATCH128[1], SCRATCH[0]], writes: [] },
+  { faults: true, reads: [SCRATCH128[1]], writes: [] },
   (cpu) => (low, mask, mmu) => {
-    // In 64-bit mode the address is in the state.
-    const address = mmu < 0 ? cpu.scratchNumber() : low;
+    const address = cpu.addressArgument(low);
     const bytes = cpu.state8, memory = cpu.engine.mmu;
     const size = (mask & MASKMOV_16) !== 0 ? 16 : 8;
-    const tlb = mmu & 1;
-    memory.probe(address, size, ACCESS_WRITE, tlb);
+    memory.probe(address, size, ACCESS_WRITE, mmu);
     for (let k = 0; k < 16; k++) {
       if ((mask & (1 << k)) !== 0) {
-        memory.write8(address + k, bytes[OFF_SCRATCH + 80 + k], tlb);
+        memory.write8(address + k, bytes[OFF_SCRATCH + 80 + k], mmu);
       }
     }
     return 0;
@@ -414,8 +411,7 @@ const maskmov: Translate = (t, i) => {
   }
   b.set(SCRATCH128[1], b.get(registers[i.reg]));
   const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);
-  if (t.long) b.set(SCRATCH[0], address);
-  b.call(MASKMOV, b.low(address), what, b.i32(t.long ? t.mmu | -2 : t.mmu));
+  b.call(MASKMOV, t.addressArgument(address), what, b.i32(t.mmu));
 };
 
 const emms: Translate = (t) => {

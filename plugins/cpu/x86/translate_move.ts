@@ -18,7 +18,6 @@ import {
   FLAGS,
   GPR64,
   PF,
-  SCRATCH,
   SF,
   SS,
   ZF,
@@ -209,11 +208,10 @@ function frameAddress(t: Translator, size: number, delta: number): Value {
 const PROBE_WRITE = define(
   "probe_write",
   3,
-  { faults: true, reads: [], writes: [] },
+  { faults: true, writes: [] },
   (cpu) => (address, size, mmu) => {
-    // In 64-bit mode the address is in the state.
-    const at = mmu < 0 ? cpu.scratchNumber() : address;
-    cpu.engine.mmu.probe(at, size, ACCESS_WRITE, mmu & 1);
+    const at = cpu.addressArgument(address);
+    cpu.engine.mmu.probe(at, size, ACCESS_WRITE, mmu);
     return 0;
   },
 );
@@ -238,13 +236,7 @@ const enter: Translate = (t, i) => {
   const pointer = t.stackPointer(delta - i.imm);
   // A write to the new top of the stack must be possible; none is made.
   const top = t.linear(SS, pointer, size, true);
-  if (t.long) b.set(SCRATCH[0], top);
-  b.call(
-    PROBE_WRITE,
-    b.low(top),
-    b.i32(size),
-    b.i32(t.long ? t.mmu | -2 : t.mmu),
-  );
+  b.call(PROBE_WRITE, t.addressArgument(top), b.i32(size), b.i32(t.mmu));
   t.setReg(size, EBP, frame);
   t.setStackPointer(pointer);
 };
