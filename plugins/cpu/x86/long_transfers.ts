@@ -95,9 +95,8 @@ export class FlatStack {
     const at = this.#check(this.rsp - size, size);
     if (size === 2) memory.write16(at, lo & 0xffff, this.mmu);
     else {
-      // The high half first: a fault names the page that is not there.
-      if (size === 8) memory.write32(at + 4, hi, this.mmu);
       memory.write32(at, lo, this.mmu);
+      if (size === 8) memory.write32(at + 4, hi, this.mmu);
     }
     this.rsp = at;
   }
@@ -106,10 +105,10 @@ export class FlatStack {
   pop(size: number): number {
     const memory = this.#cpu.mmu;
     const at = this.#check(this.rsp, size);
-    this.hi = size === 8 ? memory.read32(at + 4, this.mmu) : 0;
     const lo = size === 2
       ? memory.read16(at, this.mmu)
       : memory.read32(at, this.mmu);
+    this.hi = size === 8 ? memory.read32(at + 4, this.mmu) : 0;
     this.rsp = at + size;
     return lo;
   }
@@ -149,6 +148,7 @@ export function tssStackLong(
   const address = cpu.tableAddress(cpu.longBase(TR) + at);
   const lo = cpu.mmu.read32(address, 0);
   const hi = cpu.mmu.read32(cpu.tableAddress(address + 4), 0);
+  if (!isCanonical(hi)) cpu.raise(EXC_SS, ext);
   const stack = new FlatStack(cpu, lo, hi, cpl);
   stack.error = ext;
   return stack;
