@@ -570,18 +570,18 @@ np.0f.29    movaps      Wx,Vx         sse +sse
 66.0f.29    movapd      Wx,Vx         sse +sse2 =movaps
 np.0f.2a    cvtpi2ps    Vx,Qq         sse +sse
 66.0f.2a    cvtpi2pd    Vx,Qq         sse +sse2
-f3.0f.2a    cvtsi2ss    Vx,Ed         sse +sse
-f2.0f.2a    cvtsi2sd    Vx,Ed         sse +sse2
+f3.0f.2a    cvtsi2ss    Vx,Ey         sse +sse
+f2.0f.2a    cvtsi2sd    Vx,Ey         sse +sse2
 np.0f.2bm   movntps     Mx,Vx         sse +sse
 66.0f.2bm   movntpd     Mx,Vx         sse +sse2 =movntps
 np.0f.2c    cvttps2pi   Pq,Wq         sse +sse
 66.0f.2c    cvttpd2pi   Pq,Wx         sse +sse2
-f3.0f.2c    cvttss2si   Gd,Wd         sse +sse
-f2.0f.2c    cvttsd2si   Gd,Wq         sse +sse2
+f3.0f.2c    cvttss2si   Gy,Wd         sse +sse
+f2.0f.2c    cvttsd2si   Gy,Wq         sse +sse2
 np.0f.2d    cvtps2pi    Pq,Wq         sse +sse
 66.0f.2d    cvtpd2pi    Pq,Wx         sse +sse2
-f3.0f.2d    cvtss2si    Gd,Wd         sse +sse
-f2.0f.2d    cvtsd2si    Gd,Wq         sse +sse2
+f3.0f.2d    cvtss2si    Gy,Wd         sse +sse
+f2.0f.2d    cvtsd2si    Gy,Wq         sse +sse2
 np.0f.2e    ucomiss     Vx,Wd         sse +sse
 66.0f.2e    ucomisd     Vx,Wq         sse +sse2
 np.0f.2f    comiss      Vx,Wd         sse +sse
@@ -683,8 +683,8 @@ np.0f.6b    packssdw    Pq,Qq         mmx +mmx
 66.0f.6b    packssdw    Vx,Wx         sse +sse2
 66.0f.6c    punpcklqdq  Vx,Wx         sse +sse2
 66.0f.6d    punpckhqdq  Vx,Wx         sse +sse2
-np.0f.6e    movd        Pq,Ed         mmx +mmx
-66.0f.6e    movd        Vx,Ed         sse +sse2
+np.0f.6e    movd        Pq,Ey         mmx +mmx
+66.0f.6e    movd        Vx,Ey         sse +sse2
 np.0f.6f    movq        Pq,Qq         mmx +mmx
 66.0f.6f    movdqa      Vx,Wx         sse +sse2
 f3.0f.6f    movdqu      Vx,Wx         sse +sse2
@@ -721,8 +721,8 @@ np.0f.77    emms        -             mmx +mmx
 f2.0f.7c    haddps      Vx,Wx         sse +sse3
 66.0f.7d    hsubpd      Vx,Wx         sse +sse3
 f2.0f.7d    hsubps      Vx,Wx         sse +sse3
-np.0f.7e    movd        Ed,Pq         mmx +mmx
-66.0f.7e    movd        Ed,Vx         sse +sse2
+np.0f.7e    movd        Ey,Pq         mmx +mmx
+66.0f.7e    movd        Ey,Vx         sse +sse2
 f3.0f.7e    movq        Vx,Wq         sse +sse2
 np.0f.7f    movq        Qq,Pq         mmx +mmx
 66.0f.7f    movdqa      Wx,Vx         sse +sse2
@@ -809,7 +809,7 @@ np.0f.c2    cmpps       Vx,Wx,Ib      sse +sse
 66.0f.c2    cmppd       Vx,Wx,Ib      sse +sse2
 f3.0f.c2    cmpss       Vx,Wd,Ib      sse +sse
 f2.0f.c2    cmpsd       Vx,Wq,Ib      sse +sse2
-np.0f.c3m   movnti      Md,Gd         +sse2
+np.0f.c3m   movnti      My,Gy         +sse2
 np.0f.c4    pinsrw      Pq,Ew,Ib      mmx +sse
 66.0f.c4    pinsrw      Vx,Ew,Ib      sse +sse2
 np.0f.c5r   pextrw      Gd,Nq,Ib      mmx +sse

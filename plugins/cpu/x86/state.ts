@@ -305,8 +305,9 @@ export const CR: readonly Global[] = [0, 1, 2, 3, 4].map((n) =>
  * MMX registers, each with the whole slot of the x87 register it lives in: the
  * mantissa in the low half, the exponent (all ones after an MMX write) above it.
  */
-export const MM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
-  global("mm" + n, V128, OFF_FPR + 16 * n)
+export const MM: readonly Global[] = Array.from(
+  { length: 8 },
+  (_, n) => global("mm" + n, V128, OFF_FPR + 16 * n),
 );
 /** x87 TOP. */
 export const FTOP: Global = global("ftop", I32, OFF_FTOP);

@@ -83,7 +83,9 @@ export function pattern(b: IrBuilder, ...bytes: number[]): Value {
 
 /** Source operand Qq: an MMX register or 64 bits of memory. */
 export function readQ(t: Translator, i: Insn): Value {
-  return i.mod === 3 ? t.b.get(MM[i.rm]) : fromI64(t.b, t.load(Op["ld64"], i));
+  return i.mod === 3
+    ? t.b.get(MM[i.rm & 7])
+    : fromI64(t.b, t.load(Op["ld64"], i));
 }
 
 /** Source operand Wdq, aligned if in memory. */
@@ -130,9 +132,9 @@ export function sse(f: Binary): Translate {
 export function mmx(f: Binary): Translate {
   return (t, i) => {
     const y = readQ(t, i);
-    const v = f(t.b, t.b.get(MM[i.reg]), y);
+    const v = f(t.b, t.b.get(MM[i.reg & 7]), y);
     enterMmx(t);
-    setMm(t, i.reg, v);
+    setMm(t, i.reg & 7, v);
   };
 }
 
