@@ -177,12 +177,12 @@ main:
 bits 32
 .in32:  mov eax, 0x80000000
         inc eax
-        mov [saved_rbx], eax
+        mov [low_eax], eax
         jmp CODE0:.back
 bits 64
 .back:
         ENDTRY
-        SHOW "eax in 32-bit code ", [saved_rbx], 8
+        SHOW "eax in 32-bit code ", [low_eax], 8
         NEWLINE
         TRY "jmp far with a 64-bit offset"
         JMPFQ .high
@@ -592,4 +592,5 @@ gate_target:
         PRINT " "
         retfq
 gate_jump: db 0
+low_eax: dq 0
         FINISH

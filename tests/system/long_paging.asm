@@ -259,27 +259,6 @@ main:
         END3
         CR4CLEAR 1 << 21
         LOAD "load, user's page", PAGE(1)
-        ; a descriptor table in a user's page, for level 3
-%ifndef QEMU
-        CR4SET 1 << 21
-        mov rsi, gdt
-        mov rdi, scratch + 0x1100
-        mov ecx, gdt_end - gdt
-        rep movsb
-        mov rax, PAGE(1) + 0x100
-        mov word [scratch + 0x1800], gdt_end - gdt - 1
-        mov [scratch + 0x1802], rax
-        mov rbx, scratch + 0x1800
-        lgdt [rbx]
-        stac
-        TRY3 "3: load of a segment register, table of a user, SMAP"
-        mov eax, DATA3
-        mov ds, eax
-        END3
-        clac
-        lgdt [gdtr]
-        CR4CLEAR 1 << 21
-%endif
         ; UMIP
         CR4SET 1 << 11
         TRY3 "3: sgdt, UMIP"

@@ -23,8 +23,20 @@ import {
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import { WatchingMmu } from "./debug.ts";
-import { AUX_CC_OP, AUX_NOT_MODIFIES, stateFlags } from "./flags.ts";
-import { EXC_DB, EXC_GP, EXC_PF, EXC_UD } from "./exceptions.ts";
+import {
+  AUX_CC_OP,
+  AUX_NOT_MODIFIES,
+  AUX_NOT_STACK,
+  stateFlags,
+} from "./flags.ts";
+import {
+  EXC_DB,
+  EXC_GP,
+  EXC_NOT_CANONICAL,
+  EXC_PF,
+  EXC_SS,
+  EXC_UD,
+} from "./exceptions.ts";
 import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
 import {
@@ -805,6 +817,9 @@ export class X86 implements Frontend {
     this.setPc(pcLo, pcHi);
     const op = aux & AUX_CC_OP;
     if (op !== AUX_CC_OP) this.state[W_CC_OP] = op;
+    if (this.state[W_VECTOR] === EXC_NOT_CANONICAL) {
+      this.state[W_VECTOR] = (aux & AUX_NOT_STACK) === 0 ? EXC_SS : EXC_GP;
+    }
     if ((aux & AUX_NOT_MODIFIES) === 0 && this.state[W_VECTOR] === EXC_PF) {
       this.state[OFF_EXC_ERROR >> 2] |= 2; // W/R
     }
@@ -865,6 +880,11 @@ export class X86 implements Frontend {
   /** Walks the page tables. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean {
     return walkPage(this, address, access, mmu, probe);
+  }
+
+  /** Records the fault of a data access to an address that is not canonical. */
+  recordNotCanonical(): void {
+    this.record(EXC_NOT_CANONICAL, 0, true);
   }
 
   /** Records a page fault. */

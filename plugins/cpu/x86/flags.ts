@@ -71,6 +71,8 @@ const G_EFLAGS = 0,
 export const AUX_CC_OP = 0xff;
 /** and this bit unless a page fault of its loads is to be reported as one of a store. */
 export const AUX_NOT_MODIFIES = 0x100;
+/** In the same word: its accesses are not to the stack segment, so that an address that is not canonical raises #GP. */
+export const AUX_NOT_STACK = 0x200;
 
 /** Parity: PF for each byte. */
 const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {

@@ -13,6 +13,7 @@ import {
   EXC_DF,
   EXC_GP,
   EXC_NMI,
+  EXC_NOT_CANONICAL,
   EXC_NP,
   EXC_PF,
   EXC_TS,
@@ -233,6 +234,7 @@ function isDouble(first: number, second: number): boolean {
 export function deliverException(cpu: X86): boolean {
   const s = cpu.state;
   for (;;) {
+    if (s[W_VECTOR] === EXC_NOT_CANONICAL) s[W_VECTOR] = EXC_GP;
     const vector = s[W_VECTOR];
     if (vector === EXC_PF) setFaultAddress(s);
     // Real mode pushes no error codes; enterReal ignores them.

@@ -34,7 +34,19 @@ import {
   Stack,
   TYPE_CALL32,
 } from "./segments.ts";
-import { CS, DS, ES, FS, GS, OFF_EIP, OFF_GPR, SS, TR } from "./state.ts";
+import {
+  CS,
+  DS,
+  ES,
+  FS,
+  GS,
+  OFF_EIP,
+  OFF_GPR,
+  OFF_SEG,
+  SEG_BASE,
+  SS,
+  TR,
+} from "./state.ts";
 import {
   checkDirectCode,
   checkReturnCode,
@@ -42,6 +54,7 @@ import {
 } from "./transfers.ts";
 
 const W_EIP = OFF_EIP >> 2;
+const W_CS_BASE = (OFF_SEG + 32 * CS + SEG_BASE) >> 2;
 const W_RSP = (OFF_GPR >> 2) + 8;
 /** RSP0 in a TSS of IA-32e mode; RSP1 and RSP2 follow (SDM volume 3, figure 8-11). */
 const TSS_RSP = 4;
@@ -82,9 +95,8 @@ export class FlatStack {
     const at = this.#check(this.rsp - size, size);
     if (size === 2) memory.write16(at, lo & 0xffff, this.mmu);
     else {
-      // The high half first: a fault names the page that is not there.
-      if (size === 8) memory.write32(at + 4, hi, this.mmu);
       memory.write32(at, lo, this.mmu);
+      if (size === 8) memory.write32(at + 4, hi, this.mmu);
     }
     this.rsp = at;
   }
@@ -93,10 +105,10 @@ export class FlatStack {
   pop(size: number): number {
     const memory = this.#cpu.mmu;
     const at = this.#check(this.rsp, size);
-    this.hi = size === 8 ? memory.read32(at + 4, this.mmu) : 0;
     const lo = size === 2
       ? memory.read16(at, this.mmu)
       : memory.read32(at, this.mmu);
+    this.hi = size === 8 ? memory.read32(at + 4, this.mmu) : 0;
     this.rsp = at + size;
     return lo;
   }
@@ -136,6 +148,7 @@ export function tssStackLong(
   const address = cpu.tableAddress(cpu.longBase(TR) + at);
   const lo = cpu.mmu.read32(address, 0);
   const hi = cpu.mmu.read32(cpu.tableAddress(address + 4), 0);
+  if (!isCanonical(hi)) cpu.raise(EXC_SS, ext);
   const stack = new FlatStack(cpu, lo, hi, cpl);
   stack.error = ext;
   return stack;
@@ -173,7 +186,19 @@ export function enterCode(
   }
   markAccessed(cpu, d);
   applyCode(cpu, selector, d, cpl, lo);
-  cpu.state[W_EIP + 1] = hi;
+  setPcHigh(cpu, (d.hi & ATTR_LONG) !== 0, hi);
+}
+
+/**
+ * Completes a far transfer: RIP's high word. The block that made it goes on
+ * where its own mode has a program counter: at RIP, or at EIP in the segment at
+ * CS's base; so each has what the other means. (64-bit mode has no base of CS,
+ * and 32-bit code no high half.)
+ */
+export function setPcHigh(cpu: X86, to64: boolean, hi: number): void {
+  const s = cpu.state;
+  if (to64) s[W_CS_BASE] = s[W_EIP + 1] = hi;
+  else s[W_EIP + 1] = s[W_CS_BASE];
 }
 
 /** The program counter of the following instruction; a helper of 64-bit code finds it in the state. */

@@ -16,7 +16,8 @@ import {
   PERM_WRITE,
 } from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
-import { EFER_NXE, highWord, WORD } from "./long_mode.ts";
+import { EXC_GP } from "./exceptions.ts";
+import { EFER_NXE, highWord, isCanonicalAddress, WORD } from "./long_mode.ts";
 import { CR4_PAE, CR4_PGE, CR4_SMAP, CR4_SMEP } from "./models.ts";
 import { AC, OFF_CPL, OFF_CR, OFF_EFER, OFF_FLAGS } from "./state.ts";
 
@@ -120,7 +121,8 @@ export function supervisorDenied(
 
 /**
  * Walks the tables for `address`; fills `cpu.pageWalk`. On failure records #PF
- * and returns false. With `probe` it changes and records nothing.
+ * and returns false; #GP or #SS for an address that is not canonical. With
+ * `probe` it changes and records nothing.
  */
 export function walkLong(
   cpu: X86,
@@ -129,6 +131,13 @@ export function walkLong(
   mmu: number,
   probe: boolean,
 ): boolean {
+  if (!isCanonicalAddress(address)) {
+    if (!probe) {
+      if (access === ACCESS_EXECUTE) cpu.record(EXC_GP, 0, true);
+      else cpu.recordNotCanonical();
+    }
+    return false;
+  }
   const s = cpu.state;
   const memory = cpu.engine.mmu;
   const nxe = (s[W_EFER] & EFER_NXE) !== 0;

@@ -8,6 +8,7 @@
 
 import type { X86 } from "./cpu.ts";
 import { ATTR_LONG, EFER_SCE, isCanonical } from "./long_mode.ts";
+import { setPcHigh } from "./long_transfers.ts";
 import { CR4_FSGSBASE } from "./models.ts";
 import { ATTR_BIG } from "./segments.ts";
 import {
@@ -167,7 +168,7 @@ export function sysenterLong(cpu: X86): void {
   s[W_RSP] = s[W_SYSENTER + 2];
   s[W_RSP + 1] = s[W_SYSENTER + 3];
   s[W_RIP] = s[W_SYSENTER + 4];
-  s[W_RIP + 1] = s[W_SYSENTER + 5];
+  setPcHigh(cpu, true, s[W_SYSENTER + 5]);
   s[W_FLAGS] &= ~(VM | IF | RF);
   cpu.updateKey();
 }
@@ -189,7 +190,7 @@ export function sysexitLong(cpu: X86, wide: boolean): void {
   s[W_RSP] = spLo;
   s[W_RSP + 1] = spHi;
   s[W_RIP] = lo;
-  s[W_RIP + 1] = hi;
+  setPcHigh(cpu, wide, hi);
   cpu.userAccessEnded();
   cpu.updateKey();
 }

@@ -29,7 +29,7 @@ import {
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
-import { AUX_NOT_MODIFIES, LazyFlags } from "./flags.ts";
+import { AUX_NOT_MODIFIES, AUX_NOT_STACK, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
@@ -48,6 +48,7 @@ import {
   LIMIT,
   RIP,
   SHADOW,
+  SS,
 } from "./state.ts";
 
 export {
@@ -56,6 +57,11 @@ export {
   trapError,
   trapVector,
 } from "./operands.ts";
+
+/** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
+function isOnStack(i: Insn): boolean {
+  return i.mod === 3 ? i.row.default64 : i.segment === SS;
+}
 
 /** Translates one instruction. */
 export type Translate = (t: Translator, i: Insn) => void;
@@ -128,12 +134,12 @@ export class Translator extends LazyFlags {
         }
       }
       this.eip = eip;
-      b.insn(
-        eip,
-        i.row.modifies && i.mod !== 3 && outcome === DECODE_OK
-          ? this.ccAux & ~AUX_NOT_MODIFIES
-          : this.ccAux,
-      );
+      let aux = this.ccAux;
+      if (outcome === DECODE_OK) {
+        if (i.row.modifies && i.mod !== 3) aux &= ~AUX_NOT_MODIFIES;
+        if (this.long && isOnStack(i)) aux &= ~AUX_NOT_STACK;
+      }
+      b.insn(eip, aux);
       b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
       if (outcome !== DECODE_OK) {
         this.raise(GP, 0);

@@ -16,7 +16,6 @@ import type { Translate, Translator } from "./translate.ts";
 import {
   goOn,
   goWith,
-  isLong,
   lowWord,
   needLevel0,
   setNext,
@@ -65,7 +64,7 @@ const INVPCID = transfer("invpcid", 0, (cpu) => {
 /** RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE. */
 function segmentBase(seg: number, write: boolean): Translate {
   return (t, i) => {
-    if (!isLong(t)) return t.ud();
+    if (!t.long) return t.ud();
     const b = t.b;
     b.call(NEED_FSGSBASE);
     if (!write) {
@@ -104,7 +103,7 @@ function invpcid(t: Translator, i: Insn): void {
   const at = t.ea(i, 16, false);
   b.set(SCRATCH[0], b.load(LD64, at, 0, t.mmu));
   b.set(SCRATCH[1], b.load(LD64, at, 8, t.mmu));
-  b.set(SCRATCH[2], zeroExtended(t, t.reg(isLong(t) ? 8 : 4, i.reg)));
+  b.set(SCRATCH[2], zeroExtended(t, t.reg(t.long ? 8 : 4, i.reg)));
   t.syncFlags();
   b.call(INVPCID);
   t.forgetFlags();
@@ -114,16 +113,16 @@ function invpcid(t: Translator, i: Insn): void {
 /** The functions, by the names that the instruction table uses. */
 export const LONG: Readonly<Record<string, Translate>> = {
   syscall: (t) => {
-    if (!isLong(t)) return t.ud();
+    if (!t.long) return t.ud();
     setNext(t);
     goWith(t, SYSCALL);
   },
   sysret: (t, i) => {
-    if (!isLong(t)) return t.ud();
+    if (!t.long) return t.ud();
     goWith(t, SYSRET, t.imm(i.opSize === 8 ? 1 : 0));
   },
   swapgs: (t) => {
-    if (!isLong(t)) return t.ud();
+    if (!t.long) return t.ud();
     if (needLevel0(t)) return;
     t.b.call(SWAPGS);
   },

@@ -12,7 +12,7 @@ import type { X86 } from "./cpu.ts";
 import { EXC_GP } from "./exceptions.ts";
 import { define } from "./helpers.ts";
 import { CR4_UMIP } from "./models.ts";
-import { ATTR, BASE, EIP, KEY_LONG, LIMIT, RIP, SELECTOR } from "./state.ts";
+import { ATTR, BASE, LIMIT, SELECTOR } from "./state.ts";
 import type { Translator } from "./translate.ts";
 
 /** All that a load of a segment register writes. */
@@ -56,18 +56,9 @@ export function goOn(t: Translator): void {
   t.jumpState();
 }
 
-/** Whether the block is of 64-bit mode. */
-export function isLong(t: Translator): boolean {
-  return (t.key & KEY_LONG) !== 0;
-}
-
 /** Puts the program counter of the following instruction into the state. */
 export function setNext(t: Translator): void {
-  const b = t.b;
-  if (!isLong(t)) return b.set(EIP, t.pc(t.nextEip));
-  const next = t.nextEip;
-  const { pcLo, pcHi } = b.block;
-  b.set(RIP, b.i64(next, next >>> 0 < pcLo >>> 0 ? pcHi + 1 : pcHi));
+  t.setPc(t.pc(t.nextEip));
 }
 
 /**
@@ -75,7 +66,7 @@ export function setNext(t: Translator): void {
  * is in the state instead in 64-bit mode.
  */
 export function next(t: Translator): Value {
-  if (!isLong(t)) return t.pc(t.nextEip);
+  if (!t.long) return t.pc(t.nextEip);
   setNext(t);
   return t.imm(0);
 }

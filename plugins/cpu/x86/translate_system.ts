@@ -91,7 +91,6 @@ import {
   goOn,
   goWith,
   highWord,
-  isLong,
   lowWord,
   needLevel0,
   needProtected,
@@ -148,7 +147,7 @@ function loadTable(which: number): Translate {
     if (!t.isMemory) return t.ud();
     if (needLevel0(t)) return;
     const b = t.b;
-    if (isLong(t)) {
+    if (t.long) {
       const at = t.ea(i, 10, false);
       const limit = t.loadLinear(2, at);
       b.set(SCRATCH[0], b.load(LD64, at, 2, t.mmu));
@@ -168,10 +167,10 @@ function storeTable(limitAt: number, baseAt: number): Translate {
     if (!t.isMemory) return t.ud();
     checkUmip(t);
     const b = t.b;
-    const at = t.ea(i, isLong(t) ? 10 : 6, true);
+    const at = t.ea(i, t.long ? 10 : 6, true);
     b.store(ST16, at, 0, b.call(GET_TABLE, t.imm(limitAt)), t.mmu);
     const lo = b.call(GET_TABLE, t.imm(baseAt));
-    if (!isLong(t)) return b.store(ST32, at, 2, lo, t.mmu);
+    if (!t.long) return b.store(ST32, at, 2, lo, t.mmu);
     const hi = b.call(GET_TABLE, t.imm(baseAt + 4));
     const base = b.op(
       Op["i64.or"],
@@ -235,7 +234,7 @@ function query(lsl: number): Translate {
     b.call(QUERY, selector, t.imm(lsl));
     t.forgetFlags();
     const found = b.get(SCRATCH32[1]);
-    if (isLong(t) && i.opSize !== 2) {
+    if (t.long && i.opSize !== 2) {
       // All of the register stays if nothing is found.
       const v = zeroExtended(t, b.get(SCRATCH32[0]));
       const old = t.reg(8, i.reg);
@@ -334,12 +333,12 @@ const INVLPG_LONG = define(
 
 /** Whether there is no such control register in this mode. */
 function isNoControl(t: Translator, n: number): boolean {
-  return n === 1 || n > 4 && !(n === 8 && isLong(t));
+  return n === 1 || n > 4 && !(n === 8 && t.long);
 }
 
 /** MOV to and from control and debug registers has all bits of a register. */
 function fullReg(t: Translator, r: number): Value {
-  return t.reg(isLong(t) ? 8 : 4, r);
+  return t.reg(t.long ? 8 : 4, r);
 }
 
 function movToControl(t: Translator, i: Insn): void {
@@ -356,7 +355,7 @@ function movFromControl(t: Translator, i: Insn): void {
   if (isNoControl(t, i.reg)) return t.ud();
   if (needLevel0(t)) return;
   const b = t.b;
-  if (!isLong(t)) return t.setReg(4, i.rm, b.get(CR[i.reg]));
+  if (!t.long) return t.setReg(4, i.rm, b.get(CR[i.reg]));
   b.call(GET_CONTROL, t.imm(i.reg));
   t.setReg(8, i.rm, b.get(SCRATCH[0]));
 }
@@ -378,7 +377,7 @@ function movFromDebug(t: Translator, i: Insn): void {
   t.b.call(GET_DEBUG, t.imm(i.reg));
   t.forgetFlags();
   const v = t.b.get(SCRATCH[0]);
-  if (isLong(t)) t.setReg(8, i.rm, v);
+  if (t.long) t.setReg(8, i.rm, v);
   else t.setReg(4, i.rm, lowWord(t, v));
 }
 
@@ -710,7 +709,7 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
     const b = t.b;
     const { segment } = i;
     const offset = t.offset(i);
-    if (isLong(t)) {
+    if (t.long) {
       const address = segment === FS || segment === GS
         ? b.op(Op["i64.add"], b.get(BASE64[segment]), offset)
         : offset;

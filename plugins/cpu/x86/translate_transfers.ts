@@ -46,7 +46,6 @@ import {
   goOn,
   goWith,
   highWord,
-  isLong,
   lowWord,
   next,
   pushWord,
@@ -85,7 +84,7 @@ function farPointer(t: Translator, i: Insn): { sel: Value; off: Value } {
 }
 
 function farJumpTo(t: Translator, sel: Value, off: Value): void {
-  if (isLong(t)) {
+  if (t.long) {
     setNext(t);
     goWith(t, FAR_JUMP_LONG, sel, lowWord(t, off), highWord(t, off));
   } else goWith(t, FAR_JUMP, sel, off, t.pc(t.nextEip));
@@ -93,7 +92,7 @@ function farJumpTo(t: Translator, sel: Value, off: Value): void {
 
 function farCallTo(t: Translator, i: Insn, sel: Value, off: Value): void {
   const what = t.b.or(sel, t.imm(i.opSize << 16));
-  if (isLong(t)) {
+  if (t.long) {
     setNext(t);
     goWith(t, FAR_CALL_LONG, what, lowWord(t, off), highWord(t, off));
   } else goWith(t, FAR_CALL, what, off, t.pc(t.nextEip));
@@ -158,7 +157,7 @@ function setSegment(t: Translator, seg: number, selector: Value): void {
     b.set(BASE[seg], b.shl(sel, t.imm(4)));
     return;
   }
-  if (seg >= FS && !isLong(t)) {
+  if (seg >= FS && !t.long) {
     return goWith(t, LOAD_FAR, t.imm(seg), selector, next(t));
   }
   t.syncFlags();
@@ -225,8 +224,8 @@ function popSegment(t: Translator, i: Insn, seg: number): void {
     return;
   }
   const what = seg | (i.opSize << 4) |
-    (isLong(t) ? 0x200 : t.stack32 ? 0x100 : 0);
-  if (seg >= FS && !isLong(t)) {
+    (t.long ? 0x200 : t.stack32 ? 0x100 : 0);
+  if (seg >= FS && !t.long) {
     return goWith(t, POP_FAR, t.imm(what), v, next(t));
   }
   t.syncFlags();
