@@ -18,7 +18,7 @@ import {
   readHeader,
 } from "./qcow2_header.ts";
 import { Refcounts } from "./qcow2_refcounts.ts";
-import { repair as recount } from "./qcow2_repair.ts";
+import { repair as recount, repairFlags } from "./qcow2_repair.ts";
 import { readSnapshots, type SnapshotTable } from "./qcow2_snapshots.ts";
 import { L2Table, Tables } from "./qcow2_tables.ts";
 
@@ -66,7 +66,7 @@ const NOTHING: ImageCheck = {
   compressedClusters: 0,
 };
 
-/** The result for an image whose refcounts cannot be read. */
+/** The result for an image of which a table cannot be read. */
 function unreadable(problem: string): ImageCheck {
   return { ...NOTHING, problems: [`ERROR ${problem}`], corruptions: 1 };
 }
@@ -130,8 +130,11 @@ class Checker {
     this.#use(0, clusterSize, "the header");
     await this.#table(header.l1Offset, header.l1Size, true);
     this.#use(header.snapshotsOffset, snapshots.bytes, "the snapshot table");
-    for (const { l1Offset, l1Size } of snapshots.snapshots) {
-      await this.#table(l1Offset, l1Size, false);
+    for (const [i, snapshot] of snapshots.snapshots.entries()) {
+      if (header.version >= 3 && snapshot.diskSize === undefined) {
+        this.#corrupt(`snapshot ${i} does not say how large the disk was`);
+      }
+      await this.#table(snapshot.l1Offset, snapshot.l1Size, false);
     }
     this.#use(
       header.refcountTableOffset,
@@ -249,6 +252,17 @@ class Checker {
     }
     await this.#refcounts.write();
     await this.#store.sync();
+    // What is counted once now, as after a snapshot has gone, is the disk's
+    // own. Where anything else is wrong, the counts do not say that.
+    if (this.found.corruptions > 0) return;
+    const tables = await Tables.open(
+      this.#store,
+      this.#header,
+      this.#refcounts,
+    );
+    await repairFlags(this.#header, tables, (cluster) => this.#uses[cluster]);
+    await tables.write();
+    await this.#store.sync();
   }
 }
 
@@ -260,25 +274,25 @@ async function look(store: ByteStore) {
       "Cannot check the qcow2 image: it has bitmaps",
     );
   }
-  const snapshots = await readSnapshots(store, header);
-  const refcounts = await openRefcounts(store, header);
-  if (typeof refcounts === "string") return refcounts;
+  let snapshots: SnapshotTable;
+  let refcounts: Refcounts;
+  try {
+    snapshots = await readSnapshots(store, header);
+    refcounts = await Refcounts.open(store, header);
+  } catch (error) {
+    return messageOf(error);
+  }
   const checker = new Checker(store, header, refcounts);
   await checker.run(snapshots);
   return { header, snapshots, refcounts, checker };
 }
 
-/** The refcounts, or what is wrong with their table. */
-async function openRefcounts(
-  store: ByteStore,
-  header: Qcow2Header,
-): Promise<Refcounts | string> {
-  try {
-    return await Refcounts.open(store, header);
-  } catch (error) {
-    if (!(error instanceof BlockError) || error.kind !== "corrupt") throw error;
+/** What is wrong with an image; what is wrong elsewhere is thrown. */
+function messageOf(error: unknown): string {
+  if (error instanceof BlockError && error.kind === "corrupt") {
     return error.message;
   }
+  throw error;
 }
 
 /** Check an image, and repair it as far as asked. Throws a `BlockError`. */
@@ -289,14 +303,20 @@ export async function checkQcow2(
   const store = await FileStore.open(file, mode === "none");
   try {
     const looked = await look(store);
-    // Without refcounts there is nothing to compare with, nor to repair.
+    // Without refcounts there is nothing to compare with. Without snapshots,
+    // what they use would be taken for leaked.
     if (typeof looked === "string") return unreadable(looked);
     const { header, snapshots, refcounts, checker } = looked;
     const before = checker.found;
     const wrong = before.corruptions > 0 || header.dirty || header.corrupt;
     if (mode === "all" && (wrong || before.leaks > 0)) {
-      const tables = await Tables.open(store, header, refcounts);
-      await recount(store, header, refcounts, tables, snapshots);
+      try {
+        const tables = await Tables.open(store, header, refcounts);
+        await recount(store, header, refcounts, tables, snapshots);
+      } catch (error) {
+        // Nothing has been written: it counts first.
+        return { ...before, problems: [...before.problems, messageOf(error)] };
+      }
       if (header.dirty) await clearDirty(store);
     } else if (mode === "leaks" && before.leaks > 0) {
       await checker.repairLeaks();

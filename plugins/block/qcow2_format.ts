@@ -140,7 +140,9 @@ async function info(location: string): Promise<ImageInfo> {
         location: backingLocation(location, backingFile),
         format: backingFormat,
       },
-      snapshots: snapshots.map(({ l1Offset: _, l1Size: __, ...rest }) => rest),
+      snapshots: snapshots.map((
+        { l1Offset: _, l1Size: __, diskSize: ___, ...rest },
+      ) => rest),
       specific,
     };
   } finally {

@@ -40,7 +40,7 @@ export async function repair(
   }
   await refcounts.write();
   await store.sync();
-  await repairFlags(header, tables, counts);
+  await repairFlags(header, tables, (cluster) => counts.get(cluster));
   await tables.write();
   await store.sync();
 }
@@ -144,23 +144,23 @@ function addBlocks(
   }
 }
 
-/** Make the COPIED flags say whether a count is 1. */
-async function repairFlags(
+/** Make the COPIED flags say whether a cluster's count is 1. */
+export async function repairFlags(
   { l1Size, clusterSize }: Qcow2Header,
   tables: Tables,
-  counts: ReadonlyMap<number, number>,
+  count: (cluster: number) => number | undefined,
 ): Promise<void> {
   for (let index = 0; index < l1Size; index++) {
     const table = await tables.get(index);
     if (table === undefined) continue;
-    const own = counts.get(table.offset / clusterSize) === 1;
+    const own = count(table.offset / clusterSize) === 1;
     tables.setCopied(index, own);
     // A shared table's entries are looked at when it is copied.
     if (!own) continue;
     for (let i = 0; i < tables.perTable; i++) {
       const { host, copied } = table.get(i);
       if (host === 0) continue;
-      const wanted = counts.get(host / clusterSize) === 1;
+      const wanted = count(host / clusterSize) === 1;
       if (copied !== wanted) {
         (await tables.writable(index)).setCopied(i, wanted);
       }
