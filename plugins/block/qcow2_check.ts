@@ -299,8 +299,9 @@ function messageOf(error: unknown): string {
 export async function checkQcow2(
   file: string,
   mode: "none" | "leaks" | "all",
+  lock?: boolean,
 ): Promise<ImageCheck> {
-  const store = await FileStore.open(file, mode === "none");
+  const store = await FileStore.open(file, mode === "none", { lock });
   try {
     const looked = await look(store);
     // Without refcounts there is nothing to compare with. Without snapshots,

@@ -8,7 +8,7 @@
 import { BlockError } from "../../core/backend/block.ts";
 import type { ImageSnapshot } from "../../core/backend/image_format.ts";
 import type { ByteStore } from "./byte_store.ts";
-import type { Qcow2Header } from "./qcow2_header.ts";
+import { entriesPerTable, type Qcow2Header } from "./qcow2_header.ts";
 
 const ENTRY_BYTES = 40;
 /** QEMU's limits of what one entry carries beside, and of an L1 table. */
@@ -102,4 +102,27 @@ export async function readSnapshots(
 function icountOf(extra: DataView): number | undefined {
   const count = extra.getBigInt64(16);
   return count < 0n ? undefined : Number(count);
+}
+
+/** The header of a disk as it was at a snapshot. Throws a `BlockError`. */
+export function snapshotHeader(
+  header: Qcow2Header,
+  { snapshots }: SnapshotTable,
+  id: string,
+): Qcow2Header {
+  const snapshot = snapshots.find((one) => one.id === id);
+  if (snapshot === undefined) {
+    throw new BlockError(
+      "unsupported",
+      `There is no snapshot with the id ${id}`,
+    );
+  }
+  const { l1Offset, l1Size, diskSize: size = header.size } = snapshot;
+  if (l1Size < Math.ceil(size / header.clusterSize / entriesPerTable(header))) {
+    throw new BlockError(
+      "corrupt",
+      `Damaged qcow2 snapshot ${id}: ${l1Size} L1 entries for ${size} bytes`,
+    );
+  }
+  return { ...header, l1Offset, l1Size, size };
 }
