@@ -157,9 +157,9 @@ export function parseImageArgs(args: readonly string[]): ImageArguments {
     },
   ) as Record<string, unknown> & { _: (string | number)[] };
   const files = [...parsed._.map(String), ...last];
-  // Without a file, the options may still be asked for.
-  if (files.length === 0 && wantsOptions((parsed.o ?? []) as string[])) {
-    files.push("");
+  // Without files, the options may still be asked for.
+  if (wantsOptions((parsed.o ?? []) as string[])) {
+    while (files.length < least) files.push("");
   }
   if (files.length < least || files.length > most) {
     const isFew = files.length < least;
