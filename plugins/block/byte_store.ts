@@ -85,6 +85,14 @@ function readAt(
   );
 }
 
+/**
+ * Whether a name is a protocol's in QEMU, as `nbd://host/disk` or `json:{...}`:
+ * letters and a colon before any slash.
+ */
+export function namesProtocol(name: string): boolean {
+  return /^[^/\\]{2,}:/.test(name);
+}
+
 /** How to open a file. */
 export interface FileOptions {
   /** Lock it, unless this is false: for a look that changes nothing. */
@@ -126,11 +134,19 @@ export class FileStore implements ByteStore {
     readOnly: boolean,
     { lock = true }: FileOptions = {},
   ): Promise<FileStore> {
-    const fail = (reason: string, cause?: unknown): never => {
-      throw new BlockError("io", `Cannot open image "${path}": ${reason}`, {
+    const fail = (
+      reason: string,
+      cause?: unknown,
+      kind: BlockErrorKind = "io",
+    ): never => {
+      throw new BlockError(kind, `Cannot open image "${path}": ${reason}`, {
         cause,
       });
     };
+    if (namesProtocol(path)) {
+      const reason = "expected a file, or an http: or https: URL";
+      fail(reason, undefined, "unsupported");
+    }
     let writer: Deno.FsFile | undefined;
     let file: FileHandle | undefined;
     try {

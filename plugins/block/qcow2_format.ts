@@ -117,6 +117,16 @@ async function chainExtent(
     : { kind: "data", length: shown };
 }
 
+/** Where a backing file is; its name alone where that cannot be opened. */
+function whereOf(location: string, name: string): string {
+  try {
+    return backingLocation(location, name);
+  } catch (error) {
+    if (error instanceof BlockError) return name;
+    throw error;
+  }
+}
+
 async function info(location: string): Promise<ImageInfo> {
   const store = await openStore(location, true, { lock: false });
   try {
@@ -143,7 +153,7 @@ async function info(location: string): Promise<ImageInfo> {
       dirty: header.dirty,
       backing: backingFile === undefined ? undefined : {
         name: backingFile,
-        location: backingLocation(location, backingFile),
+        location: whereOf(location, backingFile),
         format: backingFormat,
       },
       snapshots: snapshots.map((

@@ -328,6 +328,8 @@ const REFUSED: [string, RegExp][] = [
   ["create -f qcow2 out 8E", /8E is too large/],
   ["create -f qcow2 out 1e100", /expected a size/],
   ["create -f qcow2 -u -b none -F raw out", /needs a size/],
+  ["info nbd://host/disk", /expected a file, or an http: or https: URL/],
+  ["create -f qcow2 nbd://host/disk 1M", /nbd:/],
   ["snapshot -c one low", /unknown flag "-c"/],
   ["compare low low", /image compare is not there: use qemu-img/],
 ];
@@ -398,3 +400,43 @@ Deno.test({
       assertSame(read, expected);
     }),
 });
+
+oracleTest(
+  "image info: backing files that cannot be opened",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const create = ["create", "-f", "qcow2", "-u", "-F", "raw", "-b"];
+      for (const name of ["nbd://host/disk", 'json:{"driver":"null-co"}']) {
+        await qemuImg(...create, name, file, "1M");
+        const ours = await json(rhea("info", "--output=json", file));
+        const theirs = await json(qemuImg("info", "--output=json", file));
+        assertEquals(ours["backing-filename"], theirs["backing-filename"]);
+        for (
+          const command of ["convert -Oraw", "commit", "info --backing-chain"]
+        ) {
+          const args = [...command.split(" "), file];
+          if (args[0] === "convert") args.push(`${folder}/out`);
+          const { status, messages } = await image(...args);
+          assertEquals([status, messages.length], [1, 1], command);
+          assertMatch(messages[0], /only files are supported|expected a file/);
+        }
+      }
+      // Without its format, and in a circle.
+      const [a, b] = [`${folder}/a`, `${folder}/b`];
+      await qemuImg("create", "-f", "qcow2", a, "1M");
+      await qemuImg("create", "-f", "qcow2", "-b", a, "-F", "qcow2", b);
+      await qemuImg("rebase", "-u", "-b", b, "-F", "qcow2", a);
+      for (
+        const args of [["info", "--backing-chain", a], ["commit", a], [
+          "convert",
+          a,
+          `${folder}/out`,
+        ]]
+      ) {
+        const { status, messages } = await image(...args);
+        assertEquals([status, messages.length], [1, 1], args.join(" "));
+        assertMatch(messages[0], /loop|in use elsewhere|open for writing/);
+      }
+    }),
+);
