@@ -7,7 +7,7 @@
  * @module
  */
 
-import { BlockError } from "../../core/backend/block.ts";
+import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
 import type { ImageCheck } from "../../core/backend/image_format.ts";
 import { type ByteStore, FileStore } from "./byte_store.ts";
 import {
@@ -81,6 +81,8 @@ class Checker {
   /** How often each cluster is used. */
   #uses: Uint32Array;
   readonly found: Findings;
+  /** Refcounts may be written: nothing else lies where they are. */
+  canCount = true;
 
   constructor(store: ByteStore, header: Qcow2Header, refcounts: Refcounts) {
     this.#store = store;
@@ -146,7 +148,9 @@ class Checker {
       this.#use(offset, clusterSize, "a refcount block");
       const uses = this.#uses[offset / clusterSize];
       // To write a count would be to write over something else.
-      if (uses !== 1) this.#corrupt(`refcount block ${i} refcount=${uses}`);
+      if (uses === 1) continue;
+      this.#corrupt(`refcount block ${i} refcount=${uses}`);
+      this.canCount = false;
     }
     await this.#compare();
     return this.found;
@@ -280,16 +284,16 @@ async function look(store: ByteStore) {
     snapshots = await readSnapshots(store, header);
     refcounts = await Refcounts.open(store, header);
   } catch (error) {
-    return messageOf(error);
+    return messageOf(error, ["corrupt"]);
   }
   const checker = new Checker(store, header, refcounts);
   await checker.run(snapshots);
   return { header, snapshots, refcounts, checker };
 }
 
-/** What is wrong with an image; what is wrong elsewhere is thrown. */
-function messageOf(error: unknown): string {
-  if (error instanceof BlockError && error.kind === "corrupt") {
+/** What is wrong with an image, of these kinds; other errors are thrown. */
+function messageOf(error: unknown, kinds: readonly BlockErrorKind[]): string {
+  if (error instanceof BlockError && kinds.includes(error.kind)) {
     return error.message;
   }
   throw error;
@@ -316,10 +320,11 @@ export async function checkQcow2(
         await recount(store, header, refcounts, tables, snapshots);
       } catch (error) {
         // Nothing has been written: it counts first.
-        return { ...before, problems: [...before.problems, messageOf(error)] };
+        const problem = messageOf(error, ["corrupt", "unsupported"]);
+        return { ...before, problems: [...before.problems, problem] };
       }
       if (header.dirty) await clearDirty(store);
-    } else if (mode === "leaks" && before.leaks > 0) {
+    } else if (mode === "leaks" && before.leaks > 0 && checker.canCount) {
       await checker.repairLeaks();
     } else return before;
     const again = await look(store);
