@@ -56,10 +56,12 @@ export interface Target {
  * replaced.
  */
 export async function withOutput(
-  file: string,
+  name: string,
   formats: Formats,
   make: (path: string) => Promise<void>,
 ): Promise<void> {
+  // Through a link, to what it leads to.
+  const file = await Deno.realPath(name).catch(() => name);
   const before = await Deno.stat(file).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -82,6 +84,10 @@ export async function withOutput(
   (await Deno.open(path, { write: true, createNew: true })).close();
   for (const signal of signals) Deno.addSignalListener(signal, stop);
   try {
+    // What only its owner could read stays so.
+    if (before !== undefined && Deno.build.os !== "windows") {
+      await Deno.chmod(path, before.mode! & 0o777);
+    }
     await Promise.race([make(path), stopped.promise]);
     await Deno.rename(path, file);
   } catch (error) {

@@ -156,10 +156,17 @@ class Checker {
     return this.found;
   }
 
+  /** Many L1 entries may lead to one table, and many snapshots to one of L1. */
+  #look(entries: number): void {
+    this.#looked += entries;
+    if (this.#looked > MAX_ENTRIES) tooLarge();
+  }
+
   /** An L1 table and all it leads to. */
   async #table(offset: number, size: number, active: boolean): Promise<void> {
     const { clusterSize } = this.#header;
     this.#use(offset, size * 8, "an L1 table");
+    this.#look(size);
     const l1 = new Uint8Array(size * 8);
     await this.#store.read(offset, l1);
     const view = new DataView(l1.buffer);
@@ -186,9 +193,7 @@ class Checker {
     const { clusterSize } = this.#header;
     const { found } = this;
     const count = entriesPerTable(this.#header);
-    // Many L1 entries may lead to one table.
-    this.#looked += count;
-    if (this.#looked > MAX_ENTRIES) tooLarge();
+    this.#look(count);
     // Where the next cluster would be if nothing were fragmented.
     let next = 0;
     for (let i = 0; i < count; i++) {

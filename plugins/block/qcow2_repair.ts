@@ -92,6 +92,9 @@ async function count(
   }
   for (const { l1Offset, l1Size } of snapshots) {
     use(l1Offset, l1Size * 8);
+    // Many snapshots may lead to one table.
+    steps += l1Size;
+    if (steps > MAX_STEPS) tooMuch("it is too large");
     const l1 = new Uint8Array(l1Size * 8);
     await store.read(l1Offset, l1);
     const view = new DataView(l1.buffer);

@@ -440,3 +440,22 @@ oracleTest(
       }
     }),
 );
+
+Deno.test({
+  name: "image: an output that is there keeps its place and its mode",
+  ignore: Deno.build.os === "windows",
+  fn: () =>
+    withFolder(async (folder) => {
+      const [real, link] = [`${folder}/real`, `${folder}/link`];
+      await Deno.writeFile(real, new Uint8Array(MEGABYTE), { mode: 0o600 });
+      await Deno.symlink(real, link);
+      await rhea("create", "-f", "qcow2", link, "1M");
+      await rhea("info", "-f", "qcow2", real);
+      assert((await Deno.lstat(link)).isSymlink);
+      await rhea("convert", link, real + ".raw");
+      await Deno.chmod(`${real}.raw`, 0o640);
+      await rhea("convert", "-O", "qcow2", link, `${real}.raw`);
+      assertEquals((await Deno.stat(real)).mode! & 0o777, 0o600);
+      assertEquals((await Deno.stat(`${real}.raw`)).mode! & 0o777, 0o640);
+    }),
+});
