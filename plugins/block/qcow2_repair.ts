@@ -98,7 +98,9 @@ async function count(
     const l1 = new Uint8Array(l1Size * 8);
     await store.read(l1Offset, l1);
     const view = new DataView(l1.buffer);
+    const words = new Uint32Array(l1.buffer);
     for (let i = 0; i < l1Size; i++) {
+      if ((words[2 * i] | words[2 * i + 1]) === 0) continue;
       const offset = Number(view.getBigUint64(i * 8) & 0x7fffffffffffffffn);
       if (offset === 0) continue;
       if (offset % clusterSize !== 0 || offset >= store.size) {
