@@ -10,6 +10,7 @@ import type {
   ImageFormat,
   OpenImage,
 } from "../backend/image_format.ts";
+import { isUrl } from "../machine/schema.ts";
 import type { Formats } from "./image_formats.ts";
 
 /** The most bytes read at once. */
@@ -60,6 +61,12 @@ export async function withOutput(
   formats: Formats,
   make: (path: string) => Promise<void>,
 ): Promise<void> {
+  if (isUrl(name)) {
+    throw new BlockError(
+      "read-only",
+      `Cannot make "${name}": what a server has is only read`,
+    );
+  }
   // Through a link, to what it leads to.
   const file = await Deno.realPath(name).catch(() => name);
   const before = await Deno.stat(file).catch((error) => {

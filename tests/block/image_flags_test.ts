@@ -330,6 +330,7 @@ const REFUSED: [string, RegExp][] = [
   ["create -f qcow2 -u -b none -F raw out", /needs a size/],
   ["info nbd://host/disk", /expected a file, or an http: or https: URL/],
   ["create -f qcow2 nbd://host/disk 1M", /nbd:/],
+  ["convert low http://127.0.0.1:1/x", /what a server has is only read/],
   ["snapshot -c one low", /unknown flag "-c"/],
   ["compare low low", /image compare is not there: use qemu-img/],
 ];
