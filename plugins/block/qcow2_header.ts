@@ -257,11 +257,11 @@ function checkTables(header: Qcow2Header, fileSize: number): void {
   if (clusters === 0 || clusters * clusterSize > MAX_REFCOUNT_TABLE_BYTES) {
     corrupt(`refcount_table_clusters is ${clusters}`);
   }
-  place(
-    "the refcount table",
-    header.refcountTableOffset,
-    clusters * clusterSize,
-  );
+  // Whether it is all there is known when it is read.
+  const { refcountTableOffset: table } = header;
+  if (table % clusterSize !== 0 || table === 0) {
+    corrupt(`the refcount table is at ${table}`);
+  }
   if (header.snapshotCount > MAX_SNAPSHOTS) {
     corrupt(`nb_snapshots is ${header.snapshotCount}`);
   }

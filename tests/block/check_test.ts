@@ -132,6 +132,22 @@ oracleTest(
 );
 
 oracleTest(
+  "image check: a refcount table behind the file",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      const bytes = await usedImage(file);
+      new DataView(bytes.buffer).setUint16(50, 0xff);
+      await Deno.writeFile(file, bytes);
+      assertEquals([await ours(file, "none"), await theirs(file)], [2, 2]);
+      for (const repair of ["leaks", "all"] as const) {
+        assertEquals(await ours(file, repair), 2);
+        assertEquals(await Deno.readFile(file), bytes);
+      }
+    }),
+);
+
+oracleTest(
   "image check: reserved bits of an L1 entry",
   () =>
     withFolder(async (folder) => {
