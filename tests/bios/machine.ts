@@ -70,7 +70,12 @@ export async function biosMachine(
 
 /** Run such a machine to its end; what it wrote on COM1. */
 export async function runBios(options: BiosOptions): Promise<string> {
-  await using machine = await biosMachine(options);
+  return await outputOf(await biosMachine(options));
+}
+
+/** Run a machine to its end; what it wrote on COM1. */
+async function outputOf(started: Machine): Promise<string> {
+  await using machine = started;
   const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
   await machine.run();
   clearTimeout(limit);
@@ -78,28 +83,29 @@ export async function runBios(options: BiosOptions): Promise<string> {
 }
 
 /** Debian's SeaBIOS, which finds its VGA BIOS beside it. */
-const SEABIOS = "/usr/share/seabios/bios.bin";
+const SEABIOS = {
+  isapc: "/usr/share/seabios/bios.bin",
+  pc: "/usr/share/seabios/bios-256k.bin",
+} as const;
 
-/**
- * Run the ISA PC with SeaBIOS and a disk; undefined where SeaBIOS is not
- * installed.
- */
-export async function runSeabios(file: string): Promise<string | undefined> {
+/** Run a PC with SeaBIOS and a disk; undefined where SeaBIOS is not installed. */
+export async function runSeabios(
+  file: string,
+  machine: "isapc" | "pc" = "isapc",
+): Promise<string | undefined> {
   try {
-    await Deno.stat(SEABIOS);
+    await Deno.stat(SEABIOS[machine]);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  await using machine = await Machine.load(`${MACHINES}isapc.json`, {
-    firmware: SEABIOS,
-    memory: "32M",
-    drives: [{ file }],
-  });
-  const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
-  await machine.run();
-  clearTimeout(limit);
-  return machine.serial(0).output;
+  return await outputOf(
+    await Machine.load(`${MACHINES}${machine}.json`, {
+      firmware: SEABIOS[machine],
+      memory: "32M",
+      drives: [{ file }],
+    }),
+  );
 }
 
 /** QEMU's PCs but for the board, without drives. */

@@ -38,6 +38,9 @@ const CMOS_EQUIPMENT = 0x14;
 /** Shutdown codes: go on at 40h:67h, with an end of interrupt or without. */
 const RESUME_EOI = 0x05;
 const RESUME = 0x0a;
+/** Shutdown codes: go on with IRET or RETF from the stack at 40h:67h. */
+const RESUME_IRET = 0x0b;
+const RESUME_RETF = 0x0c;
 
 /** The timer: all of counter 0 at 18.2 Hz; refresh; the speaker's tone. */
 const PIT = 0x40;
@@ -66,11 +69,23 @@ export function post(bios: Bios, frame: Frame): Status {
   if (frame.phase > 0) return callRoms(bios, frame);
   const shutdown = guest.cmos(SHUTDOWN);
   guest.setCmos(SHUTDOWN, 0);
-  if (shutdown === RESUME_EOI || shutdown === RESUME) {
-    // A program's own reset, to leave the protected mode of an 80286.
-    if (shutdown === RESUME_EOI) guest.out8(Pic.MASTER, Pic.EOI);
-    frame.returnTo(guest.u16(Bda.RESUME + 2), guest.u16(Bda.RESUME));
-    return Status.DONE;
+  // A program's own reset, to leave the protected mode of an 80286.
+  switch (shutdown) {
+    case RESUME_EOI:
+    case RESUME:
+      if (shutdown === RESUME_EOI) {
+        guest.out8(Pic.SLAVE, Pic.EOI);
+        guest.out8(Pic.MASTER, Pic.EOI);
+      }
+      frame.returnTo(guest.u16(Bda.RESUME + 2), guest.u16(Bda.RESUME));
+      return Status.DONE;
+    case RESUME_IRET:
+    case RESUME_RETF:
+      frame.returnTo(
+        ROM_SEGMENT,
+        bios.entry(shutdown === RESUME_IRET ? "resumeiret" : "resumeretf"),
+      );
+      return Status.DONE;
   }
   const warm = guest.u16(Bda.WARM_START);
   vectors(bios);
