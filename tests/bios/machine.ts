@@ -121,6 +121,7 @@ export const QEMU_ARGS: readonly string[] = ["-M", "isapc", ...QEMU_COMMON];
 export async function runQemu(
   drives: readonly DriveOptions[],
   machine: "isapc" | "pc" = "isapc",
+  floppy?: string,
 ): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
@@ -131,6 +132,9 @@ export async function runQemu(
           "-drive",
           `if=ide,format=raw,file=${file},index=${i},media=${kind}`,
         ]),
+        ...floppy === undefined
+          ? []
+          : ["-drive", `if=floppy,format=raw,file=${floppy}`],
       ],
       stdin: "null",
       stderr: "null",

@@ -76,8 +76,8 @@ export function edd(bios: Bios, frame: Frame, drive: BootDrive): Status {
     case 0x49:
       return finish(bios, frame, DiskStatus.OK);
     case 0x4e:
-      // DMA and PIO modes, prefetch: as they are.
-      if (frame.al > 6) break;
+      // No prefetch, the slowest or the usual PIO, no DMA: more is not offered.
+      if (![1, 3, 4, 6].includes(frame.al)) break;
       return finish(bios, frame, DiskStatus.OK);
   }
   return finish(bios, frame, DiskStatus.INVALID);

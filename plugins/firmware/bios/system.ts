@@ -67,7 +67,8 @@ export function system(bios: Bios, frame: Frame): Status {
       return Status.DONE;
     case 0x83:
       return event(bios, frame);
-    // SysReq, device busy, device done.
+    // A medium is to be ejected; SysReq, device busy, device done.
+    case 0x52:
     case 0x85:
     case 0x90:
     case 0x91:
