@@ -88,24 +88,37 @@ const SEABIOS = {
   pc: "/usr/share/seabios/bios-256k.bin",
 } as const;
 
-/** Run a PC with SeaBIOS and a disk; undefined where SeaBIOS is not installed. */
+/**
+ * A PC with SeaBIOS and a disk; undefined, and the reason on the console, where
+ * SeaBIOS is not installed.
+ */
+export async function seabiosMachine(
+  file: string,
+  machine: "isapc" | "pc" = "isapc",
+  set: readonly string[] = [],
+): Promise<Machine | undefined> {
+  try {
+    await Deno.stat(SEABIOS[machine]);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log("skipped in part: seabios is not installed");
+    return undefined;
+  }
+  return await Machine.load(`${MACHINES}${machine}.json`, {
+    firmware: SEABIOS[machine],
+    memory: "32M",
+    drives: [{ file }],
+    set,
+  });
+}
+
+/** Run it; what it wrote on COM1. */
 export async function runSeabios(
   file: string,
   machine: "isapc" | "pc" = "isapc",
 ): Promise<string | undefined> {
-  try {
-    await Deno.stat(SEABIOS[machine]);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-  return await outputOf(
-    await Machine.load(`${MACHINES}${machine}.json`, {
-      firmware: SEABIOS[machine],
-      memory: "32M",
-      drives: [{ file }],
-    }),
-  );
+  const started = await seabiosMachine(file, machine);
+  return started && await outputOf(started);
 }
 
 /** QEMU's PCs but for the board, without drives. */

@@ -31,8 +31,7 @@ for (const code of CODES) {
         // On QEMU each of these is a reset of all, and SeaBIOS boots again.
         if (way !== "CF9h") continue;
         const theirs = await runSeabios(file, "pc");
-        if (theirs === undefined) console.log("not compared: no SeaBIOS");
-        else assertEquals(theirs, "R", "SeaBIOS");
+        if (theirs !== undefined) assertEquals(theirs, "R", "SeaBIOS");
       }
     }));
 }
