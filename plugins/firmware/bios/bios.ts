@@ -13,7 +13,10 @@
 
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
-import type { BootDrives } from "../../../core/machine/boot_drive.ts";
+import type {
+  BootDrives,
+  DriveGeometry,
+} from "../../../core/machine/boot_drive.ts";
 import type { FirmwareTables } from "../../../core/machine/firmware.ts";
 import type { DeviceContext } from "../../../core/machine/plugin.ts";
 import {
@@ -290,6 +293,12 @@ export class BuiltinBios implements Bios {
     this.drives.emulation = emulation ?? undefined;
   }
 
+  /** From now on these are the geometries by which disks were partitioned. */
+  setPartitioned(geometries: (DriveGeometry | null)[]): void {
+    this.state.partitioned = geometries;
+    this.drives.partitioned = geometries;
+  }
+
   /** Call an interrupt's handler before the service is asked again. */
   call(vector: number, ax = 0): Status {
     this.state.call = vector;
@@ -367,6 +376,7 @@ export class BuiltinBios implements Bios {
   #adopt(state: BiosState): void {
     this.state = state;
     this.drives.emulation = state.emulation ?? undefined;
+    this.drives.partitioned = state.partitioned;
     this.requests.adopt(state.requests);
     this.#place.wake.set(state.wake);
     this.#armTimer();

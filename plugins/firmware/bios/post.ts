@@ -9,6 +9,7 @@
  */
 
 import type { Bios } from "./context.ts";
+import { writeDiskTables } from "./disk_tables.ts";
 import { type Frame, Status } from "./frame.ts";
 import { resetKeyboard } from "./keyboard.ts";
 import {
@@ -216,19 +217,5 @@ function disks(bios: Bios): void {
     guest.set16(Bda.EQUIPMENT, guest.u16(Bda.EQUIPMENT) | bits);
   }
   guest.set8(Bda.DISKS, drives.disks.length);
-  EBDA_FIXED_DISKS.forEach((at, i) => {
-    const geometry = drives.geometry(0x80 + i);
-    if (geometry === undefined) return;
-    const { cylinders, heads, sectors } = geometry;
-    const table = new Uint8Array(16);
-    const view = new DataView(table.buffer);
-    view.setUint16(0, cylinders, true);
-    table[2] = heads;
-    // No precompensation; no retries, more than 8 heads; where heads land.
-    view.setUint16(5, 0xffff, true);
-    table[8] = 0xc0 | (heads > 8 ? 0x08 : 0);
-    view.setUint16(12, cylinders, true);
-    table[14] = sectors;
-    guest.write(at, table);
-  });
+  writeDiskTables(bios);
 }
