@@ -30,6 +30,7 @@ import { readBootSector } from "./boot_sector.ts";
 import type { BiosConfig } from "./config.ts";
 import type { Bios } from "./context.ts";
 import { disk } from "./disk.ts";
+import { writeDriveData } from "./disk_tables.ts";
 import { DriveMap, type Emulation } from "./drives.ts";
 import { Frame, FRAME_BYTES, Status } from "./frame.ts";
 import { Guest, linear } from "./guest.ts";
@@ -291,6 +292,7 @@ export class BuiltinBios implements Bios {
   setEmulation(emulation: Emulation | null): void {
     this.state.emulation = emulation;
     this.drives.emulation = emulation ?? undefined;
+    writeDriveData(this);
   }
 
   /** From now on these are the geometries by which disks were partitioned. */

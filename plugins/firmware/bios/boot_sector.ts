@@ -11,7 +11,7 @@
 import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { Bios } from "./context.ts";
 import { type Emulation, FIRST_CDROM, FIRST_DISK, SECTOR } from "./drives.ts";
-import { writeDiskTables } from "./disk_tables.ts";
+import { writeDriveData } from "./disk_tables.ts";
 import { BOOT_ADDRESS } from "./layout.ts";
 import { partitionGeometry } from "./partition_geometry.ts";
 import type { RequestState } from "./requests.ts";
@@ -85,7 +85,7 @@ async function findGeometries(
   }));
   if (!bios.requests.isCurrent(request)) return;
   bios.setPartitioned(found);
-  writeDiskTables(bios);
+  writeDriveData(bios);
 }
 
 function word(bytes: Uint8Array, at: number): number {
@@ -157,7 +157,8 @@ async function loadDisc(
   }
   if (!bios.requests.isCurrent(request)) return;
   bios.setEmulation(emulation);
-  bios.state.boot.segment = segment;
-  bios.state.boot.offset = 0;
+  // As low a segment as can be: 07C0h:0 is 0:7C00h, as of other drives.
+  bios.state.boot.segment = segment & 0xf000;
+  bios.state.boot.offset = (segment & 0x0fff) << 4;
   bios.state.boot.drive = emulation.drive;
 }

@@ -148,6 +148,10 @@ function cylinders(bios: Bios, frame: Frame, drive: BootDrive): Status {
   }
   if (frame.dl < FIRST_DISK) isChanged(bios, frame.dl, drive);
   if (what === 0x04) return finish(bios, frame, DiskStatus.OK);
+  if (what === 0x03 && drive.readOnly) {
+    frame.al = 0;
+    return finish(bios, frame, DiskStatus.WRITE_PROTECTED);
+  }
   return begin(
     bios,
     frame,
@@ -220,6 +224,7 @@ function parameters(bios: Bios, frame: Frame, drive: BootDrive): Status {
 
 /** 15h: what kind of drive it is. */
 function driveType(bios: Bios, frame: Frame, drive: BootDrive): Status {
+  const FLOPPY = 1;
   const FLOPPY_WITH_CHANGE_LINE = 2;
   const FIXED_DISK = 3;
   if (frame.dl >= FIRST_CDROM) {
@@ -227,7 +232,7 @@ function driveType(bios: Bios, frame: Frame, drive: BootDrive): Status {
   }
   finish(bios, frame, DiskStatus.OK);
   if (frame.dl < FIRST_DISK) {
-    frame.ah = FLOPPY_WITH_CHANGE_LINE;
+    frame.ah = drive.changes === undefined ? FLOPPY : FLOPPY_WITH_CHANGE_LINE;
     return Status.DONE;
   }
   const { cylinders, heads, sectors } = bios.drives.geometry(frame.dl)!;

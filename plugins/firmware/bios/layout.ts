@@ -164,6 +164,8 @@ export const Bda = {
 export const Equipment = {
   /** There is a floppy drive. */
   FLOPPY: 0x0001,
+  /** All bits of floppy drives: that there are some, and how many. */
+  FLOPPIES: 0x00c1,
   /** There is an FPU. */
   FPU: 0x0002,
   /** There is a pointing device. */

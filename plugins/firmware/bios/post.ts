@@ -9,7 +9,7 @@
  */
 
 import type { Bios } from "./context.ts";
-import { writeDiskTables } from "./disk_tables.ts";
+import { writeDriveData } from "./disk_tables.ts";
 import { type Frame, Status } from "./frame.ts";
 import { resetKeyboard } from "./keyboard.ts";
 import {
@@ -99,7 +99,7 @@ export function post(bios: Bios, frame: Frame): Status {
   const { extended, high } = memorySizes(bios);
   const mib = Math.floor((extended + high) / KIB / KIB) + 1;
   print(bios, `Rhea BIOS, ${mib} MB\r\n\r\n`);
-  disks(bios);
+  writeDriveData(bios);
   state.roms = findRoms(bios);
   return callRoms(bios, frame);
 }
@@ -206,16 +206,4 @@ function chips(bios: Bios): void {
   guest.setCmos(CLOCK_B, CLOCK_24);
   guest.cmos(CLOCK_C);
   guest.set32(Bda.TICKS, ticksOfDay(bios));
-}
-
-/** What the data areas say of drives. */
-function disks(bios: Bios): void {
-  const { guest, drives } = bios;
-  const floppies = Math.min(drives.floppies.length, 4);
-  if (floppies > 0) {
-    const bits = Equipment.FLOPPY | floppies - 1 << 6;
-    guest.set16(Bda.EQUIPMENT, guest.u16(Bda.EQUIPMENT) | bits);
-  }
-  guest.set8(Bda.DISKS, drives.disks.length);
-  writeDiskTables(bios);
 }
