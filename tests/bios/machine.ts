@@ -135,11 +135,12 @@ export async function runQemu(
   drives: readonly DriveOptions[],
   machine: "isapc" | "pc" = "isapc",
   floppy?: string,
+  mebibytes = 32,
 ): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
       args: [
-        ...["-M", machine, ...QEMU_COMMON],
+        ...["-M", machine, ...QEMU_COMMON, "-m", `${mebibytes}`],
         ...["-serial", "stdio", "-serial", "null", "-monitor", "none"],
         ...drives.flatMap(({ file, kind = "disk" }, i) => [
           "-drive",
