@@ -8,6 +8,7 @@
  */
 
 import { MICROSECOND } from "../../../core/time/clock.ts";
+import { powerManagement } from "./apm.ts";
 import type { Bios } from "./context.ts";
 import { type Frame, Status } from "./frame.ts";
 import { linear } from "./guest.ts";
@@ -69,6 +70,8 @@ export function system(bios: Bios, frame: Frame): Status {
       return Status.DONE;
     case 0x83:
       return event(bios, frame);
+    case 0x53:
+      return powerManagement(bios, frame);
     // A medium is to be ejected; SysReq, device busy, device done.
     case 0x52:
     case 0x85:
