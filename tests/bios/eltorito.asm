@@ -122,34 +122,7 @@ disk:                     ; INT 13h on the drive; AH, the carry, CX and DX
   call byte_
   mov al, ' '
   jmp put
-byte_:
-  push ax
-  shr al, 4
-  call digit
-  pop ax
-digit:
-  and al, 15
-  cmp al, 10
-  sbb al, 0x69
-  das
-put:
-  push dx
-  push ax
-  mov dx, 0x3fd
-.wait:
-  in al, dx
-  test al, 0x40
-  jz .wait
-  pop ax
-  mov dx, 0x3f8
-  out dx, al
-.sent:
-  mov dx, 0x3fd
-  in al, dx
-  test al, 0x40
-  jz .sent
-  pop dx
-  ret
+%include "print.inc"
 drive: db 0
 packet: times 0x13 db 0x99
 table: times 0x1a db 0

@@ -8,6 +8,7 @@ import { fromFileUrl } from "@std/path";
 import { emulationImage } from "./images.ts";
 import { inFolder, runBios, runQemu, tool } from "./machine.ts";
 
+const HERE = fromFileUrl(new URL(".", import.meta.url));
 const SOURCE = fromFileUrl(new URL("eltorito.asm", import.meta.url));
 
 /** A kind of disc. */
@@ -77,7 +78,7 @@ for (const [name, { bytes, differences }] of Object.entries(KINDS)) {
     inFolder(async (folder) => {
       const image = `${folder}/image`;
       const options = [`-DNO_EMULATION=${name === "none" ? 1 : 0}`];
-      options.push("-o", image, SOURCE);
+      options.push("-i", HERE, "-o", image, SOURCE);
       if (!await tool("nasm", "-f", "bin", ...options)) return;
       await Deno.truncate(image, bytes);
       const file = name === "floppy" || name === "disk"

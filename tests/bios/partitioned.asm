@@ -35,33 +35,7 @@ CYLINDERS equ 306
   mov dx, 0xf4
   out dx, al
   jmp $
-byte_:
-  push ax
-  shr al, 4
-  call digit
-  pop ax
-digit:
-  and al, 15
-  cmp al, 10
-  sbb al, 0x69
-  das
-  push dx
-  mov ah, al
-  mov dx, 0x3fd
-.wait:
-  in al, dx
-  test al, 0x20
-  jz .wait
-  mov al, ah
-  mov dx, 0x3f8
-  out dx, al
-.sent:
-  mov dx, 0x3fd
-  in al, dx
-  test al, 0x40
-  jz .sent
-  pop dx
-  ret
+%include "print.inc"
   times 446 - ($ - $$) db 0
   ; All but the first track.
   db 0x80, 1, 1, 0, 0x04

@@ -7,6 +7,7 @@ import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { inFolder, runBios, runQemu, tool } from "./machine.ts";
 
+const HERE = fromFileUrl(new URL(".", import.meta.url));
 const SOURCE = fromFileUrl(new URL("partitioned.asm", import.meta.url));
 const CYLINDERS = 306;
 const SECTOR = 512;
@@ -16,9 +17,8 @@ for (const [heads, sectors] of [[4, 17], [6, 26], [16, 32], [16, 63]]) {
     inFolder(async (folder) => {
       const file = `${folder}/disk`;
       const options = [`-DHEADS=${heads}`, `-DSECTORS=${sectors}`];
-      if (!await tool("nasm", "-f", "bin", ...options, "-o", file, SOURCE)) {
-        return;
-      }
+      options.push("-i", HERE, "-o", file, SOURCE);
+      if (!await tool("nasm", "-f", "bin", ...options)) return;
       const image = new Uint8Array(CYLINDERS * heads * sectors * SECTOR);
       image.set(await Deno.readFile(file));
       const place = (200 * heads + heads - 1) * sectors + sectors - 1;
