@@ -240,6 +240,45 @@ Deno.test("resets: only an exact one ends a connection", async () => {
   await checked(bench);
 });
 
+Deno.test("what came before the host failed is there before the reset", async () => {
+  for (const failsToWrite of [false, true]) {
+    const socket = new FakeSocket();
+    const bench = new Bench({}, { connect: () => Promise.resolve(socket) });
+    const small = { window: 1000 };
+    await bench.ask(tcpFrame(GATEWAY, 80, 99, 0, SYN, undefined, small));
+    const next = get32(bench.received[0], 38) + 1;
+    let said = 100;
+    const at = (ack: number, text = "") =>
+      tcpFrame(GATEWAY, 80, said, ack, ACK, bytes(text), small);
+    await bench.ask(at(next));
+    socket.give(new Uint8Array(2500));
+    if (failsToWrite) {
+      // All has come, and its end; what the guest says then nobody reads.
+      socket.give(null);
+      socket.stuck = Promise.reject(new Deno.errors.BrokenPipe());
+      await bench.ask(at(next, "more"));
+      said += 4;
+    } else {
+      socket.give(new Deno.errors.ConnectionReset());
+      await bench.settle();
+    }
+    assertEquals(bench.net.connections, 1);
+    const came = (): number =>
+      Math.max(
+        ...bench.received.filter((frame) => frame.length > 54)
+          .map((frame) => get32(frame, 38) + frame.length - 54 - next),
+      );
+    assert(came() < 2500, "there is more than the window has room for");
+    let told: string[] = [];
+    for (let i = 0; i < 5 && bench.net.connections > 0; i++) {
+      told = await bench.ask(at(next + came()));
+    }
+    assertEquals([came(), told.at(-1)], [2500, "tcp 10.0.2.2:80 RST ACK"]);
+    assertEquals([socket.closed, bench.net.connections], [true, 0]);
+    await checked(bench);
+  }
+});
+
 Deno.test("what the host fails at, the guest hears", async () => {
   let failure: Error = new Deno.errors.ConnectionRefused();
   const bench = new Bench({}, { connect: () => Promise.reject(failure) });
