@@ -104,3 +104,20 @@ Deno.test("a port is used again while the end of its last connection waits", asy
   assertEquals([sockets.length, bench.net.connections], [2, 1]);
   await bench.net.close();
 });
+
+Deno.test("segments of no connection are refused with the numbers that they have", async () => {
+  const bench = new Bench();
+  const three = Uint8Array.of(1, 2, 3);
+  assertEquals(await bench.ask(tcpFrame(GATEWAY, 80, 100, 7, FIN, three)), [
+    "tcp 10.0.2.2:80 RST ACK",
+  ]);
+  assertEquals(await bench.ask(tcpFrame(GATEWAY, 80, 100, 7, ACK, three)), [
+    "tcp 10.0.2.2:80 RST",
+  ]);
+  const numbers = bench.received.map((frame) => [
+    get32(frame, 38),
+    get32(frame, 42),
+  ]);
+  assertEquals(numbers, [[0, 104], [7, 0]]);
+  await bench.net.close();
+});
