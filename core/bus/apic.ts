@@ -34,6 +34,8 @@ export const APIC_BROADCAST = 0xff;
 
 /** A local APIC as the bus sees it. */
 export interface ApicReceiver {
+  /** The ID that the hardware gave it at reset: the number of its CPU. */
+  readonly initialId: number;
   /**
    * Whether a message to this destination is for it: a physical one is an
    * APIC ID, a logical one is compared as LDR and DFR say (SDM 10.6.2).
@@ -63,6 +65,8 @@ export interface EoiListener {
 export interface ApicBus {
   /** Put a local APIC on the bus. */
   attach(receiver: ApicReceiver): void;
+  /** The local APIC that had this ID at reset. */
+  receiver(initialId: number): ApicReceiver | undefined;
   /** Put an I/O APIC on the bus. */
   listen(listener: EoiListener): void;
   /**
@@ -98,6 +102,11 @@ export interface LocalApic extends InterruptController {
   apicBase: number;
   /** The ID that the hardware gave it at reset, which CPUID tells. */
   readonly initialId: number;
+  /**
+   * Called when a start-up message has come, with its vector: the page where a
+   * CPU that waits for one is to start. Whoever listens has set it.
+   */
+  onStartup: (page: number) => void;
   /** The task priority register (SDM 10.8.3.1), bits 4-7 of which are CR8. */
   taskPriority: number;
 }

@@ -19,6 +19,7 @@ import {
   orderDevices,
 } from "./plan_checks.ts";
 import { PlanContext, type PlanOptions } from "./plan_context.ts";
+import { giveEachItsController } from "./several_cpus.ts";
 import { planDevices, planWires } from "./plan_devices.ts";
 import { planMemories, planMemoryRegions } from "./plan_regions.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
@@ -32,7 +33,8 @@ export async function planMachine(
   options: PlanOptions,
 ): Promise<MachinePlan> {
   const { overlays = [] } = options;
-  const context = new PlanContext(overlays.reduce(merge, document), options);
+  const merged = overlays.reduce(merge, document);
+  const context = new PlanContext(giveEachItsController(merged), options);
   context.definition = context.check(
     MACHINE_SCHEMA,
     toJson(context.document),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { cpuName, PER_CPU } from "./several_cpus.ts";
 import { AddressSpace, RegionError } from "../bus/address_space.ts";
 import type { MachineDefinition } from "./definition.ts";
 import { at, type DefinitionError, type Located } from "./document.ts";
@@ -203,8 +204,14 @@ export function checkInterrupts(
   { cpu }: MachineDefinition,
   devices: readonly PlannedDevice[],
 ): void {
-  const { intc } = cpu;
-  if (intc === undefined) return;
+  const { count, intc } = cpu;
+  if (intc === undefined) {
+    if (count === 1) return;
+    throw report.error(
+      ["cpu", "count"],
+      'several CPUs need an interrupt controller each: "intc" is missing',
+    );
+  }
   const path = ["cpu", "intc"];
   report.known(path, "device", intc, devices.map((d) => d.name));
   const { plugin } = devices.find((d) => d.name === intc)!;
@@ -212,6 +219,12 @@ export function checkInterrupts(
     throw report.error(
       path,
       `device "${intc}" (${plugin.name}) is no interrupt controller`,
+    );
+  }
+  if (count > 1 && !plugin.provides.includes(PER_CPU)) {
+    throw report.error(
+      ["cpu", "count"],
+      `device "${intc}" (${plugin.name}) serves one CPU only`,
     );
   }
 }
@@ -228,6 +241,9 @@ export function checkLines(
     ["machine", MACHINE_LINES],
     ["cpu", [...CPU_LINES, ...cpu.inputs ?? []]],
   ]);
+  for (let i = 1; i < definition.cpu.count; i++) {
+    inputs.set(cpuName(i), inputs.get("cpu")!);
+  }
   for (const device of devices) {
     inputs.set(device.name, device.declared.inputs ?? []);
   }

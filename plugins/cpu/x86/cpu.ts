@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { LocalApic } from "../../../core/bus/apic.ts";
+import { APIC_BASE_BSP, type LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
@@ -261,6 +261,8 @@ export class X86 implements Frontend {
   msrs: Msrs;
   /** An NMI waits. */
   nmiPending = false;
+  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
+  waitsForStartup = false;
   /** NMIs are blocked (until IRET). */
   nmiBlocked = false;
   /** DR6 bits of a debug trap to be delivered before the next instruction. */
@@ -915,8 +917,22 @@ export class X86 implements Frontend {
 
   /** An edge on the NMI line. */
   nmi(): void {
+    if (this.waitsForStartup) return;
     this.nmiPending = true;
     this.engine?.attention();
+  }
+
+  /**
+   * A start-up message has come: a CPU that waits for one starts in real mode
+   * at the beginning of this page of 4 KiB.
+   */
+  startup(page: number): void {
+    if (!this.waitsForStartup) return;
+    this.waitsForStartup = false;
+    this.setSeg(CS, page << 8, page << 12, 0xffff, 0x9b00);
+    this.state[W_EIP] = 0;
+    this.updateKey();
+    this.engine.resume();
   }
 
   /** The level of another line: `a20`, `ignne` (true: active). */
@@ -1002,6 +1018,9 @@ export class X86 implements Frontend {
     }
     this.debugChanged();
     this.engine?.keyChanged();
+    this.waitsForStartup = this.apic !== undefined &&
+      (this.apic.apicBase & APIC_BASE_BSP) === 0;
+    if (this.waitsForStartup) this.engine?.halt();
   }
 
   /** Where the CPU stands. */

@@ -67,6 +67,7 @@ const SIZE = 0x1000 - RESERVED;
 const VERSION = 0x00050014;
 /** IA32_APIC_BASE: all but the flags. */
 const BASE_MASK = 0xfff;
+const PAGE = 0x1000;
 
 // Registers, by offset / 16.
 const ID = 0x02,
@@ -119,8 +120,11 @@ export interface LocalApicConfig {
 export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   /** The ID after reset. */
   readonly initialId: number;
+  /** See `LocalApic.onStartup`. */
+  onStartup: (page: number) => void = () => {};
   #state: LocalApicState;
   readonly #name: string;
+  readonly #runningCpu: () => number;
   readonly #virtualWire: boolean;
   readonly #bus: ApicBus;
   readonly #registers: RegionMover;
@@ -131,14 +135,21 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   constructor(config: LocalApicConfig, context: DeviceContext) {
     this.initialId = config.id;
     this.#name = context.name;
+    this.#runningCpu = () => context.runningCpu();
     this.#virtualWire = config.virtualWire;
     this.#bus = context.collaborator<ApicBus>("bus");
     this.#init = context.output("init");
     this.#registers = context.mover("registers");
     context.io("registers", {
       widths: [4],
-      read: (offset) => this.#read(offset + RESERVED),
-      write: (offset, _width, value) => this.#write(offset + RESERVED, value),
+      read: (offset) => {
+        const own = this.#own();
+        return own === undefined ? 0xffffffff : own.#read(offset + RESERVED);
+      },
+      write: (offset, _width, value) => {
+        const own = this.#own();
+        if (own !== undefined) own.#write(offset + RESERVED, value);
+      },
     });
     this.#state = this.#fresh();
     this.#interrupts = new LocalInterrupts(this.#state, {
@@ -149,6 +160,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
       intr: context.output("intr"),
       nmi: context.output("nmi"),
       init: () => this.#initialize(),
+      startup: (page) => this.onStartup(page),
     });
     context.input("lint0", (level) => this.#interrupts.setPin(0, level));
     context.input("lint1", (level) => this.#interrupts.setPin(1, level));
@@ -164,7 +176,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     const flags = APIC_BASE_ENABLE |
       (this.initialId === 0 ? APIC_BASE_BSP : 0);
     const state = freshLocalApic(APIC_DEFAULT_BASE + flags, this.initialId);
-    if (this.#virtualWire) {
+    if (this.#virtualWire && this.initialId === 0) {
       state.SVR |= SVR_ENABLE;
       state.LVT[LVT_LINT0] = LVT_LEVEL | DELIVER_EXTINT << LVT_MODE_SHIFT;
       state.LVT[LVT_LINT1] = DELIVER_NMI << LVT_MODE_SHIFT;
@@ -238,6 +250,22 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   }
 
   // Registers.
+
+  /**
+   * The local APIC of the CPU that accesses the registers: all of them are at
+   * the same address. Undefined if the CPU has moved or disabled its own.
+   */
+  #own(): LocalApicDevice | undefined {
+    const cpu = this.#runningCpu();
+    if (cpu === this.initialId) return this;
+    const own = this.#bus.receiver(cpu);
+    if (!(own instanceof LocalApicDevice)) return undefined;
+    const { base } = own.#state;
+    return (base & APIC_BASE_ENABLE) !== 0 &&
+        base - base % PAGE === this.#state.base - this.#state.base % PAGE
+      ? own
+      : undefined;
+  }
 
   #read(offset: number): number {
     const s = this.#state;
@@ -436,7 +464,7 @@ const plugin: DevicePlugin<LocalApicConfig> = {
   outputs: ["intr", "nmi", "init"],
   inputs: ["lint0", "lint1", "init"],
   uses: { bus: "apic-bus", pic: "interrupt-controller" },
-  provides: ["interrupt-controller"],
+  provides: ["interrupt-controller", "local-interrupt-controller"],
   create: (config, context) => new LocalApicDevice(config, context),
 };
 export default plugin;

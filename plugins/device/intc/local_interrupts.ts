@@ -57,6 +57,8 @@ export interface LocalApicWires {
   readonly nmi: IrqLine;
   /** An INIT has come. */
   readonly init: () => void;
+  /** A start-up message has come. */
+  readonly startup: (page: number) => void;
 }
 
 /** The interrupts of a local APIC. */
@@ -121,8 +123,7 @@ export class LocalInterrupts {
         this.#wires.log.guest("a system management interrupt");
         return true;
       case DELIVER_STARTUP:
-        // Only a CPU that waits for one listens to it.
-        this.#wires.log.guest("a start-up message to a CPU that runs");
+        this.#wires.startup(vector);
         return true;
       default:
         this.#wires.log.guest("a reserved delivery mode");
