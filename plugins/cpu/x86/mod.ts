@@ -76,7 +76,10 @@ function create(config: X86Config, context: CpuContext): CpuCore {
     ferr: (level) => ferr.set(level),
     translator: () => createTranslator(model, several),
   });
-  if (apic !== undefined) apic.onStartup = (page): void => cpu.startup(page);
+  if (apic !== undefined) {
+    apic.onStartup = (page): void => cpu.startup(page);
+    apic.hasDeadline = model.features.has("tsc_deadline_timer");
+  }
   return new Engine(cpu, {
     memory,
     space: context.physical,

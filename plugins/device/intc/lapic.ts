@@ -1,5 +1,5 @@
 /**
- * The local APIC of a CPU, in xAPIC mode: takes interrupts from its own timer,
+ * The local APIC of a CPU, in xAPIC or x2APIC mode: takes interrupts from its own timer,
  * its two pins and the APIC bus, and gives them to the CPU by priority.
  *
  * It stands between the 8259A and the CPU: what LINT0 passes on as ExtINT has
@@ -19,6 +19,7 @@
 import {
   APIC_BASE_BSP,
   APIC_BASE_ENABLE,
+  APIC_BASE_X2,
   APIC_BROADCAST,
   type ApicBus,
   type ApicReceiver,
@@ -89,7 +90,8 @@ const ID = 0x02,
   LVT = 0x32,
   INITIAL_COUNT = 0x38,
   CURRENT_COUNT = 0x39,
-  DCR = 0x3e;
+  DCR = 0x3e,
+  SELF_IPI = 0x3f;
 
 // ICR.
 const ICR_BITS = 0xccfff;
@@ -106,6 +108,23 @@ function isRegister(register: number): boolean {
   return register === ID || register === VER ||
     register >= TPR && register <= ESR ||
     register >= ICRL && register <= CURRENT_COUNT || register === DCR;
+}
+
+/** Whether a register is an MSR in x2APIC mode (SDM table 10-6). */
+function isMsr(register: number): boolean {
+  switch (register) {
+    case APR:
+    case RRD:
+    case DFR:
+    case ICRH:
+      return false;
+  }
+  return register === SELF_IPI || isRegister(register);
+}
+
+/** The logical ID in x2APIC mode (SDM 10.12.10.2). */
+function logicalId(id: number): number {
+  return id >>> 4 << 16 | 1 << (id & 15);
 }
 
 /** Configuration. */
@@ -195,8 +214,83 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     // "Prior initialization may be lost" (SDM 10.4.3).
     const flipped = ((value ^ base) & APIC_BASE_ENABLE) !== 0;
     if (flipped) this.#adopt({ ...freshLocalApic(value, id), lint });
-    else this.#follow();
+    else {
+      // The ID is that of the hardware again, and cannot be written.
+      if (this.#isX2) this.#state.id = this.initialId;
+      this.#follow();
+    }
     if (flipped) this.#bus.take(-1);
+  }
+
+  /** Whether the registers are MSRs. */
+  get #isX2(): boolean {
+    return (this.#state.base & APIC_BASE_X2) !== 0;
+  }
+
+  /** See `LocalApic.hasDeadline`. */
+  get hasDeadline(): boolean {
+    return this.#interrupts.hasDeadline;
+  }
+
+  set hasDeadline(value: boolean) {
+    this.#interrupts.hasDeadline = value;
+  }
+
+  /** See `LocalApic.deadline`. */
+  get deadline(): number {
+    return this.#interrupts.timer.deadline;
+  }
+
+  set deadline(time: number) {
+    this.#interrupts.timer.deadline = time;
+  }
+
+  /** See `LocalApic.destination`. */
+  get destination(): number {
+    return this.#state.ICRH;
+  }
+
+  /** See `LocalApic.readMsr`. */
+  readMsr(register: number): number {
+    if (!this.#isX2 || !isMsr(register)) return -1;
+    switch (register) {
+      case ID:
+        return this.#state.id;
+      case LDR:
+        return logicalId(this.#state.id);
+      case EOI:
+      case SELF_IPI:
+        return -1;
+    }
+    return this.#read(register << 4) >>> 0;
+  }
+
+  /** See `LocalApic.writeMsr`. */
+  writeMsr(register: number, low: number, high: number): boolean {
+    if (!this.#isX2 || !isMsr(register)) return false;
+    if (register === ICRL) {
+      this.#state.ICRH = high;
+      this.#write(ICRL << 4, low);
+      return true;
+    }
+    if (high !== 0 || register >= ISR && register < ESR) return false;
+    switch (register) {
+      case ID:
+      case VER:
+      case PPR:
+      case LDR:
+      case CURRENT_COUNT:
+        return false;
+      case EOI:
+      case ESR:
+        if (low !== 0) return false;
+        break;
+      case SELF_IPI:
+        this.receive(DELIVER_FIXED, low & 0xff, false);
+        return true;
+    }
+    this.#write(register << 4, low >>> 0);
+    return true;
   }
 
   /** See `LocalApic.taskPriority`. */
@@ -232,6 +326,11 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     if (destination === APIC_BROADCAST) return true;
     const s = this.#state;
     if (!logical) return destination === s.id;
+    if (this.#isX2) {
+      const own = logicalId(s.id);
+      return destination >>> 16 === own >>> 16 &&
+        (destination & own & 0xffff) !== 0;
+    }
     // The flat model: a bit for each; else clusters of four.
     if (s.DFR === 15) return (destination & s.LDR) !== 0;
     const cluster = destination >> 4;
@@ -261,7 +360,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     const own = this.#bus.receiver(cpu);
     if (!(own instanceof LocalApicDevice)) return undefined;
     const { base } = own.#state;
-    return (base & APIC_BASE_ENABLE) !== 0 &&
+    return (base & APIC_BASE_ENABLE) !== 0 && !own.#isX2 &&
         base - base % PAGE === this.#state.base - this.#state.base % PAGE
       ? own
       : undefined;
@@ -394,7 +493,12 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
         return;
       default: {
         const logical = (ICRL & ICR_LOGICAL) !== 0;
-        this.#bus.send(mode, vector, false, ICRH >>> 24, logical);
+        const to = !this.#isX2
+          ? ICRH >>> 24
+          : ICRH === -1
+          ? APIC_BROADCAST
+          : ICRH >>> 0;
+        this.#bus.send(mode, vector, false, to, logical);
       }
     }
   }
@@ -427,7 +531,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   #follow(): void {
     const { base } = this.#state;
     const flags = base % (BASE_MASK + 1);
-    if ((base & APIC_BASE_ENABLE) !== 0) {
+    if ((base & APIC_BASE_ENABLE) !== 0 && !this.#isX2) {
       this.#registers.map(base - flags + RESERVED);
     } else this.#registers.unmap();
     this.#interrupts.update();
