@@ -18,9 +18,11 @@ Deno.test("every line names a feature that some model has", () => {
 // they name the same fields with the same values: they have the same key.
 Deno.test("no two lines overlap", () => {
   const keys = new Set<string>();
-  for (const { key } of ROWS) {
-    assert(!keys.has(key), key);
-    keys.add(key);
+  for (const row of ROWS) {
+    // Lines for 64-bit mode only are in a table of their own.
+    const place = row.only64 ? `${row.key} in 64-bit mode` : row.key;
+    assert(!keys.has(place), place);
+    keys.add(place);
   }
 });
 
