@@ -34,13 +34,33 @@ export type Feature =
   | "sse2"
   | "ss"
   | "sse3"
-  | "nx";
+  | "pclmulqdq"
+  | "ssse3"
+  | "sse4_1"
+  | "sse4_2"
+  | "movbe"
+  | "popcnt"
+  | "aes"
+  | "rdrand"
+  | "bmi1"
+  | "rdseed"
+  | "adx"
+  | "clflushopt"
+  | "clwb"
+  | "sha_ni"
+  | "abm"
+  | "3dnowprefetch"
+  | "nx"
+  | "rdtscp";
+
+/** Where the bits of features stand in a word of CPUID. */
+type Bits = Readonly<Partial<Record<Feature, number>>>;
 
 /**
  * Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). That of the
  * local APIC is not there: the machine says whether there is one.
  */
-const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
+const LEAF1_EDX: Bits = {
   fpu: 0,
   vme: 1,
   de: 2,
@@ -64,6 +84,46 @@ const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
   sse2: 26,
   ss: 27,
 };
+/** Bits of CPUID leaf 1, ECX (table 3-10). */
+const LEAF1_ECX: Bits = {
+  sse3: 0,
+  pclmulqdq: 1,
+  ssse3: 9,
+  sse4_1: 19,
+  sse4_2: 20,
+  movbe: 22,
+  popcnt: 23,
+  aes: 25,
+  rdrand: 30,
+};
+/** Bits of CPUID leaf 7, EBX (table 3-8). */
+const LEAF7_EBX: Bits = {
+  bmi1: 3,
+  rdseed: 18,
+  adx: 19,
+  clflushopt: 23,
+  clwb: 24,
+  sha_ni: 29,
+};
+/** Bits of CPUID leaf 0x80000001, ECX. */
+const EXTENDED_ECX: Bits = {
+  abm: 5,
+  "3dnowprefetch": 8,
+};
+/** Bits of CPUID leaf 0x80000001, EDX. */
+const EXTENDED_EDX: Bits = {
+  nx: 20,
+  rdtscp: 27,
+};
+
+/** The word of CPUID that says these features. */
+function word(bits: Bits, features: ReadonlySet<Feature>): number {
+  let v = 0;
+  for (const [name, bit] of Object.entries(bits)) {
+    if (features.has(name as Feature)) v |= 1 << bit;
+  }
+  return v;
+}
 
 /** One CPU model. */
 export interface Model {
@@ -85,6 +145,10 @@ export interface Model {
   readonly leaf1Edx: number;
   /** CPUID leaf 1 ECX. */
   readonly leaf1Ecx: number;
+  /** CPUID leaf 7 EBX; the leaf exists if `maxLeaf` says so. */
+  readonly leaf7Ebx: number;
+  /** CPUID leaf 0x80000001 ECX. */
+  readonly extendedEcx: number;
   /** CPUID leaf 0x80000001 EDX. */
   readonly extendedEdx: number;
   /** Bits of CR4 that may be set. */
@@ -119,11 +183,6 @@ interface Sheet {
 
 function model(sheet: Sheet): Model {
   const f = new Set(sheet.features);
-  let edx = 0;
-  for (const name of f) {
-    const bit = LEAF1_EDX[name];
-    if (bit !== undefined) edx |= 1 << bit;
-  }
   let cr4 = 0;
   if (f.has("vme")) cr4 |= CR4_VME | CR4_PVI;
   if (f.has("tsc")) cr4 |= CR4_TSD;
@@ -143,9 +202,11 @@ function model(sheet: Sheet): Model {
     brand: sheet.brand ?? "",
     caches: sheet.caches ?? [1, 0, 0, 0],
     features: f,
-    leaf1Edx: edx,
-    leaf1Ecx: f.has("sse3") ? 1 : 0,
-    extendedEdx: f.has("nx") ? 1 << 20 : 0,
+    leaf1Edx: word(LEAF1_EDX, f),
+    leaf1Ecx: word(LEAF1_ECX, f),
+    leaf7Ebx: word(LEAF7_EBX, f),
+    extendedEcx: word(EXTENDED_ECX, f),
+    extendedEdx: word(EXTENDED_EDX, f),
     cr4Mask: cr4,
     mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
     physicalBits: f.has("pae") ? 36 : 32,
@@ -183,6 +244,28 @@ const PENTIUM4: readonly Feature[] = [
   "sse2",
   "ss",
 ];
+/** What 32-bit code can use of CPUs since. */
+const LATER: readonly Feature[] = [
+  "sse3",
+  "pclmulqdq",
+  "ssse3",
+  "sse4_1",
+  "sse4_2",
+  "movbe",
+  "popcnt",
+  "aes",
+  "rdrand",
+  "bmi1",
+  "rdseed",
+  "adx",
+  "clflushopt",
+  "clwb",
+  "sha_ni",
+  "abm",
+  "3dnowprefetch",
+  "nx",
+  "rdtscp",
+];
 
 /** The models, by name. */
 export const MODELS: Readonly<Record<string, Model>> = {
@@ -219,9 +302,9 @@ export const MODELS: Readonly<Record<string, Model>> = {
   "max": model({
     name: "max",
     signature: 0xf41, // Prescott without long mode
-    maxLeaf: 2,
+    maxLeaf: 7,
     brand: "Rhea 32-bit CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
-    features: [...PENTIUM4, "sse3", "nx"],
+    features: [...PENTIUM4, ...LATER],
   }),
 };
