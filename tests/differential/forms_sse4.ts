@@ -105,13 +105,13 @@ export const CRYPTO = `
 66 0f 38 dd /r | a16
 66 0f 38 de /r | a16
 66 0f 38 df /r | a16
-0f 3a cc /r ib | a16
-0f 38 c8 /r | a16
-0f 38 c9 /r | a16
-0f 38 ca /r | a16
-0f 38 cb /r | a16
-0f 38 cc /r | a16
-0f 38 cd /r | a16
+0f 3a cc /r ib |
+0f 38 c8 /r |
+0f 38 c9 /r |
+0f 38 ca /r |
+0f 38 cb /r |
+0f 38 cc /r |
+0f 38 cd /r |
 `;
 
 /** On general registers: counts of bits, CRC32, MOVBE, ADX; and what only touches memory. */

@@ -33,7 +33,7 @@ function lengthIn(t: Translator, register: number, count: number): Value {
 /** Bits as elements that are all ones or all zeros. */
 function expand(t: Translator, bits: Value, isWords: boolean): Value {
   const b = t.b;
-  const v = b.op(Op["i32x4.splat"], bits);
+  const v = b.op(Op["i16x8.splat"], bits);
   if (isWords) {
     const each = [1, 2, 4, 8, 16, 32, 64, 128].flatMap((n) => [n, 0]);
     const mask = b.v128(each);
