@@ -7,8 +7,36 @@
  */
 
 import type { Helper } from "../../../core/ir/builder.ts";
+import {
+  add,
+  and,
+  asm,
+  type Code,
+  eq,
+  get,
+  i32,
+  leave,
+  ltU,
+  or,
+  select,
+  set,
+  shl,
+  shrU,
+  sub,
+  when,
+  xor,
+} from "./float80_emit.ts";
 import { define } from "./helpers.ts";
+import { native } from "./integer_kernel.ts";
 import { OFF_SCRATCH, SCRATCH128 } from "./state.ts";
+import {
+  repeatWhile,
+  simd,
+  simdLoad,
+  V128,
+  v128Const,
+  v128Load,
+} from "./vector_emit.ts";
 
 /** The immediate: words, not bytes. */
 export const WORDS = 1;
@@ -81,6 +109,116 @@ function aggregate(
   return r;
 }
 
+const EQUAL8 = simd(0x23), EQUAL16 = simd(0x2d);
+const vor = simd(0x50), vand = simd(0x4e), vxor = simd(0x51);
+const BITS8 = simd(0x64), BITS16 = simd(0x84);
+/** Of unsigned bytes and words. */
+const LESS_EQUAL = [simd(0x2a), simd(0x34)],
+  GREATER_EQUAL = [simd(0x2c), simd(0x36)];
+/** `v128.load8_splat`, `v128.load16_splat` */
+const SPLAT = [simdLoad(0x07), simdLoad(0x08)];
+
+const kernel = native((f) => {
+  const IMM = 0, LA = 1, LB = 2;
+  const y = asm.local(3, V128), sum = asm.local(3, V128);
+  const bias = asm.local(3, V128);
+  const all = f.local(), valid = f.local(), r = f.local();
+  const k = f.local(), at = f.local();
+  const base = i32(f.base);
+  const ones = (n: Code): Code => sub(shl(i32(1), n), i32(1));
+  const has = (bit: number): Code => and(get(IMM), i32(bit));
+  const aggregation = (n: number): Code =>
+    eq(
+      and(get(IMM), i32(3 << AGGREGATION_SHIFT)),
+      i32(n << AGGREGATION_SHIFT),
+    );
+  /** The body twice: for bytes and for words. */
+  const bySize = (body: (words: 0 | 1) => void): void =>
+    when(has(WORDS), () => body(1), () => body(0));
+  const equal = [EQUAL8, EQUAL16], bits = [BITS8, BITS16];
+  /** For each of so many elements of the destination's string, `step` of them at once. */
+  const each = (words: 0 | 1, count: Code, step: number, body: () => void) => {
+    set(k, i32(0));
+    set(at, base);
+    when(ltU(i32(0), count), () =>
+      repeatWhile(() => {
+        body();
+        set(k, add(get(k), i32(step)));
+        set(at, add(get(at), i32(step << words)));
+      }, ltU(get(k), count)));
+  };
+  set(y, v128Load(base, Y));
+  set(all, select(i32(0xff), i32(0xffff), has(WORDS)));
+  set(valid, ones(get(LB)));
+  when(aggregation(EQUAL_EACH), () => {
+    bySize((w) => set(r, bits[w](equal[w](get(y), v128Load(base, X)))));
+    const either = or(ones(get(LA)), get(valid));
+    set(r, and(and(get(r), ones(get(LA))), get(valid)));
+    set(r, or(get(r), xor(get(all), either)));
+  }, () =>
+    when(
+      aggregation(EQUAL_ORDERED),
+      () => {
+        // From where on all of the first elements are equal: an element is
+        // looked for no further than the vector has elements.
+        set(r, get(all));
+        bySize((w) =>
+          each(w, get(LA), 1, () => {
+            const found = and(
+              bits[w](equal[w](get(y), SPLAT[w](get(at), X))),
+              get(valid),
+            );
+            const beyond = xor(get(all), shrU(get(all), get(k)));
+            set(r, and(get(r), or(shrU(found, get(k)), beyond)));
+          })
+        );
+      },
+      () => {
+        bySize((w) =>
+          when(
+            aggregation(EQUAL_ANY),
+            () =>
+              each(w, get(LA), 1, () => {
+                const found = equal[w](get(y), SPLAT[w](get(at), X));
+                set(sum, vor(get(sum), found));
+              }),
+            () => {
+              // With the signs turned, signed elements compare as unsigned ones.
+              const signs = w === 0 ? [0x80] : [0, 0x80];
+              const pattern = new Array(16 >> w).fill(signs).flat();
+              when(has(SIGNED), () => set(bias, v128Const(pattern)));
+              set(y, vxor(get(y), get(bias)));
+              const bound = (n: number): Code =>
+                vxor(SPLAT[w](get(at), X + (n << w)), get(bias));
+              each(
+                w,
+                and(get(LA), i32(~1)),
+                2,
+                () =>
+                  set(
+                    sum,
+                    vor(
+                      get(sum),
+                      vand(
+                        GREATER_EQUAL[w](get(y), bound(0)),
+                        LESS_EQUAL[w](get(y), bound(1)),
+                      ),
+                    ),
+                  ),
+              );
+            },
+          )
+        );
+        bySize((w) => set(r, and(bits[w](get(sum)), get(valid))));
+      },
+    ));
+  when(
+    has(NEGATIVE),
+    () => set(r, xor(get(r), select(get(valid), get(all), has(MASKED)))),
+  );
+  leave(get(r));
+}, 3);
+
 /**
  * IntRes2 of the strings in SCRATCH128[1] (the destination operand) and [2]:
  * arguments are the immediate and the lengths, at most those of the vectors.
@@ -92,6 +230,7 @@ export const COMPARE_STRINGS: Helper = define(
     reads: [SCRATCH128[1], SCRATCH128[2]],
     writes: [],
     pure: true,
+    native: kernel,
   },
   (cpu) => (imm, la, lb) => {
     const x = elements(cpu.state8, X, imm), y = elements(cpu.state8, Y, imm);

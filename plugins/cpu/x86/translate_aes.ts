@@ -22,6 +22,7 @@ import { SCRATCH128, XMM } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import {
   type Binary,
+  lanes,
   pattern,
   readW,
   shuffle,
@@ -129,9 +130,9 @@ const aeskeygenassist: Translate = (t, i) => {
 const pclmulqdq: Translate = (t, i) => {
   const b = t.b;
   const y = readW(t, i);
-  b.set(SCRATCH128[1], b.get(XMM[i.reg]));
-  b.set(SCRATCH128[2], y);
-  b.call(CLMUL, b.i32(i.imm & 0x11));
+  const halves = lanes(8, [i.imm & 1, 2 + (i.imm >> 4 & 1)]);
+  b.set(SCRATCH128[1], shuffle(b, b.get(XMM[i.reg]), y, halves));
+  b.call(CLMUL);
   b.set(XMM[i.reg], b.get(SCRATCH128[0]));
 };
 
