@@ -42,6 +42,18 @@ Deno.test("forms of operands", () => {
     ["0f 22 d8", "mov cr3,eax"],
     ["f2 0f 10 04 24", "movsd xmm0,qword ptr [esp]"],
     ["66 0f ef c0", "pxor xmm0,xmm0"],
+    ["0f 38 00 c1", "pshufb mm0,mm1"],
+    ["66 0f 38 20 03", "pmovsxbw xmm0,qword ptr [ebx]"],
+    ["66 0f 3a 14 c7 02", "pextrb edi,xmm0,0x2"],
+    ["66 0f 3a 20 03 02", "pinsrb xmm0,byte ptr [ebx],0x2"],
+    ["66 0f 3a 63 c1 0c", "pcmpistri xmm0,xmm1,0xc"],
+    ["f2 0f 38 f0 c4", "crc32 eax,ah"],
+    ["66 f2 0f 38 f1 c1", "crc32 eax,cx"],
+    ["66 0f 38 f1 03", "movbe word ptr [ebx],ax"],
+    ["66 0f 38 f6 c1", "adcx eax,ecx"],
+    ["f3 0f b8 c1", "popcnt eax,ecx"],
+    ["66 0f c7 f2", "rdrand dx"],
+    ["0f 01 f9", "rdtscp"],
   ];
   for (const [code, expected] of cases) assertEquals(text(code), expected);
   assertEquals(text("8b 4e 02", false), "mov cx,word ptr [bp+0x2]");
@@ -68,6 +80,10 @@ Deno.test("what is undefined", () => {
       "0f ae c0", // FXSAVE with a register
       "d9 e2",
       "66 0f 77", // EMMS takes no prefix
+      "0f 38 20 c1", // PMOVSXBW without its prefix
+      "f2 0f 38 00 c1", // PSHUFB with another
+      "0f 38 f0 c1", // MOVBE from a register
+      "f3 0f c7 f0", // RDRAND with a prefix that chooses
     ]
   ) {
     const i = new Insn();
@@ -109,16 +125,18 @@ function slots(seed: number): { code: Uint8Array; count: number } {
   const code = new Uint8Array(count * SLOT).fill(0x90);
   for (let n = 0; n < count; n++) {
     const m =
-      /^(?:(np|66|f2|f3)\.)?((?:0f\.)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/
+      /^(?:(np|66|f2|f3)\.)?((?:0f\.(?:38\.|3a\.)?)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/
         .exec(keys[n % keys.length].key)!;
     let at = n * SLOT;
     if (m[1] === undefined && random(4) === 0) code[at++] = 0x66;
     if (random(6) === 0) code[at++] = 0x67;
     if (m[1] !== undefined && m[1] !== "np") code[at++] = parseInt(m[1], 16);
-    if (m[2] !== "") code[at++] = 0x0f;
+    const map = ["", "0f.", "0f.38.", "0f.3a."].indexOf(m[2]);
+    if (map > 0) code[at++] = 0x0f;
+    if (map > 1) code[at++] = map === 2 ? 0x38 : 0x3a;
     const opcode = parseInt(m[3], 16);
     code[at++] = opcode;
-    if (MODRM[(m[2] !== "" ? 256 : 0) | opcode] !== 0) {
+    if (MODRM[map << 8 | opcode] !== 0) {
       const mod = m[5] === "r" ? 3 : random(m[5] === "m" ? 3 : 4);
       const reg = m[4] === undefined ? random(8) : Number(m[4]);
       code[at++] = (mod << 6) | (reg << 3) |
