@@ -26,7 +26,7 @@ import {
   xor,
 } from "./float80_emit.ts";
 import { define } from "./helpers.ts";
-import { native } from "./integer_kernel.ts";
+import { ifPresent, native } from "./integer_kernel.ts";
 import { OFF_SCRATCH, SCRATCH128 } from "./state.ts";
 import {
   repeatWhile,
@@ -229,7 +229,7 @@ export const COMPARE_STRINGS: Helper = define(
     reads: [SCRATCH128[1], SCRATCH128[2]],
     writes: [],
     pure: true,
-    native: kernel,
+    native: (cpu) => ifPresent(cpu, "sse4_2", kernel),
   },
   (cpu) => (imm, la, lb) => {
     const x = elements(cpu.state8, X, imm), y = elements(cpu.state8, Y, imm);
