@@ -1007,12 +1007,12 @@ np.0f.38.cd sha256msg2  Vx,Wx         sse +sha_ni
 66.0f.38.df aesdeclast  Vx,Wx         sse +aes
 np.0f.38.f0m movbe       Gv,Mv         +movbe
 66.0f.38.f0m movbe       Gv,Mv         +movbe
-f2.0f.38.f0 crc32       Gd,Eb         +sse4_2
+f2.0f.38.f0 crc32       Gy,Eb         +sse4_2
 np.0f.38.f1m movbe       Mv,Gv         +movbe
 66.0f.38.f1m movbe       Mv,Gv         +movbe
-f2.0f.38.f1 crc32       Gd,Ev         +sse4_2
-66.0f.38.f6 adcx        Gd,Ed         +adx
-f3.0f.38.f6 adox        Gd,Ed         +adx
+f2.0f.38.f1 crc32       Gy,Ev         +sse4_2
+66.0f.38.f6 adcx        Gy,Ey         +adx
+f3.0f.38.f6 adox        Gy,Ey         +adx
 66.0f.3a.08 roundps     Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.09 roundpd     Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.0a roundss     Vx,Wd,Ib      sse +sse4_1
@@ -1026,12 +1026,12 @@ np.0f.3a.0f palignr     Pq,Qq,Ib      mmx +ssse3
 66.0f.3a.14r pextrb      Rd,Vx,Ib      sse +sse4_1
 66.0f.3a.15m pextrw      Mw,Vx,Ib      sse +sse4_1 =pextrw4
 66.0f.3a.15r pextrw      Rd,Vx,Ib      sse +sse4_1 =pextrw4
-66.0f.3a.16 pextrd      Ed,Vx,Ib      sse +sse4_1
+66.0f.3a.16 pextrd      Ey,Vx,Ib      sse +sse4_1
 66.0f.3a.17 extractps   Ed,Vx,Ib      sse +sse4_1
 66.0f.3a.20m pinsrb      Vx,Mb,Ib      sse +sse4_1
 66.0f.3a.20r pinsrb      Vx,Rd,Ib      sse +sse4_1
 66.0f.3a.21 insertps    Vx,Wd,Ib      sse +sse4_1
-66.0f.3a.22 pinsrd      Vx,Ed,Ib      sse +sse4_1
+66.0f.3a.22 pinsrd      Vx,Ey,Ib      sse +sse4_1
 66.0f.3a.40 dpps        Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.41 dppd        Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.42 mpsadbw     Vx,Wx,Ib      sse +sse4_1
