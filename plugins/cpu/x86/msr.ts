@@ -39,6 +39,9 @@ const PAT_LO = 0x00070406, PAT_HI = 0x00070406;
 /** IA32_MISC_ENABLE: fast strings; no BTS, no PEBS. */
 const MISC_ENABLE = 0x1801;
 
+/** IA32_TSC_AUX, what RDTSCP gives in ECX: its address as a signed number. */
+export const TSC_AUX: number = 0xc0000103 | 0;
+
 /**
  * IA32_ARCH_CAPABILITIES: nothing here runs ahead, so that none of the leaks
  * that operating systems work around exists (SDM volume 4, table 2-2). RDCL_NO,
@@ -140,6 +143,8 @@ function isStorage(cpu: X86, address: number): boolean {
       return f.has("mca");
     case 0x277: // IA32_PAT
       return f.has("pat");
+    case TSC_AUX:
+      return f.has("rdtscp");
     default:
       return f.has("mtrr") && isMtrr(address);
   }
@@ -309,6 +314,9 @@ export function writeMsr(
       return;
     case 0x48:
       if (hi !== 0 || (lo & ~SPEC_CTRL_BITS) !== 0) cpu.gp();
+      break;
+    case TSC_AUX:
+      if (hi !== 0) cpu.gp();
       break;
     case 0x277:
       if (!validTypes(lo, true) || !validTypes(hi, true)) cpu.gp();

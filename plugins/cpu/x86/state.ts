@@ -114,8 +114,6 @@ export const OFF_LSTAR = 0x918;
 export const OFF_CSTAR = 0x920;
 /** IA32_FMASK. */
 export const OFF_FMASK = 0x928;
-/** IA32_TSC_AUX. */
-export const OFF_TSC_AUX = 0x930;
 /** End of the x86 state. */
 export const STATE_END = 0x980;
 
