@@ -15,6 +15,7 @@ import {
   SSE,
   X87,
 } from "./forms.ts";
+import { CRYPTO, EXTENSIONS, SSE4, SSSE3_MMX } from "./forms_sse4.ts";
 import type { Prng } from "./prng.ts";
 import { CaseRecord, CODE, CODE_BYTES, DATA, LOW, PAGES } from "./record.ts";
 
@@ -26,6 +27,13 @@ export const GROUPS: Readonly<Record<string, readonly Form[]>> = {
   x87: parseForms(X87),
   mmx: parseForms(MMX),
   sse: parseForms(SSE),
+  ssse3: parseForms(SSSE3_MMX),
+  sse4: parseForms(SSE4),
+  rounding: parseForms(SSE4).filter((f) =>
+    /^66 0f 3a (0[89ab]|4[01])/.test(f.text)
+  ),
+  crypto: parseForms(CRYPTO),
+  extensions: parseForms(EXTENSIONS),
 };
 
 /** One instruction of a case. */

@@ -42,6 +42,18 @@ Deno.test("forms of operands", () => {
     ["0f 22 d8", "mov cr3,eax"],
     ["f2 0f 10 04 24", "movsd xmm0,qword ptr [esp]"],
     ["66 0f ef c0", "pxor xmm0,xmm0"],
+    ["0f 38 00 c1", "pshufb mm0,mm1"],
+    ["66 0f 38 20 03", "pmovsxbw xmm0,qword ptr [ebx]"],
+    ["66 0f 3a 14 c7 02", "pextrb edi,xmm0,0x2"],
+    ["66 0f 3a 20 03 02", "pinsrb xmm0,byte ptr [ebx],0x2"],
+    ["66 0f 3a 63 c1 0c", "pcmpistri xmm0,xmm1,0xc"],
+    ["f2 0f 38 f0 c4", "crc32 eax,ah"],
+    ["66 f2 0f 38 f1 c1", "crc32 eax,cx"],
+    ["66 0f 38 f1 03", "movbe word ptr [ebx],ax"],
+    ["66 0f 38 f6 c1", "adcx eax,ecx"],
+    ["f3 0f b8 c1", "popcnt eax,ecx"],
+    ["66 0f c7 f2", "rdrand dx"],
+    ["0f 01 f9", "rdtscp"],
   ];
   for (const [code, expected] of cases) assertEquals(text(code), expected);
   assertEquals(text("8b 4e 02", false), "mov cx,word ptr [bp+0x2]");
@@ -68,11 +80,15 @@ Deno.test("what is undefined", () => {
       "0f ae c0", // FXSAVE with a register
       "d9 e2",
       "66 0f 77", // EMMS takes no prefix
+      "0f 38 20 c1", // PMOVSXBW without its prefix
+      "f2 0f 38 00 c1", // PSHUFB with another
+      "0f 38 f0 c1", // MOVBE from a register
+      "f3 0f c7 f0", // RDRAND with a prefix that chooses
     ]
   ) {
     const i = new Insn();
     const code8 = bytes(code);
-    assertEquals(decode(i, code8, 0, code8.length, true), DECODE_OK);
+    assertEquals(decode(i, code8, 0, code8.length, true, false), DECODE_OK);
     assertEquals(i.row.handler, "ud", code);
   }
 });
@@ -81,16 +97,16 @@ Deno.test("length limit and short code", () => {
   const i = new Insn();
   const long = new Uint8Array(32).fill(0x66);
   long[14] = 0x90;
-  assertEquals(decode(i, long, 0, 32, true), DECODE_OK);
+  assertEquals(decode(i, long, 0, 32, true, false), DECODE_OK);
   assertEquals(i.length, 15);
   long[14] = 0x66;
   long[15] = 0x90;
-  assertEquals(decode(i, long, 0, 32, true), DECODE_LONG);
+  assertEquals(decode(i, long, 0, 32, true, false), DECODE_LONG);
   const code = bytes("81 84 8d 78 56 34 12 44 33 22 11");
   for (let n = 0; n < code.length; n++) {
-    assertEquals(decode(i, code, 0, n, true), DECODE_SHORT);
+    assertEquals(decode(i, code, 0, n, true, false), DECODE_SHORT);
   }
-  assertEquals(decode(i, code, 0, code.length, true), DECODE_OK);
+  assertEquals(decode(i, code, 0, code.length, true, false), DECODE_OK);
   assertEquals([i.length, i.disp, i.imm], [11, 0x12345678, 0x11223344]);
 });
 

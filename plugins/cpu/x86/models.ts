@@ -296,7 +296,24 @@ const PENTIUM4: readonly Feature[] = [
 /** What 32-bit code can use of CPUs since. */
 const LATER: readonly Feature[] = [
   "sse3",
+  "pclmulqdq",
+  "ssse3",
+  "sse4_1",
+  "sse4_2",
+  "movbe",
+  "popcnt",
+  "aes",
+  "rdrand",
+  "bmi1",
+  "rdseed",
+  "adx",
+  "clflushopt",
+  "clwb",
+  "sha_ni",
+  "abm",
+  "3dnowprefetch",
   "nx",
+  "rdtscp",
 ];
 /** The first level of the x86-64 psABI, and what no operating system does without. */
 const X86_64: readonly Feature[] = [
@@ -368,6 +385,14 @@ export const MODELS: Readonly<Record<string, Model>> = {
     brand: "Rhea x86-64 CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
     features: X86_64,
+  }),
+  "x86-64-v2": model({
+    name: "x86-64-v2",
+    signature: 0xf61,
+    maxLeaf: 7,
+    brand: "Rhea x86-64-v2 CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: [...X86_64, "ssse3", "sse4_1", "sse4_2", "popcnt"],
   }),
   "max": model({
     name: "max",

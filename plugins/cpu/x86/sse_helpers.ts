@@ -29,11 +29,13 @@ const EXCEPTIONS = 0x3f, PE = 0x20;
 /** COMISS gives back ZF, PF and CF shifted by this. */
 const FLAGS_SHIFT = 8;
 
-// Byte offsets in the state: result, destination and source operand.
-const RESULT = OFF_SCRATCH + 64, X = RESULT + 16, Y = RESULT + 32;
-/** Words of a result that is no vector, and of the predicate of CMPPS and its kin. */
+/** Byte offsets in the state: result, destination and source operand. */
+export const RESULT: number = OFF_SCRATCH + 64,
+  X: number = RESULT + 16,
+  Y: number = RESULT + 32;
 const RESULT32 = OFF_SCRATCH + 32;
-const W_PREDICATE = (RESULT32 >> 2) + 1;
+/** Word of the predicate of CMPPS and its kin, and of other immediates (SCRATCH32[1]). */
+export const W_PREDICATE: number = (RESULT32 >> 2) + 1;
 
 /** The two helpers of an instruction. */
 export interface Computation {
@@ -46,7 +48,8 @@ export interface Computation {
 }
 
 /** What the helpers of one CPU share. */
-class Unit {
+export class Unit {
+  /** The CPU. */
   readonly cpu: X86;
   /** The state, as words. */
   s: Int32Array = new Int32Array(0);
@@ -55,6 +58,7 @@ class Unit {
   /** Byte offset of the state in that buffer. */
   base = 0;
 
+  /** Makes the helpers' common part. */
   constructor(cpu: X86) {
     this.cpu = cpu;
   }
@@ -107,9 +111,14 @@ function unitOf(cpu: X86): Unit {
 }
 
 /** Computes an instruction; gives back the exceptions of all its lanes. */
-type Run = (u: Unit, mxcsr: number) => number;
+export type Run = (u: Unit, mxcsr: number) => number;
 
-function computation(name: string, run: Run, isVector = true): Computation {
+/** The helpers of an instruction. */
+export function computation(
+  name: string,
+  run: Run,
+  isVector = true,
+): Computation {
   const reads = [
     SCRATCH32[1],
     SCRATCH128[1],
