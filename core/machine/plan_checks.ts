@@ -4,7 +4,7 @@
  * @module
  */
 
-import { cpuName, PER_CPU } from "./several_cpus.ts";
+import { cpuName } from "./several_cpus.ts";
 import { AddressSpace, RegionError } from "../bus/address_space.ts";
 import type { MachineDefinition } from "./definition.ts";
 import { at, type DefinitionError, type Located } from "./document.ts";
@@ -204,14 +204,8 @@ export function checkInterrupts(
   { cpu }: MachineDefinition,
   devices: readonly PlannedDevice[],
 ): void {
-  const { count, intc } = cpu;
-  if (intc === undefined) {
-    if (count === 1) return;
-    throw report.error(
-      ["cpu", "count"],
-      'several CPUs need an interrupt controller each: "intc" is missing',
-    );
-  }
+  const { intc } = cpu;
+  if (intc === undefined) return;
   const path = ["cpu", "intc"];
   report.known(path, "device", intc, devices.map((d) => d.name));
   const { plugin } = devices.find((d) => d.name === intc)!;
@@ -219,12 +213,6 @@ export function checkInterrupts(
     throw report.error(
       path,
       `device "${intc}" (${plugin.name}) is no interrupt controller`,
-    );
-  }
-  if (count > 1 && !plugin.provides.includes(PER_CPU)) {
-    throw report.error(
-      ["cpu", "count"],
-      `device "${intc}" (${plugin.name}) serves one CPU only`,
     );
   }
 }

@@ -46,15 +46,12 @@ function rewire(wires: JsonValue | undefined, cpu: string): JsonObject {
 
 /**
  * The definition with an interrupt controller for each CPU. What it says of
- * one by name, as `lapic1`, is laid over that. It has not been checked yet.
+ * one by name, as `lapic1`, is laid over that. Without a first one, what it was.
  */
 export function giveEachItsController(document: Located): Located {
   const { cpu, devices } = asObject(toJson(document));
   const { count, intc } = asObject(cpu);
-  if (typeof count !== "number" || !(count > 1 && count <= MAX_CPUS)) {
-    return document;
-  }
-  if (typeof intc !== "string") return document;
+  if (typeof count !== "number" || typeof intc !== "string") return document;
   const all = asObject(devices);
   if (!Object.hasOwn(all, intc)) return document;
   const first = asObject(all[intc]);

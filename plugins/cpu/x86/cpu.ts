@@ -196,6 +196,8 @@ export interface X86Options {
   readonly apic?: LocalApic;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
+  /** Its last reading, which all CPUs of a machine have together. */
+  readonly stamps?: { last: number };
   /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
   readonly random?: () => number;
   /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
@@ -286,8 +288,8 @@ export class X86 implements Frontend {
   suppressStep = false;
   /** Added to the timestamp source. */
   tscOffset = 0;
-  /** The last timestamp that was read. */
-  tscLast = 0;
+  /** The last reading of the timestamp source. */
+  readonly stamps: { last: number };
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
   readonly pdpte: Int32Array = new Int32Array(8);
 
@@ -313,6 +315,7 @@ export class X86 implements Frontend {
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
     this.random = options.random ?? ((): number => scramble(this.readTsc()));
+    this.stamps = options.stamps ?? { last: -1 };
     this.msrs = resetMsrs();
     this.helpers = bindHelpers(this);
     this.#translator = options.translator?.(this);
@@ -755,9 +758,10 @@ export class X86 implements Frontend {
 
   /** The time stamp counter; no two readings are equal. */
   readTsc(): number {
-    let t = this.peekTsc();
-    if (t <= this.tscLast) t = this.tscLast + 1;
-    return this.tscLast = t;
+    const { stamps } = this;
+    const t = Math.max(Math.floor(this.#timestamp()), stamps.last + 1);
+    stamps.last = t;
+    return t + this.tscOffset;
   }
 
   /** What the time stamp counter has, without reading it. */
@@ -767,8 +771,9 @@ export class X86 implements Frontend {
 
   /** Sets the time stamp counter. */
   writeTsc(value: number): void {
-    this.tscOffset = value - Math.floor(this.#timestamp());
-    this.tscLast = value - 1;
+    const now = Math.floor(this.#timestamp());
+    this.tscOffset = value - now;
+    this.stamps.last = now - 1;
   }
 
   // Exceptions and events.
@@ -1026,7 +1031,6 @@ export class X86 implements Frontend {
     this.committed = false;
     this.suppressStep = false;
     this.tscOffset = 0;
-    this.tscLast = 0;
     this.#userAccesses = 0;
     if (this.engine !== undefined) {
       this.engine.mmu.setWide(false);

@@ -74,17 +74,15 @@ function create(config: X86Config, context: CpuContext): CpuCore {
       `the model "${config.model}" has no local APIC, as several CPUs need`,
     );
   }
-  // One tick a nanosecond: the time stamp counter of a 1 GHz CPU. All CPUs have
-  // the same count, and none sees one that another has seen before.
-  const timestamp = several
-    ? context.shared("tsc", () => oneAfterAnother(() => clock.now()))
-    : (): number => clock.now();
   const cpu = new X86({
     model,
     ports: context.ports,
     acknowledge: interrupts && ((): number => interrupts.acknowledge()),
     apic,
-    timestamp,
+    // One tick a nanosecond: the time stamp counter of a 1 GHz CPU. No CPU sees
+    // a count that another has seen before.
+    timestamp: () => clock.now(),
+    stamps: context.shared("time stamps", () => ({ last: -1 })),
     random: context.icount ? undefined : hostRandom,
     ferr: (level) => ferr.set(level),
     translator: () => createTranslator(model, several),
@@ -105,12 +103,6 @@ function create(config: X86Config, context: CpuContext): CpuCore {
     threshold: config.threshold,
     maxInsns: config.maxInsns,
   });
-}
-
-/** A count that is never the same twice. */
-function oneAfterAnother(count: () => number): () => number {
-  let last = -1;
-  return () => last = Math.max(Math.floor(count()), last + 1);
 }
 
 /** The plugin. */
