@@ -38,7 +38,7 @@ const PRIVATE: [number, number][] = [
 function wraps(expected: CaseRecord, actual: CaseRecord): boolean {
   return (expected.vector === 12 || expected.vector === 13) &&
     (actual.vector === 17 ||
-      actual.vector === 14 && (actual.address + 16 >>> 0) < 32);
+      actual.vector === 14 && (actual.address + 32 >>> 0) < 64);
 }
 
 /** The differences, one a line; empty if there are none. */
@@ -91,6 +91,7 @@ export function differences(
   }
   for (let i = 0; i < 8; i++) {
     note(`xmm${i}`, bytes(expected.xmm(i)), bytes(actual.xmm(i)));
+    note(`ymmh${i}`, bytes(expected.ymmh(i)), bytes(actual.ymmh(i)));
   }
   for (const key of ["code", "data"] as const) {
     const [e, a] = [expected[key], actual[key]];
@@ -180,7 +181,11 @@ export function describe(c: Case): string {
   ];
   for (let i = 0; i < 8; i++) {
     if (r.fx.every((x, k) => k < 32 || x === 0)) break;
-    lines.push(`st${i}=${bytes(r.st(i))} xmm${i}=${bytes(r.xmm(i))}`);
+    lines.push(
+      `st${i}=${bytes(r.st(i))} xmm${i}=${bytes(r.xmm(i))} ymmh${i}=${
+        bytes(r.ymmh(i))
+      }`,
+    );
   }
   return lines.join("\n");
 }

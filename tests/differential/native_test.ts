@@ -27,6 +27,8 @@ const SUITES: [string, string[], number, number][] = [
   ["x87", ["x87"], 1500, 5],
   ["MMX", ["mmx", "mmx", "mmx", "x87"], 1000, 4],
   ["SSE", ["sse"], 2500, 3],
+  ["VEX", ["vex"], 4000, 3],
+  ["VEX and SSE", ["vex", "vex", "sse", "integer"], 1500, 8],
   ["everything", ["integer", "x87", "mmx", "sse"], 1500, 12],
 ];
 

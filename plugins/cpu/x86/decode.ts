@@ -20,6 +20,7 @@ import {
   ROWS,
   UD_ROW,
 } from "./insns.ts";
+import { decodeVex, isVex } from "./decode_vex.ts";
 import { CS, DS, ES, FS, GS, SS } from "./state.ts";
 
 /** One decoded instruction. */
@@ -28,7 +29,7 @@ export class Insn {
   row: Row = ROWS[UD_ROW];
   /** Length in bytes, prefixes included. */
   length = 0;
-  /** Opcode map: 0 one byte, 1 `0F`, 2 `0F 38`, 3 `0F 3A`. */
+  /** Opcode map: 0 one byte, 1 `0F`, 2 `0F 38`, 3 `0F 3A`; from `MAP_VEX` on those with a VEX prefix. */
   map = 0;
   /** Last opcode byte. */
   opcode = 0;
@@ -44,6 +45,14 @@ export class Insn {
   lock = false;
   /** REX prefix (64-bit mode only), or 0. */
   rex = 0;
+  /** There is a VEX prefix. */
+  vex = false;
+  /** VEX.L: 1 for vectors of 256 bits. */
+  vexL = 0;
+  /** VEX.W. */
+  vexW = 0;
+  /** VEX.vvvv: the register that it names. */
+  vvvv = 0;
   /** Segment override, or -1. */
   override: number = -1;
   /** Segment of the memory operand: the override, or the default of its base register. */
@@ -58,6 +67,8 @@ export class Insn {
   base: number = -1;
   /** Index register of the memory operand, or -1. */
   index: number = -1;
+  /** SIB's index field, also where it names no register; -1 without a SIB byte. */
+  sibIndex: number = -1;
   /** Shift of the index: 0-3. */
   scale = 0;
   /** Displacement, sign-extended; for moffs operands the offset. */
@@ -85,7 +96,8 @@ const INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1];
 
 /**
  * Decodes the instruction at `code[start]` into `i`, using no byte at or past
- * `limit`. `code32`: the code segment's D bit.
+ * `limit`. `code32`: the code segment's D bit. `vex`: C4 and C5 may begin a VEX
+ * prefix, as they do in protected mode.
  */
 export function decode(
   i: Insn,
@@ -93,6 +105,7 @@ export function decode(
   start: number,
   limit: number,
   code32: boolean,
+  vex = true,
 ): 0 | 1 | 2 {
   const long = start + MAX_LENGTH;
   const end = limit < long ? limit : long;
@@ -103,10 +116,12 @@ export function decode(
   i.has66 = 0;
   i.rep = 0;
   i.lock = false;
+  i.vex = false;
   i.override = -1;
   i.mod = 3;
   i.base = -1;
   i.index = -1;
+  i.sibIndex = -1;
   i.scale = 0;
   i.disp = 0;
   i.dispAt = -1;
@@ -164,6 +179,17 @@ export function decode(
       op = code[p++];
     }
   }
+  let legal = true;
+  if (vex && map === 0 && isVex(op, code, p, end)) {
+    const bytes = op === 0xc4 ? 2 : 1;
+    if (p + bytes >= end) return fail;
+    // After LOCK, 66, F2 and F3 it is undefined.
+    legal = !i.lock && i.has66 === 0 && i.rep === 0;
+    map = decodeVex(i, op, code, p);
+    p += bytes;
+    op = code[p++];
+    opSize = 4;
+  }
   i.map = map;
   i.opcode = op;
   i.opSize = opSize;
@@ -196,10 +222,9 @@ export function decode(
           const sib = code[p++];
           rm = sib & 7;
           const index = (sib >> 3) & 7;
-          if (index !== 4) {
-            i.index = index;
-            i.scale = sib >> 6;
-          }
+          i.sibIndex = index;
+          i.scale = sib >> 6;
+          if (index !== 4) i.index = index;
         }
         if (rm === 5 && mod === 0) dispSize = 4;
         else i.base = rm;
@@ -287,6 +312,7 @@ export function decode(
       break;
   }
   i.length = p - start;
+  if (i.vex && (!legal || i.vvvv !== 0 && !row.usesVvvv)) i.row = ROWS[UD_ROW];
   // LOCK is legal only on a memory destination of the instructions that allow it.
   if (i.lock && (!row.lock || i.mod === 3)) i.row = ROWS[UD_ROW];
   return DECODE_OK;

@@ -16,7 +16,9 @@ import { SHIFT } from "./translate_shift.ts";
 import { SSE } from "./translate_sse.ts";
 import { STRING } from "./translate_string.ts";
 import { SYSTEM } from "./translate_system.ts";
+import { VEX } from "./translate_vex.ts";
 import { X87 } from "./translate_x87.ts";
+import { XSAVE } from "./translate_xsave.ts";
 
 const ALL: Readonly<Record<string, Translate>> = {
   ...ALU,
@@ -29,7 +31,9 @@ const ALL: Readonly<Record<string, Translate>> = {
   ...SSE,
   ...STRING,
   ...SYSTEM,
+  ...VEX,
   ...X87,
+  ...XSAVE,
 };
 
 /** Names of translate functions that the table names and nobody has written. */

@@ -34,7 +34,18 @@ export type Feature =
   | "sse2"
   | "ss"
   | "sse3"
-  | "nx";
+  | "nx"
+  | "xsave"
+  | "xsaveopt"
+  | "xsavec"
+  | "xgetbv1"
+  | "xsaves"
+  | "avx"
+  | "avx2"
+  | "fma"
+  | "f16c"
+  | "bmi1"
+  | "bmi2";
 
 /**
  * Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). That of the
@@ -65,6 +76,43 @@ const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
   ss: 27,
 };
 
+/** Bits of CPUID leaf 1, ECX (SDM volume 2, CPUID, table 3-10). */
+const LEAF1_ECX: Readonly<Partial<Record<Feature, number>>> = {
+  sse3: 0,
+  fma: 12,
+  xsave: 26,
+  avx: 28,
+  f16c: 29,
+};
+
+/** Bits of CPUID leaf 7, subleaf 0, EBX. */
+const LEAF7_EBX: Readonly<Partial<Record<Feature, number>>> = {
+  bmi1: 3,
+  avx2: 5,
+  bmi2: 8,
+};
+
+/** Bits of CPUID leaf 0Dh, subleaf 1, EAX. */
+const LEAFD1_EAX: Readonly<Partial<Record<Feature, number>>> = {
+  xsaveopt: 0,
+  xsavec: 1,
+  xgetbv1: 2,
+  xsaves: 3,
+};
+
+/** The bits of the features that there are. */
+function bitsOf(
+  features: ReadonlySet<Feature>,
+  bits: Readonly<Partial<Record<Feature, number>>>,
+): number {
+  let word = 0;
+  for (const name of features) {
+    const bit = bits[name];
+    if (bit !== undefined) word |= 1 << bit;
+  }
+  return word;
+}
+
 /** One CPU model. */
 export interface Model {
   /** The name that `--cpu` takes. */
@@ -85,6 +133,12 @@ export interface Model {
   readonly leaf1Edx: number;
   /** CPUID leaf 1 ECX. */
   readonly leaf1Ecx: number;
+  /** CPUID leaf 7, subleaf 0, EBX. */
+  readonly leaf7Ebx: number;
+  /** CPUID leaf 0Dh, subleaf 1, EAX. */
+  readonly leafD1Eax: number;
+  /** The bits of XCR0 that may be set; 0: there is none. */
+  readonly xcr0Mask: number;
   /** CPUID leaf 0x80000001 EDX. */
   readonly extendedEdx: number;
   /** Bits of CR4 that may be set. */
@@ -106,7 +160,8 @@ export const CR4_VME = 0x1,
   CR4_PGE = 0x80,
   CR4_PCE = 0x100,
   CR4_OSFXSR = 0x200,
-  CR4_OSXMMEXCPT = 0x400;
+  CR4_OSXMMEXCPT = 0x400,
+  CR4_OSXSAVE = 0x40000;
 
 interface Sheet {
   name: string;
@@ -119,11 +174,6 @@ interface Sheet {
 
 function model(sheet: Sheet): Model {
   const f = new Set(sheet.features);
-  let edx = 0;
-  for (const name of f) {
-    const bit = LEAF1_EDX[name];
-    if (bit !== undefined) edx |= 1 << bit;
-  }
   let cr4 = 0;
   if (f.has("vme")) cr4 |= CR4_VME | CR4_PVI;
   if (f.has("tsc")) cr4 |= CR4_TSD;
@@ -135,6 +185,7 @@ function model(sheet: Sheet): Model {
   if (f.has("mmx") && f.has("msr")) cr4 |= CR4_PCE;
   if (f.has("fxsr")) cr4 |= CR4_OSFXSR;
   if (f.has("sse")) cr4 |= CR4_OSXMMEXCPT;
+  if (f.has("xsave")) cr4 |= CR4_OSXSAVE;
   return {
     name: sheet.name,
     signature: sheet.signature,
@@ -143,8 +194,11 @@ function model(sheet: Sheet): Model {
     brand: sheet.brand ?? "",
     caches: sheet.caches ?? [1, 0, 0, 0],
     features: f,
-    leaf1Edx: edx,
-    leaf1Ecx: f.has("sse3") ? 1 : 0,
+    leaf1Edx: bitsOf(f, LEAF1_EDX),
+    leaf1Ecx: bitsOf(f, LEAF1_ECX),
+    leaf7Ebx: bitsOf(f, LEAF7_EBX),
+    leafD1Eax: bitsOf(f, LEAFD1_EAX),
+    xcr0Mask: !f.has("xsave") ? 0 : f.has("avx") ? 7 : 3,
     extendedEdx: f.has("nx") ? 1 << 20 : 0,
     cr4Mask: cr4,
     mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
@@ -184,6 +238,21 @@ const PENTIUM4: readonly Feature[] = [
   "ss",
 ];
 
+/** What x86-64-v3 has in VEX encodings, and the state that belongs to it. */
+const AVX2: readonly Feature[] = [
+  "xsave",
+  "xsaveopt",
+  "xsavec",
+  "xgetbv1",
+  "xsaves",
+  "avx",
+  "avx2",
+  "fma",
+  "f16c",
+  "bmi1",
+  "bmi2",
+];
+
 /** The models, by name. */
 export const MODELS: Readonly<Record<string, Model>> = {
   // A DX4 with write-back cache: one of the 486s that have CPUID and VME.
@@ -219,9 +288,9 @@ export const MODELS: Readonly<Record<string, Model>> = {
   "max": model({
     name: "max",
     signature: 0xf41, // Prescott without long mode
-    maxLeaf: 2,
+    maxLeaf: 0xd,
     brand: "Rhea 32-bit CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
-    features: [...PENTIUM4, "sse3", "nx"],
+    features: [...PENTIUM4, "sse3", "nx", ...AVX2],
   }),
 };

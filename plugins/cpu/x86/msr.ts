@@ -7,7 +7,7 @@
 
 import type { X86 } from "./cpu.ts";
 import { EFER_NXE } from "./paging.ts";
-import { OFF_EFER, OFF_SYSENTER } from "./state.ts";
+import { OFF_EFER, OFF_SYSENTER, OFF_XSS } from "./state.ts";
 
 /** The MSRs that are mere storage or have a value of their own, low and high words. */
 export interface Msrs {
@@ -154,6 +154,10 @@ export function readMsr(cpu: X86, address: number): void {
       if (!f.has("mtrr")) cpu.gp();
       lo = cpu.msrs.mtrrDefType;
       break;
+    case 0xda0: // IA32_XSS
+      if (!f.has("xsaves")) cpu.gp();
+      lo = cpu.state[OFF_XSS >> 2];
+      break;
     case 0xc0000080: // IA32_EFER
       if (!f.has("nx")) cpu.gp();
       lo = cpu.state[OFF_EFER >> 2];
@@ -213,6 +217,9 @@ export function writeMsr(
         cpu.gp();
       }
       cpu.msrs.mtrrDefType = lo;
+      return;
+    case 0xda0: // no component is the supervisor's alone
+      if (!f.has("xsaves") || (lo | hi) !== 0) cpu.gp();
       return;
     case 0xc0000080:
       if (!f.has("nx")) cpu.gp();

@@ -31,12 +31,13 @@ import {
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
 import { AUX_NOT_MODIFIES, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
-import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
+import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
 import {
   BASE,
   CS,
   EIP,
+  KEY_AVX,
   KEY_DEBUG,
   KEY_EM,
   KEY_FLAT_CS,
@@ -103,6 +104,7 @@ export class Translator extends LazyFlags {
         position,
         context.limit,
         this.code32,
+        this.protected,
       );
       if (outcome === DECODE_SHORT) {
         if (!first) {
@@ -111,7 +113,14 @@ export class Translator extends LazyFlags {
         }
         context.cross();
         position = context.start;
-        outcome = decode(i, context.code, position, context.limit, this.code32);
+        outcome = decode(
+          i,
+          context.code,
+          position,
+          context.limit,
+          this.code32,
+          this.protected,
+        );
         left = 1;
         if (outcome === DECODE_SHORT) {
           throw new Error("instruction does not end within two pages");
@@ -170,6 +179,10 @@ export class Translator extends LazyFlags {
         break;
       case CLASS_SSE:
         if ((key & KEY_EM) !== 0 || (key & KEY_OSFXSR) === 0) return this.ud();
+        if ((key & KEY_TS) !== 0) return this.raise(NM);
+        break;
+      case CLASS_AVX:
+        if ((key & KEY_AVX) === 0) return this.ud();
         if ((key & KEY_TS) !== 0) return this.raise(NM);
         break;
     }

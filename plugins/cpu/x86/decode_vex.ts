@@ -1,0 +1,48 @@
+/**
+ * The VEX prefix (SDM volume 2, 2.3): `C5` and one byte, or `C4` and two, which
+ * stand for a mandatory prefix, an opcode map, REX, the vector length and one
+ * more register operand.
+ *
+ * @module
+ */
+
+import type { Insn } from "./decode.ts";
+import { MAP_NONE, MAP_VEX } from "./insns.ts";
+
+/** The repeat prefix that VEX.pp stands for. */
+const REPEAT = [0, 0, 0xf3, 0xf2];
+
+/**
+ * Whether the byte `op` in front of `code[p]` begins a VEX prefix rather than LES
+ * or LDS: those have no register form.
+ */
+export function isVex(
+  op: number,
+  code: Uint8Array,
+  p: number,
+  end: number,
+): boolean {
+  return (op & 0xfe) === 0xc4 && p < end && code[p] >= 0xc0;
+}
+
+/** Takes the prefix that begins with `op` and goes on at `code[p]`; gives back the opcode map. */
+export function decodeVex(
+  i: Insn,
+  op: number,
+  code: Uint8Array,
+  p: number,
+): number {
+  const long = op === 0xc4;
+  const last = long ? code[p + 1] : code[p];
+  const map = long ? code[p] & 31 : 1;
+  const pp = last & 3;
+  i.vex = true;
+  i.vexW = long ? last >> 7 : 0;
+  i.vexL = (last >> 2) & 1;
+  i.vvvv = (~last >> 3) & 7; // eight registers outside 64-bit mode
+  i.has66 = pp === 1 ? 1 : 0;
+  i.rep = REPEAT[pp];
+  return map >= 1 && map <= 3
+    ? MAP_VEX + map - 1 + 3 * i.vexW + 6 * i.vexL
+    : MAP_NONE;
+}
