@@ -14,6 +14,7 @@ import { OFF_SCRATCH, SCRATCH128, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import { lanes, pattern, readW, shuffle, zero } from "./translate_simd.ts";
 import {
+  elementAddress,
   readWide,
   register,
   setRegister,
@@ -244,22 +245,27 @@ function shiftQwords(op: OpName): Half {
 
 // Masked moves.
 
-/** In the second argument of the helpers of masked moves: lanes have 8 bytes, not 4. */
-const QWORDS = 0x100;
+// In the second argument of the helpers of masked moves, above the mask: lanes
+// have 8 bytes, not 4; there are eight, not four; the segment.
+const QWORDS = 0x100, LONG = 0x200, SEGMENT_SHIFT = 12;
 /** The operands: two vectors side by side. */
 const DATA = OFF_SCRATCH + 80;
 
-/** Loads the lanes that the mask has, clears the others. Arguments: address, mask, MMU index. */
+/** Loads the lanes that the mask has, clears the others. Arguments: offset, mask, MMU index. */
 const MASK_LOAD = define(
   "mask_load",
   3,
   { faults: true, reads: [], writes: [SCRATCH128[1], SCRATCH128[2]] },
-  (cpu) => (address, mask, mmu) => {
+  (cpu) => (offset, what, mmu) => {
     const s = cpu.state;
-    const shift = (mask & QWORDS) !== 0 ? 1 : 0;
-    for (let n = 0; n < 8; n++) {
-      const on = (mask & (1 << (n >> shift))) !== 0;
-      s[(DATA >> 2) + n] = on ? cpu.mmu.read32((address + 4 * n) | 0, mmu) : 0;
+    const wide = (what & QWORDS) !== 0 ? 1 : 0;
+    const count = (what & LONG) !== 0 ? 8 : 4;
+    const segment = what >> SEGMENT_SHIFT;
+    for (let n = 0; n < count; n++) {
+      const at = (offset + 4 * n) | 0;
+      s[(DATA >> 2) + n] = (what & (1 << (n >> wide))) !== 0
+        ? cpu.mmu.read32(elementAddress(cpu, segment, at, 4, false), mmu)
+        : 0;
     }
     return 0;
   },
@@ -270,17 +276,20 @@ const MASK_STORE = define(
   "mask_store",
   3,
   { faults: true, reads: [SCRATCH128[1], SCRATCH128[2]], writes: [] },
-  (cpu) => (address, mask, mmu) => {
+  (cpu) => (offset, what, mmu) => {
     const s = cpu.state;
-    const shift = (mask & QWORDS) !== 0 ? 1 : 0;
-    const isOn = (n: number): boolean => (mask & (1 << (n >> shift))) !== 0;
-    for (let n = 0; n < 8; n++) {
-      if (isOn(n)) cpu.mmu.probe((address + 4 * n) | 0, 4, ACCESS_WRITE, mmu);
+    const wide = (what & QWORDS) !== 0 ? 1 : 0;
+    const count = (what & LONG) !== 0 ? 8 : 4;
+    const segment = what >> SEGMENT_SHIFT;
+    for (let n = 0; n < count; n++) {
+      if ((what & (1 << (n >> wide))) === 0) continue;
+      const at = elementAddress(cpu, segment, (offset + 4 * n) | 0, 4, true);
+      cpu.mmu.probe(at, 4, ACCESS_WRITE, mmu);
     }
-    for (let n = 0; n < 8; n++) {
-      if (isOn(n)) {
-        cpu.mmu.write32((address + 4 * n) | 0, s[(DATA >> 2) + n], mmu);
-      }
+    for (let n = 0; n < count; n++) {
+      if ((what & (1 << (n >> wide))) === 0) continue;
+      const at = (cpu.segBase(segment) + offset + 4 * n) | 0;
+      cpu.mmu.write32(at, s[(DATA >> 2) + n], mmu);
     }
     return 0;
   },
@@ -299,15 +308,17 @@ function maskMove(width: 4 | 8): Translate {
     const b = t.b;
     const isStore = (i.opcode & 2) !== 0; // not 2C, 2D, 8C
     const mask = signs(t, register(t, i, i.vvvv));
-    const what = b.or(mask, b.i32(width === 8 ? QWORDS : 0));
-    const address = t.ea(i, 16 << i.vexL, isStore);
+    const form = (width === 8 ? QWORDS : 0) | (i.vexL !== 0 ? LONG : 0) |
+      i.segment << SEGMENT_SHIFT;
+    const what = b.or(mask, b.i32(form));
+    const offset = t.offset(i);
     if (isStore) {
       const { lo, hi } = register(t, i, i.reg);
       b.set(SCRATCH128[1], lo);
       if (hi !== 0) b.set(SCRATCH128[2], hi);
-      b.call(MASK_STORE, address, what, b.i32(t.mmu));
+      b.call(MASK_STORE, offset, what, b.i32(t.mmu));
     } else {
-      b.call(MASK_LOAD, address, what, b.i32(t.mmu));
+      b.call(MASK_LOAD, offset, what, b.i32(t.mmu));
       setRegister(t, i.reg, {
         lo: b.get(SCRATCH128[1]),
         hi: i.vexL === 0 ? 0 : b.get(SCRATCH128[2]),

@@ -8,11 +8,10 @@
  */
 
 import type { X86 } from "./cpu.ts";
-import { EXC_GP, EXC_SS } from "./exceptions.ts";
 import { define } from "./helpers.ts";
-import { segmentAllows } from "./operands.ts";
-import { OFF_XMM, OFF_YMMH, SS, XMM, YMMH } from "./state.ts";
+import { OFF_XMM, OFF_YMMH, XMM, YMMH } from "./state.ts";
 import type { Translate } from "./translate.ts";
+import { elementAddress } from "./vex_operands.ts";
 
 // The second argument: destination, index and mask register (5 bits each, as
 // below), scale, and these.
@@ -36,16 +35,11 @@ function gather(cpu: X86, base: number, what: number, mmu: number): void {
   const data = (what & QWORD_DATA) !== 0 ? 2 : 1;
   const long = (what & LONG) !== 0;
   const count = (long ? 8 : 4) / Math.max(index, data);
-  const bytes = 4 * data;
   for (let n = 0; n < count; n++) {
     const at = n * data;
     if (s[word(mask, at + data - 1)] < 0) {
       const offset = (base + (s[word(from, n * index)] << scale)) | 0;
-      const first = offset >>> 0;
-      if (!segmentAllows(cpu, segment, first, first + bytes - 1, false)) {
-        cpu.raise(segment === SS ? EXC_SS : EXC_GP, 0);
-      }
-      const address = (cpu.segBase(segment) + offset) | 0;
+      const address = elementAddress(cpu, segment, offset, 4 * data, false);
       const lo = cpu.mmu.read32(address, mmu);
       if (data === 2) {
         s[word(to, at + 1)] = cpu.mmu.read32((address + 4) | 0, mmu);

@@ -8,10 +8,12 @@
 import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
+import type { X86 } from "./cpu.ts";
 import type { Insn } from "./decode.ts";
+import { EXC_GP, EXC_SS } from "./exceptions.ts";
 import { define } from "./helpers.ts";
-import { AC } from "./operands.ts";
-import { KEY_ALIGN, SCRATCH32, XMM, YMMH } from "./state.ts";
+import { AC, segmentAllows } from "./operands.ts";
+import { KEY_ALIGN, SCRATCH32, SS, XMM, YMMH } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   checkAlignment as checkHalfAlignment,
@@ -65,6 +67,24 @@ export function readAligned(t: Translator, i: Insn): Wide {
   if (i.mod === 3) return register(t, i, i.rm);
   t.alignEa(i, 16 << i.vexL, false);
   return loadWide(t, i);
+}
+
+/**
+ * Linear address of one element of a masked operand: its segment is checked for
+ * it alone. Helpers only.
+ */
+export function elementAddress(
+  cpu: X86,
+  segment: number,
+  offset: number,
+  size: number,
+  write: boolean,
+): number {
+  const first = offset >>> 0;
+  if (!segmentAllows(cpu, segment, first, first + size - 1, write)) {
+    cpu.raise(segment === SS ? EXC_SS : EXC_GP, 0);
+  }
+  return (cpu.segBase(segment) + offset) | 0;
 }
 
 /** Raises what a store would. Arguments: address, size, MMU index. */
