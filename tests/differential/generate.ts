@@ -15,6 +15,7 @@ import {
   SSE,
   X87,
 } from "./forms.ts";
+import { CRYPTO, EXTENSIONS, SSE4, SSSE3_MMX } from "./forms_sse4.ts";
 import { VEX } from "./forms_vex.ts";
 import type { Prng } from "./prng.ts";
 import { CaseRecord, CODE, CODE_BYTES, DATA, LOW, PAGES } from "./record.ts";
@@ -27,6 +28,10 @@ export const GROUPS: Readonly<Record<string, readonly Form[]>> = {
   x87: parseForms(X87),
   mmx: parseForms(MMX),
   sse: parseForms(SSE),
+  ssse3: parseForms(SSSE3_MMX),
+  sse4: parseForms(SSE4),
+  crypto: parseForms(CRYPTO),
+  extensions: parseForms(EXTENSIONS),
   vex: parseForms(VEX),
 };
 

@@ -29,7 +29,26 @@ const SUITES: [string, string[], number, number][] = [
   ["SSE", ["sse"], 2500, 3],
   ["VEX", ["vex"], 4000, 3],
   ["VEX and SSE", ["vex", "vex", "sse", "integer"], 1500, 8],
-  ["everything", ["integer", "x87", "mmx", "sse"], 1500, 12],
+  ["SSSE3 on MMX", ["ssse3", "ssse3", "mmx"], 500, 3],
+  ["SSE4", ["sse4"], 1500, 2],
+  ["AES, PCLMULQDQ, SHA", ["crypto"], 500, 3],
+  ["counts, CRC32, MOVBE, ADX", ["extensions"], 1000, 2],
+  [
+    "everything",
+    [
+      "integer",
+      "x87",
+      "mmx",
+      "sse",
+      "vex",
+      "ssse3",
+      "sse4",
+      "crypto",
+      "extensions",
+    ],
+    1500,
+    12,
+  ],
 ];
 
 async function check(

@@ -167,6 +167,8 @@ export interface X86Options {
   readonly apic?: LocalApic;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
+  /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
+  readonly random?: () => number;
   /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
   readonly ferr?: (level: boolean) => void;
   /** Makes the translator. */
@@ -177,6 +179,17 @@ export interface X86Options {
 export interface BlockTranslator {
   /** See {@linkcode Frontend.translate}. */
   translate(context: TranslateContext): void;
+}
+
+/**
+ * A number that looks random, from one that never comes twice: where two runs
+ * have to be the same (MurmurHash3's finaliser).
+ */
+function scramble(v: number): number {
+  let h = (v | 0) ^ Math.floor(v / 0x1_0000_0000);
+  h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
+  h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
+  return h ^ h >>> 16;
 }
 
 const NO_PORTS: PortBus = { read: () => -1, write: () => {} };
@@ -242,6 +255,9 @@ export class X86 implements Frontend {
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
   readonly pdpte: Int32Array = new Int32Array(8);
 
+  /** 32 random bits, signed. */
+  readonly random: () => number;
+
   readonly #timestamp: () => number;
   readonly #translator: BlockTranslator | undefined;
   #key = 0;
@@ -257,6 +273,7 @@ export class X86 implements Frontend {
     this.apic = options.apic;
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
+    this.random = options.random ?? ((): number => scramble(this.readTsc()));
     this.msrs = resetMsrs();
     this.helpers = bindHelpers(this);
     this.#translator = options.translator?.(this);

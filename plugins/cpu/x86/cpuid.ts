@@ -60,6 +60,7 @@ export function cpuid(cpu: X86): void {
       [a, b, c, d] = m.caches;
       break;
     case 7:
+      // No subleaves; in ECX and EDX nothing that there is.
       if (cpu.reg32(1) === 0) b = m.leaf7Ebx;
       break;
     case 0xd:
@@ -69,6 +70,7 @@ export function cpuid(cpu: X86): void {
       a = extended | 0;
       break;
     case 0x80000001:
+      c = m.extendedEcx;
       d = m.extendedEdx;
       break;
     case 0x80000002:

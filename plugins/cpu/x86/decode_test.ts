@@ -48,6 +48,18 @@ Deno.test("forms of operands", () => {
     ["c4 e3 69 4a d9 50", "vblendvps xmm3,xmm2,xmm1,xmm5"],
     ["c4 e2 f2 f5 c3", "pext eax,ecx,ebx"],
     ["c5 fc 77", "vzeroall"],
+    ["0f 38 00 c1", "pshufb mm0,mm1"],
+    ["66 0f 38 20 03", "pmovsxbw xmm0,qword ptr [ebx]"],
+    ["66 0f 3a 14 c7 02", "pextrb edi,xmm0,0x2"],
+    ["66 0f 3a 20 03 02", "pinsrb xmm0,byte ptr [ebx],0x2"],
+    ["66 0f 3a 63 c1 0c", "pcmpistri xmm0,xmm1,0xc"],
+    ["f2 0f 38 f0 c4", "crc32 eax,ah"],
+    ["66 f2 0f 38 f1 c1", "crc32 eax,cx"],
+    ["66 0f 38 f1 03", "movbe word ptr [ebx],ax"],
+    ["66 0f 38 f6 c1", "adcx eax,ecx"],
+    ["f3 0f b8 c1", "popcnt eax,ecx"],
+    ["66 0f c7 f2", "rdrand dx"],
+    ["0f 01 f9", "rdtscp"],
   ];
   for (const [code, expected] of cases) assertEquals(text(code), expected);
   assertEquals(text("8b 4e 02", false), "mov cx,word ptr [bp+0x2]");
@@ -80,6 +92,10 @@ Deno.test("what is undefined", () => {
       "c4 e2 f5 16 c2", // VEX.W where it must be 0
       "c4 e2 71 16 c2", // VEX.L where it must be 1
       "c4 e0 74 58 c2", // opcode map 0
+      "0f 38 20 c1", // PMOVSXBW without its prefix
+      "f2 0f 38 00 c1", // PSHUFB with another
+      "0f 38 f0 c1", // MOVBE from a register
+      "f3 0f c7 f0", // RDRAND with a prefix that chooses
     ]
   ) {
     const i = new Insn();

@@ -520,12 +520,15 @@ np.0f.01/2r:1 xsetbv    -             +xsave
 0f.01/4     smsw        Ev
 0f.01/6     lmsw        Ew
 0f.01/7m    invlpg      M
+0f.01/7r:1  rdtscp      -             +rdtscp
 0f.02       lar         Gv,Ev
 0f.03       lsl         Gv,Ev
 0f.06       clts        -
 0f.08       invd        -
 0f.09       wbinvd      -
 0f.0b       ud2         -             =ud
+0f.0dm      prefetch    Mb            +3dnowprefetch
+0f.0d/1m    prefetchw   Mb            +3dnowprefetch =prefetch
 np.0f.10    movups      Vx,Wx         sse +sse
 66.0f.10    movupd      Vx,Wx         sse +sse2 =movups
 f3.0f.10    movss       Vx,Wd         sse +sse
@@ -785,6 +788,8 @@ np.0f.ae/5r lfence      -             +sse2
 np.0f.ae/6r mfence      -             +sse2
 np.0f.ae/7r sfence      -             +sse
 np.0f.ae/7m clflush     Mb            +clflush
+66.0f.ae/6m clwb        Mb            +clwb =clflush
+66.0f.ae/7m clflushopt  Mb            +clflushopt =clflush
 0f.af       imul        Gv,Ev         =imul2
 0f.b0       cmpxchg     Eb,Gb         lock
 0f.b1       cmpxchg     Ev,Gv         lock
@@ -794,6 +799,7 @@ np.0f.ae/7m clflush     Mb            +clflush
 0f.b5m      lgs         Gv,Mp
 0f.b6       movzx       Gv,Eb
 0f.b7       movzx       Gv,Ew
+f3.0f.b8    popcnt      Gv,Ev         +popcnt
 0f.b9       ud1         Gv,Ev         =ud
 0f.ba/4     bt          Ev,Ib
 0f.ba/5     bts         Ev,Ib         lock
@@ -801,7 +807,9 @@ np.0f.ae/7m clflush     Mb            +clflush
 0f.ba/7     btc         Ev,Ib         lock
 0f.bb       btc         Ev,Gv         lock
 0f.bc       bsf         Gv,Ev
+f3.0f.bc    tzcnt       Gv,Ev
 0f.bd       bsr         Gv,Ev
+f3.0f.bd    lzcnt       Gv,Ev
 0f.be       movsx       Gv,Eb
 0f.bf       movsx       Gv,Ew
 0f.c0       xadd        Eb,Gb         lock
@@ -821,6 +829,10 @@ np.0f.c6    shufps      Vx,Wx,Ib      sse +sse
 np.0f.c7/3m xrstors     M             +xsaves
 np.0f.c7/4m xsavec      M             +xsavec
 np.0f.c7/5m xsaves      M             +xsaves
+np.0f.c7/6r rdrand      Rv            +rdrand
+66.0f.c7/6r rdrand      Rv            +rdrand
+np.0f.c7/7r rdseed      Rv            +rdseed
+66.0f.c7/7r rdseed      Rv            +rdseed
 0f.c8       bswap       Zv
 0f.c9       bswap       Zv
 0f.ca       bswap       Zv
@@ -925,6 +937,115 @@ np.0f.fd    paddw       Pq,Qq         mmx +mmx
 np.0f.fe    paddd       Pq,Qq         mmx +mmx
 66.0f.fe    paddd       Vx,Wx         sse +sse2
 0f.ff       ud0         Gv,Ev         =ud
+np.0f.38.00 pshufb      Pq,Qq         mmx +ssse3
+66.0f.38.00 pshufb      Vx,Wx         sse +ssse3
+np.0f.38.01 phaddw      Pq,Qq         mmx +ssse3
+66.0f.38.01 phaddw      Vx,Wx         sse +ssse3
+np.0f.38.02 phaddd      Pq,Qq         mmx +ssse3
+66.0f.38.02 phaddd      Vx,Wx         sse +ssse3
+np.0f.38.03 phaddsw     Pq,Qq         mmx +ssse3
+66.0f.38.03 phaddsw     Vx,Wx         sse +ssse3
+np.0f.38.04 pmaddubsw   Pq,Qq         mmx +ssse3
+66.0f.38.04 pmaddubsw   Vx,Wx         sse +ssse3
+np.0f.38.05 phsubw      Pq,Qq         mmx +ssse3
+66.0f.38.05 phsubw      Vx,Wx         sse +ssse3
+np.0f.38.06 phsubd      Pq,Qq         mmx +ssse3
+66.0f.38.06 phsubd      Vx,Wx         sse +ssse3
+np.0f.38.07 phsubsw     Pq,Qq         mmx +ssse3
+66.0f.38.07 phsubsw     Vx,Wx         sse +ssse3
+np.0f.38.08 psignb      Pq,Qq         mmx +ssse3
+66.0f.38.08 psignb      Vx,Wx         sse +ssse3
+np.0f.38.09 psignw      Pq,Qq         mmx +ssse3
+66.0f.38.09 psignw      Vx,Wx         sse +ssse3
+np.0f.38.0a psignd      Pq,Qq         mmx +ssse3
+66.0f.38.0a psignd      Vx,Wx         sse +ssse3
+np.0f.38.0b pmulhrsw    Pq,Qq         mmx +ssse3
+66.0f.38.0b pmulhrsw    Vx,Wx         sse +ssse3
+66.0f.38.10 pblendvb    Vx,Wx         sse +sse4_1
+66.0f.38.14 blendvps    Vx,Wx         sse +sse4_1
+66.0f.38.15 blendvpd    Vx,Wx         sse +sse4_1
+66.0f.38.17 ptest       Vx,Wx         sse +sse4_1
+np.0f.38.1c pabsb       Pq,Qq         mmx +ssse3
+66.0f.38.1c pabsb       Vx,Wx         sse +ssse3
+np.0f.38.1d pabsw       Pq,Qq         mmx +ssse3
+66.0f.38.1d pabsw       Vx,Wx         sse +ssse3
+np.0f.38.1e pabsd       Pq,Qq         mmx +ssse3
+66.0f.38.1e pabsd       Vx,Wx         sse +ssse3
+66.0f.38.20 pmovsxbw    Vx,Wq         sse +sse4_1
+66.0f.38.21 pmovsxbd    Vx,Wd         sse +sse4_1
+66.0f.38.22 pmovsxbq    Vx,Ww         sse +sse4_1
+66.0f.38.23 pmovsxwd    Vx,Wq         sse +sse4_1
+66.0f.38.24 pmovsxwq    Vx,Wd         sse +sse4_1
+66.0f.38.25 pmovsxdq    Vx,Wq         sse +sse4_1
+66.0f.38.28 pmuldq      Vx,Wx         sse +sse4_1
+66.0f.38.29 pcmpeqq     Vx,Wx         sse +sse4_1
+66.0f.38.2am movntdqa    Vx,Mx         sse +sse4_1
+66.0f.38.2b packusdw    Vx,Wx         sse +sse4_1
+66.0f.38.30 pmovzxbw    Vx,Wq         sse +sse4_1
+66.0f.38.31 pmovzxbd    Vx,Wd         sse +sse4_1
+66.0f.38.32 pmovzxbq    Vx,Ww         sse +sse4_1
+66.0f.38.33 pmovzxwd    Vx,Wq         sse +sse4_1
+66.0f.38.34 pmovzxwq    Vx,Wd         sse +sse4_1
+66.0f.38.35 pmovzxdq    Vx,Wq         sse +sse4_1
+66.0f.38.37 pcmpgtq     Vx,Wx         sse +sse4_2
+66.0f.38.38 pminsb      Vx,Wx         sse +sse4_1
+66.0f.38.39 pminsd      Vx,Wx         sse +sse4_1
+66.0f.38.3a pminuw      Vx,Wx         sse +sse4_1
+66.0f.38.3b pminud      Vx,Wx         sse +sse4_1
+66.0f.38.3c pmaxsb      Vx,Wx         sse +sse4_1
+66.0f.38.3d pmaxsd      Vx,Wx         sse +sse4_1
+66.0f.38.3e pmaxuw      Vx,Wx         sse +sse4_1
+66.0f.38.3f pmaxud      Vx,Wx         sse +sse4_1
+66.0f.38.40 pmulld      Vx,Wx         sse +sse4_1
+66.0f.38.41 phminposuw  Vx,Wx         sse +sse4_1
+np.0f.38.c8 sha1nexte   Vx,Wx         sse +sha_ni
+np.0f.38.c9 sha1msg1    Vx,Wx         sse +sha_ni
+np.0f.38.ca sha1msg2    Vx,Wx         sse +sha_ni
+np.0f.38.cb sha256rnds2 Vx,Wx         sse +sha_ni
+np.0f.38.cc sha256msg1  Vx,Wx         sse +sha_ni
+np.0f.38.cd sha256msg2  Vx,Wx         sse +sha_ni
+66.0f.38.db aesimc      Vx,Wx         sse +aes
+66.0f.38.dc aesenc      Vx,Wx         sse +aes
+66.0f.38.dd aesenclast  Vx,Wx         sse +aes
+66.0f.38.de aesdec      Vx,Wx         sse +aes
+66.0f.38.df aesdeclast  Vx,Wx         sse +aes
+np.0f.38.f0m movbe       Gv,Mv         +movbe
+66.0f.38.f0m movbe       Gv,Mv         +movbe
+f2.0f.38.f0 crc32       Gd,Eb         +sse4_2
+np.0f.38.f1m movbe       Mv,Gv         +movbe
+66.0f.38.f1m movbe       Mv,Gv         +movbe
+f2.0f.38.f1 crc32       Gd,Ev         +sse4_2
+66.0f.38.f6 adcx        Gd,Ed         +adx
+f3.0f.38.f6 adox        Gd,Ed         +adx
+66.0f.3a.08 roundps     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.09 roundpd     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.0a roundss     Vx,Wd,Ib      sse +sse4_1
+66.0f.3a.0b roundsd     Vx,Wq,Ib      sse +sse4_1
+66.0f.3a.0c blendps     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.0d blendpd     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.0e pblendw     Vx,Wx,Ib      sse +sse4_1
+np.0f.3a.0f palignr     Pq,Qq,Ib      mmx +ssse3
+66.0f.3a.0f palignr     Vx,Wx,Ib      sse +ssse3
+66.0f.3a.14m pextrb      Mb,Vx,Ib      sse +sse4_1
+66.0f.3a.14r pextrb      Rd,Vx,Ib      sse +sse4_1
+66.0f.3a.15m pextrw      Mw,Vx,Ib      sse +sse4_1 =pextrw4
+66.0f.3a.15r pextrw      Rd,Vx,Ib      sse +sse4_1 =pextrw4
+66.0f.3a.16 pextrd      Ed,Vx,Ib      sse +sse4_1
+66.0f.3a.17 extractps   Ed,Vx,Ib      sse +sse4_1
+66.0f.3a.20m pinsrb      Vx,Mb,Ib      sse +sse4_1
+66.0f.3a.20r pinsrb      Vx,Rd,Ib      sse +sse4_1
+66.0f.3a.21 insertps    Vx,Wd,Ib      sse +sse4_1
+66.0f.3a.22 pinsrd      Vx,Ed,Ib      sse +sse4_1
+66.0f.3a.40 dpps        Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.41 dppd        Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.42 mpsadbw     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.44 pclmulqdq   Vx,Wx,Ib      sse +pclmulqdq
+66.0f.3a.60 pcmpestrm   Vx,Wx,Ib      sse +sse4_2
+66.0f.3a.61 pcmpestri   Vx,Wx,Ib      sse +sse4_2
+66.0f.3a.62 pcmpistrm   Vx,Wx,Ib      sse +sse4_2
+66.0f.3a.63 pcmpistri   Vx,Wx,Ib      sse +sse4_2
+np.0f.3a.cc sha1rnds4   Vx,Wx,Ib      sse +sha_ni
+66.0f.3a.df aeskeygenassist Vx,Wx,Ib      sse +aes
 `;
 
 /** Kinds of operands. */

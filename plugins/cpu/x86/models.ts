@@ -34,7 +34,24 @@ export type Feature =
   | "sse2"
   | "ss"
   | "sse3"
+  | "pclmulqdq"
+  | "ssse3"
+  | "sse4_1"
+  | "sse4_2"
+  | "movbe"
+  | "popcnt"
+  | "aes"
+  | "rdrand"
+  | "bmi1"
+  | "rdseed"
+  | "adx"
+  | "clflushopt"
+  | "clwb"
+  | "sha_ni"
+  | "abm"
+  | "3dnowprefetch"
   | "nx"
+  | "rdtscp"
   | "xsave"
   | "xsaveopt"
   | "xsavec"
@@ -44,14 +61,16 @@ export type Feature =
   | "avx2"
   | "fma"
   | "f16c"
-  | "bmi1"
   | "bmi2";
+
+/** Where the bits of features stand in a word of CPUID. */
+type Bits = Readonly<Partial<Record<Feature, number>>>;
 
 /**
  * Bits of CPUID leaf 1, EDX (SDM volume 2, CPUID, table 3-11). That of the
  * local APIC is not there: the machine says whether there is one.
  */
-const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
+const LEAF1_EDX: Bits = {
   fpu: 0,
   vme: 1,
   de: 2,
@@ -75,42 +94,59 @@ const LEAF1_EDX: Readonly<Partial<Record<Feature, number>>> = {
   sse2: 26,
   ss: 27,
 };
-
-/** Bits of CPUID leaf 1, ECX (SDM volume 2, CPUID, table 3-10). */
-const LEAF1_ECX: Readonly<Partial<Record<Feature, number>>> = {
+/** Bits of CPUID leaf 1, ECX (table 3-10). */
+const LEAF1_ECX: Bits = {
   sse3: 0,
+  pclmulqdq: 1,
+  ssse3: 9,
   fma: 12,
+  sse4_1: 19,
+  sse4_2: 20,
+  movbe: 22,
+  popcnt: 23,
+  aes: 25,
   xsave: 26,
   avx: 28,
   f16c: 29,
+  rdrand: 30,
 };
-
-/** Bits of CPUID leaf 7, subleaf 0, EBX. */
-const LEAF7_EBX: Readonly<Partial<Record<Feature, number>>> = {
+/** Bits of CPUID leaf 7, EBX (table 3-8). */
+const LEAF7_EBX: Bits = {
   bmi1: 3,
   avx2: 5,
   bmi2: 8,
+  rdseed: 18,
+  adx: 19,
+  clflushopt: 23,
+  clwb: 24,
+  sha_ni: 29,
+};
+/** Bits of CPUID leaf 0x80000001, ECX. */
+const EXTENDED_ECX: Bits = {
+  abm: 5,
+  "3dnowprefetch": 8,
+};
+/** Bits of CPUID leaf 0x80000001, EDX. */
+const EXTENDED_EDX: Bits = {
+  nx: 20,
+  rdtscp: 27,
 };
 
 /** Bits of CPUID leaf 0Dh, subleaf 1, EAX. */
-const LEAFD1_EAX: Readonly<Partial<Record<Feature, number>>> = {
+const LEAFD1_EAX: Bits = {
   xsaveopt: 0,
   xsavec: 1,
   xgetbv1: 2,
   xsaves: 3,
 };
 
-/** The bits of the features that there are. */
-function bitsOf(
-  features: ReadonlySet<Feature>,
-  bits: Readonly<Partial<Record<Feature, number>>>,
-): number {
-  let word = 0;
-  for (const name of features) {
-    const bit = bits[name];
-    if (bit !== undefined) word |= 1 << bit;
+/** The word of CPUID that says these features. */
+function word(bits: Bits, features: ReadonlySet<Feature>): number {
+  let v = 0;
+  for (const [name, bit] of Object.entries(bits)) {
+    if (features.has(name as Feature)) v |= 1 << bit;
   }
-  return word;
+  return v;
 }
 
 /** One CPU model. */
@@ -133,12 +169,14 @@ export interface Model {
   readonly leaf1Edx: number;
   /** CPUID leaf 1 ECX. */
   readonly leaf1Ecx: number;
-  /** CPUID leaf 7, subleaf 0, EBX. */
+  /** CPUID leaf 7 EBX; the leaf exists if `maxLeaf` says so. */
   readonly leaf7Ebx: number;
   /** CPUID leaf 0Dh, subleaf 1, EAX. */
   readonly leafD1Eax: number;
   /** The bits of XCR0 that may be set; 0: there is none. */
   readonly xcr0Mask: number;
+  /** CPUID leaf 0x80000001 ECX. */
+  readonly extendedEcx: number;
   /** CPUID leaf 0x80000001 EDX. */
   readonly extendedEdx: number;
   /** Bits of CR4 that may be set. */
@@ -194,12 +232,13 @@ function model(sheet: Sheet): Model {
     brand: sheet.brand ?? "",
     caches: sheet.caches ?? [1, 0, 0, 0],
     features: f,
-    leaf1Edx: bitsOf(f, LEAF1_EDX),
-    leaf1Ecx: bitsOf(f, LEAF1_ECX),
-    leaf7Ebx: bitsOf(f, LEAF7_EBX),
-    leafD1Eax: bitsOf(f, LEAFD1_EAX),
+    leaf1Edx: word(LEAF1_EDX, f),
+    leaf1Ecx: word(LEAF1_ECX, f),
+    leaf7Ebx: word(LEAF7_EBX, f),
+    leafD1Eax: word(LEAFD1_EAX, f),
     xcr0Mask: !f.has("xsave") ? 0 : f.has("avx") ? 7 : 3,
-    extendedEdx: f.has("nx") ? 1 << 20 : 0,
+    extendedEcx: word(EXTENDED_ECX, f),
+    extendedEdx: word(EXTENDED_EDX, f),
     cr4Mask: cr4,
     mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
     physicalBits: f.has("pae") ? 36 : 32,
@@ -237,6 +276,28 @@ const PENTIUM4: readonly Feature[] = [
   "sse2",
   "ss",
 ];
+/** What 32-bit code can use of CPUs since. */
+const LATER: readonly Feature[] = [
+  "sse3",
+  "pclmulqdq",
+  "ssse3",
+  "sse4_1",
+  "sse4_2",
+  "movbe",
+  "popcnt",
+  "aes",
+  "rdrand",
+  "bmi1",
+  "rdseed",
+  "adx",
+  "clflushopt",
+  "clwb",
+  "sha_ni",
+  "abm",
+  "3dnowprefetch",
+  "nx",
+  "rdtscp",
+];
 
 /** What x86-64-v3 has in VEX encodings, and the state that belongs to it. */
 const AVX2: readonly Feature[] = [
@@ -249,7 +310,6 @@ const AVX2: readonly Feature[] = [
   "avx2",
   "fma",
   "f16c",
-  "bmi1",
   "bmi2",
 ];
 
@@ -291,6 +351,6 @@ export const MODELS: Readonly<Record<string, Model>> = {
     maxLeaf: 0xd,
     brand: "Rhea 32-bit CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
-    features: [...PENTIUM4, "sse3", "nx", ...AVX2],
+    features: [...PENTIUM4, ...LATER, ...AVX2],
   }),
 };

@@ -26,6 +26,9 @@ const PAT_LO = 0x00070406, PAT_HI = 0x00070406;
 /** IA32_MISC_ENABLE: fast strings; no BTS, no PEBS. */
 const MISC_ENABLE = 0x1801;
 
+/** IA32_TSC_AUX, what RDTSCP gives in ECX: its address as a signed number. */
+export const TSC_AUX: number = 0xc0000103 | 0;
+
 /** Fresh MSRs after a reset. */
 export function resetMsrs(): Msrs {
   return { mtrrDefType: MTRR_DEF_TYPE, values: {} };
@@ -86,6 +89,8 @@ function isStorage(cpu: X86, address: number): boolean {
       return f.has("mca");
     case 0x277: // IA32_PAT
       return f.has("pat");
+    case TSC_AUX:
+      return f.has("rdtscp");
     default:
       return f.has("mtrr") && isMtrr(address);
   }
@@ -234,6 +239,9 @@ export function writeMsr(
       // Software clears it before CPUID; there is no update, so it stays 0.
       if (lo !== 0 || hi !== 0) cpu.gp();
       return;
+    case TSC_AUX:
+      if (hi !== 0) cpu.gp();
+      break;
     case 0x277:
       if (!validTypes(lo, true) || !validTypes(hi, true)) cpu.gp();
       break;

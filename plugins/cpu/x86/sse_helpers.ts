@@ -29,13 +29,13 @@ const EXCEPTIONS = 0x3f, PE = 0x20;
 /** COMISS gives back ZF, PF and CF shifted by this. */
 const FLAGS_SHIFT = 8;
 
-// Byte offsets in the state: result, destination and source operand.
+/** Byte offsets in the state: result, destination, source and third operand. */
 export const RESULT: number = OFF_SCRATCH + 64,
   X: number = RESULT + 16,
   Y: number = RESULT + 32,
   Z: number = RESULT + 48;
-/** Words of a result that is no vector, and of the predicate of CMPPS and its kin. */
 const RESULT32 = OFF_SCRATCH + 32;
+/** Word of the predicate of CMPPS and its kin, and of other immediates (SCRATCH32[1]). */
 export const W_PREDICATE: number = (RESULT32 >> 2) + 1;
 
 /** The two helpers of an instruction. */
@@ -52,6 +52,7 @@ export interface Computation {
 
 /** What the helpers of one CPU share. */
 export class Unit {
+  /** The CPU. */
   readonly cpu: X86;
   /** The state, as words. */
   s: Int32Array = new Int32Array(0);
@@ -62,6 +63,7 @@ export class Unit {
   /** Exceptions of the first half of 256 bits, within one instruction. */
   pending = 0;
 
+  /** Makes the helpers' common part. */
   constructor(cpu: X86) {
     this.cpu = cpu;
   }

@@ -354,6 +354,7 @@ export const AVX: Readonly<Record<string, Translate>> = {
   vblendvps: blendVariable((b, m) => b.op(Op["i32x4.shr_s"], m, b.i32(31))),
   vblendvpd: blendVariable((b, m) => b.op(Op["i64x2.shr_s"], m, b.i32(63))),
   vpblendvb: blendVariable((b, m) => b.op(Op["i8x16.gt_s"], zero(b), m)),
+  vptest: test((b, v) => b.op(Op["v128.any_true"], v)),
   vtestps: test((b, v) => b.op(Op["i32x4.bitmask"], v)),
   vtestpd: test((b, v) => b.op(Op["i64x2.bitmask"], v)),
   vpsllvd: halves(shiftDwords("i32.shl", false)),

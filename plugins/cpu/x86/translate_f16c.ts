@@ -23,6 +23,7 @@ import {
 } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
+  checkAlignment,
   lanes,
   lowLow,
   readW,
@@ -32,8 +33,8 @@ import {
 } from "./translate_simd.ts";
 import { probeStore, register, setRegister, store128 } from "./vex_operands.ts";
 
-/** MXCSR: denormals are zeros; the mask of underflow. */
-const DAZ = 0x40, UNDERFLOW_MASK = 0x800;
+/** MXCSR: denormals are zeros; the masks of overflow and underflow. */
+const DAZ = 0x40, OVERFLOW_MASK = 0x400, UNDERFLOW_MASK = 0x800;
 /** In the immediate of VCVTPS2PH: rounding is MXCSR's. */
 const BY_MXCSR = 4;
 
@@ -101,12 +102,15 @@ export function narrowSingle(
     const left = mantissa - full * plain;
     if (up(full, left, plain)) full++;
     const tiny = half < 0 || full < 0x800;
-    if (tiny && (rest !== 0 || (mxcsr & UNDERFLOW_MASK) === 0)) flags |= UE;
+    if (tiny && (mxcsr & UNDERFLOW_MASK) === 0) {
+      // Unmasked, PE is that of the result with any exponent.
+      flags = flags & ~PE | UE | (left !== 0 ? PE : 0);
+    } else if (tiny && rest !== 0) flags |= UE;
     result.bits = sign | kept;
   } else {
     const bits = kept + ((half - 1) << 10);
     if (bits >= 0x7c00) {
-      flags |= OE | PE;
+      flags |= OE | ((mxcsr & OVERFLOW_MASK) !== 0 ? PE : 0);
       const away = rounding === 0 || rounding === (sign !== 0 ? 1 : 2);
       result.bits = sign | (away ? 0x7c00 : 0x7bff);
     } else result.bits = sign | bits;
@@ -179,14 +183,17 @@ const vcvtps2ph: Translate = (t, i) => {
   const b = t.b;
   const x = register(t, i, i.reg);
   // Flags are not set where the store faults.
-  if (i.mod !== 3) probeStore(t, i, 8 << i.vexL);
+  if (i.mod !== 3) {
+    if (i.vexL !== 0) checkAlignment(t, i, true);
+    probeStore(t, i, 8 << i.vexL);
+  }
   b.set(SCRATCH32[1], b.i32(i.imm));
   const lo = run(t, NARROW, x.lo, x.hi !== 0);
   const r = x.hi === 0 ? lo : lowLow(b, lo, run(t, NARROW, x.hi, false));
   if (i.mod === 3) {
     b.set(XMM[i.rm], r);
     b.set(YMMH[i.rm], zero(b));
-  } else if (x.hi !== 0) store128(t, i, r);
+  } else if (x.hi !== 0) t.store(Op["st128"], i, r);
   else t.store(Op["st64"], i, b.op(Op["i64x2.extract_lane.0"], r));
 };
 

@@ -509,7 +509,7 @@ const INTEGER: Readonly<Record<string, Translate>> = {
 };
 
 /** An MMX instruction raises #MF if an x87 exception is pending. */
-function waiting(f: Translate): Translate {
+export function waiting(f: Translate): Translate {
   return withBinary((t, i) => {
     if ((i.has66 | i.rep) === 0) checkPendingX87(t);
     f(t, i);

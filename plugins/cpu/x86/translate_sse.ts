@@ -53,7 +53,7 @@ import {
 import { SSE_MOVES } from "./translate_sse_moves.ts";
 
 /** An operation on vectors in a format, native. */
-type Operate = (
+export type Operate = (
   b: IrBuilder,
   f: Format,
   x: Value,
@@ -143,7 +143,8 @@ const noDenormals = (b: IrBuilder, f: Format, x: Value, y: Value): Value =>
 const sumOk = (b: IrBuilder, f: Format, x: Value, y: Value, r: Value): Value =>
   both(b, noDenormals(b, f, x, y), isFinite(b, f, r));
 
-const sum = (op: "add" | "sub"): Operate => (b, f, x, y, isScalar) => {
+/** Sums and differences. */
+export const sum = (op: "add" | "sub"): Operate => (b, f, x, y, isScalar) => {
   const r = apply(b, f, op, x, y, isScalar);
   return {
     r,
@@ -152,7 +153,8 @@ const sum = (op: "add" | "sub"): Operate => (b, f, x, y, isScalar) => {
   };
 };
 
-const product: Operate = (b, f, x, y, isScalar) => {
+/** Products. */
+export const product: Operate = (b, f, x, y, isScalar) => {
   const r = apply(b, f, "mul", x, y, isScalar);
   // A small product is exact where a factor is zero.
   const zeros = or(b, isZero(b, f, x), isZero(b, f, y));

@@ -9,12 +9,14 @@ import type { Value } from "../../../core/ir/block.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
 import { GPR, YMMH } from "./state.ts";
 import type { Translate } from "./translate.ts";
+import { AES } from "./translate_aes.ts";
 import { AVX } from "./translate_avx.ts";
 import { BMI } from "./translate_bmi.ts";
 import { F16C } from "./translate_f16c.ts";
 import { FMA } from "./translate_fma.ts";
 import { GATHER } from "./translate_gather.ts";
 import { MMX, shiftBytes, shiftImmediate, SHIFTS } from "./translate_mmx.ts";
+import { STRING_COMPARE } from "./translate_pcmpstr.ts";
 import {
   type Binary,
   binaryOf,
@@ -26,6 +28,10 @@ import {
   zero,
 } from "./translate_simd.ts";
 import { PACKED, type Packed, SSE } from "./translate_sse.ts";
+import { readPart, SSE4 } from "./translate_sse4.ts";
+import { SSE4_FLOAT, SSE4_PACKED } from "./translate_sse4_float.ts";
+import { SSSE3 } from "./translate_ssse3.ts";
+import { X87 } from "./translate_x87.ts";
 import {
   narrow,
   readAligned,
@@ -36,9 +42,16 @@ import {
   writeAligned,
   writeWide,
 } from "./vex_operands.ts";
-import { X87 } from "./translate_x87.ts";
 
-const LEGACY: Readonly<Record<string, Translate>> = { ...MMX, ...SSE };
+const LEGACY: Readonly<Record<string, Translate>> = {
+  ...AES,
+  ...MMX,
+  ...SSE,
+  ...SSE4,
+  ...SSE4_FLOAT,
+  ...SSSE3,
+  ...STRING_COMPARE,
+};
 
 /** Where the halves of 256 bits take their lanes by different bits of the immediate: how many bits each has. */
 const IMMEDIATE_BITS: Readonly<Record<string, number>> = {
@@ -199,6 +212,31 @@ const toWider = (
 };
 const HIGH_HIGH = lanes(8, [1, 1]);
 
+/** PMOVSX, PMOVZX: 256 bits come from twice as many bytes as 128. */
+function extend(name: string): Translate {
+  const f = binaryOf(LEGACY[name])!;
+  return (t, i) => {
+    const b = t.b;
+    const y = i.vexL !== 0 && t.size(1) === 16 ? readW(t, i) : readPart(t, i);
+    const lo = f(b, y, y, 0);
+    if (i.vexL === 0) return setRegister(t, i.reg, { lo, hi: 0 });
+    // The operand's size is that of both halves.
+    const from = t.size(1) / 2;
+    const up = shuffle(b, y, y, BYTES.map((k) => (k + from) & 15));
+    setRegister(t, i.reg, { lo, hi: f(b, up, up, 0) });
+  };
+}
+const BYTES = Array.from({ length: 16 }, (_, k) => k);
+const EXTENSIONS = ["bw", "bd", "bq", "wd", "wq", "dq"].flatMap((
+  how,
+) => ["pmovsx" + how, "pmovzx" + how]);
+
+/** VPCMPESTRM, VPCMPISTRM: the result is YMM0. */
+const toFirst = (legacy: Translate): Translate => (t, i) => {
+  legacy(t, i);
+  t.b.set(YMMH[0], zero(t.b));
+};
+
 /** One that makes lanes half as wide. */
 const toNarrower = (f: Packed): Translate => (t, i) => {
   const y: Wide = readWide(t, i);
@@ -212,10 +250,12 @@ const toNarrower = (f: Packed): Translate => (t, i) => {
 const NARROW =
   ("addss addsd subss subsd mulss mulsd divss divsd sqrtss sqrtsd minss minsd " +
     "maxss maxsd cmpss cmpsd cvtsi2ss cvtsi2sd cvtss2sd cvtsd2ss rcpss rsqrtss " +
-    "movhlps movlhps pinsrw").split(" ");
+    "movhlps movlhps pinsrw roundss roundsd pinsrb pinsrd insertps pclmulqdq " +
+    "aeskeygenassist").split(" ");
 /** Instructions that write no vector register. */
 const SAME =
-  "comiss comisd ucomiss ucomisd cvtss2si cvtsd2si cvttss2si cvttsd2si pextrw stmxcsr maskmovdqu"
+  ("comiss comisd ucomiss ucomisd cvtss2si cvtsd2si cvttss2si cvttsd2si pextrw " +
+    "stmxcsr maskmovdqu pextrb pextrw4 pextrd extractps pcmpestri pcmpistri")
     .split(" ");
 
 const pick = (
@@ -231,9 +271,13 @@ export const VEX: Readonly<Record<string, Translate>> = {
     return f && binary(f, IMMEDIATE_BITS[name]);
   }),
   ...mapped(PACKED, packed),
+  ...mapped(SSE4_PACKED, packed),
+  ...mapped(pick(EXTENSIONS, LEGACY), (_, name) => extend(name)),
   ...mapped(SHIFTS, (_, name) => shift(name as keyof typeof SHIFTS)),
   ...mapped(pick(NARROW, LEGACY), narrow),
   ...mapped(pick(SAME, LEGACY), (legacy) => legacy),
+  vpcmpestrm: toFirst(LEGACY.pcmpestrm),
+  vpcmpistrm: toFirst(LEGACY.pcmpistrm),
   vldmxcsr: X87.ldmxcsr,
   vpsrldq: shiftHalves(shiftBytes(1)),
   vpslldq: shiftHalves(shiftBytes(-1)),
@@ -247,6 +291,7 @@ export const VEX: Readonly<Record<string, Translate>> = {
   vmovntps: aligned,
   vmovntpd: aligned,
   vmovntdq: aligned,
+  vmovntdqa: aligned,
   vmovss: moveScalar("movss"),
   vmovsd: moveScalar("movsd"),
   vmovlps: moveEither("movlps", 0x13),
