@@ -312,7 +312,10 @@ export function decode(
       break;
   }
   i.length = p - start;
-  if (i.vex && (!legal || i.vvvv !== 0 && !row.usesVvvv)) i.row = ROWS[UD_ROW];
+  if (i.vex) {
+    if (!legal || i.vvvv !== 0 && !row.usesVvvv) i.row = ROWS[UD_ROW];
+    i.vvvv &= 7; // outside 64-bit mode there are eight registers
+  }
   // LOCK is legal only on a memory destination of the instructions that allow it.
   if (i.lock && (!row.lock || i.mod === 3)) i.row = ROWS[UD_ROW];
   return DECODE_OK;

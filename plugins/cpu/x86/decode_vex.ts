@@ -39,7 +39,7 @@ export function decodeVex(
   i.vex = true;
   i.vexW = long ? last >> 7 : 0;
   i.vexL = (last >> 2) & 1;
-  i.vvvv = (~last >> 3) & 7; // eight registers outside 64-bit mode
+  i.vvvv = (~last >> 3) & 15;
   i.has66 = pp === 1 ? 1 : 0;
   i.rep = REPEAT[pp];
   return map >= 1 && map <= 3

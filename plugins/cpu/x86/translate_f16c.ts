@@ -31,7 +31,7 @@ import {
   shuffle,
   zero,
 } from "./translate_simd.ts";
-import { probeStore, register, setRegister, store128 } from "./vex_operands.ts";
+import { probeStore, register, setRegister } from "./vex_operands.ts";
 
 /** MXCSR: denormals are zeros; the masks of overflow and underflow. */
 const DAZ = 0x40, OVERFLOW_MASK = 0x400, UNDERFLOW_MASK = 0x800;
