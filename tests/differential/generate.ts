@@ -30,6 +30,9 @@ export const GROUPS: Readonly<Record<string, readonly Form[]>> = {
   sse: parseForms(SSE),
   ssse3: parseForms(SSSE3_MMX),
   sse4: parseForms(SSE4),
+  rounding: parseForms(SSE4).filter((f) =>
+    /^66 0f 3a (0[89ab]|4[01])/.test(f.text)
+  ),
   crypto: parseForms(CRYPTO),
   extensions: parseForms(EXTENSIONS),
   vex: parseForms(VEX),

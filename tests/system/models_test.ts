@@ -4,11 +4,18 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import type { X86 } from "../../plugins/cpu/x86/cpu.ts";
 import { Bench } from "./bench.ts";
 
+/** How a run ended, and the CPU then. */
+interface Ended {
+  readonly exit: string;
+  readonly cpu: X86;
+}
+
 /** Runs bytes in protected mode without an IDT: "dead" by the HLT behind them, or "shutdown" by a fault. */
-function outcome(model: string, bytes: readonly number[]): string {
+function run(model: string, bytes: readonly number[]): Ended {
   const bench = new Bench({ accel: "interp", model });
   bench.memory.u8.set([...bytes, 0xf4], bench.ram + 0x1000);
   const state: Record<string, number> = {
@@ -27,9 +34,9 @@ function outcome(model: string, bytes: readonly number[]): string {
   bench.engine.enter(state);
   for (let i = 0; i < 100; i++) {
     const exit = bench.engine.run(1000);
-    if (exit !== "budget" && exit !== "stop") return exit;
+    if (exit !== "budget" && exit !== "stop") return { exit, cpu: bench.cpu };
   }
-  return "hang";
+  return { exit: "hang", cpu: bench.cpu };
 }
 
 const CODE: Readonly<Record<string, readonly number[]>> = {
@@ -110,9 +117,44 @@ const FIRST: Readonly<Record<string, number>> = {
     const found: Record<string, string> = {};
     const expected: Record<string, string> = {};
     for (const [name, bytes] of Object.entries(CODE)) {
-      found[name] = outcome(model, bytes);
+      found[name] = run(model, bytes).exit;
       expected[name] = FIRST[name] <= age ? "dead" : "shutdown";
     }
     assertEquals(found, expected);
   });
+});
+
+Deno.test("models: RDTSCP gives what IA32_TSC_AUX was made", () => {
+  const code = [
+    ...[0xb9, 0x03, 0x01, 0x00, 0xc0], // mov ecx, 0xc0000103
+    ...[0xb8, 0x78, 0x56, 0x34, 0x12], // mov eax, 0x12345678
+    ...[0x31, 0xd2], // xor edx, edx
+    ...[0x0f, 0x30], // wrmsr
+    ...[0x0f, 0x31], // rdtsc
+    ...[0x89, 0xc3], // mov ebx, eax
+    ...[0x0f, 0x01, 0xf9], // rdtscp
+  ];
+  const { exit, cpu } = run("max", code);
+  assertEquals(exit, "dead");
+  assertEquals(cpu.reg32(1), 0x12345678);
+  assert(cpu.reg32(0) > cpu.reg32(3));
+  // Its upper half is reserved.
+  const upper = [...code.slice(0, 10), 0xb2, 1, ...code.slice(12)]; // mov dl, 1
+  assertEquals(run("max", upper).exit, "shutdown");
+  assertEquals(run("pentium4", code).exit, "shutdown");
+});
+
+Deno.test("models: RDRAND and RDSEED say by CF that there is a number", () => {
+  const code = [
+    ...[0xb8, 0xff, 0xff, 0xff, 0xff], // mov eax, -1
+    ...[0x40], // inc eax: ZF, AF, PF
+    ...[0x0f, 0xc7, 0xf3], // rdrand ebx
+    ...[0x0f, 0xc7, 0xfe], // rdseed esi
+    ...[0x66, 0x0f, 0xc7, 0xf0], // rdrand ax
+  ];
+  const { exit, cpu } = run("max", code);
+  assertEquals(exit, "dead");
+  assertEquals(cpu.arithFlags(), 1);
+  assertNotEquals(cpu.reg32(3), cpu.reg32(6));
+  assertEquals(cpu.reg32(0) >>> 16, 0);
 });

@@ -1,7 +1,6 @@
 /**
  * What PCMPESTRI, PCMPESTRM, PCMPISTRI and PCMPISTRM share: the comparison of
- * two strings of bytes or words up to IntRes2 (SDM volume 1, 14.? and volume 2,
- * chapter 4.1).
+ * two strings of bytes or words up to IntRes2 (SDM volume 2, 4.1).
  *
  * @module
  */

@@ -87,6 +87,20 @@ function round(width: number, scalar: boolean): Run {
   };
 }
 
+/** Adds to the number at byte `to` of the result the one at byte `from`. */
+function addResult(
+  u: Unit,
+  width: number,
+  to: number,
+  from: number,
+  mxcsr: number,
+): number {
+  const at = u.base + RESULT;
+  return width === 4
+    ? u.f.add32(at + to, at + to, at + from, mxcsr)
+    : u.f.add64(at + to, at + to, at + from, mxcsr);
+}
+
 /**
  * DPPS, DPPD: products of the lanes that the immediate's upper half names (0 of
  * the others), their sum in the lanes that its lower half names.
@@ -94,30 +108,25 @@ function round(width: number, scalar: boolean): Run {
 function dotProduct(width: number): Run {
   const count = 16 / width;
   return (u, mxcsr) => {
-    const { f, base, s } = u;
+    const { base, s } = u;
     const imm = s[W_PREDICATE];
     const unmasked = ~(mxcsr >> 7) & 0x3f;
-    const at = base + RESULT;
     let raised = 0;
-    const add = (to: number, from: number): void => {
-      raised |= width === 4
-        ? f.add32(at + to, at + to, at + from, mxcsr)
-        : f.add64(at + to, at + to, at + from, mxcsr);
-    };
     s.fill(0, RESULT >> 2, (RESULT + 16) >> 2);
     for (let n = 0; n < count; n++) {
       if ((imm >> 4 + n & 1) === 0) continue;
-      const k = n * width;
+      const to = base + RESULT + n * width;
+      const x = base + X + n * width, y = base + Y + n * width;
       raised |= width === 4
-        ? f.mul32(at + k, base + X + k, base + Y + k, mxcsr)
-        : f.mul64(at + k, base + X + k, base + Y + k, mxcsr);
+        ? u.f.mul32(to, x, y, mxcsr)
+        : u.f.mul64(to, x, y, mxcsr);
     }
     if ((raised & unmasked) !== 0) return raised;
-    add(0, width);
+    raised |= addResult(u, width, 0, width, mxcsr);
     if (width === 4) {
-      add(8, 12);
+      raised |= addResult(u, 4, 8, 12, mxcsr);
       if ((raised & unmasked) !== 0) return raised;
-      add(0, 8);
+      raised |= addResult(u, 4, 0, 8, mxcsr);
     }
     const low = s[RESULT >> 2], high = s[(RESULT >> 2) + 1];
     for (let n = 0; n < count; n++) {

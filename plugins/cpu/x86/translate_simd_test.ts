@@ -1,6 +1,6 @@
 /** When MMX, SSE and x87 instructions are available, and what becomes of them in IR. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { TranslateContext } from "../../../core/cpu/frontend.ts";
 import { IrBlock } from "../../../core/ir/block.ts";
 import { IrBuilder } from "../../../core/ir/builder.ts";
@@ -87,6 +87,16 @@ Deno.test("SSE, MMX and x87 are there by CR0 and CR4", () => {
 Deno.test("a model without the feature raises #UD", () => {
   assertEquals(translate(ADDSD, NATIVE, "pentium3").traps, [UD]);
   assertEquals(translate(PADDB, BASE, "pentium").traps, [UD]);
+});
+
+Deno.test("LZCNT and TZCNT are BSR and BSF without the feature", () => {
+  for (const opcode of [0xbc, 0xbd]) {
+    const code = [0x0f, opcode, 0xc1];
+    const scan = translate(code, BASE, "pentium4").ops;
+    assertEquals(translate([0xf3, ...code], BASE, "pentium4").ops, scan);
+    assertNotEquals(translate([0xf3, ...code], BASE).ops, scan);
+    assertEquals(translate(code, BASE).ops, scan);
+  }
 });
 
 Deno.test("SSE arithmetic is native in the default mode, a helper in others", () => {
