@@ -9,7 +9,7 @@
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { EXC_UD, EXC_XM } from "./exceptions.ts";
-import { define } from "./helpers.ts";
+import { define, type HelperOptions } from "./helpers.ts";
 import { type Predicate, settle, SoftFloat } from "./softfloat.ts";
 import {
   CR,
@@ -120,12 +120,13 @@ function unitOf(cpu: X86): Unit {
 /** Computes an instruction; gives back the exceptions of all its lanes. */
 export type Run = (u: Unit, mxcsr: number) => number;
 
-/** The helpers of an instruction; `ternary`: it has a third operand. */
+/** The helpers of an instruction; `ternary`: it has a third operand; `native`: for the default mode. */
 export function computation(
   name: string,
   run: Run,
   isVector = true,
   ternary = false,
+  native?: HelperOptions["native"],
 ): Computation {
   const reads = [
     ...(ternary ? [SCRATCH128[3]] : []),
@@ -140,7 +141,7 @@ export function computation(
     define(
       faults ? name + "_x" : name,
       0,
-      { faults, reads, writes },
+      { faults, reads, writes, native: faults ? undefined : native },
       (cpu) => {
         const unit = unitOf(cpu);
         return () => {

@@ -7,6 +7,7 @@
 
 import type { Value } from "../../../core/ir/block.ts";
 import { Fused, NEGATE_ADDEND, NEGATE_PRODUCT } from "./fma.ts";
+import { FMA_KERNELS } from "./fma_kernel.ts";
 import {
   type Computation,
   computation,
@@ -67,11 +68,14 @@ function run(width: 4 | 8, isScalar: boolean): Run {
   };
 }
 
+const helper = (suffix: string, f: Run): Computation =>
+  computation("fma_" + suffix, f, true, true, FMA_KERNELS[suffix]);
+
 const HELPERS: Readonly<Record<string, Computation>> = {
-  ps: computation("fma_ps", run(4, false), true, true),
-  pd: computation("fma_pd", run(8, false), true, true),
-  ss: computation("fma_ss", run(4, true), true, true),
-  sd: computation("fma_sd", run(8, true), true, true),
+  ps: helper("ps", run(4, false)),
+  pd: helper("pd", run(8, false)),
+  ss: helper("ss", run(4, true)),
+  sd: helper("sd", run(8, true)),
 };
 
 function compute(
