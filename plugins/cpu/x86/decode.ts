@@ -53,6 +53,8 @@ export class Insn {
   vexW = 0;
   /** VEX.vvvv: the register that it names. */
   vvvv = 0;
+  /** The register that the immediate's upper half names. */
+  immRegister = 0;
   /** Segment override, or -1. */
   override: number = -1;
   /** Segment of the memory operand: the override, or the default of its base register. */
@@ -88,6 +90,8 @@ export const DECODE_SHORT = 1;
 /** Longer than 15 bytes: #GP(0). */
 export const DECODE_LONG = 2;
 
+/** Vector registers outside 64-bit mode: the fourth bit of their numbers is of no account. */
+const REGISTERS = 8;
 /** Instruction length limit. */
 const MAX_LENGTH = 15;
 // Base and index of the 16-bit addressing forms by rm: SDM volume 2, table 2-1.
@@ -117,6 +121,7 @@ export function decode(
   i.rep = 0;
   i.lock = false;
   i.vex = false;
+  i.rex = 0;
   i.override = -1;
   i.mod = 3;
   i.base = -1;
@@ -314,7 +319,8 @@ export function decode(
   i.length = p - start;
   if (i.vex) {
     if (!legal || i.vvvv !== 0 && !row.usesVvvv) i.row = ROWS[UD_ROW];
-    i.vvvv &= 7; // outside 64-bit mode there are eight registers
+    i.vvvv &= REGISTERS - 1;
+    i.immRegister = (i.imm >> 4) & (REGISTERS - 1);
   }
   // LOCK is legal only on a memory destination of the instructions that allow it.
   if (i.lock && (!row.lock || i.mod === 3)) i.row = ROWS[UD_ROW];

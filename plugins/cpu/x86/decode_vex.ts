@@ -25,19 +25,26 @@ export function isVex(
   return (op & 0xfe) === 0xc4 && p < end && code[p] >= 0xc0;
 }
 
-/** Takes the prefix that begins with `op` and goes on at `code[p]`; gives back the opcode map. */
+/**
+ * Takes the prefix that begins with `op` and goes on at `code[p]`; gives back
+ * the opcode map. `i.rex` becomes the REX prefix that it stands for, which
+ * outside 64-bit mode is of no account.
+ */
 export function decodeVex(
   i: Insn,
   op: number,
   code: Uint8Array,
   p: number,
 ): number {
-  const long = op === 0xc4;
-  const last = long ? code[p + 1] : code[p];
-  const map = long ? code[p] & 31 : 1;
+  const three = op === 0xc4;
+  const last = three ? code[p + 1] : code[p];
+  const map = three ? code[p] & 31 : 1;
   const pp = last & 3;
   i.vex = true;
-  i.vexW = long ? last >> 7 : 0;
+  i.vexW = three ? last >> 7 : 0;
+  // R, X and B are inverted; two bytes have only R.
+  const rxb = ~code[p] >> 5 & (three ? 7 : 4);
+  i.rex = 0x40 | i.vexW << 3 | rxb;
   i.vexL = (last >> 2) & 1;
   i.vvvv = (~last >> 3) & 15;
   i.has66 = pp === 1 ? 1 : 0;

@@ -166,7 +166,7 @@ function operand(i: Insn, k: number, eip: number): string {
     case KIND_H:
       return vector(i.vvvv);
     case KIND_L:
-      return vector((i.imm >> 4) & 7);
+      return vector(i.immRegister);
     case KIND_B:
       return register(size, i.vvvv);
     case KIND_ST:

@@ -152,7 +152,7 @@ export class Fused {
     return rest === 0 && restOfSum(r, vh, w) === 0 ? 0 : PE;
   }
 
-  /** High word, as magnitude, and low word of a number of either width, in binary64's places. */
+  /** Is it a NaN? */
   #isNan(width: number, at: number): boolean {
     const w = this.#w, i = at >> 2;
     if (width === 4) return (w[i] & 0x7fffffff) > 0x7f800000;
@@ -160,12 +160,14 @@ export class Fused {
     return hi > 0x7ff00000 || hi === 0x7ff00000 && w[i] !== 0;
   }
 
+  /** Is it a signalling NaN? */
   #signals(width: number, at: number): boolean {
     const w = this.#w, i = at >> 2;
     const quiet = width === 4 ? w[i] & 0x400000 : w[i + 1] & 0x80000;
     return this.#isNan(width, at) && quiet === 0;
   }
 
+  /** Writes a number: all of one of 4 bytes is `hi`. */
   #put(width: number, dst: number, hi: number, lo: number): void {
     const i = dst >> 2;
     if (width === 4) this.#w[i] = hi;
@@ -197,6 +199,7 @@ export class Fused {
     };
   }
 
+  /** Is it denormal? */
   #isDenormal(width: number, at: number): boolean {
     const w = this.#w, i = at >> 2;
     return width === 4
@@ -222,6 +225,7 @@ export class Fused {
     return IE;
   }
 
+  /** Any numbers, with long integers; the sum is rounded to odd, then to the format. */
   #exact(
     width: 4 | 8,
     dst: number,

@@ -180,7 +180,7 @@ function blendVariable(signs: (b: IrBuilder, mask: Value) => Value): Translate {
     const b = t.b;
     const y = readWide(t, i);
     const x = register(t, i, i.vvvv);
-    const m = register(t, i, (i.imm >> 4) & 7);
+    const m = register(t, i, i.immRegister);
     const half = (p: Value, q: Value, mask: Value): Value =>
       b.op(Op["v128.bitselect"], q, p, signs(b, mask));
     const hi = i.vexL === 0 ? 0 : half(x.hi, y.hi, m.hi);

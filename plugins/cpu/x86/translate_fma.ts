@@ -69,7 +69,14 @@ function run(width: 4 | 8, isScalar: boolean): Run {
 }
 
 const helper = (suffix: string, f: Run): Computation =>
-  computation("fma_" + suffix, f, true, true, FMA_KERNELS[suffix]);
+  computation(
+    "fma_" + suffix,
+    f,
+    true,
+    true,
+    (cpu) =>
+      cpu.model.features.has("fma") ? FMA_KERNELS[suffix](cpu) : undefined,
+  );
 
 const HELPERS: Readonly<Record<string, Computation>> = {
   ps: helper("ps", run(4, false)),

@@ -7,8 +7,8 @@
 
 import type { Value } from "../../../core/ir/block.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
-import { GPR, YMMH } from "./state.ts";
-import type { Translate } from "./translate.ts";
+import { YMMH } from "./state.ts";
+import type { Translate, Translator } from "./translate.ts";
 import { AES } from "./translate_aes.ts";
 import { AVX } from "./translate_avx.ts";
 import { BMI } from "./translate_bmi.ts";
@@ -152,7 +152,7 @@ const moveScalar = (name: string): Translate => {
   };
 };
 
-/** Moves that have one opcode to load and one to store. */
+/** Moves that have one opcode to load and another to store. */
 function moveEither(name: string, store: number): Translate {
   const legacy = LEGACY[name];
   return (t, i) => {
@@ -164,8 +164,9 @@ function moveEither(name: string, store: number): Translate {
   };
 }
 
+const movddup128 = narrow(SSE.movddup);
 const vmovddup: Translate = (t, i) => {
-  if (i.vexL === 0) return narrow(SSE.movddup)(t, i);
+  if (i.vexL === 0) return movddup128(t, i);
   const { lo, hi } = readWide(t, i);
   const b = t.b;
   setRegister(t, i.reg, { lo: lowLow(b, lo, lo), hi: lowLow(b, hi, hi) });
@@ -178,38 +179,40 @@ function movmsk(op: OpName, lanesInHalf: number): Translate {
     const { lo, hi } = register(t, i, i.rm);
     let r = b.op(Op[op], lo);
     if (hi !== 0) r = b.or(r, b.shl(b.op(Op[op], hi), b.i32(lanesInHalf)));
-    b.set(GPR[i.reg], r);
+    t.setReg(4, i.reg, r);
   };
 }
 
+/** Vector registers outside 64-bit mode. */
+const REGISTERS = 8;
+
 const vzeroupper: Translate = (t) => {
-  for (let n = 0; n < registers; n++) t.b.set(YMMH[n], zero(t.b));
+  for (let n = 0; n < REGISTERS; n++) t.b.set(YMMH[n], zero(t.b));
 };
 const vzeroall: Translate = (t) => {
-  for (let n = 0; n < registers; n++) {
+  for (let n = 0; n < REGISTERS; n++) {
     setRegister(t, n, { lo: zero(t.b), hi: 0 });
   }
 };
-/** Vector registers outside 64-bit mode. */
-const registers = 8;
 
 // Conversions that change the width of lanes.
 
-/** The source of one that makes lanes twice as wide: half as long as the result. */
-const toWider = (
-  f: (t: Parameters<Packed>[0], v: Value, isFirst: boolean) => Value,
-): Translate =>
-(t, i) => {
-  const b = t.b;
-  if (i.vexL === 0) {
-    const y = readWq(t, i);
-    return setRegister(t, i.reg, { lo: f(t, y, false), hi: 0 });
-  }
-  const y = readW(t, i);
-  const lo = f(t, y, true);
-  const hi = f(t, shuffle(b, y, y, HIGH_HIGH), false);
-  setRegister(t, i.reg, { lo, hi });
-};
+/** One that makes lanes twice as wide: the source is half as long as the result. */
+function toWider(
+  f: (t: Translator, v: Value, isFirst: boolean) => Value,
+): Translate {
+  return (t, i) => {
+    const b = t.b;
+    if (i.vexL === 0) {
+      const y = readWq(t, i);
+      return setRegister(t, i.reg, { lo: f(t, y, false), hi: 0 });
+    }
+    const y = readW(t, i);
+    const lo = f(t, y, true);
+    const hi = f(t, shuffle(b, y, y, HIGH_HIGH), false);
+    setRegister(t, i.reg, { lo, hi });
+  };
+}
 const HIGH_HIGH = lanes(8, [1, 1]);
 
 /** PMOVSX, PMOVZX: 256 bits come from twice as many bytes as 128. */
