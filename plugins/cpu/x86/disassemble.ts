@@ -183,15 +183,19 @@ function operand(i: Insn, k: number, eip: number): string {
   throw new Error(`${row.key}: operand ${k} has no text`);
 }
 
-/** Disassembles the instruction at `code[start]`, which stands at `eip`. */
+/**
+ * Disassembles the instruction at `code[start]`, which stands at `eip`; `vex`:
+ * there are VEX prefixes, as in protected mode.
+ */
 export function disassemble(
   code: Uint8Array,
   start: number,
   eip: number,
   code32: boolean,
+  vex = true,
 ): Disassembled {
   const i = new Insn();
-  const outcome = decode(i, code, start, code.length, code32);
+  const outcome = decode(i, code, start, code.length, code32, vex);
   if (outcome !== DECODE_OK) return { length: 1, text: "(bad)" };
   const row = i.row;
   let name = row.name;
