@@ -69,12 +69,19 @@ const toPairs = all(256, (x) => {
   for (let n = 0; n < 8; n++) if ((x >> n & 1) !== 0) r ^= powers[n];
   return r;
 });
-const fromPairs = all(256, (x) => toPairs.indexOf(x));
+/** The reverse of a table of all bytes. */
+function reverse(table: readonly number[]): Uint8Array {
+  const r = new Uint8Array(256);
+  for (let x = 0; x < 256; x++) r[table[x]] = x;
+  return r;
+}
+const fromPairs = reverse(toPairs);
 /** The linear part of the S-box's affine map: FIPS 197, (5.1). */
 const linear = all(256, (x) => {
   const twice = x | x << 8;
   return (twice ^ twice >> 4 ^ twice >> 5 ^ twice >> 6 ^ twice >> 7) & 0xff;
 });
+const fromLinear = reverse(linear);
 
 /** The tables of one direction. */
 export interface SubstitutionTables {
@@ -117,8 +124,8 @@ export const SUBSTITUTION: SubstitutionTables = {
 
 /** InvSubBytes. */
 export const INVERSE_SUBSTITUTION: SubstitutionTables = {
-  low: all(16, (n) => toPairs[linear.indexOf(n ^ AFFINE)]),
-  high: all(16, (n) => toPairs[linear.indexOf(n << 4)]),
+  low: all(16, (n) => toPairs[fromLinear[n ^ AFFINE]]),
+  high: all(16, (n) => toPairs[fromLinear[n << 4]]),
   u: fromU,
   v: fromV,
 };

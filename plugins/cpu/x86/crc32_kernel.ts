@@ -21,7 +21,7 @@ import {
   xor,
 } from "./float80_emit.ts";
 import { define } from "./helpers.ts";
-import { native } from "./integer_kernel.ts";
+import { ifPresent, type Native, native } from "./integer_kernel.ts";
 
 /** The polynomial with the lowest power in the highest bit. */
 const POLYNOMIAL = 0x82f63b78;
@@ -75,6 +75,9 @@ const kernel = native((f) => {
   leave(xor(xor(look(1, 0), look(0, 1)), shrU(get(0), i32(16))));
 }, 3);
 
+const inTables: Native = (cpu) => (_memory, _base, slow) =>
+  kernel(cpu)!(tables(), 0, slow);
+
 /** CRC, value (zero-extended) and its size in bytes; gives the new CRC. */
 export const CRC32: Helper = define(
   "crc32",
@@ -83,7 +86,7 @@ export const CRC32: Helper = define(
     reads: [],
     writes: [],
     pure: true,
-    native: (cpu) => (_memory, _base, slow) => kernel(cpu)!(tables(), 0, slow),
+    native: (cpu) => ifPresent(cpu, "sse4_2", inTables),
   },
   () => crc32c,
 );

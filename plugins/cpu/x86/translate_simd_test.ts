@@ -69,6 +69,10 @@ function translate(
 const ADDSD = [0xf2, 0x0f, 0x58, 0xc1];
 const PADDB = [0x0f, 0xfc, 0xc1];
 const FADD = [0xd8, 0xc1];
+const PSHUFB = [0x0f, 0x38, 0x00, 0xc1];
+const AESENC = [0x66, 0x0f, 0x38, 0xdc, 0xc1];
+const SHA1NEXTE = [0x0f, 0x38, 0xc8, 0xc1];
+const CRC32 = [0xf2, 0x0f, 0x38, 0xf1, 0xc1];
 const UD = 6, NM = 7;
 
 Deno.test("SSE, MMX and x87 are there by CR0 and CR4", () => {
@@ -98,6 +102,24 @@ Deno.test("AVX is there by XCR0 and CR0.TS; in real mode its prefix is LDS", () 
   const andn = [0xc4, 0xe2, 0x78, 0xf2, 0xc0];
   assertEquals(translate(andn, NATIVE | KEY_TS).traps, []);
   assertEquals(translate(code, NATIVE | KEY_AVX, "pentium4").traps, [UD]);
+});
+
+Deno.test("later instructions are there by CR0 and CR4 as well", () => {
+  const traps = (code: number[], key: number): number[] =>
+    translate(code, key).traps;
+  // On MMX registers CR4 does not matter.
+  assertEquals(traps(PSHUFB, NATIVE & ~KEY_OSFXSR), []);
+  assertEquals(traps(PSHUFB, NATIVE | KEY_EM), [UD]);
+  assertEquals(traps(PSHUFB, NATIVE | KEY_TS), [NM]);
+  for (const code of [[0x66, ...PSHUFB], AESENC, SHA1NEXTE]) {
+    assertEquals(traps(code, NATIVE), []);
+    assertEquals(traps(code, NATIVE & ~KEY_OSFXSR), [UD]);
+    assertEquals(traps(code, NATIVE | KEY_EM | KEY_TS), [UD]);
+    assertEquals(traps(code, NATIVE | KEY_TS), [NM]);
+  }
+  // On general registers neither does.
+  const off = NATIVE & ~KEY_OSFXSR | KEY_EM | KEY_TS;
+  assertEquals(traps(CRC32, off), []);
 });
 
 Deno.test("a model without the feature raises #UD", () => {
