@@ -188,8 +188,8 @@ export function decode(
   if (vex && map === 0 && isVex(op, code, p, end)) {
     const bytes = op === 0xc4 ? 2 : 1;
     if (p + bytes >= end) return fail;
-    // After LOCK, 66, F2 and F3 it is undefined.
-    legal = !i.lock && i.has66 === 0 && i.rep === 0;
+    // After LOCK, 66, F2, F3 and REX it is undefined.
+    legal = !i.lock && (i.has66 | i.rep | i.rex) === 0;
     map = decodeVex(i, op, code, p);
     p += bytes;
     op = code[p++];

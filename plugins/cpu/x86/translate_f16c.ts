@@ -79,9 +79,10 @@ export function narrowSingle(
     return result;
   }
   let flags = exponent === 0 ? DE : 0;
-  const mantissa = exponent === 0 ? fraction : fraction | 0x800000;
+  const shift = exponent === 0 ? Math.clz32(fraction) - 8 : 0;
+  const mantissa = exponent === 0 ? fraction << shift : fraction | 0x800000;
   // In units of 2^-24 * 2^(scale): bits below `drop` are rounded away.
-  const half = Math.max(exponent, 1) - 112;
+  const half = Math.max(exponent, 1) - shift - 112;
   const up = (kept: number, rest: number, top: number): boolean => {
     if (rest === 0) return false;
     if (rounding === 0) {
