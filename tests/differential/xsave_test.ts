@@ -88,7 +88,11 @@ function restore(p: Prng): Case {
     area.setUint32(520, p.oneIn(10) ? p.below(8) : layout, true);
     area.setUint32(524, 0x80000000, true);
   }
-  if (p.oneIn(8)) area.setUint8(512 + p.below(64), 1 << p.below(8));
+  if (p.oneIn(8)) {
+    // Of the bits of components that a host may have only MPX's, long gone.
+    const at = p.below(64), isHosts = (at & ~8) < 3;
+    area.setUint8(512 + at, 1 << (isHosts ? 3 + p.below(2) : p.below(8)));
+  }
   return finish("xrstor", record, access(XRSTOR));
 }
 
