@@ -62,8 +62,11 @@ export interface Extent {
 
 /** An open image, with what tools need beside reading and writing. */
 export interface OpenImage extends BlockBackend {
-  /** What the bytes at `offset` are, and at most `length` that follow. */
-  extent(offset: number, length: number): Promise<Extent>;
+  /**
+   * What the bytes at `offset` are, and at most `length` that follow. With
+   * `own` no regard is paid to what lies behind the image.
+   */
+  extent(offset: number, length: number, own?: boolean): Promise<Extent>;
   /**
    * Write a whole cluster compressed; as it is where that takes more room. Not
    * in a format that has no compression.
@@ -105,6 +108,24 @@ export interface ImageCheck {
   readonly compressedClusters: number;
 }
 
+/** Room that an image has from the start, as QEMU names it. */
+export const PREALLOCATIONS = ["off", "metadata", "falloc", "full"] as const;
+
+/** One of them. */
+export type Preallocation = typeof PREALLOCATIONS[number];
+
+/** How to open an image for the tools. */
+export interface OpenOptions {
+  /** Refuse writes. */
+  readonly readOnly: boolean;
+  /** Read as zero where the image has nothing, whatever lies behind it. */
+  readonly alone?: boolean;
+  /** Lock it, unless this is false: it may change while it is read. */
+  readonly lock?: boolean;
+  /** The id of the snapshot to read in the disk's place. */
+  readonly snapshot?: string;
+}
+
 /** A format of images. All methods reject with `BlockError`. */
 export interface ImageFormat {
   /** What may be chosen when one is made, by name, as QEMU names it. */
@@ -117,19 +138,25 @@ export interface ImageFormat {
   info(location: string): Promise<ImageInfo>;
   /** Make an image in an empty file. */
   create(file: string, image: NewImage): Promise<void>;
-  /**
-   * Open an image, with what lies behind it unless `alone` is set: then it
-   * reads as zero where the image has nothing.
-   */
-  open(
-    location: string,
-    options: { readonly readOnly: boolean; readonly alone?: boolean },
-  ): Promise<OpenImage>;
+  /** Open an image, with what lies behind it. */
+  open(location: string, options: OpenOptions): Promise<OpenImage>;
   /**
    * Make the disk larger, with zeroes, or smaller. An image that has been made
-   * smaller has lost what was beyond.
+   * smaller has lost what was beyond; one that is larger has the room that is
+   * asked for.
    */
-  resize(file: string, size: number): Promise<void>;
-  /** Look for contradictions, and repair them. */
-  check?(file: string, repair: "none" | "leaks" | "all"): Promise<ImageCheck>;
+  resize(
+    file: string,
+    size: number,
+    preallocation: Preallocation,
+  ): Promise<void>;
+  /**
+   * Look for contradictions, and repair them. Without a lock, which `lock`
+   * being false leaves out, others may change it meanwhile.
+   */
+  check?(
+    file: string,
+    repair: "none" | "leaks" | "all",
+    lock?: boolean,
+  ): Promise<ImageCheck>;
 }

@@ -98,6 +98,8 @@ export interface LocalApic extends InterruptController {
   apicBase: number;
   /** The ID that the hardware gave it at reset, which CPUID tells. */
   readonly initialId: number;
+  /** The task priority register (SDM 10.8.3.1), bits 4-7 of which are CR8. */
+  taskPriority: number;
 }
 
 /** Whether a CPU's interrupt controller is a local APIC. */

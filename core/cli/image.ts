@@ -5,22 +5,32 @@
  * @module
  */
 
-import { parseArgs } from "@std/cli/parse-args";
 import { BlockError } from "../backend/block.ts";
-import type {
-  ImageCheck,
-  ImageFormat,
-  ImageInfo,
+import {
+  type ImageCheck,
+  type ImageFormat,
+  type ImageInfo,
+  PREALLOCATIONS,
 } from "../backend/image_format.ts";
 import { suggest } from "../machine/nearest.ts";
-import { parseSize } from "../machine/numbers.ts";
 import { dirname, resolve } from "../machine/path.ts";
-import type { BlockPlugin } from "../machine/plugin.ts";
-import { loadPlugin, type PluginTable } from "../machine/registry.ts";
-import { checkSchema, isUrl } from "../machine/schema.ts";
-import type { JsonObject } from "../machine/schema_types.ts";
+import type { PluginTable } from "../machine/registry.ts";
+import { isUrl } from "../machine/schema.ts";
 import { UsageError } from "./arguments.ts";
-import { commitImage, convertImage, withOutput } from "./image_copy.ts";
+import {
+  IMAGE_HELP,
+  type ImageArguments as Arguments,
+  parseImageArgs,
+  wantsOptions,
+} from "./image_arguments.ts";
+import {
+  commitImage,
+  convertImage,
+  type Progress,
+  type Source,
+  withOutput,
+} from "./image_copy.ts";
+import { Formats, optionLines, parseOptions, sizeOf } from "./image_formats.ts";
 import {
   checkJson,
   checkLines,
@@ -30,224 +40,60 @@ import {
 } from "./image_print.ts";
 import type { Output } from "./main.ts";
 
-/** The text of `image help`. */
-export const IMAGE_HELP = `Images of disks
-
-  image create [-f FORMAT] [-o OPTIONS] [-b FILE -F FORMAT] [-u] [-q] FILE [SIZE]
-  image info [-f FORMAT] [--output=json] [--backing-chain] FILE
-  image check [-f FORMAT] [--output=json] [-r leaks|all] [-q] FILE
-  image convert [-f FORMAT] [-O FORMAT] [-o OPTIONS] [-c] [-q] FILE OUTPUT
-  image resize [-f FORMAT] [--shrink] [-q] FILE [+|-]SIZE
-  image commit [-f FORMAT] [-d] [-q] FILE
-  image snapshot -l FILE
-
-  -f FORMAT      the image's format: raw, qcow2; its first bytes tell otherwise
-  -O FORMAT      the output's format
-  -o OPTIONS     as cluster_size=64K,compat=1.1,lazy_refcounts=on
-  -b FILE        what lies behind the new image, and -F its format
-  -u             do not look for what lies behind
-  -c             compress
-  -r WHAT        repair leaks, or all
-  -d             leave what was committed in the image too
-  -q             say nothing
-
-A status of 1 is a failure; of a check, 2 are corruptions and 3 leaks.
-`;
-
-/** What each command takes. */
-const COMMANDS: Readonly<
-  Record<string, {
-    readonly strings: readonly string[];
-    readonly switches: readonly string[];
-    readonly files: readonly [least: number, most: number];
-  }>
-> = {
-  create: {
-    strings: ["f", "o", "b", "F"],
-    switches: ["u", "q"],
-    files: [1, 2],
-  },
-  info: {
-    strings: ["f", "output"],
-    switches: ["backing-chain"],
-    files: [1, 1],
-  },
-  check: { strings: ["f", "output", "r"], switches: ["q"], files: [1, 1] },
-  convert: {
-    strings: ["f", "O", "o"],
-    switches: ["c", "q", "p"],
-    files: [2, 2],
-  },
-  resize: { strings: ["f"], switches: ["shrink", "q"], files: [2, 2] },
-  commit: { strings: ["f"], switches: ["d", "q", "p"], files: [1, 1] },
-  snapshot: { strings: [], switches: ["l"], files: [1, 1] },
-};
-
-/** A command's arguments. */
-interface Arguments {
-  readonly command: string;
-  readonly files: readonly string[];
-  readonly text: (flag: string) => string | undefined;
-  readonly list: (flag: string) => string[];
-  readonly has: (flag: string) => boolean;
-}
-
-function parseImageArgs(args: readonly string[]): Arguments {
-  const [command, ...rest] = args;
-  if (!Object.hasOwn(COMMANDS, command)) {
-    const near = suggest(command, Object.keys(COMMANDS));
-    throw new UsageError(`there is no command "image ${command}"${near}`);
-  }
-  const { strings, switches, files: [least, most] } = COMMANDS[command];
-  // A size that begins with a sign is no flag.
-  const last = command === "resize" ? rest.splice(-1) : [];
-  // A value may follow its letter at once; `parseArgs` would take more letters.
-  const parsed = parseArgs(
-    rest.flatMap((argument) => {
-      const letter = /^-([^-])./s.exec(argument)?.[1] ?? "";
-      return strings.includes(letter)
-        ? [`-${letter}`, argument.slice(2)]
-        : [argument];
-    }),
-    {
-      string: [...strings],
-      boolean: [...switches],
-      collect: ["o"],
-      unknown(argument: string): boolean {
-        if (!argument.startsWith("-") || argument === "-") return true;
-        const dashed = (name: string) =>
-          name.length > 1 ? `--${name}` : `-${name}`;
-        const known = [...strings, ...switches].map(dashed);
-        throw new UsageError(
-          `image ${command}: unknown flag "${argument}"` +
-            suggest(argument.replace(/=.*$/s, ""), known),
-        );
-      },
-    },
-  ) as Record<string, unknown> & { _: (string | number)[] };
-  const files = [...parsed._.map(String), ...last];
-  if (files.length < least || files.length > most) {
-    const isFew = files.length < least;
-    const bound = isFew ? least : most;
-    const word = least === most ? "" : isFew ? "at least " : "at most ";
-    throw new UsageError(
-      `image ${command}: expected ${word}${bound} argument` +
-        `${bound > 1 ? "s" : ""}, not ${files.length}: see "image help"`,
-    );
-  }
-  return {
-    command,
-    files,
-    text(flag) {
-      const value = parsed[flag];
-      if (value === undefined) return undefined;
-      if (typeof value === "string" && value !== "") return value;
-      throw new UsageError(
-        `image ${command}: -${flag} ${
-          value === "" ? "needs a value" : "is there twice"
-        }`,
-      );
-    },
-    list: (flag) => (parsed[flag] ?? []) as string[],
-    has: (flag) => parsed[flag] === true,
-  };
-}
-
-/** The formats that there are. */
-class Formats {
-  readonly #plugins: PluginTable;
-
-  constructor(plugins: PluginTable) {
-    this.#plugins = plugins;
-  }
-
-  /** All formats by name. */
-  async all(): Promise<Map<string, ImageFormat>> {
-    const formats = new Map<string, ImageFormat>();
-    for (const name of Object.keys(this.#plugins.block ?? {})) {
-      const plugin = await loadPlugin(["block"], name, "", this.#plugins);
-      const format = await (plugin as BlockPlugin).format?.();
-      if (format !== undefined) formats.set(name, format);
-    }
-    return formats;
-  }
-
-  /** A format by its name. */
-  async named(name: string): Promise<ImageFormat> {
-    const all = await this.all();
-    const format = all.get(name);
-    if (format !== undefined) return format;
-    throw new UsageError(
-      `there is no format "${name}"${suggest(name, [...all.keys()])}`,
-    );
-  }
-
-  /** The format of an image: as given, or as its bytes tell. */
-  async of(
-    location: string,
-    given: string | undefined,
-  ): Promise<{ name: string; format: ImageFormat }> {
-    if (given !== undefined) {
-      return { name: given, format: await this.named(given) };
-    }
-    for (const [name, format] of await this.all()) {
-      if (await format.probe(location)) return { name, format };
-    }
-    throw new BlockError(
-      "unsupported",
-      `Cannot tell the format of "${location}": give it with -f`,
-    );
-  }
-}
-
-/** `key=value,...` as a format's options, complete. */
-function parseOptions(
-  format: ImageFormat,
-  name: string,
-  texts: readonly string[],
-): { options: Record<string, unknown>; others: Map<string, string> } {
-  const given: JsonObject = {};
-  const others = new Map<string, string>();
-  for (const part of texts.join(",").replaceAll(",,", "\0").split(",")) {
-    if (part === "") continue;
-    const whole = part.replaceAll("\0", ",");
-    const equals = whole.indexOf("=");
-    const key = equals < 0 ? whole : whole.slice(0, equals);
-    const value = equals < 0 ? "on" : whole.slice(equals + 1);
-    if (["backing_file", "backing_fmt", "size"].includes(key)) {
-      others.set(key, value);
-      continue;
-    }
-    const schema = format.options[key];
-    given[key] = schema?.type === "boolean" && /^(on|off)$/.test(value)
-      ? value === "on"
-      : schema?.type === "integer" && /^\d+$/.test(value)
-      ? Number(value)
-      : value;
-  }
-  const { value, issues: [issue] } = checkSchema(
-    { type: "object", properties: format.options },
-    given,
-  );
-  if (issue !== undefined) {
-    throw new UsageError(
-      `-o of ${name}: ${issue.path.join(".")}: ${issue.message}`,
-    );
-  }
-  return { options: value as Record<string, unknown>, others };
-}
-
-function sizeOf(text: string): number {
-  const size = parseSize(text);
-  if (size === undefined) {
-    throw new UsageError(`expected a size such as 512M or 4G, not "${text}"`);
-  }
-  return size;
-}
+/** The most images in a chain. */
+const MAX_CHAIN = 64;
+/** What `-S` takes, in bytes, as in QEMU. */
+const SPARSE_UNIT = 512;
+const MAX_SPARSE = 16 << 20;
+/** What is left out as zeroes unless `-S` says otherwise, as in QEMU. */
+const SPARSE_BYTES = 4096;
+const MAX_PARALLEL = 16;
 
 /** The location of what a new image in `file` calls `name`. */
 function backingOf(file: string, name: string): string {
-  return isUrl(name) ? name : resolve(dirname(resolve(file)), name);
+  return isUrl(name)
+    ? name
+    : resolve(dirname(resolve(file)), name.replace(/^file:/, ""));
+}
+
+/** Where to tell how much is done: nowhere unless it is asked for. */
+function progressOf(args: Arguments, output: Output): Progress | undefined {
+  return args.has("p") && !args.has("q") ? output.progress : undefined;
+}
+
+/** What `-b` or `-B` and `-F`, or the options, say of a new image's backing. */
+async function backingFor(
+  args: Arguments,
+  flag: "b" | "B",
+  others: ReadonlyMap<string, string>,
+  kind: { readonly name: string; readonly format: ImageFormat },
+  formats: Formats,
+): Promise<{ name: string; format: string; of: ImageFormat } | undefined> {
+  const name = args.text(flag) ?? others.get("backing_file");
+  const format = args.text("F") ?? others.get("backing_fmt");
+  if (name === undefined) {
+    if (format === undefined) return undefined;
+    throw new UsageError(`-F is the format of what -${flag} names`);
+  }
+  if (!kind.format.backing) {
+    throw new UsageError(`images of format ${kind.name} have no backing files`);
+  }
+  if (format === undefined) {
+    throw new UsageError(`-${flag} "${name}" needs its format, with -F`);
+  }
+  return { name, format, of: await formats.named(format) };
+}
+
+/** Print the options of a format, if that is what is asked for. */
+function printOptions(
+  args: Arguments,
+  format: ImageFormat,
+  name: string,
+  output: Output,
+): boolean {
+  if (!wantsOptions(args.list("o"))) return false;
+  output.out(`${optionLines(format, name).join("\n")}\n`);
+  return true;
 }
 
 async function create(
@@ -258,36 +104,25 @@ async function create(
   const [file, sizeText] = args.files;
   const name = args.text("f") ?? "raw";
   const format = await formats.named(name);
+  if (printOptions(args, format, name, output)) return 0;
   const { options, others } = parseOptions(format, name, args.list("o"));
-  const backing = args.text("b") ?? others.get("backing_file");
-  const backingFormat = args.text("F") ?? others.get("backing_fmt");
+  const backing = await backingFor(
+    args,
+    "b",
+    others,
+    { name, format },
+    formats,
+  );
   let size = sizeText ?? others.get("size");
-  if (backing !== undefined) {
-    if (!format.backing) {
-      throw new UsageError(`images of format ${name} have no backing files`);
-    }
-    if (backingFormat === undefined) {
-      throw new UsageError(`-b "${backing}" needs its format, with -F`);
-    }
-    const behind = await formats.named(backingFormat);
-    if (!args.has("u")) {
-      // It must be there, even where the size is given.
-      const found = await behind.info(backingOf(file, backing));
-      size ??= `${found.size}`;
-    }
-  } else if (backingFormat !== undefined) {
-    throw new UsageError("-F is the format of what -b names");
+  if (backing !== undefined && !args.has("u")) {
+    // It must be there, even where the size is given.
+    const found = await backing.of.info(backingOf(file, backing.name));
+    size ??= `${found.size}`;
   }
   if (size === undefined) throw new UsageError("image create needs a size");
   const bytes = sizeOf(size);
   await withOutput(file, formats, async (path) => {
-    await format.create(path, {
-      size: bytes,
-      options,
-      backing: backing === undefined
-        ? undefined
-        : { name: backing, format: backingFormat! },
-    });
+    await format.create(path, { size: bytes, options, backing });
   });
   if (!args.has("q")) {
     output.out(`Made "${file}", ${name}, ${bytes} bytes\n`);
@@ -307,7 +142,9 @@ async function info(
     const { name, format } = await formats.of(location, given);
     const found: ImageInfo = await format.info(location);
     all.push({ name, location, info: found });
-    if (all.length > 64) throw new BlockError("corrupt", "The chain is a loop");
+    if (all.length > MAX_CHAIN) {
+      throw new BlockError("corrupt", "The chain is a loop");
+    }
     given = found.backing?.format;
     location = args.has("backing-chain") ? found.backing?.location : undefined;
   }
@@ -348,13 +185,17 @@ async function check(
       `there is no repair "${repair}"${suggest(repair, ["leaks", "all"])}`,
     );
   }
+  const lock = !args.has("U");
+  if (!lock && repair !== "none") {
+    throw new UsageError("-U and -r: what others have open is not repaired");
+  }
   const json = wantsJson(args);
   const { name, format } = await formats.of(file, args.text("f"));
   if (format.check === undefined) {
     output.message(`images of format ${name} cannot be checked`);
     return 63;
   }
-  const result: ImageCheck = await format.check(file, repair);
+  const result: ImageCheck = await format.check(file, repair, lock);
   if (json) {
     const found = checkJson(file, name, result);
     output.out(`${JSON.stringify(found, null, 4)}\n`);
@@ -370,20 +211,95 @@ async function convert(
   output: Output,
 ): Promise<number> {
   const [source, target] = args.files;
-  const { format: from } = await formats.of(source, args.text("f"));
   const name = args.text("O") ?? "raw";
   const to = await formats.named(name);
-  const { options, others } = parseOptions(to, name, args.list("o"));
-  for (const key of others.keys()) {
-    throw new UsageError(`image convert: -o takes no ${key}`);
+  if (printOptions(args, to, name, output)) return 0;
+  const sparse = sizeOf(args.text("S") ?? `${SPARSE_BYTES}`);
+  if (sparse % SPARSE_UNIT !== 0 || sparse > MAX_SPARSE) {
+    throw new UsageError(
+      `-S is ${sparse}, expected a multiple of ${SPARSE_UNIT} up to ` +
+        `${MAX_SPARSE}, or 0`,
+    );
   }
-  await convertImage(
-    { location: source, format: from },
-    { file: target, name, format: to, options, compress: args.has("c") },
+  const parallel = Number(args.text("m") ?? 1);
+  if (!Number.isInteger(parallel) || parallel < 1 || parallel > MAX_PARALLEL) {
+    throw new UsageError(
+      `-m is ${args.text("m")}, expected 1 to ${MAX_PARALLEL}`,
+    );
+  }
+  const isThere = args.has("n");
+  const isZero = args.has("target-is-zero");
+  if (isZero && !isThere) throw new UsageError("--target-is-zero needs -n");
+  const texts = args.list("o");
+  if (isThere && texts.length > 0) {
+    throw new UsageError("-o is for an image that is made, and -n makes none");
+  }
+  const { options, others } = parseOptions(to, name, texts);
+  if (others.has("size")) {
+    throw new UsageError("image convert: -o takes no size");
+  }
+  const backing = await backingFor(
+    args,
+    "B",
+    others,
+    { name, format: to },
     formats,
-    args.has("q") ? undefined : output.progress,
+  );
+  const { format: from } = await formats.of(source, args.text("f"));
+  const wanted = args.text("l");
+  await convertImage(
+    {
+      location: source,
+      format: from,
+      lock: !args.has("U"),
+      snapshot: wanted === undefined
+        ? undefined
+        : await findSnapshot(from, source, wanted),
+    },
+    {
+      file: target,
+      name,
+      format: to,
+      options,
+      backing,
+      compress: args.has("c"),
+      sparse,
+      state: isThere ? (isZero ? "zero" : "used") : "new",
+    },
+    formats,
+    progressOf(args, output),
   );
   return 0;
+}
+
+/** The id of the snapshot that the user means: an id goes before a name. */
+async function findSnapshot(
+  format: ImageFormat,
+  location: string,
+  wanted: string,
+): Promise<string> {
+  const { snapshots } = await format.info(location);
+  const parts = wanted.startsWith("snapshot.") ? wanted.split(",") : [];
+  const given = new Map(parts.map((part) => {
+    const [, key, value] = /^snapshot\.(id|name)=(.*)$/s.exec(part) ?? [];
+    if (key === undefined) {
+      throw new UsageError(
+        `-l "${wanted}": expected snapshot.id=ID,snapshot.name=NAME`,
+      );
+    }
+    return [key, value] as const;
+  }));
+  const found = parts.length > 0
+    ? snapshots.find(({ id, name }) =>
+      (given.get("id") ?? id) === id && (given.get("name") ?? name) === name
+    )
+    : snapshots.find(({ id }) => id === wanted) ??
+      snapshots.find(({ name }) => name === wanted);
+  if (found !== undefined) return found.id;
+  throw new UsageError(
+    `there is no snapshot "${wanted}" in "${location}"` +
+      suggest(wanted, snapshots.map(({ name }) => name)),
+  );
 }
 
 async function resizeImage(
@@ -392,6 +308,13 @@ async function resizeImage(
   output: Output,
 ): Promise<number> {
   const [file, text] = args.files;
+  const how = args.text("preallocation") ?? "off";
+  const preallocation = PREALLOCATIONS.find((name) => name === how);
+  if (preallocation === undefined) {
+    throw new UsageError(
+      `there is no preallocation "${how}"${suggest(how, PREALLOCATIONS)}`,
+    );
+  }
   const { format } = await formats.of(file, args.text("f"));
   const sign = /^[+-]/.exec(text)?.[0];
   const bytes = sizeOf(text.slice(sign === undefined ? 0 : 1));
@@ -409,7 +332,10 @@ async function resizeImage(
         `${size}`,
     );
   }
-  await format.resize(file, size);
+  if (size < before && preallocation !== "off") {
+    throw new UsageError("--preallocation is for what an image gains");
+  }
+  await format.resize(file, size, preallocation);
   if (!args.has("q")) output.out("Image resized.\n");
   return 0;
 }
@@ -420,20 +346,58 @@ async function commit(
   output: Output,
 ): Promise<number> {
   const [file] = args.files;
-  const { format } = await formats.of(file, args.text("f"));
-  const { backing } = await format.info(file);
-  if (backing === undefined) {
-    throw new BlockError("unsupported", `"${file}" has no backing file`);
-  }
-  const behind = await formats.of(backing.location, backing.format);
+  const base = args.text("b");
+  const { layers, behind } = await layersAbove(
+    file,
+    args.text("f"),
+    base,
+    formats,
+  );
   await commitImage(
-    { location: file, format },
-    { location: backing.location, format: behind.format },
-    args.has("d"),
-    args.has("q") ? undefined : output.progress,
+    layers,
+    behind,
+    // What lies between would be wrong without it.
+    args.has("d") || base !== undefined,
+    progressOf(args, output),
   );
   if (!args.has("q")) output.out("Image committed.\n");
   return 0;
+}
+
+/** The images of a chain before its `base`, the first first, and that. */
+async function layersAbove(
+  file: string,
+  given: string | undefined,
+  base: string | undefined,
+  formats: Formats,
+): Promise<{ layers: Source[]; behind: Source }> {
+  const wanted = base === undefined || isUrl(base)
+    ? base
+    : await Deno.realPath(base).catch(() => resolve(base));
+  const layers: Source[] = [];
+  let here = { location: file, given };
+  while (layers.length < MAX_CHAIN) {
+    const { location } = here;
+    const { format } = await formats.of(location, here.given);
+    layers.push({ location, format });
+    const { backing } = await format.info(location);
+    if (backing === undefined) break;
+    const { location: next } = backing;
+    const real = isUrl(next)
+      ? next
+      : await Deno.realPath(next).catch(() => next);
+    if (base === undefined || backing.name === base || real === wanted) {
+      const { format } = await formats.of(next, backing.format);
+      return { layers, behind: { location: next, format } };
+    }
+    here = { location: next, given: backing.format };
+  }
+  throw new BlockError(
+    "unsupported",
+    base === undefined
+      ? `"${file}" has no backing file`
+      : `"${base}" does not lie behind "${file}"`,
+  );
 }
 
 async function snapshot(
@@ -484,5 +448,3 @@ export async function imageMain(
     return 1;
   }
 }
-
-export type { Formats };

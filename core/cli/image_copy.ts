@@ -5,13 +5,16 @@
  */
 
 import { BlockError } from "../backend/block.ts";
-import type { ImageFormat, OpenImage } from "../backend/image_format.ts";
-import type { Formats } from "./image.ts";
+import type {
+  Extent,
+  ImageFormat,
+  OpenImage,
+} from "../backend/image_format.ts";
+import { isUrl } from "../machine/schema.ts";
+import type { Formats } from "./image_formats.ts";
 
 /** The most bytes read at once. */
 const PIECE_BYTES = 2 << 20;
-/** Zeroes of so many bytes are not written, as in QEMU. */
-const SPARSE_BYTES = 4096;
 
 /** Takes how much is done, from 0 to 1. */
 export type Progress = (done: number) => void;
@@ -22,9 +25,13 @@ export interface Source {
   readonly location: string;
   /** Its format. */
   readonly format: ImageFormat;
+  /** Lock it, unless this is false. */
+  readonly lock?: boolean;
+  /** The id of the snapshot to read. */
+  readonly snapshot?: string;
 }
 
-/** An image to make. */
+/** An image to make or to fill. */
 export interface Target {
   /** The file. */
   readonly file: string;
@@ -34,8 +41,14 @@ export interface Target {
   readonly format: ImageFormat;
   /** The format's options, complete. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** What is to lie behind it. */
+  readonly backing?: { readonly name: string; readonly format: string };
   /** Whether clusters are compressed. */
   readonly compress: boolean;
+  /** Zeroes of so many bytes are not written; 0: all are. */
+  readonly sparse: number;
+  /** Whether it is to be made, or is there, and then whether it is all zero. */
+  readonly state: "new" | "zero" | "used";
 }
 
 /**
@@ -44,10 +57,18 @@ export interface Target {
  * replaced.
  */
 export async function withOutput(
-  file: string,
+  name: string,
   formats: Formats,
   make: (path: string) => Promise<void>,
 ): Promise<void> {
+  if (isUrl(name)) {
+    throw new BlockError(
+      "read-only",
+      `Cannot make "${name}": what a server has is only read`,
+    );
+  }
+  // Through a link, to what it leads to.
+  const file = await Deno.realPath(name).catch(() => name);
   const before = await Deno.stat(file).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
@@ -70,6 +91,10 @@ export async function withOutput(
   (await Deno.open(path, { write: true, createNew: true })).close();
   for (const signal of signals) Deno.addSignalListener(signal, stop);
   try {
+    // What only its owner could read stays so.
+    if (before !== undefined && Deno.build.os !== "windows") {
+      await Deno.chmod(path, before.mode! & 0o777);
+    }
     await Promise.race([make(path), stopped.promise]);
     await Deno.rename(path, file);
   } catch (error) {
@@ -80,88 +105,163 @@ export async function withOutput(
   }
 }
 
-/** Copy an image, with what lies behind it, to a new one. */
+/** Copy an image, with what lies behind it, to another. */
 export async function convertImage(
-  { location, format }: Source,
+  { location, format, lock, snapshot }: Source,
   target: Target,
   formats: Formats,
   progress: Progress | undefined,
 ): Promise<void> {
-  const source = await format.open(location, { readOnly: true });
+  const source = await format.open(location, {
+    readOnly: true,
+    lock,
+    snapshot,
+  });
   try {
+    if (target.state !== "new") {
+      await copyInto(source, target, target.file, progress);
+      return;
+    }
     await withOutput(target.file, formats, async (path) => {
-      const { size } = source;
-      await target.format.create(path, { size, options: target.options });
-      const { clusterSize = SPARSE_BYTES } = await target.format.info(path);
-      const into = await target.format.open(path, { readOnly: false });
-      try {
-        if (target.compress && into.writeCompressed === undefined) {
-          throw new BlockError(
-            "unsupported",
-            `Images of format ${target.name} cannot be compressed`,
-          );
-        }
-        const unit = target.compress ? clusterSize : SPARSE_BYTES;
-        await copy(source, into, unit, target.compress, progress);
-      } finally {
-        await into.close();
-      }
+      const { options, backing } = target;
+      await target.format.create(path, { size: source.size, options, backing });
+      await copyInto(source, target, path, progress);
     });
   } finally {
     await source.close();
   }
 }
 
-/** Copy what is not zero, in pieces of whole units. */
-async function copy(
+/** Copy to an image that is there. */
+async function copyInto(
   source: OpenImage,
-  into: OpenImage,
-  unit: number,
-  compress: boolean,
+  target: Target,
+  path: string,
   progress: Progress | undefined,
 ): Promise<void> {
-  const { size } = source;
-  const piece = Math.max(unit, Math.floor(PIECE_BYTES / unit) * unit);
-  const write = compress
-    ? (offset: number, bytes: Uint8Array) =>
-      into.writeCompressed!(offset, bytes)
-    : (offset: number, bytes: Uint8Array) => into.write(offset, bytes);
-  let writing: Promise<void> = Promise.resolve();
-  const put = async (offset: number, bytes: Uint8Array): Promise<void> => {
-    let start = -1;
-    for (let at = 0; at < bytes.length; at += unit) {
-      const part = bytes.subarray(at, at + unit);
-      const zero = isZero(part);
-      if (compress && !zero) await write(offset + at, part);
-      else if (!compress && zero && start >= 0) {
-        await write(offset + start, bytes.subarray(start, at));
-        start = -1;
-      } else if (!compress && !zero && start < 0) start = at;
+  const { name, compress, sparse, state, backing } = target;
+  const { clusterSize = 1 } = await target.format.info(path);
+  const into = await target.format.open(path, { readOnly: false });
+  try {
+    if (into.size < source.size) {
+      throw new BlockError(
+        "range",
+        `"${target.file}" has ${into.size} bytes, ${source.size} are to go there`,
+      );
     }
-    if (start >= 0) await write(offset + start, bytes.subarray(start));
-  };
-  for (let offset = 0; offset < size;) {
-    progress?.(offset / size);
-    const { kind, length } = await source.extent(offset, size - offset);
-    if (kind === "zero") {
-      // Up to the last whole unit: its rest goes with what follows.
-      const last = offset + length;
-      const end = last === size ? size : Math.floor(last / unit) * unit;
-      if (end > offset) {
-        offset = end;
-        continue;
-      }
+    if (compress && into.writeCompressed === undefined) {
+      throw new BlockError(
+        "unsupported",
+        `Images of format ${name} cannot be compressed`,
+      );
     }
-    const bytes = await source.read(offset, Math.min(piece, size - offset));
-    // One piece is written while the next one is read.
-    await writing;
-    writing = put(offset, bytes);
-    writing.catch(() => {});
-    offset += bytes.length;
+    await new Copy(source, into, {
+      unit: compress ? clusterSize : sparse || PIECE_BYTES,
+      keepZeroes: sparse === 0,
+      clear: state === "used" || backing !== undefined,
+      own: backing !== undefined,
+      compress,
+    }).run(progress);
+  } finally {
+    await into.close();
   }
-  await writing;
-  await into.flush();
-  progress?.(1);
+}
+
+/** How to copy. */
+interface CopyOptions {
+  /** Bytes that are zero or not, compressed or not. */
+  readonly unit: number;
+  /** Write zeroes, too. */
+  readonly keepZeroes: boolean;
+  /** The output may have something else where there are to be zeroes. */
+  readonly clear: boolean;
+  /** Leave out what lies behind: that lies behind the output, too. */
+  readonly own: boolean;
+  /** Write compressed clusters. */
+  readonly compress: boolean;
+}
+
+/** A copy under way. */
+class Copy {
+  readonly #source: OpenImage;
+  readonly #into: OpenImage;
+  readonly #options: CopyOptions;
+
+  constructor(source: OpenImage, into: OpenImage, options: CopyOptions) {
+    this.#source = source;
+    this.#into = into;
+    this.#options = options;
+  }
+
+  /** Copy all of it, in pieces of whole units. */
+  async run(progress: Progress | undefined): Promise<void> {
+    const source = this.#source;
+    const { unit, keepZeroes, own, clear } = this.#options;
+    const { size } = source;
+    const piece = Math.max(unit, Math.floor(PIECE_BYTES / unit) * unit);
+    let writing: Promise<void> = Promise.resolve();
+    for (let offset = 0; offset < size;) {
+      progress?.(offset / size);
+      const { kind, length } = await source.extent(offset, size - offset, own);
+      if (kind === "backing" || kind === "zero" && !keepZeroes) {
+        // Up to the last whole unit: its rest goes with what follows.
+        const last = offset + length;
+        const end = last === size ? size : Math.floor(last / unit) * unit;
+        if (end > offset) {
+          await writing;
+          if (kind === "zero" && clear) await this.#clear(offset, end);
+          offset = end;
+          continue;
+        }
+      }
+      // What lies behind is not to be copied without need.
+      const most = own ? Math.ceil(length / unit) * unit : piece;
+      const bytes = await source.read(
+        offset,
+        Math.min(piece, most, size - offset),
+      );
+      // One piece is written while the next one is read.
+      await writing;
+      writing = this.#put(offset, bytes);
+      writing.catch(() => {});
+      offset += bytes.length;
+    }
+    await writing;
+    await this.#into.flush();
+    progress?.(1);
+  }
+
+  /** Write units: runs of those that are zero, runs of those that are not. */
+  async #put(offset: number, bytes: Uint8Array): Promise<void> {
+    const { unit, keepZeroes, compress, clear } = this.#options;
+    for (let at = 0; at < bytes.length;) {
+      const zero = !keepZeroes && isZero(bytes.subarray(at, at + unit));
+      let end = Math.min(bytes.length, at + unit);
+      while (
+        (zero || !compress) && end < bytes.length &&
+        zero === (!keepZeroes && isZero(bytes.subarray(end, end + unit)))
+      ) end = Math.min(bytes.length, end + unit);
+      const part = bytes.subarray(at, end);
+      if (!zero && compress) {
+        await this.#into.writeCompressed!(offset + at, part);
+      } else if (!zero) await this.#into.write(offset + at, part);
+      else if (clear) await this.#clear(offset + at, offset + end);
+      at = end;
+    }
+  }
+
+  /** Make bytes zero that are not; holes stay holes. */
+  async #clear(start: number, end: number): Promise<void> {
+    const into = this.#into;
+    for (let at = start; at < end;) {
+      const { kind, length } = await into.extent(at, end - at);
+      const part = kind === "data" ? Math.min(length, PIECE_BYTES) : length;
+      if (kind === "data" && !isZero(await into.read(at, part))) {
+        await into.writeZeroes(at, part);
+      }
+      at += part;
+    }
+  }
 }
 
 function isZero(bytes: Uint8Array): boolean {
@@ -176,29 +276,53 @@ function isZero(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Write what an image has over what lies behind it, and empty it. */
+/** What the first of several images that lie on each other has. */
+async function layeredExtent(
+  layers: readonly OpenImage[],
+  offset: number,
+  length: number,
+): Promise<Extent & { readonly from: OpenImage }> {
+  for (const from of layers) {
+    const rest = from.size - offset;
+    // A disk that ends before those on it is followed by zeroes.
+    if (rest <= 0) return { kind: "zero", length, from };
+    const extent = await from.extent(offset, Math.min(length, rest));
+    if (extent.kind !== "backing") return { ...extent, from };
+    ({ length } = extent);
+  }
+  return { kind: "backing", length, from: layers[0] };
+}
+
+/**
+ * Write what images have over what lies behind the last of them, and empty
+ * them unless they are to `keep` it.
+ */
 export async function commitImage(
-  top: Source,
+  [top, ...between]: readonly Source[],
   behind: Source,
   keep: boolean,
   progress: Progress | undefined,
 ): Promise<void> {
-  const from = await top.format.open(top.location, {
-    readOnly: false,
-    alone: true,
-  });
+  const layers = [
+    await top.format.open(top.location, { readOnly: false, alone: true }),
+  ];
   try {
-    const { size } = from;
-    let into = await behind.format.open(behind.location, { readOnly: false });
+    for (const { location, format } of between) {
+      layers.push(await format.open(location, { readOnly: true, alone: true }));
+    }
+    const { size } = layers[0];
+    if ((await behind.format.info(behind.location)).size < size) {
+      await behind.format.resize(behind.location, size, "off");
+    }
+    const into = await behind.format.open(behind.location, { readOnly: false });
     try {
-      if (into.size < size) {
-        await into.close();
-        await behind.format.resize(behind.location, size);
-        into = await behind.format.open(behind.location, { readOnly: false });
-      }
       for (let offset = 0; offset < size;) {
         progress?.(offset / size);
-        const { kind, length } = await from.extent(offset, size - offset);
+        const { kind, length, from } = await layeredExtent(
+          layers,
+          offset,
+          size - offset,
+        );
         const part = kind === "data" ? Math.min(length, PIECE_BYTES) : length;
         if (kind === "data") {
           await into.write(offset, await from.read(offset, part));
@@ -210,9 +334,9 @@ export async function commitImage(
       await into.close();
     }
     // What lies behind has it all now, and would after a power cut.
-    if (!keep && size > 0) await from.discard(0, size);
+    if (!keep && size > 0) await layers[0].discard(0, size);
     progress?.(1);
   } finally {
-    await from.close();
+    for (const layer of layers) await layer.close();
   }
 }

@@ -92,7 +92,12 @@ export interface CpuEngine {
   keyChanged(): void;
 }
 
-/** Guest memory as helpers use it. Addresses are linear (virtual), unsigned or signed 32-bit; values unsigned. */
+/**
+ * Guest memory as helpers use it. Addresses are linear (virtual): unsigned or
+ * signed 32-bit ones or, while they are wide (`setWide`), the signed numbers
+ * from -2^47 to 2^47 - 1 that canonical addresses of 48 bits are. Values are
+ * unsigned.
+ */
 export interface Mmu {
   /** Reads a byte through TLB `mmu`. */
   read8(address: number, mmu: number): number;
@@ -142,6 +147,11 @@ export interface Mmu {
    * of a large one: cheap where nothing is known.
    */
   forgetPage(address: number): void;
+  /**
+   * Linear addresses are wider than 32 bits from now on (x86: IA-32e mode), or
+   * are not any more: see {@linkcode Mmu}. Forgets all translations.
+   */
+  setWide(wide: boolean): void;
   /** The physical address mask changed (x86: the A20 gate). */
   setPhysicalMask(mask: number): void;
 }
@@ -154,6 +164,8 @@ export interface PageWalk {
   permissions: number;
   /** The page is larger than 4 KiB, up to 4 MiB: forgetting any part of it forgets all of it. */
   large?: boolean;
+  /** The page has 1 GiB. */
+  huge?: boolean;
 }
 
 /** What a frontend translates from. */
@@ -239,8 +251,16 @@ export interface Frontend {
    * 4 GiB that may be read and written if the bus lets them.
    */
   flat(key: number): boolean;
-  /** The linear address of a program counter: the sum of its halves, modulo 2^32. */
+  /**
+   * The linear address of a program counter: the sum of its halves, modulo
+   * 2^32; in a wide mode the signed number that the two halves are.
+   */
   linear(lo: number, hi: number): number;
+  /**
+   * Whether code of this mode has addresses of 64 bits: the IR of its accesses
+   * and computed jumps, and program counters. Its linear addresses are wide.
+   */
+  wide(key: number): boolean;
   /** The MMU index of instruction fetch in the present mode. */
   fetchMmu(): number;
   /** Translates one block. At a guest fault on fetch of the first instruction throws {@linkcode GUEST_FAULT}. */

@@ -17,6 +17,7 @@ import {
   OFF_TLB,
   OFF_TLB_PHYSICAL,
   OFF_VALUE,
+  OFF_WIDE_TLB,
   REC_COUNT,
   TAG_CODE,
   TLB_BYTES,
@@ -26,7 +27,17 @@ import {
   TLB_READ,
   TLB_WRITE,
   VICTIM_BYTES,
+  WIDE_ENTRY_BYTES,
+  WIDE_HOST,
+  WIDE_PAGE,
+  WIDE_TLB_BYTES,
+  WIDE_VICTIM_BYTES,
 } from "./layout.ts";
+
+const I32_WRAP_I64 = 0xa7,
+  I64_GT_U = 0x56,
+  I64_XOR = 0x85,
+  F64_CONVERT_I64_S = 0xb9;
 
 /** Emits a load from the slot at `offset` of the pushed base. */
 export function emitSlotLoad(e: Emitter, type: Type, offset: number): void {
@@ -76,7 +87,7 @@ export interface AccessLocals {
    * constant offsets contain it.
    */
   readonly base?: number;
-  /** i32: the guest address. */
+  /** i32, or i64 of a wide access: the guest address. */
   readonly address: number;
   /** i32: the TLB entry. */
   readonly entry: number;
@@ -84,6 +95,23 @@ export interface AccessLocals {
   readonly pair?: number;
   /** i32: the host offset. */
   readonly host: number;
+  /** i64, of a wide access: the offset in the page. Such accesses have no pair. */
+  readonly wide?: number;
+}
+
+/** Whether an access has an address of 64 bits. */
+export function isWide(op: OpInfo): boolean {
+  return op.args[0] === I64;
+}
+
+/** Offset of the TLBs for accesses of a kind. */
+export function tlbOffset(wide: boolean): number {
+  return wide ? OFF_WIDE_TLB : OFF_TLB;
+}
+
+/** Bytes of one of them. */
+export function tlbBytes(wide: boolean): number {
+  return wide ? WIDE_TLB_BYTES : TLB_BYTES;
 }
 
 /**
@@ -99,11 +127,14 @@ export function emitLookup(
   tlbOffset: number,
   pushTlb?: () => void,
 ): void {
+  const isWide = locals.wide !== undefined;
+  const entryBytes = isWide ? WIDE_ENTRY_BYTES : TLB_ENTRY_BYTES;
   // The entry's address: (address >>> 12 & index mask) * entry size.
   e.localGet(locals.address);
-  e.i32Const(12 - Math.log2(TLB_ENTRY_BYTES));
+  if (isWide) e.u8(I32_WRAP_I64);
+  e.i32Const(12 - Math.log2(entryBytes));
   e.u8(W.I32_SHR_U);
-  e.i32Const((TLB_ENTRIES - 1) * TLB_ENTRY_BYTES);
+  e.i32Const((TLB_ENTRIES - 1) * entryBytes);
   e.u8(W.I32_AND);
   if (locals.base === undefined) {
     e.localGet(locals.cpu);
@@ -115,11 +146,20 @@ export function emitLookup(
   }
   if (locals.pair === undefined) e.localTee(locals.entry);
   const tag = (locals.base ?? 0) + tlbOffset + tagOf(isStore);
+  if (isWide) {
+    e.mem(W.I64_LOAD, tag, 3);
+    e.localGet(locals.address);
+    e.u8(I64_XOR);
+    e.localTee(locals.wide!);
+    e.i64Const(4096 - width, 0);
+    e.u8(I64_GT_U);
+    return;
+  }
   if (locals.pair === undefined) e.mem(W.I32_LOAD, tag, 2);
   else {
     e.mem(W.I64_LOAD, tag, 3);
     e.localTee(locals.pair);
-    e.u8(0xa7); // i32.wrap_i64
+    e.u8(I32_WRAP_I64);
   }
   e.localGet(locals.address);
   e.u8(W.I32_XOR);
@@ -135,7 +175,11 @@ export function emitHost(
   tlbOffset: number,
   isStore: boolean,
 ): void {
-  e.localGet(locals.host);
+  if (locals.wide === undefined) e.localGet(locals.host);
+  else {
+    e.localGet(locals.wide);
+    e.u8(I32_WRAP_I64);
+  }
   emitPage(e, locals, tlbOffset, isStore);
   e.u8(W.I32_ADD);
 }
@@ -147,6 +191,11 @@ export function emitPage(
   tlbOffset: number,
   isStore: boolean,
 ): void {
+  if (locals.wide !== undefined) {
+    e.localGet(locals.entry);
+    e.mem(W.I32_LOAD, (locals.base ?? 0) + tlbOffset + WIDE_HOST, 2);
+    return;
+  }
   if (locals.pair === undefined) {
     e.localGet(locals.entry);
     e.mem(
@@ -159,7 +208,7 @@ export function emitPage(
   e.localGet(locals.pair);
   e.i64Const(32, 0);
   e.u8(0x88); // i64.shr_u
-  e.u8(0xa7); // i32.wrap_i64
+  e.u8(I32_WRAP_I64);
 }
 
 function tagOf(isStore: boolean): number {
@@ -182,10 +231,15 @@ export function emitValueStore(
  * Emits the body of the function that finds what a load needs that missed in a
  * region: (cpu, address, width | mmu << 8, budget) -> (host, budget). It looks
  * the TLB up first, because regions also come here when another access missed.
- * `host` is 0 at a fault.
+ * `host` is 0 at a fault. `wide`: the address has 64 bits, and the import gets
+ * it as an f64.
  */
-export function emitLoadMiss(e: Emitter, slowImport: number): void {
-  emitMiss(e, false, slowImport);
+export function emitLoadMiss(
+  e: Emitter,
+  slowImport: number,
+  wide: boolean,
+): void {
+  emitMiss(e, false, slowImport, wide);
 }
 
 /**
@@ -194,11 +248,73 @@ export function emitLoadMiss(e: Emitter, slowImport: number): void {
  * runningTag << 16, budget) -> (result, budget). The result is `STORE_DONE`, `STORE_FAULT`,
  * `STORE_MODIFIES`, or above those the host offset to store to.
  */
-export function emitStoreMiss(e: Emitter, slowImport: number): void {
-  emitMiss(e, true, slowImport);
+export function emitStoreMiss(
+  e: Emitter,
+  slowImport: number,
+  wide: boolean,
+): void {
+  emitMiss(e, true, slowImport, wide);
 }
 
-function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
+/** The locals of a miss function, and what pushes the access's width. */
+interface MissLocals extends AccessLocals {
+  readonly swap: number;
+  readonly width: () => void;
+}
+
+/**
+ * With the address's difference from a tag pushed (i32, or i64 of a wide
+ * access): leaves it in its local and pushes whether the access fits.
+ */
+function emitFits(e: Emitter, { host, wide, width }: MissLocals): void {
+  if (wide === undefined) {
+    e.localTee(host);
+    e.i32Const(4096);
+    width();
+    e.u8(W.I32_SUB);
+    e.u8(W.I32_GT_U);
+  } else {
+    e.localTee(wide);
+    e.i32Const(4096);
+    width();
+    e.u8(W.I32_SUB);
+    e.u8(W.I64_EXTEND_I32_U);
+    e.u8(I64_GT_U);
+  }
+  e.u8(W.I32_EQZ);
+}
+
+/** Pushes the address's difference from the tag at `offset` of the entry, less `flip`. */
+function emitDifference(
+  e: Emitter,
+  { address, entry, wide }: MissLocals,
+  offset: number,
+  flip = 0,
+): void {
+  e.localGet(entry);
+  if (wide === undefined) {
+    e.mem(W.I32_LOAD, offset, 2);
+    e.localGet(address);
+    e.u8(W.I32_XOR);
+    if (flip === 0) return;
+    e.i32Const(flip);
+    e.u8(W.I32_XOR);
+  } else {
+    e.mem(W.I64_LOAD, offset, 3);
+    e.localGet(address);
+    e.u8(I64_XOR);
+    if (flip === 0) return;
+    e.i64Const(flip, 0);
+    e.u8(I64_XOR);
+  }
+}
+
+function emitMiss(
+  e: Emitter,
+  isStore: boolean,
+  slowImport: number,
+  isWide: boolean,
+): void {
   const [cpu, address, what, budget, entry, host] = [0, 1, 2, 3, 4, 5];
   const width = (): void => {
     e.localGet(what);
@@ -215,38 +331,37 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
   e.u32(2);
   e.u32(2);
   e.u8(0x7f);
-  e.u32(1);
+  e.u32(2);
   e.u8(0x7e);
-  const locals = { cpu, address, entry, host };
+  const wide = isWide ? 7 : undefined;
+  const locals = { cpu, address, entry, host, wide, swap: 6, width };
+  const tlb = tlbOffset(isWide);
   // The width is not a constant here: the comparison below is the real one.
-  emitLookup(e, locals, 0, isStore, OFF_TLB, () => {
+  emitLookup(e, locals, 0, isStore, tlb, () => {
     mmu();
-    e.i32Const(Math.log2(TLB_BYTES));
+    e.i32Const(Math.log2(tlbBytes(isWide)));
     e.u8(W.I32_SHL);
   });
   e.u8(W.DROP);
-  e.localGet(host);
-  e.i32Const(4096);
-  width();
-  e.u8(W.I32_SUB);
-  e.u8(W.I32_GT_U);
-  e.u8(W.I32_EQZ);
+  e.localGet(wide ?? host);
+  emitFits(e, locals);
   e.u8(W.IF);
   e.u8(W.VOID);
-  emitHost(e, locals, OFF_TLB, isStore);
+  emitHost(e, locals, tlb, isStore);
   e.localGet(budget);
   e.u8(W.RETURN);
   e.u8(W.END);
   emitVictim(e, isStore, () => {
-    emitHost(e, locals, OFF_TLB, isStore);
+    emitHost(e, locals, tlb, isStore);
     e.localGet(budget);
     e.u8(W.RETURN);
-  }, { cpu, address, entry, host, swap: 6, width });
-  if (isStore) emitStoreBesideCode(e, locals, width, budget);
+  }, locals);
+  if (isStore) emitStoreBesideCode(e, locals, budget);
   e.localGet(cpu);
   e.localGet(budget);
   e.mem(W.I32_STORE, OFF_BUDGET, 2);
   e.localGet(address);
+  if (isWide) e.u8(F64_CONVERT_I64_S);
   width();
   if (isStore) {
     e.localGet(what);
@@ -259,33 +374,8 @@ function emitMiss(e: Emitter, isStore: boolean, slowImport: number): void {
   e.mem(W.I32_LOAD, OFF_BUDGET, 2);
 }
 
-/**
- * If the page of the TLB entry in `entry` may be written and holds translated
- * code, but none in the granules that a store of `width` touches: returns the
- * host offset, and `budget`.
- */
-function emitStoreBesideCode(
-  e: Emitter,
-  locals: AccessLocals,
-  width: () => void,
-  budget: number,
-): void {
-  const { cpu, address, entry, host } = locals;
-  const mask = 6;
-  e.localGet(entry);
-  e.mem(W.I32_LOAD, OFF_TLB + TLB_WRITE, 2);
-  e.localGet(address);
-  e.u8(W.I32_XOR);
-  e.i32Const(TAG_CODE);
-  e.u8(W.I32_XOR);
-  e.localTee(host);
-  e.i32Const(4096);
-  width();
-  e.u8(W.I32_SUB);
-  e.u8(W.I32_GT_U);
-  e.u8(W.I32_EQZ);
-  e.u8(W.IF);
-  e.u8(W.VOID);
+/** Pushes the address, less `OFF_TLB_PHYSICAL`, of the word of the narrow entry's physical page: one for each 16 bytes. */
+function emitPageWord(e: Emitter, { cpu, entry }: MissLocals): void {
   e.localGet(entry);
   e.localGet(cpu);
   e.u8(W.I32_SUB);
@@ -293,7 +383,34 @@ function emitStoreBesideCode(
   e.u8(W.I32_SHR_U);
   e.localGet(cpu);
   e.u8(W.I32_ADD);
-  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
+}
+
+/**
+ * If the page of the TLB entry in `entry` may be written and holds translated
+ * code, but none in the granules that a store of `width` touches: returns the
+ * host offset, and `budget`.
+ */
+function emitStoreBesideCode(
+  e: Emitter,
+  locals: MissLocals,
+  budget: number,
+): void {
+  const { cpu, entry, host, swap: mask, wide, width } = locals;
+  const tlb = tlbOffset(wide !== undefined);
+  emitDifference(e, locals, tlb + TLB_WRITE, TAG_CODE);
+  emitFits(e, locals);
+  e.u8(W.IF);
+  e.u8(W.VOID);
+  if (wide === undefined) {
+    emitPageWord(e, locals);
+    e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
+  } else {
+    e.localGet(wide);
+    e.u8(I32_WRAP_I64);
+    e.localSet(host);
+    e.localGet(entry);
+    e.mem(W.I32_LOAD, tlb + WIDE_PAGE, 2);
+  }
   e.i32Const(CODE_MASKS - 1);
   e.u8(W.I32_AND);
   e.i32Const(Math.log2(CODE_MASK_BYTES));
@@ -320,13 +437,13 @@ function emitStoreBesideCode(
     e.u8(W.I32_SUB);
   });
   e.u8(0x84); // i64.or
-  e.u8(0xa7); // i32.wrap_i64
+  e.u8(I32_WRAP_I64);
   e.i32Const(1);
   e.u8(W.I32_AND);
   e.u8(W.I32_EQZ);
   e.u8(W.IF);
   e.u8(W.VOID);
-  emitHost(e, locals, OFF_TLB, true);
+  emitHost(e, locals, tlb, true);
   e.localGet(budget);
   e.u8(W.RETURN);
   e.u8(W.END);
@@ -335,65 +452,49 @@ function emitStoreBesideCode(
 
 /**
  * If the victim of the TLB entry in `entry` serves the access: swaps the two,
- * leaves the offset in the page in `host`, and emits what `found` does.
+ * leaves the offset in the page in its local, and emits what `found` does.
  */
 function emitVictim(
   e: Emitter,
   isStore: boolean,
   found: () => void,
-  locals: AccessLocals & { readonly swap: number; readonly width: () => void },
+  locals: MissLocals,
 ): void {
-  const { cpu, address, entry, host, swap } = locals;
-  e.localGet(entry);
-  e.mem(W.I32_LOAD, OFF_TLB + VICTIM_BYTES + tagOf(isStore), 2);
-  e.localGet(address);
-  e.u8(W.I32_XOR);
-  e.localTee(host);
-  e.i32Const(4096);
-  locals.width();
-  e.u8(W.I32_SUB);
-  e.u8(W.I32_GT_U);
-  e.u8(W.I32_EQZ);
+  const { entry, swap, wide } = locals;
+  const isWide = wide !== undefined;
+  const tlb = tlbOffset(isWide);
+  const far = isWide ? WIDE_VICTIM_BYTES : VICTIM_BYTES;
+  emitDifference(e, locals, tlb + far + tagOf(isStore));
+  emitFits(e, locals);
   e.u8(W.IF);
   e.u8(W.VOID);
-  /** Swaps two i64, `distance` apart, at the pushed address plus `offset`. */
-  const exchange = (push: () => void, offset: number, far: number): void => {
-    push();
-    e.mem(W.I64_LOAD, offset, 3);
-    e.localSet(swap);
-    push();
-    push();
-    e.mem(W.I64_LOAD, offset + far, 3);
-    e.mem(W.I64_STORE, offset, 3);
-    push();
-    e.localGet(swap);
-    e.mem(W.I64_STORE, offset + far, 3);
-  };
-  const pushEntry = (): void => e.localGet(entry);
-  exchange(pushEntry, OFF_TLB, VICTIM_BYTES);
-  exchange(pushEntry, OFF_TLB + 8, VICTIM_BYTES);
-  // A word of physical page for each 16 bytes of entry.
-  const pushPage = (): void => {
+  // Two i64, `far` apart; all that a wide entry has are three.
+  for (let at = 0; at < (isWide ? 24 : TLB_ENTRY_BYTES); at += 8) {
     e.localGet(entry);
-    e.localGet(cpu);
-    e.u8(W.I32_SUB);
-    e.i32Const(2);
-    e.u8(W.I32_SHR_U);
-    e.localGet(cpu);
-    e.u8(W.I32_ADD);
-  };
-  const victim = OFF_TLB_PHYSICAL + VICTIM_BYTES / 4;
-  pushPage();
-  e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
-  e.u8(0xad); // i64.extend_i32_u
-  e.localSet(swap);
-  pushPage();
-  pushPage();
-  e.mem(W.I32_LOAD, victim, 2);
-  e.mem(W.I32_STORE, OFF_TLB_PHYSICAL, 2);
-  pushPage();
-  e.localGet(swap);
-  e.mem(0x3e, victim, 2); // i64.store32
+    e.mem(W.I64_LOAD, tlb + at, 3);
+    e.localSet(swap);
+    e.localGet(entry);
+    e.localGet(entry);
+    e.mem(W.I64_LOAD, tlb + at + far, 3);
+    e.mem(W.I64_STORE, tlb + at, 3);
+    e.localGet(entry);
+    e.localGet(swap);
+    e.mem(W.I64_STORE, tlb + at + far, 3);
+  }
+  if (!isWide) {
+    const victim = OFF_TLB_PHYSICAL + VICTIM_BYTES / 4;
+    emitPageWord(e, locals);
+    e.mem(W.I32_LOAD, OFF_TLB_PHYSICAL, 2);
+    e.u8(0xad); // i64.extend_i32_u
+    e.localSet(swap);
+    emitPageWord(e, locals);
+    emitPageWord(e, locals);
+    e.mem(W.I32_LOAD, victim, 2);
+    e.mem(W.I32_STORE, OFF_TLB_PHYSICAL, 2);
+    emitPageWord(e, locals);
+    e.localGet(swap);
+    e.mem(0x3e, victim, 2); // i64.store32
+  }
   found();
   e.u8(W.END);
 }
@@ -437,12 +538,13 @@ export function slowAccessType(
   op: OpInfo,
 ): { readonly params: number[]; readonly results: number[] } {
   const i32 = WASM_TYPES[I32];
+  const address = WASM_TYPES[op.args[0]];
   if ((op.effects & LOADS) !== 0) {
     const value = WASM_TYPES[op.result as Type];
-    return { params: [i32, i32, i32, i32], results: [value, i32, i32] };
+    return { params: [i32, address, i32, i32], results: [value, i32, i32] };
   }
   const value = WASM_TYPES[op.args[1]];
-  return { params: [i32, i32, value, i32, i32], results: [i32, i32] };
+  return { params: [i32, address, value, i32, i32], results: [i32, i32] };
 }
 
 /** Emits the call of a miss function with these locals; leaves the budget set, and pushes its result. */

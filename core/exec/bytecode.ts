@@ -46,10 +46,15 @@ const CALL_IF = Op["callif"];
 const TRAP = Op["trap"];
 const CODE32 = Op["code32"];
 const ADD = Op["i32.add"];
+const ADD64 = Op["i64.add"];
 const EQ = Op["i32.eq"];
 const EQZ = Op["i32.eqz"];
+const EQ64 = Op["i64.eq"];
+const EQZ64 = Op["i64.eqz"];
 const LD32 = Op["ld32"];
+const LD64 = Op["ld64.64"];
 const ST32 = Op["st32"];
+const ST64 = Op["st64.64"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
 
@@ -74,6 +79,8 @@ export interface BytecodeTargets {
   readonly otherNear: boolean;
   /** Computed jumps leave to the dispatcher as well. */
   readonly alone: boolean;
+  /** Program counters have 64 bits. */
+  readonly wide: boolean;
 }
 
 /** Lowers blocks into a buffer that it reuses. */
@@ -149,7 +156,9 @@ export class BytecodeWriter {
       targets.takenNear && targets.otherNear
     ) {
       const op = block.op[block.valueDef[block.termValue]];
-      if (op === EQZ || this.#opcodes.branchCompare[op] >= 0) {
+      if (
+        op === EQZ || op === EQZ64 || this.#opcodes.branchCompare[op] >= 0
+      ) {
         fused = block.termValue;
       }
     }
@@ -302,12 +311,15 @@ export class BytecodeWriter {
     const p = this.#last;
     const q = p - OP_WORDS;
     const store = this.#opcodeAt(p);
-    const immediate = store === o.immediate[ST32];
-    if (!immediate && store !== o.slots[ST32]) return false;
+    const isWide = store === o.immediate[ST64] || store === o.slots[ST64];
+    const st = isWide ? ST64 : ST32;
+    const immediate = store === o.immediate[st];
+    if (!immediate && store !== o.slots[st]) return false;
+    const add = o.immediate[isWide ? ADD64 : ADD];
     const base = w[p + 1] & 0xffff;
     const value = w[p + 1] >>> 16;
     if (
-      this.#opcodeAt(q) !== o.immediate[ADD] || w[q] >>> 16 !== temp ||
+      this.#opcodeAt(q) !== add || w[q] >>> 16 !== temp ||
       (w[q + 1] & 0xffff) !== base || w[q + 2] !== w[p + 2] ||
       value === temp ||
       this.insnTable[this.insns * 3 - 3] > q
@@ -317,7 +329,11 @@ export class BytecodeWriter {
     if (this.#aliases[g] !== 0 && (base >= OFF_TEMPS || value >= OFF_TEMPS)) {
       return false;
     }
-    const opcode = immediate ? o.pushImmediate : o.push;
+    const opcode = isWide
+      ? immediate ? o.pushImmediateWide : o.pushWide
+      : immediate
+      ? o.pushImmediate
+      : o.push;
     const taken = this.#taken;
     taken[0] = opcode | (this.#globals[g].offset | (w[p] >>> 16)) << 16;
     for (let i = 1; i < OP_WORDS; i++) taken[i] = w[p + i];
@@ -343,9 +359,10 @@ export class BytecodeWriter {
    * load before it, if that has the same base. Between the two the base's
    * value may have been saved, because the sum goes to the base's own slot.
    */
-  #pop(): void {
+  #pop(isWide: boolean): void {
     const o = this.#opcodes;
     const w = this.words;
+    const move = o.move[isWide ? I64 : I32];
     const p = this.#last;
     const d = w[p] >>> 16;
     const base = w[p + 1] & 0xffff;
@@ -353,7 +370,7 @@ export class BytecodeWriter {
     let q = p - OP_WORDS;
     let saved = 0;
     if (
-      base === d && this.#opcodeAt(q) === o.move[I32] &&
+      base === d && this.#opcodeAt(q) === move &&
       (w[q + 1] & 0xffff) === d
     ) {
       saved = w[q] >>> 16;
@@ -361,14 +378,14 @@ export class BytecodeWriter {
     }
     const to = w[q] >>> 16;
     if (
-      this.#opcodeAt(q) !== o.slots[LD32] ||
+      this.#opcodeAt(q) !== o.slots[isWide ? LD64 : LD32] ||
       (w[q + 1] & 0xffff) !== base || to === saved
     ) return;
     const mmu = w[q + 1] >>> 16;
     const lo = w[q + 2];
     this.length = q;
-    if (saved !== 0) this.#put(o.move[I32], saved, d, 0, 0, 0);
-    this.#put(o.pop, to, base, d | mmu, lo, imm);
+    if (saved !== 0) this.#put(move, saved, d, 0, 0, 0);
+    this.#put(isWide ? o.popWide : o.pop, to, base, d | mmu, lo, imm);
   }
 
   #allocTemp(): number {
@@ -413,8 +430,12 @@ export class BytecodeWriter {
     }
   }
 
-  #isConst32(v: Value): boolean {
-    return this.#block.op[this.#block.valueDef[v]] === CONST32;
+  /** Whether an operation's immediate form can have a value: an i32 constant, or an i64 one that is its low half's sign extension. */
+  #isImmediate(v: Value): boolean {
+    const k = this.#block;
+    const def = k.valueDef[v];
+    return k.op[def] === CONST32 ||
+      k.op[def] === CONST64 && k.hi[def] === k.lo[def] >> 31;
   }
 
   /** The slot that holds a value, making constants as needed. */
@@ -563,12 +584,12 @@ export class BytecodeWriter {
     }
     if (argc === 2) {
       const immediate = this.#opcodes.immediate[op];
-      if (immediate >= 0 && this.#isConst32(k.b[i])) {
+      if (immediate >= 0 && this.#isImmediate(k.b[i])) {
         const value = k.lo[k.valueDef[k.b[i]]];
         this.#release(k.a[i]);
         this.#release(k.b[i]);
         this.#finish(i, immediate, a, 0, value);
-        if (op === ADD) this.#pop();
+        if (op === ADD || op === ADD64) this.#pop(op === ADD64);
         return;
       }
       const b = this.#use(k.b[i]);
@@ -617,7 +638,7 @@ export class BytecodeWriter {
     const op = k.op[i];
     const a = this.#use(k.a[i]);
     const immediate = this.#opcodes.immediate[op];
-    if (immediate >= 0 && this.#isConst32(k.b[i])) {
+    if (immediate >= 0 && this.#isImmediate(k.b[i])) {
       const value = k.lo[k.valueDef[k.b[i]]];
       this.#put(immediate, k.hi[i], a, 0, k.lo[i], value);
     } else {
@@ -681,10 +702,11 @@ export class BytecodeWriter {
   #terminator(targets: BytecodeTargets, fused: Value): void {
     const k = this.#block;
     const o = this.#opcodes;
+    const jumpFar = targets.wide ? o.jumpFarWide : o.jumpFar;
     switch (k.term) {
       case TERM_JUMP:
         if (targets.takenNear) this.#put(o.jump, 0, 0, 0, targets.cells, 0);
-        else this.#put(o.jumpFar, 0, 0, 0, targets.cells, 0);
+        else this.#put(jumpFar, 0, 0, 0, targets.cells, 0);
         return;
       case TERM_BRANCH: {
         const taken = targets.cells;
@@ -692,10 +714,11 @@ export class BytecodeWriter {
         if (fused !== 0) {
           const def = k.valueDef[fused];
           const op = k.op[def];
-          if (op === EQZ) {
+          if (op === EQZ || op === EQZ64) {
             const a = this.#use(k.a[def]);
-            this.#put(o.branchCompareImmediate[EQ], 0, a, 0, taken, 0);
-          } else if (this.#isConst32(k.b[def])) {
+            const eq = op === EQZ ? EQ : EQ64;
+            this.#put(o.branchCompareImmediate[eq], 0, a, 0, taken, 0);
+          } else if (this.#isImmediate(k.b[def])) {
             const value = k.lo[k.valueDef[k.b[def]]];
             this.#put(
               o.branchCompareImmediate[op],
@@ -719,9 +742,9 @@ export class BytecodeWriter {
         }
         this.#put(o.skip, 0, a, 0, 0, 0);
         if (targets.otherNear) this.#put(o.jump, 0, 0, 0, other, 0);
-        else this.#put(o.jumpFar, 0, 0, 0, other, 0);
+        else this.#put(jumpFar, 0, 0, 0, other, 0);
         if (targets.takenNear) this.#put(o.jump, 0, 0, 0, taken, 0);
-        else this.#put(o.jumpFar, 0, 0, 0, taken, 0);
+        else this.#put(jumpFar, 0, 0, 0, taken, 0);
         return;
       }
       case TERM_INDIRECT: {

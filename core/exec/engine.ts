@@ -235,6 +235,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           this.mmu.slowLoad(address, width, mmu),
         slowStore: (address: number, width: number, from: number): number =>
           this.mmu.slowStore(address, width, from),
+        slowLoadWide: (address: number, width: number, mmu: number): number =>
+          this.mmu.slowLoadWide(address, width, mmu),
+        slowStoreWide: (address: number, width: number, from: number): number =>
+          this.mmu.slowStoreWide(address, width, from),
         narrow: (record: number): void => this.#regions.narrow(record),
         refill: (
           address: number,
@@ -243,10 +247,28 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           budget: number,
         ): number => {
           this.i32[this.#budget] = budget;
-          return this.#regions.refill(address, what, record);
+          return this.#regions.refill(
+            this.mmu.refill(address, what),
+            record,
+          );
+        },
+        refillWide: (
+          address: number,
+          what: number,
+          record: number,
+          budget: number,
+        ): number => {
+          this.i32[this.#budget] = budget;
+          return this.#regions.refill(
+            this.mmu.refillWide(address, what),
+            record,
+          );
         },
         // A fault is met again by the dispatcher, which delivers it.
         fetchMiss: (address: number): void => {
+          this.mmu.fetch(address, this.#frontend.fetchMmu());
+        },
+        fetchMissWide: (address: number): void => {
           this.mmu.fetch(address, this.#frontend.fetchMmu());
         },
       },
@@ -778,7 +800,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const block = this.cache.find(physical, pc, hi, key);
     if (block !== undefined) {
       if (block.secondPage < 0) return block;
-      const next = ((linear & ~0xfff) + PAGE) | 0;
+      const next = linear - (linear & (PAGE - 1)) + PAGE;
       const second = this.mmu.fetch(next, mmu);
       if (second < 0) return undefined;
       if (second === block.secondPage) return block;

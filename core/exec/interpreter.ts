@@ -12,7 +12,7 @@
 import { EXIT_BUDGET, EXIT_HOT } from "../cpu/frontend.ts";
 import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, OPS, SPECIAL, STORES } from "../ir/ops.ts";
-import { I32, I64, V128, WASM_TYPES } from "../ir/types.ts";
+import { F64, I32, I64, V128, WASM_TYPES } from "../ir/types.ts";
 import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
@@ -22,6 +22,7 @@ import {
   emitSlowPass,
   emitSlowStore,
   emitStoreMiss,
+  isWide,
   slowAccessType,
 } from "./access.ts";
 import {
@@ -48,6 +49,7 @@ import {
   TABLE_FAR,
   TABLE_INTERPRETER,
   TABLE_LOOKUP,
+  TABLE_LOOKUP_WIDE,
   TABLE_UNLINKED,
 } from "./layout.ts";
 
@@ -55,7 +57,10 @@ import {
 export interface Opcodes {
   /** Opcode of an operation with its operands in slots, by operation number; -1 if there is none. */
   readonly slots: Int16Array;
-  /** Opcode with the last operand in `lo` (stores: `hi`), by operation number; -1 if there is none. */
+  /**
+   * Opcode with the last operand in `lo` (stores: `hi`), of an i64 its sign
+   * extension, by operation number; -1 if there is none.
+   */
   readonly immediate: Int16Array;
   /** Copies a slot, by type. */
   readonly move: readonly number[];
@@ -77,6 +82,8 @@ export interface Opcodes {
   readonly jump: number;
   /** Through link cell `lo`, to another page. */
   readonly jumpFar: number;
+  /** As `jumpFar`, where program counters have 64 bits. */
+  readonly jumpFarWide: number;
   /** To the program counter with low half in slot a and high half `hi`. */
   readonly indirect32: number;
   /** To the program counter in the 64-bit slot a. */
@@ -115,6 +122,12 @@ export interface Opcodes {
    * slot in b, whose two low bits are the TLB's number.
    */
   readonly pop: number;
+  /** As `push`, of 64 bits at an address of 64 bits. */
+  readonly pushWide: number;
+  /** The same; what is stored is the sign extension of `hi`. */
+  readonly pushImmediateWide: number;
+  /** As `pop`, of 64 bits at an address of 64 bits. */
+  readonly popWide: number;
 }
 
 /** Emits the case of one opcode. */
@@ -146,16 +159,18 @@ export class InterpreterGenerator {
         slots[op.id] = add((c) => c.load(op));
       } else if ((op.effects & STORES) !== 0) {
         slots[op.id] = add((c) => c.store(op, false));
-        if (op.args[1] === I32) {
+        if (op.args[1] === I32 || op.id === Op["st64.64"]) {
           immediate[op.id] = add((c) => c.store(op, true));
         }
       } else {
         slots[op.id] = add((c) => c.pure(op, false));
-        if (op.args.length === 2 && op.args[1] === I32) {
+        const [type, last] = op.args;
+        if (op.args.length === 2 && (last === I32 || last === I64)) {
           immediate[op.id] = add((c) => c.pure(op, true));
         }
         if (
-          op.result === I32 && op.args.length === 2 && op.args[0] === I32 &&
+          op.result === I32 && op.args.length === 2 &&
+          (type === I32 || type === I64) &&
           /\.(eq|ne|[lg][te]_[su])$/.test(op.name)
         ) {
           branchCompare[op.id] = add((c) => c.branchCompare(op, false));
@@ -180,7 +195,7 @@ export class InterpreterGenerator {
       callIf: helpers.map((h) => h.args === 0 ? add((c) => c.callIf(h)) : -1),
       trap: add((c) => c.trap()),
       jump: add((c) => c.jump()),
-      jumpFar: add((c) => c.jumpFar()),
+      jumpFar: add((c) => c.jumpFar(false)),
       indirect32: add((c) => c.indirect(false)),
       indirect64: add((c) => c.indirect(true)),
       leave32: add((c) => c.leaveTo(false)),
@@ -195,6 +210,10 @@ export class InterpreterGenerator {
       push: add((c) => c.store(OPS[Op["st32"]], false, true)),
       pushImmediate: add((c) => c.store(OPS[Op["st32"]], true, true)),
       pop: add((c) => c.load(OPS[Op["ld32"]], true)),
+      jumpFarWide: add((c) => c.jumpFar(true)),
+      pushWide: add((c) => c.store(OPS[Op["st64.64"]], false, true)),
+      pushImmediateWide: add((c) => c.store(OPS[Op["st64.64"]], true, true)),
+      popWide: add((c) => c.load(OPS[Op["ld64.64"]], true)),
     };
   }
 
@@ -223,6 +242,17 @@ export class InterpreterGenerator {
     const narrow = m.importFunction("env", "narrow", m.type([i32], []));
     const four = m.type([i32, i32, i32, i32], [i32]);
     const refill = m.importFunction("env", "refill", four);
+    const f64 = WASM_TYPES[F64];
+    const wide = m.type([f64, i32, i32], [i32]);
+    const slowLoadWide = m.importFunction("env", "slowLoadWide", wide);
+    const slowStoreWide = m.importFunction("env", "slowStoreWide", wide);
+    const wideFour = m.type([f64, i32, i32, i32], [i32]);
+    const refillWide = m.importFunction("env", "refillWide", wideFour);
+    const fetchMissWide = m.importFunction(
+      "env",
+      "fetchMissWide",
+      m.type([f64], []),
+    );
 
     const code = new Emitter(65536);
     const body = (emit: (e: Emitter) => void): Uint8Array => {
@@ -232,23 +262,39 @@ export class InterpreterGenerator {
     };
     // To no block: `EXIT_UNLINKED`. OFF_LINK was set by whoever came here.
     m.addFunction(run, Uint8Array.of(0, W.I32_CONST, 1), TABLE_UNLINKED);
-    const targets = { run, slowLoad, slowStore, helpers };
+    const targets = {
+      run,
+      slowLoad,
+      slowStore,
+      slowLoadWide,
+      slowStoreWide,
+      helpers,
+    };
     m.addFunction(run, body((e) => this.#loop(e, targets)), TABLE_INTERPRETER);
-    const miss = m.type([i32, i32, i32, i32], [i32, i32]);
-    const loadMiss = m.functionIndex;
-    m.addFunction(miss, body((e) => emitLoadMiss(e, slowLoad)), -1);
-    const storeMiss = m.functionIndex;
-    m.addFunction(miss, body((e) => emitStoreMiss(e, slowStore)), -1);
+    const missOf = (isWide: boolean): { load: number; store: number } => {
+      const address = WASM_TYPES[isWide ? I64 : I32];
+      const type = m.type([i32, address, i32, i32], [i32, i32]);
+      const [onLoad, onStore] = isWide
+        ? [slowLoadWide, slowStoreWide]
+        : [slowLoad, slowStore];
+      const load = m.functionIndex;
+      m.addFunction(type, body((e) => emitLoadMiss(e, onLoad, isWide)), -1);
+      const store = m.functionIndex;
+      m.addFunction(type, body((e) => emitStoreMiss(e, onStore, isWide)), -1);
+      return { load, store };
+    };
+    const misses = [missOf(false), missOf(true)];
     for (const op of OPS) {
       const isLoad = (op.effects & LOADS) !== 0;
       if (!isLoad && (op.effects & STORES) === 0) continue;
       const { params, results } = slowAccessType(op);
+      const miss = misses[Number(isWide(op))];
       m.addFunction(
         m.type(params, results),
         body((e) =>
           isLoad
-            ? emitSlowLoad(e, op, loadMiss)
-            : emitSlowStore(e, op, storeMiss)
+            ? emitSlowLoad(e, op, miss.load)
+            : emitSlowStore(e, op, miss.store)
         ),
         -1,
         op.name,
@@ -256,13 +302,24 @@ export class InterpreterGenerator {
     }
     m.addFunction(
       run,
-      body((e) => emitLookupFunction(e, run, fetchMiss)),
+      body((e) => emitLookupFunction(e, run, fetchMiss, false)),
       TABLE_LOOKUP,
+    );
+    m.addFunction(
+      run,
+      body((e) => emitLookupFunction(e, run, fetchMissWide, true)),
+      TABLE_LOOKUP_WIDE,
     );
     m.addFunction(run, body((e) => emitFarFunction(e, run)), TABLE_FAR);
     m.addFunction(run, body((e) => emitEnter(e, run)), -1, "enter");
     m.addFunction(slow, body((e) => emitSlowPass(e, narrow)), -1, "slowPass");
     m.addFunction(four, body((e) => emitForward(e, refill)), -1, "refill");
+    m.addFunction(
+      wideFour,
+      body((e) => emitForward(e, refillWide)),
+      -1,
+      "refillWide",
+    );
     return m.build();
   }
 

@@ -30,6 +30,9 @@ import {
   emitSlotLoad,
   emitSlotStore,
   emitValueStore,
+  isWide,
+  tlbBytes,
+  tlbOffset,
 } from "./access.ts";
 import {
   emitFetchEntry,
@@ -46,10 +49,10 @@ import {
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_JUMP_CACHE,
+  OFF_LOOKUP,
   OFF_PC_BASE,
   OFF_RECORD,
   OFF_TARGET,
-  OFF_TLB,
   OFF_TRAP,
   PROFILE_TARGETS,
   REC_BLOCK,
@@ -57,8 +60,11 @@ import {
   REC_HOST,
   REC_SELF,
   TABLE_LOOKUP,
-  TLB_BYTES,
+  WIDE_FETCH_HOST,
 } from "./layout.ts";
+
+const I64_LOAD32_S = 0x34,
+  F64_CONVERT_I64_S = 0xb9;
 
 /** Bytes of a bytecode operation. */
 const BYTECODE_BYTES = 16;
@@ -76,20 +82,22 @@ export const LOCAL_CPU = 0,
   LOCAL_REC = 3,
   LOCAL_T = 4,
   LOCAL_HOST = 6;
-const LOCAL_ENTRY = 5, LOCAL_ADDRESS = 7, LOCAL_PC64 = 8;
+const LOCAL_ENTRY = 5, LOCAL_ADDRESS = 7, LOCAL_PC64 = 8, LOCAL_WIDE = 9;
 const LOCALS = {
   cpu: LOCAL_CPU,
   address: LOCAL_ADDRESS,
   entry: LOCAL_ENTRY,
   host: LOCAL_HOST,
 };
+/** Of an access at an address of 64 bits, which has no program counter to keep. */
+const WIDE_LOCALS = { ...LOCALS, address: LOCAL_PC64, wide: LOCAL_WIDE };
 
 /** Emits the declaration of the locals. */
 export function emitLocals(e: Emitter): void {
   e.u32(2);
   e.u32(LOCAL_PC64 - 1); // LOCAL_CPU is the parameter
   e.u8(WASM_TYPES[I32]);
-  e.u32(1);
+  e.u32(LOCAL_WIDE + 1 - LOCAL_PC64);
   e.u8(WASM_TYPES[I64]);
 }
 
@@ -101,6 +109,9 @@ export interface CaseTargets {
   readonly slowLoad: number;
   /** The import `slowStore`. */
   readonly slowStore: number;
+  /** The imports for addresses of 64 bits. */
+  readonly slowLoadWide: number;
+  readonly slowStoreWide: number;
   /** The imported helpers, by helper number. */
   readonly helpers: readonly number[];
 }
@@ -173,10 +184,10 @@ export class InterpreterCases {
     emitSlotLoad(this.#e, type, 0);
   }
 
-  /** Pushes an immediate word. */
-  #imm(field: number): void {
+  /** Pushes an immediate word; as an i64 its sign extension. */
+  #imm(field: number, type: Type = I32): void {
     this.#e.localGet(LOCAL_PC);
-    this.#e.mem(W.I32_LOAD, field, 2);
+    this.#e.mem(type === I64 ? I64_LOAD32_S : W.I32_LOAD, field, 2);
   }
 
   /** An operation on values alone; `immediate`: with its last operand in `lo`. */
@@ -197,8 +208,9 @@ export class InterpreterCases {
     } else {
       const fields = [FIELD_A, FIELD_B, FIELD_LO];
       op.args.forEach((type, i) => {
-        if (immediate && i === op.args.length - 1) this.#imm(FIELD_LO);
-        else this.#slot(fields[i], type);
+        if (immediate && i === op.args.length - 1) {
+          this.#imm(FIELD_LO, type);
+        } else this.#slot(fields[i], type);
       });
       this.#bytes(op);
     }
@@ -211,12 +223,21 @@ export class InterpreterCases {
   }
 
   /** The guest address of an access into its local. */
-  #address(): void {
+  #address(op: OpInfo): void {
     const e = this.#e;
-    this.#slot(FIELD_A, I32);
-    this.#imm(FIELD_LO);
-    e.u8(W.I32_ADD);
-    e.localSet(LOCAL_ADDRESS);
+    const type = op.args[0];
+    this.#slot(FIELD_A, type);
+    this.#imm(FIELD_LO, type);
+    this.#bytes(OPS[Op[type === I64 ? "i64.add" : "i32.add"]]);
+    e.localSet(type === I64 ? LOCAL_PC64 : LOCAL_ADDRESS);
+  }
+
+  /** Pushes the guest address for the slow path. */
+  #slowAddress(op: OpInfo): void {
+    const e = this.#e;
+    if (!isWide(op)) return e.localGet(LOCAL_ADDRESS);
+    e.localGet(LOCAL_PC64);
+    e.u8(F64_CONVERT_I64_S);
   }
 
   /** Pushes the TLB's number, which stands in a field, `packed` with a slot or alone. */
@@ -229,17 +250,26 @@ export class InterpreterCases {
     e.u8(W.I32_AND);
   }
 
-  /** Adds the offset of the TLB whose number stands in a field. */
-  #tlb(field: number, packed: boolean): () => void {
-    return () => {
+  /** Looks up what an access accesses, in the TLB whose number stands in a field; pushes whether that fails. */
+  #lookUp(op: OpInfo, isStore: boolean, field: number, packed: boolean): void {
+    const wide = isWide(op);
+    const locals = wide ? WIDE_LOCALS : LOCALS;
+    emitLookup(this.#e, locals, op.width, isStore, tlbOffset(wide), () => {
       this.#mmuIndex(field, packed);
-      this.#e.i32Const(Math.log2(TLB_BYTES));
+      this.#e.i32Const(Math.log2(tlbBytes(wide)));
       this.#e.u8(W.I32_SHL);
-    };
+    });
+  }
+
+  /** After a lookup that did not fail: pushes the host offset. */
+  #host(op: OpInfo, isStore: boolean): void {
+    const wide = isWide(op);
+    const locals = wide ? WIDE_LOCALS : LOCALS;
+    emitHost(this.#e, locals, tlbOffset(wide), isStore);
   }
 
   /** Sets the slot that is packed into a field. */
-  #setPacked(field: number, push: () => void): void {
+  #setPacked(field: number, type: Type, push: () => void): void {
     const e = this.#e;
     e.localGet(LOCAL_PC);
     e.mem(W.I32_LOAD16_U, field, 1);
@@ -248,23 +278,24 @@ export class InterpreterCases {
     e.localGet(LOCAL_CPU);
     e.u8(W.I32_ADD);
     push();
-    emitSlotStore(e, I32, 0);
+    emitSlotStore(e, type, 0);
   }
 
   /** A load; `pops`: slot a plus `hi` then goes to the slot in b. */
   load(op: OpInfo, pops = false): void {
     const e = this.#e;
-    this.#address();
-    const tlb = this.#tlb(FIELD_B, pops);
-    emitLookup(e, LOCALS, op.width, false, OFF_TLB, tlb);
+    const type = op.args[0];
+    this.#address(op);
+    this.#lookUp(op, false, FIELD_B, pops);
     e.u8(W.IF);
     e.u8(WASM_TYPES[I32]);
     this.#nesting++;
-    e.localGet(LOCAL_ADDRESS);
+    this.#slowAddress(op);
     e.i32Const(op.width);
     this.#mmuIndex(FIELD_B, pops);
     e.u8(W.CALL);
-    e.u32(this.#targets.slowLoad);
+    const { slowLoad, slowLoadWide } = this.#targets;
+    e.u32(isWide(op) ? slowLoadWide : slowLoad);
     e.localTee(LOCAL_HOST);
     e.u8(W.I32_EQZ);
     this.#if();
@@ -272,7 +303,7 @@ export class InterpreterCases {
     this.#end();
     e.localGet(LOCAL_HOST);
     e.u8(W.ELSE);
-    emitHost(e, LOCALS, OFF_TLB, false);
+    this.#host(op, false);
     this.#end();
     e.localSet(LOCAL_HOST);
     this.#slotAddress(FIELD_D);
@@ -280,10 +311,10 @@ export class InterpreterCases {
     emitRawAccess(e, op, 0);
     emitSlotStore(e, op.result as Type, 0);
     if (pops) {
-      this.#setPacked(FIELD_B, () => {
-        this.#slot(FIELD_A, I32);
-        this.#imm(FIELD_HI);
-        e.u8(W.I32_ADD);
+      this.#setPacked(FIELD_B, type, () => {
+        this.#slot(FIELD_A, type);
+        this.#imm(FIELD_HI, type);
+        this.#bytes(OPS[Op[type === I64 ? "i64.add" : "i32.add"]]);
       });
     }
     this.#next();
@@ -293,13 +324,14 @@ export class InterpreterCases {
   store(op: OpInfo, immediate: boolean, pushes = false): void {
     const e = this.#e;
     const value = (): void =>
-      immediate ? this.#imm(FIELD_HI) : this.#slot(FIELD_B, op.args[1]);
-    this.#address();
-    const tlb = this.#tlb(FIELD_D, pushes);
-    emitLookup(e, LOCALS, op.width, true, OFF_TLB, tlb);
+      immediate
+        ? this.#imm(FIELD_HI, op.args[1])
+        : this.#slot(FIELD_B, op.args[1]);
+    this.#address(op);
+    this.#lookUp(op, true, FIELD_D, pushes);
     this.#if();
     emitValueStore(e, op, LOCAL_CPU, value);
-    e.localGet(LOCAL_ADDRESS);
+    this.#slowAddress(op);
     e.i32Const(op.width);
     this.#mmuIndex(FIELD_D, pushes);
     // Whom the store may modify: `runningTag`.
@@ -313,14 +345,18 @@ export class InterpreterCases {
     e.u8(W.I32_SHL);
     e.u8(W.I32_OR);
     e.u8(W.CALL);
-    e.u32(this.#targets.slowStore);
+    const { slowStore, slowStoreWide } = this.#targets;
+    e.u32(isWide(op) ? slowStoreWide : slowStore);
     this.#leaveOn();
     e.u8(W.ELSE);
-    emitHost(e, LOCALS, OFF_TLB, true);
+    this.#host(op, true);
     value();
     emitRawAccess(e, op, 0);
     this.#end();
-    if (pushes) this.#setPacked(FIELD_D, () => e.localGet(LOCAL_ADDRESS));
+    if (pushes) {
+      const local = isWide(op) ? LOCAL_PC64 : LOCAL_ADDRESS;
+      this.#setPacked(FIELD_D, op.args[0], () => e.localGet(local));
+    }
     this.#next();
   }
 
@@ -458,8 +494,8 @@ export class InterpreterCases {
     this.#enter();
   }
 
-  /** With the target's program counter in LOCAL_PC64: the jump cache. */
-  #lookup(): void {
+  /** With the target's program counter in LOCAL_PC64: the jump cache; `wide`: what lies behind it depends on the mode. */
+  #lookup(wide: boolean): void {
     const e = this.#e;
     const low = (): void => {
       e.localGet(LOCAL_PC64);
@@ -474,7 +510,10 @@ export class InterpreterCases {
     e.localGet(LOCAL_PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
     e.localGet(LOCAL_CPU);
-    e.i32Const(TABLE_LOOKUP);
+    if (wide) {
+      e.localGet(LOCAL_CPU);
+      e.mem(W.I32_LOAD, OFF_LOOKUP, 2);
+    } else e.i32Const(TABLE_LOOKUP);
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#targets.run);
     e.u8(0);
@@ -504,9 +543,9 @@ export class InterpreterCases {
    * Through link cell `lo`, to another page: while the TLB of fetches has the
    * page where the cell's block is. The cell is near what has just run, and an
    * entry of that TLB serves a page of jumps; each has a line of the jump cache
-   * to itself.
+   * to itself. `wide`: program counters have 64 bits.
    */
-  jumpFar(): void {
+  jumpFar(wide: boolean): void {
     const e = this.#e;
     const word = (offset: number) => (): void => {
       e.localGet(LOCAL_LINK);
@@ -522,10 +561,28 @@ export class InterpreterCases {
     e.localSet(LOCAL_PC64);
     // The linear address: the two halves' sum (see Frontend.linear).
     low();
-    word(CELL_PC_HI)();
-    e.u8(W.I32_ADD);
+    if (!wide) {
+      word(CELL_PC_HI)();
+      e.u8(W.I32_ADD);
+    }
     e.localTee(LOCAL_ENTRY);
-    emitFetchEntry(e, LOCAL_CPU);
+    emitFetchEntry(e, LOCAL_CPU, wide);
+    if (wide) {
+      e.localTee(LOCAL_ENTRY);
+      e.mem(W.I64_LOAD, 0, 3);
+      e.localGet(LOCAL_PC64);
+      e.i64Const(~4095, -1);
+      this.#bytes(OPS[Op["i64.and"]]);
+      e.u8(W.I64_EQ);
+      e.localGet(LOCAL_ENTRY);
+      e.mem(W.I32_LOAD, WIDE_FETCH_HOST, 2);
+      word(CELL_RECORD)();
+      e.mem(W.I32_LOAD, REC_HOST, 2);
+      e.u8(W.I32_EQ);
+      e.u8(W.I32_AND);
+      this.#farEnd(wide, low, word);
+      return;
+    }
     e.mem(W.I64_LOAD, 0, 3);
     e.localGet(LOCAL_ENTRY);
     e.i32Const(~4095);
@@ -538,6 +595,16 @@ export class InterpreterCases {
     this.#bytes(OPS[Op["i64.shl"]]);
     this.#bytes(OPS[Op["i64.or"]]);
     e.u8(W.I64_EQ);
+    this.#farEnd(wide, low, word);
+  }
+
+  /** With whether the page is where the cell's block is pushed: to the block, or on. */
+  #farEnd(
+    wide: boolean,
+    low: () => void,
+    word: (offset: number) => () => void,
+  ): void {
+    const e = this.#e;
     this.#if();
     emitSetPcBase(e, LOCAL_CPU, low, word(CELL_RECORD));
     this.#enter();
@@ -549,7 +616,7 @@ export class InterpreterCases {
     this.#if();
     this.#enter();
     this.#end();
-    this.#lookup();
+    this.#lookup(wide);
   }
 
   /** To the program counter in slot a; its high half is in `hi`, unless the slot is `wide`. */
@@ -572,7 +639,7 @@ export class InterpreterCases {
     e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
     e.u8(W.I32_SUB);
     e.mem(W.I32_STORE, 0, 2);
-    this.#lookup();
+    this.#lookup(wide);
   }
 
   /** As `indirect`, but to the dispatcher. */
@@ -634,10 +701,11 @@ export class InterpreterCases {
    */
   branchCompare(op: OpInfo, immediate: boolean): void {
     const e = this.#e;
+    const [type] = op.args;
     const push = (): void => {
-      this.#slot(FIELD_A, I32);
-      if (immediate) this.#imm(FIELD_HI);
-      else this.#slot(FIELD_B, I32);
+      this.#slot(FIELD_A, type);
+      if (immediate) this.#imm(FIELD_HI, type);
+      else this.#slot(FIELD_B, type);
       this.#bytes(op);
     };
     if (!immediate) return this.#choose(push);

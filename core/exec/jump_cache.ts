@@ -32,17 +32,21 @@ import {
   OFF_JUMP_PAGES,
   OFF_JUMP_TAG,
   OFF_LINK,
+  OFF_LOOKUP,
   OFF_PC_BASE,
   OFF_RELOCATABLE,
   OFF_TARGET,
+  OFF_WIDE_FETCH_TLBS,
   REC_KEY,
   REC_NEXT,
   REC_PC_HI,
   REC_PC_LO,
   REC_PHYSICAL,
   REC_TABLE,
-  TABLE_LOOKUP,
   TLB_ENTRIES,
+  WIDE_FETCH_ENTRY_BYTES,
+  WIDE_FETCH_PAGE,
+  WIDE_FETCH_TLB_BYTES,
 } from "./layout.ts";
 
 const I32_MUL = 0x6c,
@@ -50,7 +54,10 @@ const I32_MUL = 0x6c,
   I32_STORE8 = 0x3a,
   I32_WRAP_I64 = 0xa7,
   I64_SHL = 0x86,
-  I64_OR = 0x84;
+  I64_OR = 0x84,
+  I64_XOR = 0x85,
+  I64_LT_U = 0x54,
+  F64_CONVERT_I64_S = 0xb9;
 
 /**
  * Knuth's multiplicative hash: its top bits depend on all bits of the program
@@ -161,11 +168,15 @@ export function emitSetPcBase(
   e.mem(W.I32_STORE, OFF_PC_BASE, 2);
 }
 
-/** With a linear address pushed: the address of the entry that serves it in the present TLB of fetches. */
-export function emitFetchEntry(e: Emitter, cpu: number): void {
-  e.i32Const(12 - Math.log2(FETCH_ENTRY_BYTES));
+/**
+ * With a linear address (of a wide one the low half) pushed: the address of the
+ * entry that serves it in the present TLB of fetches.
+ */
+export function emitFetchEntry(e: Emitter, cpu: number, wide: boolean): void {
+  const bytes = wide ? WIDE_FETCH_ENTRY_BYTES : FETCH_ENTRY_BYTES;
+  e.i32Const(12 - Math.log2(bytes));
   e.u8(W.I32_SHR_U);
-  e.i32Const((TLB_ENTRIES - 1) * FETCH_ENTRY_BYTES);
+  e.i32Const((TLB_ENTRIES - 1) * bytes);
   e.u8(W.I32_AND);
   e.localGet(cpu);
   e.u8(W.I32_ADD);
@@ -248,7 +259,8 @@ export function emitFarFunction(e: Emitter, runType: number): void {
   e.u8(0);
   e.u8(W.END);
   e.localGet(CPU);
-  e.i32Const(TABLE_LOOKUP);
+  e.localGet(CPU);
+  e.mem(W.I32_LOAD, OFF_LOOKUP, 2);
   e.u8(W.RETURN_CALL_INDIRECT);
   e.u32(runType);
   e.u8(0);
@@ -261,11 +273,13 @@ export function emitFarFunction(e: Emitter, runType: number): void {
  * jump cache. A change of the page tables, which empties the jump cache,
  * so costs some nanoseconds a jump and not a trip to TypeScript, which only
  * walks the tables for the first jump to a page (the import `fetchMiss`).
+ * `wide`: program counters have 64 bits, and the import gets them as an f64.
  */
 export function emitLookupFunction(
   e: Emitter,
   runType: number,
   fetchMiss: number,
+  wide: boolean,
 ): void {
   const [CPU, ENTRY, LOW, T, FIRST, PC, LINEAR, PC64] = [
     0,
@@ -277,6 +291,8 @@ export function emitLookupFunction(
     6,
     7,
   ];
+  const fetches = wide ? OFF_WIDE_FETCH_TLBS : OFF_FETCH_TLBS;
+  const fetchBytes = wide ? WIDE_FETCH_TLB_BYTES : FETCH_TLB_BYTES;
   e.u32(2);
   e.u32(6);
   e.u8(WASM_TYPES[I32]);
@@ -333,10 +349,7 @@ export function emitLookupFunction(
     e.mem(W.I32_STORE, OFF_JUMP_CACHE + JUMP_TAG, 2);
     // The page's entries have to go with the page: as JumpModes.enter has it.
     e.localGet(CPU);
-    e.localGet(LOW);
-    e.localGet(CPU);
-    e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
-    e.u8(W.I32_ADD);
+    e.localGet(LINEAR);
     e.i32Const(12);
     e.u8(W.I32_SHR_U);
     e.i32Const(0xfff);
@@ -345,9 +358,9 @@ export function emitLookupFunction(
     // The TLB's number, from the offset of its part for fetches.
     e.localGet(CPU);
     e.mem(W.I32_LOAD, OFF_FETCH_TLB, 2);
-    e.i32Const(OFF_FETCH_TLBS);
+    e.i32Const(fetches);
     e.u8(W.I32_SUB);
-    e.i32Const(Math.log2(FETCH_TLB_BYTES / JUMP_PAGES_BYTES));
+    e.i32Const(Math.log2(fetchBytes / JUMP_PAGES_BYTES));
     e.u8(W.I32_SHR_U);
     e.u8(W.I32_ADD);
     e.localGet(CPU);
@@ -375,16 +388,31 @@ export function emitLookupFunction(
   e.u8(W.VOID);
   go(OFF_JUMP_CACHE + JUMP_RECORD);
   e.u8(W.END);
-  // The linear address: the two halves' sum (see Frontend.linear).
+  // The linear address: the two halves' sum (see Frontend.linear); of a wide one
+  // the low half.
   e.localGet(LOW);
-  e.localGet(CPU);
-  e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
-  e.u8(W.I32_ADD);
+  if (!wide) {
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
+    e.u8(W.I32_ADD);
+  }
   e.localTee(LINEAR);
-  emitFetchEntry(e, CPU);
+  emitFetchEntry(e, CPU, wide);
   e.localSet(ENTRY);
   const isThere = (): void => {
     e.localGet(ENTRY);
+    if (wide) {
+      e.localGet(LINEAR);
+      e.i32Const(4095);
+      e.u8(W.I32_AND);
+      e.localSet(T);
+      e.mem(W.I64_LOAD, 0, 3);
+      e.localGet(PC64);
+      e.u8(I64_XOR);
+      e.i64Const(4096, 0);
+      e.u8(I64_LT_U);
+      return;
+    }
     e.mem(W.I32_LOAD, 0, 2);
     e.localGet(LINEAR);
     e.u8(W.I32_XOR);
@@ -396,24 +424,30 @@ export function emitLookupFunction(
   e.u8(W.I32_EQZ);
   e.u8(W.IF);
   e.u8(W.VOID);
-  e.localGet(LINEAR);
+  if (wide) {
+    e.localGet(PC64);
+    e.u8(F64_CONVERT_I64_S);
+  } else e.localGet(LINEAR);
   e.u8(W.CALL);
   e.u32(fetchMiss);
   e.u8(W.END);
   isThere();
   e.u8(W.IF);
   e.u8(W.VOID);
-  // The entry's number leads to its physical page's.
   e.localGet(ENTRY);
-  e.localGet(CPU);
-  e.u8(W.I32_SUB);
-  e.i32Const(OFF_FETCH_TLBS);
-  e.u8(W.I32_SUB);
-  e.i32Const(Math.log2(FETCH_ENTRY_BYTES) - 2);
-  e.u8(W.I32_SHR_U);
-  e.localGet(CPU);
-  e.u8(W.I32_ADD);
-  e.mem(W.I32_LOAD, OFF_FETCH_PHYSICAL, 2);
+  if (wide) e.mem(W.I32_LOAD, WIDE_FETCH_PAGE, 2);
+  else {
+    // The entry's number leads to its physical page's.
+    e.localGet(CPU);
+    e.u8(W.I32_SUB);
+    e.i32Const(OFF_FETCH_TLBS);
+    e.u8(W.I32_SUB);
+    e.i32Const(Math.log2(FETCH_ENTRY_BYTES) - 2);
+    e.u8(W.I32_SHR_U);
+    e.localGet(CPU);
+    e.u8(W.I32_ADD);
+    e.mem(W.I32_LOAD, OFF_FETCH_PHYSICAL, 2);
+  }
   e.i32Const(12);
   e.u8(W.I32_SHL);
   e.localGet(T);

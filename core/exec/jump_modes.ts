@@ -26,8 +26,13 @@ import {
   OFF_JUMP_MARK,
   OFF_JUMP_PAGES,
   OFF_JUMP_TAG,
+  OFF_LOOKUP,
   OFF_RELOCATABLE,
+  OFF_WIDE_FETCH_TLBS,
+  TABLE_LOOKUP,
+  TABLE_LOOKUP_WIDE,
   TLB_COUNT,
+  WIDE_FETCH_TLB_BYTES,
 } from "./layout.ts";
 
 /** What the modes of a CPU's jumps are kept with. */
@@ -62,7 +67,7 @@ export class JumpModes {
   /** For each TLB: the last of its modes, and its tag; 0: not known any more. */
   readonly #modes = Array.from(
     { length: TLB_COUNT },
-    () => ({ key: 0, tag: 0, relocatable: 0 }),
+    () => ({ key: 0, tag: 0, relocatable: 0, wide: false }),
   );
 
   /** Makes those of a CPU. */
@@ -88,6 +93,7 @@ export class JumpModes {
       mode.key = key;
       mode.tag = tag;
       mode.relocatable = this.#frontend.relocatable(key) ? -1 : 0;
+      mode.wide = this.#frontend.wide(key);
     }
     const i32 = this.#i32;
     const base = this.#base;
@@ -95,7 +101,12 @@ export class JumpModes {
     i32[(base + OFF_RELOCATABLE) >> 2] = mode.relocatable;
     i32[(base + OFF_JUMP_TAG) >> 2] = mode.tag;
     i32[(base + OFF_JUMP_MARK) >> 2] = this.#generations[mmu] & 0xff;
-    i32[(base + OFF_FETCH_TLB) >> 2] = OFF_FETCH_TLBS + mmu * FETCH_TLB_BYTES;
+    i32[(base + OFF_FETCH_TLB) >> 2] = mode.wide
+      ? OFF_WIDE_FETCH_TLBS + mmu * WIDE_FETCH_TLB_BYTES
+      : OFF_FETCH_TLBS + mmu * FETCH_TLB_BYTES;
+    i32[(base + OFF_LOOKUP) >> 2] = mode.wide
+      ? TABLE_LOOKUP_WIDE
+      : TABLE_LOOKUP;
   }
 
   /** Offset of the bytes of a TLB's pages that have entries. */

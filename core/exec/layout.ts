@@ -83,6 +83,8 @@ export const OFF_RELOCATABLE = 0x50;
 export const OFF_FLAT_WINDOW = 0x54;
 /** Behind it: how many addresses; 0: there is no window. */
 export const OFF_FLAT_WINDOW_SIZE = 0x58;
+/** Table index of the function that finds a computed jump's target in the present mode. */
+export const OFF_LOOKUP = 0x5c;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */
@@ -167,6 +169,32 @@ export const OFF_FLAT_PAGES = 0x100000;
 export const FLAT_READ = 1;
 /** May be written as well. */
 export const FLAT_WRITE = 2;
+/**
+ * The TLBs that code with addresses of 64 bits looks into, by MMU index. (Code
+ * with 32 bits keeps its own, whose entries are half the size.)
+ */
+export const OFF_WIDE_TLB = 0x200000;
+/** Bytes of an entry: reading and writing each an i64 tag as in the others, then {@linkcode WIDE_HOST}, {@linkcode WIDE_PAGE}. */
+export const WIDE_ENTRY_BYTES = 32;
+/** Bytes of one of those TLBs. */
+export const WIDE_TLB_BYTES: number = TLB_ENTRIES * WIDE_ENTRY_BYTES;
+/** From an entry to its victim. */
+export const WIDE_VICTIM_BYTES: number = TLB_COUNT * WIDE_TLB_BYTES;
+/** In an entry: the host offset of the page. */
+export const WIDE_HOST = 16;
+/** In an entry: physical page number, and whether the translation is global. */
+export const WIDE_PAGE = 20;
+/** The TLBs of fetches of such code. */
+export const OFF_WIDE_FETCH_TLBS = 0x280000;
+/** Bytes of an entry: the page's address, an i64; its host offset; its physical page number. */
+export const WIDE_FETCH_ENTRY_BYTES = 16;
+/** In an entry: the host offset. */
+export const WIDE_FETCH_HOST = 8;
+/** In an entry: the physical page number. */
+export const WIDE_FETCH_PAGE = 12;
+/** Bytes of one of those. */
+export const WIDE_FETCH_TLB_BYTES: number = TLB_ENTRIES *
+  WIDE_FETCH_ENTRY_BYTES;
 /**
  * Entries of the jump cache. A fork and exec in Linux jumps to some thousands of
  * places; with 4096 entries a tenth of its time went to the block index.
@@ -253,5 +281,7 @@ export const TABLE_INTERPRETER = 1;
 export const TABLE_LOOKUP = 2;
 /** Table index of the function that follows a link cell through the jump cache. */
 export const TABLE_FAR = 3;
+/** Table index of what {@linkcode TABLE_LOOKUP} is, for program counters of 64 bits. */
+export const TABLE_LOOKUP_WIDE = 4;
 /** First table index of regions. */
-export const TABLE_REGIONS = 4;
+export const TABLE_REGIONS = 5;

@@ -23,7 +23,7 @@ import type { IrBlock } from "../ir/block.ts";
 import type { Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, type OpInfo, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
-import { I32, WASM_TYPES } from "../ir/types.ts";
+import { I32, I64, WASM_TYPES } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import type { Block, Region } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
@@ -55,13 +55,13 @@ import {
   OFF_FAULT,
   OFF_FAULT_REGION,
   OFF_LINK,
+  OFF_LOOKUP,
   OFF_RECORD,
   OFF_TARGET,
   OFF_TRAP,
   REC_INSNS,
   REC_TABLE,
   runningTag,
-  TABLE_LOOKUP,
 } from "./layout.ts";
 import { RegionJumps } from "./region_jumps.ts";
 import { RegionLookups } from "./region_lookups.ts";
@@ -332,7 +332,9 @@ export class RegionCompiler {
     this.#spill(this.#written);
     this.#storeLocal(OFF_BUDGET, BUDGET);
     e.localGet(CPU);
-    e.i32Const(TABLE_LOOKUP);
+    // Not a constant: a jump may lead to another mode.
+    e.localGet(CPU);
+    e.mem(W.I32_LOAD, OFF_LOOKUP, 2);
     e.u8(W.RETURN_CALL_INDIRECT);
     e.u32(this.#runType);
     e.u8(0);
@@ -600,9 +602,16 @@ export class RegionCompiler {
   #slowAddress(i: number): void {
     const e = this.#e;
     e.localGet(CPU);
-    this.#values.push(this.#k.a[i]);
-    if (this.#k.lo[i] === 0) return;
-    e.i32Const(this.#k.lo[i]);
+    const address = this.#k.a[i];
+    const displacement = this.#k.lo[i];
+    this.#values.push(address);
+    if (displacement === 0) return;
+    if (this.#k.typeOf(address) === I64) {
+      e.i64Const(displacement, displacement >> 31);
+      e.u8(0x7c); // i64.add
+      return;
+    }
+    e.i32Const(displacement);
     e.u8(W.I32_ADD);
   }
 

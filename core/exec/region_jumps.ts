@@ -14,7 +14,7 @@ import {
   TERM_JUMP,
   type Value,
 } from "../ir/block.ts";
-import { I32 } from "../ir/types.ts";
+import { I32, I64 } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import type { Block, BlockCache } from "../translate/block_cache.ts";
 import type { Emitter } from "../wasm/emitter.ts";
@@ -38,8 +38,12 @@ import {
   OFF_JUMP_CACHE,
   OFF_PC_BASE,
   OFF_TARGET,
+  OFF_WIDE_FETCH_TLBS,
   REC_SELF,
   TLB_ENTRIES,
+  WIDE_FETCH_ENTRY_BYTES,
+  WIDE_FETCH_HOST,
+  WIDE_FETCH_TLB_BYTES,
 } from "./layout.ts";
 import {
   CPU,
@@ -91,6 +95,8 @@ export class RegionJumps {
   #blocks: readonly Block[] = [];
   #pcs: readonly number[] = [];
   #relocatable = false;
+  /** Program counters have 64 bits. */
+  #wide = false;
   #targets: readonly (readonly number[])[] = [];
 
   /** Makes what emits into `parts.f`. */
@@ -118,6 +124,7 @@ export class RegionJumps {
     this.#pcs = pcs;
     this.#targets = targets;
     this.#relocatable = this.#frontend.relocatable(blocks[0].key);
+    this.#wide = this.#frontend.wide(blocks[0].key);
   }
 
   /** Pushes what to add to the region's program counters. */
@@ -194,21 +201,23 @@ export class RegionJumps {
     inside: (successor: number) => void,
   ): void {
     const e = this.#e;
-    const wide = k.typeOf(k.termValue) !== I32;
     const known = targets.map((_, i) => i).filter((i) => targets[i] >= 0);
     this.#push(k.termValue);
-    if (wide) e.localSet(PC64);
+    if (k.typeOf(k.termValue) === I64) {
+      e.localTee(PC64);
+      e.u8(0xa7); // i32.wrap_i64
+    }
+    e.localSet(HOST);
+    if (known.length > FEW_TARGETS) this.#switch(targets, known, inside);
     else {
-      e.localSet(HOST);
-      if (known.length > FEW_TARGETS) this.#switch(targets, known, inside);
-      else {
-        for (const i of known) {
-          this.#isTarget(targets[i]);
-          this.#f.open(W.IF, L_ANY, false);
-          inside(i);
-          this.#f.close();
-        }
+      for (const i of known) {
+        this.#isTarget(targets[i]);
+        this.#f.open(W.IF, L_ANY, false);
+        inside(i);
+        this.#f.close();
       }
+    }
+    if (k.typeOf(k.termValue) === I32) {
       e.localGet(HOST);
       e.u8(W.I64_EXTEND_I32_U);
       if (k.pcHi !== 0) {
@@ -220,8 +229,14 @@ export class RegionJumps {
     this.#lookup();
   }
 
-  /** Pushes whether HOST is the program counter of a node. */
+  /** Pushes whether HOST, or PC64 where they have 64 bits, is the program counter of a node. */
   #isTarget(node: number): void {
+    if (this.#wide) {
+      this.#e.localGet(PC64);
+      this.#e.i64Const(this.#pcs[node], this.#blocks[node].pcHi);
+      this.#e.u8(W.I64_EQ);
+      return;
+    }
     this.#e.localGet(HOST);
     this.#e.i32Const(this.#pcs[node]);
     if (this.#relocatable) {
@@ -284,11 +299,11 @@ export class RegionJumps {
     // Of relocatable code these are relative too: bases are multiples of a page.
     const pages = (node: number): [number, number][] => {
       const b = this.#blocks[node];
-      const linear = f.linear(this.#pcs[node], b.pcHi) & ~4095;
+      const linear = this.#pageOf(f.linear(this.#pcs[node], b.pcHi));
       const first: [number, number] = [linear, b.physical - b.physical % 4096];
       return b.secondPage < 0
         ? [first]
-        : [first, [(linear + 4096) | 0, b.secondPage]];
+        : [first, [this.#pageOf(linear + 4096), b.secondPage]];
     };
     const known = pages(from);
     for (const [linear, physical] of pages(to)) {
@@ -301,9 +316,29 @@ export class RegionJumps {
     }
   }
 
+  /** The address of an address's page. */
+  #pageOf(linear: number): number {
+    return this.#wide ? linear - (linear & 4095) : linear & ~4095;
+  }
+
   /** Pushes whether the TLB of fetches does not say that a page is at `host`. */
   #pushIsElsewhere(linear: number, host: number): void {
     const e = this.#e;
+    if (this.#wide) {
+      const index = (linear >>> 12) & (TLB_ENTRIES - 1);
+      const at = OFF_WIDE_FETCH_TLBS + index * WIDE_FETCH_ENTRY_BYTES +
+        this.#frontend.fetchMmu() * WIDE_FETCH_TLB_BYTES;
+      e.localGet(CPU);
+      e.mem(W.I64_LOAD, at, 3);
+      e.i64Const(linear | 0, Math.floor(linear / 0x1_0000_0000) | 0);
+      e.u8(0x52); // i64.ne
+      e.localGet(CPU);
+      e.mem(W.I32_LOAD, at + WIDE_FETCH_HOST, 2);
+      e.i32Const(host);
+      e.u8(W.I32_NE);
+      e.u8(W.I32_OR);
+      return;
+    }
     const tlb = OFF_FETCH_TLBS + this.#frontend.fetchMmu() * FETCH_TLB_BYTES;
     if (!this.#relocatable) {
       const index = (linear >>> 12) & (TLB_ENTRIES - 1);
@@ -367,7 +402,7 @@ export class RegionJumps {
       this.#lookup();
       return;
     }
-    const linear = this.#frontend.linear(lo, hi) & ~4095;
+    const linear = this.#pageOf(this.#frontend.linear(lo, hi));
     const page = known.physical - known.physical % 4096;
     this.#pushIsElsewhere(linear, this.#mmu.hostOf(page));
     this.#f.openUnlikely(L_ANY);

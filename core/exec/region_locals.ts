@@ -6,7 +6,10 @@
 
 import { I32, I64, type Type } from "../ir/types.ts";
 
-/** Locals. HOST, ENTRY, ADDRESS and PAIR are scratch, PC64 a target on its way out. */
+/**
+ * Locals. HOST, ENTRY, ADDRESS, WIDE (an address of 64 bits) and PAIR are
+ * scratch, PC64 a target on its way out.
+ */
 export const CPU = 0,
   BUDGET = 1,
   LINK = 2,
@@ -17,16 +20,19 @@ export const CPU = 0,
   ENTRY = 7,
   HOST = 8,
   PC64 = 9,
-  PAIR = 10;
+  PAIR = 10,
+  WIDE = 11;
 /** The types of those, in order. */
 export const FIXED_LOCALS: readonly Type[] = [
   ...new Array(PC64).fill(I32),
   I64,
   I64,
+  I64,
 ];
 /** Their names in dumps. */
 export const FIXED_NAMES: readonly string[] =
-  "cpu budget link record fault reason address entry host pc64 pair".split(" ");
+  "cpu budget link record fault reason address entry host pc64 pair wide"
+    .split(" ");
 
 /** Labels of the function's epilogues, and of structured control flow above 0. */
 export const L_FAULT_LOAD = -8,

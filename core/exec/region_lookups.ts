@@ -7,12 +7,18 @@
 
 import type { IrBlock, Value } from "../ir/block.ts";
 import { OPS, STORES } from "../ir/ops.ts";
-import { I32, WASM_TYPES } from "../ir/types.ts";
+import { F64, I32, I64, WASM_TYPES } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
 import type { FunctionBody } from "../wasm/function_body.ts";
 import type { ModuleBuilder } from "../wasm/module.ts";
 import * as W from "../wasm/opcodes.ts";
-import { type AccessLocals, emitHost, emitLookup } from "./access.ts";
+import {
+  type AccessLocals,
+  emitHost,
+  emitLookup,
+  tlbBytes,
+  tlbOffset,
+} from "./access.ts";
 import {
   FLAT_READ,
   FLAT_WRITE,
@@ -20,10 +26,8 @@ import {
   OFF_FLAT_PAGES,
   OFF_FLAT_WINDOW,
   OFF_FLAT_WINDOW_SIZE,
-  OFF_TLB,
   REFILLED,
   refillWord,
-  TLB_BYTES,
 } from "./layout.ts";
 import type { AccessPlan, Cluster } from "./region_accesses.ts";
 import {
@@ -37,9 +41,12 @@ import {
   L_FORBIDDEN,
   L_REFUSED,
   PAIR,
+  WIDE,
 } from "./region_locals.ts";
 import type { RegionValues } from "./region_values.ts";
 
+const I64_ADD = 0x7c,
+  F64_CONVERT_I64_S = 0xb9;
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 
 /** What lookups are emitted with. */
@@ -73,6 +80,8 @@ export class RegionLookups {
   readonly #values: RegionValues;
   readonly #faultIndex: () => number;
   readonly #locals: AccessLocals & { readonly base: number };
+  /** Of accesses at addresses of 64 bits. */
+  readonly #wideLocals: AccessLocals;
   #region!: RegionLookupsRegion;
   #k!: IrBlock;
   #plan: AccessPlan = { sections: [], clusters: new Map() };
@@ -93,6 +102,14 @@ export class RegionLookups {
       entry: ENTRY,
       host: HOST,
       pair: PAIR,
+    };
+    this.#wideLocals = {
+      cpu: CPU,
+      base,
+      address: WIDE,
+      entry: ENTRY,
+      host: HOST,
+      wide: PAIR,
     };
   }
 
@@ -141,11 +158,11 @@ export class RegionLookups {
       this.#pushIsForbidden(isStore);
       this.#f.openUnlikely(L_ANY);
     }
-    const tlb = OFF_TLB + mmu * TLB_BYTES;
-    emitLookup(e, this.#locals, high - low, isStore, tlb);
+    const [locals, tlb] = this.#tlb(base, mmu);
+    emitLookup(e, locals, high - low, isStore, tlb);
     this.#f.unlikely();
     this.#f.br(label, false, W.BR_IF);
-    emitHost(e, this.#locals, tlb, isStore);
+    emitHost(e, locals, tlb, isStore);
     e.localSet(local);
     if (delta !== undefined) {
       e.u8(W.ELSE);
@@ -163,11 +180,12 @@ export class RegionLookups {
     const { base, first, high, isStore, low, mmu } = cluster;
     const local = this.#hostLocal(cluster);
     this.#address(base, low);
-    const tlb = OFF_TLB + mmu * TLB_BYTES;
-    emitLookup(e, this.#locals, high - low, isStore, tlb);
+    const [locals, tlb] = this.#tlb(base, mmu);
+    emitLookup(e, locals, high - low, isStore, tlb);
     this.#f.openUnlikely(L_ANY);
     this.#setFault();
-    e.localGet(ADDRESS);
+    e.localGet(locals.address);
+    if (locals.wide !== undefined) e.u8(F64_CONVERT_I64_S);
     const effects = EFFECTS[this.#k.op[first]];
     e.i32Const(refillWord({
       distance: this.#k.lo[first] - low,
@@ -179,7 +197,7 @@ export class RegionLookups {
     e.i32Const(this.#region.record);
     e.localGet(BUDGET);
     e.u8(W.CALL);
-    e.u32(this.#refill());
+    e.u32(this.#refill(locals.wide !== undefined));
     e.localSet(local);
     // It may have been taken away meanwhile.
     e.localGet(CPU);
@@ -191,9 +209,18 @@ export class RegionLookups {
     e.u8(W.I32_LT_U);
     this.#f.br(L_REFUSED, false, W.BR_IF);
     e.u8(W.ELSE);
-    emitHost(e, this.#locals, tlb, isStore);
+    emitHost(e, locals, tlb, isStore);
     e.localSet(local);
     this.#f.close();
+  }
+
+  /** The locals of an access by a base, and the offset of its TLB. */
+  #tlb(base: Value, mmu: number): [AccessLocals, number] {
+    const isWide = this.#k.typeOf(base) === I64;
+    return [
+      isWide ? this.#wideLocals : this.#locals,
+      tlbOffset(isWide) + mmu * tlbBytes(isWide),
+    ];
   }
 
   /** Asks for a cluster's permission, unless it is known; leaves where there is none. */
@@ -223,11 +250,12 @@ export class RegionLookups {
     return local;
   }
 
-  #refill(): number {
+  #refill(isWide: boolean): number {
     const i32 = WASM_TYPES[I32];
     const { module } = this.#region;
-    const type = module.type([i32, i32, i32, i32], [i32]);
-    return module.importFunction("env", "refill", type);
+    const address = isWide ? WASM_TYPES[F64] : i32;
+    const type = module.type([address, i32, i32, i32], [i32]);
+    return module.importFunction("env", isWide ? "refillWide" : "refill", type);
   }
 
   #setFault(): void {
@@ -238,6 +266,14 @@ export class RegionLookups {
   #address(base: Value, displacement: number): void {
     const e = this.#e;
     this.#values.push(base);
+    if (this.#k.typeOf(base) === I64) {
+      if (displacement !== 0) {
+        e.i64Const(displacement, displacement >> 31);
+        e.u8(I64_ADD);
+      }
+      e.localSet(WIDE);
+      return;
+    }
     if (displacement !== 0) {
       e.i32Const(displacement);
       e.u8(W.I32_ADD);

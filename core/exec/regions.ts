@@ -156,9 +156,8 @@ export class Regions {
     this.#graveyard.length = 0;
   }
 
-  /** Fills the TLB for a region: what `SoftMmu.refill` gives, but 3 whenever the region is to be left. */
-  refill(address: number, what: number, record: number): number {
-    const result = this.#parts.mmu.refill(address, what);
+  /** The TLB was filled for a region: what `SoftMmu.refill` gave, but 3 whenever the region is to be left. */
+  refill(result: number, record: number): number {
     this.#refused = result === 4;
     if (this.#refused) return 3;
     if (result !== 1 && result !== 3) this.#pass(record, 1);

@@ -24,13 +24,15 @@ export const TERM_INDIRECT = 3;
 export const TERM_EXIT = 4;
 
 /** What a jump is to the guest's procedures, as far as the frontend knows. */
-export type FlowHint = 0 | 1 | 2;
+export type FlowHint = 0 | 1 | 2 | 3;
 /** Nothing is known. */
 export const FLOW_PLAIN = 0;
 /** A call, which is expected to come back to {@linkcode IrBlock.returnLo}. */
 export const FLOW_CALL = 1;
 /** A return. */
 export const FLOW_RETURN = 2;
+/** A jump that may lead to another mode: it is never followed within a region. */
+export const FLOW_FAR = 3;
 
 /** A value: 0 for none, else a temp's number. */
 export type Value = number;

@@ -8,6 +8,7 @@
 
 import {
   FLOW_CALL,
+  FLOW_FAR,
   FLOW_RETURN,
   type IrBlock,
   TERM_BRANCH,
@@ -18,8 +19,8 @@ import {
   type Value,
 } from "./block.ts";
 import { fold } from "./passes/fold.ts";
-import { LOADS, Op, OPS, STORES } from "./ops.ts";
-import type { Global, Type } from "./types.ts";
+import { LOADS, Op, type OpName, OPS, STORES, WIDE_ACCESS } from "./ops.ts";
+import { type Global, I64, type Type } from "./types.ts";
 
 /** A function in TypeScript that translated code can call. */
 export interface Helper {
@@ -59,6 +60,7 @@ export interface Helper {
 }
 
 const ADD = Op["i32.add"];
+const ADD64 = Op["i64.add"];
 const GET: readonly number[] = [
   Op["get32"],
   Op["get64"],
@@ -80,6 +82,20 @@ const CALL: readonly number[] = [
   Op["call3"],
 ];
 const CONST32 = Op["const32"];
+const CONST64 = Op["const64"];
+const EXTEND_U = Op["i64.extend_i32_u"];
+const EXTEND_S = Op["i64.extend_i32_s"];
+const WRAP = Op["i32.wrap_i64"];
+/** Of each operation on i32, the one of the same name on i64. */
+const WIDE_OP: Uint16Array = Uint16Array.from(
+  OPS,
+  ({ name }) => Op[name.replace(/^i32\./, "i64.") as OpName] ?? 0,
+);
+const IS_SHIFT: Uint8Array = Uint8Array.from(
+  OPS,
+  ({ name }) => /^i32\.(sh[lr]|rot[lr])/.test(name) ? 1 : 0,
+);
+const PAGE = 4096;
 
 /** Any odd number with bits all over. */
 const HASH = 0x9e3779b1 | 0;
@@ -189,9 +205,24 @@ export class IrBuilder {
     return this.block.op[this.block.valueDef[v]] === CONST32;
   }
 
-  /** The value of an i32 constant. */
+  /** The value of an i32 constant, or the low half of an i64 one. */
   constOf(v: Value): number {
     return this.block.lo[this.block.valueDef[v]];
+  }
+
+  /** Whether a temp is an i64 constant. */
+  isConst64(v: Value): boolean {
+    return this.block.op[this.block.valueDef[v]] === CONST64;
+  }
+
+  /** Whether a temp is an i64 constant that is the sign extension of its low half, {@linkcode IrBuilder.constOf}. */
+  isShort(v: Value): boolean {
+    return this.isConst64(v) && this.constOf(v) >> 31 === this.highOf(v);
+  }
+
+  /** The high half of an i64 constant. */
+  highOf(v: Value): number {
+    return this.block.hi[this.block.valueDef[v]];
   }
 
   /** The operation that defined a temp. */
@@ -220,7 +251,17 @@ export class IrBuilder {
 
   /** An i64 constant from its two halves (the high one is the sign by default). */
   i64(lo: number, hi: number = lo >> 31): Value {
-    return this.emit(Op["const64"], 0, 0, 0, lo, hi);
+    lo |= 0;
+    hi |= 0;
+    const at = Math.imul(lo ^ hi + 1, HASH) >>> HASH_SHIFT;
+    const known = this.#constants[at];
+    if (
+      known < this.block.values && this.isConst64(known) &&
+      this.constOf(known) === lo && this.highOf(known) === hi
+    ) return known;
+    const t = this.emit(CONST64, 0, 0, 0, lo, hi);
+    this.#constants[at] = t;
+    return t;
   }
 
   /** An f64 constant by the two halves of its bits. */
@@ -301,17 +342,24 @@ export class IrBuilder {
     this.emit(Op["insn"], 0, 0, 0, pcLo, aux);
   }
 
-  /** Loads from guest memory at the i32 `address + displacement` through TLB `mmu`; `op` is one of the `ld*`. */
+  /**
+   * Loads from guest memory at `address + displacement` through TLB `mmu`; `op`
+   * is one of the `ld*` at an i32 address, which an i64 address makes its `.64`.
+   */
   load(op: number, address: Value, displacement: number, mmu: number): Value {
     if ((OPS[op].effects & LOADS) === 0) {
       throw new Error(`${OPS[op].name} is no load`);
+    }
+    if (this.typeOf(address) === I64) {
+      const base = this.#wideBase(address, displacement);
+      return this.emit(WIDE_ACCESS[op], base, 0, 0, this.#displacement, mmu);
     }
     const base = this.#base(address);
     const disp = (displacement + this.#offset(address)) | 0;
     return this.emit(op, base, 0, 0, disp, mmu);
   }
 
-  /** Stores to guest memory at the i32 `address + displacement` through TLB `mmu`; `op` is one of the `st*`. */
+  /** Stores to guest memory, as {@linkcode IrBuilder.load} has it; `op` is one of the `st*`. */
   store(
     op: number,
     address: Value,
@@ -322,9 +370,42 @@ export class IrBuilder {
     if ((OPS[op].effects & STORES) === 0) {
       throw new Error(`${OPS[op].name} is no store`);
     }
+    if (this.typeOf(address) === I64) {
+      const base = this.#wideBase(address, displacement);
+      this.emit(WIDE_ACCESS[op], base, value, 0, this.#displacement, mmu);
+      return;
+    }
     const base = this.#base(address);
     const disp = (displacement + this.#offset(address)) | 0;
     this.emit(op, base, value, 0, disp, mmu);
+  }
+
+  /** What {@linkcode IrBuilder.#wideBase} leaves to be added. */
+  #displacement = 0;
+
+  /**
+   * An i64 address plus a displacement, without its constant part where that is
+   * 32 bits; constants on a page have one base.
+   */
+  #wideBase(address: Value, displacement: number): Value {
+    const k = this.block;
+    const def = k.valueDef[address];
+    this.#displacement = displacement;
+    if (k.op[def] === ADD64 && this.isShort(k.b[def])) {
+      const sum = this.constOf(k.b[def]) + displacement;
+      if (sum !== (sum | 0)) return address;
+      this.#displacement = sum;
+      return k.a[def];
+    }
+    if (!this.isConst64(address)) return address;
+    const sum = this.constOf(address) + displacement;
+    if (this.isShort(address) && sum === (sum | 0)) {
+      this.#displacement = sum;
+      return this.i64(0);
+    }
+    const low = k.lo[def] & (PAGE - 1);
+    this.#displacement = displacement + low;
+    return this.i64(k.lo[def] - low, k.hi[def]);
   }
 
   /** An address without its constant part. */
@@ -391,22 +472,31 @@ export class IrBuilder {
   }
 
   /** Ends the block: goes on at `takenLo` when `condition` is not 0, else at `otherLo`. */
-  branch(condition: Value, takenLo: number, otherLo: number): void {
+  branch(
+    condition: Value,
+    takenLo: number,
+    otherLo: number,
+    takenHi: number = this.block.pcHi,
+    otherHi: number = this.block.pcHi,
+  ): void {
     if (this.isConst(condition)) {
-      return this.jump(this.constOf(condition) !== 0 ? takenLo : otherLo);
+      if (this.constOf(condition) !== 0) this.jump(takenLo, takenHi);
+      else this.jump(otherLo, otherHi);
+      return;
     }
     this.#end(TERM_BRANCH);
     const k = this.block;
     k.termValue = condition;
     k.takenLo = takenLo | 0;
-    k.takenHi = k.pcHi;
+    k.takenHi = takenHi | 0;
     k.otherLo = otherLo | 0;
-    k.otherHi = k.pcHi;
+    k.otherHi = otherHi | 0;
   }
 
   /**
    * Ends the block: goes on at a computed program counter: an i32 (the high
-   * half stays the block's own) or an i64. It is the guest's: where code is
+   * half stays the block's own) or an i64 (which, where program counters have 32
+   * bits, may belong to another mode). It is the guest's: where code is
    * relocatable, a constant is no place that `jump` could be given.
    */
   jumpIndirect(target: Value): void {
@@ -418,6 +508,11 @@ export class IrBuilder {
   hintCall(returnLo: number): void {
     this.block.flow = FLOW_CALL;
     this.block.returnLo = returnLo | 0;
+  }
+
+  /** The jump that ends the block may lead to another mode. */
+  hintFar(): void {
+    this.block.flow = FLOW_FAR;
   }
 
   /** The jump that ends the block is a return. */
@@ -441,82 +536,115 @@ export class IrBuilder {
     this.block.term = kind;
   }
 
-  // Short names for what frontends write most.
+  // Short names for what frontends write most: on i32, or on i64 where the first
+  // operand is one.
+
+  /**
+   * An operation of the op table on i32, or the one of the same name on i64 if
+   * its first operand is one. A shift's count may be an i32 all the same.
+   */
+  typed(op: number, a: Value, b: Value = 0, c: Value = 0): Value {
+    if (this.block.valueType[a] !== I64) return this.op(op, a, b, c);
+    const count = IS_SHIFT[op] !== 0 && this.block.valueType[b] !== I64
+      ? this.op(EXTEND_U, b)
+      : b;
+    return this.op(WIDE_OP[op], a, count, c);
+  }
+
+  /** The constant `v`, of the type of `like`; an i64 is its sign extension. */
+  like(like: Value, v: number): Value {
+    return this.block.valueType[like] === I64 ? this.i64(v) : this.i32(v);
+  }
+
+  /** The low 32 bits of an i32 or i64. */
+  low(v: Value): Value {
+    return this.block.valueType[v] === I64 ? this.op(WRAP, v) : v;
+  }
+
+  /** Zero extension of an i32 to 64 bits. */
+  zext32(v: Value): Value {
+    return this.op(EXTEND_U, v);
+  }
+
+  /** Sign extension of an i32 to 64 bits. */
+  sext32(v: Value): Value {
+    return this.op(EXTEND_S, v);
+  }
 
   /** `a + b` */
   add(a: Value, b: Value): Value {
-    return this.op(Op["i32.add"], a, b);
+    return this.typed(ADD, a, b);
   }
   /** `a - b` */
   sub(a: Value, b: Value): Value {
-    return this.op(Op["i32.sub"], a, b);
+    return this.typed(Op["i32.sub"], a, b);
   }
   /** `a * b` */
   mul(a: Value, b: Value): Value {
-    return this.op(Op["i32.mul"], a, b);
+    return this.typed(Op["i32.mul"], a, b);
   }
   /** `a & b` */
   and(a: Value, b: Value): Value {
-    return this.op(Op["i32.and"], a, b);
+    return this.typed(Op["i32.and"], a, b);
   }
   /** `a | b` */
   or(a: Value, b: Value): Value {
-    return this.op(Op["i32.or"], a, b);
+    return this.typed(Op["i32.or"], a, b);
   }
   /** `a ^ b` */
   xor(a: Value, b: Value): Value {
-    return this.op(Op["i32.xor"], a, b);
+    return this.typed(Op["i32.xor"], a, b);
   }
-  /** `a << b` (count modulo 32) */
+  /** `a << b` (count modulo the bits of a) */
   shl(a: Value, b: Value): Value {
-    return this.op(Op["i32.shl"], a, b);
+    return this.typed(Op["i32.shl"], a, b);
   }
-  /** `a >>> b` (count modulo 32) */
+  /** `a >>> b` (count modulo the bits of a) */
   shrU(a: Value, b: Value): Value {
-    return this.op(Op["i32.shr_u"], a, b);
+    return this.typed(Op["i32.shr_u"], a, b);
   }
-  /** `a >> b` (count modulo 32) */
+  /** `a >> b` (count modulo the bits of a) */
   shrS(a: Value, b: Value): Value {
-    return this.op(Op["i32.shr_s"], a, b);
+    return this.typed(Op["i32.shr_s"], a, b);
   }
   /** `a == 0` */
   eqz(a: Value): Value {
-    return this.op(Op["i32.eqz"], a);
+    return this.typed(Op["i32.eqz"], a);
   }
   /** `a == b` */
   eq(a: Value, b: Value): Value {
-    return this.op(Op["i32.eq"], a, b);
+    return this.typed(Op["i32.eq"], a, b);
   }
   /** `a != b` */
   ne(a: Value, b: Value): Value {
-    return this.op(Op["i32.ne"], a, b);
+    return this.typed(Op["i32.ne"], a, b);
   }
   /** `a < b`, unsigned */
   ltU(a: Value, b: Value): Value {
-    return this.op(Op["i32.lt_u"], a, b);
+    return this.typed(Op["i32.lt_u"], a, b);
   }
   /** `a < b`, signed */
   ltS(a: Value, b: Value): Value {
-    return this.op(Op["i32.lt_s"], a, b);
+    return this.typed(Op["i32.lt_s"], a, b);
   }
-  /** `condition ? a : b` on i32 */
+  /** `condition ? a : b`; the condition is an i32. */
   select(condition: Value, a: Value, b: Value): Value {
-    return this.op(Op["i32.select"], a, b, condition);
+    return this.typed(Op["i32.select"], a, b, condition);
   }
   /** Sign extension of the low byte. */
   sext8(a: Value): Value {
-    return this.op(Op["i32.extend8_s"], a);
+    return this.typed(Op["i32.extend8_s"], a);
   }
   /** Sign extension of the low 16 bits. */
   sext16(a: Value): Value {
-    return this.op(Op["i32.extend16_s"], a);
+    return this.typed(Op["i32.extend16_s"], a);
   }
   /** Zero extension of the low byte. */
   zext8(a: Value): Value {
-    return this.and(a, this.i32(0xff));
+    return this.and(a, this.like(a, 0xff));
   }
   /** Zero extension of the low 16 bits. */
   zext16(a: Value): Value {
-    return this.and(a, this.i32(0xffff));
+    return this.and(a, this.like(a, 0xffff));
   }
 }

@@ -9,7 +9,8 @@
  *
  * Names and meanings are WebAssembly's own wherever the operation is a
  * WebAssembly instruction (core specification, section 4.3); operations on
- * guest memory (`ld*`, `st*`) go through the softMMU and may fault.
+ * guest memory (`ld*`, `st*`; with `.64` at addresses of 64 bits) go through the
+ * softMMU and may fault.
  *
  * @module
  */
@@ -141,16 +142,26 @@ const replace = (from: Type, code: number, n: number): Entry => ({
   result: V128,
   wasm: [0xfd, code, n],
 });
-const ld = (to: Type, width: number, wasm: readonly number[]): Entry => ({
-  args: [I32],
+const ld = (
+  to: Type,
+  width: number,
+  wasm: readonly number[],
+  address: Type = I32,
+): Entry => ({
+  args: [address],
   result: to,
   effects: LOADS | FAULTS,
   width,
   wasm,
   doc: `Loads ${width} bytes of guest memory at operand + displacement.`,
 });
-const st = (from: Type, width: number, wasm: readonly number[]): Entry => ({
-  args: [I32, from],
+const st = (
+  from: Type,
+  width: number,
+  wasm: readonly number[],
+  address: Type = I32,
+): Entry => ({
+  args: [address, from],
   result: -1,
   effects: STORES | FAULTS,
   width,
@@ -315,6 +326,24 @@ const TABLE = {
   "stf64": st(F64, 8, [0x39]),
   "st128": st(V128, 16, [0xfd, 0x0b]),
 
+  // The same at addresses of 64 bits.
+  "ld8u.64": ld(I32, 1, [0x2d], I64),
+  "ld8s.64": ld(I32, 1, [0x2c], I64),
+  "ld16u.64": ld(I32, 2, [0x2f], I64),
+  "ld16s.64": ld(I32, 2, [0x2e], I64),
+  "ld32.64": ld(I32, 4, [0x28], I64),
+  "ld64.64": ld(I64, 8, [0x29], I64),
+  "ldf32.64": ld(F32, 4, [0x2a], I64),
+  "ldf64.64": ld(F64, 8, [0x2b], I64),
+  "ld128.64": ld(V128, 16, [0xfd, 0x00], I64),
+  "st8.64": st(I32, 1, [0x3a], I64),
+  "st16.64": st(I32, 2, [0x3b], I64),
+  "st32.64": st(I32, 4, [0x36], I64),
+  "st64.64": st(I64, 8, [0x37], I64),
+  "stf32.64": st(F32, 4, [0x38], I64),
+  "stf64.64": st(F64, 8, [0x39], I64),
+  "st128.64": st(V128, 16, [0xfd, 0x0b], I64),
+
   // i32
   "i32.add": com(I32, 0x6a, (a, b) => (a + b) | 0),
   "i32.sub": bin(I32, 0x6b, (a, b) => (a - b) | 0),
@@ -409,8 +438,8 @@ const TABLE = {
   "i64.ctz": un(I64, 0x7a),
   "i64.popcnt": un(I64, 0x7b),
   "i64.eqz": { args: [I64], result: I32, wasm: [0x50] },
-  "i64.eq": cmp(I64, 0x51),
-  "i64.ne": cmp(I64, 0x52),
+  "i64.eq": { ...cmp(I64, 0x51), commutative: true },
+  "i64.ne": { ...cmp(I64, 0x52), commutative: true },
   "i64.lt_s": cmp(I64, 0x53),
   "i64.lt_u": cmp(I64, 0x54),
   "i64.gt_s": cmp(I64, 0x55),
@@ -425,6 +454,9 @@ const TABLE = {
     wasm: [0x1b],
     doc: "Operand 0 if operand 2 is not zero, else operand 1.",
   },
+  "i64.extend8_s": un(I64, 0xc2),
+  "i64.extend16_s": un(I64, 0xc3),
+  "i64.extend32_s": un(I64, 0xc4),
   "i32.wrap_i64": conv(I64, I32, [0xa7]),
   "i64.extend_i32_s": conv(I32, I64, [0xac]),
   "i64.extend_i32_u": conv(I32, I64, [0xad]),
@@ -726,3 +758,9 @@ export const OPS: readonly OpInfo[] = Object.entries(
 export const Op: Readonly<Record<OpName, number>> = Object.fromEntries(
   OPS.map((o) => [o.name, o.id]),
 ) as Record<OpName, number>;
+
+/** Of each `ld*` and `st*` at addresses of 32 bits, the number of that at addresses of 64; of others, 0. */
+export const WIDE_ACCESS: Uint16Array = Uint16Array.from(
+  OPS,
+  (o) => Op[`${o.name}.64` as OpName] ?? 0,
+);

@@ -24,7 +24,7 @@ const MAX_BYTES = 65536 * WASM_PAGE;
 /** Bytes of guest memory's page, the unit of alignment and of the softMMU. */
 export const PAGE_BYTES = 4096;
 /** Bytes reserved for each CPU's state and TLBs. */
-export const CPU_AREA_BYTES: number = 2 * 1024 * 1024;
+export const CPU_AREA_BYTES: number = 4 * 1024 * 1024;
 /** Bytes of the translator's arena unless a machine says otherwise. */
 export const DEFAULT_ARENA_BYTES: number = 64 * 1024 * 1024;
 

@@ -66,6 +66,19 @@ function nameable(path: string): string {
   return path.includes(",") ? nameable(dirname(path)) : path;
 }
 
+/**
+ * An option's items. A unix socket whose path has a comma is none that Deno's
+ * options can name, and there is no folder of them: it takes the whole network.
+ */
+function itemsOf(
+  kind: typeof KINDS[number],
+  needs: readonly string[],
+): readonly string[] {
+  if (kind === "read" || kind === "write") return needs.map(nameable);
+  const isNameable = needs.every((item) => !item.includes(","));
+  return kind !== "net" || isNameable ? needs : [];
+}
+
 /** The same as `--allow-...` options. */
 export async function permissionFlags(
   plan: MachinePlan,
@@ -74,9 +87,9 @@ export async function permissionFlags(
   const needs = await machinePermissions(plan, more);
   return KINDS.filter((kind) => needs[kind].length > 0)
     .map((kind) => {
-      const isPaths = kind === "read" || kind === "write";
-      const items = isPaths ? needs[kind].map(nameable) : needs[kind];
-      return `--allow-${kind}=${[...new Set(items)].join(",")}`;
+      const items = new Set(itemsOf(kind, needs[kind]));
+      if (items.size === 0) return `--allow-${kind}`;
+      return `--allow-${kind}=${[...items].join(",")}`;
     });
 }
 

@@ -69,11 +69,19 @@ export class SoftMmu implements Mmu {
   readonly #base: number;
   readonly #u8: Uint8Array;
   readonly #view: DataView;
+  /** Of addresses of 32 bits. */
   readonly #tlb: Tlb;
+  /** Of wide ones; made when they are first used. */
+  #wideTlb: Tlb | undefined;
+  /** Which of them helpers' accesses look into. */
+  #data: Tlb;
+  readonly #memory: ArrayBufferLike;
   readonly #physicalAccess: PhysicalAccess;
   readonly #value: number;
   readonly #watches = new WriteWatches();
   #mask = 0xffffffff;
+  /** Linear addresses are wide. */
+  #wide = false;
   #code: CodeWatcher = { hasCode: () => false, written: () => false };
   /** Called when translations changed, so that jumps are looked up again. */
   #onFlush: (address: number, mmus: number) => void = () => {};
@@ -105,7 +113,9 @@ export class SoftMmu implements Mmu {
     this.#base = base;
     this.#u8 = new Uint8Array(memory);
     this.#view = new DataView(memory);
+    this.#memory = memory;
     this.#tlb = new Tlb(memory, base);
+    this.#data = this.#tlb;
     this.#physicalAccess = new PhysicalAccess(space, memory);
     this.#value = base + OFF_VALUE;
     this.flat = new FlatPages(this.#u8, base, {
@@ -141,6 +151,7 @@ export class SoftMmu implements Mmu {
   watchWrites(physical: number, length: number, changed: () => void): void {
     const watch = this.#watches.arm(physical, length, changed);
     this.#tlb.refuseStores(watch.first, watch.end);
+    this.#wideTlb?.refuseStores(watch.first, watch.end);
     const { hostOffset } = this.#space.lookupPage(watch.first);
     if (hostOffset - watch.first * PAGE !== this.flat.delta) return;
     for (let page = watch.first; page < watch.end; page++) {
@@ -158,6 +169,22 @@ export class SoftMmu implements Mmu {
 
   #isWatched(page: number): boolean {
     return !this.#watches.isEmpty && this.#watches.has(page);
+  }
+
+  setWide(wide: boolean): void {
+    if (this.#wide === wide) return;
+    this.#wide = wide;
+    this.#data = wide ? this.#wides() : this.#tlb;
+    this.flush(false);
+  }
+
+  #wides(): Tlb {
+    return this.#wideTlb ??= new Tlb(this.#memory, this.#base, true);
+  }
+
+  /** A helper's address as the number that {@linkcode Mmu} says. */
+  #linear(address: number): number {
+    return this.#wide ? address : address >>> 0;
   }
 
   setPhysicalMask(mask: number): void {
@@ -198,27 +225,34 @@ export class SoftMmu implements Mmu {
   flush(keepGlobal: boolean): void {
     this.flushes++;
     this.#ioRead = this.#ioWrite = -1;
-    const mmus = this.#tlb.flush(keepGlobal);
+    const mmus = this.#tlb.flush(keepGlobal) |
+      (this.#wideTlb?.flush(keepGlobal) ?? 0);
     if (mmus !== 0) this.#onFlush(-1, mmus);
   }
 
   flushPage(address: number): void {
-    if (this.#tlb.hasLarge(address)) {
+    if (
+      this.#tlb.hasLarge(address) || this.#wideTlb?.hasLarge(address) === true
+    ) {
       this.flush(false);
       return;
     }
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.flushPage(address);
+    this.#wideTlb?.flushPage(address);
     this.#onFlush(address >>> 0, ALL_MMUS);
   }
 
   forgetPage(address: number): void {
-    if (this.#tlb.isFetched(address)) {
+    if (
+      this.#tlb.isFetched(address) || this.#wideTlb?.isFetched(address) === true
+    ) {
       this.flushPage(address);
       return;
     }
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.forget(address);
+    this.#wideTlb?.forget(address);
   }
 
   /**
@@ -228,15 +262,19 @@ export class SoftMmu implements Mmu {
   protect(page: number): void {
     this.flat.protect(page);
     this.#tlb.protect(page);
+    this.#wideTlb?.protect(page);
   }
 
   /**
-   * Translates an address for an access and fills the TLB. Returns false after
+   * Translates an address for an access and fills a TLB. Returns false after
    * a fault. On success `#physical` and `#host` hold the result.
    */
-  #translate(address: number, access: Access, mmu: number): boolean {
-    address = address >>> 0;
-    const tlb = this.#tlb;
+  #translate(
+    tlb: Tlb,
+    address: number,
+    access: Access,
+    mmu: number,
+  ): boolean {
     const f = this.#frontend;
     if (access !== ACCESS_EXECUTE) {
       const kind = access === ACCESS_WRITE ? TLB_WRITE : TLB_READ;
@@ -256,7 +294,9 @@ export class SoftMmu implements Mmu {
       : (walk.physical & this.#mask) >>> 0;
     const page = Math.floor(physical / PAGE);
     const p = walk.permissions;
-    if (walk.large === true) tlb.noteLarge(address);
+    if (walk.large === true || walk.huge === true) {
+      tlb.noteLarge(address, walk.huge === true);
+    }
     this.#physical = physical + (address & 0xfff);
     const ram = this.#physicalAccess.ramOf(physical);
     const host = ram >= 0 ? ram : this.#hostOfOther(physical, access);
@@ -296,15 +336,20 @@ export class SoftMmu implements Mmu {
       : -1;
   }
 
-  /** The physical address for an instruction fetch; -1 after a fault. */
+  /**
+   * The physical address for an instruction fetch in the present mode; -1 after
+   * a fault.
+   */
   fetch(address: number, mmu: number): number {
-    address = address >>> 0;
-    const tlb = this.#tlb;
+    const f = this.#frontend;
+    const wide = f.wide(f.key());
+    const tlb = wide ? this.#wides() : this.#tlb;
+    if (!wide) address = address >>> 0;
     if (tlb.hasFetch(address, mmu)) {
       this.#host = tlb.fetchHost(address, mmu);
       return tlb.fetchPage(address, mmu) * PAGE + (address & 0xfff);
     }
-    if (!this.#translate(address, ACCESS_EXECUTE, mmu)) return -1;
+    if (!this.#translate(tlb, address, ACCESS_EXECUTE, mmu)) return -1;
     return this.#physical;
   }
 
@@ -314,7 +359,8 @@ export class SoftMmu implements Mmu {
    */
   peekFetch(address: number, mmu: number): number {
     const f = this.#frontend;
-    if (!f.walk(address >>> 0, ACCESS_EXECUTE, mmu, true)) return -1;
+    if (!f.wide(f.key())) address = address >>> 0;
+    if (!f.walk(address, ACCESS_EXECUTE, mmu, true)) return -1;
     const page = f.pageWalk.physical;
     if (page > 0xffffffff) return -1;
     const physical = (page & this.#mask) >>> 0;
@@ -333,16 +379,23 @@ export class SoftMmu implements Mmu {
    * does not, 4 if it never will (a device, or stores to a page with code).
    */
   refill(low: number, what: number): number {
-    const first = (low + (what & 0xff)) >>> 0;
+    return this.#refill(this.#tlb, low, (low + (what & 0xff)) >>> 0, what);
+  }
+
+  /** As {@linkcode SoftMmu.refill}, for a wide address. */
+  refillWide(low: number, what: number): number {
+    return this.#refill(this.#wides(), low, low + (what & 0xff), what);
+  }
+
+  #refill(tlb: Tlb, low: number, first: number, what: number): number {
     const isFirstStore = (what & 1 << 16) !== 0;
     const kind = (what & 1 << 17) !== 0 ? TLB_WRITE : TLB_READ;
     const mmu = what >>> 18;
-    const tlb = this.#tlb;
     let isMemory = true;
     const firstKind = isFirstStore ? TLB_WRITE : TLB_READ;
     const access = isFirstStore ? ACCESS_WRITE : ACCESS_READ;
     if (tlb.find(first, 1, mmu, firstKind) === 0) {
-      if (!this.#translate(first, access, mmu)) return 1;
+      if (!this.#translate(tlb, first, access, mmu)) return 1;
       isMemory = this.#host >= 0;
     }
     if (kind === TLB_WRITE && isMemory && !this.#watches.isEmpty) {
@@ -350,7 +403,7 @@ export class SoftMmu implements Mmu {
       const page = tlb.page(first, mmu);
       if (this.#watches.has(page)) {
         this.noteWrite(page * PAGE, 1);
-        if (!this.#translate(first, access, mmu)) return 1;
+        if (!this.#translate(tlb, first, access, mmu)) return 1;
       }
     }
     const host = tlb.find(low, (what >>> 8) & 0xff, mmu, kind);
@@ -364,13 +417,21 @@ export class SoftMmu implements Mmu {
    * fault. Called by translated code.
    */
   slowLoad(address: number, width: number, mmu: number): number {
+    return this.#slowLoad(this.#tlb, address >>> 0, width, mmu);
+  }
+
+  /** As {@linkcode SoftMmu.slowLoad}, for a wide address. */
+  slowLoadWide(address: number, width: number, mmu: number): number {
+    return this.#slowLoad(this.#wides(), address, width, mmu);
+  }
+
+  #slowLoad(tlb: Tlb, address: number, width: number, mmu: number): number {
     this.slow++;
-    address = address >>> 0;
     const offset = address & 0xfff;
     if (offset + width <= PAGE) {
       const page = address - offset + mmu;
       if (page !== this.#ioRead) {
-        if (!this.#translate(address, ACCESS_READ, mmu)) return 0;
+        if (!this.#translate(tlb, address, ACCESS_READ, mmu)) return 0;
         if (this.#host >= 0) return this.#host + offset;
         this.#ioRead = page;
         this.#ioReadPage = this.#physical - offset;
@@ -384,11 +445,11 @@ export class SoftMmu implements Mmu {
     }
     // Across two pages: both are checked before any byte is read.
     const first = PAGE - offset;
-    const second = (address + first) >>> 0;
-    if (!this.#translate(address, ACCESS_READ, mmu)) return 0;
+    const second = this.#after(tlb, address, first);
+    if (!this.#translate(tlb, address, ACCESS_READ, mmu)) return 0;
     const h0 = this.#host;
     const p0 = this.#physical;
-    if (!this.#translate(second, ACCESS_READ, mmu)) return 0;
+    if (!this.#translate(tlb, second, ACCESS_READ, mmu)) return 0;
     const h1 = this.#host;
     const p1 = this.#physical;
     this.#physicalAccess.readBytes(h0, p0, this.#value, first);
@@ -404,8 +465,21 @@ export class SoftMmu implements Mmu {
    * {@linkcode STORE_MODIFIES}.
    */
   slowStore(address: number, width: number, from: number): number {
+    return this.#slowStore(this.#tlb, address >>> 0, width, from);
+  }
+
+  /** As {@linkcode SoftMmu.slowStore}, for a wide address. */
+  slowStoreWide(address: number, width: number, from: number): number {
+    return this.#slowStore(this.#wides(), address, width, from);
+  }
+
+  /** The address so many bytes further. */
+  #after(tlb: Tlb, address: number, bytes: number): number {
+    return tlb === this.#tlb ? (address + bytes) >>> 0 : address + bytes;
+  }
+
+  #slowStore(tlb: Tlb, address: number, width: number, from: number): number {
     this.slow++;
-    address = address >>> 0;
     const mmu = from & 0xff;
     const running = from >>> 8;
     const offset = address & 0xfff;
@@ -418,12 +492,12 @@ export class SoftMmu implements Mmu {
         );
         return STORE_DONE;
       }
-      const code = this.#tlb.findCode(address, mmu);
+      const code = tlb.findCode(address, mmu);
       if (code !== 0) {
-        const physical = this.#tlb.page(address, mmu) * PAGE + offset;
+        const physical = tlb.page(address, mmu) * PAGE + offset;
         return this.#storeToCode(physical, code, width, running);
       }
-      if (!this.#translate(address, ACCESS_WRITE, mmu)) return STORE_FAULT;
+      if (!this.#translate(tlb, address, ACCESS_WRITE, mmu)) return STORE_FAULT;
       const physical = this.#physical;
       if (this.#host < 0) {
         this.#ioWrite = address - offset + mmu;
@@ -432,7 +506,7 @@ export class SoftMmu implements Mmu {
         return STORE_DONE;
       }
       // A page without code, as most are: nothing to ask.
-      if (this.#tlb.find(address, 1, mmu, TLB_WRITE) !== 0) {
+      if (tlb.find(address, 1, mmu, TLB_WRITE) !== 0) {
         this.#copyValue(this.#host + offset, width);
         return STORE_DONE;
       }
@@ -440,10 +514,10 @@ export class SoftMmu implements Mmu {
       return this.#storeToCode(physical, this.#host + offset, width, running);
     }
     const first = PAGE - offset;
-    const second = (address + first) >>> 0;
-    if (!this.#translate(address, ACCESS_WRITE, mmu)) return STORE_FAULT;
+    const second = this.#after(tlb, address, first);
+    if (!this.#translate(tlb, address, ACCESS_WRITE, mmu)) return STORE_FAULT;
     const p0 = this.#physical;
-    if (!this.#translate(second, ACCESS_WRITE, mmu)) return STORE_FAULT;
+    if (!this.#translate(tlb, second, ACCESS_WRITE, mmu)) return STORE_FAULT;
     const p1 = this.#physical;
     const rest = width - first;
     const hit0 = this.#code.written(p0, first, running);
@@ -488,9 +562,10 @@ export class SoftMmu implements Mmu {
 
   /** Host offset for a read of `width` bytes; throws the guest's fault. */
   #load(address: number, width: number, mmu: number): number {
-    const found = this.#tlb.find(address, width, mmu, TLB_READ);
+    const tlb = this.#data;
+    const found = tlb.find(address, width, mmu, TLB_READ);
     if (found !== 0) return found;
-    const host = this.slowLoad(address, width, mmu);
+    const host = this.#slowLoad(tlb, this.#linear(address), width, mmu);
     if (host === 0) throw GUEST_FAULT;
     return host;
   }
@@ -508,13 +583,13 @@ export class SoftMmu implements Mmu {
   }
 
   #finishStore(address: number, width: number, mmu: number): void {
-    const r = this.slowStore(address, width, mmu);
+    const r = this.#slowStore(this.#data, this.#linear(address), width, mmu);
     if (r === STORE_FAULT) throw GUEST_FAULT;
     if (r === STORE_MODIFIES) throw GUEST_MODIFIED;
   }
 
   write8(address: number, value: number, mmu: number): void {
-    const host = this.#tlb.find(address, 1, mmu, TLB_WRITE);
+    const host = this.#data.find(address, 1, mmu, TLB_WRITE);
     if (host !== 0) {
       this.#u8[host] = value;
       return;
@@ -524,7 +599,7 @@ export class SoftMmu implements Mmu {
   }
 
   write16(address: number, value: number, mmu: number): void {
-    const host = this.#tlb.find(address, 2, mmu, TLB_WRITE);
+    const host = this.#data.find(address, 2, mmu, TLB_WRITE);
     if (host !== 0) {
       this.#view.setUint16(host, value, true);
       return;
@@ -534,7 +609,7 @@ export class SoftMmu implements Mmu {
   }
 
   write32(address: number, value: number, mmu: number): void {
-    const host = this.#tlb.find(address, 4, mmu, TLB_WRITE);
+    const host = this.#data.find(address, 4, mmu, TLB_WRITE);
     if (host !== 0) {
       this.#view.setInt32(host, value, true);
       return;
@@ -545,26 +620,28 @@ export class SoftMmu implements Mmu {
 
   probe(address: number, size: number, access: Access, mmu: number): void {
     const kind = access === ACCESS_WRITE ? TLB_WRITE : TLB_READ;
-    let at = address >>> 0;
+    const tlb = this.#data;
+    let at = this.#linear(address);
     let left = size;
     while (left > 0) {
-      if (this.#tlb.find(at, 1, mmu, kind) === 0) {
-        if (!this.#translate(at, access, mmu)) throw GUEST_FAULT;
+      if (tlb.find(at, 1, mmu, kind) === 0) {
+        if (!this.#translate(tlb, at, access, mmu)) throw GUEST_FAULT;
       }
       const n = PAGE - (at & 0xfff);
       left -= n;
-      at = (at + n) >>> 0;
+      at = this.#after(tlb, at, n);
     }
   }
 
   direct(address: number, access: Access, mmu: number): number {
-    address = address >>> 0;
+    address = this.#linear(address);
+    const tlb = this.#data;
     const kind = access === ACCESS_WRITE ? TLB_WRITE : TLB_READ;
-    const found = this.#tlb.find(address, 1, mmu, kind);
+    const found = tlb.find(address, 1, mmu, kind);
     if (found !== 0) return found;
     if (!this.#frontend.walk(address, access, mmu, true)) return -1;
-    if (!this.#translate(address, access, mmu)) return -1;
-    const host = this.#tlb.find(address, 1, mmu, kind);
+    if (!this.#translate(tlb, address, access, mmu)) return -1;
+    const host = tlb.find(address, 1, mmu, kind);
     return host !== 0 ? host : -1;
   }
 
@@ -577,7 +654,7 @@ export class SoftMmu implements Mmu {
     const direct = this.direct(address, ACCESS_WRITE, mmu);
     if (direct >= 0) return direct;
     // A page with code, or no memory.
-    const host = this.#tlb.findCode(address, mmu);
+    const host = this.#data.findCode(address, mmu);
     if (host === 0) return -1;
     const u8 = this.#u8;
     let same = 0;
@@ -585,7 +662,7 @@ export class SoftMmu implements Mmu {
       while (same < length && u8[host + same] === u8[from + same]) same++;
     }
     if (same < length) {
-      const physical = this.#tlb.page(address, mmu) * PAGE + (address & 0xfff);
+      const physical = this.#data.page(address, mmu) * PAGE + (address & 0xfff);
       if (this.#code.written(physical, length, 0)) throw GUEST_MODIFIED;
     }
     return host;

@@ -90,6 +90,7 @@ class Subject {
       pageWalk,
       key: () => 0,
       flat: () => this.unpaged,
+      wide: () => false,
       walk: (
         address: number,
         access: Access,
@@ -156,7 +157,7 @@ class Subject {
     ];
     [emitLoadMiss, emitStoreMiss].forEach((emit, i) => {
       const e = new Emitter();
-      emit(e, imports[i]);
+      emit(e, imports[i], false);
       m.addFunction(miss, e.bytes.slice(0, e.length), -1, ["load", "store"][i]);
     });
     const { exports } = new WebAssembly.Instance(

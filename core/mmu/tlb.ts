@@ -11,14 +11,20 @@
  * that its index cannot hold: *not present*, MMIO, a page with translated code,
  * and so on, all look the same to the fast path, and the MMU tells them apart.
  *
+ * Code with addresses of 64 bits has TLBs of its own, *wide* ones, whose tags
+ * have 64 bits. An address is then the signed number that it is.
+ *
  * @module
  */
 
 import {
+  FETCH_ENTRY_BYTES,
   OFF_FETCH_PHYSICAL,
   OFF_FETCH_TLBS,
   OFF_TLB,
   OFF_TLB_PHYSICAL,
+  OFF_WIDE_FETCH_TLBS,
+  OFF_WIDE_TLB,
   TAG_CODE,
   TLB_COUNT,
   TLB_ENTRIES,
@@ -26,6 +32,12 @@ import {
   TLB_HOST,
   TLB_READ,
   TLB_WRITE,
+  WIDE_ENTRY_BYTES,
+  WIDE_FETCH_ENTRY_BYTES,
+  WIDE_FETCH_HOST,
+  WIDE_FETCH_PAGE,
+  WIDE_HOST,
+  WIDE_PAGE,
 } from "../exec/layout.ts";
 
 /** An entry lets no store through. */
@@ -51,8 +63,14 @@ const FILLED_LOCAL = 1;
 const FILLED_GLOBAL = 2;
 /** In the word of the physical page number: the translation is global. */
 const IS_GLOBAL = 0x80000000 | 0;
-/** The largest page has 2 to this power bytes. */
+/** Large pages have up to 2 to this power bytes. */
 const LARGE_SHIFT = 22;
+/** Bytes of a huge page. */
+const HUGE = 2 ** 30;
+/** Huge pages are told apart by their addresses modulo so many. */
+const HUGE_PAGES = 256;
+/** From the word of a tag's low half to that of its high half, in wide entries. */
+const TAG_HIGH = 1;
 
 /** The tag of an entry that refuses all accesses: of a page with another index. */
 function neverTag(slot: number): number {
@@ -64,17 +82,31 @@ function slotOf(address: number, mmu: number): number {
   return mmu * TLB_ENTRIES + ((address >>> 12) & (TLB_ENTRIES - 1));
 }
 
-/** The TLBs of one CPU. */
+/** The high half of a wide address. */
+function highOf(address: number): number {
+  return Math.floor(address / 0x1_0000_0000) | 0;
+}
+
+/** The TLBs of one CPU, those with tags of 32 bits or the wide ones. */
 export class Tlb {
   readonly #i32: Int32Array;
-  /** Byte offset of the entries of data. */
+  readonly #wide: boolean;
+  /** Word index of the entries of data. */
   readonly #entries: number;
-  /** Word index of the entries' physical page numbers. */
+  /** Words of an entry, to the power of two. */
+  readonly #entryShift: number;
+  /** Word in an entry of the page's host offset; in those of 32 bits it stands behind each tag. */
+  readonly #host: number;
+  /** Word index of the first entry's physical page number, and distance of the others', to the power of two. */
   readonly #pages: number;
+  readonly #pageShift: number;
   /** Word index of the TLBs of fetches. */
   readonly #fetches: number;
+  readonly #fetchShift: number;
+  readonly #fetchHost: number;
   /** Word index of their entries' physical page numbers. */
   readonly #fetchPages: number;
+  readonly #fetchPageShift: number;
   /** Bit m: since the last flush, fetches by TLB m filled in translations that are not global. */
   #localFetches = 0;
   /**
@@ -95,20 +127,73 @@ export class Tlb {
   readonly #wasData = new Uint8Array(1 << 20);
   /** For each 4 MiB: whether the TLBs may hold parts of a large page. */
   readonly #large = new Uint8Array(1 << 32 - LARGE_SHIFT);
+  /** The same of huge pages. */
+  readonly #huge = new Uint8Array(HUGE_PAGES);
 
   /** The TLBs of the CPU whose area is at `base` of `memory`, empty. */
-  constructor(memory: ArrayBufferLike, base: number) {
+  constructor(memory: ArrayBufferLike, base: number, wide = false) {
     this.#i32 = new Int32Array(memory);
-    this.#entries = base + OFF_TLB;
-    this.#pages = (base + OFF_TLB_PHYSICAL) >> 2;
-    this.#fetches = (base + OFF_FETCH_TLBS) >> 2;
-    this.#fetchPages = (base + OFF_FETCH_PHYSICAL) >> 2;
+    this.#wide = wide;
+    const entryBytes = wide ? WIDE_ENTRY_BYTES : TLB_ENTRY_BYTES;
+    const fetchBytes = wide ? WIDE_FETCH_ENTRY_BYTES : FETCH_ENTRY_BYTES;
+    const words = Math.log2(4);
+    this.#entries = (base + (wide ? OFF_WIDE_TLB : OFF_TLB)) >> 2;
+    this.#entryShift = Math.log2(entryBytes) - words;
+    this.#host = WIDE_HOST >> 2;
+    this.#pages = wide
+      ? this.#entries + (WIDE_PAGE >> 2)
+      : (base + OFF_TLB_PHYSICAL) >> 2;
+    this.#pageShift = wide ? this.#entryShift : 0;
+    this.#fetches = (base + (wide ? OFF_WIDE_FETCH_TLBS : OFF_FETCH_TLBS)) >> 2;
+    this.#fetchShift = Math.log2(fetchBytes) - words;
+    this.#fetchHost = wide ? WIDE_FETCH_HOST >> 2 : 1;
+    this.#fetchPages = wide
+      ? this.#fetches + (WIDE_FETCH_PAGE >> 2)
+      : (base + OFF_FETCH_PHYSICAL) >> 2;
+    this.#fetchPageShift = wide ? this.#fetchShift : 0;
     for (let slot = 0; slot < ALL_SLOTS; slot++) this.#clear(slot);
   }
 
-  /** Word index of the slot's four words. */
+  /** Word index of a slot of data. */
   #word(slot: number): number {
-    return (this.#entries + slot * TLB_ENTRY_BYTES) >> 2;
+    return this.#entries + (slot << this.#entryShift);
+  }
+
+  /** Word index of the physical page number of a slot of data. */
+  #pageWord(slot: number): number {
+    return this.#pages + (slot << this.#pageShift);
+  }
+
+  /** Word index of an entry of fetches. */
+  #fetchWord(slot: number): number {
+    return this.#fetches + (slot << this.#fetchShift);
+  }
+
+  /** Word index of the physical page number of an entry of fetches. */
+  #fetchPageWord(slot: number): number {
+    return this.#fetchPages + (slot << this.#fetchPageShift);
+  }
+
+  /** Whether the tag at a word is that of the same 4 GiB as an address. */
+  #isHigh(word: number, address: number): boolean {
+    return !this.#wide || this.#i32[word + TAG_HIGH] === highOf(address);
+  }
+
+  /** Writes the tag at a word: that of an address's page, with `flip` flipped. */
+  #setTag(word: number, address: number, flip = 0): void {
+    this.#i32[word] = address & ~0xfff ^ flip;
+    if (this.#wide) this.#i32[word + TAG_HIGH] = highOf(address);
+  }
+
+  /** Writes a tag that refuses all accesses of a slot. */
+  #setNever(word: number, slot: number): void {
+    this.#i32[word] = neverTag(slot);
+    if (this.#wide) this.#i32[word + TAG_HIGH] = 0;
+  }
+
+  /** The host offset of the page whose tag is at a word, in the entry at `e`. */
+  #hostAt(e: number, tag: number): number {
+    return this.#i32[this.#wide ? e + this.#host : tag + (TLB_HOST >> 2)] >>> 0;
   }
 
   /**
@@ -116,27 +201,34 @@ export class Tlb {
    * serve it; `kind` is `TLB_READ` or `TLB_WRITE`.
    */
   find(address: number, width: number, mmu: number, kind: number): number {
-    const e = this.#word(slotOf(address, mmu)) + (kind >> 2);
-    const t = (address ^ this.#i32[e]) >>> 0;
-    return t <= PAGE - width ? (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t : 0;
+    const e = this.#word(slotOf(address, mmu));
+    const tag = e + (kind >> 2);
+    const t = (address ^ this.#i32[tag]) >>> 0;
+    return t <= PAGE - width && this.#isHigh(tag, address)
+      ? this.#hostAt(e, tag) + t
+      : 0;
   }
 
   /** Host offset of a byte in a page whose stores are refused for its code, else 0. */
   findCode(address: number, mmu: number): number {
-    const e = this.#word(slotOf(address, mmu)) + (TLB_WRITE >> 2);
-    const t = (address ^ this.#i32[e] ^ TAG_CODE) >>> 0;
-    return t < PAGE ? (this.#i32[e + (TLB_HOST >> 2)] >>> 0) + t : 0;
+    const e = this.#word(slotOf(address, mmu));
+    const tag = e + (TLB_WRITE >> 2);
+    const t = (address ^ this.#i32[tag] ^ TAG_CODE) >>> 0;
+    return t < PAGE && this.#isHigh(tag, address)
+      ? this.#hostAt(e, tag) + t
+      : 0;
   }
 
   /** The physical page number of the entry that serves an address. */
   page(address: number, mmu: number): number {
-    return this.#i32[this.#pages + slotOf(address, mmu)] & ~IS_GLOBAL;
+    return this.#i32[this.#pageWord(slotOf(address, mmu))] & ~IS_GLOBAL;
   }
 
   /** Whether an entry of fetches serves an address. */
   hasFetch(address: number, mmu: number): boolean {
-    const at = this.#fetches + 2 * slotOf(address, mmu);
-    return ((address ^ this.#i32[at]) >>> 0) < PAGE;
+    const at = this.#fetchWord(slotOf(address, mmu));
+    return ((address ^ this.#i32[at]) >>> 0) < PAGE &&
+      this.#isHigh(at, address);
   }
 
   /** Whether an entry of fetches of any TLB serves an address. */
@@ -149,12 +241,13 @@ export class Tlb {
 
   /** The host offset of the page of the entry of fetches that serves an address. */
   fetchHost(address: number, mmu: number): number {
-    return this.#i32[this.#fetches + 2 * slotOf(address, mmu) + 1] >>> 0;
+    const at = this.#fetchWord(slotOf(address, mmu)) + this.#fetchHost;
+    return this.#i32[at] >>> 0;
   }
 
   /** The physical page number of the entry of fetches that serves an address. */
   fetchPage(address: number, mmu: number): number {
-    return this.#i32[this.#fetchPages + slotOf(address, mmu)] & ~IS_GLOBAL;
+    return this.#i32[this.#fetchPageWord(slotOf(address, mmu))] & ~IS_GLOBAL;
   }
 
   /** Enters a translation of data. Another page in its place becomes its victim. */
@@ -169,19 +262,19 @@ export class Tlb {
   ): void {
     const i32 = this.#i32;
     const slot = slotOf(address, mmu);
-    const tag = address & ~0xfff;
-    const never = neverTag(slot);
     const e = this.#word(slot);
-    this.#evict(slot, tag);
-    i32[e + (TLB_READ >> 2)] = isReadable ? tag : never;
-    i32[e + (TLB_WRITE >> 2)] = stores === STORES_NONE
-      ? never
-      : stores === STORES_CODE
-      ? tag ^ TAG_CODE
-      : tag;
-    i32[e + ((TLB_READ + TLB_HOST) >> 2)] = host;
-    i32[e + ((TLB_WRITE + TLB_HOST) >> 2)] = host;
-    i32[this.#pages + slot] = isGlobal ? page | IS_GLOBAL : page;
+    const [read, write] = [e + (TLB_READ >> 2), e + (TLB_WRITE >> 2)];
+    this.#evict(slot, address);
+    if (isReadable) this.#setTag(read, address);
+    else this.#setNever(read, slot);
+    if (stores === STORES_NONE) this.#setNever(write, slot);
+    else this.#setTag(write, address, stores === STORES_CODE ? TAG_CODE : 0);
+    if (this.#wide) i32[e + this.#host] = host;
+    else {
+      i32[read + (TLB_HOST >> 2)] = host;
+      i32[write + (TLB_HOST >> 2)] = host;
+    }
+    i32[this.#pageWord(slot)] = isGlobal ? page | IS_GLOBAL : page;
     this.#note(slot, isGlobal);
     this.#wasData[page] = 1;
   }
@@ -197,22 +290,26 @@ export class Tlb {
   ): void {
     const i32 = this.#i32;
     const slot = slotOf(address, mmu);
-    const at = this.#fetches + 2 * slot;
-    i32[at] = isExecutable ? address & ~0xfff : neverTag(slot);
-    i32[at + 1] = host;
-    i32[this.#fetchPages + slot] = isGlobal ? page | IS_GLOBAL : page;
+    const at = this.#fetchWord(slot);
+    if (isExecutable) this.#setTag(at, address);
+    else this.#setNever(at, slot);
+    i32[at + this.#fetchHost] = host;
+    i32[this.#fetchPageWord(slot)] = isGlobal ? page | IS_GLOBAL : page;
     this.#note(ENTRIES + slot, isGlobal);
     if (!isGlobal) this.#localFetches |= 1 << mmu;
   }
 
-  /** The page of an address is a part of a large one. */
-  noteLarge(address: number): void {
-    this.#large[address >>> LARGE_SHIFT] = 1;
+  /** The page of an address is a part of a large one or, of a huge one. */
+  noteLarge(address: number, isHuge: boolean): void {
+    // Of a wide address the low half will do: it says "maybe".
+    if (isHuge) this.#huge[Math.floor(address / HUGE) & (HUGE_PAGES - 1)] = 1;
+    else this.#large[address >>> LARGE_SHIFT] = 1;
   }
 
-  /** Whether there may be entries of a large page around an address. */
+  /** Whether there may be entries of a large or huge page around an address. */
   hasLarge(address: number): boolean {
-    return this.#large[address >>> LARGE_SHIFT] !== 0;
+    return this.#large[address >>> LARGE_SHIFT] !== 0 ||
+      this.#huge[Math.floor(address / HUGE) & (HUGE_PAGES - 1)] !== 0;
   }
 
   /** Remembers that an entry holds a translation. */
@@ -225,21 +322,28 @@ export class Tlb {
   }
 
   /**
-   * Before a slot takes the page at `tag`: another page in it becomes its
+   * Before a slot takes the page of an address: another page in it becomes its
    * victim. A victim that is this page, as it was before, is no more.
    */
-  #evict(slot: number, tag: number): void {
+  #evict(slot: number, address: number): void {
     const i32 = this.#i32;
+    const tag = address & ~0xfff;
     const e = this.#word(slot);
     const to = slot + ENTRIES;
     const v = this.#word(to);
-    if (i32[v + (TLB_READ >> 2)] === tag) this.#clear(to);
-    const old = i32[e + (TLB_READ >> 2)];
+    const read = TLB_READ >> 2;
+    if (i32[v + read] === tag && this.#isHigh(v + read, address)) {
+      this.#clear(to);
+    }
+    const old = i32[e + read];
     const index = slot & (TLB_ENTRIES - 1);
     // Those that may be neither read nor written are not worth keeping.
-    if (old === tag || ((old >>> 12) & (TLB_ENTRIES - 1)) !== index) return;
-    i32.copyWithin(v, e, e + (TLB_ENTRY_BYTES >> 2));
-    i32[this.#pages + to] = i32[this.#pages + slot];
+    if (
+      old === tag && this.#isHigh(e + read, address) ||
+      ((old >>> 12) & (TLB_ENTRIES - 1)) !== index
+    ) return;
+    i32.copyWithin(v, e, e + (1 << this.#entryShift));
+    i32[this.#pageWord(to)] = i32[this.#pageWord(slot)];
   }
 
   /**
@@ -251,12 +355,15 @@ export class Tlb {
     const slot = slotOf(address, mmu);
     const to = slot + ENTRIES;
     const v = this.#word(to);
-    const tag = i32[v + (kind >> 2)];
-    if (((address ^ tag) >>> 0) >= PAGE) return 0;
+    const tag = v + (kind >> 2);
+    if (
+      ((address ^ i32[tag]) >>> 0) >= PAGE || !this.#isHigh(tag, address)
+    ) return 0;
     const e = this.#word(slot);
-    for (let i = 0; i < TLB_ENTRY_BYTES >> 2; i++) this.#swap(e + i, v + i);
-    this.#swap(this.#pages + slot, this.#pages + to);
-    return i32[e + ((TLB_READ + TLB_HOST) >> 2)] >>> 0;
+    for (let i = 0; i < 1 << this.#entryShift; i++) this.#swap(e + i, v + i);
+    // In a wide entry it has been swapped.
+    if (!this.#wide) this.#swap(this.#pageWord(slot), this.#pageWord(to));
+    return this.#hostAt(e, e + (TLB_READ >> 2));
   }
 
   #swap(a: number, b: number): void {
@@ -280,6 +387,7 @@ export class Tlb {
     this.#localFetches = 0;
     if (keepGlobal) return mmus;
     this.#large.fill(0);
+    this.#huge.fill(0);
     for (let i = 0; i < this.#globalCount; i++) {
       const entry = this.#global[i];
       this.#filled[entry] = 0;
@@ -302,8 +410,10 @@ export class Tlb {
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
     const tag = address & ~0xfff;
     for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) {
-      const e = this.#word(slot);
-      if (this.#i32[e + (TLB_READ >> 2)] === tag) this.#clear(slot);
+      const read = this.#word(slot) + (TLB_READ >> 2);
+      if (this.#i32[read] === tag && this.#isHigh(read, address)) {
+        this.#clear(slot);
+      }
     }
   }
 
@@ -312,26 +422,25 @@ export class Tlb {
     const i32 = this.#i32;
     if (entry >= ENTRIES) {
       const fetch = entry - ENTRIES;
-      const owner = i32[this.#fetchPages + fetch];
+      const owner = i32[this.#fetchPageWord(fetch)];
       if (!keepGlobal || (owner & IS_GLOBAL) === 0) this.#clear(SLOTS + fetch);
       return;
     }
     for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
-      const owner = i32[this.#pages + slot];
+      const owner = i32[this.#pageWord(slot)];
       if (!keepGlobal || (owner & IS_GLOBAL) === 0) this.#clear(slot);
     }
   }
 
   /** Makes a slot match nothing: its tags are those of a page with another index. */
   #clear(slot: number): void {
-    const never = neverTag(slot);
     if (slot >= SLOTS) {
-      this.#i32[this.#fetches + 2 * (slot - SLOTS)] = never;
+      this.#setNever(this.#fetchWord(slot - SLOTS), slot);
       return;
     }
     const e = this.#word(slot);
-    this.#i32[e + (TLB_READ >> 2)] = never;
-    this.#i32[e + (TLB_WRITE >> 2)] = never;
+    this.#setNever(e + (TLB_READ >> 2), slot);
+    this.#setNever(e + (TLB_WRITE >> 2), slot);
   }
 
   /** A physical page got its first code: entries that let stores through to it do so no more. */
@@ -347,9 +456,7 @@ export class Tlb {
 
   /** Refuses stores to the physical pages from `first` to before `end`, whatever lets them through otherwise. */
   refuseStores(first: number, end: number): void {
-    this.#eachSlot(first, end, (slot, at) => {
-      this.#i32[at] = neverTag(slot);
-    });
+    this.#eachSlot(first, end, (slot, at) => this.#setNever(at, slot));
   }
 
   /** The slots of data that hold one of these physical pages, and where their tags for writing are. */
@@ -361,7 +468,7 @@ export class Tlb {
     const visitEntry = (entry: number) => {
       if (entry >= ENTRIES) return;
       for (let slot = entry; slot < SLOTS; slot += ENTRIES) {
-        const page = this.#i32[this.#pages + slot] & ~IS_GLOBAL;
+        const page = this.#i32[this.#pageWord(slot)] & ~IS_GLOBAL;
         if (page < first || page >= end) continue;
         visit(slot, this.#word(slot) + (TLB_WRITE >> 2));
       }

@@ -161,7 +161,8 @@ export class BlockTranslator {
     let host = -1;
     if (second >= 0) host = this.#mmu.hostOf(second);
     else {
-      const next = ((this.#fetchAddress & ~0xfff) + PAGE) | 0;
+      const linear = this.#fetchAddress;
+      const next = linear - (linear & (PAGE - 1)) + PAGE;
       second = this.#mmu.fetch(next, f.fetchMmu());
       if (second < 0) throw GUEST_FAULT;
       host = this.#mmu.fetchHost;
@@ -302,6 +303,7 @@ export class BlockTranslator {
       otherNear: alone || block.isNear(k.otherLo, k.otherHi),
       profile: block.profile,
       alone,
+      wide: this.#frontend.wide(this.#context.key),
     });
   }
 

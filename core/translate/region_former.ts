@@ -19,6 +19,7 @@ import type { Frontend } from "../cpu/frontend.ts";
 import { PROFILE_TARGETS, REC_COUNT } from "../exec/layout.ts";
 import {
   FLOW_CALL,
+  FLOW_FAR,
   FLOW_PLAIN,
   FLOW_RETURN,
   IrBlock,
@@ -28,8 +29,8 @@ import {
 } from "../ir/block.ts";
 import { IrBuilder } from "../ir/builder.ts";
 import { Forwarding } from "../ir/passes/forward.ts";
+import { I64 } from "../ir/types.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
-import { I32 } from "../ir/types.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { analyse, hasCycle, type Structure } from "../wasm/structure.ts";
 import type { Block, BlockCache } from "./block_cache.ts";
@@ -313,8 +314,13 @@ export class RegionFormer {
   /** The nodes where a computed jump was seen to go `share` times or more, most frequent first. */
   #seen(i: number, share: number, most: number): number[] {
     const b = this.#blocks[i];
+    // Where program counters have 32 bits, one of 64 leads to another mode.
     const k = this.#ir[i];
-    if (b.profile === 0 || k.typeOf(k.termValue) !== I32) return [];
+    const isWide = k.typeOf(k.termValue) === I64;
+    if (
+      b.profile === 0 || k.flow === FLOW_FAR ||
+      isWide && !this.#frontend.wide(b.key)
+    ) return [];
     const counts = new Map<number, number>();
     const at = b.profile >> 2;
     for (const lo of this.#i32.subarray(at, at + PROFILE_TARGETS)) {

@@ -31,11 +31,16 @@
 import { read, readSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
+import type { Extent } from "../../core/backend/image_format.ts";
+import { cLibrary } from "./c_library.ts";
 import { lockAsQemu } from "./file_lock.ts";
 import { FilePace } from "./file_pace.ts";
 
 /** The most bytes of zeroes written at once. */
 const PIECE_BYTES = 4 << 20;
+/** Linux, include/uapi/linux/fs.h. */
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 
 /** Bytes at positions. Requests may be outstanding together. */
 export interface ByteStore {
@@ -47,6 +52,11 @@ export interface ByteStore {
   write(offset: number, bytes: Uint8Array): Promise<void>;
   /** Cut off at `size`, or grow to it with zeroes. */
   truncate(size: number): Promise<void>;
+  /**
+   * What the bytes at `offset` are, and at most `length` that follow: holes are
+   * zero. Absent where there is no telling.
+   */
+  extent?(offset: number, length: number): Extent;
   /** Resolves when everything written would survive a power cut. */
   sync(): Promise<void>;
   /** Let go of it. */
@@ -73,6 +83,14 @@ function readAt(
       else resolve(bytes);
     })
   );
+}
+
+/**
+ * Whether a name is a protocol's in QEMU, as `nbd://host/disk` or `json:{...}`:
+ * letters and a colon before any slash.
+ */
+export function namesProtocol(name: string): boolean {
+  return /^[^/\\]{2,}:/.test(name);
 }
 
 /** How to open a file. */
@@ -116,11 +134,19 @@ export class FileStore implements ByteStore {
     readOnly: boolean,
     { lock = true }: FileOptions = {},
   ): Promise<FileStore> {
-    const fail = (reason: string, cause?: unknown): never => {
-      throw new BlockError("io", `Cannot open image "${path}": ${reason}`, {
+    const fail = (
+      reason: string,
+      cause?: unknown,
+      kind: BlockErrorKind = "io",
+    ): never => {
+      throw new BlockError(kind, `Cannot open image "${path}": ${reason}`, {
         cause,
       });
     };
+    if (namesProtocol(path)) {
+      const reason = "expected a file, or an http: or https: URL";
+      fail(reason, undefined, "unsupported");
+    }
     let writer: Deno.FsFile | undefined;
     let file: FileHandle | undefined;
     try {
@@ -198,6 +224,22 @@ export class FileStore implements ByteStore {
     await this.#written;
     await this.#try("resize", () => this.#file.truncate(size));
     this.#size = size;
+  }
+
+  /** See `ByteStore.extent`: all is data where the host does not say more. */
+  extent(offset: number, length: number): Extent {
+    const { fd } = this.#file;
+    const seek = (whence: number): number =>
+      cLibrary()?.lseek(fd, offset, whence) ?? -1;
+    const data = seek(SEEK_DATA);
+    const hole = data > offset ? offset : seek(SEEK_HOLE);
+    // No data follow where only the search for a hole succeeds.
+    if (hole === offset) {
+      const end = data > offset ? data - offset : length;
+      return { kind: "zero", length: Math.min(length, end) };
+    }
+    const end = hole > offset ? hole - offset : length;
+    return { kind: "data", length: Math.min(length, end) };
   }
 
   /** See `ByteStore.sync`. */

@@ -6,28 +6,13 @@
  * locks (block/file-posix.c, `raw_apply_lock_bytes`, `raw_check_lock_bytes`): a
  * shared lock on byte 100 + n says "I do n", one on 200 + n "nobody else may do
  * n", and whoever comes looks whether anybody says the opposite. Deno has no
- * such locks itself. Where it may load the C library (`--allow-ffi=PATH` with
- * one of `LIBRARIES`, or `--allow-ffi`), Rhea takes and respects QEMU's locks
- * too; elsewhere the two do not see each other.
+ * such locks itself. Where it may load the C library (`c_library.ts`), Rhea
+ * takes and respects QEMU's locks too; elsewhere the two do not see each other.
  *
  * @module
  */
 
-/** C libraries whose `fcntl` is known, by `Deno.build.arch`. */
-const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
-  x86_64: [
-    "/lib/x86_64-linux-gnu/libc.so.6",
-    "/lib64/libc.so.6",
-    "/usr/lib/libc.so.6",
-    "/lib/ld-musl-x86_64.so.1",
-  ],
-  aarch64: [
-    "/lib/aarch64-linux-gnu/libc.so.6",
-    "/lib64/libc.so.6",
-    "/usr/lib/libc.so.6",
-    "/lib/ld-musl-aarch64.so.1",
-  ],
-};
+import { cLibrary } from "./c_library.ts";
 
 /** Linux, include/uapi/asm-generic/fcntl.h. */
 const F_OFD_GETLK = 36;
@@ -53,34 +38,6 @@ const NAMES: Readonly<Record<number, string>> = {
   [RESIZE]: "resize",
 };
 
-type Fcntl = (fd: number, command: number, lock: BufferSource) => number;
-
-let loaded: { readonly fcntl: Fcntl | undefined } | undefined;
-
-/** `fcntl` of the C library, where it is known and may be called. */
-function fcntl(): Fcntl | undefined {
-  loaded ??= { fcntl: load() };
-  return loaded.fcntl;
-}
-
-function load(): Fcntl | undefined {
-  if (Deno.build.os !== "linux") return undefined;
-  for (const path of LIBRARIES[Deno.build.arch] ?? []) {
-    try {
-      // Asking for what is not granted would prompt.
-      const { state } = Deno.permissions.querySync({ name: "ffi", path });
-      if (state !== "granted") continue;
-      const { symbols } = Deno.dlopen(path, {
-        fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
-      });
-      return symbols.fcntl as Fcntl;
-    } catch {
-      // Not this one.
-    }
-  }
-  return undefined;
-}
-
 /** `struct flock` of one byte. */
 function flockOf(type: number, byte: number): DataView<ArrayBuffer> {
   const view = new DataView(new ArrayBuffer(FLOCK_BYTES));
@@ -96,7 +53,7 @@ function flockOf(type: number, byte: number): DataView<ArrayBuffer> {
  * kind cannot be had.
  */
 export function lockAsQemu(fd: number, readOnly: boolean): string | undefined {
-  const call = fcntl();
+  const call = cLibrary()?.fcntl;
   if (call === undefined) return undefined;
   const does = readOnly ? [READ] : [READ, WRITE, RESIZE];
   const forbids = [WRITE, RESIZE];

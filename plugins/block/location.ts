@@ -7,7 +7,12 @@
 import { BlockError } from "../../core/backend/block.ts";
 import { dirname, resolve } from "../../core/machine/path.ts";
 import { isUrl } from "../../core/machine/schema.ts";
-import { type ByteStore, type FileOptions, FileStore } from "./byte_store.ts";
+import {
+  type ByteStore,
+  type FileOptions,
+  FileStore,
+  namesProtocol,
+} from "./byte_store.ts";
 import { HttpStore } from "./http_store.ts";
 import { probe } from "./probe.ts";
 
@@ -48,8 +53,7 @@ export async function probeAt(location: string): Promise<string> {
  */
 export function backingLocation(location: string, name: string): string {
   const file = name.replace(/^file:(?!\/\/)/, "");
-  // As in QEMU: letters and a colon before any slash name a protocol.
-  if (/^[^/\\]{2,}:/.test(file) || file.includes("\0")) {
+  if (namesProtocol(file) || file.includes("\0")) {
     throw new BlockError(
       "unsupported",
       `Cannot open backing file "${name}": only files are supported`,

@@ -39,12 +39,22 @@ async function readBehind(
   };
 }
 
+/** How to open an image. */
+interface ChainOptions {
+  readonly readOnly: boolean;
+  /** Lock it and what lies behind it, unless this is false. */
+  readonly lock?: boolean;
+  /** The id of the snapshot to read. */
+  readonly snapshot?: string;
+}
+
 /** Open a qcow2 image and what lies behind it. Throws a `BlockError`. */
 export function openQcow2(
   location: string,
   readOnly: boolean,
+  options: Omit<ChainOptions, "readOnly"> = {},
 ): Promise<Qcow2Block> {
-  return openIn([], location, readOnly);
+  return openIn([], location, { ...options, readOnly });
 }
 
 /** The same for one whose store is open already; it is closed on failure. */
@@ -53,7 +63,7 @@ export function openQcow2In(
   store: ByteStore,
   readOnly: boolean,
 ): Promise<Qcow2Block> {
-  return openIn([], location, readOnly, store);
+  return openIn([], location, { readOnly }, store);
 }
 
 /**
@@ -90,16 +100,16 @@ export async function backingChain(location: string): Promise<string[]> {
 async function openIn(
   chain: readonly string[],
   location: string,
-  readOnly: boolean,
+  { readOnly, lock, snapshot }: ChainOptions,
   opened?: ByteStore,
 ): Promise<Qcow2Block> {
-  const store = opened ?? await openStore(location, readOnly);
+  const store = opened ?? await openStore(location, readOnly, { lock });
   let backing: BlockBackend | undefined;
   try {
     const behind = await readBehind(location, store);
     const seen = [...chain, await identity(location)];
-    if (behind !== undefined) backing = await openBacking(seen, behind);
-    return await Qcow2Block.open(store, { readOnly, backing });
+    if (behind !== undefined) backing = await openBacking(seen, behind, lock);
+    return await Qcow2Block.open(store, { readOnly, backing, snapshot });
   } catch (error) {
     await store.close();
     await backing?.close();
@@ -115,12 +125,13 @@ async function openIn(
 async function openBacking(
   chain: readonly string[],
   { location, format }: Behind,
+  lock: boolean | undefined,
 ): Promise<BlockBackend> {
   if (chain.length > MAX_CHAIN) unsupported(location, "the chain is too long");
   if (chain.includes(await identity(location))) {
     unsupported(location, "the chain is a loop");
   }
-  const store = await openStore(location, true);
+  const store = await openStore(location, true, { lock });
   try {
     switch (format) {
       case "raw":
@@ -151,5 +162,5 @@ async function openBacking(
     await store.close();
     throw error;
   }
-  return await openIn(chain, location, true, store);
+  return await openIn(chain, location, { readOnly: true, lock }, store);
 }

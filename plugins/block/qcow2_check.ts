@@ -7,7 +7,7 @@
  * @module
  */
 
-import { BlockError } from "../../core/backend/block.ts";
+import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
 import type { ImageCheck } from "../../core/backend/image_format.ts";
 import { type ByteStore, FileStore } from "./byte_store.ts";
 import {
@@ -18,7 +18,7 @@ import {
   readHeader,
 } from "./qcow2_header.ts";
 import { Refcounts } from "./qcow2_refcounts.ts";
-import { repair as recount } from "./qcow2_repair.ts";
+import { repair as recount, repairFlags } from "./qcow2_repair.ts";
 import { readSnapshots, type SnapshotTable } from "./qcow2_snapshots.ts";
 import { L2Table, Tables } from "./qcow2_tables.ts";
 
@@ -66,7 +66,7 @@ const NOTHING: ImageCheck = {
   compressedClusters: 0,
 };
 
-/** The result for an image whose refcounts cannot be read. */
+/** The result for an image of which a table cannot be read. */
 function unreadable(problem: string): ImageCheck {
   return { ...NOTHING, problems: [`ERROR ${problem}`], corruptions: 1 };
 }
@@ -81,6 +81,8 @@ class Checker {
   /** How often each cluster is used. */
   #uses: Uint32Array;
   readonly found: Findings;
+  /** Refcounts may be written: nothing else lies where they are. */
+  canCount = true;
 
   constructor(store: ByteStore, header: Qcow2Header, refcounts: Refcounts) {
     this.#store = store;
@@ -130,8 +132,11 @@ class Checker {
     this.#use(0, clusterSize, "the header");
     await this.#table(header.l1Offset, header.l1Size, true);
     this.#use(header.snapshotsOffset, snapshots.bytes, "the snapshot table");
-    for (const { l1Offset, l1Size } of snapshots.snapshots) {
-      await this.#table(l1Offset, l1Size, false);
+    for (const [i, snapshot] of snapshots.snapshots.entries()) {
+      if (header.version >= 3 && snapshot.diskSize === undefined) {
+        this.#corrupt(`snapshot ${i} does not say how large the disk was`);
+      }
+      await this.#table(snapshot.l1Offset, snapshot.l1Size, false);
     }
     this.#use(
       header.refcountTableOffset,
@@ -143,20 +148,32 @@ class Checker {
       this.#use(offset, clusterSize, "a refcount block");
       const uses = this.#uses[offset / clusterSize];
       // To write a count would be to write over something else.
-      if (uses !== 1) this.#corrupt(`refcount block ${i} refcount=${uses}`);
+      if (uses === 1) continue;
+      this.#corrupt(`refcount block ${i} refcount=${uses}`);
+      this.canCount = false;
     }
     await this.#compare();
     return this.found;
+  }
+
+  /** Many L1 entries may lead to one table, and many snapshots to one of L1. */
+  #look(entries: number): void {
+    this.#looked += entries;
+    if (this.#looked > MAX_ENTRIES) tooLarge();
   }
 
   /** An L1 table and all it leads to. */
   async #table(offset: number, size: number, active: boolean): Promise<void> {
     const { clusterSize } = this.#header;
     this.#use(offset, size * 8, "an L1 table");
+    this.#look(size);
     const l1 = new Uint8Array(size * 8);
     await this.#store.read(offset, l1);
     const view = new DataView(l1.buffer);
+    const words = new Uint32Array(l1.buffer);
     for (let i = 0; i < size; i++) {
+      // Most of a large table is empty, which takes no big number to see.
+      if ((words[2 * i] | words[2 * i + 1]) === 0) continue;
       const entry = view.getBigUint64(i * 8);
       const at = Number(entry & OFFSET_MASK);
       if (at === 0) continue;
@@ -179,9 +196,7 @@ class Checker {
     const { clusterSize } = this.#header;
     const { found } = this;
     const count = entriesPerTable(this.#header);
-    // Many L1 entries may lead to one table.
-    this.#looked += count;
-    if (this.#looked > MAX_ENTRIES) tooLarge();
+    this.#look(count);
     // Where the next cluster would be if nothing were fragmented.
     let next = 0;
     for (let i = 0; i < count; i++) {
@@ -249,6 +264,17 @@ class Checker {
     }
     await this.#refcounts.write();
     await this.#store.sync();
+    // What is counted once now, as after a snapshot has gone, is the disk's
+    // own. Where anything else is wrong, the counts do not say that.
+    if (this.found.corruptions > 0) return;
+    const tables = await Tables.open(
+      this.#store,
+      this.#header,
+      this.#refcounts,
+    );
+    await repairFlags(this.#header, tables, (cluster) => this.#uses[cluster]);
+    await tables.write();
+    await this.#store.sync();
   }
 }
 
@@ -260,45 +286,53 @@ async function look(store: ByteStore) {
       "Cannot check the qcow2 image: it has bitmaps",
     );
   }
-  const snapshots = await readSnapshots(store, header);
-  const refcounts = await openRefcounts(store, header);
-  if (typeof refcounts === "string") return refcounts;
+  let snapshots: SnapshotTable;
+  let refcounts: Refcounts;
+  try {
+    snapshots = await readSnapshots(store, header);
+    refcounts = await Refcounts.open(store, header);
+  } catch (error) {
+    return messageOf(error, ["corrupt"]);
+  }
   const checker = new Checker(store, header, refcounts);
   await checker.run(snapshots);
   return { header, snapshots, refcounts, checker };
 }
 
-/** The refcounts, or what is wrong with their table. */
-async function openRefcounts(
-  store: ByteStore,
-  header: Qcow2Header,
-): Promise<Refcounts | string> {
-  try {
-    return await Refcounts.open(store, header);
-  } catch (error) {
-    if (!(error instanceof BlockError) || error.kind !== "corrupt") throw error;
+/** What is wrong with an image, of these kinds; other errors are thrown. */
+function messageOf(error: unknown, kinds: readonly BlockErrorKind[]): string {
+  if (error instanceof BlockError && kinds.includes(error.kind)) {
     return error.message;
   }
+  throw error;
 }
 
 /** Check an image, and repair it as far as asked. Throws a `BlockError`. */
 export async function checkQcow2(
   file: string,
   mode: "none" | "leaks" | "all",
+  lock?: boolean,
 ): Promise<ImageCheck> {
-  const store = await FileStore.open(file, mode === "none");
+  const store = await FileStore.open(file, mode === "none", { lock });
   try {
     const looked = await look(store);
-    // Without refcounts there is nothing to compare with, nor to repair.
+    // Without refcounts there is nothing to compare with. Without snapshots,
+    // what they use would be taken for leaked.
     if (typeof looked === "string") return unreadable(looked);
     const { header, snapshots, refcounts, checker } = looked;
     const before = checker.found;
     const wrong = before.corruptions > 0 || header.dirty || header.corrupt;
     if (mode === "all" && (wrong || before.leaks > 0)) {
-      const tables = await Tables.open(store, header, refcounts);
-      await recount(store, header, refcounts, tables, snapshots);
+      try {
+        const tables = await Tables.open(store, header, refcounts);
+        await recount(store, header, refcounts, tables, snapshots);
+      } catch (error) {
+        // Nothing has been written: it counts first.
+        const problem = messageOf(error, ["corrupt", "unsupported"]);
+        return { ...before, problems: [...before.problems, problem] };
+      }
       if (header.dirty) await clearDirty(store);
-    } else if (mode === "leaks" && before.leaks > 0) {
+    } else if (mode === "leaks" && before.leaks > 0 && checker.canCount) {
       await checker.repairLeaks();
     } else return before;
     const again = await look(store);

@@ -9,7 +9,11 @@
  */
 
 import { BlockError, SECTOR_BYTES } from "../../core/backend/block.ts";
-import type { NewImage } from "../../core/backend/image_format.ts";
+import {
+  type NewImage,
+  type Preallocation,
+  PREALLOCATIONS,
+} from "../../core/backend/image_format.ts";
 import type { ConfigSchema } from "../../core/machine/schema_types.ts";
 import { type ByteStore, fill } from "./byte_store.ts";
 import {
@@ -22,21 +26,37 @@ import { preallocate } from "./qcow2_maintain.ts";
 
 /** The options, as QEMU names them. */
 export const QCOW2_OPTIONS: Readonly<Record<string, ConfigSchema>> = {
-  cluster_size: { format: "size", default: 65536 },
+  cluster_size: {
+    description: "Bytes of a cluster",
+    format: "size",
+    default: 65536,
+  },
   compat: {
+    description: "The version",
     type: "string",
     enum: ["0.10", "v2", "1.1", "v3"],
     default: "1.1",
   },
-  compression_type: { type: "string", enum: ["zlib", "zstd"], default: "zlib" },
-  extended_l2: { type: "boolean", default: false },
-  lazy_refcounts: { type: "boolean", default: false },
-  preallocation: {
+  compression_type: {
+    description: "How clusters are compressed",
     type: "string",
-    enum: ["off", "metadata", "falloc", "full"],
+    enum: ["zlib", "zstd"],
+    default: "zlib",
+  },
+  extended_l2: { description: "Subclusters", type: "boolean", default: false },
+  lazy_refcounts: {
+    description: "Leave refcounts behind while in use",
+    type: "boolean",
+    default: false,
+  },
+  preallocation: {
+    description: "Room from the start",
+    type: "string",
+    enum: PREALLOCATIONS,
     default: "off",
   },
   refcount_bits: {
+    description: "Bits of a refcount",
     type: "integer",
     enum: [1, 2, 4, 8, 16, 32, 64],
     default: 16,
@@ -49,7 +69,7 @@ interface Qcow2Choices {
   readonly compression_type: "zlib" | "zstd";
   readonly extended_l2: boolean;
   readonly lazy_refcounts: boolean;
-  readonly preallocation: "off" | "metadata" | "falloc" | "full";
+  readonly preallocation: Preallocation;
   readonly refcount_bits: number;
 }
 
@@ -153,9 +173,19 @@ export async function createQcow2(
   await store.write(0, header);
   if (choices.preallocation === "off") return;
   const disk = await Qcow2Block.open(store, { readOnly: false });
-  const end = await disk.maintain(preallocate);
+  await preallocateFrom(disk, store, 0, choices.preallocation);
+}
+
+/** Give the clusters of a disk from `from` on a place, and room in its file. */
+export async function preallocateFrom(
+  disk: Qcow2Block,
+  store: ByteStore,
+  from: number,
+  preallocation: Preallocation,
+): Promise<void> {
+  const end = await disk.maintain((parts) => preallocate(parts, from));
   await disk.flush();
   await disk.flush();
-  if (choices.preallocation === "metadata") await store.truncate(end);
+  if (preallocation === "metadata") await store.truncate(end);
   else await fill(store, store.size, end);
 }

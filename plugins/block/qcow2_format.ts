@@ -11,16 +11,19 @@ import type {
   ImageInfo,
   NewImage,
   OpenImage,
+  OpenOptions,
+  Preallocation,
 } from "../../core/backend/image_format.ts";
 import type { JsonObject } from "../../core/machine/schema_types.ts";
 import { FileStore } from "./byte_store.ts";
 import { backingLocation, openStore, probeAt } from "./location.ts";
 import { openQcow2 } from "./qcow2_chain.ts";
 import { checkQcow2 } from "./qcow2_check.ts";
-import { createQcow2, QCOW2_OPTIONS } from "./qcow2_create.ts";
+import { createQcow2, preallocateFrom, QCOW2_OPTIONS } from "./qcow2_create.ts";
 import { type Qcow2Header, readHeader, writeSize } from "./qcow2_header.ts";
 import { Qcow2Block } from "./qcow2_image.ts";
 import { extentAt, growL1, Packer } from "./qcow2_maintain.ts";
+import { RawBlock } from "./raw_image.ts";
 import { readSnapshots } from "./qcow2_snapshots.ts";
 
 /** A qcow2 image for the tools. */
@@ -64,8 +67,8 @@ class Qcow2Tool implements OpenImage {
     return this.#image.close();
   }
 
-  extent(offset: number, length: number): Promise<Extent> {
-    return this.#alone
+  extent(offset: number, length: number, own = false): Promise<Extent> {
+    return this.#alone || own
       ? ownExtent(this.#image, offset, length)
       : chainExtent(this.#image, offset, length);
   }
@@ -106,9 +109,22 @@ async function chainExtent(
   const { backing } = image;
   const shown = Math.min(own.length, (backing?.size ?? 0) - offset);
   if (backing === undefined || shown <= 0) return { ...own, kind: "zero" };
-  return backing instanceof Qcow2Block
-    ? await chainExtent(backing, offset, shown)
+  if (backing instanceof Qcow2Block) {
+    return await chainExtent(backing, offset, shown);
+  }
+  return backing instanceof RawBlock
+    ? await backing.extent(offset, shown)
     : { kind: "data", length: shown };
+}
+
+/** Where a backing file is; its name alone where that cannot be opened. */
+function whereOf(location: string, name: string): string {
+  try {
+    return backingLocation(location, name);
+  } catch (error) {
+    if (error instanceof BlockError) return name;
+    throw error;
+  }
 }
 
 async function info(location: string): Promise<ImageInfo> {
@@ -137,10 +153,12 @@ async function info(location: string): Promise<ImageInfo> {
       dirty: header.dirty,
       backing: backingFile === undefined ? undefined : {
         name: backingFile,
-        location: backingLocation(location, backingFile),
+        location: whereOf(location, backingFile),
         format: backingFormat,
       },
-      snapshots: snapshots.map(({ l1Offset: _, l1Size: __, ...rest }) => rest),
+      snapshots: snapshots.map((
+        { l1Offset: _, l1Size: __, diskSize: ___, ...rest },
+      ) => rest),
       specific,
     };
   } finally {
@@ -160,9 +178,9 @@ async function create(file: string, image: NewImage): Promise<void> {
 /** Open an image without what lies behind it. */
 async function openAlone(
   location: string,
-  readOnly: boolean,
+  { readOnly, lock }: OpenOptions,
 ): Promise<Qcow2Block> {
-  const store = await openStore(location, readOnly);
+  const store = await openStore(location, readOnly, { lock });
   try {
     return await Qcow2Block.open(store, { readOnly });
   } catch (error) {
@@ -171,13 +189,25 @@ async function openAlone(
   }
 }
 
-async function resize(file: string, wanted: number): Promise<void> {
+async function resize(
+  file: string,
+  wanted: number,
+  preallocation: Preallocation,
+): Promise<void> {
   const size = Math.ceil(wanted / SECTOR_BYTES) * SECTOR_BYTES;
   const image = await openQcow2(file, false);
   const before = image.size;
   const shown = image.backing?.size ?? 0;
   try {
-    const { version, clusterSize } = await headerOf(image);
+    const { version, clusterSize, extendedL2 } = await headerOf(image);
+    if (
+      preallocation !== "off" && image.backing !== undefined && !extendedL2
+    ) {
+      throw new BlockError(
+        "unsupported",
+        "A backing file and preallocation go together with extended_l2 only",
+      );
+    }
     if (image.snapshots.length > 0 && version < 3) {
       throw new BlockError(
         "unsupported",
@@ -207,11 +237,35 @@ async function resize(file: string, wanted: number): Promise<void> {
       await grown.close();
     }
   }
+  if (preallocation !== "off" && size > before) {
+    await giveRoom(file, before, preallocation);
+  }
+}
+
+/** Give the clusters from `from` on a place. */
+async function giveRoom(
+  file: string,
+  from: number,
+  preallocation: Preallocation,
+): Promise<void> {
+  const store = await FileStore.open(file, false);
+  let grown: Qcow2Block;
+  try {
+    grown = await Qcow2Block.open(store, { readOnly: false });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  try {
+    await preallocateFrom(grown, store, from, preallocation);
+  } finally {
+    await grown.close();
+  }
 }
 
 /** Give up the clusters from `size` on. */
 async function cut(file: string, size: number): Promise<void> {
-  const image = await openAlone(file, false);
+  const image = await openAlone(file, { readOnly: false });
   try {
     const { clusterSize } = await headerOf(image);
     const end = Math.ceil(size / clusterSize) * clusterSize;
@@ -234,12 +288,12 @@ export const QCOW2_FORMAT: ImageFormat = {
   probe: async (location) => await probeAt(location) === "qcow2",
   info,
   create,
-  open: async (location, { readOnly, alone = false }) =>
+  open: async (location, options) =>
     new Qcow2Tool(
-      alone
-        ? await openAlone(location, readOnly)
-        : await openQcow2(location, readOnly),
-      alone,
+      options.alone === true
+        ? await openAlone(location, options)
+        : await openQcow2(location, options.readOnly, options),
+      options.alone === true,
     ),
   resize,
   check: checkQcow2,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { BlockError, SECTOR_BYTES } from "../../core/backend/block.ts";
+import { BlockError } from "../../core/backend/block.ts";
 import type { ByteStore } from "./byte_store.ts";
 
 /** "QFI" and 0xfb. */
@@ -257,16 +257,17 @@ function checkTables(header: Qcow2Header, fileSize: number): void {
   if (clusters === 0 || clusters * clusterSize > MAX_REFCOUNT_TABLE_BYTES) {
     corrupt(`refcount_table_clusters is ${clusters}`);
   }
-  place(
-    "the refcount table",
-    header.refcountTableOffset,
-    clusters * clusterSize,
-  );
+  // Whether it is all there is known when it is read.
+  const { refcountTableOffset: table } = header;
+  if (table % clusterSize !== 0 || table === 0) {
+    corrupt(`the refcount table is at ${table}`);
+  }
   if (header.snapshotCount > MAX_SNAPSHOTS) {
     corrupt(`nb_snapshots is ${header.snapshotCount}`);
   }
-  if (header.snapshotCount > 0) {
-    place("the snapshot table", header.snapshotsOffset, SECTOR_BYTES / 8);
+  // Where it ends is known when it is read.
+  if (header.snapshotCount > 0 && header.snapshotsOffset % clusterSize !== 0) {
+    corrupt(`the snapshot table is at ${header.snapshotsOffset}`);
   }
 }
 

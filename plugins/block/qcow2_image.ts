@@ -34,6 +34,7 @@ import { repair } from "./qcow2_repair.ts";
 import {
   type Qcow2Snapshot,
   readSnapshots,
+  snapshotHeader,
   type SnapshotTable,
 } from "./qcow2_snapshots.ts";
 import { damaged, type Mapping, Tables, UNALLOCATED } from "./qcow2_tables.ts";
@@ -56,6 +57,8 @@ export interface Qcow2Options {
   readonly readOnly: boolean;
   /** What shows where the image has nothing; closed with the image. */
   readonly backing?: BlockBackend;
+  /** The id of the snapshot to read in the disk's place. */
+  readonly snapshot?: string;
 }
 
 /** A qcow2 image. */
@@ -107,7 +110,7 @@ export class Qcow2Block implements BlockBackend {
     store: ByteStore,
     options: Qcow2Options,
   ): Promise<Qcow2Block> {
-    const header = await readHeader(store);
+    let header = await readHeader(store);
     if (header.corrupt && !options.readOnly) {
       throw new BlockError(
         "corrupt",
@@ -115,6 +118,9 @@ export class Qcow2Block implements BlockBackend {
       );
     }
     const table: SnapshotTable = await readSnapshots(store, header);
+    if (options.snapshot !== undefined) {
+      header = snapshotHeader(header, table, options.snapshot);
+    }
     const refcounts = await Refcounts.open(store, header);
     const tables = await Tables.open(store, header, refcounts);
     if (!options.readOnly) {

@@ -131,20 +131,33 @@ export class Packer {
   }
 }
 
-/** Give every cluster a place; gives back where the last one ends. */
-export async function preallocate(parts: Qcow2Parts): Promise<number> {
+/**
+ * Give every cluster from `from` on that has none a place; gives back where
+ * the last one ends.
+ */
+export async function preallocate(
+  parts: Qcow2Parts,
+  from: number,
+): Promise<number> {
   const { header, tables, refcounts, size } = parts;
   const { clusterSize, extendedL2 } = header;
   let end = parts.store.size;
-  for (let cluster = 0; cluster * clusterSize < size; cluster++) {
+  const first = Math.floor(from / clusterSize);
+  for (let cluster = first; cluster * clusterSize < size; cluster++) {
     const table = await tables.writable(Math.floor(cluster / tables.perTable));
+    const old = table.get(cluster % tables.perTable);
+    if (old.host !== 0 || old.compressed !== undefined) continue;
     const host = await refcounts.allocate("data") * clusterSize;
+    // A cluster that was something else still has it.
+    if (!extendedL2 && host < parts.store.size) {
+      await parts.store.write(host, new Uint8Array(clusterSize));
+    }
     table.set(cluster % tables.perTable, {
       host,
       copied: true,
       // Subclusters stay what they are: the backing file may show.
       alloc: extendedL2 ? 0 : 1,
-      zero: 0,
+      zero: extendedL2 ? old.zero : 0,
     });
     end = Math.max(end, host + clusterSize);
     await parts.flushIfCrowded();

@@ -85,6 +85,13 @@ export class Refcounts {
     const bytes = new Uint8Array(
       header.refcountTableClusters * header.clusterSize,
     );
+    const end = header.refcountTableOffset + bytes.length;
+    if (end > store.size) {
+      throw new BlockError(
+        "corrupt",
+        `Damaged qcow2 refcount table: it ends at ${end}, behind the file`,
+      );
+    }
     await store.read(header.refcountTableOffset, bytes);
     const view = new DataView(bytes.buffer);
     const table = new Float64Array(bytes.length / 8);

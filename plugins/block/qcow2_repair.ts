@@ -40,7 +40,7 @@ export async function repair(
   }
   await refcounts.write();
   await store.sync();
-  await repairFlags(header, tables, counts);
+  await repairFlags(header, tables, (cluster) => counts.get(cluster));
   await tables.write();
   await store.sync();
 }
@@ -92,10 +92,15 @@ async function count(
   }
   for (const { l1Offset, l1Size } of snapshots) {
     use(l1Offset, l1Size * 8);
+    // Many snapshots may lead to one table.
+    steps += l1Size;
+    if (steps > MAX_STEPS) tooMuch("it is too large");
     const l1 = new Uint8Array(l1Size * 8);
     await store.read(l1Offset, l1);
     const view = new DataView(l1.buffer);
+    const words = new Uint32Array(l1.buffer);
     for (let i = 0; i < l1Size; i++) {
+      if ((words[2 * i] | words[2 * i + 1]) === 0) continue;
       const offset = Number(view.getBigUint64(i * 8) & 0x7fffffffffffffffn);
       if (offset === 0) continue;
       if (offset % clusterSize !== 0 || offset >= store.size) {
@@ -144,23 +149,23 @@ function addBlocks(
   }
 }
 
-/** Make the COPIED flags say whether a count is 1. */
-async function repairFlags(
+/** Make the COPIED flags say whether a cluster's count is 1. */
+export async function repairFlags(
   { l1Size, clusterSize }: Qcow2Header,
   tables: Tables,
-  counts: ReadonlyMap<number, number>,
+  count: (cluster: number) => number | undefined,
 ): Promise<void> {
   for (let index = 0; index < l1Size; index++) {
     const table = await tables.get(index);
     if (table === undefined) continue;
-    const own = counts.get(table.offset / clusterSize) === 1;
+    const own = count(table.offset / clusterSize) === 1;
     tables.setCopied(index, own);
     // A shared table's entries are looked at when it is copied.
     if (!own) continue;
     for (let i = 0; i < tables.perTable; i++) {
       const { host, copied } = table.get(i);
       if (host === 0) continue;
-      const wanted = counts.get(host / clusterSize) === 1;
+      const wanted = count(host / clusterSize) === 1;
       if (copied !== wanted) {
         (await tables.writable(index)).setCopied(i, wanted);
       }

@@ -8,7 +8,7 @@
 import { BlockError } from "../../core/backend/block.ts";
 import type { ImageSnapshot } from "../../core/backend/image_format.ts";
 import type { ByteStore } from "./byte_store.ts";
-import type { Qcow2Header } from "./qcow2_header.ts";
+import { entriesPerTable, type Qcow2Header } from "./qcow2_header.ts";
 
 const ENTRY_BYTES = 40;
 /** QEMU's limits of what one entry carries beside, and of an L1 table. */
@@ -22,6 +22,8 @@ export interface Qcow2Snapshot extends ImageSnapshot {
   readonly l1Offset: number;
   /** The entries of its L1 table. */
   readonly l1Size: number;
+  /** Bytes of the disk then; version 3 has it, version 2 may not. */
+  readonly diskSize: number | undefined;
 }
 
 /** The snapshots, and how many bytes their table has. */
@@ -44,6 +46,9 @@ export async function readSnapshots(
       `Damaged qcow2 snapshot ${snapshots.length}: ${message}`,
     );
   };
+  if (header.snapshotCount > 0 && header.snapshotsOffset === 0) {
+    corrupt("the table lies on the header");
+  }
   let at = header.snapshotsOffset;
   const read = async (length: number): Promise<Uint8Array> => {
     const used = at - header.snapshotsOffset + length;
@@ -61,7 +66,12 @@ export async function readSnapshots(
     const l1Size = fixed.getUint32(8);
     const idLength = fixed.getUint16(12);
     const extraLength = fixed.getUint32(36);
-    if (extraLength > MAX_EXTRA_BYTES) corrupt(`${extraLength} extra bytes`);
+    if (extraLength > MAX_EXTRA_BYTES) {
+      throw new BlockError(
+        "unsupported",
+        `Cannot read qcow2 snapshot ${i}: it has ${extraLength} extra bytes`,
+      );
+    }
     if (
       l1Size > MAX_L1_ENTRIES || l1Offset % header.clusterSize !== 0 ||
       l1Offset + l1Size * 8 > store.size
@@ -81,6 +91,7 @@ export async function readSnapshots(
       icount: extraLength >= 24 ? icountOf(extra) : undefined,
       l1Offset,
       l1Size,
+      diskSize: extraLength >= 16 ? Number(extra.getBigUint64(8)) : undefined,
     });
     at = Math.ceil(at / 8) * 8;
   }
@@ -91,4 +102,27 @@ export async function readSnapshots(
 function icountOf(extra: DataView): number | undefined {
   const count = extra.getBigInt64(16);
   return count < 0n ? undefined : Number(count);
+}
+
+/** The header of a disk as it was at a snapshot. Throws a `BlockError`. */
+export function snapshotHeader(
+  header: Qcow2Header,
+  { snapshots }: SnapshotTable,
+  id: string,
+): Qcow2Header {
+  const snapshot = snapshots.find((one) => one.id === id);
+  if (snapshot === undefined) {
+    throw new BlockError(
+      "unsupported",
+      `There is no snapshot with the id ${id}`,
+    );
+  }
+  const { l1Offset, l1Size, diskSize: size = header.size } = snapshot;
+  if (l1Size < Math.ceil(size / header.clusterSize / entriesPerTable(header))) {
+    throw new BlockError(
+      "corrupt",
+      `Damaged qcow2 snapshot ${id}: ${l1Size} L1 entries for ${size} bytes`,
+    );
+  }
+  return { ...header, l1Offset, l1Size, size };
 }

@@ -4,27 +4,15 @@
  * @module
  */
 
-import { SECTOR_BYTES } from "../../core/backend/block.ts";
+import { BlockError, SECTOR_BYTES } from "../../core/backend/block.ts";
 import type {
-  Extent,
   ImageFormat,
   NewImage,
-  OpenImage,
+  Preallocation,
 } from "../../core/backend/image_format.ts";
 import { FileStore, fill } from "./byte_store.ts";
 import { openStore, probeAt } from "./location.ts";
 import { RawBlock } from "./raw_image.ts";
-
-/** A raw image for the tools: all of it is data. */
-class RawTool extends RawBlock implements OpenImage {
-  /** All that is asked for. */
-  extent(offset: number, length: number): Promise<Extent> {
-    return Promise.resolve({
-      length: Math.min(length, this.size - offset),
-      kind: "data",
-    });
-  }
-}
 
 function sectors(size: number): number {
   return Math.ceil(size / SECTOR_BYTES) * SECTOR_BYTES;
@@ -43,10 +31,18 @@ async function create(
   }
 }
 
-async function resize(file: string, size: number): Promise<void> {
+async function resize(
+  file: string,
+  size: number,
+  preallocation: Preallocation,
+): Promise<void> {
+  if (preallocation === "metadata") {
+    throw new BlockError("unsupported", "Raw images have no metadata");
+  }
   const store = await FileStore.open(file, false);
   try {
-    await store.truncate(sectors(size));
+    if (preallocation === "off") await store.truncate(sectors(size));
+    else await fill(store, store.size, sectors(size));
   } finally {
     await store.close();
   }
@@ -57,6 +53,7 @@ export const RAW_FORMAT: ImageFormat = {
   options: {
     preallocation: {
       type: "string",
+      description: "Room from the start",
       enum: ["off", "falloc", "full"],
       default: "off",
     },
@@ -70,8 +67,11 @@ export const RAW_FORMAT: ImageFormat = {
     return { size, dirty: false, snapshots: [] };
   },
   create,
-  async open(location, { readOnly }) {
-    return new RawTool(await openStore(location, readOnly), readOnly);
+  async open(location, { readOnly, lock }) {
+    return new RawBlock(
+      await openStore(location, readOnly, { lock }),
+      readOnly,
+    );
   },
   resize,
 };

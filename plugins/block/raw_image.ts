@@ -10,6 +10,7 @@ import {
   checkRange,
   SECTOR_BYTES,
 } from "../../core/backend/block.ts";
+import type { Extent } from "../../core/backend/image_format.ts";
 import type { ByteStore } from "./byte_store.ts";
 
 /** The most zeroes written at once. */
@@ -43,6 +44,13 @@ export class RawBlock implements BlockBackend {
     const bytes = room ?? new Uint8Array(length);
     await this.#store.read(offset, bytes);
     return bytes;
+  }
+
+  /** What the bytes at `offset` are; see `ByteStore.extent`. */
+  // deno-lint-ignore require-await
+  async extent(offset: number, length: number): Promise<Extent> {
+    const most = Math.min(length, this.size - offset);
+    return this.#store.extent?.(offset, most) ?? { kind: "data", length: most };
   }
 
   /** See `BlockBackend.write`. */

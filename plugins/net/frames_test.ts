@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { randomBelow } from "../../tests/random.ts";
 import {
   FrameReader,
   FramingError,
@@ -7,17 +8,6 @@ import {
   MAX_FRAME_BYTES,
   MAX_LENGTH,
 } from "./frames.ts";
-
-/** Numbers below `limit`, from a seed (xorshift32). */
-function random(seed: number): (limit: number) => number {
-  let x = Math.imul(seed, 0x9e3779b9) | 1;
-  return (limit) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % limit;
-  };
-}
 
 function framed(length: number, body: Uint8Array): Uint8Array {
   const bytes = new Uint8Array(LENGTH_BYTES + body.length);
@@ -64,7 +54,7 @@ function* piecesOf(
 
 Deno.test("frames: whatever pieces a stream comes in", () => {
   for (let seed = 1; seed <= 200; seed++) {
-    const below = random(seed);
+    const below = randomBelow(seed);
     const sent = Array.from({ length: 1 + below(20) }, () => {
       // Mostly what is usual, and the edges.
       const lengths = [
@@ -111,7 +101,7 @@ Deno.test("frames: a length that none has ends the stream", () => {
 Deno.test("frames: no stream does more than end", () => {
   let ended = 0;
   for (let seed = 1; seed <= 2000; seed++) {
-    const below = random(seed);
+    const below = randomBelow(seed);
     const body = new Uint8Array(below(300));
     for (let i = 0; i < body.length; i++) body[i] = below(256);
     // Good ones before a damaged one, or only noise.

@@ -12,6 +12,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { file } from "../../core/cli/cpio.ts";
+import { NetPeer } from "./net_peer.ts";
 import {
   benchmark,
   makeBoot,
@@ -35,64 +36,14 @@ const RUN = `#!/bin/sh
 # run.sh download|upload PORT MEGABYTES
 echo "BEGIN $1"
 case $1 in
-download) wget -q -O - http://10.0.2.2:$2/ | tail -c 65536 | md5sum >/tmp/sum ;;
+download)
+  { wget -q -O - http://10.0.2.2:$2/ || echo "FAIL download" >/dev/console; } |
+    tail -c 65536 | md5sum >/tmp/sum ;;
 upload) dd if=/dev/zero bs=64k count=$(($3 * 16)) 2>/dev/null | nc 10.0.2.2 $2 >/tmp/sum ;;
 esac
 echo "END $1"
 echo "SUM $(cat /tmp/sum)"
 `;
-
-/** A server that sends so many bytes to each that comes, or says how many came. */
-class Peer {
-  readonly #download = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  readonly #upload = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-
-  constructor(bytes: number) {
-    const chunk = crypto.getRandomValues(new Uint8Array(65536));
-    const large = new Uint8Array(1 << 20);
-    for (let at = 0; at < large.length; at += chunk.length) {
-      large.set(chunk, at);
-    }
-    void this.#serve(this.#download, async (connection) => {
-      await connection.read(large.slice());
-      await connection.write(new TextEncoder().encode(
-        `HTTP/1.0 200 OK\r\nContent-Length: ${bytes}\r\n\r\n`,
-      ));
-      for (let left = bytes; left > 0;) {
-        const from = (bytes - left) % chunk.length;
-        left -= await connection.write(large.subarray(from, from + left));
-      }
-      await connection.closeWrite();
-    });
-    void this.#serve(this.#upload, async (connection) => {
-      let count = 0;
-      for (let n: number | null = 0; n !== null;) {
-        count += n;
-        n = await connection.read(large);
-      }
-      await connection.write(new TextEncoder().encode(`${count}\n`));
-    });
-  }
-
-  port(workload: string): number {
-    return (workload === "upload" ? this.#upload : this.#download).addr.port;
-  }
-
-  async #serve(
-    listener: Deno.TcpListener,
-    talk: (connection: Deno.TcpConn) => Promise<void>,
-  ): Promise<void> {
-    for await (const connection of listener) {
-      talk(connection).catch((error) => console.error(`${error}`))
-        .finally(() => connection.close());
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.#download.close();
-    this.#upload.close();
-  }
-}
 
 async function main(folder: string): Promise<void> {
   const args = parseArgs(Deno.args, {
@@ -108,7 +59,7 @@ async function main(folder: string): Promise<void> {
   const model = MODELS[args.model];
   if (model === undefined) throw new Error(`There is no model "${args.model}"`);
   const [drivers, qemu] = model;
-  using peer = new Peer(Number(args.megabytes) * 1048576);
+  using peer = new NetPeer(Number(args.megabytes) * 1048576);
   const address = "ip addr add 10.0.2.15/24 dev eth0\nip link set eth0 up\n";
   const boot = await makeBoot(
     folder,

@@ -104,7 +104,9 @@ async function measure(
   const samples = new Map<string, Sample>();
   await using session = new Session(command);
   await session.until(PROMPT, LIMIT_MS);
-  await session.type(". /bench/load.sh; sleep 2; stty -echo; echo ready\n");
+  await session.type(
+    ". /bench/load.sh; sleep 2; stty -echo; dmesg -n 1; echo ready\n",
+  );
   await session.until(/^ready\r?\n/m, LIMIT_MS);
   await session.until(PROMPT, LIMIT_MS);
   for (const [name, line] of workloads) {

@@ -33,34 +33,7 @@ org 0x7c00
   mov dx, 0xf4
   out dx, al
   jmp $
-byte_:
-  push ax
-  shr al, 4
-  call digit
-  pop ax
-digit:
-  and al, 15
-  cmp al, 10
-  sbb al, 0x69
-  das
-put:
-  push dx
-  push ax
-  mov dx, 0x3fd
-.wait:
-  in al, dx
-  test al, 0x40
-  jz .wait
-  pop ax
-  mov dx, 0x3f8
-  out dx, al
-.sent:
-  mov dx, 0x3fd
-  in al, dx
-  test al, 0x40
-  jz .sent
-  pop dx
-  ret
+%include "print.inc"
   times 446 - ($ - $$) db 0
   ; Bootable, from 0/1/1, FAT16, to cylinder 7, head 15, sector 32.
   db 0x80, 1, 1, 0, 0x06, 15, 32, 7

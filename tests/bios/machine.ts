@@ -70,7 +70,12 @@ export async function biosMachine(
 
 /** Run such a machine to its end; what it wrote on COM1. */
 export async function runBios(options: BiosOptions): Promise<string> {
-  await using machine = await biosMachine(options);
+  return await outputOf(await biosMachine(options));
+}
+
+/** Run a machine to its end; what it wrote on COM1. */
+async function outputOf(started: Machine): Promise<string> {
+  await using machine = started;
   const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
   await machine.run();
   clearTimeout(limit);
@@ -78,28 +83,42 @@ export async function runBios(options: BiosOptions): Promise<string> {
 }
 
 /** Debian's SeaBIOS, which finds its VGA BIOS beside it. */
-const SEABIOS = "/usr/share/seabios/bios.bin";
+const SEABIOS = {
+  isapc: "/usr/share/seabios/bios.bin",
+  pc: "/usr/share/seabios/bios-256k.bin",
+} as const;
 
 /**
- * Run the ISA PC with SeaBIOS and a disk; undefined where SeaBIOS is not
- * installed.
+ * A PC with SeaBIOS and a disk; undefined, and the reason on the console, where
+ * SeaBIOS is not installed.
  */
-export async function runSeabios(file: string): Promise<string | undefined> {
+export async function seabiosMachine(
+  file: string,
+  machine: "isapc" | "pc" = "isapc",
+  set: readonly string[] = [],
+): Promise<Machine | undefined> {
   try {
-    await Deno.stat(SEABIOS);
+    await Deno.stat(SEABIOS[machine]);
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    console.log("skipped in part: seabios is not installed");
+    return undefined;
   }
-  await using machine = await Machine.load(`${MACHINES}isapc.json`, {
-    firmware: SEABIOS,
+  return await Machine.load(`${MACHINES}${machine}.json`, {
+    firmware: SEABIOS[machine],
     memory: "32M",
     drives: [{ file }],
+    set,
   });
-  const limit = setTimeout(() => void machine.stop(), LIMIT_MS);
-  await machine.run();
-  clearTimeout(limit);
-  return machine.serial(0).output;
+}
+
+/** Run it; what it wrote on COM1. */
+export async function runSeabios(
+  file: string,
+  machine: "isapc" | "pc" = "isapc",
+): Promise<string | undefined> {
+  const started = await seabiosMachine(file, machine);
+  return started && await outputOf(started);
 }
 
 /** QEMU's PCs but for the board, without drives. */
@@ -115,16 +134,21 @@ export const QEMU_ARGS: readonly string[] = ["-M", "isapc", ...QEMU_COMMON];
 export async function runQemu(
   drives: readonly DriveOptions[],
   machine: "isapc" | "pc" = "isapc",
+  floppy?: string,
+  mebibytes = 32,
 ): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command("qemu-system-i386", {
       args: [
-        ...["-M", machine, ...QEMU_COMMON],
+        ...["-M", machine, ...QEMU_COMMON, "-m", `${mebibytes}`],
         ...["-serial", "stdio", "-serial", "null", "-monitor", "none"],
         ...drives.flatMap(({ file, kind = "disk" }, i) => [
           "-drive",
           `if=ide,format=raw,file=${file},index=${i},media=${kind}`,
         ]),
+        ...floppy === undefined
+          ? []
+          : ["-drive", `if=floppy,format=raw,file=${floppy}`],
       ],
       stdin: "null",
       stderr: "null",

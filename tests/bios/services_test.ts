@@ -12,6 +12,7 @@ const HERE = fromFileUrl(new URL(".", import.meta.url));
 const MOUSE = fromFileUrl(new URL("../fixtures/ps2_mouse.ts", import.meta.url));
 /** 20 MiB: 40 cylinders of 16 heads and 63 sectors. */
 const IMAGE_BYTES = 20 << 20;
+const FLOPPY_BYTES = 1440 << 10;
 const SECTOR = 512;
 
 /** A program and what it needs. */
@@ -22,6 +23,10 @@ interface Program {
   readonly sectors?: number;
   /** What else the machine has, as `--set` takes it. */
   readonly set?: readonly string[];
+  /** MiB of RAM; 32 when absent. */
+  readonly mebibytes?: number;
+  /** There is a floppy of 1.44 MB in the first drive. */
+  readonly floppy?: boolean;
   /** SeaBIOS and its VGA BIOS print the same on Rhea's board, too. */
   readonly onRhea?: boolean;
   /** Where SeaBIOS or QEMU's board differ, and why it is right. */
@@ -35,12 +40,67 @@ const HAS_MOUSE = (await Deno.readTextFile(
 )).includes('"ps2-mouse"');
 
 const PROGRAMS: Readonly<Record<string, Program>> = {
-  disk: {},
+  disk: {
+    differences: [
+      // A seek is no check of addresses there, and disks are not formatted.
+      ["beyond the end:  ah=00 cf=0", "beyond the end:  ah=04 cf=1"],
+      ["format:  ah=01 cf=1", "format:  ah=00 cf=0"],
+      // It does not look at BX, nor at the size of packets.
+      [
+        "without the word:  bx=AA55 ah=30 cf=0",
+        "without the word:  bx=0000 ah=01 cf=1",
+      ],
+      ["small a packet:  ah=00 cf=0", "small a packet:  ah=01 cf=1"],
+      // It tells of an emulation that there is not.
+      ["no emulation:  ah=00 cf=0", "no emulation:  ah=01 cf=1"],
+      ["emulation at all:  ah=00 cf=0", "emulation at all:  ah=01 cf=1"],
+    ],
+  },
+  floppy: {
+    floppy: true,
+    differences: [
+      // As IBM's has it, where there is no such drive; ours tells of changes.
+      [
+        "no drive:  ax=0100 bx=0000 cx=0000 dx=0002 cf=1",
+        "no drive:  ax=0000 bx=0000 cx=0000 dx=0001 cf=0",
+      ],
+      ["type of no drive:  ah=01 cf=1", "type of no drive:  ah=00 cf=0"],
+      ["\ntype:  ah=01", "\ntype:  ah=02"],
+      ["changed:  ah=06 cf=1", "changed:  ah=00 cf=0"],
+      // It does not let a medium be chosen.
+      ["set type:  ah=01 cf=1", "set type:  ah=00 cf=0"],
+      ["set medium:  ah=01 cf=1", "set medium:  ah=00 cf=0"],
+      ["another medium:  ah=01 cf=1", "another medium:  ah=0C cf=1"],
+      // QEMU's controller does not fill sectors with F6h.
+      ["formatted: 8405", "formatted: 4372"],
+    ],
+  },
   system: {
-    // There is a PS/2 mouse on QEMU's board: bit 2.
-    differences: HAS_MOUSE
-      ? []
-      : [["equipment:  ax=0426", "equipment:  ax=0422"]],
+    differences: [
+      // QEMU writes disks' types down, for none of which SeaBIOS looks.
+      ["00 00 F0 00 06 80 02", "00 00 00 00 06 80 02"],
+      ["SysReq:  ah=86 cf=1", "SysReq:  ah=00 cf=0"],
+      // In protected mode there is ACPI.
+      ["APM:  ax=0102 bx=504D cx=0003", "APM:  ax=0102 bx=504D cx=0000"],
+    ],
+  },
+  apm: {
+    machine: "pc",
+    differences: [
+      // It does not say which error.
+      [/(cx=0000|device: |no function: ) ah=53 cf=1/g, "$1 ah=86 cf=1"],
+    ],
+  },
+  memory: { mebibytes: 128 },
+  teletype: {},
+  pci: {
+    machine: "pc",
+    differences: [
+      // Errors that the PCI BIOS' specification names, and it does not check.
+      ["no vendor:  ah=86", "no vendor:  ah=83"],
+      ["odd word:  ah=00 cf=0", "odd word:  ah=87 cf=1"],
+      ["beyond the space:  ah=00 cf=0", "beyond the space:  ah=87 cf=1"],
+    ],
   },
   video: {},
   modes: {
@@ -114,12 +174,17 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
   },
 };
 
-/** The program in front of sectors that are all different. */
-function imageWith(program: Uint8Array): Uint8Array {
-  const image = new Uint8Array(IMAGE_BYTES);
+/** Sectors that are all different. */
+function numbered(image: Uint8Array): Uint8Array {
   for (let i = 0; i < image.length; i++) {
     image[i] = Math.floor(i / SECTOR) * 7 + i % SECTOR * 3;
   }
+  return image;
+}
+
+/** The program in front of such sectors. */
+function imageWith(program: Uint8Array): Uint8Array {
+  const image = numbered(new Uint8Array(IMAGE_BYTES));
   image.set(program);
   return image;
 }
@@ -150,9 +215,27 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
       const [ours, theirs] = [`${folder}/ours`, `${folder}/theirs`];
       await Deno.writeFile(ours, image);
       await Deno.writeFile(theirs, image);
-      const output = await runBios({ machine, drives: [{ file: ours }], set });
+      const [floppy, another] = program.floppy
+        ? [`${folder}/floppy`, `${folder}/another`]
+        : [];
+      if (floppy !== undefined && another !== undefined) {
+        await Deno.writeFile(floppy, numbered(new Uint8Array(FLOPPY_BYTES)));
+        await Deno.copyFile(floppy, another);
+      }
+      const output = await runBios({
+        machine,
+        drives: [{ file: ours }],
+        set,
+        memory: `${program.mebibytes ?? 32}M`,
+        ...floppy === undefined ? {} : { floppy, config: { order: "ca" } },
+      });
       assertMatch(output, /BEGIN\n[^]*\nEND\n$/);
-      let expected = await runQemu([{ file: theirs }], machine);
+      let expected = await runQemu(
+        [{ file: theirs }],
+        machine,
+        another,
+        program.mebibytes,
+      );
       if (expected === undefined) {
         return console.log("skipped in part: QEMU is not installed");
       }
@@ -160,9 +243,9 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
         text.slice(text.indexOf("\nBEGIN\n"));
       if (onRhea) {
         const seabios = await runSeabios(`${folder}/ours`);
-        if (seabios === undefined) {
-          console.log("skipped in part: seabios is not installed");
-        } else assertEquals(printed(seabios), printed(expected));
+        if (seabios !== undefined) {
+          assertEquals(printed(seabios), printed(expected));
+        }
       }
       for (const [qemu, rhea] of differences) {
         const before: string = expected;
@@ -173,5 +256,7 @@ for (const [name, program] of Object.entries(PROGRAMS)) {
       }
       assertEquals(printed(output), printed(expected));
       assertEquals(await Deno.readFile(ours), await Deno.readFile(theirs));
+      if (floppy === undefined || another === undefined) return;
+      assertEquals(await Deno.readFile(floppy), await Deno.readFile(another));
     }));
 }

@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BlockError } from "../../core/backend/block.ts";
 import { BlockModel } from "../../core/backend/block_contract.ts";
+import { checkQcow2 } from "../../plugins/block/qcow2_check.ts";
 import { Qcow2Block } from "../../plugins/block/qcow2_image.ts";
 import { openQcow2 } from "../../plugins/block/qcow2_chain.ts";
 import { MemoryStore } from "./memory_store.ts";
@@ -170,6 +171,51 @@ Deno.test("qcow2: with the corrupt bit it can be read", async () => {
   const image = await opened((view) => view.setUint8(79, 2), true);
   assertEquals((await image.read(0, 1))[0], 0);
 });
+
+/** An image whose snapshots all lead to one empty L1 table, behind the rest. */
+function manySnapshots(count: number, l1Entries: number) {
+  const clusterBits = 16;
+  const image = newImage({ size: SIZE, clusterBits });
+  const entry = 56;
+  const table = image.length;
+  const l1 = table + (Math.ceil(count * entry / 65536) << clusterBits);
+  const bytes = new Uint8Array(l1);
+  bytes.set(image);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(60, count);
+  view.setBigUint64(64, BigInt(table));
+  for (let at = table; at < table + count * entry; at += entry) {
+    view.setBigUint64(at, BigInt(l1));
+    view.setUint32(at + 8, l1Entries);
+    view.setUint32(at + 36, 16);
+  }
+  return { bytes, size: l1 + l1Entries * 8 };
+}
+
+Deno.test("qcow2: snapshots that would be repaired for ever", async () => {
+  const { bytes, size } = manySnapshots(5, 1 << 22);
+  bytes[79] |= 1;
+  const store = new MemoryStore(bytes);
+  await store.truncate(size);
+  await assertRejects(
+    () => Qcow2Block.open(store, { readOnly: false }),
+    BlockError,
+    "too large",
+  );
+});
+
+Deno.test("qcow2: snapshots that would be checked for ever", () =>
+  withFolder(async (folder) => {
+    const { bytes, size } = manySnapshots(65, 1 << 22);
+    const path = `${folder}/a`;
+    await Deno.writeFile(path, bytes);
+    await Deno.truncate(path, size);
+    await assertRejects(
+      () => checkQcow2(path, "none"),
+      BlockError,
+      "too large",
+    );
+  }));
 
 /** Writes an image into a folder, with a backing file's name. */
 async function writeOverlay(path: string, backing: string): Promise<void> {

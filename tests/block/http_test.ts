@@ -319,6 +319,49 @@ Deno.test("http: refused when no answer comes in time", async () => {
   });
 });
 
+/** An answer whose bytes come in pieces of `size`, one after each `wait`. */
+async function slow(
+  request: Request,
+  size: number,
+  wait: (piece: number) => Promise<void>,
+): Promise<Response> {
+  const right = ranged(request);
+  const bytes = await right.clone().bytes();
+  let at = 0;
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      await wait(at / size);
+      controller.enqueue(bytes.slice(at, at + size));
+      at += size;
+      if (at >= bytes.length) controller.close();
+    },
+  });
+  // Without a length, the server sends it in chunks.
+  return new Response(body, { status: 206, headers: right.headers });
+}
+
+Deno.test("http: an answer in chunks", () =>
+  serve((request) => slow(request, 999, async () => {}), async (url) => {
+    const store = await HttpStore.open(url, QUICK);
+    const bytes = new Uint8Array(SIZE + 10);
+    await store.read(0, bytes);
+    assertEquals(bytes.subarray(0, SIZE), BYTES);
+    assertEquals([...bytes.subarray(SIZE)], Array(10).fill(0));
+    await store.close();
+  }));
+
+Deno.test("http: refused when an answer stops in its middle", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const stops = (request: Request) =>
+    slow(request, 1000, (piece) => piece < 3 ? Promise.resolve() : promise);
+  const options = { retries: 1, delay: 1, timeout: 50 };
+  try {
+    await refuses(stops, "(2 attempts)", options);
+  } finally {
+    resolve();
+  }
+});
+
 Deno.test("http: refused where nobody listens", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;

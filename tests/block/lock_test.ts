@@ -4,7 +4,11 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { BlockError } from "../../core/backend/block.ts";
 import { FileStore } from "../../plugins/block/byte_store.ts";
 import { lockAsQemu } from "../../plugins/block/file_lock.ts";
+import image from "../../plugins/block/image.ts";
+import { BLOCK_BYTES, BLOCKS } from "./load.ts";
+import { newImage } from "./new_image.ts";
 import { hasTools, qemuImg, run, withFolder } from "./oracle.ts";
+import { rhea } from "./rhea_image.ts";
 
 /** Whether locks can be taken at all, found out by taking one. */
 const canLock: boolean = await (async () => {
@@ -92,6 +96,45 @@ Deno.test({
       await (await FileStore.open(path, false)).close();
     }),
 });
+
+Deno.test("lock: a writer's is gone when it has been killed", () =>
+  withFolder(async (folder) => {
+    const [path, top] = [`${folder}/a`, `${folder}/top`];
+    const size = BLOCKS * BLOCK_BYTES;
+    await Deno.writeFile(path, newImage({ size, clusterBits: 12 }));
+    const script = new URL("kill_child.ts", import.meta.url).pathname;
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", script, path, "1"],
+      stdin: "null",
+      stdout: "piped",
+    }).spawn();
+    const lines = child.stdout.getReader();
+    await lines.read();
+    const open = async (snapshot: boolean, readOnly: boolean, file = path) => {
+      const config = { file, snapshot, readOnly };
+      const log = { guest() {}, warn() {} };
+      const context = { name: "test", log, quit() {} };
+      return await image.create(config, context);
+    };
+    const refused = (...args: Parameters<typeof open>) =>
+      assertRejects(() => open(...args), BlockError, "elsewhere");
+    await refused(false, false);
+    await refused(false, true);
+    await refused(true, false);
+    await rhea(..."create -f qcow2 -u -b a -F qcow2".split(" "), top, "1M");
+    await refused(false, false, top);
+    child.kill("SIGKILL");
+    await child.status;
+    await lines.cancel();
+    await (await open(false, false)).close();
+    // Overlays and readers share it; a writer is refused then.
+    const readers = [await open(true, false), await open(false, true)];
+    readers.push(await open(false, false, top));
+    await readers[0].write(0, new Uint8Array(512));
+    await refused(false, false);
+    for (const reader of readers) await reader.close();
+    await (await open(false, false)).close();
+  }));
 
 Deno.test({
   name: "lock: without the permission it is left out",

@@ -181,9 +181,10 @@ const mouse: DevicePlugin = {
   uses: {},
   regions: { wire: { space: "ports", size: 4 } },
   async create(config, context) {
-    const controller = { attach: () => ({ notify() {} }) };
+    const controller = { attach: () => ({ notify() {} }), preset() {} };
     const device = await ps2Mouse.create(config, {
       ...context,
+      // The controller and the setup memory.
       collaborator: <T>() => controller as T,
     }) as Ps2Mouse;
     context.io("wire", {

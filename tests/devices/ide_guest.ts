@@ -83,6 +83,16 @@ delay:
   call regs
   call newline
 %endmacro
+%macro ask 8              ; a name and a command, then its task
+  task %3, %4, %5, %6, %7, %8
+  command %2
+  report %1
+%endmacro
+%macro ask48 8
+  task48 %3, %4, %5, %6, %7, %8
+  command %2
+  report %1
+%endmacro
 blocks:                   ; read DRQ blocks of EBX bytes while there are any
   call ready
   mov edi, 0x200000
@@ -181,9 +191,7 @@ ${
   call newline`).join("")
 }
   ; CHS: cylinder 1, head 2, sector 3, and over the end of a track
-  task 0, 1, 3, 1, 0, 0xa2
-  command 0x20
-  report 'chs'
+  ask 'chs', 0x20, 0, 1, 3, 1, 0, 0xa2
   mov ebx, 512
   call blocks
   report 'chs done'
@@ -192,9 +200,7 @@ ${
   call blocks
   report 'chs over'
   ; LBA28
-  task 0, 3, 0x34, 0x12, 0, 0xe0
-  command 0x20
-  report 'lba28'
+  ask 'lba28', 0x20, 0, 3, 0x34, 0x12, 0, 0xe0
   call blocks
   report 'lba28 done'
   task 0, 0, 0x10, 0, 0, 0xe0
@@ -225,21 +231,11 @@ ${
   call blocks.end
   report '32 bits'
   ; READ MULTIPLE: off, refused, 4, with a part at the end
-  task 0, 0, 0, 0, 0, 0xe0
-  command 0xc6
-  report 'multiple 0'
-  task 0, 5, 9, 0, 0, 0xe0
-  command 0xc4
-  report 'read multiple off'
-  task 0, 3, 0, 0, 0, 0xe0
-  command 0xc6
-  report 'multiple 3'
-  task 0, 32, 0, 0, 0, 0xe0
-  command 0xc6
-  report 'multiple 32'
-  task 0, 4, 0, 0, 0, 0xe0
-  command 0xc6
-  report 'multiple 4'
+  ask 'multiple 0', 0xc6, 0, 0, 0, 0, 0, 0xe0
+  ask 'read multiple off', 0xc4, 0, 5, 9, 0, 0, 0xe0
+  ask 'multiple 3', 0xc6, 0, 3, 0, 0, 0, 0xe0
+  ask 'multiple 32', 0xc6, 0, 32, 0, 0, 0, 0xe0
+  ask 'multiple 4', 0xc6, 0, 4, 0, 0, 0, 0xe0
   task 0, 8, 9, 0, 0, 0xe0
   command 0xc4
   mov ebx, 2048
@@ -252,9 +248,7 @@ ${
   ; writes, and what is read back
   mov ebp, 1
   mov ebx, 512
-  task 0, 3, 0x50, 0x01, 0, 0xe0
-  command 0x30
-  report 'write'
+  ask 'write', 0x30, 0, 3, 0x50, 0x01, 0, 0xe0
   call send
   report 'written'
   task48 2, 0x53, 0x01, 0, 0, 0
@@ -286,46 +280,20 @@ ${
   command 0xea
   report 'flush ext'
   ; without data
-  task 0, 2, 7, 0, 0, 0xe0
-  command 0x40
-  report 'verify'
-  task 0, 0, 0, 0, 0, 0xe0
-  command 0x10
-  report 'recalibrate'
-  task 0, 0, 9, 0, 0, 0xe0
-  command 0x70
-  report 'seek'
-  task 0, 0, 0, 0, 0, 0xe0
-  command 0xe5
-  report 'power'
-  task 0, 0, 0, 0, 0, 0xe0
-  command 0xf8
-  report 'native max'
-  task 0, 0, 0, 0, 0, 0xa0
-  command 0xf8
-  report 'native max chs'
-  task48 0, 0, 0, 0, 0, 0
-  command 0x27
-  report 'native max ext'
-  task 0x03, 0x0c, 0, 0, 0, 0xe0
-  command 0xef
-  report 'pio mode 4'
-  task 0x03, 0x22, 0, 0, 0, 0xe0
-  command 0xef
-  report 'mwdma mode 2'
-  task 0x02, 0, 0, 0, 0, 0xe0
-  command 0xef
-  report 'write cache'
-  task 0x77, 0, 0, 0, 0, 0xe0
-  command 0xef
-  report 'no such feature'
+  ask 'verify', 0x40, 0, 2, 7, 0, 0, 0xe0
+  ask 'recalibrate', 0x10, 0, 0, 0, 0, 0, 0xe0
+  ask 'seek', 0x70, 0, 0, 9, 0, 0, 0xe0
+  ask 'power', 0xe5, 0, 0, 0, 0, 0, 0xe0
+  ask 'native max', 0xf8, 0, 0, 0, 0, 0, 0xe0
+  ask 'native max chs', 0xf8, 0, 0, 0, 0, 0, 0xa0
+  ask48 'native max ext', 0x27, 0, 0, 0, 0, 0, 0
+  ask 'pio mode 4', 0xef, 0x03, 0x0c, 0, 0, 0, 0xe0
+  ask 'mwdma mode 2', 0xef, 0x03, 0x22, 0, 0, 0, 0xe0
+  ask 'write cache', 0xef, 0x02, 0, 0, 0, 0, 0xe0
+  ask 'no such feature', 0xef, 0x77, 0, 0, 0, 0, 0xe0
   ; SMART: its key, thresholds, logs, self-tests; off and on
-  task 0xda, 0, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart status'
-  task 0xda, 0, 0, 0x4f, 0xc3, 0xe0
-  command 0xb0
-  report 'smart without its key'
+  ask 'smart status', 0xb0, 0xda, 0, 0, 0x4f, 0xc2, 0xe0
+  ask 'smart without its key', 0xb0, 0xda, 0, 0, 0x4f, 0xc3, 0xe0
   task 0xd1, 1, 0, 0x4f, 0xc2, 0xe0
   command 0xb0
   mov ebx, 512
@@ -335,34 +303,16 @@ ${
   command 0xb0
   call blocks
   report 'smart self-tests'
-  task 0xd5, 1, 0x77, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'no such log'
-  task 0xd4, 0, 1, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart self-test'
-  task 0xd2, 0xf1, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart autosave'
-  task 0xd2, 0x11, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart autosave, no such'
-  task 0xd9, 0, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart off'
-  task 0xda, 0, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart is off'
-  task 0xd8, 0, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'smart on'
-  task 0x66, 0, 0, 0x4f, 0xc2, 0xe0
-  command 0xb0
-  report 'no such function'
+  ask 'no such log', 0xb0, 0xd5, 1, 0x77, 0x4f, 0xc2, 0xe0
+  ask 'smart self-test', 0xb0, 0xd4, 0, 1, 0x4f, 0xc2, 0xe0
+  ask 'smart autosave', 0xb0, 0xd2, 0xf1, 0, 0x4f, 0xc2, 0xe0
+  ask 'smart autosave, no such', 0xb0, 0xd2, 0x11, 0, 0x4f, 0xc2, 0xe0
+  ask 'smart off', 0xb0, 0xd9, 0, 0, 0x4f, 0xc2, 0xe0
+  ask 'smart is off', 0xb0, 0xda, 0, 0, 0x4f, 0xc2, 0xe0
+  ask 'smart on', 0xb0, 0xd8, 0, 0, 0x4f, 0xc2, 0xe0
+  ask 'no such function', 0xb0, 0x66, 0, 0, 0x4f, 0xc2, 0xe0
   ; another geometry, and back
-  task 0, 32, 0, 0, 0, 0xa7
-  command 0x91
-  report 'geometry'
+  ask 'geometry', 0x91, 0, 32, 0, 0, 0, 0xa7
   task 0, 2, 32, 3, 0, 0xa7
   command 0x20
   call blocks
@@ -370,9 +320,7 @@ ${
   task 0, 63, 0, 0, 0, 0xaf
   command 0x91
   ; errors
-  task 0, 1, 0, 0, 0, 0xe0
-  command 0x00
-  report 'nop'
+  ask 'nop', 0x00, 0, 1, 0, 0, 0, 0xe0
   command 0x08
   report 'device reset'
   command 0xa1
@@ -383,12 +331,8 @@ ${
   command 0x20
   call blocks
   report 'beyond the end'
-  task 0, 1, 0, 0, 0, 0xef
-  command 0x20
-  report 'far beyond'
-  task48 1, 0, 0, 0, 1, 0
-  command 0x24
-  report 'far beyond ext'
+  ask 'far beyond', 0x20, 0, 1, 0, 0, 0, 0xef
+  ask48 'far beyond ext', 0x24, 1, 0, 0, 0, 1, 0
   ; nIEN keeps the line down
   outb 0x3f6, 0x02
   task 0, 1, 0, 0, 0, 0xe0

@@ -18,6 +18,7 @@ import ps2Mouse, {
   type Ps2Mouse,
 } from "../../plugins/device/input/ps2_mouse.ts";
 import { QEMU } from "../qemu.ts";
+import { FakeSetup } from "./floppy_bench.ts";
 
 /** The controller's ports. */
 export const DATA = 0x60;
@@ -44,7 +45,7 @@ export interface Desk {
 /** Rhea's. */
 export async function rhea(): Promise<Desk> {
   const controller = await DeviceBench.create<I8042>(i8042);
-  const use = { controller: controller.device };
+  const use = { controller: controller.device, setup: new FakeSetup() };
   const keyboard = await DeviceBench.create<Ps2Keyboard>(ps2Keyboard, { use });
   const mouse = await DeviceBench.create<Ps2Mouse>(ps2Mouse, { use });
   const region = (port: number) => port === DATA ? "data" : "command";

@@ -144,6 +144,15 @@ const STORIES: Readonly<Record<string, Story>> = {
     tell("A20 on by the port", await command(desk, 0xd0));
     tell("no pulse", await command(desk, 0xff));
     tell("no command", await command(desk, 0x77));
+    // The version, a dump, the input port in the status register: other
+    // controllers have these, and nobody answers.
+    for (const unknown of [0xa1, 0xac, 0xc1, 0xc2]) {
+      const name = unknown.toString(16);
+      tell(name, await command(desk, unknown));
+      await status(`after ${name}`);
+      tell(`data after ${name}`, await keyboard(desk, 0xee));
+      tell(`command byte after ${name}`, await command(desk, 0x20));
+    }
     // A command forgets that the last one wants data.
     await desk.write(STATUS, 0x60);
     tell("a command instead of data", await command(desk, 0x20));

@@ -182,27 +182,3 @@ export class DriverQueue {
     return taken;
   }
 }
-
-/** A generator of numbers that are the same in each run (xorshift32). */
-export class Random {
-  #x: number;
-
-  constructor(seed: number) {
-    this.#x = Math.imul(seed, 0x9e3779b9) | 1;
-  }
-
-  /** A number from 0 to `limit` - 1. */
-  below(limit: number): number {
-    let x = this.#x;
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    this.#x = x;
-    return (x >>> 0) % limit;
-  }
-
-  /** One of these. */
-  of<T>(values: readonly T[]): T {
-    return values[this.below(values.length)];
-  }
-}

@@ -32,6 +32,7 @@ class Subject {
     maxInsns?: number,
     flat = false,
     lookups: 0 | 1 | 2 = 0,
+    wide = false,
   ) {
     const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 2 << 20 });
     const host = memory.alloc(RAM);
@@ -55,7 +56,7 @@ class Subject {
         }
       },
     };
-    this.isa = new RandomIsa({ fold, flat });
+    this.isa = new RandomIsa({ fold, flat, wide });
     this.engine = new Engine(this.isa, {
       memory,
       space,
@@ -198,6 +199,39 @@ Deno.test("random IR: interpreter, compiler and plain translation agree", () => 
   ];
   const seeds = Array.from({ length: programs }, (_, i) => seed + i);
   for (const s of [...ONCE_FAILED, ...seeds]) compare(s, subjects, 16);
+});
+
+Deno.test("random IR at addresses of 64 bits: interpreter, compiler and plain translation agree", () => {
+  const subject = (
+    accel: "interp" | "jit",
+    threshold: number,
+    fold: boolean,
+    lookups: 0 | 1 | 2 = 0,
+    maxInsns?: number,
+  ): Subject => {
+    const title = `${accel}, fold ${fold}, lookups ${lookups}`;
+    return new Subject(
+      title,
+      accel,
+      threshold,
+      fold,
+      maxInsns,
+      false,
+      lookups,
+      true,
+    );
+  };
+  const subjects = [
+    subject("interp", 1, true),
+    subject("interp", 1, false, 0, 1),
+    subject("jit", 1, true),
+    subject("jit", 5, true),
+    subject("jit", 3, false),
+    subject("jit", 1, true, 1),
+    subject("jit", 1, false, 2),
+  ];
+  const seed = seedFrom(2000);
+  for (let i = casesFrom(25); i > 0; i--) compare(seed + i, subjects, 16);
 });
 
 Deno.test("random IR: a device that interrupts does so after the same instruction in interpreter and compiler", () => {

@@ -14,6 +14,7 @@
 
 import {
   type Access,
+  ACCESS_EXECUTE,
   type CpuEngine,
   EXIT_HALT,
   EXIT_LOOKUP,
@@ -99,8 +100,9 @@ const STACK: Global = OF_TYPE[I32][4];
 const PURE_OPS = OPS.filter((o) =>
   o.effects === 0 && o.args.length > 0 && o.result >= 0
 );
-const LOAD_OPS = OPS.filter((o) => (o.effects & LOADS) !== 0);
-const STORE_OPS = OPS.filter((o) => (o.effects & STORES) !== 0);
+const ACCESSES = OPS.filter((o) => o.args[0] === I32);
+const LOAD_OPS = ACCESSES.filter((o) => (o.effects & LOADS) !== 0);
+const STORE_OPS = ACCESSES.filter((o) => (o.effects & STORES) !== 0);
 /** Operations that can make a NaN, whose payload WebAssembly leaves open. */
 const MAKES_NAN =
   /^f(32|64|32x4|64x2)\.(add|sub|mul|div|sqrt|nearest|trunc|demote|promote)/;
@@ -108,7 +110,10 @@ const MAKES_NAN =
 /** Every operation that the random IR can hold, by name: for a test of completeness. */
 export function coveredOps(): Set<string> {
   const names = new Set<string>();
-  for (const o of [...PURE_OPS, ...LOAD_OPS, ...STORE_OPS]) names.add(o.name);
+  for (const o of PURE_OPS) names.add(o.name);
+  for (const { name } of [...LOAD_OPS, ...STORE_OPS]) {
+    names.add(name).add(`${name}.64`);
+  }
   for (const o of OPS) {
     if ((o.effects & (SPECIAL | CALLS | FAULTS)) !== 0) names.add(o.name);
     if (o.name.startsWith("const")) names.add(o.name);
@@ -139,7 +144,12 @@ export interface RandomIsaOptions {
   readonly fold: boolean;
   /** Say that addresses are physical, as they are. */
   readonly flat?: boolean;
+  /** Program counters and some addresses have 64 bits; code is at {@linkcode WIDE_PC_HI}. */
+  readonly wide?: boolean;
 }
+
+/** High half of the program counters of a wide mode. */
+const WIDE_PC_HI = 0xffff8123 | 0;
 
 /** The random ISA. */
 export class RandomIsa implements Frontend {
@@ -157,11 +167,13 @@ export class RandomIsa implements Frontend {
   #pending = 0;
   readonly #fold: boolean;
   readonly #flat: boolean;
+  readonly #wide: boolean;
 
   /** Makes the frontend. */
   constructor(options: RandomIsaOptions) {
     this.#fold = options.fold;
     this.#flat = options.flat ?? false;
+    this.#wide = options.wide ?? false;
     const [i0, i1, i2] = OF_TYPE[I32];
     const list: Helper[] = [];
     const define = (
@@ -238,7 +250,7 @@ export class RandomIsa implements Frontend {
     return this.#engine.i32[(this.#engine.base + PC) >> 2];
   }
   pcHi(): number {
-    return 0;
+    return this.#wide ? WIDE_PC_HI : 0;
   }
   setPc(lo: number, _hi: number): void {
     this.#engine.i32[(this.#engine.base + PC) >> 2] = lo;
@@ -253,8 +265,11 @@ export class RandomIsa implements Frontend {
   flat(): boolean {
     return this.#flat;
   }
-  linear(lo: number, _hi: number): number {
-    return lo;
+  linear(lo: number, hi: number): number {
+    return this.#wide ? hi * 0x1_0000_0000 + (lo >>> 0) : lo;
+  }
+  wide(): boolean {
+    return this.#wide;
   }
   fetchMmu(): number {
     return 0;
@@ -316,10 +331,13 @@ export class RandomIsa implements Frontend {
     return false;
   }
   walk(address: number, access: Access, _mmu: number, probe: boolean): boolean {
+    const high = Math.floor(address / 0x1_0000_0000);
+    const wanted = this.#wide && access === ACCESS_EXECUTE ? WIDE_PC_HI : 0;
+    const isBeyond = high !== wanted && (this.#wide || high !== -1);
     address >>>= 0;
     const io = address >= IO_START && address < IO_START + 0x1000;
     if (
-      address >= DATA_END && !io ||
+      isBeyond || address >= DATA_END && !io ||
       address >= CODE_BYTES && address < DATA_START
     ) {
       if (!probe) this.#pending = 0x8000 | access << 16 | (address & 0xfff);
@@ -351,6 +369,7 @@ export class RandomIsa implements Frontend {
         this.helpers,
         this.#fold,
         pc,
+        this.#wide,
       ).translate();
       at += 4;
       pc += 4;
@@ -370,6 +389,7 @@ class Insn {
     private readonly helpers: readonly Helper[],
     private readonly fold: boolean,
     private readonly pc: number,
+    private readonly wide: boolean,
   ) {}
 
   translate(): void {
@@ -441,13 +461,13 @@ class Insn {
         return b.jump(at(1 + p.below(100)));
       case 7: {
         const target = b.add(b.and(this.#value(I32), b.i32(0x1c)), b.i32(next));
-        return b.jumpIndirect(b.and(target, b.i32(CODE_BYTES - 4)));
+        const within = b.and(target, b.i32(CODE_BYTES - 4));
+        return b.jumpIndirect(this.wide ? this.#wideTarget(within) : within);
       }
       case 10: {
         const target = b.and(this.#value(I32), b.i32(0x3c));
         return b.jumpIndirect(
-          b.op(
-            Op["i64.extend_i32_u"],
+          this.#wideTarget(
             b.add(target, b.i32((pc | 0x3f) + 1 & (CODE_BYTES - 64))),
           ),
         );
@@ -455,7 +475,10 @@ class Insn {
       case 8:
         if (!p.oneIn(4)) return;
         b.call(this.helpers[5], this.#value(I32)); // changes the key
-        b.jumpIndirect(b.op(Op["i64.extend_i32_u"], b.i32(next)));
+        if (this.wide) {
+          b.set(PC_GLOBAL, b.i32(next));
+          b.exit(EXIT_LOOKUP);
+        } else b.jumpIndirect(this.#wideTarget(b.i32(next)));
         return;
       case 9:
         if (!p.oneIn(12)) return;
@@ -463,6 +486,15 @@ class Insn {
         b.exit(p.oneIn(2) ? EXIT_HALT : EXIT_LOOKUP);
         return;
     }
+  }
+
+  /** The program counter with a low half, as an i64. */
+  #wideTarget(low: number): number {
+    const { b } = this;
+    const target = b.op(Op["i64.extend_i32_u"], low);
+    return this.wide
+      ? b.op(Op["i64.or"], target, b.i64(0, WIDE_PC_HI))
+      : target;
   }
 
   /** A condition that seldom holds. */
@@ -603,7 +635,7 @@ class Insn {
     const { b, p } = this;
     const o = p.pick(LOAD_OPS);
     const [address, disp] = this.#place(o.width, false, device);
-    const v = b.load(o.id, address, disp, 0);
+    const v = b.load(o.id, this.#widened(address), disp, 0);
     this.#keep(o.result as Type, v);
   }
 
@@ -611,7 +643,18 @@ class Insn {
     const { b, p } = this;
     const o = p.pick(STORE_OPS);
     const [address, disp] = this.#place(o.width, true, true);
-    b.store(o.id, address, disp, this.#value(o.args[1]), 0);
+    const to = this.#widened(address);
+    b.store(o.id, to, disp, this.#value(o.args[1]), 0);
+  }
+
+  /** At times an address as one of 64 bits: the same, or one beyond 4 GiB, where nothing is mapped. */
+  #widened(address: number): number {
+    const { b, p } = this;
+    if (!this.wide || !p.oneIn(2)) return address;
+    const wide = b.op(Op["i64.extend_i32_u"], address);
+    return p.oneIn(16)
+      ? b.op(Op["i64.add"], wide, b.i64(0, p.below(3) - 1))
+      : wide;
   }
 
   /** A push, a pop, or a new stack pointer. */

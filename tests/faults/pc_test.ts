@@ -12,11 +12,10 @@ import { assert } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { AddressSpace } from "../../core/bus/address_space.ts";
 import { Machine } from "../../machines/machine.ts";
-import { Random } from "../devices/virtio_driver.ts";
+import { forSeeds, Random } from "../random.ts";
 
 const PC = fromFileUrl(new URL("../../machines/pc.json", import.meta.url));
-const CASES = Number(Deno.env.get("RHEA_CASES") ?? 4);
-const SEED = Deno.env.get("RHEA_SEED");
+const CASES = 4;
 const STEPS = 5000;
 /** An access that takes so many milliseconds of the host hangs the guest. */
 const HANG_MS = 2000;
@@ -173,14 +172,5 @@ async function hostile(seed: number): Promise<void> {
 }
 
 Deno.test("hostile accesses to every device of the PC", async () => {
-  const seeds = SEED === undefined
-    ? Array.from({ length: CASES }, (_, i) => i + 1)
-    : [Number(SEED)];
-  for (const seed of seeds) {
-    try {
-      await hostile(seed);
-    } catch (error) {
-      throw new Error(`RHEA_SEED=${seed}: ${error}`, { cause: error });
-    }
-  }
+  await forSeeds(CASES, hostile);
 });

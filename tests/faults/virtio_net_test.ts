@@ -13,7 +13,7 @@ import type { SentFrame } from "../../core/backend/memory_net.ts";
 import type { FrameOffload } from "../../core/backend/net.ts";
 import { settled } from "../devices/ide_bench.ts";
 import { FEATURES_OK, NEEDS_RESET } from "../devices/virtio_bench.ts";
-import { INDIRECT, NEXT, Random, WRITE } from "../devices/virtio_driver.ts";
+import { INDIRECT, NEXT, WRITE } from "../devices/virtio_driver.ts";
 import {
   card,
   CTRL,
@@ -23,9 +23,9 @@ import {
   SIZES,
   TX,
 } from "../devices/virtio_net_bench.ts";
+import { forSeeds, Random } from "../random.ts";
 
-const CASES = Number(Deno.env.get("RHEA_CASES") ?? 60);
-const SEED = Deno.env.get("RHEA_SEED");
+const CASES = 60;
 const STEPS = 80;
 /** Accesses to memory that one step may cause at the most. */
 const MOST_ACCESSES = 300_000;
@@ -261,20 +261,13 @@ async function hostile(
 
 for (const way of ["mmio", "modern", "legacy"] as const) {
   Deno.test(`hostile drivers of a virtio network card, ${way}`, async () => {
-    const seeds = SEED === undefined
-      ? Array.from({ length: CASES }, (_, i) => i + 1)
-      : [Number(SEED)];
     let broken = 0;
     const count = { frames: 0 };
-    for (const seed of seeds) {
-      try {
-        broken += await hostile(way, seed, count);
-      } catch (error) {
-        throw new Error(`RHEA_SEED=${seed}: ${error}`, { cause: error });
-      }
-    }
-    if (SEED !== undefined) return;
+    const { cases, again } = await forSeeds(CASES, async (seed) => {
+      broken += await hostile(way, seed, count);
+    });
+    if (again) return;
     assert(broken > 0, "it breaks rules");
-    assert(count.frames > CASES, "and sends frames");
+    assert(count.frames > cases, "and sends frames");
   });
 }

@@ -185,15 +185,16 @@ export class Bench {
 /** A host's connection that a test holds. */
 export class FakeSocket implements HostSocket {
   readonly written: number[] = [];
-  readonly #incoming: (Uint8Array | null)[] = [];
+  readonly #incoming: (Uint8Array | Error | null)[] = [];
   #wake: (() => void) | undefined;
   ended = false;
   closed = false;
   /** Writes wait while it is set. */
   stuck: Promise<void> | undefined;
 
-  give(bytes: Uint8Array | null): void {
-    this.#incoming.push(bytes);
+  /** What comes next: bytes, the end, or a failure. */
+  give(next: Uint8Array | Error | null): void {
+    this.#incoming.push(next);
     this.#wake?.();
   }
 
@@ -204,6 +205,7 @@ export class FakeSocket implements HostSocket {
     }
     const bytes = this.#incoming.shift();
     if (bytes === null || bytes === undefined) return null;
+    if (bytes instanceof Error) throw bytes;
     const part = bytes.subarray(0, into.length);
     into.set(part);
     if (part.length < bytes.length) {

@@ -34,7 +34,7 @@ function definition(calls: boolean) {
   };
 }
 
-/** A Rhea process with this command line, with no more than it needs. */
+/** A Rhea process with this command line, with what `permissions` says of it. */
 async function spawn(
   processes: Deno.ChildProcess[],
   ...args: string[]
@@ -45,10 +45,9 @@ async function spawn(
     args: ["run", "--no-prompt", "-P", "mod.ts", "permissions", ...args],
     ...options,
   }).output();
-  const flags = new TextDecoder().decode(stdout).trim().split("\n")
-    .filter((flag) => !flag.startsWith("--allow-read"));
+  const flags = new TextDecoder().decode(stdout).trim().split("\n");
   const process = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--no-prompt", "--allow-read", ...flags, ...rhea],
+    args: ["run", "--no-prompt", ...flags, ...rhea],
     ...options,
     stdin: "null",
     stdout: "null",
@@ -124,12 +123,7 @@ Deno.test("two processes are joined by a socket, and each captures its end", () 
       );
       await says(said, /rhea: nic0: 020000000007 answers/);
       said.releaseLock();
-      for (const process of [answerer, caller]) {
-        process.kill("SIGTERM");
-        // It may still say something.
-        await process.stderr.pipeTo(new WritableStream());
-        assertEquals((await process.status).code, 0);
-      }
+      for (const process of [answerer, caller]) await end(process);
       // What was sent when nobody was there is in the caller's capture alone.
       const captures = await Promise.all(
         ["caller", "answerer"].map((name) => readPcap(path(`${name}.pcap`))),
@@ -145,6 +139,63 @@ Deno.test("two processes are joined by a socket, and each captures its end", () 
       );
     })
   ));
+
+/** The same with the link at a unix socket, which the one that answers makes. */
+function atUnix(unix: string, calls: boolean) {
+  const mac = `02:00:00:00:00:0${calls ? 8 : 7}`;
+  const { backends, ...others } = definition(calls);
+  const config = { unix, server: !calls, reconnect: 20 };
+  return {
+    ...others,
+    devices: {
+      nic: {
+        plugin: CARD,
+        config: { calls, mac },
+        backends: { net: "net" },
+      },
+    },
+    backends: { ...backends, net: { plugin: "socket", config } },
+  };
+}
+
+/** End a process with SIGTERM, and hear all that it says. */
+async function end(process: Deno.ChildProcess): Promise<void> {
+  process.kill("SIGTERM");
+  await process.stderr.pipeTo(new WritableStream());
+  assertEquals((await process.status).code, 0);
+}
+
+for (const name of ["link", "with, comma"]) {
+  Deno.test(`two processes are joined at a unix socket, "${name}"`, () =>
+    withFolder((folder) =>
+      withProcesses(async (processes) => {
+        const path = (calls: boolean) => join(folder, `${calls}.json`);
+        for (const calls of [false, true]) {
+          await Deno.writeTextFile(
+            path(calls),
+            JSON.stringify(atUnix(name, calls)),
+          );
+        }
+        // What one leaves that is killed the next one replaces.
+        const first = await spawn(processes, path(false));
+        let isGone = false;
+        first.status.then(() => isGone = true);
+        while (!await Deno.stat(join(folder, name)).catch(() => isGone)) {
+          await new Promise((next) => setTimeout(next, 10));
+        }
+        first.kill("SIGKILL");
+        await first.stderr.pipeTo(new WritableStream());
+        await first.status;
+        const caller = await spawn(processes, path(true));
+        const said = caller.stderr.getReader();
+        await says(said, /rhea: net: cannot connect to .*tried again/);
+        const answerer = await spawn(processes, path(false));
+        await says(said, /rhea: nic: 020000000007 answers/);
+        said.releaseLock();
+        for (const process of [answerer, caller]) await end(process);
+      })
+    ));
+}
 
 Deno.test("machines of one process meet at a hub, two links of one machine too", async () => {
   const logs: string[][] = [[], []];

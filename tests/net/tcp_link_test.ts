@@ -3,23 +3,31 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import type { HostClock } from "../../plugins/net/user/clock.ts";
 import { End, type Faults, join, Party, SimulatedClock } from "./simulation.ts";
 
 const GATEWAY = 0x0a000202;
 const GUEST = 0x0a00020f;
 const MB = 1_000_000;
 
-function setUp(faults: Faults, seed = 1) {
-  const clock = new SimulatedClock(seed);
+/** `first`: the sequence number with which both ends begin; any when absent. */
+function setUp(faults: Faults, first?: number) {
+  const clock = new SimulatedClock(1);
+  const ends: HostClock = first === undefined ? clock : {
+    now: () => clock.now(),
+    soon: (call) => clock.soon(call),
+    after: (ms, call) => clock.after(ms, call),
+    random: () => first,
+  };
   const accepted: Party[] = [];
   let make = (): Party => new Party(0);
-  const host = new End(clock, GATEWAY, (connection) => {
+  const host = new End(ends, GATEWAY, (connection) => {
     const party = make();
     party.connection = connection;
     accepted.push(party);
     connection.accept(party);
   });
-  const guest = new End(clock, GUEST, (connection) => connection.abort());
+  const guest = new End(ends, GUEST, (connection) => connection.abort());
   join(clock, host, guest, faults);
   return {
     clock,
@@ -35,8 +43,8 @@ function setUp(faults: Faults, seed = 1) {
 }
 
 /** Both directions at once; everything arrives, and the connection ends. */
-function exchange(faults: Faults, bytes: number): void {
-  const sim = setUp(faults);
+function exchange(faults: Faults, bytes: number, first?: number): void {
+  const sim = setUp(faults, first);
   sim.serve(() => new Party(bytes));
   const guest = sim.connect(new Party(bytes));
   const done = () =>
@@ -67,6 +75,35 @@ Deno.test("20 MB both ways, 5 % lost, 5 % reordered, 1 % doubled", () => {
 Deno.test("20 MB both ways in large frames, 5 % lost and reordered", () => {
   exchange({ loss: 0.05, reordered: 0.05, offload: true }, 20 * MB);
 });
+
+for (const end of [2 ** 31, 2 ** 32]) {
+  const name = `sequence numbers pass ${end}`;
+  Deno.test(`${name} in the handshake, the bytes and FIN`, () => {
+    for (let before = 0; before <= 12; before++) exchange({}, 10, end - before);
+  });
+
+  Deno.test(`${name} among 3 MB both ways, 5 % lost and reordered`, () => {
+    const faults = { loss: 0.05, reordered: 0.05, doubled: 0.01 };
+    for (const offload of [false, true]) {
+      exchange({ ...faults, offload }, 3 * MB, end - 1.5 * MB);
+    }
+  });
+
+  Deno.test(`${name} in a window that is shut`, () => {
+    const sim = setUp({ loss: 0.1 }, end - MB);
+    sim.serve(() => new Party(0, true));
+    sim.connect(new Party(3 * MB));
+    sim.clock.run(() => sim.accepted[0]?.isOpen ?? false);
+    const [host] = sim.accepted;
+    host.paused = true;
+    const { taken } = host;
+    sim.clock.run(() => false, 60_000);
+    assertEquals(host.taken, taken);
+    host.paused = false;
+    host.readable();
+    assert(sim.clock.run(() => host.taken === 3 * MB && host.sawEnd));
+  });
+}
 
 Deno.test("a card without room now and then, and loss", () => {
   exchange({ loss: 0.02, full: 0.2 }, 5 * MB);

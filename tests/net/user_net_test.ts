@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { get32, put16, put32 } from "../../plugins/net/user/pdu/bytes.ts";
-import { checksum } from "../../plugins/net/user/pdu/checksum.ts";
+import { checksum, pseudoSum } from "../../plugins/net/user/pdu/checksum.ts";
 import {
   Bench,
   DNS,
@@ -240,6 +240,45 @@ Deno.test("resets: only an exact one ends a connection", async () => {
   await checked(bench);
 });
 
+Deno.test("what came before the host failed is there before the reset", async () => {
+  for (const failsToWrite of [false, true]) {
+    const socket = new FakeSocket();
+    const bench = new Bench({}, { connect: () => Promise.resolve(socket) });
+    const small = { window: 1000 };
+    await bench.ask(tcpFrame(GATEWAY, 80, 99, 0, SYN, undefined, small));
+    const next = get32(bench.received[0], 38) + 1;
+    let said = 100;
+    const at = (ack: number, text = "") =>
+      tcpFrame(GATEWAY, 80, said, ack, ACK, bytes(text), small);
+    await bench.ask(at(next));
+    socket.give(new Uint8Array(2500));
+    if (failsToWrite) {
+      // All has come, and its end; what the guest says then nobody reads.
+      socket.give(null);
+      socket.stuck = Promise.reject(new Deno.errors.BrokenPipe());
+      await bench.ask(at(next, "more"));
+      said += 4;
+    } else {
+      socket.give(new Deno.errors.ConnectionReset());
+      await bench.settle();
+    }
+    assertEquals(bench.net.connections, 1);
+    const came = (): number =>
+      Math.max(
+        ...bench.received.filter((frame) => frame.length > 54)
+          .map((frame) => get32(frame, 38) + frame.length - 54 - next),
+      );
+    assert(came() < 2500, "there is more than the window has room for");
+    let told: string[] = [];
+    for (let i = 0; i < 5 && bench.net.connections > 0; i++) {
+      told = await bench.ask(at(next + came()));
+    }
+    assertEquals([came(), told.at(-1)], [2500, "tcp 10.0.2.2:80 RST ACK"]);
+    assertEquals([socket.closed, bench.net.connections], [true, 0]);
+    await checked(bench);
+  }
+});
+
 Deno.test("what the host fails at, the guest hears", async () => {
   let failure: Error = new Deno.errors.ConnectionRefused();
   const bench = new Bench({}, { connect: () => Promise.reject(failure) });
@@ -412,6 +451,71 @@ Deno.test("a guest that begins connections and gives them up: the host's attempt
   await bench.settle();
   assertEquals([attempts, bench.net.connections], [2049, 1]);
   await bench.net.close();
+});
+
+Deno.test("what a link has damaged is not taken", async () => {
+  const socket = new FakeSocket();
+  const came: Uint8Array[] = [];
+  const bench = new Bench({}, {
+    connect: () => Promise.resolve(socket),
+    datagrams: () => ({
+      socket: { port: 1, send: (bytes) => came.push(bytes), close() {} },
+      bound: Promise.resolve(),
+    }),
+  });
+  await bench.ask(tcpFrame(GATEWAY, 80, 99, 0, SYN));
+  const next = get32(bench.received[0], 38) + 1;
+  await bench.ask(tcpFrame(GATEWAY, 80, 100, next, ACK));
+  // Of each header a field that nothing else depends on, and the last byte.
+  const frames: [Uint8Array, () => number][] = [
+    [echo(GATEWAY), () => bench.received.length],
+    [udpFrame(ABROAD, 7, bytes("datagram")), () => came.length],
+    [
+      tcpFrame(GATEWAY, 80, 100, next, ACK, bytes("segment")),
+      () => socket.written.length,
+    ],
+  ];
+  for (const [frame, count] of frames) {
+    for (const at of [18, 36, frame.length - 1]) {
+      const damaged = frame.slice();
+      damaged[at] ^= 0x10;
+      const before = count();
+      assertEquals(await bench.ask(damaged), []);
+      assertEquals(count(), before);
+    }
+    const before = count();
+    await bench.ask(frame);
+    assert(count() > before, "it is taken as it was sent");
+  }
+  await bench.net.close();
+});
+
+Deno.test("segments are as long as the guest says, within bounds", async () => {
+  for (
+    const [mss, longest] of [
+      ...[[undefined, 536], [0, 64], [1, 64], [700, 700], [1460, 1460]],
+      [9000, 1460],
+    ]
+  ) {
+    const socket = new FakeSocket();
+    const bench = new Bench({}, { connect: () => Promise.resolve(socket) });
+    const options = mss === undefined
+      ? bytes("")
+      : Uint8Array.of(2, 4, mss >> 8, mss & 255);
+    const syn = tcpFrame(GATEWAY, 80, 99, 0, SYN, options);
+    syn[46] = (20 + options.length) << 2;
+    put16(syn, 50, 0);
+    const pseudo = pseudoSum(GUEST, GATEWAY, 6, syn.length - 34);
+    put16(syn, 50, checksum(syn, 34, syn.length, pseudo));
+    await bench.ask(syn);
+    const next = get32(bench.received[0], 38) + 1;
+    await bench.ask(tcpFrame(GATEWAY, 80, 100, next, ACK));
+    socket.give(new Uint8Array(4000));
+    await bench.settle(1);
+    const lengths = bench.received.slice(1).map((frame) => frame.length - 54);
+    assertEquals(Math.max(...lengths), longest, `${mss}`);
+    await checked(bench);
+  }
 });
 
 Deno.test("frames with any field wrong do no harm", async () => {

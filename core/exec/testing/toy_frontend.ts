@@ -120,6 +120,9 @@ export class ToyFrontend implements Frontend {
   linear(lo: number, _hi: number): number {
     return lo;
   }
+  wide(): boolean {
+    return false;
+  }
   fetchMmu(): number {
     return 0;
   }

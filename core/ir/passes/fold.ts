@@ -17,10 +17,16 @@ export interface Folder {
   isConst(v: Value): boolean;
   /** The value of an i32 constant. */
   constOf(v: Value): number;
+  /** Whether a temp is an i64 constant. */
+  isConst64(v: Value): boolean;
+  /** The high half of an i64 constant; `constOf` gives the low one. */
+  highOf(v: Value): number;
   /** The operation that defined a temp. */
   opOf(v: Value): number;
   /** An i32 constant. */
   i32(v: number): Value;
+  /** An i64 constant. */
+  i64(lo: number, hi: number): Value;
   /** Appends an operation, folded. */
   op(op: number, a: Value, b?: Value, c?: Value): Value;
   /** Appends an operation as it is. */
@@ -60,6 +66,32 @@ const WRAP = Op["i32.wrap_i64"];
 const EXTEND_S = Op["i64.extend_i32_s"];
 const EXTEND_U = Op["i64.extend_i32_u"];
 const MUL64 = Op["i64.mul"];
+const ADD64 = Op["i64.add"];
+const SUB64 = Op["i64.sub"];
+const AND64 = Op["i64.and"];
+const OR64 = Op["i64.or"];
+const XOR64 = Op["i64.xor"];
+const SHL64 = Op["i64.shl"];
+const SHR_S64 = Op["i64.shr_s"];
+const SHR_U64 = Op["i64.shr_u"];
+const ROTL64 = Op["i64.rotl"];
+const ROTR64 = Op["i64.rotr"];
+const EQ64 = Op["i64.eq"];
+const NE64 = Op["i64.ne"];
+const EQZ64 = Op["i64.eqz"];
+/** Operations on i64 whose results of constants are computed, by number. */
+const COMPUTED64: ReadonlyMap<number, (a: bigint, b: bigint) => bigint> =
+  new Map([
+    [ADD64, (a: bigint, b: bigint) => a + b],
+    [SUB64, (a: bigint, b: bigint) => a - b],
+    [MUL64, (a: bigint, b: bigint) => a * b],
+    [AND64, (a: bigint, b: bigint) => a & b],
+    [OR64, (a: bigint, b: bigint) => a | b],
+    [XOR64, (a: bigint, b: bigint) => a ^ b],
+    [SHL64, (a: bigint, b: bigint) => a << (b & 63n)],
+    [SHR_U64, (a: bigint, b: bigint) => BigInt.asUintN(64, a) >> (b & 63n)],
+    [SHR_S64, (a: bigint, b: bigint) => a >> (b & 63n)],
+  ]);
 /** Operations whose result is 0 or 1. */
 const BOOLEAN = new Set<number>(
   OPS.filter((o) => /^[if]\d+\.(eqz?|ne|lt|gt|le|ge)(_[su])?$/.test(o.name))
@@ -101,9 +133,10 @@ export function fold(
       const y = narrow(f, f.block.b[def]);
       if (x !== 0 && y !== 0) return f.op(MUL, x, y);
     }
+    if (f.isConst64(a)) return f.i32(f.constOf(a));
     return 0;
   }
-  if (info.fold === undefined) return 0;
+  if (info.fold === undefined) return fold64(f, op, a, b);
   if (info.args.length === 1) {
     if (f.isConst(a)) return f.i32(info.fold(f.constOf(a), 0));
     if (op === EQZ && f.opOf(a) === NE) {
@@ -212,5 +245,91 @@ export function fold(
       return k === 0 ? b : 0;
   }
   if (op === EXT8 || op === EXT16) return 0;
+  return 0;
+}
+
+/** An i64 constant as a signed number. */
+function bigOf(f: Folder, v: Value): bigint {
+  return BigInt(f.highOf(v)) << 32n | BigInt(f.constOf(v) >>> 0);
+}
+
+function isZero(f: Folder, v: Value): boolean {
+  return f.constOf(v) === 0 && f.highOf(v) === 0;
+}
+
+/** The same for operations on i64. */
+function fold64(f: Folder, op: number, a: Value, b: Value): Value {
+  if (op === EXTEND_S || op === EXTEND_U) {
+    if (!f.isConst(a)) return 0;
+    const lo = f.constOf(a);
+    return f.i64(lo, op === EXTEND_S ? lo >> 31 : 0);
+  }
+  if (op === EQZ64) {
+    const short = narrow(f, a);
+    if (short !== 0) return f.op(EQZ, short);
+    return f.isConst64(a) ? f.i32(isZero(f, a) ? 1 : 0) : 0;
+  }
+  if (b === 0) return 0;
+  const compute = COMPUTED64.get(op);
+  if (f.isConst64(a)) {
+    if (f.isConst64(b) && compute !== undefined) {
+      const value = BigInt.asIntN(64, compute(bigOf(f, a), bigOf(f, b)));
+      return f.i64(
+        Number(BigInt.asIntN(32, value)),
+        Number(BigInt.asIntN(32, value >> 32n)),
+      );
+    }
+    if (!f.isConst64(b) && OPS[op].commutative) return f.op(op, b, a);
+  }
+  if (a === b) {
+    if (op === SUB64 || op === XOR64) return f.i64(0, 0);
+    if (op === AND64 || op === OR64) return a;
+    if (op === EQ64) return f.i32(1);
+    if (op === NE64) return f.i32(0);
+  }
+  if (op === SUB64 && f.opOf(a) === ADD64) {
+    // (x + y) - y = x
+    const def = f.block.valueDef[a];
+    if (f.block.b[def] === b) return f.block.a[def];
+    if (f.block.a[def] === b) return f.block.b[def];
+  }
+  if (
+    op === ADD64 && f.opOf(a) === SUB64 && f.block.b[f.block.valueDef[a]] === b
+  ) return f.block.a[f.block.valueDef[a]]; // (x - y) + y = x
+  if (!f.isConst64(b)) return 0;
+  const zero = isZero(f, b);
+  switch (op) {
+    case ADD64: {
+      if (zero) return a;
+      if (f.opOf(a) !== ADD64) return 0;
+      const def = f.block.valueDef[a];
+      const inner = f.block.b[def];
+      if (!f.isConst64(inner)) return 0;
+      return f.op(ADD64, f.block.a[def], f.op(ADD64, inner, b));
+    }
+    case SUB64:
+      return f.op(ADD64, a, f.op(SUB64, f.i64(0, 0), b));
+    case OR64:
+    case XOR64:
+    case SHL64:
+    case SHR_S64:
+    case SHR_U64:
+    case ROTL64:
+    case ROTR64:
+      return zero ? a : 0;
+    case AND64: {
+      if (zero) return b;
+      const [lo, hi] = [f.constOf(b), f.highOf(b)];
+      if (lo === -1 && hi === -1) return a;
+      // An extension has no bits above its 32.
+      if (f.opOf(a) === EXTEND_U) {
+        const inner = f.block.a[f.block.valueDef[a]];
+        return f.op(EXTEND_U, f.op(AND, inner, f.i32(lo)));
+      }
+      return lo === -1 && hi === 0 ? f.op(EXTEND_U, f.op(WRAP, a)) : 0;
+    }
+    case EQ64:
+      return zero ? f.op(EQZ64, a) : 0;
+  }
   return 0;
 }

@@ -14,7 +14,7 @@
  */
 
 import type { IrBlock, Value } from "../block.ts";
-import { CALLS, LOADS, Op, OPS, PURE, STORES } from "../ops.ts";
+import { CALLS, LOADS, Op, OPS, PURE, STORES, WIDE_ACCESS } from "../ops.ts";
 
 const NOP = Op["nop"];
 const INSN = Op["insn"];
@@ -24,7 +24,9 @@ const WIDTH: Uint8Array = Uint8Array.from(OPS, (o) => o.width);
 /** The load that gives what a store has stored, by the store's number; 0: it keeps a part only. */
 const LOAD_OF: Uint16Array = new Uint16Array(OPS.length);
 for (const type of ["32", "64", "f32", "f64", "128"]) {
-  LOAD_OF[Op[`st${type}` as "st32"]] = Op[`ld${type}` as "ld32"];
+  const [store, load] = [Op[`st${type}` as "st32"], Op[`ld${type}` as "ld32"]];
+  LOAD_OF[store] = load;
+  LOAD_OF[WIDE_ACCESS[store]] = WIDE_ACCESS[load];
 }
 
 /** Any odd number with bits all over. */

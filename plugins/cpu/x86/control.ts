@@ -8,12 +8,28 @@
 
 import type { X86 } from "./cpu.ts";
 import { transferKey } from "./fast_transfers.ts";
+import {
+  addressAt,
+  checkModeChange,
+  isCanonical,
+  updateLma,
+} from "./long_mode.ts";
+import {
+  CR4_DE,
+  CR4_PAE,
+  CR4_PCIDE,
+  CR4_PGE,
+  CR4_PSE,
+  CR4_SMAP,
+  CR4_SMEP,
+} from "./models.ts";
 import { loadPdptes, usesPdptes } from "./paging.ts";
 import {
   CS,
   IF,
   OFF_CR,
   OFF_DR,
+  OFF_EFER,
   OFF_FLAGS,
   OFF_SYSENTER,
   RF,
@@ -37,10 +53,9 @@ const CR0_CD = 0x40000000;
 const CR0_PG = 0x80000000 | 0;
 /** The bits of CR0 that exist: PE MP EM TS ET NE WP AM NW CD PG. */
 const CR0_MASK = 0xe005003f | 0;
-const CR4_DE = 8;
-const CR4_PSE = 0x10;
-const CR4_PAE = 0x20;
-const CR4_PGE = 0x80;
+/** A change of these makes translations invalid. */
+const CR4_FLUSH = CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP |
+  CR4_SMAP;
 const DR7_GD = 0x2000;
 const DR7_FIXED = 0x400;
 const DR6_FIXED = 0xffff0ff0 | 0;
@@ -49,24 +64,37 @@ const DR6_BD = 0x2000;
 /** Writes CR0 with the checks and consequences of MOV. */
 export function writeCr0(cpu: X86, value: number): void {
   const s = cpu.state;
+  const efer = s[OFF_EFER >> 2];
   value = value & CR0_MASK | CR0_ET;
   if ((value & CR0_PG) !== 0 && (value & CR0_PE) === 0) cpu.gp();
   if ((value & CR0_NW) !== 0 && (value & CR0_CD) === 0) cpu.gp();
   const changed = s[W_CR0] ^ value;
-  if ((changed & CR0_PG) !== 0 && usesPdptes(value, s[W_CR4])) {
+  checkModeChange(cpu, value, s[W_CR4]);
+  if ((changed & CR0_PG) !== 0 && usesPdptes(value, s[W_CR4], efer)) {
     if (!loadPdptes(cpu, s[W_CR3])) cpu.gp();
   }
   s[W_CR0] = value;
+  if ((changed & CR0_PG) !== 0) updateLma(cpu);
   if ((changed & (CR0_PG | CR0_WP | CR0_PE)) !== 0) cpu.engine.mmu.flush(false);
   if ((changed & CR0_PE) !== 0) cpu.setCpl(0);
   if ((changed & CR0_NE) !== 0) cpu.driveFerr();
   cpu.updateKey();
 }
 
-/** Writes CR3 with the checks and consequences of MOV. */
-export function writeCr3(cpu: X86, value: number): void {
-  if (usesPdptes(cpu.cr0, cpu.cr4) && !loadPdptes(cpu, value)) cpu.gp();
-  cpu.state[W_CR3] = value;
+/**
+ * Writes CR3 with the checks and consequences of MOV. Translations of other
+ * PCIDs are not kept, so that there is nothing for bit 63 to spare.
+ */
+export function writeCr3(cpu: X86, value: number, hi = 0): void {
+  const s = cpu.state;
+  const { cr4 } = cpu;
+  if (usesPdptes(cpu.cr0, cr4, s[OFF_EFER >> 2]) && !loadPdptes(cpu, value)) {
+    cpu.gp();
+  }
+  if ((cr4 & CR4_PCIDE) !== 0) hi &= 0x7fffffff;
+  if ((hi >>> 0) >= 2 ** (cpu.model.physicalBits - 32)) cpu.gp();
+  s[W_CR3] = value;
+  s[W_CR3 + 1] = hi;
   cpu.engine.mmu.flush(true);
 }
 
@@ -75,32 +103,52 @@ export function writeCr4(cpu: X86, value: number): void {
   const s = cpu.state;
   if ((value & ~cpu.model.cr4Mask) !== 0) cpu.gp();
   const changed = s[W_CR4] ^ value;
+  if (cpu.lma && (value & CR4_PAE) === 0) cpu.gp();
+  if (
+    (changed & value & CR4_PCIDE) !== 0 &&
+    (!cpu.lma || (s[W_CR3] & 0xfff) !== 0)
+  ) cpu.gp();
   if (
     (changed & (CR4_PAE | CR4_PGE | CR4_PSE)) !== 0 &&
-    usesPdptes(cpu.cr0, value) && !loadPdptes(cpu, s[W_CR3])
+    usesPdptes(cpu.cr0, value, s[OFF_EFER >> 2]) && !loadPdptes(cpu, s[W_CR3])
   ) cpu.gp();
   s[W_CR4] = value;
-  if ((changed & (CR4_PAE | CR4_PGE | CR4_PSE)) !== 0) {
-    cpu.engine.mmu.flush(false);
-  }
+  if ((changed & CR4_FLUSH) !== 0) cpu.engine.mmu.flush(false);
   cpu.updateKey();
 }
 
-/** MOV to a control register. */
-export function writeControl(cpu: X86, n: number, value: number): void {
+/** MOV to a control register; `hi` is the high word in 64-bit mode. */
+export function writeControl(
+  cpu: X86,
+  n: number,
+  value: number,
+  hi: number,
+): void {
   switch (n) {
     case 0:
+      if (hi !== 0) cpu.gp();
       return writeCr0(cpu, value);
     case 2:
       cpu.state[W_CR2] = value;
+      cpu.state[W_CR2 + 1] = hi;
       return;
     case 3:
-      return writeCr3(cpu, value);
+      return writeCr3(cpu, value, hi);
     case 4:
+      if (hi !== 0) cpu.gp();
       return writeCr4(cpu, value);
+    case 8:
+      if (hi !== 0 || (value & ~15) !== 0) cpu.gp();
+      if (cpu.apic !== undefined) cpu.apic.taskPriority = value << 4;
+      return;
     default:
       cpu.ud();
   }
+}
+
+/** CR8: the priority class of the local APIC's task priority. */
+export function readCr8(cpu: X86): number {
+  return (cpu.apic?.taskPriority ?? 0) >> 4;
 }
 
 /** LMSW: PE, MP, EM and TS; PE cannot be cleared. */
@@ -125,23 +173,30 @@ function debugNumber(cpu: X86, n: number): number {
   return n;
 }
 
-/** MOV from a debug register. */
+/** MOV from a debug register: the word of the state where it stands. */
 export function readDebug(cpu: X86, n: number): number {
-  return cpu.state[W_DR + 2 * debugNumber(cpu, n)];
+  return W_DR + 2 * debugNumber(cpu, n);
 }
 
-/** MOV to a debug register. */
-export function writeDebug(cpu: X86, n: number, value: number): void {
+/** MOV to a debug register; `hi` is the high word in 64-bit mode. */
+export function writeDebug(
+  cpu: X86,
+  n: number,
+  value: number,
+  hi: number,
+): void {
   n = debugNumber(cpu, n);
+  if (n >= 6 && hi !== 0) cpu.gp();
   if (n === 6) value = value & 0xe00f | DR6_FIXED;
   else if (n === 7) value = value & ~0xd800 | DR7_FIXED;
   cpu.state[W_DR + 2 * n] = value;
+  cpu.state[W_DR + 2 * n + 1] = hi;
   if (n === 7) cpu.debugChanged();
 }
 
 const FLAT_CODE = 0xc09b00, FLAT_DATA = 0xc09300;
 
-/** SYSENTER. */
+/** SYSENTER outside IA-32e mode. */
 export function sysenter(cpu: X86): void {
   const at = OFF_SYSENTER >> 2;
   const s = cpu.state;
@@ -157,7 +212,7 @@ export function sysenter(cpu: X86): void {
   transferKey(cpu, key);
 }
 
-/** SYSEXIT. */
+/** SYSEXIT outside IA-32e mode. */
 export function sysexit(cpu: X86): void {
   const cs = cpu.state[OFF_SYSENTER >> 2] & 0xfffc;
   if (!cpu.protectedMode || cs === 0 || cpu.cpl !== 0) cpu.gp();
@@ -168,4 +223,22 @@ export function sysexit(cpu: X86): void {
   cpu.eip = cpu.reg32(2);
   cpu.setReg32(4, cpu.reg32(1));
   transferKey(cpu, key);
+}
+
+/**
+ * INVPCID: the descriptor (PCID, address) and the type are in three double words
+ * of the state from word `at` on. More is forgotten than it asks for.
+ */
+export function invalidatePcid(cpu: X86, at: number): void {
+  const s = cpu.state;
+  const type = s[at + 4];
+  const pcid = s[at];
+  if (s[at + 5] !== 0 || type < 0 || type > 3) cpu.gp();
+  if ((pcid & ~0xfff) !== 0 || s[at + 1] !== 0) cpu.gp();
+  const unused = (cpu.cr4 & CR4_PCIDE) === 0 && pcid !== 0;
+  if (type < 2 && unused) cpu.gp();
+  if (type === 0 && cpu.lma && !isCanonical(s[at + 3])) cpu.gp();
+  if (type === 0) {
+    cpu.engine.mmu.flushPage(cpu.lma ? addressAt(s, at + 2) : s[at + 2]);
+  } else cpu.engine.mmu.flush(type !== 2);
 }

@@ -23,10 +23,32 @@ import {
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import { WatchingMmu } from "./debug.ts";
-import { AUX_CC_OP, AUX_NOT_MODIFIES, stateFlags } from "./flags.ts";
-import { EXC_DB, EXC_GP, EXC_PF, EXC_UD } from "./exceptions.ts";
+import {
+  AUX_CC_OP,
+  AUX_NOT_MODIFIES,
+  AUX_NOT_STACK,
+  stateFlags,
+} from "./flags.ts";
+import {
+  EXC_DB,
+  EXC_GP,
+  EXC_NOT_CANONICAL,
+  EXC_PF,
+  EXC_SS,
+  EXC_UD,
+} from "./exceptions.ts";
 import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
+import {
+  addressAt,
+  ATTR_LONG,
+  EFER_LMA,
+  highWord,
+  isCanonicalAddress,
+  setAddressAt,
+  updateLma,
+  WORD,
+} from "./long_mode.ts";
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
@@ -40,6 +62,7 @@ import {
   ES,
   FS,
   GLOBALS,
+  GPR64,
   GS,
   IF,
   IOPL_MASK,
@@ -54,6 +77,7 @@ import {
   KEY_FLAT_DATA,
   KEY_IOPL_OK,
   KEY_LIMIT_64K,
+  KEY_LONG,
   KEY_MP,
   KEY_MXCSR_DEFAULT,
   KEY_MXCSR_PE,
@@ -73,8 +97,10 @@ import {
   OFF_CPL,
   OFF_CR,
   OFF_DR,
+  OFF_EFER,
   OFF_EIP,
   OFF_EXC_ADDRESS,
+  OFF_EXC_ADDRESS64,
   OFF_EXC_ERROR,
   OFF_EXC_HAS_ERROR,
   OFF_EXC_VECTOR,
@@ -89,6 +115,7 @@ import {
   OFF_IDT_LIMIT,
   OFF_INTR,
   OFF_MXCSR,
+  OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
   OFF_XCR0,
@@ -120,6 +147,11 @@ const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_MXCSR = OFF_MXCSR >> 2;
 const W_XCR0 = OFF_XCR0 >> 2;
+const W_EFER = OFF_EFER >> 2;
+const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
+
+/** User pages accessed under EFLAGS.AC that are kept apart; with more, the TLB is flushed. */
+const USER_ACCESSES = 16;
 
 /** Words of a segment register in {@linkcode X86.state}: index of segment 0's selector. */
 const SEG_WORDS = 8;
@@ -203,7 +235,12 @@ export class X86 implements Frontend {
   /** All helpers, bound to this CPU. */
   readonly helpers: readonly Helper[];
   /** The page walk's result. */
-  readonly pageWalk: PageWalk = { physical: 0, permissions: 0 };
+  readonly pageWalk: PageWalk = {
+    physical: 0,
+    permissions: 0,
+    large: false,
+    huge: false,
+  };
   /** The model. */
   readonly model: Model;
   /** The port space. */
@@ -262,6 +299,9 @@ export class X86 implements Frontend {
   readonly #translator: BlockTranslator | undefined;
   #key = 0;
   #a20 = true;
+  /** Accesses of {@linkcode X86.noteUserAccess}, and where the first ones were. */
+  #userAccesses = 0;
+  readonly #userPages = new Float64Array(USER_ACCESSES);
 
   /** Makes a CPU in its reset state; `attach` gives it an engine. */
   constructor(options: X86Options) {
@@ -303,6 +343,7 @@ export class X86 implements Frontend {
     this.stateF64 = new Float64Array(buffer, base, STATE_END >> 3);
     this.state8.set(old.subarray(0x100), 0x100);
     this.#applyA20();
+    engine.mmu.setWide(this.lma);
     engine.keyChanged();
   }
 
@@ -313,14 +354,17 @@ export class X86 implements Frontend {
     return this.state[W_EIP];
   }
 
-  /** CS's base. */
+  /** CS's base; in 64-bit mode the high half of RIP. */
   pcHi(): number {
-    return this.state[W_SEG + CS * SEG_WORDS + 2];
+    return (this.#key & KEY_LONG) !== 0
+      ? this.state[W_EIP + 1]
+      : this.state[W_SEG + CS * SEG_WORDS + 2];
   }
 
-  /** Writes EIP. CS's base is where far transfers have put it. */
-  setPc(lo: number, _hi: number): void {
+  /** Writes EIP, or RIP. CS's base is where far transfers have put it. */
+  setPc(lo: number, hi: number): void {
     this.state[W_EIP] = lo;
+    if ((this.#key & KEY_LONG) !== 0) this.state[W_EIP + 1] = hi;
   }
 
   /** The static mode key. */
@@ -341,9 +385,15 @@ export class X86 implements Frontend {
     return (key & KEY_UNPAGED) !== 0;
   }
 
-  /** EIP plus CS's base. */
+  /** EIP plus CS's base, or RIP. */
   linear(lo: number, hi: number): number {
-    return (lo + hi) | 0;
+    if ((this.#key & KEY_LONG) !== 0) return hi * WORD + (lo >>> 0);
+    return this.lma ? (lo + hi) >>> 0 : (lo + hi) | 0;
+  }
+
+  /** In 64-bit mode. */
+  wide(key: number): boolean {
+    return (key & KEY_LONG) !== 0;
   }
 
   /** 1 at CPL 3, else 0. */
@@ -382,6 +432,24 @@ export class X86 implements Frontend {
     return (this.state[W_FLAGS] & VM) !== 0;
   }
 
+  /** Whether IA-32e mode is active: 64-bit or compatibility mode. */
+  get lma(): boolean {
+    return (this.state[W_EFER] & EFER_LMA) !== 0;
+  }
+
+  /** Whether the CPU is in 64-bit mode. */
+  get long(): boolean {
+    return (this.#key & KEY_LONG) !== 0;
+  }
+
+  /** The program counter: RIP in 64-bit mode, else EIP, signed. */
+  get pc(): number {
+    const s = this.state;
+    return (this.#key & KEY_LONG) !== 0
+      ? s[W_EIP + 1] * WORD + (s[W_EIP] >>> 0)
+      : s[W_EIP];
+  }
+
   /** EFLAGS.IOPL. */
   get iopl(): number {
     return (this.state[W_FLAGS] & IOPL_MASK) >> 12;
@@ -399,15 +467,11 @@ export class X86 implements Frontend {
     const flags = s[W_FLAGS];
     const cpl = s[W_CPL];
     let k = cpl << KEY_CPL_SHIFT;
-    if ((s[W_SEG + CS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_CODE32;
-    if ((s[W_SEG + SS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_STACK32;
-    if (this.#isFlat(CS, 0)) k |= KEY_FLAT_CS;
     if (
-      this.#isFlat(DS, 0x200) && this.#isFlat(ES, 0x200) &&
-      this.#isFlat(SS, 0x200)
-    ) k |= KEY_FLAT_DATA;
-    if (this.#isOpen(FS)) k |= KEY_OPEN_FS;
-    if (cpl === 3 && this.#isOpen(GS)) k |= KEY_OPEN_GS;
+      (s[W_EFER] & EFER_LMA) !== 0 &&
+      (s[W_SEG + CS * SEG_WORDS + 6] & ATTR_LONG) !== 0
+    ) k |= KEY_LONG | KEY_FLAT_CS | KEY_FLAT_DATA;
+    else k |= this.#segmentKey(cpl);
     const iopl = (flags & IOPL_MASK) >> 12;
     if ((k & KEY_FLAT_DATA) === 0 && this.#isLimit64K()) k |= KEY_LIMIT_64K;
     if ((cr0 & CR0_PE) === 0) k |= KEY_IOPL_OK;
@@ -432,6 +496,22 @@ export class X86 implements Frontend {
     if ((cr0 & CR0_NE) !== 0) k |= KEY_NE;
     if ((cr0 & CR0_PG) === 0) k |= KEY_UNPAGED;
     this.setKey(k);
+  }
+
+  /** The bits of the mode key that segments are in, outside 64-bit mode. */
+  #segmentKey(cpl: number): number {
+    const s = this.state;
+    let k = 0;
+    if ((s[W_SEG + CS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_CODE32;
+    if ((s[W_SEG + SS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_STACK32;
+    if (this.#isFlat(CS, 0)) k |= KEY_FLAT_CS;
+    if (
+      this.#isFlat(DS, 0x200) && this.#isFlat(ES, 0x200) &&
+      this.#isFlat(SS, 0x200)
+    ) k |= KEY_FLAT_DATA;
+    if (this.#isOpen(FS)) k |= KEY_OPEN_FS;
+    if (cpl === 3 && this.#isOpen(GS)) k |= KEY_OPEN_GS;
+    return k;
   }
 
   /** Sets the mode key to what {@linkcode X86.updateKey} would compute. */
@@ -477,9 +557,24 @@ export class X86 implements Frontend {
     return this.state[W_GPR + 2 * r];
   }
 
-  /** Writes general register `r`. */
+  /** Writes general register `r`; in 64-bit mode that clears the high half. */
   setReg32(r: number, value: number): void {
     this.state[W_GPR + 2 * r] = value;
+    this.state[W_GPR + 2 * r + 1] = 0;
+  }
+
+  /** The i64 in the first scratch slot, as a number: a helper's argument of 64 bits that is an address. */
+  scratchNumber(): number {
+    const w = OFF_SCRATCH >> 2;
+    return this.state[w + 1] * 0x1_0000_0000 + (this.state[w] >>> 0);
+  }
+
+  /**
+   * A helper's argument that is a linear address: in 64-bit mode it is in the
+   * first scratch slot, else `low`.
+   */
+  addressArgument(low: number): number {
+    return (this.#key & KEY_LONG) !== 0 ? this.scratchNumber() : low >>> 0;
   }
 
   /** Low 16 bits of general register `r`. */
@@ -490,6 +585,40 @@ export class X86 implements Frontend {
   /** Writes the low 16 bits of general register `r`. */
   setReg16(r: number, value: number): void {
     this.state16[(W_GPR + 2 * r) << 1] = value;
+  }
+
+  /** The words of general register `r` as an address; exact if it is canonical. */
+  reg64(r: number): number {
+    return addressAt(this.state, W_GPR + 2 * r);
+  }
+
+  /** Writes an address, sign-extended, to general register `r`. */
+  setReg64(r: number, address: number): void {
+    setAddressAt(this.state, W_GPR + 2 * r, address);
+  }
+
+  /** Adds to general register `r`, modulo 2^64. */
+  addReg64(r: number, by: number): void {
+    const s = this.state;
+    const w = W_GPR + 2 * r;
+    const sum = (s[w] >>> 0) + by;
+    s[w] = sum;
+    s[w + 1] += Math.floor(sum / WORD);
+  }
+
+  /** Writes RIP. */
+  setRip(address: number): void {
+    setAddressAt(this.state, W_EIP, address);
+  }
+
+  /**
+   * A linear address that the CPU itself computes for a table: 32 bits wrap,
+   * in IA-32e mode one that is not canonical raises #GP(0).
+   */
+  tableAddress(address: number): number {
+    if ((this.state[W_EFER] & EFER_LMA) === 0) return address | 0;
+    if (!isCanonicalAddress(address)) this.gp();
+    return address;
   }
 
   /** EIP, signed. */
@@ -510,6 +639,21 @@ export class X86 implements Frontend {
   /** Base of segment register `seg`. */
   segBase(seg: number): number {
     return this.state[W_SEG + seg * SEG_WORDS + 2];
+  }
+
+  /** Base of LDTR or TR (or FS or GS in 64-bit mode): 64 bits in IA-32e mode. */
+  longBase(seg: number): number {
+    return addressAt(this.state, W_SEG + seg * SEG_WORDS + 2);
+  }
+
+  /** Writes the high word of a segment's base. */
+  setBaseHigh(seg: number, high: number): void {
+    this.state[W_SEG + seg * SEG_WORDS + 3] = high;
+  }
+
+  /** Base of a table: of the GDT or IDT (`w`: its word in the state). */
+  tableBase(w: number): number {
+    return this.lma ? addressAt(this.state, w) : this.state[w];
   }
 
   /** Limit of segment register `seg`, unsigned. */
@@ -533,6 +677,7 @@ export class X86 implements Frontend {
     const w = W_SEG + seg * SEG_WORDS;
     this.state[w] = selector;
     this.state[w + 2] = base;
+    this.state[w + 3] = 0;
     this.state[w + 4] = limit;
     this.state[w + 6] = attr;
   }
@@ -558,6 +703,7 @@ export class X86 implements Frontend {
     const s = this.state;
     s[W_CC_OP] = CC_EFLAGS;
     s[W_CC_SRC] = flags & ARITH_FLAGS;
+    s[W_CC_SRC + 1] = 0;
   }
 
   /**
@@ -576,8 +722,30 @@ export class X86 implements Frontend {
     const before = s[W_FLAGS];
     const after = before & ~m | value & m | 2;
     s[W_FLAGS] = after;
-    if (((before ^ after) & (TF | AC | VM | IOPL_MASK)) !== 0) this.updateKey();
+    if (((before ^ after) & (TF | AC | VM | IOPL_MASK)) !== 0) {
+      if ((after & AC) === 0) this.userAccessEnded();
+      this.updateKey();
+    }
     this.checkInterrupt();
+  }
+
+  /** With SMAP and EFLAGS.AC, a supervisor accesses a user page: the TLB will know it. */
+  noteUserAccess(address: number): void {
+    const n = this.#userAccesses++;
+    if (n < USER_ACCESSES) this.#userPages[n] = address;
+  }
+
+  /**
+   * EFLAGS.AC is clear, or the level has become 3: the TLB forgets the user
+   * pages that a supervisor has accessed.
+   */
+  userAccessEnded(): void {
+    const n = this.#userAccesses;
+    if (n === 0) return;
+    this.#userAccesses = 0;
+    const mmu = this.engine.mmu;
+    if (n > USER_ACCESSES) return mmu.flush(false);
+    for (let i = 0; i < n; i++) mmu.forgetPage(this.#userPages[i]);
   }
 
   /** Makes the engine look at a pending interrupt when IF lets it in. */
@@ -647,28 +815,32 @@ export class X86 implements Frontend {
   /**
    * Leaves the block after a helper if it has changed the mode key or an event
    * is due: for instructions that seldom do and should not end their block.
-   * The state must be complete but for EIP, which becomes `next`; `key` is the
-   * key before. Faulting helpers only.
+   * The state must be complete but for EIP, which becomes `next` (in 64-bit
+   * mode the block has written RIP instead); `key` is the key before. Faulting
+   * helpers only.
    */
   leaveIfChanged(key: number, next: number): void {
     if (this.#key === key && !this.interruptible()) return;
     if ((key & KEY_TF) !== 0) this.debugTrap(DR6_BS);
-    this.state[W_EIP] = next;
+    if ((key & KEY_LONG) === 0) this.state[W_EIP] = next;
     this.committed = true;
     this.record(EXC_NONE, 0, false);
     throw GUEST_FAULT;
   }
 
   /** Makes the state that of the start of an instruction. */
-  restore(pcLo: number, _pcHi: number, aux: number): void {
+  restore(pcLo: number, pcHi: number, aux: number): void {
     // A task switch that faulted after its commit point faults in the new task.
     if (this.committed) {
       this.committed = false;
       return;
     }
-    this.state[W_EIP] = pcLo;
+    this.setPc(pcLo, pcHi);
     const op = aux & AUX_CC_OP;
     if (op !== AUX_CC_OP) this.state[W_CC_OP] = op;
+    if (this.state[W_VECTOR] === EXC_NOT_CANONICAL) {
+      this.state[W_VECTOR] = (aux & AUX_NOT_STACK) === 0 ? EXC_SS : EXC_GP;
+    }
     if ((aux & AUX_NOT_MODIFIES) === 0 && this.state[W_VECTOR] === EXC_PF) {
       this.state[OFF_EXC_ERROR >> 2] |= 2; // W/R
     }
@@ -731,10 +903,18 @@ export class X86 implements Frontend {
     return walkPage(this, address, access, mmu, probe);
   }
 
+  /** Records the fault of a data access to an address that is not canonical. */
+  recordNotCanonical(): void {
+    this.record(EXC_NOT_CANONICAL, 0, true);
+  }
+
   /** Records a page fault. */
   recordPageFault(address: number, error: number): void {
     this.record(EXC_PF, error, true);
-    this.state[OFF_EXC_ADDRESS >> 2] = address;
+    const s = this.state;
+    s[OFF_EXC_ADDRESS >> 2] = address;
+    s[W_FAULT] = address;
+    s[W_FAULT + 1] = this.lma ? highWord(address) : 0;
   }
 
   /**
@@ -836,7 +1016,9 @@ export class X86 implements Frontend {
     this.suppressStep = false;
     this.tscOffset = 0;
     this.tscLast = 0;
+    this.#userAccesses = 0;
     if (this.engine !== undefined) {
+      this.engine.mmu.setWide(false);
       this.engine.mmu.flush(false);
       this.driveFerr();
     }
@@ -849,17 +1031,23 @@ export class X86 implements Frontend {
     const hex = (v: number, n: number): string =>
       (v >>> 0).toString(16).padStart(n, "0");
     const s = this.state;
-    return `cs:eip ${hex(this.selector(CS), 4)}:${hex(this.eip, 8)}, ` +
-      `cr0 ${hex(this.cr0, 8)}, cr2 ${hex(s[W_CR0 + 4], 8)}, ` +
-      `cr3 ${hex(s[W_CR0 + 6], 8)}, cpl ${this.cpl}, ` +
+    const long = this.long;
+    const wide = (w: number): string =>
+      (this.lma ? hex(s[w + 1], 8) : "") + hex(s[w], 8);
+    const pc = (long ? hex(s[W_EIP + 1], 8) : "") + hex(this.eip, 8);
+    const sp = (long ? hex(s[W_GPR + 9], 8) : "") + hex(this.reg32(4), 8);
+    return `cs:${long ? "rip" : "eip"} ${hex(this.selector(CS), 4)}:${pc}, ` +
+      `cr0 ${hex(this.cr0, 8)}, cr2 ${wide(W_CR0 + 4)}, ` +
+      `cr3 ${wide(W_CR0 + 6)}, cpl ${this.cpl}, ` +
       `eflags ${hex(this.getEflags(), 8)}, ` +
-      `ss:esp ${hex(this.selector(SS), 4)}:${hex(this.reg32(4), 8)}`;
+      `ss:${long ? "rsp" : "esp"} ${hex(this.selector(SS), 4)}:${sp}`;
   }
 
   /**
    * Sets registers by name, after `reset`: general registers, `eip`, `eflags`,
-   * `cr0` `cr2` `cr3` `cr4`, `gdtr.base` `.limit`, `idtr.base` `.limit`, and
-   * of `cs` `ds` `es` `fs` `gs` `ss` `tr` `ldtr` the `.selector`, `.base`,
+   * `cr0` `cr2` `cr3` `cr4`, `efer` (LMA follows from it and CR0), `gdtr.base`
+   * `.limit`, `idtr.base` `.limit`, `rip`, `rax` to `r15` (what a number can
+   * say: up to 2^53, negative ones sign-extended), and of `cs` `ds` `es` `fs` `gs` `ss` `tr` `ldtr` the `.selector`, `.base`,
    * `.limit` (in bytes) and `.flags` (access rights: type in bits 0-3, S 4,
    * DPL 5-6, P 7, AVL 12, D/B 14, G 15). CPL follows from CS.
    */
@@ -871,13 +1059,16 @@ export class X86 implements Frontend {
       }
       const offset = REGISTER_OFFSETS.get(name);
       if (offset === undefined) throw new Error(`no x86 register "${name}"`);
-      this.state[offset >> 2] = name.endsWith(".flags")
-        ? (value & 0xf0ff) << 8
-        : value;
+      const w = offset >> 2;
+      if (name.endsWith(".flags")) this.state[w] = (value & 0xf0ff) << 8;
+      else if (WIDE_NAMES.has(name) || value >= WORD) {
+        setAddressAt(this.state, w, value);
+      } else this.state[w] = value;
     }
     const real = (this.cr0 & CR0_PE) === 0;
     this.setCpl(this.v86 ? 3 : real ? 0 : this.selector(CS) & 3);
-    if (usesPdptes(this.cr0, this.cr4)) {
+    updateLma(this);
+    if (usesPdptes(this.cr0, this.cr4, this.state[W_EFER])) {
       loadPdptes(this, this.state[W_CR0 + 6]);
     }
     this.engine?.mmu.flush(false);
@@ -897,6 +1088,8 @@ export class X86 implements Frontend {
 
 const REGISTER_OFFSETS = new Map<string, number>([
   ["eip", OFF_EIP],
+  ["rip", OFF_EIP],
+  ["efer", OFF_EFER],
   ["gdtr.base", OFF_GDT_BASE],
   ["gdtr.limit", OFF_GDT_LIMIT],
   ["idtr.base", OFF_IDT_BASE],
@@ -905,6 +1098,12 @@ const REGISTER_OFFSETS = new Map<string, number>([
 ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"].forEach((n, i) =>
   REGISTER_OFFSETS.set(n, OFF_GPR + 8 * i)
 );
+/** Registers of 64 bits: both words are written. */
+const WIDE_NAMES = new Set(["rip", "cr2", "cr3"]);
+GPR64.forEach((g) => {
+  REGISTER_OFFSETS.set(g.name, g.offset);
+  WIDE_NAMES.add(g.name);
+});
 for (const n of [0, 2, 3, 4]) REGISTER_OFFSETS.set(`cr${n}`, OFF_CR + 8 * n);
 ([["es", ES], ["cs", CS], ["ss", SS], ["ds", DS], ["fs", FS], ["gs", GS], [
   "ldtr",

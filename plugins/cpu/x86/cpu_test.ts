@@ -49,7 +49,7 @@ Deno.test("enter: a flat kernel has the flat key", () => {
   assertEquals(cpu.key() & flat, flat);
   assertEquals(cpu.segAttr(CS), 0xc09b00);
   assertEquals(cpu.pcLo(), 0x1234);
-  assertThrows(() => cpu.enter({ rax: 1 }), Error, "rax");
+  assertThrows(() => cpu.enter({ r16: 1 }), Error, "r16");
 });
 
 Deno.test("eflags: lazy and plain flags are one register", () => {

@@ -20,6 +20,8 @@ function word(text: string, at: number): number {
  * a machine like this one, and looks for no performance counters.
  */
 const HYPERVISOR = 1 << 31;
+/** Leaf 0x80000001, EDX: SYSCALL and SYSRET. */
+const SYSCALL = 1 << 11;
 /** EDX: there is a local APIC, and it is enabled. */
 const APIC = 1 << 9;
 
@@ -28,7 +30,9 @@ export function cpuid(cpu: X86): void {
   const m = cpu.model;
   let leaf = cpu.reg32(0) >>> 0;
   const brand = m.brand.padEnd(48, "\0");
-  const extended = m.brand !== ""
+  const extended = m.features.has("lm")
+    ? 0x80000008
+    : m.brand !== ""
     ? 0x80000004
     : m.extendedEdx !== 0
     ? 0x80000001
@@ -60,8 +64,12 @@ export function cpuid(cpu: X86): void {
       [a, b, c, d] = m.caches;
       break;
     case 7:
-      // No subleaves; in ECX and EDX nothing that there is.
-      if (cpu.reg32(1) === 0) b = m.leaf7Ebx;
+      // No subleaves.
+      if (cpu.reg32(1) === 0) {
+        b = m.leaf7Ebx;
+        c = m.leaf7Ecx;
+        d = m.leaf7Edx;
+      }
       break;
     case 0xd:
       [a, b, c, d] = xsaveLeaf(cpu, cpu.reg32(1));
@@ -72,6 +80,8 @@ export function cpuid(cpu: X86): void {
     case 0x80000001:
       c = m.extendedEcx;
       d = m.extendedEdx;
+      // SYSCALL is there in 64-bit mode only.
+      if (!cpu.long) d &= ~SYSCALL;
       break;
     case 0x80000002:
     case 0x80000003:
@@ -83,6 +93,12 @@ export function cpuid(cpu: X86): void {
       d = word(brand, at + 12);
       break;
     }
+    case 0x80000006: // a second-level cache of 512 KB, 8 ways, lines of 64 bytes
+      c = 512 << 16 | 6 << 12 | 64;
+      break;
+    case 0x80000008: // bits of physical and linear addresses
+      a = m.physicalBits | 48 << 8;
+      break;
   }
   cpu.setReg32(0, a);
   cpu.setReg32(3, b);

@@ -12,7 +12,8 @@ import type { Access, Mmu } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
-import { FLAGS, OFF_DR, OFF_FLAGS, RF } from "./state.ts";
+import { addressAt, WORD } from "./long_mode.ts";
+import { FLAGS, OFF_DR, OFF_FLAGS, RF, SCRATCH } from "./state.ts";
 
 const W_DR = OFF_DR >> 2;
 const W_FLAGS = OFF_FLAGS >> 2;
@@ -35,14 +36,17 @@ function matching(
   wants: (rw: number) => boolean,
 ): number {
   const dr7 = cpu.state[W_DR + 14];
+  const { lma } = cpu;
   let hits = 0;
   for (let n = 0; n < 4; n++) {
     if (((dr7 >> (2 * n)) & 3) === 0) continue;
     const control = (dr7 >> (16 + 4 * n)) & 15;
     if (!wants(control & 3)) continue;
     const length = LENGTHS[control >> 2];
-    const start = (cpu.state[W_DR + 2 * n] & ~(length - 1)) >>> 0;
-    const from = address >>> 0;
+    const at = W_DR + 2 * n;
+    const low = (cpu.state[at] & ~(length - 1)) >>> 0;
+    const start = lma ? cpu.state[at + 1] * WORD + low : low;
+    const from = lma ? address : address >>> 0;
     if (from < start + length && start < from + size) hits |= 1 << n;
   }
   return hits;
@@ -155,6 +159,10 @@ export class WatchingMmu implements Mmu {
   forgetPage(address: number): void {
     this.#mmu.forgetPage(address);
   }
+  /** Linear addresses are wide from now on, or not any more. */
+  setWide(wide: boolean): void {
+    this.#mmu.setWide(wide);
+  }
   /** The physical address mask changed. */
   setPhysicalMask(mask: number): void {
     this.#mmu.setPhysicalMask(mask);
@@ -171,19 +179,24 @@ export const DEBUG_FETCH: Helper = define(
       cpu.state[W_FLAGS] &= ~RF;
       return 0;
     }
-    const hits = matchInstruction(cpu, (cpu.pcHi() + eip) | 0);
+    const hits = matchInstruction(cpu, cpu.linear(eip, cpu.pcHi()));
     if (hits !== 0) cpu.raiseDebug(hits);
     return 0;
   },
 );
 
-/** Data breakpoints: linear address, and size | write << 8. The trap follows the instruction. */
+/** Data breakpoints: linear address (in 64-bit mode in the first scratch word), and size | write << 8. The trap follows the instruction. */
 export const DEBUG_DATA: Helper = define(
   "debug_data",
   2,
-  { reads: [], writes: [] },
+  { reads: [SCRATCH[0]], writes: [] },
   (cpu) => (address, what) => {
-    const hits = matchData(cpu, address, what & 0xff, (what & 0x100) !== 0);
+    const at = cpu.long
+      ? addressAt(cpu.state, SCRATCH[0].offset >> 2)
+      : cpu.lma
+      ? address >>> 0
+      : address;
+    const hits = matchData(cpu, at, what & 0xff, (what & 0x100) !== 0);
     if (hits !== 0) cpu.debugTrap(hits);
     return 0;
   },

@@ -11,9 +11,11 @@ import {
   IMM_BS,
   IMM_NONE,
   IMM_O,
+  IMM_V,
   IMM_W,
   IMM_WB,
   IMM_Z,
+  LONG_ROWS,
   MODRM,
   type Row,
   rowOf,
@@ -73,10 +75,16 @@ export class Insn {
   sibIndex: number = -1;
   /** Shift of the index: 0-3. */
   scale = 0;
-  /** Displacement, sign-extended; for moffs operands the offset. */
+  /** Displacement, sign-extended; for moffs operands the offset's low half. */
   disp = 0;
+  /** High half of a moffs operand's offset of 64 bits. */
+  dispHi = 0;
+  /** The displacement counts from the following instruction's address (64-bit mode). */
+  ripRelative = false;
   /** Immediate, sign-extended as the operand's letters say (unsigned for Ib, Iw); a jump's displacement; a far pointer's offset. */
   imm = 0;
+  /** High half of an immediate of 64 bits; of others the low half's sign. */
+  immHi = 0;
   /** Where a displacement of 32 bits stands in the instruction, or -1. */
   dispAt: number = -1;
   /** Second immediate: a far pointer's selector, ENTER's level. */
@@ -90,18 +98,39 @@ export const DECODE_SHORT = 1;
 /** Longer than 15 bytes: #GP(0). */
 export const DECODE_LONG = 2;
 
-/** Vector registers outside 64-bit mode: the fourth bit of their numbers is of no account. */
-const REGISTERS = 8;
 /** Instruction length limit. */
 const MAX_LENGTH = 15;
 // Base and index of the 16-bit addressing forms by rm: SDM volume 2, table 2-1.
 const BASE16 = [3, 3, 5, 5, 6, 7, 5, 3];
 const INDEX16 = [6, 7, 6, 7, -1, -1, -1, -1];
 
+/** Bytes that are prefixes, REX not among them. */
+const IS_PREFIX = new Uint8Array(256);
+for (
+  const prefix of [
+    0x26,
+    0x2e,
+    0x36,
+    0x3e,
+    0x64,
+    0x65,
+    0x66,
+    0x67,
+    0xf0,
+    0xf2,
+    0xf3,
+  ]
+) IS_PREFIX[prefix] = 1;
+
+function wordAt(code: Uint8Array, p: number): number {
+  return code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
+    (code[p + 3] << 24);
+}
+
 /**
  * Decodes the instruction at `code[start]` into `i`, using no byte at or past
- * `limit`. `code32`: the code segment's D bit. `vex`: C4 and C5 may begin a VEX
- * prefix, as they do in protected mode.
+ * `limit`. `code32`: the code segment's D bit; `long`: it is code of 64-bit
+ * mode; `vex`: C4 and C5 may begin a VEX prefix, as they do in protected mode.
  */
 export function decode(
   i: Insn,
@@ -109,19 +138,20 @@ export function decode(
   start: number,
   limit: number,
   code32: boolean,
+  long: boolean,
   vex = true,
 ): 0 | 1 | 2 {
-  const long = start + MAX_LENGTH;
-  const end = limit < long ? limit : long;
-  const fail = limit < long ? DECODE_SHORT : DECODE_LONG;
+  const longest = start + MAX_LENGTH;
+  const end = limit < longest ? limit : longest;
+  const fail = limit < longest ? DECODE_SHORT : DECODE_LONG;
   let p = start;
-  let opSize = code32 ? 4 : 2;
-  let addrSize = opSize;
+  let opSize = code32 || long ? 4 : 2;
+  let addrSize = long ? 8 : opSize;
+  let rex = 0;
   i.has66 = 0;
   i.rep = 0;
   i.lock = false;
   i.vex = false;
-  i.rex = 0;
   i.override = -1;
   i.mod = 3;
   i.base = -1;
@@ -129,6 +159,8 @@ export function decode(
   i.sibIndex = -1;
   i.scale = 0;
   i.disp = 0;
+  i.dispHi = 0;
+  i.ripRelative = false;
   i.dispAt = -1;
   i.imm = 0;
   i.imm2 = 0;
@@ -136,18 +168,28 @@ export function decode(
   prefixes: for (;;) {
     if (p >= end) return fail;
     op = code[p++];
+    if (long) {
+      // A REX prefix that does not come last means nothing.
+      if ((op & 0xf0) === 0x40) {
+        rex = op;
+        continue;
+      }
+      if (IS_PREFIX[op] === 0) break;
+      rex = 0;
+    }
     switch (op) {
+      // In 64-bit mode these four mean nothing.
       case 0x26:
-        i.override = ES;
+        if (!long) i.override = ES;
         break;
       case 0x2e:
-        i.override = CS;
+        if (!long) i.override = CS;
         break;
       case 0x36:
-        i.override = SS;
+        if (!long) i.override = SS;
         break;
       case 0x3e:
-        i.override = DS;
+        if (!long) i.override = DS;
         break;
       case 0x64:
         i.override = FS;
@@ -157,7 +199,7 @@ export function decode(
         break;
       case 0x66:
         i.has66 = 1;
-        opSize = code32 ? 2 : 4;
+        opSize = code32 || long ? 2 : 4;
         break;
       case 0x67:
         addrSize = code32 ? 2 : 4;
@@ -173,8 +215,23 @@ export function decode(
         break prefixes;
     }
   }
-  let map = 0;
-  if (op === 0x0f) {
+  let legal = true, vexMap = 0;
+  if (vex && isVex(op, code, p, end, long)) {
+    const bytes = op === 0xc4 ? 2 : 1;
+    if (p + bytes >= end) return fail;
+    // After LOCK, 66, F2, F3 and REX it is undefined.
+    legal = !i.lock && (i.has66 | i.rep | rex) === 0;
+    vexMap = decodeVex(i, op, code, p);
+    p += bytes;
+    op = code[p++];
+    opSize = 4;
+    rex = long ? i.rex : 0;
+  }
+  if ((rex & 8) !== 0) opSize = 8;
+  i.rex = rex;
+  const [rexR, rexX, rexB] = [(rex & 4) << 1, (rex & 2) << 2, (rex & 1) << 3];
+  let map = vexMap;
+  if (map === 0 && op === 0x0f) {
     if (p >= end) return fail;
     op = code[p++];
     map = 1;
@@ -184,23 +241,11 @@ export function decode(
       op = code[p++];
     }
   }
-  let legal = true;
-  if (vex && map === 0 && isVex(op, code, p, end)) {
-    const bytes = op === 0xc4 ? 2 : 1;
-    if (p + bytes >= end) return fail;
-    // After LOCK, 66, F2, F3 and REX it is undefined.
-    legal = !i.lock && (i.has66 | i.rep | i.rex) === 0;
-    map = decodeVex(i, op, code, p);
-    p += bytes;
-    op = code[p++];
-    opSize = 4;
-  }
   i.map = map;
   i.opcode = op;
-  i.opSize = opSize;
   i.addrSize = addrSize;
   i.reg = 0;
-  i.rm = op & 7;
+  i.rm = op & 7 | rexB;
   let segment: number = DS;
   if (MODRM[(map << 8) | op] !== 0) {
     if (p >= end) return fail;
@@ -209,8 +254,10 @@ export function decode(
     const mod = map === 1 && (op & 0xfc) === 0x20 ? 3 : m >> 6;
     let rm = m & 7;
     i.mod = mod;
-    i.reg = (m >> 3) & 7;
-    i.rm = rm;
+    // x87 registers are eight.
+    const isX87 = map === 0 && (op & 0xf8) === 0xd8;
+    i.reg = (m >> 3) & 7 | (isX87 ? 0 : rexR);
+    i.rm = isX87 ? rm : rm | rexB;
     if (mod !== 3) {
       let dispSize = mod === 1 ? 1 : 0;
       if (addrSize === 2) {
@@ -226,13 +273,15 @@ export function decode(
           if (p >= end) return fail;
           const sib = code[p++];
           rm = sib & 7;
-          const index = (sib >> 3) & 7;
+          const index = (sib >> 3) & 7 | rexX;
           i.sibIndex = index;
           i.scale = sib >> 6;
           if (index !== 4) i.index = index;
         }
-        if (rm === 5 && mod === 0) dispSize = 4;
-        else i.base = rm;
+        if (rm === 5 && mod === 0) {
+          dispSize = 4;
+          i.ripRelative = long && (m & 7) === 5;
+        } else i.base = rm | rexB;
       }
       if (i.base === 4 || i.base === 5) segment = SS;
       if (dispSize === 1) {
@@ -245,22 +294,28 @@ export function decode(
       } else if (dispSize === 4) {
         if (p + 4 > end) return fail;
         i.dispAt = p - start;
-        i.disp = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
-          (code[p + 3] << 24);
+        i.disp = wordAt(code, p);
         p += 4;
       }
     }
   }
   i.segment = i.override >= 0 ? i.override : segment;
-  const row = ROWS[
+  let row = ROWS[
     rowOf(
       (map << 8) | op,
       i.rep === 0xf3 ? 2 : i.rep === 0xf2 ? 3 : i.has66,
       i.mod,
-      i.reg,
-      i.rm,
+      i.reg & 7,
+      i.rm & 7,
     )
   ];
+  if (long) {
+    const other = LONG_ROWS[(map << 8) | op];
+    if (other >= 0) row = ROWS[other];
+    else if (row.invalid64) row = ROWS[UD_ROW];
+    if (row.force64 || row.default64 && opSize === 4) opSize = 8;
+  }
+  i.opSize = opSize;
   i.row = row;
   switch (row.imm) {
     case IMM_NONE:
@@ -283,17 +338,17 @@ export function decode(
         i.imm2 = code[p++];
       }
       break;
+    case IMM_V:
     case IMM_Z:
     case IMM_AP:
       if (opSize === 2) {
         if (p + 2 > end) return fail;
         i.imm = code[p] | (code[p + 1] << 8);
-        if (row.imm === IMM_Z) i.imm = i.imm << 16 >> 16;
+        if (row.imm !== IMM_AP) i.imm = i.imm << 16 >> 16;
         p += 2;
       } else {
         if (p + 4 > end) return fail;
-        i.imm = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
-          (code[p + 3] << 24);
+        i.imm = wordAt(code, p);
         p += 4;
       }
       if (row.imm === IMM_AP) {
@@ -308,19 +363,25 @@ export function decode(
         i.disp = code[p] | (code[p + 1] << 8);
         p += 2;
       } else {
-        if (p + 4 > end) return fail;
-        i.disp = code[p] | (code[p + 1] << 8) | (code[p + 2] << 16) |
-          (code[p + 3] << 24);
-        p += 4;
+        if (p + addrSize > end) return fail;
+        i.disp = wordAt(code, p);
+        if (addrSize === 8) i.dispHi = wordAt(code, p + 4);
+        p += addrSize;
       }
       i.mod = 0;
       break;
   }
+  if (row.imm === IMM_V && opSize === 8) {
+    if (p + 4 > end) return fail;
+    i.immHi = wordAt(code, p);
+    p += 4;
+  } else i.immHi = i.imm >> 31;
   i.length = p - start;
   if (i.vex) {
     if (!legal || i.vvvv !== 0 && !row.usesVvvv) i.row = ROWS[UD_ROW];
-    i.vvvv &= REGISTERS - 1;
-    i.immRegister = (i.imm >> 4) & (REGISTERS - 1);
+    const registers = long ? 16 : 8;
+    i.vvvv &= registers - 1;
+    i.immRegister = (i.imm >> 4) & (registers - 1);
   }
   // LOCK is legal only on a memory destination of the instructions that allow it.
   if (i.lock && (!row.lock || i.mod === 3)) i.row = ROWS[UD_ROW];

@@ -100,7 +100,7 @@ Deno.test("what is undefined", () => {
   ) {
     const i = new Insn();
     const code8 = bytes(code);
-    assertEquals(decode(i, code8, 0, code8.length, true), DECODE_OK);
+    assertEquals(decode(i, code8, 0, code8.length, true, false), DECODE_OK);
     assertEquals(i.row.handler, "ud", code);
   }
 });
@@ -108,10 +108,13 @@ Deno.test("what is undefined", () => {
 Deno.test("LES and LDS with a register are undefined where there is no VEX", () => {
   const i = new Insn();
   for (const code of ["c4 c0", "c5 c0"]) {
-    assertEquals(decode(i, bytes(code), 0, 2, false, false), DECODE_OK);
+    assertEquals(
+      decode(i, bytes(code), 0, 2, false, false, false),
+      DECODE_OK,
+    );
     assertEquals([i.row.handler, i.length], ["ud", 2]);
     // With VEX the prefix goes on.
-    assertEquals(decode(i, bytes(code), 0, 2, false), DECODE_SHORT);
+    assertEquals(decode(i, bytes(code), 0, 2, false, false), DECODE_SHORT);
   }
 });
 
@@ -119,16 +122,16 @@ Deno.test("length limit and short code", () => {
   const i = new Insn();
   const long = new Uint8Array(32).fill(0x66);
   long[14] = 0x90;
-  assertEquals(decode(i, long, 0, 32, true), DECODE_OK);
+  assertEquals(decode(i, long, 0, 32, true, false), DECODE_OK);
   assertEquals(i.length, 15);
   long[14] = 0x66;
   long[15] = 0x90;
-  assertEquals(decode(i, long, 0, 32, true), DECODE_LONG);
+  assertEquals(decode(i, long, 0, 32, true, false), DECODE_LONG);
   const code = bytes("81 84 8d 78 56 34 12 44 33 22 11");
   for (let n = 0; n < code.length; n++) {
-    assertEquals(decode(i, code, 0, n, true), DECODE_SHORT);
+    assertEquals(decode(i, code, 0, n, true, false), DECODE_SHORT);
   }
-  assertEquals(decode(i, code, 0, code.length, true), DECODE_OK);
+  assertEquals(decode(i, code, 0, code.length, true, false), DECODE_OK);
   assertEquals([i.length, i.disp, i.imm], [11, 0x12345678, 0x11223344]);
 });
 

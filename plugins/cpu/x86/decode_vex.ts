@@ -14,15 +14,16 @@ const REPEAT = [0, 0, 0xf3, 0xf2];
 
 /**
  * Whether the byte `op` in front of `code[p]` begins a VEX prefix rather than LES
- * or LDS: those have no register form.
+ * or LDS: those have no register form, and are not there in 64-bit mode.
  */
 export function isVex(
   op: number,
   code: Uint8Array,
   p: number,
   end: number,
+  long: boolean,
 ): boolean {
-  return (op & 0xfe) === 0xc4 && p < end && code[p] >= 0xc0;
+  return (op & 0xfe) === 0xc4 && (long || p < end && code[p] >= 0xc0);
 }
 
 /**

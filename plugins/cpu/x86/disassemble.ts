@@ -195,7 +195,7 @@ export function disassemble(
   vex = true,
 ): Disassembled {
   const i = new Insn();
-  const outcome = decode(i, code, start, code.length, code32, vex);
+  const outcome = decode(i, code, start, code.length, code32, false, vex);
   if (outcome !== DECODE_OK) return { length: 1, text: "(bad)" };
   const row = i.row;
   let name = row.name;

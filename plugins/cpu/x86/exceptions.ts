@@ -23,3 +23,9 @@ export const EXC_DE = 0,
   EXC_AC = 17,
   EXC_MC = 18,
   EXC_XM = 19;
+
+/**
+ * Recorded at an access to an address that is not canonical: #SS(0) if the
+ * instruction's accesses are to the stack segment, else #GP(0).
+ */
+export const EXC_NOT_CANONICAL = -4;

@@ -247,6 +247,7 @@ export function transferKey(cpu: X86, key: number): void {
 export function loadDataFast(cpu: X86, seg: number, selector: number): boolean {
   const key = cpu.key();
   if ((key & (KEY_PROTECTED | KEY_DEBUG)) !== KEY_PROTECTED) return false;
+  if (cpu.lma) return false;
   const s = cpu.state;
   const w = W_SEG + seg * 8;
   let base = 0, limit = 0, attr = 0;
@@ -268,6 +269,7 @@ export function loadDataFast(cpu: X86, seg: number, selector: number): boolean {
   }
   s[w] = selector;
   s[w + 2] = base;
+  s[w + 3] = 0;
   s[w + 4] = limit;
   s[w + 6] = attr;
   if (seg === FS) {
@@ -352,6 +354,7 @@ export function returnFast(cpu: X86): boolean {
   if (cpl === 0) mask |= IOPL_MASK | VIF | VIP;
   const flags = old & ~mask | image & mask | 2;
   s[W_FLAGS] = flags;
+  if ((flags & AC) === 0) cpu.userAccessEnded();
   s[W_CC_OP] = 0; // CC_EFLAGS
   s[W_CC_SRC] = image & ARITH_FLAGS;
   if (flat) {

@@ -3,8 +3,9 @@
  * (CC_OP, CC_DST, CC_SRC, CC_SRC2 in the state) instead of the six flags.
  *
  * What the words hold, by CC_OP (see state.ts; the size is in its low 2 bits):
- * - CC_DST, the result: only its low 8, 16 or 32 bits count;
+ * - CC_DST, the result: only its low 8, 16, 32 or 64 bits count;
  * - CC_SRC, CC_SRC2: zero-extended.
+ * Code of 64-bit mode writes all 64 bits of them, other code the low half.
  *
  * Flags come from them in two ways that must agree: {@linkcode arithFlags} and
  * {@linkcode condition} here in TypeScript, when CC_OP is only known at run
@@ -24,6 +25,7 @@ import {
   ARITH_FLAGS,
   CC_BITS,
   CC_DST,
+  CC_DST64,
   CC_EFLAGS,
   CC_LOGIC,
   CC_OP,
@@ -33,6 +35,8 @@ import {
   CC_ROR,
   CC_SRC,
   CC_SRC2,
+  CC_SRC2_64,
+  CC_SRC64,
   CC_SUB,
   CF,
   OF,
@@ -67,6 +71,8 @@ const G_EFLAGS = 0,
 export const AUX_CC_OP = 0xff;
 /** and this bit unless a page fault of its loads is to be reported as one of a store. */
 export const AUX_NOT_MODIFIES = 0x100;
+/** In the same word: its accesses are not to the stack segment, so that an address that is not canonical raises #GP. */
+export const AUX_NOT_STACK = 0x200;
 
 /** Parity: PF for each byte. */
 const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {
@@ -200,8 +206,83 @@ export function condition(cc: number, flags: number): boolean {
   return holds !== ((cc & 1) !== 0);
 }
 
+/** An unsigned number of 64 bits, from two words. */
+function wideAt(i32: Int32Array, word: number): bigint {
+  return BigInt(i32[word + 1] >>> 0) << 32n | BigInt(i32[word] >>> 0);
+}
+
+/**
+ * The flags of a lazy state of 64-bit operands, without override. Whoever knows
+ * the operation while translating does not come here.
+ */
+export function wideFlags(
+  group: number,
+  dst: bigint,
+  src: bigint,
+  src2: bigint,
+): number {
+  const cut = (v: bigint): bigint => BigInt.asUintN(64, v);
+  const negative = (v: bigint): boolean => BigInt.asIntN(64, v) < 0n;
+  let flags = PARITY[Number(dst & 0xffn)] | (dst === 0n ? ZF : 0) |
+    (negative(dst) ? SF : 0);
+  const carryIn = group === G_ADC || group === G_SBB ? src2 : 0n;
+  switch (group) {
+    case G_ADD:
+    case G_ADC: {
+      const a = cut(dst - src - carryIn);
+      if (carryIn !== 0n ? dst <= src : dst < src) flags |= CF;
+      if (negative((dst ^ a) & (dst ^ src))) flags |= OF;
+      return flags | Number((dst ^ a ^ src) & BigInt(AF));
+    }
+    case G_SUB:
+    case G_SBB: {
+      const a = cut(dst + src + carryIn);
+      if (carryIn !== 0n ? a <= src : a < src) flags |= CF;
+      if (negative((a ^ src) & (a ^ dst))) flags |= OF;
+      return flags | Number((dst ^ a ^ src) & BigInt(AF));
+    }
+    case G_LOGIC:
+      return flags;
+    case G_INC:
+      if (src !== 0n) flags |= CF;
+      if (dst === 1n << 63n) flags |= OF;
+      return (dst & 15n) === 0n ? flags | AF : flags;
+    case G_DEC:
+      if (src !== 0n) flags |= CF;
+      if (dst === (1n << 63n) - 1n) flags |= OF;
+      return (dst & 15n) === 15n ? flags | AF : flags;
+    case G_SHL:
+      if (negative(src)) flags |= CF;
+      return negative(src ^ dst) ? flags | OF : flags;
+    case G_SAR:
+      if ((src & 1n) !== 0n) flags |= CF;
+      return negative(src ^ dst) ? flags | OF : flags;
+    case G_MUL:
+      return src !== 0n ? flags | CF | OF : flags;
+    case G_IMUL: {
+      const product = BigInt.asIntN(64, src) * BigInt.asIntN(64, src2);
+      return product === BigInt.asIntN(64, product) ? flags : flags | CF | OF;
+    }
+  }
+  throw new Error(`unknown CC_OP group ${group}`);
+}
+
 /** The six arithmetic flags of the CPU whose state stands at byte `base` of `i32`. */
 export function stateFlags(i32: Int32Array, base: number): number {
+  const op = i32[(base + OFF_CC_OP) >> 2];
+  const group = (op & ~CC_OVERRIDE) >> 2;
+  if ((op & 3) === 3 && group !== G_EFLAGS) {
+    const flags = wideFlags(
+      group,
+      wideAt(i32, (base + OFF_CC_DST) >> 2),
+      wideAt(i32, (base + OFF_CC_SRC) >> 2),
+      wideAt(i32, (base + OFF_CC_SRC2) >> 2),
+    );
+    // The override, over flags that are explicit.
+    const explicit = CC_EFLAGS | op & CC_OVERRIDE;
+    const over = i32[(base + OFF_CC_OVER) >> 2];
+    return arithFlags(explicit, 0, flags, 0, over);
+  }
   return arithFlags(
     i32[(base + OFF_CC_OP) >> 2],
     i32[(base + OFF_CC_DST) >> 2],
@@ -290,22 +371,53 @@ export class LazyFlags extends Operands {
     first: Value = 0,
   ): void {
     const b = this.b;
-    b.set(CC_DST, dst);
+    this.#setDst(dst);
     // What the operation does not use is overwritten all the same: what was
     // there (the carry that INC keeps, got by a helper) is dead then, even if
     // the block is left by a fault before its end.
-    if (src !== 0) b.set(CC_SRC, src);
-    else if (this.compiled) b.set(CC_SRC, b.i32(0));
-    if (src2 !== 0) b.set(CC_SRC2, src2);
-    this.ccOp = op + (size >> 1);
+    if (src !== 0) this.#setSrc(src);
+    else if (this.compiled) this.#setSrc(b.i32(0));
+    if (src2 !== 0) {
+      if (this.long) b.set(CC_SRC2_64, this.resize(8, src2));
+      else b.set(CC_SRC2, src2);
+    }
+    this.ccOp = op + logOf(size);
     this.#untouched = false;
     this.#stored = false;
     this.#first = first;
   }
 
+  #setDst(v: Value): void {
+    if (this.long) this.b.set(CC_DST64, this.resize(8, v));
+    else this.b.set(CC_DST, v);
+  }
+
+  #setSrc(v: Value): void {
+    if (this.long) this.b.set(CC_SRC64, this.resize(8, v));
+    else this.b.set(CC_SRC, v);
+  }
+
+  /** The result, as a value of `size` bytes. */
+  #dst(size: number): Value {
+    const b = this.b;
+    return this.resize(size, b.get(this.long ? CC_DST64 : CC_DST));
+  }
+
+  /** The source, as a value of `size` bytes. */
+  #src(size: number): Value {
+    const b = this.b;
+    return this.resize(size, b.get(this.long ? CC_SRC64 : CC_SRC));
+  }
+
+  /** The second source, as a value of `size` bytes. */
+  #src2(size: number): Value {
+    const b = this.b;
+    return this.resize(size, b.get(this.long ? CC_SRC2_64 : CC_SRC2));
+  }
+
   /** Makes the flags those bits of `v` (others are ignored). */
   setArithFlags(v: Value): void {
-    this.b.set(CC_SRC, this.b.and(v, this.b.i32(ARITH_FLAGS)));
+    this.#setSrc(this.b.and(v, this.b.i32(ARITH_FLAGS)));
     this.ccOp = CC_EFLAGS;
     this.#untouched = false;
     this.#stored = false;
@@ -353,9 +465,11 @@ export class LazyFlags extends Operands {
   ): void {
     const b = this.b;
     const old = this.known ? b.i32(this.ccOp) : b.get(CC_OP);
-    b.set(CC_OP, b.select(condition, b.i32(op + (size >> 1)), old));
-    b.set(CC_DST, b.select(condition, dst, b.get(CC_DST)));
-    b.set(CC_SRC, b.select(condition, src, b.get(CC_SRC)));
+    b.set(CC_OP, b.select(condition, b.i32(op + logOf(size)), old));
+    const all = this.long ? 8 : 4;
+    const [d, s] = [this.#dst(all), this.#src(all)];
+    this.#setDst(b.select(condition, this.resize(all, dst), d));
+    this.#setSrc(b.select(condition, this.resize(all, src), s));
     this.ccOp = -1;
     this.#untouched = false;
     this.#stored = true;
@@ -368,7 +482,7 @@ export class LazyFlags extends Operands {
       // The flags of a comparison with 0: blocks that end in TEST and in CMP
       // then agree on CC_OP.
       this.ccOp += CC_SUB - CC_LOGIC;
-      this.b.set(CC_SRC, this.b.i32(0));
+      this.#setSrc(this.b.i32(0));
       this.#first = 0;
     }
     this.b.set(CC_OP, this.b.i32(this.ccOp));
@@ -394,9 +508,10 @@ export class LazyFlags extends Operands {
   #minuend(withBorrow: boolean): Value {
     if (this.#first !== 0) return this.#first;
     const b = this.b;
-    let v = b.add(b.get(CC_DST), b.get(CC_SRC));
-    if (withBorrow) v = b.add(v, b.get(CC_SRC2));
-    return this.zext(1 << (this.ccOp & 3), v);
+    const size = 1 << (this.ccOp & 3);
+    let v = b.add(this.#dst(size), this.#src(size));
+    if (withBorrow) v = b.add(v, this.#src2(size));
+    return this.zext(size, v);
   }
 
   /** CF of the override, as 0 or not. */
@@ -418,8 +533,8 @@ export class LazyFlags extends Operands {
   /** The sign of the low `size` bytes of `v`, as a value that is 0 or not. */
   #sign(size: number, v: Value): Value {
     const b = this.b;
-    return size === 4
-      ? b.op(LT_S, v, b.i32(0))
+    return size >= 4
+      ? b.ltS(v, b.like(v, 0))
       : b.and(v, b.i32(size === 2 ? 0x8000 : 0x80));
   }
 
@@ -453,7 +568,6 @@ export class LazyFlags extends Operands {
     const group = (this.ccOp & ~CC_OVERRIDE) >> 2;
     const size = 1 << (this.ccOp & 3);
     const not = (cc & 1) !== 0;
-    const zero = b.i32(0);
     const invert = (v: Value): Value => not ? b.eqz(v) : v;
     const kind = this.ccOp & CC_OVERRIDE;
     if (kind !== 0) {
@@ -477,14 +591,15 @@ export class LazyFlags extends Operands {
     }
     if (group === G_EFLAGS) {
       const bits = [OF, CF, ZF, CF | ZF, SF, PF][cc >> 1];
-      const f = b.get(CC_SRC);
+      const f = this.#src(4);
       if (bits !== undefined) return invert(b.and(f, b.i32(bits)));
       // SF != OF: bit 7 against bit 11
       let v = b.and(b.xor(f, b.shrU(f, b.i32(4))), b.i32(SF));
       if (cc >> 1 === 7) v = b.or(v, b.and(f, b.i32(ZF)));
       return invert(v);
     }
-    const dst = b.get(CC_DST);
+    const dst = this.#dst(size);
+    const zero = b.like(dst, 0);
     switch (cc >> 1) {
       case 0: // O
         return invert(this.#overflow(group, size, dst));
@@ -493,29 +608,32 @@ export class LazyFlags extends Operands {
       case 2: // Z
         if (group === G_SUB) {
           const first = this.#minuend(false);
-          return b.op(not ? Op["i32.ne"] : Op["i32.eq"], first, b.get(CC_SRC));
+          const src = this.#src(size);
+          return not ? b.ne(first, src) : b.eq(first, src);
         }
+        if (size === 8) return not ? b.ne(dst, zero) : b.eqz(dst);
         return not ? this.zext(size, dst) : b.eqz(this.zext(size, dst));
       case 3: // BE
         if (group === G_SUB) {
-          return b.op(not ? GT_U : LE_U, this.#minuend(false), b.get(CC_SRC));
+          const src = this.#src(size);
+          return b.typed(not ? GT_U : LE_U, this.#minuend(false), src);
         }
         if (group === G_LOGIC) return this.condition(4 | (cc & 1));
         return invert(b.or(this.conditionBool(2), this.conditionBool(4)));
       case 4: // S
-        if (size === 4) return b.op(not ? GE_S : LT_S, dst, zero);
+        if (size >= 4) return b.typed(not ? GE_S : LT_S, dst, zero);
         return invert(this.#sign(size, dst));
       case 5: // P: the low byte has an even number of ones
       {
-        const odd = b.and(b.op(POPCNT, b.zext8(dst)), b.i32(1));
+        const odd = b.and(b.op(POPCNT, b.zext8(b.low(dst))), b.i32(1));
         return not ? odd : b.eqz(odd);
       }
       case 6: // L
         if (group === G_SUB) {
-          return b.op(
+          return b.typed(
             not ? GE_S : LT_S,
             this.sext(size, this.#minuend(false)),
-            this.sext(size, b.get(CC_SRC)),
+            this.sext(size, this.#src(size)),
           );
         }
         if (group === G_LOGIC) return this.condition(8 | (cc & 1));
@@ -525,14 +643,14 @@ export class LazyFlags extends Operands {
         ));
       default: // LE
         if (group === G_SUB) {
-          return b.op(
+          return b.typed(
             not ? GT_S : LE_S,
             this.sext(size, this.#minuend(false)),
-            this.sext(size, b.get(CC_SRC)),
+            this.sext(size, this.#src(size)),
           );
         }
         if (group === G_LOGIC) {
-          return b.op(not ? GT_S : LE_S, this.sext(size, dst), zero);
+          return b.typed(not ? GT_S : LE_S, this.sext(size, dst), zero);
         }
         return invert(b.or(this.conditionBool(12), this.conditionBool(4)));
     }
@@ -542,46 +660,47 @@ export class LazyFlags extends Operands {
   #below(group: number, size: number, dst: Value, not: boolean): Value {
     const b = this.b;
     const invert = (v: Value): Value => not ? b.eqz(v) : v;
-    const src = b.get(CC_SRC);
+    const src = this.#src(size);
     switch (group) {
       case G_ADD:
-        return b.op(not ? GE_U : LT_U, this.zext(size, dst), src);
+        return b.typed(not ? GE_U : LT_U, this.zext(size, dst), src);
       case G_ADC: {
         const r = this.zext(size, dst);
-        return invert(b.or(
-          b.op(LT_U, r, src),
-          b.and(b.get(CC_SRC2), b.eq(r, src)),
-        ));
+        return invert(
+          b.or(b.ltU(r, src), b.and(this.#src2(4), b.eq(r, src))),
+        );
       }
       case G_SUB:
-        return b.op(not ? GE_U : LT_U, this.#minuend(false), src);
+        return b.typed(not ? GE_U : LT_U, this.#minuend(false), src);
       case G_SBB: {
         const a = this.#minuend(true);
-        return invert(b.or(
-          b.op(LT_U, a, src),
-          b.and(b.get(CC_SRC2), b.eq(a, src)),
-        ));
+        return invert(
+          b.or(b.ltU(a, src), b.and(this.#src2(4), b.eq(a, src))),
+        );
       }
       case G_LOGIC:
         return b.i32(not ? 1 : 0);
       case G_INC:
       case G_DEC:
-        return invert(src);
+        return invert(b.low(src));
       case G_SHL:
         return invert(this.#sign(size, src));
       case G_SAR:
-        return invert(b.and(src, b.i32(1)));
+        return invert(b.and(b.low(src), b.i32(1)));
       case G_IMUL:
         return invert(this.#productOverflow(size, dst));
       default: // MUL
-        return invert(src);
+        return invert(b.low(src));
     }
   }
 
   /** Whether the product of CC_SRC and CC_SRC2 does not fit. */
   #productOverflow(size: number, dst: Value): Value {
     const b = this.b;
-    const x = b.get(CC_SRC), y = b.get(CC_SRC2);
+    const x = this.#src(size), y = this.#src2(size);
+    if (size === 8) {
+      return b.ne(this.productHigh(true, x, y), b.shrS(dst, b.i64(63)));
+    }
     if (size === 2) return b.ne(b.mul(x, y), b.sext16(dst));
     const extend = Op["i64.extend_i32_s"];
     return b.op(
@@ -591,17 +710,34 @@ export class LazyFlags extends Operands {
     );
   }
 
+  /** The high half of the product of two i64. */
+  productHigh(signed: boolean, x: Value, y: Value): Value {
+    const b = this.b;
+    const low = (v: Value): Value => b.and(v, b.i64(-1, 0));
+    const high = (v: Value): Value => b.shrU(v, b.i64(32));
+    const [xl, xh, yl, yh] = [low(x), high(x), low(y), high(y)];
+    const [p, q] = [b.mul(xl, yh), b.mul(xh, yl)];
+    const middle = b.add(b.add(high(b.mul(xl, yl)), low(p)), low(q));
+    const r = b.add(
+      b.add(b.mul(xh, yh), high(p)),
+      b.add(high(q), high(middle)),
+    );
+    if (!signed) return r;
+    const sign = (v: Value): Value => b.shrS(v, b.i64(63));
+    return b.sub(b.sub(r, b.and(sign(x), y)), b.and(sign(y), x));
+  }
+
   /** OF as a value that is 0 or not. */
   #overflow(group: number, size: number, dst: Value): Value {
     const b = this.b;
-    const src = b.get(CC_SRC);
+    const src = this.#src(size);
     switch (group) {
       case G_ADD:
       case G_ADC: {
         let a = this.#first;
         if (a === 0) {
           a = b.sub(dst, src);
-          if (group === G_ADC) a = b.sub(a, b.get(CC_SRC2));
+          if (group === G_ADC) a = b.sub(a, this.#src2(size));
         }
         return this.#sign(size, b.and(b.xor(dst, a), b.xor(dst, src)));
       }
@@ -613,8 +749,10 @@ export class LazyFlags extends Operands {
       case G_LOGIC:
         return b.i32(0);
       case G_INC:
+        if (size === 8) return b.eq(dst, b.i64(0, 0x80000000));
         return b.eq(this.zext(size, dst), b.i32(signBit(size)));
       case G_DEC:
+        if (size === 8) return b.eq(dst, b.i64(-1, 0x7fffffff));
         return b.eq(this.zext(size, dst), b.i32(signBit(size) - 1));
       case G_SHL:
       case G_SAR:
@@ -622,16 +760,21 @@ export class LazyFlags extends Operands {
       case G_IMUL:
         return this.#productOverflow(size, dst);
       default: // MUL
-        return src;
+        return b.low(src);
     }
   }
 
   /** The six flags as bits, by a helper. */
   arithFlags(): Value {
-    if (this.known && this.ccOp === CC_EFLAGS) return this.b.get(CC_SRC);
+    if (this.known && this.ccOp === CC_EFLAGS) return this.#src(4);
     this.syncFlags();
     return this.b.call(CC_FLAGS);
   }
+}
+
+/** The low two bits of CC_OP for a size in bytes. */
+function logOf(size: number): number {
+  return size === 8 ? 3 : size >> 1;
 }
 
 function signBit(size: number): number {

@@ -12,6 +12,7 @@
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import type { X86 } from "./cpu.ts";
+import { WIDE_VIEW } from "./state.ts";
 
 /** A helper's function; arguments and result are signed 32-bit integers. */
 export type HelperFunction = (a: number, b: number, c: number) => number;
@@ -33,6 +34,15 @@ export interface HelperOptions {
   readonly native?: (cpu: X86) => Helper["native"];
 }
 
+/** Globals, with the other views of their slots. */
+function withViews(
+  list: readonly Global[] | "all" | undefined,
+): readonly Global[] | "all" {
+  if (list === undefined || list === "all") return "all";
+  const views = list.map((g) => WIDE_VIEW.get(g.index));
+  return [...list, ...views.filter((g) => g !== undefined)];
+}
+
 const defined: Helper[] = [];
 const makers: ((cpu: X86) => HelperFunction)[] = [];
 const natives: HelperOptions["native"][] = [];
@@ -49,8 +59,8 @@ export function define(
     name,
     args,
     faults: options.faults ?? false,
-    reads: options.reads ?? "all",
-    writes: options.writes ?? "all",
+    reads: withViews(options.reads),
+    writes: withViews(options.writes),
     pure: options.pure ?? false,
     fn: () => {
       throw new Error(`helper ${name} is not bound to a CPU`);

@@ -15,17 +15,13 @@
  * S C D segment, control and debug register, P Q N MMX (reg, rm or memory, rm),
  * V W U SSE (likewise), X Y string source and destination, A far pointer, ST STi x87;
  * then the size: b w d q t x 1 2 4 8 10 16 bytes, v z by operand size
- * (z at most 4), p far pointer, bs a byte sign-extended to the operand size.
+ * (z at most 4), y 4 bytes, or 8 with REX.W, p far pointer, bs a byte sign-extended to the operand size.
  * (Lines with a VEX prefix have more: see insns_vex.ts.)
  *
  * Attributes: `=name` the translate function where it is not the mnemonic's;
  * `+name` the feature of the CPU model without which it is #UD; `lock` LOCK is
- * allowed (on a memory destination); `d64` operand size 64 by default in 64-bit
- * mode; `x87`, `x87w`, `mmx`, `sse`, `avx` its class: what CR0, CR4 and XCR0 do
- * to it.
- *
- * For 64-bit mode: lines that are invalid or different there will carry an
- * attribute of their own; the row's `default64` and the decoder's `rex` slot wait.
+ * allowed (on a memory destination); in 64-bit mode: `d64` operand size 64 by
+ * default, `f64` always, `i64` invalid, `o64` a line for that mode only; `x87`, `x87w`, `mmx`, `sse` its class: what CR0 and CR4 do to it.
  *
  * @module
  */
@@ -39,59 +35,59 @@ const TABLE = `
 03          add         Gv,Ev
 04          add         AL,Ib
 05          add         rAX,Iz
-06          push        ES            =push_sreg
-07          pop         ES            =pop_sreg
+06          push        ES            =push_sreg i64
+07          pop         ES            =pop_sreg i64
 08          or          Eb,Gb         lock
 09          or          Ev,Gv         lock
 0a          or          Gb,Eb
 0b          or          Gv,Ev
 0c          or          AL,Ib
 0d          or          rAX,Iz
-0e          push        CS            =push_sreg
+0e          push        CS            =push_sreg i64
 10          adc         Eb,Gb         lock
 11          adc         Ev,Gv         lock
 12          adc         Gb,Eb
 13          adc         Gv,Ev
 14          adc         AL,Ib
 15          adc         rAX,Iz
-16          push        SS            =push_sreg
-17          pop         SS            =pop_sreg
+16          push        SS            =push_sreg i64
+17          pop         SS            =pop_sreg i64
 18          sbb         Eb,Gb         lock
 19          sbb         Ev,Gv         lock
 1a          sbb         Gb,Eb
 1b          sbb         Gv,Ev
 1c          sbb         AL,Ib
 1d          sbb         rAX,Iz
-1e          push        DS            =push_sreg
-1f          pop         DS            =pop_sreg
+1e          push        DS            =push_sreg i64
+1f          pop         DS            =pop_sreg i64
 20          and         Eb,Gb         lock
 21          and         Ev,Gv         lock
 22          and         Gb,Eb
 23          and         Gv,Ev
 24          and         AL,Ib
 25          and         rAX,Iz
-27          daa         -
+27          daa         -             i64
 28          sub         Eb,Gb         lock
 29          sub         Ev,Gv         lock
 2a          sub         Gb,Eb
 2b          sub         Gv,Ev
 2c          sub         AL,Ib
 2d          sub         rAX,Iz
-2f          das         -
+2f          das         -             i64
 30          xor         Eb,Gb         lock
 31          xor         Ev,Gv         lock
 32          xor         Gb,Eb
 33          xor         Gv,Ev
 34          xor         AL,Ib
 35          xor         rAX,Iz
-37          aaa         -
+37          aaa         -             i64
 38          cmp         Eb,Gb
 39          cmp         Ev,Gv
 3a          cmp         Gb,Eb
 3b          cmp         Gv,Ev
 3c          cmp         AL,Ib
 3d          cmp         rAX,Iz
-3f          aas         -
+3f          aas         -             i64
 40          inc         Zv
 41          inc         Zv
 42          inc         Zv
@@ -124,10 +120,11 @@ const TABLE = `
 5d          pop         Zv            d64
 5e          pop         Zv            d64
 5f          pop         Zv            d64
-60          pusha       -
-61          popa        -
-62m         bound       Gv,M
-63          arpl        Ew,Gw
+60          pusha       -             i64
+61          popa        -             i64
+62m         bound       Gv,M          i64
+63          arpl        Ew,Gw         i64
+63          movsxd      Gv,Ed         o64
 68          push        Iz            d64
 69          imul        Gv,Ev,Iz      =imul3
 6a          push        Ibs           d64
@@ -136,22 +133,22 @@ const TABLE = `
 6d          ins         Yv,DX
 6e          outs        DX,Xb
 6f          outs        DX,Xv
-70          jo          Jb            =jcc
-71          jno         Jb            =jcc
-72          jb          Jb            =jcc
-73          jae         Jb            =jcc
-74          je          Jb            =jcc
-75          jne         Jb            =jcc
-76          jbe         Jb            =jcc
-77          ja          Jb            =jcc
-78          js          Jb            =jcc
-79          jns         Jb            =jcc
-7a          jp          Jb            =jcc
-7b          jnp         Jb            =jcc
-7c          jl          Jb            =jcc
-7d          jge         Jb            =jcc
-7e          jle         Jb            =jcc
-7f          jg          Jb            =jcc
+70          jo          Jb            =jcc f64
+71          jno         Jb            =jcc f64
+72          jb          Jb            =jcc f64
+73          jae         Jb            =jcc f64
+74          je          Jb            =jcc f64
+75          jne         Jb            =jcc f64
+76          jbe         Jb            =jcc f64
+77          ja          Jb            =jcc f64
+78          js          Jb            =jcc f64
+79          jns         Jb            =jcc f64
+7a          jp          Jb            =jcc f64
+7b          jnp         Jb            =jcc f64
+7c          jl          Jb            =jcc f64
+7d          jge         Jb            =jcc f64
+7e          jle         Jb            =jcc f64
+7f          jg          Jb            =jcc f64
 80/0        add         Eb,Ib         lock
 80/1        or          Eb,Ib         lock
 80/2        adc         Eb,Ib         lock
@@ -168,14 +165,14 @@ const TABLE = `
 81/5        sub         Ev,Iz         lock
 81/6        xor         Ev,Iz         lock
 81/7        cmp         Ev,Iz
-82/0        add         Eb,Ib         lock
-82/1        or          Eb,Ib         lock
-82/2        adc         Eb,Ib         lock
-82/3        sbb         Eb,Ib         lock
-82/4        and         Eb,Ib         lock
-82/5        sub         Eb,Ib         lock
-82/6        xor         Eb,Ib         lock
-82/7        cmp         Eb,Ib
+82/0        add         Eb,Ib         lock i64
+82/1        or          Eb,Ib         lock i64
+82/2        adc         Eb,Ib         lock i64
+82/3        sbb         Eb,Ib         lock i64
+82/4        and         Eb,Ib         lock i64
+82/5        sub         Eb,Ib         lock i64
+82/6        xor         Eb,Ib         lock i64
+82/7        cmp         Eb,Ib         i64
 83/0        add         Ev,Ibs        lock
 83/1        or          Ev,Ibs        lock
 83/2        adc         Ev,Ibs        lock
@@ -207,7 +204,7 @@ f3.90       pause       -             =nop
 97          xchg        Zv,rAX
 98          cbw         -             =cbw
 99          cwd         -             =cwd
-9a          call        Ap            =callf
+9a          call        Ap            =callf i64
 9b          fwait       -             x87w
 9c          pushf       -             d64
 9d          popf        -             d64
@@ -261,19 +258,19 @@ c1/4        shl         Ev,Ib
 c1/5        shr         Ev,Ib
 c1/6        shl         Ev,Ib
 c1/7        sar         Ev,Ib
-c2          ret         Iw            d64
-c3          ret         -             d64
-c4m         les         Gv,Mp
-c5m         lds         Gv,Mp
+c2          ret         Iw            f64
+c3          ret         -             f64
+c4m         les         Gv,Mp         i64
+c5m         lds         Gv,Mp         i64
 c6/0        mov         Eb,Ib
 c7/0        mov         Ev,Iz
-c8          enter       Iw,Ib
+c8          enter       Iw,Ib         d64
 c9          leave       -             d64
 ca          retf        Iw
 cb          retf        -
 cc          int3        -
 cd          int         Ib
-ce          into        -
+ce          into        -             i64
 cf          iret        -
 d0/0        rol         Eb,1
 d0/1        ror         Eb,1
@@ -307,9 +304,9 @@ d3/4        shl         Ev,CL
 d3/5        shr         Ev,CL
 d3/6        shl         Ev,CL
 d3/7        sar         Ev,CL
-d4          aam         Ib
-d5          aad         Ib
-d6          salc        -
+d4          aam         Ib            i64
+d5          aad         Ib            i64
+d6          salc        -             i64
 d7          xlat        -
 d8/0m       fadd        Md            x87
 d8/1m       fmul        Md            x87
@@ -455,18 +452,18 @@ df/3r       fstp        STi           x87
 df/4r:0     fnstsw      AX            x87
 df/5r       fucomip     ST,STi        x87 +cmov
 df/6r       fcomip      ST,STi        x87 +cmov
-e0          loopne      Jb            =loop
-e1          loope       Jb            =loop
-e2          loop        Jb
-e3          jcxz        Jb
+e0          loopne      Jb            =loop f64
+e1          loope       Jb            =loop f64
+e2          loop        Jb            f64
+e3          jcxz        Jb            f64
 e4          in          AL,Ib
 e5          in          eAX,Ib
 e6          out         Ib,AL
 e7          out         Ib,eAX
-e8          call        Jz            d64
-e9          jmp         Jz            d64
-ea          jmp         Ap            =jmpf
-eb          jmp         Jb            d64
+e8          call        Jz            f64
+e9          jmp         Jz            f64
+ea          jmp         Ap            =jmpf i64
+eb          jmp         Jb            f64
 ec          in          AL,DX
 ed          in          eAX,DX
 ee          out         DX,AL
@@ -500,9 +497,9 @@ fe/0        inc         Eb            lock
 fe/1        dec         Eb            lock
 ff/0        inc         Ev            lock
 ff/1        dec         Ev            lock
-ff/2        call        Ev            d64 =call_indirect
+ff/2        call        Ev            =call_indirect f64
 ff/3m       call        Mp            =callf_indirect
-ff/4        jmp         Ev            d64 =jmp_indirect
+ff/4        jmp         Ev            =jmp_indirect f64
 ff/5m       jmp         Mp            =jmpf_indirect
 ff/6        push        Ev            d64
 0f.00/0     sldt        Ev
@@ -520,10 +517,15 @@ np.0f.01/2r:1 xsetbv    -             +xsave
 0f.01/4     smsw        Ev
 0f.01/6     lmsw        Ew
 0f.01/7m    invlpg      M
+0f.01/1r:2  clac        -             +smap
+0f.01/1r:3  stac        -             +smap
+0f.01/7r:0  swapgs      -             +lm
 0f.01/7r:1  rdtscp      -             +rdtscp
 0f.02       lar         Gv,Ev
 0f.03       lsl         Gv,Ev
+0f.05       syscall     -             +syscall
 0f.06       clts        -
+0f.07       sysret      -             +syscall
 0f.08       invd        -
 0f.09       wbinvd      -
 0f.0b       ud2         -             =ud
@@ -576,18 +578,18 @@ np.0f.29    movaps      Wx,Vx         sse +sse
 66.0f.29    movapd      Wx,Vx         sse +sse2 =movaps
 np.0f.2a    cvtpi2ps    Vx,Qq         sse +sse
 66.0f.2a    cvtpi2pd    Vx,Qq         sse +sse2
-f3.0f.2a    cvtsi2ss    Vx,Ed         sse +sse
-f2.0f.2a    cvtsi2sd    Vx,Ed         sse +sse2
+f3.0f.2a    cvtsi2ss    Vx,Ey         sse +sse
+f2.0f.2a    cvtsi2sd    Vx,Ey         sse +sse2
 np.0f.2bm   movntps     Mx,Vx         sse +sse
 66.0f.2bm   movntpd     Mx,Vx         sse +sse2 =movntps
 np.0f.2c    cvttps2pi   Pq,Wq         sse +sse
 66.0f.2c    cvttpd2pi   Pq,Wx         sse +sse2
-f3.0f.2c    cvttss2si   Gd,Wd         sse +sse
-f2.0f.2c    cvttsd2si   Gd,Wq         sse +sse2
+f3.0f.2c    cvttss2si   Gy,Wd         sse +sse
+f2.0f.2c    cvttsd2si   Gy,Wq         sse +sse2
 np.0f.2d    cvtps2pi    Pq,Wq         sse +sse
 66.0f.2d    cvtpd2pi    Pq,Wx         sse +sse2
-f3.0f.2d    cvtss2si    Gd,Wd         sse +sse
-f2.0f.2d    cvtsd2si    Gd,Wq         sse +sse2
+f3.0f.2d    cvtss2si    Gy,Wd         sse +sse
+f2.0f.2d    cvtsd2si    Gy,Wq         sse +sse2
 np.0f.2e    ucomiss     Vx,Wd         sse +sse
 66.0f.2e    ucomisd     Vx,Wq         sse +sse2
 np.0f.2f    comiss      Vx,Wd         sse +sse
@@ -689,8 +691,8 @@ np.0f.6b    packssdw    Pq,Qq         mmx +mmx
 66.0f.6b    packssdw    Vx,Wx         sse +sse2
 66.0f.6c    punpcklqdq  Vx,Wx         sse +sse2
 66.0f.6d    punpckhqdq  Vx,Wx         sse +sse2
-np.0f.6e    movd        Pq,Ed         mmx +mmx
-66.0f.6e    movd        Vx,Ed         sse +sse2
+np.0f.6e    movd        Pq,Ey         mmx +mmx
+66.0f.6e    movd        Vx,Ey         sse +sse2
 np.0f.6f    movq        Pq,Qq         mmx +mmx
 66.0f.6f    movdqa      Vx,Wx         sse +sse2
 f3.0f.6f    movdqu      Vx,Wx         sse +sse2
@@ -727,28 +729,28 @@ np.0f.77    emms        -             mmx +mmx
 f2.0f.7c    haddps      Vx,Wx         sse +sse3
 66.0f.7d    hsubpd      Vx,Wx         sse +sse3
 f2.0f.7d    hsubps      Vx,Wx         sse +sse3
-np.0f.7e    movd        Ed,Pq         mmx +mmx
-66.0f.7e    movd        Ed,Vx         sse +sse2
+np.0f.7e    movd        Ey,Pq         mmx +mmx
+66.0f.7e    movd        Ey,Vx         sse +sse2
 f3.0f.7e    movq        Vx,Wq         sse +sse2
 np.0f.7f    movq        Qq,Pq         mmx +mmx
 66.0f.7f    movdqa      Wx,Vx         sse +sse2
 f3.0f.7f    movdqu      Wx,Vx         sse +sse2
-0f.80       jo          Jz            d64 =jcc
-0f.81       jno         Jz            d64 =jcc
-0f.82       jb          Jz            d64 =jcc
-0f.83       jae         Jz            d64 =jcc
-0f.84       je          Jz            d64 =jcc
-0f.85       jne         Jz            d64 =jcc
-0f.86       jbe         Jz            d64 =jcc
-0f.87       ja          Jz            d64 =jcc
-0f.88       js          Jz            d64 =jcc
-0f.89       jns         Jz            d64 =jcc
-0f.8a       jp          Jz            d64 =jcc
-0f.8b       jnp         Jz            d64 =jcc
-0f.8c       jl          Jz            d64 =jcc
-0f.8d       jge         Jz            d64 =jcc
-0f.8e       jle         Jz            d64 =jcc
-0f.8f       jg          Jz            d64 =jcc
+0f.80       jo          Jz            =jcc f64
+0f.81       jno         Jz            =jcc f64
+0f.82       jb          Jz            =jcc f64
+0f.83       jae         Jz            =jcc f64
+0f.84       je          Jz            =jcc f64
+0f.85       jne         Jz            =jcc f64
+0f.86       jbe         Jz            =jcc f64
+0f.87       ja          Jz            =jcc f64
+0f.88       js          Jz            =jcc f64
+0f.89       jns         Jz            =jcc f64
+0f.8a       jp          Jz            =jcc f64
+0f.8b       jnp         Jz            =jcc f64
+0f.8c       jl          Jz            =jcc f64
+0f.8d       jge         Jz            =jcc f64
+0f.8e       jle         Jz            =jcc f64
+0f.8f       jg          Jz            =jcc f64
 0f.90       seto        Eb            =setcc
 0f.91       setno       Eb            =setcc
 0f.92       setb        Eb            =setcc
@@ -779,6 +781,11 @@ f3.0f.7f    movdqu      Wx,Vx         sse +sse2
 0f.ad       shrd        Ev,Gv,CL
 np.0f.ae/0m fxsave      M             x87 +fxsr
 np.0f.ae/1m fxrstor     M             x87 +fxsr
+f3.0f.ae/0r rdfsbase    Rv            +fsgsbase
+f3.0f.ae/1r rdgsbase    Rv            +fsgsbase
+f3.0f.ae/2r wrfsbase    Rv            +fsgsbase
+f3.0f.ae/3r wrgsbase    Rv            +fsgsbase
+66.0f.38.82m invpcid    Gv,M          +invpcid
 np.0f.ae/2m ldmxcsr     Md            sse +sse
 np.0f.ae/3m stmxcsr     Md            sse +sse
 np.0f.ae/4m xsave       M             +xsave
@@ -818,7 +825,7 @@ np.0f.c2    cmpps       Vx,Wx,Ib      sse +sse
 66.0f.c2    cmppd       Vx,Wx,Ib      sse +sse2
 f3.0f.c2    cmpss       Vx,Wd,Ib      sse +sse
 f2.0f.c2    cmpsd       Vx,Wq,Ib      sse +sse2
-np.0f.c3m   movnti      Md,Gd         +sse2
+np.0f.c3m   movnti      My,Gy         +sse2
 np.0f.c4    pinsrw      Pq,Ew,Ib      mmx +sse
 66.0f.c4    pinsrw      Vx,Ew,Ib      sse +sse2
 np.0f.c5r   pextrw      Gd,Nq,Ib      mmx +sse
@@ -1011,12 +1018,12 @@ np.0f.38.cd sha256msg2  Vx,Wx         sse +sha_ni
 66.0f.38.df aesdeclast  Vx,Wx         sse +aes
 np.0f.38.f0m movbe       Gv,Mv         +movbe
 66.0f.38.f0m movbe       Gv,Mv         +movbe
-f2.0f.38.f0 crc32       Gd,Eb         +sse4_2
+f2.0f.38.f0 crc32       Gy,Eb         +sse4_2
 np.0f.38.f1m movbe       Mv,Gv         +movbe
 66.0f.38.f1m movbe       Mv,Gv         +movbe
-f2.0f.38.f1 crc32       Gd,Ev         +sse4_2
-66.0f.38.f6 adcx        Gd,Ed         +adx
-f3.0f.38.f6 adox        Gd,Ed         +adx
+f2.0f.38.f1 crc32       Gy,Ev         +sse4_2
+66.0f.38.f6 adcx        Gy,Ey         +adx
+f3.0f.38.f6 adox        Gy,Ey         +adx
 66.0f.3a.08 roundps     Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.09 roundpd     Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.0a roundss     Vx,Wd,Ib      sse +sse4_1
@@ -1030,12 +1037,12 @@ np.0f.3a.0f palignr     Pq,Qq,Ib      mmx +ssse3
 66.0f.3a.14r pextrb      Rd,Vx,Ib      sse +sse4_1
 66.0f.3a.15m pextrw      Mw,Vx,Ib      sse +sse4_1 =pextrw4
 66.0f.3a.15r pextrw      Rd,Vx,Ib      sse +sse4_1 =pextrw4
-66.0f.3a.16 pextrd      Ed,Vx,Ib      sse +sse4_1
+66.0f.3a.16 pextrd      Ey,Vx,Ib      sse +sse4_1
 66.0f.3a.17 extractps   Ed,Vx,Ib      sse +sse4_1
 66.0f.3a.20m pinsrb      Vx,Mb,Ib      sse +sse4_1
 66.0f.3a.20r pinsrb      Vx,Rd,Ib      sse +sse4_1
 66.0f.3a.21 insertps    Vx,Wd,Ib      sse +sse4_1
-66.0f.3a.22 pinsrd      Vx,Ed,Ib      sse +sse4_1
+66.0f.3a.22 pinsrd      Vx,Ey,Ib      sse +sse4_1
 66.0f.3a.40 dpps        Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.41 dppd        Vx,Wx,Ib      sse +sse4_1
 66.0f.3a.42 mpsadbw     Vx,Wx,Ib      sse +sse4_1
@@ -1087,7 +1094,8 @@ export const IMM_NONE = 0,
   IMM_WB = 4,
   IMM_Z = 5,
   IMM_AP = 6,
-  IMM_O = 7;
+  IMM_O = 7,
+  IMM_V = 8;
 
 /** Classes of instructions: none; x87; WAIT; MMX; SSE; AVX. */
 export const CLASS_NONE = 0,
@@ -1096,6 +1104,9 @@ export const CLASS_NONE = 0,
   CLASS_MMX = 3,
   CLASS_SSE = 4,
   CLASS_AVX = 5;
+
+/** In {@linkcode Row.sizes}: 4, or 8 with REX.W. */
+export const SIZE_Y = 12;
 
 /** One line of the table. */
 export interface Row {
@@ -1123,6 +1134,12 @@ export interface Row {
   readonly modifies: boolean;
   /** Operand size 64 by default in 64-bit mode. */
   readonly default64: boolean;
+  /** Operand size 64 in 64-bit mode, whatever the prefixes. */
+  readonly force64: boolean;
+  /** Undefined in 64-bit mode. */
+  readonly invalid64: boolean;
+  /** Defined in 64-bit mode only, in place of what else the opcode is. */
+  readonly only64: boolean;
   /** The feature that it needs, or "". */
   readonly feature: string;
   /** One of the `CLASS_` constants. */
@@ -1164,6 +1181,7 @@ const SIZES: Readonly<Record<string, number>> = {
   t: 10,
   x: 16,
   o: 16,
+  y: SIZE_Y,
 };
 const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
   // kind, size, number
@@ -1202,7 +1220,8 @@ function immediateOf(operands: readonly string[]): number {
   for (const o of operands) {
     if (o === "Ib" || o[0] === "L") return IMM_B;
     if (o === "Ibs" || o === "Jb") return IMM_BS;
-    if (o === "Iz" || o === "Iv" || o === "Jz") return IMM_Z;
+    if (o === "Iv") return IMM_V;
+    if (o === "Iz" || o === "Jz") return IMM_Z;
     if (o === "Ap") return IMM_AP;
     if (o[0] === "O") return IMM_O;
   }
@@ -1210,10 +1229,21 @@ function immediateOf(operands: readonly string[]): number {
 }
 
 type Operands = Pick<Row, "operands" | "kinds" | "sizes" | "fixed" | "imm">;
-type Attributes = Pick<Row, "lock" | "default64" | "feature" | "class"> & {
-  /** The translate function, or "". */
-  readonly handler: string;
-};
+type Attributes =
+  & Pick<
+    Row,
+    | "lock"
+    | "default64"
+    | "force64"
+    | "invalid64"
+    | "only64"
+    | "feature"
+    | "class"
+  >
+  & {
+    /** The translate function, or "". */
+    readonly handler: string;
+  };
 
 function parseOperands(list: string): Operands {
   const operands = list === "-" ? [] : list.split(",");
@@ -1239,7 +1269,7 @@ function parseAttributes(text: string): Attributes {
     if (a[0] === "=") handler = a.slice(1);
     else if (a[0] === "+") feature = a.slice(1);
     else if (a in CLASSES) cls = CLASSES[a];
-    else if (a !== "lock" && a !== "d64") {
+    else if (!/^(lock|[dfio]64)$/.test(a)) {
       throw new Error(`bad attribute ${a} in ${text}`);
     }
   }
@@ -1247,6 +1277,9 @@ function parseAttributes(text: string): Attributes {
     handler,
     lock: attributes.includes("lock"),
     default64: attributes.includes("d64"),
+    force64: attributes.includes("f64"),
+    invalid64: attributes.includes("i64"),
+    only64: attributes.includes("o64"),
     feature,
     class: cls,
   };
@@ -1271,7 +1304,7 @@ function parse(line: string, index: number): Row {
   if (m === null) throw new Error(`bad line: ${line}`);
   const [, key, name, list, text] = m;
   const { operands, kinds, sizes, fixed, imm } = operandsOf(list);
-  const { handler, lock, default64, feature, class: cls } = attributesOf(text);
+  const { handler, ...attributes } = attributesOf(text);
   return {
     index,
     key,
@@ -1282,12 +1315,9 @@ function parse(line: string, index: number): Row {
     sizes,
     fixed,
     imm,
-    lock,
     modifies: MODIFIES.has(name) &&
       (kinds[0] === KIND_E || kinds[0] === KIND_M),
-    default64,
-    feature,
-    class: cls,
+    ...attributes,
     usesVvvv: kinds.includes(KIND_H) || kinds.includes(KIND_B),
   };
 }
@@ -1438,6 +1468,12 @@ function enter(p: Place): void {
     }));
 }
 
-ROWS.slice(1).flatMap(placesOf).sort((a, b) => a.weight - b.weight).forEach(
-  enter,
-);
+/** By opcode (map << 8 | opcode): the row that it has in 64-bit mode instead of its others, or -1. */
+export const LONG_ROWS: Int16Array = new Int16Array(MAP_COUNT * 256).fill(-1);
+for (const row of ROWS) {
+  if (!row.only64) continue;
+  for (const { opcode } of placesOf(row)) LONG_ROWS[opcode] = row.index;
+}
+
+ROWS.slice(1).filter((row) => !row.only64).flatMap(placesOf)
+  .sort((a, b) => a.weight - b.weight).forEach(enter);

@@ -401,6 +401,8 @@ vl0.66.0f.3a.14m    vpextrb         Mb,Vo,Ib       avx +avx
 vl0.66.0f.3a.14r    vpextrb         Rd,Vo,Ib       avx +avx
 vl0.66.0f.3a.15m    vpextrw         Mw,Vo,Ib       avx +avx =vpextrw4
 vl0.66.0f.3a.15r    vpextrw         Rd,Vo,Ib       avx +avx =vpextrw4
+vw1l0.66.0f.3a.16   vpextrq         Eq,Vo,Ib       avx +avx o64 =vpextrd
+vw1l0.66.0f.3a.22   vpinsrq         Vo,Ho,Eq,Ib    avx +avx o64 =vpinsrd
 vw0l0.66.0f.3a.16   vpextrd         Ed,Vo,Ib       avx +avx
 vl0.66.0f.3a.17     vextractps      Ed,Vo,Ib       avx +avx
 vw0l1.66.0f.3a.18   vinsertf128     Vx,Hx,Wo,Ib    avx +avx

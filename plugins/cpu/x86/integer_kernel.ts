@@ -181,6 +181,8 @@ export const CONDITION: Native = native((f) => {
     const at = shl(and(get(kind), i32(3)), i32(3));
     give(bit(get(s), and(shrU(table, at), i32(31))));
   });
+  // Operands of 64 bits.
+  when(eq(and(get(op), i32(3)), i32(3)), () => f.slow());
   // Operands at the top of their words compare as they are.
   set(
     shift,

@@ -13,11 +13,14 @@ import {
   EXC_DF,
   EXC_GP,
   EXC_NMI,
+  EXC_NOT_CANONICAL,
   EXC_NP,
   EXC_PF,
   EXC_TS,
 } from "./exceptions.ts";
 import { enterFast, returnFast } from "./fast_transfers.ts";
+import { enterLong } from "./long_interrupts.ts";
+import { nextPc, returnLong } from "./long_transfers.ts";
 import {
   applyCode,
   applyDescriptor,
@@ -58,7 +61,7 @@ import {
   NT,
   OFF_CR,
   OFF_DR,
-  OFF_EXC_ADDRESS,
+  OFF_EXC_ADDRESS64,
   OFF_EXC_ERROR,
   OFF_EXC_HAS_ERROR,
   OFF_EXC_VECTOR,
@@ -104,6 +107,7 @@ export function enterHandler(
   error: number,
   resume: boolean,
 ): void {
+  if (cpu.lma) return enterLong(cpu, vector, source, next, error, resume);
   if (enterFast(cpu, vector, source === FROM_INT, next, error, resume)) return;
   if (!cpu.protectedMode) return enterReal(cpu, vector, next);
   const ext = source === FROM_INT ? 0 : 1;
@@ -115,6 +119,7 @@ export function enterHandler(
     lo: cpu.mmu.read32(address, 0),
     hi: cpu.mmu.read32((address + 4) | 0, 0),
     address,
+    limit: 0,
   };
   const type = (gate.hi >> 8) & 31;
   let size = 4;
@@ -229,14 +234,15 @@ function isDouble(first: number, second: number): boolean {
 export function deliverException(cpu: X86): boolean {
   const s = cpu.state;
   for (;;) {
+    if (s[W_VECTOR] === EXC_NOT_CANONICAL) s[W_VECTOR] = EXC_GP;
     const vector = s[W_VECTOR];
-    if (vector === EXC_PF) s[W_CR2] = s[OFF_EXC_ADDRESS >> 2];
+    if (vector === EXC_PF) setFaultAddress(s);
     // Real mode pushes no error codes; enterReal ignores them.
     const error = s[W_HAS_ERROR] !== 0 ? s[W_ERROR] : -1;
     try {
       if (vector === EXC_DB) recordDebug(cpu);
       else cpu.pendingDebug = 0;
-      enterHandler(cpu, vector, FROM_EXCEPTION, cpu.eip, error, vector !== 8);
+      enterHandler(cpu, vector, FROM_EXCEPTION, cpu.pc, error, vector !== 8);
       s[W_VECTOR] = -1;
       return true;
     } catch (e) {
@@ -248,14 +254,18 @@ export function deliverException(cpu: X86): boolean {
   }
 }
 
+/** CR2 becomes the address of the recorded page fault. */
+function setFaultAddress(s: Int32Array): void {
+  s[W_CR2] = s[OFF_EXC_ADDRESS64 >> 2];
+  s[W_CR2 + 1] = s[(OFF_EXC_ADDRESS64 >> 2) + 1];
+}
+
 /** A second exception was recorded while `first` was being delivered. */
 function escalate(cpu: X86, first: number): boolean {
   const second = cpu.state[W_VECTOR];
   if (first === EXC_DF) return false;
   if (isDouble(first, second)) {
-    if (second === EXC_PF) {
-      cpu.state[W_CR2] = cpu.state[OFF_EXC_ADDRESS >> 2];
-    }
+    if (second === EXC_PF) setFaultAddress(cpu.state);
     cpu.record(EXC_DF, 0, true);
   }
   cpu.committed = false;
@@ -274,7 +284,7 @@ function recordDebug(cpu: X86): void {
 function takeVector(cpu: X86, vector: number, source: Source): boolean {
   for (;;) {
     try {
-      enterHandler(cpu, vector, source, cpu.eip, -1, false);
+      enterHandler(cpu, vector, source, cpu.pc, -1, false);
       return true;
     } catch (e) {
       if (e === GUEST_MODIFIED) continue;
@@ -323,14 +333,14 @@ export function softwareException(
   next: number,
 ): void {
   const key = cpu.key();
-  enterHandler(cpu, vector, FROM_INT, next, -1, false);
+  enterHandler(cpu, vector, FROM_INT, nextPc(cpu, next), -1, false);
   suppressStep(cpu, key);
 }
 
 /** INT1: delivered as a hardware exception (no DPL check), but a trap. */
 export function interrupt1(cpu: X86, next: number): void {
   const key = cpu.key();
-  enterHandler(cpu, EXC_DB, FROM_EXCEPTION, next, -1, false);
+  enterHandler(cpu, EXC_DB, FROM_EXCEPTION, nextPc(cpu, next), -1, false);
   suppressStep(cpu, key);
 }
 
@@ -365,19 +375,33 @@ function enterVirtual(cpu: X86, vector: number, next: number): void {
 /** The flags that POPF and IRET may change in the present mode. */
 function flagMask(cpu: X86, size: number): number {
   let mask = ARITH_FLAGS | TF | DF | NT;
-  if (size === 4) mask |= AC | ID;
+  if (size >= 4) mask |= AC | ID;
   if (cpu.cpl <= cpu.iopl || !cpu.protectedMode) mask |= IF;
   if (cpu.cpl === 0) mask |= IOPL_MASK;
   return mask;
 }
 
-/** IRET. `size`: operand size, 2 or 4. `next`: EIP of the following instruction. */
+/** IRET in IA-32e mode. `size`: operand size, 2, 4 or 8. */
+function interruptReturnLong(cpu: X86, size: number): void {
+  if ((cpu.getEflags() & NT) !== 0) cpu.gp();
+  let mask = flagMask(cpu, size);
+  if (size >= 4) {
+    mask |= resumeMask(cpu);
+    if (cpu.cpl === 0) mask |= VIF | VIP;
+  }
+  const image = returnLong(cpu, size, 0, true);
+  cpu.setEflags(image, mask);
+  if (cpu.cpl === 3) cpu.userAccessEnded();
+}
+
+/** IRET. `size`: operand size, 2, 4 or 8. `next`: EIP of the following instruction. */
 export function interruptReturn(cpu: X86, size: number, next: number): void {
   // Even an IRET that faults unblocks NMI.
   if (cpu.nmiBlocked) {
     cpu.nmiBlocked = false;
     if (cpu.nmiPending) cpu.engine.attention();
   }
+  if (cpu.lma) return interruptReturnLong(cpu, size);
   if (size === 4 && returnFast(cpu)) return;
   if (!cpu.protectedMode || cpu.v86) return returnReal(cpu, size);
   if ((cpu.getEflags() & NT) !== 0) return returnTask(cpu, next);

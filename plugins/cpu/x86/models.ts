@@ -61,7 +61,19 @@ export type Feature =
   | "avx2"
   | "fma"
   | "f16c"
-  | "bmi2";
+  | "bmi2"
+  | "syscall"
+  | "lm"
+  | "lahf_lm"
+  | "cx16"
+  | "pcid"
+  | "fsgsbase"
+  | "smep"
+  | "invpcid"
+  | "smap"
+  | "umip"
+  | "pdpe1gb"
+  | "arch_capabilities";
 
 /** Where the bits of features stand in a word of CPUID. */
 type Bits = Readonly<Partial<Record<Feature, number>>>;
@@ -100,6 +112,8 @@ const LEAF1_ECX: Bits = {
   pclmulqdq: 1,
   ssse3: 9,
   fma: 12,
+  cx16: 13,
+  pcid: 17,
   sse4_1: 19,
   sse4_2: 20,
   movbe: 22,
@@ -112,24 +126,38 @@ const LEAF1_ECX: Bits = {
 };
 /** Bits of CPUID leaf 7, EBX (table 3-8). */
 const LEAF7_EBX: Bits = {
+  fsgsbase: 0,
   bmi1: 3,
   avx2: 5,
+  smep: 7,
   bmi2: 8,
+  invpcid: 10,
   rdseed: 18,
   adx: 19,
+  smap: 20,
   clflushopt: 23,
   clwb: 24,
   sha_ni: 29,
 };
+/** Bits of CPUID leaf 7, ECX. */
+const LEAF7_ECX: Bits = { umip: 2 };
+/** Bits of CPUID leaf 7, EDX: with IA32_ARCH_CAPABILITIES comes IA32_SPEC_CTRL. */
+const LEAF7_EDX: Bits = { arch_capabilities: 29 };
+/** IA32_SPEC_CTRL and IA32_PRED_CMD exist. */
+const SPEC_CTRL = 1 << 26;
 /** Bits of CPUID leaf 0x80000001, ECX. */
 const EXTENDED_ECX: Bits = {
+  lahf_lm: 0,
   abm: 5,
   "3dnowprefetch": 8,
 };
 /** Bits of CPUID leaf 0x80000001, EDX. */
 const EXTENDED_EDX: Bits = {
+  syscall: 11,
   nx: 20,
+  pdpe1gb: 26,
   rdtscp: 27,
+  lm: 29,
 };
 
 /** Bits of CPUID leaf 0Dh, subleaf 1, EAX. */
@@ -175,6 +203,10 @@ export interface Model {
   readonly leafD1Eax: number;
   /** The bits of XCR0 that may be set; 0: there is none. */
   readonly xcr0Mask: number;
+  /** CPUID leaf 7 ECX. */
+  readonly leaf7Ecx: number;
+  /** CPUID leaf 7 EDX. */
+  readonly leaf7Edx: number;
   /** CPUID leaf 0x80000001 ECX. */
   readonly extendedEcx: number;
   /** CPUID leaf 0x80000001 EDX. */
@@ -199,6 +231,11 @@ export const CR4_VME = 0x1,
   CR4_PCE = 0x100,
   CR4_OSFXSR = 0x200,
   CR4_OSXMMEXCPT = 0x400,
+  CR4_UMIP = 0x800,
+  CR4_FSGSBASE = 0x10000,
+  CR4_PCIDE = 0x20000,
+  CR4_SMEP = 0x100000,
+  CR4_SMAP = 0x200000,
   CR4_OSXSAVE = 0x40000;
 
 interface Sheet {
@@ -224,6 +261,11 @@ function model(sheet: Sheet): Model {
   if (f.has("fxsr")) cr4 |= CR4_OSFXSR;
   if (f.has("sse")) cr4 |= CR4_OSXMMEXCPT;
   if (f.has("xsave")) cr4 |= CR4_OSXSAVE;
+  if (f.has("umip")) cr4 |= CR4_UMIP;
+  if (f.has("fsgsbase")) cr4 |= CR4_FSGSBASE;
+  if (f.has("pcid")) cr4 |= CR4_PCIDE;
+  if (f.has("smep")) cr4 |= CR4_SMEP;
+  if (f.has("smap")) cr4 |= CR4_SMAP;
   return {
     name: sheet.name,
     signature: sheet.signature,
@@ -237,11 +279,14 @@ function model(sheet: Sheet): Model {
     leaf7Ebx: word(LEAF7_EBX, f),
     leafD1Eax: word(LEAFD1_EAX, f),
     xcr0Mask: !f.has("xsave") ? 0 : f.has("avx") ? 7 : 3,
+    leaf7Ecx: word(LEAF7_ECX, f),
+    leaf7Edx: word(LEAF7_EDX, f) |
+      (f.has("arch_capabilities") ? SPEC_CTRL : 0),
     extendedEcx: word(EXTENDED_ECX, f),
     extendedEdx: word(EXTENDED_EDX, f),
     cr4Mask: cr4,
     mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
-    physicalBits: f.has("pae") ? 36 : 32,
+    physicalBits: f.has("lm") ? 40 : f.has("pae") ? 36 : 32,
   };
 }
 
@@ -298,6 +343,32 @@ const LATER: readonly Feature[] = [
   "nx",
   "rdtscp",
 ];
+/** The first level of the x86-64 psABI, and what no operating system does without. */
+const X86_64: readonly Feature[] = [
+  ...PENTIUM4.filter((name) => name !== "ss"),
+  "nx",
+  "syscall",
+  "lm",
+  "sse3",
+  "cx16",
+  "lahf_lm",
+  "arch_capabilities",
+];
+/** What makes an operating system of 64 bits safer or faster. */
+const LONG: readonly Feature[] = [
+  "syscall",
+  "lm",
+  "lahf_lm",
+  "cx16",
+  "pcid",
+  "fsgsbase",
+  "smep",
+  "invpcid",
+  "smap",
+  "umip",
+  "pdpe1gb",
+  "arch_capabilities",
+];
 
 /** What x86-64-v3 has in VEX encodings, and the state that belongs to it. */
 const AVX2: readonly Feature[] = [
@@ -345,12 +416,30 @@ export const MODELS: Readonly<Record<string, Model>> = {
     caches: [0x665b5001, 0, 0, 0x007b7040],
     features: PENTIUM4,
   }),
+  // The levels of the x86-64 psABI; family, model and stepping as QEMU's kvm64
+  // has them: of no CPU that software knows bugs of.
+  "x86-64": model({
+    name: "x86-64",
+    signature: 0xf61,
+    maxLeaf: 7,
+    brand: "Rhea x86-64 CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: X86_64,
+  }),
+  "x86-64-v2": model({
+    name: "x86-64-v2",
+    signature: 0xf61,
+    maxLeaf: 7,
+    brand: "Rhea x86-64-v2 CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: [...X86_64, "ssse3", "sse4_1", "sse4_2", "popcnt"],
+  }),
   "max": model({
     name: "max",
-    signature: 0xf41, // Prescott without long mode
+    signature: 0xf41, // Prescott
     maxLeaf: 0xd,
-    brand: "Rhea 32-bit CPU",
+    brand: "Rhea CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
-    features: [...PENTIUM4, ...LATER, ...AVX2],
+    features: [...PENTIUM4, ...LATER, ...LONG, ...AVX2],
   }),
 };

@@ -1,13 +1,27 @@
 /**
- * Model-specific registers: those that a Pentium III or early Pentium 4 has
- * and that operating systems touch. Any other address raises #GP.
+ * Model-specific registers: those that a Pentium III, a Pentium 4 or a CPU with
+ * IA-32e mode has and that operating systems and firmware touch. Any other
+ * address raises #GP.
  *
  * @module
  */
 
 import type { X86 } from "./cpu.ts";
-import { EFER_NXE } from "./paging.ts";
-import { OFF_EFER, OFF_SYSENTER, OFF_XSS } from "./state.ts";
+import { isCanonical, writeEfer } from "./long_mode.ts";
+import {
+  FS,
+  GS,
+  OFF_CSTAR,
+  OFF_EFER,
+  OFF_FMASK,
+  OFF_KERNEL_GS_BASE,
+  OFF_LSTAR,
+  OFF_SEG,
+  OFF_STAR,
+  OFF_SYSENTER,
+  OFF_XSS,
+  SEG_BASE,
+} from "./state.ts";
 
 /** The MSRs that are mere storage or have a value of their own, low and high words. */
 export interface Msrs {
@@ -28,6 +42,44 @@ const MISC_ENABLE = 0x1801;
 
 /** IA32_TSC_AUX, what RDTSCP gives in ECX: its address as a signed number. */
 export const TSC_AUX: number = 0xc0000103 | 0;
+
+/**
+ * IA32_ARCH_CAPABILITIES: nothing here runs ahead, so that none of the leaks
+ * that operating systems work around exists (SDM volume 4, table 2-2). RDCL_NO,
+ * IBRS_ALL, RSBA clear, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO,
+ * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, GDS_NO, RFDS_NO.
+ */
+const ARCH_CAPABILITIES = 0x0c10e17b;
+/** IA32_SPEC_CTRL's bits: IBRS, STIBP, SSBD. */
+const SPEC_CTRL_BITS = 7;
+
+/** Where the registers of IA-32e mode stand in the state, or 0. */
+function longRegister(cpu: X86, address: number): number {
+  if (!cpu.model.features.has("lm")) return 0;
+  switch (address >>> 0) {
+    case 0xc0000081:
+      return OFF_STAR;
+    case 0xc0000082:
+      return OFF_LSTAR;
+    case 0xc0000083:
+      return OFF_CSTAR;
+    case 0xc0000084:
+      return OFF_FMASK;
+    case 0xc0000100:
+      return OFF_SEG + 32 * FS + SEG_BASE;
+    case 0xc0000101:
+      return OFF_SEG + 32 * GS + SEG_BASE;
+    case 0xc0000102:
+      return OFF_KERNEL_GS_BASE;
+    default:
+      return 0;
+  }
+}
+
+/** Whether a register of IA-32e mode holds an address, which must be canonical. */
+function isAddress(offset: number): boolean {
+  return offset !== OFF_STAR && offset !== OFF_FMASK;
+}
 
 /** Fresh MSRs after a reset. */
 export function resetMsrs(): Msrs {
@@ -81,6 +133,8 @@ function isStorage(cpu: X86, address: number): boolean {
     case 0x1dd:
     case 0x1de:
       return family === 6;
+    case 0x48: // IA32_SPEC_CTRL
+      return f.has("arch_capabilities");
     case 0x1a0: // IA32_MISC_ENABLE
     case 0x19a: // IA32_CLOCK_MODULATION
     case 0x19b: // IA32_THERM_INTERRUPT
@@ -148,6 +202,11 @@ export function readMsr(cpu: X86, address: number): void {
     case 0x176:
       if (!f.has("sep")) cpu.gp();
       lo = cpu.state[(OFF_SYSENTER >> 2) + 2 * (address - 0x174)];
+      hi = cpu.state[(OFF_SYSENTER >> 2) + 2 * (address - 0x174) + 1];
+      break;
+    case 0x10a:
+      if (!f.has("arch_capabilities")) cpu.gp();
+      lo = ARCH_CAPABILITIES;
       break;
     case 0x179: // IA32_MCG_CAP: no banks
       if (!f.has("mca")) cpu.gp();
@@ -168,6 +227,12 @@ export function readMsr(cpu: X86, address: number): void {
       lo = cpu.state[OFF_EFER >> 2];
       break;
     default: {
+      const at = longRegister(cpu, address) >> 2;
+      if (at !== 0) {
+        lo = cpu.state[at];
+        hi = cpu.state[at + 1];
+        break;
+      }
       if (!isStorage(cpu, address)) cpu.gp();
       const v = cpu.msrs.values[address] ?? initial(address);
       lo = v[0];
@@ -211,8 +276,16 @@ export function writeMsr(
     case 0x175:
     case 0x176:
       if (!f.has("sep")) cpu.gp();
+      if (!isCanonical(hi)) cpu.gp();
+      if (!f.has("lm")) hi = 0;
       cpu.state[(OFF_SYSENTER >> 2) + 2 * (address - 0x174)] = lo;
+      cpu.state[(OFF_SYSENTER >> 2) + 2 * (address - 0x174) + 1] = hi;
       return;
+    case 0x49: // IA32_PRED_CMD: a barrier against what does not happen
+      if (!f.has("arch_capabilities") || hi !== 0 || (lo & ~1) !== 0) cpu.gp();
+      return;
+    case 0x10a:
+      return cpu.gp();
     case 0x19c:
       if (family !== 15) cpu.gp();
       return;
@@ -228,10 +301,16 @@ export function writeMsr(
       return;
     case 0xc0000080:
       if (!f.has("nx")) cpu.gp();
-      if (hi !== 0 || (lo & ~EFER_NXE) !== 0) cpu.gp();
-      cpu.state[OFF_EFER >> 2] = lo;
-      cpu.engine.mmu.flush(false);
-      return;
+      return writeEfer(cpu, lo, hi);
+  }
+  const at = longRegister(cpu, address);
+  if (at !== 0) {
+    if (isAddress(at) ? !isCanonical(hi) : at === OFF_FMASK && hi !== 0) {
+      cpu.gp();
+    }
+    cpu.state[at >> 2] = lo;
+    cpu.state[(at >> 2) + 1] = hi;
+    return;
   }
   if (!isStorage(cpu, address)) cpu.gp();
   switch (address) {
@@ -239,6 +318,9 @@ export function writeMsr(
       // Software clears it before CPUID; there is no update, so it stays 0.
       if (lo !== 0 || hi !== 0) cpu.gp();
       return;
+    case 0x48:
+      if (hi !== 0 || (lo & ~SPEC_CTRL_BITS) !== 0) cpu.gp();
+      break;
     case TSC_AUX:
       if (hi !== 0) cpu.gp();
       break;
@@ -249,7 +331,7 @@ export function writeMsr(
       if (MTRR_FIXED.includes(address)) {
         if (!validTypes(lo, false) || !validTypes(hi, false)) cpu.gp();
       } else if (address >= 0x200 && address <= 0x20f) {
-        if ((hi & ~0xf) !== 0) cpu.gp();
+        if ((hi >>> 0) >= 2 ** (cpu.model.physicalBits - 32)) cpu.gp();
         if ((address & 1) === 0) {
           if ((lo & 0xf00) !== 0 || !validTypes(lo & 0xff, false)) cpu.gp();
         } else if ((lo & 0x7ff) !== 0) cpu.gp();

@@ -12,11 +12,14 @@ import type { TranslateContext } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper, IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, OPS } from "../../../core/ir/ops.ts";
+import { I64 } from "../../../core/ir/types.ts";
 import type { X86 } from "./cpu.ts";
 import { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
 import { SEGMENT } from "./integer_kernel.ts";
 import {
+  IMM_O,
+  IMM_V,
   IMM_Z,
   KIND_B,
   KIND_E,
@@ -28,13 +31,16 @@ import {
   KIND_R,
   KIND_REG,
   KIND_Z,
+  SIZE_Y,
 } from "./insns.ts";
 import {
   ATTR,
   BASE,
+  BASE64,
   CS,
   FS,
   GPR,
+  GPR64,
   GS,
   isRelocatable,
   KEY_ALIGN,
@@ -44,6 +50,7 @@ import {
   KEY_FLAT_CS,
   KEY_FLAT_DATA,
   KEY_LIMIT_64K,
+  KEY_LONG,
   KEY_OPEN_FS,
   KEY_OPEN_GS,
   KEY_PROTECTED,
@@ -52,6 +59,7 @@ import {
   LIMIT,
   OFF_SEG,
   PC_BASE,
+  SCRATCH,
   SEG_ATTR,
   SEG_LIMIT,
   SS,
@@ -149,11 +157,11 @@ export interface TranslatorOptions {
   readonly debugTrap: Helper;
 }
 
-const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"]];
-const STORE = [0, Op["st8"], Op["st16"], 0, Op["st32"]];
+const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"], 0, 0, 0, Op["ld64"]];
+const STORE = [0, Op["st8"], Op["st16"], 0, Op["st32"], 0, 0, 0, Op["st64"]];
 /** Bytes that each memory operation accesses. */
 const WIDTH = Uint8Array.from(OPS, (o) => o.width);
-const ESP = GPR[4];
+const RSP = 4;
 
 /** Registers, operands, memory and stack in IR. */
 export class Operands {
@@ -169,6 +177,8 @@ export class Operands {
   mmu = 0;
   /** CPL. */
   cpl = 0;
+  /** 64-bit mode: registers and addresses are i64. */
+  long = false;
   /** The code segment's D bit. */
   code32 = false;
   /** The stack segment's B bit. */
@@ -183,6 +193,8 @@ export class Operands {
   eip = 0;
   /** EIP of the following instruction. */
   nextEip = 0;
+  /** In 64-bit mode: the high half of RIP. */
+  ripHi = 0;
   /** Added to ESP where it is the base of an address (POP to memory). */
   espBias = 0;
   /** Linear address of the instruction's memory operand without {@linkcode Operands.eaDisp}; 0 while not computed. */
@@ -211,6 +223,7 @@ export class Operands {
     this.key = key;
     this.cpl = (key >> KEY_CPL_SHIFT) & 3;
     this.mmu = this.cpl === 3 ? 1 : 0;
+    this.long = (key & KEY_LONG) !== 0;
     this.code32 = (key & KEY_CODE32) !== 0;
     this.stack32 = (key & KEY_STACK32) !== 0;
     this.protected = (key & KEY_PROTECTED) !== 0;
@@ -238,29 +251,45 @@ export class Operands {
   /** The immediate of an instruction, of `size` bytes. */
   #immediate(size: number): Value {
     const i = this.insn;
-    if (size === 4 && i.row.imm === IMM_Z) {
+    if (size === 8) return this.b.i64(i.imm, i.immHi);
+    if (size === 4 && (i.row.imm === IMM_Z || i.row.imm === IMM_V)) {
       const host = this.#context.mutableWord(this.#position + i.length - 4);
       if (host >= 0) return this.b.code32(host);
     }
     return this.zext(size, this.b.i32(i.imm));
   }
 
-  // Registers.
+  // Registers. Values of up to 4 bytes are i32, those of 8 i64.
 
   /** A constant. */
   imm(v: number): Value {
     return this.b.i32(v);
   }
 
-  /** An EIP of this block as the guest sees it. */
+  /** A constant of `size` bytes, sign-extended. */
+  constant(size: number, v: number): Value {
+    return size === 8 ? this.b.i64(v) : this.b.i32(v);
+  }
+
+  /** An EIP of this block as the guest sees it; in 64-bit mode an i64. */
   pc(eip: number): Value {
     const b = this.b;
+    if (this.long) return b.i64(eip, this.highOf(eip));
     return this.relocatable ? b.add(b.get(PC_BASE), b.i32(eip)) : b.i32(eip);
   }
 
-  /** General register `n` of `size` bytes (for 1: AL CL DL BL AH CH DH BH), zero-extended. */
+  /** In 64-bit mode: the high half of the RIP near this instruction whose low half is `eip`. */
+  highOf(eip: number): number {
+    // Less than 4 GiB away: the distance as a signed number tells.
+    const distance = (eip - this.eip) | 0;
+    const sum = (this.eip >>> 0) + distance;
+    return (this.ripHi + Math.floor(sum / 0x1_0000_0000)) | 0;
+  }
+
+  /** General register `n` of `size` bytes (for 1, without REX: AL CL DL BL AH CH DH BH), zero-extended. */
   reg(size: number, n: number): Value {
     const b = this.b;
+    if (this.long) return this.#longReg(size, n);
     if (size === 4) return b.get(GPR[n]);
     const slot = size === 2 ? 8 + n : n;
     const full = b.get(GPR[size === 1 ? n & 3 : n]);
@@ -273,9 +302,22 @@ export class Operands {
     return part;
   }
 
-  /** Writes general register `n` of `size` bytes; the bits above stay. */
+  /** The same in 64-bit mode. */
+  #longReg(size: number, n: number): Value {
+    const b = this.b;
+    const high = size === 1 && n >= 4 && n < 8 && this.insn.rex === 0;
+    const whole = b.get(GPR64[high ? n & 3 : n]);
+    if (size === 8) return whole;
+    const low = b.low(whole);
+    if (size === 4) return low;
+    if (size === 2) return b.zext16(low);
+    return b.zext8(high ? b.shrU(low, b.i32(8)) : low);
+  }
+
+  /** Writes general register `n` of `size` bytes; the bits above stay, but 4 bytes clear those of 64-bit mode. */
   setReg(size: number, n: number, v: Value): void {
     const b = this.b;
+    if (this.long) return this.#setLongReg(size, n, v);
     if (size === 4) return b.set(GPR[n], v);
     const g = GPR[size === 1 ? n & 3 : n];
     const old = b.get(g);
@@ -291,16 +333,35 @@ export class Operands {
     this.#parts[slot] = part;
   }
 
+  #setLongReg(size: number, n: number, v: Value): void {
+    const b = this.b;
+    if (size === 8) return b.set(GPR64[n], v);
+    if (size === 4) return b.set(GPR64[n], b.zext32(v));
+    const high = size === 1 && n >= 4 && n < 8 && this.insn.rex === 0;
+    const g = GPR64[high ? n & 3 : n];
+    const mask = size === 2 ? 0xffff : high ? 0xff00 : 0xff;
+    const part = this.zext(size, v);
+    const placed = b.zext32(high ? b.shl(part, b.i32(8)) : part);
+    b.set(g, b.or(b.and(b.get(g), b.i64(~mask, -1)), placed));
+  }
+
   /** `v` without the bits above `size` bytes. */
   zext(size: number, v: Value): Value {
-    return size === 4
+    return size >= 4
       ? v
       : this.b.and(v, this.b.i32(size === 2 ? 0xffff : 0xff));
   }
 
   /** `v` sign-extended from `size` bytes. */
   sext(size: number, v: Value): Value {
-    return size === 4 ? v : size === 2 ? this.b.sext16(v) : this.b.sext8(v);
+    return size >= 4 ? v : size === 2 ? this.b.sext16(v) : this.b.sext8(v);
+  }
+
+  /** `v` as a value of `size` bytes: an i32 becomes an i64 by zero extension, an i64 loses its high half. */
+  resize(size: number, v: Value): Value {
+    const isWide = this.b.typeOf(v) === I64;
+    if (size === 8) return isWide ? v : this.b.zext32(v);
+    return isWide ? this.b.low(v) : v;
   }
 
   // Operands by the table's letters.
@@ -308,6 +369,7 @@ export class Operands {
   /** Size in bytes of operand `k` (0-2) of the instruction. */
   size(k: number): number {
     const s = this.insn.row.sizes[k];
+    if (s === SIZE_Y) return this.insn.opSize === 8 ? 8 : 4;
     return s !== 0 ? s : this.insn.opSize;
   }
 
@@ -333,7 +395,7 @@ export class Operands {
       case KIND_B:
         return this.reg(size, i.vvvv);
       case KIND_Z:
-        return this.reg(size, i.opcode & 7);
+        return this.reg(size, i.rm);
       case KIND_REG:
         return this.reg(size, i.row.fixed[k]);
       case KIND_I:
@@ -363,7 +425,7 @@ export class Operands {
       case KIND_B:
         return this.setReg(size, i.vvvv, v);
       case KIND_Z:
-        return this.setReg(size, i.opcode & 7, v);
+        return this.setReg(size, i.rm, v);
       case KIND_REG:
         return this.setReg(size, i.row.fixed[k], v);
     }
@@ -372,12 +434,47 @@ export class Operands {
 
   // Memory.
 
-  /** Effective offset of the memory operand, without the segment's base; LEA's result. */
+  /**
+   * Effective offset of the memory operand, without the segment's base; LEA's
+   * result. An i64 in 64-bit mode.
+   */
   offset(i: Insn): Value {
-    const v = this.#offsetWithoutDisp(i);
     const b = this.b;
+    if (this.long) {
+      if (i.row.imm === IMM_O && i.addrSize === 8) {
+        return b.i64(i.disp, i.dispHi);
+      }
+      const v = this.#longOffset(i);
+      return i.addrSize === 4 ? b.zext32(b.low(v)) : v;
+    }
+    const v = this.#offsetWithoutDisp(i);
     const sum = b.add(v, b.i32(i.disp));
     return i.addrSize === 2 ? b.zext16(sum) : sum;
+  }
+
+  /** The same in 64-bit mode, not yet cut to the address size. */
+  #longOffset(i: Insn): Value {
+    const b = this.b;
+    if (i.ripRelative) {
+      const next = this.pc(this.nextEip);
+      return this.#disp === 0
+        ? b.add(next, b.i64(i.disp))
+        : b.add(b.sext32(this.#disp), next);
+    }
+    let v: Value = 0;
+    if (i.base >= 0) {
+      v = b.get(GPR64[i.base]);
+      if (i.base === RSP) v = b.add(v, b.i64(this.espBias));
+    }
+    if (i.index >= 0) {
+      const scaled = b.shl(b.get(GPR64[i.index]), b.i64(i.scale));
+      v = v === 0 ? scaled : b.add(v, scaled);
+    }
+    if (this.#disp !== 0) {
+      const disp = b.sext32(this.#disp);
+      return v === 0 ? disp : b.add(v, disp);
+    }
+    return v === 0 ? b.i64(i.disp) : b.add(v, b.i64(i.disp));
   }
 
   #offsetWithoutDisp(i: Insn): Value {
@@ -385,7 +482,7 @@ export class Operands {
     let v: Value = 0;
     if (i.base >= 0) {
       v = b.get(GPR[i.base]);
-      if (i.base === 4 && this.espBias !== 0) {
+      if (i.base === RSP && this.espBias !== 0) {
         v = b.add(v, b.i32(this.espBias));
       }
     }
@@ -401,7 +498,7 @@ export class Operands {
   /** Linear address of the memory operand after the segment's checks for `size` bytes. */
   ea(i: Insn, size: number, write: boolean): Value {
     this.#resolve(i, size, write);
-    return this.b.add(this.#ea, this.b.i32(this.#eaDisp));
+    return this.b.add(this.#ea, this.b.like(this.#ea, this.#eaDisp));
   }
 
   #resolve(i: Insn, size: number, write: boolean): void {
@@ -414,7 +511,7 @@ export class Operands {
     }
     this.#eaWritable = write;
     if (
-      i.addrSize === 4 && this.isFlat(i.segment) &&
+      !this.long && i.addrSize === 4 && this.isFlat(i.segment) &&
       !(write && i.segment === CS && this.protected)
     ) {
       this.#ea = this.#offsetWithoutDisp(i);
@@ -430,14 +527,18 @@ export class Operands {
 
   /** The memory operand was checked for reading and is to be written as well. */
   #checkWritable(i: Insn, size: number): void {
-    if (!this.isFlat(i.segment) || (i.segment === CS && this.protected)) {
+    if (this.long) {
+      // Nothing is checked but the page.
+    } else if (
+      !this.isFlat(i.segment) || (i.segment === CS && this.protected)
+    ) {
       if ((this.key & KEY_LIMIT_64K) === 0) {
         this.#check(i.segment, this.offset(i), size, true);
       }
     }
     if ((this.key & KEY_DEBUG) !== 0) {
       this.#watch(
-        this.b.add(this.#ea, this.b.i32(this.#eaDisp)),
+        this.b.add(this.#ea, this.b.like(this.#ea, this.#eaDisp)),
         size,
         true,
       );
@@ -446,6 +547,7 @@ export class Operands {
 
   /** Whether a segment needs neither base nor checks. */
   isFlat(segment: number): boolean {
+    if (this.long) return segment !== FS && segment !== GS;
     if (segment === CS) return (this.key & KEY_FLAT_CS) !== 0;
     if (segment === FS || segment === GS) return false;
     return (this.key & KEY_FLAT_DATA) !== 0;
@@ -454,7 +556,11 @@ export class Operands {
   /** Linear address of `offset` in a segment, after its checks for `size` bytes. */
   linear(segment: number, offset: Value, size: number, write: boolean): Value {
     let address = offset;
-    if (
+    if (this.long) {
+      if (!this.isFlat(segment)) {
+        address = this.b.add(this.b.get(BASE64[segment]), offset);
+      }
+    } else if (
       !this.isFlat(segment) || (write && segment === CS && this.protected)
     ) {
       this.#check(segment, offset, size, write);
@@ -498,15 +604,21 @@ export class Operands {
     if (
       (this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)
     ) {
-      b.trap(b.and(address, b.i32(size - 1)), trapCode(AC, 0));
+      b.trap(b.and(b.low(address), b.i32(size - 1)), trapCode(AC, 0));
     }
     if ((this.key & KEY_DEBUG) !== 0) {
       b.call(
         this.options.debugData,
-        address,
+        this.addressArgument(address),
         b.i32(size | (write ? 0x100 : 0)),
       );
     }
+  }
+
+  /** A linear address as a helper's argument: see `X86.addressArgument`. */
+  addressArgument(address: Value): Value {
+    if (this.long) this.b.set(SCRATCH[0], address);
+    return this.b.low(address);
   }
 
   /**
@@ -528,15 +640,15 @@ export class Operands {
   alignEa(i: Insn, size: number, write: boolean): void {
     const b = this.b;
     const address = this.ea(i, size, write);
-    b.trap(b.and(address, b.i32(size - 1)), trapCode(GP, 0));
+    b.trap(b.and(b.low(address), b.i32(size - 1)), trapCode(GP, 0));
   }
 
-  /** Loads `size` (1, 2, 4) bytes at a linear address that has been checked, zero-extended. */
+  /** Loads `size` (1, 2, 4, 8) bytes at a linear address that has been checked, zero-extended. */
   loadLinear(size: number, address: Value, disp = 0): Value {
     return this.b.load(LOAD[size], address, disp, this.mmu);
   }
 
-  /** Stores `size` (1, 2, 4) bytes at a linear address that has been checked. */
+  /** Stores `size` (1, 2, 4, 8) bytes at a linear address that has been checked. */
   storeLinear(size: number, address: Value, v: Value, disp = 0): void {
     this.b.store(STORE[size], address, disp, v, this.mmu);
   }
@@ -546,7 +658,8 @@ export class Operands {
   /** The stack pointer plus `delta`, wrapped to the stack's size: an offset in SS. */
   stackPointer(delta: number): Value {
     const b = this.b;
-    const v = b.add(b.get(ESP), b.i32(delta));
+    if (this.long) return b.add(b.get(GPR64[RSP]), b.i64(delta));
+    const v = b.add(b.get(GPR[RSP]), b.i32(delta));
     return this.stack32 ? v : b.zext16(v);
   }
 
@@ -555,9 +668,9 @@ export class Operands {
     return this.linear(SS, this.stackPointer(delta), size, write);
   }
 
-  /** Writes ESP or SP. */
+  /** Writes RSP, ESP or SP. */
   setStackPointer(v: Value): void {
-    this.setReg(this.stack32 ? 4 : 2, 4, v);
+    this.setReg(this.long ? 8 : this.stack32 ? 4 : 2, RSP, v);
   }
 
   /** Pushes `size` bytes of `v`. The stack pointer changes after the store. */

@@ -14,34 +14,40 @@ import {
   ACCESS_EXECUTE,
   ACCESS_WRITE,
   PERM_EXECUTE,
-  PERM_GLOBAL,
   PERM_READ,
   PERM_WRITE,
 } from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
-import { CR4_PAE, CR4_PGE, CR4_PSE } from "./models.ts";
+import { EFER_LMA, EFER_LME, EFER_NXE, WORD } from "./long_mode.ts";
+import { CR4_PAE, CR4_PSE } from "./models.ts";
+import {
+  A,
+  D,
+  entryAddress,
+  ERR_P,
+  ERR_RSVD,
+  P,
+  pageFault,
+  permissionsOf,
+  PS,
+  readOnly,
+  reservedAddress,
+  supervisorDenied,
+  US,
+  walkLong,
+  XD,
+} from "./paging_long.ts";
 import { OFF_CR, OFF_EFER } from "./state.ts";
 
 const W_CR0 = OFF_CR >> 2;
 const W_CR3 = (OFF_CR >> 2) + 6;
 const W_CR4 = (OFF_CR >> 2) + 8;
 const CR0_PG = 0x80000000 | 0;
-const CR0_WP = 0x10000;
-/** EFER.NXE. */
-export const EFER_NXE = 0x800;
 
-// Page table entry bits.
-const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80, G = 0x100;
-/** No-execute, in the high word of a PAE entry. */
-const XD = 0x80000000 | 0;
-
-// Page-fault error code bits (SDM volume 3, figure 4-12).
-const ERR_P = 1, ERR_WR = 2, ERR_US = 4, ERR_RSVD = 8, ERR_ID = 0x10;
-
-/** High-word bits of a PAE entry above 36 physical address bits, below XD. */
-const PAE_HIGH_RESERVED = 0x7ffffff0;
 /** Bits of a present PAE directory pointer that must be 0 (low word). */
 const PDPTE_RESERVED = 0x1e6;
+/** High word of an entry of PAE paging: bits 52-62, which must be 0. */
+const PAE_RESERVED = 0x7ff00000;
 
 /**
  * Walks the tables for `address`; fills `cpu.pageWalk`. On failure records #PF
@@ -60,40 +66,16 @@ export function walkPage(
     out.physical = (address & ~0xfff) >>> 0;
     out.permissions = PERM_READ | PERM_WRITE | PERM_EXECUTE;
     out.large = false;
+    out.huge = false;
     return true;
+  }
+  const efer = s[OFF_EFER >> 2];
+  if ((efer & EFER_LMA) !== 0) {
+    return walkLong(cpu, address, access, mmu, probe);
   }
   return (s[W_CR4] & CR4_PAE) !== 0
     ? walkPae(cpu, address, access, mmu, probe)
     : walk32(cpu, address, access, mmu, probe);
-}
-
-function fault(
-  cpu: X86,
-  address: number,
-  access: Access,
-  mmu: number,
-  probe: boolean,
-  error: number,
-): false {
-  if (probe) return false;
-  if (access === ACCESS_WRITE) error |= ERR_WR;
-  if (mmu === 1) error |= ERR_US;
-  const s = cpu.state;
-  if (
-    access === ACCESS_EXECUTE && (s[W_CR4] & CR4_PAE) !== 0 &&
-    (s[OFF_EFER >> 2] & EFER_NXE) !== 0
-  ) error |= ERR_ID;
-  // A page fault invalidates the TLB entries for its page (SDM volume 3,
-  // 4.10.4.1): a handler that lets a page be written, or copies it, need not.
-  if ((error & ERR_P) !== 0) cpu.engine.mmu.forgetPage(address);
-  cpu.recordPageFault(address, error);
-  return false;
-}
-
-/** Whether a write is denied by the combined RW bits of all levels. */
-function readOnly(cpu: X86, rw: number, mmu: number): boolean {
-  return (rw & RW) === 0 &&
-    (mmu === 1 || (cpu.state[W_CR0] & CR0_WP) !== 0);
 }
 
 function walk32(
@@ -109,40 +91,50 @@ function walk32(
   const cr4 = s[W_CR4];
   const pdeAt = ((s[W_CR3] & ~0xfff) >>> 0) + ((address >>> 22) << 2);
   const pde = memory.readPhysical32(pdeAt);
-  if ((pde & P) === 0) return fault(cpu, address, access, mmu, probe, 0);
+  if ((pde & P) === 0) return pageFault(cpu, address, access, mmu, probe, 0);
   const large = (pde & PS) !== 0 && (cr4 & CR4_PSE) !== 0;
   let leaf = pde;
   let leafAt = pdeAt;
   let both = pde;
   if (large) {
-    // Bits 13-16 are physical address bits 32-35 (PSE-36); the rest to 21 is reserved.
-    const reserved = cpu.model.physicalBits > 32 ? 0x3e0000 : 0x3fe000;
+    // Bits 13-20 are physical address bits 32-39 (PSE-36) as far as there are such; the rest to 21 is reserved.
+    const reserved = 0x3fe000 &
+      -(2 ** (Math.min(cpu.model.physicalBits, 40) - 19));
     if ((pde & reserved) !== 0) {
-      return fault(cpu, address, access, mmu, probe, ERR_P | ERR_RSVD);
+      return pageFault(cpu, address, access, mmu, probe, ERR_P | ERR_RSVD);
     }
   } else {
     leafAt = ((pde & ~0xfff) >>> 0) + (((address >>> 12) & 0x3ff) << 2);
     leaf = memory.readPhysical32(leafAt);
-    if ((leaf & P) === 0) return fault(cpu, address, access, mmu, probe, 0);
+    if ((leaf & P) === 0) return pageFault(cpu, address, access, mmu, probe, 0);
     both &= leaf;
   }
   const denied = readOnly(cpu, both, mmu);
   if (
-    mmu === 1 && (both & US) === 0 || access === ACCESS_WRITE && denied
-  ) return fault(cpu, address, access, mmu, probe, ERR_P);
+    (mmu === 1
+      ? (both & US) === 0
+      : (both & US) !== 0 && supervisorDenied(cpu, address, access, probe)) ||
+    access === ACCESS_WRITE && denied
+  ) return pageFault(cpu, address, access, mmu, probe, ERR_P);
   if (!probe) {
     if (!large && (pde & A) === 0) memory.writePhysical32(pdeAt, pde | A);
     const marked = leaf | A | (access === ACCESS_WRITE ? D : 0);
     if (marked !== leaf) memory.writePhysical32(leafAt, leaf = marked);
   }
-  let perm = PERM_READ | PERM_EXECUTE;
-  if ((leaf & D) !== 0 && !denied) perm |= PERM_WRITE;
-  if ((leaf & G) !== 0 && (cr4 & CR4_PGE) !== 0) perm |= PERM_GLOBAL;
-  out.permissions = perm;
+  out.permissions = permissionsOf(
+    cpu,
+    leaf,
+    both,
+    denied,
+    false,
+    mmu,
+    access,
+  );
   out.large = large;
+  out.huge = false;
   out.physical = large
     ? ((leaf & 0xffc00000) >>> 0) + (address & 0x3ff000) +
-      ((leaf >> 13) & 0xf) * 0x1_0000_0000
+      ((leaf >> 13) & 0xff) * WORD
     : (leaf & ~0xfff) >>> 0;
   return true;
 }
@@ -157,20 +149,19 @@ function walkPae(
   const s = cpu.state;
   const out = cpu.pageWalk;
   const memory = cpu.engine.mmu;
-  const cr4 = s[W_CR4];
   const nxe = (s[OFF_EFER >> 2] & EFER_NXE) !== 0;
-  const reservedHi = nxe ? PAE_HIGH_RESERVED : PAE_HIGH_RESERVED | XD;
+  const reservedHi = reservedAddress(cpu) | PAE_RESERVED | (nxe ? 0 : XD);
   const top = address >>> 30;
   const pdpte = cpu.pdpte[2 * top];
-  if ((pdpte & P) === 0) return fault(cpu, address, access, mmu, probe, 0);
-  const pdeAt = table(pdpte, cpu.pdpte[2 * top + 1]) +
+  if ((pdpte & P) === 0) return pageFault(cpu, address, access, mmu, probe, 0);
+  const pdeAt = entryAddress(pdpte, cpu.pdpte[2 * top + 1]) +
     (((address >>> 21) & 0x1ff) << 3);
   const pde = memory.readPhysical32(pdeAt);
   const pdeHi = memory.readPhysical32(pdeAt + 4);
-  if ((pde & P) === 0) return fault(cpu, address, access, mmu, probe, 0);
+  if ((pde & P) === 0) return pageFault(cpu, address, access, mmu, probe, 0);
   const large = (pde & PS) !== 0;
   if ((pdeHi & reservedHi) !== 0 || large && (pde & 0x1fe000) !== 0) {
-    return fault(cpu, address, access, mmu, probe, ERR_P | ERR_RSVD);
+    return pageFault(cpu, address, access, mmu, probe, ERR_P | ERR_RSVD);
   }
   let leaf = pde;
   let leafHi = pdeHi;
@@ -178,12 +169,12 @@ function walkPae(
   let both = pde;
   let xd = pdeHi;
   if (!large) {
-    leafAt = table(pde, pdeHi) + (((address >>> 12) & 0x1ff) << 3);
+    leafAt = entryAddress(pde, pdeHi) + (((address >>> 12) & 0x1ff) << 3);
     leaf = memory.readPhysical32(leafAt);
     leafHi = memory.readPhysical32(leafAt + 4);
-    if ((leaf & P) === 0) return fault(cpu, address, access, mmu, probe, 0);
+    if ((leaf & P) === 0) return pageFault(cpu, address, access, mmu, probe, 0);
     if ((leafHi & reservedHi) !== 0) {
-      return fault(cpu, address, access, mmu, probe, ERR_P | ERR_RSVD);
+      return pageFault(cpu, address, access, mmu, probe, ERR_P | ERR_RSVD);
     }
     both &= leaf;
     xd |= leafHi;
@@ -191,30 +182,33 @@ function walkPae(
   const denied = readOnly(cpu, both, mmu);
   const noExecute = nxe && (xd & XD) !== 0;
   if (
-    mmu === 1 && (both & US) === 0 || access === ACCESS_WRITE && denied ||
+    (mmu === 1
+      ? (both & US) === 0
+      : (both & US) !== 0 && supervisorDenied(cpu, address, access, probe)) ||
+    access === ACCESS_WRITE && denied ||
     access === ACCESS_EXECUTE && noExecute
-  ) return fault(cpu, address, access, mmu, probe, ERR_P);
+  ) return pageFault(cpu, address, access, mmu, probe, ERR_P);
   if (!probe) {
     if (!large && (pde & A) === 0) memory.writePhysical32(pdeAt, pde | A);
     const marked = leaf | A | (access === ACCESS_WRITE ? D : 0);
     if (marked !== leaf) memory.writePhysical32(leafAt, leaf = marked);
   }
-  let perm = PERM_READ;
-  if (!noExecute) perm |= PERM_EXECUTE;
-  if ((leaf & D) !== 0 && !denied) perm |= PERM_WRITE;
-  if ((leaf & G) !== 0 && (cr4 & CR4_PGE) !== 0) perm |= PERM_GLOBAL;
-  out.permissions = perm;
+  out.permissions = permissionsOf(
+    cpu,
+    leaf,
+    both,
+    denied,
+    noExecute,
+    mmu,
+    access,
+  );
   out.large = large;
-  out.physical = table(leaf, leafHi);
+  out.huge = false;
+  out.physical = entryAddress(leaf, leafHi);
   if (large) {
     out.physical += (address & 0x1ff000) - (leaf & 0x1ff000);
   }
   return true;
-}
-
-/** The address in a PAE entry: bits 12-35. */
-function table(lo: number, hi: number): number {
-  return ((lo & ~0xfff) >>> 0) + (hi & 0xf) * 0x1_0000_0000;
 }
 
 /**
@@ -224,12 +218,13 @@ function table(lo: number, hi: number): number {
 export function loadPdptes(cpu: X86, cr3: number): boolean {
   const at = (cr3 & ~0x1f) >>> 0;
   const memory = cpu.engine.mmu;
+  const reserved = reservedAddress(cpu) | PAE_RESERVED | XD;
   const entries: number[] = [];
   for (let i = 0; i < 4; i++) {
     const lo = memory.readPhysical32(at + 8 * i);
     const hi = memory.readPhysical32(at + 8 * i + 4);
     if (
-      (lo & P) !== 0 && ((lo & PDPTE_RESERVED) !== 0 || (hi & ~0xf) !== 0)
+      (lo & P) !== 0 && ((lo & PDPTE_RESERVED) !== 0 || (hi & reserved) !== 0)
     ) return false;
     entries.push(lo, hi);
   }
@@ -239,8 +234,9 @@ export function loadPdptes(cpu: X86, cr3: number): boolean {
 
 /**
  * Whether a load of these values of the registers must read the directory
- * pointers: paging and PAE are on.
+ * pointers: paging and PAE are on, but not IA-32e mode (EFER.LME).
  */
-export function usesPdptes(cr0: number, cr4: number): boolean {
-  return (cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0;
+export function usesPdptes(cr0: number, cr4: number, efer: number): boolean {
+  return (cr0 & CR0_PG) !== 0 && (cr4 & CR4_PAE) !== 0 &&
+    (efer & EFER_LME) === 0;
 }

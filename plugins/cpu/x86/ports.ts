@@ -53,14 +53,22 @@ export function portOut(
   cpu.ports.write(port, size as Width, v);
 }
 
-/** Adds to a register as an address of `wide` (32-bit) or 16-bit size. */
-function advance(cpu: X86, r: number, wide: boolean, by: number): void {
-  if (wide) cpu.setReg32(r, (cpu.reg32(r) + by) | 0);
+/** Adds to a register as an address of 64-bit, `wide` (32-bit) or 16-bit size. */
+function advance(
+  cpu: X86,
+  r: number,
+  wide: boolean,
+  long: boolean,
+  by: number,
+): void {
+  if (long) cpu.addReg64(r, by);
+  else if (wide) cpu.setReg32(r, (cpu.reg32(r) + by) | 0);
   else cpu.setReg16(r, cpu.reg16(r) + by);
 }
 
 /**
- * INS and OUTS, one or (repeated) many. `wide`: 32-bit addresses. Registers
+ * INS and OUTS, one or (repeated) many. `wide`: 32-bit addresses; `long` with
+ * it: 64-bit ones. Registers
  * are right after each element, so that a fault or an interrupt restarts it.
  */
 export function portString(
@@ -70,6 +78,7 @@ export function portString(
   wide: boolean,
   repeated: boolean,
   seg: number,
+  long: boolean,
 ): void {
   const port = cpu.reg16(2);
   const step = (cpu.state[W_FLAGS] & DF) !== 0 ? -size : size;
@@ -77,9 +86,16 @@ export function portString(
   const mmu = cpu.dataMmu;
   const memory = cpu.mmu;
   for (let n = 0; n < REPEAT_LIMIT; n++) {
-    if (repeated && (wide ? cpu.reg32(1) : cpu.reg16(1)) === 0) return;
+    if (repeated && (wide ? cpu.reg32(1) : cpu.reg16(1)) === 0) {
+      if (!long || cpu.reg64(1) === 0) return;
+    }
     checkPort(cpu, port, size);
-    const offset = wide ? cpu.reg32(index) : cpu.reg16(index);
+    // In 64-bit mode offsets of 32 bits are zero-extended.
+    const offset = long
+      ? cpu.reg64(index)
+      : wide
+      ? cpu.long ? cpu.reg32(index) >>> 0 : cpu.reg32(index)
+      : cpu.reg16(index);
     const at = segmentAddress(cpu, out ? seg : ES, offset, size, !out);
     if (out) {
       const v = size === 1
@@ -96,8 +112,8 @@ export function portString(
       else if (size === 2) memory.write16(at, v & 0xffff, mmu);
       else memory.write32(at, v, mmu);
     }
-    advance(cpu, index, wide, step);
+    advance(cpu, index, wide, long, step);
     if (!repeated) return;
-    advance(cpu, 1, wide, -1);
+    advance(cpu, 1, wide, long, -1);
   }
 }

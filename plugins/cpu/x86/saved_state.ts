@@ -15,6 +15,8 @@ import { STATE_END } from "./state.ts";
 
 /** Where the saved part of the state begins: before it stands what the engine works with. */
 const STATE_START = 0x100;
+/** Bytes of the registers in records of before there was 64-bit mode. */
+const OLD_SIZE = 0x600;
 
 /** The state record. */
 type SavedCpu = {
@@ -56,6 +58,12 @@ export function saveCpu(cpu: X86): SavedCpu {
 /** The reverse of {@linkcode saveCpu}. */
 export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   const template = { ...saveCpu(cpu), msrs: [] as number[][] };
+  const { registers } = record;
+  if (registers instanceof Uint8Array && registers.length === OLD_SIZE) {
+    const padded = new Uint8Array(STATE_END - STATE_START);
+    padded.set(registers);
+    record = { ...record, registers: padded };
+  }
   const s = loadState(template, record as StateRecord, "cpu");
   if (s.model !== cpu.model.name) {
     throw new StateError(
@@ -78,6 +86,7 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   cpu.setInput("a20", s.a20);
   cpu.ignne = s.ignne;
   cpu.driveFerr();
+  cpu.engine?.mmu.setWide(cpu.lma);
   cpu.engine?.mmu.flush(false);
   cpu.debugChanged();
   cpu.engine?.keyChanged();

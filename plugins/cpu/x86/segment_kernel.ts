@@ -37,11 +37,13 @@ import {
   xor,
 } from "./float80_emit.ts";
 import { type Frame, type Native, native } from "./integer_kernel.ts";
+import { EFER_LMA } from "./long_mode.ts";
 import {
   KEY_CPL_SHIFT,
   KEY_DEBUG,
   KEY_FLAT_DATA,
   KEY_PROTECTED,
+  OFF_EFER,
   OFF_GDT_BASE,
   OFF_GDT_LIMIT,
   OFF_GPR,
@@ -79,6 +81,8 @@ function loadFlat(f: Frame, seg: Code, selector: Code): void {
   set(key, f.word(OFF_JUMP_KEY));
   const fixed = KEY_PROTECTED | KEY_FLAT_DATA;
   need(f, eq(and(get(key), i32(fixed | KEY_DEBUG)), i32(fixed)));
+  // In IA-32e mode tables have addresses of 64 bits.
+  need(f, eqz(and(f.word(OFF_EFER), i32(EFER_LMA))));
   set(sel, and(selector, i32(0xffff)));
   // In the GDT, and not null.
   const inTable = ltU(i32(3), get(sel));

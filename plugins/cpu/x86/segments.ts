@@ -12,7 +12,17 @@
 import type { X86 } from "./cpu.ts";
 import { EXC_GP, EXC_NP, EXC_SS } from "./exceptions.ts";
 import { loadDataFast } from "./fast_transfers.ts";
-import { CS, LDTR, OFF_GDT_BASE, OFF_GDT_LIMIT, SS, TR } from "./state.ts";
+import { isCanonical, isCanonicalAddress } from "./long_mode.ts";
+import {
+  CS,
+  FS,
+  GS,
+  LDTR,
+  OFF_GDT_BASE,
+  OFF_GDT_LIMIT,
+  SS,
+  TR,
+} from "./state.ts";
 
 /** Present. */
 export const ATTR_P = 0x8000;
@@ -74,6 +84,13 @@ export interface Descriptor {
   hi: number;
   /** Linear address of the descriptor. */
   address: number;
+  /** Limit of its table. */
+  limit: number;
+}
+
+/** A descriptor to be read. */
+function emptyDescriptor(): Descriptor {
+  return { lo: 0, hi: 0, address: 0, limit: 0 };
 }
 
 /** Reads the descriptor of a selector; false when it is outside its table. Null is the caller's affair. */
@@ -85,17 +102,37 @@ export function fetchDescriptor(
   let base: number, limit: number;
   if ((selector & 4) !== 0) {
     if ((cpu.segAttr(LDTR) & ATTR_P) === 0) return false;
-    base = cpu.segBase(LDTR);
+    base = cpu.lma ? cpu.longBase(LDTR) : cpu.segBase(LDTR);
     limit = cpu.segLimit(LDTR);
   } else {
-    base = cpu.state[OFF_GDT_BASE >> 2];
+    base = cpu.tableBase(OFF_GDT_BASE >> 2);
     limit = cpu.state[OFF_GDT_LIMIT >> 2] >>> 0;
   }
   if ((selector | 7) > limit) return false;
-  out.address = (base + (selector & 0xfff8)) | 0;
+  out.limit = limit;
+  out.address = cpu.tableAddress(base + (selector & 0xfff8));
   out.lo = cpu.mmu.read32(out.address, 0);
-  out.hi = cpu.mmu.read32((out.address + 4) | 0, 0);
+  out.hi = cpu.mmu.read32(cpu.tableAddress(out.address + 4), 0);
   return true;
+}
+
+/**
+ * Reads the second half of a system descriptor of IA-32e mode, which has 16
+ * bytes; raises #GP with the selector if it is beyond the table or its type
+ * field is not 0. Gives back the high word of the base or offset.
+ */
+export function secondHalf(
+  cpu: X86,
+  selector: number,
+  d: Descriptor,
+): number {
+  const error = selector & 0xfffc;
+  if ((selector & 0xfff8) + 15 > d.limit) cpu.gp(error);
+  const at = d.address + 8;
+  const hi = cpu.mmu.read32(cpu.tableAddress(at), 0);
+  const type = cpu.mmu.read32(cpu.tableAddress(at + 4), 0);
+  if ((type & 0x1f00) !== 0) cpu.gp(error);
+  return hi;
 }
 
 /** Reads the descriptor of a selector that must be there, or raises `vector` with the selector. */
@@ -105,7 +142,7 @@ export function needDescriptor(
   vector: number,
   ext: number,
 ): Descriptor {
-  const d: Descriptor = { lo: 0, hi: 0, address: 0 };
+  const d = emptyDescriptor();
   if (!fetchDescriptor(cpu, selector, d)) {
     cpu.raise(vector, selector & 0xfffc | ext);
   }
@@ -116,7 +153,7 @@ export function needDescriptor(
 export function markAccessed(cpu: X86, d: Descriptor): void {
   if ((d.hi & ATTR_A) !== 0) return;
   d.hi |= ATTR_A;
-  cpu.mmu.write8((d.address + 5) | 0, (d.hi >> 8) & 0xff, 0);
+  cpu.mmu.write8(cpu.tableAddress(d.address + 5), (d.hi >> 8) & 0xff, 0);
 }
 
 /** Puts a descriptor into a segment register. */
@@ -160,7 +197,13 @@ export function loadSegment(cpu: X86, seg: number, selector: number): void {
   if (!cpu.protectedMode || cpu.v86) {
     loadRealSegment(cpu, seg, selector);
   } else if (seg === SS) {
-    loadStackSegment(cpu, selector, cpu.cpl, EXC_GP, 0);
+    const { cpl } = cpu;
+    if ((selector & 0xfffc) === 0 && cpu.long && cpl < 3) {
+      // 64-bit mode needs no stack segment below level 3.
+      if ((selector & 3) !== cpl) cpu.gp();
+      return loadNull(cpu, SS, selector);
+    }
+    loadStackSegment(cpu, selector, cpl, EXC_GP, 0);
   } else {
     loadDataSegment(cpu, seg, selector, cpu.cpl, EXC_GP);
   }
@@ -257,6 +300,8 @@ export class Stack {
   error = 0;
   /** 0xffff or -1: the bits of ESP that move. */
   mask: number = -1;
+  /** High word of what was popped. */
+  readonly hi = 0;
   readonly #cpu: X86;
 
   /** The present stack of a CPU. */
@@ -285,7 +330,8 @@ export class Stack {
     if (!inLimit(this.attr, this.limit, offset, size)) {
       this.#cpu.raise(EXC_SS, this.error);
     }
-    return (this.base + offset) | 0;
+    const linear = this.base + offset;
+    return this.#cpu.lma ? linear >>> 0 : linear | 0;
   }
 
   /** Moves the stack pointer. */
@@ -318,6 +364,11 @@ export class Stack {
     const v = this.peek(size, 0);
     this.move(size);
     return v;
+  }
+
+  /** Makes ESP the CPU's. */
+  commit(): void {
+    this.#cpu.setReg64(4, this.esp >>> 0);
   }
 
   /** Reads `size` (2 or 4) bytes at ESP plus `delta`. */
@@ -365,7 +416,16 @@ export function loadLdt(cpu: X86, selector: number): void {
   const d = needDescriptor(cpu, selector, EXC_GP, 0);
   if (((d.hi >> 8) & 31) !== TYPE_LDT) cpu.gp(error);
   if ((d.hi & ATTR_P) === 0) cpu.raise(EXC_NP, error);
+  const high = cpu.lma ? systemBase(cpu, selector, d) : 0;
   applyDescriptor(cpu, LDTR, selector, d);
+  cpu.setBaseHigh(LDTR, high);
+}
+
+/** High word of the base in a 16-byte descriptor; #GP with the selector unless it is canonical. */
+function systemBase(cpu: X86, selector: number, d: Descriptor): number {
+  const high = secondHalf(cpu, selector, d);
+  if (!isCanonical(high)) cpu.gp(selector & 0xfffc);
+  return high;
 }
 
 /** LTR: the TSS becomes busy. */
@@ -375,11 +435,14 @@ export function loadTr(cpu: X86, selector: number): void {
   if ((selector & 4) !== 0) cpu.gp(error);
   const d = needDescriptor(cpu, selector, EXC_GP, 0);
   const type = (d.hi >> 8) & 31;
-  if (type !== TYPE_TSS16 && type !== TYPE_TSS32) cpu.gp(error);
+  const { lma } = cpu;
+  if ((lma || type !== TYPE_TSS16) && type !== TYPE_TSS32) cpu.gp(error);
   if ((d.hi & ATTR_P) === 0) cpu.raise(EXC_NP, error);
+  const high = lma ? systemBase(cpu, selector, d) : 0;
   d.hi |= 0x200;
-  cpu.mmu.write8((d.address + 5) | 0, (d.hi >> 8) & 0xff, 0);
+  cpu.mmu.write8(cpu.tableAddress(d.address + 5), (d.hi >> 8) & 0xff, 0);
   applyDescriptor(cpu, TR, selector, d);
+  cpu.setBaseHigh(TR, high);
 }
 
 /** Whether LAR (or LSL with `lsl`) accepts a system descriptor type. */
@@ -400,6 +463,12 @@ function queryable(type: number, lsl: boolean): boolean {
   }
 }
 
+/** The same in IA-32e mode, where 16-bit types and task gates are reserved. */
+function queryableLong(type: number, lsl: boolean): boolean {
+  return type === TYPE_LDT || type === TYPE_TSS32 ||
+    type === TYPE_TSS32_BUSY || !lsl && type === TYPE_CALL32;
+}
+
 /** LAR and LSL: the descriptor if the selector is visible, else null. */
 export function queryDescriptor(
   cpu: X86,
@@ -407,10 +476,13 @@ export function queryDescriptor(
   lsl: boolean,
 ): Descriptor | null {
   if ((selector & 0xfffc) === 0) return null;
-  const d: Descriptor = { lo: 0, hi: 0, address: 0 };
+  const d = emptyDescriptor();
   if (!fetchDescriptor(cpu, selector, d)) return null;
   if ((d.hi & ATTR_S) === 0) {
-    if (!queryable((d.hi >> 8) & 15, lsl)) return null;
+    const type = (d.hi >> 8) & 15;
+    if (!(cpu.lma ? queryableLong(type, lsl) : queryable(type, lsl))) {
+      return null;
+    }
   } else if ((d.hi & (ATTR_CODE | ATTR_CD)) === (ATTR_CODE | ATTR_CD)) {
     return d; // conforming: any level
   }
@@ -421,7 +493,7 @@ export function queryDescriptor(
 /** VERR and VERW: whether the segment can be read (or written). */
 export function verify(cpu: X86, selector: number, write: boolean): boolean {
   if ((selector & 0xfffc) === 0) return false;
-  const d: Descriptor = { lo: 0, hi: 0, address: 0 };
+  const d = emptyDescriptor();
   if (!fetchDescriptor(cpu, selector, d)) return false;
   if ((d.hi & ATTR_S) === 0) return false;
   const code = (d.hi & ATTR_CODE) !== 0;
@@ -445,6 +517,7 @@ export function segmentAddress(
   size: number,
   write: boolean,
 ): number {
+  if (cpu.long) return longAddress(cpu, seg, offset, size);
   const attr = cpu.segAttr(seg);
   let ok = inLimit(attr, cpu.segLimit(seg) | 0, offset, size);
   if (cpu.protectedMode && !cpu.v86) {
@@ -454,5 +527,23 @@ export function segmentAddress(
     } else if (write && (attr & ATTR_RW) === 0) ok = false;
   }
   if (!ok) cpu.raise(seg === SS ? EXC_SS : EXC_GP, 0);
-  return (cpu.segBase(seg) + offset) | 0;
+  const linear = cpu.segBase(seg) + offset;
+  // Compatibility mode's are zero-extended.
+  return cpu.lma ? linear >>> 0 : linear | 0;
+}
+
+/** The same in 64-bit mode: only FS and GS have a base, and there are no limits. */
+function longAddress(
+  cpu: X86,
+  seg: number,
+  offset: number,
+  size: number,
+): number {
+  const address = seg === FS || seg === GS
+    ? cpu.longBase(seg) + offset
+    : offset;
+  if (!isCanonicalAddress(address) || !isCanonicalAddress(address + size - 1)) {
+    cpu.raise(seg === SS ? EXC_SS : EXC_GP, 0);
+  }
+  return address;
 }

@@ -108,8 +108,20 @@ export const OFF_YMMH = 0x700;
 export const OFF_XCR0 = 0x800;
 /** IA32_XSS: the components beside them that XSAVES may use; 8 bytes. */
 export const OFF_XSS = 0x808;
+/** Pending page fault in IA-32e mode: its linear address, all 64 bits ({@link OFF_EXC_ADDRESS} has the low half). */
+export const OFF_EXC_ADDRESS64 = 0x900;
+/** IA32_KERNEL_GS_BASE. */
+export const OFF_KERNEL_GS_BASE = 0x908;
+/** IA32_STAR. */
+export const OFF_STAR = 0x910;
+/** IA32_LSTAR. */
+export const OFF_LSTAR = 0x918;
+/** IA32_CSTAR. */
+export const OFF_CSTAR = 0x920;
+/** IA32_FMASK. */
+export const OFF_FMASK = 0x928;
 /** End of the x86 state. */
-export const STATE_END = 0x810;
+export const STATE_END = 0x980;
 
 /** Flag bits. */
 export const CF = 1,
@@ -225,6 +237,11 @@ export const KEY_LIMIT_64K = 0x200000;
 
 /** CR4.OSXSAVE is set and XCR0 has SSE and AVX: instructions with a VEX prefix on vectors are available. */
 export const KEY_AVX = 0x20000000;
+/**
+ * 64-bit mode: EFER.LMA and CS.L. KEY_CODE32 and KEY_STACK32 are clear then,
+ * KEY_FLAT_CS and KEY_FLAT_DATA set, KEY_PROTECTED set.
+ */
+export const KEY_LONG = 0x8000000;
 
 const RELOCATABLE = KEY_CODE32 | 3 << KEY_CPL_SHIFT | KEY_PROTECTED |
   KEY_FLAT_CS;
@@ -294,8 +311,9 @@ export const CR: readonly Global[] = [0, 1, 2, 3, 4].map((n) =>
  * MMX registers, each with the whole slot of the x87 register it lives in: the
  * mantissa in the low half, the exponent (all ones after an MMX write) above it.
  */
-export const MM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
-  global("mm" + n, V128, OFF_FPR + 16 * n)
+export const MM: readonly Global[] = Array.from(
+  { length: 8 },
+  (_, n) => global("mm" + n, V128, OFF_FPR + 16 * n),
 );
 /** x87 TOP. */
 export const FTOP: Global = global("ftop", I32, OFF_FTOP);
@@ -307,9 +325,10 @@ export const FCW: Global = global("fcw", I32, OFF_FCW);
 export const FSW: Global = global("fsw", I32, OFF_FSW);
 /** MXCSR. */
 export const MXCSR: Global = global("mxcsr", I32, OFF_MXCSR);
-/** XMM0-XMM7. */
-export const XMM: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
-  global("xmm" + n, V128, OFF_XMM + 16 * n)
+/** XMM0-XMM15; the last eight are for blocks of 64-bit mode. */
+export const XMM: readonly Global[] = Array.from(
+  { length: 16 },
+  (_, n) => global("xmm" + n, V128, OFF_XMM + 16 * n),
 );
 /** Upper halves of YMM0-YMM15; 8-15 exist in 64-bit mode only. */
 export const YMMH: readonly Global[] = Array.from(
@@ -334,6 +353,40 @@ export const FOP: Global = global("fop", I32, OFF_FOP),
   FCS: Global = global("fcs", I32, OFF_FCS),
   FDP: Global = global("fdp", I32, OFF_FDP),
   FDS: Global = global("fds", I32, OFF_FDS);
+
+const GPR64_NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
+/**
+ * RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, as i64: blocks of 64-bit mode use
+ * these, others {@link GPR}. No block uses both views of one slot.
+ */
+export const GPR64: readonly Global[] = Array.from(
+  { length: 16 },
+  (_, i) => global(GPR64_NAMES[i] ?? `r${i}`, I64, OFF_GPR + 8 * i),
+);
+/** RIP, for blocks of 64-bit mode: only written where the frontend leaves a block by `exit`. */
+export const RIP: Global = global("rip", I64, OFF_EIP);
+/** Lazy flags of 64-bit mode: result, all 64 bits (what an operation of a smaller size does not fill is zero). */
+export const CC_DST64: Global = global("cc_dst64", I64, OFF_CC_DST);
+/** Lazy flags of 64-bit mode: source. */
+export const CC_SRC64: Global = global("cc_src64", I64, OFF_CC_SRC);
+/** Lazy flags of 64-bit mode: second source. */
+export const CC_SRC2_64: Global = global("cc_src2_64", I64, OFF_CC_SRC2);
+/** Segment bases of 64-bit mode, by segment number; only those of FS and GS count. */
+export const BASE64: readonly Global[] = SEG_NAMES.map((n, i) =>
+  global(n + ".base64", I64, OFF_SEG + 32 * i + SEG_BASE)
+);
+/**
+ * The i64 global over the same slot as an i32 one, by the latter's index: what
+ * a helper reads or writes, it does in both views.
+ */
+export const WIDE_VIEW: ReadonlyMap<number, Global> = new Map([
+  ...GPR.map((g, i): [number, Global] => [g.index, GPR64[i]]),
+  [EIP.index, RIP],
+  [CC_DST.index, CC_DST64],
+  [CC_SRC.index, CC_SRC64],
+  [CC_SRC2.index, CC_SRC2_64],
+  ...BASE.map((g, i): [number, Global] => [g.index, BASE64[i]]),
+]);
 
 /** All globals, in index order. */
 export const GLOBALS: readonly Global[] = globals;

@@ -324,8 +324,21 @@ class Repeat {
   }
 }
 
+function copyElement(
+  u8: Uint8Array,
+  size: number,
+  to: number,
+  from: number,
+): void {
+  if (size < 8) return hostWrite(u8, size, to, hostRead(u8, size, from));
+  // All of it is read before any of it is written.
+  const [low, high] = [hostRead(u8, 4, from), hostRead(u8, 4, from + 4)];
+  hostWrite(u8, 4, to, low);
+  hostWrite(u8, 4, to + 4, high);
+}
+
 /** Copies a run as element after element would, overlapping or not. */
-function copyRun(
+export function copyRun(
   engine: CpuEngine,
   size: number,
   from: number,
@@ -342,11 +355,11 @@ function copyRun(
     } else u8.copyWithin(to, from, from + bytes);
   } else if (!backwards) {
     for (let k = 0; k < bytes; k += size) {
-      hostWrite(u8, size, to + k, hostRead(u8, size, from + k));
+      copyElement(u8, size, to + k, from + k);
     }
   } else {
     for (let k = bytes - size; k >= 0; k -= size) {
-      hostWrite(u8, size, to + k, hostRead(u8, size, from + k));
+      copyElement(u8, size, to + k, from + k);
     }
   }
 }

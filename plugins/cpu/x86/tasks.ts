@@ -216,7 +216,7 @@ export function switchTask(
   if (size === 4 && (cpu.cr0 & (0x80000000 | 0)) !== 0) {
     if (state[W_CR3] !== cr3) {
       state[W_CR3] = cr3;
-      if (usesPdptes(cpu.cr0, cpu.cr4)) loadPdptes(cpu, cr3);
+      if (usesPdptes(cpu.cr0, cpu.cr4, 0)) loadPdptes(cpu, cr3);
       mmu.flush(true);
     }
   }
@@ -322,11 +322,12 @@ export function checkIoMap(cpu: X86, port: number, size: number): void {
   const attr = cpu.segAttr(TR);
   const limit = cpu.segLimit(TR);
   if ((attr & ATTR_P) === 0 || (attr & 0x800) === 0 || limit < 0x67) cpu.gp();
-  const base = cpu.segBase(TR);
-  const at = cpu.mmu.read16((base + 0x66) | 0, 0) + (port >> 3);
+  const base = cpu.lma ? cpu.longBase(TR) : cpu.segBase(TR);
+  const field = cpu.tableAddress(base + 0x66);
+  const at = cpu.mmu.read16(field, 0) + (port >> 3);
   // The CPU reads two bytes, whatever the alignment.
   if (at + 1 > limit) cpu.gp();
-  const bits = cpu.mmu.read16((base + at) | 0, 0);
+  const bits = cpu.mmu.read16(cpu.tableAddress(base + at), 0);
   if (((bits >> (port & 7)) & ((1 << size) - 1)) !== 0) cpu.gp();
 }
 

@@ -8,6 +8,8 @@
 
 import type { X86 } from "./cpu.ts";
 import { EXC_GP, EXC_NP, EXC_TS } from "./exceptions.ts";
+import { ATTR_LONG } from "./long_mode.ts";
+import { farCallLong, farJumpLong, returnLong } from "./long_transfers.ts";
 import {
   applyCode,
   applyDescriptor,
@@ -36,16 +38,27 @@ import { CS, DS, ES, FS, GS, SS } from "./state.ts";
 import { switchTask, TASK_CALL, TASK_JUMP, tssStack } from "./tasks.ts";
 
 /** Checks a code segment as the target of a far jump or call without a gate. */
-function checkDirectCode(cpu: X86, selector: number, d: Descriptor): void {
+export function checkDirectCode(
+  cpu: X86,
+  selector: number,
+  d: Descriptor,
+): void {
   const error = selector & 0xfffc;
   const dpl = dplOf(d.hi);
   if ((d.hi & ATTR_CD) !== 0) {
     if (dpl > cpu.cpl) cpu.gp(error);
   } else if ((selector & 3) > cpu.cpl || dpl !== cpu.cpl) cpu.gp(error);
+  checkCodeSize(cpu, selector, d);
   if ((d.hi & ATTR_P) === 0) cpu.raise(EXC_NP, error);
 }
 
-/** Far jump. `size`: operand size, 2 or 4. `next`: EIP of the following instruction. */
+/** Raises #GP with the selector for code that IA-32e mode has not: with both L and D. */
+function checkCodeSize(cpu: X86, selector: number, d: Descriptor): void {
+  const both = ATTR_LONG | ATTR_BIG;
+  if ((d.hi & both) === both && cpu.lma) cpu.gp(selector & 0xfffc);
+}
+
+/** Far jump. `next`: EIP of the following instruction. */
 export function farJump(
   cpu: X86,
   selector: number,
@@ -53,6 +66,7 @@ export function farJump(
   next: number,
 ): void {
   if (!cpu.protectedMode || cpu.v86) return realFar(cpu, selector, offset);
+  if (cpu.lma) return farJumpLong(cpu, selector, offset, 0);
   if ((selector & 0xfffc) === 0) cpu.gp(0);
   const d = needDescriptor(cpu, selector, EXC_GP, 0);
   if ((d.hi & ATTR_S) !== 0) {
@@ -149,6 +163,7 @@ export function farCall(
   size: number,
   next: number,
 ): void {
+  if (cpu.lma) return farCallLong(cpu, selector, offset, 0, size, next);
   const stack = new Stack(cpu);
   const cs = cpu.selector(CS);
   if (!cpu.protectedMode || cpu.v86) {
@@ -251,6 +266,7 @@ export function checkReturnCode(cpu: X86, cs: number): Descriptor {
   const rpl = cs & 3;
   if ((d.hi & (ATTR_S | ATTR_CODE)) !== (ATTR_S | ATTR_CODE)) cpu.gp(error);
   if (rpl < cpu.cpl) cpu.gp(error);
+  checkCodeSize(cpu, cs, d);
   const dpl = dplOf(d.hi);
   if ((d.hi & ATTR_CD) !== 0 ? dpl > rpl : dpl !== rpl) cpu.gp(error);
   if ((d.hi & ATTR_P) === 0) cpu.raise(EXC_NP, error);
@@ -286,14 +302,20 @@ export function returnOuter(
 }
 
 /** Empties a data segment register that the outer level `cpl` may not have. */
-function dropInaccessible(cpu: X86, seg: number, cpl: number): void {
+export function dropInaccessible(cpu: X86, seg: number, cpl: number): void {
   const attr = cpu.segAttr(seg);
   if ((attr & (ATTR_CODE | ATTR_CD)) === (ATTR_CODE | ATTR_CD)) return;
+  // In IA-32e mode FS and GS without a descriptor have their base from an MSR.
+  if (seg >= FS && (cpu.selector(seg) & 0xfffc) === 0 && cpu.lma) return;
   if (dplOf(attr) < cpl) loadNull(cpu, seg, 0);
 }
 
 /** RETF. `extra`: bytes of parameters to release. */
 export function farReturn(cpu: X86, size: number, extra: number): void {
+  if (cpu.lma) {
+    returnLong(cpu, size, extra, false);
+    return;
+  }
   const stack = new Stack(cpu);
   const eip = stack.pop(size);
   const cs = stack.pop(size) & 0xffff;

@@ -29,7 +29,7 @@ import {
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
-import { AUX_NOT_MODIFIES, LazyFlags } from "./flags.ts";
+import { AUX_NOT_MODIFIES, AUX_NOT_STACK, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
@@ -47,7 +47,9 @@ import {
   KEY_TF,
   KEY_TS,
   LIMIT,
+  RIP,
   SHADOW,
+  SS,
 } from "./state.ts";
 
 export {
@@ -56,6 +58,11 @@ export {
   trapError,
   trapVector,
 } from "./operands.ts";
+
+/** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
+function isOnStack(i: Insn): boolean {
+  return i.mod === 3 ? i.row.default64 : i.segment === SS;
+}
 
 /** Translates one instruction. */
 export type Translate = (t: Translator, i: Insn) => void;
@@ -94,6 +101,7 @@ export class Translator extends LazyFlags {
     const checkFetch = (this.key & (KEY_FLAT_CS | KEY_DEBUG)) !== KEY_FLAT_CS;
     const i = this.insn;
     let eip = context.pcLo;
+    this.ripHi = context.pcHi;
     let position = context.start;
     let left = this.#single ? 1 : context.maxInsns;
     let first = true;
@@ -104,6 +112,7 @@ export class Translator extends LazyFlags {
         position,
         context.limit,
         this.code32,
+        this.long,
         this.protected,
       );
       if (outcome === DECODE_SHORT) {
@@ -119,6 +128,7 @@ export class Translator extends LazyFlags {
           position,
           context.limit,
           this.code32,
+          this.long,
           this.protected,
         );
         left = 1;
@@ -127,12 +137,12 @@ export class Translator extends LazyFlags {
         }
       }
       this.eip = eip;
-      b.insn(
-        eip,
-        i.row.modifies && i.mod !== 3 && outcome === DECODE_OK
-          ? this.ccAux & ~AUX_NOT_MODIFIES
-          : this.ccAux,
-      );
+      let aux = this.ccAux;
+      if (outcome === DECODE_OK) {
+        if (i.row.modifies && i.mod !== 3) aux &= ~AUX_NOT_MODIFIES;
+        if (this.long && isOnStack(i)) aux &= ~AUX_NOT_STACK;
+      }
+      b.insn(eip, aux);
       b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
       if (outcome !== DECODE_OK) {
         this.raise(GP, 0);
@@ -149,10 +159,12 @@ export class Translator extends LazyFlags {
         this.shadowNext = false;
         left = 0;
       }
+      // A block has one high half.
+      const isBeyond = this.long && next >>> 0 < eip >>> 0;
       eip = next;
       position += i.length;
       first = false;
-      if (--left <= 0 || position >= context.limit) {
+      if (--left <= 0 || position >= context.limit || isBeyond) {
         this.#leave(eip);
         return;
       }
@@ -194,7 +206,7 @@ export class Translator extends LazyFlags {
     const b = this.b;
     const key = this.key;
     if ((key & KEY_DEBUG) !== 0) {
-      b.call(this.options.debugFetch, this.pc(this.eip));
+      b.call(this.options.debugFetch, b.low(this.pc(this.eip)));
     }
     if ((key & KEY_FLAT_CS) !== 0) return;
     const last = this.nextEip - 1 | 0;
@@ -209,7 +221,7 @@ export class Translator extends LazyFlags {
   #leave(eip: number): void {
     if (this.shadowNext) {
       this.b.set(SHADOW, this.b.i32(1));
-      this.b.set(EIP, this.pc(eip));
+      this.setPc(this.pc(eip));
       return this.exit(EXIT_LOOKUP);
     }
     this.jump(eip);
@@ -241,11 +253,21 @@ export class Translator extends LazyFlags {
     this.b.exit(EXIT_LOOKUP);
   }
 
-  /** Goes on at a known EIP. */
+  /** Writes EIP, or RIP. */
+  setPc(v: Value): void {
+    this.b.set(this.long ? RIP : EIP, v);
+  }
+
+  /** In 64-bit mode: the high half of a RIP near this instruction; else that of the block. */
+  #highOf(eip: number): number {
+    return this.long ? this.highOf(eip) : this.b.block.pcHi;
+  }
+
+  /** Goes on at a known EIP: in 64-bit mode the low half of a RIP less than 2 GiB away. */
   jump(eip: number): void {
     this.syncFlags();
-    if (!this.#single) return this.b.jump(eip);
-    this.b.set(EIP, this.b.i32(eip));
+    if (!this.#single) return this.b.jump(eip, this.#highOf(eip));
+    this.setPc(this.long ? this.pc(eip) : this.b.i32(eip));
     this.#step();
   }
 
@@ -253,21 +275,26 @@ export class Translator extends LazyFlags {
   branch(condition: Value, taken: number, other: number): void {
     const b = this.b;
     this.syncFlags();
-    if (!this.#single) return b.branch(condition, taken, other);
-    b.set(EIP, b.select(condition, b.i32(taken), b.i32(other)));
+    if (!this.#single) {
+      const [high, otherHigh] = [this.#highOf(taken), this.#highOf(other)];
+      return b.branch(condition, taken, other, high, otherHigh);
+    }
+    const at = (eip: number): Value => this.long ? this.pc(eip) : b.i32(eip);
+    this.setPc(b.select(condition, at(taken), at(other)));
     this.#step();
   }
 
-  /** Goes on at a computed EIP in the same code segment and mode. */
+  /** Goes on at a computed EIP or RIP in the same code segment and mode. */
   jumpIndirect(eip: Value): void {
     const b = this.b;
     this.syncFlags();
     if (!this.#single) {
+      if (b.isConst64(eip)) return b.jump(b.constOf(eip), b.highOf(eip));
       return b.isConst(eip) && !this.relocatable
         ? b.jump(b.constOf(eip))
         : b.jumpIndirect(eip);
     }
-    b.set(EIP, eip);
+    this.setPc(eip);
     this.#step();
   }
 
@@ -276,6 +303,11 @@ export class Translator extends LazyFlags {
     const b = this.b;
     this.syncFlags();
     if (this.#single) return this.#step();
+    // (From 64-bit mode to code whose segment has a base, the helper leaves.)
+    if (this.long) {
+      b.jumpIndirect(b.get(RIP));
+      return b.hintFar();
+    }
     b.jumpIndirect(b.op(
       Op["i64.or"],
       b.op(Op["i64.extend_i32_u"], b.get(EIP)),

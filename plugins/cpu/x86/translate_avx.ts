@@ -10,7 +10,7 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
 import { define } from "./helpers.ts";
-import { OFF_SCRATCH, SCRATCH128, XMM } from "./state.ts";
+import { OFF_SCRATCH, SCRATCH, SCRATCH128, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import { lanes, pattern, readW, shuffle, zero } from "./translate_simd.ts";
 import {
@@ -255,14 +255,18 @@ const DATA = OFF_SCRATCH + 80;
 const MASK_LOAD = define(
   "mask_load",
   3,
-  { faults: true, reads: [], writes: [SCRATCH128[1], SCRATCH128[2]] },
-  (cpu) => (offset, what, mmu) => {
-    const s = cpu.state;
+  {
+    faults: true,
+    reads: [SCRATCH[0]],
+    writes: [SCRATCH128[1], SCRATCH128[2]],
+  },
+  (cpu) => (low, what, mmu) => {
+    const s = cpu.state, offset = cpu.addressArgument(low);
     const wide = (what & QWORDS) !== 0 ? 1 : 0;
     const count = (what & LONG) !== 0 ? 8 : 4;
     const segment = what >> SEGMENT_SHIFT;
     for (let n = 0; n < count; n++) {
-      const at = (offset + 4 * n) | 0;
+      const at = offset + 4 * n;
       s[(DATA >> 2) + n] = (what & (1 << (n >> wide))) !== 0
         ? cpu.mmu.read32(elementAddress(cpu, segment, at, 4, false), mmu)
         : 0;
@@ -275,20 +279,24 @@ const MASK_LOAD = define(
 const MASK_STORE = define(
   "mask_store",
   3,
-  { faults: true, reads: [SCRATCH128[1], SCRATCH128[2]], writes: [] },
-  (cpu) => (offset, what, mmu) => {
-    const s = cpu.state;
+  {
+    faults: true,
+    reads: [SCRATCH[0], SCRATCH128[1], SCRATCH128[2]],
+    writes: [],
+  },
+  (cpu) => (low, what, mmu) => {
+    const s = cpu.state, offset = cpu.addressArgument(low);
     const wide = (what & QWORDS) !== 0 ? 1 : 0;
     const count = (what & LONG) !== 0 ? 8 : 4;
     const segment = what >> SEGMENT_SHIFT;
     for (let n = 0; n < count; n++) {
       if ((what & (1 << (n >> wide))) === 0) continue;
-      const at = elementAddress(cpu, segment, (offset + 4 * n) | 0, 4, true);
+      const at = elementAddress(cpu, segment, offset + 4 * n, 4, true);
       cpu.mmu.probe(at, 4, ACCESS_WRITE, mmu);
     }
     for (let n = 0; n < count; n++) {
       if ((what & (1 << (n >> wide))) === 0) continue;
-      const at = (cpu.segBase(segment) + offset + 4 * n) | 0;
+      const at = elementAddress(cpu, segment, offset + 4 * n, 4, true);
       cpu.mmu.write32(at, s[(DATA >> 2) + n], mmu);
     }
     return 0;
@@ -311,7 +319,9 @@ function maskMove(width: 4 | 8): Translate {
     const form = (width === 8 ? QWORDS : 0) | (i.vexL !== 0 ? LONG : 0) |
       i.segment << SEGMENT_SHIFT;
     const what = b.or(mask, b.i32(form));
-    const offset = t.offset(i);
+    // In 64-bit mode there is no segment to be checked for each lane.
+    const at = t.long ? t.ea(i, 16 << i.vexL, isStore) : t.offset(i);
+    const offset = t.addressArgument(at);
     if (isStore) {
       const { lo, hi } = register(t, i, i.reg);
       b.set(SCRATCH128[1], lo);

@@ -10,6 +10,13 @@ import { KIND_G } from "./insns.ts";
 import { CC_LOGIC } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
+/** An offset cut to the address size. */
+function cutAddress(t: Translator, size: number, at: Value): Value {
+  const b = t.b;
+  if (t.long) return size === 4 ? b.zext32(b.low(at)) : at;
+  return size === 2 ? b.zext16(at) : at;
+}
+
 /**
  * BT, BTS, BTR, BTC. With a register as bit offset and an operand in memory
  * the offset is signed and reaches beyond the operand.
@@ -21,23 +28,28 @@ function bitTest(
     const b = t.b;
     const size = t.size(0);
     const offset = t.read(1);
-    const bits = b.and(offset, b.i32(8 * size - 1));
+    const bits = b.and(offset, b.like(offset, 8 * size - 1));
     let v: Value;
     let address: Value = 0;
     if (t.isMemory && i.row.kinds[1] === KIND_G) {
-      const words = b.shrS(t.sext(size, offset), b.i32(size === 4 ? 5 : 4));
-      const at = b.add(t.offset(i), b.shl(words, b.i32(size >> 1)));
+      const log = Math.log2(size);
+      const words = b.shrS(t.sext(size, offset), b.i32(3 + log));
+      const bytes = b.shl(words, b.i32(log));
+      const at = b.add(
+        t.offset(i),
+        t.long && size !== 8 ? b.sext32(bytes) : bytes,
+      );
       address = t.linear(
         i.segment,
-        i.addrSize === 2 ? b.zext16(at) : at,
+        cutAddress(t, i.addrSize, at),
         size,
         change !== undefined,
       );
       v = t.loadLinear(size, address);
     } else v = t.read(0);
-    const bit = b.and(b.shrU(v, bits), b.i32(1));
+    const bit = b.and(b.low(b.shrU(v, bits)), b.i32(1));
     if (change !== undefined) {
-      const r = change(t, v, b.shl(b.i32(1), bits));
+      const r = change(t, v, b.shl(b.like(v, 1), bits));
       if (address !== 0) t.storeLinear(size, address, r);
       else t.write(0, r);
     }
@@ -50,7 +62,9 @@ function bitScan(scan: (t: Translator, v: Value) => Value): Translate {
   return (t) => {
     const b = t.b;
     const v = t.read(1);
-    t.write(0, b.select(v, scan(t, v), t.read(0)));
+    const isThere = t.size(0) === 8 ? b.ne(v, b.i64(0)) : v;
+    // (A 32-bit destination in 64-bit mode loses its high half all the same.)
+    t.write(0, b.select(isThere, scan(t, v), t.read(0)));
     t.setFlags(CC_LOGIC, t.size(0), v);
   };
 }
@@ -59,8 +73,11 @@ function bitScan(scan: (t: Translator, v: Value) => Value): Translate {
 export const BIT: Readonly<Record<string, Translate>> = {
   bt: bitTest(),
   bts: bitTest((t, v, mask) => t.b.or(v, mask)),
-  btr: bitTest((t, v, mask) => t.b.and(v, t.b.xor(mask, t.b.i32(-1)))),
+  btr: bitTest((t, v, mask) => t.b.and(v, t.b.xor(mask, t.b.like(v, -1)))),
   btc: bitTest((t, v, mask) => t.b.xor(v, mask)),
-  bsf: bitScan((t, v) => t.b.op(Op["i32.ctz"], v)),
-  bsr: bitScan((t, v) => t.b.sub(t.b.i32(31), t.b.op(Op["i32.clz"], v))),
+  bsf: bitScan((t, v) => t.b.typed(Op["i32.ctz"], v)),
+  bsr: bitScan((t, v) => {
+    const top = t.b.like(v, t.size(0) === 8 ? 63 : 31);
+    return t.b.sub(top, t.b.typed(Op["i32.clz"], v));
+  }),
 };

@@ -48,7 +48,7 @@ function flags(t: Translator, result: Value, carry: Value): void {
 const andn: Translate = (t) => {
   const b = t.b;
   const e = t.read(2);
-  const r = b.and(b.xor(t.read(1), b.i32(-1)), e);
+  const r = b.and(b.xor(t.read(1), t.constant(t.size(0), -1)), e);
   t.write(0, r);
   t.setFlags(CC_LOGIC, t.size(0), r);
 };
@@ -70,17 +70,18 @@ function lowest(
 /** `v` without the bits from `count` on; all of it if there are fewer. */
 function lowBits(t: Translator, v: Value, count: Value): Value {
   const b = t.b;
-  const mask = b.sub(b.shl(b.i32(1), count), b.i32(1));
-  return b.select(b.ltU(count, b.i32(32)), b.and(v, mask), v);
+  const size = t.size(0), one = t.constant(size, 1);
+  const mask = b.sub(b.shl(one, count), one);
+  return b.select(b.ltU(count, b.i32(8 * size)), b.and(v, mask), v);
 }
 
 const bextr: Translate = (t) => {
   const b = t.b;
-  const v = t.read(1), control = t.read(2);
+  const v = t.read(1), control = b.low(t.read(2)), size = t.size(0);
   const start = b.zext8(control);
   const length = b.zext8(b.shrU(control, b.i32(8)));
-  const inside = b.ltU(start, b.i32(32));
-  const shifted = b.select(inside, b.shrU(v, start), b.i32(0));
+  const inside = b.ltU(start, b.i32(8 * size));
+  const shifted = b.select(inside, b.shrU(v, start), t.constant(size, 0));
   const r = lowBits(t, shifted, length);
   t.write(0, r);
   t.setFlags(CC_LOGIC, t.size(0), r);
@@ -88,15 +89,20 @@ const bextr: Translate = (t) => {
 
 const bzhi: Translate = (t) => {
   const b = t.b;
-  const v = t.read(1), count = b.zext8(t.read(2));
+  const v = t.read(1), count = b.zext8(b.low(t.read(2)));
   const r = lowBits(t, v, count);
   t.write(0, r);
-  flags(t, r, b.ltU(b.i32(31), count));
+  flags(t, r, b.ltU(b.i32(8 * t.size(0) - 1), count));
 };
 
 const mulx: Translate = (t) => {
   const b = t.b;
   const e = t.read(2);
+  if (t.size(0) === 8) {
+    const d = t.reg(8, 2);
+    t.write(1, b.mul(d, e));
+    return t.write(0, t.productHigh(false, d, e));
+  }
   const wide = (v: Value): Value => b.op(Op["i64.extend_i32_u"], v);
   const product = b.op(Op["i64.mul"], wide(t.reg(4, 2)), wide(e));
   t.write(1, b.op(Op["i32.wrap_i64"], product));
@@ -109,13 +115,40 @@ const mulx: Translate = (t) => {
 const shift =
   (f: (t: Translator, v: Value, count: Value) => Value): Translate => (t) => {
     const v = t.read(1);
-    t.write(0, f(t, v, t.read(2)));
+    t.write(0, f(t, v, t.b.low(t.read(2))));
   };
 
 const rorx: Translate = (t) => {
   const b = t.b;
-  t.write(0, b.op(Op["i32.rotr"], t.read(1), b.i32(t.insn.imm & 31)));
+  const count = b.i32(t.insn.imm & (8 * t.size(0) - 1));
+  t.write(0, b.typed(Op["i32.rotr"], t.read(1), count));
 };
+
+/** The upper half of an i64. */
+const upper = (t: Translator, v: Value): Value => t.b.shrU(v, t.b.i32(32));
+
+/**
+ * PDEP, PEXT. Of 64 bits by halves: `halves` gives the results of both and where
+ * the upper one goes, from how many bits the mask's lower half has.
+ */
+function spread(
+  helper: Helper,
+  halves: (
+    t: Translator,
+    v: Value,
+    mask: Value,
+    count: Value,
+  ) => [Value, Value, Value],
+): Translate {
+  return (t) => {
+    const b = t.b;
+    const mask = t.read(2), v = t.read(1);
+    if (t.size(0) !== 8) return t.write(0, b.call(helper, v, mask));
+    const count = b.op(Op["i32.popcnt"], b.low(mask));
+    const [low, high, place] = halves(t, v, mask, count);
+    t.write(0, b.or(b.zext32(low), b.shl(b.zext32(high), place)));
+  };
+}
 
 /** The functions, by the names that the instruction table uses. */
 export const BMI: Readonly<Record<string, Translate>> = {
@@ -124,17 +157,19 @@ export const BMI: Readonly<Record<string, Translate>> = {
   bzhi,
   mulx,
   rorx,
-  blsr: lowest(({ b }, v) => b.and(v, b.sub(v, b.i32(1))), true),
-  blsmsk: lowest(({ b }, v) => b.xor(v, b.sub(v, b.i32(1))), true),
-  blsi: lowest(({ b }, v) => b.and(v, b.sub(b.i32(0), v)), false),
-  pdep: (t) => {
-    const e = t.read(2);
-    t.write(0, t.b.call(PDEP, t.read(1), e));
-  },
-  pext: (t) => {
-    const e = t.read(2);
-    t.write(0, t.b.call(PEXT, t.read(1), e));
-  },
+  blsr: lowest(({ b }, v) => b.and(v, b.sub(v, b.like(v, 1))), true),
+  blsmsk: lowest(({ b }, v) => b.xor(v, b.sub(v, b.like(v, 1))), true),
+  blsi: lowest(({ b }, v) => b.and(v, b.sub(b.like(v, 0), v)), false),
+  pdep: spread(PDEP, (t, v, mask, count) => {
+    const b = t.b;
+    const high = b.call(PDEP, b.low(b.shrU(v, count)), b.low(upper(t, mask)));
+    return [b.call(PDEP, b.low(v), b.low(mask)), high, b.i32(32)];
+  }),
+  pext: spread(PEXT, (t, v, mask, count) => {
+    const b = t.b;
+    const high = b.call(PEXT, b.low(upper(t, v)), b.low(upper(t, mask)));
+    return [b.call(PEXT, b.low(v), b.low(mask)), high, count];
+  }),
   shlx: shift(({ b }, v, n) => b.shl(v, n)),
   shrx: shift(({ b }, v, n) => b.shrU(v, n)),
   sarx: shift(({ b }, v, n) => b.shrS(v, n)),

@@ -110,11 +110,12 @@ const ret: Translate = (t, i) => {
 const loop: Translate = (t, i) => {
   const b = t.b;
   const size = i.addrSize;
-  const count = t.zext(size, b.sub(t.reg(size, 1), b.i32(1)));
-  let taken: Value = count;
+  const count = t.zext(size, b.sub(t.reg(size, 1), t.constant(size, 1)));
+  const isLeft = size === 8 ? b.ne(count, b.i64(0)) : count;
+  let taken = isLeft;
   if (i.opcode !== 0xe2) {
     const z = t.conditionBool(i.opcode === 0xe1 ? 4 : 5);
-    taken = b.and(b.ne(count, b.i32(0)), z);
+    taken = b.and(b.ne(isLeft, b.i32(0)), z);
   }
   if (cutsLate(t, i)) {
     t.setReg(size, 1, count);

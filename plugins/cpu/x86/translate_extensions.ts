@@ -15,13 +15,14 @@ import { TSC_AUX } from "./msr.ts";
 import { CC_BITS, CF, GPR, ZF } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import { BIT } from "./translate_bit.ts";
+import { pair, swapBytes } from "./translate_move.ts";
 
 // Counts. What the manual leaves undefined of the flags is clear.
 
 const popcnt: Translate = (t) => {
   const b = t.b;
   const v = t.read(1);
-  t.write(0, b.op(Op["i32.popcnt"], v));
+  t.write(0, b.typed(Op["i32.popcnt"], v));
   t.setArithFlags(b.mul(b.eqz(v), b.i32(ZF)));
 };
 
@@ -40,12 +41,13 @@ function count(
   };
 }
 
-const countLeading = count((t, size, v) =>
-  t.b.sub(t.b.op(Op["i32.clz"], v), t.b.i32(32 - 8 * size))
-);
+const countLeading = count((t, size, v) => {
+  const n = t.b.typed(Op["i32.clz"], v);
+  return size === 8 ? n : t.b.sub(n, t.b.i32(32 - 8 * size));
+});
 const countTrailing = count((t, size, v) =>
   // A bit behind a narrow operand ends the search there.
-  t.b.op(Op["i32.ctz"], size === 2 ? t.b.or(v, t.b.i32(0x10000)) : v)
+  t.b.typed(Op["i32.ctz"], size === 2 ? t.b.or(v, t.b.i32(0x10000)) : v)
 );
 
 /** Without the feature their prefix means nothing: they are BSR and BSF. */
@@ -61,20 +63,21 @@ const movbe: Translate = (t) => {
   if (t.size(1) === 2) {
     return t.write(0, b.or(b.shl(v, b.i32(8)), b.shrU(v, b.i32(8))));
   }
-  const rotated = (n: number): Value => b.op(Op["i32.rotl"], v, b.i32(n));
-  t.write(
-    0,
-    b.or(
-      b.and(rotated(8), b.i32(0x00ff00ff)),
-      b.and(rotated(24), b.i32(0xff00ff00)),
-    ),
-  );
+  t.write(0, swapBytes(t, v));
 };
 
 const crc32: Translate = (t) => {
   const b = t.b;
   const v = t.read(1);
-  t.write(0, b.call(CRC32, t.read(0), v, b.i32(t.size(1))));
+  const size = t.size(1);
+  const from = b.low(t.read(0));
+  if (size !== 8) {
+    const r = b.call(CRC32, from, v, b.i32(size));
+    return t.write(0, t.resize(t.size(0), r));
+  }
+  const half = b.call(CRC32, from, b.low(v), b.i32(4));
+  const high = b.low(b.shrU(v, b.i64(32)));
+  t.write(0, b.zext32(b.call(CRC32, half, high, b.i32(4))));
 };
 
 // ADX: one carry each, the other flags stay.
@@ -85,7 +88,8 @@ function addWith(flag: "carry" | "overflow"): Translate {
     const x = t.read(0), y = t.read(1);
     const carry = t.carry(), overflow = t.conditionBool(0);
     const sum = b.add(x, y);
-    const r = b.add(sum, flag === "carry" ? carry : overflow);
+    const bit = flag === "carry" ? carry : overflow;
+    const r = b.add(sum, t.resize(t.size(0), bit));
     const out = b.or(b.ltU(sum, x), b.ltU(r, sum));
     t.write(0, r);
     const [c, o] = flag === "carry" ? [out, overflow] : [carry, out];
@@ -104,7 +108,9 @@ const RANDOM = define(
 
 /** RDRAND, RDSEED: there always is a number, which CF says. */
 const random: Translate = (t) => {
-  t.write(0, t.b.call(RANDOM));
+  const b = t.b;
+  const low = b.call(RANDOM);
+  t.write(0, t.size(0) === 8 ? pair(t, low, b.call(RANDOM)) : low);
   t.setArithFlags(t.b.i32(CF));
 };
 

@@ -9,14 +9,17 @@
 
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
-import { OFF_XMM, OFF_YMMH, XMM, YMMH } from "./state.ts";
+import { KEY_LONG, OFF_XMM, OFF_YMMH, XMM, YMMH } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import { elementAddress } from "./vex_operands.ts";
 
 // The second argument: destination, index and mask register (5 bits each, as
 // below), scale, and these.
 const INDEX_SHIFT = 5, MASK_SHIFT = 10, SCALE_SHIFT = 15, SEGMENT_SHIFT = 17;
-const QWORD_INDICES = 1 << 20, QWORD_DATA = 1 << 21, LONG = 1 << 22;
+const QWORD_INDICES = 1 << 20,
+  QWORD_DATA = 1 << 21,
+  LONG = 1 << 22,
+  ADDRESS32 = 1 << 23;
 
 /** Word of the state where dword `n` of a vector register stands. */
 function word(register: number, n: number): number {
@@ -24,8 +27,10 @@ function word(register: number, n: number): number {
   return ((base + 16 * register) >> 2) + (n & 3);
 }
 
-function gather(cpu: X86, base: number, what: number, mmu: number): void {
+function gather(cpu: X86, low: number, what: number, mmu: number): void {
   const s = cpu.state;
+  const wide = (cpu.key() & KEY_LONG) !== 0;
+  const base = cpu.addressArgument(low);
   const to = what & 31,
     from = (what >> INDEX_SHIFT) & 31,
     mask = (what >> MASK_SHIFT) & 31;
@@ -38,11 +43,20 @@ function gather(cpu: X86, base: number, what: number, mmu: number): void {
   for (let n = 0; n < count; n++) {
     const at = n * data;
     if (s[word(mask, at + data - 1)] < 0) {
-      const offset = (base + (s[word(from, n * index)] << scale)) | 0;
+      const part = s[word(from, n * index)];
+      let offset: number;
+      if (wide) {
+        // Exact if the address is canonical.
+        const number = index === 1
+          ? part
+          : s[word(from, n * index + 1)] * 2 ** 32 + (part >>> 0);
+        offset = base + number * 2 ** scale;
+        if ((what & ADDRESS32) !== 0) offset = base + number * 2 ** scale >>> 0;
+      } else offset = (base + (part << scale)) | 0;
       const address = elementAddress(cpu, segment, offset, 4 * data, false);
       const lo = cpu.mmu.read32(address, mmu);
       if (data === 2) {
-        s[word(to, at + 1)] = cpu.mmu.read32((address + 4) | 0, mmu);
+        s[word(to, at + 1)] = cpu.mmu.read32(address + 4, mmu);
       }
       s[word(to, at)] = lo;
     }
@@ -77,7 +91,10 @@ function lanes(index: 1 | 2, data: 1 | 2): Translate {
       i.scale << SCALE_SHIFT | i.segment << SEGMENT_SHIFT |
       (index === 2 ? QWORD_INDICES : 0) | (data === 2 ? QWORD_DATA : 0) |
       (i.vexL !== 0 ? LONG : 0);
-    b.call(GATHER_LANES, t.offset(i), b.i32(what), b.i32(t.mmu));
+    const form = t.long && i.addrSize === 4 ? ADDRESS32 : 0;
+    const base = t.long && form === 0 ? t.ea(i, 1, false) : t.offset(i);
+    const at = t.addressArgument(base);
+    b.call(GATHER_LANES, at, b.i32(what | form), b.i32(t.mmu));
   };
 }
 

@@ -15,7 +15,6 @@ import { AC } from "./operands.ts";
 import {
   FTAG,
   FTOP,
-  GPR,
   KEY_ALIGN,
   MM,
   OFF_SCRATCH,
@@ -81,11 +80,11 @@ const unpackLow = (width: number): Translate => {
   return withBinary((t, i) => {
     if (i.has66 !== 0) return onSse(t, i);
     const y = i.mod === 3
-      ? t.b.get(MM[i.rm])
+      ? t.b.get(MM[i.rm & 7])
       : t.b.op(Op["i32x4.splat"], t.load(Op["ld32"], i));
-    const v = f(t.b, t.b.get(MM[i.reg]), y, i.imm);
+    const v = f(t.b, t.b.get(MM[i.reg & 7]), y, i.imm);
     enterMmx(t);
-    setMm(t, i.reg, v);
+    setMm(t, i.reg & 7, v);
   }, f);
 };
 const unpackHigh = (width: number): Translate =>
@@ -201,9 +200,9 @@ function onRegister(
   if (i.has66 !== 0) {
     t.b.set(XMM[i.rm], f(t.b, t.b.get(XMM[i.rm])));
   } else {
-    const x = f(t.b, t.b.get(MM[i.rm]));
+    const x = f(t.b, t.b.get(MM[i.rm & 7]));
     enterMmx(t);
-    setMm(t, i.rm, x);
+    setMm(t, i.rm & 7, x);
   }
 }
 
@@ -229,7 +228,7 @@ const pshufw: Translate = (t, i) => {
   const words = select4(i.imm);
   const r = shuffle(t.b, y, y, lanes(2, [...words, ...words]));
   enterMmx(t);
-  setMm(t, i.reg, r);
+  setMm(t, i.reg & 7, r);
 };
 
 function shuffleW(indices: (imm: number) => number[]): Translate {
@@ -247,24 +246,27 @@ const pshufhw = shuffleW((imm) =>
 const movdFromGeneral: Translate = (t, i) => {
   const b = t.b;
   const isSse = i.has66 !== 0;
-  const e = i.mod === 3 ? b.get(GPR[i.rm]) : t.load(Op["ld32"], i);
-  const x = b.op(Op["i32x4.replace_lane.0"], zero(b), e);
+  const e = t.read(1);
+  const isQuad = t.size(1) === 8;
+  const lane = isQuad ? "i64x2.replace_lane.0" : "i32x4.replace_lane.0";
+  const x = b.op(Op[lane], zero(b), e);
   if (isSse) return b.set(XMM[i.reg], x);
   enterMmx(t);
-  setMm(t, i.reg, x);
+  setMm(t, i.reg & 7, x);
 };
 
 /** `movd Ed, Pd/Vd`. */
 const movdToGeneral: Translate = (t, i) => {
   const b = t.b;
   const isSse = i.has66 !== 0;
+  const isQuad = t.size(0) === 8;
   const x = b.op(
-    Op["i32x4.extract_lane.0"],
-    b.get(isSse ? XMM[i.reg] : MM[i.reg]),
+    Op[isQuad ? "i64x2.extract_lane.0" : "i32x4.extract_lane.0"],
+    b.get(isSse ? XMM[i.reg] : MM[i.reg & 7]),
   );
-  if (i.mod !== 3) t.store(Op["st32"], i, x);
+  if (i.mod !== 3) t.write(0, x);
   if (!isSse) enterMmx(t);
-  if (i.mod === 3) b.set(GPR[i.rm], x);
+  if (i.mod === 3) t.write(0, x);
 };
 
 const movd: Translate = (t, i) =>
@@ -283,14 +285,14 @@ const movq: Translate = (t, i) => {
     case 0x6f: {
       const y = readQ(t, i);
       enterMmx(t);
-      return setMm(t, i.reg, y);
+      return setMm(t, i.reg & 7, y);
     }
     case 0x7f:
       if (i.mod === 3) {
         enterMmx(t);
-        return setMm(t, i.rm, b.get(MM[i.reg]));
+        return setMm(t, i.rm & 7, b.get(MM[i.reg & 7]));
       }
-      t.store(Op["st64"], i, low64(b, b.get(MM[i.reg])));
+      t.store(Op["st64"], i, low64(b, b.get(MM[i.reg & 7])));
       return enterMmx(t);
     case 0x7e: {
       const y = i.mod === 3
@@ -306,7 +308,7 @@ const movq: Translate = (t, i) => {
 
 const movq2dq: Translate = (t, i) => {
   checkPendingX87(t);
-  const y = clearHigh(t.b, t.b.get(MM[i.rm]));
+  const y = clearHigh(t.b, t.b.get(MM[i.rm & 7]));
   enterMmx(t);
   t.b.set(XMM[i.reg], y);
 };
@@ -315,11 +317,11 @@ const movdq2q: Translate = (t, i) => {
   checkPendingX87(t);
   const y = t.b.get(XMM[i.rm]);
   enterMmx(t);
-  setMm(t, i.reg, y);
+  setMm(t, i.reg & 7, y);
 };
 
 const movntq: Translate = (t, i) => {
-  t.store(Op["st64"], i, low64(t.b, t.b.get(MM[i.reg])));
+  t.store(Op["st64"], i, low64(t.b, t.b.get(MM[i.reg & 7])));
   enterMmx(t);
 };
 
@@ -350,13 +352,13 @@ function moveUnaligned(storeOpcode: number): Translate {
 const pinsrw: Translate = (t, i) => {
   const b = t.b;
   const isSse = i.has66 !== 0;
-  const e = i.mod === 3 ? b.get(GPR[i.rm]) : t.load(Op["ld16u"], i);
+  const e = i.mod === 3 ? t.reg(4, i.rm) : t.load(Op["ld16u"], i);
   const lane = i.imm & (isSse ? 7 : 3);
   const op = Op[`i16x8.replace_lane.${lane}` as OpName];
-  if (isSse) return b.set(XMM[i.reg], b.op(op, first(t, i), e));
-  const x = b.op(op, b.get(MM[i.reg]), e);
+  if (isSse) return b.set(XMM[i.reg & 7], b.op(op, first(t, i), e));
+  const x = b.op(op, b.get(MM[i.reg & 7]), e);
   enterMmx(t);
-  setMm(t, i.reg, x);
+  setMm(t, i.reg & 7, x);
 };
 
 const pextrw: Translate = (t, i) => {
@@ -364,17 +366,17 @@ const pextrw: Translate = (t, i) => {
   const isSse = i.has66 !== 0;
   const lane = i.imm & (isSse ? 7 : 3);
   const op = Op[`i16x8.extract_lane_u.${lane}` as OpName];
-  const x = b.op(op, b.get(isSse ? XMM[i.rm] : MM[i.rm]));
+  const x = b.op(op, b.get(isSse ? XMM[i.rm] : MM[i.rm & 7]));
   if (!isSse) enterMmx(t);
-  b.set(GPR[i.reg], x);
+  t.setReg(4, i.reg, x);
 };
 
 const pmovmskb: Translate = (t, i) => {
   const b = t.b;
   const isSse = i.has66 !== 0;
-  const x = b.op(Op["i8x16.bitmask"], b.get(isSse ? XMM[i.rm] : MM[i.rm]));
+  const x = b.op(Op["i8x16.bitmask"], b.get(isSse ? XMM[i.rm] : MM[i.rm & 7]));
   if (!isSse) enterMmx(t);
-  b.set(GPR[i.reg], isSse ? x : b.zext8(x));
+  t.setReg(4, i.reg, isSse ? x : b.zext8(x));
 };
 
 /** In the mask of {@linkcode MASKMOV}: the operand has 16 bytes, not 8. */
@@ -387,13 +389,14 @@ const MASKMOV = define(
   "maskmov",
   3,
   { faults: true, reads: [SCRATCH128[1]], writes: [] },
-  (cpu) => (address, mask, mmu) => {
+  (cpu) => (low, mask, mmu) => {
+    const address = cpu.addressArgument(low);
     const bytes = cpu.state8, memory = cpu.engine.mmu;
     const size = (mask & MASKMOV_16) !== 0 ? 16 : 8;
     memory.probe(address, size, ACCESS_WRITE, mmu);
     for (let k = 0; k < 16; k++) {
       if ((mask & (1 << k)) !== 0) {
-        memory.write8(address + k | 0, bytes[OFF_SCRATCH + 80 + k], mmu);
+        memory.write8(address + k, bytes[OFF_SCRATCH + 80 + k], mmu);
       }
     }
     return 0;
@@ -406,21 +409,21 @@ const maskmov: Translate = (t, i) => {
   const isSse = i.has66 !== 0;
   const registers = isSse ? XMM : MM;
   const mask = b.op(Op["i8x16.bitmask"], b.get(registers[i.rm]));
-  const edi = b.get(GPR[7]);
+  const edi = t.reg(i.addrSize, 7);
   if (!isSse) enterMmx(t); // as hardware does even when the store faults
   const address = t.linear(
     i.segment,
-    i.addrSize === 2 ? b.zext16(edi) : edi,
+    t.long ? t.resize(8, edi) : edi,
     isSse ? 16 : 8,
     true,
   );
   if (isSse && (t.key & KEY_ALIGN) !== 0) {
     // Not to 16 bytes, as MOVDQU (Zen 4, whatever the mask).
-    t.trap(b.and(address, b.i32(7)), AC, 0);
+    t.trap(b.and(b.low(address), b.i32(7)), AC, 0);
   }
   b.set(SCRATCH128[1], b.get(registers[i.reg]));
   const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);
-  b.call(MASKMOV, address, what, b.i32(t.mmu));
+  b.call(MASKMOV, t.addressArgument(address), what, b.i32(t.mmu));
 };
 
 const emms: Translate = (t) => {

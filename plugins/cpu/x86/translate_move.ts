@@ -7,6 +7,7 @@
 import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
+import { I64 } from "../../../core/ir/types.ts";
 import { define } from "./helpers.ts";
 import {
   AF,
@@ -16,7 +17,7 @@ import {
   CF,
   DF,
   FLAGS,
-  GPR,
+  GPR64,
   PF,
   SF,
   SS,
@@ -24,13 +25,18 @@ import {
 } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
-const ESP = GPR[4], EBP = GPR[5];
+const ESP = 4, EBP = 5;
 
 const mov: Translate = (t) => t.write(0, t.read(1));
 
-const movsx: Translate = (t) => t.write(0, t.sext(t.size(1), t.read(1)));
+const movzx: Translate = (t) => t.write(0, t.resize(t.size(0), t.read(1)));
 
-const lea: Translate = (t, i) => t.write(0, t.offset(i));
+const movsx: Translate = (t) => {
+  const v = t.sext(t.size(1), t.read(1));
+  t.write(0, t.size(0) === 8 ? t.b.sext32(v) : v);
+};
+
+const lea: Translate = (t, i) => t.write(0, t.resize(t.size(0), t.offset(i)));
 
 const cmovcc: Translate = (t, i) => {
   const v = t.read(1);
@@ -78,7 +84,7 @@ const xadd: Translate = (t) => {
 };
 
 /** The i64 with these halves. */
-function pair(t: Translator, low: Value, high: Value): Value {
+export function pair(t: Translator, low: Value, high: Value): Value {
   const b = t.b;
   return b.op(
     Op["i64.or"],
@@ -87,35 +93,63 @@ function pair(t: Translator, low: Value, high: Value): Value {
   );
 }
 
+/** CMPXCHG8B and, of 64-bit mode, CMPXCHG16B. */
 const cmpxchg8b: Translate = (t, i) => {
   const b = t.b;
-  const old = t.load(Op["ld64"], i);
-  const low = b.op(Op["i32.wrap_i64"], old);
-  const high = b.op(
-    Op["i32.wrap_i64"],
-    b.op(Op["i64.shr_u"], old, b.i64(32)),
-  );
-  const equal = b.and(b.eq(low, b.get(GPR[0])), b.eq(high, b.get(GPR[2])));
-  const v = pair(t, b.get(GPR[3]), b.get(GPR[1]));
-  t.store(Op["st64"], i, b.op(Op["i64.select"], v, old, equal));
+  const isWide = i.opSize === 8;
+  if (isWide && !t.options.features.has("cx16")) return t.ud();
+  let low: Value, high: Value, equal: Value;
+  const size = isWide ? 8 : 4;
+  const isSame = (): Value =>
+    b.and(b.eq(low, t.reg(size, 0)), b.eq(high, t.reg(size, 2)));
+  if (isWide) {
+    t.alignEa(i, 16, true);
+    const old = t.load(Op["ld128"], i);
+    low = b.op(Op["i64x2.extract_lane.0"], old);
+    high = b.op(Op["i64x2.extract_lane.1"], old);
+    equal = isSame();
+    const v = b.op(
+      Op["i64x2.replace_lane.1"],
+      b.op(Op["i64x2.splat"], t.reg(8, 3)),
+      t.reg(8, 1),
+    );
+    t.store(Op["st128"], i, b.op(Op["v128.select"], v, old, equal));
+  } else {
+    const old = t.load(Op["ld64"], i);
+    low = b.op(Op["i32.wrap_i64"], old);
+    high = b.op(Op["i32.wrap_i64"], b.op(Op["i64.shr_u"], old, b.i64(32)));
+    equal = isSame();
+    const v = pair(t, t.reg(4, 3), t.reg(4, 1));
+    t.store(Op["st64"], i, b.op(Op["i64.select"], v, old, equal));
+  }
   const flags = t.arithFlags();
-  b.set(GPR[0], low);
-  b.set(GPR[2], high);
+  // In 64-bit mode a register that keeps its value keeps all of it.
+  const put = (n: number, v: Value): void => {
+    if (!t.long || isWide) return t.setReg(size, n, v);
+    b.set(GPR64[n], b.select(equal, b.get(GPR64[n]), b.zext32(v)));
+  };
+  put(0, low);
+  put(2, high);
   t.setArithFlags(b.or(b.and(flags, b.i32(~ZF)), b.shl(equal, b.i32(6))));
 };
 
-const bswap: Translate = (t) => {
+/** The bytes of an i32 or i64 the other way round. */
+export function swapBytes(t: Translator, v: Value): Value {
   const b = t.b;
-  // With a 16-bit operand the result is undefined: CPUs give 0.
-  if (t.insn.opSize === 2) return t.write(0, b.i32(0));
-  const v = t.read(0);
-  t.write(
-    0,
-    b.or(
-      b.and(b.op(Op["i32.rotl"], v, b.i32(8)), b.i32(0x00ff00ff)),
-      b.and(b.op(Op["i32.rotl"], v, b.i32(24)), b.i32(0xff00ff00)),
-    ),
+  if (b.typeOf(v) === I64) {
+    const high = swapBytes(t, b.low(b.shrU(v, b.i64(32))));
+    return pair(t, high, swapBytes(t, b.low(v)));
+  }
+  return b.or(
+    b.and(b.op(Op["i32.rotl"], v, b.i32(8)), b.i32(0x00ff00ff)),
+    b.and(b.op(Op["i32.rotl"], v, b.i32(24)), b.i32(0xff00ff00)),
   );
+}
+
+const bswap: Translate = (t) => {
+  // With a 16-bit operand the result is undefined: CPUs give 0.
+  if (t.insn.opSize === 2) return t.write(0, t.b.i32(0));
+  t.write(0, swapBytes(t, t.read(0)));
 };
 
 const push: Translate = (t, i) => t.push(i.opSize, t.read(0));
@@ -139,7 +173,7 @@ const pusha: Translate = (t, i) => {
     t.storeLinear(
       size,
       t.stackAddress(-size * (n + 1), size, true),
-      t.b.get(GPR[n]),
+      t.reg(4, n),
     );
   }
   t.setStackPointer(t.stackPointer(-8 * size));
@@ -156,22 +190,33 @@ const popa: Translate = (t, i) => {
   t.setStackPointer(pointer);
 };
 
-/** The whole ESP once the stack pointer has moved by `delta`. */
-function wholeEsp(t: Translator, delta: number): Value {
+/** The whole stack pointer register once it has moved by `delta`, as a value of `size` bytes. */
+function wholeEsp(t: Translator, size: number, delta: number): Value {
   const b = t.b;
   const pointer = t.stackPointer(delta);
+  if (t.long) return t.resize(size, pointer);
   return t.stack32
     ? pointer
-    : b.or(b.and(b.get(ESP), b.i32(0xffff0000)), pointer);
+    : b.or(b.and(t.reg(4, ESP), b.i32(0xffff0000)), pointer);
+}
+
+/** Linear address of `size` bytes at EBP or RBP plus `delta`. */
+function frameAddress(t: Translator, size: number, delta: number): Value {
+  const b = t.b;
+  const ebp = t.reg(t.long ? 8 : 4, EBP);
+  const at = b.add(ebp, b.like(ebp, delta));
+  const cut = t.long || t.stack32 ? at : b.zext16(at);
+  return t.linear(SS, cut, size, false);
 }
 
 /** A page fault unless so many bytes at a linear address can be written. */
 const PROBE_WRITE = define(
   "probe_write",
   3,
-  { faults: true, reads: [], writes: [] },
+  { faults: true, writes: [] },
   (cpu) => (address, size, mmu) => {
-    cpu.engine.mmu.probe(address, size, ACCESS_WRITE, mmu);
+    const at = cpu.addressArgument(address);
+    cpu.engine.mmu.probe(at, size, ACCESS_WRITE, mmu);
     return 0;
   },
 );
@@ -180,16 +225,12 @@ const enter: Translate = (t, i) => {
   const b = t.b;
   const size = i.opSize;
   const level = i.imm2 & 31;
-  const ebp = b.get(EBP);
+  const ebp = t.reg(size === 8 ? 8 : 4, EBP);
   let delta = -size;
   t.storeLinear(size, t.stackAddress(delta, size, true), ebp);
-  const frame = wholeEsp(t, delta);
+  const frame = wholeEsp(t, size, delta);
   for (let k = 1; k < level; k++) {
-    const at = b.add(ebp, b.i32(-size * k));
-    const v = t.loadLinear(
-      size,
-      t.linear(SS, t.stack32 ? at : b.zext16(at), size, false),
-    );
+    const v = t.loadLinear(size, frameAddress(t, size, -size * k));
     delta -= size;
     t.storeLinear(size, t.stackAddress(delta, size, true), v);
   }
@@ -199,49 +240,40 @@ const enter: Translate = (t, i) => {
   }
   const pointer = t.stackPointer(delta - i.imm);
   // A write to the new top of the stack must be possible; none is made.
-  b.call(
-    PROBE_WRITE,
-    t.linear(SS, pointer, size, true),
-    b.i32(size),
-    b.i32(t.mmu),
-  );
-  t.setReg(size, 5, frame);
+  const top = t.linear(SS, pointer, size, true);
+  b.call(PROBE_WRITE, t.addressArgument(top), b.i32(size), b.i32(t.mmu));
+  t.setReg(size, EBP, frame);
   t.setStackPointer(pointer);
 };
 
 const leave: Translate = (t, i) => {
   const b = t.b;
   const size = i.opSize;
-  const ebp = b.get(EBP);
-  const at = t.stack32 ? ebp : b.zext16(ebp);
-  const v = t.loadLinear(size, t.linear(SS, at, size, false));
-  t.setStackPointer(b.add(ebp, b.i32(size)));
-  t.setReg(size, 5, v);
+  const ebp = t.reg(t.long ? 8 : 4, EBP);
+  const v = t.loadLinear(size, frameAddress(t, size, 0));
+  t.setStackPointer(b.add(ebp, b.like(ebp, size)));
+  t.setReg(size, EBP, v);
 };
 
-const cbw: Translate = (t, i) =>
-  i.opSize === 4
-    ? t.setReg(4, 0, t.b.sext16(t.b.get(GPR[0])))
-    : t.setReg(2, 0, t.b.sext8(t.b.get(GPR[0])));
+/** CBW, CWDE and CDQE. */
+const cbw: Translate = (t, i) => {
+  const half = i.opSize >> 1;
+  const v = t.sext(half, t.reg(half, 0));
+  t.setReg(i.opSize, 0, i.opSize === 8 ? t.b.sext32(v) : v);
+};
 
-const cwd: Translate = (t, i) =>
-  t.setReg(
-    i.opSize,
-    2,
-    t.b.shrS(t.sext(i.opSize, t.b.get(GPR[0])), t.b.i32(31)),
-  );
+/** CWD, CDQ and CQO. */
+const cwd: Translate = (t, i) => {
+  const v = t.sext(i.opSize, t.reg(i.opSize, 0));
+  t.setReg(i.opSize, 2, t.b.shrS(v, t.b.i32(i.opSize === 8 ? 63 : 31)));
+};
 
 const xlat: Translate = (t, i) => {
   const b = t.b;
-  const at = b.add(b.get(GPR[3]), t.reg(1, 0));
-  const segment = i.segment;
-  const address = t.linear(
-    segment,
-    i.addrSize === 2 ? b.zext16(at) : at,
-    1,
-    false,
-  );
-  t.setReg(1, 0, t.loadLinear(1, address));
+  const size = i.addrSize;
+  const at = b.add(t.reg(size, 3), t.resize(size, t.reg(1, 0)));
+  const offset = t.long ? t.resize(8, t.zext(size, at)) : t.zext(size, at);
+  t.setReg(1, 0, t.loadLinear(1, t.linear(i.segment, offset, 1, false)));
 };
 
 const LOW_FLAGS = SF | ZF | AF | PF | CF;
@@ -249,7 +281,7 @@ const LOW_FLAGS = SF | ZF | AF | PF | CF;
 const sahf: Translate = (t) => {
   const b = t.b;
   const old = b.shl(t.conditionBool(0), b.i32(11));
-  const ah = b.and(b.shrU(b.get(GPR[0]), b.i32(8)), b.i32(LOW_FLAGS));
+  const ah = b.and(b.shrU(t.reg(4, 0), b.i32(8)), b.i32(LOW_FLAGS));
   t.setArithFlags(b.or(old, ah));
 };
 
@@ -275,8 +307,9 @@ const nothing: Translate = () => {};
 /** Moves and their kin. */
 export const MOVE: Readonly<Record<string, Translate>> = {
   mov,
-  movzx: mov,
+  movzx,
   movsx,
+  movsxd: movsx,
   lea,
   cmovcc,
   setcc,

@@ -1,7 +1,7 @@
 /**
  * Shifts and rotates.
  *
- * Counts are taken modulo 32 whatever the operand size. A count of 0 changes
+ * Counts are taken modulo 32, of 64-bit operands modulo 64. A count of 0 changes
  * no flag; where the count is only known at run time the flags are selected.
  *
  * @module
@@ -15,9 +15,9 @@ import type { Translate, Translator } from "./translate.ts";
 const I64_OR = Op["i64.or"], I64_SHL = Op["i64.shl"], I64_SHR = Op["i64.shr_u"];
 const EXTEND_U = Op["i64.extend_i32_u"], WRAP = Op["i32.wrap_i64"];
 
-/** The count operand `k`, modulo 32. */
+/** The count operand `k`, modulo 32, or 64 for operands of that size. */
 function countOf(t: Translator, k: number): Value {
-  return t.b.and(t.read(k), t.b.i32(31));
+  return t.b.and(t.read(k), t.b.i32(t.size(0) === 8 ? 63 : 31));
 }
 
 /** Notes the flags of a shift that are only changed when `count` is not 0. */
@@ -42,8 +42,8 @@ function shift(op: number, flags: number, signed: boolean): Translate {
     const count = countOf(t, 1);
     if (b.isConst(count) && b.constOf(count) === 0) return;
     const x = signed ? t.sext(size, v) : v;
-    const r = b.op(op, x, count);
-    const last = b.op(op, x, b.sub(count, b.i32(1)));
+    const r = b.typed(op, x, count);
+    const last = b.typed(op, x, b.sub(count, b.i32(1)));
     t.write(0, r);
     shiftFlags(t, flags, size, r, last, count);
   };
@@ -52,6 +52,14 @@ function shift(op: number, flags: number, signed: boolean): Translate {
 /** Bit `n` of `v` as 0 or 1. */
 function bit(t: Translator, v: Value, n: number): Value {
   return t.b.and(t.b.shrU(v, t.b.i32(n)), t.b.i32(1));
+}
+
+/** The two bits at each end of a rotated value, where they are in 32 bits. */
+function outerBits(t: Translator, size: number, v: Value): Value {
+  if (size !== 8) return v;
+  const b = t.b;
+  const high = b.and(b.low(b.shrU(v, b.i64(32))), b.i32(0xc0000000));
+  return b.or(high, b.and(b.low(v), b.i32(3)));
 }
 
 /** ROL and ROR. Narrow operands are repeated to fill 32 bits, and rotate there. */
@@ -65,10 +73,46 @@ function rotate(left: boolean): Translate {
     if (b.isConst(count) && b.constOf(count) === 0) return;
     if (size === 1) v = b.mul(v, b.i32(0x01010101));
     else if (size === 2) v = b.or(v, b.shl(v, b.i32(16)));
-    const r = b.op(op, v, count);
+    const r = b.typed(op, v, count);
     t.write(0, r);
-    t.override(left ? CC_ROL : CC_ROR, r, count);
+    t.override(left ? CC_ROL : CC_ROR, outerBits(t, size, r), count);
   };
+}
+
+/**
+ * RCL and RCR of 64 bits by a count below 64: what comes round is the carry and
+ * what was above or below it. Shifts by 64 do nothing in WebAssembly, so they
+ * are done in two.
+ */
+function rotateCarry64(
+  t: Translator,
+  v: Value,
+  count: Value,
+  left: boolean,
+): void {
+  const b = t.b;
+  const carry = b.zext32(t.carry());
+  const n = b.zext32(count);
+  const one = b.i64(1);
+  const there = (x: Value, k: Value): Value =>
+    left ? b.shl(x, k) : b.shrU(x, k);
+  const back = (x: Value, k: Value): Value => left ? b.shrU(x, k) : b.shl(x, k);
+  // One less than the count, for a count of 0 any.
+  const less = b.sub(n, one);
+  const placed = left ? b.shl(carry, less) : there(
+    b.shl(carry, b.i64(63)),
+    less,
+  );
+  const around = back(back(v, one), b.sub(b.i64(63), n));
+  const moved = b.or(b.or(there(v, n), placed), back(around, one));
+  const r = b.select(count, moved, v);
+  const last = left ? b.shrU(v, b.sub(b.i64(64), n)) : b.shrU(v, less);
+  const carryOut = b.and(b.low(last), b.i32(1));
+  t.write(0, r);
+  const top = b.low(b.shrU(r, b.i64(63)));
+  const next = b.and(b.low(b.shrU(r, b.i64(62))), b.i32(1));
+  const overflow = b.xor(top, left ? carryOut : next);
+  t.override(CC_BITS, b.or(carryOut, b.shl(overflow, b.i32(11))), count);
 }
 
 /** RCL and RCR: a rotate of one bit more than the operand has, in 64 bits. */
@@ -80,6 +124,7 @@ function rotateCarry(left: boolean): Translate {
     const v = t.read(0);
     const count = countOf(t, 1);
     if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (size === 8) return rotateCarry64(t, v, count, left);
     const n = size === 4
       ? count
       : b.isConst(count)
@@ -120,6 +165,21 @@ function shiftDouble(left: boolean): Translate {
     const dst = t.read(0), src = t.read(1);
     const count = countOf(t, 2);
     if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (size === 8) {
+      const n = b.zext32(count);
+      const by = (n: Value): Value => {
+        // By 64 in two steps: that many of the other operand come in.
+        const rest = b.sub(b.i64(63), n);
+        const one = b.i64(1);
+        return left
+          ? b.or(b.shl(dst, n), b.shrU(b.shrU(src, one), rest))
+          : b.or(b.shrU(dst, n), b.shl(b.shl(src, one), rest));
+      };
+      const r = by(n);
+      t.write(0, r);
+      const last = by(b.sub(n, b.i64(1)));
+      return shiftFlags(t, left ? CC_SHL : CC_SAR, size, r, last, count);
+    }
     const wide = (v: Value, at: number): Value =>
       at === 0
         ? b.op(EXTEND_U, v)

@@ -88,7 +88,9 @@ export function pattern(b: IrBuilder, ...bytes: number[]): Value {
 
 /** Source operand Qq: an MMX register or 64 bits of memory. */
 export function readQ(t: Translator, i: Insn): Value {
-  return i.mod === 3 ? t.b.get(MM[i.rm]) : fromI64(t.b, t.load(Op["ld64"], i));
+  return i.mod === 3
+    ? t.b.get(MM[i.rm & 7])
+    : fromI64(t.b, t.load(Op["ld64"], i));
 }
 
 /** The first source operand: the destination, or with a VEX prefix the register that it names. */
@@ -107,7 +109,7 @@ export function readW(t: Translator, i: Insn): Value {
 /** Raises #AC for a 16-byte operand that need not be aligned, when alignment is checked. */
 export function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   if ((t.key & KEY_ALIGN) === 0) return;
-  t.trap(t.b.and(t.ea(i, 16, write), t.b.i32(15)), AC, 0);
+  t.trap(t.b.and(t.b.low(t.ea(i, 16, write)), t.b.i32(15)), AC, 0);
 }
 
 /** Source operand Wdq at any address. */
@@ -157,9 +159,9 @@ export function sse(f: Binary): Translate {
 export function mmx(f: Binary): Translate {
   return (t, i) => {
     const y = readQ(t, i);
-    const v = f(t.b, t.b.get(MM[i.reg]), y, i.imm);
+    const v = f(t.b, t.b.get(MM[i.reg & 7]), y, i.imm);
     enterMmx(t);
-    setMm(t, i.reg, v);
+    setMm(t, i.reg & 7, v);
   };
 }
 

@@ -10,7 +10,7 @@ import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { SSE_HELPERS, type SseName } from "./sse_helpers.ts";
-import { GPR, SCRATCH32, XMM } from "./state.ts";
+import { SCRATCH32, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   checkPendingX87,
@@ -361,8 +361,43 @@ function toIntegersMm(f: Format, name: SseName): Translate {
     // Only two lanes count: have them twice.
     if (f === SINGLE) y = lowLow(t.b, y, y);
     enterMmx(t); // as hardware does even when #XM follows
-    setMm(t, i.reg, toIntegers(t, f, name, y));
+    setMm(t, i.reg & 7, toIntegers(t, f, name, y));
   };
+}
+
+/** CVTSI2SD from 64 bits. */
+function cvtsi2sd64(t: Translator, i: Insn): void {
+  const b = t.b;
+  const r = b.op(Op["f64.convert_i64_s"], t.read(i.vex ? 2 : 1));
+  b.set(XMM[i.reg], b.op(replace(DOUBLE), first(t, i), r));
+}
+
+/** CVTSI2SS from 64 bits. */
+function cvtsi2ss64(t: Translator, i: Insn): void {
+  const b = t.b;
+  const r = b.op(Op["f32.convert_i64_s"], t.read(i.vex ? 2 : 1));
+  b.set(XMM[i.reg], b.op(replace(SINGLE), first(t, i), r));
+}
+
+/** CVT(T)SS2SI, CVT(T)SD2SI to 64 bits. */
+function toGeneral64(
+  t: Translator,
+  i: Insn,
+  f: Format,
+  truncate: boolean,
+): void {
+  const b = t.b;
+  const y = source(t, i, f, true);
+  const whole = truncate ? y : b.op(vop(f, "nearest"), y);
+  const s = b.op(extract(f), whole);
+  const d = f === SINGLE ? b.op(Op["f64.promote_f32"], s) : s;
+  const r = b.op(Op["i64.trunc_sat_f64_s"], d);
+  const fits = b.op(
+    Op["f64.lt"],
+    b.op(Op["f64.abs"], d),
+    b.f64Bits(0, 0x43e00000),
+  );
+  t.setReg(8, i.reg, b.select(fits, r, b.i64(0, 0x80000000)));
 }
 
 /** CVT(T)SS2SI, CVT(T)SD2SI. */
@@ -370,6 +405,7 @@ function toGeneral(f: Format, name: SseName): Translate {
   const truncate = name.startsWith("cvtt");
   return (t, i) => {
     const b = t.b;
+    if (t.size(0) === 8) return toGeneral64(t, i, f, truncate);
     const y = source(t, i, f, true);
     const r = compute(t, SSE_HELPERS[name], y, y, f, true, () => {
       const whole = truncate ? y : b.op(vop(f, "nearest"), y);
@@ -390,18 +426,14 @@ function toGeneral(f: Format, name: SseName): Translate {
         exact: () => b.op(vop(f, "eq"), back, y),
       };
     });
-    b.set(GPR[i.reg], r);
+    t.setReg(4, i.reg, r);
   };
-}
-
-/** Source operand Ed as i32. */
-function readE(t: Translator, i: Insn): Value {
-  return i.mod === 3 ? t.b.get(GPR[i.rm]) : t.load(Op["ld32"], i);
 }
 
 const cvtsi2sd: Translate = (t, i) => {
   const b = t.b;
-  const r = b.op(Op["f64.convert_i32_s"], readE(t, i));
+  if (t.size(i.vex ? 2 : 1) === 8) return cvtsi2sd64(t, i);
+  const r = b.op(Op["f64.convert_i32_s"], t.read(i.vex ? 2 : 1));
   b.set(XMM[i.reg], b.op(replace(DOUBLE), first(t, i), r));
 };
 
@@ -419,7 +451,8 @@ const areSmall = (b: IrBuilder, y: Value): Value =>
 
 const cvtsi2ss: Translate = (t, i) => {
   const b = t.b;
-  const e = readE(t, i);
+  if (t.size(i.vex ? 2 : 1) === 8) return cvtsi2ss64(t, i);
+  const e = t.read(i.vex ? 2 : 1);
   const x = first(t, i);
   const y = b.op(Op["i32x4.splat"], e);
   const r = compute(t, SSE_HELPERS.cvtsi2ss, x, y, SINGLE, true, () => ({

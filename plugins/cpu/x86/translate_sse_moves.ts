@@ -8,7 +8,7 @@
 import type { Value } from "../../../core/ir/block.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
-import { GPR, MXCSR, XMM } from "./state.ts";
+import { MXCSR, XMM } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import {
   type Binary,
@@ -178,10 +178,10 @@ const permute = (width: number, indices: readonly number[]): Translate => {
 };
 
 const movmsk = (op: OpName): Translate => (t, i) =>
-  t.b.set(GPR[i.reg], t.b.op(Op[op], t.b.get(XMM[i.rm])));
+  t.setReg(4, i.reg, t.b.op(Op[op], t.b.get(XMM[i.rm])));
 
 /** MOVNTI: a plain store. */
-const movnti: Translate = (t, i) => t.store(Op["st32"], i, t.b.get(GPR[i.reg]));
+const movnti: Translate = (t) => t.write(0, t.read(1));
 
 // Control.
 

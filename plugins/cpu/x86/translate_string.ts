@@ -8,7 +8,15 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Insn } from "./decode.ts";
 import {
+  LONG_REP_CMPS,
+  LONG_REP_LODS,
+  LONG_REP_MOVS,
+  LONG_REP_SCAS,
+  LONG_REP_STOS,
+} from "./long_strings.ts";
+import {
   CC_SRC,
+  CC_SRC64,
   CC_SUB,
   CS,
   DF,
@@ -60,9 +68,10 @@ function at(
   register: number,
   write: boolean,
 ): Value {
+  const offset = t.reg(i.addrSize, register);
   return t.linear(
     register === SI ? i.segment : ES,
-    t.reg(i.addrSize, register),
+    t.long ? t.resize(8, offset) : offset,
     sizeOf(i),
     write,
   );
@@ -77,7 +86,7 @@ function down(t: Translator): Value {
 function step(t: Translator, i: Insn): Value {
   const b = t.b;
   const size = sizeOf(i);
-  return b.sub(b.i32(size), b.shrU(down(t), b.i32(9 - (size >> 1))));
+  return b.sub(b.i32(size), b.shrU(down(t), b.i32(9 - Math.log2(size))));
 }
 
 function advance(
@@ -86,7 +95,9 @@ function advance(
   register: number,
   delta: Value,
 ): void {
-  t.setReg(i.addrSize, register, t.b.add(t.b.get(GPR[register]), delta));
+  const size = i.addrSize === 8 ? 8 : 4;
+  const by = size === 8 ? t.b.sext32(delta) : delta;
+  t.setReg(i.addrSize, register, t.b.add(t.reg(size, register), by));
 }
 
 /** What does the plain case of an instruction. */
@@ -109,6 +120,7 @@ function repeat(
   helper: Helper,
   plain: Plain | undefined,
 ): void {
+  if (t.long) return repeatLong(t, i, helper);
   const b = t.b;
   const isSingle = (t.key & (KEY_TF | KEY_DEBUG)) !== 0;
   const compares = helper === REP_CMPS || helper === REP_SCAS;
@@ -168,6 +180,44 @@ function repeat(
   );
 }
 
+/** In 64-bit mode: the helper of each of the others. */
+const LONG: ReadonlyMap<Helper, Helper> = new Map([
+  [REP_MOVS, LONG_REP_MOVS],
+  [REP_STOS, LONG_REP_STOS],
+  [REP_LODS, LONG_REP_LODS],
+  [REP_CMPS, LONG_REP_CMPS],
+  [REP_SCAS, LONG_REP_SCAS],
+]);
+
+/** The same in 64-bit mode. */
+function repeatLong(t: Translator, i: Insn, helper: Helper): void {
+  const b = t.b;
+  const compares = helper === REP_CMPS || helper === REP_SCAS;
+  let what = (Math.log2(sizeOf(i)) << REP_LOG_SHIFT) |
+    (i.segment << REP_SEGMENT_SHIFT);
+  if (i.addrSize === 4) what |= REP_ADDR16;
+  if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
+  if ((t.key & (KEY_TF | KEY_DEBUG)) !== 0) what |= REP_SINGLE;
+  // The helper takes the flags from the state, if nothing is compared.
+  if (compares) t.syncFlags();
+  b.set(REP_WHAT, b.i32(what));
+  b.call(LONG.get(helper)!);
+  const left = t.reg(i.addrSize, 1);
+  const isLeft = b.ne(left, b.like(left, 0));
+  if (!compares) return t.branch(isLeft, t.eip, t.nextEip);
+  const flags = b.low(b.get(CC_SRC64));
+  t.setArithFlags(flags);
+  const equal = b.and(flags, b.i32(ZF));
+  const zero = b.i32(0);
+  t.branch(
+    i.rep === 0xf2
+      ? b.select(equal, zero, isLeft)
+      : b.select(equal, isLeft, zero),
+    t.eip,
+    t.nextEip,
+  );
+}
+
 const MOVS: Plain = { run: MOVS_RUN, source: true };
 const STOS: Plain = { run: STOS_RUN, source: false };
 const CMPS: Plain = { run: CMPS_RUN, source: true };
@@ -185,7 +235,9 @@ const movs: Translate = (t, i) => {
 
 const stos: Translate = (t, i) => {
   if (i.rep !== 0) return repeat(t, i, REP_STOS, STOS);
-  t.storeLinear(sizeOf(i), at(t, i, DI, true), t.b.get(GPR[0]));
+  const size = sizeOf(i);
+  const v = t.reg(size === 8 ? 8 : 4, 0);
+  t.storeLinear(size, at(t, i, DI, true), v);
   advance(t, i, DI, step(t, i));
 };
 

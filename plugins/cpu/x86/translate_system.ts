@@ -17,6 +17,7 @@ import { Op } from "../../../core/ir/ops.ts";
 import {
   clearTs,
   loadMsw,
+  readCr8,
   readDebug,
   sysenter,
   sysexit,
@@ -35,6 +36,7 @@ import {
   virtualCli,
   virtualSti,
 } from "./interrupts.ts";
+import { addressAt, isCanonical } from "./long_mode.ts";
 import { CR4_TSD } from "./models.ts";
 import { readMsr, writeMsr } from "./msr.ts";
 import { checkPort, portIn, portOut, portString } from "./ports.ts";
@@ -45,9 +47,11 @@ import {
   queryDescriptor,
   verify,
 } from "./segments.ts";
+import { sysenterLong, sysexitLong } from "./syscall.ts";
 import {
   AC,
   BASE,
+  BASE64,
   CC_DST,
   CC_OP,
   CC_SRC,
@@ -55,20 +59,25 @@ import {
   CR,
   DF,
   DS,
-  EIP,
   FLAGS,
+  FS,
   GPR,
+  GPR64,
+  GS,
   ID,
   IF,
   IOPL_MASK,
   KEY_IOPL_OK,
   LDTR,
   NT,
+  OFF_CR,
+  OFF_FLAGS,
   OFF_GDT_BASE,
   OFF_GDT_LIMIT,
   OFF_IDT_BASE,
   OFF_IDT_LIMIT,
   RF,
+  SCRATCH,
   SCRATCH32,
   SELECTOR,
   TF,
@@ -78,16 +87,24 @@ import {
 } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
+  checkUmip,
   goOn,
   goWith,
+  highWord,
+  lowWord,
   needLevel0,
   needProtected,
+  next,
+  pushWord,
+  setNext,
   transfer,
+  zeroExtended,
 } from "./translate_privilege.ts";
+import { LONG } from "./translate_long.ts";
 import { TRANSFERS } from "./translate_transfers.ts";
 
-const LD16 = Op["ld16u"];
-const ST16 = Op["st16"], ST32 = Op["st32"];
+const LD16 = Op["ld16u"], LD64 = Op["ld64"];
+const ST16 = Op["st16"], ST32 = Op["st32"], ST64 = Op["st64"];
 /** Flags as globals: what a helper that writes EFLAGS writes. */
 const WRITES_FLAGS = [FLAGS, CC_OP, CC_SRC, CC_DST, CC_SRC2];
 // Descriptor tables.
@@ -96,6 +113,7 @@ const SET_TABLE = define("set_table", 3, { writes: [] }, (cpu) => {
   return (which, limit, base) => {
     const idt = which !== 0;
     cpu.state[(idt ? OFF_IDT_BASE : OFF_GDT_BASE) >> 2] = base;
+    cpu.state[((idt ? OFF_IDT_BASE : OFF_GDT_BASE) >> 2) + 1] = 0;
     cpu.state[(idt ? OFF_IDT_LIMIT : OFF_GDT_LIMIT) >> 2] = limit & 0xffff;
     return 0;
   };
@@ -107,11 +125,35 @@ const GET_TABLE = define(
   (cpu) => (offset) => cpu.state[offset >> 2],
 );
 
+/** The same with a base of 64 bits in the scratch: #GP(0) if it is not canonical. */
+const SET_TABLE_LONG = define(
+  "set_table_long",
+  2,
+  { faults: true, reads: [SCRATCH[0]], writes: [] },
+  (cpu) => (which, limit) => {
+    const s = cpu.state;
+    const at = SCRATCH[0].offset >> 2;
+    if (!isCanonical(s[at + 1])) cpu.gp();
+    const base = (which !== 0 ? OFF_IDT_BASE : OFF_GDT_BASE) >> 2;
+    s[base] = s[at];
+    s[base + 1] = s[at + 1];
+    s[(which !== 0 ? OFF_IDT_LIMIT : OFF_GDT_LIMIT) >> 2] = limit & 0xffff;
+    return 0;
+  },
+);
+
 function loadTable(which: number): Translate {
   return (t, i) => {
     if (!t.isMemory) return t.ud();
     if (needLevel0(t)) return;
     const b = t.b;
+    if (t.long) {
+      const at = t.ea(i, 10, false);
+      const limit = t.loadLinear(2, at);
+      b.set(SCRATCH[0], b.load(LD64, at, 2, t.mmu));
+      b.call(SET_TABLE_LONG, t.imm(which), limit);
+      return;
+    }
     const at = t.ea(i, 6, false);
     const limit = t.loadLinear(2, at);
     let base = t.loadLinear(4, at, 2);
@@ -123,10 +165,19 @@ function loadTable(which: number): Translate {
 function storeTable(limitAt: number, baseAt: number): Translate {
   return (t, i) => {
     if (!t.isMemory) return t.ud();
+    checkUmip(t);
     const b = t.b;
-    const at = t.ea(i, 6, true);
+    const at = t.ea(i, t.long ? 10 : 6, true);
     b.store(ST16, at, 0, b.call(GET_TABLE, t.imm(limitAt)), t.mmu);
-    b.store(ST32, at, 2, b.call(GET_TABLE, t.imm(baseAt)), t.mmu);
+    const lo = b.call(GET_TABLE, t.imm(baseAt));
+    if (!t.long) return b.store(ST32, at, 2, lo, t.mmu);
+    const hi = b.call(GET_TABLE, t.imm(baseAt + 4));
+    const base = b.op(
+      Op["i64.or"],
+      zeroExtended(t, lo),
+      b.op(Op["i64.shl"], zeroExtended(t, hi), b.i64(32)),
+    );
+    b.store(ST64, at, 2, base, t.mmu);
   };
 }
 
@@ -150,6 +201,7 @@ function loadSystemSegment(helper: Helper): Translate {
 function storeSystemSegment(seg: number): Translate {
   return (t, i) => {
     if (needProtected(t)) return;
+    checkUmip(t);
     storeWord(t, i, t.b.get(SELECTOR[seg]));
   };
 }
@@ -157,7 +209,7 @@ function storeSystemSegment(seg: number): Translate {
 /** A 16-bit result: to memory as 16 bits, to a register zero-extended. */
 function storeWord(t: Translator, i: Insn, v: Value): void {
   if (t.isMemory) t.store(ST16, i, v);
-  else t.setReg(i.opSize, i.rm, v);
+  else t.setReg(Math.min(i.opSize, 4), i.rm, v);
 }
 
 /** LAR, LSL: result in scratch word 0, found or not in 1, and ZF. */
@@ -181,8 +233,15 @@ function query(lsl: number): Translate {
     t.syncFlags();
     b.call(QUERY, selector, t.imm(lsl));
     t.forgetFlags();
-    const old = t.reg(i.opSize, i.reg);
     const found = b.get(SCRATCH32[1]);
+    if (t.long && i.opSize !== 2) {
+      // All of the register stays if nothing is found.
+      const v = zeroExtended(t, b.get(SCRATCH32[0]));
+      const old = t.reg(8, i.reg);
+      t.setReg(8, i.reg, b.op(Op["i64.select"], v, old, found));
+      return;
+    }
+    const old = t.reg(i.opSize, i.reg);
     t.setReg(i.opSize, i.reg, b.select(found, b.get(SCRATCH32[0]), old));
   };
 }
@@ -219,7 +278,20 @@ function arpl(t: Translator, i: Insn): void {
 
 // Control and debug registers.
 
-const SET_CONTROL = transfer("set_control", 2, writeControl);
+const SET_CONTROL = transfer("set_control", 3, writeControl);
+/** A control register, as an i64 in the scratch. */
+const GET_CONTROL = define(
+  "get_control",
+  1,
+  { reads: CR, writes: [SCRATCH[0]] },
+  (cpu) => (n) => {
+    const s = cpu.state;
+    const at = SCRATCH[0].offset >> 2;
+    s[at] = n === 8 ? readCr8(cpu) : s[(OFF_CR >> 2) + 2 * n];
+    s[at + 1] = n === 2 || n === 3 ? s[(OFF_CR >> 2) + 2 * n + 1] : 0;
+    return 0;
+  },
+);
 const LMSW = transfer("lmsw", 1, loadMsw);
 const CLTS = define(
   "clts",
@@ -232,46 +304,81 @@ const CLTS = define(
     return 0;
   },
 );
-const SET_DEBUG = transfer("set_debug", 2, writeDebug);
+const SET_DEBUG = transfer("set_debug", 3, writeDebug);
 const GET_DEBUG = transfer("get_debug", 1, (cpu, n) => {
-  cpu.state[SCRATCH32[0].offset >> 2] = readDebug(cpu, n);
+  const s = cpu.state;
+  const from = readDebug(cpu, n);
+  const at = SCRATCH[0].offset >> 2;
+  s[at] = s[from];
+  s[at + 1] = s[from + 1];
 });
 const INVLPG = define("invlpg", 1, { reads: [], writes: [] }, (cpu) => {
   return (address) => {
-    cpu.engine.mmu.flushPage(address);
+    cpu.engine.mmu.flushPage(cpu.lma ? address >>> 0 : address);
     return 0;
   };
 });
+/** The same for an address in the scratch; nothing for one that is not canonical. */
+const INVLPG_LONG = define(
+  "invlpg_long",
+  0,
+  { reads: [SCRATCH[0]], writes: [] },
+  (cpu) => () => {
+    const at = SCRATCH[0].offset >> 2;
+    if (!isCanonical(cpu.state[at + 1])) return 0;
+    cpu.engine.mmu.flushPage(addressAt(cpu.state, at));
+    return 0;
+  },
+);
+
+/** Whether there is no such control register in this mode. */
+function isNoControl(t: Translator, n: number): boolean {
+  return n === 1 || n > 4 && !(n === 8 && t.long);
+}
+
+/** MOV to and from control and debug registers has all bits of a register. */
+function fullReg(t: Translator, r: number): Value {
+  return t.reg(t.long ? 8 : 4, r);
+}
 
 function movToControl(t: Translator, i: Insn): void {
-  if (i.reg === 1 || i.reg > 4) return t.ud();
+  if (isNoControl(t, i.reg)) return t.ud();
   if (needLevel0(t)) return;
+  const v = fullReg(t, i.rm);
   t.syncFlags();
-  t.b.call(SET_CONTROL, t.imm(i.reg), t.reg(4, i.rm));
+  t.b.call(SET_CONTROL, t.imm(i.reg), lowWord(t, v), highWord(t, v));
   t.forgetFlags();
   goOn(t);
 }
 
 function movFromControl(t: Translator, i: Insn): void {
-  if (i.reg === 1 || i.reg > 4) return t.ud();
+  if (isNoControl(t, i.reg)) return t.ud();
   if (needLevel0(t)) return;
-  t.setReg(4, i.rm, t.b.get(CR[i.reg]));
+  const b = t.b;
+  if (!t.long) return t.setReg(4, i.rm, b.get(CR[i.reg]));
+  b.call(GET_CONTROL, t.imm(i.reg));
+  t.setReg(8, i.rm, b.get(SCRATCH[0]));
 }
 
 function movToDebug(t: Translator, i: Insn): void {
+  if (i.reg > 7) return t.ud();
   if (needLevel0(t)) return;
+  const v = fullReg(t, i.rm);
   t.syncFlags();
-  t.b.call(SET_DEBUG, t.imm(i.reg), t.reg(4, i.rm));
+  t.b.call(SET_DEBUG, t.imm(i.reg), lowWord(t, v), highWord(t, v));
   t.forgetFlags();
   goOn(t);
 }
 
 function movFromDebug(t: Translator, i: Insn): void {
+  if (i.reg > 7) return t.ud();
   if (needLevel0(t)) return;
   t.syncFlags();
   t.b.call(GET_DEBUG, t.imm(i.reg));
   t.forgetFlags();
-  t.setReg(4, i.rm, t.b.get(SCRATCH32[0]));
+  const v = t.b.get(SCRATCH[0]);
+  if (t.long) t.setReg(8, i.rm, v);
+  else t.setReg(4, i.rm, lowWord(t, v));
 }
 
 // Flags and interrupts.
@@ -313,6 +420,7 @@ const FLAGS_CHANGED = define(
   { faults: true, writes: [] },
   (cpu) => () => {
     const key = cpu.key();
+    if ((cpu.state[OFF_FLAGS >> 2] & AC) === 0) cpu.userAccessEnded();
     cpu.updateKey();
     cpu.leaveIfChanged(key, cpu.eip);
     return 0;
@@ -381,12 +489,12 @@ function pushFlags(t: Translator, i: Insn): void {
       t.arithFlags(),
     );
   }
-  t.push(i.opSize, image);
+  pushWord(t, i.opSize, image);
 }
 
 function popFlags(t: Translator, i: Insn): void {
   const b = t.b;
-  const image = t.peek(i.opSize);
+  const image = lowWord(t, t.peek(i.opSize));
   if (t.v86) {
     t.syncFlags();
     const what = i.opSize | (t.stack32 ? 0x100 : 0);
@@ -395,7 +503,7 @@ function popFlags(t: Translator, i: Insn): void {
     return;
   }
   let mask = TF | DF | NT;
-  if (i.opSize === 4) mask |= AC | ID;
+  if (i.opSize >= 4) mask |= AC | ID;
   if ((t.key & KEY_IOPL_OK) !== 0) mask |= IF;
   if (t.cpl === 0) mask |= IOPL_MASK;
   t.setStackPointer(t.stackPointer(i.opSize));
@@ -407,7 +515,7 @@ function popFlags(t: Translator, i: Insn): void {
   b.set(FLAGS, flags);
   t.setArithFlags(image);
   t.syncFlags();
-  b.set(EIP, t.pc(t.nextEip));
+  setNext(t);
   const changed = b.xor(old, flags);
   // Seldom: flags that are in the mode key.
   b.callIf(b.and(changed, t.imm(TF | AC | IOPL_MASK)), FLAGS_CHANGED);
@@ -417,7 +525,7 @@ function popFlags(t: Translator, i: Insn): void {
 
 function halt(t: Translator): void {
   if (needLevel0(t)) return;
-  t.b.set(EIP, t.pc(t.nextEip));
+  setNext(t);
   t.exit(EXIT_HALT);
 }
 
@@ -452,7 +560,7 @@ const PORT_OUT = define(
 const PORT_STRING = define(
   "port_string",
   1,
-  { faults: true, writes: GPR },
+  { faults: true, writes: [...GPR, ...GPR64] },
   (cpu) => (what) => {
     portString(
       cpu,
@@ -461,6 +569,7 @@ const PORT_STRING = define(
       (what & 0x20) !== 0,
       (what & 0x40) !== 0,
       what >> 8,
+      (what & 0x80) !== 0,
     );
     return 0;
   },
@@ -479,7 +588,7 @@ function portOf(t: Translator, i: Insn): Value {
 
 /** The width of IN, OUT, INS and OUTS. */
 function portSize(i: Insn): number {
-  return (i.opcode & 1) === 0 ? 1 : i.opSize;
+  return (i.opcode & 1) === 0 ? 1 : Math.min(i.opSize, 4);
 }
 
 function input(t: Translator, i: Insn): void {
@@ -495,19 +604,24 @@ function output(t: Translator, i: Insn): void {
   checkedPort(t, port, size);
   const what = t.b.or(port, t.imm(size << 16));
   t.syncFlags();
-  t.b.call(PORT_OUT, what, t.reg(size, 0), t.pc(t.nextEip));
+  t.b.call(PORT_OUT, what, t.reg(size, 0), next(t));
 }
 
 function portStrings(out: boolean): Translate {
   return (t, i) => {
-    const wide = i.addrSize === 4;
+    const wide = i.addrSize >= 4;
     const repeated = i.rep !== 0;
     const seg = i.override >= 0 ? i.override : DS;
     const what = portSize(i) | (out ? 0x10 : 0) | (wide ? 0x20 : 0) |
-      (repeated ? 0x40 : 0) | (seg << 8);
+      (repeated ? 0x40 : 0) | (i.addrSize === 8 ? 0x80 : 0) | (seg << 8);
     t.syncFlags();
     t.b.call(PORT_STRING, t.imm(what));
-    if (repeated) t.branch(t.reg(wide ? 4 : 2, 1), t.eip, t.nextEip);
+    if (!repeated) return;
+    const count = t.reg(wide ? i.addrSize : 2, 1);
+    const more = i.addrSize === 8
+      ? t.b.op(Op["i64.ne"], count, t.b.i64(0))
+      : count;
+    t.branch(more, t.eip, t.nextEip);
   };
 }
 
@@ -546,12 +660,19 @@ const RDMSR = define(
 const WRMSR = transfer("wrmsr", 0, (cpu) => {
   writeMsr(cpu, cpu.reg32(1), cpu.reg32(0), cpu.reg32(2));
 });
-const SYSENTER = transfer("sysenter", 0, sysenter);
-const SYSEXIT = transfer("sysexit", 0, sysexit);
+const SYSENTER = transfer("sysenter", 0, (cpu) => {
+  if (cpu.lma) sysenterLong(cpu);
+  else sysenter(cpu);
+});
+const SYSEXIT = transfer("sysexit", 1, (cpu, wide) => {
+  if (cpu.lma) sysexitLong(cpu, wide !== 0);
+  else sysexit(cpu);
+});
 
 /** The functions, by the names that the instruction table uses. */
 export const SYSTEM: Readonly<Record<string, Translate>> = {
   ...TRANSFERS,
+  ...LONG,
   lgdt: loadTable(0),
   lidt: loadTable(1),
   sgdt: storeTable(OFF_GDT_LIMIT, OFF_GDT_BASE),
@@ -565,7 +686,10 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   verr: verifySegment(0),
   verw: verifySegment(1),
   arpl,
-  smsw: (t, i) => storeWord(t, i, t.b.get(CR[0])),
+  smsw: (t, i) => {
+    checkUmip(t);
+    storeWord(t, i, t.b.get(CR[0]));
+  },
   lmsw: (t, i) => {
     if (needLevel0(t)) return;
     const v = readSelector(t, i);
@@ -577,14 +701,24 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   clts: (t) => {
     if (needLevel0(t)) return;
     t.syncFlags();
-    t.b.call(CLTS, t.pc(t.nextEip));
+    t.b.call(CLTS, next(t));
   },
   invlpg: (t, i) => {
     if (!t.isMemory) return t.ud();
     if (needLevel0(t)) return;
     const b = t.b;
-    const base = t.isFlat(i.segment) ? t.imm(0) : b.get(BASE[i.segment]);
-    b.call(INVLPG, b.add(base, t.offset(i)));
+    const { segment } = i;
+    const offset = t.offset(i);
+    if (t.long) {
+      const address = segment === FS || segment === GS
+        ? b.op(Op["i64.add"], b.get(BASE64[segment]), offset)
+        : offset;
+      b.set(SCRATCH[0], address);
+      b.call(INVLPG_LONG);
+    } else {
+      const base = t.isFlat(segment) ? t.imm(0) : b.get(BASE[segment]);
+      b.call(INVLPG, b.add(base, offset));
+    }
     // The page may be the one that this code is on.
     goOn(t);
   },
@@ -621,6 +755,6 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   rdpmc: (t) => t.raise(EXC_GP, 0),
   cpuid: (t) => void t.b.call(CPUID),
   sysenter: (t) => goWith(t, SYSENTER),
-  sysexit: (t) => goWith(t, SYSEXIT),
+  sysexit: (t, i) => goWith(t, SYSEXIT, t.imm(i.opSize === 8 ? 1 : 0)),
   rsm: (t) => t.ud(),
 };

@@ -22,15 +22,16 @@ import {
   softwareException,
   softwareInterrupt,
 } from "./interrupts.ts";
+import { farCallLong, farJumpLong } from "./long_transfers.ts";
 import { LOAD_DATA, POP_DATA } from "./segment_kernel.ts";
 import { loadSegment } from "./segments.ts";
 import {
   BASE,
   DS,
-  EIP,
   ES,
   FS,
   GPR,
+  GPR64,
   GS,
   KEY_LIMIT_64K,
   OF,
@@ -41,9 +42,20 @@ import {
 } from "./state.ts";
 import { farCall, farJump, farReturn } from "./transfers.ts";
 import type { Translate, Translator } from "./translate.ts";
-import { goOn, goWith, SEGMENTS, transfer } from "./translate_privilege.ts";
+import {
+  goOn,
+  goWith,
+  highWord,
+  lowWord,
+  next,
+  pushWord,
+  SEGMENTS,
+  setNext,
+  transfer,
+} from "./translate_privilege.ts";
 
 const LD16 = Op["ld16u"], LD16S = Op["ld16s"], LD32 = Op["ld32"];
+const LD64 = Op["ld64"];
 const ST16 = Op["st16"];
 
 // Far transfers. Operand sizes ride above the selector.
@@ -55,21 +67,35 @@ const FAR_CALL = transfer("far_call", 3, (cpu, what, offset, next) => {
 const FAR_RETURN = transfer("far_return", 2, farReturn);
 const IRET = transfer("iret", 2, interruptReturn);
 
+/** The same in 64-bit mode: the offset as two words; RIP is in the state. */
+const FAR_JUMP_LONG = transfer("far_jump_long", 3, farJumpLong);
+const FAR_CALL_LONG = transfer("far_call_long", 3, (cpu, what, lo, hi) => {
+  farCallLong(cpu, what & 0xffff, lo, hi, what >>> 16, 0);
+});
+
 function farPointer(t: Translator, i: Insn): { sel: Value; off: Value } {
-  const wide = i.opSize === 4;
-  const at = t.ea(i, wide ? 6 : 4, false);
-  const off = t.loadLinear(wide ? 4 : 2, at);
-  const sel = t.loadLinear(2, at, wide ? 4 : 2);
+  const size = i.opSize;
+  const at = t.ea(i, size + 2, false);
+  const off = size === 8
+    ? t.b.load(LD64, at, 0, t.mmu)
+    : t.loadLinear(size, at);
+  const sel = t.loadLinear(2, at, size);
   return { sel, off };
 }
 
 function farJumpTo(t: Translator, sel: Value, off: Value): void {
-  goWith(t, FAR_JUMP, sel, off, t.pc(t.nextEip));
+  if (t.long) {
+    setNext(t);
+    goWith(t, FAR_JUMP_LONG, sel, lowWord(t, off), highWord(t, off));
+  } else goWith(t, FAR_JUMP, sel, off, t.pc(t.nextEip));
 }
 
 function farCallTo(t: Translator, i: Insn, sel: Value, off: Value): void {
   const what = t.b.or(sel, t.imm(i.opSize << 16));
-  goWith(t, FAR_CALL, what, off, t.pc(t.nextEip));
+  if (t.long) {
+    setNext(t);
+    goWith(t, FAR_CALL_LONG, what, lowWord(t, off), highWord(t, off));
+  } else goWith(t, FAR_CALL, what, off, t.pc(t.nextEip));
 }
 
 // Interrupts.
@@ -131,13 +157,11 @@ function setSegment(t: Translator, seg: number, selector: Value): void {
     b.set(BASE[seg], b.shl(sel, t.imm(4)));
     return;
   }
-  if (seg >= FS) return goWith(t, LOAD_FAR, t.imm(seg), selector, next(t));
+  if (seg >= FS && !t.long) {
+    return goWith(t, LOAD_FAR, t.imm(seg), selector, next(t));
+  }
   t.syncFlags();
   b.call(LOAD_SEGMENT, t.imm(seg), selector, next(t));
-}
-
-function next(t: Translator): Value {
-  return t.pc(t.nextEip);
 }
 
 /** Loads FS or GS and puts `next` into EIP. */
@@ -160,7 +184,7 @@ function setStack(t: Translator, selector: Value): void {
 /** Ends the block of an instruction that has loaded SS. */
 function endStack(t: Translator): void {
   t.b.set(SHADOW, t.imm(1));
-  t.b.set(EIP, t.pc(t.nextEip));
+  setNext(t);
   t.exit(EXIT_LOOKUP);
 }
 
@@ -179,7 +203,7 @@ function movFromSegment(t: Translator, i: Insn): void {
   if (i.reg > 5) return t.ud();
   const v = t.b.get(SELECTOR[i.reg]);
   if (t.isMemory) t.store(ST16, i, v);
-  else t.setReg(i.opSize, i.rm, v);
+  else t.setReg(Math.min(i.opSize, 4), i.rm, v);
 }
 
 /** The segment register in the opcode of PUSH and POP. */
@@ -188,7 +212,7 @@ function opcodeSegment(i: Insn): number {
 }
 
 function popSegment(t: Translator, i: Insn, seg: number): void {
-  const v = t.peek(i.opSize);
+  const v = lowWord(t, t.peek(i.opSize));
   if (seg === SS) {
     setStack(t, v);
     t.setStackPointer(t.stackPointer(i.opSize));
@@ -199,8 +223,11 @@ function popSegment(t: Translator, i: Insn, seg: number): void {
     t.setStackPointer(t.stackPointer(i.opSize));
     return;
   }
-  const what = seg | (i.opSize << 4) | (t.stack32 ? 0x100 : 0);
-  if (seg >= FS) return goWith(t, POP_FAR, t.imm(what), v, next(t));
+  const what = seg | (i.opSize << 4) |
+    (t.long ? 0x200 : t.stack32 ? 0x100 : 0);
+  if (seg >= FS && !t.long) {
+    return goWith(t, POP_FAR, t.imm(what), v, next(t));
+  }
   t.syncFlags();
   t.b.call(POP_SEGMENT, t.imm(what), v, next(t));
 }
@@ -209,7 +236,8 @@ function popSegment(t: Translator, i: Insn, seg: number): void {
 function popped(cpu: X86, what: number, selector: number): void {
   loadSegment(cpu, what & 15, selector & 0xffff);
   const size = (what >> 4) & 15;
-  if ((what & 0x100) !== 0) cpu.setReg32(4, (cpu.reg32(4) + size) | 0);
+  if ((what & 0x200) !== 0) cpu.addReg64(4, size);
+  else if ((what & 0x100) !== 0) cpu.setReg32(4, (cpu.reg32(4) + size) | 0);
   else cpu.setReg16(4, cpu.reg16(4) + size);
 }
 
@@ -248,23 +276,34 @@ function loadPointer(seg: number): Translate {
       return;
     }
     t.syncFlags();
-    t.b.set(SCRATCH32[0], off);
+    t.b.set(SCRATCH32[0], lowWord(t, off));
+    t.b.set(SCRATCH32[1], highWord(t, off));
     const what = seg | (i.opSize << 4) | (i.reg << 8);
-    t.b.call(LOAD_POINTER, t.imm(what), sel, t.pc(t.nextEip));
+    t.b.call(LOAD_POINTER, t.imm(what), sel, next(t));
   };
 }
 
 const LOAD_POINTER = define(
   "load_pointer",
   3,
-  { faults: true, writes: [...SEGMENTS, ...GPR] },
+  { faults: true, writes: [...SEGMENTS, ...GPR, ...GPR64] },
   (cpu) => (what, selector, next) => {
     const key = cpu.key();
     const offset = cpu.state[SCRATCH32[0].offset >> 2];
+    const high = cpu.state[SCRATCH32[1].offset >> 2];
     loadSegment(cpu, what & 15, selector & 0xffff);
-    const r = (what >> 8) & 7;
-    if (((what >> 4) & 15) === 4) cpu.setReg32(r, offset);
-    else cpu.setReg16(r, offset);
+    const r = (what >> 8) & 15;
+    switch ((what >> 4) & 15) {
+      case 8:
+        cpu.setReg32(r, offset);
+        cpu.state[(GPR64[r].offset >> 2) + 1] = high;
+        break;
+      case 4:
+        cpu.setReg32(r, offset);
+        break;
+      default:
+        cpu.setReg16(r, offset);
+    }
     cpu.leaveIfChanged(key, next);
     return 0;
   },
@@ -287,15 +326,16 @@ export const TRANSFERS: Readonly<Record<string, Translate>> = {
     const extra = i.opcode === 0xca ? i.imm & 0xffff : 0;
     goWith(t, FAR_RETURN, t.imm(i.opSize), t.imm(extra));
   },
-  iret: (t, i) => goWith(t, IRET, t.imm(i.opSize), t.pc(t.nextEip)),
-  int: (t, i) => goWith(t, INT, t.imm(i.imm & 0xff), t.pc(t.nextEip)),
-  int3: (t) => goWith(t, INT3, t.pc(t.nextEip)),
-  int1: (t) => goWith(t, INT1, t.pc(t.nextEip)),
-  into: (t) => goWith(t, INTO, t.pc(t.nextEip)),
+  iret: (t, i) => goWith(t, IRET, t.imm(i.opSize), next(t)),
+  int: (t, i) => goWith(t, INT, t.imm(i.imm & 0xff), next(t)),
+  int3: (t) => goWith(t, INT3, next(t)),
+  int1: (t) => goWith(t, INT1, next(t)),
+  into: (t) => goWith(t, INTO, next(t)),
   bound,
   mov_to_sreg: movToSegment,
   mov_from_sreg: movFromSegment,
-  push_sreg: (t, i) => t.push(i.opSize, t.b.get(SELECTOR[opcodeSegment(i)])),
+  push_sreg: (t, i) =>
+    pushWord(t, i.opSize, t.b.get(SELECTOR[opcodeSegment(i)])),
   pop_sreg: (t, i) => popSegment(t, i, opcodeSegment(i)),
   les: loadPointer(ES),
   lds: loadPointer(DS),

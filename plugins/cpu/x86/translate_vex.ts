@@ -183,14 +183,14 @@ function movmsk(op: OpName, lanesInHalf: number): Translate {
   };
 }
 
-/** Vector registers outside 64-bit mode. */
-const REGISTERS = 8;
+/** Vector registers of the mode. */
+const count = (t: Translator): number => t.long ? 16 : 8;
 
 const vzeroupper: Translate = (t) => {
-  for (let n = 0; n < REGISTERS; n++) t.b.set(YMMH[n], zero(t.b));
+  for (let n = 0; n < count(t); n++) t.b.set(YMMH[n], zero(t.b));
 };
 const vzeroall: Translate = (t) => {
-  for (let n = 0; n < REGISTERS; n++) {
+  for (let n = 0; n < count(t); n++) {
     setRegister(t, n, { lo: zero(t.b), hi: 0 });
   }
 };

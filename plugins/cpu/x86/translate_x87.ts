@@ -17,7 +17,6 @@ import { AC } from "./operands.ts";
 import {
   CR,
   CS,
-  EIP,
   FCS,
   FCW,
   FDP,
@@ -117,7 +116,7 @@ function memoryHelper(
   return define(name, 3, { faults: true, writes, native }, (cpu) => {
     const unit = x87Of(cpu);
     return (address, what, mmu) => {
-      run(unit.ready(), address, what, mmu);
+      run(unit.ready(), cpu.addressArgument(address), what, mmu);
       return 0;
     };
   });
@@ -240,6 +239,12 @@ const H_STORE = memoryHelper(
   (u, address, what, mmu) => u.store(address, what, mmu),
   "store",
 );
+/** The same in 64-bit mode, whose addresses the function in WebAssembly does not know. */
+const H_STORE_LONG = memoryHelper(
+  "x87_store_long",
+  WRITES,
+  (u, address, what, mmu) => u.store(address, what, mmu),
+);
 const H_STORE_ENV = memoryHelper(
   "x87_fstenv",
   ALL,
@@ -324,12 +329,12 @@ const H_COMPARE_FLAGS = define(
 /** Notes the instruction in the unit's pointers. Call when it can no longer fault. */
 function note(t: Translator, i: Insn): void {
   const b = t.b;
-  const modrm = (i.mod << 6) | (i.reg << 3) | i.rm;
+  const modrm = (i.mod << 6) | ((i.reg & 7) << 3) | (i.rm & 7);
   b.set(FOP, b.i32(((i.opcode & 7) << 8) | modrm));
-  b.set(FIP, t.pc(t.eip));
+  b.set(FIP, b.low(t.pc(t.eip)));
   b.set(FCS, b.get(SELECTOR[CS]));
   if (i.mod !== 3) {
-    b.set(FDP, t.offset(i));
+    b.set(FDP, b.low(t.offset(i)));
     b.set(FDS, b.get(SELECTOR[i.segment]));
   }
 }
@@ -346,7 +351,9 @@ function halves(t: Translator, v: Value): [Value, Value] {
 /** The address of 80 bits of memory; their alignment is 8. */
 function address80(t: Translator, i: Insn, write: boolean): Value {
   const address = t.ea(i, 10, write);
-  if ((t.key & KEY_ALIGN) !== 0) t.trap(t.b.and(address, t.b.i32(7)), AC, 0);
+  if ((t.key & KEY_ALIGN) !== 0) {
+    t.trap(t.b.and(t.b.low(address), t.b.i32(7)), AC, 0);
+  }
   return address;
 }
 
@@ -488,7 +495,12 @@ function storeMemory(
     ? 8
     : 10;
   const address = size === 10 ? address80(t, i, true) : t.ea(i, size, true);
-  b.call(H_STORE, address, b.i32(format | how), b.i32(t.mmu));
+  b.call(
+    t.long ? H_STORE_LONG : H_STORE,
+    t.addressArgument(address),
+    b.i32(format | how),
+    b.i32(t.mmu),
+  );
   note(t, i);
 }
 
@@ -650,8 +662,8 @@ function image(
 ): Translate {
   return (t, i) => {
     const b = t.b;
-    const address = t.ea(i, i.opSize === 4 ? size32 : size16, write);
-    b.call(h, address, b.i32(imageForm(t, i)), b.i32(t.mmu));
+    const address = t.ea(i, i.opSize >= 4 ? size32 : size16, write);
+    b.call(h, t.addressArgument(address), b.i32(imageForm(t, i)), b.i32(t.mmu));
   };
 }
 
@@ -660,7 +672,7 @@ function area(t: Translator, i: Insn, write: boolean): Value {
   const b = t.b;
   t.alignEa(i, 16, write);
   const address = t.ea(i, 16, write);
-  if (!t.isFlat(i.segment)) {
+  if (!t.long && !t.isFlat(i.segment)) {
     t.linear(i.segment, b.add(t.offset(i), b.i32(496)), 16, write);
   }
   return address;
@@ -668,18 +680,20 @@ function area(t: Translator, i: Insn, write: boolean): Value {
 
 /** The mode key may have changed: goes on by way of the state. */
 function leave(t: Translator): void {
-  t.b.set(EIP, t.pc(t.nextEip));
+  t.setPc(t.pc(t.nextEip));
   t.jumpState();
 }
 
 const fxsave: Translate = (t, i) => {
   const b = t.b;
-  b.call(H_FXSAVE, area(t, i, true), b.i32(0), b.i32(t.mmu));
+  const at = t.addressArgument(area(t, i, true));
+  b.call(H_FXSAVE, at, b.i32(0), b.i32(t.mmu));
 };
 
 const fxrstor: Translate = (t, i) => {
   const b = t.b;
-  b.call(H_FXRSTOR, area(t, i, false), b.i32(0), b.i32(t.mmu));
+  const at = t.addressArgument(area(t, i, false));
+  b.call(H_FXRSTOR, at, b.i32(0), b.i32(t.mmu));
   leave(t);
 };
 

@@ -7,7 +7,7 @@
 import type { Helper } from "../../../core/ir/builder.ts";
 import { EXC_GP } from "./exceptions.ts";
 import { define } from "./helpers.ts";
-import { EIP, GPR } from "./state.ts";
+import { GPR } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import {
   areaOf,
@@ -28,7 +28,7 @@ const SAVE = define(
   3,
   { faults: true, writes: [] },
   (cpu) => (address, how, mmu) => {
-    areaOf(cpu).save(address, how, mmu);
+    areaOf(cpu).save(cpu.addressArgument(address), how, mmu);
     return 0;
   },
 );
@@ -37,7 +37,7 @@ const RESTORE = define(
   3,
   { faults: true },
   (cpu) => (address, supervisor, mmu) => {
-    areaOf(cpu).restore(address, supervisor !== 0, mmu);
+    areaOf(cpu).restore(cpu.addressArgument(address), supervisor !== 0, mmu);
     return 0;
   },
 );
@@ -71,15 +71,15 @@ function withArea(
   return (t, i) => {
     const b = t.b;
     const address = t.ea(i, CHECKED, write);
-    if (!t.isFlat(i.segment)) {
+    if (!t.long && !t.isFlat(i.segment)) {
       const last = b.add(t.offset(i), b.i32(512));
       t.linear(i.segment, last, CHECKED, write);
     }
     t.syncFlags();
-    b.call(helper, address, b.i32(how), b.i32(t.mmu));
+    b.call(helper, t.addressArgument(address), b.i32(how), b.i32(t.mmu));
     if (!leave) return;
     // The mode key may have changed: on by way of the state.
-    b.set(EIP, t.pc(t.nextEip));
+    t.setPc(t.pc(t.nextEip));
     t.jumpState();
   };
 }
@@ -96,7 +96,7 @@ export const XSAVE: Readonly<Record<string, Translate>> = {
   xsetbv: (t) => {
     if (t.v86) return t.raise(EXC_GP, 0);
     t.b.call(XSETBV);
-    t.b.set(EIP, t.pc(t.nextEip));
+    t.setPc(t.pc(t.nextEip));
     t.jumpState();
   },
 };

@@ -13,7 +13,15 @@ import type { Insn } from "./decode.ts";
 import { EXC_GP, EXC_SS } from "./exceptions.ts";
 import { define } from "./helpers.ts";
 import { AC, segmentAllows } from "./operands.ts";
-import { KEY_ALIGN, SCRATCH32, SS, XMM, YMMH } from "./state.ts";
+import {
+  KEY_ALIGN,
+  KEY_LONG,
+  SCRATCH,
+  SCRATCH32,
+  SS,
+  XMM,
+  YMMH,
+} from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   checkAlignment as checkHalfAlignment,
@@ -46,7 +54,7 @@ function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   const address = t.ea(i, 16 << i.vexL, write);
   if ((t.key & KEY_ALIGN) === 0) return;
   // To 16 bytes for 32 as well (Zen 4).
-  t.trap(t.b.and(address, t.b.i32(15)), AC, 0);
+  t.trap(t.b.and(t.b.low(address), t.b.i32(15)), AC, 0);
 }
 
 /** Loads the memory operand, 16 or 32 bytes. */
@@ -71,7 +79,7 @@ export function readAligned(t: Translator, i: Insn): Wide {
 
 /**
  * Linear address of one element of a masked operand: its segment is checked for
- * it alone. Helpers only.
+ * it alone. In 64-bit mode `offset` is linear already. Helpers only.
  */
 export function elementAddress(
   cpu: X86,
@@ -80,6 +88,7 @@ export function elementAddress(
   size: number,
   write: boolean,
 ): number {
+  if ((cpu.key() & KEY_LONG) !== 0) return offset;
   const first = offset >>> 0;
   if (!segmentAllows(cpu, segment, first, first + size - 1, write)) {
     cpu.raise(segment === SS ? EXC_SS : EXC_GP, 0);
@@ -91,8 +100,9 @@ export function elementAddress(
 const PROBE_STORE = define(
   "probe_store",
   3,
-  { faults: true, reads: [], writes: [] },
-  (cpu) => (address, size, mmu) => {
+  { faults: true, reads: [SCRATCH[0]], writes: [] },
+  (cpu) => (low, size, mmu) => {
+    const address = cpu.addressArgument(low);
     cpu.engine.mmu.probe(address, size, ACCESS_WRITE, mmu);
     return 0;
   },
@@ -101,16 +111,19 @@ const PROBE_STORE = define(
 /** Has the store of an operand of `size` bytes fault now, before anything else is done. */
 export function probeStore(t: Translator, i: Insn, size: number): void {
   const b = t.b;
-  b.call(PROBE_STORE, t.ea(i, size, true), b.i32(size), b.i32(t.mmu));
+  const address = t.addressArgument(t.ea(i, size, true));
+  b.call(PROBE_STORE, address, b.i32(size), b.i32(t.mmu));
 }
 
 /** Raises what a store of 32 bytes at the address in the scratch word would. */
 const PROBE = define(
   "probe_store32",
   0,
-  { faults: true, reads: [SCRATCH32[0]], writes: [] },
+  { faults: true, reads: [SCRATCH[0], SCRATCH32[0]], writes: [] },
   (cpu) => () => {
-    const address = cpu.state[SCRATCH32[0].offset >> 2];
+    const address = cpu.addressArgument(
+      cpu.state[SCRATCH32[0].offset >> 2],
+    );
     cpu.engine.mmu.probe(address, 32, ACCESS_WRITE, cpu.dataMmu);
     return 0;
   },
@@ -120,7 +133,7 @@ const PROBE = define(
 function storeWide(t: Translator, i: Insn, { lo, hi }: Wide): void {
   const b = t.b;
   if (hi !== 0) {
-    const address = t.ea(i, 32, true);
+    const address = t.addressArgument(t.ea(i, 32, true));
     const end = b.and(b.add(address, b.i32(31)), b.i32(0xfff));
     b.set(SCRATCH32[0], address);
     b.callIf(b.ltU(end, b.i32(31)), PROBE);

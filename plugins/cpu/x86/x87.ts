@@ -541,9 +541,9 @@ export class X87 {
       if (size === 2) memory.write16(address, s[TEMP] & 0xffff, mmu);
       else {
         memory.write32(address, s[TEMP], mmu);
-        if (size >= 8) memory.write32((address + 4) | 0, s[TEMP + 1], mmu);
+        if (size >= 8) memory.write32(address + 4, s[TEMP + 1], mmu);
         if (size === 10) {
-          memory.write16((address + 8) | 0, s[TEMP + 2] & 0xffff, mmu);
+          memory.write16(address + 8, s[TEMP + 2] & 0xffff, mmu);
         }
       }
     }

@@ -109,8 +109,8 @@ export class X87Images extends X87 {
     const s = this.s, memory = this.cpu.engine.mmu;
     const wide = (form & IMAGE_32) !== 0;
     const put = (n: number, v: number): void => {
-      if (wide) memory.write32((address + 4 * n) | 0, v, mmu);
-      else memory.write16((address + 2 * n) | 0, v & 0xffff, mmu);
+      if (wide) memory.write32(address + 4 * n, v, mmu);
+      else memory.write16(address + 2 * n, v & 0xffff, mmu);
     };
     put(0, s[FCW] | HIGH);
     put(1, this.status | HIGH);
@@ -149,8 +149,8 @@ export class X87Images extends X87 {
     const wide = (form & IMAGE_32) !== 0;
     const get = (n: number): number =>
       wide
-        ? memory.read32((address + 4 * n) | 0, mmu)
-        : memory.read16((address + 2 * n) | 0, mmu);
+        ? memory.read32(address + 4 * n, mmu)
+        : memory.read16(address + 2 * n, mmu);
     const cw = get(0), sw = get(1), tags = get(2);
     const ip = get(3), ipHigh = get(4), dp = get(5), dpHigh = get(6);
     this.#setStatus(sw);
@@ -190,10 +190,10 @@ export class X87Images extends X87 {
     this.#writeEnvironment(address, form, mmu);
     for (let i = 0; i < 8; i++) {
       const w = FPR + (((s[TOP] + i) & 7) << 2);
-      const at = (address + size + 10 * i) | 0;
+      const at = address + size + 10 * i;
       memory.write32(at, s[w], mmu);
-      memory.write32((at + 4) | 0, s[w + 1], mmu);
-      memory.write16((at + 8) | 0, s[w + 2] & 0xffff, mmu);
+      memory.write32(at + 4, s[w + 1], mmu);
+      memory.write16(at + 8, s[w + 2] & 0xffff, mmu);
     }
     this.initialize();
   }
@@ -206,10 +206,10 @@ export class X87Images extends X87 {
     this.#readEnvironment(address, form, mmu);
     for (let i = 0; i < 8; i++) {
       const w = FPR + (((s[TOP] + i) & 7) << 2);
-      const at = (address + size + 10 * i) | 0;
+      const at = address + size + 10 * i;
       s[w] = memory.read32(at, mmu);
-      s[w + 1] = memory.read32((at + 4) | 0, mmu);
-      s[w + 2] = memory.read16((at + 8) | 0, mmu);
+      s[w + 1] = memory.read32(at + 4, mmu);
+      s[w + 2] = memory.read16(at + 8, mmu);
       s[w + 3] = 0;
     }
   }
@@ -237,7 +237,7 @@ export class X87Images extends X87 {
     const end = sse ? FXSAVE_WRITTEN : 160;
     for (let k = 0; k < end; k += 4) {
       if (!sse && k >= 24 && k < 32) continue;
-      memory.write32((address + k) | 0, a[k >> 2], mmu);
+      memory.write32(address + k, a[k >> 2], mmu);
     }
   }
 
@@ -275,7 +275,7 @@ export class X87Images extends X87 {
       a.set(this.cpu.engine.i32.subarray(from, to));
     } else {
       for (let k = 0; k < FXSAVE_WRITTEN; k += 4) {
-        a[k >> 2] = memory.read32((address + k) | 0, mmu);
+        a[k >> 2] = memory.read32(address + k, mmu);
       }
     }
     const sse = (s[CR4] & CR4_OSFXSR) !== 0;

@@ -14,6 +14,7 @@ import type { X86 } from "./cpu.ts";
 import { EXC_NM } from "./exceptions.ts";
 import { CR4_OSXSAVE } from "./models.ts";
 import {
+  KEY_LONG,
   OFF_FCW,
   OFF_FIP,
   OFF_FOP,
@@ -38,8 +39,8 @@ const AVX_BYTES = 256;
 const AREA_BYTES = HEADER_END + AVX_BYTES;
 /** Words of the area: the registers of the SSE component; the header; the AVX component. */
 const A_XMM = 40, A_HEADER = FXSAVE_SIZE >> 2, A_AVX = HEADER_END >> 2;
-/** Words of 8 registers: outside 64-bit mode there are no more, and those of the others in memory are left alone. */
-const REGISTERS = 32;
+/** Words of the mode's registers: outside 64-bit mode there are eight, and those of the others in memory are left alone. */
+const registers = (cpu: X86): number => (cpu.key() & KEY_LONG) !== 0 ? 64 : 32;
 
 const W_XCR0 = OFF_XCR0 >> 2,
   W_XSS = OFF_XSS >> 2,
@@ -73,8 +74,8 @@ export function inUse(cpu: X86): number {
     isAny(s, OFF_FPR >> 2, 32) || s[OFF_FOP >> 2] !== 0 ||
     isAny(s, OFF_FIP >> 2, 8)
   ) bits |= X87;
-  if (isAny(s, W_XMM, REGISTERS)) bits |= SSE;
-  if (isAny(s, W_YMMH, REGISTERS)) bits |= AVX;
+  if (isAny(s, W_XMM, registers(cpu))) bits |= SSE;
+  if (isAny(s, W_YMMH, registers(cpu))) bits |= AVX;
   return bits;
 }
 
@@ -131,13 +132,13 @@ class Area {
     const cpu = this.#cpu;
     needXsave(cpu);
     if ((cpu.cr0 & CR0_TS) !== 0) cpu.raise(EXC_NM);
-    if ((address & 63) !== 0) cpu.gp();
+    if (address % 64 !== 0) cpu.gp();
     return cpu.reg32(0) & allowed;
   }
 
   /** Host word of the area if it lies in one page of plain memory, else -1. */
   #host(address: number, write: boolean, mmu: number): number {
-    if ((address & 0xfff) > 0x1000 - AREA_BYTES) return -1;
+    if (((address % 4096) + 4096) % 4096 > 0x1000 - AREA_BYTES) return -1;
     const access = write ? ACCESS_WRITE : ACCESS_READ;
     const host = this.#cpu.engine.mmu.direct(address, access, mmu);
     return host < 0 ? -1 : host >>> 2;
@@ -154,7 +155,7 @@ class Area {
     const { engine } = this.#cpu, a = this.#a;
     for (let k = from; k < from + count; k++) {
       if (host >= 0) engine.i32[host + k] = a[k];
-      else engine.mmu.write32((address + 4 * k) | 0, a[k], mmu);
+      else engine.mmu.write32(address + 4 * k, a[k], mmu);
     }
   }
 
@@ -170,20 +171,19 @@ class Area {
     for (let k = from; k < from + count; k++) {
       a[k] = host >= 0
         ? engine.i32[host + k]
-        : engine.mmu.read32((address + 4 * k) | 0, mmu);
+        : engine.mmu.read32(address + 4 * k, mmu);
     }
   }
 
   /** XSAVE and its variants; `how` is one of their constants. */
   save(address: number, how: number, mmu: number): void {
     const cpu = this.#cpu, s = cpu.state, a = this.#a;
+    const words = registers(cpu);
     const allowed = how === XSAVES ? s[W_XCR0] | s[W_XSS] : s[W_XCR0];
     const wanted = this.#begin(address, allowed);
     if (how === XSAVES && cpu.cpl !== 0) cpu.gp();
     const compact = how >= XSAVEC;
-    const bytes = (wanted & AVX) !== 0
-      ? HEADER_END + 4 * REGISTERS
-      : HEADER_END;
+    const bytes = (wanted & AVX) !== 0 ? HEADER_END + 4 * words : HEADER_END;
     cpu.engine.mmu.probe(address, bytes, ACCESS_WRITE, mmu);
     const host = this.#host(address, true, mmu);
     const used = inUse(cpu);
@@ -205,12 +205,12 @@ class Area {
       this.#put(address, host, 6, 2, mmu);
     }
     if ((written & SSE) !== 0) {
-      for (let k = 0; k < REGISTERS; k++) a[A_XMM + k] = s[W_XMM + k];
-      this.#put(address, host, A_XMM, REGISTERS, mmu);
+      for (let k = 0; k < words; k++) a[A_XMM + k] = s[W_XMM + k];
+      this.#put(address, host, A_XMM, words, mmu);
     }
     if ((written & AVX) !== 0) {
-      for (let k = 0; k < REGISTERS; k++) a[A_AVX + k] = s[W_YMMH + k];
-      this.#put(address, host, A_AVX, REGISTERS, mmu);
+      for (let k = 0; k < words; k++) a[A_AVX + k] = s[W_YMMH + k];
+      this.#put(address, host, A_AVX, words, mmu);
     }
     if (compact) {
       a[A_HEADER] = present;
@@ -245,6 +245,7 @@ class Area {
   /** XRSTOR, XRSTORS. */
   restore(address: number, supervisor: boolean, mmu: number): void {
     const cpu = this.#cpu, s = cpu.state, a = this.#a;
+    const words = registers(cpu);
     const allowed = supervisor ? s[W_XCR0] | s[W_XSS] : s[W_XCR0];
     const wanted = this.#begin(address, allowed);
     if (supervisor && cpu.cpl !== 0) cpu.gp();
@@ -254,7 +255,7 @@ class Area {
     const compact = this.#checkHeader(allowed, supervisor);
     const present = a[A_HEADER] & wanted;
     if ((present & AVX) !== 0) {
-      this.#get(address, host, A_AVX, REGISTERS, mmu);
+      this.#get(address, host, A_AVX, words, mmu);
     }
     const control = compact ? present & SSE : wanted & (SSE | AVX);
     if (control !== 0) {
@@ -270,7 +271,7 @@ class Area {
       }
       unit.unpackX87(a);
     }
-    for (let k = 0; k < REGISTERS; k++) {
+    for (let k = 0; k < words; k++) {
       if ((wanted & SSE) !== 0) {
         s[W_XMM + k] = (present & SSE) !== 0 ? a[A_XMM + k] : 0;
       }

@@ -160,6 +160,17 @@ function makeValid(dispi: number[], memory: number): void {
   if (!fits(dispi[Dispi.Y_OFFSET])) dispi[Dispi.X_OFFSET] = 0;
 }
 
+/** What a loaded record has becomes what a guest could have written. */
+export function makeDispiValid(state: VgaState, memory: number): void {
+  const { dispi } = state;
+  for (let i = 0; i < dispi.length; i++) dispi[i] &= 0xffff;
+  const id = dispi[Dispi.ID];
+  dispi[Dispi.ID] = Math.min(Math.max(id, DispiId.FIRST), DispiId.LAST);
+  dispi[Dispi.BANK] &= memory / DISPI_BANK_BYTES - 1;
+  makeValid(dispi, memory);
+  keepRegisters(state);
+}
+
 /** The VGA's registers as they have to be while a mode of the VBE is on. */
 export function keepRegisters(state: VgaState): void {
   if (!isVbe(state)) return;

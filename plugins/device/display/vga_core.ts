@@ -32,13 +32,20 @@ import {
 } from "../../../core/machine/plugin.ts";
 import type { ConfigSchema } from "../../../core/machine/schema_types.ts";
 import type { Clock, Timer } from "../../../core/time/clock.ts";
-import { hasWideDac, keepRegisters, readDispi, writeDispi } from "./vbe.ts";
+import {
+  hasWideDac,
+  keepRegisters,
+  makeDispiValid,
+  readDispi,
+  writeDispi,
+} from "./vbe.ts";
 import { beamStatus, textScreen } from "./vga_crtc.ts";
 import { readVram, writeVram } from "./vga_memory.ts";
 import { VgaPainter } from "./vga_picture.ts";
 import {
   blankState,
   clearText,
+  makeNumbersValid,
   mode3State,
   PLANE_BYTES,
   type VgaState,
@@ -466,8 +473,10 @@ export class VgaCore implements TextSource, PictureSource {
     return this.#state;
   }
 
-  /** Go on from this state. */
+  /** Go on from this state; of a record, what cannot be is mended. */
   adopt(state: VgaState): void {
+    makeNumbersValid(state);
+    makeDispiValid(state, this.#memory.bytes.length);
     this.#state = state;
     this.touch();
   }

@@ -274,6 +274,50 @@ Deno.test("vga: values of the VBE that cannot be become ones that can", async ()
   }
 });
 
+Deno.test("vga: a record with values that cannot be is loaded as the nearest", async () => {
+  const bench = await create();
+  dispi(bench, 1, 640);
+  dispi(bench, 2, 480);
+  dispi(bench, 3, 8);
+  dispi(bench, 4, 1);
+  const good = bench.save();
+  bench.device.load(good);
+  assertEquals(bench.save(), good);
+  // Whole registers at a time, then numbers here and there.
+  const absurd = [1e9, -1, 0.5, NaN, Infinity, 2 ** 32, 0xffff];
+  const numbers = Object.keys(good).filter((key) =>
+    typeof good[key] === "number"
+  );
+  for (const value of absurd) {
+    const registers = (good.dispi as number[]).map((old, i) =>
+      i === 4 ? 1 : i === 3 && value === 1e9 ? old : value
+    );
+    bench.device.load({ ...good, dispi: registers });
+    const { width, height } = bench.device.look(0);
+    assert(width >= 8 && width <= 4096 && height >= 1 && height <= 4096);
+    for (let index = 0; index <= 10; index++) {
+      const now = readDispi(bench, index);
+      assert(now >= 0 && now <= 0xffff && Number.isInteger(now), `${index}`);
+    }
+    assertEquals(bench.read("window", 0x8000) & ~0xff, 0);
+    bench.write("window", 0x8000, 1);
+    for (const key of numbers) {
+      bench.device.load({ ...good, [key]: value });
+      for (let port = 0; port < 16; port++) {
+        const byte = bench.read("registers", port);
+        assert(byte >= 0 && byte <= 0xff && Number.isInteger(byte), key);
+        if (port < 4) bench.write("registers", 9, 0x15);
+      }
+      readDispi(bench, 1);
+      bench.device.look(0);
+      bench.device.text();
+      const saved = bench.save();
+      bench.device.load(saved);
+      assertEquals(bench.save(), saved, key);
+    }
+  }
+});
+
 Deno.test("vga: any registers make a picture of a bounded size", async () => {
   const bench = await create();
   let x = 7;

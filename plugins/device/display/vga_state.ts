@@ -88,6 +88,38 @@ export interface VgaState {
   dispiLow: number;
 }
 
+/** The fields that are numbers. */
+type NumberField = {
+  [K in keyof VgaState]: VgaState[K] extends number ? K : never;
+}[keyof VgaState];
+
+/** The bits that they have. */
+const BITS: Readonly<Record<NumberField, number>> = {
+  misc: 0xff,
+  feature: 0x03,
+  seqIndex: 0x07,
+  gfxIndex: 0x0f,
+  crtcIndex: 0x3f,
+  attrIndex: 0x3f,
+  pelMask: 0xff,
+  dacState: 0x03,
+  dacRead: 0xff,
+  dacWrite: 0xff,
+  dacPart: 0x03,
+  latch: 0xffffffff,
+  dispiIndex: 0xffff,
+  dispiLow: 0xff,
+};
+
+/** Of a loaded record: numbers become what the chip's registers can hold. */
+export function makeNumbersValid(state: VgaState): void {
+  for (const field of Object.keys(BITS) as NumberField[]) {
+    state[field] = (state[field] & BITS[field]) >>> 0;
+  }
+  // Red, green or blue.
+  state.dacPart %= 3;
+}
+
 /** Mode 3: 80 columns, 25 rows, colour, 9x16 cells. */
 const MODE_3 = {
   misc: 0x67,

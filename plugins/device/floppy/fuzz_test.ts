@@ -7,18 +7,8 @@ import {
   FloppyBench,
 } from "../../../tests/devices/floppy_bench.ts";
 import { FakeBlock, settled } from "../../../tests/devices/ide_bench.ts";
+import { randomBelow } from "../../../tests/random.ts";
 import { commandOf } from "./commands.ts";
-
-/** Numbers that are the same in each run (xorshift32). */
-function random(seed: number): (limit: number) => number {
-  let x = Math.imul(seed, 0x9e3779b9) | 1;
-  return (limit) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % limit;
-  };
-}
 
 /** Commands with data, more likely than others. */
 const COMMANDS = [
@@ -31,7 +21,7 @@ const MSR_SEEN = new Set([0x00, 0x10, 0x80, 0x90, 0xd0, 0xb0, 0xf0]);
 Deno.test("82077: random commands, registers and DMA", async () => {
   let [finished, refused, bytesByHand] = [0, 0, 0];
   for (let seed = 1; seed <= 30; seed++) {
-    const below = random(seed);
+    const below = randomBelow(seed);
     const images = [
       new FakeBlock(FLOPPY_BYTES),
       new FakeBlock(360 * 1024, seed % 3 === 0),

@@ -6,17 +6,7 @@ import {
   IdeBench,
   settled,
 } from "../../../tests/devices/ide_bench.ts";
-
-/** Numbers that are the same in each run (xorshift32). */
-function random(seed: number): (limit: number) => number {
-  let x = Math.imul(seed, 0x9e3779b9) | 1;
-  return (limit) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % limit;
-  };
-}
+import { randomBelow } from "../../../tests/random.ts";
 
 /** Commands with data and with effects, more likely than others. */
 const COMMANDS = [
@@ -31,7 +21,7 @@ const PACKETS = [
 Deno.test("ide: random registers, commands and packets", async () => {
   let [finished, refused] = [0, 0];
   for (let seed = 1; seed <= 30; seed++) {
-    const below = random(seed);
+    const below = randomBelow(seed);
     const disk = new FakeBlock(1 << 18);
     const disc = new FakeBlock(1 << 18);
     const ide = await IdeBench.create({ disk0: disk, disk1: disc }, {

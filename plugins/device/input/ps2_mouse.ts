@@ -20,6 +20,7 @@ import type {
   DeviceContext,
   DevicePlugin,
 } from "../../../core/machine/plugin.ts";
+import type { SetupMemory } from "../../../core/machine/setup_memory.ts";
 import {
   loadState,
   saveState,
@@ -27,6 +28,10 @@ import {
 } from "../../../core/state/state.ts";
 import { type Clock, SECOND, type Timer } from "../../../core/time/clock.ts";
 import type { Ps2Controller, Ps2Device, Ps2Host } from "./ps2.ts";
+
+/** CMOS: the equipment byte, and its bit of a pointing device. */
+const CMOS_EQUIPMENT = 0x14;
+const EQUIPMENT_POINTER = 0x04;
 
 /** Commands. */
 const SCALING_1_TO_1 = 0xe6;
@@ -511,8 +516,12 @@ const plugin: DevicePlugin<Record<string, never>> = {
   name: "ps2-mouse",
   version: "1.0.0",
   description: "A PS/2 mouse with a wheel and five buttons",
-  uses: { controller: "ps2-controller" },
+  uses: { controller: "ps2-controller", setup: "setup-memory" },
   backends: { input: { type: "input", optional: true } },
-  create: (_config, context) => new Ps2Mouse(context),
+  create(_config, context) {
+    const setup = context.collaborator<SetupMemory>("setup");
+    setup.preset(CMOS_EQUIPMENT, EQUIPMENT_POINTER, EQUIPMENT_POINTER);
+    return new Ps2Mouse(context);
+  },
 };
 export default plugin;

@@ -11,21 +11,31 @@ const SECOND = 1e9;
 class Desk {
   readonly controller: DeviceBench<I8042>;
   readonly mouse: DeviceBench<Ps2Mouse>;
+  readonly cmos: Uint8Array;
 
   private constructor(
     controller: DeviceBench<I8042>,
     mouse: DeviceBench<Ps2Mouse>,
+    cmos: Uint8Array,
   ) {
     this.controller = controller;
     this.mouse = mouse;
+    this.cmos = cmos;
   }
 
   static async create(): Promise<Desk> {
     const controller = await DeviceBench.create<I8042>(i8042);
+    // The bits that are set in the CMOS.
+    const cmos = new Uint8Array(0x80);
+    const setup = {
+      preset(index: number, mask: number, value: number): void {
+        cmos[index] = cmos[index] & ~mask | value & mask;
+      },
+    };
     const mouse = await DeviceBench.create<Ps2Mouse>(plugin, {
-      use: { controller: controller.device },
+      use: { controller: controller.device, setup },
     });
-    return new Desk(controller, mouse);
+    return new Desk(controller, mouse, cmos);
   }
 
   /** What the guest can read now, all of it from the auxiliary port. */
@@ -81,6 +91,12 @@ class Desk {
     return this.ask(0xf2)[1];
   }
 }
+
+Deno.test("ps2-mouse: it is written down in the CMOS's equipment byte", async () => {
+  const { cmos } = await Desk.create();
+  assertEquals(cmos.findIndex((byte) => byte !== 0), 0x14);
+  assertEquals(cmos[0x14], 0x04);
+});
 
 Deno.test("mouse: a standard mouse reports three bytes", async () => {
   const desk = await Desk.create();

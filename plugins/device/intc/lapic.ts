@@ -187,6 +187,15 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     if (flipped) this.#bus.take(-1);
   }
 
+  /** See `LocalApic.taskPriority`. */
+  get taskPriority(): number {
+    return this.#state.TPR;
+  }
+
+  set taskPriority(value: number) {
+    this.#write(TPR << 4, value);
+  }
+
   /**
    * INIT: the CPU starts again, the APIC forgets all but its ID. What firmware
    * leaves that does not know of it stands again.

@@ -286,10 +286,7 @@ export class Dp8390 implements NetCard {
         state.tbcr = state.tbcr & 0xff | value << 8;
         return;
       case 0x07:
-        // RST is no cause that could be acknowledged.
-        state.isr &= ~(value & ~ISR_RST);
-        if (this.#isAwaited) state.isr |= ISR_PRX;
-        return this.#updateLine();
+        return this.#acknowledge(value);
       case 0x08:
         state.crda = state.crda & 0xff00 | value;
         return;
@@ -314,6 +311,24 @@ export class Dp8390 implements NetCard {
       case 0x0f:
         state.imr = value & 0x7f;
         return this.#updateLine();
+    }
+  }
+
+  /**
+   * Causes are acknowledged. A driver may do so to PRX when a frame has come
+   * that it does not know of; on a wire the next one would tell it. None comes
+   * behind the last of a stream, or while the network waits for the driver: so
+   * PRX comes again, as for another frame, with an edge of the line that an ISA
+   * bus needs.
+   */
+  #acknowledge(causes: number): void {
+    const state = this.#state;
+    const wasReceived = (state.isr & causes & ISR_PRX) !== 0;
+    // RST is no cause that could be acknowledged.
+    state.isr &= ~(causes & ~ISR_RST);
+    this.#updateLine();
+    if (wasReceived && (this.#isAwaited || this.#hasUnread)) {
+      this.#raise(ISR_PRX);
     }
   }
 
@@ -414,6 +429,19 @@ export class Dp8390 implements NetCard {
       curr >= pstart && curr < pstop;
   }
 
+  /**
+   * Whether there are frames that the driver has not read. It keeps BNRY at the
+   * next one or, as the datasheet has it, one page behind: by that, one page
+   * may be none.
+   */
+  get #hasUnread(): boolean {
+    const { pstart, pstop, curr, bnry } = this.#state;
+    // Linux has BNRY before the ring where its first page is the next.
+    if (!this.#isOn || bnry < pstart - 1 || bnry >= pstop) return false;
+    const next = bnry + 1 === pstop ? pstart : bnry + 1;
+    return curr !== bnry && curr !== next;
+  }
+
   /** Pages for frames before that of BNRY. */
   get #room(): number {
     const { pstart, pstop, curr, bnry } = this.#state;
@@ -471,9 +499,6 @@ export class Dp8390 implements NetCard {
     if (pages > this.#room) {
       // In a ring that is too small for it there will never be room.
       if (pages > this.#longest) return true;
-      // A driver may acknowledge PRX just after a frame has come, which it then
-      // does not know of; on a wire the next frame would tell it. The next one
-      // waits here for the driver, so PRX stays for as long as it does.
       this.#isAwaited = true;
       this.#raise(ISR_PRX);
       return false;

@@ -10,7 +10,7 @@ import { PciBenchBus } from "../../../core/bus/pci_testing.ts";
 import type { Device, DevicePlugin } from "../../../core/machine/plugin.ts";
 import { DeviceBench } from "../../../core/machine/testing.ts";
 import { frameTo, MAC, onNet } from "../../../tests/devices/nic_bench.ts";
-import { Random } from "../../../tests/devices/virtio_driver.ts";
+import { Random } from "../../../tests/random.ts";
 import e1000 from "./e1000.ts";
 import {
   CTRL,

@@ -49,6 +49,11 @@ class Ne2k {
     return this.#pin();
   }
 
+  /** The levels that the ISA card's line took since the last call. */
+  lines(): boolean[] {
+    return this.bench.takeEdges("irq");
+  }
+
   out(register: number, value: number, width: 1 | 2 | 4 = 1): void {
     this.bench.write("io", register, value, width);
   }
@@ -349,6 +354,57 @@ for (const isPci of [false, true]) {
     while (card.take() !== undefined);
     assert(card.net.readyCount > 0);
     card.out(7, PRX);
+    assertEquals([card.in(7) & PRX, card.pin], [0, false]);
+  });
+
+  Deno.test(`${name}: PRX comes again for frames that were not read`, async () => {
+    const card = await Ne2k.create(isPci);
+    card.start();
+    for (let i = 0; i < 60; i++) {
+      const frames = [100, 1000, 200].map((length) => frameTo(MAC, length));
+      for (const frame of frames) assert(card.net.receive(frame));
+      // As a driver that has read the first before the others came, or that
+      // reads so many at a time.
+      assertEquals(card.take()?.frame, frames[0]);
+      if (!isPci) card.lines();
+      card.out(7, PRX);
+      assertEquals([card.in(7) & PRX, card.pin], [PRX, true]);
+      if (!isPci) assertEquals(card.lines(), [false, true], "an edge");
+      assertEquals(card.take()?.frame, frames[1]);
+      assertEquals(card.take()?.frame, frames[2]);
+      card.out(7, PRX);
+      assertEquals([card.in(7) & PRX, card.pin], [0, false]);
+    }
+  });
+
+  Deno.test(`${name}: what was not received is not told of again`, async () => {
+    const card = await Ne2k.create(isPci);
+    card.start();
+    const point = (bnry: number, curr: number): void => {
+      card.out(0x03, bnry);
+      card.out(0, PAGE1 | NONE | STA);
+      card.out(7, curr);
+      card.out(0, NONE | STA);
+    };
+    // BNRY one page behind the next frame, at it, and as Linux has it.
+    for (
+      const [bnry, curr] of [
+        [START + 4, START + 5],
+        [START + 4, START + 4],
+        [STOP - 1, START],
+        [START - 1, START],
+      ]
+    ) {
+      point(START, START + 1);
+      assert(card.net.receive(frameTo(MAC)));
+      point(bnry, curr);
+      card.out(7, PRX);
+      assertEquals([card.in(7) & PRX, card.pin], [0, false]);
+    }
+    // A chip that is stopped tells of nothing.
+    for (let i = 0; i < 4; i++) assert(card.net.receive(frameTo(MAC)));
+    card.out(0, NONE | STP);
+    card.out(7, 0xff);
     assertEquals([card.in(7) & PRX, card.pin], [0, false]);
   });
 

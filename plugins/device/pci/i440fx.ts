@@ -33,6 +33,10 @@ import {
 /** CONFADD: the bits that exist, and the one that opens CONFDATA. */
 const CONFADD_BITS = 0x80fffffc;
 const CONFADD_ENABLE = 0x80000000;
+/** PMCCFG, 16 bits. */
+const PMCCFG = 0x50;
+/** PMCCFG, second byte: HFS, how a strap says that the host bus has 66 MHz. */
+const HFS_66 = 0x02;
 /** PAM0 to PAM6: two segments each, of PAM0 only the upper one. */
 const PAM0 = 0x59;
 /** A segment's attributes: reads, writes go to RAM. */
@@ -121,29 +125,46 @@ export class I440fx implements Device, PciHost {
             writable: [0x40, 0x01, 0, 0],
             cleared: [0, 0, 0, 0xf9],
           },
-          // PMCCFG to DRAMT: what they set has no effect here.
+          // No cache line size; MLT has its upper bits; no interrupt line.
+          { offset: 0x0c, reset: [0, 0], writable: [0, 0xf8] },
+          { offset: 0x3c, reset: [0] },
+          // What those without a name of their own set has no effect here.
+          { offset: PMCCFG, reset: [0, HFS_66], writable: [0x74, 0xc3] },
+          // DETURBO, DBC (delayed transactions are on), AXC.
           {
-            offset: 0x50,
-            reset: [0, 0, 0, 0, 0, 0, 0, 1, 0],
-            writable: new Array(9).fill(0xff),
+            offset: 0x52,
+            reset: [0, 0x80, 0],
+            writable: [0xff, 0xff, 0x82],
+          },
+          // DRT, DRAMC (refresh for 50 MHz), DRAMT (the longest precharge).
+          {
+            offset: 0x55,
+            reset: [0, 0, 0x01, 0x10],
+            writable: [0xff, 0xff, 0x77, 0x7f],
           },
           {
             offset: PAM0,
             reset: new Array(7).fill(0),
             writable: [0x70, 0x77, 0x77, 0x77, 0x77, 0x77, 0x77],
           },
-          // DRB0 to DRB7, FDHC.
+          // DRB0 to DRB7: 8 MiB in the first row until firmware has sized it.
           {
             offset: 0x60,
-            reset: new Array(9).fill(0),
-            writable: new Array(9).fill(0xff),
+            reset: new Array(8).fill(1),
+            writable: new Array(8).fill(0xff),
           },
+          // FDHC.
+          { offset: 0x68, reset: [0], writable: [0xc0] },
           // MTT, CLT, SMRAM.
           {
             offset: 0x70,
-            reset: [0, 0, C_BASE_SEG],
-            writable: [0xff, 0xff, D_OPEN | D_CLS | D_LCK | G_SMRAME],
+            reset: [0, 0x10, C_BASE_SEG],
+            writable: [0xf8, 0x1f, D_OPEN | D_CLS | D_LCK | G_SMRAME],
           },
+          // ERRCMD, ERRSTS: no errors are found.
+          { offset: 0x90, reset: [0, 0], writable: [0x1b, 0] },
+          // TRC: its resets are the PIIX3's business (RCR).
+          { offset: 0x93, reset: [0], writable: [0x09] },
         ],
       },
       () => this.#map(),

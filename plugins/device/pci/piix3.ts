@@ -11,6 +11,7 @@
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import { type PciPlace, pciPlaceSchema } from "../../../core/bus/pci.ts";
 import { PciFunction, type PciState } from "../../../core/bus/pci_function.ts";
+import type { PciRegisterSpec } from "../../../core/bus/pci_layout.ts";
 import type {
   Device,
   DeviceContext,
@@ -43,12 +44,13 @@ interface Piix3State {
   pci: PciState;
 }
 
-/** A register with these bytes after reset, all of them writable. */
-function storage(
+/** A register's bytes after reset, and their bits that can be written. */
+function register(
   offset: number,
-  ...reset: number[]
-): { offset: number; reset: number[]; writable: number[] } {
-  return { offset, reset, writable: reset.map(() => 0xff) };
+  reset: readonly number[],
+  writable: readonly number[],
+): PciRegisterSpec {
+  return { offset, reset, writable };
 }
 
 /** The ISA bridge. */
@@ -82,20 +84,26 @@ export class Piix3 implements Device {
           writable: [0x08, 0x01, 0, 0],
           cleared: [0, 0, 0, 0x78],
         },
-        storage(0x4c, 0x4d), // IORT
-        storage(0x4e, 0x03, 0), // XBCS
-        {
-          offset: PIRQRC,
-          reset: [PIRQ_OFF, PIRQ_OFF, PIRQ_OFF, PIRQ_OFF],
-          writable: [0x8f, 0x8f, 0x8f, 0x8f],
-        },
-        storage(0x69, 0x02, 0, 0), // TOM, MSTAT
-        storage(0x70, 0x80), // MBIRQ0
-        storage(0x76, 0x0c, 0x0c, 0x02, 0), // MBDMA0, MBDMA1, PCSC
-        storage(0x80, 0), // APICBASE
-        storage(0x82, 0), // DLC
-        storage(0xa0, 0x08, 0, 0, 0, 0, 0, 0, 0, 0x0f), // SMICNTL to FTMR
-        storage(0xaa, 0, 0, 0, 0, 0), // SMIREQ, CTLTMR, CTHTMR
+        // No cache line size, latency timer or interrupt line.
+        register(0x0c, [0, 0], [0, 0]),
+        register(0x3c, [0], [0]),
+        register(0x4c, [0x4d], [0xff]), // IORT
+        register(0x4e, [0x03, 0], [0xff, 0x01]), // XBCS
+        register(PIRQRC, new Array(4).fill(PIRQ_OFF), new Array(4).fill(0x8f)),
+        // TOM; MSTAT, whose second byte would tell of an error.
+        register(0x69, [0x02, 0, 0], [0xfe, 0xd1, 0]),
+        register(0x70, [0x80], [0xef]), // MBIRQ0
+        register(0x76, [0x04, 0x04], [0x87, 0x87]), // MBDMA0, MBDMA1
+        register(0x78, [0x02, 0], [0xff, 0xff]), // PCSC
+        register(0x80, [0], [0x7f]), // APICBASE
+        register(0x82, [0], [0x0f]), // DLC
+        register(0xa0, [0x08], [0x1f]), // SMICNTL
+        register(0xa2, [0, 0], [0xff, 0x01]), // SMIEN
+        register(0xa4, [0, 0, 0, 0], [0xfb, 0xff, 0xff, 0xef]), // SEE
+        register(0xa8, [0x0f], [0xff]), // FTMR
+        // SMIREQ, AAh and ABh, has what asked for an SMI: nothing does.
+        register(0xac, [0], [0xff]), // CTLTMR
+        register(0xae, [0], [0xff]), // CTHTMR
       ],
     }, () => this.#route());
     this.#state = this.#fresh();

@@ -32,7 +32,9 @@ import { type Clock, SECOND, type Timer } from "../../../core/time/clock.ts";
 
 /** PMBA: the base of the registers below. */
 const PMBA = 0x40;
-/** DEVACTB, among the registers from 44h on. */
+/** The first of the registers that say which devices are watched. */
+const CNTA = 0x44;
+/** DEVACTB, one of them. */
 const DEVACTB = 0x58;
 /**
  * DEVACTB, last byte: writing to APMC gives an SMI. It is set at reset, as it
@@ -40,8 +42,15 @@ const DEVACTB = 0x58;
  * firmware that tries waits for its SMI for ever.
  */
 const APMC_EN = 0x02;
-const DEVICE_REGISTERS: number[] = new Array(0x3c).fill(0);
-DEVICE_REGISTERS[DEVACTB + 3 - 0x44] = APMC_EN;
+/** CNTA to DEVRESJ: their bits that can be written, 16 bytes a line. */
+const DEVICE_WRITABLE = Uint8Array.fromHex(
+  "ffffffffffff7301ffffff0f" +
+    "3f587f00ffffffff77ffff03ffffffff" +
+    "fffffff7ffffefffffff1f00ff80ffff" +
+    "ffff1f00ff8000ffffff1f00ffff1f00",
+);
+const DEVICE_REGISTERS = new Uint8Array(DEVICE_WRITABLE.length);
+DEVICE_REGISTERS[DEVACTB + 3 - CNTA] = APMC_EN;
 /** PMREGMISC: bit 0 lets them answer. */
 const PMREGMISC = 0x80;
 const PMIOSE = 0x01;
@@ -145,13 +154,15 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
       classCode: 0x068000,
       interruptPin: 1,
       registers: [
-        // Fast back-to-back, medium DEVSEL#.
+        // It is no bus master. Fast back-to-back, medium DEVSEL#.
         {
           offset: 0x04,
           reset: [0, 0, 0x80, 0x02],
-          writable: [0x05, 0, 0, 0],
+          writable: [0x01, 0, 0, 0],
           cleared: [0, 0, 0, 0x78],
         },
+        // No cache line size, no latency timer.
+        { offset: 0x0c, reset: [0, 0] },
         {
           offset: PMBA,
           reset: [1, 0, 0, 0],
@@ -159,14 +170,16 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
         },
         // CNTA to DEVRESJ: what they watch is not there.
         {
-          offset: 0x44,
-          reset: DEVICE_REGISTERS,
-          writable: new Array(0x3c).fill(0xff),
+          offset: CNTA,
+          reset: [...DEVICE_REGISTERS],
+          writable: [...DEVICE_WRITABLE],
         },
         { offset: PMREGMISC, reset: [0], writable: [PMIOSE] },
-        // SMBBA, SMBHSTCFG.
+        // SMBBA.
         { offset: 0x90, reset: [1, 0, 0, 0], writable: [0xf0, 0xff, 0, 0] },
+        // SMBHSTCFG, SMBSLVC, SMBSHDW1 and 2.
         { offset: 0xd2, reset: [0], writable: [0x0f] },
+        { offset: 0xd3, reset: [0, 0, 0], writable: [0xff, 0xff, 0xff] },
       ],
     }, () => this.#map());
     this.#state = this.#fresh();

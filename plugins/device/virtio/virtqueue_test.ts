@@ -5,9 +5,9 @@ import {
   GuestRam,
   INDIRECT,
   NEXT,
-  Random,
   WRITE,
 } from "../../../tests/devices/virtio_driver.ts";
+import { Random } from "../../../tests/random.ts";
 import { Virtqueue, VirtqueueError } from "./virtqueue.ts";
 
 const SIZE = 8;

@@ -13,7 +13,10 @@
 
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
-import type { BootDrives } from "../../../core/machine/boot_drive.ts";
+import type {
+  BootDrives,
+  DriveGeometry,
+} from "../../../core/machine/boot_drive.ts";
 import type { FirmwareTables } from "../../../core/machine/firmware.ts";
 import type { DeviceContext } from "../../../core/machine/plugin.ts";
 import {
@@ -27,6 +30,7 @@ import { readBootSector } from "./boot_sector.ts";
 import type { BiosConfig } from "./config.ts";
 import type { Bios } from "./context.ts";
 import { disk } from "./disk.ts";
+import { writeDriveData } from "./disk_tables.ts";
 import { DriveMap, type Emulation } from "./drives.ts";
 import { Frame, FRAME_BYTES, Status } from "./frame.ts";
 import { Guest, linear } from "./guest.ts";
@@ -288,6 +292,13 @@ export class BuiltinBios implements Bios {
   setEmulation(emulation: Emulation | null): void {
     this.state.emulation = emulation;
     this.drives.emulation = emulation ?? undefined;
+    writeDriveData(this);
+  }
+
+  /** From now on these are the geometries by which disks were partitioned. */
+  setPartitioned(geometries: (DriveGeometry | null)[]): void {
+    this.state.partitioned = geometries;
+    this.drives.partitioned = geometries;
   }
 
   /** Call an interrupt's handler before the service is asked again. */
@@ -367,6 +378,7 @@ export class BuiltinBios implements Bios {
   #adopt(state: BiosState): void {
     this.state = state;
     this.drives.emulation = state.emulation ?? undefined;
+    this.drives.partitioned = state.partitioned;
     this.requests.adopt(state.requests);
     this.#place.wake.set(state.wake);
     this.#armTimer();

@@ -11,7 +11,9 @@
 import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { Bios } from "./context.ts";
 import { type Emulation, FIRST_CDROM, FIRST_DISK, SECTOR } from "./drives.ts";
+import { writeDriveData } from "./disk_tables.ts";
 import { BOOT_ADDRESS } from "./layout.ts";
+import { partitionGeometry } from "./partition_geometry.ts";
 import type { RequestState } from "./requests.ts";
 import { DiskStatus, readSectors, statusOf } from "./transfer.ts";
 
@@ -45,6 +47,7 @@ export async function readBootSector(
   bios: Bios,
   request: RequestState,
 ): Promise<number> {
+  await findGeometries(bios, request);
   const drive = bios.drives.get(request.drive);
   if (drive === undefined || drive.sectors === 0) return DiskStatus.NO_MEDIA;
   try {
@@ -65,6 +68,24 @@ export async function readBootSector(
       ? DiskStatus.NOT_FOUND
       : statusOf(error);
   }
+}
+
+/** What systems will read disks by is in their partition tables. */
+async function findGeometries(
+  bios: Bios,
+  request: RequestState,
+): Promise<void> {
+  const found = await Promise.all(bios.drives.ownDisks.map(async (disk) => {
+    try {
+      return partitionGeometry(await disk.read(0, 1), disk.sectors) ?? null;
+    } catch {
+      // Who reads it is told.
+      return null;
+    }
+  }));
+  if (!bios.requests.isCurrent(request)) return;
+  bios.setPartitioned(found);
+  writeDriveData(bios);
 }
 
 function word(bytes: Uint8Array, at: number): number {
@@ -136,7 +157,8 @@ async function loadDisc(
   }
   if (!bios.requests.isCurrent(request)) return;
   bios.setEmulation(emulation);
-  bios.state.boot.segment = segment;
-  bios.state.boot.offset = 0;
+  // As low a segment as can be: 07C0h:0 is 0:7C00h, as of other drives.
+  bios.state.boot.segment = segment & 0xf000;
+  bios.state.boot.offset = (segment & 0x0fff) << 4;
   bios.state.boot.drive = emulation.drive;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DriveGeometry } from "../../../core/machine/boot_drive.ts";
 import type { FirmwareTables } from "../../../core/machine/firmware.ts";
 import type { Clock } from "../../../core/time/clock.ts";
 import type { BiosConfig } from "./config.ts";
@@ -39,6 +40,8 @@ export interface Bios {
   unmaskWake(): void;
   /** From now on a disc emulates this drive, or none. */
   setEmulation(emulation: Emulation | null): void;
+  /** From now on these are the geometries by which disks were partitioned. */
+  setPartitioned(geometries: (DriveGeometry | null)[]): void;
   /** Call an interrupt's handler before the service is asked again. */
   call(vector: number, ax?: number): Status;
   /** The same with code of the ROM that returns as a handler does. */

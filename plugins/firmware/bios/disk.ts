@@ -19,6 +19,8 @@ import { Bda, ROM_SEGMENT } from "./layout.ts";
 import { Table } from "./rom.ts";
 import { DiskStatus } from "./transfer.ts";
 
+/** Functions that fixed disks have and floppies have not. */
+const DISKS_ALONE: readonly number[] = [0x09, 0x0c, 0x0d, 0x10, 0x11, 0x14];
 /** The most sectors that a call moves. */
 const MAX_SECTORS = 255;
 
@@ -46,10 +48,14 @@ export function disk(bios: Bios, frame: Frame): Status {
     }
     if (frame.ah === 0x08 && frame.dl < FIRST_DISK) {
       frame.ax = frame.bx = frame.cx = 0;
-      frame.dh = 0;
-      frame.dl = drives.floppies.length;
+      frame.es = frame.di = 0;
+      frame.dx = drives.floppies.length;
+      frame.carry = false;
       return Status.DONE;
     }
+    return finish(bios, frame, DiskStatus.INVALID);
+  }
+  if (frame.dl < FIRST_DISK && DISKS_ALONE.includes(frame.ah)) {
     return finish(bios, frame, DiskStatus.INVALID);
   }
   switch (frame.ah) {
@@ -60,7 +66,6 @@ export function disk(bios: Bios, frame: Frame): Status {
     case 0x10:
     case 0x11:
     case 0x14:
-    case 0x47:
       return finish(bios, frame, DiskStatus.OK);
     case 0x01: {
       const field = frame.dl < FIRST_DISK ? Bda.FLOPPY_STATUS : Bda.DISK_STATUS;
@@ -90,11 +95,11 @@ export function disk(bios: Bios, frame: Frame): Status {
           : DiskStatus.OK,
       );
     case 0x17:
+      if (frame.dl >= FIRST_DISK) break;
+      return finish(bios, frame, DiskStatus.OK);
     case 0x18:
       if (frame.dl >= FIRST_DISK) break;
-      frame.es = ROM_SEGMENT;
-      frame.di = Table.FLOPPY;
-      return finish(bios, frame, DiskStatus.OK);
+      return setMedium(bios, frame, drive);
     default:
       if (frame.ah >= 0x41 && frame.ah <= 0x4e && frame.dl >= FIRST_DISK) {
         return edd(bios, frame, drive);
@@ -116,8 +121,7 @@ function cylinders(bios: Bios, frame: Frame, drive: BootDrive): Status {
   const geometry = bios.drives.geometry(frame.dl);
   if (geometry === undefined) return finish(bios, frame, DiskStatus.INVALID);
   if (drive.sectors === 0) return finish(bios, frame, DiskStatus.TIMEOUT);
-  const cylinder = frame.ch | (frame.cl & 0xc0) << 2;
-  const sector = frame.cl & 0x3f;
+  const { cylinder, sector } = place(frame);
   const { dh: head } = frame;
   const outside = cylinder >= geometry.cylinders || head >= geometry.heads;
   const track = (cylinder * geometry.heads + head) * geometry.sectors;
@@ -144,6 +148,10 @@ function cylinders(bios: Bios, frame: Frame, drive: BootDrive): Status {
   }
   if (frame.dl < FIRST_DISK) isChanged(bios, frame.dl, drive);
   if (what === 0x04) return finish(bios, frame, DiskStatus.OK);
+  if (what === 0x03 && drive.readOnly) {
+    frame.al = 0;
+    return finish(bios, frame, DiskStatus.WRITE_PROTECTED);
+  }
   return begin(
     bios,
     frame,
@@ -167,6 +175,27 @@ function format(
   }
   if (drive.kind !== "floppy") return finish(bios, frame, DiskStatus.OK);
   return begin(bios, frame, "format", track, sectors, 0);
+}
+
+/** 18h: the medium that is to be formatted: only the one that there is. */
+function setMedium(bios: Bios, frame: Frame, drive: BootDrive): Status {
+  const { cylinders, sectors } = floppyGeometry(drive);
+  if (drive.sectors === 0) return finish(bios, frame, DiskStatus.TIMEOUT);
+  const { cylinder: last, sector } = place(frame);
+  if (last !== cylinders - 1 || sector !== sectors) {
+    return finish(bios, frame, DiskStatus.UNKNOWN_MEDIUM);
+  }
+  frame.es = ROM_SEGMENT;
+  frame.di = Table.FLOPPY;
+  return finish(bios, frame, DiskStatus.OK);
+}
+
+/** The cylinder and the sector in CX. */
+function place(frame: Frame): { cylinder: number; sector: number } {
+  return {
+    cylinder: frame.ch | (frame.cl & 0xc0) << 2,
+    sector: frame.cl & 0x3f,
+  };
 }
 
 /** 08h: the drive's parameters. */
@@ -195,6 +224,7 @@ function parameters(bios: Bios, frame: Frame, drive: BootDrive): Status {
 
 /** 15h: what kind of drive it is. */
 function driveType(bios: Bios, frame: Frame, drive: BootDrive): Status {
+  const FLOPPY = 1;
   const FLOPPY_WITH_CHANGE_LINE = 2;
   const FIXED_DISK = 3;
   if (frame.dl >= FIRST_CDROM) {
@@ -202,7 +232,7 @@ function driveType(bios: Bios, frame: Frame, drive: BootDrive): Status {
   }
   finish(bios, frame, DiskStatus.OK);
   if (frame.dl < FIRST_DISK) {
-    frame.ah = FLOPPY_WITH_CHANGE_LINE;
+    frame.ah = drive.changes === undefined ? FLOPPY : FLOPPY_WITH_CHANGE_LINE;
     return Status.DONE;
   }
   const { cylinders, heads, sectors } = bios.drives.geometry(frame.dl)!;

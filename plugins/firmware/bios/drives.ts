@@ -122,6 +122,8 @@ function emulated(disc: BootDrive, emulation: Emulation): BootDrive {
 export class DriveMap {
   /** What a disc emulates, since it was started. */
   emulation: Emulation | undefined;
+  /** Geometries by which the machine's disks were partitioned; null: unknown. */
+  partitioned: readonly (DriveGeometry | null)[] = [];
   readonly #find: () => readonly BootDrive[];
   #all: readonly BootDrive[] | undefined;
 
@@ -147,9 +149,14 @@ export class DriveMap {
     return [...this.#emulated(0), ...this.#kind("floppy")];
   }
 
+  /** The machine's own hard disks. */
+  get ownDisks(): readonly BootDrive[] {
+    return this.#kind("disk");
+  }
+
   /** Hard disks, the emulated one first. */
   get disks(): readonly BootDrive[] {
-    return [...this.#emulated(FIRST_DISK), ...this.#kind("disk")];
+    return [...this.#emulated(FIRST_DISK), ...this.ownDisks];
   }
 
   /** CD-ROM drives. */
@@ -169,6 +176,8 @@ export class DriveMap {
     const drive = this.get(number);
     if (drive === undefined) return undefined;
     if (number < FIRST_DISK) return floppyGeometry(drive);
-    return number < FIRST_CDROM ? diskGeometry(drive) : undefined;
+    if (number >= FIRST_CDROM) return undefined;
+    const own = this.ownDisks.indexOf(drive);
+    return this.partitioned[own] ?? diskGeometry(drive);
   }
 }

@@ -76,8 +76,8 @@ export function edd(bios: Bios, frame: Frame, drive: BootDrive): Status {
     case 0x49:
       return finish(bios, frame, DiskStatus.OK);
     case 0x4e:
-      // DMA and PIO modes, prefetch: as they are.
-      if (frame.al > 6) break;
+      // No prefetch, the slowest or the usual PIO, no DMA: more is not offered.
+      if (![1, 3, 4, 6].includes(frame.al)) break;
       return finish(bios, frame, DiskStatus.OK);
   }
   return finish(bios, frame, DiskStatus.INVALID);
@@ -105,6 +105,10 @@ function packet(bios: Bios, frame: Frame, drive: BootDrive): Status {
   }
   if (frame.ah === 0x44 || frame.ah === 0x47 || count === 0) {
     return finish(bios, frame, DiskStatus.OK);
+  }
+  if (frame.ah === 0x43 && drive.readOnly) {
+    guest.set16(at + PACKET_COUNT, 0);
+    return finish(bios, frame, DiskStatus.WRITE_PROTECTED);
   }
   let address = guest.u32(at + PACKET_BUFFER);
   if (address === FLAT && guest.u8(at) >= PACKET_FLAT + 8) {
@@ -172,10 +176,11 @@ export function terminateEmulation(bios: Bios, frame: Frame): Status {
   view.setUint16(12, emulation.segment, true);
   view.setUint16(14, emulation.sectors, true);
   if (emulation.media !== 0) {
-    specification[16] = emulation.cylinders & 0xff;
-    specification[17] = emulation.cylinders >> 2 & 0xc0 |
-      emulation.trackSectors;
-    specification[18] = emulation.heads;
+    // The last of each, as function 08h has them in CX and DH.
+    const last = emulation.cylinders - 1;
+    specification[16] = last & 0xff;
+    specification[17] = last >> 2 & 0xc0 | emulation.trackSectors;
+    specification[18] = emulation.heads - 1;
   }
   bios.guest.write(linear(frame.ds, frame.si), specification);
   if (frame.al === 0) bios.setEmulation(null);

@@ -9,23 +9,13 @@ import { FRAME_BYTES } from "./frame.ts";
 import { TRAP_FRAME } from "./layout.ts";
 import { SERVICES } from "./rom.ts";
 import { builtinBios } from "./testing.ts";
+import { randomBelow } from "../../../tests/random.ts";
 
 const RAM = 2 << 20;
 /** A service that takes so many milliseconds of the host hangs the guest. */
 const HANG_MS = 1000;
 const FRAME = 0x8000;
 const SERVICE_NUMBERS: readonly number[] = [...SERVICES, 0x18, 0x19, 0xff];
-
-/** Numbers that are the same in each run (xorshift32). */
-function random(seed: number): (limit: number) => number {
-  let x = Math.imul(seed, 0x9e3779b9) | 1;
-  return (limit) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return (x >>> 0) % limit;
-  };
-}
 
 /** A drive that checks what it is asked, and fails now and then. */
 function checkedDrive(
@@ -67,7 +57,7 @@ function checkedDrive(
 Deno.test("bios: services with any registers neither throw nor hang", async () => {
   let [waited, done] = [0, 0];
   for (let seed = 1; seed <= 15; seed++) {
-    const below = random(seed);
+    const below = randomBelow(seed);
     const drives = (["disk", "cdrom", "floppy"] as const).map((kind) =>
       checkedDrive(kind, below)
     );

@@ -56,6 +56,8 @@ const CODE_DELETE = 0x53;
 const CODE_SYSREQ = 0x54;
 const CODE_PRINT = 0x37;
 
+/** ABh 83h of an enhanced keyboard, as the controller translates it. */
+const KEYBOARD_ID = 0x41ab;
 /** Interrupts that keys call. */
 const PRINT_SCREEN = 0x05;
 const SYSTEM = 0x15;
@@ -356,8 +358,11 @@ export function keyboardService(bios: Bios, frame: Frame): Status {
       frame.al = putKey(bios, frame.cx) ? 0 : 1;
       return Status.DONE;
     case 0x09:
-      // Rates cannot be set; 10h to 12h are there.
-      frame.al = 0x20;
+      // Rates cannot be set; 0Ah and 10h to 12h are there.
+      frame.al = 0x30;
+      return Status.DONE;
+    case 0x0a:
+      frame.bx = KEYBOARD_ID;
       return Status.DONE;
     case 0x12: {
       const second = guest.u8(Bda.SHIFT_2);

@@ -110,7 +110,7 @@ export const Bda = {
   MODE_SELECT: 0x465,
   /** The palette register's value, of a CGA. */
   PALETTE: 0x466,
-  /** Where a reset with shutdown code 5 or 0Ah goes. */
+  /** Where a reset with shutdown code 5 or 0Ah goes; the stack of 0Bh, 0Ch. */
   RESUME: 0x467,
   /** Timer ticks since midnight. */
   TICKS: 0x46c,
@@ -164,6 +164,8 @@ export const Bda = {
 export const Equipment = {
   /** There is a floppy drive. */
   FLOPPY: 0x0001,
+  /** All bits of floppy drives: that there are some, and how many. */
+  FLOPPIES: 0x00c1,
   /** There is an FPU. */
   FPU: 0x0002,
   /** There is a pointing device. */

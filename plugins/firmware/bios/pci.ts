@@ -55,8 +55,9 @@ const ROUTES: readonly number[] = [10, 10, 11, 11];
 /** The interrupts that they could be routed to: all but those of ISA. */
 const POSSIBLE = 0xdef8;
 /** Power management of the PIIX4: its ports, where other boards have them. */
-const PIIX4_PM = 0x71138086;
-const PMBA = 0x40;
+export const PIIX4_PM = 0x71138086;
+/** Its register with the base of its ports. */
+export const PMBA = 0x40;
 const PM_PORTS = 0x600;
 const PMREGMISC = 0x80;
 const SCI = 9;

@@ -9,6 +9,7 @@
  */
 
 import type { Bios } from "./context.ts";
+import { writeDriveData } from "./disk_tables.ts";
 import { type Frame, Status } from "./frame.ts";
 import { resetKeyboard } from "./keyboard.ts";
 import {
@@ -38,6 +39,9 @@ const CMOS_EQUIPMENT = 0x14;
 /** Shutdown codes: go on at 40h:67h, with an end of interrupt or without. */
 const RESUME_EOI = 0x05;
 const RESUME = 0x0a;
+/** Shutdown codes: go on with IRET or RETF from the stack at 40h:67h. */
+const RESUME_IRET = 0x0b;
+const RESUME_RETF = 0x0c;
 
 /** The timer: all of counter 0 at 18.2 Hz; refresh; the speaker's tone. */
 const PIT = 0x40;
@@ -66,11 +70,23 @@ export function post(bios: Bios, frame: Frame): Status {
   if (frame.phase > 0) return callRoms(bios, frame);
   const shutdown = guest.cmos(SHUTDOWN);
   guest.setCmos(SHUTDOWN, 0);
-  if (shutdown === RESUME_EOI || shutdown === RESUME) {
-    // A program's own reset, to leave the protected mode of an 80286.
-    if (shutdown === RESUME_EOI) guest.out8(Pic.MASTER, Pic.EOI);
-    frame.returnTo(guest.u16(Bda.RESUME + 2), guest.u16(Bda.RESUME));
-    return Status.DONE;
+  // A program's own reset, to leave the protected mode of an 80286.
+  switch (shutdown) {
+    case RESUME_EOI:
+    case RESUME:
+      if (shutdown === RESUME_EOI) {
+        guest.out8(Pic.SLAVE, Pic.EOI);
+        guest.out8(Pic.MASTER, Pic.EOI);
+      }
+      frame.returnTo(guest.u16(Bda.RESUME + 2), guest.u16(Bda.RESUME));
+      return Status.DONE;
+    case RESUME_IRET:
+    case RESUME_RETF:
+      frame.returnTo(
+        ROM_SEGMENT,
+        bios.entry(shutdown === RESUME_IRET ? "resumeiret" : "resumeretf"),
+      );
+      return Status.DONE;
   }
   const warm = guest.u16(Bda.WARM_START);
   vectors(bios);
@@ -83,7 +99,7 @@ export function post(bios: Bios, frame: Frame): Status {
   const { extended, high } = memorySizes(bios);
   const mib = Math.floor((extended + high) / KIB / KIB) + 1;
   print(bios, `Rhea BIOS, ${mib} MB\r\n\r\n`);
-  disks(bios);
+  writeDriveData(bios);
   state.roms = findRoms(bios);
   return callRoms(bios, frame);
 }
@@ -190,30 +206,4 @@ function chips(bios: Bios): void {
   guest.setCmos(CLOCK_B, CLOCK_24);
   guest.cmos(CLOCK_C);
   guest.set32(Bda.TICKS, ticksOfDay(bios));
-}
-
-/** What the data areas say of drives. */
-function disks(bios: Bios): void {
-  const { guest, drives } = bios;
-  const floppies = Math.min(drives.floppies.length, 4);
-  if (floppies > 0) {
-    const bits = Equipment.FLOPPY | floppies - 1 << 6;
-    guest.set16(Bda.EQUIPMENT, guest.u16(Bda.EQUIPMENT) | bits);
-  }
-  guest.set8(Bda.DISKS, drives.disks.length);
-  EBDA_FIXED_DISKS.forEach((at, i) => {
-    const geometry = drives.geometry(0x80 + i);
-    if (geometry === undefined) return;
-    const { cylinders, heads, sectors } = geometry;
-    const table = new Uint8Array(16);
-    const view = new DataView(table.buffer);
-    view.setUint16(0, cylinders, true);
-    table[2] = heads;
-    // No precompensation; no retries, more than 8 heads; where heads land.
-    view.setUint16(5, 0xffff, true);
-    table[8] = 0xc0 | (heads > 8 ? 0x08 : 0);
-    view.setUint16(12, cylinders, true);
-    table[14] = sectors;
-    guest.write(at, table);
-  });
 }

@@ -170,6 +170,15 @@ function starts(a: Assembler): void {
   }
 }
 
+/** After a reset that a program has asked for: on from its stack at 0:0467h. */
+function resumes(a: Assembler): void {
+  for (const way of ["iret", "retf"] as const) {
+    // LSS SP, [0467h].
+    a.label(`resume${way}`).clear(Reg.AX).toSegment(Seg.DS, Reg.AX)
+      .bytes(0x0f, 0xb2, 0x26).word(Bda.RESUME).op(way);
+  }
+}
+
 /**
  * Call an option ROM, whose entry is at 0:0467h, on a stack with room: the
  * vectors' one is small. ES:DI is the Plug and Play header, and DX that of a card
@@ -318,6 +327,7 @@ export function buildRom(): Rom {
   a.org(0x100);
   common(a);
   starts(a);
+  resumes(a);
   ends(a);
   romCall(a);
   mouseCall(a);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DriveGeometry } from "../../../core/machine/boot_drive.ts";
 import type { Emulation } from "./drives.ts";
 import { Status } from "./frame.ts";
 import type { OptionRom } from "./option_roms.ts";
@@ -68,6 +69,8 @@ export interface BiosState {
   tables: number;
   /** The drive that a disc emulates; null for none. */
   emulation: Emulation | null;
+  /** Geometries by which disks were partitioned; null: unknown. */
+  partitioned: (DriveGeometry | null)[];
   /** Option ROMs that are still to be called. */
   roms: OptionRom[];
   /** The mode of VBE that is set, with bit 14 when it is linear; 0: none. */
@@ -92,6 +95,7 @@ export function freshState(): BiosState {
     boot: freshBoot(),
     tables: 0,
     emulation: null,
+    partitioned: [],
     roms: [],
     vbeMode: 0,
     changes: [],

@@ -8,6 +8,7 @@
  */
 
 import { MICROSECOND } from "../../../core/time/clock.ts";
+import { powerManagement } from "./apm.ts";
 import type { Bios } from "./context.ts";
 import { type Frame, Status } from "./frame.ts";
 import { linear } from "./guest.ts";
@@ -33,6 +34,8 @@ const SOURCE = 0x10;
 const TARGET = 0x18;
 const MAX_WORDS = 0x8000;
 const KIB = 1024;
+/** 88h: the most that it tells, in KiB, as BIOSes do: 64 MiB with the first. */
+const MAX_EXTENDED = 63 * KIB;
 /** E801h: memory from 1 to 16 MiB in KiB at most, then in units of 64 KiB. */
 const BELOW_16M = 15 * KIB;
 const BLOCK_64K = 64 * KIB;
@@ -67,7 +70,10 @@ export function system(bios: Bios, frame: Frame): Status {
       return Status.DONE;
     case 0x83:
       return event(bios, frame);
-    // SysReq, device busy, device done.
+    case 0x53:
+      return powerManagement(bios, frame);
+    // A medium is to be ejected; SysReq, device busy, device done.
+    case 0x52:
     case 0x85:
     case 0x90:
     case 0x91:
@@ -81,7 +87,7 @@ export function system(bios: Bios, frame: Frame): Status {
     case 0x87:
       return move(bios, frame);
     case 0x88:
-      frame.ax = Math.min(usableExtended(bios) / KIB, 0xffff);
+      frame.ax = Math.min(usableExtended(bios) / KIB, MAX_EXTENDED);
       frame.carry = false;
       return Status.DONE;
     case 0xc0:

@@ -21,6 +21,8 @@ export const DiskStatus = {
   NOT_FOUND: 0x04,
   /** The floppy was changed. */
   CHANGED: 0x06,
+  /** That kind of medium is not known. */
+  UNKNOWN_MEDIUM: 0x0c,
   /** The controller has failed. */
   CONTROLLER: 0x20,
   /** There is no medium. */

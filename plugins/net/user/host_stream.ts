@@ -86,7 +86,7 @@ export class HostStream implements TcpApplication {
 
   /** The host's end has failed. */
   readonly #failed = (): void => {
-    if (!this.#ended) this.#connection?.abort();
+    if (!this.#ended) this.#connection?.fail();
   };
 
   async #toHost(connection: TcpConnection): Promise<void> {

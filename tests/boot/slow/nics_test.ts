@@ -389,6 +389,7 @@ boot("Linux with a card of each kind at one hub", async ({ kernel }) => {
     `${modules.script}${THREE}`,
     (initrd) =>
       rhea(
+        PC,
         ...["--kernel", kernel, "--initrd", initrd],
         ...["--append", "console=ttyS0"],
         ...cards.flatMap((card) => ["--nic", card]),

@@ -4,7 +4,6 @@
  *
  * What the guest sent stands in a ring until it is taken (`received`, `consume`),
  * what is to be sent in another until it is acknowledged (`room`, `produced`).
- * Loss is found by duplicate acknowledgements (RFC 5681, 6582) or by timeout.
  * Whether a byte of either kind was sent follows from sequence numbers alone:
  * the outgoing ring begins at `#ringSequence`, and FIN has the number after its
  * last byte. Segments are made by `output` when the link has room, never before:
@@ -24,6 +23,7 @@ import type {
 } from "./contract.ts";
 import { GuestWindow } from "./guest_window.ts";
 import { Receiver } from "./receiver.ts";
+import { Recovery } from "./recovery.ts";
 import { RoundTrip } from "./round_trip.ts";
 
 /** Payload of a segment on Ethernet. */
@@ -34,8 +34,6 @@ const MIN_MSS = 64;
 const SYN_RETRIES = 5;
 /** Transmissions of anything else: some minutes. */
 const RETRIES = 12;
-/** Duplicate acknowledgements that mean a loss (RFC 5681, 3.2). */
-const DUPLICATES = 3;
 /** How long the end of a closed connection answers: the link is short. In ms. */
 const TIME_WAIT = 1000;
 /** Longest time between two probes of a window, in ms. */
@@ -76,10 +74,8 @@ export class TcpConnection {
   #finQueued = false;
   #finAcknowledged = false;
   #activeClose = false;
-  #duplicates = 0;
-  #recovering = false;
-  #recover: number;
-  #resend = false;
+  readonly #recovery: Recovery;
+  #failed = false;
   #probe = false;
   #retries = 0;
 
@@ -97,7 +93,7 @@ export class TcpConnection {
     this.#unacknowledged = sequence;
     this.#nextSequence = sequence;
     this.#maxSequence = sequence;
-    this.#recover = sequence;
+    this.#recovery = new Recovery(sequence);
     this.#ringSequence = sequence + 1 | 0;
   }
 
@@ -182,7 +178,16 @@ export class TcpConnection {
     this.#link.queue(this);
   }
 
-  /** Reset it: the other side has failed. */
+  /**
+   * The other side has failed: reset it behind what came from there before. On
+   * a wire, too, the reader has that when it hears of the reset.
+   */
+  fail(): void {
+    if (this.#phase !== "open" || this.outgoing.length === 0) this.abort();
+    else this.#failed = true;
+  }
+
+  /** Reset it. */
   abort(): void {
     if (this.#phase === "closed") return;
     this.#link.reset(this, this.#nextSequence);
@@ -291,8 +296,13 @@ export class TcpConnection {
     const had = this.#window.size;
     const window = this.#window.update(segment, fresh);
     if (this.#window.size > had) this.#link.queue(this);
-    if (fresh > 0) this.#advance(ack);
-    else if (
+    if (fresh > 0) {
+      this.#advance(ack);
+      if (this.#failed && this.outgoing.length === 0) {
+        this.abort();
+        return false;
+      }
+    } else if (
       fresh === 0 && segment.length === 0 && window === had &&
       (segment.flags & FIN) === 0 && this.#outstanding > 0
     ) this.#duplicate();
@@ -324,11 +334,7 @@ export class TcpConnection {
     }
     this.#unacknowledged = ack;
     if ((ack - this.#nextSequence | 0) > 0) this.#nextSequence = ack;
-    this.#duplicates = 0;
-    if (this.#recovering) {
-      if ((ack - this.#recover | 0) >= 0) this.#recovering = false;
-      else this.#resend = true;
-    }
+    this.#recovery.advance(ack);
     if (this.#outstanding > 0) this.#arm(this.#roundTrip.timeout);
     else this.deadline = Infinity;
     this.#link.queue(this);
@@ -336,15 +342,12 @@ export class TcpConnection {
 
   /** The guest says again what it waits for. */
   #duplicate(): void {
-    if (
-      ++this.#duplicates !== DUPLICATES || this.#recovering ||
-      // What was sent before the last loss says nothing (RFC 6582, 3.2).
-      (this.#unacknowledged - this.#recover | 0) <= 0
-    ) return;
-    this.#recovering = true;
-    this.#recover = this.#maxSequence;
+    const isLoss = this.#recovery.duplicate(
+      this.#unacknowledged,
+      this.#maxSequence,
+    );
+    if (!isLoss) return;
     this.#roundTrip.cancel();
-    this.#resend = true;
     this.#link.queue(this);
   }
 
@@ -418,7 +421,7 @@ export class TcpConnection {
       case "syn-received":
         return this.#sendSyn();
     }
-    if (this.#resend && !this.#sendLost()) return false;
+    if (this.#recovery.resend && !this.#sendLost()) return false;
     if (!this.#sendBytes()) return false;
     while (this.#acks > 0) {
       const left = this.#acks - 1;
@@ -451,7 +454,7 @@ export class TcpConnection {
     if ((length > 0 || fin) && !this.#send(sequence, flags, length)) {
       return false;
     }
-    this.#resend = false;
+    this.#recovery.resend = false;
     return true;
   }
 
@@ -513,10 +516,7 @@ export class TcpConnection {
     this.#roundTrip.back();
     if (this.#outstanding > 0) {
       this.#nextSequence = this.#unacknowledged;
-      this.#recovering = false;
-      this.#recover = this.#maxSequence;
-      this.#duplicates = 0;
-      this.#resend = false;
+      this.#recovery.timeout(this.#maxSequence);
     } else this.#probe = true;
     this.#link.queue(this);
   }

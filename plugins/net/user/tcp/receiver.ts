@@ -85,7 +85,7 @@ export class Receiver {
     return this.expected !== before;
   }
 
-  /** Store bytes; false when there is no memory for them. */
+  /** Store bytes, as many as there is memory for; false when for none. */
   #store(
     bytes: Uint8Array,
     from: number,
@@ -94,7 +94,11 @@ export class Receiver {
   ): boolean {
     const { ring, expected } = this;
     const offset = ring.length + (sequence - expected | 0);
-    if (!ring.reserve(offset + length)) return false;
+    if (!ring.reserve(offset + length)) {
+      // Others have the memory that there was when the window was given.
+      length = ring.capacity - offset;
+      if (length <= 0 || !ring.reserve(offset + length)) return false;
+    }
     const end = sequence + length | 0;
     if (sequence === expected) {
       ring.put(offset, bytes, from, from + length);

@@ -1,0 +1,136 @@
+/**
+ * Instructions that came with IA-32e mode: its system calls, SWAPGS, the bases
+ * of FS and GS, SMAP's and PCIDs' instructions.
+ *
+ * @module
+ */
+
+import { Op } from "../../../core/ir/ops.ts";
+import { invalidatePcid } from "./control.ts";
+import type { Insn } from "./decode.ts";
+import { EXC_GP } from "./exceptions.ts";
+import { define } from "./helpers.ts";
+import { AC, BASE, BASE64, FLAGS, FS, GS, SCRATCH } from "./state.ts";
+import { needFsgsbase, swapgs, syscall, sysret } from "./syscall.ts";
+import type { Translate, Translator } from "./translate.ts";
+import {
+  goOn,
+  goWith,
+  lowWord,
+  needLevel0,
+  setNext,
+  transfer,
+  zeroExtended,
+} from "./translate_privilege.ts";
+
+const LD64 = Op["ld64"];
+/** Bits above those of a canonical address. */
+const NOT_ADDRESS = 16;
+
+const SYSCALL = transfer("syscall", 0, syscall);
+const SYSRET = transfer("sysret", 1, (cpu, wide) => sysret(cpu, wide !== 0));
+const SWAPGS = define(
+  "swapgs",
+  0,
+  { reads: [BASE[GS]], writes: [BASE[GS]] },
+  (cpu) => () => {
+    swapgs(cpu);
+    return 0;
+  },
+);
+const NEED_FSGSBASE = define(
+  "need_fsgsbase",
+  0,
+  { faults: true, reads: [], writes: [] },
+  (cpu) => () => {
+    needFsgsbase(cpu);
+    return 0;
+  },
+);
+const USER_ACCESS_ENDED = define(
+  "user_access_ended",
+  0,
+  { reads: [], writes: [] },
+  (cpu) => () => {
+    cpu.userAccessEnded();
+    return 0;
+  },
+);
+/** The descriptor in the first two scratch words, the type in the third. */
+const INVPCID = transfer("invpcid", 0, (cpu) => {
+  invalidatePcid(cpu, SCRATCH[0].offset >> 2);
+});
+
+/** RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE. */
+function segmentBase(seg: number, write: boolean): Translate {
+  return (t, i) => {
+    if (!t.long) return t.ud();
+    const b = t.b;
+    b.call(NEED_FSGSBASE);
+    if (!write) {
+      const base = b.get(BASE64[seg]);
+      t.setReg(i.opSize, i.rm, i.opSize === 8 ? base : lowWord(t, base));
+      return;
+    }
+    const v = zeroExtended(t, t.reg(i.opSize, i.rm));
+    if (i.opSize === 8) {
+      const bits = b.i64(NOT_ADDRESS);
+      const low = b.op(Op["i64.shl"], v, bits);
+      const canonical = b.op(Op["i64.shr_s"], low, bits);
+      t.trap(b.op(Op["i64.ne"], canonical, v), EXC_GP, 0);
+    }
+    b.set(BASE64[seg], v);
+  };
+}
+
+/** STAC and CLAC. */
+function setUserAccess(allowed: boolean): Translate {
+  return (t) => {
+    if (t.cpl !== 0) return t.ud();
+    const b = t.b;
+    const flags = b.get(FLAGS);
+    if (allowed) b.set(FLAGS, b.or(flags, t.imm(AC)));
+    else {
+      b.set(FLAGS, b.and(flags, t.imm(~AC)));
+      b.call(USER_ACCESS_ENDED);
+    }
+  };
+}
+
+function invpcid(t: Translator, i: Insn): void {
+  if (needLevel0(t)) return;
+  const b = t.b;
+  const at = t.ea(i, 16, false);
+  b.set(SCRATCH[0], b.load(LD64, at, 0, t.mmu));
+  b.set(SCRATCH[1], b.load(LD64, at, 8, t.mmu));
+  b.set(SCRATCH[2], zeroExtended(t, t.reg(t.long ? 8 : 4, i.reg)));
+  t.syncFlags();
+  b.call(INVPCID);
+  t.forgetFlags();
+  goOn(t);
+}
+
+/** The functions, by the names that the instruction table uses. */
+export const LONG: Readonly<Record<string, Translate>> = {
+  syscall: (t) => {
+    if (!t.long) return t.ud();
+    setNext(t);
+    goWith(t, SYSCALL);
+  },
+  sysret: (t, i) => {
+    if (!t.long) return t.ud();
+    goWith(t, SYSRET, t.imm(i.opSize === 8 ? 1 : 0));
+  },
+  swapgs: (t) => {
+    if (!t.long) return t.ud();
+    if (needLevel0(t)) return;
+    t.b.call(SWAPGS);
+  },
+  rdfsbase: segmentBase(FS, false),
+  rdgsbase: segmentBase(GS, false),
+  wrfsbase: segmentBase(FS, true),
+  wrgsbase: segmentBase(GS, true),
+  stac: setUserAccess(true),
+  clac: setUserAccess(false),
+  invpcid,
+};
