@@ -434,6 +434,24 @@ export const MODELS: Readonly<Record<string, Model>> = {
     caches: [0x665b5001, 0, 0, 0x007b7040],
     features: [...X86_64, "ssse3", "sse4_1", "sse4_2", "popcnt"],
   }),
+  "x86-64-v3": model({
+    name: "x86-64-v3",
+    signature: 0xf61,
+    maxLeaf: 0xd,
+    brand: "Rhea x86-64-v3 CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: [
+      ...X86_64,
+      "ssse3",
+      "sse4_1",
+      "sse4_2",
+      "popcnt",
+      "abm",
+      "movbe",
+      "bmi1",
+      ...AVX2,
+    ],
+  }),
   "max": model({
     name: "max",
     signature: 0xf41, // Prescott
