@@ -37,8 +37,22 @@ function number(p: Prng, exponent: number): number {
   return (p.oneIn(2) ? -m : m) * 2 ** (exponent + p.below(5) - 2);
 }
 
+/**
+ * A product halfway between two numbers, and an addend that says which it is,
+ * so small that a sum of 53 bits has lost it.
+ */
+function halfway(p: Prng, width: number): [number, number, number] {
+  const [m, n] = width === 4 ? [11, 12] : [26, 26];
+  const odd = (bits: number): number => 2 ** bits + p.below(2 ** bits) | 1;
+  const scale = 2 ** (p.below(61) - 30);
+  const a = odd(m) * (p.oneIn(2) ? scale : -scale), b = odd(n);
+  const small = a * b * 2 ** -((width === 4 ? 54 : 108) + p.below(30));
+  return [a, b, Math.fround(p.oneIn(2) ? small : -small)];
+}
+
 /** Factors and an addend. */
 function triple(p: Prng, width: number): [number, number, number] {
+  if (p.oneIn(4)) return halfway(p, width);
   const round = width === 4 ? Math.fround : (x: number): number => x;
   const [least, most] = width === 4 ? [-126, 127] : [-1022, 1023];
   // Where the product is to be.

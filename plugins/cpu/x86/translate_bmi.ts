@@ -13,7 +13,7 @@ import { CC_LOGIC } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
 /** PDEP of 32 bits: the low bits of `source` at the places that `mask` has. */
-export function deposit(source: number, mask: number): number {
+function deposit(source: number, mask: number): number {
   let r = 0;
   for (let m = mask; m !== 0; m &= m - 1) {
     if ((source & 1) !== 0) r |= m & -m;
@@ -23,7 +23,7 @@ export function deposit(source: number, mask: number): number {
 }
 
 /** PEXT of 32 bits: the bits of `source` at the places that `mask` has, side by side. */
-export function extract(source: number, mask: number): number {
+function extract(source: number, mask: number): number {
   let r = 0, to = 1;
   for (let m = mask; m !== 0; m &= m - 1) {
     if ((source & m & -m) !== 0) r |= to;

@@ -39,7 +39,7 @@ const DAZ = 0x40, OVERFLOW_MASK = 0x400, UNDERFLOW_MASK = 0x800;
 const BY_MXCSR = 4;
 
 /** Binary32 bits of binary16 ones. NaNs become quiet. */
-export function widenHalf(h: number): number {
+function widenHalf(h: number): number {
   const sign = (h & 0x8000) << 16, exponent = (h >> 10) & 31;
   const fraction = h & 0x3ff;
   if (exponent === 31) {
@@ -58,7 +58,7 @@ const result = { bits: 0, flags: 0 };
  * Rounds binary32 bits to binary16: the bits, and the exceptions. `rounding`:
  * 0 nearest, 1 down, 2 up, 3 towards zero.
  */
-export function narrowSingle(
+function narrowSingle(
   s: number,
   rounding: number,
   mxcsr: number,
