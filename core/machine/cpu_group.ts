@@ -23,6 +23,8 @@ const TURN = 20_000;
  * to pass, a slice would be very long otherwise.
  */
 const LEAST = 200;
+/** Names of counters that are rates. */
+const RATE = /Percent$|PerMillion$/;
 
 /** All CPUs of a machine. */
 export class CpuGroup implements CpuCore {
@@ -177,15 +179,16 @@ export class CpuGroup implements CpuCore {
     this.#turn = turn;
   }
 
-  /** Counters of all CPUs together. */
+  /** Counters of all CPUs together: sums, and of rates the mean. */
   stats(): Readonly<Record<string, number>> {
-    const sum: Record<string, number> = {};
+    const all: Record<string, number> = {};
     for (const cpu of this.#cpus) {
       for (const [name, value] of Object.entries(cpu.stats())) {
-        sum[name] = (sum[name] ?? 0) + value;
+        const part = RATE.test(name) ? value / this.#cpus.length : value;
+        all[name] = (all[name] ?? 0) + part;
       }
     }
-    return sum;
+    return all;
   }
 
   /** Where each CPU is. */
