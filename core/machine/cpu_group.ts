@@ -14,10 +14,10 @@ import { StateError, type StateRecord } from "../state/state.ts";
 import type { CpuCore, CpuExit, EntryState } from "./cpu.ts";
 
 /**
- * Instructions in a turn: some 50 us. To give the turn to the next CPU costs
+ * Instructions in a turn: some 30 us. To give the turn to the next CPU costs
  * about 2; longer turns let a CPU wait longer for what another one does.
  */
-const TURN = 20_000;
+const TURN = 10_000;
 /**
  * What a turn takes of the slice at least: where all CPUs only wait for time
  * to pass, a slice would be very long otherwise.

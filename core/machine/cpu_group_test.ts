@@ -82,9 +82,9 @@ function group(): { all: CpuGroup; a: Puppet; b: Puppet; turns: string[] } {
 
 Deno.test("CPU group: turns of the same length until the budget is used up", () => {
   const { all, turns } = group();
-  assertEquals(all.run(50_000), "budget");
-  assertEquals(turns, ["a 20000 0", "b 20000 1", "a 10000 0"]);
-  assertEquals([all.instructions, all.running], [50_000, -1]);
+  assertEquals(all.run(25_000), "budget");
+  assertEquals(turns, ["a 10000 0", "b 10000 1", "a 5000 0"]);
+  assertEquals([all.instructions, all.running], [25_000, -1]);
   // It goes on with the next one.
   assertEquals(all.run(100), "budget");
   assertEquals(turns.at(-1), "b 100 1");
@@ -93,14 +93,14 @@ Deno.test("CPU group: turns of the same length until the budget is used up", () 
 Deno.test("CPU group: one that waits is asked once in a round", () => {
   const { all, a, turns } = group();
   a.runs.push([10, "halted"], [0, "halted"], [0, "halted"]);
-  assertEquals(all.run(60_000), "budget");
+  assertEquals(all.run(30_000), "budget");
   assertEquals(turns, [
-    "a 20000 0",
-    "b 20000 1",
-    "a 20000 0",
-    "b 20000 1",
-    "a 19800 0", // to wait took a part of the first turn
-    "b 19800 1",
+    "a 10000 0",
+    "b 10000 1",
+    "a 10000 0",
+    "b 10000 1",
+    "a 9800 0", // to wait took a part of the first turn
+    "b 9800 1",
   ]);
 });
 
