@@ -51,7 +51,7 @@ import {
   checkDirectCode,
   checkReturnCode,
   dropInaccessible,
-} from "./transfers.ts";
+} from "./transfer_checks.ts";
 
 const W_EIP = OFF_EIP >> 2;
 const W_CS_BASE = (OFF_SEG + 32 * CS + SEG_BASE) >> 2;
