@@ -91,6 +91,18 @@ after_ud2:
         SHOW " rsp ", [rax + 24], 16
         SHOW " ss ", [rax + 32], 4
         NEWLINE
+        TRY3C "3: strings above 2 GB in compatibility mode"
+        mov edi, SMALL + 0x64000
+        mov ecx, 4
+        rep stosd
+        END3
+        TRY3C "3: pusha above 2 GB in compatibility mode"
+        mov esp, SMALL + 0x64000
+        pusha
+        END3
+        TRY3C "3: fxsave above 2 GB in compatibility mode"
+        fxsave [SMALL + 0x64000]
+        END3
         TRY3C "3: ud2 in compatibility mode"
         ud2
         END3
