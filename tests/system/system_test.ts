@@ -134,7 +134,6 @@ const CASES: readonly Case[] = [
       "int through", // the vector times 16
       "3: int of level 0",
       "3: pusha above", // from the other end
-      "3: fxsave above",
       "store by rbp", // #GP
       "push: ",
       "call: ",
