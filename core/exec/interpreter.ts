@@ -55,6 +55,7 @@ import {
   REC_INSNS,
   REC_TABLE,
   TABLE_FAR,
+  TABLE_FAR_WIDE,
   TABLE_INTERPRETER,
   TABLE_LOOKUP,
   TABLE_LOOKUP_WIDE,
@@ -352,7 +353,12 @@ export class InterpreterGenerator {
       body((e) => emitLookupFunction(e, run, fetchMissWide, true)),
       TABLE_LOOKUP_WIDE,
     );
-    m.addFunction(run, body((e) => emitFarFunction(e, run)), TABLE_FAR);
+    m.addFunction(run, body((e) => emitFarFunction(e, run, false)), TABLE_FAR);
+    m.addFunction(
+      run,
+      body((e) => emitFarFunction(e, run, true)),
+      TABLE_FAR_WIDE,
+    );
     m.addFunction(run, body((e) => emitEnter(e, run)), -1, "enter");
     m.addFunction(slow, body((e) => emitSlowPass(e, narrow)), -1, "slowPass");
     m.addFunction(four, body((e) => emitForward(e, refill)), -1, "refill");

@@ -517,7 +517,7 @@ export class InterpreterCases {
     e.localGet(LOCAL_CPU);
     e.u8(W.I32_ADD);
     e.localSet(LOCAL_ENTRY);
-    this.#probe();
+    this.#probe(wide);
     e.localGet(LOCAL_CPU);
     e.localGet(LOCAL_PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
@@ -532,13 +532,13 @@ export class InterpreterCases {
   }
 
   /** Goes to the record of the entry in LOCAL_ENTRY if it is the one for LOCAL_PC64. */
-  #probe(): void {
+  #probe(wide: boolean): void {
     const e = this.#e;
     emitJumpMatch(e, LOCAL_CPU, LOCAL_ENTRY, LOCAL_PC64);
     this.#if();
-    emitSetPcBase(e, LOCAL_CPU, () => {
+    emitSetPcBase(e, LOCAL_CPU, wide, () => {
       e.localGet(LOCAL_PC64);
-      this.#bytes(OPS[Op["i32.wrap_i64"]]);
+      if (!wide) this.#bytes(OPS[Op["i32.wrap_i64"]]);
     }, () => {
       e.localGet(LOCAL_ENTRY);
       e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
@@ -569,7 +569,7 @@ export class InterpreterCases {
     };
     this.#imm(FIELD_LO);
     e.localSet(LOCAL_LINK);
-    emitGuestPc(e, LOCAL_CPU, word(CELL_PC_LO), word(CELL_PC_HI));
+    emitGuestPc(e, LOCAL_CPU, wide, word(CELL_PC_LO), word(CELL_PC_HI));
     e.localSet(LOCAL_PC64);
     // The linear address: the two halves' sum (see Frontend.linear).
     low();
@@ -618,7 +618,8 @@ export class InterpreterCases {
   ): void {
     const e = this.#e;
     this.#if();
-    emitSetPcBase(e, LOCAL_CPU, low, word(CELL_RECORD));
+    const all = (): void => e.localGet(LOCAL_PC64);
+    emitSetPcBase(e, LOCAL_CPU, wide, wide ? all : low, word(CELL_RECORD));
     this.#enter();
     this.#end();
     // A cell that leads to no block yet, or to one across two pages.

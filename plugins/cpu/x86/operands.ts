@@ -58,6 +58,7 @@ import {
   LIMIT,
   OFF_SEG,
   PC_BASE,
+  PC_BASE64,
   SCRATCH,
   SEG_ATTR,
   SEG_LIMIT,
@@ -273,7 +274,10 @@ export class Operands {
   /** An EIP of this block as the guest sees it; in 64-bit mode an i64. */
   pc(eip: number): Value {
     const b = this.b;
-    if (this.long) return b.i64(eip, this.highOf(eip));
+    if (this.long) {
+      const rip = b.i64(eip, this.highOf(eip));
+      return this.relocatable ? b.add(b.get(PC_BASE64), rip) : rip;
+    }
     return this.relocatable ? b.add(b.get(PC_BASE), b.i32(eip)) : b.i32(eip);
   }
 

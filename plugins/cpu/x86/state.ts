@@ -235,17 +235,17 @@ export const KEY_LIMIT_64K = 0x200000;
  */
 export const KEY_LONG = 0x8000000;
 
-const RELOCATABLE = KEY_CODE32 | 3 << KEY_CPL_SHIFT | KEY_PROTECTED |
-  KEY_FLAT_CS;
+const RELOCATABLE = 3 << KEY_CPL_SHIFT | KEY_PROTECTED | KEY_FLAT_CS;
 
 /**
- * Whether code of a mode is translated for wherever it stands: 32-bit programs
- * at CPL 3, flat and not debugged. (Their shared libraries are at another
+ * Whether code of a mode is translated for wherever it stands: 32-bit and
+ * 64-bit programs at CPL 3, flat and not debugged. (Their shared libraries are at another
  * address in each process. A kernel stays where it is, and addresses that are
  * constants are worth a little.)
  */
 export function isRelocatable(key: number): boolean {
-  return (key & (RELOCATABLE | KEY_V86 | KEY_TF | KEY_DEBUG)) === RELOCATABLE;
+  return (key & (RELOCATABLE | KEY_V86 | KEY_TF | KEY_DEBUG)) ===
+      RELOCATABLE && (key & (KEY_CODE32 | KEY_LONG)) !== 0;
 }
 
 const globals: Global[] = [];
@@ -341,6 +341,8 @@ export const FOP: Global = global("fop", I32, OFF_FOP),
   FDP: Global = global("fdp", I32, OFF_FDP),
   FDS: Global = global("fds", I32, OFF_FDS);
 
+/** The same where RIP has 64 bits. */
+export const PC_BASE64: Global = global("pc_base64", I64, OFF_PC_BASE);
 const GPR64_NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
 /**
  * RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, as i64: blocks of 64-bit mode use

@@ -282,7 +282,9 @@ export class Translator extends LazyFlags {
     const b = this.b;
     this.syncFlags();
     if (!this.#single) {
-      if (b.isConst64(eip)) return b.jump(b.constOf(eip), b.highOf(eip));
+      if (b.isConst64(eip) && !this.relocatable) {
+        return b.jump(b.constOf(eip), b.highOf(eip));
+      }
       return b.isConst(eip) && !this.relocatable
         ? b.jump(b.constOf(eip))
         : b.jumpIndirect(eip);
