@@ -338,6 +338,7 @@ export class BlockTranslator {
     block.physical = physical;
     block.pcLo = lo;
     block.pcHi = hi;
+    block.key = f.key();
     block.record = this.#scratch;
     block.cells = this.#scratch + RECORD_BYTES;
     block.insns = this.#block.insns;

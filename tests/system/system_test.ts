@@ -159,6 +159,7 @@ const CASES: readonly Case[] = [
       "3: invpcid",
     ],
   },
+  { name: "long_avx", model: "max", benchOnly: true },
 ];
 
 const UPDATE = Deno.args.includes("--update");

@@ -69,6 +69,7 @@ import {
   IOPL_MASK,
   isRelocatable,
   KEY_ALIGN,
+  KEY_AVX,
   KEY_CODE32,
   KEY_CPL_SHIFT,
   KEY_DEBUG,
@@ -118,6 +119,7 @@ import {
   OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
+  OFF_XCR0,
   SEG_ATTR,
   SEG_BASE,
   SEG_LIMIT,
@@ -145,6 +147,7 @@ const W_CPL = OFF_CPL >> 2;
 const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_MXCSR = OFF_MXCSR >> 2;
+const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
 
@@ -490,6 +493,7 @@ export class X86 implements Frontend {
     if ((cr0 & CR0_TS) !== 0) k |= KEY_TS;
     if ((cr0 & CR0_MP) !== 0) k |= KEY_MP;
     if ((s[W_CR4] & 0x200) !== 0) k |= KEY_OSFXSR;
+    if ((s[W_CR4] & 0x40000) !== 0 && (s[W_XCR0] & 6) === 6) k |= KEY_AVX;
     if ((cr0 & CR0_AM) !== 0 && (flags & AC) !== 0 && cpl === 3) k |= KEY_ALIGN;
     const mxcsr = s[W_MXCSR];
     if ((mxcsr & 0xffc0) === 0x1f80) k |= KEY_MXCSR_DEFAULT;
@@ -1020,6 +1024,7 @@ export class X86 implements Frontend {
     s[OFF_FCW >> 2] = 0x40;
     s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
     s[W_MXCSR] = 0x1f80;
+    s[W_XCR0] = 1;
     this.msrs = resetMsrs();
     this.pdpte.fill(0);
     this.nmiPending = false;

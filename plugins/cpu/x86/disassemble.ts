@@ -7,12 +7,15 @@
 import { decode, DECODE_OK, Insn } from "./decode.ts";
 import {
   KIND_A,
+  KIND_B,
   KIND_C,
   KIND_D,
   KIND_E,
   KIND_G,
+  KIND_H,
   KIND_I,
   KIND_J,
+  KIND_L,
   KIND_M,
   KIND_N,
   KIND_O,
@@ -52,6 +55,7 @@ const SIZE_NAMES: Readonly<Record<number, string>> = {
   8: "qword ptr ",
   10: "tbyte ptr ",
   16: "xmmword ptr ",
+  32: "ymmword ptr ",
 };
 /** Mnemonics that change with the operand size: 16, 32 bits. */
 const BY_SIZE: Readonly<Record<string, readonly [string, string]>> = {
@@ -74,14 +78,21 @@ function register(size: number, n: number): string {
   return size === 1 ? R8[n] : size === 2 ? R16[n] : "e" + R16[n];
 }
 
+/** The kind of register that has the indices of a gather. */
+function indexVector(i: Insn): string {
+  // With indices of 32 bits for data of 64 the registers are half as many bits.
+  const half = (i.opcode & 1) === 0 && i.vexW !== 0;
+  return i.vexL !== 0 && !half ? "ymm" : "xmm";
+}
+
 function address(i: Insn): string {
   const wide = i.addrSize === 4 ? "e" : "";
   const parts: string[] = [];
   if (i.base >= 0) parts.push(wide + R16[i.base]);
-  if (i.index >= 0) {
-    parts.push(
-      wide + R16[i.index] + (i.scale === 0 ? "" : `*${1 << i.scale}`),
-    );
+  const vsib = i.row.handler.includes("gather");
+  if (i.index >= 0 || vsib) {
+    const index = vsib ? `${indexVector(i)}${i.sibIndex}` : wide + R16[i.index];
+    parts.push(index + (i.scale === 0 ? "" : `*${1 << i.scale}`));
   }
   const natural = i.base === 4 || i.base === 5 ? SS : DS;
   const segment = i.segment !== natural || i.override >= 0
@@ -99,8 +110,13 @@ function operand(i: Insn, k: number, eip: number): string {
   const size = row.sizes[k] !== 0 ? row.sizes[k] : i.opSize;
   const memory = (): string => {
     const plain = row.operands[k] === "M" || row.name === "lea";
+    if (row.operands[k] === "Wx" || row.operands[k] === "Mx") {
+      return SIZE_NAMES[16 << i.vexL] + address(i);
+    }
     return (plain ? "" : SIZE_NAMES[size] ?? "") + address(i);
   };
+  const vector = (n: number): string =>
+    (row.operands[k][1] === "x" && i.vexL !== 0 ? "ymm" : "xmm") + n;
   switch (row.kinds[k]) {
     case KIND_E:
       return i.mod === 3 ? register(size, i.rm) : memory();
@@ -142,11 +158,17 @@ function operand(i: Insn, k: number, eip: number): string {
     case KIND_Q:
       return i.mod === 3 ? `mm${i.rm}` : memory();
     case KIND_V:
-      return `xmm${i.reg}`;
+      return vector(i.reg);
     case KIND_U:
-      return `xmm${i.rm}`;
+      return vector(i.rm);
     case KIND_W:
-      return i.mod === 3 ? `xmm${i.rm}` : memory();
+      return i.mod === 3 ? vector(i.rm) : memory();
+    case KIND_H:
+      return vector(i.vvvv);
+    case KIND_L:
+      return vector(i.immRegister);
+    case KIND_B:
+      return register(size, i.vvvv);
     case KIND_ST:
       return "st";
     case KIND_STI:
@@ -161,15 +183,19 @@ function operand(i: Insn, k: number, eip: number): string {
   throw new Error(`${row.key}: operand ${k} has no text`);
 }
 
-/** Disassembles the instruction at `code[start]`, which stands at `eip`. */
+/**
+ * Disassembles the instruction at `code[start]`, which stands at `eip`; `vex`:
+ * there are VEX prefixes, as in protected mode.
+ */
 export function disassemble(
   code: Uint8Array,
   start: number,
   eip: number,
   code32: boolean,
+  vex = true,
 ): Disassembled {
   const i = new Insn();
-  const outcome = decode(i, code, start, code.length, code32, false);
+  const outcome = decode(i, code, start, code.length, code32, false, vex);
   if (outcome !== DECODE_OK) return { length: 1, text: "(bad)" };
   const row = i.row;
   let name = row.name;

@@ -9,6 +9,7 @@ import type { Disassembler } from "../../../core/cpu/disassembler.ts";
 import { disassemble } from "./disassemble.ts";
 import {
   KEY_ALIGN,
+  KEY_AVX,
   KEY_CODE32,
   KEY_CPL_SHIFT,
   KEY_DEBUG,
@@ -49,6 +50,7 @@ const WORDS: readonly [number, string][] = [
   [KEY_MP, "mp"],
   [KEY_NE, "ne"],
   [KEY_OSFXSR, "osfxsr"],
+  [KEY_AVX, "avx"],
   [KEY_MXCSR_DEFAULT, "mxcsr-default"],
   [KEY_MXCSR_PE, "mxcsr-pe"],
 ];
@@ -56,7 +58,13 @@ const WORDS: readonly [number, string][] = [
 /** x86 in words. */
 export const LISTING: Disassembler = {
   insn: (code, start, pcLo, key) =>
-    disassemble(code, start, pcLo, (key & KEY_CODE32) !== 0).text,
+    disassemble(
+      code,
+      start,
+      pcLo,
+      (key & KEY_CODE32) !== 0,
+      (key & KEY_PROTECTED) !== 0,
+    ).text,
   mode: (key) => {
     const level = (key & KEY_V86) !== 0
       ? "v86"

@@ -19,6 +19,7 @@ import {
   OFF_SEG,
   OFF_STAR,
   OFF_SYSENTER,
+  OFF_XSS,
   SEG_BASE,
 } from "./state.ts";
 
@@ -219,6 +220,10 @@ export function readMsr(cpu: X86, address: number): void {
       if (!f.has("mtrr")) cpu.gp();
       lo = cpu.msrs.mtrrDefType;
       break;
+    case 0xda0: // IA32_XSS
+      if (!f.has("xsaves")) cpu.gp();
+      lo = cpu.state[OFF_XSS >> 2];
+      break;
     case 0xc0000080: // IA32_EFER
       if (!f.has("nx")) cpu.gp();
       lo = cpu.state[OFF_EFER >> 2];
@@ -292,6 +297,9 @@ export function writeMsr(
         cpu.gp();
       }
       cpu.msrs.mtrrDefType = lo;
+      return;
+    case 0xda0: // no component is the supervisor's alone
+      if (!f.has("xsaves") || (lo | hi) !== 0) cpu.gp();
       return;
     case 0xc0000080:
       if (!f.has("nx")) cpu.gp();

@@ -21,6 +21,7 @@ import {
   IMM_O,
   IMM_V,
   IMM_Z,
+  KIND_B,
   KIND_E,
   KIND_G,
   KIND_I,
@@ -395,6 +396,8 @@ export class Operands {
         return this.reg(size, i.reg);
       case KIND_R:
         return this.reg(size, i.rm);
+      case KIND_B:
+        return this.reg(size, i.vvvv);
       case KIND_Z:
         return this.reg(size, i.rm);
       case KIND_REG:
@@ -423,6 +426,8 @@ export class Operands {
         return this.setReg(size, i.reg, v);
       case KIND_R:
         return this.setReg(size, i.rm, v);
+      case KIND_B:
+        return this.setReg(size, i.vvvv, v);
       case KIND_Z:
         return this.setReg(size, i.rm, v);
       case KIND_REG:
@@ -620,16 +625,19 @@ export class Operands {
     return this.b.low(address);
   }
 
-  /** Loads the memory operand by one of the IR's `ld*`. */
-  load(op: number, i: Insn): Value {
+  /**
+   * Loads the memory operand by one of the IR's `ld*`, or what is `from` bytes
+   * into it: of an operand for which {@linkcode Operands.ea} has been called.
+   */
+  load(op: number, i: Insn, from = 0): Value {
     this.#resolve(i, WIDTH[op], i.row.modifies);
-    return this.b.load(op, this.#ea, this.#eaDisp, this.mmu);
+    return this.b.load(op, this.#ea, this.#eaDisp + from, this.mmu);
   }
 
-  /** Stores to the memory operand by one of the IR's `st*`. */
-  store(op: number, i: Insn, v: Value): void {
+  /** Stores to the memory operand by one of the IR's `st*`; see {@linkcode Operands.load}. */
+  store(op: number, i: Insn, v: Value, from = 0): void {
     this.#resolve(i, WIDTH[op], true);
-    this.b.store(op, this.#ea, this.#eaDisp, v, this.mmu);
+    this.b.store(op, this.#ea, this.#eaDisp + from, v, this.mmu);
   }
 
   /** Raises #GP(0) unless the memory operand is aligned to `size` bytes (a power of two). */
