@@ -5,7 +5,7 @@
  */
 
 import { assert } from "@std/assert";
-import { Machine } from "../../machines/machine.ts";
+import { Machine, type MachineOptions } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import { PCI_VGA } from "../pci_vga.ts";
 import { parsePpm, type Pixels, pixelsOf } from "../pixels.ts";
@@ -17,10 +17,13 @@ export const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
 /** When a guest or QEMU has failed, in milliseconds. */
 export const LIMIT_MS = 240_000;
 
-/** What QEMU shows after each "!" of the guest; undefined without QEMU. */
-async function inQemu(
-  kernel: string,
-  scenes: readonly Scene[],
+/**
+ * What QEMU, with these arguments, shows after each "!" of the guest; undefined
+ * without QEMU.
+ */
+export async function inQemu(
+  boot: readonly string[],
+  count: number,
 ): Promise<Pixels[] | undefined> {
   const folder = await Deno.makeTempDir();
   try {
@@ -32,7 +35,7 @@ async function inQemu(
           ...["-M", "pc", "-accel", "tcg", "-m", "32M", "-vga", "std"],
           ...["-display", "none", "-no-reboot", "-serial", "stdio"],
           ...["-monitor", `unix:${socket},server=on,wait=on`],
-          ...["-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel],
+          ...["-device", "isa-debug-exit,iobase=0xf4", ...boot],
         ],
         stdin: "piped",
         stdout: "piped",
@@ -44,7 +47,7 @@ async function inQemu(
     }
     const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
     try {
-      return await talk(child, socket, folder, scenes);
+      return await talk(child, socket, folder, count);
     } finally {
       clearTimeout(limit);
       try {
@@ -63,14 +66,14 @@ async function talk(
   child: Deno.ChildProcess,
   socket: string,
   folder: string,
-  scenes: readonly Scene[],
+  count: number,
 ): Promise<Pixels[]> {
   const monitor = await connect(socket);
   const output = child.stdout.getReader();
   const input = child.stdin.getWriter();
   const result: Pixels[] = [];
   await prompt(monitor);
-  for (const [i] of scenes.entries()) {
+  for (let i = 0; i < count; i++) {
     for (let text = ""; !text.includes("!");) {
       const { value, done } = await output.read();
       assert(!done, "QEMU ended");
@@ -113,18 +116,19 @@ async function prompt(monitor: Deno.Conn): Promise<void> {
   }
 }
 
-async function here(
-  kernel: string,
-  scenes: readonly Scene[],
+/** What Rhea shows, with these options. */
+export async function here(
+  boot: MachineOptions,
+  count: number,
 ): Promise<Pixels[]> {
   await using machine = await Machine.load(PC, {
-    kernel,
+    ...boot,
     memory: "32M",
     set: PCI_VGA,
   });
   const serial = machine.serial(0);
   const result: Pixels[] = [];
-  for (const _ of scenes) {
+  for (let n = 0; n < count; n++) {
     await serial.expect("!", { timeout: LIMIT_MS });
     result.push(pixelsOf(machine.screenshot()));
     await serial.write("\n");
@@ -142,9 +146,9 @@ export async function both(
   try {
     await Deno.writeFile(kernel, multiboot(payload));
 
-    const qemu = await inQemu(kernel, scenes);
+    const qemu = await inQemu(["-kernel", kernel], scenes.length);
     if (qemu === undefined) return void console.log("skipped: no QEMU");
-    return [await here(kernel, scenes), qemu];
+    return [await here({ kernel }, scenes.length), qemu];
   } finally {
     await Deno.remove(kernel);
   }
