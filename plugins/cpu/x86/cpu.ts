@@ -22,6 +22,7 @@ import {
 } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
+import { CompatMmu } from "./compat_mmu.ts";
 import { WatchingMmu } from "./debug.ts";
 import {
   AUX_CC_OP,
@@ -262,8 +263,10 @@ export class X86 implements Frontend {
 
   /** The engine, once attached. */
   engine!: CpuEngine;
-  /** Guest memory for helpers; watches for data breakpoints when there are any. */
+  /** Guest memory for operands of helpers; watches for data breakpoints when there are any. */
   mmu!: Mmu;
+  /** The same for what the CPU itself accesses: descriptors, gates, TSS, inner stacks. */
+  tables!: Mmu;
   /** The state as words: word `OFF_x >> 2` (offsets of state.ts). */
   state: Int32Array = new Int32Array(STATE_END >> 2);
   /** The state as bytes. */
@@ -302,6 +305,8 @@ export class X86 implements Frontend {
   readonly #timestamp: () => number;
   readonly #translator: BlockTranslator | undefined;
   #key = 0;
+  /** For compatibility mode, in front of `tables`. */
+  #compat: CompatMmu | undefined;
   #a20 = true;
   /** Accesses of {@linkcode X86.noteUserAccess}, and where the first ones were. */
   #userAccesses = 0;
@@ -338,7 +343,7 @@ export class X86 implements Frontend {
   attach(engine: CpuEngine): void {
     const old = this.state8;
     this.engine = engine;
-    this.mmu = engine.mmu;
+    this.mmu = this.tables = engine.mmu;
     const buffer = engine.u8.buffer;
     const base = engine.base;
     this.state = new Int32Array(buffer, base, STATE_END >> 2);
@@ -349,6 +354,7 @@ export class X86 implements Frontend {
     this.state8.set(old.subarray(0x100), 0x100);
     this.#applyA20();
     engine.mmu.setWide(this.lma);
+    this.chooseMmu();
     engine.keyChanged();
   }
 
@@ -521,8 +527,10 @@ export class X86 implements Frontend {
 
   /** Sets the mode key to what {@linkcode X86.updateKey} would compute. */
   setKey(key: number): void {
-    if (key === this.#key) return;
+    const changed = key ^ this.#key;
+    if (changed === 0) return;
     this.#key = key;
+    if ((changed & KEY_LONG) !== 0) this.chooseMmu();
     this.engine?.keyChanged();
   }
 
@@ -996,9 +1004,19 @@ export class X86 implements Frontend {
     if (this.engine !== undefined) {
       const dr7 = this.state[W_DR + 14];
       const data = (dr7 & 0xff) !== 0;
-      this.mmu = data ? new WatchingMmu(this) : this.engine.mmu;
+      this.tables = data ? new WatchingMmu(this) : this.engine.mmu;
+      this.#compat = undefined;
     }
     this.updateKey();
+    this.chooseMmu();
+  }
+
+  /** Chooses how helpers see memory: after a change of the mode. */
+  chooseMmu(): void {
+    if (this.engine === undefined) return;
+    this.mmu = this.lma && !this.long
+      ? this.#compat ??= new CompatMmu(this.tables)
+      : this.tables;
   }
 
   // Reset, description, saving.

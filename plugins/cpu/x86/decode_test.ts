@@ -156,6 +156,7 @@ function slots(seed: number): { code: Uint8Array; count: number } {
     let at = n * SLOT;
     if (pp === undefined && random(4) === 0) code[at++] = 0x66;
     if (random(6) === 0) code[at++] = 0x67;
+    const isLong = seed === 64;
     const opcode = parseInt(digits, 16);
     const mapNumber = ["", "0f.", "0f.38.", "0f.3a."].indexOf(map);
     let table = mapNumber;
@@ -170,6 +171,7 @@ function slots(seed: number): { code: Uint8Array; count: number } {
         ["np", "66", "f3", "f2"].indexOf(pp);
     } else {
       if (pp !== undefined && pp !== "np") code[at++] = parseInt(pp, 16);
+      if (isLong && random(3) !== 0) code[at++] = 0x40 | random(16);
       for (const byte of map.split(".").slice(0, -1)) {
         code[at++] = parseInt(byte, 16);
       }
@@ -189,7 +191,7 @@ const SLOT = 32;
 const KEY =
   /^(?:(v)(?:w([01]))?(?:l([01]))?\.)?(?:(np|66|f2|f3)\.)?((?:0f\.(?:3[8a]\.)?)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/;
 
-for (const bits of [16, 32]) {
+for (const bits of [16, 32, 64]) {
   Deno.test({
     name: `lengths agree with objdump, ${bits} bits` +
       (objdump ? "" : " (skipped: there is no objdump)"),
@@ -208,9 +210,10 @@ for (const bits of [16, 32]) {
             "-b",
             "binary",
             "-m",
-            bits === 16 ? "i8086" : "i386",
+            { 16: "i8086", 32: "i386", 64: "i386:x86-64" }[bits]!,
             "-M",
-            "intel",
+            // Of two ISAs the one in which near jumps are always of 64 bits.
+            bits === 64 ? "intel,intel64" : "intel",
             file,
           ],
         }).output();
@@ -227,11 +230,13 @@ for (const bits of [16, 32]) {
         if (at % SLOT !== 0) continue;
         const theirs = m[3].trim();
         const length = m[2].trim().split(" ").length;
-        const mine = disassemble(code, at, at, bits === 32);
+        const [isWide, isLong] = [bits === 32, bits === 64];
+        const mine = disassemble(code, at, at, isWide, true, isLong);
         const bad = mine.text === "(bad)" || mine.text.startsWith("ud");
         if (/\(bad\)/.test(theirs) || bad) continue;
         // WAIT and an x87 instruction are one for objdump; a prefix may be one.
         if (mine.text === "fwait" || length === 1 && mine.length > 1) continue;
+        if (/^((data16|addr32|rex\S*) ?)+$/.test(theirs)) continue;
         compared++;
         if (length !== mine.length) {
           wrong.push(`${m[2]}: ${theirs} | ${mine.text} (${mine.length})`);

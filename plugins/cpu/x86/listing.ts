@@ -18,6 +18,7 @@ import {
   KEY_FLAT_DATA,
   KEY_IOPL_OK,
   KEY_LIMIT_64K,
+  KEY_LONG,
   KEY_MP,
   KEY_MXCSR_DEFAULT,
   KEY_MXCSR_PE,
@@ -64,6 +65,7 @@ export const LISTING: Disassembler = {
       pcLo,
       (key & KEY_CODE32) !== 0,
       (key & KEY_PROTECTED) !== 0,
+      (key & KEY_LONG) !== 0,
     ).text,
   mode: (key) => {
     const level = (key & KEY_V86) !== 0
@@ -73,8 +75,10 @@ export const LISTING: Disassembler = {
       : "real";
     const words = [
       level,
-      (key & KEY_CODE32) !== 0 ? "code32" : "code16",
-      (key & KEY_STACK32) !== 0 ? "stack32" : "stack16",
+      ...(key & KEY_LONG) !== 0 ? ["code64"] : [
+        (key & KEY_CODE32) !== 0 ? "code32" : "code16",
+        (key & KEY_STACK32) !== 0 ? "stack32" : "stack16",
+      ],
     ];
     for (const [bit, word] of WORDS) if ((key & bit) !== 0) words.push(word);
     return words.join(" ");
