@@ -1,6 +1,7 @@
 ; A multiboot kernel that starts all other CPUs and has them interrupt each
 ; other in all ways. It prints on COM1 and ends through isa-debug-exit at 0xf4.
-; What it prints does not depend on who is first.
+; What it prints does not depend on who is first, if PAUSE gives the others
+; their turns.
 ; With X2APIC it goes on in x2APIC mode, which QEMU 7.2's TCG does not have.
 
 bits 32
@@ -316,8 +317,13 @@ main:
         PRINT "armed "
         call hex
         call newline
-        call delay
-        call delay
+        rdtsc
+        mov ebx, eax
+.later: pause
+        rdtsc
+        sub eax, ebx
+        cmp eax, 1100000
+        jb .later
         mov ecx, 0x6e0
         rdmsr
         or eax, edx
@@ -507,9 +513,9 @@ gate:                           ; at EDI to EDX
         stosd
         ret
 
-delay:                          ; all others have done what they were to do
+delay:                          ; the others have turns, and do what they were to do
         push ecx
-        mov ecx, 200000
+        mov ecx, 1000
 .next:  pause
         loop .next
         pop ecx

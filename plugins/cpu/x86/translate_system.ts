@@ -744,7 +744,10 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   popf: popFlags,
   hlt: halt,
   pause: (t) => {
-    if (t.yields) t.b.call(PAUSE);
+    if (!t.yields) return;
+    t.b.call(PAUSE);
+    // What follows may be what another CPU waits for.
+    goOn(t);
   },
   in: input,
   out: output,
