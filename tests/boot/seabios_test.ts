@@ -48,6 +48,23 @@ for (
   );
 }
 
+firmwareTest(
+  "SeaBIOS starts the other CPUs",
+  [SEABIOS_PACKAGE],
+  async () => {
+    await using pc = await Machine.load(PC, {
+      firmware: SEABIOS_256K,
+      cpu: "max",
+      smp: 4,
+    });
+    // It waits until all have said that they are there.
+    await pc.screen().expect("No bootable device.", PATIENCE);
+    for (let i = 0; i < 4; i++) {
+      assertMatch(pc.cpu.describe(), new RegExp(`CPU ${i}: cs:eip`));
+    }
+  },
+);
+
 /** A boot sector that says hello and writes what is typed on the screen. */
 const ECHO = `
   org 0x7c00
