@@ -24,7 +24,14 @@ const SUITES: [string, string[], number, number][] = [
   ["x87", ["x87"], 600, 5],
   ["MMX", ["mmx", "mmx", "mmx", "x87"], 600, 4],
   ["SSE", ["sse", "sse", "conversions"], 2000, 3],
-  ["everything", ["integer", "long", "x87", "mmx", "sse"], 1000, 12],
+  ["SSSE3, SSE4, AES, SHA", ["sse4"], 1000, 2],
+  ["counts, CRC32, MOVBE, ADX", ["extensions"], 600, 2],
+  [
+    "everything",
+    ["integer", "long", "x87", "mmx", "sse", "sse4", "extensions"],
+    1000,
+    12,
+  ],
 ];
 
 for (const accel of ["interp", "jit"] as const) {
