@@ -176,6 +176,13 @@ export class Generator64 {
       r.setGpr(i, v);
       this.#guess[i] = v;
     }
+    // RSI and RDI in one mapping: a CPU that copies more than an element at a
+    // time does not see that two addresses are of the same memory.
+    const rsi = BigInt(this.#data + PAGES / 2 + p.below(1024) - 512);
+    if (this.#isElsewhere(this.#guess[6])) r.setGpr(6, this.#guess[6] = rsi);
+    if (this.#isElsewhere(this.#guess[7])) {
+      r.setGpr(7, this.#guess[7] = rsi + BigInt(p.below(100)) - 50n);
+    }
     if (p.oneIn(2)) r.setGpr(1, BigInt(p.below(40))); // a count
     // Dividends that fit.
     if (p.oneIn(3)) {
@@ -196,6 +203,12 @@ export class Generator64 {
       if (i < 8) extended(p, r.st(i));
     }
     floatModes(p, r);
+  }
+
+  /** Whether an address is of the data pages, but not where most of the case's are. */
+  #isElsewhere(at: bigint): boolean {
+    const data = this.#data === DATA ? HIGH_DATA : DATA;
+    return at >= BigInt(data) && at < BigInt(data + PAGES);
   }
 
   /** Chooses the count of a shift; puts it into CL if it goes there. */
@@ -261,7 +274,8 @@ export class Generator64 {
     const { size, rex, short } = prefixes;
     const opcode = [...form.opcode];
     if (form.spread > 1) opcode[opcode.length - 1] += p.below(form.spread);
-    const isMandatory = opcode.length > 2 && opcode[1] === 0x0f;
+    const isMandatory = opcode.length > 1 &&
+      [0x66, 0xf2, 0xf3].includes(opcode[0]);
     if (isMandatory) out.push(opcode.shift()!);
     if (rex !== 0) out.push(rex);
     out.push(...opcode);

@@ -350,7 +350,14 @@ export const MOVE: Readonly<Record<string, Translate>> = {
   cmc: carryFlag((t) => t.conditionBool(3)),
   cld: (t) => t.b.set(FLAGS, t.b.and(t.b.get(FLAGS), t.b.i32(~DF))),
   std: (t) => t.b.set(FLAGS, t.b.or(t.b.get(FLAGS), t.b.i32(DF))),
-  nop: nothing,
+  nop: (t, i) => {
+    if ((i.rex & 1) === 0) return;
+    // With REX.B it is the exchange with R8 that the opcode's row has.
+    const size = i.opSize;
+    const x = t.reg(size, 0), y = t.reg(size, i.rm);
+    t.setReg(size, 0, y);
+    t.setReg(size, i.rm, x);
+  },
   nop_modrm: nothing,
   ud: (t) => t.ud(),
 };
