@@ -352,7 +352,7 @@ function halves(t: Translator, v: Value): [Value, Value] {
 function address80(t: Translator, i: Insn, write: boolean): Value {
   const address = t.ea(i, 10, write);
   if ((t.key & KEY_ALIGN) !== 0) {
-    t.trap(t.b.and(t.b.low(address), t.b.i32(7)), AC, 0);
+    t.trap(t.misaligned(address, 8), AC, 0);
   }
   return address;
 }
