@@ -156,6 +156,8 @@ export interface TranslatorOptions {
   readonly debugData: Helper;
   /** Called at the end of each instruction while KEY_TF or KEY_DEBUG is set, with EIP in the state; argument: key & KEY_TF. */
   readonly debugTrap: Helper;
+  /** There are other CPUs, to which PAUSE gives the turn. */
+  readonly yields?: boolean;
 }
 
 const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"], 0, 0, 0, Op["ld64"]];

@@ -76,10 +76,13 @@ export class Translator extends LazyFlags {
   /** Set by STI: interrupts stay off until the following instruction is done. */
   shadowNext = false;
   #single = false;
+  /** PAUSE gives another CPU its turn. */
+  readonly yields: boolean;
 
   /** Makes the translator of one CPU. */
   constructor(options: TranslatorOptions) {
     super(options);
+    this.yields = options.yields ?? false;
     this.#present = Uint8Array.from(
       ROWS,
       (r) => r.feature === "" || options.features.has(r.feature) ? 1 : 0,

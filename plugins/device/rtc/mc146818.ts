@@ -91,6 +91,8 @@ const CMOS_EXTENDED = 0x17;
 const CMOS_EXTENDED_ACTUAL = 0x30;
 /** CMOS: memory above 16 MiB in units of 64 KiB, as later firmware has it. */
 const CMOS_ABOVE_16M = 0x34;
+/** CMOS: for how many CPUs QEMU's and Bochs' firmware waits, less one. */
+const CMOS_MORE_CPUS = 0x5f;
 /** CMOS: equipment; an 80x87 is there. */
 const CMOS_EQUIPMENT = 0x14;
 const EQUIPMENT_FPU = 0x02;
@@ -102,6 +104,8 @@ const CMOS_CHECKSUM = 0x2e;
 export interface Mc146818Config {
   /** The guest's memory in bytes, told in the CMOS; 0 leaves it out. */
   readonly memory: number;
+  /** The number of CPUs, told in the CMOS. */
+  readonly cpus: number;
 }
 
 interface Mc146818State {
@@ -135,7 +139,7 @@ function sumUp(ram: Uint8Array): void {
   ram[CMOS_CHECKSUM + 1] = sum & 0xff;
 }
 
-function initialRam(memory: number): Uint8Array {
+function initialRam({ memory, cpus }: Mc146818Config): Uint8Array {
   const ram = new Uint8Array(128);
   ram[REGISTER_A] = A_DEFAULT;
   ram[REGISTER_B] = B_24;
@@ -152,6 +156,7 @@ function initialRam(memory: number): Uint8Array {
   word(CMOS_EXTENDED_ACTUAL, extended);
   const above = Math.floor(Math.max(kib - 16384, 0) / 64);
   word(CMOS_ABOVE_16M, Math.min(above, 0xffff));
+  ram[CMOS_MORE_CPUS] = cpus - 1;
   sumUp(ram);
   return ram;
 }
@@ -170,7 +175,7 @@ export class Mc146818 implements Device, SetupMemory {
   constructor(config: Mc146818Config, context: DeviceContext) {
     this.#name = context.name;
     this.#clock = context.clock;
-    this.#initial = initialRam(config.memory);
+    this.#initial = initialRam(config);
     this.#irq = context.output("irq");
     this.#timer = context.clock.timer(() => {
       this.#catchUp();
@@ -519,6 +524,14 @@ const plugin: DevicePlugin<Mc146818Config> = {
         format: "memory-size",
         default: 0,
         minimum: 0,
+      },
+      cpus: {
+        type: "integer",
+        from: "cpu.count",
+        description: "The number of CPUs, told in the CMOS",
+        minimum: 1,
+        maximum: 255,
+        default: 1,
       },
     },
   },
