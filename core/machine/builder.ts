@@ -119,6 +119,7 @@ export class Builder {
       );
       this.#backends.set(name, captured);
     }
+    building.blocks.building = true;
     for (const device of plan.devices) {
       const files = await readFiles(device);
       const context = deviceContext(building, device, files);
@@ -128,6 +129,7 @@ export class Builder {
       );
       this.#devices.set(device.name, made);
     }
+    building.blocks.building = false;
     const boot = await readBootImages(plan);
     const cpu = building.cpu = await this.#createCpu(memory, clock);
     this.#wire(cpu);

@@ -510,7 +510,11 @@ export class SoftMmu implements Mmu {
         this.#copyValue(this.#host + offset, width);
         return STORE_DONE;
       }
-      if (this.#physicalAccess.ramOf(physical) < 0) return STORE_DONE;
+      if (this.#physicalAccess.ramOf(physical) < 0) {
+        // ROM: of a flash chip this is a command.
+        this.#physicalAccess.writeIo(physical, this.#value, width);
+        return STORE_DONE;
+      }
       return this.#storeToCode(physical, this.#host + offset, width, running);
     }
     const first = PAGE - offset;
