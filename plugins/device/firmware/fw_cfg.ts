@@ -38,6 +38,7 @@ import {
 } from "../../../core/state/state.ts";
 import {
   e820,
+  fileKeys,
   isFileName,
   itemsOf,
   type MachineFacts,
@@ -120,7 +121,9 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   readonly #given = new Map<number, () => Uint8Array>();
   readonly #tables: (() => TableSet)[] = [];
   /** Made at reset, when all have given what they have. */
-  #items: ReadonlyMap<number, Uint8Array> = new Map();
+  #items = new Map<number, Uint8Array>();
+  /** The keys of files with tables. */
+  #tableKeys: ReadonlyMap<number, string> = new Map();
   readonly #entries: {
     readonly memory: RegionMemory;
     readonly mover: RegionMover;
@@ -195,6 +198,19 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   #select(key: number): void {
     this.#state.key = key & ~WRITE_CHANNEL;
     this.#state.offset = 0;
+    if (this.#tableKeys.has(this.#state.key)) this.#renewTables();
+  }
+
+  /** What tables describe may have been set up since they were made. */
+  #renewTables(): void {
+    const files = tableFiles(this.#tables.map((tables) => tables()));
+    for (const [key, name] of this.#tableKeys) {
+      const bytes = files.get(name);
+      // The directory has its size.
+      if (bytes?.length === this.#items.get(key)?.length) {
+        this.#items.set(key, bytes!);
+      }
+    }
   }
 
   /** The next byte of the item; 0 after its end. */
@@ -303,9 +319,16 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
    */
   reset(): void {
     const files = tableFiles(this.#tables.map((tables) => tables()));
-    for (const [name, bytes] of this.#files) files.set(name, bytes());
+    const names = new Set(files.keys());
+    for (const [name, bytes] of this.#files) {
+      files.set(name, bytes());
+      names.delete(name);
+    }
     const given = [...this.#given].map(([key, item]) => [key, item()] as const);
     this.#items = itemsOf(this.#facts, given, files);
+    this.#tableKeys = new Map(
+      [...fileKeys(files)].filter(([, name]) => names.has(name)),
+    );
     this.#adopt(this.#fresh());
   }
 

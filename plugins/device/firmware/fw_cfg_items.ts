@@ -98,21 +98,32 @@ export function itemsOf(
     [IRQ0_OVERRIDE, little(1, 4)],
     ...given,
   ]);
-  // By name, as bytes, so that a directory does not depend on who came first.
-  const names = [...files.keys()].sort();
-  const directory = new Uint8Array(4 + ENTRY_BYTES * names.length);
+  const keys = fileKeys(files);
+  const directory = new Uint8Array(4 + ENTRY_BYTES * keys.size);
   const view = new DataView(directory.buffer);
-  view.setUint32(0, names.length);
-  names.forEach((name, i) => {
+  view.setUint32(0, keys.size);
+  let at = 4;
+  for (const [key, name] of keys) {
     const bytes = files.get(name)!;
-    const at = 4 + ENTRY_BYTES * i;
     view.setUint32(at, bytes.length);
-    view.setUint16(at + 4, FILE_FIRST + i);
+    view.setUint16(at + 4, key);
     directory.set(ascii.encode(name), at + 8);
-    items.set(FILE_FIRST + i, bytes);
-  });
+    items.set(key, bytes);
+    at += ENTRY_BYTES;
+  }
   items.set(FILE_DIR, directory);
   return items;
+}
+
+/**
+ * The names of files by their keys: in the order of the names, as bytes, so
+ * that a directory does not depend on who came first.
+ */
+export function fileKeys(
+  files: ReadonlyMap<string, unknown>,
+): Map<number, string> {
+  const names = [...files.keys()].sort();
+  return new Map(names.map((name, i) => [FILE_FIRST + i, name]));
 }
 
 /** Whether a file may have such a name: ASCII, and a zero must follow it. */
