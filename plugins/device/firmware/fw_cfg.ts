@@ -22,13 +22,14 @@ import type {
   TablePlace,
   TableSet,
 } from "../../../core/machine/firmware.ts";
-import type {
-  Device,
-  DeviceContext,
-  DevicePlugin,
-  DmaPort,
-  FileSpec,
-  RegionMemory,
+import {
+  type Device,
+  type DeviceContext,
+  type DevicePlugin,
+  type DmaPort,
+  type FileSpec,
+  ramAbove4G,
+  type RegionMemory,
 } from "../../../core/machine/plugin.ts";
 import { dirname, resolve } from "../../../core/machine/path.ts";
 import {
@@ -57,6 +58,7 @@ const CONTROL_READ = 0x02;
 const CONTROL_SKIP = 0x04;
 const CONTROL_SELECT = 0x08;
 const CONTROL_WRITE = 0x10;
+const FOUR_GIB = 2 ** 32;
 /** Bytes moved at a time. */
 const CHUNK = 65536;
 /** The page of entry points, when they are shown. */
@@ -115,7 +117,9 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   #state: FwCfgState;
   readonly #name: string;
   readonly #dma: DmaPort;
-  readonly #ramEnd: number;
+  /** RAM below 4 GiB, which begins at 0, and above. */
+  readonly #low: number;
+  readonly #high: number;
   readonly #facts: MachineFacts;
   readonly #files = new Map<string, () => Uint8Array>();
   readonly #given = new Map<number, () => Uint8Array>();
@@ -133,14 +137,16 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   constructor(config: FwCfgConfig, context: DeviceContext) {
     this.#name = context.name;
     this.#dma = context.dma;
-    this.#ramEnd = config.memory;
+    const { memory } = config;
+    this.#high = Math.min(ramAbove4G(context.survey().ram), memory);
+    this.#low = memory - this.#high;
     this.#facts = config;
     this.#entries = {
       memory: context.memory("entries"),
       mover: context.mover("entries"),
     };
     this.#state = this.#fresh();
-    this.addFile("etc/e820", () => e820(config.memory));
+    this.addFile("etc/e820", () => e820(this.#low, this.#high));
     const menuWait = new Uint8Array(2);
     new DataView(menuWait.buffer).setUint16(0, config.menuWait, true);
     this.addFile("etc/boot-menu-wait", () => menuWait);
@@ -264,7 +270,9 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   }
 
   #isRam(address: number, length: number): boolean {
-    return address + length <= this.#ramEnd;
+    const start = address >= FOUR_GIB ? address - FOUR_GIB : address;
+    const size = address >= FOUR_GIB ? this.#high : this.#low;
+    return start + length <= size;
   }
 
   /** See `FirmwareConfig.addFile`. */
@@ -476,6 +484,7 @@ const plugin: DevicePlugin<FwCfgConfig> = {
     },
   },
   provides: ["firmware-config", "firmware-tables"],
+  surveys: true,
   files(config): Record<string, FileSpec> {
     const files: Record<string, FileSpec> = {};
     for (const [name, { path }] of Object.entries(config.files)) {

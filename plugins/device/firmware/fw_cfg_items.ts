@@ -68,12 +68,19 @@ function little(value: number, bytes: 2 | 4 | 8): Uint8Array {
   return out;
 }
 
-/** The RAM as SeaBIOS and its kin read it from `etc/e820`. */
-export function e820(memory: number): Uint8Array {
-  const out = new Uint8Array(E820_BYTES);
-  out.set(little(0, 8), 0);
-  out.set(little(memory, 8), 8);
-  out.set(little(E820_RAM, 4), 16);
+/**
+ * The RAM as SeaBIOS and its kin read it from `etc/e820`: from 0 on, and from
+ * 4 GiB on.
+ */
+export function e820(low: number, high: number): Uint8Array {
+  const out = new Uint8Array(high > 0 ? 2 * E820_BYTES : E820_BYTES);
+  const put = (at: number, base: number, size: number): void => {
+    out.set(little(base, 8), at);
+    out.set(little(size, 8), at + 8);
+    out.set(little(E820_RAM, 4), at + 16);
+  };
+  put(0, 0, low);
+  if (high > 0) put(E820_BYTES, 2 ** 32, high);
   return out;
 }
 
