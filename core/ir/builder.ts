@@ -103,6 +103,11 @@ const HASH_SIZE = 256;
 const HASH_SHIFT = 32 - Math.log2(HASH_SIZE);
 const NO_VALUE = 0x7fffffff;
 
+function isEqual(x: Uint8Array, y: ArrayLike<number>): boolean {
+  for (let k = 0; k < 16; k++) if (x[k] !== y[k]) return false;
+  return true;
+}
+
 /** Builds one {@linkcode IrBlock} at a time. */
 export class IrBuilder {
   /** The block being built. */
@@ -121,6 +126,9 @@ export class IrBuilder {
   /** The same of the results of operations: an address that two instructions compute is one. */
   readonly #computed = new Int32Array(HASH_SIZE).fill(NO_VALUE);
 
+  /** The block's vector constants. */
+  #vectors: Value[] = [];
+
   /** Makes a builder that writes into `block`. */
   constructor(block: IrBlock) {
     this.block = block;
@@ -132,6 +140,7 @@ export class IrBuilder {
   start(block: IrBlock, pcLo: number, pcHi: number): void {
     this.block = block;
     block.clear(pcLo, pcHi);
+    this.#vectors.length = 0;
     this.forget();
   }
 
@@ -267,9 +276,14 @@ export class IrBuilder {
 
   /** A v128 constant of 16 bytes, in memory order. */
   v128(bytes: Uint8Array | readonly number[]): Value {
-    const pool = this.block.pool;
+    const { pool, lo, valueDef } = this.block;
+    for (const v of this.#vectors) {
+      if (isEqual(pool[lo[valueDef[v]]], bytes)) return v;
+    }
     pool.push(Uint8Array.from(bytes));
-    return this.emit(Op["const128"], 0, 0, 0, pool.length - 1, 0);
+    const v = this.emit(Op["const128"], 0, 0, 0, pool.length - 1, 0);
+    this.#vectors.push(v);
+    return v;
   }
 
   /** The word of code at a host offset, as it is when the block runs: see `TranslateContext.mutableWord`. */

@@ -724,6 +724,13 @@ const TABLE = {
   "f64x2.convert_low_i32x4_s": v1(0xfe),
   "f32x4.demote_f64x2_zero": v1(0x5e),
   "f64x2.promote_low_f32x4": v1(0x5f),
+  "i16x8.q15mulr_sat_s": v2(0x82),
+  "i32x4.min_u": v2(0xb7),
+  "i32x4.max_u": v2(0xb9),
+  "f32x4.ceil": v1(0x67),
+  "f32x4.floor": v1(0x68),
+  "f64x2.ceil": v1(0x74),
+  "f64x2.floor": v1(0x75),
 } satisfies Record<string, Entry>;
 
 /** The name of an operation. */

@@ -27,7 +27,28 @@ const SUITES: [string, string[], number, number][] = [
   ["x87", ["x87"], 1500, 5],
   ["MMX", ["mmx", "mmx", "mmx", "x87"], 1000, 4],
   ["SSE", ["sse"], 2500, 3],
-  ["everything", ["integer", "x87", "mmx", "sse"], 1500, 12],
+  ["VEX", ["vex"], 4000, 3],
+  ["VEX and SSE", ["vex", "vex", "sse", "integer"], 1500, 8],
+  ["SSSE3 on MMX", ["ssse3", "ssse3", "mmx"], 500, 3],
+  ["SSE4", ["sse4"], 1500, 2],
+  ["AES, PCLMULQDQ, SHA", ["crypto"], 500, 3],
+  ["counts, CRC32, MOVBE, ADX", ["extensions"], 1000, 2],
+  [
+    "everything",
+    [
+      "integer",
+      "x87",
+      "mmx",
+      "sse",
+      "vex",
+      "ssse3",
+      "sse4",
+      "crypto",
+      "extensions",
+    ],
+    1500,
+    12,
+  ],
 ];
 
 async function check(

@@ -29,15 +29,21 @@ if (typeof oracle === "string") {
 const isAmd = Deno.readTextFileSync("/proc/cpuinfo").includes("AuthenticAMD");
 if (!isAmd) console.log("MASKMOVDQU: skipped, the host is not AMD's");
 
-for (const [name, mxcsr] of Object.entries(MODES)) {
+/** Groups of forms, and how many cases of each. */
+const GROUPS: readonly [string, number][] = [["sse", 1500], ["rounding", 500]];
+const RUNS = Object.entries(MODES).flatMap(([mode, mxcsr]) =>
+  GROUPS.map(([group, count]) => ({ mode, mxcsr, group, count }))
+);
+
+for (const { mode, mxcsr, group, count } of RUNS) {
   Deno.test({
-    name: `SSE as the host has it, ${name}`,
+    name: `${group} as the host has it, ${mode}`,
     ignore: typeof oracle === "string",
     fn: async () => {
       const seed = seedFrom(0x55e);
-      const generator = new Generator(new Prng(seed), ["sse"], 2);
+      const generator = new Generator(new Prng(seed), [group], 2);
       const cases: Case[] = [];
-      while (cases.length < casesFrom(1500)) {
+      while (cases.length < casesFrom(count)) {
         const c = generator.next();
         // The host's MXCSR has a bit that the emulated CPUs do not have.
         if (c.pieces.some((p) => p.form === "0f ae /2")) continue;

@@ -96,6 +96,36 @@ Deno.test("cpuid: leaves of each model", () => {
   }
 });
 
+Deno.test("cpuid: features since the Pentium 4", () => {
+  const cpu = make("max");
+  const leaf = (n: number): number[] => {
+    cpu.setReg32(0, n);
+    cpu.setReg32(1, 0);
+    cpuid(cpu);
+    return [3, 1, 2].map((r) => cpu.reg32(r));
+  };
+  const bits = (v: number, ...all: number[]): boolean =>
+    all.every((n) => (v >>> n & 1) !== 0);
+  // SSE3, PCLMULQDQ, SSSE3, SSE4.1, SSE4.2, MOVBE, POPCNT, AES, RDRAND
+  assert(bits(leaf(1)[1], 0, 1, 9, 19, 20, 22, 23, 25, 30));
+  // BMI1, RDSEED, ADX, CLFLUSHOPT, CLWB, SHA
+  assert(bits(leaf(7)[0], 3, 18, 19, 23, 24, 29));
+  // LZCNT, PREFETCHW; NX, RDTSCP
+  assert(bits(leaf(0x80000001)[1], 5, 8));
+  assert(bits(leaf(0x80000001)[2], 20, 27));
+});
+
+Deno.test("random numbers: the host's, or the same in two runs", () => {
+  const fixed = new X86({ model: MODELS.max, random: () => 0x1234 });
+  assertEquals(fixed.random(), 0x1234);
+  const run = (): number[] => {
+    const cpu = new X86({ model: MODELS.max, timestamp: () => 1000 });
+    return Array.from({ length: 100 }, () => cpu.random());
+  };
+  assertEquals(run(), run());
+  assertEquals(new Set(run()).size, 100);
+});
+
 Deno.test("the time stamp counter runs and can be set", () => {
   let now = 100;
   const cpu = new X86({ model: MODELS.max, timestamp: () => now });

@@ -16,6 +16,7 @@
  * V W U SSE (likewise), X Y string source and destination, A far pointer, ST STi x87;
  * then the size: b w d q t x 1 2 4 8 10 16 bytes, v z by operand size
  * (z at most 4), y 4 bytes, or 8 with REX.W, p far pointer, bs a byte sign-extended to the operand size.
+ * (Lines with a VEX prefix have more: see insns_vex.ts.)
  *
  * Attributes: `=name` the translate function where it is not the mnemonic's;
  * `+name` the feature of the CPU model without which it is #UD; `lock` LOCK is
@@ -24,6 +25,8 @@
  *
  * @module
  */
+
+import { vexLines } from "./insns_vex.ts";
 
 const TABLE = `
 00          add         Eb,Gb         lock
@@ -509,12 +512,15 @@ ff/6        push        Ev            d64
 0f.01/1m    sidt        M
 0f.01/2m    lgdt        M
 0f.01/3m    lidt        M
+np.0f.01/2r:0 xgetbv    -             +xsave
+np.0f.01/2r:1 xsetbv    -             +xsave
 0f.01/4     smsw        Ev
 0f.01/6     lmsw        Ew
 0f.01/7m    invlpg      M
 0f.01/1r:2  clac        -             +smap
 0f.01/1r:3  stac        -             +smap
 0f.01/7r:0  swapgs      -             +lm
+0f.01/7r:1  rdtscp      -             +rdtscp
 0f.02       lar         Gv,Ev
 0f.03       lsl         Gv,Ev
 0f.05       syscall     -             +syscall
@@ -523,6 +529,8 @@ ff/6        push        Ev            d64
 0f.08       invd        -
 0f.09       wbinvd      -
 0f.0b       ud2         -             =ud
+0f.0dm      prefetch    Mb            +3dnowprefetch
+0f.0d/1m    prefetchw   Mb            +3dnowprefetch =prefetch
 np.0f.10    movups      Vx,Wx         sse +sse
 66.0f.10    movupd      Vx,Wx         sse +sse2 =movups
 f3.0f.10    movss       Vx,Wd         sse +sse
@@ -780,10 +788,15 @@ f3.0f.ae/3r wrgsbase    Rv            +fsgsbase
 66.0f.38.82m invpcid    Gv,M          +invpcid
 np.0f.ae/2m ldmxcsr     Md            sse +sse
 np.0f.ae/3m stmxcsr     Md            sse +sse
+np.0f.ae/4m xsave       M             +xsave
+np.0f.ae/5m xrstor      M             +xsave
+np.0f.ae/6m xsaveopt    M             +xsaveopt
 np.0f.ae/5r lfence      -             +sse2
 np.0f.ae/6r mfence      -             +sse2
 np.0f.ae/7r sfence      -             +sse
 np.0f.ae/7m clflush     Mb            +clflush
+66.0f.ae/6m clwb        Mb            +clwb =clflush
+66.0f.ae/7m clflushopt  Mb            +clflushopt =clflush
 0f.af       imul        Gv,Ev         =imul2
 0f.b0       cmpxchg     Eb,Gb         lock
 0f.b1       cmpxchg     Ev,Gv         lock
@@ -793,6 +806,7 @@ np.0f.ae/7m clflush     Mb            +clflush
 0f.b5m      lgs         Gv,Mp
 0f.b6       movzx       Gv,Eb
 0f.b7       movzx       Gv,Ew
+f3.0f.b8    popcnt      Gv,Ev         +popcnt
 0f.b9       ud1         Gv,Ev         =ud
 0f.ba/4     bt          Ev,Ib
 0f.ba/5     bts         Ev,Ib         lock
@@ -800,7 +814,9 @@ np.0f.ae/7m clflush     Mb            +clflush
 0f.ba/7     btc         Ev,Ib         lock
 0f.bb       btc         Ev,Gv         lock
 0f.bc       bsf         Gv,Ev
+f3.0f.bc    tzcnt       Gv,Ev
 0f.bd       bsr         Gv,Ev
+f3.0f.bd    lzcnt       Gv,Ev
 0f.be       movsx       Gv,Eb
 0f.bf       movsx       Gv,Ew
 0f.c0       xadd        Eb,Gb         lock
@@ -817,6 +833,13 @@ np.0f.c5r   pextrw      Gd,Nq,Ib      mmx +sse
 np.0f.c6    shufps      Vx,Wx,Ib      sse +sse
 66.0f.c6    shufpd      Vx,Wx,Ib      sse +sse2
 0f.c7/1m    cmpxchg8b   Mq            lock +cx8
+np.0f.c7/3m xrstors     M             +xsaves
+np.0f.c7/4m xsavec      M             +xsavec
+np.0f.c7/5m xsaves      M             +xsaves
+np.0f.c7/6r rdrand      Rv            +rdrand
+66.0f.c7/6r rdrand      Rv            +rdrand
+np.0f.c7/7r rdseed      Rv            +rdseed
+66.0f.c7/7r rdseed      Rv            +rdseed
 0f.c8       bswap       Zv
 0f.c9       bswap       Zv
 0f.ca       bswap       Zv
@@ -921,6 +944,115 @@ np.0f.fd    paddw       Pq,Qq         mmx +mmx
 np.0f.fe    paddd       Pq,Qq         mmx +mmx
 66.0f.fe    paddd       Vx,Wx         sse +sse2
 0f.ff       ud0         Gv,Ev         =ud
+np.0f.38.00 pshufb      Pq,Qq         mmx +ssse3
+66.0f.38.00 pshufb      Vx,Wx         sse +ssse3
+np.0f.38.01 phaddw      Pq,Qq         mmx +ssse3
+66.0f.38.01 phaddw      Vx,Wx         sse +ssse3
+np.0f.38.02 phaddd      Pq,Qq         mmx +ssse3
+66.0f.38.02 phaddd      Vx,Wx         sse +ssse3
+np.0f.38.03 phaddsw     Pq,Qq         mmx +ssse3
+66.0f.38.03 phaddsw     Vx,Wx         sse +ssse3
+np.0f.38.04 pmaddubsw   Pq,Qq         mmx +ssse3
+66.0f.38.04 pmaddubsw   Vx,Wx         sse +ssse3
+np.0f.38.05 phsubw      Pq,Qq         mmx +ssse3
+66.0f.38.05 phsubw      Vx,Wx         sse +ssse3
+np.0f.38.06 phsubd      Pq,Qq         mmx +ssse3
+66.0f.38.06 phsubd      Vx,Wx         sse +ssse3
+np.0f.38.07 phsubsw     Pq,Qq         mmx +ssse3
+66.0f.38.07 phsubsw     Vx,Wx         sse +ssse3
+np.0f.38.08 psignb      Pq,Qq         mmx +ssse3
+66.0f.38.08 psignb      Vx,Wx         sse +ssse3
+np.0f.38.09 psignw      Pq,Qq         mmx +ssse3
+66.0f.38.09 psignw      Vx,Wx         sse +ssse3
+np.0f.38.0a psignd      Pq,Qq         mmx +ssse3
+66.0f.38.0a psignd      Vx,Wx         sse +ssse3
+np.0f.38.0b pmulhrsw    Pq,Qq         mmx +ssse3
+66.0f.38.0b pmulhrsw    Vx,Wx         sse +ssse3
+66.0f.38.10 pblendvb    Vx,Wx         sse +sse4_1
+66.0f.38.14 blendvps    Vx,Wx         sse +sse4_1
+66.0f.38.15 blendvpd    Vx,Wx         sse +sse4_1
+66.0f.38.17 ptest       Vx,Wx         sse +sse4_1
+np.0f.38.1c pabsb       Pq,Qq         mmx +ssse3
+66.0f.38.1c pabsb       Vx,Wx         sse +ssse3
+np.0f.38.1d pabsw       Pq,Qq         mmx +ssse3
+66.0f.38.1d pabsw       Vx,Wx         sse +ssse3
+np.0f.38.1e pabsd       Pq,Qq         mmx +ssse3
+66.0f.38.1e pabsd       Vx,Wx         sse +ssse3
+66.0f.38.20 pmovsxbw    Vx,Wq         sse +sse4_1
+66.0f.38.21 pmovsxbd    Vx,Wd         sse +sse4_1
+66.0f.38.22 pmovsxbq    Vx,Ww         sse +sse4_1
+66.0f.38.23 pmovsxwd    Vx,Wq         sse +sse4_1
+66.0f.38.24 pmovsxwq    Vx,Wd         sse +sse4_1
+66.0f.38.25 pmovsxdq    Vx,Wq         sse +sse4_1
+66.0f.38.28 pmuldq      Vx,Wx         sse +sse4_1
+66.0f.38.29 pcmpeqq     Vx,Wx         sse +sse4_1
+66.0f.38.2am movntdqa    Vx,Mx         sse +sse4_1
+66.0f.38.2b packusdw    Vx,Wx         sse +sse4_1
+66.0f.38.30 pmovzxbw    Vx,Wq         sse +sse4_1
+66.0f.38.31 pmovzxbd    Vx,Wd         sse +sse4_1
+66.0f.38.32 pmovzxbq    Vx,Ww         sse +sse4_1
+66.0f.38.33 pmovzxwd    Vx,Wq         sse +sse4_1
+66.0f.38.34 pmovzxwq    Vx,Wd         sse +sse4_1
+66.0f.38.35 pmovzxdq    Vx,Wq         sse +sse4_1
+66.0f.38.37 pcmpgtq     Vx,Wx         sse +sse4_2
+66.0f.38.38 pminsb      Vx,Wx         sse +sse4_1
+66.0f.38.39 pminsd      Vx,Wx         sse +sse4_1
+66.0f.38.3a pminuw      Vx,Wx         sse +sse4_1
+66.0f.38.3b pminud      Vx,Wx         sse +sse4_1
+66.0f.38.3c pmaxsb      Vx,Wx         sse +sse4_1
+66.0f.38.3d pmaxsd      Vx,Wx         sse +sse4_1
+66.0f.38.3e pmaxuw      Vx,Wx         sse +sse4_1
+66.0f.38.3f pmaxud      Vx,Wx         sse +sse4_1
+66.0f.38.40 pmulld      Vx,Wx         sse +sse4_1
+66.0f.38.41 phminposuw  Vx,Wx         sse +sse4_1
+np.0f.38.c8 sha1nexte   Vx,Wx         sse +sha_ni
+np.0f.38.c9 sha1msg1    Vx,Wx         sse +sha_ni
+np.0f.38.ca sha1msg2    Vx,Wx         sse +sha_ni
+np.0f.38.cb sha256rnds2 Vx,Wx         sse +sha_ni
+np.0f.38.cc sha256msg1  Vx,Wx         sse +sha_ni
+np.0f.38.cd sha256msg2  Vx,Wx         sse +sha_ni
+66.0f.38.db aesimc      Vx,Wx         sse +aes
+66.0f.38.dc aesenc      Vx,Wx         sse +aes
+66.0f.38.dd aesenclast  Vx,Wx         sse +aes
+66.0f.38.de aesdec      Vx,Wx         sse +aes
+66.0f.38.df aesdeclast  Vx,Wx         sse +aes
+np.0f.38.f0m movbe       Gv,Mv         +movbe
+66.0f.38.f0m movbe       Gv,Mv         +movbe
+f2.0f.38.f0 crc32       Gy,Eb         +sse4_2
+np.0f.38.f1m movbe       Mv,Gv         +movbe
+66.0f.38.f1m movbe       Mv,Gv         +movbe
+f2.0f.38.f1 crc32       Gy,Ev         +sse4_2
+66.0f.38.f6 adcx        Gy,Ey         +adx
+f3.0f.38.f6 adox        Gy,Ey         +adx
+66.0f.3a.08 roundps     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.09 roundpd     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.0a roundss     Vx,Wd,Ib      sse +sse4_1
+66.0f.3a.0b roundsd     Vx,Wq,Ib      sse +sse4_1
+66.0f.3a.0c blendps     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.0d blendpd     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.0e pblendw     Vx,Wx,Ib      sse +sse4_1
+np.0f.3a.0f palignr     Pq,Qq,Ib      mmx +ssse3
+66.0f.3a.0f palignr     Vx,Wx,Ib      sse +ssse3
+66.0f.3a.14m pextrb      Mb,Vx,Ib      sse +sse4_1
+66.0f.3a.14r pextrb      Rd,Vx,Ib      sse +sse4_1
+66.0f.3a.15m pextrw      Mw,Vx,Ib      sse +sse4_1 =pextrw4
+66.0f.3a.15r pextrw      Rd,Vx,Ib      sse +sse4_1 =pextrw4
+66.0f.3a.16 pextrd      Ey,Vx,Ib      sse +sse4_1
+66.0f.3a.17 extractps   Ed,Vx,Ib      sse +sse4_1
+66.0f.3a.20m pinsrb      Vx,Mb,Ib      sse +sse4_1
+66.0f.3a.20r pinsrb      Vx,Rd,Ib      sse +sse4_1
+66.0f.3a.21 insertps    Vx,Wd,Ib      sse +sse4_1
+66.0f.3a.22 pinsrd      Vx,Ey,Ib      sse +sse4_1
+66.0f.3a.40 dpps        Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.41 dppd        Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.42 mpsadbw     Vx,Wx,Ib      sse +sse4_1
+66.0f.3a.44 pclmulqdq   Vx,Wx,Ib      sse +pclmulqdq
+66.0f.3a.60 pcmpestrm   Vx,Wx,Ib      sse +sse4_2
+66.0f.3a.61 pcmpestri   Vx,Wx,Ib      sse +sse4_2
+66.0f.3a.62 pcmpistrm   Vx,Wx,Ib      sse +sse4_2
+66.0f.3a.63 pcmpistri   Vx,Wx,Ib      sse +sse4_2
+np.0f.3a.cc sha1rnds4   Vx,Wx,Ib      sse +sha_ni
+66.0f.3a.df aeskeygenassist Vx,Wx,Ib      sse +aes
 `;
 
 /** Kinds of operands. */
@@ -949,7 +1081,10 @@ export const KIND_NONE = 0,
   KIND_STI = 22,
   KIND_ONE = 23,
   KIND_X = 24,
-  KIND_Y = 25;
+  KIND_Y = 25,
+  KIND_H = 26,
+  KIND_B = 27,
+  KIND_L = 28;
 
 /** Immediates: none; byte; byte sign-extended; word; word and byte; by operand size; far pointer; offset by address size. */
 export const IMM_NONE = 0,
@@ -962,12 +1097,13 @@ export const IMM_NONE = 0,
   IMM_O = 7,
   IMM_V = 8;
 
-/** Classes of instructions: none; x87; WAIT; MMX; SSE. */
+/** Classes of instructions: none; x87; WAIT; MMX; SSE; AVX. */
 export const CLASS_NONE = 0,
   CLASS_X87 = 1,
   CLASS_WAIT = 2,
   CLASS_MMX = 3,
-  CLASS_SSE = 4;
+  CLASS_SSE = 4,
+  CLASS_AVX = 5;
 
 /** In {@linkcode Row.sizes}: 4, or 8 with REX.W. */
 export const SIZE_Y = 12;
@@ -1008,6 +1144,8 @@ export interface Row {
   readonly feature: string;
   /** One of the `CLASS_` constants. */
   readonly class: number;
+  /** One of its operands stands in the VEX prefix. */
+  readonly usesVvvv: boolean;
 }
 
 const LETTERS: Readonly<Record<string, number>> = {
@@ -1031,6 +1169,9 @@ const LETTERS: Readonly<Record<string, number>> = {
   A: KIND_A,
   X: KIND_X,
   Y: KIND_Y,
+  H: KIND_H,
+  B: KIND_B,
+  L: KIND_L,
 };
 const SIZES: Readonly<Record<string, number>> = {
   b: 1,
@@ -1039,6 +1180,7 @@ const SIZES: Readonly<Record<string, number>> = {
   q: 8,
   t: 10,
   x: 16,
+  o: 16,
   y: SIZE_Y,
 };
 const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
@@ -1064,6 +1206,7 @@ const CLASSES: Readonly<Record<string, number>> = {
   x87w: CLASS_WAIT,
   mmx: CLASS_MMX,
   sse: CLASS_SSE,
+  avx: CLASS_AVX,
 };
 
 /** Instructions that lock or modify their first operand. */
@@ -1075,7 +1218,7 @@ const MODIFIES = new Set(
 function immediateOf(operands: readonly string[]): number {
   if (operands[0] === "Iw") return operands[1] === "Ib" ? IMM_WB : IMM_W;
   for (const o of operands) {
-    if (o === "Ib") return IMM_B;
+    if (o === "Ib" || o[0] === "L") return IMM_B;
     if (o === "Ibs" || o === "Jb") return IMM_BS;
     if (o === "Iv") return IMM_V;
     if (o === "Iz" || o === "Jz") return IMM_Z;
@@ -1104,7 +1247,7 @@ type Attributes =
 
 function parseOperands(list: string): Operands {
   const operands = list === "-" ? [] : list.split(",");
-  const kinds = [0, 0, 0], sizes = [0, 0, 0], fixed = [0, 0, 0];
+  const kinds = [0, 0, 0, 0], sizes = [0, 0, 0, 0], fixed = [0, 0, 0, 0];
   operands.forEach((o, k) => {
     const f = FIXED[o];
     if (f !== undefined) {
@@ -1175,6 +1318,7 @@ function parse(line: string, index: number): Row {
     modifies: MODIFIES.has(name) &&
       (kinds[0] === KIND_E || kinds[0] === KIND_M),
     ...attributes,
+    usesVvvv: kinds.includes(KIND_H) || kinds.includes(KIND_B),
   };
 }
 
@@ -1185,14 +1329,22 @@ export const UD_ROW = 0;
 export const ROWS: readonly Row[] = [
   "- (bad) - =ud",
   ...TABLE.trim().split("\n"),
+  ...vexLines(),
 ].map(parse);
 
+/**
+ * Maps: 0 to 3 without a VEX prefix; with one `MAP_VEX` + (0 for `0F`, 1 for
+ * `0F 38`, 2 for `0F 3A`) + 3 * W + 6 * L; the last one is empty.
+ */
+export const MAP_VEX = 4, MAP_NONE = 16;
+const MAP_COUNT = 17;
+
 /** Whether an opcode (map << 8 | opcode) is followed by a ModRM byte. */
-export const MODRM: Uint8Array = new Uint8Array(4 * 256);
+export const MODRM: Uint8Array = new Uint8Array(MAP_COUNT * 256);
 
 // Finding a row: ROOT has the row of each opcode, or -1 - (its group). A group
 // has a row for each prefix (none, 66, F3, F2), memory or register, reg and rm.
-const ROOT = new Int16Array(4 * 256);
+const ROOT = new Int16Array(MAP_COUNT * 256);
 const groups: Int16Array[] = [];
 const GROUP_ENTRIES = 4 * 2 * 8 * 8;
 
@@ -1212,14 +1364,20 @@ export function rowOf(
 }
 
 const KEY =
-  /^(?:(np|66|f3|f2)\.)?(0f\.(?:38\.|3a\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
+  /^(?:(v)(?:w([01]))?(?:l([01]))?\.)?(?:(np|66|f3|f2)\.)?(0f\.(?:38\.|3a\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
 const PREFIXES = ["np", "66", "f3", "f2"];
-const MAPS = [undefined, "0f.", "0f.38.", "0f.3a."];
+const MAPS: readonly (string | undefined)[] = [
+  undefined,
+  "0f.",
+  "0f.38.",
+  "0f.3a.",
+];
 const FORMS = ["m", "r"];
 /** By kind, as bits: operands that stand in ModRM. */
 const MODRM_KINDS = 1 << KIND_E | 1 << KIND_G | 1 << KIND_M | 1 << KIND_S |
   1 << KIND_C | 1 << KIND_D | 1 << KIND_R | 1 << KIND_P | 1 << KIND_Q |
-  1 << KIND_N | 1 << KIND_V | 1 << KIND_W | 1 << KIND_U;
+  1 << KIND_N | 1 << KIND_V | 1 << KIND_W | 1 << KIND_U | 1 << KIND_H |
+  1 << KIND_B | 1 << KIND_L;
 
 /** What a key says; a field that it does not mention is -1. */
 interface Place {
@@ -1233,14 +1391,37 @@ interface Place {
   readonly weight: number;
 }
 
-function placeOf({ key, index, kinds }: Row): Place {
-  const m = KEY.exec(key);
-  if (m === null) throw new Error(`bad key: ${key}`);
-  const opcode = (MAPS.indexOf(m[2]) << 8) | parseInt(m[3], 16);
-  const prefix = PREFIXES.indexOf(m[1]);
-  const reg = m[4] === undefined ? -1 : Number(m[4]);
-  const form = FORMS.indexOf(m[5]);
-  const rm = m[6] === undefined ? -1 : Number(m[6]);
+/** The maps that a key's line stands in. */
+function mapsOf([, vex, w, l, , map]: RegExpExecArray): number[] {
+  const n = MAPS.indexOf(map);
+  if (vex === undefined) return [n];
+  const maps: number[] = [];
+  const both = (said: string | undefined): number[] =>
+    said === undefined ? [0, 1] : [Number(said)];
+  for (const wide of both(w)) {
+    for (const long of both(l)) {
+      maps.push(MAP_VEX + n - 1 + 3 * wide + 6 * long);
+    }
+  }
+  return maps;
+}
+
+function placesOf(row: Row): Place[] {
+  const m = KEY.exec(row.key);
+  if (m === null) throw new Error(`bad key: ${row.key}`);
+  return mapsOf(m).map((map) => placeOf(row, m, map));
+}
+
+function placeOf(
+  { index, kinds }: Row,
+  [, , , , pp, , code, inReg, inForm, inRm]: RegExpExecArray,
+  map: number,
+): Place {
+  const opcode = (map << 8) | parseInt(code, 16);
+  const prefix = PREFIXES.indexOf(pp);
+  const reg = inReg === undefined ? -1 : Number(inReg);
+  const form = FORMS.indexOf(inForm);
+  const rm = inRm === undefined ? -1 : Number(inRm);
   if (
     reg >= 0 || form >= 0 ||
     kinds.some((kind) => (MODRM_KINDS >> kind & 1) !== 0)
@@ -1288,10 +1469,11 @@ function enter(p: Place): void {
 }
 
 /** By opcode (map << 8 | opcode): the row that it has in 64-bit mode instead of its others, or -1. */
-export const LONG_ROWS: Int16Array = new Int16Array(4 * 256).fill(-1);
+export const LONG_ROWS: Int16Array = new Int16Array(MAP_COUNT * 256).fill(-1);
 for (const row of ROWS) {
-  if (row.only64) LONG_ROWS[placeOf(row).opcode] = row.index;
+  if (!row.only64) continue;
+  for (const { opcode } of placesOf(row)) LONG_ROWS[opcode] = row.index;
 }
 
-ROWS.slice(1).filter((row) => !row.only64).map(placeOf)
+ROWS.slice(1).filter((row) => !row.only64).flatMap(placesOf)
   .sort((a, b) => a.weight - b.weight).forEach(enter);

@@ -18,9 +18,11 @@ Deno.test("every line names a feature that some model has", () => {
 // they name the same fields with the same values: they have the same key.
 Deno.test("no two lines overlap", () => {
   const keys = new Set<string>();
-  for (const { key } of ROWS) {
-    assert(!keys.has(key), key);
-    keys.add(key);
+  for (const row of ROWS) {
+    // Lines for 64-bit mode only are in a table of their own.
+    const place = row.only64 ? `${row.key} in 64-bit mode` : row.key;
+    assert(!keys.has(place), place);
+    keys.add(place);
   }
 });
 
@@ -40,7 +42,7 @@ Deno.test("the undefined one-byte opcodes are those of the manual", () => {
   assertEquals(undefinedOpcodes, []);
 });
 
-Deno.test("the two-byte opcodes of a Pentium 4 are all there", () => {
+Deno.test("the two-byte opcodes of a Pentium 4 are all there, and some since", () => {
   const gaps: string[] = [];
   for (let opcode = 0; opcode < 256; opcode++) {
     let defined = false;
@@ -54,7 +56,7 @@ Deno.test("the two-byte opcodes of a Pentium 4 are all there", () => {
   }
   assertEquals(
     gaps.join(" "),
-    "04 0a 0b 0c 0d 0e 0f 24 25 26 27 36 37 38 39 3a 3b 3c 3d 3e 3f " +
-      "78 79 7a 7b a6 a7 b8 b9 ff",
+    "04 0a 0b 0c 0e 0f 24 25 26 27 36 37 38 39 3a 3b 3c 3d 3e 3f " +
+      "78 79 7a 7b a6 a7 b9 ff",
   );
 });

@@ -33,7 +33,9 @@ import {
   when,
   xor,
 } from "./float80_emit.ts";
+import type { X86 } from "./cpu.ts";
 import type { HelperOptions } from "./helpers.ts";
+import type { Feature } from "./models.ts";
 import {
   CC_ADD,
   CC_INC,
@@ -126,6 +128,15 @@ export function native(
       c: number,
     ) => number;
   };
+}
+
+/** That of a helper which CPUs without a feature never call: there, none has to be compiled. */
+export function ifPresent(
+  cpu: X86,
+  feature: Feature,
+  form: Native,
+): ReturnType<Native> {
+  return cpu.model.features.has(feature) ? form(cpu) : undefined;
 }
 
 // Bits of EFLAGS that conditions O B Z BE S P test (BE: and ZF), as shifts.

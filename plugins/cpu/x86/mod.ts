@@ -34,6 +34,18 @@ export interface X86Config {
   readonly maxInsns?: number;
 }
 
+const pool = new Int32Array(256);
+let used = pool.length;
+
+/** 32 bits from the host's generator, none twice. */
+function hostRandom(): number {
+  if (used === pool.length) {
+    crypto.getRandomValues(pool);
+    used = 0;
+  }
+  return pool[used++];
+}
+
 function create(config: X86Config, context: CpuContext): CpuCore {
   if (!Object.hasOwn(MODELS, config.model)) {
     throw new Error(
@@ -56,6 +68,7 @@ function create(config: X86Config, context: CpuContext): CpuCore {
     apic,
     // One tick a nanosecond: the time stamp counter of a 1 GHz CPU.
     timestamp: () => clock.now(),
+    random: context.icount ? undefined : hostRandom,
     ferr: (level) => ferr.set(level),
     translator: () => createTranslator(model),
   });

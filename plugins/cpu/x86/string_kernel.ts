@@ -41,7 +41,6 @@ import {
   i32,
   I64,
   i64,
-  type Instruction,
   leave,
   leS,
   loadL,
@@ -58,6 +57,7 @@ import {
   xor,
 } from "./float80_emit.ts";
 import { type Frame, mul, type Native, native } from "./integer_kernel.ts";
+import { repeatWhile, simd, V128, v128Load, v128Store } from "./vector_emit.ts";
 
 /** Elements that one call of a repeated string instruction does at most. */
 export const MAX_ELEMENTS = 0x4000;
@@ -105,22 +105,6 @@ const SHORT = 128;
 const BULK = 2048;
 const PAGE = 4096;
 
-const V128 = 0x7b;
-
-const simd = (code: number): Instruction => (...operands) => () => {
-  for (const operand of operands) operand();
-  asm.e.u8(0xfd);
-  asm.e.u32(code);
-};
-const v128Load = (at: Code, offset = 0): Code => () => {
-  at();
-  asm.e.simdMem(0x00, offset);
-};
-const v128Store = (at: Code, v: Code): void => {
-  at();
-  v();
-  asm.e.simdMem(0x0b, 0);
-};
 const splat32 = simd(0x11);
 const bitmask8 = simd(0x64);
 /** `splat` and `eq` of 8, 16 and 32 bits. */
@@ -144,17 +128,6 @@ const storeOf = (log: number, at: Code, v: Code): void => {
   v();
   asm.e.mem(STORES[log], 0);
 };
-
-/** Repeats `body` as long as `condition` holds after it; inside neither is another loop left. */
-function repeatWhile(body: () => void, condition: Code): void {
-  asm.e.u8(0x03);
-  asm.e.u8(0x40);
-  body();
-  condition();
-  asm.e.u8(0x0d);
-  asm.e.u32(0);
-  asm.e.u8(0x0b);
-}
 
 const bump = (local: number, by: Code): void => set(local, add(get(local), by));
 const min = (a: Code, b: Code): Code => select(a, b, ltU(a, b));

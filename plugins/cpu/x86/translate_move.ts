@@ -7,6 +7,7 @@
 import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
+import { I64 } from "../../../core/ir/types.ts";
 import { define } from "./helpers.ts";
 import {
   AF,
@@ -83,7 +84,7 @@ const xadd: Translate = (t) => {
 };
 
 /** The i64 with these halves. */
-function pair(t: Translator, low: Value, high: Value): Value {
+export function pair(t: Translator, low: Value, high: Value): Value {
   const b = t.b;
   return b.op(
     Op["i64.or"],
@@ -132,19 +133,23 @@ const cmpxchg8b: Translate = (t, i) => {
   t.setArithFlags(b.or(b.and(flags, b.i32(~ZF)), b.shl(equal, b.i32(6))));
 };
 
-const bswap: Translate = (t) => {
+/** The bytes of an i32 or i64 the other way round. */
+export function swapBytes(t: Translator, v: Value): Value {
   const b = t.b;
+  if (b.typeOf(v) === I64) {
+    const high = swapBytes(t, b.low(b.shrU(v, b.i64(32))));
+    return pair(t, high, swapBytes(t, b.low(v)));
+  }
+  return b.or(
+    b.and(b.op(Op["i32.rotl"], v, b.i32(8)), b.i32(0x00ff00ff)),
+    b.and(b.op(Op["i32.rotl"], v, b.i32(24)), b.i32(0xff00ff00)),
+  );
+}
+
+const bswap: Translate = (t) => {
   // With a 16-bit operand the result is undefined: CPUs give 0.
-  if (t.insn.opSize === 2) return t.write(0, b.i32(0));
-  const v = t.read(0);
-  const swap = (v: Value): Value =>
-    b.or(
-      b.and(b.op(Op["i32.rotl"], v, b.i32(8)), b.i32(0x00ff00ff)),
-      b.and(b.op(Op["i32.rotl"], v, b.i32(24)), b.i32(0xff00ff00)),
-    );
-  if (t.size(0) !== 8) return t.write(0, swap(v));
-  const [low, high] = [b.low(v), b.low(b.shrU(v, b.i64(32)))];
-  t.write(0, pair(t, swap(high), swap(low)));
+  if (t.insn.opSize === 2) return t.write(0, t.b.i32(0));
+  t.write(0, swapBytes(t, t.read(0)));
 };
 
 const push: Translate = (t, i) => t.push(i.opSize, t.read(0));

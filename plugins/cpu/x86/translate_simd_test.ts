@@ -1,6 +1,6 @@
 /** When MMX, SSE and x87 instructions are available, and what becomes of them in IR. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import type { TranslateContext } from "../../../core/cpu/frontend.ts";
 import { IrBlock } from "../../../core/ir/block.ts";
 import { IrBuilder } from "../../../core/ir/builder.ts";
@@ -9,6 +9,7 @@ import { createTranslator } from "./mod.ts";
 import { MODELS } from "./models.ts";
 import {
   GLOBALS,
+  KEY_AVX,
   KEY_CODE32,
   KEY_EM,
   KEY_FLAT_CS,
@@ -68,6 +69,10 @@ function translate(
 const ADDSD = [0xf2, 0x0f, 0x58, 0xc1];
 const PADDB = [0x0f, 0xfc, 0xc1];
 const FADD = [0xd8, 0xc1];
+const PSHUFB = [0x0f, 0x38, 0x00, 0xc1];
+const AESENC = [0x66, 0x0f, 0x38, 0xdc, 0xc1];
+const SHA1NEXTE = [0x0f, 0x38, 0xc8, 0xc1];
+const CRC32 = [0xf2, 0x0f, 0x38, 0xf1, 0xc1];
 const UD = 6, NM = 7;
 
 Deno.test("SSE, MMX and x87 are there by CR0 and CR4", () => {
@@ -84,9 +89,52 @@ Deno.test("SSE, MMX and x87 are there by CR0 and CR4", () => {
   assertEquals(traps(FADD, BASE | KEY_TS), [NM]);
 });
 
+Deno.test("AVX is there by XCR0 and CR0.TS; in real mode its prefix is LDS", () => {
+  const code = [0xc5, 0xf4, 0x58, 0xc2]; // vaddps ymm0, ymm1, ymm2
+  const traps = (key: number): number[] => translate(code, key).traps;
+  assertEquals(traps(NATIVE | KEY_AVX), []);
+  assertEquals(traps(NATIVE), [UD]);
+  // CR0.EM and CR4.OSFXSR say nothing of it.
+  assertEquals(traps(NATIVE & ~KEY_OSFXSR | KEY_AVX | KEY_EM), []);
+  assertEquals(traps(NATIVE | KEY_AVX | KEY_TS), [NM]);
+  assertEquals(traps(NATIVE & ~KEY_PROTECTED | KEY_AVX), [UD]);
+  // BMI needs neither.
+  const andn = [0xc4, 0xe2, 0x78, 0xf2, 0xc0];
+  assertEquals(translate(andn, NATIVE | KEY_TS).traps, []);
+  assertEquals(translate(code, NATIVE | KEY_AVX, "pentium4").traps, [UD]);
+});
+
+Deno.test("later instructions are there by CR0 and CR4 as well", () => {
+  const traps = (code: number[], key: number): number[] =>
+    translate(code, key).traps;
+  // On MMX registers CR4 does not matter.
+  assertEquals(traps(PSHUFB, NATIVE & ~KEY_OSFXSR), []);
+  assertEquals(traps(PSHUFB, NATIVE | KEY_EM), [UD]);
+  assertEquals(traps(PSHUFB, NATIVE | KEY_TS), [NM]);
+  for (const code of [[0x66, ...PSHUFB], AESENC, SHA1NEXTE]) {
+    assertEquals(traps(code, NATIVE), []);
+    assertEquals(traps(code, NATIVE & ~KEY_OSFXSR), [UD]);
+    assertEquals(traps(code, NATIVE | KEY_EM | KEY_TS), [UD]);
+    assertEquals(traps(code, NATIVE | KEY_TS), [NM]);
+  }
+  // On general registers neither does.
+  const off = NATIVE & ~KEY_OSFXSR | KEY_EM | KEY_TS;
+  assertEquals(traps(CRC32, off), []);
+});
+
 Deno.test("a model without the feature raises #UD", () => {
   assertEquals(translate(ADDSD, NATIVE, "pentium3").traps, [UD]);
   assertEquals(translate(PADDB, BASE, "pentium").traps, [UD]);
+});
+
+Deno.test("LZCNT and TZCNT are BSR and BSF without the feature", () => {
+  for (const opcode of [0xbc, 0xbd]) {
+    const code = [0x0f, opcode, 0xc1];
+    const scan = translate(code, BASE, "pentium4").ops;
+    assertEquals(translate([0xf3, ...code], BASE, "pentium4").ops, scan);
+    assertNotEquals(translate([0xf3, ...code], BASE).ops, scan);
+    assertEquals(translate(code, BASE).ops, scan);
+  }
 });
 
 Deno.test("SSE arithmetic is native in the default mode, a helper in others", () => {
