@@ -87,7 +87,11 @@ export class MovableRegion implements RegionMover {
   }
 
   /** See `RegionMover.map`. */
-  map(base: number, access?: MemoryAccess, size = this.#options.size): void {
+  map(
+    base: number,
+    access?: MemoryAccess,
+    size: number = this.#options.size,
+  ): void {
     if (!(base >= 0 && base + size <= this.#space.size)) return this.unmap();
     const { kind: own } = this.#options;
     const kind = own === "io" ? own : access ?? own;
