@@ -42,22 +42,29 @@ function cacheOf(architecture: GuestArchitecture): string {
   return join(ROOT, `.cache/guest-${architecture}`);
 }
 
-/** Has an architecture's guest, fetched if need be, for tests. */
-export async function bootsOf(architecture: GuestArchitecture): Promise<Boot> {
-  let guest: GuestFiles | undefined;
-  let reason = "";
+/** An architecture's guest, fetched if need be; the reason where it fails. */
+export async function guestOf(
+  architecture: GuestArchitecture,
+): Promise<GuestFiles | string> {
   try {
-    guest = await ensureGuest(architecture, cacheOf(architecture));
+    return await ensureGuest(architecture, cacheOf(architecture));
   } catch (error) {
-    if (!(error instanceof GuestError)) throw error;
-    reason = error.message;
+    if (error instanceof GuestError) return error.message;
+    throw error;
   }
+}
+
+/** What makes tests that need an architecture's guest. */
+export async function bootsOf(architecture: GuestArchitecture): Promise<Boot> {
+  const guest = await guestOf(architecture);
   return (name, test) =>
-    Deno.test({
-      name: guest === undefined ? `${name} (skipped: ${reason})` : name,
-      ignore: guest === undefined,
-      fn: () => test(guest!),
-    });
+    typeof guest === "string"
+      ? Deno.test({
+        name: `${name} (skipped: ${guest})`,
+        ignore: true,
+        fn() {},
+      })
+      : Deno.test({ name, fn: () => test(guest) });
 }
 
 /** A test that needs the i386 guest. */
