@@ -30,7 +30,7 @@ export interface Identity {
   readonly machine: string;
   /** What the line `model name` in `/proc/cpuinfo` begins with. */
   readonly model: string;
-  /** Flags there that follow each other. */
+  /** Flags there, as a regular expression. */
   readonly flags: string;
 }
 

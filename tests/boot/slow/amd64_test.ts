@@ -22,7 +22,7 @@ const boot64 = await bootsOf("amd64");
 const X86_64: Identity = {
   machine: "x86_64",
   model: "Rhea",
-  flags: "syscall nx lm",
+  flags: "syscall nx\\b.*\\blm",
 };
 
 /** What the kernel warns of on QEMU's PC, too. */
@@ -76,7 +76,8 @@ boot64("the 64-bit installer's first screen", async (guest) => {
     kernel: guest.kernel,
     initrd: guest.installer,
     cpu: "x86-64",
-    memory: "512M",
+    // With less it asks in English whether to go on.
+    memory: "1G",
   });
   try {
     const serial = machine.serial(0);
@@ -96,7 +97,7 @@ for (const cpu of ["x86-64", "max"]) {
       await useShell(shell, {
         machine: "i686",
         model: "Rhea",
-        flags: "nx lm",
+        flags: "nx\\b.*\\blm",
       });
       const seen = warnings((await shell.run("dmesg -r")).output);
       const known = new Set([...PC_WARNINGS, ...ISAPC_WARNINGS]);
