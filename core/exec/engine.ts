@@ -38,7 +38,7 @@ import {
   HIT_REGION,
   HIT_RUNNING,
 } from "../translate/block_cache.ts";
-import { ExitPoints } from "./exit_points.ts";
+import { carryOf, ExitPoints } from "./exit_points.ts";
 import { helperImports } from "./helper_imports.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
 import { JumpModes } from "./jump_modes.ts";
@@ -740,7 +740,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#isNear(at) &&
       Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
     ) return;
-    this.i32[(at + CELL_RECORD) >> 2] = across ? this.cache.far : block.record;
+    this.i32[(at + CELL_RECORD) >> 2] = across
+      ? this.#frontend.wide(block.key) ? this.cache.farWide : this.cache.far
+      : block.record;
   }
 
   /** Whether a link cell is that of a jump within its block's page. */
@@ -761,14 +763,25 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   /** Makes the program counter the one in two words of a record or link cell. */
   #setPcAt(word: number): void {
-    const lo = this.i32[word] + this.i32[(this.base + OFF_PC_BASE) >> 2];
-    this.#frontend.setPc(lo | 0, this.i32[word + 1]);
+    const f = this.#frontend;
+    const at = (this.base + OFF_PC_BASE) >> 2;
+    const [pc, pcBase] = [this.i32[word], this.i32[at]];
+    const hi = f.wide(f.key())
+      ? this.i32[word + 1] + this.i32[at + 1] + carryOf(pc, pcBase)
+      : this.i32[word + 1];
+    f.setPc((pc + pcBase) | 0, hi | 0);
   }
 
   /** The word through which the dispatcher enters a block, which is at the present program counter. */
   #enterWord(block: Block): number {
-    this.i32[(this.base + OFF_PC_BASE) >> 2] =
-      (this.#frontend.pcLo() - block.pcLo) | 0;
+    const f = this.#frontend;
+    const at = (this.base + OFF_PC_BASE) >> 2;
+    const lo = f.pcLo();
+    this.i32[at] = (lo - block.pcLo) | 0;
+    if (f.wide(block.key)) {
+      const borrow = lo >>> 0 < block.pcLo >>> 0 ? 1 : 0;
+      this.i32[at + 1] = f.pcHi() - block.pcHi - borrow;
+    }
     this.i32[(this.base + OFF_ENTER) >> 2] = block.record;
     return this.base + OFF_ENTER;
   }
@@ -796,8 +809,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ? undefined
         : this.#translator.singleBlock;
     }
-    const pc = f.relocatable(key) ? physical | 0 : lo;
-    const block = this.cache.find(physical, pc, hi, key);
+    const isRelocatable = f.relocatable(key);
+    const pc = isRelocatable ? physical | 0 : lo;
+    const pcHi = isRelocatable && f.wide(key) ? 0 : hi;
+    const block = this.cache.find(physical, pc, pcHi, key);
     if (block !== undefined) {
       if (block.secondPage < 0) return block;
       const next = linear - (linear & (PAGE - 1)) + PAGE;

@@ -16,6 +16,7 @@ import {
   X87,
 } from "./forms.ts";
 import { CRYPTO, EXTENSIONS, SSE4, SSSE3_MMX } from "./forms_sse4.ts";
+import { VEX } from "./forms_vex.ts";
 import type { Prng } from "./prng.ts";
 import { CaseRecord, CODE_BYTES, DATA, LOW, PAGES } from "./record.ts";
 
@@ -34,6 +35,7 @@ export const GROUPS: Readonly<Record<string, readonly Form[]>> = {
   ),
   crypto: parseForms(CRYPTO),
   extensions: parseForms(EXTENSIONS),
+  vex: parseForms(VEX),
 };
 
 /** One instruction of a case. */
@@ -382,6 +384,10 @@ export class Generator {
       const v = new DataView(x.buffer, x.byteOffset);
       scatter(p, v, 0);
       scatter(p, v, 8);
+      const h = r.ymmh(i);
+      const w = new DataView(h.buffer, h.byteOffset);
+      scatter(p, w, 0);
+      scatter(p, w, 8);
       extended(p, r.st(i));
     }
     floatModes(p, r);
@@ -429,11 +435,15 @@ export class Generator {
     if (form.spread > 1) {
       opcode[opcode.length - 1] += p.below(form.spread);
     }
+    if (form.vex !== undefined) this.#vexPrefix(form);
     // A mandatory prefix stands last of the prefixes: legal in any order.
     this.#out.push(...opcode);
     if (form.modrm !== undefined) this.#modrm(form, short);
     for (const t of form.tail) {
       switch (t) {
+        case "is4":
+          this.#out.push(p.below(256));
+          break;
         case "ib":
           this.#out.push(
             count >= 0
@@ -492,9 +502,37 @@ export class Generator {
     let at = 64 + p.below(PAGES - 640);
     if (p.oneIn(6)) at = PAGES / 2 - p.below(17); // across the page boundary
     if (p.oneIn(60)) at = PAGES - p.below(16); // across the end
-    if (form.attributes.has("a16") && !p.oneIn(12)) at &= ~15;
-    else if (p.oneIn(2)) at &= ~7;
+    if (form.attributes.has("a16") && !p.oneIn(12)) {
+      at &= form.vex === undefined ? ~15 : ~31;
+    } else if (p.oneIn(2)) at &= ~7;
     return at;
+  }
+
+  /** C5 and a byte, or C4 and two; registers by VEX.vvvv are chosen at random. */
+  #vexPrefix(form: Form): void {
+    const p = this.#p, { map, pp, wide } = form.vex!;
+    const long = form.attributes.has("l1") ||
+      form.attributes.has("l") && p.oneIn(2);
+    const vvvv = form.attributes.has("h") ? p.below(8) : 0;
+    const last = (~vvvv & 15) << 3 | (long ? 4 : 0) | pp;
+    if (map === 1 && wide === 0 && p.oneIn(2)) {
+      return void this.#out.push(0xc5, 0x80 | last);
+    }
+    const w = wide < 0 ? p.below(2) : wide;
+    this.#out.push(0xc4, 0xe0 | map, w << 7 | last);
+  }
+
+  /** An operand whose index is a vector, made small by a shift before it. */
+  #vsib(reg: number): void {
+    const p = this.#p;
+    const index = p.below(8), qwords = (this.#out.at(-1)! & 1) !== 0;
+    const vex = this.#out.splice(this.#out.lastIndexOf(0xc4));
+    // VPSRLD or VPSRLQ of the whole register.
+    this.#out.push(0xc5, ((~index & 15) << 3) | 0x85);
+    this.#out.push(qwords ? 0x73 : 0x72, 0xd0 | index, qwords ? 55 : 23);
+    this.#out.push(...vex);
+    this.#out.push(reg << 3 | 4, p.below(4) << 6 | index << 3 | 5);
+    this.#long(DATA + p.below(PAGES));
   }
 
   #modrm(form: Form, short: boolean): void {
@@ -502,6 +540,7 @@ export class Generator {
     let reg = form.modrm! >= 0 ? form.modrm! : p.below(8);
     // A bit offset: ECX is likely to be small.
     if (form.attributes.has("bitmem") && !p.oneIn(3)) reg = 1;
+    if (form.attributes.has("vsib")) return this.#vsib(reg);
     const register = form.attributes.has("reg") ||
       !form.attributes.has("mem") && p.oneIn(2);
     if (register) {

@@ -32,6 +32,16 @@ async function output(
   }
 }
 
+/** What the oracle and the forms of the tests need of the host, as /proc/cpuinfo says it. */
+const NEEDED = ["xsave", "avx2", "fma", "f16c", "bmi1", "bmi2"];
+
+/** Which of them the host has not. */
+async function missing(): Promise<string[]> {
+  const text = await Deno.readTextFile("/proc/cpuinfo");
+  const flags = new Set(/^flags\s*: (.*)$/m.exec(text)?.[1].split(" "));
+  return NEEDED.filter((name) => !flags.has(name));
+}
+
 async function compile(
   directory: string,
   name: string,
@@ -39,6 +49,10 @@ async function compile(
 ): Promise<{ built: string } | { failed: string }> {
   if (Deno.build.arch !== "x86_64" || Deno.build.os !== "linux") {
     return { failed: "the host is not x86-64 Linux" };
+  }
+  const lacks = await missing();
+  if (lacks.length > 0) {
+    return { failed: `the host has no ${lacks.join(", ")}` };
   }
   const path = `${directory}/${name}`;
   const built = await output("gcc", [

@@ -22,6 +22,7 @@ import {
 } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
+import { CompatMmu } from "./compat_mmu.ts";
 import { WatchingMmu } from "./debug.ts";
 import {
   AUX_CC_OP,
@@ -68,6 +69,7 @@ import {
   IOPL_MASK,
   isRelocatable,
   KEY_ALIGN,
+  KEY_AVX,
   KEY_CODE32,
   KEY_CPL_SHIFT,
   KEY_DEBUG,
@@ -117,6 +119,7 @@ import {
   OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
+  OFF_XCR0,
   SEG_ATTR,
   SEG_BASE,
   SEG_LIMIT,
@@ -144,6 +147,7 @@ const W_CPL = OFF_CPL >> 2;
 const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_MXCSR = OFF_MXCSR >> 2;
+const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
 
@@ -257,8 +261,10 @@ export class X86 implements Frontend {
 
   /** The engine, once attached. */
   engine!: CpuEngine;
-  /** Guest memory for helpers; watches for data breakpoints when there are any. */
+  /** Guest memory for operands of helpers; watches for data breakpoints when there are any. */
   mmu!: Mmu;
+  /** The same for what the CPU itself accesses: descriptors, gates, TSS, inner stacks. */
+  tables!: Mmu;
   /** The state as words: word `OFF_x >> 2` (offsets of state.ts). */
   state: Int32Array = new Int32Array(STATE_END >> 2);
   /** The state as bytes. */
@@ -295,6 +301,8 @@ export class X86 implements Frontend {
   readonly #timestamp: () => number;
   readonly #translator: BlockTranslator | undefined;
   #key = 0;
+  /** For compatibility mode, in front of `tables`. */
+  #compat: CompatMmu | undefined;
   #a20 = true;
   /** Accesses of {@linkcode X86.noteUserAccess}, and where the first ones were. */
   #userAccesses = 0;
@@ -330,7 +338,7 @@ export class X86 implements Frontend {
   attach(engine: CpuEngine): void {
     const old = this.state8;
     this.engine = engine;
-    this.mmu = engine.mmu;
+    this.mmu = this.tables = engine.mmu;
     const buffer = engine.u8.buffer;
     const base = engine.base;
     this.state = new Int32Array(buffer, base, STATE_END >> 2);
@@ -341,6 +349,7 @@ export class X86 implements Frontend {
     this.state8.set(old.subarray(0x100), 0x100);
     this.#applyA20();
     engine.mmu.setWide(this.lma);
+    this.chooseMmu();
     engine.keyChanged();
   }
 
@@ -484,6 +493,7 @@ export class X86 implements Frontend {
     if ((cr0 & CR0_TS) !== 0) k |= KEY_TS;
     if ((cr0 & CR0_MP) !== 0) k |= KEY_MP;
     if ((s[W_CR4] & 0x200) !== 0) k |= KEY_OSFXSR;
+    if ((s[W_CR4] & 0x40000) !== 0 && (s[W_XCR0] & 6) === 6) k |= KEY_AVX;
     if ((cr0 & CR0_AM) !== 0 && (flags & AC) !== 0 && cpl === 3) k |= KEY_ALIGN;
     const mxcsr = s[W_MXCSR];
     if ((mxcsr & 0xffc0) === 0x1f80) k |= KEY_MXCSR_DEFAULT;
@@ -512,8 +522,10 @@ export class X86 implements Frontend {
 
   /** Sets the mode key to what {@linkcode X86.updateKey} would compute. */
   setKey(key: number): void {
-    if (key === this.#key) return;
+    const changed = key ^ this.#key;
+    if (changed === 0) return;
     this.#key = key;
+    if ((changed & KEY_LONG) !== 0) this.chooseMmu();
     this.engine?.keyChanged();
   }
 
@@ -971,9 +983,19 @@ export class X86 implements Frontend {
     if (this.engine !== undefined) {
       const dr7 = this.state[W_DR + 14];
       const data = (dr7 & 0xff) !== 0;
-      this.mmu = data ? new WatchingMmu(this) : this.engine.mmu;
+      this.tables = data ? new WatchingMmu(this) : this.engine.mmu;
+      this.#compat = undefined;
     }
     this.updateKey();
+    this.chooseMmu();
+  }
+
+  /** Chooses how helpers see memory: after a change of the mode. */
+  chooseMmu(): void {
+    if (this.engine === undefined) return;
+    this.mmu = this.lma && !this.long
+      ? this.#compat ??= new CompatMmu(this.tables)
+      : this.tables;
   }
 
   // Reset, description, saving.
@@ -1002,6 +1024,7 @@ export class X86 implements Frontend {
     s[OFF_FCW >> 2] = 0x40;
     s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
     s[W_MXCSR] = 0x1f80;
+    s[W_XCR0] = 1;
     this.msrs = resetMsrs();
     this.pdpte.fill(0);
     this.nmiPending = false;

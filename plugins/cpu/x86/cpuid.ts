@@ -5,7 +5,9 @@
  */
 
 import { APIC_BASE_ENABLE } from "../../../core/bus/apic.ts";
+import { CR4_OSXSAVE } from "./models.ts";
 import type { X86 } from "./cpu.ts";
+import { xsaveLeaf } from "./xsave.ts";
 
 function word(text: string, at: number): number {
   let v = 0;
@@ -20,6 +22,8 @@ function word(text: string, at: number): number {
 const HYPERVISOR = 1 << 31;
 /** Leaf 0x80000001, EDX: SYSCALL and SYSRET. */
 const SYSCALL = 1 << 11;
+/** Leaf 7, subleaf 2, EDX: IA32_SPEC_CTRL has BHI_DIS_S, for those who ask before they read BHI_NO. */
+const BHI_CTRL = 1 << 4;
 /** EDX: there is a local APIC, and it is enabled. */
 const APIC = 1 << 9;
 
@@ -54,18 +58,23 @@ export function cpuid(cpu: X86): void {
       if (cpu.apic !== undefined) b |= cpu.apic.initialId << 24;
       c = m.leaf1Ecx | HYPERVISOR;
       d = m.leaf1Edx;
+      // OSXSAVE is what CR4 has.
+      if ((cpu.cr4 & CR4_OSXSAVE) !== 0) c |= 1 << 27;
       if (((cpu.apic?.apicBase ?? 0) & APIC_BASE_ENABLE) !== 0) d |= APIC;
       break;
     case 2:
       [a, b, c, d] = m.caches;
       break;
     case 7:
-      // No subleaves.
       if (cpu.reg32(1) === 0) {
+        a = m.leaf7Edx !== 0 ? 2 : 0;
         b = m.leaf7Ebx;
         c = m.leaf7Ecx;
         d = m.leaf7Edx;
-      }
+      } else if (cpu.reg32(1) === 2 && m.leaf7Edx !== 0) d = BHI_CTRL;
+      break;
+    case 0xd:
+      [a, b, c, d] = xsaveLeaf(cpu, cpu.reg32(1));
       break;
     case 0x80000000:
       a = extended | 0;

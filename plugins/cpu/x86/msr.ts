@@ -19,6 +19,7 @@ import {
   OFF_SEG,
   OFF_STAR,
   OFF_SYSENTER,
+  OFF_XSS,
   SEG_BASE,
 } from "./state.ts";
 
@@ -46,11 +47,12 @@ export const TSC_AUX: number = 0xc0000103 | 0;
  * IA32_ARCH_CAPABILITIES: nothing here runs ahead, so that none of the leaks
  * that operating systems work around exists (SDM volume 4, table 2-2). RDCL_NO,
  * IBRS_ALL, RSBA clear, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO,
- * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, GDS_NO, RFDS_NO.
+ * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO
+ * and, in the high word, ITS_NO.
  */
-const ARCH_CAPABILITIES = 0x0c10e17b;
-/** IA32_SPEC_CTRL's bits: IBRS, STIBP, SSBD. */
-const SPEC_CTRL_BITS = 7;
+const ARCH_CAPABILITIES = 0x0d10e17b, ARCH_CAPABILITIES_HIGH = 0x40000000;
+/** IA32_SPEC_CTRL's bits: IBRS, STIBP, SSBD, BHI_DIS_S. */
+const SPEC_CTRL_BITS = 0x407;
 
 /** Where the registers of IA-32e mode stand in the state, or 0. */
 function longRegister(cpu: X86, address: number): number {
@@ -206,6 +208,7 @@ export function readMsr(cpu: X86, address: number): void {
     case 0x10a:
       if (!f.has("arch_capabilities")) cpu.gp();
       lo = ARCH_CAPABILITIES;
+      hi = ARCH_CAPABILITIES_HIGH;
       break;
     case 0x179: // IA32_MCG_CAP: no banks
       if (!f.has("mca")) cpu.gp();
@@ -216,6 +219,10 @@ export function readMsr(cpu: X86, address: number): void {
     case 0x2ff:
       if (!f.has("mtrr")) cpu.gp();
       lo = cpu.msrs.mtrrDefType;
+      break;
+    case 0xda0: // IA32_XSS
+      if (!f.has("xsaves")) cpu.gp();
+      lo = cpu.state[OFF_XSS >> 2];
       break;
     case 0xc0000080: // IA32_EFER
       if (!f.has("nx")) cpu.gp();
@@ -290,6 +297,9 @@ export function writeMsr(
         cpu.gp();
       }
       cpu.msrs.mtrrDefType = lo;
+      return;
+    case 0xda0: // no component is the supervisor's alone
+      if (!f.has("xsaves") || (lo | hi) !== 0) cpu.gp();
       return;
     case 0xc0000080:
       if (!f.has("nx")) cpu.gp();

@@ -21,6 +21,7 @@ import {
   IMM_O,
   IMM_V,
   IMM_Z,
+  KIND_B,
   KIND_E,
   KIND_G,
   KIND_I,
@@ -58,6 +59,7 @@ import {
   LIMIT,
   OFF_SEG,
   PC_BASE,
+  PC_BASE64,
   SCRATCH,
   SEG_ATTR,
   SEG_LIMIT,
@@ -273,7 +275,10 @@ export class Operands {
   /** An EIP of this block as the guest sees it; in 64-bit mode an i64. */
   pc(eip: number): Value {
     const b = this.b;
-    if (this.long) return b.i64(eip, this.highOf(eip));
+    if (this.long) {
+      const rip = b.i64(eip, this.highOf(eip));
+      return this.relocatable ? b.add(b.get(PC_BASE64), rip) : rip;
+    }
     return this.relocatable ? b.add(b.get(PC_BASE), b.i32(eip)) : b.i32(eip);
   }
 
@@ -391,6 +396,8 @@ export class Operands {
         return this.reg(size, i.reg);
       case KIND_R:
         return this.reg(size, i.rm);
+      case KIND_B:
+        return this.reg(size, i.vvvv);
       case KIND_Z:
         return this.reg(size, i.rm);
       case KIND_REG:
@@ -419,6 +426,8 @@ export class Operands {
         return this.setReg(size, i.reg, v);
       case KIND_R:
         return this.setReg(size, i.rm, v);
+      case KIND_B:
+        return this.setReg(size, i.vvvv, v);
       case KIND_Z:
         return this.setReg(size, i.rm, v);
       case KIND_REG:
@@ -626,16 +635,19 @@ export class Operands {
     return this.b.low(address);
   }
 
-  /** Loads the memory operand by one of the IR's `ld*`. */
-  load(op: number, i: Insn): Value {
+  /**
+   * Loads the memory operand by one of the IR's `ld*`, or what is `from` bytes
+   * into it: of an operand for which {@linkcode Operands.ea} has been called.
+   */
+  load(op: number, i: Insn, from = 0): Value {
     this.#resolve(i, WIDTH[op], i.row.modifies);
-    return this.b.load(op, this.#ea, this.#eaDisp, this.mmu);
+    return this.b.load(op, this.#ea, this.#eaDisp + from, this.mmu);
   }
 
-  /** Stores to the memory operand by one of the IR's `st*`. */
-  store(op: number, i: Insn, v: Value): void {
+  /** Stores to the memory operand by one of the IR's `st*`; see {@linkcode Operands.load}. */
+  store(op: number, i: Insn, v: Value, from = 0): void {
     this.#resolve(i, WIDTH[op], true);
-    this.b.store(op, this.#ea, this.#eaDisp, v, this.mmu);
+    this.b.store(op, this.#ea, this.#eaDisp + from, v, this.mmu);
   }
 
   /** Raises #GP(0) unless the memory operand is aligned to `size` bytes (a power of two). */

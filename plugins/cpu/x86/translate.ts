@@ -31,12 +31,13 @@ import {
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
 import { AUX_NOT_MODIFIES, AUX_NOT_STACK, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
-import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
+import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
 import {
   BASE,
   CS,
   EIP,
+  KEY_AVX,
   KEY_DEBUG,
   KEY_EM,
   KEY_FLAT_CS,
@@ -114,6 +115,7 @@ export class Translator extends LazyFlags {
         context.limit,
         this.code32,
         this.long,
+        this.protected,
       );
       if (outcome === DECODE_SHORT) {
         if (!first) {
@@ -129,6 +131,7 @@ export class Translator extends LazyFlags {
           context.limit,
           this.code32,
           this.long,
+          this.protected,
         );
         left = 1;
         if (outcome === DECODE_SHORT) {
@@ -190,6 +193,10 @@ export class Translator extends LazyFlags {
         break;
       case CLASS_SSE:
         if ((key & KEY_EM) !== 0 || (key & KEY_OSFXSR) === 0) return this.ud();
+        if ((key & KEY_TS) !== 0) return this.raise(NM);
+        break;
+      case CLASS_AVX:
+        if ((key & KEY_AVX) === 0) return this.ud();
         if ((key & KEY_TS) !== 0) return this.raise(NM);
         break;
     }
@@ -284,7 +291,9 @@ export class Translator extends LazyFlags {
     const b = this.b;
     this.syncFlags();
     if (!this.#single) {
-      if (b.isConst64(eip)) return b.jump(b.constOf(eip), b.highOf(eip));
+      if (b.isConst64(eip) && !this.relocatable) {
+        return b.jump(b.constOf(eip), b.highOf(eip));
+      }
       return b.isConst(eip) && !this.relocatable
         ? b.jump(b.constOf(eip))
         : b.jumpIndirect(eip);

@@ -642,7 +642,7 @@ const RDTSC = define(
 const CPUID = define(
   "cpuid",
   0,
-  { reads: [GPR[0]], writes: GPR.slice(0, 4) },
+  { reads: GPR.slice(0, 2), writes: GPR.slice(0, 4) },
   (cpu) => () => {
     cpuid(cpu);
     return 0;

@@ -52,7 +52,7 @@ export const IMAGE_32 = 1;
 export const IMAGE_PROTECTED = 2;
 
 /** Bytes of the FXSAVE area. */
-const FXSAVE_SIZE = 512;
+export const FXSAVE_SIZE = 512;
 /** Bytes of it that are written: six XMM registers' room at its end is left. */
 const FXSAVE_WRITTEN = 288;
 
@@ -224,24 +224,9 @@ export class X87Images extends X87 {
   fxsave(address: number, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
     memory.probe(address, FXSAVE_SIZE, ACCESS_WRITE, mmu);
-    a[0] = s[FCW] | (this.status << 16);
-    a[1] = (s[TAG] & 0xff) | (s[FOP] << 16);
-    a[2] = s[FIP];
-    a[3] = s[FCS] & 0xffff;
-    a[4] = s[FDP];
-    a[5] = s[FDS] & 0xffff;
+    this.packX87(a);
     const sse = (s[CR4] & CR4_OSFXSR) !== 0;
-    if (sse) {
-      a[6] = s[MXCSR];
-      a[7] = this.cpu.model.mxcsrMask;
-    }
-    for (let i = 0; i < 8; i++) {
-      const w = FPR + (((s[TOP] + i) & 7) << 2), at = 8 + 4 * i;
-      a[at] = s[w];
-      a[at + 1] = s[w + 1];
-      a[at + 2] = s[w + 2] & 0xffff;
-      a[at + 3] = 0;
-    }
+    if (sse) this.packMxcsr(a);
     for (let k = 0; k < 32; k++) a[40 + k] = s[XMM + k];
     const host = this.#direct(address, ACCESS_WRITE, mmu);
     if (sse && host >= 0) {
@@ -253,6 +238,30 @@ export class X87Images extends X87 {
     for (let k = 0; k < end; k += 4) {
       if (!sse && k >= 24 && k < 32) continue;
       memory.write32(address + k, a[k >> 2], mmu);
+    }
+  }
+
+  /** MXCSR and its mask as in an FXSAVE area. */
+  packMxcsr(a: Int32Array): void {
+    a[6] = this.s[MXCSR];
+    a[7] = this.cpu.model.mxcsrMask;
+  }
+
+  /** The x87 part of an FXSAVE area: words 0 to 5 and 8 to 39. */
+  packX87(a: Int32Array): void {
+    const s = this.s;
+    a[0] = s[FCW] | (this.status << 16);
+    a[1] = (s[TAG] & 0xff) | (s[FOP] << 16);
+    a[2] = s[FIP];
+    a[3] = s[FCS] & 0xffff;
+    a[4] = s[FDP];
+    a[5] = s[FDS] & 0xffff;
+    for (let i = 0; i < 8; i++) {
+      const w = FPR + (((s[TOP] + i) & 7) << 2), at = 8 + 4 * i;
+      a[at] = s[w];
+      a[at + 1] = s[w + 1];
+      a[at + 2] = s[w + 2] & 0xffff;
+      a[at + 3] = 0;
     }
   }
 
@@ -275,6 +284,13 @@ export class X87Images extends X87 {
       s[MXCSR] = a[6];
       for (let k = 0; k < 32; k++) s[XMM + k] = a[40 + k];
     }
+    this.unpackX87(a);
+    this.cpu.updateKey();
+  }
+
+  /** Takes the x87 part of an FXSAVE area. */
+  unpackX87(a: Int32Array): void {
+    const s = this.s;
     this.#setStatus(a[0] >>> 16);
     s[TAG] = a[1] & 0xff;
     s[FOP] = (a[1] >>> 16) & 0x7ff;
@@ -290,7 +306,6 @@ export class X87Images extends X87 {
       s[w + 3] = 0;
     }
     this.setControl(a[0] & 0xffff);
-    this.cpu.updateKey();
   }
 
   /** LDMXCSR. #GP(0) for reserved bits. */
