@@ -355,7 +355,7 @@ const pinsrw: Translate = (t, i) => {
   const e = i.mod === 3 ? t.reg(4, i.rm) : t.load(Op["ld16u"], i);
   const lane = i.imm & (isSse ? 7 : 3);
   const op = Op[`i16x8.replace_lane.${lane}` as OpName];
-  if (isSse) return b.set(XMM[i.reg & 7], b.op(op, first(t, i), e));
+  if (isSse) return b.set(XMM[i.reg], b.op(op, first(t, i), e));
   const x = b.op(op, b.get(MM[i.reg & 7]), e);
   enterMmx(t);
   setMm(t, i.reg & 7, x);
