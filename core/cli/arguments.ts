@@ -95,10 +95,11 @@ export const HELP = `Rhea, a machine emulator
   --vnc :N           short for --display vnc=:N
   --screendump FILE  write the screen to this PNG file at the end, and whenever
                      the process gets the signal SIGUSR1
-  --drive file=FILE[,if=ide|virtio|floppy][,index=N][,media=disk|cdrom]
+  --drive file=FILE[,if=ide|virtio|floppy|pflash][,index=N][,media=disk|cdrom]
           [,format=raw|qcow2][,readonly][,snapshot][,serial=TEXT]
                      a disk from an image: a file or an http(s) URL; again for
-                     the next; ",," is a comma in a name
+                     the next; ",," is a comma in a name. pflash: UEFI's code
+                     (with readonly), then its variables, in flash chips
   --cdrom FILE       a disc in the CD-ROM drive
   --floppy FILE      a floppy in the first drive; again for the second
   --snapshot         what is written to disks is gone at the end

@@ -123,6 +123,8 @@ const DEFAULT_MAX_INSNS = 64;
  */
 const MAX_FAULTS = 10_000;
 const PAGE = 4096;
+/** The end of what 32 bits reach. */
+const FOUR_GIB = 2 ** 32;
 /** One in so many translations is timed: to ask for the time takes a thirtieth of one. */
 const TIMED = 8;
 const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
@@ -386,11 +388,17 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   }
 
   invalidate(physical: number, length: number): void {
+    const below = FOUR_GIB - physical;
+    if (below > 0 && length > below) {
+      this.invalidate(FOUR_GIB, length - below);
+      length = below;
+    }
     this.mmu.noteWrite(physical, length);
-    if (this.cache.invalidate(physical, length) === 0) return;
+    const start = this.mmu.codeAddress(physical);
+    if (this.cache.invalidate(start, length) === 0) return;
     // A region that is running may loop over what has changed.
     this.attention();
-    this.#shared?.changed(physical, length);
+    this.#shared?.changed(start, length);
   }
 
   watchWrites(physical: number, length: number, changed: () => void): void {
@@ -822,8 +830,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (physical < 0) return undefined;
     const host = this.mmu.fetchHost;
     if (host < 0 || physical > 0xffffffff) {
-      // Nobody tells when code in a device's memory changes, and pages above
-      // 4 GiB are not watched: each instruction is translated when it runs.
+      // Nobody tells when code in a device's memory changes, and some pages
+      // are not watched: each instruction is translated when it runs.
       return this.#prepareSingle(1) < 0
         ? undefined
         : this.#translator.singleBlock;

@@ -123,6 +123,7 @@ export class Builder {
       );
       this.#backends.set(name, captured);
     }
+    building.blocks.building = true;
     for (const device of plan.devices) {
       const files = await readFiles(device);
       const context = deviceContext(building, device, files);
@@ -132,6 +133,7 @@ export class Builder {
       );
       this.#devices.set(device.name, made);
     }
+    building.blocks.building = false;
     const boot = await readBootImages(plan);
     const cpus: CpuCore[] = [];
     for (let i = 0; i < definition.cpu.count; i++) {

@@ -236,6 +236,7 @@ export const MACHINE_SCHEMA: ConfigSchema = {
               at: address("Its first address"),
               offset: { ...size("Where in the memory it starts"), default: 0 },
               size: size("Its size; to the end of the memory when absent"),
+              maxSize: size("The most that it has when it goes to the end"),
               priority: {
                 type: "integer",
                 default: 0,
@@ -372,6 +373,8 @@ export interface MachineDefinition {
           readonly offset: number;
           /** Its size. */
           readonly size?: number;
+          /** The most that it has without a size. */
+          readonly maxSize?: number;
           /** A higher one shadows lower ones. */
           readonly priority: number;
         }>

@@ -87,8 +87,10 @@ export class GuestMemory {
     this.bytes = pages * WASM_PAGE;
     if (this.bytes > MAX_BYTES) {
       throw new MemoryError(
-        `Cannot reserve ${mib(this.bytes)} MiB for the machine: ` +
-          `the limit is ${mib(MAX_BYTES)} MiB`,
+        `Cannot reserve ${mib(this.bytes)} MiB for the machine: the limit is ` +
+          `${mib(MAX_BYTES)} MiB, what one WebAssembly memory holds, ` +
+          `${Math.floor((MAX_BYTES - this.#next) / 2 ** 20)} MiB of it for ` +
+          `the guest's RAM, ROM and video memory`,
       );
     }
     try {

@@ -514,6 +514,12 @@ export interface RamRange {
   readonly size: number;
 }
 
+/** How much of the RAM lies from 4 GiB on, in bytes. */
+export function ramAbove4G(ram: readonly RamRange[]): number {
+  return ram.filter(({ base }) => base >= 2 ** 32)
+    .reduce((sum, { size }) => sum + size, 0);
+}
+
 /** A file that a loader gets, already read. */
 export interface BootFile {
   /** Its path, for messages and for multiboot modules' command lines. */

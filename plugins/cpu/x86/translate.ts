@@ -61,7 +61,9 @@ export {
 
 /** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
 function isOnStack(i: Insn): boolean {
-  return i.mod === 3 ? i.row.default64 : i.segment === SS;
+  return i.mod === 3
+    ? i.row.default64 || i.row.force64 // PUSH and its kin, CALL and RET
+    : i.segment === SS;
 }
 
 /** Translates one instruction. */
