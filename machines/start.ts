@@ -13,10 +13,12 @@ if (import.meta.main) {
     fromFileUrl(new URL(path, import.meta.url));
   Deno.exit(
     await start({
-      machine: here("isapc.json"),
-      cache: here("../.cache/guest-i386"),
+      machine: here("pc.json"),
+      architecture: "amd64",
+      cache: here("../.cache/guest-amd64"),
       plugins: PLUGINS,
-      args: Deno.args,
+      // A model that is typed stands behind this one and counts.
+      args: ["--cpu", "x86-64", ...Deno.args],
     }),
   );
 }

@@ -10,14 +10,14 @@ import { join } from "@std/path";
 import { gzip } from "./cpio.ts";
 import { buildInitramfs } from "./initramfs.ts";
 
-/** The packages that hold the kernel with the installer, and the shell. */
-const GUEST_PACKAGES: PackageSet = {
-  names: ["debian-installer-12-netboot-i386", "busybox-static:i386"],
-  what: "Debian's kernel and busybox",
-  megabytes: 106,
+/** A Debian architecture that the guest is for. */
+export type GuestArchitecture = "i386" | "amd64";
+
+/** How much there is to download for each, in megabytes. */
+const MEGABYTES: Readonly<Record<GuestArchitecture, number>> = {
+  i386: 106,
+  amd64: 134,
 };
-const KERNEL_FOLDER =
-  "usr/lib/debian-installer/images/12/i386/text/debian-installer/i386";
 
 /** The guest cannot be had: one line that says what to do instead. */
 export class GuestError extends Error {
@@ -65,6 +65,7 @@ async function exists(path: string): Promise<boolean> {
 
 /** The guest's files in `cache`, fetched if they are not there yet. */
 export async function ensureGuest(
+  architecture: GuestArchitecture,
   cache: string,
   progress: Progress = () => {},
 ): Promise<GuestFiles> {
@@ -77,7 +78,9 @@ export async function ensureGuest(
   try {
     const wanted = [files.kernel, files.installer, files.busybox];
     const there = await Promise.all(wanted.map(exists));
-    if (there.includes(false)) await fetchGuest(cache, progress);
+    if (there.includes(false)) {
+      await fetchGuest(architecture, cache, progress);
+    }
     progress("building the initramfs");
     // Built every time: it takes a moment, and its recipe may have changed.
     const archive = buildInitramfs(await Deno.readFile(files.busybox));
@@ -98,9 +101,28 @@ export async function replaceFile(
   await Deno.rename(partial, path);
 }
 
-async function fetchGuest(cache: string, progress: Progress): Promise<void> {
-  await withPackages(GUEST_PACKAGES, cache, progress, async (root) => {
-    const kernel = join(root, KERNEL_FOLDER);
+async function fetchGuest(
+  architecture: GuestArchitecture,
+  cache: string,
+  progress: Progress,
+): Promise<void> {
+  // The packages that hold the kernel with the installer, and the shell.
+  const packages: PackageSet = {
+    names: [
+      `debian-installer-12-netboot-${architecture}`,
+      `busybox-static:${architecture}`,
+    ],
+    what: "Debian's kernel and busybox",
+    megabytes: MEGABYTES[architecture],
+  };
+  await withPackages(packages, cache, progress, async (root) => {
+    const kernel = join(
+      root,
+      "usr/lib/debian-installer/images/12",
+      architecture,
+      "text/debian-installer",
+      architecture,
+    );
     await Deno.rename(join(kernel, "linux"), join(cache, "linux"));
     await Deno.rename(join(kernel, "initrd.gz"), join(cache, "initrd.gz"));
     await Deno.rename(join(root, "bin/busybox"), join(cache, "busybox"));
@@ -135,8 +157,8 @@ export async function withPackages(
 
 /**
  * Download packages to `work`. First with the system's package lists; if
- * these do not do (no lists, no i386), with lists of our own, which needs
- * neither root nor a change of the system.
+ * these do not do (no lists, no such architecture), with lists of our own,
+ * which needs neither root nor a change of the system.
  */
 async function download(
   { names, what, megabytes }: PackageSet,
@@ -162,13 +184,19 @@ async function download(
     const state = join(cache, "apt");
     await Deno.mkdir(join(state, "lists/partial"), { recursive: true });
     await Deno.mkdir(join(state, "archives/partial"), { recursive: true });
-    const native = await must("dpkg", ["--print-architecture"]);
+    // The system's own architecture comes first, for packages of "all".
+    const architectures = new Set([
+      (await must("dpkg", ["--print-architecture"])).trim(),
+      ...names.flatMap((name) => name.split(":")[1] ?? []),
+    ]);
     const own = [
       ...sandbox,
       ...["-o", `Dir::State::lists=${join(state, "lists")}`],
       ...["-o", `Dir::Cache=${state}`],
-      ...["-o", `APT::Architectures::=${native.trim()}`],
-      ...["-o", "APT::Architectures::=i386"],
+      ...[...architectures].flatMap((name) => [
+        "-o",
+        `APT::Architectures::=${name}`,
+      ]),
       ...["-o", "Acquire::Languages=none"],
     ];
     // It may fail in part while a mirror synchronises: go on with what came.

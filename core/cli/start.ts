@@ -5,7 +5,12 @@
  */
 
 import type { PluginTable } from "../machine/registry.ts";
-import { ensureGuest, GuestError, type GuestFiles } from "./guest.ts";
+import {
+  ensureGuest,
+  type GuestArchitecture,
+  GuestError,
+  type GuestFiles,
+} from "./guest.ts";
 import { main, type Output, TERMINAL } from "./main.ts";
 
 /** The command line of the guest's kernel. */
@@ -15,6 +20,8 @@ const APPEND = "console=ttyS0 quiet";
 export interface StartOptions {
   /** The machine's file. */
   readonly machine: string;
+  /** What the guest is made for: the machine's CPU runs it. */
+  readonly architecture: GuestArchitecture;
   /** The folder for what is fetched. */
   readonly cache: string;
   /** The shipped plugins. */
@@ -34,7 +41,11 @@ export async function start(
   if (!given("--kernel")) {
     let guest: GuestFiles;
     try {
-      guest = await ensureGuest(options.cache, progressLine());
+      guest = await ensureGuest(
+        options.architecture,
+        options.cache,
+        progressLine(),
+      );
     } catch (error) {
       if (!(error instanceof GuestError)) throw error;
       output.message(error.message);

@@ -53,6 +53,7 @@ import {
   OFF_FAULT_REGION,
   OFF_INDEX,
   OFF_LINK,
+  OFF_OWN_CODE_MASKS,
   OFF_PC_BASE,
   OFF_RECORD,
   OFF_TARGET,
@@ -65,6 +66,7 @@ import {
   REC_SELF,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
+import type { SharedCode } from "./shared_code.ts";
 import type { Lookups } from "./region_accesses.ts";
 import { Regions } from "./regions.ts";
 import { Statistics } from "./statistics.ts";
@@ -88,6 +90,8 @@ export interface EngineOptions {
   readonly space: PhysicalSpace;
   /** Number of the CPU; 0 when absent. */
   readonly cpu?: number;
+  /** Where there are several CPUs: what their engines know together. */
+  readonly shared?: SharedCode;
   /** `jit` compiles hot blocks, `interp` never does. */
   readonly accel?: "jit" | "interp";
   /** Executions that make a block hot. */
@@ -161,6 +165,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #jumps: JumpModes;
   readonly #regions: Regions;
   readonly #exits: ExitPoints;
+  readonly #shared: SharedCode | undefined;
   #observer: TranslationObserver | undefined;
   readonly #view: TranslatorView;
   /**
@@ -184,6 +189,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.u16 = memory.u16;
     this.i32 = memory.i32;
     this.f64 = memory.f64;
+    this.#shared = options.shared;
+    const arena = memory.cpuArena(options.cpu ?? 0);
+    const arenaBytes = memory.cpuArenaBytes;
     this.#budget = (this.base + OFF_BUDGET) >> 2;
     this.#jumps = new JumpModes({
       frontend,
@@ -201,20 +209,22 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#view = translatorView(frontend, this.mmu, this.u8);
     this.cache = new BlockCache(
       this.i32,
-      memory.arenaOffset,
-      memory.arenaBytes - SCRATCH_BYTES,
-      this.base + OFF_CODE_MASKS,
+      arena,
+      arenaBytes - SCRATCH_BYTES,
+      this.base +
+        (this.#shared === undefined ? OFF_CODE_MASKS : OFF_OWN_CODE_MASKS),
       (region) => {
         this.#observer?.regionDied(region, this.#view);
         this.#regions.died(region);
       },
     );
-    this.i32[(this.base + OFF_INDEX) >> 2] = memory.arenaOffset;
+    this.i32[(this.base + OFF_INDEX) >> 2] = arena;
     this.mmu.connect(
       {
-        hasCode: (page) => this.cache.hasCode(page),
+        hasCode: this.#shared?.hasCode ?? ((page) => this.cache.hasCode(page)),
         written: (physical, length, running) => {
           const hit = this.cache.invalidate(physical, length, running);
+          this.#shared?.written(this, physical, length);
           if (hit === 0) return false;
           // A region may go on to the block that is gone. (The interpreter
           // does not: that block's record leads nowhere.)
@@ -291,7 +301,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#translator = new BlockTranslator({
       ...parts,
       opcodes: generator.opcodes,
-      scratch: memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES,
+      scratch: arena + arenaBytes - SCRATCH_BYTES,
       maxInsns: options.maxInsns ?? DEFAULT_MAX_INSNS,
       threshold: this.#accel === "jit" ? this.#threshold : NEVER_HOT,
     });
@@ -309,6 +319,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       attention: () => this.attention(),
     });
     this.#exits = new ExitPoints({ ...parts, regions: this.#regions });
+    this.#shared?.join(this);
     frontend.attach(this);
   }
 
@@ -371,6 +382,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#halted = true;
   }
 
+  /** Ends the wait of a halted CPU: it goes on at the program counter. */
+  resume(): void {
+    this.#halted = false;
+  }
+
   invalidate(physical: number, length: number): void {
     const below = FOUR_GIB - physical;
     if (below > 0 && length > below) {
@@ -379,8 +395,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
     this.mmu.noteWrite(physical, length);
     const start = this.mmu.codeAddress(physical);
+    if (this.cache.invalidate(start, length) === 0) return;
     // A region that is running may loop over what has changed.
-    if (this.cache.invalidate(start, length) !== 0) this.attention();
+    this.attention();
+    this.#shared?.changed(start, length);
   }
 
   watchWrites(physical: number, length: number, changed: () => void): void {
@@ -765,6 +783,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
+    this.#shared?.flushed();
     this.mmu.flat.resume();
     this.#jumps.clear();
   }
@@ -839,6 +858,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (isTimed) {
           this.#statistics.translateMs += TIMED * (performance.now() - started);
         }
+        this.#shared?.made(this, made);
         this.#observer?.block(made, this.#view);
         return made;
       } catch (e) {

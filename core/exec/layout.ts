@@ -197,6 +197,11 @@ export const WIDE_FETCH_PAGE = 12;
 export const WIDE_FETCH_TLB_BYTES: number = TLB_ENTRIES *
   WIDE_FETCH_ENTRY_BYTES;
 /**
+ * Where there are several CPUs: which granules hold code that this one has
+ * translated; `OFF_CODE_MASKS` has the union over all CPUs.
+ */
+export const OFF_OWN_CODE_MASKS = 0x3c0000;
+/**
  * Entries of the jump cache. A fork and exec in Linux jumps to some thousands of
  * places; with 4096 entries a tenth of its time went to the block index.
  */

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { buildGuest, type Guest } from "./guests.ts";
+import { type Bits, buildGuest, type Guest } from "./guests.ts";
 import { Result, type Sample } from "./results.ts";
 import { busiestThread, Session, SessionError } from "./session.ts";
 import { BARE_MEGABYTES, type Command, type TargetMap } from "./targets.ts";
@@ -21,8 +21,9 @@ export async function measureBare(
   targets: TargetMap,
   rounds: number,
   directory: string,
+  bits: Bits = 32,
 ): Promise<Result> {
-  const guest = await buildGuest(name, directory);
+  const guest = await buildGuest(name, directory, bits);
   const result = new Result("bare", name, BARE_MEGABYTES << 20);
   await interleave(result, guest, targets, rounds, async (session) => {
     const begin = await session.until(/^BEGIN \S+\r?\n/m, LIMIT_MS);
@@ -42,8 +43,9 @@ export async function measureStart(
   targets: TargetMap,
   rounds: number,
   directory: string,
+  bits: Bits = 32,
 ): Promise<Result> {
-  const guest = await buildGuest(START, directory);
+  const guest = await buildGuest(START, directory, bits);
   const begin = async (session: Session): Promise<Sample> => {
     const stamp = await session.until(/^BEGIN \S+\r?\n/m, LIMIT_MS);
     return {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Bits } from "./guests.ts";
 import { makeLinux } from "./linux_guest.ts";
 import { Result, type Sample } from "./results.ts";
 import { busiestThread, Session, SessionError, type Stamp } from "./session.ts";
@@ -27,8 +28,9 @@ export async function measureLinux(
   chosen: ReadonlySet<string>,
   targets: TargetMap,
   rounds: number,
+  bits: Bits = 32,
 ): Promise<Result[]> {
-  const linux = await makeLinux();
+  const linux = await makeLinux(bits);
   const bytes = LINUX_MEGABYTES << 20;
   const results = LINUX_BENCHMARKS.filter((name) => chosen.has(name)).map(
     (name) => new Result(name === BOOT ? "boot" : "linux", name, bytes),

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Bits } from "./guests.ts";
 import { geometricMean, type Group, type Result } from "./results.ts";
 
 const NAME_WIDTH = 12;
@@ -40,6 +41,9 @@ const AIMS: readonly Aim[] = [
   { group: "boot", yardstick: "v86", single: 0.4 },
   { group: "linux", yardstick: "tcg", mean: 1.1, single: 1.8 },
 ];
+/** What computes in SSE's and AVX's registers. */
+const FLOATING: readonly string[] = ["matmul_sse2"];
+const FLOATING_LIMIT = 0.5;
 const MEGABYTE = 1 << 20;
 const MEMORY_LIMIT = 250;
 const START_LIMIT_MS = 250;
@@ -107,6 +111,7 @@ export function row(result: Result, targets: readonly string[]): string {
 export function judge(
   results: readonly Result[],
   targets: readonly string[],
+  bits: Bits = 32,
 ): Verdict[] {
   const subject = subjectOf(targets);
   const verdicts: Verdict[] = [];
@@ -126,6 +131,7 @@ export function judge(
       ));
     }
   }
+  if (bits === 64) verdicts.push(...judgeFloating(results, targets));
   return [
     ...verdicts,
     ...judgeMemory(results, subject),
@@ -151,6 +157,24 @@ function judgeRatios(
     },
     { what: `${label} worst single`, ...worst, worst: name },
   ];
+}
+
+/** SSE and AVX floating point, which 64-bit programs have all of theirs in. */
+function judgeFloating(
+  results: readonly Result[],
+  targets: readonly string[],
+): Verdict[] {
+  const subject = subjectOf(targets);
+  if (!isSubject(subject) || !targets.includes("tcg")) return [];
+  const ratios = results.filter(({ name }) => FLOATING.includes(name))
+    .map((r) => ({ name: r.name, ratio: r.ratio(subject, "tcg") }))
+    .filter(({ ratio }) => Number.isFinite(ratio));
+  return judgeRatios("floating point", ratios, {
+    group: "bare",
+    yardstick: "tcg",
+    mean: FLOATING_LIMIT,
+    single: FLOATING_LIMIT,
+  });
 }
 
 function judgeMemory(

@@ -6,7 +6,7 @@
  */
 
 import { fromFileUrl, join, resolve } from "@std/path";
-import type { Guest } from "./guests.ts";
+import type { Bits, Guest } from "./guests.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 
@@ -39,11 +39,17 @@ export interface Target {
 /** Targets by name, in the order in which they take their turns. */
 export type TargetMap = ReadonlyMap<string, Target>;
 
+/** The machine that guests run on. */
+const MACHINE: Readonly<Record<Bits, string>> = {
+  32: "isapc.json",
+  64: "pc.json",
+};
+
 /** Rhea, this checkout or another one. */
-function rhea(accel: string, checkout = ROOT): Target {
+function rhea(accel: string, bits: Bits, checkout = ROOT): Target {
   const machine = (kernel: string, megabytes: number): string[] => [
     ...["run", "-P", "--no-prompt", `--config=${join(checkout, "deno.json")}`],
-    ...[join(checkout, "mod.ts"), join(checkout, "machines/isapc.json")],
+    ...[join(checkout, "mod.ts"), join(checkout, `machines/${MACHINE[bits]}`)],
     ...["--kernel", kernel, "--memory", `${megabytes}M`],
     ...["--serial", "stdio", "--accel", accel],
   ];
@@ -55,6 +61,7 @@ function rhea(accel: string, checkout = ROOT): Target {
     linux: ({ kernel, initrd, append }) => [Deno.execPath(), [
       ...machine(kernel, LINUX_MEGABYTES),
       ...["--initrd", initrd, "--append", append],
+      ...bits === 64 ? ["--cpu", "max"] : [],
     ]],
   };
 }
@@ -64,33 +71,37 @@ function v86(...args: string[]): Command {
   return [Deno.execPath(), ["run", "-A", "--no-prompt", runner, ...args]];
 }
 
-function qemu(megabytes: number, ...args: string[]): Command {
-  return ["qemu-system-i386", [
+function qemu(bits: Bits, megabytes: number, ...args: string[]): Command {
+  return [bits === 64 ? "qemu-system-x86_64" : "qemu-system-i386", [
     ...["-M", "pc", "-accel", "tcg", "-m", `${megabytes}`],
     ...["-display", "none", "-serial", "stdio", "-no-reboot", ...args],
   ]];
 }
 
-const OTHERS: Readonly<Record<string, Target>> = {
-  v86: {
-    bare: ({ kernel }) => v86(`${BARE_MEGABYTES}`, kernel),
-    linux: ({ kernel, initrd, append }) =>
-      v86(`${LINUX_MEGABYTES}`, kernel, initrd, append),
-  },
-  tcg: {
+const V86: Target = {
+  bare: ({ kernel }) => v86(`${BARE_MEGABYTES}`, kernel),
+  linux: ({ kernel, initrd, append }) =>
+    v86(`${LINUX_MEGABYTES}`, kernel, initrd, append),
+};
+
+function tcg(bits: Bits): Target {
+  const cpu = bits === 64 ? "max" : "pentium3";
+  return {
     bare: ({ kernel }) =>
       // Without the device that ends it: its CPU time can be read at leisure.
-      qemu(BARE_MEGABYTES, "-kernel", kernel),
+      qemu(bits, BARE_MEGABYTES, "-kernel", kernel),
     linux: ({ kernel, initrd, append }) =>
       qemu(
+        bits,
         LINUX_MEGABYTES,
-        ...["-cpu", "pentium3"],
+        ...["-cpu", cpu],
         ...["-kernel", kernel, "-initrd", initrd, "-append", append],
       ),
-  },
-  native: {
-    bare: ({ native }) => native === undefined ? undefined : [native, []],
-  },
+  };
+}
+
+const NATIVE: Target = {
+  bare: ({ native }) => native === undefined ? undefined : [native, []],
 };
 
 /** How targets may be named. */
@@ -99,13 +110,19 @@ export const TARGET_NAMES =
   "interp@FOLDER for another checkout of Rhea";
 
 /** What is measured if nothing else is asked for. */
-export const DEFAULT_TARGETS = ["jit", "v86", "tcg", "native"] as const;
+export const DEFAULT_TARGETS: Readonly<Record<Bits, readonly string[]>> = {
+  32: ["jit", "v86", "tcg", "native"],
+  // v86 has no 64-bit mode.
+  64: ["jit", "tcg", "native"],
+};
 
 /** A target by its name; undefined if there is none. */
-export function findTarget(name: string): Target | undefined {
-  if (Object.hasOwn(OTHERS, name)) return OTHERS[name];
+export function findTarget(name: string, bits: Bits = 32): Target | undefined {
+  if (name === "v86" && bits === 32) return V86;
+  if (name === "tcg") return tcg(bits);
+  if (name === "native") return NATIVE;
   const match = /^(jit|interp)(?:@(.+))?$/.exec(name);
   if (match === null) return undefined;
   const [, accel, checkout] = match;
-  return rhea(accel, checkout === undefined ? ROOT : resolve(checkout));
+  return rhea(accel, bits, checkout === undefined ? ROOT : resolve(checkout));
 }

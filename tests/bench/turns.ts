@@ -40,6 +40,7 @@ export async function makeBoot(
   files: readonly CpioEntry[],
 ): Promise<Boot> {
   const { kernel, busybox } = await ensureGuest(
+    "i386",
     join(ROOT, ".cache/guest-i386"),
   );
   const modules = await kernelModules(kernel, drivers);

@@ -9,17 +9,21 @@
  */
 
 import { fromFileUrl, join } from "@std/path";
+import type { GuestArchitecture } from "../../core/cli/guest.ts";
 
-const CACHE = fromFileUrl(new URL("../../.cache/debian-i386", import.meta.url));
+const CACHE = fromFileUrl(new URL("../../.cache", import.meta.url));
 /** The folder where Debian's `grub-pc-bin` has its modules and `boot.img`. */
 const GRUB = "/usr/lib/grub/i386-pc";
 const SECTOR = 512;
 /** The first sector of the one partition. */
 const PARTITION = 2048;
 const DISK_MIB = 1200;
-const PACKAGES = [
-  ...["linux-image-686", "systemd-sysv", "udev", "e2fsprogs", "kmod", "login"],
-];
+const PACKAGES = ["systemd-sysv", "udev", "e2fsprogs", "kmod", "login"];
+/** The package that depends on the newest kernel, by architecture. */
+const KERNEL: Readonly<Record<GuestArchitecture, string>> = {
+  i386: "linux-image-686",
+  amd64: "linux-image-amd64",
+};
 
 const GRUB_CFG = `serial --unit=0 --speed=115200
 terminal_input console serial
@@ -103,13 +107,17 @@ async function bootSector(): Promise<Uint8Array> {
   return sector;
 }
 
-async function make(folder: string, image: string): Promise<void> {
+async function make(
+  architecture: GuestArchitecture,
+  folder: string,
+  image: string,
+): Promise<void> {
   const root = join(folder, "root");
   await run(
     "debootstrap",
-    "--arch=i386",
+    `--arch=${architecture}`,
     "--variant=minbase",
-    `--include=${PACKAGES.join(",")}`,
+    `--include=${[KERNEL[architecture], ...PACKAGES].join(",")}`,
     "bookworm",
     root,
     await mirror(),
@@ -140,15 +148,18 @@ async function make(folder: string, image: string): Promise<void> {
  * The disk's path, made if it is not there yet; throws a `DebianError` with the
  * reason where it cannot be.
  */
-export async function ensureDebian(): Promise<string> {
-  const image = join(CACHE, "disk.img");
+export async function ensureDebian(
+  architecture: GuestArchitecture = "i386",
+): Promise<string> {
+  const cache = join(CACHE, `debian-${architecture}`);
+  const image = join(cache, "disk.img");
   if (await Deno.stat(image).then(() => true, () => false)) return image;
   if (Deno.uid() !== 0) throw new DebianError("debootstrap asks for root");
-  await Deno.mkdir(CACHE, { recursive: true });
-  const folder = await Deno.makeTempDir({ dir: CACHE });
+  await Deno.mkdir(cache, { recursive: true });
+  const folder = await Deno.makeTempDir({ dir: cache });
   try {
     const made = join(folder, "disk.img");
-    await make(folder, made);
+    await make(architecture, folder, made);
     await Deno.rename(made, image);
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -16,13 +16,13 @@ import {
 } from "../../core/cli/cpio.ts";
 import {
   ensureGuest,
+  type GuestArchitecture,
   GuestError,
   type GuestFiles,
 } from "../../core/cli/guest.ts";
 import { Machine, type MachineOptions, type SerialPort } from "../../mod.ts";
 
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
-const CACHE = join(ROOT, ".cache/guest-i386");
 const ISAPC = join(ROOT, "machines/isapc.json");
 
 /**
@@ -34,26 +34,41 @@ export const PATIENCE = { timeout: 900_000 };
 /** The prompt of the shell in `/root`. */
 const PROMPT = /\/root # /;
 
-let guest: GuestFiles | undefined;
-let reason = "";
-try {
-  guest = await ensureGuest(CACHE);
-} catch (error) {
-  if (!(error instanceof GuestError)) throw error;
-  reason = error.message;
+/** A test that needs a guest; skipped with the reason where there is none. */
+type Boot = (name: string, test: (guest: GuestFiles) => Promise<void>) => void;
+
+/** Where an architecture's guest is kept. */
+function cacheOf(architecture: GuestArchitecture): string {
+  return join(ROOT, `.cache/guest-${architecture}`);
 }
 
-/** A test that needs the guest; skipped with the reason where there is none. */
-export function boot(
-  name: string,
-  test: (guest: GuestFiles) => Promise<void>,
-): void {
-  Deno.test({
-    name: guest === undefined ? `${name} (skipped: ${reason})` : name,
-    ignore: guest === undefined,
-    fn: () => test(guest!),
-  });
+/** An architecture's guest, fetched if need be; the reason where it fails. */
+export async function guestOf(
+  architecture: GuestArchitecture,
+): Promise<GuestFiles | string> {
+  try {
+    return await ensureGuest(architecture, cacheOf(architecture));
+  } catch (error) {
+    if (error instanceof GuestError) return error.message;
+    throw error;
+  }
 }
+
+/** What makes tests that need an architecture's guest. */
+export async function bootsOf(architecture: GuestArchitecture): Promise<Boot> {
+  const guest = await guestOf(architecture);
+  return (name, test) =>
+    typeof guest === "string"
+      ? Deno.test({
+        name: `${name} (skipped: ${guest})`,
+        ignore: true,
+        fn() {},
+      })
+      : Deno.test({ name, fn: () => test(guest) });
+}
+
+/** A test that needs the i386 guest. */
+export const boot: Boot = await bootsOf("i386");
 
 /** The ISA PC with a kernel that talks on its first serial port. */
 export async function isapc(options: MachineOptions): Promise<Machine> {
@@ -127,13 +142,15 @@ export class Shell {
 /**
  * Use an initial RAM disk (a temporary file) whose `init` is this script of a
  * shell that finds busybox's commands; `more` comes behind what is always
- * there.
+ * there. The shell is an architecture's.
  */
 export async function withScript<T>(
   script: string,
   use: (initrd: string) => Promise<T>,
   more: readonly CpioEntry[] = [],
+  architecture: GuestArchitecture = "i386",
 ): Promise<T> {
+  const busybox = join(cacheOf(architecture), "busybox");
   const init = `#!/bin/busybox sh
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -147,7 +164,7 @@ ${script}
     directory("root", 0o700),
     characterDevice("dev/console", 5, 1),
     characterDevice("dev/null", 1, 3, 0o666),
-    file("bin/busybox", await Deno.readFile(join(CACHE, "busybox")), 0o755),
+    file("bin/busybox", await Deno.readFile(busybox), 0o755),
     file("init", init, 0o755),
     ...more,
   ]);

@@ -71,8 +71,10 @@ class Desk implements AsyncDisposable {
     options: readonly string[],
   ): Promise<Desk> {
     const desk = new Desk(await Deno.makeTempDir());
+    // Without "-noreset" it starts anew when `xwd`, its only client so far, has
+    // gone, and refuses the viewer meanwhile.
     const x = desk.#start("Xvfb", [
-      ...["-displayfd", "1", "-nolisten", "tcp"],
+      ...["-displayfd", "1", "-nolisten", "tcp", "-noreset"],
       ...["-screen", "0", "800x700x24"],
     ]);
     const reader = x.stdout.getReader();

@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { LocalApic } from "../../../core/bus/apic.ts";
+import { APIC_BASE_BSP, type LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
@@ -200,6 +200,8 @@ export interface X86Options {
   readonly apic?: LocalApic;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
+  /** Its last reading, which all CPUs of a machine have together. */
+  readonly stamps?: { last: number };
   /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
   readonly random?: () => number;
   /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
@@ -280,6 +282,8 @@ export class X86 implements Frontend {
   msrs: Msrs;
   /** An NMI waits. */
   nmiPending = false;
+  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
+  waitsForStartup = false;
   /** NMIs are blocked (until IRET). */
   nmiBlocked = false;
   /** DR6 bits of a debug trap to be delivered before the next instruction. */
@@ -290,8 +294,8 @@ export class X86 implements Frontend {
   suppressStep = false;
   /** Added to the timestamp source. */
   tscOffset = 0;
-  /** The last timestamp that was read. */
-  tscLast = 0;
+  /** The last reading of the timestamp source. */
+  readonly stamps: { last: number };
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
   readonly pdpte: Int32Array = new Int32Array(8);
 
@@ -319,6 +323,7 @@ export class X86 implements Frontend {
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
     this.random = options.random ?? ((): number => scramble(this.readTsc()));
+    this.stamps = options.stamps ?? { last: -1 };
     this.msrs = resetMsrs();
     this.helpers = bindHelpers(this);
     this.#translator = options.translator?.(this);
@@ -765,9 +770,10 @@ export class X86 implements Frontend {
 
   /** The time stamp counter; no two readings are equal. */
   readTsc(): number {
-    let t = this.peekTsc();
-    if (t <= this.tscLast) t = this.tscLast + 1;
-    return this.tscLast = t;
+    const { stamps } = this;
+    const t = Math.max(Math.floor(this.#timestamp()), stamps.last + 1);
+    stamps.last = t;
+    return t + this.tscOffset;
   }
 
   /** What the time stamp counter has, without reading it. */
@@ -777,8 +783,9 @@ export class X86 implements Frontend {
 
   /** Sets the time stamp counter. */
   writeTsc(value: number): void {
-    this.tscOffset = value - Math.floor(this.#timestamp());
-    this.tscLast = value - 1;
+    const now = Math.floor(this.#timestamp());
+    this.tscOffset = value - now;
+    this.stamps.last = now - 1;
   }
 
   // Exceptions and events.
@@ -944,8 +951,22 @@ export class X86 implements Frontend {
 
   /** An edge on the NMI line. */
   nmi(): void {
+    if (this.waitsForStartup) return;
     this.nmiPending = true;
     this.engine?.attention();
+  }
+
+  /**
+   * A start-up message has come: a CPU that waits for one starts in real mode
+   * at the beginning of this page of 4 KiB.
+   */
+  startup(page: number): void {
+    if (!this.waitsForStartup) return;
+    this.waitsForStartup = false;
+    this.setSeg(CS, page << 8, page << 12, 0xffff, 0x9b00);
+    this.state[W_EIP] = 0;
+    this.updateKey();
+    this.engine.resume();
   }
 
   /** The level of another line: `a20`, `ignne` (true: active). */
@@ -1033,7 +1054,6 @@ export class X86 implements Frontend {
     this.committed = false;
     this.suppressStep = false;
     this.tscOffset = 0;
-    this.tscLast = 0;
     this.#userAccesses = 0;
     if (this.engine !== undefined) {
       this.engine.mmu.setWide(false);
@@ -1042,6 +1062,9 @@ export class X86 implements Frontend {
     }
     this.debugChanged();
     this.engine?.keyChanged();
+    this.waitsForStartup = this.apic !== undefined &&
+      (this.apic.apicBase & APIC_BASE_BSP) === 0;
+    if (this.waitsForStartup) this.engine?.halt();
   }
 
   /** Where the CPU stands. */

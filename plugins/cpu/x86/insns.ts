@@ -194,7 +194,7 @@ const TABLE = `
 8e          mov         Sw,Ew         =mov_to_sreg
 8f/0        pop         Ev            d64
 90          nop         -
-f3.90       pause       -             =nop
+f3.90       pause       -
 91          xchg        Zv,rAX
 92          xchg        Zv,rAX
 93          xchg        Zv,rAX

@@ -38,8 +38,10 @@ export type Feature =
   | "ssse3"
   | "sse4_1"
   | "sse4_2"
+  | "x2apic"
   | "movbe"
   | "popcnt"
+  | "tsc_deadline_timer"
   | "aes"
   | "rdrand"
   | "bmi1"
@@ -116,8 +118,10 @@ const LEAF1_ECX: Bits = {
   pcid: 17,
   sse4_1: 19,
   sse4_2: 20,
+  x2apic: 21,
   movbe: 22,
   popcnt: 23,
+  tsc_deadline_timer: 24,
   aes: 25,
   xsave: 26,
   avx: 28,
@@ -366,6 +370,8 @@ const LONG: readonly Feature[] = [
   "invpcid",
   "smap",
   "umip",
+  "x2apic",
+  "tsc_deadline_timer",
   "pdpe1gb",
   "arch_capabilities",
 ];

@@ -156,6 +156,8 @@ export interface TranslatorOptions {
   readonly debugData: Helper;
   /** Called at the end of each instruction while KEY_TF or KEY_DEBUG is set, with EIP in the state; argument: key & KEY_TF. */
   readonly debugTrap: Helper;
+  /** There are other CPUs, to which PAUSE gives the turn. */
+  readonly yields?: boolean;
 }
 
 const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"], 0, 0, 0, Op["ld64"]];
@@ -608,7 +610,7 @@ export class Operands {
     if (
       (this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)
     ) {
-      b.trap(b.and(b.low(address), b.i32(size - 1)), trapCode(AC, 0));
+      b.trap(this.misaligned(address, size), trapCode(AC, 0));
     }
     if ((this.key & KEY_DEBUG) !== 0) {
       b.call(
@@ -617,6 +619,16 @@ export class Operands {
         b.i32(size | (write ? 0x100 : 0)),
       );
     }
+  }
+
+  /** Not 0 if an address is not a multiple of `size`; one that is not canonical is the access's fault first. */
+  misaligned(address: Value, size: number): Value {
+    const b = this.b;
+    const odd = b.and(b.low(address), b.i32(size - 1));
+    if (!this.long) return odd;
+    const top = b.op(Op["i64.shr_s"], address, b.i64(47));
+    const beyond = b.op(Op["i64.gt_u"], b.add(top, b.i64(1)), b.i64(1));
+    return b.select(beyond, b.i32(0), odd);
   }
 
   /** A linear address as a helper's argument: see `X86.addressArgument`. */

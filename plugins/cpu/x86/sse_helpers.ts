@@ -316,6 +316,14 @@ const f32ToI32Truncate: Convert = (f, to, from, m) =>
 const f64ToI32: Convert = (f, to, from, m) => f.f64ToI32(to, from, m);
 const f64ToI32Truncate: Convert = (f, to, from, m) =>
   f.f64ToI32Truncate(to, from, m);
+const f32ToI64: Convert = (f, to, from, m) => f.f32ToI64(to, from, m);
+const f32ToI64Truncate: Convert = (f, to, from, m) =>
+  f.f32ToI64Truncate(to, from, m);
+const f64ToI64: Convert = (f, to, from, m) => f.f64ToI64(to, from, m);
+const f64ToI64Truncate: Convert = (f, to, from, m) =>
+  f.f64ToI64Truncate(to, from, m);
+const i64ToF32: Convert = (f, to, from, m) => f.i64ToF32(to, from, m);
+const i64ToF64: Convert = (f, to, from, m) => f.i64ToF64(to, from, m);
 const i32ToF32: Convert = (f, to, from, m) => f.i32ToF32(to, from, m);
 const f32ToF64: Convert = (f, to, from, m) => f.f32ToF64(to, from, m);
 const f64ToF32: Convert = (f, to, from, m) => f.f64ToF32(to, from, m);
@@ -374,6 +382,12 @@ const table = {
     addsubps: addSub(ADD[0], SUB[0], 4),
     addsubpd: addSub(ADD[1], SUB[1], 8),
     cvtsi2ss: convert(i32ToF32, 4, 4, 1, true),
+    cvtsi2ss64: convert(i64ToF32, 8, 4, 1, true),
+    cvtsi2sd64: convert(i64ToF64, 8, 8, 1, true),
+    cvtss2si64: convert(f32ToI64, 4, 8, 1, false),
+    cvttss2si64: convert(f32ToI64Truncate, 4, 8, 1, false),
+    cvtsd2si64: convert(f64ToI64, 8, 8, 1, false),
+    cvttsd2si64: convert(f64ToI64Truncate, 8, 8, 1, false),
     cvtpi2ps: convert(i32ToF32, 4, 4, 2, true),
     cvtdq2ps: convert(i32ToF32, 4, 4, 4, false),
     cvtps2dq: convert(f32ToI32, 4, 4, 4, false),

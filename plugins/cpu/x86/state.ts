@@ -353,6 +353,9 @@ export const FOP: Global = global("fop", I32, OFF_FOP),
   FCS: Global = global("fcs", I32, OFF_FCS),
   FDP: Global = global("fdp", I32, OFF_FDP),
   FDS: Global = global("fds", I32, OFF_FDS);
+/** The same in 64-bit mode: all 64 bits. */
+export const FIP64: Global = global("fip64", I64, OFF_FIP),
+  FDP64: Global = global("fdp64", I64, OFF_FDP);
 
 /** The same where RIP has 64 bits. */
 export const PC_BASE64: Global = global("pc_base64", I64, OFF_PC_BASE);
@@ -384,6 +387,8 @@ export const BASE64: readonly Global[] = SEG_NAMES.map((n, i) =>
 export const WIDE_VIEW: ReadonlyMap<number, Global> = new Map([
   ...GPR.map((g, i): [number, Global] => [g.index, GPR64[i]]),
   [EIP.index, RIP],
+  [FIP.index, FIP64],
+  [FDP.index, FDP64],
   [CC_DST.index, CC_DST64],
   [CC_SRC.index, CC_SRC64],
   [CC_SRC2.index, CC_SRC2_64],

@@ -61,7 +61,9 @@ export {
 
 /** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
 function isOnStack(i: Insn): boolean {
-  return i.mod === 3 ? i.row.default64 : i.segment === SS;
+  return i.mod === 3
+    ? i.row.default64 || i.row.force64 // PUSH and its kin, CALL and RET
+    : i.segment === SS;
 }
 
 /** Translates one instruction. */
@@ -74,10 +76,13 @@ export class Translator extends LazyFlags {
   /** Set by STI: interrupts stay off until the following instruction is done. */
   shadowNext = false;
   #single = false;
+  /** PAUSE gives another CPU its turn. */
+  readonly yields: boolean;
 
   /** Makes the translator of one CPU. */
   constructor(options: TranslatorOptions) {
     super(options);
+    this.yields = options.yields ?? false;
     this.#present = Uint8Array.from(
       ROWS,
       (r) => r.feature === "" || options.features.has(r.feature) ? 1 : 0,

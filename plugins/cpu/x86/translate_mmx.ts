@@ -355,7 +355,7 @@ const pinsrw: Translate = (t, i) => {
   const e = i.mod === 3 ? t.reg(4, i.rm) : t.load(Op["ld16u"], i);
   const lane = i.imm & (isSse ? 7 : 3);
   const op = Op[`i16x8.replace_lane.${lane}` as OpName];
-  if (isSse) return b.set(XMM[i.reg & 7], b.op(op, first(t, i), e));
+  if (isSse) return b.set(XMM[i.reg], b.op(op, first(t, i), e));
   const x = b.op(op, b.get(MM[i.reg & 7]), e);
   enterMmx(t);
   setMm(t, i.reg & 7, x);
@@ -407,8 +407,8 @@ const MASKMOV = define(
 const maskmov: Translate = (t, i) => {
   const b = t.b;
   const isSse = i.has66 !== 0;
-  const registers = isSse ? XMM : MM;
-  const mask = b.op(Op["i8x16.bitmask"], b.get(registers[i.rm]));
+  const register = (n: number): Value => b.get(isSse ? XMM[n] : MM[n & 7]);
+  const mask = b.op(Op["i8x16.bitmask"], register(i.rm));
   const edi = t.reg(i.addrSize, 7);
   if (!isSse) enterMmx(t); // as hardware does even when the store faults
   const address = t.linear(
@@ -419,9 +419,9 @@ const maskmov: Translate = (t, i) => {
   );
   if (isSse && (t.key & KEY_ALIGN) !== 0) {
     // Not to 16 bytes, as MOVDQU (Zen 4, whatever the mask).
-    t.trap(b.and(b.low(address), b.i32(7)), AC, 0);
+    t.trap(t.misaligned(address, 8), AC, 0);
   }
-  b.set(SCRATCH128[1], b.get(registers[i.reg]));
+  b.set(SCRATCH128[1], register(i.reg));
   const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);
   b.call(MASKMOV, t.addressArgument(address), what, b.i32(t.mmu));
 };

@@ -109,7 +109,7 @@ export function readW(t: Translator, i: Insn): Value {
 /** Raises #AC for a 16-byte operand that need not be aligned, when alignment is checked. */
 export function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   if ((t.key & KEY_ALIGN) === 0) return;
-  t.trap(t.b.and(t.b.low(t.ea(i, 16, write)), t.b.i32(15)), AC, 0);
+  t.trap(t.misaligned(t.ea(i, 16, write), 16), AC, 0);
 }
 
 /** Source operand Wdq at any address. */

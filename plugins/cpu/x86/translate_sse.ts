@@ -365,47 +365,88 @@ function toIntegersMm(f: Format, name: SseName): Translate {
   };
 }
 
+/** Check: integers of 64 bits whose value has at most so many. */
+function areShortIntegers(b: IrBuilder, y: Value, bits: number): Value {
+  const bias = new Array(8).fill(0);
+  bias[bits >> 3] = 1 << (bits & 7);
+  return b.op(
+    Op["i64x2.eq"],
+    b.op(
+      Op["i64x2.shr_u"],
+      b.op(Op["i64x2.add"], y, pattern(b, ...bias)),
+      b.i32(bits + 1),
+    ),
+    b.op(Op["v128.xor"], y, y),
+  );
+}
+
 /** CVTSI2SD from 64 bits. */
 function cvtsi2sd64(t: Translator, i: Insn): void {
   const b = t.b;
-  const r = b.op(Op["f64.convert_i64_s"], t.read(i.vex ? 2 : 1));
-  b.set(XMM[i.reg], b.op(replace(DOUBLE), first(t, i), r));
+  const e = t.read(i.vex ? 2 : 1);
+  const x = first(t, i);
+  const y = b.op(Op["i64x2.splat"], e);
+  const r = compute(t, SSE_HELPERS.cvtsi2sd64, x, y, DOUBLE, true, () => ({
+    r: b.op(replace(DOUBLE), x, b.op(Op["f64.convert_i64_s"], e)),
+    exact: () => areShortIntegers(b, y, 53),
+  }));
+  b.set(XMM[i.reg], r);
 }
 
 /** CVTSI2SS from 64 bits. */
 function cvtsi2ss64(t: Translator, i: Insn): void {
   const b = t.b;
-  const r = b.op(Op["f32.convert_i64_s"], t.read(i.vex ? 2 : 1));
-  b.set(XMM[i.reg], b.op(replace(SINGLE), first(t, i), r));
+  const e = t.read(i.vex ? 2 : 1);
+  const x = first(t, i);
+  const y = b.op(Op["i64x2.splat"], e);
+  const r = compute(t, SSE_HELPERS.cvtsi2ss64, x, y, SINGLE, true, () => ({
+    r: b.op(replace(SINGLE), x, b.op(Op["f32.convert_i64_s"], e)),
+    exact: () => areShortIntegers(b, y, 24),
+  }));
+  b.set(XMM[i.reg], r);
 }
+
+/** Magnitudes below 2^63. */
+const TWO63_SINGLE = [0, 0, 0, 0x5f];
+const TWO63_DOUBLE = [0, 0, 0, 0, 0, 0, 0xe0, 0x43];
 
 /** CVT(T)SS2SI, CVT(T)SD2SI to 64 bits. */
 function toGeneral64(
   t: Translator,
   i: Insn,
   f: Format,
-  truncate: boolean,
+  name: SseName,
 ): void {
   const b = t.b;
   const y = source(t, i, f, true);
-  const whole = truncate ? y : b.op(vop(f, "nearest"), y);
-  const s = b.op(extract(f), whole);
-  const d = f === SINGLE ? b.op(Op["f64.promote_f32"], s) : s;
-  const r = b.op(Op["i64.trunc_sat_f64_s"], d);
-  const fits = b.op(
-    Op["f64.lt"],
-    b.op(Op["f64.abs"], d),
-    b.f64Bits(0, 0x43e00000),
-  );
-  t.setReg(8, i.reg, b.select(fits, r, b.i64(0, 0x80000000)));
+  const r = compute(t, SSE_HELPERS[name], y, y, f, true, () => {
+    const whole = name.startsWith("cvtt") ? y : b.op(vop(f, "nearest"), y);
+    const s = b.op(extract(f), whole);
+    const d = f === SINGLE ? b.op(Op["f64.promote_f32"], s) : s;
+    const r = b.op(Op["i64.trunc_sat_f64_s"], d);
+    const limit = f === SINGLE ? TWO63_SINGLE : TWO63_DOUBLE;
+    const back = b.op(
+      vop(f, "splat"),
+      b.op(sop(f, "convert_i64_s"), r),
+    );
+    return {
+      r: b.op(Op["i64x2.splat"], r),
+      ok: b.op(vop(f, "lt"), b.op(vop(f, "abs"), whole), pattern(b, ...limit)),
+      exact: () => b.op(vop(f, "eq"), back, y),
+    };
+  });
+  t.setReg(8, i.reg, b.op(Op["i64x2.extract_lane.0"], r));
 }
 
 /** CVT(T)SS2SI, CVT(T)SD2SI. */
-function toGeneral(f: Format, name: SseName): Translate {
+function toGeneral(
+  f: Format,
+  name: SseName & `cvt${string}si`,
+): Translate {
   const truncate = name.startsWith("cvtt");
   return (t, i) => {
     const b = t.b;
-    if (t.size(0) === 8) return toGeneral64(t, i, f, truncate);
+    if (t.size(0) === 8) return toGeneral64(t, i, f, `${name}64` as SseName);
     const y = source(t, i, f, true);
     const r = compute(t, SSE_HELPERS[name], y, y, f, true, () => {
       const whole = truncate ? y : b.op(vop(f, "nearest"), y);

@@ -123,10 +123,10 @@ const palignr: Translate = withBinary((t, i) => {
   }
   const y = readQ(t, i);
   // The zeros behind an MMX register are those of a vector.
-  const x = b.op(Op["i64x2.replace_lane.1"], b.get(MM[i.reg]), b.i64(0, 0));
+  const x = b.op(Op["i64x2.replace_lane.1"], b.get(MM[i.reg & 7]), b.i64(0, 0));
   const r = align(b, x, y, 8, i.imm);
   enterMmx(t);
-  setMm(t, i.reg, r);
+  setMm(t, i.reg & 7, r);
 }, (b, x, y, imm) => align(b, x, y, 16, imm));
 
 const TABLE: Readonly<Record<string, Translate>> = {

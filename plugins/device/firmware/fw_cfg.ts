@@ -415,6 +415,7 @@ const plugin: DevicePlugin<FwCfgConfig> = {
       },
       cpus: {
         type: "integer",
+        from: "cpu.count",
         description: "The number of CPUs",
         minimum: 1,
         maximum: 255,

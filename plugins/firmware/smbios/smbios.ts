@@ -199,6 +199,7 @@ const plugin: DevicePlugin<SmbiosConfig> = {
       },
       cpus: {
         type: "integer",
+        from: "cpu.count",
         description: "The number of CPUs",
         minimum: 1,
         maximum: 255,

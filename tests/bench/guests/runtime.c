@@ -19,6 +19,9 @@ __asm__(".section .multiboot, \"a\"\n"
         ".long 0x1badb002, 0, -0x1badb002\n"
         ".text\n"
         ".globl _start\n"
+#ifdef __x86_64__
+        ".code32\n"
+#endif
         "_start:\n"
         "  cli\n"
         "  movl $stack_top, %esp\n"
@@ -30,11 +33,56 @@ __asm__(".section .multiboot, \"a\"\n"
         "  orl $0x600, %eax\n" // OSFXSR, OSXMMEXCPT
         "  movl %eax, %cr4\n"
         "  fninit\n"
+#ifdef __x86_64__
+        // All 4 GiB at their own addresses in pages of 2 MiB; then 64-bit mode.
+        "  movl $tables, %edi\n"
+        "  movl $tables + 0x1007, (%edi)\n"
+        "  leal 0x2007(%edi), %eax\n"
+        "  xorl %ecx, %ecx\n"
+        "2: movl %eax, 0x1000(%edi,%ecx,8)\n"
+        "  addl $0x1000, %eax\n"
+        "  incl %ecx\n"
+        "  cmpl $4, %ecx\n"
+        "  jb 2b\n"
+        "  movl $0x87, %eax\n" // large, user, writable, present
+        "  xorl %ecx, %ecx\n"
+        "3: movl %eax, 0x2000(%edi,%ecx,8)\n"
+        "  addl $0x200000, %eax\n"
+        "  incl %ecx\n"
+        "  cmpl $2048, %ecx\n"
+        "  jb 3b\n"
+        "  movl %edi, %cr3\n"
+        "  movl %cr4, %eax\n"
+        "  orl $0x20, %eax\n" // PAE
+        "  movl %eax, %cr4\n"
+        "  movl $0xc0000080, %ecx\n" // EFER
+        "  rdmsr\n"
+        "  orl $0x100, %eax\n" // LME
+        "  wrmsr\n"
+        "  movl %cr0, %eax\n"
+        "  orl $0x80000000, %eax\n" // PG
+        "  movl %eax, %cr0\n"
+        "  lgdt table_register\n"
+        "  ljmp $0x08, $4f\n"
+        ".balign 8\n"
+        "table: .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff\n"
+        "table_register: .word 23\n"
+        "  .long table\n"
+        ".code64\n"
+        "4: movl $0x10, %eax\n"
+        "  movl %eax, %ds\n"
+        "  movl %eax, %es\n"
+        "  movl %eax, %ss\n"
+#endif
         "  call kernel_main\n"
         "1: cli\n"
         "  hlt\n"
         "  jmp 1b\n"
         ".bss\n"
+#ifdef __x86_64__
+        ".balign 4096\n"
+        "tables: .skip 0x6000\n"
+#endif
         ".balign 16\n"
         "  .skip 262144\n"
         "stack_top:\n"
