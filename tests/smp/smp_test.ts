@@ -92,7 +92,8 @@ Deno.test({
   fn: () =>
     assembled([], async (kernel, folder) => {
       await new Deno.Command("qemu-system-x86_64", {
-        args: `-accel tcg,thread=single -smp ${CPUS} -cpu max -m 64 -kernel ${kernel}
+        args:
+          `-accel tcg,thread=single -smp ${CPUS} -cpu max -m 64 -kernel ${kernel}
           -display none -serial file:${folder}/out -monitor none -no-reboot
           -device isa-debug-exit,iobase=0xf4`.split(/\s+/),
         stdout: "null",
