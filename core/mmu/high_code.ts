@@ -11,10 +11,13 @@
  * @module
  */
 
+import { CODE_MASKS } from "../exec/layout.ts";
 import type { PhysicalSpace } from "./physical_access.ts";
 
 const PAGE = 4096;
 const FOUR_GIB = 2 ** 32;
+/** Pages so far apart share a mask of code, by whichever address they are known. */
+const MASKED = CODE_MASKS * PAGE;
 /** The I/O APIC, and what is above it. */
 const ROOM_END = 0xfec00000;
 /** Added to addresses of what is in the room's place. */
@@ -35,8 +38,9 @@ export class HighCode {
       if (end > FOUR_GIB) high = Math.max(high, end);
       else low = Math.max(low, end);
     }
-    this.#room = low;
-    this.#bytes = Math.max(0, Math.min(high - FOUR_GIB, ROOM_END - low));
+    this.#room = Math.ceil(low / MASKED) * MASKED;
+    const room = Math.max(0, ROOM_END - this.#room);
+    this.#bytes = Math.min(high - FOUR_GIB, room);
   }
 
   /** The code address of a physical address. */

@@ -24,7 +24,6 @@ export const BUFFER_BYTES = 256;
 const READ_ARRAY = 0x00;
 const PROGRAM_ALTERNATE = 0x10;
 const BLOCK_ERASE = 0x20;
-const BLOCK_ERASE_ALTERNATE = 0x28;
 const PROGRAM = 0x40;
 const CLEAR_STATUS = 0x50;
 const LOCK = 0x60;
@@ -205,7 +204,6 @@ export class FlashChip {
       case READ_IDENTIFIER:
         return this.#command(code, 0);
       case BLOCK_ERASE:
-      case BLOCK_ERASE_ALTERNATE:
         this.#erase(offset - offset % SECTOR_BYTES);
         return this.#command(code, 1);
       case WRITE_BUFFER:
@@ -236,7 +234,6 @@ export class FlashChip {
         else this.#program(offset, width, value);
         return this.#done();
       case BLOCK_ERASE:
-      case BLOCK_ERASE_ALTERNATE:
         if (code === CONFIRM) return this.#done();
         break;
       case WRITE_BUFFER:
