@@ -35,6 +35,7 @@ export const PLUGINS: PluginTable = {
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
     "ne2k-isa": () => import("../plugins/device/net/ne2k_isa.ts"),
     "ne2k-pci": () => import("../plugins/device/net/ne2k_pci.ts"),
+    "pflash-cfi01": () => import("../plugins/device/flash/pflash.ts"),
     "piix3": () => import("../plugins/device/pci/piix3.ts"),
     "piix3-ide": () => import("../plugins/device/ide/piix3_ide.ts"),
     "piix4-pm": () => import("../plugins/device/pci/piix4_pm.ts"),

@@ -2,7 +2,7 @@
  * Displays: what `--display` changes in the machine beside the display.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { commandLine, withMachine } from "./command_line.ts";
 
@@ -52,6 +52,38 @@ Deno.test("displays: a file's own, under what --set says", () =>
       );
       assertEquals(set.devices.vga.config.framebuffer, true);
     },
+  ));
+
+Deno.test("displays: null deletes a machine's device or key, once it is asked for", () =>
+  withMachine(
+    PC,
+    `"displays": {
+       "none": { "devices": {
+         "com2": null, "vga": { "config": { "framebuffer": null } } } },
+       "vnc": { "devices": {
+         "com2": null, "vga": { "config": { "framebuffer": null } } } },
+       "web": null },
+     "devices": { "vga": { "config": { "framebuffer": false } } }`,
+    (file) =>
+      withMachine(
+        file,
+        `"displays": { "none": { "devices": { "exit": null } },
+           "vnc": { "devices": null } }`,
+        async (child) => {
+          const before = (await resolved(child)).devices;
+          assertEquals(before.vga.config.framebuffer, false);
+          for (const name of ["com2", "exit"]) assert(name in before, name);
+          const none = (await resolved(child, "--display", "none")).devices;
+          for (const name of ["com2", "exit"]) assert(!(name in none), name);
+          assertEquals(none.vga.config.framebuffer, undefined);
+          const vnc = (await resolved(file, "--vnc", ":1")).devices;
+          assertEquals(["com2" in vnc, vnc.vga.plugin], [false, "vga-pci"]);
+          for (const flags of [["--vnc", ":1"], ["--display", "web=0"]]) {
+            const { com2, vga } = (await resolved(child, ...flags)).devices;
+            assertEquals([com2 !== undefined, vga.plugin], [true, "vga"]);
+          }
+        },
+      ),
   ));
 
 Deno.test("displays: mistakes are one line that says where", async () => {

@@ -24,24 +24,33 @@ function start(args: readonly string[]): Deno.ChildProcess | undefined {
   }
 }
 
+/** End a program, which may just have ended by itself. */
+function end(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
+}
+
 /**
- * What QEMU writes to its standard output until it ends, until `end` was
+ * What QEMU writes to its standard output until it ends, until `last` was
  * written, or for so many milliseconds; undefined where it is not installed.
  */
 export async function qemuOutput(
   args: readonly string[],
   limitMs: number,
-  end?: string,
+  last?: string,
 ): Promise<string | undefined> {
   const child = start(args);
   if (child === undefined) return undefined;
-  const timer = setTimeout(() => child.kill("SIGKILL"), limitMs);
+  const timer = setTimeout(() => end(child), limitMs);
   const decoder = new TextDecoder();
   let text = "";
   for await (const chunk of child.stdout) {
     text += decoder.decode(chunk, { stream: true });
-    if (end === undefined || !text.includes(end)) continue;
-    child.kill("SIGKILL");
+    if (last === undefined || !text.includes(last)) continue;
+    end(child);
     break;
   }
   await child.status;

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { AddressSpace } from "../core/bus/address_space.ts";
 import { Engine } from "../core/exec/engine.ts";
 import { GuestMemory } from "../core/machine/memory.ts";
 import type { PhysicalSpace } from "../core/mmu/physical_access.ts";
@@ -19,8 +20,8 @@ interface Machine {
   ram: Uint8Array;
 }
 
-/** A flat 32-bit machine with nothing but memory, which compiles all or nothing. */
-function machine(accel: "interp" | "jit"): Machine {
+/** A flat 32-bit machine with nothing but memory and perhaps ports, which compiles all or nothing. */
+function machine(accel: "interp" | "jit", ports?: AddressSpace): Machine {
   const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
   const host = memory.alloc(RAM);
   const space: PhysicalSpace = {
@@ -33,7 +34,11 @@ function machine(accel: "interp" | "jit"): Machine {
     write: () => {},
   };
   const model = MODELS.max;
-  const cpu = new X86({ model, translator: () => createTranslator(model) });
+  const cpu = new X86({
+    model,
+    ports,
+    translator: () => createTranslator(model),
+  });
   const engine = new Engine(cpu, { memory, space, accel, threshold: 1 });
   engine.reset();
   return { cpu, engine, ram: memory.u8.subarray(host, host + RAM) };
@@ -102,8 +107,10 @@ function run(m: Machine, before: Registers, down: boolean): Registers {
     eflags: 2 | (down ? DF : 0) | (before.zf ? 0x40 : 0),
     eax: before.eax,
     ecx: before.ecx,
+    edx: 0,
     esi: before.esi,
     edi: before.edi,
+    esp: CODE,
     ...Object.fromEntries(
       ["cs", "ds", "es", "ss", "fs", "gs"].flatMap((s) => [
         [s + ".base", 0],
@@ -196,4 +203,52 @@ Deno.test("repeated string instructions do what their elements would", () => {
     assertEquals(instructions[0], instructions[1], what);
   }
   assertEquals(machines[1].engine.compiler.stats().regions > 0, true);
+});
+
+Deno.test("INS over code that has run loses nothing of what it reads", () => {
+  // It gives what is next, as the data register of a disk does.
+  let reads = 0;
+  const ports = new AddressSpace("ports", 65536);
+  ports.add({
+    name: "queue",
+    base: 0,
+    size: 65536,
+    kind: "io",
+    handler: { widths: [1, 2, 4], read: () => ++reads, write: () => {} },
+  });
+  const machines = [machine("interp", ports), machine("jit", ports)];
+  // Functions up to a page's end, and behind it.
+  const PAGE = 0x10000, FUNCTIONS = 16;
+  const INS: readonly [size: number, code: number[]][] = [
+    [1, [0x6c]],
+    [2, [0x66, 0x6d]],
+    [4, [0x6d]],
+  ];
+  for (const m of machines) {
+    for (const [size, ins] of INS) {
+      reads = 0;
+      const code: number[] = [];
+      for (let i = 0; i < FUNCTIONS; i++) {
+        const at = PAGE + 4 * (i - FUNCTIONS / 2);
+        // NOP, NOP, NOP, RET
+        m.ram.set([0x90, 0x90, 0x90, 0xc3], at);
+        const from = CODE + code.length + 5;
+        code.push(0xe8, at - from & 0xff, at - from >> 8, 0, 0);
+      }
+      m.ram.set([...code, 0xf3, ...ins, 0xf4], CODE);
+      // One element lies across the pages.
+      const edi = PAGE - 2 * FUNCTIONS + size - 1;
+      const ecx = 4 * FUNCTIONS / size;
+      const registers = { eax: 0, ecx, esi: 0, edi, zf: false };
+      const after = run(m, registers, false);
+      assertEquals(after.edi, edi + ecx * size);
+      const view = new DataView(m.ram.buffer, m.ram.byteOffset + edi);
+      const got = Array.from(
+        { length: ecx },
+        (_, i) => view.getUint8(i * size),
+      );
+      assertEquals(got, Array.from({ length: ecx }, (_, i) => i + 1));
+      assertEquals(reads, ecx);
+    }
+  }
 });

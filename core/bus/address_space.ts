@@ -12,7 +12,7 @@
  */
 
 import type { AccessWidth, IoHandler } from "./handler.ts";
-import { type Beneath, exactly, writeOnly } from "./overlay.ts";
+import { type Beneath, exactly, writeOnly, writesFrom } from "./overlay.ts";
 import {
   ALL_WIDTHS,
   IO,
@@ -43,13 +43,14 @@ export interface RegionOptions {
   /** Its size in bytes. */
   readonly size: number;
   /**
-   * `ram` and `rom` are memory; writes to `rom` are ignored. `shadow` is
+   * `ram` and `rom` are memory; writes to `rom` go to its handler, if it has
+   * one (the commands of a flash chip), and are ignored else. `shadow` is
    * memory that takes writes alone: reads go to what lies beneath.
    */
   readonly kind: "ram" | "rom" | "shadow" | "io";
   /** Where a memory region starts in the backing memory. */
   readonly hostOffset?: number;
-  /** Who answers an `io` region. */
+  /** Who answers an `io` region, or takes the writes to a `rom` region. */
   readonly handler?: IoHandler;
   /**
    * What the handler sees as the offset of the region's first byte; 0 when
@@ -195,13 +196,20 @@ export class AddressSpace {
     this.#update();
   }
 
-  /** Move a region to a new base: gives back the region as it is now. */
-  move(region: Region, base: number): Region {
+  /**
+   * Move a region to a new base, or change its kind or size: gives back the
+   * region as it is now.
+   */
+  move(
+    region: Region,
+    base: number,
+    { kind, size }: Pick<RegionOptions, "kind" | "size"> = region,
+  ): Region {
     const index = this.#regions.indexOf(region);
     if (index < 0) {
       throw new RangeError(`region "${region.name}" is not in ${this.name}`);
     }
-    const moved = { ...region, base };
+    const moved = { ...region, base, kind, size };
     this.#regions.splice(index, 1);
     try {
       this.#check(moved);
@@ -259,7 +267,8 @@ export class AddressSpace {
       }
       const shadow = region.kind === "shadow";
       const io = region.kind === "io" || shadow;
-      let delta = (region.offset ?? 0) + (region.hostOffset ?? 0) - start;
+      const host = region.kind === "io" ? 0 : region.hostOffset ?? 0;
+      let delta = (region.offset ?? 0) + host - start;
       let handler = region.handler ?? NO_HANDLER;
       if (shadow || region.width !== undefined) {
         const beneath = this.#beneath(
@@ -269,6 +278,8 @@ export class AddressSpace {
           ? writeOnly(this.#memory!.u8, delta, beneath)
           : exactly(region.width!, handler, delta, beneath);
         delta = 0;
+      } else if (region.kind === "rom" && region.handler !== undefined) {
+        handler = writesFrom(region.hostOffset ?? 0, region.handler);
       }
       next.push({
         start,
@@ -276,7 +287,7 @@ export class AddressSpace {
         kind: io ? IO : region.kind === "rom" ? ROM : RAM,
         delta,
         handler,
-        widths: io ? widthMask(handler) : ALL_WIDTHS,
+        widths: io || handler !== NO_HANDLER ? widthMask(handler) : ALL_WIDTHS,
       });
       ranges = next;
     }
@@ -383,7 +394,12 @@ export class AddressSpace {
       }
       return writeSplit(range, offset, width, value);
     }
-    if (range.kind === ROM) return;
+    if (range.kind === ROM) {
+      if (range.handler !== NO_HANDLER) {
+        writeSplit(range, address + range.delta, width, value);
+      }
+      return;
+    }
     const memory = this.#memory!;
     switch (width) {
       case 1:

@@ -34,6 +34,8 @@ export const APIC_BROADCAST = 0xff;
 
 /** A local APIC as the bus sees it. */
 export interface ApicReceiver {
+  /** The ID that the hardware gave it at reset: the number of its CPU. */
+  readonly initialId: number;
   /**
    * Whether a message to this destination is for it: a physical one is an
    * APIC ID, a logical one is compared as LDR and DFR say (SDM 10.6.2).
@@ -63,6 +65,8 @@ export interface EoiListener {
 export interface ApicBus {
   /** Put a local APIC on the bus. */
   attach(receiver: ApicReceiver): void;
+  /** The local APIC that had this ID at reset. */
+  receiver(initialId: number): ApicReceiver | undefined;
   /** Put an I/O APIC on the bus. */
   listen(listener: EoiListener): void;
   /**
@@ -85,6 +89,8 @@ export interface ApicBus {
 
 /** IA32_APIC_BASE: this is the bootstrap processor (SDM 10.4.4). */
 export const APIC_BASE_BSP = 0x100;
+/** IA32_APIC_BASE: the local APIC is in x2APIC mode (SDM 10.12.1). */
+export const APIC_BASE_X2 = 0x400;
 /** IA32_APIC_BASE: the local APIC is enabled. */
 export const APIC_BASE_ENABLE = 0x800;
 
@@ -93,11 +99,36 @@ export interface LocalApic extends InterruptController {
   /**
    * IA32_APIC_BASE (SDM 10.4.4): the base address with `APIC_BASE_BSP` and
    * `APIC_BASE_ENABLE`. Setting it moves, enables and disables the registers;
-   * whoever sets it has checked reserved bits.
+   * whoever sets it has checked reserved bits and the change of mode.
    */
   apicBase: number;
   /** The ID that the hardware gave it at reset, which CPUID tells. */
   readonly initialId: number;
+  /**
+   * Called when a start-up message has come, with its vector: the page where a
+   * CPU that waits for one is to start. Whoever listens has set it.
+   */
+  onStartup: (page: number) => void;
+  /**
+   * A register in x2APIC mode, by its offset from MSR 800h (SDM 10.12.1.2);
+   * -1 where there is none to read. Of the interrupt command register the low
+   * half: the other one is `destination`.
+   */
+  readMsr(register: number): number;
+  /** Write a register in x2APIC mode; says whether that may be done. */
+  writeMsr(register: number, low: number, high: number): boolean;
+  /** The high half of the interrupt command register in x2APIC mode. */
+  readonly destination: number;
+  /**
+   * Whether software may choose the timer's TSC-deadline mode (SDM 10.5.4.1):
+   * the CPU says so.
+   */
+  hasDeadline: boolean;
+  /**
+   * The virtual time at which the timer interrupts in that mode; 0: it is not
+   * armed. In other modes it stays 0.
+   */
+  deadline: number;
   /** The task priority register (SDM 10.8.3.1), bits 4-7 of which are CR8. */
   taskPriority: number;
 }

@@ -7,8 +7,11 @@
 import type { AddressSpace, Region } from "./address_space.ts";
 import type { AccessWidth, IoHandler } from "./handler.ts";
 
-/** How a region of memory is mapped. */
-export type MemoryAccess = "ram" | "rom" | "shadow";
+/**
+ * How a region of memory is mapped: `rom` whose writes go to its handler, if it
+ * has one, and `io` for its handler alone.
+ */
+export type MemoryAccess = "ram" | "rom" | "shadow" | "io";
 
 /** Where a device's movable region is, and what moves it. */
 export interface RegionMover {
@@ -16,9 +19,10 @@ export interface RegionMover {
   readonly base: number | undefined;
   /**
    * Put it at a base; nowhere, when it would not fit in the space. A region of
-   * memory may change what it is: by default it is what it is declared as.
+   * memory may change what it is: by default it is what it is declared as; and
+   * it may have fewer bytes than it is declared with.
    */
-  map(base: number, access?: MemoryAccess): void;
+  map(base: number, access?: MemoryAccess, size?: number): void;
   /** Put it nowhere. */
   unmap(): void;
 }
@@ -83,26 +87,30 @@ export class MovableRegion implements RegionMover {
   }
 
   /** See `RegionMover.map`. */
-  map(base: number, access?: MemoryAccess): void {
-    const { size, kind: own } = this.#options;
+  map(
+    base: number,
+    access?: MemoryAccess,
+    size: number = this.#options.size,
+  ): void {
     if (!(base >= 0 && base + size <= this.#space.size)) return this.unmap();
+    const { kind: own } = this.#options;
     const kind = own === "io" ? own : access ?? own;
     const region = this.#region;
-    if (region?.kind === kind) {
-      // Nothing changes for most writes to a base address register.
-      if (region.base !== base) {
-        this.#region = this.#space.move(region, base);
-      }
+    if (region === undefined) {
+      this.#region = this.#space.add({
+        ...this.#options,
+        base,
+        kind,
+        size,
+        handler: this.#handler,
+        hostOffset: own === "io" ? undefined : this.#hostOffset,
+      });
       return;
     }
-    this.unmap();
-    this.#region = this.#space.add({
-      ...this.#options,
-      base,
-      kind,
-      handler: this.#handler,
-      hostOffset: own === "io" ? undefined : this.#hostOffset,
-    });
+    // Nothing changes for most writes to a base address register.
+    const isSame = region.kind === kind && region.base === base &&
+      region.size === size;
+    if (!isSame) this.#region = this.#space.move(region, base, { kind, size });
   }
 
   /** See `RegionMover.unmap`. */

@@ -148,3 +148,31 @@ Deno.test("a region of one width lets the others through", () => {
   space.write(0xcf9, 1, 4);
   assertEquals([wide.written, byte.written], [["4@0=1"], ["1@0=2", "1@0=4"]]);
 });
+
+Deno.test("ROM gives its writes to a handler, which answers alone when it is told to", () => {
+  const { space, u8 } = memory();
+  u8.set([1, 2, 3, 4], 0x2000);
+  const region = new MovableRegion(space, {
+    name: "flash",
+    size: 0x4000,
+    kind: "rom",
+    priority: 1,
+  });
+  const chip = device(0x40);
+  region.answer(chip);
+  region.back(0x2000);
+  region.map(0xffffc000, "rom", 0x1000);
+  assertEquals(space.lookupPage(0xffffc).kind, "rom");
+  assertEquals(space.lookupPage(0xffffd).kind, "none", "it is smaller");
+  space.write(0xffffc001, 1, 0x98);
+  space.write(0xffffc004, 4, 0x12345678);
+  assertEquals(chip.written.splice(0), ["1@1=152", "4@4=305419896"]);
+  assertEquals(space.read(0xffffc000, 4), 0x04030201);
+  region.map(0xffffc000, "io", 0x1000);
+  assertEquals(space.read(0xffffc002, 1), 0x42);
+  space.write(0xffffc002, 2, 7);
+  assertEquals(chip.written, ["2@2=7"]);
+  region.map(0xffffc000, "rom", 0x4000);
+  assertEquals(space.read(0xffffc000, 1), 1);
+  assertEquals(space.lookupPage(0xfffff).kind, "rom");
+});

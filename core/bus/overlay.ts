@@ -1,7 +1,8 @@
 /**
  * Regions that answer only some accesses; the others go to what lies beneath
  * them: memory that takes writes alone (the PAM registers of a 440FX), and a
- * register of one width among those of another device (CONFADD over CF9h).
+ * register of one width among those of another device (CONFADD over CF9h). And
+ * memory for reads alone, whose writes are commands (flash chips).
  *
  * @module
  */
@@ -53,5 +54,15 @@ export function exactly(
         beneath.write(address + i, value >>> 8 * i & 0xff);
       }
     },
+  };
+}
+
+/** Passes writes on; it is handed offsets in the backing memory. */
+export function writesFrom(hostOffset: number, handler: IoHandler): IoHandler {
+  return {
+    widths: handler.widths,
+    read: (offset, width) => handler.read(offset - hostOffset, width),
+    write: (offset, width, value) =>
+      handler.write(offset - hostOffset, width, value),
   };
 }

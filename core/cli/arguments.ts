@@ -42,6 +42,7 @@ const STRINGS = [
   "append",
   "memory",
   "cpu",
+  "smp",
   "serial",
   "display",
   "vnc",
@@ -82,6 +83,7 @@ export const HELP = `Rhea, a machine emulator
   --append TEXT      its command line
   --memory SIZE      the size of RAM, as 256M
   --cpu MODEL        the CPU's model, as pentium3
+  --smp N            how many CPUs there are: 1 to 8
   --serial BACKEND   what the serial port is connected to: stdio, null,
                      file:PATH, tcp:HOST:PORT, web-terminal; again for the
                      next port
@@ -93,10 +95,11 @@ export const HELP = `Rhea, a machine emulator
   --vnc :N           short for --display vnc=:N
   --screendump FILE  write the screen to this PNG file at the end, and whenever
                      the process gets the signal SIGUSR1
-  --drive file=FILE[,if=ide|virtio|floppy][,index=N][,media=disk|cdrom]
+  --drive file=FILE[,if=ide|virtio|floppy|pflash][,index=N][,media=disk|cdrom]
           [,format=raw|qcow2][,readonly][,snapshot][,serial=TEXT]
                      a disk from an image: a file or an http(s) URL; again for
-                     the next; ",," is a comma in a name
+                     the next; ",," is a comma in a name. pflash: UEFI's code
+                     (with readonly), then its variables, in flash chips
   --cdrom FILE       a disc in the CD-ROM drive
   --floppy FILE      a floppy in the first drive; again for the second
   --snapshot         what is written to disks is gone at the end
@@ -125,6 +128,13 @@ At the terminal: Ctrl-A x quits, Ctrl-A h helps.
 `;
 
 /** A linear address: hexadecimal, with or without `0x`. */
+function parseCount(text: string): number {
+  if (!/^[1-9][0-9]{0,2}$/.test(text)) {
+    throw new UsageError(`--smp takes a number of CPUs, not "${text}"`);
+  }
+  return Number(text);
+}
+
 function parseAddress(text: string): number {
   if (!/^(0x)?[0-9a-f]{1,12}$/i.test(text)) {
     throw new UsageError(
@@ -200,6 +210,7 @@ export function parseCommand(args: readonly string[]): Command {
     );
   }
   const boot = text("boot");
+  const smp = text("smp");
   let action: Command["action"] = "run";
   const first = words[0];
   if (parsed.help === true || args.length === 0) {
@@ -231,6 +242,7 @@ export function parseCommand(args: readonly string[]): Command {
       append: text("append"),
       memory: text("memory"),
       cpu: text("cpu"),
+      smp: smp === undefined ? undefined : parseCount(smp),
       serial: list("serial"),
       display: text("display"),
       vnc: text("vnc"),

@@ -88,6 +88,13 @@ export interface CpuEngine {
    * {@linkcode EXIT_HALT}.
    */
   halt(): void;
+  /**
+   * Ends the wait of a CPU that is not running: it goes on at the program
+   * counter that the frontend has written into the state.
+   */
+  resume(): void;
+  /** Ends the present `run` at the next block boundary: another CPU may have its turn. */
+  requestStop(): void;
   /** Tells the engine that the frontend's `key()` has changed. */
   keyChanged(): void;
 }

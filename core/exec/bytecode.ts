@@ -51,6 +51,8 @@ const EQ = Op["i32.eq"];
 const EQZ = Op["i32.eqz"];
 const EQ64 = Op["i64.eq"];
 const EQZ64 = Op["i64.eqz"];
+const WRAP = Op["i32.wrap_i64"];
+const EXTEND_U = Op["i64.extend_i32_u"];
 const LD32 = Op["ld32"];
 const LD64 = Op["ld64.64"];
 const ST32 = Op["st32"];
@@ -108,6 +110,8 @@ export class BytecodeWriter {
   #left: Int32Array = new Int32Array(256);
   /** Next value in the list of those that live in the same global's slot. */
   #nextAlias: Int32Array = new Int32Array(256);
+  /** The global in whose slot each value lives, if it lives in one. */
+  #aliasOf: Int32Array = new Int32Array(256);
   /** First value that lives in each global's slot, or 0. */
   readonly #aliases: Int32Array;
   /** Globals with aliases in this block. */
@@ -143,6 +147,7 @@ export class BytecodeWriter {
       this.#slot = new Int32Array(block.valueType.length);
       this.#left = new Int32Array(block.valueType.length);
       this.#nextAlias = new Int32Array(block.valueType.length);
+      this.#aliasOf = new Int32Array(block.valueType.length);
     }
     for (let v = 0; v < n; v++) {
       this.#slot[v] = 0;
@@ -245,26 +250,31 @@ export class BytecodeWriter {
   #move(type: Type, d: number, a: number): void {
     const o = this.#opcodes;
     const opcode = o.move[type];
-    if (opcode === o.move[I32]) {
+    const sets = opcode === o.move[I32]
+      ? o
+      : opcode === o.move[I64]
+      ? o.wideMoves
+      : undefined;
+    if (sets !== undefined) {
       const w = this.words;
       const p = this.#last;
       const lastD = w[p] >>> 16;
       switch (this.#opcodeAt(p)) {
         case opcode:
-          w[p] = o.moveMove | (lastD << 16);
+          w[p] = sets.moveMove | (lastD << 16);
           w[p + 1] |= d << 16;
           w[p + 2] = a;
           return;
         case o.const32:
           // The copy first, where that is the same.
           if (a === lastD || d === lastD) break;
-          w[p] = o.moveConst | (d << 16);
+          w[p] = sets.moveConst | (d << 16);
           w[p + 1] = a | (lastD << 16);
           return;
-        case o.moveConst: {
+        case sets.moveConst: {
           const constD = w[p + 1] >>> 16;
           if (a === constD || d === constD) break;
-          w[p] = o.moveMoveConst | (lastD << 16);
+          w[p] = sets.moveMoveConst | (lastD << 16);
           w[p + 1] = (w[p + 1] & 0xffff) | (d << 16);
           w[p + 3] = w[p + 2];
           w[p + 2] = a | (constD << 16);
@@ -280,17 +290,24 @@ export class BytecodeWriter {
     const o = this.#opcodes;
     const w = this.words;
     const p = this.#last;
-    switch (this.#opcodeAt(p)) {
+    const opcode = this.#opcodeAt(p);
+    switch (opcode) {
       case o.move[I32]:
-        w[p] = o.moveConst | (w[p] & ~0xffff);
+      case o.move[I64]: {
+        const sets = opcode === o.move[I32] ? o : o.wideMoves;
+        w[p] = sets.moveConst | (w[p] & ~0xffff);
         w[p + 1] |= d << 16;
         w[p + 2] = value;
         return;
+      }
       case o.moveMove:
-        w[p] = o.moveMoveConst | (w[p] & ~0xffff);
+      case o.wideMoves.moveMove: {
+        const sets = opcode === o.moveMove ? o : o.wideMoves;
+        w[p] = sets.moveMoveConst | (w[p] & ~0xffff);
         w[p + 2] |= d << 16;
         w[p + 3] = value;
         return;
+      }
       case o.const32:
         w[p] = o.constConst | (w[p] & ~0xffff);
         w[p + 1] = d << 16;
@@ -402,6 +419,7 @@ export class BytecodeWriter {
     if (this.#aliases[g] === 0) this.#aliased.push(g);
     this.#nextAlias[v] = this.#aliases[g];
     this.#aliases[g] = v;
+    this.#aliasOf[v] = g;
   }
 
   /** A global's slot is about to be overwritten: saves the values that are still needed. */
@@ -572,9 +590,62 @@ export class BytecodeWriter {
     return true;
   }
 
+  /**
+   * The low half of an i64 is where the i64 is: no operation, unless the i64 is
+   * in a temp that is needed further.
+   */
+  #wrap(i: number): boolean {
+    const k = this.#block;
+    const v = k.a[i];
+    const slot = this.#slot[v];
+    if (slot === 0) return false;
+    if (slot < OFF_TEMPS) {
+      this.#alias(k.dst[i], this.#aliasOf[v]);
+      this.#release(v);
+      return true;
+    }
+    if (this.#left[v] !== 1) return false;
+    this.#slot[k.dst[i]] = slot;
+    this.#slot[v] = 0;
+    this.#left[v] = 0;
+    return true;
+  }
+
+  /**
+   * Makes the zero extension of what the last operation has computed, which
+   * nothing else needs, a part of that operation.
+   */
+  #extend(i: number): boolean {
+    const k = this.#block;
+    const v = k.a[i];
+    const slot = this.#slot[v];
+    if (this.#left[v] !== 1 || slot < OFF_TEMPS) return false;
+    const w = this.words;
+    const p = this.#last;
+    const last = this.#opcodeAt(p);
+    if (last < 0 || w[p] >>> 16 !== slot) return false;
+    const opcode = this.#opcodes.extended[last];
+    if (opcode < 0) return false;
+    const [a, b] = [w[p + 1] & 0xffff, w[p + 1] >>> 16];
+    // To save a global's old value may take a temp that the operation reads.
+    const g = this.#target(i, k.dst[i]);
+    if (
+      g >= 0 && this.#aliases[g] !== 0 && (a >= OFF_TEMPS || b >= OFF_TEMPS)
+    ) return false;
+    const [ab, lo, hi] = [w[p + 1], w[p + 2], w[p + 3]];
+    this.length = p;
+    this.#release(v);
+    const d = this.#result(i);
+    this.#put(opcode, d, ab & 0xffff, ab >>> 16, lo, hi);
+    if (this.#left[k.dst[i]] === 0) this.#discard(k.dst[i]);
+    return true;
+  }
+
   #pure(i: number): void {
     const k = this.#block;
     const op = k.op[i];
+    if (op === WRAP && this.#wrap(i)) return;
+    if (op === EXTEND_U && this.#extend(i)) return;
     const argc = ARGC[op];
     const a = this.#use(k.a[i]);
     if (argc === 1) {

@@ -131,7 +131,7 @@ export class RegionDump implements TranslationObserver {
       const text = this.#disassembler?.insn(
         code,
         offset,
-        (block.pcLo + block.pcBase + offset) >>> 0,
+        (view.pc(block) + offset) >>> 0,
         block.key,
       );
       rows.push([

@@ -38,7 +38,7 @@ import {
   HIT_REGION,
   HIT_RUNNING,
 } from "../translate/block_cache.ts";
-import { ExitPoints } from "./exit_points.ts";
+import { carryOf, ExitPoints } from "./exit_points.ts";
 import { helperImports } from "./helper_imports.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
 import { JumpModes } from "./jump_modes.ts";
@@ -53,6 +53,7 @@ import {
   OFF_FAULT_REGION,
   OFF_INDEX,
   OFF_LINK,
+  OFF_OWN_CODE_MASKS,
   OFF_PC_BASE,
   OFF_RECORD,
   OFF_TARGET,
@@ -65,6 +66,7 @@ import {
   REC_SELF,
 } from "./layout.ts";
 import { RegionCompiler } from "./region_compiler.ts";
+import type { SharedCode } from "./shared_code.ts";
 import type { Lookups } from "./region_accesses.ts";
 import { Regions } from "./regions.ts";
 import { Statistics } from "./statistics.ts";
@@ -88,6 +90,8 @@ export interface EngineOptions {
   readonly space: PhysicalSpace;
   /** Number of the CPU; 0 when absent. */
   readonly cpu?: number;
+  /** Where there are several CPUs: what their engines know together. */
+  readonly shared?: SharedCode;
   /** `jit` compiles hot blocks, `interp` never does. */
   readonly accel?: "jit" | "interp";
   /** Executions that make a block hot. */
@@ -119,6 +123,8 @@ const DEFAULT_MAX_INSNS = 64;
  */
 const MAX_FAULTS = 10_000;
 const PAGE = 4096;
+/** The end of what 32 bits reach. */
+const FOUR_GIB = 2 ** 32;
 /** One in so many translations is timed: to ask for the time takes a thirtieth of one. */
 const TIMED = 8;
 const DEFAULT_MAX_JUMP_TAGS = 0x7fffffff;
@@ -159,6 +165,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #jumps: JumpModes;
   readonly #regions: Regions;
   readonly #exits: ExitPoints;
+  readonly #shared: SharedCode | undefined;
   #observer: TranslationObserver | undefined;
   readonly #view: TranslatorView;
   /**
@@ -182,6 +189,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.u16 = memory.u16;
     this.i32 = memory.i32;
     this.f64 = memory.f64;
+    this.#shared = options.shared;
+    const arena = memory.cpuArena(options.cpu ?? 0);
+    const arenaBytes = memory.cpuArenaBytes;
     this.#budget = (this.base + OFF_BUDGET) >> 2;
     this.#jumps = new JumpModes({
       frontend,
@@ -199,20 +209,22 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#view = translatorView(frontend, this.mmu, this.u8);
     this.cache = new BlockCache(
       this.i32,
-      memory.arenaOffset,
-      memory.arenaBytes - SCRATCH_BYTES,
-      this.base + OFF_CODE_MASKS,
+      arena,
+      arenaBytes - SCRATCH_BYTES,
+      this.base +
+        (this.#shared === undefined ? OFF_CODE_MASKS : OFF_OWN_CODE_MASKS),
       (region) => {
         this.#observer?.regionDied(region, this.#view);
         this.#regions.died(region);
       },
     );
-    this.i32[(this.base + OFF_INDEX) >> 2] = memory.arenaOffset;
+    this.i32[(this.base + OFF_INDEX) >> 2] = arena;
     this.mmu.connect(
       {
-        hasCode: (page) => this.cache.hasCode(page),
+        hasCode: this.#shared?.hasCode ?? ((page) => this.cache.hasCode(page)),
         written: (physical, length, running) => {
           const hit = this.cache.invalidate(physical, length, running);
+          this.#shared?.written(this, physical, length);
           if (hit === 0) return false;
           // A region may go on to the block that is gone. (The interpreter
           // does not: that block's record leads nowhere.)
@@ -289,7 +301,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#translator = new BlockTranslator({
       ...parts,
       opcodes: generator.opcodes,
-      scratch: memory.arenaOffset + memory.arenaBytes - SCRATCH_BYTES,
+      scratch: arena + arenaBytes - SCRATCH_BYTES,
       maxInsns: options.maxInsns ?? DEFAULT_MAX_INSNS,
       threshold: this.#accel === "jit" ? this.#threshold : NEVER_HOT,
     });
@@ -307,6 +319,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       attention: () => this.attention(),
     });
     this.#exits = new ExitPoints({ ...parts, regions: this.#regions });
+    this.#shared?.join(this);
     frontend.attach(this);
   }
 
@@ -369,10 +382,23 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#halted = true;
   }
 
+  /** Ends the wait of a halted CPU: it goes on at the program counter. */
+  resume(): void {
+    this.#halted = false;
+  }
+
   invalidate(physical: number, length: number): void {
+    const below = FOUR_GIB - physical;
+    if (below > 0 && length > below) {
+      this.invalidate(FOUR_GIB, length - below);
+      length = below;
+    }
     this.mmu.noteWrite(physical, length);
+    const start = this.mmu.codeAddress(physical);
+    if (this.cache.invalidate(start, length) === 0) return;
     // A region that is running may loop over what has changed.
-    if (this.cache.invalidate(physical, length) !== 0) this.attention();
+    this.attention();
+    this.#shared?.changed(start, length);
   }
 
   watchWrites(physical: number, length: number, changed: () => void): void {
@@ -740,7 +766,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#isNear(at) &&
       Math.floor(owner.physical / PAGE) !== Math.floor(block.physical / PAGE)
     ) return;
-    this.i32[(at + CELL_RECORD) >> 2] = across ? this.cache.far : block.record;
+    this.i32[(at + CELL_RECORD) >> 2] = across
+      ? this.#frontend.wide(block.key) ? this.cache.farWide : this.cache.far
+      : block.record;
   }
 
   /** Whether a link cell is that of a jump within its block's page. */
@@ -755,20 +783,32 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Forgets all translations. Must not be called while translated code runs. */
   #flushCache(): void {
     this.cache.flush();
+    this.#shared?.flushed();
     this.mmu.flat.resume();
     this.#jumps.clear();
   }
 
   /** Makes the program counter the one in two words of a record or link cell. */
   #setPcAt(word: number): void {
-    const lo = this.i32[word] + this.i32[(this.base + OFF_PC_BASE) >> 2];
-    this.#frontend.setPc(lo | 0, this.i32[word + 1]);
+    const f = this.#frontend;
+    const at = (this.base + OFF_PC_BASE) >> 2;
+    const [pc, pcBase] = [this.i32[word], this.i32[at]];
+    const hi = f.wide(f.key())
+      ? this.i32[word + 1] + this.i32[at + 1] + carryOf(pc, pcBase)
+      : this.i32[word + 1];
+    f.setPc((pc + pcBase) | 0, hi | 0);
   }
 
   /** The word through which the dispatcher enters a block, which is at the present program counter. */
   #enterWord(block: Block): number {
-    this.i32[(this.base + OFF_PC_BASE) >> 2] =
-      (this.#frontend.pcLo() - block.pcLo) | 0;
+    const f = this.#frontend;
+    const at = (this.base + OFF_PC_BASE) >> 2;
+    const lo = f.pcLo();
+    this.i32[at] = (lo - block.pcLo) | 0;
+    if (f.wide(block.key)) {
+      const borrow = lo >>> 0 < block.pcLo >>> 0 ? 1 : 0;
+      this.i32[at + 1] = f.pcHi() - block.pcHi - borrow;
+    }
     this.i32[(this.base + OFF_ENTER) >> 2] = block.record;
     return this.base + OFF_ENTER;
   }
@@ -790,14 +830,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (physical < 0) return undefined;
     const host = this.mmu.fetchHost;
     if (host < 0 || physical > 0xffffffff) {
-      // Nobody tells when code in a device's memory changes, and pages above
-      // 4 GiB are not watched: each instruction is translated when it runs.
+      // Nobody tells when code in a device's memory changes, and some pages
+      // are not watched: each instruction is translated when it runs.
       return this.#prepareSingle(1) < 0
         ? undefined
         : this.#translator.singleBlock;
     }
-    const pc = f.relocatable(key) ? physical | 0 : lo;
-    const block = this.cache.find(physical, pc, hi, key);
+    const isRelocatable = f.relocatable(key);
+    const pc = isRelocatable ? physical | 0 : lo;
+    const pcHi = isRelocatable && f.wide(key) ? 0 : hi;
+    const block = this.cache.find(physical, pc, pcHi, key);
     if (block !== undefined) {
       if (block.secondPage < 0) return block;
       const next = linear - (linear & (PAGE - 1)) + PAGE;
@@ -816,6 +858,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (isTimed) {
           this.#statistics.translateMs += TIMED * (performance.now() - started);
         }
+        this.#shared?.made(this, made);
         this.#observer?.block(made, this.#view);
         return made;
       } catch (e) {

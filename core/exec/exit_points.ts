@@ -28,6 +28,11 @@ export interface ExitPointsParts {
   readonly base: number;
 }
 
+/** What the sum of two words carries. */
+export function carryOf(a: number, b: number): number {
+  return (a >>> 0) + (b >>> 0) > 0xffffffff ? 1 : 0;
+}
+
 /** Finds where a CPU left translated code. */
 export class ExitPoints {
   readonly #frontend: Frontend;
@@ -84,8 +89,13 @@ export class ExitPoints {
 
   /** `pc` is the instruction's program counter less `OFF_PC_BASE`. */
   #restore(block: Block, index: number, pc: number, aux: number): number {
-    const pcBase = this.#i32[(this.#base + OFF_PC_BASE) >> 2];
-    this.#frontend.restore((pc + pcBase) | 0, block.pcHi, aux);
+    const at = (this.#base + OFF_PC_BASE) >> 2;
+    const pcBase = this.#i32[at];
+    const lo = (pc + pcBase) | 0;
+    const hi = this.#frontend.wide(block.key)
+      ? block.pcHi + this.#i32[at + 1] + carryOf(pc, pcBase)
+      : block.pcHi;
+    this.#frontend.restore(lo, hi | 0, aux);
     return block.insns - index;
   }
 }

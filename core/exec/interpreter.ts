@@ -11,7 +11,15 @@
 
 import { EXIT_BUDGET, EXIT_HOT } from "../cpu/frontend.ts";
 import type { Helper } from "../ir/builder.ts";
-import { CALLS, LOADS, Op, OPS, SPECIAL, STORES } from "../ir/ops.ts";
+import {
+  CALLS,
+  LOADS,
+  Op,
+  type OpInfo,
+  OPS,
+  SPECIAL,
+  STORES,
+} from "../ir/ops.ts";
 import { F64, I32, I64, V128, WASM_TYPES } from "../ir/types.ts";
 import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
@@ -47,6 +55,7 @@ import {
   REC_INSNS,
   REC_TABLE,
   TABLE_FAR,
+  TABLE_FAR_WIDE,
   TABLE_INTERPRETER,
   TABLE_LOOKUP,
   TABLE_LOOKUP_WIDE,
@@ -122,6 +131,17 @@ export interface Opcodes {
    * slot in b, whose two low bits are the TLB's number.
    */
   readonly pop: number;
+  /** The moves of `moveMove` and `moveConst` and `moveMoveConst`, of 64 bits. */
+  readonly wideMoves: {
+    readonly moveMove: number;
+    readonly moveConst: number;
+    readonly moveMoveConst: number;
+  };
+  /**
+   * By opcode of an operation with an i32 result: the one that stores the
+   * result's zero extension to 64 bits; -1 if there is none.
+   */
+  readonly extended: Int16Array;
   /** As `push`, of 64 bits at an address of 64 bits. */
   readonly pushWide: number;
   /** The same; what is stored is the sign extension of `hi`. */
@@ -129,6 +149,15 @@ export interface Opcodes {
   /** As `pop`, of 64 bits at an address of 64 bits. */
   readonly popWide: number;
 }
+
+/**
+ * Operations that have a form whose result is extended: what code with 32-bit
+ * operands and registers of 64 bits does most.
+ */
+const EXTENDED: ReadonlySet<string> = new Set(
+  ("i32.add i32.sub i32.mul i32.and i32.or i32.xor i32.shl i32.shr_u " +
+    "i32.shr_s ld8u.64 ld16u.64 ld32.64").split(" "),
+);
 
 /** Emits the case of one opcode. */
 type EmitCase = (cases: InterpreterCases) => void;
@@ -150,6 +179,10 @@ export class InterpreterGenerator {
     const branchCompare = new Int16Array(n).fill(-1);
     const branchCompareImmediate = new Int16Array(n).fill(-1);
     const add = (emit: EmitCase): number => this.#cases.push(emit) - 1;
+    const extended: [of: number, opcode: number][] = [];
+    const addExtended = (of: number, op: OpInfo, emit: EmitCase): void => {
+      if (EXTENDED.has(op.name)) extended.push([of, add(emit)]);
+    };
     for (const op of OPS) {
       if ((op.effects & (SPECIAL | CALLS)) !== 0 || op.args.length === 0) {
         continue;
@@ -157,6 +190,7 @@ export class InterpreterGenerator {
       if (op.id === Op["trap"]) continue;
       if ((op.effects & LOADS) !== 0) {
         slots[op.id] = add((c) => c.load(op));
+        addExtended(slots[op.id], op, (c) => c.load(op, false, true));
       } else if ((op.effects & STORES) !== 0) {
         slots[op.id] = add((c) => c.store(op, false));
         if (op.args[1] === I32 || op.id === Op["st64.64"]) {
@@ -164,9 +198,11 @@ export class InterpreterGenerator {
         }
       } else {
         slots[op.id] = add((c) => c.pure(op, false));
+        addExtended(slots[op.id], op, (c) => c.pure(op, false, true));
         const [type, last] = op.args;
         if (op.args.length === 2 && (last === I32 || last === I64)) {
-          immediate[op.id] = add((c) => c.pure(op, true));
+          const of = immediate[op.id] = add((c) => c.pure(op, true));
+          addExtended(of, op, (c) => c.pure(op, true, true));
         }
         if (
           op.result === I32 && op.args.length === 2 &&
@@ -203,10 +239,10 @@ export class InterpreterGenerator {
       skip: add((c) => c.skip()),
       branch: add((c) => c.branch()),
       exit: add((c) => c.exit()),
-      moveMove: add((c) => c.sets("move", "move")),
-      moveConst: add((c) => c.sets("move", "const")),
-      constConst: add((c) => c.sets("const", "const")),
-      moveMoveConst: add((c) => c.sets("move", "move", "const")),
+      moveMove: add((c) => c.sets(I32, "move", "move")),
+      moveConst: add((c) => c.sets(I32, "move", "const")),
+      constConst: add((c) => c.sets(I32, "const", "const")),
+      moveMoveConst: add((c) => c.sets(I32, "move", "move", "const")),
       push: add((c) => c.store(OPS[Op["st32"]], false, true)),
       pushImmediate: add((c) => c.store(OPS[Op["st32"]], true, true)),
       pop: add((c) => c.load(OPS[Op["ld32"]], true)),
@@ -214,7 +250,14 @@ export class InterpreterGenerator {
       pushWide: add((c) => c.store(OPS[Op["st64.64"]], false, true)),
       pushImmediateWide: add((c) => c.store(OPS[Op["st64.64"]], true, true)),
       popWide: add((c) => c.load(OPS[Op["ld64.64"]], true)),
+      wideMoves: {
+        moveMove: add((c) => c.sets(I64, "move", "move")),
+        moveConst: add((c) => c.sets(I64, "move", "const")),
+        moveMoveConst: add((c) => c.sets(I64, "move", "move", "const")),
+      },
+      extended: new Int16Array(this.#cases.length).fill(-1),
     };
+    for (const [of, opcode] of extended) this.opcodes.extended[of] = opcode;
   }
 
   /**
@@ -310,7 +353,12 @@ export class InterpreterGenerator {
       body((e) => emitLookupFunction(e, run, fetchMissWide, true)),
       TABLE_LOOKUP_WIDE,
     );
-    m.addFunction(run, body((e) => emitFarFunction(e, run)), TABLE_FAR);
+    m.addFunction(run, body((e) => emitFarFunction(e, run, false)), TABLE_FAR);
+    m.addFunction(
+      run,
+      body((e) => emitFarFunction(e, run, true)),
+      TABLE_FAR_WIDE,
+    );
     m.addFunction(run, body((e) => emitEnter(e, run)), -1, "enter");
     m.addFunction(slow, body((e) => emitSlowPass(e, narrow)), -1, "slowPass");
     m.addFunction(four, body((e) => emitForward(e, refill)), -1, "refill");

@@ -190,8 +190,11 @@ export class InterpreterCases {
     this.#e.mem(type === I64 ? I64_LOAD32_S : W.I32_LOAD, field, 2);
   }
 
-  /** An operation on values alone; `immediate`: with its last operand in `lo`. */
-  pure(op: OpInfo, immediate: boolean): void {
+  /**
+   * An operation on values alone; `immediate`: with its last operand in `lo`;
+   * `extended`: its result becomes an i64 by zero extension.
+   */
+  pure(op: OpInfo, immediate: boolean, extended = false): void {
     const e = this.#e;
     this.#slotAddress(FIELD_D);
     if (op.id === Op["i8x16.shuffle"]) {
@@ -214,8 +217,14 @@ export class InterpreterCases {
       });
       this.#bytes(op);
     }
-    emitSlotStore(e, op.result as Type, 0);
+    this.#storeResult(op, extended);
     this.#next();
+  }
+
+  /** Stores the result of an operation, or its zero extension. */
+  #storeResult(op: OpInfo, extended: boolean): void {
+    if (extended) this.#e.u8(W.I64_EXTEND_I32_U);
+    emitSlotStore(this.#e, extended ? I64 : op.result as Type, 0);
   }
 
   #bytes(op: OpInfo): void {
@@ -281,8 +290,11 @@ export class InterpreterCases {
     emitSlotStore(e, type, 0);
   }
 
-  /** A load; `pops`: slot a plus `hi` then goes to the slot in b. */
-  load(op: OpInfo, pops = false): void {
+  /**
+   * A load; `pops`: slot a plus `hi` then goes to the slot in b; `extended`: the
+   * result becomes an i64 by zero extension.
+   */
+  load(op: OpInfo, pops = false, extended = false): void {
     const e = this.#e;
     const type = op.args[0];
     this.#address(op);
@@ -309,7 +321,7 @@ export class InterpreterCases {
     this.#slotAddress(FIELD_D);
     e.localGet(LOCAL_HOST);
     emitRawAccess(e, op, 0);
-    emitSlotStore(e, op.result as Type, 0);
+    this.#storeResult(op, extended);
     if (pops) {
       this.#setPacked(FIELD_B, type, () => {
         this.#slot(FIELD_A, type);
@@ -410,20 +422,20 @@ export class InterpreterCases {
     this.#next();
   }
 
-  /** Sets slots d, b and a third one, each by copying or to a constant. */
-  sets(...kinds: readonly ("move" | "const")[]): void {
+  /** Sets slots d, b and a third one, each by copying a value of a type or to a word. */
+  sets(type: Type, ...kinds: readonly ("move" | "const")[]): void {
     const targets = [FIELD_D, FIELD_B, FIELD_LO + 2];
     const sources = [FIELD_A, FIELD_LO];
     // The constants are the words behind what the copies need.
     let word = kinds.length === 2 && kinds[1] === "const" ? FIELD_LO : FIELD_HI;
     kinds.forEach((kind, i) => {
       this.#slotAddress(targets[i]);
-      if (kind === "move") this.#slot(sources[i], I32);
+      if (kind === "move") this.#slot(sources[i], type);
       else {
         this.#imm(word);
         word = FIELD_HI;
       }
-      emitSlotStore(this.#e, I32, 0);
+      emitSlotStore(this.#e, kind === "move" ? type : I32, 0);
     });
     this.#next();
   }
@@ -505,7 +517,7 @@ export class InterpreterCases {
     e.localGet(LOCAL_CPU);
     e.u8(W.I32_ADD);
     e.localSet(LOCAL_ENTRY);
-    this.#probe();
+    this.#probe(wide);
     e.localGet(LOCAL_CPU);
     e.localGet(LOCAL_PC64);
     e.mem(W.I64_STORE, OFF_TARGET, 3);
@@ -520,13 +532,13 @@ export class InterpreterCases {
   }
 
   /** Goes to the record of the entry in LOCAL_ENTRY if it is the one for LOCAL_PC64. */
-  #probe(): void {
+  #probe(wide: boolean): void {
     const e = this.#e;
     emitJumpMatch(e, LOCAL_CPU, LOCAL_ENTRY, LOCAL_PC64);
     this.#if();
-    emitSetPcBase(e, LOCAL_CPU, () => {
+    emitSetPcBase(e, LOCAL_CPU, wide, () => {
       e.localGet(LOCAL_PC64);
-      this.#bytes(OPS[Op["i32.wrap_i64"]]);
+      if (!wide) this.#bytes(OPS[Op["i32.wrap_i64"]]);
     }, () => {
       e.localGet(LOCAL_ENTRY);
       e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
@@ -557,7 +569,7 @@ export class InterpreterCases {
     };
     this.#imm(FIELD_LO);
     e.localSet(LOCAL_LINK);
-    emitGuestPc(e, LOCAL_CPU, word(CELL_PC_LO), word(CELL_PC_HI));
+    emitGuestPc(e, LOCAL_CPU, wide, word(CELL_PC_LO), word(CELL_PC_HI));
     e.localSet(LOCAL_PC64);
     // The linear address: the two halves' sum (see Frontend.linear).
     low();
@@ -606,7 +618,8 @@ export class InterpreterCases {
   ): void {
     const e = this.#e;
     this.#if();
-    emitSetPcBase(e, LOCAL_CPU, low, word(CELL_RECORD));
+    const all = (): void => e.localGet(LOCAL_PC64);
+    emitSetPcBase(e, LOCAL_CPU, wide, wide ? all : low, word(CELL_RECORD));
     this.#enter();
     this.#end();
     // A cell that leads to no block yet, or to one across two pages.

@@ -32,7 +32,6 @@ import {
   OFF_JUMP_PAGES,
   OFF_JUMP_TAG,
   OFF_LINK,
-  OFF_LOOKUP,
   OFF_PC_BASE,
   OFF_RELOCATABLE,
   OFF_TARGET,
@@ -43,6 +42,8 @@ import {
   REC_PC_LO,
   REC_PHYSICAL,
   REC_TABLE,
+  TABLE_LOOKUP,
+  TABLE_LOOKUP_WIDE,
   TLB_ENTRIES,
   WIDE_FETCH_ENTRY_BYTES,
   WIDE_FETCH_PAGE,
@@ -56,6 +57,8 @@ const I32_MUL = 0x6c,
   I64_SHL = 0x86,
   I64_OR = 0x84,
   I64_XOR = 0x85,
+  I64_ADD = 0x7c,
+  I64_SUB = 0x7d,
   I64_LT_U = 0x54,
   F64_CONVERT_I64_S = 0xb9;
 
@@ -151,18 +154,26 @@ function emitTagMatch(
 
 /**
  * Emits what follows a jump that goes to a record on whatever page: sets the
- * base of its program counters. `pushPc` pushes the low half of the guest's,
- * `pushRecord` the record.
+ * base of its program counters. `pushPc` pushes the low half of the guest's, or
+ * where they have 64 bits (`wide`) all of it; `pushRecord` the record.
  */
 export function emitSetPcBase(
   e: Emitter,
   cpu: number,
+  wide: boolean,
   pushPc: () => void,
   pushRecord: () => void,
 ): void {
   e.localGet(cpu);
   pushPc();
   pushRecord();
+  if (wide) {
+    // Both halves are there, one behind the other.
+    e.mem(W.I64_LOAD, REC_PC_LO, 2);
+    e.u8(I64_SUB);
+    e.mem(W.I64_STORE, OFF_PC_BASE, 3);
+    return;
+  }
   e.mem(W.I32_LOAD, REC_PC_LO, 2);
   e.u8(W.I32_SUB);
   e.mem(W.I32_STORE, OFF_PC_BASE, 2);
@@ -185,30 +196,44 @@ export function emitFetchEntry(e: Emitter, cpu: number, wide: boolean): void {
   e.u8(W.I32_ADD);
 }
 
-/** Pushes the guest's program counter whose low half, less the base, `pushLow` pushes; `pushHigh` pushes the high half. */
+/**
+ * Pushes the guest's program counter whose low half, less the base, `pushLow`
+ * pushes; `pushHigh` pushes the high half. `wide`: they have 64 bits.
+ */
 export function emitGuestPc(
   e: Emitter,
   cpu: number,
+  wide: boolean,
   pushLow: () => void,
   pushHigh: () => void,
 ): void {
   pushLow();
-  e.localGet(cpu);
-  e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
-  e.u8(W.I32_ADD);
+  if (!wide) {
+    e.localGet(cpu);
+    e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
+    e.u8(W.I32_ADD);
+  }
   e.u8(W.I64_EXTEND_I32_U);
   pushHigh();
   e.u8(W.I64_EXTEND_I32_U);
   e.i64Const(32, 0);
   e.u8(I64_SHL);
   e.u8(I64_OR);
+  if (!wide) return;
+  e.localGet(cpu);
+  e.mem(W.I64_LOAD, OFF_PC_BASE, 3);
+  e.u8(I64_ADD);
 }
 
 /**
  * What a link cell leads to when its block depends on a second page: the cell's
- * program counter, through the jump cache.
+ * program counter, through the jump cache. `wide`: program counters have 64 bits.
  */
-export function emitFarFunction(e: Emitter, runType: number): void {
+export function emitFarFunction(
+  e: Emitter,
+  runType: number,
+  wide: boolean,
+): void {
   const [CPU, CELL] = [0, 1];
   e.u32(1);
   e.u32(1);
@@ -217,7 +242,7 @@ export function emitFarFunction(e: Emitter, runType: number): void {
   e.localGet(CPU);
   e.mem(W.I32_LOAD, OFF_LINK, 2);
   e.localSet(CELL);
-  emitGuestPc(e, CPU, () => {
+  emitGuestPc(e, CPU, wide, () => {
     e.localGet(CELL);
     e.mem(W.I32_LOAD, CELL_PC_LO, 2);
   }, () => {
@@ -229,19 +254,22 @@ export function emitFarFunction(e: Emitter, runType: number): void {
     e.localGet(CPU);
     e.mem(W.I32_LOAD, OFF_TARGET, 2);
   };
+  const all = (): void => {
+    e.localGet(CPU);
+    e.mem(W.I64_LOAD, OFF_TARGET, 3);
+  };
   emitJumpHash(e, low);
   e.localGet(CPU);
   e.u8(W.I32_ADD);
   e.localSet(CELL);
   e.localGet(CELL);
   e.mem(W.I64_LOAD, OFF_JUMP_CACHE + JUMP_PC, 3);
-  e.localGet(CPU);
-  e.mem(W.I64_LOAD, OFF_TARGET, 3);
+  all();
   e.u8(W.I64_EQ);
   emitTagMatch(e, CPU, CELL);
   e.u8(W.IF);
   e.u8(W.VOID);
-  emitSetPcBase(e, CPU, low, () => {
+  emitSetPcBase(e, CPU, wide, wide ? all : low, () => {
     e.localGet(CELL);
     e.mem(W.I32_LOAD, OFF_JUMP_CACHE + JUMP_RECORD, 2);
   });
@@ -259,8 +287,7 @@ export function emitFarFunction(e: Emitter, runType: number): void {
   e.u8(0);
   e.u8(W.END);
   e.localGet(CPU);
-  e.localGet(CPU);
-  e.mem(W.I32_LOAD, OFF_LOOKUP, 2);
+  e.i32Const(wide ? TABLE_LOOKUP_WIDE : TABLE_LOOKUP);
   e.u8(W.RETURN_CALL_INDIRECT);
   e.u32(runType);
   e.u8(0);
@@ -300,7 +327,7 @@ export function emitLookupFunction(
   e.u8(WASM_TYPES[I64]);
   /** Leaves for the record in the word `offset` bytes behind ENTRY. */
   const go = (offset: number): void => {
-    emitSetPcBase(e, CPU, () => e.localGet(LOW), () => {
+    emitSetPcBase(e, CPU, wide, () => e.localGet(wide ? PC64 : LOW), () => {
       e.localGet(ENTRY);
       e.mem(W.I32_LOAD, offset, 2);
     });
@@ -332,6 +359,14 @@ export function emitLookupFunction(
     e.mem(W.I32_LOAD, REC_PC_HI, 2);
     e.localGet(CPU);
     e.mem(W.I32_LOAD, OFF_TARGET + 4, 2);
+    if (wide) {
+      // Of relocatable code it is a part of the base.
+      e.localGet(CPU);
+      e.mem(W.I32_LOAD, OFF_RELOCATABLE, 2);
+      e.i32Const(-1);
+      e.u8(W.I32_XOR);
+      e.u8(W.I32_AND);
+    }
     e.u8(W.I32_EQ);
     e.u8(W.I32_AND);
     e.localGet(ENTRY);

@@ -64,15 +64,6 @@ export const OFF_FETCH_TLB = 0x40;
 export const OFF_INDEX = 0x44;
 /** Of the present mode's TLB, what `OFF_JUMP_PAGES` holds for pages in use. */
 export const OFF_JUMP_MARK = 0x48;
-/**
- * What to add to the low half of a program counter as translated code has it to
- * get the guest's. Blocks of relocatable code (`Frontend.relocatable`) have the
- * physical address in its place, so that one translation serves wherever a
- * process has the page; in other modes this is 0. It is a global's slot: a
- * frontend reads it where an instruction needs its own address. Whoever goes to
- * a block on another page sets it.
- */
-export const OFF_PC_BASE = 0x4c;
 /** All ones if the present mode's code is relocatable, else 0. */
 export const OFF_RELOCATABLE = 0x50;
 /**
@@ -83,6 +74,16 @@ export const OFF_RELOCATABLE = 0x50;
 export const OFF_FLAT_WINDOW = 0x54;
 /** Behind it: how many addresses; 0: there is no window. */
 export const OFF_FLAT_WINDOW_SIZE = 0x58;
+/**
+ * What to add to the low half of a program counter as translated code has it to
+ * get the guest's; where program counters have 64 bits, an i64 to add to all of
+ * it. Blocks of relocatable code (`Frontend.relocatable`) have the physical
+ * address in its place, so that one translation serves wherever a process has
+ * the page; in other modes this is 0. It is a global's slot: a frontend reads it
+ * where an instruction needs its own address. Whoever goes to a block on another
+ * page sets it.
+ */
+export const OFF_PC_BASE = 0x60;
 /** Table index of the function that finds a computed jump's target in the present mode. */
 export const OFF_LOOKUP = 0x5c;
 /** First temp slot of the interpreter. */
@@ -196,6 +197,11 @@ export const WIDE_FETCH_PAGE = 12;
 export const WIDE_FETCH_TLB_BYTES: number = TLB_ENTRIES *
   WIDE_FETCH_ENTRY_BYTES;
 /**
+ * Where there are several CPUs: which granules hold code that this one has
+ * translated; `OFF_CODE_MASKS` has the union over all CPUs.
+ */
+export const OFF_OWN_CODE_MASKS = 0x3c0000;
+/**
  * Entries of the jump cache. A fork and exec in Linux jumps to some thousands of
  * places; with 4096 entries a tenth of its time went to the block index.
  */
@@ -283,5 +289,7 @@ export const TABLE_LOOKUP = 2;
 export const TABLE_FAR = 3;
 /** Table index of what {@linkcode TABLE_LOOKUP} is, for program counters of 64 bits. */
 export const TABLE_LOOKUP_WIDE = 4;
+/** Table index of what {@linkcode TABLE_FAR} is, for program counters of 64 bits. */
+export const TABLE_FAR_WIDE = 5;
 /** First table index of regions. */
-export const TABLE_REGIONS = 5;
+export const TABLE_REGIONS = 6;

@@ -61,6 +61,8 @@ import {
   REASON,
 } from "./region_locals.ts";
 
+const I64_ADD = 0x7c;
+
 /** Up to so many targets of a computed jump are compared one by one. */
 const FEW_TARGETS = 3;
 
@@ -127,10 +129,16 @@ export class RegionJumps {
     this.#wide = this.#frontend.wide(blocks[0].key);
   }
 
-  /** Pushes what to add to the region's program counters. */
+  /** Pushes what to add to the low halves of the region's program counters. */
   #pushBase(): void {
     this.#e.localGet(CPU);
     this.#e.mem(W.I32_LOAD, OFF_PC_BASE, 2);
+  }
+
+  /** The same for program counters of 64 bits. */
+  #pushWideBase(): void {
+    this.#e.localGet(CPU);
+    this.#e.mem(W.I64_LOAD, OFF_PC_BASE, 3);
   }
 
   /** Before the region is left in a node's block: the base becomes that of its page. */
@@ -139,6 +147,13 @@ export class RegionJumps {
     if (moved === 0) return;
     const e = this.#e;
     e.localGet(CPU);
+    if (this.#wide) {
+      this.#pushWideBase();
+      e.i64Const(moved | 0, (moved | 0) >> 31);
+      e.u8(I64_ADD);
+      e.mem(W.I64_STORE, OFF_PC_BASE, 3);
+      return;
+    }
     this.#pushBase();
     e.i32Const(moved | 0);
     e.u8(W.I32_ADD);
@@ -234,6 +249,10 @@ export class RegionJumps {
     if (this.#wide) {
       this.#e.localGet(PC64);
       this.#e.i64Const(this.#pcs[node], this.#blocks[node].pcHi);
+      if (this.#relocatable) {
+        this.#pushWideBase();
+        this.#e.u8(I64_ADD);
+      }
       this.#e.u8(W.I64_EQ);
       return;
     }
@@ -324,13 +343,37 @@ export class RegionJumps {
   /** Pushes whether the TLB of fetches does not say that a page is at `host`. */
   #pushIsElsewhere(linear: number, host: number): void {
     const e = this.#e;
+    const high = Math.floor(linear / 0x1_0000_0000) | 0;
+    if (this.#wide && this.#relocatable) {
+      const at = this.#base + OFF_WIDE_FETCH_TLBS +
+        this.#frontend.fetchMmu() * WIDE_FETCH_TLB_BYTES;
+      this.#pushWideBase();
+      e.i64Const(linear | 0, high);
+      e.u8(I64_ADD);
+      e.localTee(PC64);
+      e.u8(0xa7); // i32.wrap_i64
+      e.i32Const(12 - Math.log2(WIDE_FETCH_ENTRY_BYTES));
+      e.u8(W.I32_SHR_U);
+      e.i32Const((TLB_ENTRIES - 1) * WIDE_FETCH_ENTRY_BYTES);
+      e.u8(W.I32_AND);
+      e.localTee(HOST);
+      e.mem(W.I64_LOAD, at, 3);
+      e.localGet(PC64);
+      e.u8(0x52); // i64.ne
+      e.localGet(HOST);
+      e.mem(W.I32_LOAD, at + WIDE_FETCH_HOST, 2);
+      e.i32Const(host);
+      e.u8(W.I32_NE);
+      e.u8(W.I32_OR);
+      return;
+    }
     if (this.#wide) {
       const index = (linear >>> 12) & (TLB_ENTRIES - 1);
       const at = OFF_WIDE_FETCH_TLBS + index * WIDE_FETCH_ENTRY_BYTES +
         this.#frontend.fetchMmu() * WIDE_FETCH_TLB_BYTES;
       e.localGet(CPU);
       e.mem(W.I64_LOAD, at, 3);
-      e.i64Const(linear | 0, Math.floor(linear / 0x1_0000_0000) | 0);
+      e.i64Const(linear | 0, high);
       e.u8(0x52); // i64.ne
       e.localGet(CPU);
       e.mem(W.I32_LOAD, at + WIDE_FETCH_HOST, 2);
@@ -369,7 +412,13 @@ export class RegionJumps {
     const e = this.#e;
     if (!this.#relocatable) e.i64Const(lo, hi);
     else {
-      emitGuestPc(e, CPU, () => e.i32Const(lo), () => e.i32Const(hi));
+      emitGuestPc(
+        e,
+        CPU,
+        this.#wide,
+        () => e.i32Const(lo),
+        () => e.i32Const(hi),
+      );
     }
     e.localSet(PC64);
   }
@@ -443,9 +492,9 @@ export class RegionJumps {
     e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
     e.localSet(LINK);
-    emitSetPcBase(e, CPU, () => {
+    emitSetPcBase(e, CPU, this.#wide, () => {
       e.localGet(PC64);
-      e.u8(0xa7); // i32.wrap_i64
+      if (!this.#wide) e.u8(0xa7); // i32.wrap_i64
     }, () => {
       e.localGet(LINK);
       e.mem(W.I32_LOAD, 0, 2);

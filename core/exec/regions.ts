@@ -121,7 +121,11 @@ export class Regions {
     if (entry.lookups < this.#lookups) entry.lookups = this.#lookups;
     const tableIndex = this.#freeTable.pop() ?? this.#tableNext++;
     if (tableIndex >= table.length) table.grow(table.length);
-    const pcBase = (frontend.pcLo() - entry.pcLo) | 0;
+    // (Where program counters have 64 bits: of linear addresses.)
+    const pcBase = frontend.wide(entry.key)
+      ? frontend.linear(frontend.pcLo(), frontend.pcHi()) -
+        frontend.linear(entry.pcLo, entry.pcHi)
+      : (frontend.pcLo() - entry.pcLo) | 0;
     const region = compiler.compile(entry, pcBase, tableIndex);
     if (region === undefined) {
       this.#freeTable.push(tableIndex);

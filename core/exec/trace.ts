@@ -37,6 +37,8 @@ export interface CompiledRegion {
 export interface TranslatorView {
   /** The linear address of a block's first byte. */
   address(block: Block): number;
+  /** The low half of the program counter there. */
+  pc(block: Block): number;
   /** The bytes of guest code that a block was made from. */
   code(block: Block): Uint8Array;
 }
@@ -85,7 +87,9 @@ export function markInsn(mark: number): number {
 
 /** An address as a trace writes it. */
 export function hexAddress(address: number): string {
-  return address.toString(16).padStart(8, "0");
+  // A wide address below 0 is one of the upper half.
+  const unsigned = address < 0 ? BigInt.asUintN(64, BigInt(address)) : address;
+  return unsigned.toString(16).padStart(8, "0");
 }
 
 /** Writes a line for each block that is translated and each region that is compiled or dies. */

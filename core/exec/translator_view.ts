@@ -17,7 +17,8 @@ export function translatorView(
   u8: Uint8Array,
 ): TranslatorView {
   return {
-    address: (b) => frontend.linear((b.pcLo + b.pcBase) | 0, b.pcHi) >>> 0,
+    address: (b) => frontend.wide(b.key) ? b.address : b.address >>> 0,
+    pc: (b) => (b.address - (frontend.wide(b.key) ? 0 : b.pcHi)) >>> 0,
     code: ({ physical, secondPage, byteLength }) => {
       const first = secondPage < 0 ? byteLength : PAGE - (physical % PAGE);
       return Uint8Array.from({ length: byteLength }, (_, i) => {

@@ -109,3 +109,14 @@ Deno.test("block requests, icount: an answer comes at its virtual time", async (
   assertEquals([requests.due, requests.outstanding], [undefined, false]);
   assertEquals(clock.nextDeadline(), Infinity);
 });
+
+Deno.test("block requests: devices that are being made are answered without time", async () => {
+  const time = new ManualTime();
+  const requests = new BlockRequests(new VirtualClock(time, 0));
+  const { backend, answers } = new Host();
+  const block = requests.behind(backend);
+  requests.building = true;
+  const read = block.read(0, 512);
+  answers[0].resolve();
+  assertEquals((await read).length, 512);
+});

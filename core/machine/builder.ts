@@ -7,13 +7,13 @@
 
 import type { NetBackend } from "../backend/net.ts";
 import { AddressSpace } from "../bus/address_space.ts";
-import type { LineSink } from "../bus/irq_line.ts";
 import { MovablePriorities } from "../bus/movable_region.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
 import { readBootImages } from "./boot_images.ts";
 import type { CpuCore, InterruptController } from "./cpu.ts";
+import { CpuGroup } from "./cpu_group.ts";
 import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
 import type { PowerButton } from "./firmware.ts";
@@ -31,6 +31,7 @@ import {
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
 import type { ConsoleContext, Device, Logger } from "./plugin.ts";
 import type { DocumentPath } from "./schema.ts";
+import { controllerName, cpuName } from "./several_cpus.ts";
 import { Wiring } from "./wiring.ts";
 
 /** Builds the parts of a machine. */
@@ -45,7 +46,7 @@ export class Builder {
   readonly #wiring = new Wiring();
   readonly #requests: Requests = {
     reset: false,
-    cpuReset: false,
+    cpuReset: 0,
     end: undefined,
     notify: () => {},
     wake: () => {},
@@ -76,7 +77,8 @@ export class Builder {
     const { definition } = plan;
     const { time: timing } = definition;
     const memory = new GuestMemory({
-      arenaBytes: definition.translator.arena,
+      cpus: definition.cpu.count,
+      arenaBytes: definition.cpu.count * definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
     const count = (): number => building.cpu?.instructions ?? 0;
@@ -103,7 +105,9 @@ export class Builder {
       requests: this.#requests,
       end: (result) => this.#end(result),
       cpu: undefined,
+      runningCpu: () => Math.max(group?.running ?? 0, 0),
     };
+    let group: CpuGroup | undefined;
     await this.#placeMemory(memory);
     for (const { name, plugin, config, pcap } of plan.backends) {
       const log = createLogger(name, this.#log);
@@ -119,6 +123,7 @@ export class Builder {
       );
       this.#backends.set(name, captured);
     }
+    building.blocks.building = true;
     for (const device of plan.devices) {
       const files = await readFiles(device);
       const context = deviceContext(building, device, files);
@@ -128,9 +133,15 @@ export class Builder {
       );
       this.#devices.set(device.name, made);
     }
+    building.blocks.building = false;
     const boot = await readBootImages(plan);
-    const cpu = building.cpu = await this.#createCpu(memory, clock);
-    this.#wire(cpu);
+    const cpus: CpuCore[] = [];
+    for (let i = 0; i < definition.cpu.count; i++) {
+      cpus.push(await this.#createCpu(memory, clock, i));
+    }
+    if (cpus.length > 1) group = new CpuGroup(cpus);
+    const cpu = building.cpu = group ?? cpus[0];
+    this.#wire(cpus, group);
     this.#physical().onChange(() => cpu.flushMapping());
     return {
       plan,
@@ -140,6 +151,7 @@ export class Builder {
       clock,
       time,
       cpu,
+      cpus,
       devices: this.#devices,
       blocks: building.blocks,
       traffic: building.traffic,
@@ -223,11 +235,13 @@ export class Builder {
           (device as Device & PowerButton | undefined)?.pressPowerButton();
         },
       },
-      shared: <T>(key: string, make: () => T): T => {
-        if (!this.#shared.has(key)) this.#shared.set(key, make());
-        return this.#shared.get(key) as T;
-      },
+      shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
     };
+  }
+
+  #sharedBy<T>(key: string, make: () => T): T {
+    if (!this.#shared.has(key)) this.#shared.set(key, make());
+    return this.#shared.get(key) as T;
   }
 
   #physical(): AddressSpace {
@@ -237,65 +251,81 @@ export class Builder {
   async #createCpu(
     memory: GuestMemory,
     clock: VirtualClock,
+    index: number,
   ): Promise<CpuCore> {
     const { definition, cpu: plugin, cpuConfig } = this.#plan;
-    const { intc, ports } = definition.cpu;
+    const { count, intc, ports } = definition.cpu;
     const controller = intc === undefined
       ? undefined
-      : this.#devices.get(intc) as Device & InterruptController;
+      : this.#devices.get(controllerName(intc, index)) as
+        & Device
+        & InterruptController;
     if (controller !== undefined && !("acknowledge" in controller)) {
       throw new Error(`device "${intc}" has no method "acknowledge"`);
     }
+    const name = cpuName(index);
+    // The definition says what the first one's outputs drive.
     for (const output of plugin.outputs ?? []) {
-      this.#wiring.declare("cpu", output);
+      this.#wiring.declare(name, output);
     }
     return await plugin.create(cpuConfig, {
-      name: "cpu",
+      name,
       memory,
-      index: 0,
-      area: memory.cpuArea(0),
+      index,
+      count,
+      shared: (key, make) => this.#sharedBy("cpu " + key, make),
+      area: memory.cpuArea(index),
       physical: this.#physical(),
       ports: ports === undefined ? undefined : this.#spaces.get(ports),
       interrupts: controller,
       output: (name) => {
-        const line = this.#wiring.output("cpu", name);
+        const line = this.#wiring.output(cpuName(index), name);
         if (line !== undefined) return line;
         throw new Error(
           `CPU (${plugin.name}): it declares no output "${name}"`,
         );
       },
       clock,
-      log: createLogger("cpu", this.#log),
+      log: createLogger(name, this.#log),
       accel: definition.translator.accel,
       icount: definition.time.mode === "icount",
     });
   }
 
   /** Connect every output to what it drives. */
-  #wire(cpu: CpuCore): void {
+  #wire(cpus: readonly CpuCore[], group: CpuGroup | undefined): void {
     const requests = this.#requests;
     const wiring = this.#wiring;
-    const request = (field: "reset" | "cpuReset"): LineSink => (level) => {
+    wiring.listen("machine", "reset", (level) => {
       if (!level) return;
-      requests[field] = true;
+      requests.reset = true;
       requests.notify();
-    };
-    wiring.listen("machine", "reset", request("reset"));
+    });
     wiring.listen("machine", "poweroff", (level) => {
       if (level) this.#end({ reason: "poweroff", status: 0 });
     });
-    wiring.listen("cpu", "reset", request("cpuReset"));
-    wiring.listen("cpu", "intr", (level) => {
-      cpu.setIrq(level);
-      if (level) requests.wake();
-    });
-    wiring.listen("cpu", "nmi", (level) => {
-      if (!level) return;
-      cpu.nmi();
-      requests.wake();
-    });
+    for (const [i, cpu] of cpus.entries()) {
+      const name = cpuName(i);
+      wiring.listen(name, "reset", (level) => {
+        if (!level) return;
+        // What follows, as a start-up message, is for a CPU that was reset.
+        if (group !== undefined && group.running !== i) return cpu.reset();
+        requests.cpuReset |= 1 << i;
+        requests.notify();
+      });
+      wiring.listen(name, "intr", (level) => {
+        cpu.setIrq(level);
+        if (level) requests.wake();
+      });
+      wiring.listen(name, "nmi", (level) => {
+        if (!level) return;
+        cpu.nmi();
+        requests.wake();
+      });
+    }
+    const all = group ?? cpus[0];
     for (const input of this.#plan.cpu.inputs ?? []) {
-      wiring.listen("cpu", input, (level) => cpu.setInput(input, level));
+      wiring.listen("cpu", input, (level) => all.setInput(input, level));
     }
     const { cpuWires, devices, definition } = this.#plan;
     wiring.connect(

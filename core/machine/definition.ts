@@ -5,6 +5,7 @@
  */
 
 import type { ConfigSchema } from "./schema_types.ts";
+import { MAX_CPUS } from "./several_cpus.ts";
 
 const text = (description: string): ConfigSchema => ({
   type: "string",
@@ -196,6 +197,13 @@ export const MACHINE_SCHEMA: ConfigSchema = {
       properties: {
         plugin: text("The CPU plugin"),
         model: text("The CPU model"),
+        count: {
+          type: "integer",
+          description: "How many CPUs there are, which take turns",
+          minimum: 1,
+          maximum: MAX_CPUS,
+          default: 1,
+        },
         physical: text("The space of physical memory"),
         ports: text("The space of ports"),
         intc: text("The device that gives interrupt vectors"),
@@ -228,6 +236,7 @@ export const MACHINE_SCHEMA: ConfigSchema = {
               at: address("Its first address"),
               offset: { ...size("Where in the memory it starts"), default: 0 },
               size: size("Its size; to the end of the memory when absent"),
+              maxSize: size("The most that it has when it goes to the end"),
               priority: {
                 type: "integer",
                 default: 0,
@@ -324,6 +333,8 @@ export interface MachineDefinition {
     readonly plugin: string;
     /** The model. */
     readonly model?: string;
+    /** How many there are. */
+    readonly count: number;
     /** The space of physical memory. */
     readonly physical: string;
     /** The space of ports. */
@@ -362,6 +373,8 @@ export interface MachineDefinition {
           readonly offset: number;
           /** Its size. */
           readonly size?: number;
+          /** The most that it has without a size. */
+          readonly maxSize?: number;
           /** A higher one shadows lower ones. */
           readonly priority: number;
         }>

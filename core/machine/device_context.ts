@@ -58,8 +58,10 @@ export interface Building {
   readonly requests: Requests;
   /** End the run. */
   end(result: RunResult): void;
-  /** The CPU, which is made after all devices. */
+  /** The CPU, or all of them as one, which is made after all devices. */
   cpu: CpuCore | undefined;
+  /** See `DeviceContext.runningCpu`. */
+  runningCpu(): number;
 }
 
 /** What one device is given. */
@@ -173,6 +175,7 @@ export function deviceContext(
         fail(`it declares no collaborator "${role}"`);
       return building.devices.get(other) as T;
     },
+    runningCpu: () => building.runningCpu(),
     file: (file) =>
       planned.files.has(file)
         ? files.get(file)

@@ -196,6 +196,20 @@ export function merge(base: Located, over: Located): Located {
   return { kind: "object", place, entries };
 }
 
+/**
+ * What laying `first` and then `then` over a document comes to: merged as ever,
+ * but `null` stays, for what it deletes lies beneath both.
+ */
+export function compose(first: Located, then: Located): Located {
+  if (first.kind !== "object" || then.kind !== "object") return then;
+  const entries = new Map(first.entries);
+  for (const [key, value] of then.entries) {
+    const old = entries.get(key);
+    entries.set(key, old === undefined ? value : compose(old, value));
+  }
+  return { ...then, entries };
+}
+
 /** A document without the keys whose value is null. */
 export function withoutNulls(node: Located): Located {
   if (node.kind !== "object") return node;

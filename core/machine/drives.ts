@@ -101,7 +101,8 @@ export function parseDrive(text: string): DriveOptions {
     // The first may go without its key: a path or URL, which may have a "=".
     const isFile = i === 0 && !isFlag &&
       (value === undefined || !/^[a-z]*$/.test(key));
-    const name = isFile ? "file" : key;
+    // QEMU's users number drives of an interface without buses so.
+    const name = isFile ? "file" : key === "unit" ? "index" : key;
     if (!KEYS.includes(name)) {
       fail(`unknown key "${key}"${suggest(key, KEYS)}`);
     }

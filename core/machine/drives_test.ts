@@ -27,6 +27,11 @@ Deno.test("drive: its keys", () => {
       serial: "S",
     },
   );
+  assertEquals(said("if=pflash,unit=1,file=v"), {
+    file: "v",
+    if: "pflash",
+    index: 1,
+  });
   assertEquals(said("readonly=off,file=a,snapshot=on"), {
     file: "a",
     readOnly: false,

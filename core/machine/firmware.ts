@@ -82,7 +82,11 @@ export interface FirmwareConfig {
    * on; it takes the place of what was there.
    */
   addItem(key: number, bytes: () => Uint8Array): void;
-  /** Give tables, in the same way: each blob is a file. */
+  /**
+   * Give tables, in the same way: each blob is a file. The function is called
+   * again when firmware selects one, for firmware may have set up by then what
+   * they describe; a blob's size stays.
+   */
   addTables(tables: () => TableSet): void;
 }
 
@@ -119,6 +123,8 @@ export interface FirmwareTables {
 
 /** The contract `acpi-pm`: the registers of ACPI's fixed hardware. */
 export interface AcpiPm {
+  /** Where among the ports they answer; undefined while they do not. */
+  readonly pmBase: number | undefined;
   /** Let them answer at this base among the ports, as firmware does. */
   placePm(base: number): void;
 }

@@ -180,7 +180,7 @@ export class Machine {
     }
   }
 
-  /** The CPU. */
+  /** The CPU; where there are several, all of them as one. */
   get cpu(): CpuCore {
     return this.#parts.cpu;
   }
@@ -385,7 +385,7 @@ export class Machine {
    */
   async trace(options: TraceOptions): Promise<Trace> {
     const { startTrace } = await import("./trace.ts");
-    return await startTrace(this.cpu, this.plan.cpu, options);
+    return await startTrace(this.#parts.cpus, this.plan.cpu, options);
   }
 
   /**
@@ -493,7 +493,7 @@ export class Machine {
     }
     if (requests.reset) {
       requests.reset = false;
-      requests.cpuReset = false;
+      requests.cpuReset = 0;
       if (options.noReboot) {
         requests.end = { reason: "reset", status: 0 };
         this.#loop.stop();
@@ -502,9 +502,12 @@ export class Machine {
       this.#reset();
       return true;
     }
-    if (requests.cpuReset) {
-      requests.cpuReset = false;
-      this.cpu.reset();
+    if (requests.cpuReset !== 0) {
+      const which = requests.cpuReset;
+      requests.cpuReset = 0;
+      this.#parts.cpus.forEach((cpu, i) => {
+        if ((which >> i & 1) !== 0) cpu.reset();
+      });
       return true;
     }
     return false;
@@ -517,7 +520,7 @@ export class Machine {
     this.cpu.reset();
     // Reset pulses that devices gave while they were reset mean nothing.
     requests.reset = false;
-    requests.cpuReset = false;
+    requests.cpuReset = 0;
     if (boot === undefined) return;
     const entry = boot.loader.load({
       kernel: boot.kernel,

@@ -5,7 +5,7 @@
  * |---|---|
  * | 0 | 64 KiB that nothing uses: an offset of 0 is nobody's |
  * | 64 KiB | one area of `CPU_AREA_BYTES` for each CPU: registers, budget, TLBs |
- * | then | the translator's arena: bytecode, link cells, jump caches |
+ * | then | the translator's arena: bytecode and link cells, a part for each CPU |
  * | then | guest RAM, ROM and video memory, each aligned to a page |
  *
  * Everything is reserved when the machine is made: `initial` equals `maximum`,
@@ -32,7 +32,7 @@ export const DEFAULT_ARENA_BYTES: number = 64 * 1024 * 1024;
 export interface GuestMemoryOptions {
   /** Number of CPUs; 1 when absent. */
   readonly cpus?: number;
-  /** Size of the translator's arena in bytes. */
+  /** Size of the translator's arena in bytes, for all CPUs together. */
   readonly arenaBytes?: number;
   /** Bytes that will be asked of `alloc`, each rounded up to a page. */
   readonly guestBytes: number;
@@ -87,8 +87,10 @@ export class GuestMemory {
     this.bytes = pages * WASM_PAGE;
     if (this.bytes > MAX_BYTES) {
       throw new MemoryError(
-        `Cannot reserve ${mib(this.bytes)} MiB for the machine: ` +
-          `the limit is ${mib(MAX_BYTES)} MiB`,
+        `Cannot reserve ${mib(this.bytes)} MiB for the machine: the limit is ` +
+          `${mib(MAX_BYTES)} MiB, what one WebAssembly memory holds, ` +
+          `${Math.floor((MAX_BYTES - this.#next) / 2 ** 20)} MiB of it for ` +
+          `the guest's RAM, ROM and video memory`,
       );
     }
     try {
@@ -120,6 +122,17 @@ export class GuestMemory {
       throw new RangeError(`there is no CPU ${index}`);
     }
     return GUARD_BYTES + index * CPU_AREA_BYTES;
+  }
+
+  /** Offset of the part of the arena that CPU number `index` has. */
+  cpuArena(index: number): number {
+    return this.arenaOffset + index * this.cpuArenaBytes;
+  }
+
+  /** Bytes of each CPU's part of the arena. */
+  get cpuArenaBytes(): number {
+    const bytes = this.arenaBytes / this.#cpus;
+    return bytes - bytes % WASM_PAGE;
   }
 
   /** Take `bytes` for guest RAM, ROM or video memory: its offset. */

@@ -47,6 +47,8 @@ export interface LoadOptions {
   readonly memory?: number | string;
   /** The CPU model. */
   readonly cpu?: string;
+  /** The number of CPUs. */
+  readonly smp?: number;
   /**
    * What serial ports are connected to: `stdio`, `null`, `memory`,
    * `file:PATH`, `tcp:HOST:PORT`, `web-terminal`; what is not given stays as
@@ -169,7 +171,7 @@ async function optionOverlays(
     const { option = "--boot", ...boot } = options.boot;
     lay({ boot }, option);
   }
-  const { firmware, kernel, initrd, append, memory, cpu } = options;
+  const { firmware, kernel, initrd, append, memory, cpu, smp } = options;
   if (firmware !== undefined) lay({ boot: { firmware } }, "--firmware");
   // A kernel starts without the firmware that the definition names.
   else if (kernel !== undefined) lay({ boot: { firmware: null } }, "--kernel");
@@ -177,6 +179,7 @@ async function optionOverlays(
   if (initrd !== undefined) lay({ boot: { initrd } }, "--initrd");
   if (append !== undefined) lay({ boot: { append } }, "--append");
   if (cpu !== undefined) lay({ cpu: { model: cpu } }, "--cpu");
+  if (smp !== undefined) lay({ cpu: { count: smp } }, `--smp ${smp}`);
   if (memory !== undefined) {
     if (parseSize(memory) === undefined) {
       throw new DefinitionError(

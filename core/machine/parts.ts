@@ -36,8 +36,10 @@ export interface Parts {
   readonly clock: VirtualClock;
   /** What virtual time follows. */
   readonly time: HostTime | InstructionTime;
-  /** The CPU. */
+  /** The CPU, or all of them as one. */
   readonly cpu: CpuCore;
+  /** The CPUs, the one that starts first. */
+  readonly cpus: readonly CpuCore[];
   /** Devices by name. */
   readonly devices: ReadonlyMap<string, Device>;
   /** What block backends are doing for devices. */
@@ -64,8 +66,8 @@ export type AnyBackend =
 export interface Requests {
   /** Reset the machine. */
   reset: boolean;
-  /** Reset the CPU alone. */
-  cpuReset: boolean;
+  /** Reset these CPUs alone: a bit each. */
+  cpuReset: number;
   /** End the run so. */
   end: RunResult | undefined;
   /** Makes the run loop look. */

@@ -19,10 +19,11 @@ import {
   orderDevices,
 } from "./plan_checks.ts";
 import { PlanContext, type PlanOptions } from "./plan_context.ts";
+import { giveEachItsController, PER_CPU } from "./several_cpus.ts";
 import { planDevices, planWires } from "./plan_devices.ts";
 import { planMemories, planMemoryRegions } from "./plan_regions.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
-import type { CpuPlugin, LoaderPlugin } from "./plugin.ts";
+import type { CpuPlugin, DevicePlugin, LoaderPlugin } from "./plugin.ts";
 
 export type { PlanOptions } from "./plan_context.ts";
 
@@ -33,11 +34,18 @@ export async function planMachine(
 ): Promise<MachinePlan> {
   const { overlays = [] } = options;
   const context = new PlanContext(overlays.reduce(merge, document), options);
-  context.definition = context.check(
-    MACHINE_SCHEMA,
-    toJson(context.document),
-    [],
-  ) as MachineDefinition;
+  const checkAll = (): MachineDefinition =>
+    context.check(
+      MACHINE_SCHEMA,
+      toJson(context.document),
+      [],
+    ) as MachineDefinition;
+  context.definition = checkAll();
+  if (context.definition.cpu.count > 1) {
+    await checkController(context);
+    context.document = giveEachItsController(context.document);
+    context.definition = checkAll();
+  }
   const { cpu, cpuConfig } = await planCpu(context);
   const memories = await planMemories(context);
   context.memorySizes = new Map(memories.map((m) => [m.name, m.size]));
@@ -67,6 +75,31 @@ export async function planMachine(
     backends,
     loaders,
   };
+}
+
+/** Several CPUs need a controller of which each can have its own. */
+async function checkController(context: PlanContext): Promise<void> {
+  const { cpu: { intc }, devices } = context.definition;
+  const path = ["cpu", "count"];
+  if (intc === undefined) {
+    throw context.error(
+      path,
+      'several CPUs need an interrupt controller each: "intc" is missing',
+    );
+  }
+  // One that is not there is an error in what is checked next.
+  if (!Object.hasOwn(devices, intc)) return;
+  const plugin = await context.plugin<DevicePlugin>(
+    ["device"],
+    devices[intc].plugin,
+    ["devices", intc, "plugin"],
+  );
+  if (!plugin.provides?.includes(PER_CPU)) {
+    throw context.error(
+      path,
+      `device "${intc}" (${plugin.name}) serves one CPU only`,
+    );
+  }
 }
 
 async function planCpu(

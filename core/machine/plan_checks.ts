@@ -4,6 +4,7 @@
  * @module
  */
 
+import { cpuName } from "./several_cpus.ts";
 import { AddressSpace, RegionError } from "../bus/address_space.ts";
 import type { MachineDefinition } from "./definition.ts";
 import { at, type DefinitionError, type Located } from "./document.ts";
@@ -228,6 +229,9 @@ export function checkLines(
     ["machine", MACHINE_LINES],
     ["cpu", [...CPU_LINES, ...cpu.inputs ?? []]],
   ]);
+  for (let i = 1; i < definition.cpu.count; i++) {
+    inputs.set(cpuName(i), inputs.get("cpu")!);
+  }
   for (const device of devices) {
     inputs.set(device.name, device.declared.inputs ?? []);
   }

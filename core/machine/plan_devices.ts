@@ -32,7 +32,7 @@ export async function planDevices(
   const { devices } = context.definition;
   for (const [name, spec] of Object.entries(devices)) {
     const path = ["devices", name];
-    if (name === "cpu" || name === "machine" || name.includes(".")) {
+    if (/^cpu\d*$|^machine$|\./.test(name)) {
       throw context.error(path, `a device cannot have the name "${name}"`);
     }
     const plugin = await context.plugin<DevicePlugin>(

@@ -75,7 +75,10 @@ export function planMemoryRegions(
       if (size === undefined) {
         // "The rest" of a memory that ends before is no region at all.
         if (memory.size <= region.offset) continue;
-        size = memory.size - region.offset;
+        size = Math.min(
+          memory.size - region.offset,
+          region.maxSize ?? Infinity,
+        );
       }
       if (region.offset + size > memory.size) {
         throw context.error(

@@ -58,6 +58,8 @@ Deno.test("regions of memory: the rest of one, if there is any", async () => {
           low: { ...IN_RAM, size: 0x400 },
           rest: { ...IN_RAM, at: 0x8000, offset: 0x400, priority: 1 },
           beyond: { ...IN_RAM, at: 0xc000, offset: 0x1000 },
+          some: { ...IN_RAM, at: 0xd000, offset: 0x800, maxSize: 0x100 },
+          all: { ...IN_RAM, at: 0xe000, offset: 0xc00, maxSize: 0x900 },
         },
       },
     },
@@ -67,7 +69,12 @@ Deno.test("regions of memory: the rest of one, if there is any", async () => {
     regions.map(({ name, base, size, offset, priority }) => [
       ...[name, base, size, offset, priority],
     ]),
-    [["low", 0, 0x400, 0, 0], ["rest", 0x8000, 0xc00, 0x400, 1]],
+    [
+      ["low", 0, 0x400, 0, 0],
+      ["rest", 0x8000, 0xc00, 0x400, 1],
+      ["some", 0xd000, 0x100, 0x800, 0],
+      ["all", 0xe000, 0x400, 0xc00, 0],
+    ],
   );
 });
 

@@ -197,6 +197,11 @@ export interface DeviceContext {
    * before this one. The name must be declared in `uses`.
    */
   collaborator<T>(name: string): T;
+  /**
+   * The number of the CPU whose instruction is being executed; 0 between
+   * instructions. For what answers each CPU differently at the same address.
+   */
+  runningCpu(): number;
   /** A file of `files`; undefined for an optional one that is not there. */
   file(name: string): Uint8Array | undefined;
   /**
@@ -336,8 +341,12 @@ export interface CpuContext {
   readonly name: string;
   /** The machine's one memory. */
   readonly memory: GuestMemory;
-  /** The CPU's number. */
+  /** The CPU's number; that of the one which starts first is 0. */
   readonly index: number;
+  /** How many CPUs the machine has. They take turns in one thread. */
+  readonly count: number;
+  /** What the CPUs of the machine have together: made by the first to ask. */
+  shared<T>(key: string, make: () => T): T;
   /** Offset in it of this CPU's own area of `CPU_AREA_BYTES` bytes. */
   readonly area: number;
   /** The physical address space. */
@@ -503,6 +512,12 @@ export interface RamRange {
   readonly base: number;
   /** Its size in bytes. */
   readonly size: number;
+}
+
+/** How much of the RAM lies from 4 GiB on, in bytes. */
+export function ramAbove4G(ram: readonly RamRange[]): number {
+  return ram.filter(({ base }) => base >= 2 ** 32)
+    .reduce((sum, { size }) => sum + size, 0);
 }
 
 /** A file that a loader gets, already read. */

@@ -5,12 +5,14 @@
  */
 
 import {
+  compose,
   DefinitionError,
   type Located,
   merge,
   parseDocument,
   withoutNulls,
 } from "./document.ts";
+import { childOf } from "./option_text.ts";
 import { resolve } from "./path.ts";
 
 /** Read a definition and all it extends; throws a `DefinitionError`. */
@@ -51,7 +53,9 @@ export async function extendDefinition(
 ): Promise<Located> {
   if (document.kind !== "object") return document;
   const parent = document.entries.get("extends");
-  if (parent === undefined) return withoutNulls(document);
+  if (parent === undefined) {
+    return withDeletions(withoutNulls(document), document);
+  }
   if (parent.kind !== "value" || typeof parent.value !== "string") {
     throw new DefinitionError(parent.place, ["extends"], "expected a path");
   }
@@ -59,5 +63,34 @@ export async function extendDefinition(
   const base = await readDefinition(file, parent, seen);
   const entries = new Map(document.entries);
   entries.delete("extends");
-  return merge(base, { ...document, entries });
+  const over = { ...document, entries };
+  return withDeletions(merge(base, over), over, base);
+}
+
+/**
+ * A definition whose displays' devices have the `null`s that `over` and `base`
+ * give them: they delete when a display is asked for, and not before.
+ */
+function withDeletions(
+  merged: Located,
+  over: Located,
+  base?: Located,
+): Located {
+  const displays = childOf(merged, "displays");
+  if (merged.kind !== "object" || displays?.kind !== "object") return merged;
+  const kept = new Map(displays.entries);
+  for (const [plugin, display] of displays.entries) {
+    const path = ["displays", plugin, "devices"];
+    const devices = childOf(over, ...path);
+    if (display.kind !== "object" || devices?.kind !== "object") continue;
+    const before = base === undefined ? undefined : childOf(base, ...path);
+    const entries = new Map(display.entries).set(
+      "devices",
+      before === undefined ? devices : compose(before, devices),
+    );
+    kept.set(plugin, { ...display, entries });
+  }
+  const entries = new Map(merged.entries);
+  entries.set("displays", { ...displays, entries: kept });
+  return { ...merged, entries };
 }

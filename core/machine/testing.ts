@@ -44,6 +44,8 @@ export interface BenchOptions {
   readonly providers?: Readonly<Record<string, readonly unknown[]>>;
   /** Size of the RAM that DMA reaches; 1 MiB when absent. */
   readonly ram?: number;
+  /** Which CPU executes an instruction; 0 when absent. */
+  readonly runningCpu?: () => number;
   /** What the machine has; nothing when absent. */
   readonly survey?: MachineSurvey;
   /** The date at virtual time 0, in milliseconds since 1970; 0 when absent. */
@@ -258,6 +260,7 @@ export class DeviceBench<D extends Device = Device> {
         if (plugin.exits !== true) throw new Error("exits is not declared");
         exits.push(status);
       },
+      runningCpu: () => options.runningCpu?.() ?? 0,
       survey() {
         if (plugin.surveys !== true) throw new Error("surveys is not declared");
         return options.survey ?? { ram: [], devices: [] };

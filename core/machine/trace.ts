@@ -43,13 +43,14 @@ function isTraceable(cpu: CpuCore): cpu is CpuCore & Traceable {
   return "observe" in cpu && typeof cpu.observe === "function";
 }
 
-/** Start a trace of a CPU. Throws a `PluginError` for one that translates nothing. */
+/** Start a trace of a machine's CPUs. Throws a `PluginError` for one that translates nothing. */
 export async function startTrace(
-  cpu: CpuCore,
+  cpus: readonly CpuCore[],
   plugin: CpuPlugin,
   options: TraceOptions,
 ): Promise<Trace> {
-  if (!isTraceable(cpu)) {
+  const traceable = cpus.filter(isTraceable);
+  if (traceable.length < cpus.length) {
     throw new PluginError(
       `the CPU plugin "${plugin.name}" cannot be traced: it translates nothing`,
     );
@@ -75,11 +76,13 @@ export async function startTrace(
     },
     regionDied: (region, view) => trace?.regionDied(region, view),
   };
-  cpu.observe(observer);
+  for (const cpu of traceable) cpu.observe(observer);
   return {
     get missing(): readonly number[] {
       return dump?.missing ?? [];
     },
-    stop: () => cpu.observe(undefined),
+    stop: () => {
+      for (const cpu of traceable) cpu.observe(undefined);
+    },
   };
 }

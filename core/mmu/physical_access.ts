@@ -97,7 +97,7 @@ export class PhysicalAccess {
     const to = this.ramOf(physical);
     if (to >= 0) {
       for (let i = 0; i < n; i++) this.#u8[to + i] = this.#u8[from + i];
-    } else if (this.hostOf(physical) < 0) {
+    } else {
       for (let i = 0; i < n; i++) {
         this.#space.write(physical + i, 1, this.#u8[from + i]);
       }
@@ -153,7 +153,7 @@ export class PhysicalAccess {
     const at = this.ramOf(physical);
     if (at >= 0) {
       this.#i32[at >>> 2] = value;
-    } else if (this.hostOf(physical) < 0) {
+    } else {
       this.#space.write(physical, 4, value >>> 0);
     }
   }

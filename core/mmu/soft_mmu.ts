@@ -24,6 +24,7 @@ import {
   PERM_WRITE,
 } from "../cpu/frontend.ts";
 import { FlatPages } from "./flat_pages.ts";
+import { HighCode } from "./high_code.ts";
 import { PhysicalAccess, type PhysicalSpace } from "./physical_access.ts";
 import {
   ALL_MMUS,
@@ -55,6 +56,7 @@ export const STORE_FAULT = 1;
 export const STORE_MODIFIES = 2;
 
 const PAGE = 4096;
+const FOUR_GIB = 2 ** 32;
 
 /** The softMMU of one CPU. */
 export class SoftMmu implements Mmu {
@@ -79,6 +81,7 @@ export class SoftMmu implements Mmu {
   readonly #physicalAccess: PhysicalAccess;
   readonly #value: number;
   readonly #watches = new WriteWatches();
+  readonly #high: HighCode;
   #mask = 0xffffffff;
   /** Linear addresses are wide. */
   #wide = false;
@@ -118,6 +121,7 @@ export class SoftMmu implements Mmu {
     this.#data = this.#tlb;
     this.#physicalAccess = new PhysicalAccess(space, memory);
     this.#value = base + OFF_VALUE;
+    this.#high = new HighCode(space);
     this.flat = new FlatPages(this.#u8, base, {
       lookupPage: (page) => space.lookupPage(page),
       ramRuns: () => space.ramRuns(),
@@ -135,10 +139,10 @@ export class SoftMmu implements Mmu {
     onFlush: (address: number, mmus: number) => void,
   ): void {
     this.#code = {
-      hasCode: (page) => code.hasCode(page),
+      hasCode: (page) => code.hasCode(this.#high.codePage(page)),
       written: (physical, length, running) => {
         this.noteWrite(physical, length);
-        return code.written(physical, length, running);
+        return code.written(this.#high.code(physical), length, running);
       },
     };
     this.#onFlush = onFlush;
@@ -256,10 +260,11 @@ export class SoftMmu implements Mmu {
   }
 
   /**
-   * A page got its first translated code: stores to it must come here from
-   * now on.
+   * A page of code addresses got its first translated code: stores to it must
+   * come here from now on.
    */
-  protect(page: number): void {
+  protect(codePage: number): void {
+    const page = this.#high.physicalPage(codePage);
     this.flat.protect(page);
     this.#tlb.protect(page);
     this.#wideTlb?.protect(page);
@@ -304,9 +309,10 @@ export class SoftMmu implements Mmu {
     if (host >= 0) {
       const isGlobal = (p & PERM_GLOBAL) !== 0;
       if (access === ACCESS_EXECUTE) {
-        // Translated code knows 32 bits of the physical address it jumps to.
-        const executable = (p & PERM_EXECUTE) !== 0 && physical <= 0xffffffff;
-        tlb.fillFetch(address, mmu, page, isGlobal, host, executable);
+        // Translated code knows 32 bits of the address it jumps to.
+        const code = this.#high.codePage(page);
+        const executable = (p & PERM_EXECUTE) !== 0 && code < FOUR_GIB / PAGE;
+        tlb.fillFetch(address, mmu, code, isGlobal, host, executable);
         return true;
       }
       const writable = ram >= 0 && (p & PERM_WRITE) !== 0 &&
@@ -337,8 +343,8 @@ export class SoftMmu implements Mmu {
   }
 
   /**
-   * The physical address for an instruction fetch in the present mode; -1 after
-   * a fault.
+   * The code address ({@linkcode HighCode}) for an instruction fetch in the
+   * present mode; -1 after a fault. From 4 GiB on nobody tells when it changes.
    */
   fetch(address: number, mmu: number): number {
     const f = this.#frontend;
@@ -350,21 +356,23 @@ export class SoftMmu implements Mmu {
       return tlb.fetchPage(address, mmu) * PAGE + (address & 0xfff);
     }
     if (!this.#translate(tlb, address, ACCESS_EXECUTE, mmu)) return -1;
-    return this.#physical;
+    return this.#high.code(this.#physical);
   }
 
   /**
-   * The physical address that an instruction fetch would have, if it is memory
+   * The code address that an instruction fetch would have, if it is memory and
    * below 4 GiB; else -1. The guest cannot tell: no fault, no accessed bit.
    */
   peekFetch(address: number, mmu: number): number {
     const f = this.#frontend;
     if (!f.wide(f.key())) address = address >>> 0;
     if (!f.walk(address, ACCESS_EXECUTE, mmu, true)) return -1;
-    const page = f.pageWalk.physical;
-    if (page > 0xffffffff) return -1;
-    const physical = (page & this.#mask) >>> 0;
-    return this.hostOf(physical) < 0 ? -1 : physical + (address & 0xfff);
+    const walked = f.pageWalk.physical;
+    const physical = walked >= FOUR_GIB ? walked : (walked & this.#mask) >>> 0;
+    const code = this.#high.code(physical);
+    return code >= FOUR_GIB || this.hostOf(code) < 0
+      ? -1
+      : code + (address & 0xfff);
   }
 
   /** Host offset of the page that {@linkcode SoftMmu.fetch} last translated, or -1 if it is not memory. */
@@ -510,7 +518,11 @@ export class SoftMmu implements Mmu {
         this.#copyValue(this.#host + offset, width);
         return STORE_DONE;
       }
-      if (this.#physicalAccess.ramOf(physical) < 0) return STORE_DONE;
+      if (this.#physicalAccess.ramOf(physical) < 0) {
+        // ROM: of a flash chip this is a command.
+        this.#physicalAccess.writeIo(physical, this.#value, width);
+        return STORE_DONE;
+      }
       return this.#storeToCode(physical, this.#host + offset, width, running);
     }
     const first = PAGE - offset;
@@ -679,14 +691,19 @@ export class SoftMmu implements Mmu {
     this.#physicalAccess.write32(physical, value);
   }
 
-  /** One byte of code that is not in memory: what the bus gives. */
-  readCode(physical: number): number {
-    return this.#physicalAccess.read8(physical);
+  /** The code address of a physical address, by which blocks are known. */
+  codeAddress(physical: number): number {
+    return this.#high.code(physical);
   }
 
-  /** Host offset of a physical page that is memory, or -1. */
-  hostOf(physical: number): number {
-    return this.#physicalAccess.hostOf(physical);
+  /** One byte of code that is not in memory: what the bus gives. */
+  readCode(code: number): number {
+    return this.#physicalAccess.read8(this.#high.physical(code));
+  }
+
+  /** Host offset of a page of code addresses that is memory, or -1. */
+  hostOf(code: number): number {
+    return this.#physicalAccess.hostOf(this.#high.physical(code));
   }
 
   /** Byte offset of the CPU's area: for tests and messages. */

@@ -42,6 +42,8 @@ const PAGE = 4096;
 const RAM_PAGES = 64;
 /** The first physical page on which nothing answers; devices stand before it. */
 const NOTHING = 1000;
+/** The physical page at 4 GiB. */
+const HIGH_PAGE = 2 ** 20;
 /** Pages this far apart share an entry of the TLB. */
 const APART = TLB_ENTRIES * PAGE;
 const A = 0x0040_0000, B = A + APART, C = A + 2 * APART;
@@ -59,7 +61,9 @@ type Miss = (
 class Subject {
   /** Page tables: linear page address -> [physical page number, permissions, large]. */
   readonly tables = new Map<number, [number, number, boolean?]>();
-  /** Physical pages that hold code. */
+  /** Pages of memory that are ROM. */
+  readonly roms = new Set<number>();
+  /** Pages that hold code, by their code addresses. */
   readonly code = new Set<number>();
   /** Stores that were told to the watcher: [physical, length, running]. */
   readonly written: [number, number, number][] = [];
@@ -84,7 +88,11 @@ class Subject {
   readonly #load: Miss;
   readonly #store: Miss;
 
-  constructor() {
+  /** So many of the pages of RAM are from 4 GiB on. */
+  constructor(high = 0) {
+    const low = RAM_PAGES - high;
+    const isHigh = (page: number): boolean =>
+      page >= HIGH_PAGE && page < HIGH_PAGE + high;
     const pageWalk = { physical: 0, permissions: 0, large: false };
     const frontend = {
       pageWalk,
@@ -117,18 +125,24 @@ class Subject {
       frontend,
       {
         lookupPage: (page) =>
-          page < RAM_PAGES
+          page < low || isHigh(page)
             ? {
-              kind: "ram",
-              hostOffset: this.ram + page * PAGE,
-              writable: true,
+              kind: this.roms.has(page) ? "rom" : "ram",
+              hostOffset: this.ram +
+                (page < low ? page : low + page - HIGH_PAGE) * PAGE,
+              writable: !this.roms.has(page),
             }
             : {
               kind: page < NOTHING ? "io" : "none",
               hostOffset: 0,
               writable: false,
             },
-        ramRuns: () => [{ page: 0, pages: RAM_PAGES }],
+        ramRuns: () =>
+          [
+            // ROM, where there is some, stands at the start.
+            { page: this.roms.size, pages: low - this.roms.size },
+            { page: HIGH_PAGE, pages: high },
+          ].filter(({ pages }) => pages > 0),
         read: (address) => {
           this.io.push(address);
           return 0xff;
@@ -881,3 +895,43 @@ for (const way of WAYS) {
     assertEquals(told, 5);
   });
 }
+
+Deno.test("code in RAM from 4 GiB on has an address of 32 bits, and stores find it", () => {
+  const s = new Subject(16);
+  const code = RAM_PAGES - 16 + 3;
+  s.map(A, HIGH_PAGE + 3);
+  assertEquals(s.mmu.fetch(A + 5, 0), code * PAGE + 5);
+  assertEquals(s.mmu.fetch(A + 5, 0), code * PAGE + 5, "by the TLB");
+  assertEquals(s.mmu.peekFetch(A + 5, 0), code * PAGE + 5);
+  assertEquals(s.mmu.hostOf(code * PAGE), s.ram + code * PAGE);
+  // Stores go straight there until the page has code.
+  s.mmu.write8(A, 1, 0);
+  s.mmu.write8(A, 2, 0);
+  assertEquals(s.written, []);
+  s.code.add(code);
+  s.mmu.protect(code);
+  s.mmu.write8(A + 7, 3, 0);
+  assertEquals(s.written, [[code * PAGE + 7, 1, 0]]);
+  assertEquals(s.byte(code, 7), 3);
+  // What is in the room is known by no such address.
+  s.map(B, code);
+  assert(s.mmu.fetch(B, 0) > 0xffffffff);
+  assertEquals(s.mmu.peekFetch(B, 0), -1);
+});
+
+Deno.test("stores to ROM are told to the bus, and change nothing", () => {
+  const s = new Subject();
+  s.roms.add(0);
+  s.map(A, 0);
+  s.map(A + PAGE, 1);
+  assertEquals(s.mmu.read8(A + 4, 0), 0);
+  s.mmu.write8(A + 4, 0x98, 0);
+  s.mmu.write32(A + 8, 0x98, 0);
+  s.mmu.writePhysical32(16, 0x98);
+  assertEquals(s.io, [-4, -8, -16]);
+  assertEquals([s.byte(0, 4), s.byte(0, 8), s.byte(0, 16)], [0, 0, 0]);
+  // Of a store across its end the rest is memory's.
+  s.mmu.write16(A + PAGE - 1, 0x7798, 0);
+  assertEquals(s.io.at(-1), -(PAGE - 1));
+  assertEquals([s.byte(0, PAGE - 1), s.byte(1)], [0, 0x77]);
+});

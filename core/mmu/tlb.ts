@@ -123,8 +123,8 @@ export class Tlb {
   #globalCount = 0;
   /** Which entries are among those. */
   readonly #filled = new Uint8Array(2 * ENTRIES);
-  /** For each physical page below 4 GiB, whether it was ever among data. */
-  readonly #wasData = new Uint8Array(1 << 20);
+  /** For each physical page below 8 GiB, whether it was ever among data. */
+  readonly #wasData = new Uint8Array(1 << 21);
   /** For each 4 MiB: whether the TLBs may hold parts of a large page. */
   readonly #large = new Uint8Array(1 << 32 - LARGE_SHIFT);
   /** The same of huge pages. */

@@ -36,6 +36,7 @@ import {
   RECORD_BYTES,
   runningTag,
   TABLE_FAR,
+  TABLE_FAR_WIDE,
   TABLE_INTERPRETER,
   TABLE_UNLINKED,
 } from "../exec/layout.ts";
@@ -62,8 +63,8 @@ export class Block {
   pcLo = 0;
   /** High half of the program counter. */
   pcHi = 0;
-  /** What to add to `pcLo` for the guest's program counter where it was first translated: for observers. */
-  pcBase = 0;
+  /** The linear address at which it was first translated: for observers. */
+  address = 0;
   /** Static mode key. */
   key = 0;
   /** Guest instructions. */
@@ -179,6 +180,8 @@ export class BlockCache {
   readonly unlinked: number;
   /** Offset of the record that makes a link cell a lookup of its program counter. */
   readonly far: number;
+  /** The same where program counters have 64 bits. */
+  readonly farWide: number;
 
   readonly #i32: Int32Array;
   readonly #u8: Uint8Array;
@@ -222,16 +225,18 @@ export class BlockCache {
     this.#onRegionDead = onRegionDead;
     this.unlinked = start + INDEX_BYTES;
     this.far = this.unlinked + RECORD_BYTES;
+    this.farWide = this.far + RECORD_BYTES;
     this.#next = 0;
     this.#init();
   }
 
   #init(): void {
     const i32 = this.#i32;
-    this.#next = this.#start + INDEX_BYTES + 2 * RECORD_BYTES;
+    this.#next = this.#start + INDEX_BYTES + 3 * RECORD_BYTES;
     i32.fill(0, this.#start >> 2, this.#next >> 2);
     i32[(this.unlinked + REC_TABLE) >> 2] = TABLE_UNLINKED;
     i32[(this.far + REC_TABLE) >> 2] = TABLE_FAR;
+    i32[(this.farWide + REC_TABLE) >> 2] = TABLE_FAR_WIDE;
   }
 
   /** Bytes of the arena in use. */

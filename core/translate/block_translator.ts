@@ -223,10 +223,12 @@ export class BlockTranslator {
   translate(physical: number, host: number, lo: number, hi: number): Block {
     const key = this.#frontend.key();
     const linear = this.#frontend.linear(lo, hi);
-    const pc = this.#frontend.relocatable(key) ? physical | 0 : lo;
+    const isRelocatable = this.#frontend.relocatable(key);
+    const pc = isRelocatable ? physical | 0 : lo;
+    const pcHi = isRelocatable && this.#frontend.wide(key) ? 0 : hi;
     const cache = this.#cache;
     const from = host + (physical % PAGE);
-    const old = cache.takeVersion(physical, from, pc, hi, key);
+    const old = cache.takeVersion(physical, from, pc, pcHi, key);
     if (old !== undefined) {
       const pages = cache.revive(old, this.#thresholdOf(old));
       for (const page of pages) this.#mmu.protect(page);
@@ -245,14 +247,14 @@ export class BlockTranslator {
       }
       this.#fetchSource(physical, host);
       try {
-        this.#toIr(linear, pc, hi, key, maxInsns);
+        this.#toIr(linear, pc, pcHi, key, maxInsns);
       } finally {
         this.#patched = undefined;
       }
       block.physical = physical;
       block.pcLo = pc;
-      block.pcHi = hi;
-      block.pcBase = (lo - pc) | 0;
+      block.pcHi = pcHi;
+      block.address = linear;
       block.key = key;
       block.byteLength = this.#block.byteLength;
       block.secondPage = this.#secondPage;
@@ -336,6 +338,7 @@ export class BlockTranslator {
     block.physical = physical;
     block.pcLo = lo;
     block.pcHi = hi;
+    block.key = f.key();
     block.record = this.#scratch;
     block.cells = this.#scratch + RECORD_BYTES;
     block.insns = this.#block.insns;

@@ -236,7 +236,9 @@ export class RegionFormer {
     const physical = at >= 0 && at < PAGE && b.secondPage < 0
       ? b.physical - (b.physical % PAGE) + at
       : this.#mmu.peekFetch(
-        f.linear((lo + this.#pcBase) | 0, hi),
+        f.wide(b.key)
+          ? f.linear(lo, hi) + this.#pcBase
+          : f.linear((lo + this.#pcBase) | 0, hi),
         f.fetchMmu(),
       );
     if (physical < 0) return undefined;

@@ -52,7 +52,15 @@ const BY_NUMBER: Readonly<Record<string, string>> = {
 // deno-lint-ignore no-control-regex
 const LINUX_FUNCTION_KEY = /^\x1b\[\[([A-E])/;
 // deno-lint-ignore no-control-regex
-const CONTROL_SEQUENCE = /^\x1b(?:\[|O)([0-9;]*)([A-Za-z~])/;
+const CONTROL_SEQUENCE = /^\x1b\[([0-?]*)[ -#%-/]*([$@-~])/;
+// deno-lint-ignore no-control-regex
+const SINGLE_SHIFT = /^\x1bO([0-9;]*)([A-Za-z])/;
+/** What rxvt ends a key's sequence with, in place of `~` and a modifier. */
+const RXVT_MODIFIERS: Readonly<Record<string, string>> = {
+  "$": "2",
+  "^": "5",
+  "@": "6",
+};
 const CONTROL_CHARACTERS: Readonly<Record<string, KeyStroke>> = {
   "\x00": { code: "Space", control: true },
   "\x1c": { code: "Backslash", control: true },
@@ -67,8 +75,10 @@ function sequenceStroke(
   final: string,
 ): KeyStroke | undefined {
   if (final === "Z") return { code: "Tab", shift: true };
-  const [number, modifiers] = parameters.split(";");
-  const code = final === "~" ? BY_NUMBER[number] : BY_LETTER[final];
+  const rxvt = RXVT_MODIFIERS[final];
+  const [number, modifiers = rxvt] = parameters.split(";");
+  const isNumbered = final === "~" || rxvt !== undefined;
+  const code = isNumbered ? BY_NUMBER[number] : BY_LETTER[final];
   if (code === undefined) return undefined;
   // 1 and a sum of 1 for Shift, 2 for Alt, 4 for Ctrl.
   const held = Math.max(Number(modifiers ?? 1) - 1, 0);
@@ -108,7 +118,8 @@ export function terminalStrokes(bytes: Uint8Array): KeyStroke[] {
       take(linux.length, { code: `F${number}` });
       continue;
     }
-    const [sequence, parameters, final] = CONTROL_SEQUENCE.exec(rest) ?? [];
+    const [sequence, parameters, final] = CONTROL_SEQUENCE.exec(rest) ??
+      SINGLE_SHIFT.exec(rest) ?? [];
     if (sequence !== undefined) {
       take(sequence.length, sequenceStroke(parameters, final));
     } else if (rest[0] === "\x1b" && rest.length > 1 && rest[1] !== "\x1b") {

@@ -43,6 +43,8 @@ const DEFAULT_SIZE: TerminalSize = { columns: 80, rows: 25 };
 export interface ScreenTerminal extends Terminal {
   /** Its size; undefined when output is no terminal. */
   size(): TerminalSize | undefined;
+  /** Call `changed` when the size has, until what is given back is called. */
+  watchSize(changed: () => void): () => void;
   /** Write all of the text now, for the end of the process. */
   writeNow(text: string): void;
 }
@@ -60,6 +62,7 @@ export class TextDisplay implements DisplayBackend {
     if (key === "l") this.#redraw();
   });
   readonly #screen = new AnsiScreen();
+  readonly #unwatchSize: () => void;
   #source: TextSource | undefined;
   #refresh: ReturnType<typeof setTimeout> | undefined;
   #drawing: Promise<void> = Promise.resolve();
@@ -81,6 +84,8 @@ export class TextDisplay implements DisplayBackend {
       if (on) this.#redraw();
     }, () => context.quit());
     this.#raw.hold();
+    // Then terminals cut off, move or forget what they show.
+    this.#unwatchSize = terminal.watchSize(() => this.#redraw());
     void this.#readAll();
   }
 
@@ -154,6 +159,7 @@ export class TextDisplay implements DisplayBackend {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#refresh);
+    this.#unwatchSize();
     await this.input.close();
     await this.#drawing;
     this.#raw.release();
@@ -174,6 +180,10 @@ function hostSize(): TerminalSize | undefined {
 const HOST: ScreenTerminal = {
   ...HOST_TERMINAL,
   size: hostSize,
+  watchSize(changed) {
+    Deno.addSignalListener("SIGWINCH", changed);
+    return () => Deno.removeSignalListener("SIGWINCH", changed);
+  },
   writeNow(text) {
     const bytes = new TextEncoder().encode(text);
     for (let at = 0; at < bytes.length;) {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { TextScreen, TextSource } from "../../core/backend/display.ts";
 import type { InputEvent } from "../../core/backend/input.ts";
-import { AnsiScreen } from "./ansi_screen.ts";
+import { AnsiScreen, type TerminalSize } from "./ansi_screen.ts";
 import { terminalStrokes } from "./terminal_keys.ts";
 import { type ScreenTerminal, TextDisplay } from "./text.ts";
 
@@ -117,6 +117,11 @@ Deno.test("what terminals send for keys", () => {
     ["é", ""],
     [`${E}[12;40R`, "Ctrl-Alt-Shift-F3"],
     [`${E}[38;5;1mb`, "KeyB"],
+    // What a terminal says of itself, a click, Ctrl-A as some encode it.
+    [`${E}[?1;2cb${E}[>0;1 qb`, "KeyB KeyB"],
+    [`${E}[<0;10;5Mb${E}[27;5;97~b${E}[97;5ub`, "KeyB KeyB KeyB"],
+    // rxvt's.
+    [`${E}[3^${E}[5$${E}[11@`, "Ctrl-Delete Shift-PageUp Ctrl-Shift-F1"],
   ];
   for (const [typed, keys] of cases) {
     assertEquals(strokes(typed).join(" "), keys, JSON.stringify(typed));
@@ -167,8 +172,18 @@ class FakeTerminal implements ScreenTerminal {
   writeNow(text: string): void {
     this.written += text;
   }
-  size(): undefined {
-    return undefined;
+  columns: number | undefined;
+  /** Tells of another size. */
+  resized: (() => void) | undefined;
+
+  size(): TerminalSize | undefined {
+    return this.columns === undefined
+      ? undefined
+      : { columns: this.columns, rows: 25 };
+  }
+  watchSize(changed: () => void): () => void {
+    this.resized = changed;
+    return () => this.resized = undefined;
   }
   isTerminal(): boolean {
     return true;
@@ -212,12 +227,18 @@ Deno.test("a display draws changes, gives keys, and restores the terminal", asyn
   source.screen = screenOf(["fi-st"]);
   source.changed?.();
   await terminal.shows(`${E}[1;3H${E}[37;40m-`);
+  // A larger terminal may have lost what it showed.
+  terminal.columns = 200;
+  terminal.written = terminal.written.slice(0, 20);
+  terminal.resized!();
+  await terminal.shows("fi-st");
   terminal.type("a");
   terminal.type("bc\x01");
   terminal.type("x");
   await quit;
   assertEquals(events, [{ type: "key", code: "KeyA", down: true }]);
   await display.close();
+  assertEquals(terminal.resized, undefined);
   assertEquals(terminal.modes, [true, false]);
   assertEquals(terminal.written.startsWith(`${E}[?1049h`), true);
   assertEquals(terminal.written.endsWith(`${E}[?1049l`), true);

@@ -32,6 +32,13 @@ export const GRUB: readonly Need[] = [
   { what: "mcopy", in: "mtools" },
 ];
 
+export const GRUB_EFI: readonly Need[] = [
+  { what: "grub-mkrescue", in: "grub-common" },
+  { what: "/usr/lib/grub/x86_64-efi/kernel.img", in: "grub-efi-amd64-bin" },
+  { what: "xorriso", in: "xorriso" },
+  { what: "mcopy", in: "mtools" },
+];
+
 /** Files of an image: names to the host's files. */
 export type Files = Readonly<Record<string, string>>;
 
@@ -98,17 +105,24 @@ export async function isolinuxDisc(
   return image;
 }
 
-/** A disc with GRUB, which starts at its command line without a `config`. */
+/**
+ * A disc with GRUB, which starts at its command line without a `config`: for
+ * all platforms that the host has modules for, or for one.
+ */
 export async function grubDisc(
   folder: string,
   files: Files,
   config: string = "",
+  platform?: string,
 ): Promise<string> {
   const image = join(folder, "grub.iso");
   const root = await tree(folder, "grub", files);
   await Deno.mkdir(join(root, "boot/grub"), { recursive: true });
   await Deno.writeTextFile(join(root, "boot/grub/grub.cfg"), config);
-  await run("grub-mkrescue", ["-o", image, root]);
+  const modules = platform === undefined
+    ? []
+    : ["-d", `/usr/lib/grub/${platform}`];
+  await run("grub-mkrescue", [...modules, "-o", image, root]);
   return image;
 }
 

@@ -11,6 +11,7 @@ import vgaPci from "../../plugins/device/display/vga_pci.ts";
 import i8237, { type I8237 } from "../../plugins/device/dma/i8237.ts";
 import i82077 from "../../plugins/device/floppy/i82077.ts";
 import fwCfg from "../../plugins/device/firmware/fw_cfg.ts";
+import pflash from "../../plugins/device/flash/pflash.ts";
 import ide from "../../plugins/device/ide/ide.ts";
 import piix3Ide from "../../plugins/device/ide/piix3_ide.ts";
 import i8042 from "../../plugins/device/input/i8042.ts";
@@ -147,6 +148,33 @@ for (const plugin of [ioapic, lapicOfCpu]) {
   const bench = () => ({ use: APICS });
   for (const { name, run } of deviceConformance(plugin, { bench })) {
     Deno.test(name, run);
+  }
+}
+
+/**
+ * Flash chips with their commands as registers. Their bytes are the images',
+ * not state: a write of a test must not be seen by the next.
+ */
+for (const readOnly of [false, true]) {
+  const flash: DevicePlugin = {
+    ...pflash,
+    regions: {
+      ...pflash.regions,
+      commands: { space: "memory", size: 65536 },
+    },
+    create: (config, context) =>
+      pflash.create(config, {
+        ...context,
+        block: (role) =>
+          new FakeBlock(role === "flash0" ? 131072 : 65536, readOnly),
+        io(region, handler) {
+          context.io(region, handler);
+          if (region === "flash1") context.io("commands", handler);
+        },
+      }),
+  };
+  for (const { name, run } of deviceConformance(flash)) {
+    Deno.test(`${name}${readOnly ? ", read-only" : ""}`, run);
   }
 }
 

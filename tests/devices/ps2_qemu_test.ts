@@ -212,6 +212,49 @@ const STORIES: Readonly<Record<string, Story>> = {
     }
     tell("repeated by the host", await drain(desk));
   },
+  async "what is queued"(desk, tell) {
+    const press = async (code: string): Promise<void> => {
+      for (const down of [true, false]) {
+        await desk.input([{ type: "key", code, down }]);
+      }
+    };
+    await command(desk, 0x60, 0x43);
+    await press("KeyA");
+    await desk.write(STATUS, 0xad);
+    tell("interface off", await drain(desk));
+    tell("interface on", await command(desk, 0xae));
+    await press("KeyB");
+    tell("F5", await keyboard(desk, 0xf5));
+    tell("F4", await keyboard(desk, 0xf4));
+    await press("KeyC");
+    await desk.write(DATA, 0xee);
+    tell("an answer before what waits", await drain(desk));
+    await press("KeyD");
+    await desk.write(STATUS, 0x60);
+    await desk.write(DATA, 0x03);
+    tell("translation goes off", await drain(desk));
+    await press("KeyE");
+    await desk.write(STATUS, 0x60);
+    await desk.write(DATA, 0x43);
+    tell("translation comes on", await drain(desk));
+    await keyboard(desk, 0xf0, 1);
+    tell("set 1, translated", await tap(desk, "ArrowUp"));
+    await command(desk, 0x60, 0x03);
+    tell("set 1", await tap(desk, "ArrowUp"));
+    await keyboard(desk, 0xf0, 2);
+    for (let n = 0; n < 9; n++) await press("ArrowUp");
+    tell("too many", await drain(desk));
+    tell("after that", await tap(desk, "KeyF"));
+    await mouse(desk, 0xf4);
+    await press("KeyG");
+    await desk.input([{ type: "motion", dx: 3, dy: 0, wheel: 0 }]);
+    tell("the mouse after the keyboard", await drain(desk));
+    await press("KeyH");
+    await desk.write(STATUS, 0xaa);
+    tell("self test", await drain(desk));
+    await press("KeyI");
+    tell("reset", await keyboard(desk, 0xff));
+  },
   async mouse(desk, tell) {
     await command(desk, 0x60, 0x03);
     tell("reset", await mouse(desk, 0xff));
@@ -293,6 +336,8 @@ const STORIES: Readonly<Record<string, Story>> = {
   },
 };
 
+const ARROWS = "e0 75 e0 f0 75 e0 75 e0 f0 75 e0 75 e0 f0 75 e0";
+
 /** What of QEMU is not so here, by the stories. */
 const DIFFERENCES: Readonly<Record<string, readonly Difference[]>> = {
   controller: [
@@ -301,6 +346,21 @@ const DIFFERENCES: Readonly<Record<string, readonly Difference[]>> = {
     ["A20 on by the port: ", "df", "cf"],
     // A new command forgets that the last one wants data.
     ["data for the keyboard then: ", "1fa", "ee"],
+  ],
+  "what is queued": [
+    // The controller has a buffer of its own: what is there is not taken back,
+    // and nothing overtakes it. QEMU has a queue for it and the keyboard.
+    ["F5: ", "fa", "30 fa"],
+    ["an answer before what waits: ", "ee 2e ae", "2e ee ae"],
+    ["self test: ", "33 55 f0 33", "55 f0 33"],
+    ["reset: ", "fa aa", "43 fa aa"],
+    // It translates what it takes; QEMU's keyboard does when a key is pressed.
+    ["translation goes off: ", "20 a0", "20 f0 23"],
+    ["translation comes on: ", "24 f0 24", "24 92"],
+    // QEMU's ends in the midst of a code.
+    ["too many: ", `${ARROWS}\n`, `${ARROWS} 75 00\n`],
+    // QEMU asks the two devices by turns.
+    ["the mouse after the keyboard: ", "34 108 f0 103 34", "34 f0 34 108 103"],
   ],
   "commands of the keyboard": [
     // QEMU knows types of keys in set 3 only; IBM's "affect" no other set.

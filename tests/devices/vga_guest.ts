@@ -117,6 +117,10 @@ export interface VbeMode {
   readonly depth: number;
   /** Pixels of a line in memory. */
   readonly virtual?: number;
+  /** Colours have 8 bits, not 6. */
+  readonly wideDac?: boolean;
+  /** What is in the memory before stays there. */
+  readonly keeps?: boolean;
   /** Pixels and lines that are skipped. */
   readonly offset?: readonly [number, number];
 }
@@ -342,7 +346,8 @@ scene${i}:
   mov esi, table${i}
   call set_mode
   call set_colours
-  ${vbe === undefined ? FILLS[fill] : setVbe(vbe, fill)}
+  ${vbe === undefined || vbe.keeps ? FILLS[fill] : ""}
+  ${vbe === undefined ? "" : setVbe(vbe, fill)}
   call shown
 `;
   });
@@ -391,6 +396,18 @@ function linearFill(address: number): string {
   call fill`;
 }
 
+/** Other colours, with all bits. */
+const WIDE_COLOURS = `
+  mov dx, 0x3c8
+  xor eax, eax
+  out dx, al
+  inc edx
+  mov ecx, 768
+.wide:
+  call random
+  out dx, al
+  loop .wide`;
+
 function setVbe(mode: VbeMode, fill: Scene["fill"]): string {
   const { width, height, depth, virtual = width, offset = [0, 0] } = mode;
   const bits = depth === 15 ? 16 : depth;
@@ -400,18 +417,15 @@ function setVbe(mode: VbeMode, fill: Scene["fill"]): string {
   vbe 1, ${width}
   vbe 2, ${height}
   vbe 3, ${depth}
-  vbe 4, 0x41
+  vbe 4, ${0x41 | (mode.wideDac ? 0x20 : 0) | (mode.keeps ? 0x80 : 0)}
+  ${mode.wideDac ? WIDE_COLOURS : ""}
   vbe 6, ${virtual}
   vbe 8, ${offset[0]}
   vbe 9, ${offset[1]}
   ${
-    fill === "linear"
+    mode.keeps ? "" : fill === "linear"
       ? linearFill(FRAMEBUFFER) +
         linearFill(FRAMEBUFFER + (bytes & ~3) - 4 * LINEAR_WORDS)
-      : fill === "planes"
-      ? `mov ebp, 1
-  mov ecx, 16
-  call fill_planes`
       : Array.from({ length: banks }, (_, bank) => `
   vbe 5, ${bank}
   mov edi, 0xa0000

@@ -6,8 +6,7 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import { PCI_VGA } from "../pci_vga.ts";
-import { difference, parsePpm, type Pixels, pixelsOf } from "../pixels.ts";
-import { QEMU } from "../qemu.ts";
+import { difference, type Pixels } from "../pixels.ts";
 import {
   CGA4,
   CGA6,
@@ -19,126 +18,8 @@ import {
   type Scene,
   TEXT,
   UNCHAINED,
-  vgaGuest,
 } from "./vga_guest.ts";
-
-const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
-const LIMIT_MS = 240_000;
-
-/** What QEMU shows after each "!" of the guest; undefined without QEMU. */
-async function inQemu(
-  kernel: string,
-  scenes: readonly Scene[],
-): Promise<Pixels[] | undefined> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const socket = `${folder}/monitor`;
-    let child: Deno.ChildProcess;
-    try {
-      child = new Deno.Command(QEMU, {
-        args: [
-          ...["-M", "pc", "-accel", "tcg", "-m", "32M", "-vga", "std"],
-          ...["-display", "none", "-no-reboot", "-serial", "stdio"],
-          ...["-monitor", `unix:${socket},server=on,wait=on`],
-          ...["-device", "isa-debug-exit,iobase=0xf4", "-kernel", kernel],
-        ],
-        stdin: "piped",
-        stdout: "piped",
-        stderr: "null",
-      }).spawn();
-    } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return undefined;
-      throw error;
-    }
-    const limit = setTimeout(() => child.kill("SIGKILL"), LIMIT_MS);
-    try {
-      return await talk(child, socket, folder, scenes);
-    } finally {
-      clearTimeout(limit);
-      try {
-        child.kill("SIGKILL");
-      } catch {
-        // It has ended.
-      }
-      await child.status;
-    }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-async function talk(
-  child: Deno.ChildProcess,
-  socket: string,
-  folder: string,
-  scenes: readonly Scene[],
-): Promise<Pixels[]> {
-  const monitor = await connect(socket);
-  const output = child.stdout.getReader();
-  const input = child.stdin.getWriter();
-  const result: Pixels[] = [];
-  await prompt(monitor);
-  for (const [i] of scenes.entries()) {
-    for (let text = ""; !text.includes("!");) {
-      const { value, done } = await output.read();
-      assert(!done, "QEMU ended");
-      text += new TextDecoder().decode(value);
-    }
-    const file = `${folder}/${i}.ppm`;
-    await monitor.write(new TextEncoder().encode(`screendump ${file}\n`));
-    await prompt(monitor);
-    result.push(parsePpm(await Deno.readFile(file)));
-    await input.write(new Uint8Array([10]));
-  }
-  monitor.close();
-  input.releaseLock();
-  await child.stdin.close();
-  output.releaseLock();
-  await child.stdout.cancel();
-  return result;
-}
-
-/** QEMU waits for it before it starts. */
-async function connect(path: string): Promise<Deno.Conn> {
-  const end = Date.now() + LIMIT_MS;
-  while (true) {
-    try {
-      return await Deno.connect({ transport: "unix", path });
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
-
-/** Read up to the monitor's next prompt: the last command is done. */
-async function prompt(monitor: Deno.Conn): Promise<void> {
-  const buffer = new Uint8Array(4096);
-  for (let text = ""; !text.endsWith("(qemu) ");) {
-    const count = await monitor.read(buffer);
-    if (count === null) throw new Error("QEMU's monitor ended");
-    text += new TextDecoder().decode(buffer.subarray(0, count));
-  }
-}
-
-async function here(
-  kernel: string,
-  scenes: readonly Scene[],
-): Promise<Pixels[]> {
-  await using machine = await Machine.load(PC, {
-    kernel,
-    memory: "32M",
-    set: PCI_VGA,
-  });
-  const serial = machine.serial(0);
-  const result: Pixels[] = [];
-  for (const _ of scenes) {
-    await serial.expect("!", { timeout: LIMIT_MS });
-    result.push(pixelsOf(machine.screenshot()));
-    await serial.write("\n");
-  }
-  return result;
-}
+import { both, LIMIT_MS, PC } from "./vga_pair.ts";
 
 const ACCELERATED = { registers: CHAINED, fill: "linear" } as const;
 
@@ -279,24 +160,6 @@ const OTHER: readonly Scene[] = [
   PANNED_QEMU,
   CURSOR,
 ];
-
-/** What both show of the scenes; undefined, and said, without a tool. */
-async function both(
-  scenes: readonly Scene[],
-): Promise<[ours: Pixels[], qemu: Pixels[]] | undefined> {
-  const payload = await assemble(vgaGuest(scenes));
-  if (payload === undefined) return void console.log("skipped: no nasm");
-  const kernel = await Deno.makeTempFile();
-  try {
-    await Deno.writeFile(kernel, multiboot(payload));
-
-    const qemu = await inQemu(kernel, scenes);
-    if (qemu === undefined) return void console.log("skipped: no QEMU");
-    return [await here(kernel, scenes), qemu];
-  } finally {
-    await Deno.remove(kernel);
-  }
-}
 
 /** The low bits that QEMU leaves clear in modes of 15 bits. */
 function fiveBits({ pixels, ...size }: Pixels): Pixels {

@@ -3,6 +3,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
+import { PCI_VGA } from "../pci_vga.ts";
 import { qemuOutput } from "../qemu.ts";
 
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
@@ -366,3 +367,20 @@ Deno.test("vga: the Bochs VBE's registers as in QEMU", () =>
 
 Deno.test("vga: ports as in QEMU", () =>
   assertSame(PORTS_GUEST, /^([0-9a-f]{8}\n){4}$/));
+
+Deno.test("vga: the VBE is where its frame buffer is, and nowhere else", async () => {
+  const PC = new URL("../../machines/pc.json", import.meta.url).pathname;
+  for (
+    const [file, set, id] of [
+      [ISAPC, [], 0xb0c5],
+      // The firmware and the guest would draw to nothing.
+      [PC, [], 0xffff],
+      [PC, PCI_VGA, 0xb0c5],
+    ] as const
+  ) {
+    await using machine = await Machine.load(file, { set: [...set] });
+    const ports = machine.space("ports");
+    ports.write(0x1ce, 2, 0);
+    assertEquals(ports.read(0x1cf, 2), id);
+  }
+});

@@ -5,25 +5,22 @@
  * @module
  */
 
-import {
-  type Case,
-  type Piece,
-  placeCode,
-  undefinedFlags,
-} from "./generate.ts";
+import { type Case, type Piece, undefinedFlags } from "./generate.ts";
 import { type CaseRecord, CODE, GPR_NAMES, TIMEOUT_VECTOR } from "./record.ts";
 import { SUPERVISOR_CODE } from "./rhea.ts";
 
-function hex(v: number, digits = 8): string {
+/** A number in hexadecimal. */
+export function hex(v: number, digits = 8): string {
   return (v >>> 0).toString(16).padStart(digits, "0");
 }
 
-function bytes(b: Uint8Array): string {
+/** A little-endian number in hexadecimal. */
+export function bytes(b: Uint8Array): string {
   return Array.from(b).reverse().map((x) => hex(x, 2)).join("");
 }
 
 /** EFLAGS bits that are compared: all defined ones but RF, which the kernel may change. */
-const EFLAGS_MASK = 0x244fd5;
+export const EFLAGS_MASK = 0x244fd5;
 
 /** Where each side keeps what belongs to itself: a wild access there proves nothing. */
 const PRIVATE: [number, number][] = [
@@ -35,11 +32,22 @@ const PRIVATE: [number, number][] = [
  * Whether the case reached past the end of the address space: #GP or #SS where
  * the limit is 4 GiB is the CPU's choice (SDM volume 3, 5.3).
  */
-function wraps(expected: CaseRecord, actual: CaseRecord): boolean {
+function wraps(
+  expected: CaseRecord,
+  actual: CaseRecord,
+  form: string,
+): boolean {
+  const bytes = form.startsWith("vex") ? 32 : 16;
   return (expected.vector === 12 || expected.vector === 13) &&
     (actual.vector === 17 ||
-      actual.vector === 14 && (actual.address + 16 >>> 0) < 32);
+      actual.vector === 14 && (actual.address + bytes >>> 0) < 2 * bytes);
 }
+
+/** What records of all modes have. */
+type Rest = Pick<
+  CaseRecord,
+  "fcw" | "fsw" | "ftw" | "mxcsr" | "st" | "xmm" | "code" | "data"
+>;
 
 /** The differences, one a line; empty if there are none. */
 export function differences(
@@ -49,7 +57,7 @@ export function differences(
 ): string[] {
   const out: string[] = [];
   if (expected.vector === TIMEOUT_VECTOR) return out;
-  if (wraps(expected, actual)) return out;
+  if (wraps(expected, actual, blame(c, expected))) return out;
   for (const { vector, address } of [expected, actual]) {
     if (
       vector === 14 &&
@@ -72,7 +80,7 @@ export function differences(
   if (!/^a[67]\b/.test(blame(c, expected))) {
     note("cr2", hex(expected.address), hex(actual.address));
   }
-  const mask = EFLAGS_MASK & ~undefinedFlags(c, expected.eip);
+  const mask = EFLAGS_MASK & ~undefinedFlags(c, ended(c, expected));
   note("eflags", hex(expected.eflags & mask), hex(actual.eflags & mask));
   // A POPA that faults halfway has loaded some registers on AMD; in Rhea it
   // has not, as faults have it (SDM volume 3, 6.5).
@@ -82,6 +90,20 @@ export function differences(
       note(name, hex(expected.gpr(i)), hex(actual.gpr(i)))
     );
   }
+  compareRest(note, expected, actual, 8);
+  for (let i = 0; i < 8; i++) {
+    note(`ymmh${i}`, bytes(expected.ymmh(i)), bytes(actual.ymmh(i)));
+  }
+  return out;
+}
+
+/** Compares x87, SSE (`xmms` registers), code and data. */
+export function compareRest(
+  note: (what: string, e: string, a: string) => void,
+  expected: Rest,
+  actual: Rest,
+  xmms: number,
+): void {
   note("fcw", hex(expected.fcw, 4), hex(actual.fcw, 4));
   note("fsw", hex(expected.fsw, 4), hex(actual.fsw, 4));
   note("ftw", hex(expected.ftw, 2), hex(actual.ftw, 2));
@@ -89,7 +111,7 @@ export function differences(
   for (let i = 0; i < 8; i++) {
     note(`st${i}`, bytes(expected.st(i)), bytes(actual.st(i)));
   }
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < xmms; i++) {
     note(`xmm${i}`, bytes(expected.xmm(i)), bytes(actual.xmm(i)));
   }
   for (const key of ["code", "data"] as const) {
@@ -106,16 +128,29 @@ export function differences(
       }
     }
   }
-  return out;
+}
+
+/** How far behind the case's start it ended. */
+function ended(c: Case, expected: CaseRecord): number {
+  return expected.eip - CODE - c.record.codeOffset;
 }
 
 /** The form of the instruction that is to blame for a difference, to group failures. */
 export function blame(c: Case, expected: CaseRecord): string {
-  let at = CODE + c.record.codeOffset;
+  return blameAt(c, ended(c, expected), expected.vector);
+}
+
+/** The same, of a case that ended `offset` bytes behind its start. */
+export function blameAt(
+  c: Case<unknown>,
+  offset: number,
+  vector: number,
+): string {
+  let at = 0;
   let last = "(nothing)";
   for (const piece of c.pieces) {
-    if (at === expected.eip && expected.vector !== 3) return piece.form;
-    if (at >= expected.eip) break;
+    if (at === offset && vector !== 3) return piece.form;
+    if (at >= offset) break;
     last = piece.form;
     at += piece.bytes.length;
   }
@@ -135,25 +170,34 @@ function retrack(pieces: readonly Piece[]): Piece[] | undefined {
   return out;
 }
 
-/** Leaves out instructions for as long as the case still fails. */
-export async function minimise(
-  c: Case,
-  fails: (c: Case) => Promise<boolean>,
-): Promise<Case> {
+/** What minimising needs of a record. */
+interface Simple<R> {
+  readonly codeOffset: number;
+  eflags: number;
+  clone(): R;
+  setFxDefaults(): void;
+}
+
+/** Leaves out instructions for as long as the case still fails. `place` writes them into a record. */
+export async function minimise<R extends Simple<R>>(
+  c: Case<R>,
+  place: (record: R, pieces: readonly Piece[], offset: number) => void,
+  fails: (c: Case<R>) => Promise<boolean>,
+): Promise<Case<R>> {
   let best = c;
   for (let i = best.pieces.length - 1; i >= 0 && best.pieces.length > 1; i--) {
     const pieces = retrack(best.pieces.filter((_, k) => k !== i));
     if (pieces === undefined) continue;
     const record = best.record.clone();
-    placeCode(record, pieces, record.codeOffset);
+    place(record, pieces, record.codeOffset);
     const smaller = { index: c.index, pieces, record };
     if (await fails(smaller)) best = smaller;
   }
   // A plain FPU and plain flags, if they do not matter.
   for (
     const simplify of [
-      (r: CaseRecord): void => r.setFxDefaults(),
-      (r: CaseRecord): void => {
+      (r: R): void => r.setFxDefaults(),
+      (r: R): void => {
         r.eflags = 0x202;
       },
     ]
@@ -180,7 +224,11 @@ export function describe(c: Case): string {
   ];
   for (let i = 0; i < 8; i++) {
     if (r.fx.every((x, k) => k < 32 || x === 0)) break;
-    lines.push(`st${i}=${bytes(r.st(i))} xmm${i}=${bytes(r.xmm(i))}`);
+    lines.push(
+      `st${i}=${bytes(r.st(i))} xmm${i}=${bytes(r.xmm(i))} ymmh${i}=${
+        bytes(r.ymmh(i))
+      }`,
+    );
   }
   return lines.join("\n");
 }

@@ -7,6 +7,8 @@
  * - `/r` any ModRM, `/0`-`/7` ModRM with that reg field,
  * - `ib` `iw` `iz` an immediate of 1, 2, or 2/4 bytes by operand size,
  * - `+r` a register in the opcode's low bits, `+cc` a condition there,
+ * - `vex.pp.map[.w0|.w1]` a VEX prefix in front of the opcode, `is4` a register
+ *   in an immediate's upper half,
  * - `rel8` a short jump forward, `rz` a near one, `mo` a moffs address.
  *
  * Attributes:
@@ -18,7 +20,9 @@
  *   (letters OSZAPC, `*` for all),
  * - `count`: shift count by immediate (`ib`), 1 or CL, with its own flag rules,
  * - `rep`: REP and REPNE may precede,
- * - `a16` an aligned 16-byte operand is expected,
+ * - `a16` an aligned 16-byte operand is expected (32 bytes with a VEX prefix),
+ * - `h` VEX.vvvv is an operand; `l1` VEX.L is 1, `l` it is either; `vsib` the
+ *   index is a vector register,
  * - `x`: ends the sequence when it does not fault.
  *
  * @module
@@ -668,12 +672,24 @@ f2 0f f0 /r | mem
 66 0f fe /r | a16
 `;
 
+/** What a VEX prefix says. */
+export interface VexForm {
+  /** The opcode map: 1 `0F`, 2 `0F 38`, 3 `0F 3A`. */
+  readonly map: number;
+  /** VEX.pp. */
+  readonly pp: number;
+  /** VEX.W; -1: either. */
+  readonly wide: number;
+}
+
 /** A form, parsed. */
 export interface Form {
   /** The encoding as written, to name the form. */
   readonly text: string;
   /** Mandatory prefix and opcode bytes (a fixed second byte of x87 included). */
   readonly opcode: readonly number[];
+  /** Its VEX prefix, if it has one. */
+  readonly vex?: VexForm;
   /** Reg field of ModRM, -1 for any; undefined: no ModRM. */
   readonly modrm?: number;
   /** Immediates and displacements that follow, in order. */
@@ -720,10 +736,18 @@ export function parseForms(table: string): Form[] {
     const opcode: number[] = [];
     const tail: string[] = [];
     let modrm: number | undefined;
+    let vex: VexForm | undefined;
     let spread = 1;
     for (const token of text.split(" ")) {
       if (/^[0-9a-f]{2}$/.test(token)) opcode.push(parseInt(token, 16));
-      else if (token === "/r") modrm = -1;
+      else if (token.startsWith("vex.")) {
+        const [, pp, map, w] = token.split(".");
+        vex = {
+          pp: ["np", "66", "f3", "f2"].indexOf(pp),
+          map: ["0f", "0f38", "0f3a"].indexOf(map) + 1,
+          wide: w === "w0" ? 0 : w === "w1" ? 1 : -1,
+        };
+      } else if (token === "/r") modrm = -1;
       else if (token[0] === "/") modrm = Number(token[1]);
       else if (token === "+r") spread = 8;
       else if (token === "+cc") spread = 16;
@@ -732,6 +756,7 @@ export function parseForms(table: string): Form[] {
     return {
       text,
       opcode,
+      vex,
       modrm,
       tail,
       spread,

@@ -16,8 +16,9 @@ import {
   X87,
 } from "./forms.ts";
 import { CRYPTO, EXTENSIONS, SSE4, SSSE3_MMX } from "./forms_sse4.ts";
+import { VEX } from "./forms_vex.ts";
 import type { Prng } from "./prng.ts";
-import { CaseRecord, CODE, CODE_BYTES, DATA, LOW, PAGES } from "./record.ts";
+import { CaseRecord, CODE_BYTES, DATA, LOW, PAGES } from "./record.ts";
 
 const OF = 0x800, AF = 0x10, CF = 1;
 
@@ -34,6 +35,7 @@ export const GROUPS: Readonly<Record<string, readonly Form[]>> = {
   ),
   crypto: parseForms(CRYPTO),
   extensions: parseForms(EXTENSIONS),
+  vex: parseForms(VEX),
 };
 
 /** One instruction of a case. */
@@ -52,16 +54,20 @@ export interface Piece {
   readonly sets?: number;
   /** Flags that it reads. */
   readonly reads?: number;
+  /** Where in it a displacement of 32 bits stands that counts from its end, to `target`. */
+  readonly relativeAt?: number;
+  /** Where that leads. */
+  readonly target?: number;
 }
 
 /** A test case. */
-export interface Case {
+export interface Case<R = CaseRecord> {
   /** Number in its run. */
   readonly index: number;
   /** The instructions. */
   readonly pieces: readonly Piece[];
   /** State to start from. */
-  readonly record: CaseRecord;
+  readonly record: R;
 }
 
 const EDGES = [
@@ -88,7 +94,8 @@ const EDGES = [
   0x00990099,
 ];
 
-function value32(p: Prng): number {
+/** 32 bits worth computing with. */
+export function value32(p: Prng): number {
   switch (p.below(4)) {
     case 0:
       return p.u32();
@@ -210,7 +217,7 @@ const EXTENDED_EXPONENTS = [
 ];
 
 /** Writes a random 80-bit value, at times an unnormal or pseudo one. */
-function extended(p: Prng, into: Uint8Array): void {
+export function extended(p: Prng, into: Uint8Array): void {
   const v = new DataView(into.buffer, into.byteOffset, 10);
   let exponent = p.pick(EXTENDED_EXPONENTS);
   let low = p.pick([0, 0, 0, 1, 0xffffffff, 0x400, 0x800, p.u32()]);
@@ -237,7 +244,7 @@ function extended(p: Prng, into: Uint8Array): void {
 }
 
 /** Fills 4 or 8 bytes with something worth computing with. */
-function scatter(p: Prng, view: DataView, at: number): void {
+export function scatter(p: Prng, view: DataView, at: number): void {
   switch (p.below(3)) {
     case 0:
       view.setUint32(at, value32(p), true);
@@ -253,6 +260,26 @@ function scatter(p: Prng, view: DataView, at: number): void {
       view.setUint32(at + 4, hi, true);
     }
   }
+}
+
+/** Sets x87's and SSE's control and status registers to something allowed. */
+export function floatModes(
+  p: Prng,
+  r: Pick<CaseRecord, "fcw" | "fsw" | "ftw" | "mxcsr">,
+): void {
+  if (p.oneIn(5)) {
+    r.fcw = 0x40 | (p.oneIn(3) ? p.below(64) : 63) | (p.below(16) << 8);
+  }
+  if (p.oneIn(4)) {
+    r.mxcsr = (p.oneIn(3) ? p.below(64) << 7 : 0x1f80) |
+      (p.below(4) << 13) | (p.oneIn(3) ? 0x8000 : 0) |
+      (p.oneIn(3) ? 0x40 : 0) | (p.oneIn(3) ? p.below(64) : 0);
+  }
+  r.fsw = (p.below(8) << 11) | (p.u32() & 0x4700) |
+    (p.oneIn(8) ? p.below(128) : 0);
+  // ES and B follow from unmasked exceptions.
+  if ((r.fsw & ~r.fcw & 0x3f) !== 0) r.fsw |= 0x8080;
+  r.ftw = p.oneIn(3) ? p.below(256) : p.oneIn(2) ? 0xff : 0x3f;
 }
 
 /** Makes cases of chosen groups. */
@@ -315,14 +342,14 @@ export class Generator {
       this.#prefixes(form, wide);
       this.#body(form, wide, count);
       const effect: [number, number] = count >= 0
-        ? shiftEffect(form, wide, count)
+        ? shiftEffect(form, wide ? 4 : 2, count)
         : [~form.writes, form.undefined];
       // At a jump's target all flags must be defined.
       const reads = jump ? ARITHMETIC_FLAGS : form.reads;
       add(form.text, this.#out, effect, reads);
       if (form.attributes.has("x")) break;
     }
-    this.#linkJumps(pieces);
+    linkJumps(p, pieces);
     this.#place(r, pieces);
     return { index: this.#index++, pieces, record: r };
   }
@@ -357,21 +384,13 @@ export class Generator {
       const v = new DataView(x.buffer, x.byteOffset);
       scatter(p, v, 0);
       scatter(p, v, 8);
+      const h = r.ymmh(i);
+      const w = new DataView(h.buffer, h.byteOffset);
+      scatter(p, w, 0);
+      scatter(p, w, 8);
       extended(p, r.st(i));
     }
-    if (p.oneIn(5)) {
-      r.fcw = 0x40 | (p.oneIn(3) ? p.below(64) : 63) | (p.below(16) << 8);
-    }
-    if (p.oneIn(4)) {
-      r.mxcsr = (p.oneIn(3) ? p.below(64) << 7 : 0x1f80) |
-        (p.below(4) << 13) | (p.oneIn(3) ? 0x8000 : 0) |
-        (p.oneIn(3) ? 0x40 : 0) | (p.oneIn(3) ? p.below(64) : 0);
-    }
-    r.fsw = (p.below(8) << 11) | (p.u32() & 0x4700) |
-      (p.oneIn(8) ? p.below(128) : 0);
-    // ES and B follow from unmasked exceptions.
-    if ((r.fsw & ~r.fcw & 0x3f) !== 0) r.fsw |= 0x8080;
-    r.ftw = p.oneIn(3) ? p.below(256) : p.oneIn(2) ? 0xff : 0x3f;
+    floatModes(p, r);
   }
 
   /** Chooses the count of a shift; puts it into CL if it goes there. */
@@ -416,11 +435,15 @@ export class Generator {
     if (form.spread > 1) {
       opcode[opcode.length - 1] += p.below(form.spread);
     }
+    if (form.vex !== undefined) this.#vexPrefix(form);
     // A mandatory prefix stands last of the prefixes: legal in any order.
     this.#out.push(...opcode);
     if (form.modrm !== undefined) this.#modrm(form, short);
     for (const t of form.tail) {
       switch (t) {
+        case "is4":
+          this.#out.push(p.below(256));
+          break;
         case "ib":
           this.#out.push(
             count >= 0
@@ -479,9 +502,37 @@ export class Generator {
     let at = 64 + p.below(PAGES - 640);
     if (p.oneIn(6)) at = PAGES / 2 - p.below(17); // across the page boundary
     if (p.oneIn(60)) at = PAGES - p.below(16); // across the end
-    if (form.attributes.has("a16") && !p.oneIn(12)) at &= ~15;
-    else if (p.oneIn(2)) at &= ~7;
+    if (form.attributes.has("a16") && !p.oneIn(12)) {
+      at &= form.vex === undefined ? ~15 : ~31;
+    } else if (p.oneIn(2)) at &= ~7;
     return at;
+  }
+
+  /** C5 and a byte, or C4 and two; registers by VEX.vvvv are chosen at random. */
+  #vexPrefix(form: Form): void {
+    const p = this.#p, { map, pp, wide } = form.vex!;
+    const long = form.attributes.has("l1") ||
+      form.attributes.has("l") && p.oneIn(2);
+    const vvvv = form.attributes.has("h") ? p.below(8) : 0;
+    const last = (~vvvv & 15) << 3 | (long ? 4 : 0) | pp;
+    if (map === 1 && wide === 0 && p.oneIn(2)) {
+      return void this.#out.push(0xc5, 0x80 | last);
+    }
+    const w = wide < 0 ? p.below(2) : wide;
+    this.#out.push(0xc4, 0xe0 | map, w << 7 | last);
+  }
+
+  /** An operand whose index is a vector, made small by a shift before it. */
+  #vsib(reg: number): void {
+    const p = this.#p;
+    const index = p.below(8), qwords = (this.#out.at(-1)! & 1) !== 0;
+    const vex = this.#out.splice(this.#out.lastIndexOf(0xc4));
+    // VPSRLD or VPSRLQ of the whole register.
+    this.#out.push(0xc5, ((~index & 15) << 3) | 0x85);
+    this.#out.push(qwords ? 0x73 : 0x72, 0xd0 | index, qwords ? 55 : 23);
+    this.#out.push(...vex);
+    this.#out.push(reg << 3 | 4, p.below(4) << 6 | index << 3 | 5);
+    this.#long(DATA + p.below(PAGES));
   }
 
   #modrm(form: Form, short: boolean): void {
@@ -489,6 +540,7 @@ export class Generator {
     let reg = form.modrm! >= 0 ? form.modrm! : p.below(8);
     // A bit offset: ECX is likely to be small.
     if (form.attributes.has("bitmem") && !p.oneIn(3)) reg = 1;
+    if (form.attributes.has("vsib")) return this.#vsib(reg);
     const register = form.attributes.has("reg") ||
       !form.attributes.has("mem") && p.oneIn(2);
     if (register) {
@@ -567,37 +619,42 @@ export class Generator {
       }
     }
   }
+}
 
-  /** Gives forward jumps their distances: over up to three of the pieces that follow. */
-  #linkJumps(pieces: readonly Piece[]): void {
-    pieces.forEach((piece, i) => {
-      const near = / rz$/.test(piece.form);
-      if (!near && !/ rel8$/.test(piece.form)) return;
-      const over = this.#p.below(Math.min(3, pieces.length - 1 - i) + 1);
-      let distance = 0;
-      for (let k = 1; k <= over; k++) distance += pieces[i + k].bytes.length;
-      const bytes = piece.bytes as number[];
-      bytes[bytes.length - (near ? 4 : 1)] = distance;
-      // 127 bytes are more than three instructions have, 255 are not.
-      if (near) bytes[bytes.length - 3] = distance >> 8;
-    });
-  }
+/** Gives forward jumps their distances: over up to three of the pieces that follow. */
+export function linkJumps(p: Prng, pieces: readonly Piece[]): void {
+  pieces.forEach((piece, i) => {
+    const near = / rz$/.test(piece.form);
+    if (!near && !/ rel8$/.test(piece.form)) return;
+    const over = p.below(Math.min(3, pieces.length - 1 - i) + 1);
+    let distance = 0;
+    for (let k = 1; k <= over; k++) distance += pieces[i + k].bytes.length;
+    const bytes = piece.bytes as number[];
+    bytes[bytes.length - (near ? 4 : 1)] = distance;
+    // 127 bytes are more than three instructions have, 255 are not.
+    if (near) bytes[bytes.length - 3] = distance >> 8;
+  });
+}
+
+/** Whether a shift's operand is of the operand size, not a byte. */
+function isSized(form: Form): boolean {
+  return form.opcode.length === 2 || (form.opcode[0] & 1) !== 0;
 }
 
 /**
  * Which flags a shift or rotate by a known count keeps and which it leaves
  * undefined (SDM volume 2, SAL/SAR/SHL/SHR, RCL/RCR/ROL/ROR, SHLD, SHRD).
+ * `size`: bytes of an operand that is not one of bytes.
  */
-function shiftEffect(
+export function shiftEffect(
   form: Form,
-  wide: boolean,
+  size: number,
   count: number,
 ): [number, number] {
-  const n = count & 31;
+  const n = count & (size === 8 && isSized(form) ? 63 : 31);
   if (n === 0) return [~0, 0];
   const double = form.opcode.length === 2;
-  const op = form.opcode.at(-1)!;
-  const bits = double || (op & 1) !== 0 ? (wide ? 32 : 16) : 8;
+  const bits = isSized(form) ? 8 * size : 8;
   const rotate = !double && form.modrm! < 4;
   // A rotate: CF is defined; OF for a count of 1 alone; the others stay.
   if (rotate) return [~(CF | OF), n === 1 ? 0 : OF];
@@ -609,7 +666,7 @@ function shiftEffect(
 
 /** Writes the pieces into the record at an offset of the code pages. */
 export function placeCode(
-  r: CaseRecord,
+  r: Pick<CaseRecord, "codeOffset" | "codeLength" | "code">,
   pieces: readonly Piece[],
   offset: number,
 ): void {
@@ -623,12 +680,12 @@ export function placeCode(
   r.code.set(bytes);
 }
 
-/** The flags to leave out when the results of a case are compared. */
-export function undefinedFlags(c: Case, eip: number): number {
-  let at = CODE + c.record.codeOffset;
+/** The flags to leave out when the results of a case are compared that ended `offset` bytes behind its start. */
+export function undefinedFlags(c: Case<unknown>, offset: number): number {
+  let at = 0;
   let all = 0;
   for (const piece of c.pieces) {
-    if (at === eip) {
+    if (at === offset) {
       // A fault in the middle of a repeated CMPS or SCAS: Intel restores the
       // flags from before (SDM volume 2, REP), AMD does not.
       return /^(a6|a7|ae|af)\b/.test(piece.form)
@@ -639,5 +696,5 @@ export function undefinedFlags(c: Case, eip: number): number {
     all |= piece.undefinedAfter;
   }
   // At the INT3 behind the last one (EIP is past it), or somewhere else.
-  return eip === at + 1 ? (c.pieces.at(-1)?.undefinedAfter ?? 0) : all;
+  return offset === at + 1 ? (c.pieces.at(-1)?.undefinedAfter ?? 0) : all;
 }

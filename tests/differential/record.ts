@@ -20,7 +20,8 @@ export const TIMEOUT_VECTOR = 0xff;
 
 const MAGIC = 0x61656872;
 const FX = 64;
-const CODE_AT = FX + 512;
+const YMMH = FX + 512;
+const CODE_AT = YMMH + 128;
 const DATA_AT = CODE_AT + CODE_BYTES;
 
 /** Bytes of a record. */
@@ -60,9 +61,10 @@ export class CaseRecord {
     return new CaseRecord(this.bytes.slice());
   }
 
-  /** x87 and SSE as FNINIT and reset leave them. */
+  /** x87, SSE and AVX as FNINIT and reset leave them. */
   setFxDefaults(): void {
     this.fx.fill(0);
+    this.bytes.fill(0, YMMH, CODE_AT);
     this.fcw = 0x37f;
     this.mxcsr = 0x1f80;
   }
@@ -170,6 +172,10 @@ export class CaseRecord {
   /** The 16 bytes of XMMn. */
   xmm(n: number): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(FX + 160 + 16 * n, FX + 176 + 16 * n);
+  }
+  /** The upper 16 bytes of YMMn. */
+  ymmh(n: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(YMMH + 16 * n, YMMH + 16 * n + 16);
   }
   /** Code from `codeOffset` on. */
   get code(): Uint8Array<ArrayBuffer> {

@@ -31,7 +31,9 @@ import {
   OFF_IDT_BASE,
   OFF_IDT_LIMIT,
   OFF_MXCSR,
+  OFF_XCR0,
   OFF_XMM,
+  OFF_YMMH,
   SS,
   TR,
 } from "../../plugins/cpu/x86/state.ts";
@@ -229,7 +231,8 @@ export class RheaSubject {
     const s = cpu.state;
     s[OFF_CR >> 2] = 0x80050033 | 0; // PG AM WP NE ET MP PE
     s[(OFF_CR >> 2) + 6] = DIRECTORY;
-    s[(OFF_CR >> 2) + 8] = 0x600; // OSFXSR OSXMMEXCPT
+    s[(OFF_CR >> 2) + 8] = 0x40600; // OSFXSR OSXMMEXCPT OSXSAVE
+    s[OFF_XCR0 >> 2] = 7;
     s[OFF_GDT_BASE >> 2] = GDT | 0;
     s[OFF_GDT_LIMIT >> 2] = 0x7f;
     s[OFF_IDT_BASE >> 2] = IDT | 0;
@@ -253,6 +256,7 @@ export class RheaSubject {
       cpu.state8.fill(0, at, at + 16);
       cpu.state8.set(test.st(i), at);
       cpu.state8.set(test.xmm(i), OFF_XMM + 16 * i);
+      cpu.state8.set(test.ymmh(i), OFF_YMMH + 16 * i);
     }
     cpu.setEflags(test.eflags, 0x240fd5);
     cpu.updateKey();
@@ -294,6 +298,9 @@ export class RheaSubject {
       result.st(i).set(cpu.state8.subarray(at, at + 10));
       result.xmm(i).set(
         cpu.state8.subarray(OFF_XMM + 16 * i, OFF_XMM + 16 * i + 16),
+      );
+      result.ymmh(i).set(
+        cpu.state8.subarray(OFF_YMMH + 16 * i, OFF_YMMH + 16 * i + 16),
       );
     }
   }

@@ -26,7 +26,9 @@ const SYSTEM = [
   [0x0f, 0x01],
   [0x0f, 0x02],
   [0x0f, 0x03],
+  [0x0f, 0x05],
   [0x0f, 0x06],
+  [0x0f, 0x07],
   [0x0f, 0x09],
   [0x0f, 0x20],
   [0x0f, 0x21],
@@ -41,6 +43,14 @@ const SYSTEM = [
   [0x0f, 0xb2],
   [0x07],
   [0x17],
+  [0x48, 0x0f, 0x07],
+  [0x48, 0x0f, 0x35],
+  [0x48, 0xcb],
+  [0x48, 0xcf],
+  [0x48, 0xff],
+  [0x0f, 0x01, 0xf8],
+  [0xf3, 0x0f, 0xae],
+  [0x66, 0x0f, 0x38, 0x82],
   [0x1f],
   [0x62],
   [0x63],
@@ -108,7 +118,11 @@ class Random {
 }
 
 /** Fills memory below 128 KB; gives back the registers. */
-function generate(random: Random, bench: Bench): Record<string, number> {
+function generate(
+  random: Random,
+  bench: Bench,
+  long: boolean,
+): Record<string, number> {
   const m = bench.memory.u8.subarray(bench.ram, bench.ram + 0x20000);
   const view = new DataView(m.buffer, m.byteOffset, m.length);
   for (let i = 0; i < DIRECTORY; i++) m[i] = random.bits(8);
@@ -178,16 +192,78 @@ function generate(random: Random, bench: Bench): Record<string, number> {
     state[`${s}.flags`] = (prot && random.bits(1) !== 0 ? 0xc000 : 0) |
       (s === "cs" ? 0x9b : 0x93) | cpl << 5;
   }
+  if (long) enterLong(random, view, state);
   return state;
 }
 
+/** Makes a guest one of IA-32e mode: its tables and registers. */
+function enterLong(
+  random: Random,
+  view: DataView,
+  state: Record<string, number>,
+): void {
+  const cpl = random.bits(2);
+  const flags = random.bits(1) !== 0 ? 0xa000 : 0xc000;
+  // Pages of 1 GB, nearly all the first one.
+  for (let at = DIRECTORY; at < TABLE; at += 8) {
+    view.setBigUint64(at, 0n, true);
+  }
+  for (const slot of [0, 256, 511]) {
+    view.setBigUint64(DIRECTORY + 8 * slot, BigInt(TABLE | 7), true);
+  }
+  for (let i = 0; i < 512; i++) {
+    const entry = i < 4 || random.bits(3) !== 0 ? 0x87 : random.word();
+    view.setUint32(TABLE + 8 * i, entry, true);
+    view.setUint32(TABLE + 8 * i + 4, random.bits(5) === 0 ? -1 : 0, true);
+  }
+  for (let i = 2; i < 64; i += 2) {
+    const at = GDT + 8 * i;
+    // Code of both sizes; after system descriptors, their second halves.
+    if (random.bits(1) !== 0) {
+      const size = random.bits(1) !== 0 ? 0xaf : 0xcf;
+      const access = random.pick([0x9b, 0x93, 0xfb, 0xf3]);
+      view.setUint32(at, 0xffff, true);
+      view.setUint32(at + 4, size << 16 | access << 8, true);
+    } else view.setBigUint64(at + 8, 0n, true);
+  }
+  // Most handlers are 64-bit code of level 0 that is there.
+  view.setBigUint64(GDT + 8, 0x00af9b000000ffffn, true);
+  for (let i = 0; i < 128; i++) {
+    const selector = random.bits(3) !== 0
+      ? 8
+      : random.bits(8) & 0xfb | random.bits(1) << 8;
+    const at = IDT + 16 * i;
+    view.setUint32(at, selector << 16 | CODE + random.bits(14), true);
+    view.setUint32(at + 4, random.pick([0x8e, 0xee, 0x8f, 0x86]) << 8, true);
+    if (random.bits(3) === 0) view.setUint8(at + 4, random.bits(3));
+    view.setUint32(at + 8, random.bits(4) === 0 ? -0x8000 : 0, true);
+  }
+  state.cr0 = 0x80000011 | random.word() & 0x5002e;
+  state.cr4 = state.cr4 | 0x20;
+  state.efer = 0xd01;
+  state.eflags &= ~0x24000;
+  state["tr.flags"] = 0x8b;
+  state["idtr.base"] = IDT;
+  state["idtr.limit"] = 0x7ff;
+  state.rsp = random.bits(4) === 0 ? -8 : STACK;
+  for (const s of ["cs", "ds", "es", "fs", "gs", "ss"]) {
+    state[`${s}.selector`] = 8 * (1 + random.bits(5)) | cpl;
+    state[`${s}.limit`] = -1;
+    state[`${s}.flags`] = (s === "cs" ? flags | 0x9b : 0xc093) | cpl << 5;
+  }
+}
+
 /** Runs a guest; gives back how it ended and a digest of what it left. */
-function run(bench: Bench, seed: number): { end: string; left: string } {
+function run(
+  bench: Bench,
+  seed: number,
+  long: boolean,
+): { end: string; left: string } {
   bench.engine.reset();
   bench.status = -1;
   bench.output = "";
   bench.memory.u8.fill(0, bench.ram, bench.ram + COMPARED);
-  bench.engine.enter(generate(new Random(seed), bench));
+  bench.engine.enter(generate(new Random(seed), bench, long));
   // The counter follows instructions, which the executors count alike only with `exact`.
   bench.cpu.readTsc = (): number => 12345;
   let end = "";
@@ -211,15 +287,17 @@ function run(bench: Bench, seed: number): { end: string; left: string } {
   };
 }
 
-for (const model of MODELS) {
-  Deno.test(`garbage on ${model}`, () => {
+for (const guest of [...MODELS, "max in IA-32e mode"]) {
+  Deno.test(`garbage on ${guest}`, () => {
+    const model = guest.split(" ")[0];
+    const long = guest !== model;
     const interp = new Bench({ accel: "interp", model });
     const jit = new Bench({ accel: "jit", model, threshold: 3 });
-    const random = new Random(SEED + MODELS.indexOf(model));
+    const random = new Random(SEED + MODELS.indexOf(model) + (long ? 1000 : 0));
     for (let n = 0; n < GUESTS / MODELS.length; n++) {
       const seed = random.word();
-      const a = run(interp, seed);
-      const b = run(jit, seed);
+      const a = run(interp, seed, long);
+      const b = run(jit, seed, long);
       // One that still runs has been stopped at different instructions.
       const running = (end: string): boolean =>
         end === "budget" || end === "stop";

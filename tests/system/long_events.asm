@@ -91,6 +91,18 @@ after_ud2:
         SHOW " rsp ", [rax + 24], 16
         SHOW " ss ", [rax + 32], 4
         NEWLINE
+        TRY3C "3: strings above 2 GB in compatibility mode"
+        mov edi, SMALL + 0x64000
+        mov ecx, 4
+        rep stosd
+        END3
+        TRY3C "3: pusha above 2 GB in compatibility mode"
+        mov esp, SMALL + 0x64000
+        pusha
+        END3
+        TRY3C "3: fxsave above 2 GB in compatibility mode"
+        fxsave [SMALL + 0x64000]
+        END3
         TRY3C "3: ud2 in compatibility mode"
         ud2
         END3
@@ -338,9 +350,67 @@ bits 32
         END3
         SHOW "flags ", [saved_rax], 16
         NEWLINE
+        ; debug: steps, breakpoints with 64-bit addresses
+        TRY "single step"
+        push 0x102
+        popfq
+        nop
+        nop
+        ENDTRY
+        call show_dr6
+        TRY "breakpoint of 8 bytes"
+        mov rbx, HIGH
+        lea rax, [rbx + gs_data]
+        mov dr0, rax
+        mov eax, 0x00090402      ; global, writes, 8 bytes
+        mov dr7, rax
+        mov eax, [gs_data + 4]   ; another linear address
+        mov [gs_data + 4], eax
+        mov eax, [rbx + gs_data + 4]
+        MARK
+        mov [rbx + gs_data + 4], eax
+        nop
+        ENDTRY
+        call show_dr6
+        TRY "breakpoint of strings"
+        mov rbx, HIGH
+        lea rax, [rbx + gs_data]
+        mov dr0, rax
+        mov eax, 0x00090402
+        mov dr7, rax
+        lea rdi, [rbx + gs_data - 8]
+        xor eax, eax
+        mov ecx, 2
+        MARK
+        rep stosq
+        nop
+        ENDTRY
+        call show_dr6
+        TRY "breakpoint of an instruction"
+        lea rax, [.here]
+        mov dr1, rax
+        mov eax, 0x408
+        mov dr7, rax
+        nop
+        lea rax, [.here]
+        mov [mark], rax
+.here:  nop
+        ENDTRY
+        call show_dr6
+        ret
+
+show_dr6:
+        xor eax, eax
+        mov dr7, rax
+        mov rax, dr6
+        SHOW "dr6 ", rax, 16
+        NEWLINE
+        mov eax, 0xffff0ff0
+        mov dr6, rax
         ret
 
 align 8
+        dq 0
 gs_data: dq 0, 0x123456789abcdef
 sysret_size: dq 8
 

@@ -250,6 +250,18 @@ main:
         MARK
         mov eax, [rbx]
         ENDTRY
+        TRY "stores, user's page, SMAP, AC, many times"
+        mov rbx, PAGE(1)
+        mov ecx, 200
+.many:  mov rax, cr3
+        mov cr3, rax
+        stac
+        mov [rbx], ecx
+        mov eax, [rbx + 8]
+        clac
+        dec ecx
+        jnz .many
+        ENDTRY
         LOAD3 "3: load, SMAP", PAGE(1)
         mov qword [user_flags], 0x40002
         LOAD3 "3: load, SMAP, AC", PAGE(1)

@@ -71,6 +71,11 @@ const CODE: Readonly<Record<string, readonly number[]>> = {
   prefetchw: [0x0f, 0x0d, 0x0d, 0, 0x20, 0, 0],
   clflushopt: [0x66, 0x0f, 0xae, 0x3d, 0, 0x20, 0, 0],
   clwb: [0x66, 0x0f, 0xae, 0x35, 0, 0x20, 0, 0],
+  andn: [0xc4, 0xe2, 0x78, 0xf2, 0xc0],
+  rorx: [0xc4, 0xe3, 0x7b, 0xf0, 0xc0, 1],
+  // CR4.OSXSAVE is clear.
+  xgetbv: [0x0f, 0x01, 0xd0],
+  vaddps: [0xc5, 0xf8, 0x58, 0xc0],
   ud2: [0x0f, 0x0b],
   syscall: [0x0f, 0x05],
   rsm: [0x0f, 0xaa],
@@ -107,6 +112,10 @@ const FIRST: Readonly<Record<string, number>> = {
   prefetchw: 4,
   clflushopt: 4,
   clwb: 4,
+  andn: 4,
+  rorx: 4,
+  xgetbv: 9,
+  vaddps: 9,
   ud2: 9,
   syscall: 9,
   rsm: 9,
@@ -157,4 +166,85 @@ Deno.test("models: RDRAND and RDSEED say by CF that there is a number", () => {
   assertEquals(cpu.arithFlags(), 1);
   assertNotEquals(cpu.reg32(3), cpu.reg32(6));
   assertEquals(cpu.reg32(0) >>> 16, 0);
+});
+
+/** MOV EAX, value */
+const eax = (v: number): number[] => [
+  0xb8,
+  v & 0xff,
+  v >> 8 & 0xff,
+  v >> 16 & 0xff,
+  v >>> 24,
+];
+const OSXSAVE = [
+  ...[0x0f, 0x20, 0xe0], // mov eax, cr4
+  ...[0x0d, 0, 0, 4, 0], // or eax, 0x40000
+  ...[0x0f, 0x22, 0xe0], // mov cr4, eax
+];
+/** XCR0 = value. */
+const xcr0 = (v: number): number[] => [
+  ...[0x31, 0xc9, 0x31, 0xd2], // xor ecx, ecx; xor edx, edx
+  ...eax(v),
+  ...[0x0f, 0x01, 0xd1], // xsetbv
+];
+const VADDPS_YMM = [0xc5, 0xfc, 0x58, 0xc1];
+
+Deno.test("models: AVX is there when CR4.OSXSAVE is set and XCR0 has it", () => {
+  const ends = (...parts: number[][]): string => run("max", parts.flat()).exit;
+  assertEquals(ends(OSXSAVE, VADDPS_YMM), "shutdown");
+  assertEquals(ends(OSXSAVE, xcr0(3), VADDPS_YMM), "shutdown");
+  assertEquals(ends(OSXSAVE, xcr0(7), VADDPS_YMM), "dead");
+  assertEquals(ends(OSXSAVE, xcr0(7), xcr0(1), VADDPS_YMM), "shutdown");
+  // Bits that are not there; AVX without SSE; no x87.
+  for (const bad of [8, 5, 6, 2, 0]) {
+    assertEquals(ends(OSXSAVE, xcr0(bad)), "shutdown", `${bad}`);
+  }
+  assertEquals(ends(xcr0(7)), "shutdown");
+  assertEquals(run("pentium4", [...OSXSAVE]).exit, "shutdown");
+});
+
+Deno.test("models: CPUID has the sizes of the XSAVE area", () => {
+  const leaf = (subleaf: number, ...before: number[][]): number[] => {
+    const { exit, cpu } = run("max", [
+      ...before.flat(),
+      ...eax(0xd),
+      ...[0xb9, subleaf, 0, 0, 0, 0x0f, 0xa2], // mov ecx, subleaf; cpuid
+    ]);
+    assertEquals(exit, "dead");
+    return [0, 3, 1, 2].map((n) => cpu.reg32(n));
+  };
+  assertEquals(leaf(0), [7, 576, 832, 0]);
+  assertEquals(leaf(0, OSXSAVE, xcr0(7)), [7, 832, 832, 0]);
+  assertEquals(leaf(1, OSXSAVE, xcr0(7)), [15, 832, 0, 0]);
+  assertEquals(leaf(2), [256, 576, 0, 0]);
+  assertEquals(leaf(3), [0, 0, 0, 0]);
+  const ecx = (...before: number[][]): number => {
+    const { cpu } = run("max", [...before.flat(), ...eax(1), 0x0f, 0xa2]);
+    return cpu.reg32(1) >>> 26 & 3;
+  };
+  assertEquals([ecx(), ecx(OSXSAVE)], [1, 3]);
+});
+
+Deno.test("models: XSAVES and XRSTORS bring AVX back, XGETBV says what is in use", () => {
+  const area = [0x05, 0, 0x20, 0, 0]; // [0x2000]
+  const inUse = [0xb9, 1, 0, 0, 0, 0x0f, 0x01, 0xd0]; // mov ecx, 1; xgetbv
+  const { exit, cpu } = run("max", [
+    ...OSXSAVE,
+    ...xcr0(7),
+    ...[0xc5, 0xf4, 0xc2, 0xd1, 0x0f], // vcmptrueps ymm2, ymm1, ymm1
+    ...inUse,
+    ...[0x89, 0xc3], // mov ebx, eax
+    ...eax(7),
+    ...[0x0f, 0xc7, 0x28 | area[0], ...area.slice(1)], // xsaves
+    ...[0xc5, 0xfc, 0x77], // vzeroall
+    ...inUse,
+    ...[0x89, 0xc6], // mov esi, eax
+    ...eax(7),
+    ...[0x0f, 0xc7, 0x18 | area[0], ...area.slice(1)], // xrstors
+    ...[0xc5, 0xfc, 0x50, 0xfa], // vmovmskps edi, ymm2
+  ]);
+  assertEquals(exit, "dead");
+  assertEquals(cpu.reg32(3) & 6, 6);
+  assertEquals(cpu.reg32(6) & 6, 0);
+  assertEquals(cpu.reg32(7), 0xff);
 });

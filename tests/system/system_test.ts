@@ -133,6 +133,8 @@ const CASES: readonly Case[] = [
       "ud2: ", // RF
       "int through", // the vector times 16
       "3: int of level 0",
+      "3: pusha above", // from the other end
+      "breakpoint of strings", // before the last
       "store by rbp", // #GP
       "push: ",
       "call: ",
@@ -157,6 +159,7 @@ const CASES: readonly Case[] = [
       "3: invpcid",
     ],
   },
+  { name: "long_avx", model: "max", benchOnly: true },
 ];
 
 const UPDATE = Deno.args.includes("--update");

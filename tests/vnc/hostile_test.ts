@@ -108,6 +108,28 @@ Deno.test("vnc: who does not know the password sees nothing", () =>
     assertEquals(display.viewers, 0);
   }, { password: "x" }));
 
+Deno.test("vnc: many who guess the password are told one after another", () =>
+  withServer(async (display) => {
+    const guess = async (): Promise<number> => {
+      const viewer = await WireViewer.connect(display.port);
+      await viewer.text(12);
+      await viewer.send(encoder.encode("RFB 003.008\n"));
+      await viewer.reader.take(2);
+      await viewer.send([2]);
+      await viewer.reader.take(16);
+      await viewer.send(new Uint8Array(16));
+      assertEquals((await viewer.reader.take(4)).getUint32(0), 1);
+      const told = performance.now();
+      viewer.close();
+      return told;
+    };
+    const start = performance.now();
+    const told = await Promise.all([guess(), guess(), guess()]);
+    // At least a second each, but for the clock's grain.
+    const last = Math.max(...told) - start;
+    assert(last > 2900, `three in ${last} ms`);
+  }, { password: "x" }));
+
 /** Messages that cannot be. */
 const MALFORMED: Record<string, ["u8" | "u16" | "u32", number][]> = {
   "no such message": [["u8", 77]],

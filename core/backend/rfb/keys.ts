@@ -73,8 +73,13 @@ for (const [first, codes] of TYPING) {
 const UNICODE_KEYSYMS = 0x01000000;
 const LAST_UNICODE = 0x10ffff;
 
+/** Keysyms of keys that type nothing: modifiers, dead keys, function keys. */
+const FIRST_FUNCTION = 0xfd00;
+const LAST_FUNCTION = 0xffff;
+
 /** The character of a keysym, of those that a US keyboard may have. */
 function characterOf(keysym: number): string | undefined {
+  if (keysym >= FIRST_FUNCTION && keysym <= LAST_FUNCTION) return undefined;
   const point = keysym >= UNICODE_KEYSYMS ? keysym - UNICODE_KEYSYMS : keysym;
   if (point < 0x20 || point > LAST_UNICODE) return undefined;
   return String.fromCodePoint(point);
@@ -83,6 +88,8 @@ function characterOf(keysym: number): string | undefined {
 /** One viewer's keyboard. */
 export class ViewerKeys {
   readonly #held = new Set<string>();
+  /** Those of them that went down as characters. */
+  readonly #typed = new Set<string>();
   #capsLock = false;
 
   /**
@@ -94,10 +101,12 @@ export class ViewerKeys {
     const special = BY_KEYSYM.get(keysym);
     if (special !== undefined) return this.#press(special, down);
     const character = characterOf(keysym);
-    const stroke = character === undefined ? undefined : strokeOf(character);
+    if (character === undefined) return [];
+    const stroke = strokeOf(character);
+    if (!down) return this.#release(stroke?.code);
     if (stroke === undefined) return [];
     const { code } = stroke;
-    if (!down) return this.#press(code, false);
+    this.#typed.add(code);
     let shift = stroke.shift === true;
     if (code.startsWith("Key")) {
       // Shortcuts are keys rather than characters.
@@ -115,6 +124,17 @@ export class ViewerKeys {
         down: shiftDown,
       }));
     return [...around(shift), ...this.#press(code, true), ...around(!shift)];
+  }
+
+  /**
+   * A character goes up. It may be another one than went down, for a layout
+   * has Shift or AltGr in between: then no key that typed one stays down.
+   */
+  #release(code: string | undefined): InputEvent[] {
+    const codes = code !== undefined && this.#held.has(code)
+      ? [code]
+      : [...this.#typed];
+    return codes.flatMap((one) => this.#press(one, false));
   }
 
   /** A key by its scan code, whatever the viewer's layout makes of it. */
@@ -136,6 +156,7 @@ export class ViewerKeys {
 
   #press(code: string, down: boolean): InputEvent[] {
     if (!down) {
+      this.#typed.delete(code);
       return this.#held.delete(code) ? [{ type: "key", code, down }] : [];
     }
     if (code === "CapsLock" && !this.#held.has(code)) {

@@ -48,6 +48,8 @@ export class RfbScreen {
   #watching = new Set<Viewer>();
   #watched = false;
   #source: PictureSource = NO_SOURCE;
+  /** Wrong passwords are told one after another: many guess no faster than one. */
+  #punished: Promise<void> = Promise.resolve();
   #closed = false;
 
   /** A screen without a picture. */
@@ -59,6 +61,7 @@ export class RfbScreen {
       lights: () => options.input.lights,
       watch: (viewer) => this.#watch(viewer),
       send: (events) => options.input.send(events),
+      punish: (wait) => this.#punished = this.#punished.then(wait),
       admit: (viewer) => this.#admit(viewer),
       warn: (message) => options.warn(message),
     };

@@ -58,6 +58,8 @@ export interface ViewerHost {
   watch(viewer: Viewer): void;
   /** Send what the viewer types; resolves when the guest has taken it. */
   send(events: readonly InputEvent[]): Promise<void>;
+  /** Let somebody who does not know the password wait until it is his turn. */
+  punish(wait: () => Promise<void>): Promise<void>;
   /** The viewer is let in. */
   admit(viewer: Viewer): void;
   /** Something is wrong with this program. */
@@ -199,7 +201,7 @@ export class Viewer {
         reader: this.#reader,
         send: (bytes) => this.#write(bytes),
         password: this.#host.password,
-        punish: () => this.#sleep(PUNISHMENT_MS),
+        punish: () => this.#host.punish(() => this.#sleep(PUNISHMENT_MS)),
       });
     } finally {
       clearTimeout(timeout);

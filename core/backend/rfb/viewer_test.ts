@@ -39,6 +39,18 @@ Deno.test("vnc keys: Shift where the layouts differ", () => {
   // It may be another character by the time it goes up.
   assertEquals(key(SHIFT, false), "-ShiftLeft");
   assertEquals(key("'", false), "-Quote");
+  // One that no key of a US keyboard types (Shift-sharp s), or that another
+  // key does (Shift-2): nothing that typed stays down.
+  assertEquals(key("?", true), "+ShiftLeft +Slash -ShiftLeft");
+  assertEquals(key("x", true), "+KeyX");
+  assertEquals(key("x", false), "-KeyX");
+  assertEquals(key(0xfe03, false), "");
+  assertEquals(key("\xdf", false), "-Slash");
+  assertEquals(key('"', true), "+ShiftLeft +Quote -ShiftLeft");
+  assertEquals(key(CONTROL, true), "+ControlLeft");
+  assertEquals(key("2", false), "-Quote");
+  assertEquals(key(CONTROL, false), "-ControlLeft");
+  assertEquals(key("2", false), "");
   // Caps lock is the guest's too.
   assertEquals(key(CAPS_LOCK, true), "+CapsLock");
   assertEquals(key(CAPS_LOCK, false), "-CapsLock");

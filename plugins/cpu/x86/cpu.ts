@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { LocalApic } from "../../../core/bus/apic.ts";
+import { APIC_BASE_BSP, type LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
@@ -22,6 +22,7 @@ import {
 } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
+import { CompatMmu } from "./compat_mmu.ts";
 import { WatchingMmu } from "./debug.ts";
 import {
   AUX_CC_OP,
@@ -68,6 +69,7 @@ import {
   IOPL_MASK,
   isRelocatable,
   KEY_ALIGN,
+  KEY_AVX,
   KEY_CODE32,
   KEY_CPL_SHIFT,
   KEY_DEBUG,
@@ -117,6 +119,7 @@ import {
   OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
+  OFF_XCR0,
   SEG_ATTR,
   SEG_BASE,
   SEG_LIMIT,
@@ -144,6 +147,7 @@ const W_CPL = OFF_CPL >> 2;
 const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_MXCSR = OFF_MXCSR >> 2;
+const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
 
@@ -196,6 +200,8 @@ export interface X86Options {
   readonly apic?: LocalApic;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
+  /** Its last reading, which all CPUs of a machine have together. */
+  readonly stamps?: { last: number };
   /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
   readonly random?: () => number;
   /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
@@ -257,8 +263,10 @@ export class X86 implements Frontend {
 
   /** The engine, once attached. */
   engine!: CpuEngine;
-  /** Guest memory for helpers; watches for data breakpoints when there are any. */
+  /** Guest memory for operands of helpers; watches for data breakpoints when there are any. */
   mmu!: Mmu;
+  /** The same for what the CPU itself accesses: descriptors, gates, TSS, inner stacks. */
+  tables!: Mmu;
   /** The state as words: word `OFF_x >> 2` (offsets of state.ts). */
   state: Int32Array = new Int32Array(STATE_END >> 2);
   /** The state as bytes. */
@@ -274,6 +282,8 @@ export class X86 implements Frontend {
   msrs: Msrs;
   /** An NMI waits. */
   nmiPending = false;
+  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
+  waitsForStartup = false;
   /** NMIs are blocked (until IRET). */
   nmiBlocked = false;
   /** DR6 bits of a debug trap to be delivered before the next instruction. */
@@ -284,8 +294,8 @@ export class X86 implements Frontend {
   suppressStep = false;
   /** Added to the timestamp source. */
   tscOffset = 0;
-  /** The last timestamp that was read. */
-  tscLast = 0;
+  /** The last reading of the timestamp source. */
+  readonly stamps: { last: number };
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
   readonly pdpte: Int32Array = new Int32Array(8);
 
@@ -295,6 +305,8 @@ export class X86 implements Frontend {
   readonly #timestamp: () => number;
   readonly #translator: BlockTranslator | undefined;
   #key = 0;
+  /** For compatibility mode, in front of `tables`. */
+  #compat: CompatMmu | undefined;
   #a20 = true;
   /** Accesses of {@linkcode X86.noteUserAccess}, and where the first ones were. */
   #userAccesses = 0;
@@ -311,6 +323,7 @@ export class X86 implements Frontend {
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
     this.random = options.random ?? ((): number => scramble(this.readTsc()));
+    this.stamps = options.stamps ?? { last: -1 };
     this.msrs = resetMsrs();
     this.helpers = bindHelpers(this);
     this.#translator = options.translator?.(this);
@@ -330,7 +343,7 @@ export class X86 implements Frontend {
   attach(engine: CpuEngine): void {
     const old = this.state8;
     this.engine = engine;
-    this.mmu = engine.mmu;
+    this.mmu = this.tables = engine.mmu;
     const buffer = engine.u8.buffer;
     const base = engine.base;
     this.state = new Int32Array(buffer, base, STATE_END >> 2);
@@ -341,6 +354,7 @@ export class X86 implements Frontend {
     this.state8.set(old.subarray(0x100), 0x100);
     this.#applyA20();
     engine.mmu.setWide(this.lma);
+    this.chooseMmu();
     engine.keyChanged();
   }
 
@@ -484,6 +498,7 @@ export class X86 implements Frontend {
     if ((cr0 & CR0_TS) !== 0) k |= KEY_TS;
     if ((cr0 & CR0_MP) !== 0) k |= KEY_MP;
     if ((s[W_CR4] & 0x200) !== 0) k |= KEY_OSFXSR;
+    if ((s[W_CR4] & 0x40000) !== 0 && (s[W_XCR0] & 6) === 6) k |= KEY_AVX;
     if ((cr0 & CR0_AM) !== 0 && (flags & AC) !== 0 && cpl === 3) k |= KEY_ALIGN;
     const mxcsr = s[W_MXCSR];
     if ((mxcsr & 0xffc0) === 0x1f80) k |= KEY_MXCSR_DEFAULT;
@@ -512,8 +527,10 @@ export class X86 implements Frontend {
 
   /** Sets the mode key to what {@linkcode X86.updateKey} would compute. */
   setKey(key: number): void {
-    if (key === this.#key) return;
+    const changed = key ^ this.#key;
+    if (changed === 0) return;
     this.#key = key;
+    if ((changed & KEY_LONG) !== 0) this.chooseMmu();
     this.engine?.keyChanged();
   }
 
@@ -753,9 +770,10 @@ export class X86 implements Frontend {
 
   /** The time stamp counter; no two readings are equal. */
   readTsc(): number {
-    let t = this.peekTsc();
-    if (t <= this.tscLast) t = this.tscLast + 1;
-    return this.tscLast = t;
+    const { stamps } = this;
+    const t = Math.max(Math.floor(this.#timestamp()), stamps.last + 1);
+    stamps.last = t;
+    return t + this.tscOffset;
   }
 
   /** What the time stamp counter has, without reading it. */
@@ -765,8 +783,9 @@ export class X86 implements Frontend {
 
   /** Sets the time stamp counter. */
   writeTsc(value: number): void {
-    this.tscOffset = value - Math.floor(this.#timestamp());
-    this.tscLast = value - 1;
+    const now = Math.floor(this.#timestamp());
+    this.tscOffset = value - now;
+    this.stamps.last = now - 1;
   }
 
   // Exceptions and events.
@@ -932,8 +951,22 @@ export class X86 implements Frontend {
 
   /** An edge on the NMI line. */
   nmi(): void {
+    if (this.waitsForStartup) return;
     this.nmiPending = true;
     this.engine?.attention();
+  }
+
+  /**
+   * A start-up message has come: a CPU that waits for one starts in real mode
+   * at the beginning of this page of 4 KiB.
+   */
+  startup(page: number): void {
+    if (!this.waitsForStartup) return;
+    this.waitsForStartup = false;
+    this.setSeg(CS, page << 8, page << 12, 0xffff, 0x9b00);
+    this.state[W_EIP] = 0;
+    this.updateKey();
+    this.engine.resume();
   }
 
   /** The level of another line: `a20`, `ignne` (true: active). */
@@ -971,9 +1004,19 @@ export class X86 implements Frontend {
     if (this.engine !== undefined) {
       const dr7 = this.state[W_DR + 14];
       const data = (dr7 & 0xff) !== 0;
-      this.mmu = data ? new WatchingMmu(this) : this.engine.mmu;
+      this.tables = data ? new WatchingMmu(this) : this.engine.mmu;
+      this.#compat = undefined;
     }
     this.updateKey();
+    this.chooseMmu();
+  }
+
+  /** Chooses how helpers see memory: after a change of the mode. */
+  chooseMmu(): void {
+    if (this.engine === undefined) return;
+    this.mmu = this.lma && !this.long
+      ? this.#compat ??= new CompatMmu(this.tables)
+      : this.tables;
   }
 
   // Reset, description, saving.
@@ -1002,6 +1045,7 @@ export class X86 implements Frontend {
     s[OFF_FCW >> 2] = 0x40;
     s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
     s[W_MXCSR] = 0x1f80;
+    s[W_XCR0] = 1;
     this.msrs = resetMsrs();
     this.pdpte.fill(0);
     this.nmiPending = false;
@@ -1010,7 +1054,6 @@ export class X86 implements Frontend {
     this.committed = false;
     this.suppressStep = false;
     this.tscOffset = 0;
-    this.tscLast = 0;
     this.#userAccesses = 0;
     if (this.engine !== undefined) {
       this.engine.mmu.setWide(false);
@@ -1019,6 +1062,9 @@ export class X86 implements Frontend {
     }
     this.debugChanged();
     this.engine?.keyChanged();
+    this.waitsForStartup = this.apic !== undefined &&
+      (this.apic.apicBase & APIC_BASE_BSP) === 0;
+    if (this.waitsForStartup) this.engine?.halt();
   }
 
   /** Where the CPU stands. */

@@ -5,7 +5,9 @@
  */
 
 import { APIC_BASE_ENABLE } from "../../../core/bus/apic.ts";
+import { CR4_OSXSAVE } from "./models.ts";
 import type { X86 } from "./cpu.ts";
+import { xsaveLeaf } from "./xsave.ts";
 
 function word(text: string, at: number): number {
   let v = 0;
@@ -20,8 +22,16 @@ function word(text: string, at: number): number {
 const HYPERVISOR = 1 << 31;
 /** Leaf 0x80000001, EDX: SYSCALL and SYSRET. */
 const SYSCALL = 1 << 11;
+/** Leaf 7, subleaf 2, EDX: IA32_SPEC_CTRL has BHI_DIS_S, for those who ask before they read BHI_NO. */
+const BHI_CTRL = 1 << 4;
 /** EDX: there is a local APIC, and it is enabled. */
 const APIC = 1 << 9;
+
+/** ECX: x2APIC mode and the TSC-deadline timer, which a local APIC has. */
+const X2APIC = 1 << 21, DEADLINE = 1 << 24;
+/** The leaf that says which CPUs are together, and the kinds of its levels. */
+const TOPOLOGY = 0xb;
+const LEVEL_THREADS = 1, LEVEL_CORES = 2;
 
 /** CPUID: leaf in EAX, results in EAX, EBX, ECX, EDX. */
 export function cpuid(cpu: X86): void {
@@ -35,14 +45,18 @@ export function cpuid(cpu: X86): void {
     : m.extendedEdx !== 0
     ? 0x80000001
     : 0;
-  if (leaf >= 0x80000000 ? leaf > extended : leaf > m.maxLeaf) {
+  const apic = m.features.has("x2apic") ? cpu.apic : undefined;
+  const highest = apic === undefined
+    ? m.maxLeaf
+    : Math.max(m.maxLeaf, TOPOLOGY);
+  if (leaf >= 0x80000000 ? leaf > extended : leaf > highest) {
     // Out of range: what the highest basic leaf gives.
-    leaf = m.maxLeaf;
+    leaf = highest;
   }
   let a = 0, b = 0, c = 0, d = 0;
   switch (leaf) {
     case 0:
-      a = m.maxLeaf;
+      a = highest;
       b = word(m.vendor, 0);
       d = word(m.vendor, 4);
       c = word(m.vendor, 8);
@@ -53,19 +67,37 @@ export function cpuid(cpu: X86): void {
       b = m.features.has("clflush") ? 8 << 8 : 0;
       if (cpu.apic !== undefined) b |= cpu.apic.initialId << 24;
       c = m.leaf1Ecx | HYPERVISOR;
+      if (cpu.apic === undefined) c &= ~(X2APIC | DEADLINE);
       d = m.leaf1Edx;
+      // OSXSAVE is what CR4 has.
+      if ((cpu.cr4 & CR4_OSXSAVE) !== 0) c |= 1 << 27;
       if (((cpu.apic?.apicBase ?? 0) & APIC_BASE_ENABLE) !== 0) d |= APIC;
       break;
     case 2:
       [a, b, c, d] = m.caches;
       break;
     case 7:
-      // No subleaves.
       if (cpu.reg32(1) === 0) {
+        a = m.leaf7Edx !== 0 ? 2 : 0;
         b = m.leaf7Ebx;
         c = m.leaf7Ecx;
         d = m.leaf7Edx;
+      } else if (cpu.reg32(1) === 2 && m.leaf7Edx !== 0) d = BHI_CTRL;
+      break;
+    case TOPOLOGY: {
+      if (apic === undefined) break;
+      // Each CPU is a package by itself: one thread, one core.
+      const level = cpu.reg32(1) & 0xff;
+      c = level;
+      if (level < 2) {
+        b = 1;
+        c |= (level === 0 ? LEVEL_THREADS : LEVEL_CORES) << 8;
       }
+      d = apic.initialId;
+      break;
+    }
+    case 0xd:
+      [a, b, c, d] = xsaveLeaf(cpu, cpu.reg32(1));
       break;
     case 0x80000000:
       a = extended | 0;

@@ -22,6 +22,7 @@ import {
   ROWS,
   UD_ROW,
 } from "./insns.ts";
+import { decodeVex, isVex } from "./decode_vex.ts";
 import { CS, DS, ES, FS, GS, SS } from "./state.ts";
 
 /** One decoded instruction. */
@@ -30,7 +31,7 @@ export class Insn {
   row: Row = ROWS[UD_ROW];
   /** Length in bytes, prefixes included. */
   length = 0;
-  /** Opcode map: 0 one byte, 1 `0F`, 2 `0F 38`, 3 `0F 3A`. */
+  /** Opcode map: 0 one byte, 1 `0F`, 2 `0F 38`, 3 `0F 3A`; from `MAP_VEX` on those with a VEX prefix. */
   map = 0;
   /** Last opcode byte. */
   opcode = 0;
@@ -46,6 +47,16 @@ export class Insn {
   lock = false;
   /** REX prefix (64-bit mode only), or 0. */
   rex = 0;
+  /** There is a VEX prefix. */
+  vex = false;
+  /** VEX.L: 1 for vectors of 256 bits. */
+  vexL = 0;
+  /** VEX.W. */
+  vexW = 0;
+  /** VEX.vvvv: the register that it names. */
+  vvvv = 0;
+  /** The register that the immediate's upper half names. */
+  immRegister = 0;
   /** Segment override, or -1. */
   override: number = -1;
   /** Segment of the memory operand: the override, or the default of its base register. */
@@ -60,6 +71,8 @@ export class Insn {
   base: number = -1;
   /** Index register of the memory operand, or -1. */
   index: number = -1;
+  /** SIB's index field, also where it names no register; -1 without a SIB byte. */
+  sibIndex: number = -1;
   /** Shift of the index: 0-3. */
   scale = 0;
   /** Displacement, sign-extended; for moffs operands the offset's low half. */
@@ -117,7 +130,7 @@ function wordAt(code: Uint8Array, p: number): number {
 /**
  * Decodes the instruction at `code[start]` into `i`, using no byte at or past
  * `limit`. `code32`: the code segment's D bit; `long`: it is code of 64-bit
- * mode.
+ * mode; `vex`: C4 and C5 may begin a VEX prefix, as they do in protected mode.
  */
 export function decode(
   i: Insn,
@@ -126,6 +139,7 @@ export function decode(
   limit: number,
   code32: boolean,
   long: boolean,
+  vex = true,
 ): 0 | 1 | 2 {
   const longest = start + MAX_LENGTH;
   const end = limit < longest ? limit : longest;
@@ -137,10 +151,12 @@ export function decode(
   i.has66 = 0;
   i.rep = 0;
   i.lock = false;
+  i.vex = false;
   i.override = -1;
   i.mod = 3;
   i.base = -1;
   i.index = -1;
+  i.sibIndex = -1;
   i.scale = 0;
   i.disp = 0;
   i.dispHi = 0;
@@ -199,11 +215,23 @@ export function decode(
         break prefixes;
     }
   }
+  let legal = true, vexMap = 0;
+  if (vex && isVex(op, code, p, end, long)) {
+    const bytes = op === 0xc4 ? 2 : 1;
+    if (p + bytes >= end) return fail;
+    // After LOCK, 66, F2, F3 and REX it is undefined.
+    legal = !i.lock && (i.has66 | i.rep | rex) === 0;
+    vexMap = decodeVex(i, op, code, p);
+    p += bytes;
+    op = code[p++];
+    opSize = 4;
+    rex = long ? i.rex : 0;
+  }
   if ((rex & 8) !== 0) opSize = 8;
   i.rex = rex;
   const [rexR, rexX, rexB] = [(rex & 4) << 1, (rex & 2) << 2, (rex & 1) << 3];
-  let map = 0;
-  if (op === 0x0f) {
+  let map = vexMap;
+  if (map === 0 && op === 0x0f) {
     if (p >= end) return fail;
     op = code[p++];
     map = 1;
@@ -246,10 +274,9 @@ export function decode(
           const sib = code[p++];
           rm = sib & 7;
           const index = (sib >> 3) & 7 | rexX;
-          if (index !== 4) {
-            i.index = index;
-            i.scale = sib >> 6;
-          }
+          i.sibIndex = index;
+          i.scale = sib >> 6;
+          if (index !== 4) i.index = index;
         }
         if (rm === 5 && mod === 0) {
           dispSize = 4;
@@ -350,6 +377,12 @@ export function decode(
     p += 4;
   } else i.immHi = i.imm >> 31;
   i.length = p - start;
+  if (i.vex) {
+    if (!legal || i.vvvv !== 0 && !row.usesVvvv) i.row = ROWS[UD_ROW];
+    const registers = long ? 16 : 8;
+    i.vvvv &= registers - 1;
+    i.immRegister = (i.imm >> 4) & (registers - 1);
+  }
   // LOCK is legal only on a memory destination of the instructions that allow it.
   if (i.lock && (!row.lock || i.mod === 3)) i.row = ROWS[UD_ROW];
   return DECODE_OK;

@@ -7,7 +7,7 @@ import {
   Insn,
 } from "./decode.ts";
 import { disassemble } from "./disassemble.ts";
-import { MODRM, ROWS } from "./insns.ts";
+import { MAP_VEX, MODRM, ROWS } from "./insns.ts";
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(text.split(" "), (x) => parseInt(x, 16));
@@ -42,6 +42,12 @@ Deno.test("forms of operands", () => {
     ["0f 22 d8", "mov cr3,eax"],
     ["f2 0f 10 04 24", "movsd xmm0,qword ptr [esp]"],
     ["66 0f ef c0", "pxor xmm0,xmm0"],
+    ["c5 f4 58 c2", "vaddps ymm0,ymm1,ymm2"],
+    ["c5 f0 58 40 10", "vaddps xmm0,xmm1,xmmword ptr [eax+0x10]"],
+    ["c4 e2 75 90 14 c5 00 10 00 00", "vpgatherdd ymm2,[ymm0*8+0x1000],ymm1"],
+    ["c4 e3 69 4a d9 50", "vblendvps xmm3,xmm2,xmm1,xmm5"],
+    ["c4 e2 f2 f5 c3", "pext eax,ecx,ebx"],
+    ["c5 fc 77", "vzeroall"],
     ["0f 38 00 c1", "pshufb mm0,mm1"],
     ["66 0f 38 20 03", "pmovsxbw xmm0,qword ptr [ebx]"],
     ["66 0f 3a 14 c7 02", "pextrb edi,xmm0,0x2"],
@@ -64,8 +70,6 @@ Deno.test("what is undefined", () => {
   for (
     const code of [
       "8d c0", // LEA with a register
-      "c4 c0", // LES with a register
-      "c5 c0",
       "f0 90", // LOCK where it is not allowed
       "f0 01 d8", // LOCK with a register destination
       "f0 8b 03", // LOCK on a load
@@ -80,6 +84,14 @@ Deno.test("what is undefined", () => {
       "0f ae c0", // FXSAVE with a register
       "d9 e2",
       "66 0f 77", // EMMS takes no prefix
+      "f0 c5 f4 58 c2", // a VEX prefix after LOCK, 66, F2, F3
+      "66 c5 f4 58 c2",
+      "f2 c5 f4 58 c2",
+      "f3 c5 f4 58 c2",
+      "c5 f4 28 c2", // VEX.vvvv where there is no such operand
+      "c4 e2 f5 16 c2", // VEX.W where it must be 0
+      "c4 e2 71 16 c2", // VEX.L where it must be 1
+      "c4 e0 74 58 c2", // opcode map 0
       "0f 38 20 c1", // PMOVSXBW without its prefix
       "f2 0f 38 00 c1", // PSHUFB with another
       "0f 38 f0 c1", // MOVBE from a register
@@ -90,6 +102,19 @@ Deno.test("what is undefined", () => {
     const code8 = bytes(code);
     assertEquals(decode(i, code8, 0, code8.length, true, false), DECODE_OK);
     assertEquals(i.row.handler, "ud", code);
+  }
+});
+
+Deno.test("LES and LDS with a register are undefined where there is no VEX", () => {
+  const i = new Insn();
+  for (const code of ["c4 c0", "c5 c0"]) {
+    assertEquals(
+      decode(i, bytes(code), 0, 2, false, false, false),
+      DECODE_OK,
+    );
+    assertEquals([i.row.handler, i.length], ["ud", 2]);
+    // With VEX the prefix goes on.
+    assertEquals(decode(i, bytes(code), 0, 2, false, false), DECODE_SHORT);
   }
 });
 
@@ -124,31 +149,49 @@ function slots(seed: number): { code: Uint8Array; count: number } {
   const count = 6000;
   const code = new Uint8Array(count * SLOT).fill(0x90);
   for (let n = 0; n < count; n++) {
-    const m =
-      /^(?:(np|66|f2|f3)\.)?((?:0f\.(?:38\.|3a\.)?)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/
-        .exec(keys[n % keys.length].key)!;
+    const row = keys[n % keys.length];
+    const [, vex, w, l, pp, map, digits, inReg, form, inRm] = KEY.exec(
+      row.key,
+    )!;
     let at = n * SLOT;
-    if (m[1] === undefined && random(4) === 0) code[at++] = 0x66;
+    if (pp === undefined && random(4) === 0) code[at++] = 0x66;
     if (random(6) === 0) code[at++] = 0x67;
-    if (m[1] !== undefined && m[1] !== "np") code[at++] = parseInt(m[1], 16);
-    const map = ["", "0f.", "0f.38.", "0f.3a."].indexOf(m[2]);
-    if (map > 0) code[at++] = 0x0f;
-    if (map > 1) code[at++] = map === 2 ? 0x38 : 0x3a;
-    const opcode = parseInt(m[3], 16);
+    const isLong = seed === 64;
+    const opcode = parseInt(digits, 16);
+    const mapNumber = ["", "0f.", "0f.38.", "0f.3a."].indexOf(map);
+    let table = mapNumber;
+    if (vex !== undefined) {
+      const wide = w === undefined ? random(2) : Number(w);
+      const long = l === undefined ? random(2) : Number(l);
+      const vvvv = row.usesVvvv ? random(8) : 0;
+      table = MAP_VEX + mapNumber - 1 + 3 * wide + 6 * long;
+      code[at++] = 0xc4;
+      code[at++] = 0xe0 | mapNumber;
+      code[at++] = wide << 7 | (~vvvv & 15) << 3 | long << 2 |
+        ["np", "66", "f3", "f2"].indexOf(pp);
+    } else {
+      if (pp !== undefined && pp !== "np") code[at++] = parseInt(pp, 16);
+      if (isLong && random(3) !== 0) code[at++] = 0x40 | random(16);
+      for (const byte of map.split(".").slice(0, -1)) {
+        code[at++] = parseInt(byte, 16);
+      }
+    }
     code[at++] = opcode;
-    if (MODRM[map << 8 | opcode] !== 0) {
-      const mod = m[5] === "r" ? 3 : random(m[5] === "m" ? 3 : 4);
-      const reg = m[4] === undefined ? random(8) : Number(m[4]);
+    if (MODRM[(table << 8) | opcode] !== 0) {
+      const mod = form === "r" ? 3 : random(form === "m" ? 3 : 4);
+      const reg = inReg === undefined ? random(8) : Number(inReg);
       code[at++] = (mod << 6) | (reg << 3) |
-        (m[6] === undefined ? random(8) : Number(m[6]));
+        (inRm === undefined ? random(8) : Number(inRm));
     }
     for (let k = 0; k < 9; k++) code[at++] = random(256);
   }
   return { code, count };
 }
 const SLOT = 32;
+const KEY =
+  /^(?:(v)(?:w([01]))?(?:l([01]))?\.)?(?:(np|66|f2|f3)\.)?((?:0f\.(?:3[8a]\.)?)?)([0-9a-f]{2})(?:\/(\d))?([mr])?(?::(\d))?$/;
 
-for (const bits of [16, 32]) {
+for (const bits of [16, 32, 64]) {
   Deno.test({
     name: `lengths agree with objdump, ${bits} bits` +
       (objdump ? "" : " (skipped: there is no objdump)"),
@@ -167,9 +210,10 @@ for (const bits of [16, 32]) {
             "-b",
             "binary",
             "-m",
-            bits === 16 ? "i8086" : "i386",
+            { 16: "i8086", 32: "i386", 64: "i386:x86-64" }[bits]!,
             "-M",
-            "intel",
+            // Of two ISAs the one in which near jumps are always of 64 bits.
+            bits === 64 ? "intel,intel64" : "intel",
             file,
           ],
         }).output();
@@ -186,11 +230,13 @@ for (const bits of [16, 32]) {
         if (at % SLOT !== 0) continue;
         const theirs = m[3].trim();
         const length = m[2].trim().split(" ").length;
-        const mine = disassemble(code, at, at, bits === 32);
+        const [isWide, isLong] = [bits === 32, bits === 64];
+        const mine = disassemble(code, at, at, isWide, true, isLong);
         const bad = mine.text === "(bad)" || mine.text.startsWith("ud");
         if (/\(bad\)/.test(theirs) || bad) continue;
         // WAIT and an x87 instruction are one for objdump; a prefix may be one.
         if (mine.text === "fwait" || length === 1 && mine.length > 1) continue;
+        if (/^((data16|addr32|rex\S*) ?)+$/.test(theirs)) continue;
         compared++;
         if (length !== mine.length) {
           wrong.push(`${m[2]}: ${theirs} | ${mine.text} (${mine.length})`);

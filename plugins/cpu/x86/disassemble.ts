@@ -7,12 +7,15 @@
 import { decode, DECODE_OK, Insn } from "./decode.ts";
 import {
   KIND_A,
+  KIND_B,
   KIND_C,
   KIND_D,
   KIND_E,
   KIND_G,
+  KIND_H,
   KIND_I,
   KIND_J,
+  KIND_L,
   KIND_M,
   KIND_N,
   KIND_O,
@@ -31,6 +34,7 @@ import {
   KIND_X,
   KIND_Y,
   KIND_Z,
+  SIZE_Y,
 } from "./insns.ts";
 import { DS, SS } from "./state.ts";
 
@@ -52,11 +56,13 @@ const SIZE_NAMES: Readonly<Record<number, string>> = {
   8: "qword ptr ",
   10: "tbyte ptr ",
   16: "xmmword ptr ",
+  32: "ymmword ptr ",
 };
-/** Mnemonics that change with the operand size: 16, 32 bits. */
-const BY_SIZE: Readonly<Record<string, readonly [string, string]>> = {
-  cbw: ["cbw", "cwde"],
-  cwd: ["cwd", "cdq"],
+/** Mnemonics that change with the operand size: 16, 32, 64 bits. */
+const BY_SIZE: Readonly<Record<string, readonly [string, string, string]>> = {
+  cbw: ["cbw", "cwde", "cdqe"],
+  cwd: ["cwd", "cdq", "cqo"],
+  cmpxchg8b: ["cmpxchg8b", "cmpxchg8b", "cmpxchg16b"],
 };
 /** String instructions, which take the size as a suffix. */
 const STRINGS = new Set("movs cmps stos lods scas ins outs".split(" "));
@@ -66,59 +72,88 @@ function hex(v: number): string {
   return "0x" + (v >>> 0).toString(16);
 }
 
+/** A number of two halves. */
+function hexOf(low: number, high: number): string {
+  if (high === 0) return hex(low);
+  return hex(high) + (low >>> 0).toString(16).padStart(8, "0");
+}
+
 function signed(v: number): string {
   return v < 0 ? `-0x${(-v).toString(16)}` : `+0x${v.toString(16)}`;
 }
 
-function register(size: number, n: number): string {
-  return size === 1 ? R8[n] : size === 2 ? R16[n] : "e" + R16[n];
+/** The name of a register; `rex`: the prefix, which makes SPL to DIL of AH to BH. */
+function register(size: number, n: number, rex = 0): string {
+  if (n >= 8) return `r${n}` + ({ 1: "b", 2: "w", 4: "d" }[size] ?? "");
+  if (size === 1) return rex !== 0 && n >= 4 ? `${R16[n]}l` : R8[n];
+  return (size === 8 ? "r" : size === 4 ? "e" : "") + R16[n];
+}
+
+/** The kind of register that has the indices of a gather. */
+function indexVector(i: Insn): string {
+  // With indices of 32 bits for data of 64 the registers are half as many bits.
+  const half = (i.opcode & 1) === 0 && i.vexW !== 0;
+  return i.vexL !== 0 && !half ? "ymm" : "xmm";
 }
 
 function address(i: Insn): string {
-  const wide = i.addrSize === 4 ? "e" : "";
   const parts: string[] = [];
-  if (i.base >= 0) parts.push(wide + R16[i.base]);
-  if (i.index >= 0) {
-    parts.push(
-      wide + R16[i.index] + (i.scale === 0 ? "" : `*${1 << i.scale}`),
-    );
+  if (i.ripRelative) parts.push(i.addrSize === 4 ? "eip" : "rip");
+  if (i.base >= 0) parts.push(register(i.addrSize, i.base));
+  const vsib = i.row.handler.includes("gather");
+  if (i.index >= 0 || vsib) {
+    const index = vsib
+      ? `${indexVector(i)}${i.sibIndex}`
+      : register(i.addrSize, i.index);
+    parts.push(index + (i.scale === 0 ? "" : `*${1 << i.scale}`));
   }
   const natural = i.base === 4 || i.base === 5 ? SS : DS;
-  const segment = i.segment !== natural || i.override >= 0
+  const segment = i.addrSize !== 8 && i.segment !== natural || i.override >= 0
     ? SEGMENTS[i.segment] + ":"
     : "";
   if (parts.length === 0) {
     const at = i.addrSize === 2 ? i.disp & 0xffff : i.disp;
-    return `${SEGMENTS[i.segment]}:${hex(at)}`;
+    return `${SEGMENTS[i.segment]}:${hexOf(at, i.dispHi)}`;
   }
   return `${segment}[${parts.join("+")}${i.disp === 0 ? "" : signed(i.disp)}]`;
 }
 
 function operand(i: Insn, k: number, eip: number): string {
   const row = i.row;
-  const size = row.sizes[k] !== 0 ? row.sizes[k] : i.opSize;
+  const said = row.sizes[k];
+  const size = said === SIZE_Y
+    ? (i.opSize === 8 ? 8 : 4)
+    : said !== 0
+    ? said
+    : i.opSize;
   const memory = (): string => {
     const plain = row.operands[k] === "M" || row.name === "lea";
+    if (row.operands[k] === "Wx" || row.operands[k] === "Mx") {
+      return SIZE_NAMES[16 << i.vexL] + address(i);
+    }
     return (plain ? "" : SIZE_NAMES[size] ?? "") + address(i);
   };
+  const vector = (n: number): string =>
+    (row.operands[k][1] === "x" && i.vexL !== 0 ? "ymm" : "xmm") + n;
   switch (row.kinds[k]) {
     case KIND_E:
-      return i.mod === 3 ? register(size, i.rm) : memory();
+      return i.mod === 3 ? register(size, i.rm, i.rex) : memory();
     case KIND_M:
     case KIND_O:
       return memory();
     case KIND_G:
-      return register(size, i.reg);
+      return register(size, i.reg, i.rex);
     case KIND_R:
-      return register(size, i.rm);
+      return register(size, i.rm, i.rex);
     case KIND_Z:
-      return register(size, i.opcode & 7);
+      return register(size, i.rm, i.rex);
     case KIND_REG:
       return register(size, row.fixed[k]);
     case KIND_I: {
       const v = row.operands[k] === "Ib" && row.operands[0] === "Iw"
         ? i.imm2
         : i.imm;
+      if (size === 8) return hexOf(v, i.immHi);
       return hex(size === 1 ? v & 0xff : size === 2 ? v & 0xffff : v);
     }
     case KIND_J: {
@@ -128,7 +163,7 @@ function operand(i: Insn, k: number, eip: number): string {
     case KIND_A:
       return `${hex(i.imm2)}:${hex(i.imm)}`;
     case KIND_S:
-      return SEGMENTS[i.reg];
+      return SEGMENTS[i.reg & 7];
     case KIND_SREG:
       return SEGMENTS[row.fixed[k]];
     case KIND_C:
@@ -142,11 +177,17 @@ function operand(i: Insn, k: number, eip: number): string {
     case KIND_Q:
       return i.mod === 3 ? `mm${i.rm}` : memory();
     case KIND_V:
-      return `xmm${i.reg}`;
+      return vector(i.reg);
     case KIND_U:
-      return `xmm${i.rm}`;
+      return vector(i.rm);
     case KIND_W:
-      return i.mod === 3 ? `xmm${i.rm}` : memory();
+      return i.mod === 3 ? vector(i.rm) : memory();
+    case KIND_H:
+      return vector(i.vvvv);
+    case KIND_L:
+      return vector(i.immRegister);
+    case KIND_B:
+      return register(size, i.vvvv);
     case KIND_ST:
       return "st";
     case KIND_STI:
@@ -161,20 +202,26 @@ function operand(i: Insn, k: number, eip: number): string {
   throw new Error(`${row.key}: operand ${k} has no text`);
 }
 
-/** Disassembles the instruction at `code[start]`, which stands at `eip`. */
+/**
+ * Disassembles the instruction at `code[start]`, which stands at `eip`; `vex`:
+ * there are VEX prefixes, as in protected mode; `long`: it is code of 64-bit
+ * mode.
+ */
 export function disassemble(
   code: Uint8Array,
   start: number,
   eip: number,
   code32: boolean,
+  vex = true,
+  long = false,
 ): Disassembled {
   const i = new Insn();
-  const outcome = decode(i, code, start, code.length, code32, false);
+  const outcome = decode(i, code, start, code.length, code32, long, vex);
   if (outcome !== DECODE_OK) return { length: 1, text: "(bad)" };
   const row = i.row;
   let name = row.name;
   const sized = BY_SIZE[name];
-  if (sized !== undefined) name = sized[i.opSize === 2 ? 0 : 1];
+  if (sized !== undefined) name = sized[i.opSize >> 2];
   let prefix = i.lock ? "lock " : "";
   if (STRINGS.has(name)) {
     if (i.rep !== 0) {
@@ -185,7 +232,7 @@ export function disassemble(
         : "rep ";
     }
     const size = (i.opcode & 1) === 0 ? 1 : i.opSize;
-    name += size === 1 ? "b" : size === 2 ? "w" : "d";
+    name += { 1: "b", 2: "w", 4: "d", 8: "q" }[size];
   }
   const operands = row.operands.map((_, k) => operand(i, k, eip));
   return {

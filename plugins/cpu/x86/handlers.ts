@@ -23,7 +23,9 @@ import { SSSE3 } from "./translate_ssse3.ts";
 import { STRING_COMPARE } from "./translate_pcmpstr.ts";
 import { STRING } from "./translate_string.ts";
 import { SYSTEM } from "./translate_system.ts";
+import { VEX } from "./translate_vex.ts";
 import { X87 } from "./translate_x87.ts";
+import { XSAVE } from "./translate_xsave.ts";
 
 const ALL: Readonly<Record<string, Translate>> = {
   ...AES,
@@ -43,7 +45,9 @@ const ALL: Readonly<Record<string, Translate>> = {
   ...STRING,
   ...STRING_COMPARE,
   ...SYSTEM,
+  ...VEX,
   ...X87,
+  ...XSAVE,
 };
 
 /** Names of translate functions that the table names and nobody has written. */

@@ -16,6 +16,7 @@
  * V W U SSE (likewise), X Y string source and destination, A far pointer, ST STi x87;
  * then the size: b w d q t x 1 2 4 8 10 16 bytes, v z by operand size
  * (z at most 4), y 4 bytes, or 8 with REX.W, p far pointer, bs a byte sign-extended to the operand size.
+ * (Lines with a VEX prefix have more: see insns_vex.ts.)
  *
  * Attributes: `=name` the translate function where it is not the mnemonic's;
  * `+name` the feature of the CPU model without which it is #UD; `lock` LOCK is
@@ -24,6 +25,8 @@
  *
  * @module
  */
+
+import { vexLines } from "./insns_vex.ts";
 
 const TABLE = `
 00          add         Eb,Gb         lock
@@ -191,7 +194,7 @@ const TABLE = `
 8e          mov         Sw,Ew         =mov_to_sreg
 8f/0        pop         Ev            d64
 90          nop         -
-f3.90       pause       -             =nop
+f3.90       pause       -
 91          xchg        Zv,rAX
 92          xchg        Zv,rAX
 93          xchg        Zv,rAX
@@ -509,6 +512,8 @@ ff/6        push        Ev            d64
 0f.01/1m    sidt        M
 0f.01/2m    lgdt        M
 0f.01/3m    lidt        M
+np.0f.01/2r:0 xgetbv    -             +xsave
+np.0f.01/2r:1 xsetbv    -             +xsave
 0f.01/4     smsw        Ev
 0f.01/6     lmsw        Ew
 0f.01/7m    invlpg      M
@@ -783,6 +788,9 @@ f3.0f.ae/3r wrgsbase    Rv            +fsgsbase
 66.0f.38.82m invpcid    Gv,M          +invpcid
 np.0f.ae/2m ldmxcsr     Md            sse +sse
 np.0f.ae/3m stmxcsr     Md            sse +sse
+np.0f.ae/4m xsave       M             +xsave
+np.0f.ae/5m xrstor      M             +xsave
+np.0f.ae/6m xsaveopt    M             +xsaveopt
 np.0f.ae/5r lfence      -             +sse2
 np.0f.ae/6r mfence      -             +sse2
 np.0f.ae/7r sfence      -             +sse
@@ -825,6 +833,9 @@ np.0f.c5r   pextrw      Gd,Nq,Ib      mmx +sse
 np.0f.c6    shufps      Vx,Wx,Ib      sse +sse
 66.0f.c6    shufpd      Vx,Wx,Ib      sse +sse2
 0f.c7/1m    cmpxchg8b   Mq            lock +cx8
+np.0f.c7/3m xrstors     M             +xsaves
+np.0f.c7/4m xsavec      M             +xsavec
+np.0f.c7/5m xsaves      M             +xsaves
 np.0f.c7/6r rdrand      Rv            +rdrand
 66.0f.c7/6r rdrand      Rv            +rdrand
 np.0f.c7/7r rdseed      Rv            +rdseed
@@ -1070,7 +1081,10 @@ export const KIND_NONE = 0,
   KIND_STI = 22,
   KIND_ONE = 23,
   KIND_X = 24,
-  KIND_Y = 25;
+  KIND_Y = 25,
+  KIND_H = 26,
+  KIND_B = 27,
+  KIND_L = 28;
 
 /** Immediates: none; byte; byte sign-extended; word; word and byte; by operand size; far pointer; offset by address size. */
 export const IMM_NONE = 0,
@@ -1083,12 +1097,13 @@ export const IMM_NONE = 0,
   IMM_O = 7,
   IMM_V = 8;
 
-/** Classes of instructions: none; x87; WAIT; MMX; SSE. */
+/** Classes of instructions: none; x87; WAIT; MMX; SSE; AVX. */
 export const CLASS_NONE = 0,
   CLASS_X87 = 1,
   CLASS_WAIT = 2,
   CLASS_MMX = 3,
-  CLASS_SSE = 4;
+  CLASS_SSE = 4,
+  CLASS_AVX = 5;
 
 /** In {@linkcode Row.sizes}: 4, or 8 with REX.W. */
 export const SIZE_Y = 12;
@@ -1129,6 +1144,8 @@ export interface Row {
   readonly feature: string;
   /** One of the `CLASS_` constants. */
   readonly class: number;
+  /** One of its operands stands in the VEX prefix. */
+  readonly usesVvvv: boolean;
 }
 
 const LETTERS: Readonly<Record<string, number>> = {
@@ -1152,6 +1169,9 @@ const LETTERS: Readonly<Record<string, number>> = {
   A: KIND_A,
   X: KIND_X,
   Y: KIND_Y,
+  H: KIND_H,
+  B: KIND_B,
+  L: KIND_L,
 };
 const SIZES: Readonly<Record<string, number>> = {
   b: 1,
@@ -1160,6 +1180,7 @@ const SIZES: Readonly<Record<string, number>> = {
   q: 8,
   t: 10,
   x: 16,
+  o: 16,
   y: SIZE_Y,
 };
 const FIXED: Readonly<Record<string, readonly [number, number, number]>> = {
@@ -1185,6 +1206,7 @@ const CLASSES: Readonly<Record<string, number>> = {
   x87w: CLASS_WAIT,
   mmx: CLASS_MMX,
   sse: CLASS_SSE,
+  avx: CLASS_AVX,
 };
 
 /** Instructions that lock or modify their first operand. */
@@ -1196,7 +1218,7 @@ const MODIFIES = new Set(
 function immediateOf(operands: readonly string[]): number {
   if (operands[0] === "Iw") return operands[1] === "Ib" ? IMM_WB : IMM_W;
   for (const o of operands) {
-    if (o === "Ib") return IMM_B;
+    if (o === "Ib" || o[0] === "L") return IMM_B;
     if (o === "Ibs" || o === "Jb") return IMM_BS;
     if (o === "Iv") return IMM_V;
     if (o === "Iz" || o === "Jz") return IMM_Z;
@@ -1225,7 +1247,7 @@ type Attributes =
 
 function parseOperands(list: string): Operands {
   const operands = list === "-" ? [] : list.split(",");
-  const kinds = [0, 0, 0], sizes = [0, 0, 0], fixed = [0, 0, 0];
+  const kinds = [0, 0, 0, 0], sizes = [0, 0, 0, 0], fixed = [0, 0, 0, 0];
   operands.forEach((o, k) => {
     const f = FIXED[o];
     if (f !== undefined) {
@@ -1296,6 +1318,7 @@ function parse(line: string, index: number): Row {
     modifies: MODIFIES.has(name) &&
       (kinds[0] === KIND_E || kinds[0] === KIND_M),
     ...attributes,
+    usesVvvv: kinds.includes(KIND_H) || kinds.includes(KIND_B),
   };
 }
 
@@ -1306,14 +1329,22 @@ export const UD_ROW = 0;
 export const ROWS: readonly Row[] = [
   "- (bad) - =ud",
   ...TABLE.trim().split("\n"),
+  ...vexLines(),
 ].map(parse);
 
+/**
+ * Maps: 0 to 3 without a VEX prefix; with one `MAP_VEX` + (0 for `0F`, 1 for
+ * `0F 38`, 2 for `0F 3A`) + 3 * W + 6 * L; the last one is empty.
+ */
+export const MAP_VEX = 4, MAP_NONE = 16;
+const MAP_COUNT = 17;
+
 /** Whether an opcode (map << 8 | opcode) is followed by a ModRM byte. */
-export const MODRM: Uint8Array = new Uint8Array(4 * 256);
+export const MODRM: Uint8Array = new Uint8Array(MAP_COUNT * 256);
 
 // Finding a row: ROOT has the row of each opcode, or -1 - (its group). A group
 // has a row for each prefix (none, 66, F3, F2), memory or register, reg and rm.
-const ROOT = new Int16Array(4 * 256);
+const ROOT = new Int16Array(MAP_COUNT * 256);
 const groups: Int16Array[] = [];
 const GROUP_ENTRIES = 4 * 2 * 8 * 8;
 
@@ -1333,14 +1364,20 @@ export function rowOf(
 }
 
 const KEY =
-  /^(?:(np|66|f3|f2)\.)?(0f\.(?:38\.|3a\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
+  /^(?:(v)(?:w([01]))?(?:l([01]))?\.)?(?:(np|66|f3|f2)\.)?(0f\.(?:38\.|3a\.)?)?([0-9a-f]{2})(?:\/([0-7]))?([mr])?(?::([0-7]))?$/;
 const PREFIXES = ["np", "66", "f3", "f2"];
-const MAPS = [undefined, "0f.", "0f.38.", "0f.3a."];
+const MAPS: readonly (string | undefined)[] = [
+  undefined,
+  "0f.",
+  "0f.38.",
+  "0f.3a.",
+];
 const FORMS = ["m", "r"];
 /** By kind, as bits: operands that stand in ModRM. */
 const MODRM_KINDS = 1 << KIND_E | 1 << KIND_G | 1 << KIND_M | 1 << KIND_S |
   1 << KIND_C | 1 << KIND_D | 1 << KIND_R | 1 << KIND_P | 1 << KIND_Q |
-  1 << KIND_N | 1 << KIND_V | 1 << KIND_W | 1 << KIND_U;
+  1 << KIND_N | 1 << KIND_V | 1 << KIND_W | 1 << KIND_U | 1 << KIND_H |
+  1 << KIND_B | 1 << KIND_L;
 
 /** What a key says; a field that it does not mention is -1. */
 interface Place {
@@ -1354,14 +1391,37 @@ interface Place {
   readonly weight: number;
 }
 
-function placeOf({ key, index, kinds }: Row): Place {
-  const m = KEY.exec(key);
-  if (m === null) throw new Error(`bad key: ${key}`);
-  const opcode = (MAPS.indexOf(m[2]) << 8) | parseInt(m[3], 16);
-  const prefix = PREFIXES.indexOf(m[1]);
-  const reg = m[4] === undefined ? -1 : Number(m[4]);
-  const form = FORMS.indexOf(m[5]);
-  const rm = m[6] === undefined ? -1 : Number(m[6]);
+/** The maps that a key's line stands in. */
+function mapsOf([, vex, w, l, , map]: RegExpExecArray): number[] {
+  const n = MAPS.indexOf(map);
+  if (vex === undefined) return [n];
+  const maps: number[] = [];
+  const both = (said: string | undefined): number[] =>
+    said === undefined ? [0, 1] : [Number(said)];
+  for (const wide of both(w)) {
+    for (const long of both(l)) {
+      maps.push(MAP_VEX + n - 1 + 3 * wide + 6 * long);
+    }
+  }
+  return maps;
+}
+
+function placesOf(row: Row): Place[] {
+  const m = KEY.exec(row.key);
+  if (m === null) throw new Error(`bad key: ${row.key}`);
+  return mapsOf(m).map((map) => placeOf(row, m, map));
+}
+
+function placeOf(
+  { index, kinds }: Row,
+  [, , , , pp, , code, inReg, inForm, inRm]: RegExpExecArray,
+  map: number,
+): Place {
+  const opcode = (map << 8) | parseInt(code, 16);
+  const prefix = PREFIXES.indexOf(pp);
+  const reg = inReg === undefined ? -1 : Number(inReg);
+  const form = FORMS.indexOf(inForm);
+  const rm = inRm === undefined ? -1 : Number(inRm);
   if (
     reg >= 0 || form >= 0 ||
     kinds.some((kind) => (MODRM_KINDS >> kind & 1) !== 0)
@@ -1409,10 +1469,11 @@ function enter(p: Place): void {
 }
 
 /** By opcode (map << 8 | opcode): the row that it has in 64-bit mode instead of its others, or -1. */
-export const LONG_ROWS: Int16Array = new Int16Array(4 * 256).fill(-1);
+export const LONG_ROWS: Int16Array = new Int16Array(MAP_COUNT * 256).fill(-1);
 for (const row of ROWS) {
-  if (row.only64) LONG_ROWS[placeOf(row).opcode] = row.index;
+  if (!row.only64) continue;
+  for (const { opcode } of placesOf(row)) LONG_ROWS[opcode] = row.index;
 }
 
-ROWS.slice(1).filter((row) => !row.only64).map(placeOf)
+ROWS.slice(1).filter((row) => !row.only64).flatMap(placesOf)
   .sort((a, b) => a.weight - b.weight).forEach(enter);

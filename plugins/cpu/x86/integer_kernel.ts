@@ -9,20 +9,29 @@
 import { ModuleBuilder } from "../../../core/wasm/module.ts";
 import {
   add,
+  addL,
   and,
   asm,
   call,
   type Code,
   eq,
   eqz,
+  eqzL,
   get,
+  gtUL,
   I32,
   i32,
+  I64,
+  i64,
   leave,
   leS,
   load,
+  loadL,
   ltS,
+  ltSL,
   ltU,
+  ltUL,
+  ne,
   or,
   select,
   set,
@@ -69,8 +78,12 @@ export interface Frame {
   word(offset: number): Code;
   /** Writes a word of the state. */
   setWord(offset: number, v: Code): void;
+  /** 64 bits of the state. */
+  long(offset: number): Code;
   /** A new i32 local. */
   local(): number;
+  /** A new i64 local. */
+  local64(): number;
   /** Leaves with what the next form of the helper gives: the rest, or the TypeScript. */
   slow(): void;
   /** Address of the CPU's area. */
@@ -99,7 +112,9 @@ export function native(
       const frame: Frame = {
         word: (offset) => load(i32(0), base + offset),
         setWord: (offset, v) => store(i32(0), base + offset, v),
+        long: (offset) => loadL(i32(0), base + offset),
         local: () => asm.local(args, I32),
+        local64: () => asm.local(args, I64),
         slow: () => leave(call(next, ...[0, 1, 2].slice(0, args).map(get))),
         base,
       };
@@ -142,80 +157,127 @@ export function ifPresent(
 // Bits of EFLAGS that conditions O B Z BE S P test (BE: and ZF), as shifts.
 const SHIFTS_LOW = 11 | (6 << 16), SHIFTS_HIGH = 7 | (2 << 8);
 
-/** `cc_condition`: see flags.ts for what each condition is. */
-export const CONDITION: Native = native((f) => {
+/** `cc_condition` after an operation on 64 bits. */
+function condition64(f: Frame): void {
   const op = f.local(),
     group = f.local(),
     kind = f.local(),
-    shift = f.local(),
-    d = f.local(),
-    s = f.local(),
-    a = f.local();
+    d = f.local64(),
+    s = f.local64(),
+    a = f.local64();
   const give = (v: Code): void => leave(xor(v, and(get(0), i32(1))));
   const giveIf = (n: number, v: Code): void =>
     when(eq(get(kind), i32(n)), () => give(v));
-  const bit = (v: Code, n: Code): Code => and(shrU(v, n), i32(1));
   set(op, f.word(OFF_CC_OP));
-  set(group, and(get(op), i32(~3)));
+  set(group, and(get(op), i32(0x3c)));
   set(kind, shrU(get(0), i32(1)));
-  set(s, f.word(OFF_CC_SRC));
-  when(and(get(op), i32(CC_OVERRIDE)), () => {
-    const at = select(
-      i32(31),
-      i32(0),
-      eq(and(get(op), i32(CC_OVERRIDE)), i32(CC_ROR)),
-    );
-    giveIf(1, bit(f.word(OFF_CC_OVER), at));
-    f.slow();
+  const isNarrow = ne(and(get(op), i32(3)), i32(3));
+  when(or(isNarrow, eqz(get(group))), () => f.slow());
+  set(d, f.long(OFF_CC_DST));
+  set(s, f.long(OFF_CC_SRC));
+  giveIf(2, eqzL(get(d)));
+  giveIf(4, ltSL(get(d), i64(0)));
+  when(and(get(op), i32(CC_OVERRIDE)), () => f.slow());
+  when(eq(get(group), i32(CC_LOGIC)), () => {
+    // As a comparison with 0.
+    set(s, i64(0));
+    set(group, i32(CC_SUB));
   });
-  when(eqz(get(group)), () => {
-    const differ = xor(bit(get(s), i32(7)), bit(get(s), i32(11)));
-    giveIf(3, or(bit(get(s), i32(0)), bit(get(s), i32(6))));
-    giveIf(6, differ);
-    giveIf(7, or(differ, bit(get(s), i32(6))));
-    const table = select(
-      i32(SHIFTS_LOW),
-      i32(SHIFTS_HIGH),
-      ltU(get(kind), i32(4)),
-    );
-    const at = shl(and(get(kind), i32(3)), i32(3));
-    give(bit(get(s), and(shrU(table, at), i32(31))));
-  });
-  // Operands of 64 bits.
-  when(eq(and(get(op), i32(3)), i32(3)), () => f.slow());
-  // Operands at the top of their words compare as they are.
-  set(
-    shift,
-    and(shrU(i32(0x1018), shl(and(get(op), i32(3)), i32(3))), i32(31)),
-  );
-  set(d, shl(f.word(OFF_CC_DST), get(shift)));
-  giveIf(2, eqz(get(d)));
-  giveIf(4, shrU(get(d), i32(31)));
-  when(
-    eq(get(group), i32(CC_LOGIC)),
-    () => {
-      // As a comparison with 0.
-      set(s, i32(0));
-      set(group, i32(CC_SUB));
-    },
-    () => set(s, shl(get(s), get(shift))),
-  );
   when(eq(get(group), i32(CC_SUB)), () => {
-    set(a, add(get(d), get(s)));
-    giveIf(1, ltU(get(a), get(s)));
-    giveIf(3, eqz(ltU(get(s), get(a))));
-    giveIf(6, ltS(get(a), get(s)));
-    giveIf(7, leS(get(a), get(s)));
+    set(a, addL(get(d), get(s)));
+    giveIf(1, ltUL(get(a), get(s)));
+    giveIf(3, eqz(gtUL(get(a), get(s))));
+    giveIf(6, ltSL(get(a), get(s)));
+    giveIf(7, eqz(ltSL(get(s), get(a))));
   });
   when(eq(get(kind), i32(1)), () => {
-    when(eq(get(group), i32(CC_ADD)), () => give(ltU(get(d), get(s))));
+    when(eq(get(group), i32(CC_ADD)), () => give(ltUL(get(d), get(s))));
     // INC and DEC
     when(
       eq(and(get(group), i32(~4)), i32(CC_INC)),
       () => give(f.word(OFF_CC_SRC)),
     );
   });
-});
+}
+
+/** `cc_condition`: see flags.ts for what each condition is. */
+export const CONDITION: Native = native(
+  (f) => {
+    const op = f.local(),
+      group = f.local(),
+      kind = f.local(),
+      shift = f.local(),
+      d = f.local(),
+      s = f.local(),
+      a = f.local();
+    const give = (v: Code): void => leave(xor(v, and(get(0), i32(1))));
+    const giveIf = (n: number, v: Code): void =>
+      when(eq(get(kind), i32(n)), () => give(v));
+    const bit = (v: Code, n: Code): Code => and(shrU(v, n), i32(1));
+    set(op, f.word(OFF_CC_OP));
+    set(group, and(get(op), i32(~3)));
+    set(kind, shrU(get(0), i32(1)));
+    set(s, f.word(OFF_CC_SRC));
+    when(and(get(op), i32(CC_OVERRIDE)), () => {
+      const at = select(
+        i32(31),
+        i32(0),
+        eq(and(get(op), i32(CC_OVERRIDE)), i32(CC_ROR)),
+      );
+      giveIf(1, bit(f.word(OFF_CC_OVER), at));
+      f.slow();
+    });
+    when(eqz(get(group)), () => {
+      const differ = xor(bit(get(s), i32(7)), bit(get(s), i32(11)));
+      giveIf(3, or(bit(get(s), i32(0)), bit(get(s), i32(6))));
+      giveIf(6, differ);
+      giveIf(7, or(differ, bit(get(s), i32(6))));
+      const table = select(
+        i32(SHIFTS_LOW),
+        i32(SHIFTS_HIGH),
+        ltU(get(kind), i32(4)),
+      );
+      const at = shl(and(get(kind), i32(3)), i32(3));
+      give(bit(get(s), and(shrU(table, at), i32(31))));
+    });
+    // Operands of 64 bits.
+    when(eq(and(get(op), i32(3)), i32(3)), () => f.slow());
+    // Operands at the top of their words compare as they are.
+    set(
+      shift,
+      and(shrU(i32(0x1018), shl(and(get(op), i32(3)), i32(3))), i32(31)),
+    );
+    set(d, shl(f.word(OFF_CC_DST), get(shift)));
+    giveIf(2, eqz(get(d)));
+    giveIf(4, shrU(get(d), i32(31)));
+    when(
+      eq(get(group), i32(CC_LOGIC)),
+      () => {
+        // As a comparison with 0.
+        set(s, i32(0));
+        set(group, i32(CC_SUB));
+      },
+      () => set(s, shl(get(s), get(shift))),
+    );
+    when(eq(get(group), i32(CC_SUB)), () => {
+      set(a, add(get(d), get(s)));
+      giveIf(1, ltU(get(a), get(s)));
+      giveIf(3, eqz(ltU(get(s), get(a))));
+      giveIf(6, ltS(get(a), get(s)));
+      giveIf(7, leS(get(a), get(s)));
+    });
+    when(eq(get(kind), i32(1)), () => {
+      when(eq(get(group), i32(CC_ADD)), () => give(ltU(get(d), get(s))));
+      // INC and DEC
+      when(
+        eq(and(get(group), i32(~4)), i32(CC_INC)),
+        () => give(f.word(OFF_CC_SRC)),
+      );
+    });
+  },
+  1,
+  condition64,
+);
 
 /** `check_interrupt`, `interrupts_open`: nothing waits. */
 export const NO_INTERRUPT: Native = native((f) => {

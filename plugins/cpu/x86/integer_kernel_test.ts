@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { X86 } from "./cpu.ts";
-import { arithFlags, condition } from "./flags.ts";
+import { arithFlags, condition, stateFlags } from "./flags.ts";
 import { CONDITION, SEGMENT } from "./integer_kernel.ts";
 import {
   CC_ADD,
@@ -80,6 +80,46 @@ Deno.test("conditions agree with the flags", () => {
   }
   for (const op of [CC_SUB, CC_LOGIC, CC_ADD]) {
     i32[state(OFF_CC_OP)] = op + 2;
+    slow = 0;
+    for (const cc of [2, 3, 4, 5, 8, 9]) run(cc, 0, 0);
+    assertEquals(slow, 0);
+  }
+});
+
+Deno.test("conditions after operations on 64 bits agree with the flags", () => {
+  let slow = 0;
+  const viaFlags = (cc: number): number =>
+    condition(cc, stateFlags(i32, BASE)) ? 1 : 0;
+  const run = CONDITION(noCpu)!(memory, BASE, (cc) => {
+    slow++;
+    return viaFlags(cc);
+  });
+  const longs = new BigInt64Array(memory.buffer);
+  const edges = [0n, 1n, -1n, 2n, 0x7fffffffn, 0x80000000n, 0xffffffffn];
+  edges.push(1n << 32n, -(1n << 63n), (1n << 63n) - 1n, 0x123456789abcdefn);
+  let n = 0;
+  for (let group = CC_ADD; group <= CC_IMUL; group += 4) {
+    for (const dst of edges) {
+      for (const src of edges) {
+        const isCarry = group === CC_INC || group === CC_DEC;
+        const over = ++n % 3 === 0 ? (n & 3) << 6 : 0;
+        i32[state(OFF_CC_OVER)] = Math.imul(n, 0x9e3779b1);
+        i32[state(OFF_CC_OP)] = group + 3 | over;
+        longs[state(OFF_CC_DST) >> 1] = dst;
+        longs[state(OFF_CC_SRC) >> 1] = isCarry ? src & 1n : src;
+        longs[state(OFF_CC_SRC2) >> 1] = group === CC_SBB ? 1n : 0n;
+        for (let cc = 0; cc < 16; cc++) {
+          assertEquals(
+            run(cc, 0, 0),
+            viaFlags(cc),
+            `cc ${cc} op ${group + 3} dst ${dst} src ${src} over ${over}`,
+          );
+        }
+      }
+    }
+  }
+  for (const op of [CC_SUB, CC_LOGIC, CC_ADD]) {
+    i32[state(OFF_CC_OP)] = op + 3;
     slow = 0;
     for (const cc of [2, 3, 4, 5, 8, 9]) run(cc, 0, 0);
     assertEquals(slow, 0);

@@ -80,7 +80,8 @@ import {
   returnTask,
   tssStack,
 } from "./tasks.ts";
-import { checkReturnCode, returnOuter } from "./transfers.ts";
+import { checkReturnCode } from "./transfer_checks.ts";
+import { returnOuter } from "./transfers.ts";
 
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_ERROR = OFF_EXC_ERROR >> 2;

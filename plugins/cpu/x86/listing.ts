@@ -9,6 +9,7 @@ import type { Disassembler } from "../../../core/cpu/disassembler.ts";
 import { disassemble } from "./disassemble.ts";
 import {
   KEY_ALIGN,
+  KEY_AVX,
   KEY_CODE32,
   KEY_CPL_SHIFT,
   KEY_DEBUG,
@@ -17,6 +18,7 @@ import {
   KEY_FLAT_DATA,
   KEY_IOPL_OK,
   KEY_LIMIT_64K,
+  KEY_LONG,
   KEY_MP,
   KEY_MXCSR_DEFAULT,
   KEY_MXCSR_PE,
@@ -49,6 +51,7 @@ const WORDS: readonly [number, string][] = [
   [KEY_MP, "mp"],
   [KEY_NE, "ne"],
   [KEY_OSFXSR, "osfxsr"],
+  [KEY_AVX, "avx"],
   [KEY_MXCSR_DEFAULT, "mxcsr-default"],
   [KEY_MXCSR_PE, "mxcsr-pe"],
 ];
@@ -56,7 +59,14 @@ const WORDS: readonly [number, string][] = [
 /** x86 in words. */
 export const LISTING: Disassembler = {
   insn: (code, start, pcLo, key) =>
-    disassemble(code, start, pcLo, (key & KEY_CODE32) !== 0).text,
+    disassemble(
+      code,
+      start,
+      pcLo,
+      (key & KEY_CODE32) !== 0,
+      (key & KEY_PROTECTED) !== 0,
+      (key & KEY_LONG) !== 0,
+    ).text,
   mode: (key) => {
     const level = (key & KEY_V86) !== 0
       ? "v86"
@@ -65,8 +75,10 @@ export const LISTING: Disassembler = {
       : "real";
     const words = [
       level,
-      (key & KEY_CODE32) !== 0 ? "code32" : "code16",
-      (key & KEY_STACK32) !== 0 ? "stack32" : "stack16",
+      ...(key & KEY_LONG) !== 0 ? ["code64"] : [
+        (key & KEY_CODE32) !== 0 ? "code32" : "code16",
+        (key & KEY_STACK32) !== 0 ? "stack32" : "stack16",
+      ],
     ];
     for (const [bit, word] of WORDS) if ((key & bit) !== 0) words.push(word);
     return words.join(" ");

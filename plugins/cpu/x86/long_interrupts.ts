@@ -62,9 +62,9 @@ export function enterLong(
   const gateError = vector * 8 | 2 | ext;
   if (at + 15 > (cpu.state[W_IDT_LIMIT] >>> 0)) cpu.gp(gateError);
   const address = cpu.tableAddress(cpu.tableBase(W_IDT_BASE) + at);
-  const gateLo = cpu.mmu.read32(address, 0);
-  const gateHi = cpu.mmu.read32(cpu.tableAddress(address + 4), 0);
-  const ripHi = cpu.mmu.read32(cpu.tableAddress(address + 8), 0);
+  const gateLo = cpu.tables.read32(address, 0);
+  const gateHi = cpu.tables.read32(cpu.tableAddress(address + 4), 0);
+  const ripHi = cpu.tables.read32(cpu.tableAddress(address + 8), 0);
   const type = (gateHi >> 8) & 31;
   if (type !== TYPE_INTERRUPT32 && type !== TYPE_TRAP32) cpu.gp(gateError);
   if (source === FROM_INT && dplOf(gateHi) < cpu.cpl) cpu.gp(gateError);

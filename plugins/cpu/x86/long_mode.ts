@@ -88,7 +88,9 @@ export function updateLma(cpu: X86): void {
   const efer = s[W_EFER];
   const active = (efer & EFER_LME) !== 0 && (s[W_CR0] & CR0_PG) !== 0;
   s[W_EFER] = active ? efer | EFER_LMA : efer & ~EFER_LMA;
-  if (((efer & EFER_LMA) !== 0) !== active) cpu.engine?.mmu.setWide(active);
+  if (((efer & EFER_LMA) !== 0) === active) return;
+  cpu.engine?.mmu.setWide(active);
+  cpu.chooseMmu();
 }
 
 /** WRMSR of EFER. */

@@ -146,6 +146,8 @@ function make32(model = "max"): Bench {
     instructions: 0,
     attention: () => {},
     halt: () => {},
+    resume: () => {},
+    requestStop: () => {},
     keyChanged: () => {},
   };
   cpu.attach(engine);

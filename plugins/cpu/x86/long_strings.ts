@@ -13,12 +13,15 @@ import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { stateFlags, wideFlags } from "./flags.ts";
 import { define } from "./helpers.ts";
+import { isCanonicalAddress } from "./long_mode.ts";
+import { AC } from "./operands.ts";
 import {
   CC_SRC,
   CC_SUB,
   DF,
   FS,
   GPR,
+  KEY_ALIGN,
   KEY_DEBUG,
   OFF_CC_SRC,
   OFF_FLAGS,
@@ -91,7 +94,7 @@ class Pointer {
     const { linear } = this;
     const size = this.#size;
     const inPage = linear & (PAGE - 1);
-    if (inPage + size > PAGE) return 0;
+    if (inPage + size > PAGE || this.#isMisaligned(linear)) return 0;
     const fits = this.#step > 0
       ? Math.floor((PAGE - inPage) / size)
       : Math.floor(inPage / size) + 1;
@@ -102,6 +105,20 @@ class Pointer {
       ? mmu.directStore(lowest, n * size, dataMmu, from)
       : mmu.direct(lowest, ACCESS_READ, dataMmu);
     return this.host < 0 ? 0 : n;
+  }
+
+  #isMisaligned(linear: number): boolean {
+    return (linear & (this.#size - 1)) !== 0 &&
+      (this.#cpu.key() & KEY_ALIGN) !== 0;
+  }
+
+  /** Linear address of the present element; #AC if it must be aligned and is not. */
+  check(): number {
+    const { linear } = this;
+    if (this.#isMisaligned(linear) && isCanonicalAddress(linear)) {
+      this.#cpu.raise(AC, 0);
+    }
+    return linear;
   }
 
   /** Moves on by `n` elements. */
@@ -230,8 +247,8 @@ export const LONG_REP_MOVS: Helper = define(
           copyRun(cpu.engine, r.size, source.host, target.host, n, r.backwards);
         } else {
           n = 1;
-          read(cpu, r.size, source.linear, v);
-          write(cpu, r.size, target.linear, v);
+          read(cpu, r.size, source.check(), v);
+          write(cpu, r.size, target.check(), v);
         }
         source.advance(n);
         target.advance(n);
@@ -275,7 +292,7 @@ export const LONG_REP_STOS: Helper = define(
           }
         } else {
           n = 1;
-          write(cpu, r.size, target.linear, v);
+          write(cpu, r.size, target.check(), v);
         }
         target.advance(n);
         r.did(n);
@@ -299,7 +316,7 @@ export const LONG_REP_LODS: Helper = define(
       const w = W_GPR + 2 * RAX;
       const s = cpu.state;
       while (r.quota > 0) {
-        read(cpu, r.size, source.linear, v);
+        read(cpu, r.size, source.check(), v);
         if (r.size >= 4) {
           s[w] = v[0];
           s[w + 1] = v[1];
@@ -350,8 +367,8 @@ function compare(name: string, inMemory: boolean): Helper {
                 readHost(cpu.engine.u8, size, source.host + at, x);
               }
             } else {
-              read(cpu, size, target.linear, y);
-              if (inMemory) read(cpu, size, source.linear, x);
+              read(cpu, size, target.check(), y);
+              if (inMemory) read(cpu, size, source.check(), x);
             }
             done++;
             stop = (x[0] === y[0] && x[1] === y[1]) === untilEqual;

@@ -51,7 +51,7 @@ import {
   checkDirectCode,
   checkReturnCode,
   dropInaccessible,
-} from "./transfers.ts";
+} from "./transfer_checks.ts";
 
 const W_EIP = OFF_EIP >> 2;
 const W_CS_BASE = (OFF_SEG + 32 * CS + SEG_BASE) >> 2;
@@ -91,7 +91,7 @@ export class FlatStack {
 
   /** Pushes `size` (2, 4, 8) bytes of a value of two words. */
   push(size: number, lo: number, hi = 0): void {
-    const memory = this.#cpu.mmu;
+    const memory = this.#cpu.tables;
     const at = this.#check(this.rsp - size, size);
     if (size === 2) memory.write16(at, lo & 0xffff, this.mmu);
     else {
@@ -103,7 +103,7 @@ export class FlatStack {
 
   /** Pops `size` (2, 4, 8) bytes: the low word, unsigned when 2; `hi` is the high one. */
   pop(size: number): number {
-    const memory = this.#cpu.mmu;
+    const memory = this.#cpu.tables;
     const at = this.#check(this.rsp, size);
     const lo = size === 2
       ? memory.read16(at, this.mmu)
@@ -146,8 +146,8 @@ export function tssStackLong(
     cpu.raise(EXC_TS, cpu.selector(TR) & 0xfffc | ext);
   }
   const address = cpu.tableAddress(cpu.longBase(TR) + at);
-  const lo = cpu.mmu.read32(address, 0);
-  const hi = cpu.mmu.read32(cpu.tableAddress(address + 4), 0);
+  const lo = cpu.tables.read32(address, 0);
+  const hi = cpu.tables.read32(cpu.tableAddress(address + 4), 0);
   if (!isCanonical(hi)) cpu.raise(EXC_SS, ext);
   const stack = new FlatStack(cpu, lo, hi, cpl);
   stack.error = ext;

@@ -6,21 +6,28 @@
 
 import { isLocalApic } from "../../../core/bus/apic.ts";
 import { Engine } from "../../../core/exec/engine.ts";
+import { SharedCode } from "../../../core/exec/shared_code.ts";
 import type { CpuCore } from "../../../core/machine/cpu.ts";
-import { CPU_AREA_BYTES } from "../../../core/machine/memory.ts";
 import type { CpuContext, CpuPlugin } from "../../../core/machine/plugin.ts";
 import { type BlockTranslator, X86 } from "./cpu.ts";
 import { DEBUG_DATA, DEBUG_FETCH, DEBUG_TRAP } from "./debug.ts";
 import { type Model, MODELS } from "./models.ts";
 import { Translator } from "./translate.ts";
 
-/** The translator of a CPU of this model. */
-export function createTranslator(model: Model): BlockTranslator {
+/**
+ * The translator of a CPU of this model; `yields`: there are others, to which
+ * PAUSE gives the turn.
+ */
+export function createTranslator(
+  model: Model,
+  yields = false,
+): BlockTranslator {
   return new Translator({
     features: model.features,
     debugFetch: DEBUG_FETCH,
     debugData: DEBUG_DATA,
     debugTrap: DEBUG_TRAP,
+    yields,
   });
 }
 
@@ -61,21 +68,36 @@ function create(config: X86Config, context: CpuContext): CpuCore {
       model.features.has("apic")
     ? interrupts
     : undefined;
+  const several = context.count > 1;
+  if (several && apic === undefined) {
+    throw new Error(
+      `the model "${config.model}" has no local APIC, as several CPUs need`,
+    );
+  }
   const cpu = new X86({
     model,
     ports: context.ports,
     acknowledge: interrupts && ((): number => interrupts.acknowledge()),
     apic,
-    // One tick a nanosecond: the time stamp counter of a 1 GHz CPU.
+    // One tick a nanosecond: the time stamp counter of a 1 GHz CPU. No CPU sees
+    // a count that another has seen before.
     timestamp: () => clock.now(),
+    stamps: context.shared("time stamps", () => ({ last: -1 })),
     random: context.icount ? undefined : hostRandom,
     ferr: (level) => ferr.set(level),
-    translator: () => createTranslator(model),
+    translator: () => createTranslator(model, several),
   });
+  if (apic !== undefined) {
+    apic.onStartup = (page): void => cpu.startup(page);
+    apic.hasDeadline = model.features.has("tsc_deadline_timer");
+  }
   return new Engine(cpu, {
     memory,
     space: context.physical,
-    cpu: (context.area - memory.cpuArea(0)) / CPU_AREA_BYTES,
+    cpu: context.index,
+    shared: several
+      ? context.shared("code", () => new SharedCode())
+      : undefined,
     accel: context.accel,
     exact: context.icount,
     threshold: config.threshold,

@@ -38,8 +38,10 @@ export type Feature =
   | "ssse3"
   | "sse4_1"
   | "sse4_2"
+  | "x2apic"
   | "movbe"
   | "popcnt"
+  | "tsc_deadline_timer"
   | "aes"
   | "rdrand"
   | "bmi1"
@@ -52,6 +54,16 @@ export type Feature =
   | "3dnowprefetch"
   | "nx"
   | "rdtscp"
+  | "xsave"
+  | "xsaveopt"
+  | "xsavec"
+  | "xgetbv1"
+  | "xsaves"
+  | "avx"
+  | "avx2"
+  | "fma"
+  | "f16c"
+  | "bmi2"
   | "syscall"
   | "lm"
   | "lahf_lm"
@@ -101,20 +113,28 @@ const LEAF1_ECX: Bits = {
   sse3: 0,
   pclmulqdq: 1,
   ssse3: 9,
+  fma: 12,
   cx16: 13,
   pcid: 17,
   sse4_1: 19,
   sse4_2: 20,
+  x2apic: 21,
   movbe: 22,
   popcnt: 23,
+  tsc_deadline_timer: 24,
   aes: 25,
+  xsave: 26,
+  avx: 28,
+  f16c: 29,
   rdrand: 30,
 };
 /** Bits of CPUID leaf 7, EBX (table 3-8). */
 const LEAF7_EBX: Bits = {
   fsgsbase: 0,
   bmi1: 3,
+  avx2: 5,
   smep: 7,
+  bmi2: 8,
   invpcid: 10,
   rdseed: 18,
   adx: 19,
@@ -142,6 +162,14 @@ const EXTENDED_EDX: Bits = {
   pdpe1gb: 26,
   rdtscp: 27,
   lm: 29,
+};
+
+/** Bits of CPUID leaf 0Dh, subleaf 1, EAX. */
+const LEAFD1_EAX: Bits = {
+  xsaveopt: 0,
+  xsavec: 1,
+  xgetbv1: 2,
+  xsaves: 3,
 };
 
 /** The word of CPUID that says these features. */
@@ -175,6 +203,10 @@ export interface Model {
   readonly leaf1Ecx: number;
   /** CPUID leaf 7 EBX; the leaf exists if `maxLeaf` says so. */
   readonly leaf7Ebx: number;
+  /** CPUID leaf 0Dh, subleaf 1, EAX. */
+  readonly leafD1Eax: number;
+  /** The bits of XCR0 that may be set; 0: there is none. */
+  readonly xcr0Mask: number;
   /** CPUID leaf 7 ECX. */
   readonly leaf7Ecx: number;
   /** CPUID leaf 7 EDX. */
@@ -207,7 +239,8 @@ export const CR4_VME = 0x1,
   CR4_FSGSBASE = 0x10000,
   CR4_PCIDE = 0x20000,
   CR4_SMEP = 0x100000,
-  CR4_SMAP = 0x200000;
+  CR4_SMAP = 0x200000,
+  CR4_OSXSAVE = 0x40000;
 
 interface Sheet {
   name: string;
@@ -231,6 +264,7 @@ function model(sheet: Sheet): Model {
   if (f.has("mmx") && f.has("msr")) cr4 |= CR4_PCE;
   if (f.has("fxsr")) cr4 |= CR4_OSFXSR;
   if (f.has("sse")) cr4 |= CR4_OSXMMEXCPT;
+  if (f.has("xsave")) cr4 |= CR4_OSXSAVE;
   if (f.has("umip")) cr4 |= CR4_UMIP;
   if (f.has("fsgsbase")) cr4 |= CR4_FSGSBASE;
   if (f.has("pcid")) cr4 |= CR4_PCIDE;
@@ -247,6 +281,8 @@ function model(sheet: Sheet): Model {
     leaf1Edx: word(LEAF1_EDX, f),
     leaf1Ecx: word(LEAF1_ECX, f),
     leaf7Ebx: word(LEAF7_EBX, f),
+    leafD1Eax: word(LEAFD1_EAX, f),
+    xcr0Mask: !f.has("xsave") ? 0 : f.has("avx") ? 7 : 3,
     leaf7Ecx: word(LEAF7_ECX, f),
     leaf7Edx: word(LEAF7_EDX, f) |
       (f.has("arch_capabilities") ? SPEC_CTRL : 0),
@@ -334,8 +370,24 @@ const LONG: readonly Feature[] = [
   "invpcid",
   "smap",
   "umip",
+  "x2apic",
+  "tsc_deadline_timer",
   "pdpe1gb",
   "arch_capabilities",
+];
+
+/** What x86-64-v3 has in VEX encodings, and the state that belongs to it. */
+const AVX2: readonly Feature[] = [
+  "xsave",
+  "xsaveopt",
+  "xsavec",
+  "xgetbv1",
+  "xsaves",
+  "avx",
+  "avx2",
+  "fma",
+  "f16c",
+  "bmi2",
 ];
 
 /** The models, by name. */
@@ -388,12 +440,30 @@ export const MODELS: Readonly<Record<string, Model>> = {
     caches: [0x665b5001, 0, 0, 0x007b7040],
     features: [...X86_64, "ssse3", "sse4_1", "sse4_2", "popcnt"],
   }),
+  "x86-64-v3": model({
+    name: "x86-64-v3",
+    signature: 0xf61,
+    maxLeaf: 0xd,
+    brand: "Rhea x86-64-v3 CPU",
+    caches: [0x665b5001, 0, 0, 0x007b7040],
+    features: [
+      ...X86_64,
+      "ssse3",
+      "sse4_1",
+      "sse4_2",
+      "popcnt",
+      "abm",
+      "movbe",
+      "bmi1",
+      ...AVX2,
+    ],
+  }),
   "max": model({
     name: "max",
     signature: 0xf41, // Prescott
-    maxLeaf: 7,
+    maxLeaf: 0xd,
     brand: "Rhea CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
-    features: [...PENTIUM4, ...LATER, ...LONG],
+    features: [...PENTIUM4, ...LATER, ...LONG, ...AVX2],
   }),
 };

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { APIC_BASE_ENABLE, APIC_BASE_X2 } from "../../../core/bus/apic.ts";
 import type { X86 } from "./cpu.ts";
 import { isCanonical, writeEfer } from "./long_mode.ts";
 import {
@@ -19,6 +20,7 @@ import {
   OFF_SEG,
   OFF_STAR,
   OFF_SYSENTER,
+  OFF_XSS,
   SEG_BASE,
 } from "./state.ts";
 
@@ -46,11 +48,12 @@ export const TSC_AUX: number = 0xc0000103 | 0;
  * IA32_ARCH_CAPABILITIES: nothing here runs ahead, so that none of the leaks
  * that operating systems work around exists (SDM volume 4, table 2-2). RDCL_NO,
  * IBRS_ALL, RSBA clear, SKIP_L1DFL_VMENTRY, SSB_NO, MDS_NO, IF_PSCHANGE_MC_NO,
- * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, GDS_NO, RFDS_NO.
+ * TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, BHI_NO, PBRSB_NO, GDS_NO, RFDS_NO
+ * and, in the high word, ITS_NO.
  */
-const ARCH_CAPABILITIES = 0x0c10e17b;
-/** IA32_SPEC_CTRL's bits: IBRS, STIBP, SSBD. */
-const SPEC_CTRL_BITS = 7;
+const ARCH_CAPABILITIES = 0x0d10e17b, ARCH_CAPABILITIES_HIGH = 0x40000000;
+/** IA32_SPEC_CTRL's bits: IBRS, STIBP, SSBD, BHI_DIS_S. */
+const SPEC_CTRL_BITS = 0x407;
 
 /** Where the registers of IA-32e mode stand in the state, or 0. */
 function longRegister(cpu: X86, address: number): number {
@@ -73,6 +76,33 @@ function longRegister(cpu: X86, address: number): number {
     default:
       return 0;
   }
+}
+
+/** The registers of the local APIC in x2APIC mode (SDM volume 3, 10.12.1.2). */
+const X2_FIRST = 0x800;
+const X2_LAST = 0x8ff;
+/** Its interrupt command register, the only one of 64 bits. */
+const X2_COMMAND = 0x830;
+
+function isX2Register(cpu: X86, address: number): boolean {
+  return address >= X2_FIRST && address <= X2_LAST && cpu.apic !== undefined &&
+    cpu.model.features.has("x2apic");
+}
+
+/**
+ * Whether IA32_APIC_BASE may get this low half: from x2APIC mode the way leads
+ * only to where the APIC is off, and there only from xAPIC mode (SDM volume 3,
+ * figure 10-27).
+ */
+function isApicBase(cpu: X86, lo: number): boolean {
+  const has = cpu.apic !== undefined && cpu.model.features.has("x2apic");
+  if ((lo & (has ? 0x2ff : 0x6ff)) !== 0) return false;
+  const old = cpu.apic?.apicBase ?? 0;
+  const isOn = (lo & APIC_BASE_ENABLE) !== 0;
+  if ((lo & APIC_BASE_X2) !== 0) {
+    return isOn && (old & APIC_BASE_ENABLE) !== 0;
+  }
+  return !isOn || (old & APIC_BASE_X2) === 0;
 }
 
 /** Whether a register of IA-32e mode holds an address, which must be canonical. */
@@ -206,6 +236,7 @@ export function readMsr(cpu: X86, address: number): void {
     case 0x10a:
       if (!f.has("arch_capabilities")) cpu.gp();
       lo = ARCH_CAPABILITIES;
+      hi = ARCH_CAPABILITIES_HIGH;
       break;
     case 0x179: // IA32_MCG_CAP: no banks
       if (!f.has("mca")) cpu.gp();
@@ -217,11 +248,30 @@ export function readMsr(cpu: X86, address: number): void {
       if (!f.has("mtrr")) cpu.gp();
       lo = cpu.msrs.mtrrDefType;
       break;
+    case 0xda0: // IA32_XSS
+      if (!f.has("xsaves")) cpu.gp();
+      lo = cpu.state[OFF_XSS >> 2];
+      break;
     case 0xc0000080: // IA32_EFER
       if (!f.has("nx")) cpu.gp();
       lo = cpu.state[OFF_EFER >> 2];
       break;
+    case 0x6e0: // IA32_TSC_DEADLINE
+      if (cpu.apic?.hasDeadline !== true) cpu.gp();
+      if (cpu.apic.deadline !== 0) {
+        const t = cpu.apic.deadline + cpu.tscOffset;
+        lo = t | 0;
+        hi = Math.floor(t / 0x1_0000_0000) | 0;
+      }
+      break;
     default: {
+      if (isX2Register(cpu, address)) {
+        const value = cpu.apic!.readMsr(address - X2_FIRST);
+        if (value < 0) cpu.gp();
+        lo = value | 0;
+        if (address === X2_COMMAND) hi = cpu.apic!.destination | 0;
+        break;
+      }
       const at = longRegister(cpu, address) >> 2;
       if (at !== 0) {
         lo = cpu.state[at];
@@ -257,7 +307,7 @@ export function writeMsr(
     case 0x179:
       return cpu.gp(); // read only
     case 0x1b:
-      if (family < 6 || (lo & 0x6ff) !== 0) cpu.gp();
+      if (family < 6 || !isApicBase(cpu, lo)) cpu.gp();
       if ((hi >>> 0) >= 2 ** (cpu.model.physicalBits - 32)) cpu.gp();
       // Without a local APIC there is nothing to enable or to move.
       if (cpu.apic !== undefined) {
@@ -291,9 +341,25 @@ export function writeMsr(
       }
       cpu.msrs.mtrrDefType = lo;
       return;
+    case 0x6e0: {
+      if (cpu.apic?.hasDeadline !== true) cpu.gp();
+      const deadline = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0);
+      // 0 disarms; what has passed is due now.
+      cpu.apic.deadline = deadline === 0
+        ? 0
+        : Math.max(deadline - cpu.tscOffset, 1);
+      return;
+    }
+    case 0xda0: // no component is the supervisor's alone
+      if (!f.has("xsaves") || (lo | hi) !== 0) cpu.gp();
+      return;
     case 0xc0000080:
       if (!f.has("nx")) cpu.gp();
       return writeEfer(cpu, lo, hi);
+  }
+  if (isX2Register(cpu, address)) {
+    if (!cpu.apic!.writeMsr(address - X2_FIRST, lo, hi)) cpu.gp();
+    return;
   }
   const at = longRegister(cpu, address);
   if (at !== 0) {

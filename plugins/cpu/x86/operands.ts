@@ -21,6 +21,7 @@ import {
   IMM_O,
   IMM_V,
   IMM_Z,
+  KIND_B,
   KIND_E,
   KIND_G,
   KIND_I,
@@ -58,6 +59,7 @@ import {
   LIMIT,
   OFF_SEG,
   PC_BASE,
+  PC_BASE64,
   SCRATCH,
   SEG_ATTR,
   SEG_LIMIT,
@@ -154,6 +156,8 @@ export interface TranslatorOptions {
   readonly debugData: Helper;
   /** Called at the end of each instruction while KEY_TF or KEY_DEBUG is set, with EIP in the state; argument: key & KEY_TF. */
   readonly debugTrap: Helper;
+  /** There are other CPUs, to which PAUSE gives the turn. */
+  readonly yields?: boolean;
 }
 
 const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"], 0, 0, 0, Op["ld64"]];
@@ -273,7 +277,10 @@ export class Operands {
   /** An EIP of this block as the guest sees it; in 64-bit mode an i64. */
   pc(eip: number): Value {
     const b = this.b;
-    if (this.long) return b.i64(eip, this.highOf(eip));
+    if (this.long) {
+      const rip = b.i64(eip, this.highOf(eip));
+      return this.relocatable ? b.add(b.get(PC_BASE64), rip) : rip;
+    }
     return this.relocatable ? b.add(b.get(PC_BASE), b.i32(eip)) : b.i32(eip);
   }
 
@@ -391,6 +398,8 @@ export class Operands {
         return this.reg(size, i.reg);
       case KIND_R:
         return this.reg(size, i.rm);
+      case KIND_B:
+        return this.reg(size, i.vvvv);
       case KIND_Z:
         return this.reg(size, i.rm);
       case KIND_REG:
@@ -419,6 +428,8 @@ export class Operands {
         return this.setReg(size, i.reg, v);
       case KIND_R:
         return this.setReg(size, i.rm, v);
+      case KIND_B:
+        return this.setReg(size, i.vvvv, v);
       case KIND_Z:
         return this.setReg(size, i.rm, v);
       case KIND_REG:
@@ -599,7 +610,7 @@ export class Operands {
     if (
       (this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)
     ) {
-      b.trap(b.and(b.low(address), b.i32(size - 1)), trapCode(AC, 0));
+      b.trap(this.misaligned(address, size), trapCode(AC, 0));
     }
     if ((this.key & KEY_DEBUG) !== 0) {
       b.call(
@@ -610,22 +621,35 @@ export class Operands {
     }
   }
 
+  /** Not 0 if an address is not a multiple of `size`; one that is not canonical is the access's fault first. */
+  misaligned(address: Value, size: number): Value {
+    const b = this.b;
+    const odd = b.and(b.low(address), b.i32(size - 1));
+    if (!this.long) return odd;
+    const top = b.op(Op["i64.shr_s"], address, b.i64(47));
+    const beyond = b.op(Op["i64.gt_u"], b.add(top, b.i64(1)), b.i64(1));
+    return b.select(beyond, b.i32(0), odd);
+  }
+
   /** A linear address as a helper's argument: see `X86.addressArgument`. */
   addressArgument(address: Value): Value {
     if (this.long) this.b.set(SCRATCH[0], address);
     return this.b.low(address);
   }
 
-  /** Loads the memory operand by one of the IR's `ld*`. */
-  load(op: number, i: Insn): Value {
+  /**
+   * Loads the memory operand by one of the IR's `ld*`, or what is `from` bytes
+   * into it: of an operand for which {@linkcode Operands.ea} has been called.
+   */
+  load(op: number, i: Insn, from = 0): Value {
     this.#resolve(i, WIDTH[op], i.row.modifies);
-    return this.b.load(op, this.#ea, this.#eaDisp, this.mmu);
+    return this.b.load(op, this.#ea, this.#eaDisp + from, this.mmu);
   }
 
-  /** Stores to the memory operand by one of the IR's `st*`. */
-  store(op: number, i: Insn, v: Value): void {
+  /** Stores to the memory operand by one of the IR's `st*`; see {@linkcode Operands.load}. */
+  store(op: number, i: Insn, v: Value, from = 0): void {
     this.#resolve(i, WIDTH[op], true);
-    this.b.store(op, this.#ea, this.#eaDisp, v, this.mmu);
+    this.b.store(op, this.#ea, this.#eaDisp + from, v, this.mmu);
   }
 
   /** Raises #GP(0) unless the memory operand is aligned to `size` bytes (a power of two). */

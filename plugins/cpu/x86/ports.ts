@@ -14,6 +14,7 @@ const W_DR7 = (OFF_DR >> 2) + 14;
 const W_FLAGS = OFF_FLAGS >> 2;
 /** Elements that one execution of a repeated INS or OUTS moves at most: then interrupts get a chance. */
 const REPEAT_LIMIT = 256;
+const PAGE = 4096;
 
 type Width = 1 | 2 | 4;
 
@@ -67,9 +68,22 @@ function advance(
 }
 
 /**
+ * Makes sure that a store goes through: what is read from a port must be lost
+ * neither to a page fault nor to an instruction that runs again because it
+ * stores over translated code.
+ */
+function prepareStore(cpu: X86, at: number, size: number): void {
+  const memory = cpu.mmu;
+  const mmu = cpu.dataMmu;
+  memory.probe(at, size, 1, mmu);
+  const here = Math.min(size, PAGE - (at & (PAGE - 1)));
+  memory.directStore(at, here, mmu, -1);
+  if (here < size) memory.directStore(at + here, size - here, mmu, -1);
+}
+
+/**
  * INS and OUTS, one or (repeated) many. `wide`: 32-bit addresses; `long` with
- * it: 64-bit ones. Registers
- * are right after each element, so that a fault or an interrupt restarts it.
+ * it: 64-bit ones. Registers are right after each element, so that a fault or an interrupt restarts it.
  */
 export function portString(
   cpu: X86,
@@ -105,8 +119,7 @@ export function portString(
         : memory.read32(at, mmu);
       portOut(cpu, port, size, v);
     } else {
-      // What is read from the port must not be lost to a page fault.
-      memory.probe(at, size, 1, mmu);
+      prepareStore(cpu, at, size);
       const v = portIn(cpu, port, size);
       if (size === 1) memory.write8(at, v & 0xff, mmu);
       else if (size === 2) memory.write16(at, v & 0xffff, mmu);

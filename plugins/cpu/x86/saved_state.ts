@@ -29,6 +29,7 @@ type SavedCpu = {
   irqLevel: boolean;
   nmiPending: boolean;
   nmiBlocked: boolean;
+  waitsForStartup: boolean;
   pendingDebug: number;
   a20: boolean;
   ignne: boolean;
@@ -48,6 +49,7 @@ export function saveCpu(cpu: X86): SavedCpu {
     irqLevel: cpu.irqLevel,
     nmiPending: cpu.nmiPending,
     nmiBlocked: cpu.nmiBlocked,
+    waitsForStartup: cpu.waitsForStartup,
     pendingDebug: cpu.pendingDebug,
     a20: cpu.a20,
     ignne: cpu.ignne,
@@ -64,6 +66,8 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
     padded.set(registers);
     record = { ...record, registers: padded };
   }
+  // There was one CPU only.
+  record = { waitsForStartup: false, ...record };
   const s = loadState(template, record as StateRecord, "cpu");
   if (s.model !== cpu.model.name) {
     throw new StateError(
@@ -79,6 +83,7 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   cpu.irqLevel = s.irqLevel;
   cpu.nmiPending = s.nmiPending;
   cpu.nmiBlocked = s.nmiBlocked;
+  cpu.waitsForStartup = s.waitsForStartup;
   cpu.pendingDebug = s.pendingDebug;
   cpu.committed = false;
   cpu.suppressStep = false;

@@ -111,8 +111,8 @@ export function fetchDescriptor(
   if ((selector | 7) > limit) return false;
   out.limit = limit;
   out.address = cpu.tableAddress(base + (selector & 0xfff8));
-  out.lo = cpu.mmu.read32(out.address, 0);
-  out.hi = cpu.mmu.read32(cpu.tableAddress(out.address + 4), 0);
+  out.lo = cpu.tables.read32(out.address, 0);
+  out.hi = cpu.tables.read32(cpu.tableAddress(out.address + 4), 0);
   return true;
 }
 
@@ -129,8 +129,8 @@ export function secondHalf(
   const error = selector & 0xfffc;
   if ((selector & 0xfff8) + 15 > d.limit) cpu.gp(error);
   const at = d.address + 8;
-  const hi = cpu.mmu.read32(cpu.tableAddress(at), 0);
-  const type = cpu.mmu.read32(cpu.tableAddress(at + 4), 0);
+  const hi = cpu.tables.read32(cpu.tableAddress(at), 0);
+  const type = cpu.tables.read32(cpu.tableAddress(at + 4), 0);
   if ((type & 0x1f00) !== 0) cpu.gp(error);
   return hi;
 }
@@ -153,7 +153,7 @@ export function needDescriptor(
 export function markAccessed(cpu: X86, d: Descriptor): void {
   if ((d.hi & ATTR_A) !== 0) return;
   d.hi |= ATTR_A;
-  cpu.mmu.write8(cpu.tableAddress(d.address + 5), (d.hi >> 8) & 0xff, 0);
+  cpu.tables.write8(cpu.tableAddress(d.address + 5), (d.hi >> 8) & 0xff, 0);
 }
 
 /** Puts a descriptor into a segment register. */
@@ -440,7 +440,7 @@ export function loadTr(cpu: X86, selector: number): void {
   if ((d.hi & ATTR_P) === 0) cpu.raise(EXC_NP, error);
   const high = lma ? systemBase(cpu, selector, d) : 0;
   d.hi |= 0x200;
-  cpu.mmu.write8(cpu.tableAddress(d.address + 5), (d.hi >> 8) & 0xff, 0);
+  cpu.tables.write8(cpu.tableAddress(d.address + 5), (d.hi >> 8) & 0xff, 0);
   applyDescriptor(cpu, TR, selector, d);
   cpu.setBaseHigh(TR, high);
 }

@@ -42,8 +42,13 @@ const ADD = 0, SUB = 1, MUL = 2, DIV = 3, SQRT = 4;
 // Slots of the working buffer.
 const A = 0, B = 16, R = 32, M = 48;
 
-/** Predicates of CMPSS and its kin. */
-export type Predicate = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+/** Predicates of CMPSS (0-7) and VCMPSS (0-31). */
+export type Predicate = number;
+/**
+ * By the low four bits of a predicate, for which relations it holds: bit 0 less,
+ * 1 equal, 2 greater, 3 unordered (SDM volume 2, CMPPD, table 3-1).
+ */
+const HOLDS = [2, 1, 3, 8, 13, 14, 12, 7, 10, 9, 11, 0, 5, 6, 4, 15];
 
 /**
  * The flags that a (vector) operation leaves in MXCSR, from the or-ed flags of
@@ -226,6 +231,27 @@ export class SoftFloat {
       return r * r === x && isProduct(x, r, r) ? 0 : PE;
     }
     return this.binary64(SQRT, dst, src, src, mxcsr);
+  }
+
+  /**
+   * Rounds a number that was rounded to odd to 64 bits, as the parts of an
+   * 80-bit one, to binary32 (width 4) or binary64 at dst.
+   */
+  deliverOdd(
+    width: number,
+    dst: number,
+    lo: number,
+    hi: number,
+    signExponent: number,
+    mxcsr: number,
+  ): number {
+    const ow = this.ow;
+    ow[R >> 2] = lo;
+    ow[(R >> 2) + 1] = hi;
+    ow[(R >> 2) + 2] = signExponent;
+    return width === 4
+      ? this.deliver32(dst, mxcsr)
+      : this.deliver64(dst, mxcsr);
   }
 
   /**
@@ -646,26 +672,24 @@ export class SoftFloat {
   }
 }
 
-/** Predicates for which a quiet NaN is no exception: EQ, UNORD, NEQ, ORD. */
+/**
+ * Predicates for which a quiet NaN is no exception: EQ, UNORD, NEQ, ORD and
+ * their kin; bit 4 turns that around.
+ */
 function isQuiet(predicate: number): boolean {
-  return (predicate & 3) === 0 || (predicate & 3) === 3;
+  const quiet = (predicate & 3) === 0 || (predicate & 3) === 3;
+  return quiet !== ((predicate & 16) !== 0);
 }
 
 /** Is the predicate true of a relation? */
 function holds(r: number, predicate: number): boolean {
-  let is: boolean;
-  switch (predicate & 3) {
-    case 0:
-      is = (r & 0x4500) === 0x4000;
-      break;
-    case 1:
-      is = (r & 0x4500) === 0x100;
-      break;
-    case 2:
-      is = (r & 0x4500) === 0x100 || (r & 0x4500) === 0x4000;
-      break;
-    default:
-      is = (r & 0x4500) === 0x4500;
-  }
-  return is !== ((predicate & 4) !== 0);
+  const relation = r & 0x4500;
+  const bit = relation === 0x4500
+    ? 8
+    : relation === 0x4000
+    ? 2
+    : relation === 0x100
+    ? 1
+    : 4;
+  return (HOLDS[predicate & 15] & bit) !== 0;
 }

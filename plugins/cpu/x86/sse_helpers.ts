@@ -9,7 +9,7 @@
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { EXC_UD, EXC_XM } from "./exceptions.ts";
-import { define } from "./helpers.ts";
+import { define, type HelperOptions } from "./helpers.ts";
 import { type Predicate, settle, SoftFloat } from "./softfloat.ts";
 import {
   CR,
@@ -29,10 +29,11 @@ const EXCEPTIONS = 0x3f, PE = 0x20;
 /** COMISS gives back ZF, PF and CF shifted by this. */
 const FLAGS_SHIFT = 8;
 
-/** Byte offsets in the state: result, destination and source operand. */
+/** Byte offsets in the state: result, destination, source and third operand. */
 export const RESULT: number = OFF_SCRATCH + 64,
   X: number = RESULT + 16,
-  Y: number = RESULT + 32;
+  Y: number = RESULT + 32,
+  Z: number = RESULT + 48;
 const RESULT32 = OFF_SCRATCH + 32;
 /** Word of the predicate of CMPPS and its kin, and of other immediates (SCRATCH32[1]). */
 export const W_PREDICATE: number = (RESULT32 >> 2) + 1;
@@ -43,6 +44,8 @@ export interface Computation {
   readonly masked: Helper;
   /** For any mode: may raise #XM. */
   readonly unmasked: Helper;
+  /** As `unmasked` for the first half of 256 bits: leaves its exceptions to the second. */
+  readonly first: Helper;
   /** The result is a vector (SCRATCH128[0]), not a word (SCRATCH32[0]). */
   readonly isVector: boolean;
 }
@@ -57,6 +60,8 @@ export class Unit {
   f!: SoftFloat;
   /** Byte offset of the state in that buffer. */
   base = 0;
+  /** Exceptions of the first half of 256 bits, within one instruction. */
+  pending = 0;
 
   /** Makes the helpers' common part. */
   constructor(cpu: X86) {
@@ -77,7 +82,9 @@ export class Unit {
   /** Ends an instruction with these exceptions: flags, and #XM for unmasked ones. */
   end(raised: number): void {
     const s = this.s, old = s[W_MXCSR];
-    const flags = settle(raised, old), masks = (old >> 7) & EXCEPTIONS;
+    const all = raised | this.pending;
+    this.pending = 0;
+    const flags = settle(all, old), masks = (old >> 7) & EXCEPTIONS;
     if ((flags & ~(old & masks)) === 0) return;
     s[W_MXCSR] = old | flags;
     if ((flags & ~old & PE) !== 0 && masks === EXCEPTIONS) {
@@ -113,13 +120,16 @@ function unitOf(cpu: X86): Unit {
 /** Computes an instruction; gives back the exceptions of all its lanes. */
 export type Run = (u: Unit, mxcsr: number) => number;
 
-/** The helpers of an instruction. */
+/** The helpers of an instruction; `ternary`: it has a third operand; `native`: for the default mode. */
 export function computation(
   name: string,
   run: Run,
   isVector = true,
+  ternary = false,
+  native?: HelperOptions["native"],
 ): Computation {
   const reads = [
+    ...(ternary ? [SCRATCH128[3]] : []),
     SCRATCH32[1],
     SCRATCH128[1],
     SCRATCH128[2],
@@ -131,7 +141,7 @@ export function computation(
     define(
       faults ? name + "_x" : name,
       0,
-      { faults, reads, writes },
+      { faults, reads, writes, native: faults ? undefined : native },
       (cpu) => {
         const unit = unitOf(cpu);
         return () => {
@@ -141,7 +151,19 @@ export function computation(
         };
       },
     );
-  return { masked: make(false), unmasked: make(true), isVector };
+  const first = define(
+    name + "_1",
+    0,
+    { faults: false, reads, writes },
+    (cpu) => {
+      const unit = unitOf(cpu);
+      return () => {
+        unit.pending = run(unit, unit.begin());
+        return 0;
+      };
+    },
+  );
+  return { masked: make(false), unmasked: make(true), first, isVector };
 }
 
 /** One lane: byte offsets in the buffer of result and operands. */
@@ -294,6 +316,14 @@ const f32ToI32Truncate: Convert = (f, to, from, m) =>
 const f64ToI32: Convert = (f, to, from, m) => f.f64ToI32(to, from, m);
 const f64ToI32Truncate: Convert = (f, to, from, m) =>
   f.f64ToI32Truncate(to, from, m);
+const f32ToI64: Convert = (f, to, from, m) => f.f32ToI64(to, from, m);
+const f32ToI64Truncate: Convert = (f, to, from, m) =>
+  f.f32ToI64Truncate(to, from, m);
+const f64ToI64: Convert = (f, to, from, m) => f.f64ToI64(to, from, m);
+const f64ToI64Truncate: Convert = (f, to, from, m) =>
+  f.f64ToI64Truncate(to, from, m);
+const i64ToF32: Convert = (f, to, from, m) => f.i64ToF32(to, from, m);
+const i64ToF64: Convert = (f, to, from, m) => f.i64ToF64(to, from, m);
 const i32ToF32: Convert = (f, to, from, m) => f.i32ToF32(to, from, m);
 const f32ToF64: Convert = (f, to, from, m) => f.f32ToF64(to, from, m);
 const f64ToF32: Convert = (f, to, from, m) => f.f64ToF32(to, from, m);
@@ -352,6 +382,12 @@ const table = {
     addsubps: addSub(ADD[0], SUB[0], 4),
     addsubpd: addSub(ADD[1], SUB[1], 8),
     cvtsi2ss: convert(i32ToF32, 4, 4, 1, true),
+    cvtsi2ss64: convert(i64ToF32, 8, 4, 1, true),
+    cvtsi2sd64: convert(i64ToF64, 8, 8, 1, true),
+    cvtss2si64: convert(f32ToI64, 4, 8, 1, false),
+    cvttss2si64: convert(f32ToI64Truncate, 4, 8, 1, false),
+    cvtsd2si64: convert(f64ToI64, 8, 8, 1, false),
+    cvttsd2si64: convert(f64ToI64Truncate, 8, 8, 1, false),
     cvtpi2ps: convert(i32ToF32, 4, 4, 2, true),
     cvtdq2ps: convert(i32ToF32, 4, 4, 4, false),
     cvtps2dq: convert(f32ToI32, 4, 4, 4, false),

@@ -102,6 +102,12 @@ export const OFF_XMM = 0x500;
 export const OFF_SCRATCH = 0x600;
 /** Slots for operands and results of floating-point helpers: 8 of 16 bytes. */
 export const OFF_X87_TEMP = 0x680;
+/** Upper halves of the YMM registers: 16 bytes each, 16 of them. */
+export const OFF_YMMH = 0x700;
+/** XCR0: the state components that XSAVE and AVX may use; 8 bytes. */
+export const OFF_XCR0 = 0x800;
+/** IA32_XSS: the components beside them that XSAVES may use; 8 bytes. */
+export const OFF_XSS = 0x808;
 /** Pending page fault in IA-32e mode: its linear address, all 64 bits ({@link OFF_EXC_ADDRESS} has the low half). */
 export const OFF_EXC_ADDRESS64 = 0x900;
 /** IA32_KERNEL_GS_BASE. */
@@ -229,23 +235,25 @@ export const KEY_UNPAGED = 0x800000;
  */
 export const KEY_LIMIT_64K = 0x200000;
 
+/** CR4.OSXSAVE is set and XCR0 has SSE and AVX: instructions with a VEX prefix on vectors are available. */
+export const KEY_AVX = 0x20000000;
 /**
  * 64-bit mode: EFER.LMA and CS.L. KEY_CODE32 and KEY_STACK32 are clear then,
  * KEY_FLAT_CS and KEY_FLAT_DATA set, KEY_PROTECTED set.
  */
 export const KEY_LONG = 0x8000000;
 
-const RELOCATABLE = KEY_CODE32 | 3 << KEY_CPL_SHIFT | KEY_PROTECTED |
-  KEY_FLAT_CS;
+const RELOCATABLE = 3 << KEY_CPL_SHIFT | KEY_PROTECTED | KEY_FLAT_CS;
 
 /**
- * Whether code of a mode is translated for wherever it stands: 32-bit programs
- * at CPL 3, flat and not debugged. (Their shared libraries are at another
+ * Whether code of a mode is translated for wherever it stands: 32-bit and
+ * 64-bit programs at CPL 3, flat and not debugged. (Their shared libraries are at another
  * address in each process. A kernel stays where it is, and addresses that are
  * constants are worth a little.)
  */
 export function isRelocatable(key: number): boolean {
-  return (key & (RELOCATABLE | KEY_V86 | KEY_TF | KEY_DEBUG)) === RELOCATABLE;
+  return (key & (RELOCATABLE | KEY_V86 | KEY_TF | KEY_DEBUG)) ===
+      RELOCATABLE && (key & (KEY_CODE32 | KEY_LONG)) !== 0;
 }
 
 const globals: Global[] = [];
@@ -322,6 +330,11 @@ export const XMM: readonly Global[] = Array.from(
   { length: 16 },
   (_, n) => global("xmm" + n, V128, OFF_XMM + 16 * n),
 );
+/** Upper halves of YMM0-YMM15; 8-15 exist in 64-bit mode only. */
+export const YMMH: readonly Global[] = Array.from(
+  { length: 16 },
+  (_, n) => global(`ymmh${n}`, V128, OFF_YMMH + 16 * n),
+);
 /** Helper scratch, low and high i64, and as a vector. */
 export const SCRATCH: readonly Global[] = [0, 1, 2, 3].map((n) =>
   global("scratch" + n, I64, OFF_SCRATCH + 8 * n)
@@ -330,8 +343,8 @@ export const SCRATCH: readonly Global[] = [0, 1, 2, 3].map((n) =>
 export const SCRATCH32: readonly Global[] = [0, 1, 2, 3, 4, 5, 6, 7].map((n) =>
   global("scratch32." + n, I32, OFF_SCRATCH + 32 + 4 * n)
 );
-/** Helper scratch as vectors: result (0) and operands (1, 2) of SSE helpers. */
-export const SCRATCH128: readonly Global[] = [0, 1, 2].map((n) =>
+/** Helper scratch as vectors: result (0) and operands (1 to 3) of SSE helpers. */
+export const SCRATCH128: readonly Global[] = [0, 1, 2, 3].map((n) =>
   global("scratch128." + n, V128, OFF_SCRATCH + 64 + 16 * n)
 );
 /** Pointers of the last x87 instruction. */
@@ -340,7 +353,12 @@ export const FOP: Global = global("fop", I32, OFF_FOP),
   FCS: Global = global("fcs", I32, OFF_FCS),
   FDP: Global = global("fdp", I32, OFF_FDP),
   FDS: Global = global("fds", I32, OFF_FDS);
+/** The same in 64-bit mode: all 64 bits. */
+export const FIP64: Global = global("fip64", I64, OFF_FIP),
+  FDP64: Global = global("fdp64", I64, OFF_FDP);
 
+/** The same where RIP has 64 bits. */
+export const PC_BASE64: Global = global("pc_base64", I64, OFF_PC_BASE);
 const GPR64_NAMES = ["rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi"];
 /**
  * RAX RCX RDX RBX RSP RBP RSI RDI R8-R15, as i64: blocks of 64-bit mode use
@@ -369,6 +387,8 @@ export const BASE64: readonly Global[] = SEG_NAMES.map((n, i) =>
 export const WIDE_VIEW: ReadonlyMap<number, Global> = new Map([
   ...GPR.map((g, i): [number, Global] => [g.index, GPR64[i]]),
   [EIP.index, RIP],
+  [FIP.index, FIP64],
+  [FDP.index, FDP64],
   [CC_DST.index, CC_DST64],
   [CC_SRC.index, CC_SRC64],
   [CC_SRC2.index, CC_SRC2_64],

@@ -210,7 +210,11 @@ export function needFsgsbase(cpu: X86): void {
   if ((cpu.cr4 & CR4_FSGSBASE) === 0) cpu.ud();
 }
 
-/** STAC and CLAC. */
+/** STAC and CLAC, at level 0, where AC means no alignment checks. */
 export function setUserAccess(cpu: X86, allowed: boolean): void {
-  cpu.setEflags(allowed ? AC : 0, AC);
+  if (allowed) cpu.state[W_FLAGS] |= AC;
+  else {
+    cpu.state[W_FLAGS] &= ~AC;
+    cpu.userAccessEnded();
+  }
 }

@@ -324,10 +324,10 @@ export function checkIoMap(cpu: X86, port: number, size: number): void {
   if ((attr & ATTR_P) === 0 || (attr & 0x800) === 0 || limit < 0x67) cpu.gp();
   const base = cpu.lma ? cpu.longBase(TR) : cpu.segBase(TR);
   const field = cpu.tableAddress(base + 0x66);
-  const at = cpu.mmu.read16(field, 0) + (port >> 3);
+  const at = cpu.tables.read16(field, 0) + (port >> 3);
   // The CPU reads two bytes, whatever the alignment.
   if (at + 1 > limit) cpu.gp();
-  const bits = cpu.mmu.read16(cpu.tableAddress(base + at), 0);
+  const bits = cpu.tables.read16(cpu.tableAddress(base + at), 0);
   if (((bits >> (port & 7)) & ((1 << size) - 1)) !== 0) cpu.gp();
 }
 

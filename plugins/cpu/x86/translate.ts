@@ -31,12 +31,13 @@ import {
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
 import { AUX_NOT_MODIFIES, AUX_NOT_STACK, LazyFlags } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
-import { CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
+import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
 import {
   BASE,
   CS,
   EIP,
+  KEY_AVX,
   KEY_DEBUG,
   KEY_EM,
   KEY_FLAT_CS,
@@ -60,7 +61,9 @@ export {
 
 /** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
 function isOnStack(i: Insn): boolean {
-  return i.mod === 3 ? i.row.default64 : i.segment === SS;
+  return i.mod === 3
+    ? i.row.default64 || i.row.force64 // PUSH and its kin, CALL and RET
+    : i.segment === SS;
 }
 
 /** Translates one instruction. */
@@ -73,10 +76,13 @@ export class Translator extends LazyFlags {
   /** Set by STI: interrupts stay off until the following instruction is done. */
   shadowNext = false;
   #single = false;
+  /** PAUSE gives another CPU its turn. */
+  readonly yields: boolean;
 
   /** Makes the translator of one CPU. */
   constructor(options: TranslatorOptions) {
     super(options);
+    this.yields = options.yields ?? false;
     this.#present = Uint8Array.from(
       ROWS,
       (r) => r.feature === "" || options.features.has(r.feature) ? 1 : 0,
@@ -112,6 +118,7 @@ export class Translator extends LazyFlags {
         context.limit,
         this.code32,
         this.long,
+        this.protected,
       );
       if (outcome === DECODE_SHORT) {
         if (!first) {
@@ -127,6 +134,7 @@ export class Translator extends LazyFlags {
           context.limit,
           this.code32,
           this.long,
+          this.protected,
         );
         left = 1;
         if (outcome === DECODE_SHORT) {
@@ -188,6 +196,10 @@ export class Translator extends LazyFlags {
         break;
       case CLASS_SSE:
         if ((key & KEY_EM) !== 0 || (key & KEY_OSFXSR) === 0) return this.ud();
+        if ((key & KEY_TS) !== 0) return this.raise(NM);
+        break;
+      case CLASS_AVX:
+        if ((key & KEY_AVX) === 0) return this.ud();
         if ((key & KEY_TS) !== 0) return this.raise(NM);
         break;
     }
@@ -282,7 +294,9 @@ export class Translator extends LazyFlags {
     const b = this.b;
     this.syncFlags();
     if (!this.#single) {
-      if (b.isConst64(eip)) return b.jump(b.constOf(eip), b.highOf(eip));
+      if (b.isConst64(eip) && !this.relocatable) {
+        return b.jump(b.constOf(eip), b.highOf(eip));
+      }
       return b.isConst(eip) && !this.relocatable
         ? b.jump(b.constOf(eip))
         : b.jumpIndirect(eip);

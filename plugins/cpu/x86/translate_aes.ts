@@ -25,6 +25,7 @@ import { SCRATCH128, XMM } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import {
   type Binary,
+  first,
   lanes,
   pattern,
   readW,
@@ -134,7 +135,7 @@ const pclmulqdq: Translate = (t, i) => {
   const b = t.b;
   const y = readW(t, i);
   const halves = lanes(8, [i.imm & 1, 2 + (i.imm >> 4 & 1)]);
-  b.set(SCRATCH128[1], shuffle(b, b.get(XMM[i.reg]), y, halves));
+  b.set(SCRATCH128[1], shuffle(b, first(t, i), y, halves));
   b.call(CLMUL);
   b.set(XMM[i.reg], b.get(SCRATCH128[0]));
 };

@@ -59,13 +59,17 @@ function bitTest(
 
 /** BSF and BSR: a source of 0 sets ZF and leaves the destination. */
 function bitScan(scan: (t: Translator, v: Value) => Value): Translate {
-  return (t) => {
+  return (t, i) => {
     const b = t.b;
     const v = t.read(1);
-    const isThere = t.size(0) === 8 ? b.ne(v, b.i64(0)) : v;
-    // (A 32-bit destination in 64-bit mode loses its high half all the same.)
-    t.write(0, b.select(isThere, scan(t, v), t.read(0)));
-    t.setFlags(CC_LOGIC, t.size(0), v);
+    const size = t.size(0);
+    const isThere = size === 8 ? b.ne(v, b.i64(0)) : v;
+    if (t.long && size === 4) {
+      // All 64 bits of it (AMD says so, and Intel's do).
+      const whole = t.reg(8, i.reg);
+      t.setReg(8, i.reg, b.select(isThere, b.zext32(scan(t, v)), whole));
+    } else t.write(0, b.select(isThere, scan(t, v), t.read(0)));
+    t.setFlags(CC_LOGIC, size, v);
   };
 }
 

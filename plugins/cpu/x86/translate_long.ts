@@ -10,8 +10,14 @@ import { invalidatePcid } from "./control.ts";
 import type { Insn } from "./decode.ts";
 import { EXC_GP } from "./exceptions.ts";
 import { define } from "./helpers.ts";
-import { AC, BASE, BASE64, FLAGS, FS, GS, SCRATCH } from "./state.ts";
-import { needFsgsbase, swapgs, syscall, sysret } from "./syscall.ts";
+import { BASE, BASE64, FLAGS, FS, GS, SCRATCH } from "./state.ts";
+import {
+  needFsgsbase,
+  setUserAccess,
+  swapgs,
+  syscall,
+  sysret,
+} from "./syscall.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   goOn,
@@ -47,12 +53,13 @@ const NEED_FSGSBASE = define(
     return 0;
   },
 );
-const USER_ACCESS_ENDED = define(
-  "user_access_ended",
-  0,
-  { reads: [], writes: [] },
-  (cpu) => () => {
-    cpu.userAccessEnded();
+/** STAC (1) and CLAC: a helper, because a page walk looks at AC in the state. */
+const SET_USER_ACCESS = define(
+  "set_user_access",
+  1,
+  { reads: [FLAGS], writes: [FLAGS] },
+  (cpu) => (allowed) => {
+    setUserAccess(cpu, allowed !== 0);
     return 0;
   },
 );
@@ -84,16 +91,10 @@ function segmentBase(seg: number, write: boolean): Translate {
 }
 
 /** STAC and CLAC. */
-function setUserAccess(allowed: boolean): Translate {
+function userAccess(allowed: boolean): Translate {
   return (t) => {
     if (t.cpl !== 0) return t.ud();
-    const b = t.b;
-    const flags = b.get(FLAGS);
-    if (allowed) b.set(FLAGS, b.or(flags, t.imm(AC)));
-    else {
-      b.set(FLAGS, b.and(flags, t.imm(~AC)));
-      b.call(USER_ACCESS_ENDED);
-    }
+    t.b.call(SET_USER_ACCESS, t.imm(allowed ? 1 : 0));
   };
 }
 
@@ -130,7 +131,7 @@ export const LONG: Readonly<Record<string, Translate>> = {
   rdgsbase: segmentBase(GS, false),
   wrfsbase: segmentBase(FS, true),
   wrgsbase: segmentBase(GS, true),
-  stac: setUserAccess(true),
-  clac: setUserAccess(false),
+  stac: userAccess(true),
+  clac: userAccess(false),
   invpcid,
 };

@@ -24,10 +24,12 @@ import {
 import type { Translate, Translator } from "./translate.ts";
 import {
   type Binary,
+  binaryOf,
   both,
   checkAlignment,
   checkPendingX87,
   enterMmx,
+  first,
   fromI64,
   lanes,
   pattern,
@@ -37,6 +39,7 @@ import {
   setMm,
   shuffle,
   sse,
+  withBinary,
   zero,
 } from "./translate_simd.ts";
 
@@ -74,15 +77,15 @@ function interleave(width: number, first: number): Binary {
 const unpackLow = (width: number): Translate => {
   const f = interleave(width, 0);
   const onSse = sse(f);
-  return (t, i) => {
+  return withBinary((t, i) => {
     if (i.has66 !== 0) return onSse(t, i);
     const y = i.mod === 3
       ? t.b.get(MM[i.rm & 7])
       : t.b.op(Op["i32x4.splat"], t.load(Op["ld32"], i));
-    const v = f(t.b, t.b.get(MM[i.reg & 7]), y);
+    const v = f(t.b, t.b.get(MM[i.reg & 7]), y, i.imm);
     enterMmx(t);
     setMm(t, i.reg & 7, v);
-  };
+  }, f);
 };
 const unpackHigh = (width: number): Translate =>
   // An MMX register's upper half starts in the middle of the low half.
@@ -128,7 +131,7 @@ const psadbw: Binary = (b, x, y) => {
 // Shifts.
 
 /** How a shift is made: its op, the lane's bits, and whether it is arithmetic. */
-interface Shift {
+export interface Shift {
   readonly op: number;
   readonly bits: number;
   readonly arithmetic: boolean;
@@ -140,7 +143,7 @@ const shiftOf = (name: OpName, bits: number, arithmetic = false): Shift => ({
 });
 
 /** A count beyond the lane's bits gives 0, or the sign for an arithmetic shift. */
-function shiftImmediate(
+export function shiftImmediate(
   b: IrBuilder,
   s: Shift,
   x: Value,
@@ -169,12 +172,24 @@ function shiftVariable(s: Shift): Binary {
 /** `op Nq/Udq, Ib` or `op Pq/Vdq, Qq/Wdq`, by the opcode. */
 function shift(s: Shift): Translate {
   const variable = both(shiftVariable(s));
-  return (t, i) => {
+  return withBinary((t, i) => {
     if (i.opcode >= 0x80) return variable(t, i);
     const count = i.imm & 0xff;
     onRegister(t, i, (b, x) => shiftImmediate(b, s, x, count));
-  };
+  }, binaryOf(variable));
 }
+
+/** The shifts of lanes. */
+export const SHIFTS = {
+  psrlw: shiftOf("i16x8.shr_u", 16),
+  psrld: shiftOf("i32x4.shr_u", 32),
+  psrlq: shiftOf("i64x2.shr_u", 64),
+  psraw: shiftOf("i16x8.shr_s", 16, true),
+  psrad: shiftOf("i32x4.shr_s", 32, true),
+  psllw: shiftOf("i16x8.shl", 16),
+  pslld: shiftOf("i32x4.shl", 32),
+  psllq: shiftOf("i64x2.shl", 64),
+} satisfies Record<string, Shift>;
 
 /** An instruction that changes the register in ModRM's rm field. */
 function onRegister(
@@ -191,17 +206,17 @@ function onRegister(
   }
 }
 
-/** Shifts the whole register by bytes; `sign` 1 is to the right. */
-function shiftBytes(sign: 1 | -1): Translate {
-  return (t, i) => {
-    const count = Math.min(i.imm & 0xff, 16);
-    const bytes = Array.from({ length: 16 }, (_, k) => {
-      const from = k + sign * count;
-      return from >= 0 && from < 16 ? from : 16;
-    });
-    onRegister(t, i, (b, x) => shuffle(b, x, zero(b), bytes));
-  };
-}
+/** Shifts a vector by bytes; `sign` 1 is to the right. */
+export const shiftBytes = (sign: 1 | -1): Binary => (b, x, _y, imm) => {
+  const count = Math.min(imm & 0xff, 16);
+  const bytes = Array.from({ length: 16 }, (_, k) => {
+    const from = k + sign * count;
+    return from >= 0 && from < 16 ? from : 16;
+  });
+  return shuffle(b, x, zero(b), bytes);
+};
+const onBytes = (f: Binary): Translate => (t, i) =>
+  onRegister(t, i, (b, x) => f(b, x, x, i.imm));
 
 // Shuffles by an immediate.
 
@@ -217,10 +232,7 @@ const pshufw: Translate = (t, i) => {
 };
 
 function shuffleW(indices: (imm: number) => number[]): Translate {
-  return (t, i) => {
-    const y = readW(t, i);
-    t.b.set(XMM[i.reg], shuffle(t.b, y, y, indices(i.imm)));
-  };
+  return sse((b, _x, y, imm) => shuffle(b, y, y, indices(imm)));
 }
 const pshufd = shuffleW((imm) => lanes(4, select4(imm)));
 const pshuflw = shuffleW((imm) => lanes(2, [...select4(imm), 4, 5, 6, 7]));
@@ -343,7 +355,7 @@ const pinsrw: Translate = (t, i) => {
   const e = i.mod === 3 ? t.reg(4, i.rm) : t.load(Op["ld16u"], i);
   const lane = i.imm & (isSse ? 7 : 3);
   const op = Op[`i16x8.replace_lane.${lane}` as OpName];
-  if (isSse) return b.set(XMM[i.reg], b.op(op, b.get(XMM[i.reg]), e));
+  if (isSse) return b.set(XMM[i.reg], b.op(op, first(t, i), e));
   const x = b.op(op, b.get(MM[i.reg & 7]), e);
   enterMmx(t);
   setMm(t, i.reg & 7, x);
@@ -395,8 +407,8 @@ const MASKMOV = define(
 const maskmov: Translate = (t, i) => {
   const b = t.b;
   const isSse = i.has66 !== 0;
-  const registers = isSse ? XMM : MM;
-  const mask = b.op(Op["i8x16.bitmask"], b.get(registers[i.rm]));
+  const register = (n: number): Value => b.get(isSse ? XMM[n] : MM[n & 7]);
+  const mask = b.op(Op["i8x16.bitmask"], register(i.rm));
   const edi = t.reg(i.addrSize, 7);
   if (!isSse) enterMmx(t); // as hardware does even when the store faults
   const address = t.linear(
@@ -407,9 +419,9 @@ const maskmov: Translate = (t, i) => {
   );
   if (isSse && (t.key & KEY_ALIGN) !== 0) {
     // Not to 16 bytes, as MOVDQU (Zen 4, whatever the mask).
-    t.trap(b.and(b.low(address), b.i32(7)), AC, 0);
+    t.trap(t.misaligned(address, 8), AC, 0);
   }
-  b.set(SCRATCH128[1], b.get(registers[i.reg]));
+  b.set(SCRATCH128[1], register(i.reg));
   const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);
   b.call(MASKMOV, t.addressArgument(address), what, b.i32(t.mmu));
 };
@@ -474,16 +486,16 @@ const INTEGER: Readonly<Record<string, Translate>> = {
   pandn: both((b, x, y) => b.op(Op["v128.andnot"], y, x)),
   por: both(v("v128.or")),
   pxor: both((b, x, y) => x === y ? zero(b) : b.op(Op["v128.xor"], x, y)),
-  psrlw: shift(shiftOf("i16x8.shr_u", 16)),
-  psrld: shift(shiftOf("i32x4.shr_u", 32)),
-  psrlq: shift(shiftOf("i64x2.shr_u", 64)),
-  psraw: shift(shiftOf("i16x8.shr_s", 16, true)),
-  psrad: shift(shiftOf("i32x4.shr_s", 32, true)),
-  psllw: shift(shiftOf("i16x8.shl", 16)),
-  pslld: shift(shiftOf("i32x4.shl", 32)),
-  psllq: shift(shiftOf("i64x2.shl", 64)),
-  psrldq: shiftBytes(1),
-  pslldq: shiftBytes(-1),
+  psrlw: shift(SHIFTS.psrlw),
+  psrld: shift(SHIFTS.psrld),
+  psrlq: shift(SHIFTS.psrlq),
+  psraw: shift(SHIFTS.psraw),
+  psrad: shift(SHIFTS.psrad),
+  psllw: shift(SHIFTS.psllw),
+  pslld: shift(SHIFTS.pslld),
+  psllq: shift(SHIFTS.psllq),
+  psrldq: onBytes(shiftBytes(1)),
+  pslldq: onBytes(shiftBytes(-1)),
   pshufw,
   pshufd,
   pshuflw,
@@ -501,10 +513,10 @@ const INTEGER: Readonly<Record<string, Translate>> = {
 
 /** An MMX instruction raises #MF if an x87 exception is pending. */
 export function waiting(f: Translate): Translate {
-  return (t, i) => {
+  return withBinary((t, i) => {
     if ((i.has66 | i.rep) === 0) checkPendingX87(t);
     f(t, i);
-  };
+  }, binaryOf(f));
 }
 
 /** MMX and SSE2 integer instructions, and moves of whole registers, by mnemonic. */

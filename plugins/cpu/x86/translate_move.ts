@@ -51,13 +51,25 @@ const xchg: Translate = (t) => {
   t.write(1, x);
 };
 
-const cmpxchg: Translate = (t) => {
+const cmpxchg: Translate = (t, i) => {
   const b = t.b;
   const size = t.size(0);
   const old = t.read(0), accumulator = t.reg(size, 0), v = t.read(1);
   const equal = b.eq(accumulator, old);
-  const store = (): void => t.write(0, b.select(equal, v, old));
-  const load = (): void => t.setReg(size, 0, b.select(equal, accumulator, old));
+  let store = (): void => t.write(0, b.select(equal, v, old));
+  let load = (): void => t.setReg(size, 0, b.select(equal, accumulator, old));
+  if (t.long && size === 4) {
+    // A register that keeps its value keeps all of it (AMD; undocumented).
+    const put = (n: number, isKept: boolean, v: Value): void => {
+      const whole = b.get(GPR64[n]), wide = b.zext32(v);
+      b.set(
+        GPR64[n],
+        isKept ? b.select(equal, whole, wide) : b.select(equal, wide, whole),
+      );
+    };
+    load = () => put(0, true, old);
+    if (!t.isMemory) store = () => put(i.rm, false, v);
+  }
   // The store may fault; but if the destination is the accumulator it wins.
   if (t.isMemory) {
     store();
@@ -285,10 +297,13 @@ const sahf: Translate = (t) => {
   t.setArithFlags(b.or(old, ah));
 };
 
-const lahf: Translate = (t) => {
+const lahf: Translate = (t, i) => {
   const b = t.b;
   // Bit 1 of the flags is always set.
-  t.setReg(1, 4, b.or(b.and(t.arithFlags(), b.i32(LOW_FLAGS)), b.i32(2)));
+  const v = b.or(b.and(t.arithFlags(), b.i32(LOW_FLAGS)), b.i32(2));
+  // With REX, register 4 is SPL.
+  if (i.rex === 0) return t.setReg(1, 4, v);
+  t.setReg(2, 0, b.or(t.zext(1, t.reg(4, 0)), b.shl(v, b.i32(8))));
 };
 
 const salc: Translate = (t) => t.setReg(1, 0, t.b.sub(t.b.i32(0), t.carry()));
@@ -335,7 +350,14 @@ export const MOVE: Readonly<Record<string, Translate>> = {
   cmc: carryFlag((t) => t.conditionBool(3)),
   cld: (t) => t.b.set(FLAGS, t.b.and(t.b.get(FLAGS), t.b.i32(~DF))),
   std: (t) => t.b.set(FLAGS, t.b.or(t.b.get(FLAGS), t.b.i32(DF))),
-  nop: nothing,
+  nop: (t, i) => {
+    if ((i.rex & 1) === 0) return;
+    // With REX.B it is the exchange with R8 that the opcode's row has.
+    const size = i.opSize;
+    const x = t.reg(size, 0), y = t.reg(size, i.rm);
+    t.setReg(size, 0, y);
+    t.setReg(size, i.rm, x);
+  },
   nop_modrm: nothing,
   ud: (t) => t.ud(),
 };

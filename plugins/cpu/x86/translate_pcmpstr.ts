@@ -21,13 +21,15 @@ function lengthOf(t: Translator, v: Value, isWords: boolean): Value {
   return b.op(Op["i32.ctz"], b.or(zeros, b.i32(isWords ? 0x100 : 0x10000)));
 }
 
-/** The magnitude of a register's value, at most `count`. */
+/** The magnitude of a register's value (all 64 bits with REX.W), at most `count`. */
 function lengthIn(t: Translator, register: number, count: number): Value {
   const b = t.b;
-  const v = t.reg(4, register);
-  const sign = b.shrS(v, b.i32(31));
+  const size = t.insn.opSize === 8 ? 8 : 4;
+  const v = t.reg(size, register);
+  const sign = b.shrS(v, t.constant(size, 8 * size - 1));
   const magnitude = b.sub(b.xor(v, sign), sign);
-  return b.select(b.ltU(magnitude, b.i32(count)), magnitude, b.i32(count));
+  const isShort = b.ltU(magnitude, t.constant(size, count));
+  return b.select(isShort, b.low(magnitude), b.i32(count));
 }
 
 /** Bits as elements that are all ones or all zeros. */

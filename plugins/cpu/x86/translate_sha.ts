@@ -23,7 +23,7 @@ import {
  */
 const onVectors = (f: Binary): Translate => (t, i) => {
   const y = readWUnaligned(t, i);
-  t.b.set(XMM[i.reg], f(t.b, t.b.get(XMM[i.reg]), y));
+  t.b.set(XMM[i.reg], f(t.b, t.b.get(XMM[i.reg]), y, i.imm));
 };
 
 /** The words of a vector, the lowest first. */

@@ -20,6 +20,13 @@ function countOf(t: Translator, k: number): Value {
   return t.b.and(t.read(k), t.b.i32(t.size(0) === 8 ? 63 : 31));
 }
 
+/** Whether a count is known to be 0. All that is done then is that a register of 32 bits loses its high half. */
+function isNothing(t: Translator, count: Value, v: Value): boolean {
+  if (!t.b.isConst(count) || t.b.constOf(count) !== 0) return false;
+  if (t.long && !t.isMemory && t.size(0) === 4) t.write(0, v);
+  return true;
+}
+
 /** Notes the flags of a shift that are only changed when `count` is not 0. */
 function shiftFlags(
   t: Translator,
@@ -40,7 +47,7 @@ function shift(op: number, flags: number, signed: boolean): Translate {
     const size = t.size(0);
     const v = t.read(0);
     const count = countOf(t, 1);
-    if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (isNothing(t, count, v)) return;
     const x = signed ? t.sext(size, v) : v;
     const r = b.typed(op, x, count);
     const last = b.typed(op, x, b.sub(count, b.i32(1)));
@@ -70,7 +77,7 @@ function rotate(left: boolean): Translate {
     const size = t.size(0);
     let v = t.read(0);
     const count = countOf(t, 1);
-    if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (isNothing(t, count, v)) return;
     if (size === 1) v = b.mul(v, b.i32(0x01010101));
     else if (size === 2) v = b.or(v, b.shl(v, b.i32(16)));
     const r = b.typed(op, v, count);
@@ -123,7 +130,7 @@ function rotateCarry(left: boolean): Translate {
     const bits = 8 * size;
     const v = t.read(0);
     const count = countOf(t, 1);
-    if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (isNothing(t, count, v)) return;
     if (size === 8) return rotateCarry64(t, v, count, left);
     const n = size === 4
       ? count
@@ -164,7 +171,7 @@ function shiftDouble(left: boolean): Translate {
     const size = t.size(0);
     const dst = t.read(0), src = t.read(1);
     const count = countOf(t, 2);
-    if (b.isConst(count) && b.constOf(count) === 0) return;
+    if (isNothing(t, count, dst)) return;
     if (size === 8) {
       const n = b.zext32(count);
       const by = (n: Value): Value => {

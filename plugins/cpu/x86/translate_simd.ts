@@ -18,8 +18,13 @@ import { AC, MF } from "./operands.ts";
 import { FSW, FTAG, FTOP, KEY_ALIGN, KEY_NE, MM, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
-/** An operation on vectors: destination (first) and source operand. */
-export type Binary = (b: IrBuilder, x: Value, y: Value) => Value;
+/** An operation on vectors: destination (first) and source operand; the immediate. */
+export type Binary = (
+  b: IrBuilder,
+  x: Value,
+  y: Value,
+  imm: number,
+) => Value;
 
 /** FSW.ES: an unmasked x87 exception is pending. */
 const FSW_ES = 0x80;
@@ -88,17 +93,23 @@ export function readQ(t: Translator, i: Insn): Value {
     : fromI64(t.b, t.load(Op["ld64"], i));
 }
 
-/** Source operand Wdq, aligned if in memory. */
+/** The first source operand: the destination, or with a VEX prefix the register that it names. */
+export function first(t: Translator, i: Insn): Value {
+  return t.b.get(XMM[i.vex ? i.vvvv : i.reg]);
+}
+
+/** Source operand Wdq, aligned if in memory; with a VEX prefix at any address. */
 export function readW(t: Translator, i: Insn): Value {
   if (i.mod === 3) return t.b.get(XMM[i.rm]);
-  t.alignEa(i, 16, false);
+  if (i.vex) checkAlignment(t, i, false);
+  else t.alignEa(i, 16, false);
   return t.load(Op["ld128"], i);
 }
 
 /** Raises #AC for a 16-byte operand that need not be aligned, when alignment is checked. */
 export function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   if ((t.key & KEY_ALIGN) === 0) return;
-  t.trap(t.b.and(t.b.low(t.ea(i, 16, write)), t.b.i32(15)), AC, 0);
+  t.trap(t.misaligned(t.ea(i, 16, write), 16), AC, 0);
 }
 
 /** Source operand Wdq at any address. */
@@ -120,19 +131,35 @@ export function readWd(t: Translator, i: Insn): Value {
     : t.b.op(Op["i32x4.splat"], t.load(Op["ld32"], i));
 }
 
+const binaries = new WeakMap<Translate, Binary>();
+
+/** The operation of an instruction `op Vdq, Wdq`, if it is one. */
+export function binaryOf(instruction: Translate): Binary | undefined {
+  return binaries.get(instruction);
+}
+
+/** Notes the operation of an instruction, for its forms with a VEX prefix. */
+export function withBinary(
+  instruction: Translate,
+  f: Binary | undefined,
+): Translate {
+  if (f !== undefined) binaries.set(instruction, f);
+  return instruction;
+}
+
 /** An instruction `op Vdq, Wdq`: `f` computes the new destination. */
 export function sse(f: Binary): Translate {
-  return (t, i) => {
+  return withBinary((t, i) => {
     const y = readW(t, i);
-    t.b.set(XMM[i.reg], f(t.b, t.b.get(XMM[i.reg]), y));
-  };
+    t.b.set(XMM[i.reg], f(t.b, first(t, i), y, i.imm));
+  }, f);
 }
 
 /** An instruction `op Pq, Qq`: the low half of `f`'s result is the new destination. */
 export function mmx(f: Binary): Translate {
   return (t, i) => {
     const y = readQ(t, i);
-    const v = f(t.b, t.b.get(MM[i.reg & 7]), y);
+    const v = f(t.b, t.b.get(MM[i.reg & 7]), y, i.imm);
     enterMmx(t);
     setMm(t, i.reg & 7, v);
   };
@@ -141,7 +168,10 @@ export function mmx(f: Binary): Translate {
 /** An instruction that is `op Pq, Qq` without and `op Vdq, Wdq` with the prefix 66. */
 export function both(f: Binary, g: Binary = f): Translate {
   const onMmx = mmx(f), onSse = sse(g);
-  return (t, i) => i.has66 !== 0 ? onSse(t, i) : onMmx(t, i);
+  return withBinary(
+    (t, i) => i.has66 !== 0 ? onSse(t, i) : onMmx(t, i),
+    g,
+  );
 }
 
 /** A byte shuffle of two vectors: indices 0-15 choose from `x`, 16-31 from `y`. */
@@ -166,4 +196,5 @@ export const LOW_THEN_HIGH: readonly number[] = lanes(8, [0, 3]);
 
 const LOW_LOW = lanes(8, [0, 2]);
 /** The low halves of two vectors. */
-export const lowLow: Binary = (b, x, y) => shuffle(b, x, y, LOW_LOW);
+export const lowLow = (b: IrBuilder, x: Value, y: Value): Value =>
+  shuffle(b, x, y, LOW_LOW);

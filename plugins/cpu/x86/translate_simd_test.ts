@@ -9,6 +9,7 @@ import { createTranslator } from "./mod.ts";
 import { MODELS } from "./models.ts";
 import {
   GLOBALS,
+  KEY_AVX,
   KEY_CODE32,
   KEY_EM,
   KEY_FLAT_CS,
@@ -86,6 +87,21 @@ Deno.test("SSE, MMX and x87 are there by CR0 and CR4", () => {
   assertEquals(traps(PADDB, BASE | KEY_TS), [NM]);
   assertEquals(traps(FADD, BASE | KEY_EM), [NM]);
   assertEquals(traps(FADD, BASE | KEY_TS), [NM]);
+});
+
+Deno.test("AVX is there by XCR0 and CR0.TS; in real mode its prefix is LDS", () => {
+  const code = [0xc5, 0xf4, 0x58, 0xc2]; // vaddps ymm0, ymm1, ymm2
+  const traps = (key: number): number[] => translate(code, key).traps;
+  assertEquals(traps(NATIVE | KEY_AVX), []);
+  assertEquals(traps(NATIVE), [UD]);
+  // CR0.EM and CR4.OSFXSR say nothing of it.
+  assertEquals(traps(NATIVE & ~KEY_OSFXSR | KEY_AVX | KEY_EM), []);
+  assertEquals(traps(NATIVE | KEY_AVX | KEY_TS), [NM]);
+  assertEquals(traps(NATIVE & ~KEY_PROTECTED | KEY_AVX), [UD]);
+  // BMI needs neither.
+  const andn = [0xc4, 0xe2, 0x78, 0xf2, 0xc0];
+  assertEquals(translate(andn, NATIVE | KEY_TS).traps, []);
+  assertEquals(translate(code, NATIVE | KEY_AVX, "pentium4").traps, [UD]);
 });
 
 Deno.test("later instructions are there by CR0 and CR4 as well", () => {

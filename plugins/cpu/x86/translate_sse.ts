@@ -15,6 +15,7 @@ import type { Translate, Translator } from "./translate.ts";
 import {
   checkPendingX87,
   enterMmx,
+  first,
   lanes,
   LOW_THEN_HIGH,
   lowLow,
@@ -25,6 +26,7 @@ import {
   readWq,
   setMm,
   shuffle,
+  zero,
 } from "./translate_simd.ts";
 import {
   and,
@@ -70,6 +72,21 @@ function source(
   return f === SINGLE ? readWd(t, i) : readWq(t, i);
 }
 
+/**
+ * A packed instruction as a function of its operands; `isFirst`: they are the
+ * first halves of 256 bits.
+ */
+export type Packed = (
+  t: Translator,
+  x: Value,
+  y: Value,
+  isFirst: boolean,
+) => Value;
+
+const packed: Record<string, Packed> = {};
+/** The packed instructions of two operands, by mnemonic. */
+export const PACKED: Readonly<Record<string, Packed>> = packed;
+
 /** The four instructions of an operation: packed and scalar, single and double. */
 function fourForms(
   name: string,
@@ -77,20 +94,21 @@ function fourForms(
 ): Record<string, Translate> {
   const make = (f: Format, isScalar: boolean, suffix: string): Translate => {
     const helper = SSE_HELPERS[(name + suffix) as SseName];
-    return (t, i) => {
-      const b = t.b;
-      const y = source(t, i, f, isScalar);
-      const x = b.get(XMM[i.reg]);
-      const r = compute(
+    const run: Packed = (t, x, y, isFirst) =>
+      compute(
         t,
         helper,
         x,
         y,
         f,
         isScalar,
-        () => operate(b, f, x, y, isScalar),
+        () => operate(t.b, f, x, y, isScalar),
+        isFirst,
       );
-      b.set(XMM[i.reg], r);
+    if (!isScalar) packed[name + suffix] = run;
+    return (t, i) => {
+      const y = source(t, i, f, isScalar);
+      t.b.set(XMM[i.reg], run(t, first(t, i), y, false));
     };
   };
   return {
@@ -193,19 +211,21 @@ function horizontal(
   const left = arrange && lanes(f.width, arrange[0]);
   const right = arrange && lanes(f.width, arrange[1]);
   const even = [...f.sign, ...new Array(f.width).fill(0)];
-  return (t, i) => {
+  const run: Packed = (t, x, y, isFirst) => {
     const b = t.b;
-    const y = readW(t, i);
-    const x = b.get(XMM[i.reg]);
-    const r = compute(t, helper, x, y, f, false, () => {
+    return compute(t, helper, x, y, f, false, () => {
       if (left !== undefined && right !== undefined) {
         const p = shuffle(b, x, y, left), q = shuffle(b, x, y, right);
         return sum(op)(b, f, p, q, false);
       }
       const q = b.op(Op["v128.xor"], y, pattern(b, ...even));
       return sum("add")(b, f, x, q, false);
-    });
-    b.set(XMM[i.reg], r);
+    }, isFirst);
+  };
+  packed[name] = run;
+  return (t, i) => {
+    const y = readW(t, i);
+    t.b.set(XMM[i.reg], run(t, first(t, i), y, false));
   };
 }
 
@@ -222,6 +242,10 @@ function compareLanes(
   y: Value,
 ): Value {
   const not = (v: Value): Value => b.op(Op["v128.not"], v);
+  // The other predicates of VCMPPS differ from these only for NaNs.
+  if ((predicate & 15) === 11) return zero(b);
+  if ((predicate & 15) === 15) return not(zero(b));
+  predicate &= 7;
   const ordered = (): Value => and(b, notNan(b, f, x), notNan(b, f, y));
   switch (PREDICATES[predicate]) {
     case "nlt":
@@ -239,18 +263,20 @@ function compareLanes(
 /** CMPPS and its kin: the predicate is the immediate. */
 function compare(f: Format, isScalar: boolean, name: SseName): Translate {
   const helper = SSE_HELPERS[name];
-  return (t, i) => {
-    const b = t.b;
-    const predicate = i.imm & 7;
-    const y = source(t, i, f, isScalar);
-    const x = b.get(XMM[i.reg]);
+  const run: Packed = (t, x, y, isFirst) => {
+    const b = t.b, i = t.insn;
+    const predicate = i.imm & (i.vex ? 31 : 7);
     b.set(SCRATCH32[1], b.i32(predicate));
-    const r = compute(t, helper, x, y, f, isScalar, () => {
+    return compute(t, helper, x, y, f, isScalar, () => {
       let r = compareLanes(b, f, predicate, x, y);
       if (isScalar) r = b.op(replace(f), x, b.op(extract(f), r));
       return { r, ok: comparable(b, f, x, y) };
-    });
-    b.set(XMM[i.reg], r);
+    }, isFirst);
+  };
+  if (!isScalar) packed[name] = run;
+  return (t, i) => {
+    const y = source(t, i, f, isScalar);
+    t.b.set(XMM[i.reg], run(t, first(t, i), y, false));
   };
 }
 
@@ -299,6 +325,7 @@ function toIntegers(
   f: Format,
   name: SseName,
   y: Value,
+  isFirst = false,
 ): Value {
   const b = t.b;
   return compute(t, SSE_HELPERS[name], y, y, f, false, () => {
@@ -317,11 +344,12 @@ function toIntegers(
       ok: fitsI32(b, f, rounded),
       exact: () => b.op(vop(f, "eq"), b.op(back, r), y),
     };
-  });
+  }, isFirst);
 }
 
 /** CVT(T)PS2DQ, CVT(T)PD2DQ. */
 function toIntegersW(f: Format, name: SseName): Translate {
+  packed[name] = (t, _x, y, isFirst) => toIntegers(t, f, name, y, isFirst);
   return (t, i) => t.b.set(XMM[i.reg], toIntegers(t, f, name, readW(t, i)));
 }
 
@@ -337,47 +365,88 @@ function toIntegersMm(f: Format, name: SseName): Translate {
   };
 }
 
+/** Check: integers of 64 bits whose value has at most so many. */
+function areShortIntegers(b: IrBuilder, y: Value, bits: number): Value {
+  const bias = new Array(8).fill(0);
+  bias[bits >> 3] = 1 << (bits & 7);
+  return b.op(
+    Op["i64x2.eq"],
+    b.op(
+      Op["i64x2.shr_u"],
+      b.op(Op["i64x2.add"], y, pattern(b, ...bias)),
+      b.i32(bits + 1),
+    ),
+    b.op(Op["v128.xor"], y, y),
+  );
+}
+
 /** CVTSI2SD from 64 bits. */
 function cvtsi2sd64(t: Translator, i: Insn): void {
   const b = t.b;
-  const r = b.op(Op["f64.convert_i64_s"], t.read(1));
-  b.set(XMM[i.reg], b.op(replace(DOUBLE), b.get(XMM[i.reg]), r));
+  const e = t.read(i.vex ? 2 : 1);
+  const x = first(t, i);
+  const y = b.op(Op["i64x2.splat"], e);
+  const r = compute(t, SSE_HELPERS.cvtsi2sd64, x, y, DOUBLE, true, () => ({
+    r: b.op(replace(DOUBLE), x, b.op(Op["f64.convert_i64_s"], e)),
+    exact: () => areShortIntegers(b, y, 53),
+  }));
+  b.set(XMM[i.reg], r);
 }
 
 /** CVTSI2SS from 64 bits. */
 function cvtsi2ss64(t: Translator, i: Insn): void {
   const b = t.b;
-  const r = b.op(Op["f32.convert_i64_s"], t.read(1));
-  b.set(XMM[i.reg], b.op(replace(SINGLE), b.get(XMM[i.reg]), r));
+  const e = t.read(i.vex ? 2 : 1);
+  const x = first(t, i);
+  const y = b.op(Op["i64x2.splat"], e);
+  const r = compute(t, SSE_HELPERS.cvtsi2ss64, x, y, SINGLE, true, () => ({
+    r: b.op(replace(SINGLE), x, b.op(Op["f32.convert_i64_s"], e)),
+    exact: () => areShortIntegers(b, y, 24),
+  }));
+  b.set(XMM[i.reg], r);
 }
+
+/** Magnitudes below 2^63. */
+const TWO63_SINGLE = [0, 0, 0, 0x5f];
+const TWO63_DOUBLE = [0, 0, 0, 0, 0, 0, 0xe0, 0x43];
 
 /** CVT(T)SS2SI, CVT(T)SD2SI to 64 bits. */
 function toGeneral64(
   t: Translator,
   i: Insn,
   f: Format,
-  truncate: boolean,
+  name: SseName,
 ): void {
   const b = t.b;
   const y = source(t, i, f, true);
-  const whole = truncate ? y : b.op(vop(f, "nearest"), y);
-  const s = b.op(extract(f), whole);
-  const d = f === SINGLE ? b.op(Op["f64.promote_f32"], s) : s;
-  const r = b.op(Op["i64.trunc_sat_f64_s"], d);
-  const fits = b.op(
-    Op["f64.lt"],
-    b.op(Op["f64.abs"], d),
-    b.f64Bits(0, 0x43e00000),
-  );
-  t.setReg(8, i.reg, b.select(fits, r, b.i64(0, 0x80000000)));
+  const r = compute(t, SSE_HELPERS[name], y, y, f, true, () => {
+    const whole = name.startsWith("cvtt") ? y : b.op(vop(f, "nearest"), y);
+    const s = b.op(extract(f), whole);
+    const d = f === SINGLE ? b.op(Op["f64.promote_f32"], s) : s;
+    const r = b.op(Op["i64.trunc_sat_f64_s"], d);
+    const limit = f === SINGLE ? TWO63_SINGLE : TWO63_DOUBLE;
+    const back = b.op(
+      vop(f, "splat"),
+      b.op(sop(f, "convert_i64_s"), r),
+    );
+    return {
+      r: b.op(Op["i64x2.splat"], r),
+      ok: b.op(vop(f, "lt"), b.op(vop(f, "abs"), whole), pattern(b, ...limit)),
+      exact: () => b.op(vop(f, "eq"), back, y),
+    };
+  });
+  t.setReg(8, i.reg, b.op(Op["i64x2.extract_lane.0"], r));
 }
 
 /** CVT(T)SS2SI, CVT(T)SD2SI. */
-function toGeneral(f: Format, name: SseName): Translate {
+function toGeneral(
+  f: Format,
+  name: SseName & `cvt${string}si`,
+): Translate {
   const truncate = name.startsWith("cvtt");
   return (t, i) => {
     const b = t.b;
-    if (t.size(0) === 8) return toGeneral64(t, i, f, truncate);
+    if (t.size(0) === 8) return toGeneral64(t, i, f, `${name}64` as SseName);
     const y = source(t, i, f, true);
     const r = compute(t, SSE_HELPERS[name], y, y, f, true, () => {
       const whole = truncate ? y : b.op(vop(f, "nearest"), y);
@@ -404,9 +473,9 @@ function toGeneral(f: Format, name: SseName): Translate {
 
 const cvtsi2sd: Translate = (t, i) => {
   const b = t.b;
-  if (t.size(1) === 8) return cvtsi2sd64(t, i);
-  const r = b.op(Op["f64.convert_i32_s"], t.read(1));
-  b.set(XMM[i.reg], b.op(replace(DOUBLE), b.get(XMM[i.reg]), r));
+  if (t.size(i.vex ? 2 : 1) === 8) return cvtsi2sd64(t, i);
+  const r = b.op(Op["f64.convert_i32_s"], t.read(i.vex ? 2 : 1));
+  b.set(XMM[i.reg], b.op(replace(DOUBLE), first(t, i), r));
 };
 
 /** Check: the integers have at most 24 bits. */
@@ -423,9 +492,9 @@ const areSmall = (b: IrBuilder, y: Value): Value =>
 
 const cvtsi2ss: Translate = (t, i) => {
   const b = t.b;
-  if (t.size(1) === 8) return cvtsi2ss64(t, i);
-  const e = t.read(1);
-  const x = b.get(XMM[i.reg]);
+  if (t.size(i.vex ? 2 : 1) === 8) return cvtsi2ss64(t, i);
+  const e = t.read(i.vex ? 2 : 1);
+  const x = first(t, i);
   const y = b.op(Op["i32x4.splat"], e);
   const r = compute(t, SSE_HELPERS.cvtsi2ss, x, y, SINGLE, true, () => ({
     r: b.op(replace(SINGLE), x, b.op(Op["f32.convert_i32_s"], e)),
@@ -434,14 +503,14 @@ const cvtsi2ss: Translate = (t, i) => {
   b.set(XMM[i.reg], r);
 };
 
+packed.cvtdq2ps = (t, _x, y, isFirst) =>
+  compute(t, SSE_HELPERS.cvtdq2ps, y, y, SINGLE, false, () => ({
+    r: t.b.op(Op["f32x4.convert_i32x4_s"], y),
+    exact: () => areSmall(t.b, y),
+  }), isFirst);
 const cvtdq2ps: Translate = (t, i) => {
-  const b = t.b;
   const y = readW(t, i);
-  const r = compute(t, SSE_HELPERS.cvtdq2ps, y, y, SINGLE, false, () => ({
-    r: b.op(Op["f32x4.convert_i32x4_s"], y),
-    exact: () => areSmall(b, y),
-  }));
-  b.set(XMM[i.reg], r);
+  t.b.set(XMM[i.reg], packed.cvtdq2ps(t, y, y, false));
 };
 
 const cvtpi2ps: Translate = (t, i) => {
@@ -472,21 +541,24 @@ const cvtpi2pd: Translate = (t, i) => {
   t.b.set(XMM[i.reg], t.b.op(Op["f64x2.convert_low_i32x4_s"], y));
 };
 
-const cvtps2pd: Translate = (t, i) => {
+// The two singles of the low half.
+packed.cvtps2pd = (t, _x, q, isFirst) => {
   const b = t.b;
-  const q = readWq(t, i);
   const y = lowLow(b, q, q);
-  const r = compute(t, SSE_HELPERS.cvtps2pd, y, y, SINGLE, false, () => ({
+  return compute(t, SSE_HELPERS.cvtps2pd, y, y, SINGLE, false, () => ({
     r: b.op(Op["f64x2.promote_low_f32x4"], y),
     ok: comparable(b, SINGLE, y, y),
-  }));
-  b.set(XMM[i.reg], r);
+  }), isFirst);
+};
+const cvtps2pd: Translate = (t, i) => {
+  const q = readWq(t, i);
+  t.b.set(XMM[i.reg], packed.cvtps2pd(t, q, q, false));
 };
 
 const cvtss2sd: Translate = (t, i) => {
   const b = t.b;
   const y = readWd(t, i);
-  const x = b.get(XMM[i.reg]);
+  const x = first(t, i);
   const r = compute(t, SSE_HELPERS.cvtss2sd, x, y, SINGLE, true, () => ({
     r: b.op(
       replace(DOUBLE),
@@ -514,10 +586,9 @@ function narrows(b: IrBuilder, y: Value, r: Value): Value {
   return and(b, or(b, large, isZero(b, DOUBLE, y)), isFinite(b, DOUBLE, r));
 }
 
-const cvtpd2ps: Translate = (t, i) => {
+packed.cvtpd2ps = (t, _x, y, isFirst) => {
   const b = t.b;
-  const y = readW(t, i);
-  const r = compute(t, SSE_HELPERS.cvtpd2ps, y, y, DOUBLE, false, () => {
+  return compute(t, SSE_HELPERS.cvtpd2ps, y, y, DOUBLE, false, () => {
     const r = b.op(Op["f32x4.demote_f64x2_zero"], y);
     const wide = b.op(Op["f64x2.promote_low_f32x4"], r);
     return {
@@ -525,14 +596,17 @@ const cvtpd2ps: Translate = (t, i) => {
       ok: narrows(b, y, wide),
       exact: () => b.op(Op["f64x2.eq"], wide, y),
     };
-  });
-  b.set(XMM[i.reg], r);
+  }, isFirst);
+};
+const cvtpd2ps: Translate = (t, i) => {
+  const y = readW(t, i);
+  t.b.set(XMM[i.reg], packed.cvtpd2ps(t, y, y, false));
 };
 
 const cvtsd2ss: Translate = (t, i) => {
   const b = t.b;
   const y = readWq(t, i);
-  const x = b.get(XMM[i.reg]);
+  const x = first(t, i);
   const r = compute(t, SSE_HELPERS.cvtsd2ss, x, y, DOUBLE, true, () => {
     const s = b.op(Op["f32.demote_f64"], b.op(extract(DOUBLE), y));
     const wide = b.op(Op["f64x2.splat"], b.op(Op["f64.promote_f32"], s));

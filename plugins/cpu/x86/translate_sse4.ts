@@ -12,12 +12,14 @@ import { CF, XMM, ZF } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   type Binary,
+  first,
   lanes,
   readW,
   readWd,
   readWq,
   shuffle,
   sse,
+  withBinary,
   zero,
 } from "./translate_simd.ts";
 
@@ -28,15 +30,13 @@ const v = (name: OpName): Translate => sse((b, x, y) => b.op(Op[name], x, y));
 /** Lanes of the source where the immediate has ones, of the destination elsewhere. */
 function blend(width: number): Translate {
   const count = 16 / width;
-  return (t, i) => {
-    const b = t.b;
-    const y = readW(t, i);
+  return sse((b, x, y, imm) => {
     const chosen = Array.from(
       { length: count },
-      (_, k) => (i.imm >> k & 1) !== 0 ? count + k : k,
+      (_, k) => (imm >> k & 1) !== 0 ? count + k : k,
     );
-    b.set(XMM[i.reg], shuffle(b, b.get(XMM[i.reg]), y, lanes(width, chosen)));
-  };
+    return shuffle(b, x, y, lanes(width, chosen));
+  });
 }
 
 /** Lanes of the source where XMM0's are negative. */
@@ -79,7 +79,7 @@ const EXTEND: Readonly<Record<string, readonly OpName[]>> = {
 };
 
 /** The low 16, 32 or 64 bits of a register, or so many of memory. */
-function readPart(t: Translator, i: Insn): Value {
+export function readPart(t: Translator, i: Insn): Value {
   switch (t.size(1)) {
     case 8:
       return readWq(t, i);
@@ -95,11 +95,11 @@ function readPart(t: Translator, i: Insn): Value {
 /** Extends the low lanes, in as many steps as are named. */
 function extend(...steps: string[]): Translate {
   const ops = steps.flatMap((step) => EXTEND[step]);
-  return (t, i) => {
-    let r = readPart(t, i);
-    for (const op of ops) r = t.b.op(Op[op], r);
-    t.b.set(XMM[i.reg], r);
-  };
+  const f: Binary = (b, _x, y) => ops.reduce((v, op) => b.op(Op[op], v), y);
+  return withBinary((t, i) => {
+    const y = readPart(t, i);
+    t.b.set(XMM[i.reg], f(t.b, y, y, 0));
+  }, f);
 }
 
 // Multiplication, sums, the least word.
@@ -121,11 +121,8 @@ const wordsOf = (byte: number): number[] =>
   Array.from({ length: 16 }, (_, k) => k & 1 ? 16 : byte);
 
 /** Sums of the absolute differences of four bytes of the source and, eight times, of those at each byte of the destination. */
-const mpsadbw: Translate = (t, i) => {
-  const b = t.b;
-  const y = readW(t, i);
-  const x = b.get(XMM[i.reg]);
-  const first = 4 * (i.imm & 3), window = i.imm & 4;
+const mpsadbw: Binary = (b, x, y, imm) => {
+  const first = 4 * (imm & 3), window = imm & 4;
   let sum: Value = 0;
   for (let k = 0; k < 4; k++) {
     const difference = b.op(
@@ -138,7 +135,7 @@ const mpsadbw: Translate = (t, i) => {
     );
     sum = sum === 0 ? difference : b.op(Op["i16x8.add"], sum, difference);
   }
-  b.set(XMM[i.reg], sum);
+  return sum;
 };
 
 /** The least unsigned word and the number of the first lane that has it. */
@@ -193,20 +190,21 @@ const pextrd: Translate = (t, i) => {
 
 const pinsrb: Translate = (t, i) => {
   const b = t.b;
-  const e = b.op(Op["i8x16.splat"], t.read(1));
+  const e = b.op(Op["i8x16.splat"], t.read(i.vex ? 2 : 1));
   const bytes = Array.from({ length: 16 }, (_, k) => k);
   bytes[i.imm & 15] = 16;
-  b.set(XMM[i.reg], shuffle(b, b.get(XMM[i.reg]), e, bytes));
+  b.set(XMM[i.reg], shuffle(b, first(t, i), e, bytes));
 };
 
 /** PINSRD, PINSRQ. */
 const pinsrd: Translate = (t, i) => {
   const b = t.b;
-  const op = t.size(1) === 8
+  const source = i.vex ? 2 : 1;
+  const op = t.size(source) === 8
     ? laneOp("i64x2.replace_lane", i.imm & 1)
     : laneOp("i32x4.replace_lane", i.imm & 3);
-  const e = t.read(1);
-  b.set(XMM[i.reg], b.op(op, b.get(XMM[i.reg]), e));
+  const e = t.read(source);
+  b.set(XMM[i.reg], b.op(op, first(t, i), e));
 };
 
 /** INSERTPS: a lane of the source (in memory there is but one) into one of the destination; then the immediate's zeros. */
@@ -216,7 +214,7 @@ const insertps: Translate = (t, i) => {
   const from = i.mod === 3 ? i.imm >> 6 & 3 : 0;
   const chosen = [0, 1, 2, 3];
   chosen[i.imm >> 4 & 3] = 4 + from;
-  const r = shuffle(b, b.get(XMM[i.reg]), y, lanes(4, chosen));
+  const r = shuffle(b, first(t, i), y, lanes(4, chosen));
   const kept = [0, 1, 2, 3].map((k) => (i.imm >> k & 1) !== 0 ? 4 : k);
   b.set(XMM[i.reg], shuffle(b, r, zero(b), lanes(4, kept)));
 };
@@ -258,7 +256,7 @@ export const SSE4: Readonly<Record<string, Translate>> = {
   pmaxsd: v("i32x4.max_s"),
   pmaxuw: v("i16x8.max_u"),
   pmaxud: v("i32x4.max_u"),
-  mpsadbw,
+  mpsadbw: sse(mpsadbw),
   phminposuw: sse(phminposuw),
   pextrb,
   pextrw4: pextrw,

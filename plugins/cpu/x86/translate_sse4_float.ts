@@ -8,8 +8,15 @@ import type { Value } from "../../../core/ir/block.ts";
 import { ROUND_BY_MXCSR, ROUND_SILENT, SSE4_HELPERS } from "./sse4_helpers.ts";
 import { SCRATCH32, XMM } from "./state.ts";
 import type { Translate } from "./translate.ts";
-import { lanes, readW, readWd, readWq, shuffle } from "./translate_simd.ts";
-import { product, sum } from "./translate_sse.ts";
+import {
+  first,
+  lanes,
+  readW,
+  readWd,
+  readWq,
+  shuffle,
+} from "./translate_simd.ts";
+import { type Packed, product, sum } from "./translate_sse.ts";
 import {
   and,
   both,
@@ -23,6 +30,10 @@ import {
   vop,
 } from "./translate_sse_checks.ts";
 
+const packed: Record<string, Packed> = {};
+/** The packed instructions of two operands, by mnemonic. */
+export const SSE4_PACKED: Readonly<Record<string, Packed>> = packed;
+
 /** By the rounding control; MXCSR's default is to nearest. */
 const ROUNDING = ["nearest", "floor", "ceil", "trunc"];
 
@@ -32,17 +43,11 @@ function round(
   isScalar: boolean,
 ): Translate {
   const helper = SSE4_HELPERS[name];
-  return (t, i) => {
-    const b = t.b;
-    const y = !isScalar
-      ? readW(t, i)
-      : f === SINGLE
-      ? readWd(t, i)
-      : readWq(t, i);
-    const x = b.get(XMM[i.reg]);
+  const run: Packed = (t, x, y, isFirst) => {
+    const b = t.b, i = t.insn;
     b.set(SCRATCH32[1], b.i32(i.imm));
     const control = (i.imm & ROUND_BY_MXCSR) !== 0 ? 0 : i.imm & 3;
-    const r = compute(t, helper, x, y, f, isScalar, () => {
+    return compute(t, helper, x, y, f, isScalar, () => {
       const whole = b.op(vop(f, ROUNDING[control]), y);
       return {
         r: isScalar ? b.op(replace(f), x, b.op(extract(f), whole)) : whole,
@@ -51,8 +56,16 @@ function round(
           ? undefined
           : () => b.op(vop(f, "eq"), whole, y),
       };
-    });
-    b.set(XMM[i.reg], r);
+    }, isFirst);
+  };
+  if (!isScalar) packed[name] = run;
+  return (t, i) => {
+    const y = !isScalar
+      ? readW(t, i)
+      : f === SINGLE
+      ? readWd(t, i)
+      : readWq(t, i);
+    t.b.set(XMM[i.reg], run(t, first(t, i), y, false));
   };
 }
 
@@ -71,12 +84,10 @@ function dotProduct(name: "dpps" | "dppd", f: Format): Translate {
   const partners = f === SINGLE
     ? [lanes(4, [1, 0, 3, 2]), lanes(4, [2, 3, 0, 1])]
     : [lanes(8, [1, 0])];
-  return (t, i) => {
-    const b = t.b;
-    const y = readW(t, i);
-    const x = b.get(XMM[i.reg]);
+  const run: Packed = (t, x, y, isFirst) => {
+    const b = t.b, i = t.insn;
     b.set(SCRATCH32[1], b.i32(i.imm));
-    const r = compute(t, helper, x, y, f, false, () => {
+    return compute(t, helper, x, y, f, false, () => {
       const chosen = b.v128(laneMask(f, i.imm >> 4));
       const steps = [
         product(b, f, and(b, x, chosen), and(b, y, chosen), false),
@@ -92,8 +103,12 @@ function dotProduct(name: "dpps" | "dppd", f: Format): Translate {
         ok: all(steps.map((s) => s.ok!)),
         exact: () => all(steps.map((s) => s.exact!())),
       };
-    });
-    b.set(XMM[i.reg], r);
+    }, isFirst);
+  };
+  packed[name] = run;
+  return (t, i) => {
+    const y = readW(t, i);
+    t.b.set(XMM[i.reg], run(t, first(t, i), y, false));
   };
 }
 

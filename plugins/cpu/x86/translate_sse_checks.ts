@@ -205,7 +205,8 @@ function fails(
 
 /**
  * Computes from a destination operand `x` and a source operand `y`, natively or
- * by the helper; `f` is the format of the lanes of the checks.
+ * by the helper; `f` is the format of the lanes of the checks. `isFirst`: it is
+ * the first half of 256 bits, whose exceptions come with the second's.
  */
 export function compute(
   t: Translator,
@@ -215,13 +216,14 @@ export function compute(
   f: Format,
   isScalar: boolean,
   native: () => Native,
+  isFirst = false,
 ): Value {
   const b = t.b;
   const result: Global = helper.isVector ? SCRATCH128[0] : SCRATCH32[0];
   b.set(SCRATCH128[1], x);
   b.set(SCRATCH128[2], y);
   if ((t.key & KEY_MXCSR_DEFAULT) === 0) {
-    b.call(helper.unmasked);
+    b.call(isFirst ? helper.first : helper.unmasked);
     return b.get(result);
   }
   const { r, ok, exact } = native();

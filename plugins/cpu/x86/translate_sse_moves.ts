@@ -12,11 +12,11 @@ import { MXCSR, XMM } from "./state.ts";
 import type { Translate } from "./translate.ts";
 import {
   type Binary,
+  first,
   lanes,
   LOW_THEN_HIGH,
   lowLow,
   pattern,
-  readW,
   readWd,
   readWq,
   shuffle,
@@ -85,8 +85,8 @@ function approximateScalar(f: Binary): Translate {
   return (t, i) => {
     const b = t.b;
     const y = readWd(t, i);
-    const x = b.get(XMM[i.reg]);
-    b.set(XMM[i.reg], shuffle(b, f(b, x, y), x, FIRST_SINGLE));
+    const x = first(t, i);
+    b.set(XMM[i.reg], shuffle(b, f(b, x, y, 0), x, FIRST_SINGLE));
   };
 }
 
@@ -104,7 +104,8 @@ function moveScalar(single: boolean): Translate {
     if (i.mod === 3) {
       const to = XMM[store ? i.rm : i.reg];
       const from = XMM[store ? i.reg : i.rm];
-      return b.set(to, shuffle(b, b.get(from), b.get(to), rest));
+      const old = i.vex ? first(t, i) : b.get(to);
+      return b.set(to, shuffle(b, b.get(from), old, rest));
     }
     if (store) {
       const v = b.op(
@@ -136,7 +137,7 @@ function moveHalf(lane: 0 | 1): Translate {
     }
     const op = lane === 0 ? "i64x2.replace_lane.0" : "i64x2.replace_lane.1";
     const v = t.load(Op["ld64"], i);
-    b.set(XMM[i.reg], b.op(Op[op], b.get(XMM[i.reg]), v));
+    b.set(XMM[i.reg], b.op(Op[op], first(t, i), v));
   };
 }
 
@@ -144,12 +145,12 @@ const movhlps: Translate = (t, i) => {
   const b = t.b;
   b.set(
     XMM[i.reg],
-    shuffle(b, b.get(XMM[i.rm]), b.get(XMM[i.reg]), lanes(8, [1, 3])),
+    shuffle(b, b.get(XMM[i.rm]), first(t, i), lanes(8, [1, 3])),
   );
 };
 const movlhps: Translate = (t, i) => {
   const b = t.b;
-  b.set(XMM[i.reg], lowLow(b, b.get(XMM[i.reg]), b.get(XMM[i.rm])));
+  b.set(XMM[i.reg], lowLow(b, first(t, i), b.get(XMM[i.rm])));
 };
 
 const movddup: Translate = (t, i) => {
@@ -160,24 +161,17 @@ const duplicate = (indices: readonly number[]): Translate =>
   sse((b, _x, y) => shuffle(b, y, y, lanes(4, indices)));
 
 /** SHUFPS, SHUFPD: the low lanes come from the destination, the high ones from the source. */
-const shufps: Translate = (t, i) => {
-  const b = t.b;
-  const y = readW(t, i);
-  const n = i.imm;
-  const indices = lanes(4, [
-    n & 3,
-    (n >> 2) & 3,
-    4 + ((n >> 4) & 3),
-    4 + ((n >> 6) & 3),
-  ]);
-  b.set(XMM[i.reg], shuffle(b, b.get(XMM[i.reg]), y, indices));
-};
-const shufpd: Translate = (t, i) => {
-  const b = t.b;
-  const y = readW(t, i);
-  const indices = lanes(8, [i.imm & 1, 2 + ((i.imm >> 1) & 1)]);
-  b.set(XMM[i.reg], shuffle(b, b.get(XMM[i.reg]), y, indices));
-};
+const shufps: Translate = sse((b, x, y, n) =>
+  shuffle(
+    b,
+    x,
+    y,
+    lanes(4, [n & 3, (n >> 2) & 3, 4 + ((n >> 4) & 3), 4 + ((n >> 6) & 3)]),
+  )
+);
+const shufpd: Translate = sse((b, x, y, n) =>
+  shuffle(b, x, y, lanes(8, [n & 1, 2 + ((n >> 1) & 1)]))
+);
 const permute = (width: number, indices: readonly number[]): Translate => {
   const bytes = lanes(width, indices);
   return sse((b, x, y) => shuffle(b, x, y, bytes));

@@ -20,6 +20,7 @@ import {
   readW,
   setMm,
   shuffle,
+  withBinary,
   zero,
 } from "./translate_simd.ts";
 
@@ -113,7 +114,7 @@ function align(
   return shuffle(b, y, x, indices.map((n) => n < bytes ? n : 16 + n - bytes));
 }
 
-const palignr: Translate = (t, i) => {
+const palignr: Translate = withBinary((t, i) => {
   const b = t.b;
   if (i.has66 !== 0) {
     const y = readW(t, i);
@@ -122,11 +123,11 @@ const palignr: Translate = (t, i) => {
   }
   const y = readQ(t, i);
   // The zeros behind an MMX register are those of a vector.
-  const x = b.op(Op["i64x2.replace_lane.1"], b.get(MM[i.reg]), b.i64(0, 0));
+  const x = b.op(Op["i64x2.replace_lane.1"], b.get(MM[i.reg & 7]), b.i64(0, 0));
   const r = align(b, x, y, 8, i.imm);
   enterMmx(t);
-  setMm(t, i.reg, r);
-};
+  setMm(t, i.reg & 7, r);
+}, (b, x, y, imm) => align(b, x, y, 16, imm));
 
 const TABLE: Readonly<Record<string, Translate>> = {
   pshufb: both(choose(7), choose(15)),

@@ -625,6 +625,16 @@ function portStrings(out: boolean): Translate {
   };
 }
 
+const PAUSE = define(
+  "pause",
+  0,
+  { reads: [], writes: [] },
+  (cpu) => () => {
+    cpu.engine.requestStop();
+    return 0;
+  },
+);
+
 // Counters, identification, MSRs.
 
 const RDTSC = define(
@@ -642,7 +652,7 @@ const RDTSC = define(
 const CPUID = define(
   "cpuid",
   0,
-  { reads: [GPR[0]], writes: GPR.slice(0, 4) },
+  { reads: GPR.slice(0, 2), writes: GPR.slice(0, 4) },
   (cpu) => () => {
     cpuid(cpu);
     return 0;
@@ -733,6 +743,12 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   pushf: pushFlags,
   popf: popFlags,
   hlt: halt,
+  pause: (t) => {
+    if (!t.yields) return;
+    t.b.call(PAUSE);
+    // What follows may be what another CPU waits for.
+    goOn(t);
+  },
   in: input,
   out: output,
   ins: portStrings(false),

@@ -189,7 +189,7 @@ function endStack(t: Translator): void {
 }
 
 function movToSegment(t: Translator, i: Insn): void {
-  const seg = i.reg;
+  const seg = i.reg & 7; // REX.R means nothing
   if (seg === 1 || seg > 5) return t.ud();
   const v = t.isMemory ? t.load(LD16, i) : t.reg(2, i.rm);
   if (seg === SS) {
@@ -200,8 +200,9 @@ function movToSegment(t: Translator, i: Insn): void {
 }
 
 function movFromSegment(t: Translator, i: Insn): void {
-  if (i.reg > 5) return t.ud();
-  const v = t.b.get(SELECTOR[i.reg]);
+  const seg = i.reg & 7;
+  if (seg > 5) return t.ud();
+  const v = t.b.get(SELECTOR[seg]);
   if (t.isMemory) t.store(ST16, i, v);
   else t.setReg(Math.min(i.opSize, 4), i.rm, v);
 }

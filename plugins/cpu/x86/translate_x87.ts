@@ -20,8 +20,10 @@ import {
   FCS,
   FCW,
   FDP,
+  FDP64,
   FDS,
   FIP,
+  FIP64,
   FOP,
   FSW,
   FTAG,
@@ -268,12 +270,12 @@ const H_RESTORE = memoryHelper(
 const H_FXSAVE = memoryHelper(
   "fxsave",
   [],
-  (u, address, _what, mmu) => u.fxsave(address, mmu),
+  (u, address, wide, mmu) => u.fxsave(address, wide !== 0, mmu),
 );
 const H_FXRSTOR = memoryHelper(
   "fxrstor",
   [...ALL, MXCSR, ...XMM],
-  (u, address, _what, mmu) => u.fxrstor(address, mmu),
+  (u, address, wide, mmu) => u.fxrstor(address, wide !== 0, mmu),
 );
 const H_LDMXCSR = define("ldmxcsr", 1, { faults: true, writes: [MXCSR] }, (
   cpu,
@@ -331,10 +333,12 @@ function note(t: Translator, i: Insn): void {
   const b = t.b;
   const modrm = (i.mod << 6) | ((i.reg & 7) << 3) | (i.rm & 7);
   b.set(FOP, b.i32(((i.opcode & 7) << 8) | modrm));
-  b.set(FIP, b.low(t.pc(t.eip)));
+  if (t.long) b.set(FIP64, t.pc(t.eip));
+  else b.set(FIP, t.pc(t.eip));
   b.set(FCS, b.get(SELECTOR[CS]));
   if (i.mod !== 3) {
-    b.set(FDP, b.low(t.offset(i)));
+    if (t.long) b.set(FDP64, t.offset(i));
+    else b.set(FDP, t.offset(i));
     b.set(FDS, b.get(SELECTOR[i.segment]));
   }
 }
@@ -352,7 +356,7 @@ function halves(t: Translator, v: Value): [Value, Value] {
 function address80(t: Translator, i: Insn, write: boolean): Value {
   const address = t.ea(i, 10, write);
   if ((t.key & KEY_ALIGN) !== 0) {
-    t.trap(t.b.and(t.b.low(address), t.b.i32(7)), AC, 0);
+    t.trap(t.misaligned(address, 8), AC, 0);
   }
   return address;
 }
@@ -687,13 +691,13 @@ function leave(t: Translator): void {
 const fxsave: Translate = (t, i) => {
   const b = t.b;
   const at = t.addressArgument(area(t, i, true));
-  b.call(H_FXSAVE, at, b.i32(0), b.i32(t.mmu));
+  b.call(H_FXSAVE, at, b.i32(i.opSize === 8 ? 1 : 0), b.i32(t.mmu));
 };
 
 const fxrstor: Translate = (t, i) => {
   const b = t.b;
   const at = t.addressArgument(area(t, i, false));
-  b.call(H_FXRSTOR, at, b.i32(0), b.i32(t.mmu));
+  b.call(H_FXRSTOR, at, b.i32(i.opSize === 8 ? 1 : 0), b.i32(t.mmu));
   leave(t);
 };
 

@@ -52,9 +52,9 @@ export const IMAGE_32 = 1;
 export const IMAGE_PROTECTED = 2;
 
 /** Bytes of the FXSAVE area. */
-const FXSAVE_SIZE = 512;
-/** Bytes of it that are written: six XMM registers' room at its end is left. */
-const FXSAVE_WRITTEN = 288;
+export const FXSAVE_SIZE = 512;
+/** Bytes of it before the XMM registers; the area's end is left alone. */
+const FXSAVE_XMM = 160;
 
 /** The x87 unit with its memory images. */
 export class X87Images extends X87 {
@@ -220,21 +220,53 @@ export class X87Images extends X87 {
     return this.cpu.engine.mmu.direct(address, access, mmu);
   }
 
-  /** FXSAVE. */
-  fxsave(address: number, mmu: number): void {
+  /** Words of XMM registers in the area: of all 16 in 64-bit mode. */
+  get #xmmWords(): number {
+    return this.cpu.long ? 64 : 32;
+  }
+
+  /** FXSAVE; `wide`: with REX.W, which makes the pointers 64 bits wide. */
+  fxsave(address: number, wide: boolean, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
     memory.probe(address, FXSAVE_SIZE, ACCESS_WRITE, mmu);
+    this.packX87(a);
+    const sse = (s[CR4] & CR4_OSFXSR) !== 0;
+    if (sse) this.packMxcsr(a);
+    if (wide) {
+      a[3] = s[FIP + 1];
+      a[5] = s[FDP + 1];
+    }
+    const words = this.#xmmWords;
+    for (let k = 0; k < words; k++) a[40 + k] = s[XMM + k];
+    const written = FXSAVE_XMM + 4 * words;
+    const host = this.#direct(address, ACCESS_WRITE, mmu);
+    if (sse && host >= 0) {
+      this.cpu.engine.i32.set(a.subarray(0, written >> 2), host >>> 2);
+      return;
+    }
+    // Without OSFXSR neither MXCSR nor the XMM registers are saved.
+    const end = sse ? written : FXSAVE_XMM;
+    for (let k = 0; k < end; k += 4) {
+      if (!sse && k >= 24 && k < 32) continue;
+      memory.write32(address + k, a[k >> 2], mmu);
+    }
+  }
+
+  /** MXCSR and its mask as in an FXSAVE area. */
+  packMxcsr(a: Int32Array): void {
+    a[6] = this.s[MXCSR];
+    a[7] = this.cpu.model.mxcsrMask;
+  }
+
+  /** The x87 part of an FXSAVE area: words 0 to 5 and 8 to 39. */
+  packX87(a: Int32Array): void {
+    const s = this.s;
     a[0] = s[FCW] | (this.status << 16);
     a[1] = (s[TAG] & 0xff) | (s[FOP] << 16);
     a[2] = s[FIP];
     a[3] = s[FCS] & 0xffff;
     a[4] = s[FDP];
     a[5] = s[FDS] & 0xffff;
-    const sse = (s[CR4] & CR4_OSFXSR) !== 0;
-    if (sse) {
-      a[6] = s[MXCSR];
-      a[7] = this.cpu.model.mxcsrMask;
-    }
     for (let i = 0; i < 8; i++) {
       const w = FPR + (((s[TOP] + i) & 7) << 2), at = 8 + 4 * i;
       a[at] = s[w];
@@ -242,30 +274,20 @@ export class X87Images extends X87 {
       a[at + 2] = s[w + 2] & 0xffff;
       a[at + 3] = 0;
     }
-    for (let k = 0; k < 32; k++) a[40 + k] = s[XMM + k];
-    const host = this.#direct(address, ACCESS_WRITE, mmu);
-    if (sse && host >= 0) {
-      this.cpu.engine.i32.set(a.subarray(0, FXSAVE_WRITTEN >> 2), host >>> 2);
-      return;
-    }
-    // Without OSFXSR neither MXCSR nor the XMM registers are saved.
-    const end = sse ? FXSAVE_WRITTEN : 160;
-    for (let k = 0; k < end; k += 4) {
-      if (!sse && k >= 24 && k < 32) continue;
-      memory.write32(address + k, a[k >> 2], mmu);
-    }
   }
 
   /** FXRSTOR. #GP(0) when MXCSR has reserved bits. */
-  fxrstor(address: number, mmu: number): void {
+  fxrstor(address: number, wide: boolean, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
     memory.probe(address, FXSAVE_SIZE, ACCESS_READ, mmu);
+    const words = this.#xmmWords;
+    const bytes = FXSAVE_XMM + 4 * words;
     const host = this.#direct(address, ACCESS_READ, mmu);
     if (host >= 0) {
-      const from = host >>> 2, to = (host + FXSAVE_WRITTEN) >>> 2;
+      const from = host >>> 2, to = (host + bytes) >>> 2;
       a.set(this.cpu.engine.i32.subarray(from, to));
     } else {
-      for (let k = 0; k < FXSAVE_WRITTEN; k += 4) {
+      for (let k = 0; k < bytes; k += 4) {
         a[k >> 2] = memory.read32(address + k, mmu);
       }
     }
@@ -273,14 +295,28 @@ export class X87Images extends X87 {
     if (sse) {
       if ((a[6] & ~this.cpu.model.mxcsrMask) !== 0) this.cpu.gp(0);
       s[MXCSR] = a[6];
-      for (let k = 0; k < 32; k++) s[XMM + k] = a[40 + k];
+      for (let k = 0; k < words; k++) s[XMM + k] = a[40 + k];
     }
+    this.unpackX87(a);
+    if (wide) {
+      s[FIP + 1] = a[3];
+      s[FDP + 1] = a[5];
+      s[FCS] = s[FDS] = 0;
+    }
+    this.cpu.updateKey();
+  }
+
+  /** Takes the x87 part of an FXSAVE area. */
+  unpackX87(a: Int32Array): void {
+    const s = this.s;
     this.#setStatus(a[0] >>> 16);
     s[TAG] = a[1] & 0xff;
     s[FOP] = (a[1] >>> 16) & 0x7ff;
     s[FIP] = a[2];
+    s[FIP + 1] = 0;
     s[FCS] = a[3] & 0xffff;
     s[FDP] = a[4];
+    s[FDP + 1] = 0;
     s[FDS] = a[5] & 0xffff;
     for (let i = 0; i < 8; i++) {
       const w = FPR + (((s[TOP] + i) & 7) << 2), at = 8 + 4 * i;
@@ -290,7 +326,6 @@ export class X87Images extends X87 {
       s[w + 3] = 0;
     }
     this.setControl(a[0] & 0xffff);
-    this.cpu.updateKey();
   }
 
   /** LDMXCSR. #GP(0) for reserved bits. */

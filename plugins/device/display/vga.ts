@@ -1,5 +1,6 @@
 /**
- * The VGA on the ISA bus, its frame buffer at E0000000h as Bochs has it.
+ * The VGA on the ISA bus, its frame buffer at E0000000h as Bochs has it; or
+ * none, and no VBE.
  *
  * @module
  */
@@ -22,7 +23,10 @@ const FRAMEBUFFER = 0xe0000000;
 
 /** Configuration of the device. */
 export interface IsaVgaConfig extends VgaConfig {
-  /** The frame buffer is there: where PCI has its functions, it is in the way. */
+  /**
+   * The frame buffer is there, and with it the VBE: where PCI has its functions,
+   * it is in the way.
+   */
   readonly framebuffer: boolean;
 }
 
@@ -65,12 +69,18 @@ const plugin: DevicePlugin<IsaVgaConfig> = {
       ...VGA_SCHEMA,
       framebuffer: {
         type: "boolean",
-        description: "Map the frame buffer at E0000000h",
+        description: "Have the VBE, its frame buffer at E0000000h",
         default: false,
       },
     },
   },
-  declare: (config) => ({ regions: vgaRegions(config) }),
+  declare: (config) => {
+    const regions = vgaRegions(config);
+    if (config.framebuffer) return { regions };
+    // Who finds the VBE draws to the frame buffer: it is nowhere by itself.
+    const { at: _, ...dispi } = regions.dispi;
+    return { regions: { ...regions, dispi } };
+  },
   backends: VGA_BACKENDS,
   provides: VGA_PROVIDES,
   create: (config, context) => new Vga(config, context),

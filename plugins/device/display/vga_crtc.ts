@@ -21,6 +21,9 @@ const DOT_CLOCKS = [25_175_000, 28_322_000, 25_175_000, 25_175_000] as const;
 const STATUS_NO_DISPLAY = 0x01;
 const STATUS_RETRACE = 0x08;
 
+/** Mode control (AR10): what is below a split is not panned. */
+export const AR10_PAN_COMPATIBLE = 0x20;
+
 /** A register's ten bits: its own eight, and two elsewhere. */
 function ten(low: number, bit8: number, bit9: number): number {
   return low | (bit8 !== 0 ? 0x100 : 0) | (bit9 !== 0 ? 0x200 : 0);
@@ -67,6 +70,16 @@ export function lineCompare(crtc: Uint8Array): number {
   return ten(crtc[0x18], crtc[7] & 0x10, crtc[9] & 0x40);
 }
 
+/** Clocks of a character that lines skip (CR8). */
+export function bytePan(crtc: Uint8Array): number {
+  return crtc[8] >> 5 & 3;
+}
+
+/** Where the cursor is: its skew (CR0B) moves it to the right. */
+export function cursorAddress(crtc: Uint8Array): number {
+  return (crtc[0x0e] << 8 | crtc[0x0f]) + (crtc[0x0b] >> 5 & 3) & 0xffff;
+}
+
 /** How long a picture takes, in nanoseconds of virtual time. */
 export function frameTime(state: VgaState): number {
   const { lines, characters, characterNs } = timing(state);
@@ -106,10 +119,12 @@ export function textScreen(
   const rowLines = (crtc[9] & 0x80) !== 0 ? 2 * cellHeight : cellHeight;
   const columns = crtc[1] + 1;
   const rows = Math.max(1, Math.floor(shownLines(crtc) / rowLines));
-  const start = crtc[0x0c] << 8 | crtc[0x0d];
-  const cursorAt = crtc[0x0e] << 8 | crtc[0x0f];
+  const skipped = bytePan(crtc);
+  const start = (crtc[0x0c] << 8 | crtc[0x0d]) + skipped & 0xffff;
+  const cursorAt = cursorAddress(crtc);
   // The lower part of a split screen begins at address 0.
   const split = lineCompare(crtc);
+  const splitStart = (attr[0x10] & AR10_PAN_COMPATIBLE) !== 0 ? 0 : skipped;
   const blink = (attr[0x10] & 0x08) !== 0;
   const characters = new Uint16Array(columns * rows);
   const colours = new Uint8Array(columns * rows);
@@ -119,7 +134,7 @@ export function textScreen(
   for (let row = 0; row < rows; row++) {
     if (!below && row * rowLines > split) {
       below = true;
-      base = 0;
+      base = splitStart;
     }
     for (let column = 0; column < columns; column++) {
       const counter = base + column & 0xffff;

@@ -13,7 +13,10 @@
 
 import type { Canvas } from "../../../core/backend/canvas.ts";
 import {
+  AR10_PAN_COMPATIBLE,
+  bytePan,
   content,
+  cursorAddress,
   frameTime,
   lineCompare,
   planeCounter,
@@ -31,7 +34,6 @@ const MIN_FRAME_NS = 1_000_000;
 const AR10_MONO = 0x02;
 const AR10_LINE_GRAPHICS = 0x04;
 const AR10_BLINK = 0x08;
-const AR10_PAN_COMPATIBLE = 0x20;
 const AR10_P54S = 0x80;
 /** Graphics mode (GR5): pairs of bits, 256 colours. */
 const GR5_PAIRS = 0x20;
@@ -146,8 +148,8 @@ export class VgaPainter {
       : eight;
     const colours = clock === four ? this.#colours : this.#sixteen;
     // CR8: bytes and rows that are skipped; AR13: dots.
-    const begin = crtc[0x0c] << 8 | crtc[0x0d];
-    let row = begin + (crtc[8] >> 5 & 3) & 0xffff;
+    const skipped = bytePan(crtc);
+    let row = (crtc[0x0c] << 8 | crtc[0x0d]) + skipped & 0xffff;
     let scan = crtc[8] & 0x1f;
     let pan = panned(attr[0x13] & 15, cell) * dots;
     let isSecond = false;
@@ -171,9 +173,11 @@ export class VgaPainter {
       canvas.put(y, line, pan);
       if (y === split) {
         // The lower part begins at address 0, and may have no panning.
-        row = scan = 0;
+        const isApart = (attr[0x10] & AR10_PAN_COMPATIBLE) !== 0;
+        row = isApart ? 0 : skipped;
+        scan = 0;
         isSecond = false;
-        if ((attr[0x10] & AR10_PAN_COMPATIBLE) !== 0) pan = 0;
+        if (isApart) pan = 0;
         drawn = -1;
       } else if (isDoubled && !isSecond) {
         isSecond = true;
@@ -402,7 +406,7 @@ class TextLook {
     const map = seq[3];
     this.fontA = FONT * (map >> 5 & 1 | map >> 1 & 6);
     this.fontB = FONT * (map >> 4 & 1 | map << 1 & 6);
-    this.cursor = crtc[0x0e] << 8 | crtc[0x0f];
+    this.cursor = cursorAddress(crtc);
     this.cursorTop = (crtc[0x0a] & 0x20) !== 0 ? 32 : crtc[0x0a] & 0x1f;
     this.cursorBottom = crtc[0x0b] & 0x1f;
     const frame = Math.max(frameTime(state), MIN_FRAME_NS);

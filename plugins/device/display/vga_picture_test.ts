@@ -153,6 +153,22 @@ Deno.test("vga picture: the cursor and text blink, and a watcher is told when", 
   assertEquals(bench.clock.nextDeadline(), Infinity);
 });
 
+Deno.test("vga picture: the cursor's skew moves it, in text too", async () => {
+  const bench = await create();
+  set(bench, 0x3d4, 0x0f, 0x51);
+  bench.write("window", 0x18000 + 2 * 0x53, 0x0720, 2);
+  // Lines 13 and 14; skews are 0 to 3 cells.
+  for (let skew = 0; skew < 4; skew++) {
+    set(bench, 0x3d4, 0x0b, skew << 5 | 14);
+    const seen = [0, 1, 2, 3].map((n) => pixel(bench, 9 * (1 + n), 16 + 13));
+    assertEquals(seen.map((colour) => colour === GREY), [
+      ...[0, 1, 2, 3].map((n) => n === skew),
+    ]);
+    const { row, column } = bench.device.text()!.cursor!;
+    assertEquals([row, column], [1, 1 + skew]);
+  }
+});
+
 Deno.test("vga picture: a look tells what has changed, each watcher hears once", async () => {
   const bench = await create();
   set(bench, 0x3d4, 0x0a, 0x20);

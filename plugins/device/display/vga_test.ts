@@ -211,6 +211,12 @@ Deno.test("vga: the start address scrolls, around the memory's end", async () =>
     0x20,
     0x59,
   ]);
+  // Panned by a cell, the lower part too; then that apart.
+  setCrtc(bench, 0x08, 0x20);
+  print(bench, 1, "X");
+  assertEquals(bench.device.text()!.characters[4 * 80], 0x58);
+  setAttr(bench, 0x30, 0x2c);
+  assertEquals(bench.device.text()!.characters[4 * 80], 0x59);
 });
 
 Deno.test("vga: other geometries, and no text at all", async () => {

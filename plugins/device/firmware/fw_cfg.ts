@@ -22,13 +22,14 @@ import type {
   TablePlace,
   TableSet,
 } from "../../../core/machine/firmware.ts";
-import type {
-  Device,
-  DeviceContext,
-  DevicePlugin,
-  DmaPort,
-  FileSpec,
-  RegionMemory,
+import {
+  type Device,
+  type DeviceContext,
+  type DevicePlugin,
+  type DmaPort,
+  type FileSpec,
+  ramAbove4G,
+  type RegionMemory,
 } from "../../../core/machine/plugin.ts";
 import { dirname, resolve } from "../../../core/machine/path.ts";
 import {
@@ -38,6 +39,7 @@ import {
 } from "../../../core/state/state.ts";
 import {
   e820,
+  fileKeys,
   isFileName,
   itemsOf,
   type MachineFacts,
@@ -56,6 +58,7 @@ const CONTROL_READ = 0x02;
 const CONTROL_SKIP = 0x04;
 const CONTROL_SELECT = 0x08;
 const CONTROL_WRITE = 0x10;
+const FOUR_GIB = 2 ** 32;
 /** Bytes moved at a time. */
 const CHUNK = 65536;
 /** The page of entry points, when they are shown. */
@@ -114,13 +117,17 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   #state: FwCfgState;
   readonly #name: string;
   readonly #dma: DmaPort;
-  readonly #ramEnd: number;
+  /** RAM below 4 GiB, which begins at 0, and above. */
+  readonly #low: number;
+  readonly #high: number;
   readonly #facts: MachineFacts;
   readonly #files = new Map<string, () => Uint8Array>();
   readonly #given = new Map<number, () => Uint8Array>();
   readonly #tables: (() => TableSet)[] = [];
   /** Made at reset, when all have given what they have. */
-  #items: ReadonlyMap<number, Uint8Array> = new Map();
+  #items = new Map<number, Uint8Array>();
+  /** The keys of files with tables. */
+  #tableKeys: ReadonlyMap<number, string> = new Map();
   readonly #entries: {
     readonly memory: RegionMemory;
     readonly mover: RegionMover;
@@ -130,14 +137,16 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   constructor(config: FwCfgConfig, context: DeviceContext) {
     this.#name = context.name;
     this.#dma = context.dma;
-    this.#ramEnd = config.memory;
+    const { memory } = config;
+    this.#high = Math.min(ramAbove4G(context.survey().ram), memory);
+    this.#low = memory - this.#high;
     this.#facts = config;
     this.#entries = {
       memory: context.memory("entries"),
       mover: context.mover("entries"),
     };
     this.#state = this.#fresh();
-    this.addFile("etc/e820", () => e820(config.memory));
+    this.addFile("etc/e820", () => e820(this.#low, this.#high));
     const menuWait = new Uint8Array(2);
     new DataView(menuWait.buffer).setUint16(0, config.menuWait, true);
     this.addFile("etc/boot-menu-wait", () => menuWait);
@@ -195,6 +204,19 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   #select(key: number): void {
     this.#state.key = key & ~WRITE_CHANNEL;
     this.#state.offset = 0;
+    if (this.#tableKeys.has(this.#state.key)) this.#renewTables();
+  }
+
+  /** What tables describe may have been set up since they were made. */
+  #renewTables(): void {
+    const files = tableFiles(this.#tables.map((tables) => tables()));
+    for (const [key, name] of this.#tableKeys) {
+      const bytes = files.get(name);
+      // The directory has its size.
+      if (bytes?.length === this.#items.get(key)?.length) {
+        this.#items.set(key, bytes!);
+      }
+    }
   }
 
   /** The next byte of the item; 0 after its end. */
@@ -248,7 +270,9 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   }
 
   #isRam(address: number, length: number): boolean {
-    return address + length <= this.#ramEnd;
+    const start = address >= FOUR_GIB ? address - FOUR_GIB : address;
+    const size = address >= FOUR_GIB ? this.#high : this.#low;
+    return start + length <= size;
   }
 
   /** See `FirmwareConfig.addFile`. */
@@ -303,9 +327,16 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
    */
   reset(): void {
     const files = tableFiles(this.#tables.map((tables) => tables()));
-    for (const [name, bytes] of this.#files) files.set(name, bytes());
+    const names = new Set(files.keys());
+    for (const [name, bytes] of this.#files) {
+      files.set(name, bytes());
+      names.delete(name);
+    }
     const given = [...this.#given].map(([key, item]) => [key, item()] as const);
     this.#items = itemsOf(this.#facts, given, files);
+    this.#tableKeys = new Map(
+      [...fileKeys(files)].filter(([, name]) => names.has(name)),
+    );
     this.#adopt(this.#fresh());
   }
 
@@ -384,6 +415,7 @@ const plugin: DevicePlugin<FwCfgConfig> = {
       },
       cpus: {
         type: "integer",
+        from: "cpu.count",
         description: "The number of CPUs",
         minimum: 1,
         maximum: 255,
@@ -453,6 +485,7 @@ const plugin: DevicePlugin<FwCfgConfig> = {
     },
   },
   provides: ["firmware-config", "firmware-tables"],
+  surveys: true,
   files(config): Record<string, FileSpec> {
     const files: Record<string, FileSpec> = {};
     for (const [name, { path }] of Object.entries(config.files)) {

@@ -68,12 +68,19 @@ function little(value: number, bytes: 2 | 4 | 8): Uint8Array {
   return out;
 }
 
-/** The RAM as SeaBIOS and its kin read it from `etc/e820`. */
-export function e820(memory: number): Uint8Array {
-  const out = new Uint8Array(E820_BYTES);
-  out.set(little(0, 8), 0);
-  out.set(little(memory, 8), 8);
-  out.set(little(E820_RAM, 4), 16);
+/**
+ * The RAM as SeaBIOS and its kin read it from `etc/e820`: from 0 on, and from
+ * 4 GiB on.
+ */
+export function e820(low: number, high: number): Uint8Array {
+  const out = new Uint8Array(high > 0 ? 2 * E820_BYTES : E820_BYTES);
+  const put = (at: number, base: number, size: number): void => {
+    out.set(little(base, 8), at);
+    out.set(little(size, 8), at + 8);
+    out.set(little(E820_RAM, 4), at + 16);
+  };
+  put(0, 0, low);
+  if (high > 0) put(E820_BYTES, 2 ** 32, high);
   return out;
 }
 
@@ -98,21 +105,32 @@ export function itemsOf(
     [IRQ0_OVERRIDE, little(1, 4)],
     ...given,
   ]);
-  // By name, as bytes, so that a directory does not depend on who came first.
-  const names = [...files.keys()].sort();
-  const directory = new Uint8Array(4 + ENTRY_BYTES * names.length);
+  const keys = fileKeys(files);
+  const directory = new Uint8Array(4 + ENTRY_BYTES * keys.size);
   const view = new DataView(directory.buffer);
-  view.setUint32(0, names.length);
-  names.forEach((name, i) => {
+  view.setUint32(0, keys.size);
+  let at = 4;
+  for (const [key, name] of keys) {
     const bytes = files.get(name)!;
-    const at = 4 + ENTRY_BYTES * i;
     view.setUint32(at, bytes.length);
-    view.setUint16(at + 4, FILE_FIRST + i);
+    view.setUint16(at + 4, key);
     directory.set(ascii.encode(name), at + 8);
-    items.set(FILE_FIRST + i, bytes);
-  });
+    items.set(key, bytes);
+    at += ENTRY_BYTES;
+  }
   items.set(FILE_DIR, directory);
   return items;
+}
+
+/**
+ * The names of files by their keys: in the order of the names, as bytes, so
+ * that a directory does not depend on who came first.
+ */
+export function fileKeys(
+  files: ReadonlyMap<string, unknown>,
+): Map<number, string> {
+  const names = [...files.keys()].sort();
+  return new Map(names.map((name, i) => [FILE_FIRST + i, name]));
 }
 
 /** Whether a file may have such a name: ASCII, and a zero must follow it. */

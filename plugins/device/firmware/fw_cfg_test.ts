@@ -262,3 +262,43 @@ Deno.test("fw_cfg: mistakes in the configuration", async () => {
     await assertRejects(() => made(config), Error, message);
   }
 });
+
+Deno.test("fw_cfg: RAM from 4 GiB on is in the map, and DMA reaches it", async () => {
+  const high = 64 * 1024 * 1024;
+  const bench = await DeviceBench.create<FwCfg>(plugin, {
+    config: { memory: RAM + high },
+    ram: RAM,
+    survey: {
+      ram: [{ base: 0, size: RAM }, { base: 2 ** 32, size: high }],
+      devices: [],
+    },
+  });
+  bench.device.reset();
+  const view = new DataView(file(bench, "etc/e820").buffer);
+  const ranges = [0, 20].map((at) => [
+    Number(view.getBigUint64(at, true)),
+    Number(view.getBigUint64(at + 8, true)),
+    view.getUint32(at + 16, true),
+  ]);
+  assertEquals(ranges, [[0, RAM, 1], [2 ** 32, high, 1]]);
+  const read = 2;
+  assertEquals(transfer(bench, read, 4, 2 ** 32 + high - 4), 0);
+  assertEquals(transfer(bench, read, 4, 2 ** 32 + high - 3), 1);
+  assertEquals(transfer(bench, read, 4, 2 ** 32 - 2), 1);
+  assertEquals(transfer(bench, read, 4, RAM), 1);
+});
+
+Deno.test("fw_cfg: tables are what they are when firmware selects them", async () => {
+  const bench = await made();
+  let value = 1;
+  const table = (bytes: Uint8Array): TableSet => ({
+    linked: false,
+    links: [],
+    blobs: [{ name: "etc/table", bytes, align: 16, zone: "table" }],
+  });
+  bench.device.addTables(() => table(Uint8Array.of(value, 7)));
+  bench.device.reset();
+  assertEquals(file(bench, "etc/table"), Uint8Array.of(1, 7));
+  value = 2;
+  assertEquals(file(bench, "etc/table"), Uint8Array.of(2, 7));
+});

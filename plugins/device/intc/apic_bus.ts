@@ -62,6 +62,15 @@ export class ApicBusDevice implements Device, ApicBus {
     this.#receivers.push(receiver);
   }
 
+  /** See `ApicBus.receiver`. */
+  receiver(initialId: number): ApicReceiver | undefined {
+    const receivers = this.#receivers;
+    for (let i = 0; i < receivers.length; i++) {
+      if (receivers[i].initialId === initialId) return receivers[i];
+    }
+    return undefined;
+  }
+
   /** See `ApicBus.listen`. */
   listen(listener: EoiListener): void {
     this.#listeners.push(listener);

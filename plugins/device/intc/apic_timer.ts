@@ -2,8 +2,8 @@
  * The timer of a local APIC: counts down from the initial count, once or again
  * and again.
  *
- * Source: Intel SDM volume 3, 10.5.4. The TSC-deadline mode is not there: no
- * CPU model has it.
+ * Source: Intel SDM volume 3, 10.5.4. In TSC-deadline mode the CPU says when
+ * the one tick is due: it knows what its time stamp counter will be.
  *
  * Nothing ticks: the current count is a function of virtual time, and a host
  * timer is armed only while the interrupt is wanted. A tick that is due while
@@ -45,17 +45,21 @@ export interface ApicTimerState {
   count: number;
   /** A virtual time in nanoseconds. */
   since: number;
+  /** In TSC-deadline mode: the virtual time of the tick; 0: there is none. */
+  deadline: number;
 }
 
 /** The timer's state after reset. */
 export function freshApicTimer(): ApicTimerState {
-  return { initial: 0, DCR: 0, count: 0, since: 0 };
+  return { initial: 0, DCR: 0, count: 0, since: 0, deadline: 0 };
 }
 
 /** How the LVT entry of the timer stands. */
 export interface ApicTimerMode {
   /** Whether it starts again at the end. */
   periodic: boolean;
+  /** Whether it waits for a deadline and does not count. */
+  deadline: boolean;
   /** Whether a tick would interrupt. */
   wanted: boolean;
 }
@@ -63,7 +67,11 @@ export interface ApicTimerMode {
 /** The timer. */
 export class ApicTimer {
   #state: ApicTimerState = freshApicTimer();
-  readonly #mode: ApicTimerMode = { periodic: false, wanted: false };
+  readonly #mode: ApicTimerMode = {
+    periodic: false,
+    deadline: false,
+    wanted: false,
+  };
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #isHeld: () => boolean;
@@ -105,6 +113,7 @@ export class ApicTimer {
 
   /** The current count register. */
   get current(): number {
+    if (this.#mode.deadline) return 0;
     const { count, initial, since } = this.#state;
     const passed = Math.floor((this.#clock.now() - since) / this.#step);
     if (passed < count) return count - passed;
@@ -114,10 +123,22 @@ export class ApicTimer {
 
   /** Start to count from here; 0 stops. */
   start(initial: number): void {
+    if (this.#mode.deadline) return;
     const state = this.#state;
     state.initial = initial;
     state.count = initial;
     state.since = this.#clock.now();
+    this.#arm();
+  }
+
+  /** The deadline; 0: there is none. */
+  get deadline(): number {
+    return this.#state.deadline;
+  }
+
+  set deadline(time: number) {
+    if (!this.#mode.deadline) return;
+    this.#state.deadline = time;
     this.#arm();
   }
 
@@ -130,8 +151,13 @@ export class ApicTimer {
   }
 
   /** The LVT entry has changed. */
-  setMode(periodic: boolean, wanted: boolean): void {
+  setMode({ periodic, deadline, wanted }: ApicTimerMode): void {
     const mode = this.#mode;
+    if (deadline !== mode.deadline) {
+      // "Transitioning between modes disarms the timer."
+      this.#state.deadline = this.#state.count = this.#state.initial = 0;
+      mode.deadline = deadline;
+    }
     if (periodic !== mode.periodic) {
       this.#hold();
       mode.periodic = periodic;
@@ -164,6 +190,11 @@ export class ApicTimer {
 
   #arm(): void {
     const { wanted, periodic } = this.#mode;
+    if (this.#mode.deadline) {
+      const { deadline } = this.#state;
+      if (!wanted || deadline === 0) return this.#timer.cancel();
+      return this.#timer.arm(deadline, ONE_SHOT_SLACK);
+    }
     const { count, initial } = this.#state;
     if (!wanted || count === 0) return this.#timer.cancel();
     if (!periodic) return this.#timer.arm(this.#end, ONE_SHOT_SLACK);
@@ -173,6 +204,10 @@ export class ApicTimer {
 
   /** A tick is due. */
   #run(): void {
+    if (this.#mode.deadline) {
+      this.#state.deadline = 0;
+      return this.#tick();
+    }
     // The guest has one to take: it is told by `taken`.
     if (this.#isHeld()) return;
     const state = this.#state;
@@ -193,10 +228,11 @@ export class ApicTimer {
   }
 
   /** Go on from this state and mode. */
-  adopt(state: ApicTimerState, periodic: boolean, wanted: boolean): void {
+  adopt(state: ApicTimerState, mode: ApicTimerMode): void {
     this.#state = state;
-    this.#mode.periodic = periodic;
-    this.#mode.wanted = wanted;
+    this.#mode.periodic = mode.periodic;
+    this.#mode.deadline = mode.deadline;
+    this.#mode.wanted = mode.wanted;
     this.#arm();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The local APIC of a CPU, in xAPIC mode: takes interrupts from its own timer,
+ * The local APIC of a CPU, in xAPIC or x2APIC mode: takes interrupts from its own timer,
  * its two pins and the APIC bus, and gives them to the CPU by priority.
  *
  * It stands between the 8259A and the CPU: what LINT0 passes on as ExtINT has
@@ -19,6 +19,7 @@
 import {
   APIC_BASE_BSP,
   APIC_BASE_ENABLE,
+  APIC_BASE_X2,
   APIC_BROADCAST,
   type ApicBus,
   type ApicReceiver,
@@ -67,6 +68,7 @@ const SIZE = 0x1000 - RESERVED;
 const VERSION = 0x00050014;
 /** IA32_APIC_BASE: all but the flags. */
 const BASE_MASK = 0xfff;
+const PAGE = 0x1000;
 
 // Registers, by offset / 16.
 const ID = 0x02,
@@ -88,7 +90,8 @@ const ID = 0x02,
   LVT = 0x32,
   INITIAL_COUNT = 0x38,
   CURRENT_COUNT = 0x39,
-  DCR = 0x3e;
+  DCR = 0x3e,
+  SELF_IPI = 0x3f;
 
 // ICR.
 const ICR_BITS = 0xccfff;
@@ -107,6 +110,23 @@ function isRegister(register: number): boolean {
     register >= ICRL && register <= CURRENT_COUNT || register === DCR;
 }
 
+/** Whether a register is an MSR in x2APIC mode (SDM table 10-6). */
+function isMsr(register: number): boolean {
+  switch (register) {
+    case APR:
+    case RRD:
+    case DFR:
+    case ICRH:
+      return false;
+  }
+  return register === SELF_IPI || isRegister(register);
+}
+
+/** The logical ID in x2APIC mode (SDM 10.12.10.2). */
+function logicalId(id: number): number {
+  return id >>> 4 << 16 | 1 << (id & 15);
+}
+
 /** Configuration. */
 export interface LocalApicConfig {
   /** The APIC ID after reset; that of the bootstrap processor is 0. */
@@ -119,8 +139,11 @@ export interface LocalApicConfig {
 export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   /** The ID after reset. */
   readonly initialId: number;
+  /** See `LocalApic.onStartup`. */
+  onStartup: (page: number) => void = () => {};
   #state: LocalApicState;
   readonly #name: string;
+  readonly #runningCpu: () => number;
   readonly #virtualWire: boolean;
   readonly #bus: ApicBus;
   readonly #registers: RegionMover;
@@ -131,14 +154,21 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   constructor(config: LocalApicConfig, context: DeviceContext) {
     this.initialId = config.id;
     this.#name = context.name;
+    this.#runningCpu = () => context.runningCpu();
     this.#virtualWire = config.virtualWire;
     this.#bus = context.collaborator<ApicBus>("bus");
     this.#init = context.output("init");
     this.#registers = context.mover("registers");
     context.io("registers", {
       widths: [4],
-      read: (offset) => this.#read(offset + RESERVED),
-      write: (offset, _width, value) => this.#write(offset + RESERVED, value),
+      read: (offset) => {
+        const own = this.#own();
+        return own === undefined ? 0xffffffff : own.#read(offset + RESERVED);
+      },
+      write: (offset, _width, value) => {
+        const own = this.#own();
+        if (own !== undefined) own.#write(offset + RESERVED, value);
+      },
     });
     this.#state = this.#fresh();
     this.#interrupts = new LocalInterrupts(this.#state, {
@@ -149,6 +179,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
       intr: context.output("intr"),
       nmi: context.output("nmi"),
       init: () => this.#initialize(),
+      startup: (page) => this.onStartup(page),
     });
     context.input("lint0", (level) => this.#interrupts.setPin(0, level));
     context.input("lint1", (level) => this.#interrupts.setPin(1, level));
@@ -164,7 +195,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     const flags = APIC_BASE_ENABLE |
       (this.initialId === 0 ? APIC_BASE_BSP : 0);
     const state = freshLocalApic(APIC_DEFAULT_BASE + flags, this.initialId);
-    if (this.#virtualWire) {
+    if (this.#virtualWire && this.initialId === 0) {
       state.SVR |= SVR_ENABLE;
       state.LVT[LVT_LINT0] = LVT_LEVEL | DELIVER_EXTINT << LVT_MODE_SHIFT;
       state.LVT[LVT_LINT1] = DELIVER_NMI << LVT_MODE_SHIFT;
@@ -183,8 +214,83 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     // "Prior initialization may be lost" (SDM 10.4.3).
     const flipped = ((value ^ base) & APIC_BASE_ENABLE) !== 0;
     if (flipped) this.#adopt({ ...freshLocalApic(value, id), lint });
-    else this.#follow();
+    else {
+      // The ID is that of the hardware again, and cannot be written.
+      if (this.#isX2) this.#state.id = this.initialId;
+      this.#follow();
+    }
     if (flipped) this.#bus.take(-1);
+  }
+
+  /** Whether the registers are MSRs. */
+  get #isX2(): boolean {
+    return (this.#state.base & APIC_BASE_X2) !== 0;
+  }
+
+  /** See `LocalApic.hasDeadline`. */
+  get hasDeadline(): boolean {
+    return this.#interrupts.hasDeadline;
+  }
+
+  set hasDeadline(value: boolean) {
+    this.#interrupts.hasDeadline = value;
+  }
+
+  /** See `LocalApic.deadline`. */
+  get deadline(): number {
+    return this.#interrupts.timer.deadline;
+  }
+
+  set deadline(time: number) {
+    this.#interrupts.timer.deadline = time;
+  }
+
+  /** See `LocalApic.destination`. */
+  get destination(): number {
+    return this.#state.ICRH;
+  }
+
+  /** See `LocalApic.readMsr`. */
+  readMsr(register: number): number {
+    if (!this.#isX2 || !isMsr(register)) return -1;
+    switch (register) {
+      case ID:
+        return this.#state.id;
+      case LDR:
+        return logicalId(this.#state.id);
+      case EOI:
+      case SELF_IPI:
+        return -1;
+    }
+    return this.#read(register << 4) >>> 0;
+  }
+
+  /** See `LocalApic.writeMsr`. */
+  writeMsr(register: number, low: number, high: number): boolean {
+    if (!this.#isX2 || !isMsr(register)) return false;
+    if (register === ICRL) {
+      this.#state.ICRH = high;
+      this.#write(ICRL << 4, low);
+      return true;
+    }
+    if (high !== 0 || register >= ISR && register < ESR) return false;
+    switch (register) {
+      case ID:
+      case VER:
+      case PPR:
+      case LDR:
+      case CURRENT_COUNT:
+        return false;
+      case EOI:
+      case ESR:
+        if (low !== 0) return false;
+        break;
+      case SELF_IPI:
+        this.receive(DELIVER_FIXED, low & 0xff, false);
+        return true;
+    }
+    this.#write(register << 4, low >>> 0);
+    return true;
   }
 
   /** See `LocalApic.taskPriority`. */
@@ -220,6 +326,11 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     if (destination === APIC_BROADCAST) return true;
     const s = this.#state;
     if (!logical) return destination === s.id;
+    if (this.#isX2) {
+      const own = logicalId(s.id);
+      return destination >>> 16 === own >>> 16 &&
+        (destination & own & 0xffff) !== 0;
+    }
     // The flat model: a bit for each; else clusters of four.
     if (s.DFR === 15) return (destination & s.LDR) !== 0;
     const cluster = destination >> 4;
@@ -238,6 +349,22 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   }
 
   // Registers.
+
+  /**
+   * The local APIC of the CPU that accesses the registers: all of them are at
+   * the same address. Undefined if the CPU has moved or disabled its own.
+   */
+  #own(): LocalApicDevice | undefined {
+    const cpu = this.#runningCpu();
+    if (cpu === this.initialId) return this;
+    const own = this.#bus.receiver(cpu);
+    if (!(own instanceof LocalApicDevice)) return undefined;
+    const { base } = own.#state;
+    return (base & APIC_BASE_ENABLE) !== 0 && !own.#isX2 &&
+        base - base % PAGE === this.#state.base - this.#state.base % PAGE
+      ? own
+      : undefined;
+  }
 
   #read(offset: number): number {
     const s = this.#state;
@@ -366,7 +493,12 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
         return;
       default: {
         const logical = (ICRL & ICR_LOGICAL) !== 0;
-        this.#bus.send(mode, vector, false, ICRH >>> 24, logical);
+        const to = !this.#isX2
+          ? ICRH >>> 24
+          : ICRH === -1
+          ? APIC_BROADCAST
+          : ICRH >>> 0;
+        this.#bus.send(mode, vector, false, to, logical);
       }
     }
   }
@@ -399,7 +531,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   #follow(): void {
     const { base } = this.#state;
     const flags = base % (BASE_MASK + 1);
-    if ((base & APIC_BASE_ENABLE) !== 0) {
+    if ((base & APIC_BASE_ENABLE) !== 0 && !this.#isX2) {
       this.#registers.map(base - flags + RESERVED);
     } else this.#registers.unmap();
     this.#interrupts.update();
@@ -436,7 +568,7 @@ const plugin: DevicePlugin<LocalApicConfig> = {
   outputs: ["intr", "nmi", "init"],
   inputs: ["lint0", "lint1", "init"],
   uses: { bus: "apic-bus", pic: "interrupt-controller" },
-  provides: ["interrupt-controller"],
+  provides: ["interrupt-controller", "local-interrupt-controller"],
   create: (config, context) => new LocalApicDevice(config, context),
 };
 export default plugin;

@@ -28,6 +28,8 @@ export const LVT_REMOTE_IRR = 0x4000;
 export const LVT_LEVEL = 0x8000;
 /** LVT: masked. */
 export const LVT_MASKED = 0x10000;
+/** LVT of the timer: TSC deadline. */
+export const LVT_DEADLINE = 0x40000;
 /** LVT of the timer: periodic. */
 export const LVT_PERIODIC = 0x20000;
 

@@ -52,6 +52,7 @@ async function lapic(
       bus: (on ?? await bus()).device,
       pic: { acknowledge: () => 0x2a },
     },
+    runningCpu: () => Number(config.id ?? 0),
   });
   bench.device.reset();
   return bench;
@@ -484,6 +485,164 @@ Deno.test("lapic: several on a bus, by destination and by priority", async () =>
   assertEquals(got(), [[], [], [0x41]]);
   on.write("messages", 0x00006004, 0x41, 4);
   assertEquals(got(), [[], [0x41], [0x41]]);
+});
+
+Deno.test("lapic: what makes the other CPUs start and stop", async () => {
+  const on = await bus();
+  const apics = await Promise.all(
+    [0, 1, 2].map((id) => enabled({ id, virtualWire: true }, on)),
+  );
+  const [first, second] = apics;
+  const pages: number[][] = apics.map(() => []);
+  apics.forEach(({ device }, i) =>
+    device.onStartup = (page) => pages[i].push(page)
+  );
+  const edges = (output: string): number[] =>
+    apics.map((a) => a.takeEdges(output).length);
+  put(first, ICR, 0xc4500); // INIT to all others
+  assertEquals(edges("init"), [0, 2, 2]);
+  // They are disabled by software then, but take start-up messages and NMI.
+  assertEquals(apics.map((a) => get(a, SVR)), [0x1ef, 0xff, 0xff]);
+  put(first, ICR, 0xc4608);
+  assertEquals(pages, [[], [8], [8]]);
+  put(first, ICR_HIGH, 0x01000000);
+  put(first, ICR, 0x469f);
+  assertEquals(pages, [[], [8, 0x9f], [8]]);
+  put(second, ICR, 0xc4400); // NMI to all others
+  assertEquals(edges("nmi"), [2, 0, 2]);
+  put(first, ICR, 0xc4041); // not heard
+  assertEquals(apics.map(drain), [[], [], []]);
+});
+
+Deno.test("lapic: each CPU has its own registers at the same address", async () => {
+  const on = await bus();
+  let running = 0;
+  const apics = await Promise.all(
+    [0, 1, 2].map((id) =>
+      DeviceBench.create<LocalApicDevice>(plugin, {
+        config: { id },
+        use: { bus: on.device, pic: { acknowledge: () => 0 } },
+        runningCpu: () => running,
+      })
+    ),
+  );
+  // Whichever of the regions is on top.
+  for (const top of apics) {
+    const ids = apics.map((_, cpu) => {
+      running = cpu;
+      return get(top, ID) >>> 24;
+    });
+    assertEquals(ids, [0, 1, 2]);
+  }
+  const [first, second] = apics;
+  running = 1;
+  put(first, TPR, 0x42);
+  assertEquals(second.device.taskPriority, 0x42);
+  assertEquals(first.device.taskPriority, 0);
+  // A CPU whose APIC is elsewhere, or off, finds nothing there.
+  second.device.apicBase = 0xfec10800;
+  assertEquals(get(first, ID), 0xffffffff);
+  put(first, TPR, 0);
+  assertEquals(second.device.taskPriority, 0x42);
+  second.device.apicBase = 0xfee00000;
+  assertEquals(get(first, ID), 0xffffffff);
+});
+
+Deno.test("lapic: x2APIC mode", async () => {
+  const on = await bus();
+  const apics = await Promise.all(
+    [0, 1, 2].map((id) => enabled({ id }, on)),
+  );
+  const [first, second, third] = apics.map(({ device }) => device);
+  // MSRs are there in this mode only, registers in memory in the other.
+  assertEquals(second.readMsr(0x02), -1);
+  assertEquals(second.writeMsr(0x08, 0, 0), false);
+  put(apics[1], ID, 0x77000000);
+  apics.forEach(({ device }) => device.apicBase += 0x400);
+  assertEquals(apics.map((a) => a.memory.read(0xfee00020, 4) >>> 0), [
+    0xffffffff,
+    0xffffffff,
+    0xffffffff,
+  ]);
+  assertEquals([0x02, 0x03, 0x0d, 0x0f].map((r) => third.readMsr(r)), [
+    2,
+    0x50014,
+    1 << 2,
+    0x1ef,
+  ]);
+  assertEquals(second.readMsr(0x02), 1); // not what was written
+  // What is not there, cannot be read, cannot be written, or not so (SDM table 10-6).
+  for (const r of [0x00, 0x09, 0x0b, 0x0c, 0x0e, 0x31, 0x3f, 0x40]) {
+    assertEquals(first.readMsr(r), -1, r.toString(16));
+  }
+  for (
+    const r of [0x02, 0x03, 0x09, 0x0a, 0x0d, 0x0e, 0x10, 0x20, 0x31, 0x39]
+  ) {
+    assertEquals(first.writeMsr(r, 0, 0), false, r.toString(16));
+  }
+  assertEquals(first.writeMsr(0x0b, 1, 0), false);
+  assertEquals(first.writeMsr(0x28, 1, 0), false);
+  assertEquals(first.writeMsr(0x08, 0, 1), false);
+  const end = ({ device }: Bench): number[] => {
+    const taken: number[] = [];
+    for (; device.acknowledge() !== 0xef;) {
+      const word = device.readMsr(0x12);
+      taken.push(64 + Math.log2(word));
+      assertEquals(device.writeMsr(0x0b, 0, 0), true);
+    }
+    return taken;
+  };
+  const ipi = (low: number, destination: number): number[][] => {
+    assertEquals(first.writeMsr(0x30, low, destination), true);
+    assertEquals([first.readMsr(0x30), first.destination], [low, destination]);
+    return apics.map(end);
+  };
+  assertEquals(ipi(0x4041, 2), [[], [], [0x41]]);
+  assertEquals(ipi(0x4041, -1), [[0x41], [0x41], [0x41]]);
+  assertEquals(ipi(0x4841, 0b101), [[0x41], [], [0x41]]);
+  assertEquals(ipi(0x4841, 0x10001), [[], [], []]); // another cluster
+  assertEquals(ipi(0xc4041, 0), [[], [0x41], [0x41]]);
+  assertEquals(first.writeMsr(0x3f, 0x45, 0), true);
+  assertEquals(apics.map(end), [[0x45], [], []]);
+  // A message of an I/O APIC, whose destination has 8 bits.
+  on.write("messages", 0x00002004, 0x41, 4);
+  assertEquals(apics.map(end), [[], [0x41], []]);
+});
+
+Deno.test("lapic timer: TSC-deadline mode", async () => {
+  const bench = await enabled();
+  const { device } = bench;
+  put(bench, LVT_TIMER, 0x40041);
+  // Only where the CPU has it.
+  assertEquals(get(bench, LVT_TIMER), 0x41);
+  device.hasDeadline = true;
+  device.deadline = 500;
+  assertEquals(device.deadline, 0);
+  put(bench, LVT_TIMER, 0x40041);
+  put(bench, INITIAL, 1000); // means nothing
+  assertEquals([get(bench, INITIAL), get(bench, CURRENT)], [0, 0]);
+  device.deadline = 500;
+  bench.advance(499);
+  assertEquals([device.deadline, drain(bench)], [500, []]);
+  const saved = bench.save();
+  bench.advance(1);
+  assertEquals([device.deadline, drain(bench)], [0, [0x41]]);
+  bench.advance(10_000);
+  assertEquals(drain(bench), []);
+  // What has passed is due at once; 0 disarms; so does another mode.
+  device.deadline = 1;
+  bench.advance(0);
+  assertEquals(drain(bench), [0x41]);
+  device.deadline = 20_000;
+  device.deadline = 0;
+  bench.advance(20_000);
+  device.deadline = 50_000;
+  put(bench, LVT_TIMER, 0x41);
+  put(bench, LVT_TIMER, 0x40041);
+  bench.advance(50_000);
+  assertEquals([device.deadline, drain(bench)], [0, []]);
+  device.load(saved);
+  assertEquals(device.deadline, 500);
 });
 
 Deno.test("lapic: a saved timer goes on", async () => {

@@ -22,11 +22,12 @@ import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { InterruptController } from "../../../core/machine/cpu.ts";
 import type { Logger } from "../../../core/machine/plugin.ts";
 import type { Clock } from "../../../core/time/clock.ts";
-import { ApicTimer } from "./apic_timer.ts";
+import { ApicTimer, type ApicTimerMode } from "./apic_timer.ts";
 import {
   ESR_RECEIVE_ILLEGAL,
   FIRST_VECTOR,
   type LocalApicState,
+  LVT_DEADLINE,
   LVT_ERROR,
   LVT_LEVEL,
   LVT_LINT0,
@@ -57,12 +58,27 @@ export interface LocalApicWires {
   readonly nmi: IrqLine;
   /** An INIT has come. */
   readonly init: () => void;
+  /** A start-up message has come. */
+  readonly startup: (page: number) => void;
+}
+
+/** What the LVT entry of the timer says. */
+function timerMode(entry: number): ApicTimerMode {
+  const deadline = (entry & LVT_DEADLINE) !== 0;
+  return {
+    // Both bits together are reserved.
+    periodic: !deadline && (entry & LVT_PERIODIC) !== 0,
+    deadline,
+    wanted: (entry & LVT_MASKED) === 0 && (entry & 0xff) >= FIRST_VECTOR,
+  };
 }
 
 /** The interrupts of a local APIC. */
 export class LocalInterrupts {
   /** The timer. */
   readonly timer: ApicTimer;
+  /** Whether software may choose the timer's TSC-deadline mode. */
+  hasDeadline = false;
   #state: LocalApicState;
   readonly #wires: LocalApicWires;
 
@@ -80,12 +96,7 @@ export class LocalInterrupts {
   /** Go on from this state; `update` must follow. */
   adopt(state: LocalApicState): void {
     this.#state = state;
-    const entry = state.LVT[LVT_TIMER];
-    this.timer.adopt(
-      state.timer,
-      (entry & LVT_PERIODIC) !== 0,
-      (entry & LVT_MASKED) === 0 && (entry & 0xff) >= FIRST_VECTOR,
-    );
+    this.timer.adopt(state.timer, timerMode(state.LVT[LVT_TIMER]));
   }
 
   /** Whether IA32_APIC_BASE enables it. */
@@ -121,8 +132,7 @@ export class LocalInterrupts {
         this.#wires.log.guest("a system management interrupt");
         return true;
       case DELIVER_STARTUP:
-        // Only a CPU that waits for one listens to it.
-        this.#wires.log.guest("a start-up message to a CPU that runs");
+        this.#wires.startup(vector);
         return true;
       default:
         this.#wires.log.guest("a reserved delivery mode");
@@ -265,7 +275,8 @@ export class LocalInterrupts {
   /** Write an entry of the local vector table. */
   writeLvt(index: number, value: number): void {
     const s = this.#state;
-    const writable = LVT_WRITABLE[index];
+    const writable = LVT_WRITABLE[index] |
+      (index === LVT_TIMER && this.hasDeadline ? LVT_DEADLINE : 0);
     let entry = s.LVT[index] & LVT_REMOTE_IRR | value & writable;
     // While it is disabled by software, the mask bits cannot be cleared.
     if ((s.SVR & SVR_ENABLE) === 0) entry |= LVT_MASKED;
@@ -289,6 +300,6 @@ export class LocalInterrupts {
     const masked = (entry & LVT_MASKED) !== 0;
     const illegal = (entry & 0xff) < FIRST_VECTOR;
     if (!masked && illegal) this.error(ESR_RECEIVE_ILLEGAL);
-    this.timer.setMode((entry & LVT_PERIODIC) !== 0, !masked && !illegal);
+    this.timer.setMode(timerMode(entry));
   }
 }

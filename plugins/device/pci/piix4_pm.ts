@@ -211,9 +211,16 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
   }
 
   #map(): void {
-    const base = this.#pci.dword(PMBA) & 0xffc0;
-    if ((this.#pci.byte(PMREGMISC) & PMIOSE) !== 0) this.#pm.map(base);
+    const base = this.pmBase;
+    if (base !== undefined) this.#pm.map(base);
     else this.#pm.unmap();
+  }
+
+  /** See `AcpiPm.pmBase`. */
+  get pmBase(): number | undefined {
+    return (this.#pci.byte(PMREGMISC) & PMIOSE) !== 0
+      ? this.#pci.dword(PMBA) & 0xffc0
+      : undefined;
   }
 
   /** See `AcpiPm.placePm`. */

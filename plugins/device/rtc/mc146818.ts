@@ -13,10 +13,11 @@
  */
 
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
-import type {
-  Device,
-  DeviceContext,
-  DevicePlugin,
+import {
+  type Device,
+  type DeviceContext,
+  type DevicePlugin,
+  ramAbove4G,
 } from "../../../core/machine/plugin.ts";
 import type { SetupMemory } from "../../../core/machine/setup_memory.ts";
 import {
@@ -91,6 +92,10 @@ const CMOS_EXTENDED = 0x17;
 const CMOS_EXTENDED_ACTUAL = 0x30;
 /** CMOS: memory above 16 MiB in units of 64 KiB, as later firmware has it. */
 const CMOS_ABOVE_16M = 0x34;
+/** CMOS: for how many CPUs QEMU's and Bochs' firmware waits, less one. */
+const CMOS_MORE_CPUS = 0x5f;
+/** CMOS: memory above 4 GiB in units of 64 KiB, three bytes, as QEMU has it. */
+const CMOS_ABOVE_4G = 0x5b;
 /** CMOS: equipment; an 80x87 is there. */
 const CMOS_EQUIPMENT = 0x14;
 const EQUIPMENT_FPU = 0x02;
@@ -102,6 +107,8 @@ const CMOS_CHECKSUM = 0x2e;
 export interface Mc146818Config {
   /** The guest's memory in bytes, told in the CMOS; 0 leaves it out. */
   readonly memory: number;
+  /** The number of CPUs, told in the CMOS. */
+  readonly cpus: number;
 }
 
 interface Mc146818State {
@@ -135,7 +142,10 @@ function sumUp(ram: Uint8Array): void {
   ram[CMOS_CHECKSUM + 1] = sum & 0xff;
 }
 
-function initialRam(memory: number): Uint8Array {
+function initialRam(
+  { memory, cpus }: Mc146818Config,
+  above4G: number,
+): Uint8Array {
   const ram = new Uint8Array(128);
   ram[REGISTER_A] = A_DEFAULT;
   ram[REGISTER_B] = B_24;
@@ -145,13 +155,17 @@ function initialRam(memory: number): Uint8Array {
     ram[at] = value & 0xff;
     ram[at + 1] = value >> 8;
   };
-  const kib = Math.floor(memory / 1024);
+  const kib = Math.floor((memory - above4G) / 1024);
   word(CMOS_BASE_MEMORY, Math.min(kib, 640));
   const extended = Math.min(Math.max(kib - 1024, 0), 0xffff);
   word(CMOS_EXTENDED, extended);
   word(CMOS_EXTENDED_ACTUAL, extended);
   const above = Math.floor(Math.max(kib - 16384, 0) / 64);
   word(CMOS_ABOVE_16M, Math.min(above, 0xffff));
+  ram[CMOS_MORE_CPUS] = cpus - 1;
+  const high = Math.floor(above4G / 65536);
+  word(CMOS_ABOVE_4G, high & 0xffff);
+  ram[CMOS_ABOVE_4G + 2] = high >> 16;
   sumUp(ram);
   return ram;
 }
@@ -170,7 +184,10 @@ export class Mc146818 implements Device, SetupMemory {
   constructor(config: Mc146818Config, context: DeviceContext) {
     this.#name = context.name;
     this.#clock = context.clock;
-    this.#initial = initialRam(config.memory);
+    this.#initial = initialRam(
+      config,
+      Math.min(ramAbove4G(context.survey().ram), config.memory),
+    );
     this.#irq = context.output("irq");
     this.#timer = context.clock.timer(() => {
       this.#catchUp();
@@ -520,11 +537,20 @@ const plugin: DevicePlugin<Mc146818Config> = {
         default: 0,
         minimum: 0,
       },
+      cpus: {
+        type: "integer",
+        from: "cpu.count",
+        description: "The number of CPUs, told in the CMOS",
+        minimum: 1,
+        maximum: 255,
+        default: 1,
+      },
     },
   },
   regions: { ports: { space: "ports", size: 2, at: 0x70 } },
   outputs: ["irq"],
   provides: ["setup-memory"],
+  surveys: true,
   create: (config, context) => new Mc146818(config, context),
 };
 export default plugin;

@@ -174,6 +174,25 @@ Deno.test("mc146818: memory sizes and their checksum", async () => {
   assertEquals(get(bench, 0x2e) << 8 | get(bench, 0x2f), sum);
 });
 
+Deno.test("mc146818: memory from 4 GiB on is told by itself", async () => {
+  const bench = await DeviceBench.create(plugin, {
+    config: { memory: "3800M" },
+    survey: {
+      ram: [
+        { base: 0, size: 3 * 2 ** 30 },
+        { base: 2 ** 32, size: 728 * 2 ** 20 },
+      ],
+      devices: [],
+    },
+  });
+  const byte = (at: number): number => {
+    bench.write("ports", 0, at);
+    return bench.read("ports", 1);
+  };
+  assertEquals([byte(0x34), byte(0x35)], [0x00, 0xbf]);
+  assertEquals([byte(0x5b), byte(0x5c), byte(0x5d)], [0x80, 0x2d, 0x00]);
+});
+
 Deno.test("mc146818: other devices write themselves down, and the sum is right", async () => {
   const bench = await clock({ memory: "128M" });
   bench.device.preset(0x10, 0xf0, 0x40);

@@ -385,9 +385,17 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
   async #write({ chain, offset, length, epoch }: Request): Promise<void> {
     for (let done = 0; done < length; done += PIECE) {
       if (epoch !== this.epoch) return;
-      const bytes = new Uint8Array(Math.min(PIECE, length - done));
-      chain.read(HEAD_BYTES + done, bytes);
-      await this.#backend.write(offset + done, bytes);
+      const size = Math.min(PIECE, length - done);
+      const room = this.#takeRoom(size);
+      const bytes = room?.subarray(0, size) ?? new Uint8Array(size);
+      try {
+        chain.read(HEAD_BYTES + done, bytes);
+        await this.#backend.write(offset + done, bytes);
+        // Not after a failure: the backend may still read from it.
+        if (room !== undefined) this.#rooms.push(room);
+      } finally {
+        if (room !== undefined) this.#taken--;
+      }
     }
   }
 

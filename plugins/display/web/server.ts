@@ -119,6 +119,11 @@ export class WebServer {
     } catch {
       return refuse(400, "This is no address");
     }
+    // Of a whole address in place of a path, `Host` does not matter (RFC 9112,
+    // section 3.2.2).
+    if (!isOwnHost(url.host, this.#config, this.port)) {
+      return refuse(403, "This server has another name");
+    }
     const file = this.#content.files.get(url.pathname);
     if (file !== undefined) {
       return new Response(request.method === "HEAD" ? null : file.body, {

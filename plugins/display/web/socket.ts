@@ -1,6 +1,10 @@
 /**
  * A WebSocket to a browser that may send anything and need not read.
  *
+ * What is too long is known when all of it is there, and Deno 2.9.6 bounds a
+ * frame (64 MiB) but not a message of many (denoland/fastwebsockets, issue 100):
+ * until it does, whoever is let in can fill this process's memory.
+ *
  * @module
  */
 

@@ -192,6 +192,8 @@ Deno.test("web: requests and their statuses", async () => {
         [get("/", "Host: evil.example\r\n"), 403],
         [get("/", `Host: evil.example:${port}\r\n`), 403],
         [get(`http://evil.example/`, `Host: evil.example\r\n`), 403],
+        [get(`http://evil.example:${port}/`), 403],
+        [get(`http://localhost:${port}/`), 200],
         [get("/page.js", "Host: \r\n"), 403],
         [`POST / HTTP/1.1\r\n${host}Content-Length: 0\r\n\r\n`, 405],
         [`TRACE / HTTP/1.1\r\n${host}\r\n`, 405],

@@ -148,11 +148,14 @@ export class Acpi implements Device {
   /** The tables of the machine that the context surveys. */
   constructor(context: DeviceContext) {
     this.#name = context.name;
-    const board = boardOf(context.survey());
+    const surveyed = boardOf(context.survey());
     const pm = context.collaborator<AcpiPm>("pm");
     const pic = context.collaborator<EdgeLevelControl>("pic");
     const id = new Uint8Array(4);
     context.collaborator<FirmwareConfig>("config").addTables(() => {
+      // Firmware other than the built-in one has a place of its own for it.
+      const pmBase = pm.pmBase ?? surveyed.fixed.pmBase;
+      const board = { ...surveyed, fixed: { ...surveyed.fixed, pmBase } };
       // As firmware does: the timer itself knows best what it is.
       if (board.hpet !== undefined) context.dma.read(board.hpet, id);
       const hpetId = new DataView(id.buffer).getUint32(0, true);

@@ -63,9 +63,12 @@ const SOFT_OFF = 0;
 const CONFIG_PORTS = { base: 0xcf8, size: 8 };
 /** Video memory. */
 const VIDEO = { min: 0xa0000, max: 0xbffff };
-/** Where PCI functions' memory is: from here, or from the end of RAM, up to
- * the I/O APIC. SeaBIOS does the same. */
-const PCI_MEMORY = { min: 0xe0000000, max: 0xfebfffff };
+/**
+ * Where PCI functions' memory ends: the I/O APIC is there. It begins where RAM
+ * ends, as QEMU says it: SeaBIOS places them from E0000000h on, OVMF from
+ * 80000000h.
+ */
+const PCI_MEMORY_MAX = 0xfebfffff;
 /** The HPET's registers. */
 const HPET_BYTES = 0x400;
 /** The PIIX4's registers at its base, and at APMC. */
@@ -147,7 +150,6 @@ function sciLink(sci: number): Aml {
 
 function hostBridge(board: Board): Aml {
   const { bridge, legacy, fixed } = board;
-  const memory = Math.max(PCI_MEMORY.min, board.ramEnd);
   return device(
     "PCI0",
     hid("PNP0A03"),
@@ -162,7 +164,7 @@ function hostBridge(board: Board): Aml {
         ioWindow(0, CONFIG_PORTS.base - 1),
         ioWindow(CONFIG_PORTS.base + CONFIG_PORTS.size, 0xffff),
         memoryWindow(VIDEO.min, VIDEO.max, true),
-        memoryWindow(memory, PCI_MEMORY.max, false),
+        memoryWindow(board.ramEnd, PCI_MEMORY_MAX, false),
       ),
     ),
     name("_PRT", routes(board.pmSlot)),

@@ -9,10 +9,11 @@ import type {
   FirmwareConfig,
   TableSet,
 } from "../../../core/machine/firmware.ts";
-import type {
-  Device,
-  DeviceContext,
-  DevicePlugin,
+import {
+  type Device,
+  type DeviceContext,
+  type DevicePlugin,
+  ramAbove4G,
 } from "../../../core/machine/plugin.ts";
 import type { ConfigSchema } from "../../../core/machine/schema_types.ts";
 import { loadState, type StateRecord } from "../../../core/state/state.ts";
@@ -83,11 +84,11 @@ function checkTexts(value: object): void {
   }
 }
 
-/** The tables that a configuration means. */
-export function smbiosTables(config: SmbiosConfig): TableSet {
+/** The tables that a configuration means; `above4G` as in `SystemFacts`. */
+export function smbiosTables(config: SmbiosConfig, above4G = 0): TableSet {
   const { bios, cpus, memory } = config;
   const system = { ...config, uuid: parseUuid(config.uuid) };
-  const all = structures({ bios, system, cpus, memory });
+  const all = structures({ bios, system, cpus, memory, above4G });
   const { bytes, intermediate } = ENTRY_POINT;
   return {
     linked: false,
@@ -134,7 +135,11 @@ export class Smbios implements Device {
   constructor(config: SmbiosConfig, context: DeviceContext) {
     this.#name = context.name;
     checkTexts(config);
-    const tables = smbiosTables(config);
+    const above4G = Math.min(
+      ramAbove4G(context.survey().ram),
+      config.memory,
+    );
+    const tables = smbiosTables(config, above4G);
     const uuid = parseUuid(config.uuid);
     const firmware = context.collaborator<FirmwareConfig>("config");
     firmware.addTables(() => tables);
@@ -194,6 +199,7 @@ const plugin: DevicePlugin<SmbiosConfig> = {
       },
       cpus: {
         type: "integer",
+        from: "cpu.count",
         description: "The number of CPUs",
         minimum: 1,
         maximum: 255,
@@ -202,6 +208,7 @@ const plugin: DevicePlugin<SmbiosConfig> = {
     },
   },
   uses: { config: "firmware-config" },
+  surveys: true,
   create: (config, context) => new Smbios(config, context),
 };
 export default plugin;

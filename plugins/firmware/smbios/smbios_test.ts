@@ -99,3 +99,23 @@ Deno.test("smbios: mistakes in the configuration", () => {
     Uint8Array.of(0xcd, 0xef),
   );
 });
+
+Deno.test("smbios: RAM from 4 GiB on is a range of its own", () => {
+  const set = smbiosTables(
+    config({ memory: 3800 * MIB }),
+    728 * MIB,
+  );
+  const bytes = set.blobs.find(({ name }) => name.endsWith("tables"))!.bytes;
+  const view = new DataView(bytes.buffer);
+  const ranges: number[][] = [];
+  for (let at = 0; at < bytes.length && bytes[at] !== 127;) {
+    if (bytes[at] === 19) {
+      ranges.push([4, 8].map((field) => view.getUint32(at + field, true)));
+    }
+    at += bytes[at + 1];
+    while (bytes[at] !== 0 || bytes[at + 1] !== 0) at++;
+    at += 2;
+  }
+  const gib = 1024 * 1024;
+  assertEquals(ranges, [[0, 3 * gib - 1], [4 * gib, 4 * gib + 728 * 1024 - 1]]);
+});

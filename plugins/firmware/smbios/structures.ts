@@ -38,8 +38,10 @@ export interface SystemFacts {
   };
   /** The number of CPUs. */
   readonly cpus: number;
-  /** RAM in bytes, from address 0 on. */
+  /** RAM in bytes. */
   readonly memory: number;
+  /** How much of it is from 4 GiB on; the rest is from address 0 on. */
+  readonly above4G: number;
 }
 
 /** Handles, by type as QEMU's are: type 1 has 0100h. */
@@ -203,16 +205,22 @@ function memoryDevice({ memory, system }: SystemFacts): Uint8Array {
   ]);
 }
 
-function mappedAddress({ memory }: SystemFacts): Uint8Array {
-  const last = Math.ceil(memory / KIB) - 1;
-  return structure(19, 0, [
-    [0, 4],
+/** A range of addresses; its bounds are in KiB. */
+function mappedAddress(index: number, base: number, size: number): Uint8Array {
+  const last = Math.ceil((base + size) / KIB) - 1;
+  return structure(19, index, [
+    [base / KIB, 4],
     [last, 4],
     [handle(16), 2],
     [1, 1], // partition width
     [0, 8],
     [0, 8],
   ]);
+}
+
+function mappedAddresses({ memory, above4G }: SystemFacts): Uint8Array[] {
+  const low = mappedAddress(0, 0, memory - above4G);
+  return above4G === 0 ? [low] : [low, mappedAddress(1, 2 ** 32, above4G)];
 }
 
 /** All structures of a system, the end of the table included. */
@@ -224,7 +232,7 @@ export function structures(facts: SystemFacts): readonly Uint8Array[] {
     ...Array.from({ length: facts.cpus }, (_, i) => processor(facts, i)),
     memoryArray(facts),
     memoryDevice(facts),
-    mappedAddress(facts),
+    ...mappedAddresses(facts),
     structure(32, 0, [[0, 6], [0, 1]]), // boot: no errors detected
     structure(127, 0, []),
   ];

@@ -17,6 +17,9 @@ const DRIVERS = [
 const FLAGS = [
   ..."pni pclmulqdq ssse3 sse4_1 sse4_2 movbe popcnt aes rdrand".split(" "),
   ..."rdseed adx clflushopt clwb sha_ni abm 3dnowprefetch rdtscp".split(" "),
+  ..."xsave xsaveopt xsavec xgetbv1 xsaves avx avx2 fma f16c bmi1 bmi2".split(
+    " ",
+  ),
 ];
 
 boot("Linux uses AES-NI, PCLMULQDQ and CRC32", async ({ kernel }) => {

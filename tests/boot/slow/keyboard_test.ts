@@ -5,14 +5,9 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Machine } from "../../../mod.ts";
-import { freePort } from "../../vnc/free_port.ts";
-import { WireViewer } from "../../vnc/wire_viewer.ts";
-import { boot, PATIENCE, withScript } from "../guest.ts";
-import { kernelModules } from "../modules.ts";
-
-const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
+import type { WireViewer } from "../../vnc/wire_viewer.ts";
+import { PATIENCE } from "../guest.ts";
+import { eventNode, inputTest, PRINT_EVENTS } from "../input.ts";
 
 /** X11's keysyms. */
 const A = 0x61;
@@ -51,19 +46,9 @@ const RAW = 0;
 const LIGHTS = -261 >>> 0;
 
 /** Prints what the keyboard gives, a line each, and does what it is told. */
-const SESSION = `mkdir -p /sys
-mount -t sysfs none /sys
-mount -t devtmpfs none /dev
-dmesg -n 1
-cd /root
-list=/proc/bus/input/devices
-for i in $(seq 1 300); do grep -q ImEx $list && break; sleep 0.1; done
-cat $list
-dmesg | grep -iE 'i8042|atkbd|psmouse|serio' | sed 's/^/log: /'
-node=$(grep -A 5 'AT Trans' $list | grep -o 'event[0-9]*')
-exec 3</dev/input/$node
-while dd bs=16 count=1 <&3 2>/dev/null |
-  hexdump -v -e '"event" 2/4 " %u" 2/2 " %u" 1/4 " %d" "\\n"'; do :; done &
+const SCRIPT = `dmesg | grep -iE 'i8042|atkbd|psmouse|serio' | sed 's/^/log: /'
+exec 3< /dev/input/${eventNode("AT Trans")}
+${PRINT_EVENTS} <&3 &
 echo ready
 while read -r line; do eval "$line"; done`;
 
@@ -89,25 +74,10 @@ async function lights(viewer: WireViewer): Promise<number> {
   }
 }
 
-boot("Linux and its keyboard", async (guest) => {
-  const modules = await kernelModules(guest.kernel, ["psmouse", "evdev"]);
-  if (typeof modules === "string") {
-    console.log(`skipped: ${modules}`);
-    return;
-  }
-  const port = freePort();
-  await withScript(modules.script + SESSION, async (initrd) => {
-    await using machine = await Machine.load(PC, {
-      kernel: guest.kernel,
-      initrd,
-      append: "console=ttyS0",
-      memory: "128M",
-      display: `vnc=127.0.0.1::${port}`,
-    });
-    const serial = machine.serial(0);
-    const found = await serial.expect(/^ready\r\n/m, PATIENCE);
-    assertMatch(found, /^N: Name="ImExPS\/2 Generic Explorer Mouse"\r$/m);
-    assertMatch(found, /^N: Name="AT Translated Set 2 keyboard"\r$/m);
+inputTest(
+  "Linux and its keyboard",
+  SCRIPT,
+  async ({ serial, found, viewer }) => {
     const log = found.match(/^log: .*$/gm)!.join("\n");
     assertMatch(log, /serio: i8042 KBD port at 0x60,0x64 irq 1/);
     assertMatch(log, /serio: i8042 AUX port at 0x60,0x64 irq 12/);
@@ -115,7 +85,6 @@ boot("Linux and its keyboard", async (guest) => {
       /unknown|fail|warn|error|timeout|lost|spurious|can't|unable/i.exec(log),
       null,
     );
-    const viewer = await WireViewer.begin(port);
     await viewer.message(
       ...[["u8", 2], ["u8", 0], ["u16", 2], ["u32", RAW], ["u32", LIGHTS]] as [
         "u8",
@@ -180,6 +149,5 @@ boot("Linux and its keyboard", async (guest) => {
     );
     let now = 6;
     while (now !== 0) now = await lights(viewer);
-    viewer.close();
-  }, modules.entries);
-});
+  },
+);

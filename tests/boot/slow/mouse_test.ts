@@ -3,15 +3,9 @@
  * and gets what a VNC viewer's pointer does.
  */
 
-import { assertEquals, assertMatch } from "@std/assert";
-import { fromFileUrl } from "@std/path";
-import { Machine } from "../../../mod.ts";
-import { freePort } from "../../vnc/free_port.ts";
-import { WireViewer } from "../../vnc/wire_viewer.ts";
-import { boot, PATIENCE, withScript } from "../guest.ts";
-import { kernelModules } from "../modules.ts";
-
-const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
+import { assertEquals } from "@std/assert";
+import { PATIENCE } from "../guest.ts";
+import { eventNode, inputTest, PRINT_EVENTS } from "../input.ts";
 
 /** Types and codes of Linux's input events. */
 const EV_KEY = 1;
@@ -20,20 +14,10 @@ const REL_WHEEL = 8;
 const BTN_SIDE = 0x113;
 
 /** Prints what the two devices give, a line each. */
-const SESSION = `mkdir -p /sys
-mount -t sysfs none /sys
-mount -t devtmpfs none /dev
-dmesg -n 1
-cd /root
-list=/proc/bus/input/devices
-for i in $(seq 1 300); do grep -q ImEx $list && break; sleep 0.1; done
-cat $list
-node=$(grep -A 5 ImEx $list | grep -o 'event[0-9]*')
-exec 3</dev/input/mice 4</dev/input/$node
-while dd bs=3 count=1 <&3 2>/dev/null |
-  hexdump -v -e '"mice" 3/1 " %02x" "\\n"'; do :; done &
-while dd bs=16 count=1 <&4 2>/dev/null |
-  hexdump -v -e '"event" 2/4 " %u" 2/2 " %u" 1/4 " %d" "\\n"'; do :; done &
+const SCRIPT = `exec 3< /dev/input/mice 4< /dev/input/${eventNode("ImEx")}
+while dd bs=3 count=1 2>/dev/null |
+  hexdump -v -e '"mice" 3/1 " %02x" "\\n"'; do :; done <&3 &
+${PRINT_EVENTS} <&4 &
 echo ready
 sleep 100000`;
 
@@ -48,66 +32,45 @@ function hex(...bytes: number[]): string {
     .join(" ");
 }
 
-boot("Linux finds an ImExPS/2 mouse, and a viewer moves it", async (guest) => {
-  const modules = await kernelModules(guest.kernel, ["psmouse", "evdev"]);
-  if (typeof modules === "string") {
-    console.log(`skipped: ${modules}`);
-    return;
-  }
-  const port = freePort();
-  await withScript(modules.script + SESSION, async (initrd) => {
-    const machine = await Machine.load(PC, {
-      kernel: guest.kernel,
-      initrd,
-      append: "console=ttyS0",
-      memory: "128M",
-      display: `vnc=127.0.0.1::${port}`,
-    });
-    const serial = machine.serial(0);
-    try {
-      const devices = await serial.expect(/^ready\r\n/m, PATIENCE);
-      assertMatch(devices, /^N: Name="ImExPS\/2 Generic Explorer Mouse"\r$/m);
-      assertMatch(devices, /^N: Name="AT Translated Set 2 keyboard"\r$/m);
-      const viewer = await WireViewer.begin(port);
-      const { width, height } = viewer;
-      // From where the pointer is first, nobody knows how it came there.
-      let [x, y] = [100, 100];
-      await viewer.pointer(x, y, 0);
-      const move = async (toX: number, toY: number, mask: number) => {
-        const dx = counts(toX, width, 1024) - counts(x, width, 1024);
-        const dy = counts(y, height, 768) - counts(toY, height, 768);
-        [x, y] = [toX, toY];
-        await viewer.pointer(x, y, mask);
-        return { dx, dy };
-      };
-      // Not more than a byte of mousedev's takes.
-      for (const [toX, toY] of [[110, 95], [60, 120], [90, 60]]) {
-        const { dx, dy } = await move(toX, toY, 0);
-        const sign = (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0);
-        const expected = hex(0x08 | sign, dx, dy);
-        await serial.expect(`mice ${expected}\r\n`, PATIENCE);
-      }
-      for (const [mask, bits] of [[1, 1], [0, 0], [4, 2], [6, 6], [0, 0]]) {
-        await move(x, y, mask);
-        await serial.expect(`mice ${hex(0x08 | bits, 0, 0)}\r\n`, PATIENCE);
-      }
-      const event = async (mask: number, ...expected: number[]) => {
-        await move(x, y, mask);
-        const text = await serial.expect(
-          new RegExp(`^event \\d+ \\d+ ${expected.join(" ")}\\r\\n`, "m"),
-          PATIENCE,
-        );
-        return text;
-      };
-      // A turn towards the user is less for Linux.
-      await event(0x08, EV_REL, REL_WHEEL, 1);
-      await event(0x10, EV_REL, REL_WHEEL, -1);
-      await event(0x80, EV_KEY, BTN_SIDE, 1);
-      await event(0x00, EV_KEY, BTN_SIDE, 0);
-      viewer.close();
-      assertEquals(serial.output.match(/psmouse.*(lost|bad|reset)/), null);
-    } finally {
-      await machine.stop();
+inputTest(
+  "Linux finds an ImExPS/2 mouse, and a viewer moves it",
+  SCRIPT,
+  async ({ serial, viewer }) => {
+    const { width, height } = viewer;
+    // From where the pointer is first, nobody knows how it came there.
+    let [x, y] = [100, 100];
+    await viewer.pointer(x, y, 0);
+    const move = async (toX: number, toY: number, mask: number) => {
+      const dx = counts(toX, width, 1024) - counts(x, width, 1024);
+      const dy = counts(y, height, 768) - counts(toY, height, 768);
+      [x, y] = [toX, toY];
+      await viewer.pointer(x, y, mask);
+      return { dx, dy };
+    };
+    // Not more than a byte of mousedev's takes.
+    for (const [toX, toY] of [[110, 95], [60, 120], [90, 60]]) {
+      const { dx, dy } = await move(toX, toY, 0);
+      const sign = (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0);
+      const expected = hex(0x08 | sign, dx, dy);
+      await serial.expect(`mice ${expected}\r\n`, PATIENCE);
     }
-  }, modules.entries);
-});
+    for (const [mask, bits] of [[1, 1], [0, 0], [4, 2], [6, 6], [0, 0]]) {
+      await move(x, y, mask);
+      await serial.expect(`mice ${hex(0x08 | bits, 0, 0)}\r\n`, PATIENCE);
+    }
+    const event = async (mask: number, ...expected: number[]) => {
+      await move(x, y, mask);
+      const text = await serial.expect(
+        new RegExp(`^event \\d+ \\d+ ${expected.join(" ")}\\r\\n`, "m"),
+        PATIENCE,
+      );
+      return text;
+    };
+    // A turn towards the user is less for Linux.
+    await event(0x08, EV_REL, REL_WHEEL, 1);
+    await event(0x10, EV_REL, REL_WHEEL, -1);
+    await event(0x80, EV_KEY, BTN_SIDE, 1);
+    await event(0x00, EV_KEY, BTN_SIDE, 0);
+    assertEquals(serial.output.match(/psmouse.*(lost|bad|reset)/), null);
+  },
+);

@@ -4,7 +4,7 @@
 //
 // Built by oracle.ts with gcc -m32 -nostdlib -static.
 //
-// A case and its result have one layout (struct record, 9,216 bytes). A test
+// A case and its result have one layout (struct record, 9,344 bytes). A test
 // ends with an exception: INT3 where nothing else happens. Every signal
 // handler call therefore takes one result and starts the next case, by
 // returning to a trampoline that loads the registers.
@@ -35,6 +35,7 @@ struct record {
   u32 eflags;
   u32 reserved[2];
   u8 fx[512]; // FXSAVE image
+  u8 ymmh[128]; // upper halves of YMM0-YMM7
   u8 code[CODE_BYTES];
   u8 data[PAGES];
 } __attribute__((aligned(16)));
@@ -45,7 +46,7 @@ struct context {
   u32 gs, fs, es, ds;
   u32 edi, esi, ebp, esp, ebx, edx, ecx, eax;
   u32 trapno, err, eip, cs, eflags, esp_at_signal, ss;
-  u8 *fpstate; // FSAVE image (112 bytes), then FXSAVE image
+  u8 *fpstate; // FSAVE image (112 bytes), then XSAVE area
   u32 oldmask, cr2;
 };
 
@@ -55,11 +56,14 @@ static u32 ticks, started, running;
 
 // What the trampoline loads.
 u32 start_gpr[8], start_eflags, start_eip;
-u8 start_fx[512] __attribute__((aligned(16)));
+// FXSAVE image, header with the components x87, SSE and AVX, those of AVX.
+u8 start_fx[512 + 64 + 256] __attribute__((aligned(64)));
 
 __asm__(".globl trampoline\n"
         "trampoline:\n"
-        "  fxrstor start_fx\n"
+        "  movl $7, %eax\n"
+        "  xorl %edx, %edx\n"
+        "  xrstor start_fx\n"
         "  movl $start_eflags, %esp\n"
         "  popfl\n"
         "  movl start_gpr, %eax\n"
@@ -131,7 +135,9 @@ static void next(struct context *c) {
   memcpy((void *)(CODE + test.vector), test.code, test.error);
   memcpy((void *)DATA, test.data, PAGES);
   memcpy(start_gpr, test.gpr, sizeof start_gpr);
-  memcpy(start_fx, test.fx, sizeof start_fx);
+  memcpy(start_fx, test.fx, sizeof test.fx);
+  start_fx[512] = 7;
+  memcpy(start_fx + 576, test.ymmh, sizeof test.ymmh);
   start_eflags = test.eflags;
   start_eip = CODE + test.vector;
   started = ticks;
@@ -166,6 +172,11 @@ static void handler(int signal, void *info, struct context *c) {
   test.eip = c->eip;
   test.eflags = c->eflags;
   memcpy(test.fx, c->fpstate + 112, 512);
+  // The kernel leaves out what is in its initial state.
+  if (c->fpstate[112 + 512] & 4)
+    memcpy(test.ymmh, c->fpstate + 112 + 576, sizeof test.ymmh);
+  else
+    memset(test.ymmh, 0, sizeof test.ymmh);
   u32 readable = CODE + PAGES - start_eip;
   memcpy(test.code, (void *)start_eip,
          readable < CODE_BYTES ? readable : CODE_BYTES);

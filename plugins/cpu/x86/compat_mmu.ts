@@ -1,0 +1,90 @@
+/**
+ * Guest memory for the helpers of compatibility mode, whose linear addresses
+ * are 32 bits and come as signed numbers: zero-extended, as IA-32e mode has
+ * them. (What the CPU itself accesses, tables and inner stacks, it does by
+ * `X86.tables`: their addresses have 64 bits.)
+ *
+ * @module
+ */
+
+import type { Access, Mmu } from "../../../core/cpu/frontend.ts";
+
+/** An MMU with wide addresses, for those who have signed ones of 32 bits. */
+export class CompatMmu implements Mmu {
+  readonly #mmu: Mmu;
+
+  /** In front of a CPU's MMU. */
+  constructor(mmu: Mmu) {
+    this.#mmu = mmu;
+  }
+
+  /** Reads a byte. */
+  read8(address: number, mmu: number): number {
+    return this.#mmu.read8(address >>> 0, mmu);
+  }
+  /** Reads 16 bits. */
+  read16(address: number, mmu: number): number {
+    return this.#mmu.read16(address >>> 0, mmu);
+  }
+  /** Reads 32 bits, signed. */
+  read32(address: number, mmu: number): number {
+    return this.#mmu.read32(address >>> 0, mmu);
+  }
+  /** Writes a byte. */
+  write8(address: number, value: number, mmu: number): void {
+    this.#mmu.write8(address >>> 0, value, mmu);
+  }
+  /** Writes 16 bits. */
+  write16(address: number, value: number, mmu: number): void {
+    this.#mmu.write16(address >>> 0, value, mmu);
+  }
+  /** Writes 32 bits. */
+  write32(address: number, value: number, mmu: number): void {
+    this.#mmu.write32(address >>> 0, value, mmu);
+  }
+  /** Makes sure of an access. */
+  probe(address: number, size: number, access: Access, mmu: number): void {
+    this.#mmu.probe(address >>> 0, size, access, mmu);
+  }
+  /** Host offset for an access, or -1. */
+  direct(address: number, access: Access, mmu: number): number {
+    return this.#mmu.direct(address >>> 0, access, mmu);
+  }
+  /** The same for a store that will follow. */
+  directStore(
+    address: number,
+    length: number,
+    mmu: number,
+    from: number,
+  ): number {
+    return this.#mmu.directStore(address >>> 0, length, mmu, from);
+  }
+  /** Reads physical memory. */
+  readPhysical32(physical: number): number {
+    return this.#mmu.readPhysical32(physical);
+  }
+  /** Writes physical memory. */
+  writePhysical32(physical: number, value: number): void {
+    this.#mmu.writePhysical32(physical, value);
+  }
+  /** Forgets translations. */
+  flush(keepGlobal: boolean): void {
+    this.#mmu.flush(keepGlobal);
+  }
+  /** Forgets the translation of one page. */
+  flushPage(address: number): void {
+    this.#mmu.flushPage(address >>> 0);
+  }
+  /** Forgets what is known of one 4 KiB page. */
+  forgetPage(address: number): void {
+    this.#mmu.forgetPage(address >>> 0);
+  }
+  /** Linear addresses are wide from now on, or not any more. */
+  setWide(wide: boolean): void {
+    this.#mmu.setWide(wide);
+  }
+  /** The physical address mask changed. */
+  setPhysicalMask(mask: number): void {
+    this.#mmu.setPhysicalMask(mask);
+  }
+}
