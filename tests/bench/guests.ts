@@ -94,7 +94,6 @@ export async function buildGuest(
   const common = bits === 32
     ? ["-m32", "-march=pentium3", "-O2"]
     : ["-m64", "-march=x86-64", "-O2"];
-  // In 64-bit mode the image is still one that a loader for 32 bits takes.
   const freestanding = bits === 32 ? [] : ["-mno-red-zone", "-mcmodel=small"];
   const kernel = `${directory}/${name}.elf`;
   await compile(name, [
