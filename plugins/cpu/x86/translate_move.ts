@@ -7,6 +7,7 @@
 import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
+import type { Insn } from "./decode.ts";
 import { I64 } from "../../../core/ir/types.ts";
 import { define } from "./helpers.ts";
 import {
@@ -50,6 +51,16 @@ const xchg: Translate = (t) => {
   t.write(0, y);
   t.write(1, x);
 };
+
+/** 90 with REX.B, be it NOP or PAUSE otherwise: the exchange with R8 that the opcode's row has. */
+export function exchangesR8(t: Translator, i: Insn): boolean {
+  if ((i.rex & 1) === 0) return false;
+  const size = i.opSize;
+  const x = t.reg(size, 0), y = t.reg(size, i.rm);
+  t.setReg(size, 0, y);
+  t.setReg(size, i.rm, x);
+  return true;
+}
 
 const cmpxchg: Translate = (t, i) => {
   const b = t.b;
@@ -351,12 +362,7 @@ export const MOVE: Readonly<Record<string, Translate>> = {
   cld: (t) => t.b.set(FLAGS, t.b.and(t.b.get(FLAGS), t.b.i32(~DF))),
   std: (t) => t.b.set(FLAGS, t.b.or(t.b.get(FLAGS), t.b.i32(DF))),
   nop: (t, i) => {
-    if ((i.rex & 1) === 0) return;
-    // With REX.B it is the exchange with R8 that the opcode's row has.
-    const size = i.opSize;
-    const x = t.reg(size, 0), y = t.reg(size, i.rm);
-    t.setReg(size, 0, y);
-    t.setReg(size, i.rm, x);
+    exchangesR8(t, i);
   },
   nop_modrm: nothing,
   ud: (t) => t.ud(),

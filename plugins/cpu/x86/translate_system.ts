@@ -86,6 +86,7 @@ import {
   ZF,
 } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
+import { exchangesR8 } from "./translate_move.ts";
 import {
   checkUmip,
   goOn,
@@ -743,7 +744,8 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   pushf: pushFlags,
   popf: popFlags,
   hlt: halt,
-  pause: (t) => {
+  pause: (t, i) => {
+    if (exchangesR8(t, i)) return;
     if (!t.yields) return;
     t.b.call(PAUSE);
     // What follows may be what another CPU waits for.
