@@ -120,6 +120,7 @@ const APICS = {
   bus: {
     attach() {},
     listen() {},
+    receiver: () => undefined,
     send: () => true,
     end() {},
     take() {},

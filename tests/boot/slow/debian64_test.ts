@@ -40,6 +40,7 @@ Deno.test({
       await serial.expect(/# $/, PATIENCE);
       await serial.write("uname -m; systemctl --failed --plain --no-legend\n");
       const answer = await serial.expect(/root@rhea:~# $/, PATIENCE);
+      // deno-lint-ignore no-control-regex
       assertMatch(answer, /no-legend\r\n(?:\x1b\[\?2004l\r)?x86_64\r\n/);
       assertEquals(/\.(?:service|mount|socket|timer)/.exec(answer), null);
       await serial.write("poweroff\n");
