@@ -121,6 +121,7 @@ const APICS = {
     receiver: () => undefined,
     attach() {},
     listen() {},
+    receiver: () => undefined,
     send: () => true,
     end() {},
     take() {},
