@@ -158,7 +158,7 @@ boot64("32-bit programs under the 64-bit kernel", async (guest) => {
     else {
       // A shell that finds the commands of the 32-bit program, and it alone.
       await shell.run("mkdir /32; busybox32 --install -s /32");
-      await shell.run("exec env PATH=/32 /32/sh");
+      await shell.type("exec env PATH=/32 /32/sh");
       assertEquals(
         (await shell.run("readlink /32/gzip")).output,
         "/bin/busybox32\n",
