@@ -118,7 +118,6 @@ const dma: DevicePlugin = {
 /** An APIC bus on which every message is accepted, and an 8259A behind it. */
 const APICS = {
   bus: {
-    receiver: () => undefined,
     attach() {},
     listen() {},
     receiver: () => undefined,
