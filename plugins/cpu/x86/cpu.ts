@@ -42,7 +42,6 @@ import { bindHelpers } from "./helpers.ts";
 import { deliverException, takeEvent } from "./interrupts.ts";
 import {
   addressAt,
-  ATTR_LONG,
   EFER_LMA,
   highWord,
   isCanonicalAddress,
@@ -53,45 +52,21 @@ import {
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
+import { modeKey } from "./mode_key.ts";
+import { describeCpu, setRegister } from "./named_registers.ts";
 import { loadCpu, saveCpu } from "./saved_state.ts";
 import {
   AC,
   ARITH_FLAGS,
   CC_EFLAGS,
   CS,
-  DS,
-  ES,
-  FS,
   GLOBALS,
-  GPR64,
-  GS,
   IF,
   IOPL_MASK,
   isRelocatable,
-  KEY_ALIGN,
-  KEY_AVX,
-  KEY_CODE32,
-  KEY_CPL_SHIFT,
-  KEY_DEBUG,
-  KEY_EM,
-  KEY_FLAT_CS,
-  KEY_FLAT_DATA,
-  KEY_IOPL_OK,
-  KEY_LIMIT_64K,
   KEY_LONG,
-  KEY_MP,
-  KEY_MXCSR_DEFAULT,
-  KEY_MXCSR_PE,
-  KEY_NE,
-  KEY_OPEN_FS,
-  KEY_OPEN_GS,
-  KEY_OSFXSR,
-  KEY_PROTECTED,
-  KEY_STACK32,
   KEY_TF,
-  KEY_TS,
   KEY_UNPAGED,
-  KEY_V86,
   LDTR,
   OFF_CC_OP,
   OFF_CC_SRC,
@@ -109,10 +84,8 @@ import {
   OFF_FLAGS,
   OFF_FSW,
   OFF_FTAG,
-  OFF_GDT_BASE,
   OFF_GDT_LIMIT,
   OFF_GPR,
-  OFF_IDT_BASE,
   OFF_IDT_LIMIT,
   OFF_INTR,
   OFF_MXCSR,
@@ -120,11 +93,6 @@ import {
   OFF_SEG,
   OFF_SHADOW,
   OFF_XCR0,
-  SEG_ATTR,
-  SEG_BASE,
-  SEG_LIMIT,
-  SEG_SELECTOR,
-  SS,
   STATE_END,
   TF,
   TR,
@@ -164,13 +132,8 @@ const EXC_WAIT = -3;
 
 // CR0 bits.
 const CR0_PE = 1,
-  CR0_MP = 2,
-  CR0_EM = 4,
-  CR0_TS = 8,
   CR0_ET = 0x10,
   CR0_NE = 0x20,
-  CR0_PG = 0x80000000 | 0,
-  CR0_AM = 0x40000,
   CR0_NW = 0x20000000,
   CR0_CD = 0x40000000;
 /** FSW: an unmasked exception is pending. */
@@ -473,56 +436,7 @@ export class X86 implements Frontend {
 
   /** Computes the mode key anew; call after any change of what is in it. */
   updateKey(): void {
-    const s = this.state;
-    const cr0 = s[W_CR0];
-    const flags = s[W_FLAGS];
-    const cpl = s[W_CPL];
-    let k = cpl << KEY_CPL_SHIFT;
-    if (
-      (s[W_EFER] & EFER_LMA) !== 0 &&
-      (s[W_SEG + CS * SEG_WORDS + 6] & ATTR_LONG) !== 0
-    ) k |= KEY_LONG | KEY_FLAT_CS | KEY_FLAT_DATA;
-    else k |= this.#segmentKey(cpl);
-    const iopl = (flags & IOPL_MASK) >> 12;
-    if ((k & KEY_FLAT_DATA) === 0 && this.#isLimit64K()) k |= KEY_LIMIT_64K;
-    if ((cr0 & CR0_PE) === 0) k |= KEY_IOPL_OK;
-    else if ((flags & VM) !== 0) {
-      k |= KEY_V86;
-      if (iopl === 3) k |= KEY_IOPL_OK;
-    } else {
-      k |= KEY_PROTECTED;
-      if (cpl <= iopl) k |= KEY_IOPL_OK;
-    }
-    if ((flags & TF) !== 0) k |= KEY_TF;
-    if ((cr0 & CR0_EM) !== 0) k |= KEY_EM;
-    if ((cr0 & CR0_TS) !== 0) k |= KEY_TS;
-    if ((cr0 & CR0_MP) !== 0) k |= KEY_MP;
-    if ((s[W_CR4] & 0x200) !== 0) k |= KEY_OSFXSR;
-    if ((s[W_CR4] & 0x40000) !== 0 && (s[W_XCR0] & 6) === 6) k |= KEY_AVX;
-    if ((cr0 & CR0_AM) !== 0 && (flags & AC) !== 0 && cpl === 3) k |= KEY_ALIGN;
-    const mxcsr = s[W_MXCSR];
-    if ((mxcsr & 0xffc0) === 0x1f80) k |= KEY_MXCSR_DEFAULT;
-    if ((mxcsr & 0x20) !== 0) k |= KEY_MXCSR_PE;
-    if ((s[W_DR + 14] & 0xff) !== 0) k |= KEY_DEBUG;
-    if ((cr0 & CR0_NE) !== 0) k |= KEY_NE;
-    if ((cr0 & CR0_PG) === 0) k |= KEY_UNPAGED;
-    this.setKey(k);
-  }
-
-  /** The bits of the mode key that segments are in, outside 64-bit mode. */
-  #segmentKey(cpl: number): number {
-    const s = this.state;
-    let k = 0;
-    if ((s[W_SEG + CS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_CODE32;
-    if ((s[W_SEG + SS * SEG_WORDS + 6] & 0x400000) !== 0) k |= KEY_STACK32;
-    if (this.#isFlat(CS, 0)) k |= KEY_FLAT_CS;
-    if (
-      this.#isFlat(DS, 0x200) && this.#isFlat(ES, 0x200) &&
-      this.#isFlat(SS, 0x200)
-    ) k |= KEY_FLAT_DATA;
-    if (this.#isOpen(FS)) k |= KEY_OPEN_FS;
-    if (cpl === 3 && this.#isOpen(GS)) k |= KEY_OPEN_GS;
-    return k;
+    this.setKey(modeKey(this.state));
   }
 
   /** Sets the mode key to what {@linkcode X86.updateKey} would compute. */
@@ -532,35 +446,6 @@ export class X86 implements Frontend {
     this.#key = key;
     if ((changed & KEY_LONG) !== 0) this.chooseMmu();
     this.engine?.keyChanged();
-  }
-
-  /** Base 0, limit 4 GiB, present; for data (`type` 0x200) also expand-up and writable. */
-  #isFlat(seg: number, type: number): boolean {
-    const w = W_SEG + seg * SEG_WORDS;
-    const s = this.state;
-    if (s[w + 2] !== 0 || s[w + 4] !== -1) return false;
-    // P, S, code bit, expand-down bit (code: ignored), writable bit.
-    return type === 0
-      ? (s[w + 6] & 0x8000) !== 0
-      : (s[w + 6] & 0x9e00) === 0x9200;
-  }
-
-  /** Not in protected mode proper, and all segments as real mode has them. */
-  #isLimit64K(): boolean {
-    const s = this.state;
-    if ((s[W_CR0] & CR0_PE) !== 0 && (s[W_FLAGS] & VM) === 0) return false;
-    for (let seg = ES; seg <= GS; seg++) {
-      const w = W_SEG + seg * SEG_WORDS;
-      if (s[w + 4] !== 0xffff) return false;
-      if (seg !== CS && (s[w + 6] & 0x9e00) !== 0x9200) return false;
-    }
-    return true;
-  }
-
-  /** As flat, with any base. */
-  #isOpen(seg: number): boolean {
-    const w = W_SEG + seg * SEG_WORDS;
-    return this.state[w + 4] === -1 && (this.state[w + 6] & 0x9e00) === 0x9200;
   }
 
   // Registers.
@@ -1069,42 +954,16 @@ export class X86 implements Frontend {
 
   /** Where the CPU stands. */
   describe(): string {
-    const hex = (v: number, n: number): string =>
-      (v >>> 0).toString(16).padStart(n, "0");
-    const s = this.state;
-    const long = this.long;
-    const wide = (w: number): string =>
-      (this.lma ? hex(s[w + 1], 8) : "") + hex(s[w], 8);
-    const pc = (long ? hex(s[W_EIP + 1], 8) : "") + hex(this.eip, 8);
-    const sp = (long ? hex(s[W_GPR + 9], 8) : "") + hex(this.reg32(4), 8);
-    return `cs:${long ? "rip" : "eip"} ${hex(this.selector(CS), 4)}:${pc}, ` +
-      `cr0 ${hex(this.cr0, 8)}, cr2 ${wide(W_CR0 + 4)}, ` +
-      `cr3 ${wide(W_CR0 + 6)}, cpl ${this.cpl}, ` +
-      `eflags ${hex(this.getEflags(), 8)}, ` +
-      `ss:${long ? "rsp" : "esp"} ${hex(this.selector(SS), 4)}:${sp}`;
+    return describeCpu(this);
   }
 
   /**
-   * Sets registers by name, after `reset`: general registers, `eip`, `eflags`,
-   * `cr0` `cr2` `cr3` `cr4`, `efer` (LMA follows from it and CR0), `gdtr.base`
-   * `.limit`, `idtr.base` `.limit`, `rip`, `rax` to `r15` (what a number can
-   * say: up to 2^53, negative ones sign-extended), and of `cs` `ds` `es` `fs` `gs` `ss` `tr` `ldtr` the `.selector`, `.base`,
-   * `.limit` (in bytes) and `.flags` (access rights: type in bits 0-3, S 4,
-   * DPL 5-6, P 7, AVL 12, D/B 14, G 15). CPL follows from CS.
+   * Sets registers by name, after `reset`: see {@linkcode setRegister}. CPL
+   * follows from CS, EFER.LMA from EFER and CR0.
    */
   enter(state: Readonly<Record<string, number>>): void {
     for (const [name, value] of Object.entries(state)) {
-      if (name === "eflags") {
-        this.setEflags(value, -1);
-        continue;
-      }
-      const offset = REGISTER_OFFSETS.get(name);
-      if (offset === undefined) throw new Error(`no x86 register "${name}"`);
-      const w = offset >> 2;
-      if (name.endsWith(".flags")) this.state[w] = (value & 0xf0ff) << 8;
-      else if (WIDE_NAMES.has(name) || value >= WORD) {
-        setAddressAt(this.state, w, value);
-      } else this.state[w] = value;
+      setRegister(this, name, value);
     }
     const real = (this.cr0 & CR0_PE) === 0;
     this.setCpl(this.v86 ? 3 : real ? 0 : this.selector(CS) & 3);
@@ -1126,33 +985,3 @@ export class X86 implements Frontend {
     loadCpu(this, record);
   }
 }
-
-const REGISTER_OFFSETS = new Map<string, number>([
-  ["eip", OFF_EIP],
-  ["rip", OFF_EIP],
-  ["efer", OFF_EFER],
-  ["gdtr.base", OFF_GDT_BASE],
-  ["gdtr.limit", OFF_GDT_LIMIT],
-  ["idtr.base", OFF_IDT_BASE],
-  ["idtr.limit", OFF_IDT_LIMIT],
-]);
-["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"].forEach((n, i) =>
-  REGISTER_OFFSETS.set(n, OFF_GPR + 8 * i)
-);
-/** Registers of 64 bits: both words are written. */
-const WIDE_NAMES = new Set(["rip", "cr2", "cr3"]);
-GPR64.forEach((g) => {
-  REGISTER_OFFSETS.set(g.name, g.offset);
-  WIDE_NAMES.add(g.name);
-});
-for (const n of [0, 2, 3, 4]) REGISTER_OFFSETS.set(`cr${n}`, OFF_CR + 8 * n);
-([["es", ES], ["cs", CS], ["ss", SS], ["ds", DS], ["fs", FS], ["gs", GS], [
-  "ldtr",
-  LDTR,
-], ["tr", TR]] as const).forEach(([n, seg]) => {
-  const at = OFF_SEG + 32 * seg;
-  REGISTER_OFFSETS.set(`${n}.selector`, at + SEG_SELECTOR);
-  REGISTER_OFFSETS.set(`${n}.base`, at + SEG_BASE);
-  REGISTER_OFFSETS.set(`${n}.limit`, at + SEG_LIMIT);
-  REGISTER_OFFSETS.set(`${n}.flags`, at + SEG_ATTR);
-});
