@@ -94,7 +94,7 @@ export interface EngineOptions {
   readonly shared?: SharedCode;
   /** `jit` compiles hot blocks, `interp` never does. */
   readonly accel?: "jit" | "interp";
-  /** Executions that make a block hot. */
+  /** Executions that make a block hot; when absent, `DEFAULT_THRESHOLD` at a pace. */
   readonly threshold?: number;
   /** Guest instructions in a block at most. */
   readonly maxInsns?: number;
@@ -109,13 +109,10 @@ export interface EngineOptions {
 }
 
 /**
- * Executions that make a block hot. Measured on a Linux boot to the shell (CPU
- * time of all threads, seconds): 1000: 13.8, 3000: 10.9, 8000: 12.5. V8's
- * optimising compiler, in its threads, is what the lower ones pay for. Since
- * small regions without a loop wait (`RegionFormer`), 5000 against 3000: boot
- * the same, 500 forks 0.92.
+ * Executions that make a block hot if they come fast, one after the other
+ * (`Regions.hot`).
  */
-const DEFAULT_THRESHOLD = 5000;
+const DEFAULT_THRESHOLD = 1500;
 const DEFAULT_MAX_INSNS = 64;
 /**
  * Faults in one run after which it ends: a guest whose handler faults at its
@@ -312,6 +309,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     );
     this.#regions = new Regions({
       ...parts,
+      isPaced: options.threshold === undefined,
       compiler: this.compiler,
       table,
       maxRegions: options.maxRegions,
@@ -619,7 +617,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
         this.#setPcAt((record + REC_PC_LO) >> 2);
         if (this.quiet) this.cache.setCount(block, this.#threshold);
-        else if (this.#accel === "jit" && !this.#regions.compile(block)) {
+        else if (
+          this.#accel === "jit" &&
+          !this.#regions.hot(block, this.instructions)
+        ) {
           this.#flushSoon = true;
         }
         this.#restoreBudget();
@@ -858,6 +859,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (isTimed) {
           this.#statistics.translateMs += TIMED * (performance.now() - started);
         }
+        made.asked = this.instructions;
         this.#shared?.made(this, made);
         this.#observer?.block(made, this.#view);
         return made;

@@ -109,6 +109,38 @@ Deno.test("engine, jit: a region without a loop is compiled once it has done eno
   assertEquals(regionsAfter(7, true, 190, 20), [0, 1]);
 });
 
+Deno.test("engine, jit: a block that is executed seldom is compiled later", () => {
+  /** Executions after which a block is compiled that is executed once in so many instructions. */
+  const executionsUntilHot = (pace: number): number => {
+    const { cpu, engine, ram } = machine("jit", 0, { threshold: undefined });
+    const insns = 64;
+    const body = Array.from(
+      { length: insns - 1 },
+      (): [number, number, number, number] => [TOY.add, 3, 3, 1],
+    );
+    load(ram, 0, code(...body, [TOY.bne, 1, 2, 1]));
+    const loop = 0x1000;
+    load(ram, loop, code([TOY.add, 3, 3, 1], [TOY.bne, 1, 2, -1]));
+    cpu.setReg(2, 1);
+    cpu.setPc(loop, 0);
+    engine.run(10_000);
+    const before = engine.stats().regions;
+    for (let n = 0; n < 10_000; n += 10) {
+      for (let i = 0; i < 10; i++) {
+        cpu.setPc(0, 0);
+        engine.run(insns);
+      }
+      if (engine.stats().regions > before) return n + 10;
+      cpu.setPc(loop, 0);
+      engine.run((pace - insns) * 10);
+    }
+    return Infinity;
+  };
+  assertEquals(executionsUntilHot(1_000), 1_500);
+  assertEquals(executionsUntilHot(16_000), 1_500);
+  assertEquals(executionsUntilHot(18_000), 6_000);
+});
+
 const MODES = [["interp", 1], ["jit", 1], ["jit", 3]] as const;
 for (const [accel, threshold] of MODES) {
   const title = `engine, ${accel} with threshold ${threshold}`;

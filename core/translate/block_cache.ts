@@ -97,6 +97,8 @@ export class Block {
   lookups: 0 | 1 | 2 = 0;
   /** Executions that were asked of it beyond the threshold (`BlockCache.wait`). */
   waited = 0;
+  /** Guest instructions that were executed when it was last asked for executions. */
+  asked = 0;
   /** How many regions that started with it have died. */
   deaths = 0;
   /** How often it, or what stood in its place before, was forgotten. */
