@@ -1,9 +1,11 @@
+import { assertEquals } from "@std/assert";
 import { blame64, describe64, differences64 } from "./compare64.ts";
 import { Generator64, place64 } from "./generate64.ts";
 import { check } from "./native_check.ts";
 import { Oracle } from "./oracle.ts";
 import { Prng } from "./prng.ts";
-import type { CaseRecord64 } from "./record64.ts";
+import { DATA, PAGES } from "./record.ts";
+import { CaseRecord64 } from "./record64.ts";
 import { RheaSubject64 } from "./rhea64.ts";
 
 const directory = await Deno.makeTempDir();
@@ -25,10 +27,12 @@ const SUITES: [string, string[], number, number][] = [
   ["MMX", ["mmx", "mmx", "mmx", "x87"], 600, 4],
   ["SSE", ["sse", "sse", "conversions"], 2000, 3],
   ["SSSE3, SSE4, AES, SHA", ["sse4"], 1000, 2],
+  ["VEX", ["vex"], 3000, 3],
+  ["VEX and SSE", ["vex", "vex", "sse", "integer"], 1000, 8],
   ["counts, CRC32, MOVBE, ADX", ["extensions"], 600, 2],
   [
     "everything",
-    ["integer", "long", "x87", "mmx", "sse", "sse4", "extensions"],
+    ["integer", "long", "x87", "mmx", "sse", "sse4", "extensions", "vex"],
     1000,
     12,
   ],
@@ -60,3 +64,24 @@ for (const accel of ["interp", "jit"] as const) {
     });
   }
 }
+
+Deno.test("ENTER's frames across two pages: each is written once", () => {
+  const [interp, jit] = (["interp", "jit"] as const).map((accel) => {
+    const cpu = new RheaSubject64(accel, 1);
+    return [1, 100, 130, 0xa8, 250].map((above) => {
+      const r = new CaseRecord64();
+      r.data.forEach((_, i) => r.data[i] = i * 7);
+      const rsp = BigInt(DATA + PAGES / 2 + above);
+      r.setGpr(4, rsp);
+      r.setGpr(5, rsp - 9n); // reads what it has written in part
+      const bytes = [0xc8, 0, 0, 31];
+      place64(
+        r,
+        [{ bytes, form: "", undefinedBefore: 0, undefinedAfter: 0 }],
+        0,
+      );
+      return cpu.run(r).data;
+    });
+  });
+  assertEquals(jit, interp);
+});

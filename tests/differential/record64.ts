@@ -21,7 +21,8 @@ export const USER_END = 0x7ffffffff000n;
 const MAGIC = 0x34366872;
 const GPR = 48;
 const FX = 176;
-const CODE_AT = FX + 512;
+const YMMH = FX + 512;
+const CODE_AT = YMMH + 256;
 const DATA_AT = CODE_AT + CODE_BYTES;
 
 /** Bytes of a record. */
@@ -56,9 +57,10 @@ export class CaseRecord64 {
     return new CaseRecord64(this.bytes.slice());
   }
 
-  /** x87 and SSE as FNINIT and reset leave them. */
+  /** x87, SSE and AVX as FNINIT and reset leave them. */
   setFxDefaults(): void {
     this.fx.fill(0);
+    this.bytes.fill(0, YMMH, CODE_AT);
     this.fcw = 0x37f;
     this.mxcsr = 0x1f80;
   }
@@ -160,6 +162,10 @@ export class CaseRecord64 {
   /** The 16 bytes of XMMn. */
   xmm(n: number): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(FX + 160 + 16 * n, FX + 176 + 16 * n);
+  }
+  /** The upper 16 bytes of YMMn. */
+  ymmh(n: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(YMMH + 16 * n, YMMH + 16 * n + 16);
   }
   /** Code from `codeOffset` on. */
   get code(): Uint8Array<ArrayBuffer> {

@@ -36,6 +36,7 @@ import {
   OFF_MXCSR,
   OFF_XCR0,
   OFF_XMM,
+  OFF_YMMH,
   SS,
   TR,
 } from "../../plugins/cpu/x86/state.ts";
@@ -247,6 +248,7 @@ export class RheaSubject64 {
     }
     for (let i = 0; i < 16; i++) {
       cpu.state8.set(test.xmm(i), OFF_XMM + 16 * i);
+      cpu.state8.set(test.ymmh(i), OFF_YMMH + 16 * i);
     }
     cpu.setEflags(test.eflags, 0x240fd5);
     cpu.updateKey();
@@ -290,8 +292,9 @@ export class RheaSubject64 {
       result.st(i).set(cpu.state8.subarray(at, at + 10));
     }
     for (let i = 0; i < 16; i++) {
-      const at = OFF_XMM + 16 * i;
+      const at = OFF_XMM + 16 * i, high = OFF_YMMH + 16 * i;
       result.xmm(i).set(cpu.state8.subarray(at, at + 16));
+      result.ymmh(i).set(cpu.state8.subarray(high, high + 16));
     }
   }
 }
