@@ -19,9 +19,10 @@ import {
   value32,
 } from "./generate.ts";
 import type { Prng } from "./prng.ts";
-import { CODE, CODE_BYTES, DATA, PAGES } from "./record.ts";
+import { CODE, DATA, PAGES } from "./record.ts";
 import {
   CaseRecord64,
+  CODE64_BYTES,
   FS_BASE,
   GS_BASE,
   HIGH_CODE,
@@ -160,7 +161,7 @@ export class Generator64 {
     r.rip = BigInt(isHigh ? HIGH_CODE : CODE);
     place64(r, pieces, p.oneIn(4) ? PAGES / 2 - p.below(24) : 0);
     if (p.oneIn(16)) {
-      place64(r, pieces, PAGES - CODE_BYTES); // up against the end
+      place64(r, pieces, PAGES - CODE64_BYTES); // up against the end
     }
     return { index: this.#index++, pieces, record: r };
   }

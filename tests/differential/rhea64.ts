@@ -40,9 +40,10 @@ import {
   SS,
   TR,
 } from "../../plugins/cpu/x86/state.ts";
-import { CODE, CODE_BYTES, DATA, PAGES, TIMEOUT_VECTOR } from "./record.ts";
+import { CODE, DATA, PAGES, TIMEOUT_VECTOR } from "./record.ts";
 import {
   type CaseRecord64,
+  CODE64_BYTES,
   FS_BASE,
   GS_BASE,
   HIGH_CODE,
@@ -183,7 +184,7 @@ export class RheaSubject64 {
     const result = test.clone();
     this.#getState(result, exit);
     const at = CODE_AT + test.codeOffset;
-    const readable = Math.min(CODE_BYTES, PAGES - test.codeOffset);
+    const readable = Math.min(CODE64_BYTES, PAGES - test.codeOffset);
     result.code.set(this.#ram.subarray(at, at + readable));
     result.data.set(this.#ram.subarray(DATA_AT, DATA_AT + PAGES));
     return result;

@@ -3,7 +3,7 @@
 //
 // Built by oracle.ts with gcc -m64 -nostdlib -static.
 //
-// A case and its result have one layout (struct record, 9,584 bytes).
+// A case and its result have one layout (struct record, 11,184 bytes).
 //
 // Guest-visible memory: CODE (8 KiB, read, write, execute) and DATA (8 KiB,
 // read, write; unmapped on both sides), each once more above 4 GiB. FS and GS
@@ -21,7 +21,7 @@ typedef unsigned char u8;
 #define FS_BASE (HIGH_DATA + 0x940)
 #define GS_BASE (DATA - 0x1230)
 #define PAGES 0x2000ul
-#define CODE_BYTES 448
+#define CODE_BYTES 2048
 #define MAGIC 0x34366872u
 #define TIMEOUT_VECTOR 0xffu
 
