@@ -85,3 +85,49 @@ Deno.test("ENTER's frames across two pages: each is written once", () => {
   });
   assertEquals(jit, interp);
 });
+
+Deno.test({
+  name: "a gather's address is a sum of 64 bits",
+  ignore: typeof oracle === "string",
+  fn: async () => {
+    // VPGATHERQQ XMM0, [RBX + XMM1 * 8], XMM2; and with FS and 67
+    const codes = [[], [0x64, 0x67], [0x64]].map((prefixes) => [
+      ...prefixes,
+      ...[0xc4, 0xe2, 0xe9, 0x91, 0x04, 0xcb],
+    ]);
+    const at = BigInt(DATA + 0x100);
+    const cases = codes.flatMap((bytes) =>
+      [
+        [at, 0x20000000_00000001n],
+        [at, 0xe0000000_00000002n],
+        [at | 1n << 63n, 0x10000000_00000003n],
+        [-0x2000n, BigInt(DATA + 0x4000) >> 3n],
+        [at | 1n << 62n, 4n], // beyond
+      ].map(([base, index], n) => {
+        const r = new CaseRecord64();
+        r.data.forEach((_, i) => r.data[i] = i * 7);
+        r.setGpr(3, base);
+        const lanes = new BigUint64Array([index, index + 1n, -1n, -1n]);
+        r.xmm(1).set(new Uint8Array(lanes.buffer, 0, 16));
+        r.xmm(2).set(new Uint8Array(lanes.buffer, 16, 16));
+        const piece = {
+          bytes,
+          form: "",
+          undefinedBefore: 0,
+          undefinedAfter: 0,
+        };
+        place64(r, [piece], 0);
+        return { index: n, pieces: [piece], record: r };
+      })
+    );
+    const expected = await (oracle as Oracle<CaseRecord64>).run(
+      cases.map((c) => c.record),
+    );
+    const subject = new RheaSubject64("interp");
+    const found = cases.map((c, n) =>
+      differences64(c, expected[n], subject.run(c.record))
+    );
+    assertEquals(found, cases.map(() => []));
+    assertEquals(new Set(expected.map((r) => r.vector)).has(3), true);
+  },
+});
