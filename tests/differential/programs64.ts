@@ -375,7 +375,7 @@ class Maker {
 }
 
 /** Makes programs. */
-export class FlowGenerator64 {
+export class ProgramGenerator64 {
   readonly #p: Prng;
   #index = 0;
 

@@ -1,11 +1,11 @@
 /**
- * Random programs of 64-bit mode (`flow64.ts`): both executors leave behind
+ * Random programs of 64-bit mode (`programs64.ts`): both executors leave behind
  * what the host CPU does.
  */
 
 import { assert } from "@std/assert";
 import { blame64, describe64, differences64 } from "./compare64.ts";
-import { FlowGenerator64 } from "./flow64.ts";
+import { ProgramGenerator64 } from "./programs64.ts";
 import { place64 } from "./generate64.ts";
 import { check } from "./native_check.ts";
 import { Oracle } from "./oracle.ts";
@@ -44,7 +44,7 @@ for (const [threshold, count] of SUBJECTS) {
           describe: describe64,
         },
         count,
-        (seed) => new FlowGenerator64(new Prng(seed)),
+        (seed) => new ProgramGenerator64(new Prng(seed)),
       );
       assert(threshold === 0 || subject.engine.stats().regions > 0);
     },
