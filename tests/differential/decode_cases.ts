@@ -114,6 +114,13 @@ export function spaces(bits: Bits): Space[] {
     space("opcodes", PREFIXES, opcodes, MODRM),
     space("prefixes", MORE_PREFIXES, opcodes, MODRM_SOME),
     ...(bits === 64 ? [space("REX", REX, opcodes, MODRM_FEW)] : []),
+    space(
+      "SIB",
+      [[], [0x67], [0x2e], ...(bits === 64 ? [[0x41], [0x42], [0x4f]] : [])],
+      [[0x8b], [0x0f, 0xb6], [0x66, 0x0f, 0x38, 0x17], [0x81]],
+      each([0x04, 0x44, 0x84]),
+      each(range(0, 256)),
+    ),
     space("VEX of three bytes", vex3([7], [1, 2, 3]), each(LAST), all, [
       ...each([0x01, 0x44, 0xc1]),
     ]),

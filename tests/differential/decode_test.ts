@@ -25,7 +25,7 @@ const BATCH = 20_000;
 const REPORTED = 20;
 
 function* batches(space: Space, p: Prng): Generator<Uint8Array[]> {
-  const count = isAll ? space.size : Math.min(casesFrom(4000), space.size);
+  const count = isAll ? space.size : Math.min(casesFrom(2000), space.size);
   for (let from = 0; from < count; from += BATCH) {
     yield Array.from(
       { length: Math.min(BATCH, count - from) },

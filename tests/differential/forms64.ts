@@ -77,8 +77,10 @@ f2 0f 2d /r | w
 66 0f d7 /r | reg w
 `;
 
-/** With a VEX prefix, in 64-bit mode alone. */
+/** With a VEX prefix, in 64-bit mode alone, and what forms_vex.ts leaves out. */
 const VEX_LONG = `
+vex.np.0f ae /2 | mem
+vex.66.0f f7 /r | reg
 vex.66.0f3a.w1 16 /r ib |
 vex.66.0f3a.w1 22 /r ib | h
 `;
