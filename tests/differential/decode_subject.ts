@@ -149,7 +149,8 @@ export class DecodeSubject {
         ) return { ...of, undefined: true };
         return { ...of, undefined: this.vector(code) === UD };
       }
-      if (CALLS.has(op)) {
+      // (Most helpers raise nothing.)
+      if (CALLS.has(op) && block.hi[i] !== 0) {
         return { ...of, undefined: this.vector(code) === UD };
       }
     }
