@@ -48,11 +48,12 @@ const HIGH_PAGE = 2 ** 20;
 const APART = TLB_ENTRIES * PAGE;
 const A = 0x0040_0000, B = A + APART, C = A + 2 * APART;
 const RWX = PERM_READ | PERM_WRITE | PERM_EXECUTE;
-const I32 = 0x7f;
+const I32 = 0x7f, I64 = 0x7e, F64 = 0x7c;
 
+/** Addresses of 64 bits are bigints. */
 type Miss = (
   cpu: number,
-  address: number,
+  address: number | bigint,
   what: number,
   budget: number,
 ) => [number, number];
@@ -88,8 +89,11 @@ class Subject {
   readonly #load: Miss;
   readonly #store: Miss;
 
-  /** So many of the pages of RAM are from 4 GiB on. */
-  constructor(high = 0) {
+  readonly #wide: boolean;
+
+  /** So many of the pages of RAM are from 4 GiB on. `wide`: linear addresses have 64 bits. */
+  constructor(high = 0, wide = false) {
+    this.#wide = wide;
     const low = RAM_PAGES - high;
     const isHigh = (page: number): boolean =>
       page >= HIGH_PAGE && page < HIGH_PAGE + high;
@@ -98,7 +102,7 @@ class Subject {
       pageWalk,
       key: () => 0,
       flat: () => this.unpaged,
-      wide: () => false,
+      wide: () => wide,
       walk: (
         address: number,
         access: Access,
@@ -106,7 +110,10 @@ class Subject {
         probe: boolean,
       ): boolean => {
         if (!probe) this.walks.push([address, access]);
-        const entry = this.tables.get((address & ~0xfff) >>> 0);
+        const page = wide
+          ? Math.floor(address / PAGE) * PAGE
+          : (address & ~0xfff) >>> 0;
+        const entry = this.tables.get(page);
         if (entry === undefined) return false;
         const need = access === ACCESS_READ
           ? PERM_READ
@@ -163,15 +170,15 @@ class Subject {
       (address, mmus) => this.flushes.push([address, mmus]),
     );
     const m = new ModuleBuilder(this.memory.memory.buffer.byteLength / 65536);
-    const miss = m.type([I32, I32, I32, I32], [I32, I32]);
-    const slow = m.type([I32, I32, I32], [I32]);
+    const miss = m.type([I32, wide ? I64 : I32, I32, I32], [I32, I32]);
+    const slow = m.type([wide ? F64 : I32, I32, I32], [I32]);
     const imports = [
       m.importFunction("env", "slowLoad", slow),
       m.importFunction("env", "slowStore", slow),
     ];
     [emitLoadMiss, emitStoreMiss].forEach((emit, i) => {
       const e = new Emitter();
-      emit(e, imports[i], false);
+      emit(e, imports[i], wide);
       m.addFunction(miss, e.bytes.slice(0, e.length), -1, ["load", "store"][i]);
     });
     const { exports } = new WebAssembly.Instance(
@@ -181,14 +188,23 @@ class Subject {
           memory: this.memory.memory,
           table: new WebAssembly.Table({ element: "anyfunc", initial: 1 }),
           slowLoad: (address: number, width: number, mmu: number): number =>
-            this.mmu.slowLoad(address, width, mmu),
+            wide
+              ? this.mmu.slowLoadWide(address, width, mmu)
+              : this.mmu.slowLoad(address, width, mmu),
           slowStore: (address: number, width: number, from: number): number =>
-            this.mmu.slowStore(address, width, from),
+            wide
+              ? this.mmu.slowStoreWide(address, width, from)
+              : this.mmu.slowStore(address, width, from),
         },
       },
     );
     this.#load = exports.load as Miss;
     this.#store = exports.store as Miss;
+    if (wide) this.mmu.setWide(true);
+  }
+
+  #argument(address: number): number | bigint {
+    return this.#wide ? BigInt(address) : address;
   }
 
   map(linear: number, page: number, permissions = RWX, large = false): void {
@@ -208,7 +224,8 @@ class Subject {
   /** A load of a byte as regions do it; -1 at a fault. */
   load(address: number, mmu = 0): number {
     const base = this.mmu.base;
-    const [host, budget] = this.#load(base, address, 1 | mmu << 8, 77);
+    const at = this.#argument(address);
+    const [host, budget] = this.#load(base, at, 1 | mmu << 8, 77);
     assertEquals(budget, 77);
     return host === 0 ? -1 : this.memory.u8[host >>> 0];
   }
@@ -219,7 +236,8 @@ class Subject {
     const slot = base + OFF_VALUE;
     this.memory.u8.fill(value, slot, slot + width);
     const what = width | mmu << 8 | 5 << 16;
-    const [result, budget] = this.#store(base, address, what, 78);
+    const at = this.#argument(address);
+    const [result, budget] = this.#store(base, at, what, 78);
     this.budget = budget;
     if (result >= 0 && result <= STORE_MODIFIES) return result;
     const host = result >>> 0;
@@ -569,7 +587,8 @@ Deno.test("softMMU: a peek at a fetch changes nothing", () => {
   assertEquals(s.mmu.fetch(A, 0), 2 * PAGE);
 });
 
-Deno.test("softMMU: random pages, accesses and flushes never show a translation that was flushed", () => {
+/** Random pages, whose linear addresses are so far apart, accesses and flushes. */
+function accessAtRandom(wide: boolean, apart: readonly number[]): void {
   // A model of what may be seen: after each change of the tables its flush
   // follows, so every access must go where the tables say.
   let seed = 12345;
@@ -577,10 +596,10 @@ Deno.test("softMMU: random pages, accesses and flushes never show a translation 
     seed = Math.imul(seed, 1103515245) + 12345 | 0;
     return Math.floor((seed >>> 0) / 2 ** 32 * n); // the low bits repeat soon
   };
-  const s = new Subject();
-  const linear = [0, 1, 2, 3].flatMap((i) => [
-    A + i * APART,
-    A + i * APART + PAGE,
+  const s = new Subject(0, wide);
+  const linear = apart.flatMap((distance) => [
+    A + distance,
+    A + distance + PAGE,
   ]);
   for (let page = 0; page < 16; page++) {
     s.memory.u8.fill(page, s.ram + page * PAGE, s.ram + (page + 1) * PAGE);
@@ -641,6 +660,14 @@ Deno.test("softMMU: random pages, accesses and flushes never show a translation 
         assertEquals(s.mmu.read8(a, mmu) & 0x7f, page, `step ${step}`);
     }
   }
+}
+
+Deno.test("softMMU: random pages, accesses and flushes never show a translation that was flushed", () => {
+  accessAtRandom(false, [0, APART, 2 * APART, 3 * APART]);
+});
+
+Deno.test("softMMU: nor with addresses of 64 bits, also where their low halves are the same", () => {
+  accessAtRandom(true, [0, APART, 2 ** 32, -(2 ** 46), -(2 ** 46) + APART]);
 });
 
 Deno.test("softMMU: translations of code without paging enter flat pages, but for what A20 masks", () => {

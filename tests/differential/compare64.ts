@@ -69,6 +69,9 @@ export function differences64(
     note(name, hex64(expected.gpr(i)), hex64(actual.gpr(i)))
   );
   compareRest(note, expected, actual, 16);
+  for (let i = 0; i < 16; i++) {
+    note(`ymmh${i}`, bytes(expected.ymmh(i)), bytes(actual.ymmh(i)));
+  }
   return out;
 }
 
@@ -84,7 +87,9 @@ export function describe64(c: Case64): string {
     ),
   ];
   if (r.fx.some((x, k) => k >= 32 && x !== 0)) {
-    for (let i = 0; i < 16; i++) lines.push(`xmm${i}=${bytes(r.xmm(i))}`);
+    for (let i = 0; i < 16; i++) {
+      lines.push(`xmm${i}=${bytes(r.xmm(i))} ymmh${i}=${bytes(r.ymmh(i))}`);
+    }
     for (let i = 0; i < 8; i++) lines.push(`st${i}=${bytes(r.st(i))}`);
   }
   return lines.join("\n");

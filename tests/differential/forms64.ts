@@ -6,6 +6,7 @@
  */
 
 import { CRYPTO, EXTENSIONS, SSE4, SSSE3_MMX } from "./forms_sse4.ts";
+import { VEX } from "./forms_vex.ts";
 import { type Form, INTEGER, MMX, parseForms, SSE, X87 } from "./forms.ts";
 
 /** Forms that exist in 64-bit mode alone, or take a REX.W that changes them. */
@@ -27,6 +28,10 @@ f7 /4 | v w:OC u:SZAP
 f7 /5 | v w:OC u:SZAP
 f7 /6 | v u:*
 f7 /7 | v u:*
+f3 0f ae /0 | reg w
+f3 0f ae /1 | reg w
+f3 0f ae /2 | reg w
+f3 0f ae /3 | reg w
 0f 22 /0 | reg
 0f 23 /7 | reg
 `;
@@ -72,6 +77,14 @@ f2 0f 2d /r | w
 66 0f d7 /r | reg w
 `;
 
+/** With a VEX prefix, in 64-bit mode alone, and what forms_vex.ts leaves out. */
+const VEX_LONG = `
+vex.np.0f ae /2 | mem
+vex.66.0f f7 /r | reg
+vex.66.0f3a.w1 16 /r ib |
+vex.66.0f3a.w1 22 /r ib | h
+`;
+
 /** The first byte is a prefix in 64-bit mode, or the opcode does not exist there. */
 const GONE = /^(27|2f|37|3f|40|48|60|61|62|82|ce|d4|d5|d6)\b|^0f 01\b|^0f b9\b/;
 
@@ -93,4 +106,5 @@ export const GROUPS64: Readonly<Record<string, readonly Form[]>> = {
   conversions: formsOf(SSE_LONG),
   sse4: formsOf(SSSE3_MMX, SSE4, CRYPTO),
   extensions: formsOf(EXTENSIONS),
+  vex: formsOf(VEX, VEX_LONG),
 };

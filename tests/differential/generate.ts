@@ -671,7 +671,7 @@ export function placeCode(
   offset: number,
 ): void {
   const bytes = pieces.flatMap((x) => x.bytes);
-  if (offset + CODE_BYTES > PAGES) {
+  if (offset + r.code.length > PAGES) {
     throw new RangeError("code out of its pages");
   }
   r.codeOffset = offset;

@@ -19,9 +19,10 @@ import {
   value32,
 } from "./generate.ts";
 import type { Prng } from "./prng.ts";
-import { CODE, CODE_BYTES, DATA, PAGES } from "./record.ts";
+import { CODE, DATA, PAGES } from "./record.ts";
 import {
   CaseRecord64,
+  CODE64_BYTES,
   FS_BASE,
   GS_BASE,
   HIGH_CODE,
@@ -81,6 +82,8 @@ interface Prefixes {
   short: boolean;
   /** Added to the operand's offset. */
   base: number;
+  /** The vector register that is the index, or -1. */
+  vector: number;
 }
 
 /** Makes cases of chosen groups of 64-bit mode. */
@@ -145,7 +148,8 @@ export class Generator64 {
       this.#out = [];
       const size = form.attributes.has("v") ? p.pick([2, 4, 4, 8, 8, 8]) : 4;
       const count = form.attributes.has("count") ? this.#count(form, size) : -1;
-      const prefixes = this.#prefixes(form, size);
+      const vector = form.attributes.has("vsib") ? this.#vector(form) : -1;
+      const prefixes = this.#prefixes(form, size, vector);
       this.#body(form, prefixes, count);
       const effect: [number, number] = count >= 0
         ? shiftEffect(form, prefixes.size, count)
@@ -157,7 +161,7 @@ export class Generator64 {
     r.rip = BigInt(isHigh ? HIGH_CODE : CODE);
     place64(r, pieces, p.oneIn(4) ? PAGES / 2 - p.below(24) : 0);
     if (p.oneIn(16)) {
-      place64(r, pieces, PAGES - CODE_BYTES); // up against the end
+      place64(r, pieces, PAGES - CODE64_BYTES); // up against the end
     }
     return { index: this.#index++, pieces, record: r };
   }
@@ -200,6 +204,10 @@ export class Generator64 {
       const v = new DataView(x.buffer, x.byteOffset);
       scatter(p, v, 0);
       scatter(p, v, 8);
+      const h = r.ymmh(i);
+      const w = new DataView(h.buffer, h.byteOffset);
+      scatter(p, w, 0);
+      scatter(p, w, 8);
       if (i < 8) extended(p, r.st(i));
     }
     floatModes(p, r);
@@ -227,14 +235,32 @@ export class Generator64 {
     return count;
   }
 
-  #prefixes(form: Form, wanted: number): Prefixes {
+  /** Chooses the vector of a gather's indices and makes them small: one piece with it. */
+  #vector(form: Form): number {
+    const index = this.#p.below(16);
+    const qwords = (form.opcode.at(-1)! & 1) !== 0;
+    // VPSRLD or VPSRLQ of the whole register.
+    this.#out.push(
+      ...[0xc4, index < 8 ? 0xe1 : 0xc1, (~index & 15) << 3 | 5],
+      ...[qwords ? 0x73 : 0x72, 0xd0 | index & 7, qwords ? 55 : 23],
+    );
+    return index;
+  }
+
+  #prefixes(form: Form, wanted: number, vector: number): Prefixes {
     const p = this.#p;
     const out = this.#out;
     const { attributes } = form;
     const isString = /^(6[ce]|a[4-7a-f])$/.test(form.text);
     const isMemory = form.modrm !== undefined && !attributes.has("reg") ||
       form.tail[0] === "mo" || isString;
-    const prefixes: Prefixes = { size: wanted, rex: 0, short: false, base: 0 };
+    const prefixes: Prefixes = {
+      size: wanted,
+      rex: 0,
+      short: false,
+      base: 0,
+      vector,
+    };
     if (
       (isMemory || /^e[0-3] rel8$/.test(form.text)) &&
       p.oneIn(isString ? 4 : 10)
@@ -263,6 +289,7 @@ export class Generator64 {
     const isWide = wanted === 8 || attributes.has("w") && !p.oneIn(4) ||
       !attributes.has("v") && form.tail[0] !== "rz" && p.oneIn(8);
     if (isWide) rex |= 0x48;
+    if (vector >= 0) rex = rex & ~2 | vector >> 2 & 2;
     prefixes.rex = rex;
     return prefixes;
   }
@@ -277,11 +304,15 @@ export class Generator64 {
     const isMandatory = opcode.length > 1 &&
       [0x66, 0xf2, 0xf3].includes(opcode[0]);
     if (isMandatory) out.push(opcode.shift()!);
-    if (rex !== 0) out.push(rex);
+    if (form.vex !== undefined) this.#vexPrefix(form, rex);
+    else if (rex !== 0) out.push(rex);
     out.push(...opcode);
     if (form.modrm !== undefined) this.#modrm(form, prefixes);
     for (const t of form.tail) {
       switch (t) {
+        case "is4":
+          out.push(p.below(256));
+          break;
         case "ib":
           out.push(
             count >= 0
@@ -316,6 +347,20 @@ export class Generator64 {
           break;
       }
     }
+  }
+
+  /** C5 and a byte, or C4 and two. */
+  #vexPrefix(form: Form, rex: number): void {
+    const p = this.#p, out = this.#out, { map, pp, wide } = form.vex!;
+    const long = form.attributes.has("l1") ||
+      form.attributes.has("l") && p.oneIn(2);
+    const vvvv = form.attributes.has("h") ? p.below(16) : 0;
+    const last = (~vvvv & 15) << 3 | (long ? 4 : 0) | pp;
+    if (map === 1 && wide <= 0 && (rex & 3) === 0 && p.oneIn(2)) {
+      return void out.push(0xc5, (~rex & 4) << 5 | last);
+    }
+    const w = wide < 0 ? p.below(2) : wide;
+    out.push(0xc4, (~rex & 7) << 5 | map, w << 7 | last);
   }
 
   #immediate(form: Form, size: number, register: number): void {
@@ -353,18 +398,24 @@ export class Generator64 {
     let at = 64 + p.below(PAGES - 640);
     if (p.oneIn(6)) at = PAGES / 2 - p.below(17); // across the page boundary
     if (p.oneIn(60)) at = PAGES - p.below(16); // across the end
-    if (form.attributes.has("a16") && !p.oneIn(12)) at -= at % 16;
-    else if (p.oneIn(2)) at -= at % 8;
+    if (form.attributes.has("a16") && !p.oneIn(12)) {
+      at -= at % (form.vex === undefined ? 16 : 32);
+    } else if (p.oneIn(2)) at -= at % 8;
     return at;
   }
 
-  #modrm(form: Form, { rex, short, base: segment }: Prefixes): void {
+  #modrm(form: Form, prefixes: Prefixes): void {
+    const { rex, short, base: segment, vector } = prefixes;
     const p = this.#p;
     const out = this.#out;
     let field = form.modrm! >= 0 ? form.modrm! : p.below(8);
     // A bit offset: RCX is likely to be small.
     if (form.attributes.has("bitmem") && !p.oneIn(3)) field = 1;
     const reg = field << 3;
+    if (vector >= 0) {
+      out.push(reg | 4, p.below(4) << 6 | (vector & 7) << 3 | 5);
+      return this.#long(DATA + p.below(PAGES) - segment);
+    }
     const register = form.attributes.has("reg") ||
       !form.attributes.has("mem") && p.oneIn(2);
     if (register) {

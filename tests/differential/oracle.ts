@@ -42,7 +42,8 @@ async function missing(): Promise<string[]> {
   return NEEDED.filter((name) => !flags.has(name));
 }
 
-async function compile(
+/** Builds one of the programs in `native/`, or says why not. */
+export async function compile(
   directory: string,
   name: string,
   mode: string,

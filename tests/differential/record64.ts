@@ -5,7 +5,7 @@
  * @module
  */
 
-import { CODE, CODE_BYTES, PAGES } from "./record.ts";
+import { CODE, PAGES } from "./record.ts";
 
 /** The code pages again, above 4 GiB. */
 export const HIGH_CODE = 0x7f1234567000;
@@ -18,11 +18,15 @@ export const GS_BASE = 0x20000000 - 0x1230;
 /** The first address above a process's, as Linux has it. */
 export const USER_END = 0x7ffffffff000n;
 
+/** Bytes of code that a record holds at most. */
+export const CODE64_BYTES = 2048;
+
 const MAGIC = 0x34366872;
 const GPR = 48;
 const FX = 176;
-const CODE_AT = FX + 512;
-const DATA_AT = CODE_AT + CODE_BYTES;
+const YMMH = FX + 512;
+const CODE_AT = YMMH + 256;
+const DATA_AT = CODE_AT + CODE64_BYTES;
 
 /** Bytes of a record. */
 export const RECORD64_BYTES: number = DATA_AT + PAGES;
@@ -56,9 +60,10 @@ export class CaseRecord64 {
     return new CaseRecord64(this.bytes.slice());
   }
 
-  /** x87 and SSE as FNINIT and reset leave them. */
+  /** x87, SSE and AVX as FNINIT and reset leave them. */
   setFxDefaults(): void {
     this.fx.fill(0);
+    this.bytes.fill(0, YMMH, CODE_AT);
     this.fcw = 0x37f;
     this.mxcsr = 0x1f80;
   }
@@ -161,9 +166,13 @@ export class CaseRecord64 {
   xmm(n: number): Uint8Array<ArrayBuffer> {
     return this.bytes.subarray(FX + 160 + 16 * n, FX + 176 + 16 * n);
   }
+  /** The upper 16 bytes of YMMn. */
+  ymmh(n: number): Uint8Array<ArrayBuffer> {
+    return this.bytes.subarray(YMMH + 16 * n, YMMH + 16 * n + 16);
+  }
   /** Code from `codeOffset` on. */
   get code(): Uint8Array<ArrayBuffer> {
-    return this.bytes.subarray(CODE_AT, CODE_AT + CODE_BYTES);
+    return this.bytes.subarray(CODE_AT, CODE_AT + CODE64_BYTES);
   }
   /** The data pages. */
   get data(): Uint8Array<ArrayBuffer> {

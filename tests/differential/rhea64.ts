@@ -34,13 +34,16 @@ import {
   OFF_IDT_BASE,
   OFF_IDT_LIMIT,
   OFF_MXCSR,
+  OFF_XCR0,
   OFF_XMM,
+  OFF_YMMH,
   SS,
   TR,
 } from "../../plugins/cpu/x86/state.ts";
-import { CODE, CODE_BYTES, DATA, PAGES, TIMEOUT_VECTOR } from "./record.ts";
+import { CODE, DATA, PAGES, TIMEOUT_VECTOR } from "./record.ts";
 import {
   type CaseRecord64,
+  CODE64_BYTES,
   FS_BASE,
   GS_BASE,
   HIGH_CODE,
@@ -156,28 +159,34 @@ export class RheaSubject64 {
     }
   }
 
-  /** Runs one case. */
-  run(test: CaseRecord64): CaseRecord64 {
+  /** Puts the CPU at the start of a case. */
+  start(test: CaseRecord64): void {
     const { engine } = this;
     const code = this.#ram.subarray(CODE_AT, CODE_AT + PAGES);
-    const data = this.#ram.subarray(DATA_AT, DATA_AT + PAGES);
     code.fill(0xcc);
     code.set(test.code.subarray(0, test.codeLength), test.codeOffset);
-    data.set(test.data);
+    this.#ram.set(test.data, DATA_AT);
     engine.reset();
     this.#setState(test);
     engine.flushMapping();
     engine.keyChanged();
-    const exit = engine.run(LIMIT);
+  }
+
+  /** The exception whose handler it stopped in. */
+  vector(): number {
+    return Number(this.#get64(OFF_EIP) - HANDLERS) >> 4;
+  }
+
+  /** Runs one case. */
+  run(test: CaseRecord64): CaseRecord64 {
+    this.start(test);
+    const exit = this.engine.run(LIMIT);
     const result = test.clone();
     this.#getState(result, exit);
-    result.code.set(
-      code.subarray(
-        test.codeOffset,
-        test.codeOffset + Math.min(CODE_BYTES, PAGES - test.codeOffset),
-      ),
-    );
-    result.data.set(data);
+    const at = CODE_AT + test.codeOffset;
+    const readable = Math.min(CODE64_BYTES, PAGES - test.codeOffset);
+    result.code.set(this.#ram.subarray(at, at + readable));
+    result.data.set(this.#ram.subarray(DATA_AT, DATA_AT + PAGES));
     return result;
   }
 
@@ -210,7 +219,8 @@ export class RheaSubject64 {
     const s = cpu.state;
     s[OFF_CR >> 2] = 0x80050033 | 0; // PG AM WP NE ET MP PE
     s[(OFF_CR >> 2) + 6] = PML4;
-    s[(OFF_CR >> 2) + 8] = 0x620; // PAE OSFXSR OSXMMEXCPT
+    s[(OFF_CR >> 2) + 8] = 0x50620; // PAE OSFXSR OSXMMEXCPT FSGSBASE OSXSAVE
+    s[OFF_XCR0 >> 2] = 7;
     s[OFF_EFER >> 2] = 0x901; // NXE LME SCE
     updateLma(cpu);
     this.#set64(OFF_GDT_BASE, KERNEL);
@@ -239,6 +249,7 @@ export class RheaSubject64 {
     }
     for (let i = 0; i < 16; i++) {
       cpu.state8.set(test.xmm(i), OFF_XMM + 16 * i);
+      cpu.state8.set(test.ymmh(i), OFF_YMMH + 16 * i);
     }
     cpu.setEflags(test.eflags, 0x240fd5);
     cpu.updateKey();
@@ -258,7 +269,7 @@ export class RheaSubject64 {
       result.eflags = cpu.getEflags();
     } else {
       // At the HLT of a handler: RIP is behind it.
-      const vector = Number(result.rip - HANDLERS) >> 4;
+      const vector = this.vector();
       let at = Number(result.gpr(4) - KERNEL) + SYSTEM;
       const pop = (): bigint => {
         at += 8;
@@ -282,8 +293,9 @@ export class RheaSubject64 {
       result.st(i).set(cpu.state8.subarray(at, at + 10));
     }
     for (let i = 0; i < 16; i++) {
-      const at = OFF_XMM + 16 * i;
+      const at = OFF_XMM + 16 * i, high = OFF_YMMH + 16 * i;
       result.xmm(i).set(cpu.state8.subarray(at, at + 16));
+      result.ymmh(i).set(cpu.state8.subarray(high, high + 16));
     }
   }
 }

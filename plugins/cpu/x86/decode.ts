@@ -17,6 +17,7 @@ import {
   IMM_Z,
   LONG_ROWS,
   MODRM,
+  OPCODES,
   type Row,
   rowOf,
   ROWS,
@@ -300,17 +301,11 @@ export function decode(
     }
   }
   i.segment = i.override >= 0 ? i.override : segment;
-  let row = ROWS[
-    rowOf(
-      (map << 8) | op,
-      i.rep === 0xf3 ? 2 : i.rep === 0xf2 ? 3 : i.has66,
-      i.mod,
-      i.reg & 7,
-      i.rm & 7,
-    )
-  ];
+  const opcode = (map << 8) | op;
+  const prefix = i.rep === 0xf3 ? 2 : i.rep === 0xf2 ? 3 : i.has66;
+  let row = ROWS[rowOf(opcode, prefix, i.mod, i.reg & 7, i.rm & 7)];
   if (long) {
-    const other = LONG_ROWS[(map << 8) | op];
+    const other = LONG_ROWS[prefix * OPCODES + opcode];
     if (other >= 0) row = ROWS[other];
     else if (row.invalid64) row = ROWS[UD_ROW];
     if (row.force64 || row.default64 && opSize === 4) opSize = 8;

@@ -105,6 +105,21 @@ Deno.test("what is undefined", () => {
   }
 });
 
+Deno.test("what is undefined in 64-bit mode", () => {
+  for (
+    const code of [
+      "c4 e3 f8 16 c1 00", // VPEXTRQ without 66, with F3, with F2
+      "c4 e3 fa 16 c1 00",
+      "c4 e3 f3 22 c1 00",
+      "82 c0 00",
+    ]
+  ) {
+    const i = new Insn(), code8 = bytes(code);
+    decode(i, code8, 0, code8.length, true, true);
+    assertEquals(i.row.handler, "ud", code);
+  }
+});
+
 Deno.test("LES and LDS with a register are undefined where there is no VEX", () => {
   const i = new Insn();
   for (const code of ["c4 c0", "c5 c0"]) {

@@ -1468,11 +1468,19 @@ function enter(p: Place): void {
     }));
 }
 
-/** By opcode (map << 8 | opcode): the row that it has in 64-bit mode instead of its others, or -1. */
-export const LONG_ROWS: Int16Array = new Int16Array(MAP_COUNT * 256).fill(-1);
+/** How many opcodes (map << 8 | opcode) there are. */
+export const OPCODES: number = MAP_COUNT * 256;
+
+/**
+ * By prefix (0 none, 1 66, 2 F3, 3 F2) * {@linkcode OPCODES} + opcode: the row
+ * that it has in 64-bit mode instead of its others, or -1.
+ */
+export const LONG_ROWS: Int16Array = new Int16Array(4 * OPCODES).fill(-1);
 for (const row of ROWS) {
   if (!row.only64) continue;
-  for (const { opcode } of placesOf(row)) LONG_ROWS[opcode] = row.index;
+  for (const { opcode, prefix } of placesOf(row)) {
+    eachOf(prefix, 4, (pp) => LONG_ROWS[pp * OPCODES + opcode] = row.index);
+  }
 }
 
 ROWS.slice(1).filter((row) => !row.only64).flatMap(placesOf)

@@ -9,7 +9,16 @@
 
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
-import { KEY_LONG, OFF_XMM, OFF_YMMH, XMM, YMMH } from "./state.ts";
+import { addressOf, isCanonical } from "./long_mode.ts";
+import {
+  FS,
+  KEY_LONG,
+  OFF_SCRATCH,
+  OFF_XMM,
+  OFF_YMMH,
+  XMM,
+  YMMH,
+} from "./state.ts";
 import type { Translate } from "./translate.ts";
 import { elementAddress } from "./vex_operands.ts";
 
@@ -27,15 +36,38 @@ function word(register: number, n: number): number {
   return ((base + 16 * register) >> 2) + (n & 3);
 }
 
+/** The sum, in 64 bits, of an address and an index shifted left, each as two words. */
+function sum(
+  baseLow: number,
+  baseHigh: number,
+  low: number,
+  high: number,
+  scale: number,
+): number {
+  const base = addressOf(baseLow, baseHigh), index = addressOf(low, high);
+  if (isCanonical(baseHigh) && isCanonical(high)) {
+    return base + index * 2 ** scale;
+  }
+  // It may go round.
+  const words = (lo: number, hi: number): bigint =>
+    BigInt(hi) << 32n | BigInt(lo >>> 0);
+  return Number(BigInt.asIntN(
+    64,
+    words(baseLow, baseHigh) + (words(low, high) << BigInt(scale)),
+  ));
+}
+
 function gather(cpu: X86, low: number, what: number, mmu: number): void {
   const s = cpu.state;
   const wide = (cpu.key() & KEY_LONG) !== 0;
   const base = cpu.addressArgument(low);
+  const [baseLow, baseHigh] = [s[OFF_SCRATCH >> 2], s[(OFF_SCRATCH >> 2) + 1]];
   const to = what & 31,
     from = (what >> INDEX_SHIFT) & 31,
     mask = (what >> MASK_SHIFT) & 31;
   const scale = (what >> SCALE_SHIFT) & 3;
   const segment = (what >> SEGMENT_SHIFT) & 7;
+  const segmentBase = segment >= FS ? cpu.longBase(segment) : 0;
   const index = (what & QWORD_INDICES) !== 0 ? 2 : 1;
   const data = (what & QWORD_DATA) !== 0 ? 2 : 1;
   const long = (what & LONG) !== 0;
@@ -44,16 +76,18 @@ function gather(cpu: X86, low: number, what: number, mmu: number): void {
     const at = n * data;
     if (s[word(mask, at + data - 1)] < 0) {
       const part = s[word(from, n * index)];
-      let offset: number;
-      if (wide) {
-        // Exact if the address is canonical.
-        const number = index === 1
-          ? part
-          : s[word(from, n * index + 1)] * 2 ** 32 + (part >>> 0);
-        offset = base + number * 2 ** scale;
-        if ((what & ADDRESS32) !== 0) offset = base + number * 2 ** scale >>> 0;
-      } else offset = (base + (part << scale)) | 0;
-      const address = elementAddress(cpu, segment, offset, 4 * data, false);
+      const high = index === 1 ? part >> 31 : s[word(from, n * index + 1)];
+      const address = wide
+        ? (what & ADDRESS32) !== 0
+          ? segmentBase + ((base + (part << scale)) >>> 0)
+          : sum(baseLow, baseHigh, part, high, scale)
+        : elementAddress(
+          cpu,
+          segment,
+          (base + (part << scale)) | 0,
+          4 * data,
+          false,
+        );
       const lo = cpu.mmu.read32(address, mmu);
       if (data === 2) {
         s[word(to, at + 1)] = cpu.mmu.read32(address + 4, mmu);

@@ -20,6 +20,8 @@ import {
   FLAGS,
   GPR64,
   PF,
+  SCRATCH,
+  SCRATCH32,
   SF,
   SS,
   ZF,
@@ -27,6 +29,8 @@ import {
 import type { Translate, Translator } from "./translate.ts";
 
 const ESP = 4, EBP = 5;
+/** What ENTER copies. */
+const COPIED = SCRATCH32.slice(0, 2);
 
 const mov: Translate = (t) => t.write(0, t.read(1));
 
@@ -244,24 +248,74 @@ const PROBE_WRITE = define(
   },
 );
 
+// A compiled region may be left for the interpreter in the middle of an
+// instruction, which then begins once more. ENTER may read what it has written:
+// so nothing of it may be of that kind but its first store.
+/** Loads 2, 4 or 8 bytes into the scratch words. */
+const LOAD_FRAME = define(
+  "load_frame",
+  3,
+  { faults: true, reads: [SCRATCH[0]], writes: COPIED },
+  (cpu) => (low, size, mmu) => {
+    const at = cpu.addressArgument(low), { state } = cpu;
+    const word = COPIED[0].offset >> 2;
+    state[word] = size === 2
+      ? cpu.mmu.read16(at, mmu)
+      : cpu.mmu.read32(at, mmu);
+    if (size === 8) state[word + 1] = cpu.mmu.read32(at + 4, mmu);
+    return 0;
+  },
+);
+/** Stores 2, 4 or 8 bytes of the scratch words. */
+const STORE_FRAME = define(
+  "store_frame",
+  3,
+  { faults: true, reads: [SCRATCH[0], ...COPIED], writes: [] },
+  (cpu) => (low, size, mmu) => {
+    const at = cpu.addressArgument(low), { state } = cpu;
+    const word = COPIED[0].offset >> 2;
+    // Nothing is stored if part of it faults.
+    cpu.engine.mmu.probe(at, size, ACCESS_WRITE, mmu);
+    if (size === 2) cpu.mmu.write16(at, state[word] & 0xffff, mmu);
+    else cpu.mmu.write32(at, state[word], mmu);
+    if (size === 8) cpu.mmu.write32(at + 4, state[word + 1], mmu);
+    return 0;
+  },
+);
+
+/** The pointers to the outer frames and the one to the new frame, `level` in all, below the first word of it. */
+function pushFrames(
+  t: Translator,
+  size: number,
+  level: number,
+  frame: Value,
+): void {
+  const b = t.b;
+  const store = (k: number): void => {
+    const to = t.addressArgument(t.stackAddress(-size * (k + 1), size, true));
+    b.call(STORE_FRAME, to, b.i32(size), b.i32(t.mmu));
+  };
+  for (let k = 1; k < level; k++) {
+    const from = t.addressArgument(frameAddress(t, size, -size * k));
+    b.call(LOAD_FRAME, from, b.i32(size), b.i32(t.mmu));
+    store(k);
+  }
+  b.set(COPIED[0], b.low(frame));
+  if (size === 8) {
+    b.set(COPIED[1], b.low(b.op(Op["i64.shr_u"], frame, b.i64(32))));
+  }
+  store(level);
+}
+
 const enter: Translate = (t, i) => {
   const b = t.b;
   const size = i.opSize;
   const level = i.imm2 & 31;
   const ebp = t.reg(size === 8 ? 8 : 4, EBP);
-  let delta = -size;
-  t.storeLinear(size, t.stackAddress(delta, size, true), ebp);
-  const frame = wholeEsp(t, size, delta);
-  for (let k = 1; k < level; k++) {
-    const v = t.loadLinear(size, frameAddress(t, size, -size * k));
-    delta -= size;
-    t.storeLinear(size, t.stackAddress(delta, size, true), v);
-  }
-  if (level > 0) {
-    delta -= size;
-    t.storeLinear(size, t.stackAddress(delta, size, true), frame);
-  }
-  const pointer = t.stackPointer(delta - i.imm);
+  t.storeLinear(size, t.stackAddress(-size, size, true), ebp);
+  const frame = wholeEsp(t, size, -size);
+  if (level > 0) pushFrames(t, size, level, frame);
+  const pointer = t.stackPointer(-size * (level + 1) - i.imm);
   // A write to the new top of the stack must be possible; none is made.
   const top = t.linear(SS, pointer, size, true);
   b.call(PROBE_WRITE, t.addressArgument(top), b.i32(size), b.i32(t.mmu));

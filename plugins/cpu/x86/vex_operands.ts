@@ -54,7 +54,7 @@ function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   const address = t.ea(i, 16 << i.vexL, write);
   if ((t.key & KEY_ALIGN) === 0) return;
   // To 16 bytes for 32 as well (Zen 4).
-  t.trap(t.b.and(t.b.low(address), t.b.i32(15)), AC, 0);
+  t.trap(t.misaligned(address, 16), AC, 0);
 }
 
 /** Loads the memory operand, 16 or 32 bytes. */

@@ -3,7 +3,7 @@
 //
 // Built by oracle.ts with gcc -m64 -nostdlib -static.
 //
-// A case and its result have one layout (struct record, 9,328 bytes).
+// A case and its result have one layout (struct record, 11,184 bytes).
 //
 // Guest-visible memory: CODE (8 KiB, read, write, execute) and DATA (8 KiB,
 // read, write; unmapped on both sides), each once more above 4 GiB. FS and GS
@@ -21,7 +21,7 @@ typedef unsigned char u8;
 #define FS_BASE (HIGH_DATA + 0x940)
 #define GS_BASE (DATA - 0x1230)
 #define PAGES 0x2000ul
-#define CODE_BYTES 448
+#define CODE_BYTES 2048
 #define MAGIC 0x34366872u
 #define TIMEOUT_VECTOR 0xffu
 
@@ -36,6 +36,7 @@ struct record {
   u64 reserved2;
   u64 gpr[16]; // in encoding order: rax rcx rdx rbx rsp rbp rsi rdi r8-r15
   u8 fx[512];  // FXSAVE64 image
+  u8 ymmh[256]; // upper halves of YMM0-YMM15
   u8 code[CODE_BYTES];
   u8 data[PAGES];
 } __attribute__((aligned(16)));
@@ -56,11 +57,14 @@ static u32 ticks, started, running;
 
 // What the trampoline loads.
 u64 start_gpr[16], start_rflags, start_rip;
-u8 start_fx[512] __attribute__((aligned(16)));
+// FXSAVE64 image, header with the components x87, SSE and AVX, those of AVX.
+u8 start_fx[512 + 64 + 256] __attribute__((aligned(64)));
 
 __asm__(".globl trampoline\n"
         "trampoline:\n"
-        "  fxrstor64 start_fx\n"
+        "  movl $7, %eax\n"
+        "  xorl %edx, %edx\n"
+        "  xrstor64 start_fx\n"
         "  movq $start_rflags, %rsp\n"
         "  popfq\n"
         "  movq start_gpr, %rax\n"
@@ -145,7 +149,12 @@ static void next(struct context *c) {
   memcpy((void *)(CODE + test.vector), test.code, test.error);
   memcpy((void *)DATA, test.data, PAGES);
   memcpy(start_gpr, test.gpr, sizeof start_gpr);
-  memcpy(start_fx, test.fx, sizeof start_fx);
+  memcpy(start_fx, test.fx, sizeof test.fx);
+  start_fx[512] = 7;
+  memcpy(start_fx + 576, test.ymmh, sizeof test.ymmh);
+  // A case may have changed them.
+  if (syscall3(158, 0x1002, FS_BASE, 0) != 0) quit(10); // ARCH_SET_FS
+  if (syscall3(158, 0x1001, GS_BASE, 0) != 0) quit(10); // ARCH_SET_GS
   start_rflags = test.rflags;
   start_rip = test.rip;
   started = ticks;
@@ -192,6 +201,11 @@ static void handler(int signal, void *info, struct context *c) {
   test.rip = c->rip;
   test.rflags = c->rflags;
   memcpy(test.fx, c->fpstate, 512);
+  // The kernel leaves out what is in its initial state.
+  if (c->fpstate[512] & 4)
+    memcpy(test.ymmh, c->fpstate + 576, sizeof test.ymmh);
+  else
+    memset(test.ymmh, 0, sizeof test.ymmh);
   u64 readable = PAGES - offset;
   memcpy(test.code, (void *)(CODE + offset),
          readable < CODE_BYTES ? readable : CODE_BYTES);
@@ -232,8 +246,6 @@ __attribute__((used)) void main(void) {
   map(HIGH_DATA, 3, data);
   u64 stack[3] = {(u64)alternate, 0, sizeof alternate};
   if (syscall3(131, (u64)stack, 0, 0) != 0) quit(7);
-  if (syscall3(158, 0x1002, FS_BASE, 0) != 0) quit(10); // ARCH_SET_FS
-  if (syscall3(158, 0x1001, GS_BASE, 0) != 0) quit(10); // ARCH_SET_GS
   on(4);  // SIGILL
   on(5);  // SIGTRAP
   on(7);  // SIGBUS
