@@ -45,6 +45,7 @@ import {
 import type { X86 } from "./cpu.ts";
 import type { HelperOptions } from "./helpers.ts";
 import type { Feature } from "./models.ts";
+import { V128 } from "./vector_emit.ts";
 import {
   CC_ADD,
   CC_INC,
@@ -84,6 +85,8 @@ export interface Frame {
   local(): number;
   /** A new i64 local. */
   local64(): number;
+  /** A new v128 local. */
+  vector(): number;
   /** Leaves with what the next form of the helper gives: the rest, or the TypeScript. */
   slow(): void;
   /** Address of the CPU's area. */
@@ -115,6 +118,7 @@ export function native(
         long: (offset) => loadL(i32(0), base + offset),
         local: () => asm.local(args, I32),
         local64: () => asm.local(args, I64),
+        vector: () => asm.local(args, V128),
         slow: () => leave(call(next, ...[0, 1, 2].slice(0, args).map(get))),
         base,
       };

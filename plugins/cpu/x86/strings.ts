@@ -38,9 +38,9 @@ import {
   SEG_BASE,
   SS,
 } from "./state.ts";
+import { CMPS, SCAS } from "./string_compare.ts";
+import { MOVS, STOS } from "./string_kernel.ts";
 import {
-  CMPS,
-  MOVS,
   REP_ADDR16,
   REP_DOWN,
   REP_FLAGS_SHIFT,
@@ -50,17 +50,15 @@ import {
   REP_SEGMENT_SHIFT,
   REP_SINGLE,
   REP_SLOW,
-  SCAS,
-  STOS,
-} from "./string_kernel.ts";
+} from "./string_what.ts";
 
 /** Elements that one call does one by one at most. */
-const MAX_SLOW = 512;
+export const MAX_SLOW = 512;
 /** Elements done one by one where memory turned out not to be plain (a device). */
-const BURST = 64;
+export const BURST = 64;
 
 /**
- * What the helpers are to do: see string_kernel.ts.
+ * What the helpers are to do: see string_what.ts.
  */
 export const REP_WHAT: Global = SCRATCH32[2];
 
@@ -389,33 +387,42 @@ function fillRun(
   }
 }
 
-/** A function of string_kernel.ts for one CPU. */
-type Run = (first: number, target: number, what: number) => number;
+/** A function of string_kernel.ts for one CPU: source, target, what; in 64-bit mode what. */
+export type Run = (a: number, b: number, c: number) => number;
 
 /** A helper by a function of string_kernel.ts. */
-interface Plain {
+export interface Plain {
   /** What translated code calls. */
   readonly helper: Helper;
-  /** The function, for the helpers here. */
+  /** The function, for the helpers in TypeScript. */
   readonly of: (cpu: X86) => Run;
 }
 
 /** Makes a function of string_kernel.ts a helper. */
-function plain(name: string, native: Native): Plain {
+export function plain(
+  name: string,
+  native: Native,
+  args: 1 | 3 = 3,
+  reads: readonly Global[] = [],
+): Plain {
   const bound = new WeakMap<X86, Run>();
   const helper = define(
     name,
-    3,
+    args,
     {
-      reads: [],
+      reads,
       writes: [],
-      native: (cpu) => (...where) => {
-        const run = native(cpu)!(...where);
-        bound.set(cpu, run);
-        return run;
+      native: (cpu) => {
+        const make = native(cpu);
+        if (make === undefined) return;
+        return (...where) => {
+          const run = make(...where);
+          bound.set(cpu, run);
+          return run;
+        };
       },
     },
-    // Without the function all is left to the helpers here.
+    // Without the function all is left to the helpers.
     () => () => REP_SLOW,
   );
   return { helper, of: (cpu) => bound.get(cpu) ?? (() => REP_SLOW) };
