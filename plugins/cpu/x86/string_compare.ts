@@ -47,6 +47,7 @@ import {
 import {
   REP_DOWN,
   REP_FLAGS_SHIFT,
+  REP_LOG_SHIFT,
   REP_NOT_EQUAL,
   REP_SLOW,
 } from "./string_what.ts";
@@ -93,6 +94,9 @@ const WIDE: Operations = {
 };
 const operations = (log: number): Operations => log === 3 ? WIDE : NARROW;
 
+/** In a result: the flags of a comparison of what is equal (ZF, PF). */
+const EQUAL_FLAGS = 0x44 << REP_FLAGS_SHIFT;
+
 /** Locals for two elements of one size and their difference. */
 interface Elements {
   readonly x: number;
@@ -107,13 +111,16 @@ function flagsOf(log: number, { x, y, difference }: Elements): Code {
   const d = get(difference);
   /** Moves the operand's sign bit to bit `to`. */
   const signTo = (v: Code, to: number): Code =>
-    shl(and(shrU(v, i32(sign)), i32(1)), i32(to));
+    and(
+      sign > to ? shrU(v, i32(sign - to)) : shl(v, i32(to - sign)),
+      i32(1 << to),
+    );
   const unlike = o.xor(get(x), get(y));
-  const parity = eqz(and(popcnt(and(o.low(d), i32(0xff))), i32(1)));
+  const odd = and(popcnt(and(o.low(d), i32(0xff))), i32(1));
   const overflow = and(o.top(unlike), o.top(o.xor(get(x), d)));
   const flags = [
     o.ltU(get(x), get(y)), // CF
-    shl(parity, i32(2)),
+    shl(xor(odd, i32(1)), i32(2)), // PF
     and(o.low(o.xor(unlike, d)), i32(0x10)), // AF
     shl(o.eqz(d), i32(6)),
     signTo(o.top(d), 7),
@@ -151,19 +158,27 @@ function compare(inMemory: boolean, isWide: boolean): Native {
         to = f.local(),
         count = f.local(),
         at = f.local(),
+        same = f.local(),
         key = f.vector();
       const e = { x: f.local(), y: f.local(), difference: f.local() };
       const here = (base: number): Code => add(get(base), get(at));
-      const unfit = or(s.has(REP_DOWN), or(eqz(s.count), eqz(s.isSize(0))));
-      s.findHosts(pointers(s, from, to), i32(CHUNK), unfit);
       set(count, s.count);
-      if (!inMemory) set(key, SPLAT[0](s.eax));
-      set(at, ctz(xor(equal(0, get(from), get(to), key), differs(s))));
-      when(
-        and(eq(get(at), i32(CHUNK)), ltU(i32(CHUNK), get(count))),
-        () => f.slow(),
+      // Of more than a byte, or none.
+      const unfit = or(
+        s.has(REP_DOWN | 3 << REP_LOG_SHIFT),
+        eqz(get(count)),
       );
-      set(at, min(get(at), sub(get(count), i32(1))));
+      s.findHosts(pointers(s, from, to), i32(CHUNK), unfit);
+      if (!inMemory) set(key, SPLAT[0](s.eax));
+      set(same, equal(0, get(from), get(to), key));
+      const end = ctz(xor(get(same), differs(s)));
+      set(at, min(end, sub(get(count), i32(1))));
+      when(eq(get(at), i32(CHUNK)), () => f.slow());
+      // As a search ends: no need to look at what is equal.
+      when(
+        and(shrU(get(same), get(at)), i32(1)),
+        () => leave(add(get(at), i32(EQUAL_FLAGS + 1))),
+      );
       set(e.x, inMemory ? loadOf(0, here(from)) : and(s.eax, i32(0xff)));
       set(e.y, loadOf(0, here(to)));
       const flags = shl(flagsOf(0, e), i32(REP_FLAGS_SHIFT));

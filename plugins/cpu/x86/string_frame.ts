@@ -27,9 +27,9 @@ import {
   type Code,
   eq,
   eqz,
+  extend,
   extendS,
   get,
-  gtUL,
   i32,
   i64,
   leave,
@@ -37,8 +37,8 @@ import {
   loadL,
   LOW_HALF,
   ltU,
+  ltUL,
   or,
-  orL,
   select,
   set,
   shl,
@@ -194,8 +194,8 @@ export class StringFrame {
   }
 
   /**
-   * Sets `p.host` to the host address, and `pair` to what tells that the TLB
-   * has it not ({@link StringFrame.#misses}).
+   * Sets `p.host` to the offset in the page, or to what lies beyond; of a wide
+   * address it is `pair` that is set so, and `p.host` to the host address.
    */
   #lookUp(tlb: number, entry: number, pair: number, p: Pointer): void {
     const bytes = this.isWide ? WIDE_ENTRY_BYTES : TLB_ENTRY_BYTES;
@@ -210,14 +210,11 @@ export class StringFrame {
     } else set(p.host, xor(get(p.address), wrap(get(pair))));
   }
 
-  /** After lookups: whether one misses. */
-  #misses(pairs: readonly number[], pointers: readonly Pointer[]): Code {
+  /** After a lookup: whether the TLB has not the page, or the offset is above a limit. */
+  #isBeyond(limit: Code, pair: number, p: Pointer): Code {
     return this.isWide
-      ? gtUL(pairs.map(get).reduce((a, b) => orL(a, b)), i64(PAGE - 1))
-      : ltU(
-        i32(PAGE - 1),
-        pointers.map((p) => get(p.host)).reduce((a, b) => or(a, b)),
-      );
+      ? ltUL(extend(limit), get(pair))
+      : ltU(limit, get(p.host));
   }
 
   /** After a hit in a narrow TLB: adds the page's host offset. */
@@ -226,18 +223,19 @@ export class StringFrame {
   }
 
   /**
-   * The host addresses of pointers of which one is at most `PAGE - room` in its
-   * page; else goes the slow way, as it does if `unfit`.
+   * The host addresses of pointers that are at most `PAGE - room` in their
+   * pages; else goes the slow way, as it does if `unfit`. A room above a page is
+   * unfit.
    */
   findHosts(pointers: readonly Pointer[], room: Code, unfit: Code): void {
     const { f } = this;
     const tlb = f.local(), entry = f.local();
     const pairs = pointers.map(() => f.local64());
-    const leaves = ltU(i32(PAGE), add(this.offsetsOf(pointers), room));
-    when(or(leaves, unfit), () => f.slow());
     this.#findTlb(tlb);
     pointers.forEach((p, n) => this.#lookUp(tlb, entry, pairs[n], p));
-    when(this.#misses(pairs, pointers), () => f.slow());
+    const limit = sub(i32(PAGE), room);
+    const beyond = pointers.map((p, n) => this.#isBeyond(limit, pairs[n], p));
+    when(beyond.reduce((a, b) => or(a, b), unfit), () => f.slow());
     pointers.forEach((p, n) => this.#toHost(pairs[n], p));
   }
 
@@ -277,7 +275,7 @@ export class StringFrame {
       set(bytes, shl(get(n), get(log)));
       for (const p of pointers) {
         this.#lookUp(tlb, entry, pair, p);
-        when(this.#misses([pair], [p]), slow);
+        when(this.#isBeyond(i32(PAGE - 1), pair, p), slow);
         this.#toHost(pair, p);
       }
       when(this.has(REP_DOWN), () => {
