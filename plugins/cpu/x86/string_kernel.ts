@@ -57,7 +57,7 @@ import {
   stringNative,
 } from "./string_frame.ts";
 import { OFF_SCRATCH } from "./state.ts";
-import { REP_DOWN } from "./string_what.ts";
+import { REP_DOWN, REP_LOG_SHIFT } from "./string_what.ts";
 import {
   plain,
   repeatWhile,
@@ -89,20 +89,23 @@ function takeCount(s: StringFrame, count: number, bytes: number): void {
  * it is cannot be predicted: 1 to 3 bytes, 4 to 16, and more.
  */
 function shortRun(
+  s: StringFrame,
   bytes: number,
-  at: number,
   parts: {
     readonly bytes: (distances: readonly Code[]) => void;
     readonly words: (distances: readonly Code[]) => void;
     readonly vectors: (distances: readonly Code[]) => void;
   },
 ): void {
+  const at = s.f.local();
   const last = (n: number): Code => sub(get(bytes), i32(n));
+  // Elements of 4 bytes are none of the smallest, even if there are none.
+  const isSmall = eqz(s.has(2 << REP_LOG_SHIFT));
   when(
     ltU(get(bytes), i32(17)),
     () =>
       when(
-        ltU(get(bytes), i32(4)),
+        and(ltU(get(bytes), i32(4)), isSmall),
         () => {
           // The first, the middle and the last are all there is.
           const middle = shrU(get(bytes), i32(1));
@@ -127,21 +130,28 @@ function shortRun(
 }
 
 /**
- * Has a run of no bytes, of which the moves of up to 3 bytes write two, go where
- * nothing stands: a branch for it would be taken at random.
+ * Has a run of no bytes, for which the moves of the smallest ones write up to 4
+ * bytes to either side, go where nothing stands: a branch for it would be taken
+ * at random.
  */
 function divertNone(f: Frame, to: number, bytes: number): void {
-  const nowhere = i32(f.base + OFF_SCRATCH + 1);
+  const nowhere = i32(f.base + OFF_SCRATCH + 4);
   set(to, select(get(to), nowhere, get(bytes)));
 }
 
 /** Moves up to `SHORT` bytes of memory that do not overlap. */
-function copyShort(f: Frame, from: number, to: number, bytes: number): void {
+function copyShort(
+  s: StringFrame,
+  from: number,
+  to: number,
+  bytes: number,
+): void {
+  const { f } = s;
   const parts = [f.local(), f.local(), f.local(), f.local()];
   const vectors = [f.vector(), f.vector()];
   const source = (distance: Code): Code => add(get(from), distance);
   const target = (distance: Code): Code => add(get(to), distance);
-  shortRun(bytes, f.local(), {
+  shortRun(s, bytes, {
     bytes: (distances) => {
       distances.forEach((d, n) => set(parts[n], loadOf(0, source(d))));
       distances.forEach((d, n) => storeOf(0, target(d), get(parts[n])));
@@ -177,7 +187,7 @@ const movs = (isWide: boolean): Native =>
       const near = (distance: Code): Code => ltU(distance, get(bytes));
       when(or(near(sub(to, from)), near(sub(from, to))), () => f.slow());
       divertNone(f, target.host, bytes);
-      copyShort(f, source.host, target.host, bytes);
+      copyShort(s, source.host, target.host, bytes);
       leave(get(count));
     },
     (s) => {
@@ -240,7 +250,7 @@ const movs = (isWide: boolean): Native =>
               when(
                 ltU(i32(SHORT), get(bytes)),
                 () => bulk(bytes),
-                () => copyShort(f, from, to, bytes),
+                () => copyShort(s, from, to, bytes),
               ),
             () =>
               when(
@@ -295,9 +305,14 @@ function patternOf(s: StringFrame): Pattern {
 }
 
 /** Fills up to `SHORT` bytes. */
-function fillShort(f: Frame, to: number, bytes: number, p: Pattern): void {
+function fillShort(
+  s: StringFrame,
+  to: number,
+  bytes: number,
+  p: Pattern,
+): void {
   const target = (distance: Code): Code => add(get(to), distance);
-  shortRun(bytes, f.local(), {
+  shortRun(s, bytes, {
     bytes: (distances) => {
       // One 16-bit element, or equal bytes.
       const high = shrU(get(p.word), i32(8));
@@ -330,7 +345,7 @@ const stos = (isWide: boolean): Native =>
         or(s.has(REP_DOWN), ltU(i32(SHORT), get(bytes))),
       );
       divertNone(f, target.host, bytes);
-      fillShort(f, target.host, bytes, patternOf(s));
+      fillShort(s, target.host, bytes, patternOf(s));
       leave(get(count));
     },
     (s) => {
@@ -371,7 +386,7 @@ const stos = (isWide: boolean): Native =>
                 () => fill(bytes),
                 () => byVectors(bytes),
               ),
-            () => fillShort(f, to, bytes, pattern),
+            () => fillShort(s, to, bytes, pattern),
           ),
         ({ done }) => leave(get(done)),
       );
