@@ -96,16 +96,18 @@ export interface Frame {
 /**
  * A helper whose arguments are the first locals: the body leaves, or ends where
  * the TypeScript helper is to go on. With `rest` a second function goes on there
- * first: what is common then needs few registers.
+ * first: what is common then needs few registers. `longs`: see `Helper.longs`.
  */
 export function native(
   body: (f: Frame) => void,
   args = 1,
   rest?: (f: Frame) => void,
+  longs = false,
 ): Native {
   return () => (memory, base, slow) => {
     const module = new ModuleBuilder(memory.buffer.byteLength / 65536);
-    const type = module.type(new Array(args).fill(I32), [I32]);
+    const types = longs ? [I64, I64, I32] : new Array(args).fill(I32);
+    const type = module.type(types, [I32]);
     const slowIndex = module.importFunction("env", "slow", type);
     const add = (
       body: (f: Frame) => void,

@@ -12,7 +12,7 @@
 import { ACCESS_READ } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
-import { stateFlags, wideFlags } from "./flags.ts";
+import { stateFlags, wideAt, wideFlags } from "./flags.ts";
 import { define } from "./helpers.ts";
 import { ifPresent, type Native } from "./integer_kernel.ts";
 import { isCanonicalAddress } from "./long_mode.ts";
@@ -43,8 +43,6 @@ import {
   REP_SEGMENT_SHIFT,
   REP_SINGLE,
   REP_SLOW,
-  REP_SOURCE,
-  REP_TARGET,
 } from "./string_what.ts";
 import {
   BURST,
@@ -62,9 +60,7 @@ const HIGH = 0x1_0000_0000;
 const W_GPR = OFF_GPR >> 2,
   W_FLAGS = OFF_FLAGS >> 2,
   W_CC_SRC = OFF_CC_SRC >> 2,
-  W_WHAT = REP_WHAT.offset >> 2,
-  W_SOURCE = REP_SOURCE.offset >> 2,
-  W_TARGET = REP_TARGET.offset >> 2;
+  W_WHAT = REP_WHAT.offset >> 2;
 /**
  * Elements of a comparison that are done here where the TLB missed, before the
  * function in WebAssembly is tried again.
@@ -127,14 +123,6 @@ class Pointer {
       ? mmu.directStore(lowest, n * size, dataMmu, from)
       : mmu.direct(lowest, ACCESS_READ, dataMmu);
     return this.host < 0 ? -1 : n;
-  }
-
-  /** Makes the linear address an argument of a function of string_kernel.ts. */
-  pass(word: number): void {
-    const { linear } = this;
-    const s = this.#cpu.state;
-    s[word] = linear;
-    s[word + 1] = Math.floor(linear / HIGH);
   }
 
   #isMisaligned(linear: number): boolean {
@@ -230,19 +218,18 @@ class Repeat {
   /**
    * Lets a function of string_kernel.ts do what it can. Gives its result.
    */
-  plain(run: Run, inSource: boolean): number {
+  plain(run: Run<bigint>, inSource: boolean): number {
     if (!this.goesOn || this.#burst > 0) return REP_SLOW;
     if ((this.#what & REP_FLAT) === 0) return REP_SLOW;
     const n = this.#quota;
-    const s = this.cpu.state;
-    if (inSource) this.source.pass(W_SOURCE);
-    else {
-      s[W_SOURCE] = s[W_GPR + 2 * RAX];
-      s[W_SOURCE + 1] = s[W_GPR + 2 * RAX + 1];
-    }
-    this.target.pass(W_TARGET);
     const how = this.#what & ~(0xffff | REP_DOWN);
-    const result = run(how | n | (this.backwards ? REP_DOWN : 0), 0, 0);
+    const result = run(
+      inSource
+        ? BigInt(this.source.linear)
+        : wideAt(this.cpu.state, W_GPR + 2 * RAX),
+      BigInt(this.target.linear),
+      how | n | (this.backwards ? REP_DOWN : 0),
+    );
     const done = result & 0xffff;
     if (inSource) this.source.advance(done);
     this.target.advance(done);
@@ -311,8 +298,8 @@ function readHost(u8: Uint8Array, size: number, at: number, out: Int32Array) {
 }
 
 /** A function of string_kernel.ts; CPUs without 64-bit mode have none. */
-const longPlain = (name: string, form: Native): Plain =>
-  plain(name, (cpu) => ifPresent(cpu, "lm", form), 1, [REP_SOURCE, REP_TARGET]);
+const longPlain = (name: string, form: Native): Plain<bigint> =>
+  plain(name, (cpu) => ifPresent(cpu, "lm", form), true);
 
 const PLAIN_MOVS = longPlain("long_rep_movs_run", LONG_MOVS);
 const PLAIN_STOS = longPlain("long_rep_stos_run", LONG_STOS);
@@ -339,7 +326,7 @@ export const LONG_REP_MOVS: Helper = define(
     const r = new Repeat(cpu, true);
     const { source, target } = r;
     const v = new Int32Array(2);
-    let run: Run | undefined;
+    let run: Run<bigint> | undefined;
     return () => {
       run ??= PLAIN_MOVS.of(cpu);
       r.start();
@@ -389,7 +376,7 @@ export const LONG_REP_STOS: Helper = define(
     const r = new Repeat(cpu, true);
     const { target } = r;
     const v = new Int32Array(2);
-    let run: Run | undefined;
+    let run: Run<bigint> | undefined;
     return () => {
       run ??= PLAIN_STOS.of(cpu);
       r.start();
@@ -449,7 +436,11 @@ export const LONG_REP_LODS: Helper = define(
  * the flags in CC_SRC, as CC_EFLAGS has them: those of the last comparison, or
  * the present ones if there is none.
  */
-function compare(name: string, inMemory: boolean, plain: Plain): Helper {
+function compare(
+  name: string,
+  inMemory: boolean,
+  plain: Plain<bigint>,
+): Helper {
   return define(
     name,
     0,
@@ -458,7 +449,7 @@ function compare(name: string, inMemory: boolean, plain: Plain): Helper {
       const r = new Repeat(cpu, false);
       const { source, target } = r;
       const x = new Int32Array(2), y = new Int32Array(2);
-      let run: Run | undefined;
+      let run: Run<bigint> | undefined;
       return () => {
         run ??= plain.of(cpu);
         r.start();

@@ -272,7 +272,7 @@ function compare(inMemory: boolean, isWide: boolean): Native {
 export const CMPS: Native = compare(true, false);
 /** `rep_scas_run`: EAX, target, what. */
 export const SCAS: Native = compare(false, false);
-/** `long_rep_cmps_run`: what. */
+/** `long_rep_cmps_run`: source, target, what. */
 export const LONG_CMPS: Native = compare(true, true);
-/** `long_rep_scas_run`: what. */
+/** `long_rep_scas_run`: RAX, target, what. */
 export const LONG_SCAS: Native = compare(false, true);

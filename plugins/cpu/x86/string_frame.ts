@@ -56,8 +56,6 @@ import {
   REP_DOWN,
   REP_LOG_SHIFT,
   REP_SLOW,
-  REP_SOURCE,
-  REP_TARGET,
   REP_USER,
 } from "./string_what.ts";
 import { repeatWhile } from "./vector_emit.ts";
@@ -115,22 +113,15 @@ export class StringFrame {
   /** For 64-bit mode: linear addresses, RAX and the largest elements have 64 bits. */
   readonly isWide: boolean;
   /** Local with the source's linear address, or the accumulator. */
-  readonly source: number;
+  readonly source = 0;
   /** Local with the target's linear address. */
-  readonly target: number;
-  readonly #what: number;
+  readonly target = 1;
+  readonly #what = 2;
 
-  /** Takes the arguments. */
+  /** Of one function. */
   constructor(f: Frame, isWide: boolean) {
     this.f = f;
     this.isWide = isWide;
-    if (isWide) {
-      this.#what = 0;
-      this.source = f.local64();
-      this.target = f.local64();
-      set(this.source, f.long(REP_SOURCE.offset));
-      set(this.target, f.long(REP_TARGET.offset));
-    } else [this.source, this.target, this.#what] = [0, 1, 2];
   }
 
   /** Not 0 if a flag is set in what to do. */
@@ -308,8 +299,8 @@ export class StringFrame {
 }
 
 /**
- * A function for addresses of 32 bits (source, target, what), or of 64 (what).
- * `plain` does what is short and on one page, `rest` all else; they leave with
+ * A function of source, target and what to do, with addresses of 32 or of 64
+ * bits. `plain` does what is short and on one page, `rest` all else; they leave with
  * a result.
  */
 export function stringNative(
@@ -319,7 +310,8 @@ export function stringNative(
 ): Native {
   return native(
     (f) => plain(new StringFrame(f, isWide)),
-    isWide ? 1 : 3,
+    3,
     (f) => rest(new StringFrame(f, isWide)),
+    isWide,
   );
 }

@@ -267,7 +267,7 @@ const movs = (isWide: boolean): Native =>
 
 /** `rep_movs_run`: source, target, what. Here what is short and on one page. */
 export const MOVS: Native = movs(false);
-/** `long_rep_movs_run`: what. */
+/** `long_rep_movs_run`: source, target, what. */
 export const LONG_MOVS: Native = movs(true);
 
 /** An element as often as it goes into 8 and 16 bytes: locals. */
@@ -395,5 +395,5 @@ const stos = (isWide: boolean): Native =>
 
 /** `rep_stos_run`: EAX, target, what. */
 export const STOS: Native = stos(false);
-/** `long_rep_stos_run`: what. */
+/** `long_rep_stos_run`: RAX, target, what. */
 export const LONG_STOS: Native = stos(true);

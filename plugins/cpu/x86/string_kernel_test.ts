@@ -25,10 +25,9 @@ import {
   REP_LOG_SHIFT,
   REP_NOT_EQUAL,
   REP_SLOW,
-  REP_SOURCE,
-  REP_TARGET,
   REP_USER,
 } from "./string_what.ts";
+import type { Run } from "./strings.ts";
 
 const BASE = 0x10000;
 const memory = new WebAssembly.Memory({
@@ -247,9 +246,9 @@ for (const mode of MODES) {
         (c.down ? REP_DOWN : 0) | (c.repne ? REP_NOT_EQUAL : 0);
       let got: number;
       if (mode.isWide) {
-        view.setBigUint64(BASE + REP_SOURCE.offset, c.source, true);
-        view.setBigUint64(BASE + REP_TARGET.offset, c.target, true);
-        got = run[c.name](what | (mode.bits === 32 ? REP_ADDR32 : 0), 0, 0);
+        const call = run[c.name] as unknown as Run<bigint>;
+        const short = mode.bits === 32 ? REP_ADDR32 : 0;
+        got = call(c.source, c.target, what | short);
       } else {
         const narrow = (v: bigint): number => Number(BigInt.asIntN(32, v));
         got = run[c.name](narrow(c.source), narrow(c.target), what);

@@ -7,9 +7,6 @@
  * @module
  */
 
-import type { Global } from "../../../core/ir/types.ts";
-import { SCRATCH } from "./state.ts";
-
 /** Elements that one call of a repeated string instruction does at most. */
 export const MAX_ELEMENTS = 0x4000;
 
@@ -36,15 +33,6 @@ export const REP_USER = 1 << 27;
 export const REP_DOWN = 1 << 28;
 /** Flat segments and 32-bit addresses, or 64-bit mode: what those functions can do. */
 export const REP_FLAT = 1 << 29;
-
-/**
- * The functions of 64-bit mode take their other arguments from the state, as a
- * helper's arguments have 32 bits. The linear address of the source; for STOS
- * and SCAS RAX.
- */
-export const REP_SOURCE: Global = SCRATCH[1];
-/** The linear address of the target. */
-export const REP_TARGET: Global = SCRATCH[2];
 
 /**
  * In the result: the helper is to go on. Otherwise the low half of the result is

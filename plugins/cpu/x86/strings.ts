@@ -387,37 +387,41 @@ function fillRun(
   }
 }
 
-/** A function of string_kernel.ts for one CPU: source, target, what; in 64-bit mode what. */
-export type Run = (a: number, b: number, c: number) => number;
+/** A function of string_kernel.ts for one CPU. */
+export type Run<Address = number> = (
+  source: Address,
+  target: Address,
+  what: number,
+) => number;
 
 /** A helper by a function of string_kernel.ts. */
-export interface Plain {
+export interface Plain<Address = number> {
   /** What translated code calls. */
   readonly helper: Helper;
   /** The function, for the helpers in TypeScript. */
-  readonly of: (cpu: X86) => Run;
+  readonly of: (cpu: X86) => Run<Address>;
 }
 
 /** Makes a function of string_kernel.ts a helper. */
-export function plain(
+export function plain<Address = number>(
   name: string,
   native: Native,
-  args: 1 | 3 = 3,
-  reads: readonly Global[] = [],
-): Plain {
-  const bound = new WeakMap<X86, Run>();
+  longs = false,
+): Plain<Address> {
+  const bound = new WeakMap<X86, Run<Address>>();
   const helper = define(
     name,
-    args,
+    3,
     {
-      reads,
+      reads: [],
       writes: [],
+      longs,
       native: (cpu) => {
         const make = native(cpu);
         if (make === undefined) return;
         return (...where) => {
           const run = make(...where);
-          bound.set(cpu, run);
+          bound.set(cpu, run as unknown as Run<Address>);
           return run;
         };
       },

@@ -45,8 +45,6 @@ import {
   REP_NOT_EQUAL,
   REP_SEGMENT_SHIFT,
   REP_SINGLE,
-  REP_SOURCE,
-  REP_TARGET,
   REP_USER,
 } from "./string_what.ts";
 import {
@@ -227,23 +225,25 @@ function repeatLong(t: Translator, i: Insn, r: Repeated): Value {
   const source = t.reg(r.source ? size : 8, r.source ? SI : 0);
   const offset = t.resize(8, source);
   const isBased = r.source && !t.isFlat(i.segment);
-  b.set(
-    REP_SOURCE,
+  const result = b.call(
+    r.longPlain,
     isBased ? b.add(b.get(BASE64[i.segment]), offset) : offset,
+    t.resize(8, target),
+    packed,
   );
-  b.set(REP_TARGET, t.resize(8, target));
-  const result = b.call(r.longPlain, packed);
   const done = b.zext16(result);
-  const move = (register: number, from: Value, by: Value): void => {
-    if (!isShort) return t.setReg(8, register, b.add(from, b.sext32(by)));
-    // Where nothing is done the high half stays.
-    const moved = b.zext32(b.add(from, by));
-    t.setReg(8, register, b.select(done, moved, t.reg(8, register)));
-  };
+  const move = (register: number, to: Value): void =>
+    t.setReg(
+      8,
+      register,
+      // Where nothing is done the high half stays.
+      isShort ? b.select(done, b.zext32(to), t.reg(8, register)) : to,
+    );
   const delta = b.mul(done, step(t, i));
-  if (r.source) move(SI, source, delta);
-  move(DI, target, delta);
-  move(1, count, b.sub(b.i32(0), done));
+  const by = isShort ? delta : b.sext32(delta);
+  if (r.source) move(SI, b.add(source, by));
+  move(DI, b.add(target, by));
+  move(1, b.sub(count, isShort ? done : b.zext32(done)));
   b.set(REP_WHAT, b.sub(packed, done));
   const slow = b.ltS(result, b.i32(0));
   b.callIf(slow, r.longAll);
