@@ -132,15 +132,24 @@ function flagsOf(log: number, { x, y, difference }: Elements): Code {
 
 /** CMPS (source and target) or SCAS (accumulator and target). */
 function compare(inMemory: boolean, isWide: boolean): Native {
-  /** The bits of `CHUNK` bytes that are equal; all bits of an element are alike. */
-  const equal = (log: number, from: Code, to: Code, key: number): Code => {
-    const half = (distance: number): Code =>
-      bitmask8(EQUAL[log](
-        v128Load(to, distance),
-        inMemory ? v128Load(from, distance) : get(key),
-      ));
-    return or(half(0), shl(half(16), i32(16)));
-  };
+  /** The bits of 16 bytes that are equal; all bits of an element are alike. */
+  const half = (
+    log: number,
+    from: Code,
+    to: Code,
+    key: number,
+    distance: number,
+  ): Code =>
+    bitmask8(EQUAL[log](
+      v128Load(to, distance),
+      inMemory ? v128Load(from, distance) : get(key),
+    ));
+  /** Those of `CHUNK` bytes. */
+  const equal = (log: number, from: Code, to: Code, key: number): Code =>
+    or(
+      half(log, from, to, key, 0),
+      shl(half(log, from, to, key, 16), i32(16)),
+    );
   /** All ones if an element that differs ends it (REPE), else 0. */
   const differs = (s: StringFrame): Code =>
     sub(i32(0), eqz(s.has(REP_NOT_EQUAL)));
@@ -170,7 +179,16 @@ function compare(inMemory: boolean, isWide: boolean): Native {
       );
       s.findHosts(pointers(s, from, to), i32(CHUNK), unfit);
       if (!inMemory) set(key, SPLAT[0](s.eax));
-      set(same, equal(0, get(from), get(to), key));
+      if (inMemory) {
+        // What differs does so early.
+        const part = (distance: number): Code =>
+          half(0, get(from), get(to), key, distance);
+        set(same, part(0));
+        when(
+          eqz(and(xor(get(same), differs(s)), i32(0xffff))),
+          () => set(same, or(get(same), shl(part(16), i32(16)))),
+        );
+      } else set(same, equal(0, get(from), get(to), key));
       const end = ctz(xor(get(same), differs(s)));
       set(at, min(end, sub(get(count), i32(1))));
       when(eq(get(at), i32(CHUNK)), () => f.slow());
