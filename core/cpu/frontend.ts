@@ -112,12 +112,16 @@ export interface Mmu {
   read16(address: number, mmu: number): number;
   /** Reads 32 bits, signed. */
   read32(address: number, mmu: number): number;
+  /** Reads 64 bits, as one access: low and high half. */
+  read64(address: number, to: Int32Array, mmu: number): void;
   /** Writes a byte. */
   write8(address: number, value: number, mmu: number): void;
   /** Writes 16 bits. */
   write16(address: number, value: number, mmu: number): void;
   /** Writes 32 bits. */
   write32(address: number, value: number, mmu: number): void;
+  /** Writes 64 bits, as one access: low and high half. */
+  write64(address: number, from: Int32Array, mmu: number): void;
   /**
    * Makes sure that `size` bytes can be read (or written) without a fault, or
    * faults; for helpers that must not fault halfway.

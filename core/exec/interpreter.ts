@@ -10,7 +10,7 @@
  */
 
 import { EXIT_BUDGET, EXIT_HOT } from "../cpu/frontend.ts";
-import type { Helper } from "../ir/builder.ts";
+import { argumentTypes, type Helper } from "../ir/builder.ts";
 import {
   CALLS,
   LOADS,
@@ -277,7 +277,7 @@ export class InterpreterGenerator {
       m.importFunction(
         "helper",
         String(h.index),
-        m.type(new Array(h.args).fill(i32), [i32]),
+        m.type(argumentTypes(h).map((t) => WASM_TYPES[t]), [i32]),
       )
     );
     // Last, and its function as well: before the others they made the

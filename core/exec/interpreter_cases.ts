@@ -18,7 +18,7 @@ import {
   EXIT_MODIFIED,
   EXIT_TRAP,
 } from "../cpu/frontend.ts";
-import type { Helper } from "../ir/builder.ts";
+import { argumentTypes, type Helper } from "../ir/builder.ts";
 import { Op, type OpInfo, OPS } from "../ir/ops.ts";
 import { I32, I64, type Type, V128, WASM_TYPES } from "../ir/types.ts";
 import type { Emitter } from "../wasm/emitter.ts";
@@ -465,7 +465,7 @@ export class InterpreterCases {
     const e = this.#e;
     if (!helper.faults) this.#slotAddress(FIELD_D);
     const fields = [FIELD_A, FIELD_B, FIELD_LO];
-    for (let i = 0; i < helper.args; i++) this.#slot(fields[i], I32);
+    argumentTypes(helper).forEach((type, i) => this.#slot(fields[i], type));
     e.u8(W.CALL);
     e.u32(this.#targets.helpers[helper.index]);
     if (helper.faults) this.#leaveOn();

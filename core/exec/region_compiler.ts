@@ -20,7 +20,7 @@ import {
   type Frontend,
 } from "../cpu/frontend.ts";
 import type { IrBlock } from "../ir/block.ts";
-import type { Helper } from "../ir/builder.ts";
+import { argumentTypes, type Helper } from "../ir/builder.ts";
 import { CALLS, LOADS, Op, type OpInfo, OPS, STORES } from "../ir/ops.ts";
 import type { Liveness } from "../ir/passes/liveness.ts";
 import { I32, I64, WASM_TYPES } from "../ir/types.ts";
@@ -710,7 +710,7 @@ export class RegionCompiler {
     const helper = this.#frontend.helpers[k.lo[i]];
     const writes = this.#writtenBy(helper);
     const type = this.#module.type(
-      new Array(helper.args).fill(WASM_TYPES[I32]),
+      argumentTypes(helper).map((t) => WASM_TYPES[t]),
       [WASM_TYPES[I32]],
     );
     const fn = this.#module.importFunction(

@@ -28,8 +28,10 @@ export interface Helper {
   readonly index: number;
   /** Name, for printing. */
   readonly name: string;
-  /** Number of i32 arguments, 0 to 3. */
+  /** Number of arguments, 0 to 3. They are i32. */
   readonly args: 0 | 1 | 2 | 3;
+  /** Of three arguments the first two are i64: the function gets bigints. */
+  readonly longs?: boolean;
   /**
    * `true`: a result other than 0 says that the helper raised a guest fault at
    * this instruction. `false`: the result is a value.
@@ -81,6 +83,17 @@ const CALL: readonly number[] = [
   Op["call2"],
   Op["call3"],
 ];
+
+/** The operation that calls a helper. */
+function callOf(helper: Helper): number {
+  return helper.longs ? Op["call3l"] : CALL[helper.args];
+}
+
+/** The types of a helper's arguments. */
+export function argumentTypes(helper: Helper): readonly Type[] {
+  return OPS[callOf(helper)].args;
+}
+
 const CONST32 = Op["const32"];
 const CONST64 = Op["const64"];
 const EXTEND_U = Op["i64.extend_i32_u"];
@@ -429,7 +442,7 @@ export class IrBuilder {
   /** Calls a helper; the result is 0 (none) when the helper faults or not. */
   call(helper: Helper, a: Value = 0, b: Value = 0, c: Value = 0): Value {
     const v = this.emit(
-      CALL[helper.args],
+      callOf(helper),
       a,
       b,
       c,

@@ -293,6 +293,12 @@ const TABLE = {
     effects: CALLS,
     doc: "Calls a helper with three arguments.",
   },
+  "call3l": {
+    args: [I64, I64, I32],
+    result: I32,
+    effects: CALLS,
+    doc: "Calls a helper with three arguments of which two have 64 bits.",
+  },
   "callif": {
     args: [I32],
     result: -1,

@@ -11,7 +11,7 @@ import {
   TERM_INDIRECT,
   TERM_NONE,
 } from "./block.ts";
-import type { Helper } from "./builder.ts";
+import { argumentTypes, type Helper } from "./builder.ts";
 import { CALLS, Op, OPS, SPECIAL } from "./ops.ts";
 import { I32, I64, TYPE_NAMES } from "./types.ts";
 
@@ -66,8 +66,8 @@ export function verify(block: IrBlock, helpers: readonly Helper[]): void {
     if ((op.effects & CALLS) !== 0) {
       const helper = helpers[block.lo[i]];
       if (helper === undefined) fail(i, `no helper ${block.lo[i]}`);
-      const args = op.id === Op["callif"] ? 0 : op.args.length;
-      if (helper.args !== args) {
+      const args = op.id === Op["callif"] ? [] : op.args;
+      if (argumentTypes(helper).join() !== args.join()) {
         fail(i, `${helper.name} takes ${helper.args} arguments`);
       }
     }

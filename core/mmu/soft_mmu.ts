@@ -594,6 +594,12 @@ export class SoftMmu implements Mmu {
     return this.#view.getInt32(this.#load(address, 4, mmu), true);
   }
 
+  read64(address: number, to: Int32Array, mmu: number): void {
+    const host = this.#load(address, 8, mmu);
+    to[0] = this.#view.getInt32(host, true);
+    to[1] = this.#view.getInt32(host + 4, true);
+  }
+
   #finishStore(address: number, width: number, mmu: number): void {
     const r = this.#slowStore(this.#data, this.#linear(address), width, mmu);
     if (r === STORE_FAULT) throw GUEST_FAULT;
@@ -628,6 +634,14 @@ export class SoftMmu implements Mmu {
     }
     this.#view.setInt32(this.#value, value, true);
     this.#finishStore(address, 4, mmu);
+  }
+
+  write64(address: number, from: Int32Array, mmu: number): void {
+    const host = this.#data.find(address, 8, mmu, TLB_WRITE);
+    const to = host !== 0 ? host : this.#value;
+    this.#view.setInt32(to, from[0], true);
+    this.#view.setInt32(to + 4, from[1], true);
+    if (host === 0) this.#finishStore(address, 8, mmu);
   }
 
   probe(address: number, size: number, access: Access, mmu: number): void {

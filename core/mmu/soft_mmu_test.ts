@@ -1,6 +1,6 @@
 /** The softMMU with a frontend that has a map for page tables, by TypeScript and by WebAssembly. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Access,
   ACCESS_EXECUTE,
@@ -766,6 +766,41 @@ for (const way of WAYS) {
     assertEquals(way.read(s, A + 5), 7);
   });
 }
+
+Deno.test("softMMU: 64 bits are one access, in memory, across pages, of a device and over code", () => {
+  const s = new Subject();
+  s.map(A, 1);
+  s.map(A + PAGE, 5);
+  s.map(B, 200);
+  const value = Int32Array.of(0x04030201, 0x08070605);
+  const got = new Int32Array(2);
+  for (const at of [A + 8, A + PAGE - 3, A + PAGE - 8]) {
+    s.mmu.write64(at, value, 0);
+    s.mmu.read64(at, got, 0);
+    assertEquals(got, value);
+    for (let i = 0; i < 8; i++) assertEquals(s.mmu.read8(at + i, 0), i + 1);
+  }
+  // The low half first, as a store of 64 bits has it.
+  s.mmu.write64(B + 16, value, 0);
+  s.mmu.read64(B + 24, got, 0);
+  const device = 200 * PAGE;
+  assertEquals(
+    s.io,
+    [-(device + 16), -(device + 20), device + 24, device + 28],
+  );
+  assertEquals(got, Int32Array.of(0xff, 0xff));
+  // Of what faults, or changes the running code, nothing is written.
+  s.map(A + PAGE, 5, PERM_READ);
+  s.mmu.flush(false);
+  assertThrows(() => s.mmu.write64(A + PAGE - 4, Int32Array.of(-1, -1), 0));
+  s.code.add(1);
+  s.mmu.protect(1);
+  s.hitsRunning = true;
+  assertThrows(() => s.mmu.write64(A + 8, Int32Array.of(-1, -1), 0));
+  assertEquals(s.mmu.read32(A + PAGE - 4, 0), 0x08070605);
+  s.mmu.read64(A + 8, got, 0);
+  assertEquals(got, value);
+});
 
 Deno.test("softMMU: a run of stores forgets the code that it changes, at once", () => {
   const s = new Subject();

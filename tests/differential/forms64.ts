@@ -36,6 +36,20 @@ f3 0f ae /3 | reg w
 0f 23 /7 | reg
 `;
 
+/** String instructions, which INTEGER has as well: for cases of their own. */
+const STRINGS = `
+a4 | rep
+a5 | v rep
+a6 | rep
+a7 | v rep
+aa | rep
+ab | v rep
+ac | rep
+ad | v rep
+ae | rep
+af | v rep
+`;
+
 /** Opcodes that are not valid in 64-bit mode. Left out: 27 and its kind as REX forms change nothing; D6 (SALC), C4, C5 and 62 are others' or prefixes. */
 const INVALID = `
 06 |
@@ -100,6 +114,7 @@ function formsOf(...tables: string[]): Form[] {
 export const GROUPS64: Readonly<Record<string, readonly Form[]>> = {
   integer: [...formsOf(INTEGER, LONG), ...parseForms(INVALID)],
   long: formsOf(LONG),
+  strings: formsOf(STRINGS),
   x87: formsOf(X87),
   mmx: formsOf(MMX, "0f 6e /r | w\n0f 7e /r | w"),
   sse: formsOf(SSE, SSE_LONG),

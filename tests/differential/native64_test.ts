@@ -23,6 +23,7 @@ globalThis.addEventListener("unload", () => {
 const SUITES: [string, string[], number, number][] = [
   ["integer, single instructions", ["integer"], 3500, 1],
   ["integer, sequences", ["integer", "long"], 1500, 8],
+  ["strings", ["strings"], 1500, 3],
   ["x87", ["x87"], 600, 5],
   ["MMX", ["mmx", "mmx", "mmx", "x87"], 600, 4],
   ["SSE", ["sse", "sse", "conversions"], 2000, 3],

@@ -159,6 +159,11 @@ const CASES: readonly Case[] = [
       "3: invpcid",
     ],
   },
+  {
+    name: "long_strings",
+    model: "max",
+    qemu: [],
+  },
   { name: "long_avx", model: "max", benchOnly: true },
 ];
 

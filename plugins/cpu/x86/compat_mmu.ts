@@ -30,6 +30,10 @@ export class CompatMmu implements Mmu {
   read32(address: number, mmu: number): number {
     return this.#mmu.read32(address >>> 0, mmu);
   }
+  /** Reads 64 bits. */
+  read64(address: number, to: Int32Array, mmu: number): void {
+    this.#mmu.read64(address >>> 0, to, mmu);
+  }
   /** Writes a byte. */
   write8(address: number, value: number, mmu: number): void {
     this.#mmu.write8(address >>> 0, value, mmu);
@@ -41,6 +45,10 @@ export class CompatMmu implements Mmu {
   /** Writes 32 bits. */
   write32(address: number, value: number, mmu: number): void {
     this.#mmu.write32(address >>> 0, value, mmu);
+  }
+  /** Writes 64 bits. */
+  write64(address: number, from: Int32Array, mmu: number): void {
+    this.#mmu.write64(address >>> 0, from, mmu);
   }
   /** Makes sure of an access. */
   probe(address: number, size: number, access: Access, mmu: number): void {

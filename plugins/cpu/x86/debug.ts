@@ -112,6 +112,11 @@ export class WatchingMmu implements Mmu {
     this.#watch(address, 4, false);
     return v;
   }
+  /** Reads 64 bits. */
+  read64(address: number, to: Int32Array, mmu: number): void {
+    this.#mmu.read64(address, to, mmu);
+    this.#watch(address, 8, false);
+  }
   /** Writes a byte. */
   write8(address: number, value: number, mmu: number): void {
     this.#mmu.write8(address, value, mmu);
@@ -126,6 +131,11 @@ export class WatchingMmu implements Mmu {
   write32(address: number, value: number, mmu: number): void {
     this.#mmu.write32(address, value, mmu);
     this.#watch(address, 4, true);
+  }
+  /** Writes 64 bits. */
+  write64(address: number, from: Int32Array, mmu: number): void {
+    this.#mmu.write64(address, from, mmu);
+    this.#watch(address, 8, true);
   }
   /** Makes sure of an access; watches nothing. */
   probe(address: number, size: number, access: Access, mmu: number): void {

@@ -207,7 +207,7 @@ export function condition(cc: number, flags: number): boolean {
 }
 
 /** An unsigned number of 64 bits, from two words. */
-function wideAt(i32: Int32Array, word: number): bigint {
+export function wideAt(i32: Int32Array, word: number): bigint {
   return BigInt(i32[word + 1] >>> 0) << 32n | BigInt(i32[word] >>> 0);
 }
 

@@ -122,6 +122,8 @@ export const divL: Instruction = op(0x80);
 export const andL: Instruction = op(0x83);
 /** `i64.or` */
 export const orL: Instruction = op(0x84);
+/** `i64.xor` */
+export const xorL: Instruction = op(0x85);
 /** `i64.shl` */
 export const shlL: Instruction = op(0x86);
 /** `i64.shr_u` */
@@ -132,6 +134,8 @@ export const clzL: Instruction = op(0x79);
 export const wrap: Instruction = op(0xa7);
 /** `i64.extend_i32_u` */
 export const extend: Instruction = op(0xad);
+/** `i64.extend_i32_s` */
+export const extendS: Instruction = op(0xac);
 /** `select` */
 export const select: Instruction = op(0x1b);
 /** 2^63. */

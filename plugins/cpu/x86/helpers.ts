@@ -30,6 +30,8 @@ export interface HelperOptions {
   readonly writes?: readonly Global[] | "all";
   /** It has no effect but its result: an unused call is removed. */
   readonly pure?: boolean;
+  /** See `Helper.longs`. */
+  readonly longs?: boolean;
   /** Its WebAssembly form for one CPU; see `Helper.native`. */
   readonly native?: (cpu: X86) => Helper["native"];
 }
@@ -58,6 +60,7 @@ export function define(
     index: defined.length,
     name,
     args,
+    longs: options.longs ?? false,
     faults: options.faults ?? false,
     reads: withViews(options.reads),
     writes: withViews(options.writes),

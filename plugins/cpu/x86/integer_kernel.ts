@@ -45,6 +45,7 @@ import {
 import type { X86 } from "./cpu.ts";
 import type { HelperOptions } from "./helpers.ts";
 import type { Feature } from "./models.ts";
+import { V128 } from "./vector_emit.ts";
 import {
   CC_ADD,
   CC_INC,
@@ -84,6 +85,8 @@ export interface Frame {
   local(): number;
   /** A new i64 local. */
   local64(): number;
+  /** A new v128 local. */
+  vector(): number;
   /** Leaves with what the next form of the helper gives: the rest, or the TypeScript. */
   slow(): void;
   /** Address of the CPU's area. */
@@ -93,16 +96,18 @@ export interface Frame {
 /**
  * A helper whose arguments are the first locals: the body leaves, or ends where
  * the TypeScript helper is to go on. With `rest` a second function goes on there
- * first: what is common then needs few registers.
+ * first: what is common then needs few registers. `longs`: see `Helper.longs`.
  */
 export function native(
   body: (f: Frame) => void,
   args = 1,
   rest?: (f: Frame) => void,
+  longs = false,
 ): Native {
   return () => (memory, base, slow) => {
     const module = new ModuleBuilder(memory.buffer.byteLength / 65536);
-    const type = module.type(new Array(args).fill(I32), [I32]);
+    const types = longs ? [I64, I64, I32] : new Array(args).fill(I32);
+    const type = module.type(types, [I32]);
     const slowIndex = module.importFunction("env", "slow", type);
     const add = (
       body: (f: Frame) => void,
@@ -115,6 +120,7 @@ export function native(
         long: (offset) => loadL(i32(0), base + offset),
         local: () => asm.local(args, I32),
         local64: () => asm.local(args, I64),
+        vector: () => asm.local(args, V128),
         slow: () => leave(call(next, ...[0, 1, 2].slice(0, args).map(get))),
         base,
       };

@@ -78,6 +78,10 @@ class Memory implements Mmu {
   read32(address: number, mmu: number): number {
     return this.view.getInt32(this.#at(address, ACCESS_READ, mmu), true);
   }
+  read64(address: number, to: Int32Array, mmu: number): void {
+    to[0] = this.read32(address, mmu);
+    to[1] = this.read32(address + 4, mmu);
+  }
   write8(address: number, value: number, mmu: number): void {
     this.view.setUint8(this.#at(address, ACCESS_WRITE, mmu), value);
   }
@@ -86,6 +90,10 @@ class Memory implements Mmu {
   }
   write32(address: number, value: number, mmu: number): void {
     this.view.setInt32(this.#at(address, ACCESS_WRITE, mmu), value, true);
+  }
+  write64(address: number, from: Int32Array, mmu: number): void {
+    this.write32(address, from[0], mmu);
+    this.write32(address + 4, from[1], mmu);
   }
   probe(address: number, _size: number, access: Access, mmu: number): void {
     this.#at(address, access, mmu);

@@ -1,18 +1,20 @@
 /**
  * Repeated string instructions of 64-bit mode: helpers over RCX, RSI and RDI.
  *
- * A call does up to `MAX_ELEMENTS` elements, in runs within one page of each
- * pointer where those are plain memory, else one by one. The instruction then
- * jumps to itself until RCX is 0, so that interrupts are taken.
+ * As strings.ts does for other modes, they see to what the functions in
+ * string_kernel.ts stop at, and let them go on. A call does a bounded amount;
+ * the instruction then jumps to itself until RCX is 0, so that interrupts are
+ * taken.
  *
  * @module
  */
 
-import { ACCESS_READ, ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
+import { ACCESS_READ } from "../../../core/cpu/frontend.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
-import { stateFlags, wideFlags } from "./flags.ts";
+import { stateFlags, wideAt, wideFlags } from "./flags.ts";
 import { define } from "./helpers.ts";
+import { ifPresent, type Native } from "./integer_kernel.ts";
 import { isCanonicalAddress } from "./long_mode.ts";
 import { AC } from "./operands.ts";
 import {
@@ -29,15 +31,28 @@ import {
   OFF_SEG,
   SEG_BASE,
 } from "./state.ts";
+import { LONG_CMPS, LONG_SCAS } from "./string_compare.ts";
+import { LONG_MOVS, LONG_STOS } from "./string_kernel.ts";
 import {
-  MAX_ELEMENTS,
-  REP_ADDR16,
+  REP_ADDR32,
+  REP_DOWN,
+  REP_FLAGS_SHIFT,
+  REP_FLAT,
   REP_LOG_SHIFT,
   REP_NOT_EQUAL,
   REP_SEGMENT_SHIFT,
   REP_SINGLE,
-} from "./string_kernel.ts";
-import { copyRun, REP_WHAT } from "./strings.ts";
+  REP_SLOW,
+} from "./string_what.ts";
+import {
+  BURST,
+  copyRun,
+  MAX_SLOW,
+  type Plain,
+  plain,
+  REP_WHAT,
+  type Run,
+} from "./strings.ts";
 
 const RAX = 0, RCX = 1, RSI = 6, RDI = 7;
 const PAGE = 4096;
@@ -46,8 +61,11 @@ const W_GPR = OFF_GPR >> 2,
   W_FLAGS = OFF_FLAGS >> 2,
   W_CC_SRC = OFF_CC_SRC >> 2,
   W_WHAT = REP_WHAT.offset >> 2;
-/** In `REP_WHAT`: 32-bit addresses, where others have 16. */
-const REP_ADDR32 = REP_ADDR16;
+/**
+ * Elements of a comparison that are done here where the TLB missed, before the
+ * function in WebAssembly is tried again.
+ */
+const FEW = 32;
 
 /** One string pointer. */
 class Pointer {
@@ -87,8 +105,8 @@ class Pointer {
 
   /**
    * The longest run of at most `count` elements, and its host offset; 0 if the
-   * next one must be done by itself. If it is to be written, then with what
-   * stands at host offset `from`, -1 if that is not known.
+   * next one must be done by itself, -1 if more must. If it is to be written,
+   * then with what stands at host offset `from`, -1 if that is not known.
    */
   run(count: number, from: number): number {
     const { linear } = this;
@@ -104,7 +122,7 @@ class Pointer {
     this.host = this.#isWritten
       ? mmu.directStore(lowest, n * size, dataMmu, from)
       : mmu.direct(lowest, ACCESS_READ, dataMmu);
-    return this.host < 0 ? 0 : n;
+    return this.host < 0 ? -1 : n;
   }
 
   #isMisaligned(linear: number): boolean {
@@ -127,8 +145,9 @@ class Pointer {
   }
 }
 
-/** Adds to a register of 64 bits, or makes it the sum of 32 bits. */
+/** Adds to a register of 64 bits, or makes it the sum of 32 bits; by 0 it stays. */
 function add(s: Int32Array, word: number, n: number, isShort: boolean): void {
+  if (n === 0) return;
   const sum = (s[word] >>> 0) + n;
   s[word] = sum | 0;
   s[word + 1] = isShort ? 0 : s[word + 1] + Math.floor(sum / HIGH);
@@ -141,10 +160,17 @@ class Repeat {
   readonly target: Pointer;
   size = 0;
   backwards = false;
+  /** REPNE. */
   untilEqual = false;
+  #what = 0;
   #isShort = false;
-  #left = 0;
   #isSingle = false;
+  /** Elements that this call may still do. */
+  #left = 0;
+  /** Elements that it may still do one by one. */
+  #slow = 0;
+  /** Elements to do one by one before a run is tried again. */
+  #burst = 0;
 
   constructor(cpu: X86, isWritten: boolean) {
     this.cpu = cpu;
@@ -154,7 +180,7 @@ class Repeat {
 
   start(): void {
     const s = this.cpu.state;
-    const what = s[W_WHAT];
+    const what = this.#what = s[W_WHAT];
     const size = this.size = 1 << ((what >> REP_LOG_SHIFT) & 3);
     this.backwards = (s[W_FLAGS] & DF) !== 0;
     this.untilEqual = (what & REP_NOT_EQUAL) !== 0;
@@ -165,29 +191,82 @@ class Repeat {
     this.target.start(size, 0, step, isShort);
     this.#isSingle = (what & REP_SINGLE) !== 0 ||
       (this.cpu.key() & KEY_DEBUG) !== 0;
-    this.#left = (what & REP_SINGLE) !== 0 ? 1 : MAX_ELEMENTS;
+    this.#left = what & 0xffff;
+    this.#slow = (what & REP_SINGLE) !== 0 ? 1 : MAX_SLOW;
+    this.#burst = 0;
   }
 
   /** Elements that this call may still do. */
-  get quota(): number {
+  get #quota(): number {
     const s = this.cpu.state;
     const w = W_GPR + 2 * RCX;
     const isMany = !this.#isShort && s[w + 1] !== 0;
     return isMany ? this.#left : Math.min(this.#left, s[w] >>> 0);
   }
 
-  /** Elements of the next run of one or two pointers; 0 if the next is to be done by itself. */
-  run(first: Pointer, second?: Pointer): number {
-    if (this.#isSingle) return 0;
-    const n = first.run(this.quota, -1);
-    if (n === 0 || second === undefined) return n;
-    // Backwards, a shorter run would begin at another byte.
-    const m = second.run(n, this.backwards ? -1 : first.host);
-    return m === n || m === 0 ? m : first.run(m, -1);
+  /** Whether this call may go on. */
+  get goesOn(): boolean {
+    return this.#slow > 0 && this.#quota > 0;
   }
 
-  /** Counts elements that were done. */
-  did(n: number): void {
+  /** Elements of which a few are enough, because a function of string_kernel.ts takes the others. */
+  few(n: number): number {
+    const isPlain = (this.#what & REP_FLAT) !== 0 && !this.backwards;
+    return isPlain ? Math.min(n, FEW) : n;
+  }
+
+  /**
+   * Lets a function of string_kernel.ts do what it can. Gives its result.
+   */
+  plain(run: Run<bigint>, inSource: boolean): number {
+    if (!this.goesOn || this.#burst > 0) return REP_SLOW;
+    if ((this.#what & REP_FLAT) === 0) return REP_SLOW;
+    const n = this.#quota;
+    const how = this.#what & ~(0xffff | REP_DOWN);
+    const result = run(
+      inSource
+        ? BigInt(this.source.linear)
+        : wideAt(this.cpu.state, W_GPR + 2 * RAX),
+      BigInt(this.target.linear),
+      how | n | (this.backwards ? REP_DOWN : 0),
+    );
+    const done = result & 0xffff;
+    if (inSource) this.source.advance(done);
+    this.target.advance(done);
+    this.#countDown(done);
+    return result;
+  }
+
+  /**
+   * Elements of the next run of one or two pointers, whose host offsets are then
+   * set; 0 if the next is to be done by itself.
+   */
+  run(first: Pointer, second?: Pointer): number {
+    if (this.#isSingle || this.#burst > 0) return 0;
+    let n = first.run(this.#quota, -1);
+    if (n > 0 && second !== undefined) {
+      // Backwards, a shorter run would begin at another byte.
+      const m = second.run(n, this.backwards ? -1 : first.host);
+      if (m < n) n = m <= 0 ? m : first.run(m, -1);
+    }
+    if (n >= 0) return n;
+    this.#burst = BURST;
+    return 0;
+  }
+
+  /** Counts `n` elements done as a run. */
+  ran(n: number): void {
+    this.#countDown(n);
+  }
+
+  /** Counts one element done by itself. */
+  did(): void {
+    this.#slow--;
+    this.#burst--;
+    this.#countDown(1);
+  }
+
+  #countDown(n: number): void {
     this.#left -= n;
     add(this.cpu.state, W_GPR + 2 * RCX, -n, this.#isShort);
   }
@@ -199,13 +278,8 @@ function read(cpu: X86, size: number, at: number, out: Int32Array): void {
   out[1] = 0;
   if (size === 1) out[0] = cpu.mmu.read8(at, m);
   else if (size === 2) out[0] = cpu.mmu.read16(at, m);
-  else {
-    if (size === 8) {
-      cpu.mmu.probe(at, 8, ACCESS_READ, m);
-      out[1] = cpu.mmu.read32(at + 4, m);
-    }
-    out[0] = cpu.mmu.read32(at, m);
-  }
+  else if (size === 4) out[0] = cpu.mmu.read32(at, m);
+  else cpu.mmu.read64(at, out, m);
 }
 
 /** Writes an element of guest memory. */
@@ -213,13 +287,8 @@ function write(cpu: X86, size: number, at: number, v: Int32Array): void {
   const m = cpu.dataMmu;
   if (size === 1) cpu.mmu.write8(at, v[0] & 0xff, m);
   else if (size === 2) cpu.mmu.write16(at, v[0] & 0xffff, m);
-  else {
-    if (size === 8) {
-      cpu.mmu.probe(at, 8, ACCESS_WRITE, m);
-      cpu.mmu.write32(at + 4, v[1], m);
-    }
-    cpu.mmu.write32(at, v[0], m);
-  }
+  else if (size === 4) cpu.mmu.write32(at, v[0], m);
+  else cpu.mmu.write64(at, v, m);
 }
 
 /** Reads an element of host memory. */
@@ -227,6 +296,24 @@ function readHost(u8: Uint8Array, size: number, at: number, out: Int32Array) {
   out[0] = out[1] = 0;
   for (let i = 0; i < size; i++) out[i >> 2] |= u8[at + i] << (8 * (i & 3));
 }
+
+/** A function of string_kernel.ts; CPUs without 64-bit mode have none. */
+const longPlain = (name: string, form: Native): Plain<bigint> =>
+  plain(name, (cpu) => ifPresent(cpu, "lm", form), true);
+
+const PLAIN_MOVS = longPlain("long_rep_movs_run", LONG_MOVS);
+const PLAIN_STOS = longPlain("long_rep_stos_run", LONG_STOS);
+const PLAIN_CMPS = longPlain("long_rep_cmps_run", LONG_CMPS);
+const PLAIN_SCAS = longPlain("long_rep_scas_run", LONG_SCAS);
+
+/** REP MOVS, the plain case. */
+export const LONG_MOVS_RUN: Helper = PLAIN_MOVS.helper;
+/** REP STOS, the plain case. */
+export const LONG_STOS_RUN: Helper = PLAIN_STOS.helper;
+/** REPE and REPNE CMPS, the plain case. */
+export const LONG_CMPS_RUN: Helper = PLAIN_CMPS.helper;
+/** REPE and REPNE SCAS, the plain case. */
+export const LONG_SCAS_RUN: Helper = PLAIN_SCAS.helper;
 
 const COUNTERS = [GPR[1], GPR[6], GPR[7]];
 
@@ -239,25 +326,46 @@ export const LONG_REP_MOVS: Helper = define(
     const r = new Repeat(cpu, true);
     const { source, target } = r;
     const v = new Int32Array(2);
+    let run: Run<bigint> | undefined;
     return () => {
+      run ??= PLAIN_MOVS.of(cpu);
       r.start();
-      while (r.quota > 0) {
-        let n = r.run(source, target);
+      while (r.goesOn) {
+        const n = r.run(source, target);
         if (n !== 0) {
           copyRun(cpu.engine, r.size, source.host, target.host, n, r.backwards);
+          source.advance(n);
+          target.advance(n);
+          r.ran(n);
         } else {
-          n = 1;
           read(cpu, r.size, source.check(), v);
           write(cpu, r.size, target.check(), v);
+          source.advance(1);
+          target.advance(1);
+          r.did();
         }
-        source.advance(n);
-        target.advance(n);
-        r.did(n);
+        if (r.plain(run, true) >= 0) break;
       }
       return 0;
     };
   },
 );
+
+/** Fills a run with an element. */
+function fillRun(
+  u8: Uint8Array,
+  size: number,
+  to: number,
+  n: number,
+  v: Int32Array,
+): void {
+  const end = to + n * size;
+  for (let i = 0; i < size; i++) u8[to + i] = v[i >> 2] >> (8 * (i & 3));
+  // Double what is there.
+  for (let done = size; to + done < end; done *= 2) {
+    u8.copyWithin(to + done, to, Math.min(to + done, end - done));
+  }
+}
 
 /** REP STOS. */
 export const LONG_REP_STOS: Helper = define(
@@ -268,34 +376,25 @@ export const LONG_REP_STOS: Helper = define(
     const r = new Repeat(cpu, true);
     const { target } = r;
     const v = new Int32Array(2);
+    let run: Run<bigint> | undefined;
     return () => {
+      run ??= PLAIN_STOS.of(cpu);
       r.start();
-      const { u8 } = cpu.engine;
       const w = W_GPR + 2 * RAX;
       v[0] = cpu.state[w];
       v[1] = cpu.state[w + 1];
-      while (r.quota > 0) {
-        let n = r.run(target);
+      while (r.goesOn) {
+        const n = r.run(target);
         if (n !== 0) {
-          const end = target.host + n * r.size;
-          for (let i = 0; i < r.size; i++) {
-            u8[target.host + i] = v[i >> 2] >> (8 * (i & 3));
-          }
-          // Double what is there.
-          for (let done = r.size; target.host + done < end; done *= 2) {
-            const to = target.host + done;
-            u8.copyWithin(
-              to,
-              target.host,
-              target.host + Math.min(done, end - to),
-            );
-          }
+          fillRun(cpu.engine.u8, r.size, target.host, n, v);
+          target.advance(n);
+          r.ran(n);
         } else {
-          n = 1;
           write(cpu, r.size, target.check(), v);
+          target.advance(1);
+          r.did();
         }
-        target.advance(n);
-        r.did(n);
+        if (r.plain(run, false) >= 0) break;
       }
       return 0;
     };
@@ -315,7 +414,7 @@ export const LONG_REP_LODS: Helper = define(
       r.start();
       const w = W_GPR + 2 * RAX;
       const s = cpu.state;
-      while (r.quota > 0) {
+      while (r.goesOn) {
         read(cpu, r.size, source.check(), v);
         if (r.size >= 4) {
           s[w] = v[0];
@@ -325,7 +424,7 @@ export const LONG_REP_LODS: Helper = define(
           s[w] = s[w] & ~mask | v[0];
         }
         source.advance(1);
-        r.did(1);
+        r.did();
       }
       return 0;
     };
@@ -337,7 +436,11 @@ export const LONG_REP_LODS: Helper = define(
  * the flags in CC_SRC, as CC_EFLAGS has them: those of the last comparison, or
  * the present ones if there is none.
  */
-function compare(name: string, inMemory: boolean): Helper {
+function compare(
+  name: string,
+  inMemory: boolean,
+  plain: Plain<bigint>,
+): Helper {
   return define(
     name,
     0,
@@ -346,55 +449,66 @@ function compare(name: string, inMemory: boolean): Helper {
       const r = new Repeat(cpu, false);
       const { source, target } = r;
       const x = new Int32Array(2), y = new Int32Array(2);
+      let run: Run<bigint> | undefined;
       return () => {
+        run ??= plain.of(cpu);
         r.start();
         const s = cpu.state;
-        let flags = stateFlags(s, 0);
+        const finish = (flags: number): number => {
+          s[W_CC_SRC] = flags;
+          s[W_CC_SRC + 1] = 0;
+          return 0;
+        };
+        if (!r.goesOn) return finish(stateFlags(s, 0));
         const { size, untilEqual } = r;
         const bits = 8 * size;
         x[0] = s[W_GPR + 2 * RAX] & (size >= 4 ? -1 : (1 << bits) - 1);
         x[1] = size === 8 ? s[W_GPR + 2 * RAX + 1] : 0;
-        let hasCompared = false;
-        for (let stop = false; !stop && r.quota > 0;) {
-          const n = inMemory ? r.run(target, source) : r.run(target);
-          const last = (n - 1) * size;
+        for (let stop = false; !stop && r.goesOn;) {
+          const n = r.few(inMemory ? r.run(target, source) : r.run(target));
           let done = 0;
-          do {
-            if (n !== 0) {
-              const at = r.backwards ? last - done * size : done * size;
-              readHost(cpu.engine.u8, size, target.host + at, y);
-              if (inMemory) {
-                readHost(cpu.engine.u8, size, source.host + at, x);
-              }
-            } else {
-              read(cpu, size, target.check(), y);
-              if (inMemory) read(cpu, size, source.check(), x);
-            }
+          if (n === 0) {
+            read(cpu, size, target.check(), y);
+            if (inMemory) read(cpu, size, source.check(), x);
+            stop = isEqual(x, y) === untilEqual;
+          }
+          // Downwards, the host offsets are those of the last element.
+          const last = (n - 1) * size;
+          while (done < n && !stop) {
+            const at = r.backwards ? last - done * size : done * size;
+            readHost(cpu.engine.u8, size, target.host + at, y);
+            if (inMemory) readHost(cpu.engine.u8, size, source.host + at, x);
             done++;
-            stop = (x[0] === y[0] && x[1] === y[1]) === untilEqual;
-          } while (!stop && done < n);
-          hasCompared = true;
-          target.advance(done);
-          if (inMemory) source.advance(done);
-          r.did(done);
+            stop = isEqual(x, y) === untilEqual;
+          }
+          target.advance(Math.max(done, 1));
+          if (inMemory) source.advance(Math.max(done, 1));
+          if (n === 0) r.did();
+          else r.ran(done);
+          if (stop) break;
+          const result = r.plain(run, inMemory);
+          if (result >= 0) return finish(result >> REP_FLAGS_SHIFT);
         }
-        if (hasCompared) {
-          // At the top of 64 bits they compare as they are; AF is at the bottom.
-          const wide = (v: Int32Array): bigint =>
-            BigInt.asUintN(
-              64,
-              (BigInt(v[1]) << 32n | BigInt(v[0] >>> 0)) << BigInt(64 - bits),
-            );
-          const [a, b] = [wide(x), wide(y)];
-          flags = wideFlags(CC_SUB >> 2, BigInt.asUintN(64, a - b), b, 0n);
-          flags = lowFlags(flags, x[0], y[0]);
-        }
-        s[W_CC_SRC] = flags;
-        s[W_CC_SRC + 1] = 0;
-        return 0;
+        return finish(flagsOf(x, y, bits));
       };
     },
   );
+}
+
+const isEqual = (x: Int32Array, y: Int32Array): boolean =>
+  x[0] === y[0] && x[1] === y[1];
+
+/** The flags of the comparison of two elements. */
+function flagsOf(x: Int32Array, y: Int32Array, bits: number): number {
+  // At the top of 64 bits they compare as they are; AF is at the bottom.
+  const wide = (v: Int32Array): bigint =>
+    BigInt.asUintN(
+      64,
+      (BigInt(v[1]) << 32n | BigInt(v[0] >>> 0)) << BigInt(64 - bits),
+    );
+  const [a, b] = [wide(x), wide(y)];
+  const flags = wideFlags(CC_SUB >> 2, BigInt.asUintN(64, a - b), b, 0n);
+  return lowFlags(flags, x[0], y[0]);
 }
 
 /** PF and AF are those of the low bytes. */
@@ -408,6 +522,14 @@ function lowFlags(flags: number, x: number, y: number): number {
 }
 
 /** REPE and REPNE CMPS. */
-export const LONG_REP_CMPS: Helper = compare("long_rep_cmps", true);
+export const LONG_REP_CMPS: Helper = compare(
+  "long_rep_cmps",
+  true,
+  PLAIN_CMPS,
+);
 /** REPE and REPNE SCAS. */
-export const LONG_REP_SCAS: Helper = compare("long_rep_scas", false);
+export const LONG_REP_SCAS: Helper = compare(
+  "long_rep_scas",
+  false,
+  PLAIN_SCAS,
+);

@@ -38,9 +38,9 @@ import {
   SEG_BASE,
   SS,
 } from "./state.ts";
+import { CMPS, SCAS } from "./string_compare.ts";
+import { MOVS, STOS } from "./string_kernel.ts";
 import {
-  CMPS,
-  MOVS,
   REP_ADDR16,
   REP_DOWN,
   REP_FLAGS_SHIFT,
@@ -50,17 +50,15 @@ import {
   REP_SEGMENT_SHIFT,
   REP_SINGLE,
   REP_SLOW,
-  SCAS,
-  STOS,
-} from "./string_kernel.ts";
+} from "./string_what.ts";
 
 /** Elements that one call does one by one at most. */
-const MAX_SLOW = 512;
+export const MAX_SLOW = 512;
 /** Elements done one by one where memory turned out not to be plain (a device). */
-const BURST = 64;
+export const BURST = 64;
 
 /**
- * What the helpers are to do: see string_kernel.ts.
+ * What the helpers are to do: see string_what.ts.
  */
 export const REP_WHAT: Global = SCRATCH32[2];
 
@@ -390,32 +388,45 @@ function fillRun(
 }
 
 /** A function of string_kernel.ts for one CPU. */
-type Run = (first: number, target: number, what: number) => number;
+export type Run<Address = number> = (
+  source: Address,
+  target: Address,
+  what: number,
+) => number;
 
 /** A helper by a function of string_kernel.ts. */
-interface Plain {
+export interface Plain<Address = number> {
   /** What translated code calls. */
   readonly helper: Helper;
-  /** The function, for the helpers here. */
-  readonly of: (cpu: X86) => Run;
+  /** The function, for the helpers in TypeScript. */
+  readonly of: (cpu: X86) => Run<Address>;
 }
 
 /** Makes a function of string_kernel.ts a helper. */
-function plain(name: string, native: Native): Plain {
-  const bound = new WeakMap<X86, Run>();
+export function plain<Address = number>(
+  name: string,
+  native: Native,
+  longs = false,
+): Plain<Address> {
+  const bound = new WeakMap<X86, Run<Address>>();
   const helper = define(
     name,
     3,
     {
       reads: [],
       writes: [],
-      native: (cpu) => (...where) => {
-        const run = native(cpu)!(...where);
-        bound.set(cpu, run);
-        return run;
+      longs,
+      native: (cpu) => {
+        const make = native(cpu);
+        if (make === undefined) return;
+        return (...where) => {
+          const run = make(...where);
+          bound.set(cpu, run as unknown as Run<Address>);
+          return run;
+        };
       },
     },
-    // Without the function all is left to the helpers here.
+    // Without the function all is left to the helpers.
     () => () => REP_SLOW,
   );
   return { helper, of: (cpu) => bound.get(cpu) ?? (() => REP_SLOW) };

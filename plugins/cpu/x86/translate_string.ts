@@ -1,5 +1,6 @@
 /**
- * String instructions: one element in IR, repeated ones by helpers (strings.ts).
+ * String instructions: one element in IR, repeated ones by functions in
+ * WebAssembly (string_kernel.ts) and helpers (strings.ts, long_strings.ts).
  *
  * @module
  */
@@ -8,13 +9,18 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Insn } from "./decode.ts";
 import {
+  LONG_CMPS_RUN,
+  LONG_MOVS_RUN,
   LONG_REP_CMPS,
   LONG_REP_LODS,
   LONG_REP_MOVS,
   LONG_REP_SCAS,
   LONG_REP_STOS,
+  LONG_SCAS_RUN,
+  LONG_STOS_RUN,
 } from "./long_strings.ts";
 import {
+  BASE64,
   CC_SRC,
   CC_SRC64,
   CC_SUB,
@@ -31,6 +37,7 @@ import {
 import {
   MAX_ELEMENTS,
   REP_ADDR16,
+  REP_ADDR32,
   REP_DOWN,
   REP_FLAGS_SHIFT,
   REP_FLAT,
@@ -39,7 +46,7 @@ import {
   REP_SEGMENT_SHIFT,
   REP_SINGLE,
   REP_USER,
-} from "./string_kernel.ts";
+} from "./string_what.ts";
 import {
   CMPS_RUN,
   MOVS_RUN,
@@ -100,12 +107,19 @@ function advance(
   t.setReg(i.addrSize, register, t.b.add(t.reg(size, register), by));
 }
 
-/** What does the plain case of an instruction. */
-interface Plain {
-  /** The function of string_kernel.ts. */
-  readonly run: Helper;
-  /** It goes through memory by SI; else its first argument is EAX. */
-  readonly source: boolean;
+/** A repeated instruction. */
+interface Repeated {
+  /** Does all that is not plain. */
+  readonly all: Helper;
+  /** Does the plain case: of string_kernel.ts or string_compare.ts. */
+  readonly plain?: Helper;
+  /** The same of 64-bit mode. */
+  readonly longAll: Helper;
+  readonly longPlain?: Helper;
+  /** It goes through memory by SI; else it has the accumulator. */
+  readonly source?: boolean;
+  /** It stops by ZF. */
+  readonly compares?: boolean;
 }
 
 /**
@@ -114,98 +128,14 @@ interface Plain {
  * only if that says so. An instruction that is not done after so many elements
  * jumps to itself, so that interrupts are taken.
  */
-function repeat(
-  t: Translator,
-  i: Insn,
-  helper: Helper,
-  plain: Plain | undefined,
-): void {
-  if (t.long) return repeatLong(t, i, helper);
-  const b = t.b;
-  const isSingle = (t.key & (KEY_TF | KEY_DEBUG)) !== 0;
-  const compares = helper === REP_CMPS || helper === REP_SCAS;
-  let what = (sizeOf(i) >> 1 << REP_LOG_SHIFT) |
-    (i.segment << REP_SEGMENT_SHIFT);
-  if (i.addrSize === 2) what |= REP_ADDR16;
-  if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
-  if (isSingle) what |= REP_SINGLE;
-  if (t.mmu !== 0) what |= REP_USER;
+function repeat(t: Translator, i: Insn, r: Repeated): void {
   // The helper takes the flags from the state, if nothing is compared.
-  if (compares) t.syncFlags();
-  let flags: Value = 0;
-  if (
-    plain === undefined || isSingle || (t.key & KEY_ALIGN) !== 0 ||
-    i.addrSize !== 4 || !t.isFlat(ES) ||
-    (plain.source && (i.segment === CS || !t.isFlat(i.segment)))
-  ) {
-    b.set(REP_WHAT, b.i32(what | MAX_ELEMENTS));
-    b.call(helper);
-    if (compares) flags = b.get(CC_SRC);
-  } else {
-    what |= REP_FLAT;
-    const count = b.get(GPR[1]);
-    const limit = b.i32(MAX_ELEMENTS);
-    const packed = b.or(
-      b.or(b.select(b.ltU(count, limit), count, limit), b.i32(what)),
-      b.shl(down(t), b.i32(Math.log2(REP_DOWN / DF))),
-    );
-    const target = b.get(GPR[DI]);
-    const source = b.get(GPR[plain.source ? SI : 0]);
-    const result = b.call(plain.run, source, target, packed);
-    const done = b.zext16(result);
-    const delta = b.mul(done, step(t, i));
-    if (plain.source) b.set(GPR[SI], b.add(source, delta));
-    b.set(GPR[DI], b.add(target, delta));
-    b.set(GPR[1], b.sub(count, done));
-    b.set(REP_WHAT, b.sub(packed, done));
-    const slow = b.ltS(result, b.i32(0));
-    b.callIf(slow, helper);
-    if (compares) {
-      flags = b.select(
-        slow,
-        b.get(CC_SRC),
-        b.shrU(result, b.i32(REP_FLAGS_SHIFT)),
-      );
-    }
-  }
+  if (r.compares) t.syncFlags();
+  const flags = t.long ? repeatLong(t, i, r) : repeatNarrow(t, i, r);
   const left = t.reg(i.addrSize, 1);
-  if (!compares) return t.branch(left, t.eip, t.nextEip);
-  t.setArithFlags(flags);
-  const equal = b.and(flags, b.i32(ZF));
-  const zero = b.i32(0);
-  t.branch(
-    i.rep === 0xf2 ? b.select(equal, zero, left) : b.select(equal, left, zero),
-    t.eip,
-    t.nextEip,
-  );
-}
-
-/** In 64-bit mode: the helper of each of the others. */
-const LONG: ReadonlyMap<Helper, Helper> = new Map([
-  [REP_MOVS, LONG_REP_MOVS],
-  [REP_STOS, LONG_REP_STOS],
-  [REP_LODS, LONG_REP_LODS],
-  [REP_CMPS, LONG_REP_CMPS],
-  [REP_SCAS, LONG_REP_SCAS],
-]);
-
-/** The same in 64-bit mode. */
-function repeatLong(t: Translator, i: Insn, helper: Helper): void {
   const b = t.b;
-  const compares = helper === REP_CMPS || helper === REP_SCAS;
-  let what = (Math.log2(sizeOf(i)) << REP_LOG_SHIFT) |
-    (i.segment << REP_SEGMENT_SHIFT);
-  if (i.addrSize === 4) what |= REP_ADDR16;
-  if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
-  if ((t.key & (KEY_TF | KEY_DEBUG)) !== 0) what |= REP_SINGLE;
-  // The helper takes the flags from the state, if nothing is compared.
-  if (compares) t.syncFlags();
-  b.set(REP_WHAT, b.i32(what));
-  b.call(LONG.get(helper)!);
-  const left = t.reg(i.addrSize, 1);
-  const isLeft = b.ne(left, b.like(left, 0));
-  if (!compares) return t.branch(isLeft, t.eip, t.nextEip);
-  const flags = b.low(b.get(CC_SRC64));
+  const isLeft = t.long ? b.ne(left, b.like(left, 0)) : left;
+  if (!r.compares) return t.branch(isLeft, t.eip, t.nextEip);
   t.setArithFlags(flags);
   const equal = b.and(flags, b.i32(ZF));
   const zero = b.i32(0);
@@ -218,13 +148,142 @@ function repeatLong(t: Translator, i: Insn, helper: Helper): void {
   );
 }
 
-const MOVS: Plain = { run: MOVS_RUN, source: true };
-const STOS: Plain = { run: STOS_RUN, source: false };
-const CMPS: Plain = { run: CMPS_RUN, source: true };
-const SCAS: Plain = { run: SCAS_RUN, source: false };
+/** The number of elements, at most `MAX_ELEMENTS`, with what to do and the direction. */
+function pack(t: Translator, count: Value, what: number): Value {
+  const b = t.b;
+  const limit = b.like(count, MAX_ELEMENTS);
+  const n = b.low(b.select(b.ltU(count, limit), count, limit));
+  const direction = b.shl(down(t), b.i32(Math.log2(REP_DOWN / DF)));
+  return b.or(b.or(n, b.i32(what)), direction);
+}
+
+/** What to do, but for the number and the direction. */
+function whatOf(t: Translator, i: Insn): number {
+  let what = (Math.log2(sizeOf(i)) << REP_LOG_SHIFT) |
+    (i.segment << REP_SEGMENT_SHIFT);
+  if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
+  if (isSingle(t)) what |= REP_SINGLE;
+  if (t.mmu !== 0) what |= REP_USER;
+  return what;
+}
+
+function isSingle(t: Translator): boolean {
+  return (t.key & (KEY_TF | KEY_DEBUG)) !== 0;
+}
+
+/** Gives the flags of a comparison. */
+function repeatNarrow(t: Translator, i: Insn, r: Repeated): Value {
+  const b = t.b;
+  let what = whatOf(t, i);
+  if (i.addrSize === 2) what |= REP_ADDR16;
+  if (
+    r.plain === undefined || isSingle(t) || (t.key & KEY_ALIGN) !== 0 ||
+    i.addrSize !== 4 || !t.isFlat(ES) ||
+    (r.source && (i.segment === CS || !t.isFlat(i.segment)))
+  ) {
+    b.set(REP_WHAT, b.i32(what | MAX_ELEMENTS));
+    b.call(r.all);
+    return r.compares ? b.get(CC_SRC) : 0;
+  }
+  const count = b.get(GPR[1]);
+  const packed = pack(t, count, what | REP_FLAT);
+  const target = b.get(GPR[DI]);
+  const source = b.get(GPR[r.source ? SI : 0]);
+  const result = b.call(r.plain, source, target, packed);
+  const done = b.zext16(result);
+  const delta = b.mul(done, step(t, i));
+  if (r.source) b.set(GPR[SI], b.add(source, delta));
+  b.set(GPR[DI], b.add(target, delta));
+  b.set(GPR[1], b.sub(count, done));
+  b.set(REP_WHAT, b.sub(packed, done));
+  const slow = b.ltS(result, b.i32(0));
+  b.callIf(slow, r.all);
+  if (!r.compares) return 0;
+  const flags = b.shrU(result, b.i32(REP_FLAGS_SHIFT));
+  return b.select(slow, b.get(CC_SRC), flags);
+}
+
+/** The same in 64-bit mode. */
+function repeatLong(t: Translator, i: Insn, r: Repeated): Value {
+  const b = t.b;
+  const isShort = i.addrSize === 4;
+  let what = whatOf(t, i);
+  if (isShort) what |= REP_ADDR32;
+  if (
+    r.longPlain === undefined || isSingle(t) || (t.key & KEY_ALIGN) !== 0 ||
+    // Addresses of 32 bits turn round within a segment.
+    (r.source && isShort && !t.isFlat(i.segment))
+  ) {
+    b.set(REP_WHAT, b.i32(what | MAX_ELEMENTS));
+    b.call(r.longAll);
+    return r.compares ? b.low(b.get(CC_SRC64)) : 0;
+  }
+  const size = i.addrSize;
+  const count = t.reg(size, 1);
+  const packed = pack(t, count, what | REP_FLAT);
+  const target = t.reg(size, DI);
+  const source = t.reg(r.source ? size : 8, r.source ? SI : 0);
+  const offset = t.resize(8, source);
+  const isBased = r.source && !t.isFlat(i.segment);
+  const result = b.call(
+    r.longPlain,
+    isBased ? b.add(b.get(BASE64[i.segment]), offset) : offset,
+    t.resize(8, target),
+    packed,
+  );
+  const done = b.zext16(result);
+  const move = (register: number, to: Value): void =>
+    t.setReg(
+      8,
+      register,
+      // Where nothing is done the high half stays.
+      isShort ? b.select(done, b.zext32(to), t.reg(8, register)) : to,
+    );
+  const delta = b.mul(done, step(t, i));
+  const by = isShort ? delta : b.sext32(delta);
+  if (r.source) move(SI, b.add(source, by));
+  move(DI, b.add(target, by));
+  move(1, b.sub(count, isShort ? done : b.zext32(done)));
+  b.set(REP_WHAT, b.sub(packed, done));
+  const slow = b.ltS(result, b.i32(0));
+  b.callIf(slow, r.longAll);
+  if (!r.compares) return 0;
+  const flags = b.shrU(result, b.i32(REP_FLAGS_SHIFT));
+  return b.select(slow, b.low(b.get(CC_SRC64)), flags);
+}
+
+const MOVS: Repeated = {
+  all: REP_MOVS,
+  plain: MOVS_RUN,
+  longAll: LONG_REP_MOVS,
+  longPlain: LONG_MOVS_RUN,
+  source: true,
+};
+const STOS: Repeated = {
+  all: REP_STOS,
+  plain: STOS_RUN,
+  longAll: LONG_REP_STOS,
+  longPlain: LONG_STOS_RUN,
+};
+const LODS: Repeated = { all: REP_LODS, longAll: LONG_REP_LODS, source: true };
+const CMPS: Repeated = {
+  all: REP_CMPS,
+  plain: CMPS_RUN,
+  longAll: LONG_REP_CMPS,
+  longPlain: LONG_CMPS_RUN,
+  source: true,
+  compares: true,
+};
+const SCAS: Repeated = {
+  all: REP_SCAS,
+  plain: SCAS_RUN,
+  longAll: LONG_REP_SCAS,
+  longPlain: LONG_SCAS_RUN,
+  compares: true,
+};
 
 const movs: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_MOVS, MOVS);
+  if (i.rep !== 0) return repeat(t, i, MOVS);
   const size = sizeOf(i);
   const v = t.loadLinear(size, at(t, i, SI, false));
   t.storeLinear(size, at(t, i, DI, true), v);
@@ -234,7 +293,7 @@ const movs: Translate = (t, i) => {
 };
 
 const stos: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_STOS, STOS);
+  if (i.rep !== 0) return repeat(t, i, STOS);
   const size = sizeOf(i);
   const v = t.reg(size === 8 ? 8 : 4, 0);
   t.storeLinear(size, at(t, i, DI, true), v);
@@ -242,7 +301,7 @@ const stos: Translate = (t, i) => {
 };
 
 const lods: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_LODS, undefined);
+  if (i.rep !== 0) return repeat(t, i, LODS);
   const size = sizeOf(i);
   const v = t.loadLinear(size, at(t, i, SI, false));
   advance(t, i, SI, step(t, i));
@@ -250,7 +309,7 @@ const lods: Translate = (t, i) => {
 };
 
 const cmps: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_CMPS, CMPS);
+  if (i.rep !== 0) return repeat(t, i, CMPS);
   const size = sizeOf(i);
   // The order decides which fault wins: the host CPU's (AMD) is this one.
   const y = t.loadLinear(size, at(t, i, DI, false));
@@ -262,7 +321,7 @@ const cmps: Translate = (t, i) => {
 };
 
 const scas: Translate = (t, i) => {
-  if (i.rep !== 0) return repeat(t, i, REP_SCAS, SCAS);
+  if (i.rep !== 0) return repeat(t, i, SCAS);
   const size = sizeOf(i);
   const y = t.loadLinear(size, at(t, i, DI, false));
   const x = t.reg(size, 0);
