@@ -7,6 +7,7 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { longKey } from "./fast_long_transfers.ts";
 import { ATTR_LONG, EFER_SCE, isCanonical } from "./long_mode.ts";
 import { setPcHigh } from "./long_transfers.ts";
 import { CR4_FSGSBASE } from "./models.ts";
@@ -18,11 +19,6 @@ import {
   CS,
   GS,
   IF,
-  IOPL_MASK,
-  KEY_ALIGN,
-  KEY_CPL_SHIFT,
-  KEY_IOPL_OK,
-  KEY_TF,
   OFF_CC_OP,
   OFF_CC_SRC,
   OFF_EFER,
@@ -38,7 +34,6 @@ import {
   RF,
   SEG_BASE,
   SS,
-  TF,
   VM,
 } from "./state.ts";
 
@@ -77,20 +72,6 @@ function setSegments(
   cpu.setSeg(CS, cs & 0xfffc | cpl, 0, -1, CODE | code | dpl);
   cpu.setSeg(SS, ss & 0xfffc | cpl, 0, -1, DATA | dpl);
   cpu.setCpl(cpl);
-}
-
-/**
- * The key after a change of nothing but the level and the flags in 64-bit mode:
- * what {@linkcode X86.updateKey} would compute.
- */
-function longKey(cpu: X86, key: number): void {
-  const flags = cpu.state[W_FLAGS];
-  if ((flags & (TF | AC | VM)) !== 0) return cpu.updateKey();
-  const { cpl } = cpu;
-  let k = key & ~(3 << KEY_CPL_SHIFT | KEY_TF | KEY_ALIGN | KEY_IOPL_OK) |
-    cpl << KEY_CPL_SHIFT;
-  if (cpl <= (flags & IOPL_MASK) >> 12) k |= KEY_IOPL_OK;
-  cpu.setKey(k);
 }
 
 /** Raises #UD unless EFER.SCE is set and the CPU is in 64-bit mode. */
