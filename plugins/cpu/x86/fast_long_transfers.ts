@@ -12,6 +12,7 @@
  * @module
  */
 
+import { ACCESS_READ, ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import {
   OFF_WIDE_TLB,
   TLB_ENTRIES,
@@ -22,7 +23,7 @@ import {
   WIDE_TLB_BYTES,
 } from "../../../core/exec/layout.ts";
 import type { X86 } from "./cpu.ts";
-import { ATTR_LONG, highWord, isCanonical } from "./long_mode.ts";
+import { addressOf, ATTR_LONG, highWord, isCanonical } from "./long_mode.ts";
 import {
   AC,
   ARITH_FLAGS,
@@ -101,7 +102,10 @@ const KEY_TRANSFER = 3 << KEY_CPL_SHIFT | KEY_TF | KEY_ALIGN | KEY_IOPL_OK;
 /**
  * Host word index of `bytes` aligned bytes in one page, at the address whose low
  * word is the sum of `lo` and `offset` and whose high word is `hi`; 0 if the sum
- * is none, or the TLB does not say.
+ * is none, or it is no plain memory. What the TLB does not have is walked for:
+ * a fault there is the one that the full path would raise, because all before
+ * it is as it should be. (After each load of CR3 it has none of a kernel without
+ * global pages.) Of a frame that is pushed, the last bytes are the first.
  */
 function hostWord(
   cpu: X86,
@@ -115,6 +119,25 @@ function hostWord(
   const sum = (lo >>> 0) + offset;
   const low = sum | 0;
   if (low >>> 0 !== sum) return 0;
+  const found = lookUp(cpu, low, hi, bytes, mmu, tag);
+  if (found !== 0 || !isCanonical(hi)) return found;
+  if ((low & 0xfff) > PAGE - bytes || (low & 3) !== 0) return 0;
+  const address = addressOf(low, hi);
+  if (tag === AT_WRITE) {
+    cpu.tables.probe(address + bytes - 8, 8, ACCESS_WRITE, mmu);
+  } else cpu.tables.probe(address, bytes, ACCESS_READ, mmu);
+  return lookUp(cpu, low, hi, bytes, mmu, tag);
+}
+
+/** The same for an address, by the TLB alone. */
+function lookUp(
+  cpu: X86,
+  low: number,
+  hi: number,
+  bytes: number,
+  mmu: number,
+  tag: number,
+): number {
   const { i32 } = cpu.engine;
   const entry = ((cpu.engine.base + OFF_WIDE_TLB + mmu * WIDE_TLB_BYTES) >> 2) +
     ((low >>> 12) & TLB_INDEX) * TLB_WORDS;
