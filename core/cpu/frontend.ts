@@ -301,6 +301,8 @@ export interface Frontend {
   takeSingle(): boolean;
   /** Walks the page tables; on success fills `pageWalk`; on failure records the fault and returns false. `probe`: record nothing, change nothing. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean;
+  /** Translations were forgotten, of one page or of all: what the frontend remembers of the page tables must go as well. */
+  forgetTables?(): void;
   /** A short description of where the CPU stands, for messages. */
   describe(): string;
   /** The registers for the state record. */

@@ -228,6 +228,7 @@ export class SoftMmu implements Mmu {
 
   flush(keepGlobal: boolean): void {
     this.flushes++;
+    this.#frontend.forgetTables?.();
     this.#ioRead = this.#ioWrite = -1;
     const mmus = this.#tlb.flush(keepGlobal) |
       (this.#wideTlb?.flush(keepGlobal) ?? 0);
@@ -241,6 +242,7 @@ export class SoftMmu implements Mmu {
       this.flush(false);
       return;
     }
+    this.#frontend.forgetTables?.();
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.flushPage(address);
     this.#wideTlb?.flushPage(address);
@@ -254,6 +256,7 @@ export class SoftMmu implements Mmu {
       this.flushPage(address);
       return;
     }
+    this.#frontend.forgetTables?.();
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.forget(address);
     this.#wideTlb?.forget(address);

@@ -52,6 +52,7 @@ import {
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
+import { TableCache } from "./table_cache.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
 import { loadCpu, saveCpu } from "./saved_state.ts";
@@ -261,6 +262,9 @@ export class X86 implements Frontend {
   readonly stamps: { last: number };
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
   readonly pdpte: Int32Array = new Int32Array(8);
+
+  /** Where the last tables are that walks of IA-32e mode ended in. */
+  readonly tableCache: TableCache = new TableCache();
 
   /** 32 random bits, signed. */
   readonly random: () => number;
@@ -801,6 +805,11 @@ export class X86 implements Frontend {
   /** Walks the page tables. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean {
     return walkPage(this, address, access, mmu, probe);
+  }
+
+  /** See {@linkcode Frontend.forgetTables}. */
+  forgetTables(): void {
+    this.tableCache.forget();
   }
 
   /** Records the fault of a data access to an address that is not canonical. */
