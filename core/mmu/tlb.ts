@@ -399,9 +399,20 @@ export class Tlb {
 
   /** Forgets the page of an address in all TLBs, if it is none that {@linkcode Tlb.hasLarge} tells of. */
   flushPage(address: number): void {
+    // Wide addresses that are no others.
+    if (!this.#wide && (address < -0x80000000 || address > 0xffffffff)) return;
+    const i32 = this.#i32;
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
-    for (let slot = index; slot < ALL_SLOTS; slot += TLB_ENTRIES) {
-      this.#clear(slot);
+    const tag = address & ~0xfff;
+    for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) {
+      const e = this.#word(slot);
+      if (
+        i32[e + (TLB_READ >> 2)] === tag ||
+        (i32[e + (TLB_WRITE >> 2)] & ~TAG_CODE) === (tag & ~TAG_CODE)
+      ) this.#clear(slot);
+    }
+    for (let slot = index; slot < ENTRIES; slot += TLB_ENTRIES) {
+      if (i32[this.#fetchWord(slot)] === tag) this.#clear(SLOTS + slot);
     }
   }
 

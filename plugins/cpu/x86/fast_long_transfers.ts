@@ -30,9 +30,7 @@ import {
   CC_EFLAGS,
   CS,
   DF,
-  DS,
   ES,
-  FS,
   GS,
   ID,
   IF,
@@ -71,9 +69,10 @@ const W_FLAGS = OFF_FLAGS >> 2;
 const W_CC_OP = OFF_CC_OP >> 2;
 const W_CC_SRC = OFF_CC_SRC >> 2;
 const W_CPL = OFF_CPL >> 2;
-const W_CS = (OFF_SEG >> 2) + CS * 8;
-const W_SS = (OFF_SEG >> 2) + SS * 8;
-const W_TR = (OFF_SEG >> 2) + TR * 8;
+const W_SEG = OFF_SEG >> 2;
+const W_CS = W_SEG + CS * 8;
+const W_SS = W_SEG + SS * 8;
+const W_TR = W_SEG + TR * 8;
 const W_GDT_BASE = OFF_GDT_BASE >> 2;
 const W_GDT_LIMIT = OFF_GDT_LIMIT >> 2;
 const W_IDT_BASE = OFF_IDT_BASE >> 2;
@@ -357,10 +356,12 @@ export function returnLongFast(cpu: X86): boolean {
   s[W_RIP + 1] = ripHi;
   if (rpl !== cpl) {
     s[W_CPL] = rpl;
-    dropInaccessible(cpu, ES, rpl);
-    dropInaccessible(cpu, DS, rpl);
-    dropInaccessible(cpu, FS, rpl);
-    dropInaccessible(cpu, GS, rpl);
+    // They are null in most programs.
+    for (let seg = ES; seg <= GS; seg++) {
+      if (seg === CS || seg === SS) continue;
+      const w = W_SEG + 8 * seg;
+      if ((s[w] | s[w + 4] | s[w + 6]) !== 0) dropInaccessible(cpu, seg, rpl);
+    }
   }
   // What may change is decided by the level before the return.
   let mask = TF | DF | NT | AC | ID;

@@ -17,7 +17,6 @@ import {
   ARITH_FLAGS,
   CC_EFLAGS,
   CS,
-  GS,
   IF,
   OFF_CC_OP,
   OFF_CC_SRC,
@@ -26,13 +25,10 @@ import {
   OFF_FLAGS,
   OFF_FMASK,
   OFF_GPR,
-  OFF_KERNEL_GS_BASE,
   OFF_LSTAR,
-  OFF_SEG,
   OFF_STAR,
   OFF_SYSENTER,
   RF,
-  SEG_BASE,
   SS,
   VM,
 } from "./state.ts";
@@ -51,8 +47,6 @@ const W_STAR = OFF_STAR >> 2;
 const W_LSTAR = OFF_LSTAR >> 2;
 const W_FMASK = OFF_FMASK >> 2;
 const W_SYSENTER = OFF_SYSENTER >> 2;
-const W_GS_BASE = (OFF_SEG + 32 * GS + SEG_BASE) >> 2;
-const W_KERNEL_GS = OFF_KERNEL_GS_BASE >> 2;
 
 /** Flat segments: present, accessed, 4 GiB; code and data. */
 const CODE = 0x809b00, DATA = 0xc09300;
@@ -174,16 +168,6 @@ export function sysexitLong(cpu: X86, wide: boolean): void {
   setPcHigh(cpu, wide, hi);
   cpu.userAccessEnded();
   cpu.updateKey();
-}
-
-/** SWAPGS, at level 0. */
-export function swapgs(cpu: X86): void {
-  const s = cpu.state;
-  const lo = s[W_GS_BASE], hi = s[W_GS_BASE + 1];
-  s[W_GS_BASE] = s[W_KERNEL_GS];
-  s[W_GS_BASE + 1] = s[W_KERNEL_GS + 1];
-  s[W_KERNEL_GS] = lo;
-  s[W_KERNEL_GS + 1] = hi;
 }
 
 /** Raises #UD unless CR4.FSGSBASE is set. */
