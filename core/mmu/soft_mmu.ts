@@ -34,7 +34,15 @@ import {
   Tlb,
 } from "./tlb.ts";
 import { WriteWatches } from "./write_watches.ts";
-import { OFF_ONES, OFF_VALUE, TLB_READ, TLB_WRITE } from "../exec/layout.ts";
+import {
+  CODE_MASK_BYTES,
+  CODE_MASKS,
+  OFF_CODE_MASKS,
+  OFF_ONES,
+  OFF_VALUE,
+  TLB_READ,
+  TLB_WRITE,
+} from "../exec/layout.ts";
 
 /** What the MMU tells the block cache. */
 export interface CodeWatcher {
@@ -70,6 +78,7 @@ export class SoftMmu implements Mmu {
   readonly #space: PhysicalSpace;
   readonly #base: number;
   readonly #u8: Uint8Array;
+  readonly #i32: Int32Array;
   readonly #view: DataView;
   /** Of addresses of 32 bits. */
   readonly #tlb: Tlb;
@@ -115,6 +124,7 @@ export class SoftMmu implements Mmu {
     this.#space = space;
     this.#base = base;
     this.#u8 = new Uint8Array(memory);
+    this.#i32 = new Int32Array(memory);
     this.#view = new DataView(memory);
     this.#memory = memory;
     this.#tlb = new Tlb(memory, base);
@@ -688,10 +698,20 @@ export class SoftMmu implements Mmu {
   }
 
   writePhysical32(physical: number, value: number): void {
-    if (this.#physicalAccess.ramOf(physical) >= 0) {
+    const host = this.#physicalAccess.ramOf(physical);
+    if (host < 0) return this.#physicalAccess.write32(physical, value);
+    // Accessed and dirty bits: tables are seldom on pages with code.
+    if (this.#mayHaveCode(physical) || !this.#watches.isEmpty) {
       this.#code.written(physical, 4, 0);
     }
-    this.#physicalAccess.write32(physical, value);
+    this.#i32[host >>> 2] = value;
+  }
+
+  /** Whether there may be translated code on the page of a physical address. */
+  #mayHaveCode(physical: number): boolean {
+    const mask = (physical / PAGE & (CODE_MASKS - 1)) * CODE_MASK_BYTES;
+    const word = (this.#base + OFF_CODE_MASKS + mask) >> 2;
+    return (this.#i32[word] | this.#i32[word + 1]) !== 0;
   }
 
   /** The code address of a physical address, by which blocks are known. */
