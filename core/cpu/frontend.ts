@@ -155,6 +155,15 @@ export interface Mmu {
    */
   forgetPage(address: number): void;
   /**
+   * For a page walk: its result is one that holds for the supervisor (TLB 0)
+   * only until {@linkcode Mmu.endConditional}.
+   */
+  noteConditional(address: number): void;
+  /** The condition under which such translations hold has ended. */
+  endConditional(): void;
+  /** It begins again, and nothing else has changed. Says whether there is anything that it has to end for. */
+  beginConditional(): boolean;
+  /**
    * Linear addresses are wider than 32 bits from now on (x86: IA-32e mode), or
    * are not any more: see {@linkcode Mmu}. Forgets all translations.
    */

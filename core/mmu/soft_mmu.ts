@@ -23,6 +23,7 @@ import {
   PERM_READ,
   PERM_WRITE,
 } from "../cpu/frontend.ts";
+import { ConditionalTranslations } from "./conditional.ts";
 import { FlatPages } from "./flat_pages.ts";
 import { HighCode } from "./high_code.ts";
 import { PhysicalAccess, type PhysicalSpace } from "./physical_access.ts";
@@ -90,6 +91,7 @@ export class SoftMmu implements Mmu {
   readonly #physicalAccess: PhysicalAccess;
   readonly #value: number;
   readonly #watches = new WriteWatches();
+  readonly #conditional = new ConditionalTranslations();
   readonly #high: HighCode;
   #mask = 0xffffffff;
   /** Linear addresses are wide. */
@@ -164,6 +166,7 @@ export class SoftMmu implements Mmu {
    */
   watchWrites(physical: number, length: number, changed: () => void): void {
     const watch = this.#watches.arm(physical, length, changed);
+    this.#conditional.forget();
     this.#tlb.refuseStores(watch.first, watch.end);
     this.#wideTlb?.refuseStores(watch.first, watch.end);
     const { hostOffset } = this.#space.lookupPage(watch.first);
@@ -239,6 +242,7 @@ export class SoftMmu implements Mmu {
   flush(keepGlobal: boolean): void {
     this.flushes++;
     this.#frontend.forgetTables?.();
+    this.#conditional.forget();
     this.#ioRead = this.#ioWrite = -1;
     const mmus = this.#tlb.flush(keepGlobal) |
       (this.#wideTlb?.flush(keepGlobal) ?? 0);
@@ -253,6 +257,7 @@ export class SoftMmu implements Mmu {
       return;
     }
     this.#frontend.forgetTables?.();
+    this.#conditional.forget();
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.flushPage(address);
     this.#wideTlb?.flushPage(address);
@@ -267,9 +272,24 @@ export class SoftMmu implements Mmu {
       return;
     }
     this.#frontend.forgetTables?.();
+    this.#conditional.forget();
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.forget(address);
     this.#wideTlb?.forget(address);
+  }
+
+  noteConditional(address: number): void {
+    this.#conditional.note(address);
+  }
+
+  endConditional(): void {
+    this.#ioRead = this.#ioWrite = -1;
+    const other = this.#wide ? this.#tlb : this.#wideTlb;
+    if (!this.#conditional.end(this.#data, other)) this.flush(false);
+  }
+
+  beginConditional(): boolean {
+    return this.#conditional.begin(this.#data);
   }
 
   /**
@@ -278,6 +298,7 @@ export class SoftMmu implements Mmu {
    */
   protect(codePage: number): void {
     const page = this.#high.physicalPage(codePage);
+    this.#conditional.forget();
     this.flat.protect(page);
     this.#tlb.protect(page);
     this.#wideTlb?.protect(page);

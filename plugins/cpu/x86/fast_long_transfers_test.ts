@@ -112,6 +112,11 @@ class Memory implements Mmu {
   flush(): void {}
   flushPage(): void {}
   forgetPage(): void {}
+  noteConditional(): void {}
+  endConditional(): void {}
+  beginConditional(): boolean {
+    return false;
+  }
   setWide(): void {}
   setPhysicalMask(): void {}
 }

@@ -177,8 +177,10 @@ export function needFsgsbase(cpu: X86): void {
 
 /** STAC and CLAC, at level 0, where AC means no alignment checks. */
 export function setUserAccess(cpu: X86, allowed: boolean): void {
-  if (allowed) cpu.state[W_FLAGS] |= AC;
-  else {
+  if (allowed) {
+    cpu.state[W_FLAGS] |= AC;
+    cpu.userAccessBegins();
+  } else {
     cpu.state[W_FLAGS] &= ~AC;
     cpu.userAccessEnded();
   }
