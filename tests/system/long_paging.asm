@@ -285,29 +285,43 @@ main:
         MARK
         mov [rbx + 16], eax
         ENDTRY
+        ; by turns: code that has run before
         TRY "another page by INVLPG, SMAP, AC"
         mov rbx, PAGE(1)
+        mov ecx, 9
+        xor edx, edx
+.turn:  mov rax, scratch + 0x4000 + 7
+        test cl, 1
+        jz .even
+        add rax, 0x1000
+.even:  mov [PT + 8], rax
+        invlpg [rbx]
         stac
-        mov edx, [rbx + 8]
+        imul edx, edx, 3
+        add edx, [rbx + 8]
         clac
-        SET 1, scratch + 0x4000 + 7
-        mov rbx, PAGE(1)
-        stac
-        mov ecx, [rbx + 8]
-        clac
-        SHOW "was ", rdx, 2
-        SHOW " is ", rcx, 2
+        dec ecx
+        jnz .turn
+        SHOW "sum ", rdx, 8
         ENDTRY
         TRY "another page by CR3, SMAP, AC"
-        mov rax, scratch + 0x5000 + 7
-        mov [PT + 8], rax
+        mov rbx, PAGE(1)
+        mov ecx, 9
+        xor edx, edx
+.turn3: mov rax, scratch + 0x4000 + 7
+        test cl, 1
+        jz .even3
+        add rax, 0x1000
+.even3: mov [PT + 8], rax
         mov rax, cr3
         mov cr3, rax
-        mov rbx, PAGE(1)
         stac
-        mov ecx, [rbx + 8]
+        imul edx, edx, 3
+        add edx, [rbx + 8]
         clac
-        SHOW "is ", rcx, 2
+        dec ecx
+        jnz .turn3
+        SHOW "sum ", rdx, 8
         ENDTRY
         TRY "no page any more, SMAP, AC"
         mov rbx, PAGE(1)
