@@ -23,7 +23,7 @@ import {
   WIDE_TLB_BYTES,
 } from "../../../core/exec/layout.ts";
 import type { X86 } from "./cpu.ts";
-import { addressOf, ATTR_LONG, highWord, isCanonical } from "./long_mode.ts";
+import { addressOf, ATTR_LONG, isCanonical } from "./long_mode.ts";
 import {
   AC,
   ARITH_FLAGS,
@@ -115,37 +115,28 @@ function hostWord(
   mmu: number,
   tag: number,
 ): number {
-  const sum = (lo >>> 0) + offset;
-  const low = sum | 0;
-  if (low >>> 0 !== sum) return 0;
-  const found = lookUp(cpu, low, hi, bytes, mmu, tag);
-  if (found !== 0 || !isCanonical(hi)) return found;
-  if ((low & 0xfff) > PAGE - bytes || (low & 3) !== 0) return 0;
-  const address = addressOf(low, hi);
-  if (tag === AT_WRITE) {
-    cpu.tables.probe(address + bytes - 8, 8, ACCESS_WRITE, mmu);
-  } else cpu.tables.probe(address, bytes, ACCESS_READ, mmu);
-  return lookUp(cpu, low, hi, bytes, mmu, tag);
-}
-
-/** The same for an address, by the TLB alone. */
-function lookUp(
-  cpu: X86,
-  low: number,
-  hi: number,
-  bytes: number,
-  mmu: number,
-  tag: number,
-): number {
-  const { i32 } = cpu.engine;
-  const entry = ((cpu.engine.base + OFF_WIDE_TLB + mmu * WIDE_TLB_BYTES) >> 2) +
+  const low = (lo + offset) | 0;
+  // Not across 4 GiB.
+  if (offset < 0 ? low >>> 0 > lo >>> 0 : low >>> 0 < lo >>> 0) return 0;
+  const { engine } = cpu;
+  const { i32 } = engine;
+  const entry = ((engine.base + OFF_WIDE_TLB + mmu * WIDE_TLB_BYTES) >> 2) +
     ((low >>> 12) & TLB_INDEX) * TLB_WORDS;
-  const t = (low ^ i32[entry + tag]) >>> 0;
-  if (t > PAGE - bytes || (t & 3) !== 0 || i32[entry + tag + 1] !== hi) {
-    return 0;
+  if ((low & 0xfff) > PAGE - bytes || (low & 3) !== 0) return 0;
+  if (
+    ((low ^ i32[entry + tag]) & ~0xfff) !== 0 || i32[entry + tag + 1] !== hi
+  ) {
+    if (!isCanonical(hi)) return 0;
+    const address = addressOf(low, hi);
+    if (tag === AT_WRITE) {
+      cpu.tables.probe(address + bytes - 8, 8, ACCESS_WRITE, mmu);
+    } else cpu.tables.probe(address, bytes, ACCESS_READ, mmu);
+    if (
+      ((low ^ i32[entry + tag]) & ~0xfff) !== 0 || i32[entry + tag + 1] !== hi
+    ) return 0;
   }
   // Unsigned: the memory may reach beyond 2 GiB.
-  return (i32[entry + AT_HOST] + t) >>> 2;
+  return (i32[entry + AT_HOST] + (low & 0xfff)) >>> 2;
 }
 
 /** Host word index of a GDT descriptor, or 0. */
@@ -209,12 +200,11 @@ export function longKey(cpu: X86, key: number): void {
   cpu.setKey(k);
 }
 
-/** Enters the handler of `vector` at level 0: see `enterLong`. */
+/** Enters the handler of `vector` at level 0, to come back to RIP: see `enterLong`. */
 export function enterLongFast(
   cpu: X86,
   vector: number,
   software: boolean,
-  next: number,
   error: number,
   resume: boolean,
 ): boolean {
@@ -278,8 +268,8 @@ export function enterLongFast(
     i32[w++] = error;
     i32[w++] = 0;
   }
-  i32[w] = next | 0;
-  i32[w + 1] = highWord(next);
+  i32[w] = s[W_RIP];
+  i32[w + 1] = s[W_RIP + 1];
   i32[w + 2] = s[W_CS];
   i32[w + 3] = 0;
   i32[w + 4] = resume ? flags | RF : flags;

@@ -111,7 +111,7 @@ export function enterHandler(
 ): void {
   if (cpu.lma) {
     const software = source === FROM_INT;
-    if (!enterLongFast(cpu, vector, software, next, error, resume)) {
+    if (!enterLongFast(cpu, vector, software, error, resume)) {
       enterLong(cpu, vector, source, next, error, resume);
     }
     return;

@@ -6,7 +6,8 @@
  * than a processor has to: INVLPG, loads of CR3, page faults of present pages.
  * As there, an entry that was not present is never remembered.
  *
- * [measured] 500 forks in Linux do 5 walks in 6 from here.
+ * [measured] A boot of Linux, 500 forks and a search of files: two walks in
+ * three; switches of address spaces 0.89 of the CPU time.
  *
  * @module
  */
