@@ -159,6 +159,15 @@ export interface Mmu {
    */
   forgetPage(address: number): void;
   /**
+   * For a page walk: its result is one that holds for the supervisor (TLB 0)
+   * only until {@linkcode Mmu.endConditional}.
+   */
+  noteConditional(address: number): void;
+  /** The condition under which such translations hold has ended. */
+  endConditional(): void;
+  /** It begins again, and nothing else has changed. Says whether there is anything that it has to end for. */
+  beginConditional(): boolean;
+  /**
    * Linear addresses are wider than 32 bits from now on (x86: IA-32e mode), or
    * are not any more: see {@linkcode Mmu}. Forgets all translations.
    */
@@ -305,6 +314,8 @@ export interface Frontend {
   takeSingle(): boolean;
   /** Walks the page tables; on success fills `pageWalk`; on failure records the fault and returns false. `probe`: record nothing, change nothing. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean;
+  /** Translations were forgotten, of one page or of all: what the frontend remembers of the page tables must go as well. */
+  forgetTables?(): void;
   /** A short description of where the CPU stands, for messages. */
   describe(): string;
   /** The registers for the state record. */

@@ -23,6 +23,7 @@ import {
   PERM_READ,
   PERM_WRITE,
 } from "../cpu/frontend.ts";
+import { ConditionalTranslations } from "./conditional.ts";
 import { FlatPages } from "./flat_pages.ts";
 import { HighCode } from "./high_code.ts";
 import { PhysicalAccess, type PhysicalSpace } from "./physical_access.ts";
@@ -34,7 +35,15 @@ import {
   Tlb,
 } from "./tlb.ts";
 import { WriteWatches } from "./write_watches.ts";
-import { OFF_ONES, OFF_VALUE, TLB_READ, TLB_WRITE } from "../exec/layout.ts";
+import {
+  CODE_MASK_BYTES,
+  CODE_MASKS,
+  OFF_CODE_MASKS,
+  OFF_ONES,
+  OFF_VALUE,
+  TLB_READ,
+  TLB_WRITE,
+} from "../exec/layout.ts";
 
 /** What the MMU tells the block cache. */
 export interface CodeWatcher {
@@ -70,6 +79,7 @@ export class SoftMmu implements Mmu {
   readonly #space: PhysicalSpace;
   readonly #base: number;
   readonly #u8: Uint8Array;
+  readonly #i32: Int32Array;
   readonly #view: DataView;
   /** Of addresses of 32 bits. */
   readonly #tlb: Tlb;
@@ -81,6 +91,7 @@ export class SoftMmu implements Mmu {
   readonly #physicalAccess: PhysicalAccess;
   readonly #value: number;
   readonly #watches = new WriteWatches();
+  readonly #conditional = new ConditionalTranslations();
   readonly #high: HighCode;
   #mask = 0xffffffff;
   /** Linear addresses are wide. */
@@ -115,6 +126,7 @@ export class SoftMmu implements Mmu {
     this.#space = space;
     this.#base = base;
     this.#u8 = new Uint8Array(memory);
+    this.#i32 = new Int32Array(memory);
     this.#view = new DataView(memory);
     this.#memory = memory;
     this.#tlb = new Tlb(memory, base);
@@ -154,6 +166,7 @@ export class SoftMmu implements Mmu {
    */
   watchWrites(physical: number, length: number, changed: () => void): void {
     const watch = this.#watches.arm(physical, length, changed);
+    this.#conditional.forget();
     this.#tlb.refuseStores(watch.first, watch.end);
     this.#wideTlb?.refuseStores(watch.first, watch.end);
     const { hostOffset } = this.#space.lookupPage(watch.first);
@@ -228,6 +241,8 @@ export class SoftMmu implements Mmu {
 
   flush(keepGlobal: boolean): void {
     this.flushes++;
+    this.#frontend.forgetTables?.();
+    this.#conditional.forget();
     this.#ioRead = this.#ioWrite = -1;
     const mmus = this.#tlb.flush(keepGlobal) |
       (this.#wideTlb?.flush(keepGlobal) ?? 0);
@@ -241,6 +256,8 @@ export class SoftMmu implements Mmu {
       this.flush(false);
       return;
     }
+    this.#frontend.forgetTables?.();
+    this.#conditional.forget();
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.flushPage(address);
     this.#wideTlb?.flushPage(address);
@@ -254,9 +271,25 @@ export class SoftMmu implements Mmu {
       this.flushPage(address);
       return;
     }
+    this.#frontend.forgetTables?.();
+    this.#conditional.forget();
     this.#ioRead = this.#ioWrite = -1;
     this.#tlb.forget(address);
     this.#wideTlb?.forget(address);
+  }
+
+  noteConditional(address: number): void {
+    this.#conditional.note(address);
+  }
+
+  endConditional(): void {
+    this.#ioRead = this.#ioWrite = -1;
+    const other = this.#wide ? this.#tlb : this.#wideTlb;
+    if (!this.#conditional.end(this.#data, other)) this.flush(false);
+  }
+
+  beginConditional(): boolean {
+    return this.#conditional.begin(this.#data);
   }
 
   /**
@@ -265,6 +298,7 @@ export class SoftMmu implements Mmu {
    */
   protect(codePage: number): void {
     const page = this.#high.physicalPage(codePage);
+    this.#conditional.forget();
     this.flat.protect(page);
     this.#tlb.protect(page);
     this.#wideTlb?.protect(page);
@@ -699,10 +733,20 @@ export class SoftMmu implements Mmu {
   }
 
   writePhysical32(physical: number, value: number): void {
-    if (this.#physicalAccess.ramOf(physical) >= 0) {
+    const host = this.#physicalAccess.ramOf(physical);
+    if (host < 0) return this.#physicalAccess.write32(physical, value);
+    // Accessed and dirty bits: tables are seldom on pages with code.
+    if (this.#mayHaveCode(physical) || !this.#watches.isEmpty) {
       this.#code.written(physical, 4, 0);
     }
-    this.#physicalAccess.write32(physical, value);
+    this.#i32[host >>> 2] = value;
+  }
+
+  /** Whether there may be translated code on the page of a physical address. */
+  #mayHaveCode(physical: number): boolean {
+    const mask = (physical / PAGE & (CODE_MASKS - 1)) * CODE_MASK_BYTES;
+    const word = (this.#base + OFF_CODE_MASKS + mask) >> 2;
+    return (this.#i32[word] | this.#i32[word + 1]) !== 0;
   }
 
   /** The code address of a physical address, by which blocks are known. */

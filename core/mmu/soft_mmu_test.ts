@@ -999,3 +999,50 @@ Deno.test("stores to ROM are told to the bus, and change nothing", () => {
   assertEquals(s.io.at(-1), -(PAGE - 1));
   assertEquals([s.byte(0, PAGE - 1), s.byte(1)], [0, 0x77]);
 });
+
+Deno.test("a conditional translation is back with its condition, unless something may have changed", () => {
+  const events: Record<string, (s: Subject) => void> = {
+    flush: (s) => s.mmu.flush(true),
+    "a flush of everything": (s) => s.mmu.flush(false),
+    "a flush of another page": (s) => s.mmu.flushPage(0x7000),
+    "another page is forgotten": (s) => s.mmu.forgetPage(0x7000),
+    "code on a page": (s) => s.mmu.protect(1),
+    "a watch": (s) => s.mmu.watchWrites(PAGE, 1, () => {}),
+    "the A20 gate": (s) => s.mmu.setPhysicalMask(~(1 << 20)),
+    "other memory": (s) => s.mmu.remap(),
+  };
+  const access = (s: Subject): void => {
+    s.mmu.noteConditional(A);
+    assertEquals(s.load(A), 0x11);
+    s.walked();
+    s.mmu.endConditional();
+  };
+  const s = subject();
+  access(s);
+  assert(s.mmu.beginConditional());
+  assertEquals([s.load(A), s.walked()], [0x11, 0]);
+  assertEquals([s.store(A, 9), s.byte(1), s.walked()], [STORE_DONE, 9, 0]);
+  s.mmu.endConditional();
+  assertEquals([s.load(A), s.walked()], [9, 1]);
+  for (const [name, happens] of Object.entries(events)) {
+    const s = subject();
+    access(s);
+    happens(s);
+    assert(!s.mmu.beginConditional(), name);
+    assertEquals([s.load(A), s.walked()], [0x11, 1], name);
+  }
+});
+
+Deno.test("a device's page that is accessed conditionally is walked for afterwards", () => {
+  const s = subject();
+  s.map(A, RAM_PAGES);
+  s.mmu.noteConditional(A);
+  s.load(A);
+  s.store(A, 1);
+  s.load(A);
+  assertEquals(s.walked(), 2);
+  s.mmu.endConditional();
+  s.load(A);
+  s.store(A, 1);
+  assertEquals(s.walked(), 2);
+});

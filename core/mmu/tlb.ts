@@ -72,6 +72,9 @@ const HUGE_PAGES = 256;
 /** From the word of a tag's low half to that of its high half, in wide entries. */
 const TAG_HIGH = 1;
 
+/** Words that {@linkcode Tlb.take} takes. */
+export const TAKEN_WORDS: number = (WIDE_ENTRY_BYTES >> 2) + 1;
+
 /** The tag of an entry that refuses all accesses: of a page with another index. */
 function neverTag(slot: number): number {
   return ((slot ^ 1) & (TLB_ENTRIES - 1)) << 12;
@@ -397,16 +400,32 @@ export class Tlb {
     return mmus;
   }
 
+  /** Whether an address is one that only the wide TLBs have. */
+  #isNone(address: number): boolean {
+    return !this.#wide && (address < -0x80000000 || address > 0xffffffff);
+  }
+
   /** Forgets the page of an address in all TLBs, if it is none that {@linkcode Tlb.hasLarge} tells of. */
   flushPage(address: number): void {
+    if (this.#isNone(address)) return;
+    const i32 = this.#i32;
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
-    for (let slot = index; slot < ALL_SLOTS; slot += TLB_ENTRIES) {
-      this.#clear(slot);
+    const tag = address & ~0xfff;
+    for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) {
+      const e = this.#word(slot);
+      if (
+        i32[e + (TLB_READ >> 2)] === tag ||
+        (i32[e + (TLB_WRITE >> 2)] & ~TAG_CODE) === (tag & ~TAG_CODE)
+      ) this.#clear(slot);
+    }
+    for (let slot = index; slot < ENTRIES; slot += TLB_ENTRIES) {
+      if (i32[this.#fetchWord(slot)] === tag) this.#clear(SLOTS + slot);
     }
   }
 
   /** Forgets the page of an address in the TLBs of data. */
   forget(address: number): void {
+    if (this.#isNone(address)) return;
     const index = (address >>> 12) & (TLB_ENTRIES - 1);
     const tag = address & ~0xfff;
     for (let slot = index; slot < SLOTS; slot += TLB_ENTRIES) {
@@ -415,6 +434,43 @@ export class Tlb {
         this.#clear(slot);
       }
     }
+  }
+
+  /**
+   * Takes a translation of data for TLB 0 out, if there is one: its words are
+   * in `into` from `at` on.
+   */
+  take(address: number, into: Int32Array, at: number): boolean {
+    const i32 = this.#i32;
+    const slot = slotOf(address, 0);
+    const e = this.#word(slot);
+    if (
+      i32[e + (TLB_READ >> 2)] !== (address & ~0xfff) ||
+      !this.#isHigh(e + (TLB_READ >> 2), address)
+    ) return false;
+    const words = 1 << this.#entryShift;
+    for (let i = 0; i < words; i++) into[at + i] = i32[e + i];
+    into[at + words] = i32[this.#pageWord(slot)];
+    this.#clear(slot);
+    return true;
+  }
+
+  /**
+   * Puts back what {@linkcode Tlb.take} took, unless its place is in use; all
+   * translations must mean what they did then.
+   */
+  putBack(address: number, from: Int32Array, at: number): boolean {
+    const i32 = this.#i32;
+    const slot = slotOf(address, 0);
+    const e = this.#word(slot);
+    const never = neverTag(slot);
+    if (
+      i32[e + (TLB_READ >> 2)] !== never || i32[e + (TLB_WRITE >> 2)] !== never
+    ) return false;
+    const words = 1 << this.#entryShift;
+    for (let i = 0; i < words; i++) i32[e + i] = from[at + i];
+    i32[this.#pageWord(slot)] = from[at + words];
+    return true;
   }
 
   /** Forgets what an entry and its victim hold, unless it is global and to be kept. */

@@ -42,7 +42,7 @@ const AIMS: readonly Aim[] = [
   { group: "linux", yardstick: "tcg", mean: 1.1, single: 1.8 },
 ];
 /** What computes in SSE's and AVX's registers. */
-const FLOATING: readonly string[] = ["matmul_sse2"];
+const FLOATING: readonly string[] = ["matmul_sse2", "matmul_avx2"];
 const FLOATING_LIMIT = 0.5;
 const MEGABYTE = 1 << 20;
 const MEMORY_LIMIT = 250;

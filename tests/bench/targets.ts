@@ -89,7 +89,12 @@ function tcg(bits: Bits): Target {
   return {
     bare: ({ kernel }) =>
       // Without the device that ends it: its CPU time can be read at leisure.
-      qemu(bits, BARE_MEGABYTES, "-kernel", kernel),
+      qemu(
+        bits,
+        BARE_MEGABYTES,
+        ...bits === 64 ? ["-cpu", cpu] : [],
+        ...["-kernel", kernel],
+      ),
     linux: ({ kernel, initrd, append }) =>
       qemu(
         bits,

@@ -262,6 +262,124 @@ main:
         dec ecx
         jnz .many
         ENDTRY
+        ; what AC let through is not seen without it, nor is what has changed
+        TRY "load, user's page, SMAP, AC again and again"
+        mov rbx, PAGE(1)
+        mov ecx, 200
+        xor edx, edx
+.again: stac
+        add edx, [rbx + 8]
+        mov [rbx + 16], edx
+        clac
+        dec ecx
+        jnz .again
+        SHOW "sum ", rdx, 8
+        MARK
+        mov eax, [rbx]
+        ENDTRY
+        TRY "store, user's page, SMAP, after AC"
+        mov rbx, PAGE(1)
+        stac
+        mov [rbx + 16], eax
+        clac
+        MARK
+        mov [rbx + 16], eax
+        ENDTRY
+        ; by turns: code that has run before
+        TRY "another page by INVLPG, SMAP, AC"
+        mov rbx, PAGE(1)
+        mov ecx, 9
+        xor edx, edx
+.turn:  mov rax, scratch + 0x4000 + 7
+        test cl, 1
+        jz .even
+        add rax, 0x1000
+.even:  mov [PT + 8], rax
+        invlpg [rbx]
+        stac
+        imul edx, edx, 3
+        add edx, [rbx + 8]
+        clac
+        dec ecx
+        jnz .turn
+        SHOW "sum ", rdx, 8
+        ENDTRY
+        TRY "another page by CR3, SMAP, AC"
+        mov rbx, PAGE(1)
+        mov ecx, 9
+        xor edx, edx
+.turn3: mov rax, scratch + 0x4000 + 7
+        test cl, 1
+        jz .even3
+        add rax, 0x1000
+.even3: mov [PT + 8], rax
+        mov rax, cr3
+        mov cr3, rax
+        stac
+        imul edx, edx, 3
+        add edx, [rbx + 8]
+        clac
+        dec ecx
+        jnz .turn3
+        SHOW "sum ", rdx, 8
+        ENDTRY
+        TRY "no page any more, SMAP, AC"
+        mov rbx, PAGE(1)
+        stac
+        mov ecx, [rbx + 8]
+        clac
+        SET 1, 0
+        mov rbx, PAGE(1)
+        stac
+        MARK
+        mov ecx, [rbx + 8]
+        ENDTRY
+        SET 1, scratch + 0x1000 + 7
+        TRY "read-only, SMAP, AC"
+        mov rbx, PAGE(1)
+        stac
+        mov [rbx + 16], ecx
+        clac
+        SET 1, scratch + 0x1000 + 5
+        mov rbx, PAGE(1)
+        stac
+        mov ecx, [rbx + 8]
+        MARK
+        mov [rbx + 16], ecx
+        ENDTRY
+        SET 1, scratch + 0x1000 + 7
+        TRY "code written through a user's page, SMAP, AC"
+        xor edx, edx
+        mov ecx, 200
+        mov rbx, PAGE(1)
+.write: stac
+        mov byte [rbx + 0x100], 0xb0   ; mov al, cl; ret
+        mov [rbx + 0x101], cl
+        mov byte [rbx + 0x102], 0xc3
+        clac
+        call scratch + 0x1000 + 0x100
+        movzx eax, al
+        add edx, eax
+        dec ecx
+        jnz .write
+        SHOW "sum ", rdx, 8
+        ENDTRY
+        TRY "twenty pages, SMAP, AC"
+        mov ecx, 20
+        xor edx, edx
+        mov rbx, USER + scratch
+        stac
+.pages: cmp dword [rbx], -1
+        adc edx, 1
+        add rbx, 4096
+        dec ecx
+        jnz .pages
+        clac
+        SHOW "pages ", rdx, 2
+        sub rbx, 4096
+        MARK
+        mov eax, [rbx]
+        ENDTRY
         LOAD3 "3: load, SMAP", PAGE(1)
         mov qword [user_flags], 0x40002
         LOAD3 "3: load, SMAP, AC", PAGE(1)

@@ -88,6 +88,18 @@ export class CompatMmu implements Mmu {
     this.#mmu.forgetPage(address >>> 0);
   }
   /** Linear addresses are wide from now on, or not any more. */
+  noteConditional(address: number): void {
+    this.#mmu.noteConditional(address);
+  }
+
+  endConditional(): void {
+    this.#mmu.endConditional();
+  }
+
+  beginConditional(): boolean {
+    return this.#mmu.beginConditional();
+  }
+
   setWide(wide: boolean): void {
     this.#mmu.setWide(wide);
   }

@@ -52,6 +52,7 @@ import {
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
+import { TableCache } from "./table_cache.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
 import { loadCpu, saveCpu } from "./saved_state.ts";
@@ -118,9 +119,6 @@ const W_MXCSR = OFF_MXCSR >> 2;
 const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
-
-/** User pages accessed under EFLAGS.AC that are kept apart; with more, the TLB is flushed. */
-const USER_ACCESSES = 16;
 
 /** Words of a segment register in {@linkcode X86.state}: index of segment 0's selector. */
 const SEG_WORDS = 8;
@@ -262,6 +260,9 @@ export class X86 implements Frontend {
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
   readonly pdpte: Int32Array = new Int32Array(8);
 
+  /** Where the last tables are that walks of IA-32e mode ended in. */
+  readonly tableCache: TableCache = new TableCache();
+
   /** 32 random bits, signed. */
   readonly random: () => number;
 
@@ -271,9 +272,8 @@ export class X86 implements Frontend {
   /** For compatibility mode, in front of `tables`. */
   #compat: CompatMmu | undefined;
   #a20 = true;
-  /** Accesses of {@linkcode X86.noteUserAccess}, and where the first ones were. */
-  #userAccesses = 0;
-  readonly #userPages = new Float64Array(USER_ACCESSES);
+  /** Since AC was last clear, a supervisor may have accessed user pages. */
+  #userAccess = false;
 
   /** Makes a CPU in its reset state; `attach` gives it an engine. */
   constructor(options: X86Options) {
@@ -629,8 +629,13 @@ export class X86 implements Frontend {
 
   /** With SMAP and EFLAGS.AC, a supervisor accesses a user page: the TLB will know it. */
   noteUserAccess(address: number): void {
-    const n = this.#userAccesses++;
-    if (n < USER_ACCESSES) this.#userPages[n] = address;
+    this.#userAccess = true;
+    this.engine.mmu.noteConditional(address);
+  }
+
+  /** STAC: the supervisor may access user pages. */
+  userAccessBegins(): void {
+    if (this.engine.mmu.beginConditional()) this.#userAccess = true;
   }
 
   /**
@@ -638,12 +643,9 @@ export class X86 implements Frontend {
    * pages that a supervisor has accessed.
    */
   userAccessEnded(): void {
-    const n = this.#userAccesses;
-    if (n === 0) return;
-    this.#userAccesses = 0;
-    const mmu = this.engine.mmu;
-    if (n > USER_ACCESSES) return mmu.flush(false);
-    for (let i = 0; i < n; i++) mmu.forgetPage(this.#userPages[i]);
+    if (!this.#userAccess) return;
+    this.#userAccess = false;
+    this.engine.mmu.endConditional();
   }
 
   /** Makes the engine look at a pending interrupt when IF lets it in. */
@@ -803,6 +805,11 @@ export class X86 implements Frontend {
     return walkPage(this, address, access, mmu, probe);
   }
 
+  /** See {@linkcode Frontend.forgetTables}. */
+  forgetTables(): void {
+    this.tableCache.forget();
+  }
+
   /** Records the fault of a data access to an address that is not canonical. */
   recordNotCanonical(): void {
     this.record(EXC_NOT_CANONICAL, 0, true);
@@ -939,7 +946,7 @@ export class X86 implements Frontend {
     this.committed = false;
     this.suppressStep = false;
     this.tscOffset = 0;
-    this.#userAccesses = 0;
+    this.#userAccess = false;
     if (this.engine !== undefined) {
       this.engine.mmu.setWide(false);
       this.engine.mmu.flush(false);

@@ -170,6 +170,18 @@ export class WatchingMmu implements Mmu {
     this.#mmu.forgetPage(address);
   }
   /** Linear addresses are wide from now on, or not any more. */
+  noteConditional(address: number): void {
+    this.#mmu.noteConditional(address);
+  }
+
+  endConditional(): void {
+    this.#mmu.endConditional();
+  }
+
+  beginConditional(): boolean {
+    return this.#mmu.beginConditional();
+  }
+
   setWide(wide: boolean): void {
     this.#mmu.setWide(wide);
   }

@@ -18,6 +18,7 @@ import {
   EXC_PF,
   EXC_TS,
 } from "./exceptions.ts";
+import { enterLongFast, returnLongFast } from "./fast_long_transfers.ts";
 import { enterFast, returnFast } from "./fast_transfers.ts";
 import { enterLong } from "./long_interrupts.ts";
 import { nextPc, returnLong } from "./long_transfers.ts";
@@ -108,7 +109,13 @@ export function enterHandler(
   error: number,
   resume: boolean,
 ): void {
-  if (cpu.lma) return enterLong(cpu, vector, source, next, error, resume);
+  if (cpu.lma) {
+    const software = source === FROM_INT;
+    if (!enterLongFast(cpu, vector, software, error, resume)) {
+      enterLong(cpu, vector, source, next, error, resume);
+    }
+    return;
+  }
   if (enterFast(cpu, vector, source === FROM_INT, next, error, resume)) return;
   if (!cpu.protectedMode) return enterReal(cpu, vector, next);
   const ext = source === FROM_INT ? 0 : 1;
@@ -402,7 +409,10 @@ export function interruptReturn(cpu: X86, size: number, next: number): void {
     cpu.nmiBlocked = false;
     if (cpu.nmiPending) cpu.engine.attention();
   }
-  if (cpu.lma) return interruptReturnLong(cpu, size);
+  if (cpu.lma) {
+    if (size !== 8 || !returnLongFast(cpu)) interruptReturnLong(cpu, size);
+    return;
+  }
   if (size === 4 && returnFast(cpu)) return;
   if (!cpu.protectedMode || cpu.v86) return returnReal(cpu, size);
   if ((cpu.getEflags() & NT) !== 0) return returnTask(cpu, next);

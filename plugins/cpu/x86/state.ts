@@ -380,6 +380,17 @@ export const CC_SRC2_64: Global = global("cc_src2_64", I64, OFF_CC_SRC2);
 export const BASE64: readonly Global[] = SEG_NAMES.map((n, i) =>
   global(n + ".base64", I64, OFF_SEG + 32 * i + SEG_BASE)
 );
+/** IA32_KERNEL_GS_BASE. */
+export const KERNEL_GS_BASE: Global = global(
+  "kernel_gs_base",
+  I64,
+  OFF_KERNEL_GS_BASE,
+);
+/** CR2 and CR3, by number, in 64-bit mode. */
+export const CR64: Readonly<Record<2 | 3, Global>> = {
+  2: global("cr2_64", I64, OFF_CR + 16),
+  3: global("cr3_64", I64, OFF_CR + 24),
+};
 /**
  * The i64 global over the same slot as an i32 one, by the latter's index: what
  * a helper reads or writes, it does in both views.
@@ -393,6 +404,8 @@ export const WIDE_VIEW: ReadonlyMap<number, Global> = new Map([
   [CC_SRC.index, CC_SRC64],
   [CC_SRC2.index, CC_SRC2_64],
   ...BASE.map((g, i): [number, Global] => [g.index, BASE64[i]]),
+  [CR[2].index, CR64[2]],
+  [CR[3].index, CR64[3]],
 ]);
 
 /** All globals, in index order. */

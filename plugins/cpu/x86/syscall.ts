@@ -7,6 +7,7 @@
  */
 
 import type { X86 } from "./cpu.ts";
+import { longKey } from "./fast_long_transfers.ts";
 import { ATTR_LONG, EFER_SCE, isCanonical } from "./long_mode.ts";
 import { setPcHigh } from "./long_transfers.ts";
 import { CR4_FSGSBASE } from "./models.ts";
@@ -16,13 +17,7 @@ import {
   ARITH_FLAGS,
   CC_EFLAGS,
   CS,
-  GS,
   IF,
-  IOPL_MASK,
-  KEY_ALIGN,
-  KEY_CPL_SHIFT,
-  KEY_IOPL_OK,
-  KEY_TF,
   OFF_CC_OP,
   OFF_CC_SRC,
   OFF_EFER,
@@ -30,15 +25,11 @@ import {
   OFF_FLAGS,
   OFF_FMASK,
   OFF_GPR,
-  OFF_KERNEL_GS_BASE,
   OFF_LSTAR,
-  OFF_SEG,
   OFF_STAR,
   OFF_SYSENTER,
   RF,
-  SEG_BASE,
   SS,
-  TF,
   VM,
 } from "./state.ts";
 
@@ -56,8 +47,6 @@ const W_STAR = OFF_STAR >> 2;
 const W_LSTAR = OFF_LSTAR >> 2;
 const W_FMASK = OFF_FMASK >> 2;
 const W_SYSENTER = OFF_SYSENTER >> 2;
-const W_GS_BASE = (OFF_SEG + 32 * GS + SEG_BASE) >> 2;
-const W_KERNEL_GS = OFF_KERNEL_GS_BASE >> 2;
 
 /** Flat segments: present, accessed, 4 GiB; code and data. */
 const CODE = 0x809b00, DATA = 0xc09300;
@@ -77,20 +66,6 @@ function setSegments(
   cpu.setSeg(CS, cs & 0xfffc | cpl, 0, -1, CODE | code | dpl);
   cpu.setSeg(SS, ss & 0xfffc | cpl, 0, -1, DATA | dpl);
   cpu.setCpl(cpl);
-}
-
-/**
- * The key after a change of nothing but the level and the flags in 64-bit mode:
- * what {@linkcode X86.updateKey} would compute.
- */
-function longKey(cpu: X86, key: number): void {
-  const flags = cpu.state[W_FLAGS];
-  if ((flags & (TF | AC | VM)) !== 0) return cpu.updateKey();
-  const { cpl } = cpu;
-  let k = key & ~(3 << KEY_CPL_SHIFT | KEY_TF | KEY_ALIGN | KEY_IOPL_OK) |
-    cpl << KEY_CPL_SHIFT;
-  if (cpl <= (flags & IOPL_MASK) >> 12) k |= KEY_IOPL_OK;
-  cpu.setKey(k);
 }
 
 /** Raises #UD unless EFER.SCE is set and the CPU is in 64-bit mode. */
@@ -195,16 +170,6 @@ export function sysexitLong(cpu: X86, wide: boolean): void {
   cpu.updateKey();
 }
 
-/** SWAPGS, at level 0. */
-export function swapgs(cpu: X86): void {
-  const s = cpu.state;
-  const lo = s[W_GS_BASE], hi = s[W_GS_BASE + 1];
-  s[W_GS_BASE] = s[W_KERNEL_GS];
-  s[W_GS_BASE + 1] = s[W_KERNEL_GS + 1];
-  s[W_KERNEL_GS] = lo;
-  s[W_KERNEL_GS + 1] = hi;
-}
-
 /** Raises #UD unless CR4.FSGSBASE is set. */
 export function needFsgsbase(cpu: X86): void {
   if ((cpu.cr4 & CR4_FSGSBASE) === 0) cpu.ud();
@@ -212,8 +177,10 @@ export function needFsgsbase(cpu: X86): void {
 
 /** STAC and CLAC, at level 0, where AC means no alignment checks. */
 export function setUserAccess(cpu: X86, allowed: boolean): void {
-  if (allowed) cpu.state[W_FLAGS] |= AC;
-  else {
+  if (allowed) {
+    cpu.state[W_FLAGS] |= AC;
+    cpu.userAccessBegins();
+  } else {
     cpu.state[W_FLAGS] &= ~AC;
     cpu.userAccessEnded();
   }

@@ -10,14 +10,8 @@ import { invalidatePcid } from "./control.ts";
 import type { Insn } from "./decode.ts";
 import { EXC_GP } from "./exceptions.ts";
 import { define } from "./helpers.ts";
-import { BASE, BASE64, FLAGS, FS, GS, SCRATCH } from "./state.ts";
-import {
-  needFsgsbase,
-  setUserAccess,
-  swapgs,
-  syscall,
-  sysret,
-} from "./syscall.ts";
+import { BASE64, FLAGS, FS, GS, KERNEL_GS_BASE, SCRATCH } from "./state.ts";
+import { needFsgsbase, setUserAccess, syscall, sysret } from "./syscall.ts";
 import type { Translate, Translator } from "./translate.ts";
 import {
   goOn,
@@ -35,15 +29,6 @@ const NOT_ADDRESS = 16;
 
 const SYSCALL = transfer("syscall", 0, syscall);
 const SYSRET = transfer("sysret", 1, (cpu, wide) => sysret(cpu, wide !== 0));
-const SWAPGS = define(
-  "swapgs",
-  0,
-  { reads: [BASE[GS]], writes: [BASE[GS]] },
-  (cpu) => () => {
-    swapgs(cpu);
-    return 0;
-  },
-);
 const NEED_FSGSBASE = define(
   "need_fsgsbase",
   0,
@@ -125,7 +110,10 @@ export const LONG: Readonly<Record<string, Translate>> = {
   swapgs: (t) => {
     if (!t.long) return t.ud();
     if (needLevel0(t)) return;
-    t.b.call(SWAPGS);
+    const b = t.b;
+    const base = b.get(BASE64[GS]);
+    b.set(BASE64[GS], b.get(KERNEL_GS_BASE));
+    b.set(KERNEL_GS_BASE, base);
   },
   rdfsbase: segmentBase(FS, false),
   rdgsbase: segmentBase(GS, false),

@@ -57,6 +57,7 @@ import {
   CC_SRC,
   CC_SRC2,
   CR,
+  CR64,
   DF,
   DS,
   FLAGS,
@@ -70,7 +71,6 @@ import {
   KEY_IOPL_OK,
   LDTR,
   NT,
-  OFF_CR,
   OFF_FLAGS,
   OFF_GDT_BASE,
   OFF_GDT_LIMIT,
@@ -280,18 +280,12 @@ function arpl(t: Translator, i: Insn): void {
 // Control and debug registers.
 
 const SET_CONTROL = transfer("set_control", 3, writeControl);
-/** A control register, as an i64 in the scratch. */
-const GET_CONTROL = define(
-  "get_control",
-  1,
-  { reads: CR, writes: [SCRATCH[0]] },
-  (cpu) => (n) => {
-    const s = cpu.state;
-    const at = SCRATCH[0].offset >> 2;
-    s[at] = n === 8 ? readCr8(cpu) : s[(OFF_CR >> 2) + 2 * n];
-    s[at + 1] = n === 2 || n === 3 ? s[(OFF_CR >> 2) + 2 * n + 1] : 0;
-    return 0;
-  },
+/** CR8. */
+const GET_CR8 = define(
+  "get_cr8",
+  0,
+  { reads: [], writes: [] },
+  (cpu) => () => readCr8(cpu),
 );
 const LMSW = transfer("lmsw", 1, loadMsw);
 const CLTS = define(
@@ -357,8 +351,13 @@ function movFromControl(t: Translator, i: Insn): void {
   if (needLevel0(t)) return;
   const b = t.b;
   if (!t.long) return t.setReg(4, i.rm, b.get(CR[i.reg]));
-  b.call(GET_CONTROL, t.imm(i.reg));
-  t.setReg(8, i.rm, b.get(SCRATCH[0]));
+  t.setReg(8, i.rm, control64(t, i.reg));
+}
+
+/** A control register in 64-bit mode. */
+function control64(t: Translator, n: number): Value {
+  if (n === 2 || n === 3) return t.b.get(CR64[n]);
+  return zeroExtended(t, n === 8 ? t.b.call(GET_CR8) : t.b.get(CR[n]));
 }
 
 function movToDebug(t: Translator, i: Insn): void {

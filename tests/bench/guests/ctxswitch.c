@@ -8,17 +8,36 @@ const char name[] = "ctxswitch";
 #define PAGES 16
 #define ROUNDS 40000
 
-static PageTable directories[TASKS], tables[TASKS];
+static AddressSpace spaces[TASKS];
+static PageTable tables[TASKS];
 static u8 frames[TASKS][PAGES][PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
-static u32 kernel_stacks[TASKS][1024] __attribute__((aligned(16)));
-static u32 stack_of[TASKS];
+static Word kernel_stacks[TASKS][1024] __attribute__((aligned(16)));
+static Word stack_of[TASKS];
 static u32 current;
 
 // Saves the stack of one task and goes on with another's.
-void switch_stack(u32 *save, u32 load, const void *directory);
+void switch_stack(Word *save, Word load, const AddressSpace *space);
 Entry yield_entry, first_return;
 __asm__(".text\n"
         "switch_stack:\n"
+#ifdef __x86_64__
+        "  pushq %rbp\n"
+        "  pushq %rbx\n"
+        "  pushq %r12\n"
+        "  pushq %r13\n"
+        "  pushq %r14\n"
+        "  pushq %r15\n"
+        "  movq %rsp, (%rdi)\n"
+        "  movq %rsi, %rsp\n"
+        "  movq %rdx, %cr3\n"
+        "  popq %r15\n"
+        "  popq %r14\n"
+        "  popq %r13\n"
+        "  popq %r12\n"
+        "  popq %rbx\n"
+        "  popq %rbp\n"
+        "  ret\n"
+#else
         "  movl 4(%esp), %eax\n"
         "  movl 8(%esp), %edx\n"
         "  movl 12(%esp), %ecx\n"
@@ -34,24 +53,28 @@ __asm__(".text\n"
         "  popl %ebx\n"
         "  popl %ebp\n"
         "  ret\n"
-        "yield_entry:\n"
-        "  pushal\n"
-        "  movl $0x10, %edx\n"
-        "  movl %edx, %ds\n"
-        "  movl %edx, %es\n"
+#endif
+        "yield_entry:\n" SAVE
         "  call yield\n"
-        "first_return:\n"
-        "  movl $0x23, %edx\n"
-        "  movl %edx, %ds\n"
-        "  movl %edx, %es\n"
-        "  popal\n"
-        "  iret\n");
+        "first_return:\n" RESTORE
+#ifdef __x86_64__
+        "  iretq\n"
+#else
+        "  iret\n"
+#endif
+);
+// What `switch_stack` has on a stack besides where it returns to.
+#ifdef __x86_64__
+#define SWITCH_SAVED 6
+#else
+#define SWITCH_SAVED 4
+#endif
 
 __attribute__((used)) void yield(void) {
   u32 last = current;
   current = (current + 1) % TASKS;
-  set_kernel_stack((u32)(kernel_stacks[current] + 1024));
-  switch_stack(&stack_of[last], stack_of[current], directories[current]);
+  set_kernel_stack((Word)(kernel_stacks[current] + 1024));
+  switch_stack(&stack_of[last], stack_of[current], &spaces[current]);
 }
 
 // What every task does: its own pages at the same addresses as the others'.
@@ -81,27 +104,25 @@ u32 bench(void) {
   paging_on();
   set_gate(0x80, yield_entry, 3);
   for (u32 t = 0; t < TASKS; t++) {
-    for (u32 i = 0; i < 1024; i++) directories[t][i] = page_directory[i];
-    directories[t][FREE_ADDRESS >> 22] =
-        (u32)tables[t] | PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER;
+    make_space(&spaces[t], tables[t]);
     // Pages of its own, and behind them a stack.
     for (u32 i = 0; i < PAGES; i++)
       tables[t][i] =
-          (u32)frames[t][i] | PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER;
+          (Word)frames[t][i] | PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER;
     ((u32 *)frames[t][0])[1] = 77 * t + 1;
     // As if it had been interrupted at its first instruction.
-    u32 *top = kernel_stacks[t] + 1024;
+    Word *top = kernel_stacks[t] + 1024;
     *--top = USER_DATA;
     *--top = FREE_ADDRESS + PAGES * PAGE_BYTES - 16;
     *--top = 2; // EFLAGS
     *--top = USER_CODE;
-    *--top = (u32)task;
-    top -= 8; // PUSHA
-    *--top = (u32)first_return;
-    top -= 4; // EBP, EBX, ESI, EDI
-    stack_of[t] = (u32)top;
+    *--top = (Word)task;
+    top -= SAVED / sizeof *top;
+    *--top = (Word)first_return;
+    top -= SWITCH_SAVED;
+    stack_of[t] = (Word)top;
   }
-  load_cr3(directories[0]);
+  load_cr3(&spaces[0]);
   run_user(start);
   u32 sum = 0;
   for (u32 t = 0; t < TASKS; t++)

@@ -10,18 +10,18 @@ static u8 frames[PAGES][PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 static u8 shared[PAGE_BYTES] __attribute__((aligned(PAGE_BYTES)));
 static u32 next_frame, on_demand, on_write;
 
-__attribute__((used)) void page_fault(u32 address, u32 error) {
-  u32 page = address / PAGE_BYTES % 1024;
+__attribute__((used)) void page_fault(Word address, Word error) {
+  u32 page = (address - FREE_ADDRESS) / PAGE_BYTES;
   if (address - FREE_ADDRESS >= PAGES * PAGE_BYTES) fail("page fault");
   if (error & 2) { // written: a frame of its own
     u8 *frame = frames[next_frame++ % PAGES];
     if (error & 1) on_write++;
     else on_demand++;
     *(u32 *)frame = page;
-    table[page] = (u32)frame | PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER;
+    table[page] = (Word)frame | PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER;
   } else { // read: all see the same page
     on_demand++;
-    table[page] = (u32)shared | PAGE_PRESENT | PAGE_USER;
+    table[page] = (Word)shared | PAGE_PRESENT | PAGE_USER;
   }
   invalidate_page(address);
 }
@@ -29,38 +29,35 @@ __attribute__((used)) void page_fault(u32 address, u32 error) {
 // Takes all pages back.
 __attribute__((used)) void discard(void) {
   for (u32 i = 0; i < PAGES; i++) table[i] = 0;
-  load_cr3(page_directory);
+  load_cr3(&kernel_space);
 }
 
 Entry fault_entry, discard_entry;
-__asm__(".macro SAVE\n"
-        "  pushal\n"
-        "  movl $0x10, %edx\n"
-        "  movl %edx, %ds\n"
-        "  movl %edx, %es\n"
-        ".endm\n"
-        ".macro RESTORE\n"
-        "  movl $0x23, %edx\n"
-        "  movl %edx, %ds\n"
-        "  movl %edx, %es\n"
-        "  popal\n"
-        ".endm\n"
-        ".text\n"
-        "fault_entry:\n"
-        "  SAVE\n"
+__asm__(".text\n"
+        "fault_entry:\n" SAVE
+#ifdef __x86_64__
+        "  movq 120(%rsp), %rsi\n" // the error code
+        "  movq %cr2, %rdi\n"
+        "  call page_fault\n" RESTORE
+        "  addq $8, %rsp\n"
+        "  iretq\n"
+#else
         "  pushl 32(%esp)\n" // the error code
         "  movl %cr2, %eax\n"
         "  pushl %eax\n"
         "  call page_fault\n"
-        "  addl $8, %esp\n"
-        "  RESTORE\n"
+        "  addl $8, %esp\n" RESTORE
         "  addl $4, %esp\n"
         "  iret\n"
-        "discard_entry:\n"
-        "  SAVE\n"
-        "  call discard\n"
-        "  RESTORE\n"
-        "  iret\n");
+#endif
+        "discard_entry:\n" SAVE
+        "  call discard\n" RESTORE
+#ifdef __x86_64__
+        "  iretq\n"
+#else
+        "  iret\n"
+#endif
+);
 
 static u32 user(void) {
   u32 sum = 0, state = 9;
@@ -81,9 +78,8 @@ static u32 user(void) {
 u32 bench(void) {
   system_init();
   paging_on();
-  page_directory[FREE_ADDRESS >> 22] =
-      (u32)table | PAGE_PRESENT | PAGE_WRITABLE | PAGE_USER;
-  load_cr3(page_directory);
+  make_space(&kernel_space, table);
+  load_cr3(&kernel_space);
   set_gate(14, fault_entry, 0);
   set_gate(0x80, discard_entry, 3);
   u32 sum = run_user(user);

@@ -73,6 +73,15 @@ __asm__(".section .multiboot, \"a\"\n"
         "  movl %eax, %ds\n"
         "  movl %eax, %es\n"
         "  movl %eax, %ss\n"
+#ifdef __AVX__
+        "  movq %cr4, %rax\n"
+        "  orl $0x40000, %eax\n" // OSXSAVE
+        "  movq %rax, %cr4\n"
+        "  xorl %ecx, %ecx\n"
+        "  xorl %edx, %edx\n"
+        "  movl $7, %eax\n" // x87, SSE, AVX
+        "  xsetbv\n"
+#endif
 #endif
         "  call kernel_main\n"
         "1: cli\n"

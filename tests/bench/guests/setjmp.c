@@ -1,10 +1,35 @@
 // Non-local exits: setjmp, a few calls deep, longjmp past their returns.
 #include "runtime.h"
 const char name[] = "setjmp";
-typedef u32 Context[6];
+typedef unsigned long Context[8];
 __attribute__((returns_twice)) u32 save_context(Context c);
 __attribute__((noreturn)) void load_context(const Context c, u32 value);
 __asm__(".text\n"
+#ifdef __x86_64__
+        "save_context:\n"
+        "  movq (%rsp), %rdx\n"
+        "  leaq 8(%rsp), %rcx\n"
+        "  movq %rbx, (%rdi)\n"
+        "  movq %rbp, 8(%rdi)\n"
+        "  movq %r12, 16(%rdi)\n"
+        "  movq %r13, 24(%rdi)\n"
+        "  movq %r14, 32(%rdi)\n"
+        "  movq %r15, 40(%rdi)\n"
+        "  movq %rcx, 48(%rdi)\n"
+        "  movq %rdx, 56(%rdi)\n"
+        "  xorl %eax, %eax\n"
+        "  ret\n"
+        "load_context:\n"
+        "  movl %esi, %eax\n"
+        "  movq (%rdi), %rbx\n"
+        "  movq 8(%rdi), %rbp\n"
+        "  movq 16(%rdi), %r12\n"
+        "  movq 24(%rdi), %r13\n"
+        "  movq 32(%rdi), %r14\n"
+        "  movq 40(%rdi), %r15\n"
+        "  movq 48(%rdi), %rsp\n"
+        "  jmp *56(%rdi)\n"
+#else
         "save_context:\n"
         "  movl 4(%esp), %edx\n"
         "  movl (%esp), %ecx\n"
@@ -25,7 +50,9 @@ __asm__(".text\n"
         "  movl 8(%edx), %edi\n"
         "  movl 12(%edx), %ebp\n"
         "  movl 16(%edx), %esp\n"
-        "  jmp *20(%edx)\n");
+        "  jmp *20(%edx)\n"
+#endif
+);
 
 static Context handlers[4];
 static u32 level;

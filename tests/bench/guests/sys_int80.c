@@ -5,17 +5,30 @@
 #include "syscall.h"
 const char name[] = "sys_int80";
 
+#ifdef __x86_64__
+#define ARGUMENTS(a, b) "D"(a), "S"(b)
+#else
+#define ARGUMENTS(a, b) "b"(a), "c"(b)
+#endif
+
 static inline u32 system_call(u32 number, u32 a, u32 b) {
   u32 result;
   __asm__ volatile("int $0x80"
                    : "=a"(result)
-                   : "a"(number), "b"(a), "c"(b)
+                   : "a"(number), ARGUMENTS(a, b)
                    : "memory");
   return result;
 }
 
 Entry int80_entry;
 __asm__(".text\n"
+#ifdef __x86_64__
+        "int80_entry:\n" SAVE
+        "  cld\n"
+        "  call *call_table(,%rax,8)\n"
+        "  movq %rax, 80(%rsp)\n" RESTORE
+        "  iretq\n"
+#else
         "int80_entry:\n"
         "  pushl %fs\n"
         "  pushl %es\n"
@@ -43,7 +56,9 @@ __asm__(".text\n"
         "  popl %ds\n"
         "  popl %es\n"
         "  popl %fs\n"
-        "  iret\n");
+        "  iret\n"
+#endif
+);
 
 u32 bench(void) {
   system_init();

@@ -12,7 +12,8 @@ static u32 call_load(u32 a, u32 b) { return mailbox[a & 15] + b; }
 __attribute__((used)) u32 (*const call_table[CALLS])(u32, u32) = {
     call_identity, call_count, call_store, call_load};
 
-// A system call of ring 3: EAX which one, EBX and ECX its arguments.
+// A system call of ring 3: EAX which one, EBX and ECX (EDI and ESI in 64-bit
+// mode) its arguments.
 static inline u32 system_call(u32 number, u32 a, u32 b);
 
 static u32 user(void) {

@@ -12,12 +12,22 @@ volatile u32 ticks;
 Entry tick_entry;
 __asm__(".text\n"
         "tick_entry:\n"
+#ifdef __x86_64__
+        "  pushq %rax\n"
+#else
         "  pushal\n"
+#endif
         "  incl ticks\n"
         "  movb $0x20, %al\n" // end of interrupt
         "  outb %al, $0x20\n"
+#ifdef __x86_64__
+        "  popq %rax\n"
+        "  iretq\n"
+#else
         "  popal\n"
-        "  iret\n");
+        "  iret\n"
+#endif
+);
 
 static void interrupts_on(void) {
   static const u8 init[][2] = {
