@@ -115,6 +115,39 @@ Deno.test("cpuid: features since the Pentium 4", () => {
   assert(bits(leaf(0x80000001)[2], 20, 27));
 });
 
+Deno.test("cpuid: several CPUs are the cores of a package, each with its caches", () => {
+  const leaf = (name: string, count: number, n: number, sub = 0): number[] => {
+    const cpu = new X86({ model: MODELS[name], count });
+    cpu.setReg32(0, n);
+    cpu.setReg32(1, sub);
+    cpuid(cpu);
+    return [0, 3, 1, 2].map((r) => cpu.reg32(r) >>> 0);
+  };
+  const HTT = 1 << 28;
+  const together = (name: string, count: number): number[] => {
+    const [, ebx, , edx] = leaf(name, count, 1);
+    return [ebx >>> 16 & 0xff, edx & HTT];
+  };
+  assertEquals(together("x86-64-v2", 4), [4, HTT]);
+  assertEquals(together("x86-64-v2", 1), [0, 0]);
+  assertEquals(together("pentium4", 4), [0, 0], "it has no leaf 4");
+  for (const name of ["x86-64", "x86-64-v2", "x86-64-v3", "max"]) {
+    const bytes = (sub: number): number[] => {
+      const [eax, ebx, ecx] = leaf(name, 4, 4, sub);
+      assertEquals(eax >>> 26, 3);
+      const [ways, parts, line] = [ebx >>> 22, ebx >>> 12 & 0x3ff, ebx & 0xfff];
+      const size = (ways + 1) * (parts + 1) * (line + 1) * (ecx + 1);
+      return [eax & 0x1f, eax >>> 5 & 7, eax >>> 14 & 0xfff, size];
+    };
+    assertEquals([bytes(0), bytes(1)], [
+      [1, 1, 0, 8 << 10],
+      [3, 2, 0, leaf(name, 4, 0x80000006)[2] >>> 16 << 10],
+    ]);
+    assertEquals(leaf(name, 4, 4, 2), [0, 0, 0, 0]);
+    assertEquals(leaf(name, 4, 4, 0xffffffff), [0, 0, 0, 0]);
+  }
+});
+
 Deno.test("random numbers: the host's, or the same in two runs", () => {
   const fixed = new X86({ model: MODELS.max, random: () => 0x1234 });
   assertEquals(fixed.random(), 0x1234);
