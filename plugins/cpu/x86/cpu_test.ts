@@ -3,6 +3,7 @@ import { createTranslator } from "./mod.ts";
 import { X86 } from "./cpu.ts";
 import { cpuid } from "./cpuid.ts";
 import { MODELS } from "./models.ts";
+import { readMsr, writeMsr } from "./msr.ts";
 import {
   CS,
   KEY_CODE32,
@@ -169,6 +170,39 @@ Deno.test("the time stamp counter runs and can be set", () => {
   cpu.writeTsc(5);
   now = 1010;
   assertEquals(cpu.readTsc(), 15);
+});
+
+Deno.test("IA32_TSC_ADJUST and the time stamp counter change by the same", () => {
+  let now = 1000;
+  const cpu = new X86({ model: MODELS["x86-64"], timestamp: () => now });
+  const adjust = (): number[] => {
+    readMsr(cpu, 0x3b);
+    return [cpu.reg32(2), cpu.reg32(0)];
+  };
+  assertEquals(adjust(), [0, 0]);
+  writeMsr(cpu, 0x3b, -10, -1);
+  assertEquals(adjust(), [-1, -10]);
+  assertEquals(cpu.readTsc(), 990);
+  now = 2000;
+  writeMsr(cpu, 0x10, 6, 1);
+  assertEquals(adjust(), [0, 2 ** 32 + 6 - 2000 | 0]);
+  now = 2010;
+  assertEquals(cpu.readTsc(), 2 ** 32 + 16);
+  writeMsr(cpu, 0x3b, 0, 0x7fff_ffff);
+  assertEquals(adjust(), [0x7fff_ffff, 0]);
+  cpu.reset();
+  assertEquals(adjust(), [0, 0]);
+  // Software is told of both, or of neither.
+  for (const [name, { features }] of Object.entries(MODELS)) {
+    const model = new X86({ model: MODELS[name] });
+    for (const [leaf, register, bit] of [[7, 3, 1], [0x80000007, 2, 8]]) {
+      model.setReg32(0, leaf);
+      model.setReg32(1, 0);
+      cpuid(model);
+      const told = model.reg32(register) >>> bit & 1;
+      if (features.has("lm")) assertEquals(told, 1, name);
+    }
+  }
 });
 
 Deno.test("FERR# and IGNNE# come back with a saved state", () => {

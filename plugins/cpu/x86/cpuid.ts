@@ -160,6 +160,9 @@ export function cpuid(cpu: X86): void {
     case 0x80000006: // a second-level cache of 512 KB, 8 ways, lines of 64 bytes
       c = 512 << 16 | 6 << 12 | 64;
       break;
+    case 0x80000007:
+      d = m.powerEdx;
+      break;
     case 0x80000008: // bits of physical and linear addresses
       a = m.physicalBits | 48 << 8;
       break;
