@@ -17,8 +17,7 @@ if (import.meta.main) {
       architecture: "amd64",
       cache: here("../.cache/guest-amd64"),
       plugins: PLUGINS,
-      // A model that is typed stands behind this one and counts.
-      args: ["--cpu", "x86-64", ...Deno.args],
+      args: Deno.args,
     }),
   );
 }

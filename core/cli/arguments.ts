@@ -82,7 +82,7 @@ export const HELP = `Rhea, a machine emulator
   --initrd FILE      its initial RAM disk
   --append TEXT      its command line
   --memory SIZE      the size of RAM, as 256M
-  --cpu MODEL        the CPU's model, as pentium3
+  --cpu MODEL        the CPU's model, as pentium3 or x86-64-v3
   --smp N            how many CPUs there are: 1 to 8
   --serial BACKEND   what the serial port is connected to: stdio, null,
                      file:PATH, tcp:HOST:PORT, web-terminal; again for the

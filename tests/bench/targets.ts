@@ -39,17 +39,18 @@ export interface Target {
 /** Targets by name, in the order in which they take their turns. */
 export type TargetMap = ReadonlyMap<string, Target>;
 
-/** The machine that guests run on. */
-const MACHINE: Readonly<Record<Bits, string>> = {
-  32: "isapc.json",
-  64: "pc.json",
+/** The machine that guests run on, and the CPU that Linux has there. */
+const MACHINE: Readonly<Record<Bits, readonly [string, string]>> = {
+  32: ["isapc.json", "pentium3"],
+  64: ["pc.json", "max"],
 };
 
 /** Rhea, this checkout or another one. */
 function rhea(accel: string, bits: Bits, checkout = ROOT): Target {
+  const [file, cpu] = MACHINE[bits];
   const machine = (kernel: string, megabytes: number): string[] => [
     ...["run", "-P", "--no-prompt", `--config=${join(checkout, "deno.json")}`],
-    ...[join(checkout, "mod.ts"), join(checkout, `machines/${MACHINE[bits]}`)],
+    ...[join(checkout, "mod.ts"), join(checkout, "machines", file)],
     ...["--kernel", kernel, "--memory", `${megabytes}M`],
     ...["--serial", "stdio", "--accel", accel],
   ];
@@ -60,8 +61,7 @@ function rhea(accel: string, bits: Bits, checkout = ROOT): Target {
     ],
     linux: ({ kernel, initrd, append }) => [Deno.execPath(), [
       ...machine(kernel, LINUX_MEGABYTES),
-      ...["--initrd", initrd, "--append", append],
-      ...bits === 64 ? ["--cpu", "max"] : [],
+      ...["--initrd", initrd, "--append", append, "--cpu", cpu],
     ]],
   };
 }
@@ -85,7 +85,7 @@ const V86: Target = {
 };
 
 function tcg(bits: Bits): Target {
-  const cpu = bits === 64 ? "max" : "pentium3";
+  const [, cpu] = MACHINE[bits];
   return {
     bare: ({ kernel }) =>
       // Without the device that ends it: its CPU time can be read at leisure.

@@ -82,6 +82,7 @@ export function rheaCommand(
     ...[join(checkout, "machines/pc.json"), ...device],
     ...["--kernel", kernel, "--initrd", initrd, "--append", "console=ttyS0"],
     ...["--memory", `${LINUX_MEGABYTES}M`, "--serial", "stdio"],
+    ...["--cpu", "pentium3"],
   ]];
 }
 

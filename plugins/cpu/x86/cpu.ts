@@ -159,6 +159,8 @@ export interface X86Options {
   readonly acknowledge?: () => number;
   /** The local APIC, when the model and the machine have one. */
   readonly apic?: LocalApic;
+  /** How many CPUs the machine has: 1 when absent. */
+  readonly count?: number;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
   /** Its last reading, which all CPUs of a machine have together. */
@@ -213,6 +215,8 @@ export class X86 implements Frontend {
   readonly acknowledge: () => number;
   /** The local APIC, if there is one. */
   readonly apic: LocalApic | undefined;
+  /** How many CPUs the machine has. */
+  readonly count: number;
   /** The level of FERR#, if somebody wants it. */
   readonly ferr: ((level: boolean) => void) | undefined;
 
@@ -283,6 +287,7 @@ export class X86 implements Frontend {
     this.ignne = options.ferr === undefined;
     this.acknowledge = options.acknowledge ?? ((): number => 0xff);
     this.apic = options.apic;
+    this.count = options.count ?? 1;
     this.#timestamp = options.timestamp ??
       ((): number => this.engine?.instructions ?? 0);
     this.random = options.random ?? ((): number => scramble(this.readTsc()));

@@ -3,6 +3,7 @@ import { createTranslator } from "./mod.ts";
 import { X86 } from "./cpu.ts";
 import { cpuid } from "./cpuid.ts";
 import { MODELS } from "./models.ts";
+import { readMsr, writeMsr } from "./msr.ts";
 import {
   CS,
   KEY_CODE32,
@@ -115,6 +116,39 @@ Deno.test("cpuid: features since the Pentium 4", () => {
   assert(bits(leaf(0x80000001)[2], 20, 27));
 });
 
+Deno.test("cpuid: several CPUs are the cores of a package, each with its caches", () => {
+  const leaf = (name: string, count: number, n: number, sub = 0): number[] => {
+    const cpu = new X86({ model: MODELS[name], count });
+    cpu.setReg32(0, n);
+    cpu.setReg32(1, sub);
+    cpuid(cpu);
+    return [0, 3, 1, 2].map((r) => cpu.reg32(r) >>> 0);
+  };
+  const HTT = 1 << 28;
+  const together = (name: string, count: number): number[] => {
+    const [, ebx, , edx] = leaf(name, count, 1);
+    return [ebx >>> 16 & 0xff, edx & HTT];
+  };
+  assertEquals(together("x86-64-v2", 4), [4, HTT]);
+  assertEquals(together("x86-64-v2", 1), [0, 0]);
+  assertEquals(together("pentium4", 4), [0, 0], "it has no leaf 4");
+  for (const name of ["x86-64", "x86-64-v2", "x86-64-v3", "max"]) {
+    const bytes = (sub: number): number[] => {
+      const [eax, ebx, ecx] = leaf(name, 4, 4, sub);
+      assertEquals(eax >>> 26, 3);
+      const [ways, parts, line] = [ebx >>> 22, ebx >>> 12 & 0x3ff, ebx & 0xfff];
+      const size = (ways + 1) * (parts + 1) * (line + 1) * (ecx + 1);
+      return [eax & 0x1f, eax >>> 5 & 7, eax >>> 14 & 0xfff, size];
+    };
+    assertEquals([bytes(0), bytes(1)], [
+      [1, 1, 0, 8 << 10],
+      [3, 2, 0, leaf(name, 4, 0x80000006)[2] >>> 16 << 10],
+    ]);
+    assertEquals(leaf(name, 4, 4, 2), [0, 0, 0, 0]);
+    assertEquals(leaf(name, 4, 4, 0xffffffff), [0, 0, 0, 0]);
+  }
+});
+
 Deno.test("random numbers: the host's, or the same in two runs", () => {
   const fixed = new X86({ model: MODELS.max, random: () => 0x1234 });
   assertEquals(fixed.random(), 0x1234);
@@ -136,6 +170,39 @@ Deno.test("the time stamp counter runs and can be set", () => {
   cpu.writeTsc(5);
   now = 1010;
   assertEquals(cpu.readTsc(), 15);
+});
+
+Deno.test("IA32_TSC_ADJUST and the time stamp counter change by the same", () => {
+  let now = 1000;
+  const cpu = new X86({ model: MODELS["x86-64"], timestamp: () => now });
+  const adjust = (): number[] => {
+    readMsr(cpu, 0x3b);
+    return [cpu.reg32(2), cpu.reg32(0)];
+  };
+  assertEquals(adjust(), [0, 0]);
+  writeMsr(cpu, 0x3b, -10, -1);
+  assertEquals(adjust(), [-1, -10]);
+  assertEquals(cpu.readTsc(), 990);
+  now = 2000;
+  writeMsr(cpu, 0x10, 6, 1);
+  assertEquals(adjust(), [0, 2 ** 32 + 6 - 2000 | 0]);
+  now = 2010;
+  assertEquals(cpu.readTsc(), 2 ** 32 + 16);
+  writeMsr(cpu, 0x3b, 0, 0x7fff_ffff);
+  assertEquals(adjust(), [0x7fff_ffff, 0]);
+  cpu.reset();
+  assertEquals(adjust(), [0, 0]);
+  // Software is told of both, or of neither.
+  for (const [name, { features }] of Object.entries(MODELS)) {
+    const model = new X86({ model: MODELS[name] });
+    for (const [leaf, register, bit] of [[7, 3, 1], [0x80000007, 2, 8]]) {
+      model.setReg32(0, leaf);
+      model.setReg32(1, 0);
+      cpuid(model);
+      const told = model.reg32(register) >>> bit & 1;
+      if (features.has("lm")) assertEquals(told, 1, name);
+    }
+  }
 });
 
 Deno.test("FERR# and IGNNE# come back with a saved state", () => {

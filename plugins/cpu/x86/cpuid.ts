@@ -26,12 +26,35 @@ const SYSCALL = 1 << 11;
 const BHI_CTRL = 1 << 4;
 /** EDX: there is a local APIC, and it is enabled. */
 const APIC = 1 << 9;
+/** EDX: the package has several CPUs, as many as bits 16-23 of EBX say. */
+const HTT = 1 << 28;
 
 /** ECX: x2APIC mode and the TSC-deadline timer, which a local APIC has. */
 const X2APIC = 1 << 21, DEADLINE = 1 << 24;
+/** The leaf of the caches, and of how many cores a package has. */
+const CACHES = 4;
+/** Its EAX: data or unified, the level, needs no initialisation by software. */
+const DATA = 1, UNIFIED = 3, LEVEL_SHIFT = 5, SELF_INITIALIZING = 1 << 8;
+/**
+ * The caches that leaf 2 tells of all models with leaf 4: their kind and level,
+ * ways, and sets, of lines of 64 bytes.
+ */
+const CACHE_SHEETS = [
+  [DATA | 1 << LEVEL_SHIFT, 4, 32], // 8 KB
+  [UNIFIED | 2 << LEVEL_SHIFT, 8, 1024], // 512 KB
+] as const;
+const LINE_BYTES = 64;
 /** The leaf that says which CPUs are together, and the kinds of its levels. */
 const TOPOLOGY = 0xb;
 const LEVEL_THREADS = 1, LEVEL_CORES = 2;
+
+/**
+ * How many cores the package has: the CPUs are the cores of one package where
+ * software can be told so, and packages of their own on older models.
+ */
+function coresOf(cpu: X86): number {
+  return cpu.model.maxLeaf >= CACHES ? cpu.count : 1;
+}
 
 /** CPUID: leaf in EAX, results in EAX, EBX, ECX, EDX. */
 export function cpuid(cpu: X86): void {
@@ -66,9 +89,11 @@ export function cpuid(cpu: X86): void {
       // CLFLUSH line size in units of 8 bytes.
       b = m.features.has("clflush") ? 8 << 8 : 0;
       if (cpu.apic !== undefined) b |= cpu.apic.initialId << 24;
+      if (coresOf(cpu) > 1) b |= coresOf(cpu) << 16;
       c = m.leaf1Ecx | HYPERVISOR;
       if (cpu.apic === undefined) c &= ~(X2APIC | DEADLINE);
       d = m.leaf1Edx;
+      if (coresOf(cpu) > 1) d |= HTT;
       // OSXSAVE is what CR4 has.
       if ((cpu.cr4 & CR4_OSXSAVE) !== 0) c |= 1 << 27;
       if (((cpu.apic?.apicBase ?? 0) & APIC_BASE_ENABLE) !== 0) d |= APIC;
@@ -76,6 +101,16 @@ export function cpuid(cpu: X86): void {
     case 2:
       [a, b, c, d] = m.caches;
       break;
+    case CACHES: {
+      const sheet = CACHE_SHEETS[cpu.reg32(1) >>> 0];
+      if (sheet === undefined) break;
+      const [kind, ways, sets] = sheet;
+      // Each core has its own.
+      a = coresOf(cpu) - 1 << 26 | SELF_INITIALIZING | kind;
+      b = ways - 1 << 22 | LINE_BYTES - 1;
+      c = sets - 1;
+      break;
+    }
     case 7:
       if (cpu.reg32(1) === 0) {
         a = m.leaf7Edx !== 0 ? 2 : 0;
@@ -86,12 +121,16 @@ export function cpuid(cpu: X86): void {
       break;
     case TOPOLOGY: {
       if (apic === undefined) break;
-      // Each CPU is a package by itself: one thread, one core.
+      // A core has one thread. The package's number is above those of cores.
       const level = cpu.reg32(1) & 0xff;
       c = level;
-      if (level < 2) {
+      if (level === 0) {
         b = 1;
-        c |= (level === 0 ? LEVEL_THREADS : LEVEL_CORES) << 8;
+        c |= LEVEL_THREADS << 8;
+      } else if (level === 1) {
+        a = 32 - Math.clz32(cpu.count - 1);
+        b = cpu.count;
+        c |= LEVEL_CORES << 8;
       }
       d = apic.initialId;
       break;
@@ -120,6 +159,9 @@ export function cpuid(cpu: X86): void {
     }
     case 0x80000006: // a second-level cache of 512 KB, 8 ways, lines of 64 bytes
       c = 512 << 16 | 6 << 12 | 64;
+      break;
+    case 0x80000007:
+      d = m.powerEdx;
       break;
     case 0x80000008: // bits of physical and linear addresses
       a = m.physicalBits | 48 << 8;

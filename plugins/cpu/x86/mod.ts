@@ -79,6 +79,7 @@ function create(config: X86Config, context: CpuContext): CpuCore {
     ports: context.ports,
     acknowledge: interrupts && ((): number => interrupts.acknowledge()),
     apic,
+    count: context.count,
     // One tick a nanosecond: the time stamp counter of a 1 GHz CPU. No CPU sees
     // a count that another has seen before.
     timestamp: () => clock.now(),

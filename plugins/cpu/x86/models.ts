@@ -75,6 +75,8 @@ export type Feature =
   | "smap"
   | "umip"
   | "pdpe1gb"
+  | "tsc_adjust"
+  | "nonstop_tsc"
   | "arch_capabilities";
 
 /** Where the bits of features stand in a word of CPUID. */
@@ -131,6 +133,7 @@ const LEAF1_ECX: Bits = {
 /** Bits of CPUID leaf 7, EBX (table 3-8). */
 const LEAF7_EBX: Bits = {
   fsgsbase: 0,
+  tsc_adjust: 1,
   bmi1: 3,
   avx2: 5,
   smep: 7,
@@ -163,6 +166,9 @@ const EXTENDED_EDX: Bits = {
   rdtscp: 27,
   lm: 29,
 };
+
+/** Bits of CPUID leaf 0x80000007, EDX: the time stamp counter is invariant. */
+const POWER_EDX: Bits = { nonstop_tsc: 8 };
 
 /** Bits of CPUID leaf 0Dh, subleaf 1, EAX. */
 const LEAFD1_EAX: Bits = {
@@ -215,6 +221,8 @@ export interface Model {
   readonly extendedEcx: number;
   /** CPUID leaf 0x80000001 EDX. */
   readonly extendedEdx: number;
+  /** CPUID leaf 0x80000007 EDX. */
+  readonly powerEdx: number;
   /** Bits of CR4 that may be set. */
   readonly cr4Mask: number;
   /** Bits of MXCSR that may be set (MXCSR_MASK of the FXSAVE image). */
@@ -288,6 +296,7 @@ function model(sheet: Sheet): Model {
       (f.has("arch_capabilities") ? SPEC_CTRL : 0),
     extendedEcx: word(EXTENDED_ECX, f),
     extendedEdx: word(EXTENDED_EDX, f),
+    powerEdx: word(POWER_EDX, f),
     cr4Mask: cr4,
     mxcsrMask: f.has("sse2") ? 0xffff : 0xffbf, // DAZ came with SSE2
     physicalBits: f.has("lm") ? 40 : f.has("pae") ? 36 : 32,
@@ -347,6 +356,12 @@ const LATER: readonly Feature[] = [
   "nx",
   "rdtscp",
 ];
+/**
+ * With both, Linux relies on the time stamp counter; else it compares it with
+ * another timer, and where the host gives a CPU no time in the middle of that,
+ * does without it from then on.
+ */
+const STEADY_TSC: readonly Feature[] = ["tsc_adjust", "nonstop_tsc"];
 /** The first level of the x86-64 psABI, and what no operating system does without. */
 const X86_64: readonly Feature[] = [
   ...PENTIUM4.filter((name) => name !== "ss"),
@@ -357,6 +372,7 @@ const X86_64: readonly Feature[] = [
   "cx16",
   "lahf_lm",
   "arch_capabilities",
+  ...STEADY_TSC,
 ];
 /** What makes an operating system of 64 bits safer or faster. */
 const LONG: readonly Feature[] = [
@@ -374,6 +390,7 @@ const LONG: readonly Feature[] = [
   "tsc_deadline_timer",
   "pdpe1gb",
   "arch_capabilities",
+  ...STEADY_TSC,
 ];
 
 /** What x86-64-v3 has in VEX encodings, and the state that belongs to it. */

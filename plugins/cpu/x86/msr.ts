@@ -222,6 +222,11 @@ export function readMsr(cpu: X86, address: number): void {
       lo = (cpu.apic?.apicBase ?? 0xfee00100) | 0;
       hi = Math.floor((cpu.apic?.apicBase ?? 0) / 0x1_0000_0000);
       break;
+    case 0x3b: // IA32_TSC_ADJUST
+      if (!f.has("tsc_adjust")) cpu.gp();
+      lo = cpu.tscOffset | 0;
+      hi = Math.floor(cpu.tscOffset / 0x1_0000_0000) | 0;
+      break;
     case 0xfe: // IA32_MTRRCAP
       if (!f.has("mtrr")) cpu.gp();
       lo = MTRR_CAP;
@@ -301,6 +306,11 @@ export function writeMsr(
     case 0x10:
       // Family 6 and earlier clear the high half (SDM volume 3, 17.17.3).
       cpu.writeTsc((family === 15 ? hi >>> 0 : 0) * 0x1_0000_0000 + (lo >>> 0));
+      return;
+    case 0x3b:
+      // The counter changes by as much (SDM volume 3, 17.17.3).
+      if (!f.has("tsc_adjust")) cpu.gp();
+      cpu.tscOffset = (hi | 0) * 0x1_0000_0000 + (lo >>> 0);
       return;
     case 0x17:
     case 0xfe:

@@ -30,7 +30,11 @@ boot("Linux uses the APICs that a table tells of", async (guest) => {
   machine.space("memory").writeBytes(MP_TABLE, mpTable());
   try {
     const shell = await Shell.of(machine);
-    await useShell(shell);
+    await useShell(shell, {
+      machine: "i686",
+      model: "Rhea x86-64-v2",
+      flags: "nx\\b.*\\blm",
+    });
     const log = (await shell.run("dmesg")).output;
     assertMatch(log, /Switch to symmetric I\/O mode setup/);
     assertMatch(log, /Using local APIC timer interrupts/);

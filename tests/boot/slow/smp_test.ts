@@ -34,7 +34,11 @@ for (const cpus of [2, 4]) {
     });
     try {
       const shell = await Shell.of(machine);
-      await useShell(shell);
+      await useShell(shell, {
+        machine: "i686",
+        model: "Rhea x86-64-v2",
+        flags: "nx\\b.*\\blm",
+      });
       const log = (await shell.run("dmesg")).output;
       assertMatch(log, new RegExp(`Brought up 1 node, ${cpus} CPUs`));
       assert(
