@@ -105,7 +105,9 @@ SHA256:
   }
 
   async #answer(request: Request): Promise<Response> {
-    const path = new URL(request.url).pathname.replace(/^\/(\.\/)?/, "");
+    const { pathname } = new URL(request.url);
+    // apt writes "+" as "%2b".
+    const path = pathname.slice(1).replaceAll(/%2b/gi, "+");
     this.asked.push(path);
     // No path leads out of the folder.
     const isFile = /^[\w+~.-]+$/.test(path) && !path.startsWith(".");
