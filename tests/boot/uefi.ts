@@ -61,8 +61,6 @@ export function uefi(
       { file: variables, if: "pflash", format: "raw" },
       ...drives,
     ],
-    // The display's default would take the serial port.
-    set: ['backends.serial0={"plugin":"memory"}'],
     ...more,
   };
 }
