@@ -1,6 +1,6 @@
 /**
- * UEFI: Debian's OVMF in flash chips of each size, on each CPU model; its
- * screen beside QEMU's, its variables over restarts and kills, variables that
+ * UEFI: Debian's OVMF in flash chips of each size, on CPU models and several
+ * CPUs; its screen beside QEMU's, its variables over restarts, variables that
  * cannot be kept, and GRUB that it starts from a disc.
  */
 

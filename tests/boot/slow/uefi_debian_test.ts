@@ -5,7 +5,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { Machine, type MachineOptions } from "../../../mod.ts";
+import type { Machine, MachineOptions } from "../../../mod.ts";
 import { DebianError, ensureDebian, fsck } from "../debian.ts";
 import { firmwareTest } from "../firmware.ts";
 import { Shell } from "../guest.ts";
@@ -27,7 +27,7 @@ try {
 }
 
 const ESP = "/boot/efi";
-/** For all of them: modules that GRUB would look for by programs not here. */
+/** What all installations have in common. */
 const INSTALL = `grub-install --target=x86_64-efi --efi-directory=${ESP}`;
 const VARIABLE =
   "/sys/firmware/efi/efivars/RheaTest-6a1b2c3d-0000-4000-8000-00526865610a";
