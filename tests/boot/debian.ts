@@ -1,7 +1,8 @@
 /**
  * A disk with Debian on it: made by debootstrap, with an ext4 root and GRUB in
  * the MBR and the gap behind it. Its screen and its first serial port both have
- * a login (`root`, password `rhea`).
+ * a login (`root`, password `rhea`), and its network cards ask for an address by
+ * DHCP. The 64-bit one has what installs GRUB for UEFI, too.
  *
  * It takes minutes and, for debootstrap, root; so it is kept in `.cache`.
  *
@@ -17,13 +18,26 @@ const GRUB = "/usr/lib/grub/i386-pc";
 const SECTOR = 512;
 /** The first sector of the one partition. */
 const PARTITION = 2048;
+/** Where the root's file system begins, in bytes. */
+export const ROOT_OFFSET = PARTITION * SECTOR;
 const DISK_MIB = 1200;
 const PACKAGES = ["systemd-sysv", "udev", "e2fsprogs", "kmod", "login"];
-/** The package that depends on the newest kernel, by architecture. */
-const KERNEL: Readonly<Record<GuestArchitecture, string>> = {
-  i386: "linux-image-686",
-  amd64: "linux-image-amd64",
+/** By architecture: what depends on the newest kernel, and more. */
+const MORE_PACKAGES: Readonly<Record<GuestArchitecture, readonly string[]>> = {
+  i386: ["linux-image-686"],
+  amd64: [
+    ...["linux-image-amd64"],
+    ...["grub-efi-amd64-bin", "grub2-common", "efibootmgr"],
+  ],
 };
+/** What the image is called: another name when another disk is made. */
+const IMAGE = "disk-2.img";
+
+const NETWORK = `[Match]
+Name=en* eth*
+[Network]
+DHCP=ipv4
+`;
 
 const GRUB_CFG = `serial --unit=0 --speed=115200
 terminal_input console serial
@@ -85,6 +99,14 @@ async function configure(root: string): Promise<void> {
     "LABEL=rhea / ext4 errors=remount-ro 0 1\n",
   );
   await run("chroot", root, "sh", "-c", "echo root:rhea | chpasswd");
+  await Deno.writeTextFile(
+    join(root, "etc/systemd/network/cards.network"),
+    NETWORK,
+  );
+  await run("chroot", root, "systemctl", "enable", "systemd-networkd");
+  // A machine without a card is no failure.
+  const waits = "systemd-networkd-wait-online";
+  await run("chroot", root, "systemctl", "disable", waits);
   const grub = join(root, "boot/grub");
   await Deno.mkdir(join(grub, "i386-pc"), { recursive: true });
   for await (const { name } of Deno.readDir(GRUB)) {
@@ -117,7 +139,7 @@ async function make(
     "debootstrap",
     `--arch=${architecture}`,
     "--variant=minbase",
-    `--include=${[KERNEL[architecture], ...PACKAGES].join(",")}`,
+    `--include=${[...MORE_PACKAGES[architecture], ...PACKAGES].join(",")}`,
     "bookworm",
     root,
     await mirror(),
@@ -128,7 +150,7 @@ async function make(
   await run(
     "mke2fs",
     ...["-q", "-F", "-t", "ext4", "-L", "rhea"],
-    ...["-E", `offset=${PARTITION * SECTOR}`, "-d", root, image],
+    ...["-E", `offset=${ROOT_OFFSET}`, "-d", root, image],
     `${(DISK_MIB << 10) - PARTITION / 2}k`,
   );
   const core = join(folder, "core.img");
@@ -152,7 +174,7 @@ export async function ensureDebian(
   architecture: GuestArchitecture = "i386",
 ): Promise<string> {
   const cache = join(CACHE, `debian-${architecture}`);
-  const image = join(cache, "disk.img");
+  const image = join(cache, IMAGE);
   if (await Deno.stat(image).then(() => true, () => false)) return image;
   if (Deno.uid() !== 0) throw new DebianError("debootstrap asks for root");
   await Deno.mkdir(cache, { recursive: true });
@@ -165,4 +187,15 @@ export async function ensureDebian(
     await Deno.remove(folder, { recursive: true });
   }
   return image;
+}
+
+/** What e2fsck says of a root that begins here when it may change nothing. */
+export async function fsck(
+  image: string,
+  offset: number = ROOT_OFFSET,
+): Promise<{ code: number; text: string }> {
+  const { code, stdout } = await new Deno.Command("e2fsck", {
+    args: ["-f", "-n", `${image}?offset=${offset}`],
+  }).output();
+  return { code, text: new TextDecoder().decode(stdout) };
 }

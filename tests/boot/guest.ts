@@ -121,6 +121,24 @@ export class Shell {
     return shell;
   }
 
+  /**
+   * Log in on a disk's Debian (`debian.ts`), from before its `login:` on; ends
+   * when systemd has started all that it starts.
+   */
+  static async login(machine: Machine): Promise<Shell> {
+    const serial = machine.serial(0);
+    await serial.expect(/rhea login: $/, PATIENCE);
+    await serial.write("root\n");
+    await serial.expect("Password:", PATIENCE);
+    await serial.write("rhea\n");
+    await serial.expect(/root@rhea:~# $/, PATIENCE);
+    const shell = new Shell(serial);
+    // The echo is the terminal's, without an editor's line breaks.
+    await shell.run("set +o emacs; systemctl is-system-running --wait");
+    await shell.run("dmesg -n 1");
+    return shell;
+  }
+
   /** Type a command and wait for what it prints and its status. */
   async run(command: string): Promise<Answer> {
     // The echo of what is typed has the quotes, its output has not.

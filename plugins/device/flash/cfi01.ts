@@ -41,6 +41,9 @@ const READY = 0x80;
 const ERASE_FAILED = 0x20;
 const PROGRAM_FAILED = 0x10;
 
+/** The most writes that the backend is given before it has done any. */
+const MAX_WRITING = 1024;
+
 /** The state of a chip but for its bytes. */
 export interface ChipState {
   /** The command whose cycles are under way, or that says what is read. */
@@ -114,10 +117,15 @@ export class FlashChip {
   #state = freshChip();
   readonly #place: ChipPlace;
   readonly #query: Uint8Array;
-  /** Sectors that the backend does not have yet. */
-  readonly #dirty = new Set<number>();
-  /** Whether the backend is being written. */
-  #isWriting = false;
+  /** The sector that changed last, while the backend does not have it. */
+  #changed: number | undefined;
+  /** Sectors that the backend gets when it has done what it was given. */
+  readonly #late = new Set<number>();
+  /** Writes that the backend has not done. */
+  #writing = 0;
+  /** Whether a flush has to follow, and whether one is under way. */
+  #needsFlush = false;
+  #isFlushing = false;
   readonly #byte = new Uint8Array(1);
 
   /** A chip of `place.bytes.length` bytes. */
@@ -288,9 +296,9 @@ export class FlashChip {
 
   #program(offset: number, width: AccessWidth, value: number): void {
     for (let i = 0; i < width; i++) {
+      this.#change(Math.floor((offset + i) / SECTOR_BYTES));
       this.#byte[0] = value >>> 8 * i;
       this.#place.write(offset + i, this.#byte);
-      this.#dirty.add(Math.floor((offset + i) / SECTOR_BYTES));
     }
   }
 
@@ -298,8 +306,8 @@ export class FlashChip {
     const state = this.#state;
     if (this.#place.backend.readOnly) state.status |= ERASE_FAILED;
     else {
+      this.#change(offset / SECTOR_BYTES);
       this.#place.write(offset, new Uint8Array(SECTOR_BYTES).fill(0xff));
-      this.#dirty.add(offset / SECTOR_BYTES);
     }
     state.status |= READY;
   }
@@ -315,7 +323,6 @@ export class FlashChip {
   #done(): void {
     this.#state.cycle = 0;
     this.#state.status |= READY;
-    this.#keep();
   }
 
   #readArray(): void {
@@ -323,32 +330,61 @@ export class FlashChip {
     if (state.command !== READ_ARRAY) this.#place.show(true);
     state.command = READ_ARRAY;
     state.cycle = 0;
-    this.#keep();
   }
 
   /**
-   * Give the backend what has changed. A guest programs byte by byte: what
-   * comes while the backend writes waits, and is one request a sector then.
+   * A sector has changed. A guest programs byte by byte, so it is given to the
+   * backend once when the guest's turn ends, or before another one changes: the
+   * backend gets them in the guest's order, for UEFI's variables outlive a crash
+   * at any point of a sequence of writes, but not one of its ends without the
+   * beginning.
    */
-  #keep(): void {
-    if (this.#dirty.size === 0 || this.#isWriting) return;
-    this.#isWriting = true;
-    this.#writeAll().catch((error) => this.#place.failed(error))
-      .finally(() => {
-        this.#isWriting = false;
-        this.#keep();
-      });
+  #change(sector: number): void {
+    if (sector === this.#changed) return;
+    if (this.#changed === undefined) queueMicrotask(() => this.#keep());
+    else this.#keep();
+    this.#changed = sector;
   }
 
-  async #writeAll(): Promise<void> {
+  #keep(): void {
+    const sector = this.#changed;
+    if (sector === undefined) return;
+    this.#changed = undefined;
+    // A host that stands still: what it does not get in order is bounded.
+    if (this.#late.size > 0 || this.#writing === MAX_WRITING) {
+      this.#late.add(sector);
+    } else this.#give(sector);
+  }
+
+  /** Give the backend a sector as it is now. */
+  #give(sector: number): void {
     const { bytes, backend } = this.#place;
-    const sectors = [...this.#dirty];
-    this.#dirty.clear();
-    await Promise.all(sectors.map((sector) => {
-      const offset = sector * SECTOR_BYTES;
-      const copy = bytes.slice(offset, offset + SECTOR_BYTES);
-      return backend.write(offset, copy);
-    }));
-    await backend.flush();
+    const offset = sector * SECTOR_BYTES;
+    this.#writing++;
+    backend.write(offset, bytes.slice(offset, offset + SECTOR_BYTES))
+      .catch((error) => this.#place.failed(error))
+      .finally(() => this.#given());
+  }
+
+  /** A write is done. */
+  #given(): void {
+    this.#needsFlush = true;
+    if (--this.#writing > 0) return;
+    const late = [...this.#late];
+    this.#late.clear();
+    for (const sector of late) this.#give(sector);
+    this.#flush();
+  }
+
+  #flush(): void {
+    if (this.#isFlushing || !this.#needsFlush || this.#writing > 0) return;
+    this.#needsFlush = false;
+    this.#isFlushing = true;
+    this.#place.backend.flush()
+      .catch((error) => this.#place.failed(error))
+      .finally(() => {
+        this.#isFlushing = false;
+        this.#flush();
+      });
   }
 }

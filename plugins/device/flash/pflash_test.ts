@@ -16,6 +16,8 @@ class Image implements BlockBackend {
   /** Settled requests wait for it. */
   gate: Promise<void> = Promise.resolve();
   writes = 0;
+  /** Where they went. */
+  readonly places: number[] = [];
   failing = false;
 
   constructor(size: number, readOnly = false) {
@@ -31,6 +33,7 @@ class Image implements BlockBackend {
   }
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     this.writes++;
+    this.places.push(offset);
     await this.gate;
     if (this.failing) throw new Error("the disk is full");
     this.bytes.set(bytes, offset);
@@ -211,6 +214,36 @@ Deno.test("pflash: what is programmed while the image is written goes there too"
   put(0, 0x40, 9);
   await settle();
   assertEquals(bench.log.length, 1);
+});
+
+Deno.test("pflash: the image gets sectors in the guest's order, whatever it does", async () => {
+  const { vars, put } = await chips();
+  const gate = Promise.withResolvers<void>();
+  vars.gate = gate.promise;
+  // A record, what it announces (all of it in one request), the record again.
+  put(0x3000, 0x40, 0x7f);
+  for (let i = 0; i < 4096; i++) put(0x1000 + i, 0x40, i & 0xff);
+  put(0x3000, 0x40, 0x3f);
+  put(0x2000, 0x20, 0xd0, 0xff);
+  // A machine that ends now has given all of it.
+  await Promise.resolve();
+  assertEquals(vars.places, [0x3000, 0x1000, 0x3000, 0x2000]);
+  gate.resolve();
+  await settle();
+  assertEquals([vars.bytes[0x3000], vars.bytes[0x10ff]], [0x3f, 0xff]);
+});
+
+Deno.test("pflash: an image that takes nothing is not given ever more", async () => {
+  const { vars, put } = await chips();
+  const gate = Promise.withResolvers<void>();
+  vars.gate = gate.promise;
+  for (let i = 0; i < 3000; i++) put(i % 2 * 0x1000 + (i & 0xfff), 0x40, i);
+  await settle();
+  const waiting = vars.writes;
+  gate.resolve();
+  await settle();
+  assertEquals([waiting, vars.writes - waiting], [1024, 2]);
+  assertEquals([vars.bytes[2998], vars.bytes[0x1000 + 2999]], [0xb6, 0xb7]);
 });
 
 Deno.test("pflash: a reset shows the bytes, which stay", async () => {

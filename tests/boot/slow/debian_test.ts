@@ -7,13 +7,11 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Machine } from "../../../mod.ts";
-import { DebianError, ensureDebian } from "../debian.ts";
+import { DebianError, ensureDebian, fsck, ROOT_OFFSET } from "../debian.ts";
 import { PATIENCE } from "../guest.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
 const SEABIOS = "/usr/share/seabios/bios.bin";
-/** Where the partition begins, in bytes. */
-const PARTITION = 2048 * 512;
 
 let disk: string | undefined;
 let reason = "";
@@ -26,14 +24,6 @@ try {
 
 async function isThere(file: string): Promise<boolean> {
   return await Deno.stat(file).then(() => true, () => false);
-}
-
-/** What e2fsck says of the root when it may change nothing. */
-async function fsck(image: string): Promise<{ code: number; text: string }> {
-  const { code, stdout } = await new Deno.Command("e2fsck", {
-    args: ["-f", "-n", `${image}?offset=${PARTITION}`],
-  }).output();
-  return { code, text: new TextDecoder().decode(stdout) };
 }
 
 const CASES = [
@@ -86,7 +76,7 @@ for (const [firmware, bus, device] of CASES) {
         const { code, text } = await fsck(image);
         assertEquals(code, 0, text);
         const { stdout } = await new Deno.Command("debugfs", {
-          args: ["-R", "cat /root/file", `${image}?offset=${PARTITION}`],
+          args: ["-R", "cat /root/file", `${image}?offset=${ROOT_OFFSET}`],
         }).output();
         assertEquals(new TextDecoder().decode(stdout), "written\n");
       } finally {

@@ -1,40 +1,36 @@
 /**
- * UEFI: Debian's OVMF from flash chips, its shell, its variables over a
- * restart, and GRUB that it starts from a disc.
+ * UEFI: Debian's OVMF in flash chips of each size, on CPU models and several
+ * CPUs; its screen beside QEMU's, its variables over restarts, variables that
+ * cannot be kept, and GRUB that it starts from a disc.
  */
 
-import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import {
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
 import { join } from "@std/path";
-import { Machine } from "../../../mod.ts";
-import { firmwareTest, type Need, PATIENCE, PC } from "../firmware.ts";
+import { DefinitionError, Machine } from "../../../mod.ts";
+import { firmwareTest, PATIENCE, PC } from "../firmware.ts";
 import { GRUB_EFI, grubDisc } from "../loaders.ts";
+import { QemuMachine } from "../../qemu_machine.ts";
+import { PCI_VGA } from "../../pci_vga.ts";
+import { difference, pixelsOf } from "../../pixels.ts";
+import {
+  newVariables,
+  OVMF,
+  OVMF_2M,
+  OVMF_4M,
+  OVMF_SECURE,
+  PROMPT,
+  uefi,
+  uefiPc,
+} from "../uefi.ts";
 
-/** The code, and what the variables are when a machine is new. */
-const CODE = "/usr/share/OVMF/OVMF_CODE_4M.fd";
-const VARIABLES = "/usr/share/OVMF/OVMF_VARS_4M.fd";
 /** All of it in one image. */
 const WHOLE = "/usr/share/ovmf/OVMF.fd";
-const OVMF: Need = { what: CODE, in: "ovmf" };
-
-const PROMPT = /Shell> /;
 const VARIABLE = "RheaTest -guid 6a1b2c3d-0000-4000-8000-00526865610a";
-
-/** A machine with its own variables. */
-async function uefiPc(
-  variables: string,
-  more: { cdrom?: string; display?: string } = {},
-): Promise<Machine> {
-  return await Machine.load(PC, {
-    cpu: "max",
-    memory: "256M",
-    drives: [
-      { file: CODE, if: "pflash", format: "raw", readOnly: true },
-      { file: variables, if: "pflash", format: "raw" },
-    ],
-    set: ['backends.serial0={"plugin":"memory"}'],
-    ...more,
-  });
-}
 
 /** Type a line at the shell's prompt; gives back what it says. */
 async function shellSays(pc: Machine, line: string): Promise<string> {
@@ -44,14 +40,28 @@ async function shellSays(pc: Machine, line: string): Promise<string> {
   return await serial.expect(PROMPT, PATIENCE);
 }
 
+/** A text as the shell dumps it: UTF-16 in hexadecimal. */
+function dumped(text: string): RegExp {
+  return new RegExp(
+    [...text].map((c) =>
+      `${c.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()} 00`
+    ).join(" "),
+  );
+}
+
+/** What the shell says of the variable, spaces made alike. */
+async function variable(pc: Machine): Promise<string> {
+  const said = await shellSays(pc, `setvar ${VARIABLE}`);
+  return said.replaceAll(/\s+/g, " ");
+}
+
 firmwareTest(
   "OVMF comes to its shell and keeps variables over a restart",
   [OVMF],
   async (folder) => {
-    const variables = join(folder, "vars.fd");
-    await Deno.copyFile(VARIABLES, variables);
+    const variables = await newVariables(folder);
     {
-      await using pc = await uefiPc(variables);
+      await using pc = await uefiPc(variables, { cpu: "max" });
       await pc.serial(0).expect(PROMPT, PATIENCE);
       await shellSays(pc, `setvar ${VARIABLE} -nv -bs -rt =L"kept by flash"`);
       assertMatch(await shellSays(pc, "memmap"), /Total Memory: +2[45]\d MB/);
@@ -60,17 +70,37 @@ firmwareTest(
     }
     assertNotEquals(
       await Deno.readFile(variables),
-      await Deno.readFile(VARIABLES),
+      await Deno.readFile(OVMF_4M.variables),
     );
-    await using pc = await uefiPc(variables);
+    await using pc = await uefiPc(variables, { cpu: "max" });
     await pc.serial(0).expect(PROMPT, PATIENCE);
-    const bytes = [..."kept by flash"].map((c) =>
-      `${c.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()} 00`
-    );
-    const said = await shellSays(pc, `setvar ${VARIABLE}`);
-    assertMatch(said.replaceAll(/\s+/g, " "), new RegExp(bytes.join(" ")));
+    assertMatch(await variable(pc), dumped("kept by flash"));
+    // And over one without a new machine.
+    await shellSays(pc, `setvar ${VARIABLE} -nv -bs -rt =L"again"`);
+    await shellSays(pc, "reset");
+    assertMatch(await variable(pc), dumped("again"));
   },
 );
+
+for (const smp of [1, 4]) {
+  for (
+    const [name, ovmf, cpu] of [
+      ["4 MiB", OVMF_4M, "x86-64-v2"],
+      ["2 MiB", OVMF_2M, "x86-64-v3"],
+    ] as const
+  ) {
+    firmwareTest(
+      `OVMF of ${name} comes to its shell on ${smp} of ${cpu}`,
+      [OVMF],
+      async (folder) => {
+        const variables = await newVariables(folder, ovmf);
+        await using pc = await uefiPc(variables, { cpu, smp }, ovmf);
+        await pc.serial(0).expect(PROMPT, PATIENCE);
+        assertMatch(await shellSays(pc, "ver"), /EDK II/);
+      },
+    );
+  }
+}
 
 firmwareTest(
   "OVMF in ROM, one image with code and variables, comes to its shell",
@@ -80,9 +110,103 @@ firmwareTest(
       cpu: "max",
       memory: "256M",
       firmware: WHOLE,
-      set: ['backends.serial0={"plugin":"memory"}'],
     });
     await pc.serial(0).expect(PROMPT, PATIENCE);
+  },
+);
+
+firmwareTest(
+  "OVMF that wants SMM says nothing on a PC that has none",
+  [OVMF],
+  async (folder) => {
+    // QEMU's PC with smm=off is as silent: the build's first check stops it.
+    const variables = await newVariables(folder, OVMF_SECURE);
+    const before = await Deno.readFile(variables);
+    await using pc = await uefiPc(variables, { cpu: "max" }, OVMF_SECURE);
+    const serial = pc.serial(0);
+    await assertRejects(() => serial.expect(/./, { timeout: 30_000 }));
+    assertEquals(await Deno.readFile(variables), before);
+  },
+);
+
+firmwareTest(
+  "OVMF with variables that cannot be kept",
+  [OVMF],
+  async (folder) => {
+    const variables = await newVariables(folder);
+    const [code, store] = uefi(variables).drives!;
+    // Read-only, and none: as with QEMU, it has variables in RAM.
+    for (const drives of [[code, { ...store, readOnly: true }], [code]]) {
+      await using pc = await Machine.load(PC, {
+        ...uefi(variables),
+        cpu: "max",
+        drives,
+      });
+      await pc.serial(0).expect(PROMPT, PATIENCE);
+      await shellSays(pc, `setvar ${VARIABLE} -nv -bs -rt =L"lost"`);
+      assertMatch(await variable(pc), dumped("lost"));
+    }
+    assertEquals(
+      await Deno.readFile(variables),
+      await Deno.readFile(OVMF_4M.variables),
+    );
+    await assertRejects(
+      () => uefiPc(join(folder, "none.fd")),
+      DefinitionError,
+      "none.fd",
+    );
+    await Deno.truncate(variables, 100_000);
+    await assertRejects(
+      () => uefiPc(variables),
+      Error,
+      "expected a multiple of 4K",
+    );
+  },
+);
+
+/** Read what QEMU's serial port says up to the next prompt. */
+async function prompt(serial: Deno.Conn): Promise<void> {
+  const bytes = new Uint8Array(4096);
+  for (let text = ""; !PROMPT.test(text);) {
+    const length = await serial.read(bytes);
+    if (length === null) throw new Error(`QEMU ended: ${text}`);
+    text += new TextDecoder("latin1").decode(bytes.subarray(0, length));
+  }
+}
+
+firmwareTest(
+  "OVMF's screen is the one that it has on QEMU",
+  [OVMF],
+  async (folder) => {
+    const variables = await newVariables(folder);
+    const copy = join(folder, "qemu.fd");
+    await Deno.copyFile(variables, copy);
+    const flash = "if=pflash,format=raw,file=";
+    const path = join(folder, "serial");
+    await using qemu = await QemuMachine.start([
+      ...["-machine", "pc", "-cpu", "max", "-m", "256", "-net", "none"],
+      ...["-drive", `${flash}${OVMF_4M.code},readonly=on`],
+      ...["-drive", `${flash}${copy}`],
+      ...["-serial", `unix:${path},server=on,wait=off`],
+    ], folder);
+    if (qemu === undefined) return console.log("skipped: no QEMU");
+    using theirs = await Deno.connect({ transport: "unix", path });
+    await using pc = await uefiPc(variables, { cpu: "max", set: PCI_VGA });
+    const [ours, screen] = [pc.serial(0), pc.screen()];
+    await Promise.all([ours.expect(PROMPT, PATIENCE), prompt(theirs)]);
+    for (const line of ["cls", "ver", "ls", "echo Xyz"]) {
+      await ours.write(`${line}\r`);
+      await theirs.write(new TextEncoder().encode(`${line}\r`));
+      await Promise.all([ours.expect(PROMPT, PATIENCE), prompt(theirs)]);
+    }
+    // Each draws on after it has written its prompt to the serial port.
+    let differs: string | undefined;
+    for (let tries = 0; tries < 100; tries++) {
+      differs = difference(pixelsOf(screen.look()!), await qemu.look());
+      if (differs === undefined) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assertEquals(differs, undefined);
   },
 );
 
@@ -90,10 +214,9 @@ firmwareTest(
   "OVMF starts GRUB from a disc",
   [OVMF, ...GRUB_EFI],
   async (folder) => {
-    const variables = join(folder, "vars.fd");
-    await Deno.copyFile(VARIABLES, variables);
+    const variables = await newVariables(folder);
     const cdrom = await grubDisc(folder, {}, "", "x86_64-efi");
-    await using pc = await uefiPc(variables, { cdrom });
+    await using pc = await uefiPc(variables, { cpu: "max", cdrom });
     const serial = pc.serial(0);
     await serial.expect(/grub> /, PATIENCE);
     serial.write("echo is $grub_platform on $grub_cpu\r");
