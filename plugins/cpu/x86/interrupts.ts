@@ -235,7 +235,7 @@ function isDouble(first: number, second: number): boolean {
 export function deliverException(cpu: X86): boolean {
   const s = cpu.state;
   for (;;) {
-    if (s[W_VECTOR] === EXC_NOT_CANONICAL) s[W_VECTOR] = EXC_GP;
+    if (s[W_VECTOR] === EXC_NOT_CANONICAL) cpu.record(EXC_GP, 0, true);
     const vector = s[W_VECTOR];
     if (vector === EXC_PF) setFaultAddress(s);
     // Real mode pushes no error codes; enterReal ignores them.

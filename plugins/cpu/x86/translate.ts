@@ -29,7 +29,13 @@ import {
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
-import { AUX_NOT_MODIFIES, AUX_NOT_STACK, LazyFlags } from "./flags.ts";
+import {
+  AUX_NOT_MODIFIES,
+  AUX_NOT_POP,
+  AUX_NOT_PUSH,
+  AUX_NOT_STACK,
+  LazyFlags,
+} from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
@@ -59,11 +65,22 @@ export {
   trapVector,
 } from "./operands.ts";
 
-/** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
-function isOnStack(i: Insn): boolean {
-  return i.mod === 3
-    ? i.row.default64 || i.row.force64 // PUSH and its kin, CALL and RET
-    : i.segment === SS;
+/** The bits of `aux` that say which accesses of an instruction of 64-bit mode are to the stack segment. */
+function stackAccesses(i: Insn): number {
+  if (i.mod === 3) {
+    // PUSH and its kin, CALL and RET
+    return i.row.default64 || i.row.force64 ? AUX_NOT_STACK : 0;
+  }
+  if (i.segment === SS) return AUX_NOT_STACK;
+  switch (i.row.handler) {
+    case "push":
+    case "call_indirect":
+      return AUX_NOT_PUSH;
+    case "pop":
+      return AUX_NOT_POP;
+    default:
+      return 0;
+  }
 }
 
 /** Translates one instruction. */
@@ -145,7 +162,7 @@ export class Translator extends LazyFlags {
       let aux = this.ccAux;
       if (outcome === DECODE_OK) {
         if (i.row.modifies && i.mod !== 3) aux &= ~AUX_NOT_MODIFIES;
-        if (this.long && isOnStack(i)) aux &= ~AUX_NOT_STACK;
+        if (this.long) aux &= ~stackAccesses(i);
       }
       b.insn(eip, aux);
       b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
