@@ -43,6 +43,7 @@ import {
   BASE,
   CS,
   EIP,
+  FLAGS,
   KEY_AVX,
   KEY_DEBUG,
   KEY_EM,
@@ -53,6 +54,7 @@ import {
   KEY_TF,
   KEY_TS,
   LIMIT,
+  RF,
   RIP,
   SHADOW,
   SS,
@@ -301,9 +303,21 @@ export class Translator extends LazyFlags {
       const [high, otherHigh] = [this.#highOf(taken), this.#highOf(other)];
       return b.branch(condition, taken, other, high, otherHigh);
     }
+    if (this.#repeats(taken)) {
+      // It has met its breakpoint: RF stays until it is done (SDM volume 3, 17.3.1.1).
+      const flag = b.select(condition, b.i32(RF), b.i32(0));
+      b.set(FLAGS, b.or(b.get(FLAGS), flag));
+    }
     const at = (eip: number): Value => this.long ? this.pc(eip) : b.i32(eip);
     this.setPc(b.select(condition, at(taken), at(other)));
     this.#step();
+  }
+
+  /** Whether a jump there, with breakpoints enabled, is a repeated instruction that goes on. */
+  #repeats(taken: number): boolean {
+    const { insn } = this;
+    return (this.key & KEY_DEBUG) !== 0 && taken === this.eip &&
+      insn.rep !== 0 && !insn.row.force64; // those are jumps proper
   }
 
   /** Goes on at a computed EIP or RIP in the same code segment and mode. */
