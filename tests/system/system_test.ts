@@ -207,6 +207,14 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    name: "long_walk",
+    model: "max",
+    qemu: [
+      "reserved", // without P
+      "ldt read only", // a double word
+    ],
+  },
+  {
     name: "long_debug",
     model: "max",
     qemu: [
