@@ -215,6 +215,49 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    name: "long_segments",
+    model: "max",
+    qemu: [
+      "00b0 ", // types that only other modes have: TSS of 16 bits,
+      "0198 ",
+      "01a8 ",
+      "01ab ",
+      "01d8 ",
+      "01e8 ",
+      "01eb ",
+      "01f8 ", // their call gates and task gates
+      "0208 ",
+      "020b ",
+      "0218 ",
+      "0228 ",
+      "022b ",
+      "0198 ",
+      "0448 ", // bases that are not canonical
+      "044b ",
+      "0458 ",
+      "access: ",
+    ],
+  },
+  {
+    name: "long_transfers",
+    model: "max",
+    qemu: [
+      "0038 ", // both L and D
+      "0120 ",
+      "0123 ",
+      "00b8 ", // limits
+      "0128 ",
+      "012b ",
+      "0118 ", // not present before not of 64 bits
+      "011b ",
+      "03f8 ",
+      "03fb ",
+      "03e8 ", // RPL of CS
+      "03eb ",
+      "access: ", // it marks no code accessed
+    ],
+  },
+  {
     name: "long_debug",
     model: "max",
     qemu: [
