@@ -257,6 +257,7 @@ const CASES: readonly Case[] = [
       "access: ", // it marks no code accessed
     ],
   },
+  { name: "long_control", model: "max", benchOnly: true },
   {
     name: "long_debug",
     model: "max",
