@@ -257,6 +257,28 @@ const CASES: readonly Case[] = [
       "access: ", // it marks no code accessed
     ],
   },
+  {
+    name: "long_gates",
+    model: "max",
+    qemu: [
+      "ud2, ", // EXT; the vector times 16
+      "int, gate beyond",
+      "3: int, gate beyond",
+      "3: ud2, RSP0",
+      " #91 ", // SS null with an interrupt stack of the same level
+      "nmi", // left out
+      " #02 ",
+      " #02",
+      " and",
+      "back",
+      "IF clear",
+      "interrupt ",
+      "not in",
+      "shadow of",
+      "behind",
+      " #80",
+    ],
+  },
   { name: "long_control", model: "max", benchOnly: true },
   {
     name: "long_debug",
