@@ -482,10 +482,13 @@ function run(bench: Bench, seed: number): Record<string, string> {
   const before = engine.instructions;
   let end = "";
   for (let k = 0; k < 30; k++) {
-    const left = INSTRUCTIONS - (engine.instructions - before);
+    const at = engine.instructions;
+    const left = INSTRUCTIONS - (at - before);
     if (left <= 0) break;
     end = engine.run(left);
     if (end !== "budget" && end !== "stop") break;
+    // It does nothing but fault.
+    if (engine.instructions === at) break;
   }
   const left: Record<string, string> = {
     end: `${end} after ${engine.instructions - before}: ${engine.describe()}`,

@@ -279,6 +279,17 @@ const CASES: readonly Case[] = [
       " #80",
     ],
   },
+  {
+    name: "long_switch",
+    model: "max",
+    qemu: [
+      "beyond the limit", // left out
+      "null ",
+      "write to code",
+      "#GP ", // a TSS of 16 bits goes
+      "no fault",
+    ],
+  },
   { name: "long_control", model: "max", benchOnly: true },
   {
     name: "long_debug",
