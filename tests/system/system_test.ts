@@ -290,6 +290,13 @@ const CASES: readonly Case[] = [
       "no fault",
     ],
   },
+  {
+    name: "long_code",
+    model: "max",
+    qemu: [
+      "2 MB", // INVLPG of another address in the page
+    ],
+  },
   { name: "long_control", model: "max", benchOnly: true },
   {
     name: "long_debug",
