@@ -72,6 +72,7 @@ const CASES: readonly Case[] = [
       "PAE: XD without NXE",
       "PAE: physical bit",
       "PAE: reserved bit",
+      "PAE: the same",
       "PG without PE",
       "NW without CD",
       "reserved bit of CR4",
