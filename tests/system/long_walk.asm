@@ -444,6 +444,16 @@ main:   mov qword [E4], w_pdpt + 7
         MARK
         mov ds, eax
         ENDTRY
+        and byte [scratch + 0x1000 + CODE32 + 5], ~1
+        TRY "far return to 32-bit code, ldt read only, not accessed"
+        mov rsi, 0x123456789abcdef0
+        push CODE32 | 4
+        push leave_ok
+        MARK
+        retfq
+        ENDTRY
+        SHOW "rsi ", rsi, 16     ; whole
+        NEWLINE
         ; an IDT of which one gate is in an absent page
         mov word [other_gdt], 0xfff
         mov rax, SMALL + 0x3000 - 0x800

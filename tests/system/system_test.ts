@@ -213,6 +213,7 @@ const CASES: readonly Case[] = [
     qemu: [
       "reserved", // without P
       "ldt read only", // a double word
+      "far return to 32-bit code, ldt", // not marked accessed
     ],
   },
   {
