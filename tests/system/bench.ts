@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly model?: string;
   /** Executions that make a block hot. */
   readonly threshold?: number;
+  /** Stop exactly at the end of a budget. */
+  readonly exact?: boolean;
 }
 
 /** The machine. */
@@ -106,6 +108,7 @@ export class Bench {
       space,
       accel: options.accel,
       threshold: options.threshold,
+      exact: options.exact,
     });
   }
 

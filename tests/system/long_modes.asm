@@ -186,9 +186,9 @@ bits 64
         NEWLINE
         TRY "jmp far with a 64-bit offset"
         JMPFQ .high
-.inhigh: lea rax, [.inhigh]
-        MARK
-        ud2
+.inhigh: lea rax, [.ud2]
+        mov [mark], rax
+.ud2:   ud2
         ENDTRY
 %ifndef QEMU
         TRY "jmp far to both L and D"

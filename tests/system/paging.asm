@@ -359,6 +359,24 @@ main:
         MARK
         mov cr3, eax
         ENDTRY
+        TRY "PAE: the same, CD of CR0 set"
+        mov eax, cr0
+        or eax, 0x40000000
+        MARK
+        mov cr0, eax
+        ENDTRY
+        TRY "PAE: the same, MP of CR0 set"
+        mov eax, cr0
+        or eax, 2
+        MARK
+        mov cr0, eax
+        ENDTRY
+        TRY "PAE: the same, PGE of CR4 changed"
+        mov eax, cr4
+        xor eax, 0x80
+        MARK
+        mov cr4, eax
+        ENDTRY
         mov dword [PDPT + 8], 0
         mov eax, 0x80000001
         cpuid

@@ -72,6 +72,7 @@ const CASES: readonly Case[] = [
       "PAE: XD without NXE",
       "PAE: physical bit",
       "PAE: reserved bit",
+      "PAE: the same",
       "PG without PE",
       "NW without CD",
       "reserved bit of CR4",
@@ -114,6 +115,8 @@ const CASES: readonly Case[] = [
       "lgdt, not canonical",
       "lidt, not canonical",
       "retf, not canonical", // found at the fetch
+      "ret, not canonical",
+      "jmp, not canonical",
       "iretq to 32-bit code, SS null",
       "iretq, not canonical",
       "null SS with RPL 3",
@@ -165,6 +168,165 @@ const CASES: readonly Case[] = [
     qemu: [],
   },
   { name: "long_avx", model: "max", benchOnly: true },
+  {
+    name: "long_canonical",
+    model: "max",
+    qemu: [
+      // It has no #SS for what is not canonical,
+      "push, ",
+      "push across",
+      "push from memory to",
+      "pop: ",
+      "pop by",
+      "leave: ",
+      "enter: ",
+      "call to a bad stack",
+      "ret from",
+      "iretq from",
+      "retfq from",
+      "pushfq: ",
+      "popfq: ",
+      "load by rbp: ",
+      "load by rbp and",
+      "load by rsp: ",
+      "load by rbp in ds",
+      "store by rbp",
+      // finds it only when it fetches what is there,
+      "jmp register",
+      "jmp memory",
+      "jmp below",
+      "call register",
+      "call memory",
+      "ret: ",
+      "ret and",
+      "ret, ",
+      "3: jmp: ",
+      "3: jmp memory",
+      "3: call: ",
+      "3: ret: ",
+      "ret in a loop",
+      "jmp in a loop",
+      // and does not look.
+      "fxsave",
+      "clflush",
+      "sysret to the hole",
+    ],
+  },
+  {
+    name: "long_walk",
+    model: "max",
+    qemu: [
+      "reserved", // without P
+      "ldt read only", // a double word
+      "far return to 32-bit code, ldt", // not marked accessed
+    ],
+  },
+  {
+    name: "long_segments",
+    model: "max",
+    qemu: [
+      "00b0 ", // types that only other modes have: TSS of 16 bits,
+      "0198 ",
+      "01a8 ",
+      "01ab ",
+      "01d8 ",
+      "01e8 ",
+      "01eb ",
+      "01f8 ", // their call gates and task gates
+      "0208 ",
+      "020b ",
+      "0218 ",
+      "0228 ",
+      "022b ",
+      "0198 ",
+      "0448 ", // bases that are not canonical
+      "044b ",
+      "0458 ",
+      "access: ",
+    ],
+  },
+  {
+    name: "long_transfers",
+    model: "max",
+    qemu: [
+      "0038 ", // both L and D
+      "0120 ",
+      "0123 ",
+      "00b8 ", // limits
+      "0128 ",
+      "012b ",
+      "0118 ", // not present before not of 64 bits
+      "011b ",
+      "03f8 ",
+      "03fb ",
+      "03e8 ", // RPL of CS
+      "03eb ",
+      "access: ", // it marks no code accessed
+    ],
+  },
+  {
+    name: "long_gates",
+    model: "max",
+    qemu: [
+      "ud2, ", // EXT; the vector times 16
+      "int, gate beyond",
+      "3: int, gate beyond",
+      "3: ud2, RSP0",
+      " #91 ", // SS null with an interrupt stack of the same level
+      "nmi", // left out
+      " #02 ",
+      " #02",
+      " and",
+      "back",
+      "IF clear",
+      "interrupt ",
+      "not in",
+      "shadow of",
+      "behind",
+      " #80",
+    ],
+  },
+  {
+    name: "long_switch",
+    model: "max",
+    qemu: [
+      "beyond the limit", // left out
+      "null ",
+      "write to code",
+      "#GP ", // a TSS of 16 bits goes
+      "no fault",
+    ],
+  },
+  {
+    name: "long_code",
+    model: "max",
+    qemu: [
+      "2 MB", // INVLPG of another address in the page
+    ],
+  },
+  { name: "long_control", model: "max", benchOnly: true },
+  {
+    name: "long_debug",
+    model: "max",
+    qemu: [
+      " #06 ", // RF
+      " #82 ", // RF is not cleared
+      " #01 +0019 cs 08", // a step and a breakpoint in one
+      " #01 +0020 cs 08",
+      " #01 +0021 cs 08", // not delayed by MOV SS
+      " #01 +0022 cs 08", // RF behind IN
+      " #01 +0024 cs 08",
+      " #01 +0034 cs 08",
+      " #01 +0043 cs 08", // each time in REP
+      " #01 +009c cs 08", // and what was hit before
+      " #01 +00d3 cs 08", // RF within REP
+      "general detect",
+      "dr6 ",
+      "int1",
+      "3: int1",
+      "3: dr8",
+    ],
+  },
 ];
 
 const UPDATE = Deno.args.includes("--update");
@@ -238,8 +400,10 @@ async function runInQemu(image: Uint8Array, model: string): Promise<string> {
     await Deno.writeFile(`${folder}/image`, image);
     // Its "max" is one of 64 bits in the one program only.
     const program = model === "max" ? "qemu-system-x86_64" : "qemu-system-i386";
+    // What the vendors have each in its own way, it has as this one.
+    const cpu = model === "max" ? `${model},vendor=GenuineIntel` : model;
     await new Deno.Command(program, {
-      args: `-accel tcg -cpu ${model} -m 64 -kernel ${folder}/image
+      args: `-accel tcg -cpu ${cpu} -m 64 -kernel ${folder}/image
         -display none -serial none -monitor none -no-reboot
         -debugcon file:${folder}/out -device isa-debug-exit,iobase=0xf4`
         .split(/\s+/),

@@ -56,6 +56,9 @@ const CR0_MASK = 0xe005003f | 0;
 /** A change of these makes translations invalid. */
 const CR4_FLUSH = CR4_PAE | CR4_PGE | CR4_PSE | CR4_PCIDE | CR4_SMEP |
   CR4_SMAP;
+/** A change of these loads the directory pointers of PAE paging (SDM volume 3, 4.4.1). */
+const CR0_PDPTES = CR0_PG | CR0_CD | CR0_NW;
+const CR4_PDPTES = CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP;
 const DR7_GD = 0x2000;
 const DR7_FIXED = 0x400;
 const DR6_FIXED = 0xffff0ff0 | 0;
@@ -70,7 +73,7 @@ export function writeCr0(cpu: X86, value: number): void {
   if ((value & CR0_NW) !== 0 && (value & CR0_CD) === 0) cpu.gp();
   const changed = s[W_CR0] ^ value;
   checkModeChange(cpu, value, s[W_CR4]);
-  if ((changed & CR0_PG) !== 0 && usesPdptes(value, s[W_CR4], efer)) {
+  if ((changed & CR0_PDPTES) !== 0 && usesPdptes(value, s[W_CR4], efer)) {
     if (!loadPdptes(cpu, s[W_CR3])) cpu.gp();
   }
   s[W_CR0] = value;
@@ -109,7 +112,7 @@ export function writeCr4(cpu: X86, value: number): void {
     (!cpu.lma || (s[W_CR3] & 0xfff) !== 0)
   ) cpu.gp();
   if (
-    (changed & (CR4_PAE | CR4_PGE | CR4_PSE)) !== 0 &&
+    (changed & CR4_PDPTES) !== 0 &&
     usesPdptes(cpu.cr0, value, s[OFF_EFER >> 2]) && !loadPdptes(cpu, s[W_CR3])
   ) cpu.gp();
   s[W_CR4] = value;

@@ -27,6 +27,8 @@ import { WatchingMmu } from "./debug.ts";
 import {
   AUX_CC_OP,
   AUX_NOT_MODIFIES,
+  AUX_NOT_POP,
+  AUX_NOT_PUSH,
   AUX_NOT_STACK,
   stateFlags,
 } from "./flags.ts";
@@ -746,7 +748,9 @@ export class X86 implements Frontend {
     const op = aux & AUX_CC_OP;
     if (op !== AUX_CC_OP) this.state[W_CC_OP] = op;
     if (this.state[W_VECTOR] === EXC_NOT_CANONICAL) {
-      this.state[W_VECTOR] = (aux & AUX_NOT_STACK) === 0 ? EXC_SS : EXC_GP;
+      const isStore = this.state[OFF_EXC_ERROR >> 2] !== 0;
+      const bits = AUX_NOT_STACK | (isStore ? AUX_NOT_PUSH : AUX_NOT_POP);
+      this.record((aux & bits) === bits ? EXC_GP : EXC_SS, 0, true);
     }
     if ((aux & AUX_NOT_MODIFIES) === 0 && this.state[W_VECTOR] === EXC_PF) {
       this.state[OFF_EXC_ERROR >> 2] |= 2; // W/R
@@ -815,9 +819,9 @@ export class X86 implements Frontend {
     this.tableCache.forget();
   }
 
-  /** Records the fault of a data access to an address that is not canonical. */
-  recordNotCanonical(): void {
-    this.record(EXC_NOT_CANONICAL, 0, true);
+  /** Records the fault of a load or store at an address that is not canonical. */
+  recordNotCanonical(isStore: boolean): void {
+    this.record(EXC_NOT_CANONICAL, isStore ? 1 : 0, true);
   }
 
   /** Records a page fault. */

@@ -149,6 +149,23 @@ Deno.test("cpuid: several CPUs are the cores of a package, each with its caches"
   }
 });
 
+Deno.test("cpuid: a machine like this one has leaves that say so", () => {
+  const cpu = make("max");
+  const leaf = (n: number): number[] => {
+    cpu.setReg32(0, n);
+    cpu.setReg32(1, 0);
+    cpuid(cpu);
+    return [0, 3, 1, 2].map((r) => cpu.reg32(r));
+  };
+  assert(leaf(1)[2] < 0, "the hypervisor's bit");
+  const rhea = 0x61656852;
+  assertEquals(leaf(0x40000000), [0x40000000, rhea, rhea, rhea]);
+  assertEquals(leaf(0x40000001), [0, 0, 0, 0]);
+  // Beyond them, and beyond all others: what the highest leaf gives.
+  assertEquals(leaf(0x40000100), leaf(0xd));
+  assertEquals(leaf(0x80000009), leaf(0xd));
+});
+
 Deno.test("random numbers: the host's, or the same in two runs", () => {
   const fixed = new X86({ model: MODELS.max, random: () => 0x1234 });
   assertEquals(fixed.random(), 0x1234);

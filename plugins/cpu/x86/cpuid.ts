@@ -20,6 +20,8 @@ function word(text: string, at: number): number {
  * a machine like this one, and looks for no performance counters.
  */
 const HYPERVISOR = 1 << 31;
+/** The leaves that such a CPU has besides, 256 of them; the first says whose they are. */
+const HYPERVISOR_LEAF = 0x40000000, HYPERVISOR_NAME = "RheaRheaRhea";
 /** Leaf 0x80000001, EDX: SYSCALL and SYSRET. */
 const SYSCALL = 1 << 11;
 /** Leaf 7, subleaf 2, EDX: IA32_SPEC_CTRL has BHI_DIS_S, for those who ask before they read BHI_NO. */
@@ -72,7 +74,9 @@ export function cpuid(cpu: X86): void {
   const highest = apic === undefined
     ? m.maxLeaf
     : Math.max(m.maxLeaf, TOPOLOGY);
-  if (leaf >= 0x80000000 ? leaf > extended : leaf > highest) {
+  if (leaf >>> 8 === HYPERVISOR_LEAF >>> 8) {
+    // They are there whatever the highest one is.
+  } else if (leaf >= 0x80000000 ? leaf > extended : leaf > highest) {
     // Out of range: what the highest basic leaf gives.
     leaf = highest;
   }
@@ -137,6 +141,12 @@ export function cpuid(cpu: X86): void {
     }
     case 0xd:
       [a, b, c, d] = xsaveLeaf(cpu, cpu.reg32(1));
+      break;
+    case HYPERVISOR_LEAF:
+      a = HYPERVISOR_LEAF;
+      b = word(HYPERVISOR_NAME, 0);
+      c = word(HYPERVISOR_NAME, 4);
+      d = word(HYPERVISOR_NAME, 8);
       break;
     case 0x80000000:
       a = extended | 0;

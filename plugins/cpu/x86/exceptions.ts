@@ -26,6 +26,7 @@ export const EXC_DE = 0,
 
 /**
  * Recorded at an access to an address that is not canonical: #SS(0) if the
- * instruction's accesses are to the stack segment, else #GP(0).
+ * instruction's accesses are to the stack segment, else #GP(0). The error code
+ * says for the time being whether it was a store.
  */
 export const EXC_NOT_CANONICAL = -4;

@@ -73,6 +73,8 @@ export const AUX_CC_OP = 0xff;
 export const AUX_NOT_MODIFIES = 0x100;
 /** In the same word: its accesses are not to the stack segment, so that an address that is not canonical raises #GP. */
 export const AUX_NOT_STACK = 0x200;
+/** And these: what it stores (PUSH and CALL with an operand in memory), or loads (POP), is not of the stack segment. */
+export const AUX_NOT_PUSH = 0x400, AUX_NOT_POP = 0x800;
 
 /** Parity: PF for each byte. */
 const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {

@@ -91,6 +91,8 @@ const W_CR2 = (OFF_CR >> 2) + 4;
 const W_DR6 = (OFF_DR >> 2) + 12;
 const W_DR7 = (OFF_DR >> 2) + 14;
 const DR7_GD = 0x2000;
+/** DR6: a breakpoint condition was met. */
+const DR6_BREAKPOINTS = 15;
 const CR4_VME = 1, CR4_PVI = 2;
 
 /** What an entry to a handler comes from. */
@@ -241,8 +243,12 @@ function isDouble(first: number, second: number): boolean {
  */
 export function deliverException(cpu: X86): boolean {
   const s = cpu.state;
+  // RF is set in the image that a fault pushes, but by an instruction
+  // breakpoint's: there it is the handler's affair (SDM volume 3, 17.3.1.1).
+  const isBreakpoint = s[W_VECTOR] === EXC_DB &&
+    (cpu.pendingDebug & DR6_BREAKPOINTS) !== 0;
   for (;;) {
-    if (s[W_VECTOR] === EXC_NOT_CANONICAL) s[W_VECTOR] = EXC_GP;
+    if (s[W_VECTOR] === EXC_NOT_CANONICAL) cpu.record(EXC_GP, 0, true);
     const vector = s[W_VECTOR];
     if (vector === EXC_PF) setFaultAddress(s);
     // Real mode pushes no error codes; enterReal ignores them.
@@ -250,7 +256,8 @@ export function deliverException(cpu: X86): boolean {
     try {
       if (vector === EXC_DB) recordDebug(cpu);
       else cpu.pendingDebug = 0;
-      enterHandler(cpu, vector, FROM_EXCEPTION, cpu.pc, error, vector !== 8);
+      const resume = vector !== EXC_DF && !(vector === EXC_DB && isBreakpoint);
+      enterHandler(cpu, vector, FROM_EXCEPTION, cpu.pc, error, resume);
       s[W_VECTOR] = -1;
       return true;
     } catch (e) {

@@ -178,13 +178,13 @@ export function enterCode(
   lo: number,
   hi: number,
 ): void {
+  markAccessed(cpu, d); // the last that may fault
   cpu.setArithFlags(cpu.arithFlags());
   // What code of 32 bits leaves in these halves when it comes back is what it
   // would have written to them. (They are undefined: SDM volume 1, 3.4.1.1.)
   if (cpu.long && (d.hi & ATTR_LONG) === 0) {
     for (let r = 0; r < 8; r++) cpu.state[(OFF_GPR >> 2) + 2 * r + 1] = 0;
   }
-  markAccessed(cpu, d);
   applyCode(cpu, selector, d, cpl, lo);
   setPcHigh(cpu, (d.hi & ATTR_LONG) !== 0, hi);
 }

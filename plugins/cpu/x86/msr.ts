@@ -331,8 +331,9 @@ export function writeMsr(
     case 0x175:
     case 0x176:
       if (!f.has("sep")) cpu.gp();
-      if (!isCanonical(hi)) cpu.gp();
-      if (!f.has("lm")) hi = 0;
+      // The selector has no high half.
+      if (address === 0x174 || !f.has("lm")) hi = 0;
+      else if (!isCanonical(hi)) cpu.gp();
       cpu.state[(OFF_SYSENTER >> 2) + 2 * (address - 0x174)] = lo;
       cpu.state[(OFF_SYSENTER >> 2) + 2 * (address - 0x174) + 1] = hi;
       return;

@@ -626,9 +626,14 @@ export class Operands {
     const b = this.b;
     const odd = b.and(b.low(address), b.i32(size - 1));
     if (!this.long) return odd;
+    return b.select(this.notCanonical(address), b.i32(0), odd);
+  }
+
+  /** Not 0 if an i64 is no canonical address. */
+  notCanonical(address: Value): Value {
+    const b = this.b;
     const top = b.op(Op["i64.shr_s"], address, b.i64(47));
-    const beyond = b.op(Op["i64.gt_u"], b.add(top, b.i64(1)), b.i64(1));
-    return b.select(beyond, b.i32(0), odd);
+    return b.op(Op["i64.gt_u"], b.add(top, b.i64(1)), b.i64(1));
   }
 
   /** A linear address as a helper's argument: see `X86.addressArgument`. */

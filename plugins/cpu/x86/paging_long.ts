@@ -136,7 +136,7 @@ export function walkLong(
   if (!isCanonicalAddress(address)) {
     if (!probe) {
       if (access === ACCESS_EXECUTE) cpu.record(EXC_GP, 0, true);
-      else cpu.recordNotCanonical();
+      else cpu.recordNotCanonical(access === ACCESS_WRITE);
     }
     return false;
   }

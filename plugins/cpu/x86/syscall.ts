@@ -51,6 +51,8 @@ const W_SYSENTER = OFF_SYSENTER >> 2;
 /** Flat segments: present, accessed, 4 GiB; code and data. */
 const CODE = 0x809b00, DATA = 0xc09300;
 const LEVEL3 = 0x6000;
+/** DR6: single step. */
+const DR6_BS = 0x4000;
 /** What SYSRET takes from R11. */
 const SYSRET_FLAGS = 0x3c7fd7;
 
@@ -89,6 +91,20 @@ export function syscall(cpu: X86): void {
   setSegments(cpu, star, star + 8, 0, ATTR_LONG);
   setFlags(cpu, flags & ~s[W_FMASK] & ~RF);
   longKey(cpu, key);
+  stepAfter(cpu, key);
+}
+
+/**
+ * Whether a single step traps behind SYSCALL and SYSRET is said by TF as they
+ * leave it: a handler whose FMASK has TF is not entered with a trap, and one
+ * that gives TF back has the trap before the next instruction of the program,
+ * as if that had stepped over its SYSCALL. `key` is the key before.
+ */
+function stepAfter(cpu: X86, key: number): void {
+  const isSet = (cpu.state[W_FLAGS] & TF) !== 0;
+  const wasSet = (key & KEY_TF) !== 0;
+  if (isSet && !wasSet) cpu.debugTrap(DR6_BS);
+  if (wasSet && !isSet) cpu.suppressStep = true;
 }
 
 /** Writes all of EFLAGS but for the key; bit 1 stays set. */
@@ -125,6 +141,7 @@ export function sysret(cpu: X86, wide: boolean): void {
   setFlags(cpu, flags);
   if (wide) longKey(cpu, key);
   else cpu.updateKey();
+  stepAfter(cpu, key);
   cpu.checkInterrupt();
 }
 

@@ -29,7 +29,13 @@ import {
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
-import { AUX_NOT_MODIFIES, AUX_NOT_STACK, LazyFlags } from "./flags.ts";
+import {
+  AUX_NOT_MODIFIES,
+  AUX_NOT_POP,
+  AUX_NOT_PUSH,
+  AUX_NOT_STACK,
+  LazyFlags,
+} from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
@@ -37,6 +43,7 @@ import {
   BASE,
   CS,
   EIP,
+  FLAGS,
   KEY_AVX,
   KEY_DEBUG,
   KEY_EM,
@@ -47,6 +54,7 @@ import {
   KEY_TF,
   KEY_TS,
   LIMIT,
+  RF,
   RIP,
   SHADOW,
   SS,
@@ -59,11 +67,22 @@ export {
   trapVector,
 } from "./operands.ts";
 
-/** Whether the accesses of an instruction of 64-bit mode are to the stack segment. */
-function isOnStack(i: Insn): boolean {
-  return i.mod === 3
-    ? i.row.default64 || i.row.force64 // PUSH and its kin, CALL and RET
-    : i.segment === SS;
+/** The bits of `aux` that say which accesses of an instruction of 64-bit mode are to the stack segment. */
+function stackAccesses(i: Insn): number {
+  if (i.mod === 3) {
+    // PUSH and its kin, CALL and RET
+    return i.row.default64 || i.row.force64 ? AUX_NOT_STACK : 0;
+  }
+  if (i.segment === SS) return AUX_NOT_STACK;
+  switch (i.row.handler) {
+    case "push":
+    case "call_indirect":
+      return AUX_NOT_PUSH;
+    case "pop":
+      return AUX_NOT_POP;
+    default:
+      return 0;
+  }
 }
 
 /** Translates one instruction. */
@@ -145,7 +164,7 @@ export class Translator extends LazyFlags {
       let aux = this.ccAux;
       if (outcome === DECODE_OK) {
         if (i.row.modifies && i.mod !== 3) aux &= ~AUX_NOT_MODIFIES;
-        if (this.long && isOnStack(i)) aux &= ~AUX_NOT_STACK;
+        if (this.long) aux &= ~stackAccesses(i);
       }
       b.insn(eip, aux);
       b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
@@ -284,9 +303,21 @@ export class Translator extends LazyFlags {
       const [high, otherHigh] = [this.#highOf(taken), this.#highOf(other)];
       return b.branch(condition, taken, other, high, otherHigh);
     }
+    if (this.#repeats(taken)) {
+      // It has met its breakpoint: RF stays until it is done (SDM volume 3, 17.3.1.1).
+      const flag = b.select(condition, b.i32(RF), b.i32(0));
+      b.set(FLAGS, b.or(b.get(FLAGS), flag));
+    }
     const at = (eip: number): Value => this.long ? this.pc(eip) : b.i32(eip);
     this.setPc(b.select(condition, at(taken), at(other)));
     this.#step();
+  }
+
+  /** Whether a jump there, with breakpoints enabled, is a repeated instruction that goes on. */
+  #repeats(taken: number): boolean {
+    const { insn } = this;
+    return (this.key & KEY_DEBUG) !== 0 && taken === this.eip &&
+      insn.rep !== 0 && !insn.row.force64; // those are jumps proper
   }
 
   /** Goes on at a computed EIP or RIP in the same code segment and mode. */

@@ -73,9 +73,15 @@ const jmp: Translate = (t, i) => {
   t.jump(target);
 };
 
+/** The same for a computed target, which in 64-bit mode has to be canonical: it is the branch that faults. */
+function checkComputed(t: Translator, i: Insn, target: Value): void {
+  if (t.long) return t.trap(t.notCanonical(t.resize(8, target)), GP, 0);
+  checkTarget(t, i, target);
+}
+
 const jmpIndirect: Translate = (t, i) => {
   const target = t.read(0);
-  checkTarget(t, i, target);
+  checkComputed(t, i, target);
   t.jumpIndirect(target);
 };
 
@@ -90,7 +96,7 @@ const call: Translate = (t, i) => {
 
 const callIndirect: Translate = (t, i) => {
   const target = t.read(0);
-  checkTarget(t, i, target);
+  checkComputed(t, i, target);
   t.push(i.opSize, t.pc(t.nextEip));
   t.b.hintCall(t.nextEip);
   t.jumpIndirect(target);
@@ -99,7 +105,7 @@ const callIndirect: Translate = (t, i) => {
 const ret: Translate = (t, i) => {
   const size = i.opSize;
   const target = t.peek(size);
-  checkTarget(t, i, target);
+  checkComputed(t, i, target);
   // `imm` is 0 without an operand.
   t.setStackPointer(t.stackPointer(size + i.imm));
   t.b.hintReturn();

@@ -24,8 +24,6 @@ import {
 } from "./translate_privilege.ts";
 
 const LD64 = Op["ld64"];
-/** Bits above those of a canonical address. */
-const NOT_ADDRESS = 16;
 
 const SYSCALL = transfer("syscall", 0, syscall);
 const SYSRET = transfer("sysret", 1, (cpu, wide) => sysret(cpu, wide !== 0));
@@ -66,10 +64,7 @@ function segmentBase(seg: number, write: boolean): Translate {
     }
     const v = zeroExtended(t, t.reg(i.opSize, i.rm));
     if (i.opSize === 8) {
-      const bits = b.i64(NOT_ADDRESS);
-      const low = b.op(Op["i64.shl"], v, bits);
-      const canonical = b.op(Op["i64.shr_s"], low, bits);
-      t.trap(b.op(Op["i64.ne"], canonical, v), EXC_GP, 0);
+      t.trap(t.notCanonical(v), EXC_GP, 0);
     }
     b.set(BASE64[seg], v);
   };
