@@ -143,19 +143,22 @@ export class RegionJumps {
 
   /** Before the region is left in a node's block: the base becomes that of its page. */
   moveBase(node: number): void {
-    const moved = this.#pcs[node] - this.#blocks[node].pcLo;
+    const [to, from] = [this.#pcs[node], this.#blocks[node].pcLo];
+    const moved = (to - from) | 0;
     if (moved === 0) return;
     const e = this.#e;
     e.localGet(CPU);
     if (this.#wide) {
+      // Both are low halves below the same high one: physical addresses, of
+      // which one may be 2 GiB and more beyond the other.
       this.#pushWideBase();
-      e.i64Const(moved | 0, (moved | 0) >> 31);
+      e.i64Const(moved, to >>> 0 < from >>> 0 ? -1 : 0);
       e.u8(I64_ADD);
       e.mem(W.I64_STORE, OFF_PC_BASE, 3);
       return;
     }
     this.#pushBase();
-    e.i32Const(moved | 0);
+    e.i32Const(moved);
     e.u8(W.I32_ADD);
     e.mem(W.I32_STORE, OFF_PC_BASE, 2);
   }
