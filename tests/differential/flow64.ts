@@ -84,7 +84,7 @@ class Maker {
   /** Offset of the next byte of code. */
   at = 0;
   /** Offsets of immediates of 32 bits whose value is anybody's. */
-  readonly #values: number[] = [];
+  readonly values: number[] = [];
   readonly #calls: Call[] = [];
   readonly #pointers: { at: number; procedure: number }[] = [];
   readonly #addresses: { at: number; procedure: number }[] = [];
@@ -131,7 +131,7 @@ class Maker {
   /** An immediate of 32 bits, which differs in the second version, half of the time. */
   #value(): void {
     const { p } = this;
-    this.#values.push(this.at);
+    this.values.push(this.at);
     const value = p.oneIn(2) ? p.below(100) : p.u32();
     const other = p.oneIn(2) ? value : p.u32();
     this.code[0].set(word(value), this.at);
@@ -398,8 +398,8 @@ class Maker {
     wanted: (at: number) => boolean,
   ): void {
     const { p } = this;
-    const some = this.#values.filter(wanted);
-    const target = p.pick(some.length > 0 ? some : this.#values) +
+    const some = this.values.filter(wanted);
+    const target = p.pick(some.length > 0 ? some : this.values) +
       (bytes === 1 ? p.below(4) : 0);
     for (const code of this.code) code.set(word(target - end), at);
   }
@@ -731,6 +731,7 @@ export function makeFlowProgram64(p: Prng): FlowProgram64 {
   return {
     code: maker.code,
     tables: maker.tables,
+    values: maker.values,
     ops: BigUint64Array.from(ops, (x) => BigInt.asUintN(64, x)),
     entries: [...mapper.entries],
     repaired,

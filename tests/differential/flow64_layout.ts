@@ -90,6 +90,8 @@ export interface FlowProgram64 {
   readonly code: readonly [Uint8Array, Uint8Array];
   /** The page of counters and tables. */
   readonly tables: Uint8Array;
+  /** Offsets in the code of words that may become anything. */
+  readonly values: readonly number[];
   /** The ring of operations: entry's linear address, AND, XOR, flush. */
   readonly ops: BigUint64Array;
   /** Entries of the page tables: physical address and value. */

@@ -6,6 +6,7 @@
 
 import { Engine } from "../../core/exec/engine.ts";
 import { INDEX_BYTES } from "../../core/exec/layout.ts";
+import { SharedCode } from "../../core/exec/shared_code.ts";
 import { GuestMemory } from "../../core/machine/memory.ts";
 import type { PhysicalSpace } from "../../core/mmu/physical_access.ts";
 import { SCRATCH_BYTES } from "../../core/translate/block_translator.ts";
@@ -76,7 +77,72 @@ const TSS = KERNEL + 0x400n;
 const STACK_TOP = KERNEL + 0x4000n;
 const DATA_BYTES = 4 * 2 * TABLE_PAGES * PAGE;
 
-/** A CPU that runs such programs. */
+/** How the CPUs run. */
+export interface FlowOptions64 {
+  /**
+   * `plain`: they look into the page tables for each instruction, and know
+   * nothing of the ones before.
+   */
+  readonly accel: "plain" | "interp" | "jit";
+  /** Executions that make a block hot; 1 when absent. */
+  readonly threshold?: number;
+  /** There is room for few blocks and few regions. */
+  readonly cramped?: boolean;
+  /** How regions look accesses up at first. */
+  readonly lookups?: 0 | 1 | 2;
+  /** Each run begins with the state saved and loaded. */
+  readonly saves?: boolean;
+  /** How many CPUs: each with the first bank to itself; 1 when absent. */
+  readonly cpus?: number;
+}
+
+/** The CPUs that run such programs. */
+export class FlowSystem64 {
+  /** The CPUs. */
+  readonly cpus: readonly FlowSubject64[];
+  readonly #u8: Uint8Array;
+  /** Host offsets of the banks but the first. */
+  readonly #hosts: readonly number[];
+
+  /** Makes them. */
+  constructor(readonly title: string, options: FlowOptions64) {
+    const count = options.cpus ?? 1;
+    const [own, ...common] = BANKS;
+    const memory = new GuestMemory({
+      cpus: count,
+      guestBytes: count * own.size +
+        common.reduce((sum, { size }) => sum + size, 0),
+      arenaBytes: count *
+        (options.cramped ? INDEX_BYTES + SCRATCH_BYTES + 2 * 65536 : 4 << 20),
+    });
+    this.#u8 = memory.u8;
+    this.#hosts = common.map(({ size }) => memory.alloc(size));
+    const shared = count > 1 ? new SharedCode() : undefined;
+    this.cpus = Array.from({ length: count }, (_, i) =>
+      new FlowSubject64(
+        memory,
+        [memory.alloc(own.size), ...this.#hosts],
+        options,
+        i,
+        shared,
+      ));
+  }
+
+  /** Puts all CPUs at the start of their programs. */
+  load(programs: readonly FlowProgram64[]): void {
+    this.cpus.forEach((cpu, i) => cpu.load(programs[i]));
+  }
+
+  /** A device writes a byte to a bank that all have. */
+  dma(bank: number, offset: number, byte: number): void {
+    this.#u8[this.#hosts[bank - 1] + offset] = byte;
+    for (const { engine } of this.cpus) {
+      engine.invalidate(BANKS[bank].base + offset, 1);
+    }
+  }
+}
+
+/** One of them. */
 export class FlowSubject64 {
   /** The CPU. */
   readonly cpu: X86;
@@ -87,25 +153,18 @@ export class FlowSubject64 {
   /** Host offset of each bank. */
   readonly #hosts: readonly number[];
   readonly #plain: boolean;
+  readonly #saves: boolean;
 
-  /**
-   * Makes the CPU. `plain`: it looks into the page tables for each instruction,
-   * and knows nothing of the ones before. `cramped`: there is room for few
-   * blocks and few regions. `lookups`: how regions look accesses up at first.
-   */
+  /** Makes a CPU that has each bank at one of these host offsets. */
   constructor(
-    readonly title: string,
-    accel: "plain" | "interp" | "jit",
-    threshold = 1,
-    cramped = false,
-    lookups: 0 | 1 | 2 = 0,
+    memory: GuestMemory,
+    hosts: readonly number[],
+    { accel, threshold = 1, cramped, lookups, saves, cpus = 1 }: FlowOptions64,
+    index: number,
+    shared: SharedCode | undefined,
   ) {
     this.#plain = accel === "plain";
-    const memory = new GuestMemory({
-      guestBytes: BANKS.reduce((sum, { size }) => sum + size, 0),
-      arenaBytes: cramped ? INDEX_BYTES + SCRATCH_BYTES + 2 * 65536 : 4 << 20,
-    });
-    const hosts = BANKS.map(({ size }) => memory.alloc(size));
+    this.#saves = saves === true;
     const space: PhysicalSpace = {
       lookupPage: (page) => {
         const at = page * PAGE;
@@ -130,11 +189,13 @@ export class FlowSubject64 {
         this.engine.setIrq(false);
         return IRQ_VECTOR;
       },
-      translator: () => createTranslator(MODELS["max"]),
+      translator: () => createTranslator(MODELS["max"], cpus > 1),
     });
     this.engine = new Engine(this.cpu, {
       memory,
       space,
+      cpu: index,
+      shared,
       accel: accel === "jit" ? "jit" : "interp",
       threshold,
       maxInsns: this.#plain ? 1 : undefined,
@@ -257,6 +318,7 @@ export class FlowSubject64 {
   /** Executes exactly `budget` instructions. */
   run(budget: number): string {
     const { engine } = this;
+    if (this.#saves) engine.load(engine.save());
     if (!this.#plain) return engine.run(budget);
     const end = engine.instructions + budget;
     let exit: string = "budget";

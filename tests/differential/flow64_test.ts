@@ -1,51 +1,86 @@
 import { assert, assertEquals } from "@std/assert";
 import { makeFlowProgram64 } from "./flow64.ts";
-import { FlowSubject64 } from "./flow64_subject.ts";
+import { BANKS, CODE_IN_BANK } from "./flow64_layout.ts";
+import { type FlowOptions64, FlowSystem64 } from "./flow64_subject.ts";
 import { casesFrom, Prng, seedFrom } from "./prng.ts";
 
-const SUBJECTS = [
-  new FlowSubject64("one instruction at a time", "plain"),
-  new FlowSubject64("interp", "interp"),
-  new FlowSubject64("jit, threshold 1", "jit", 1),
-  new FlowSubject64("jit, threshold 10", "jit", 10),
-  new FlowSubject64("jit, threshold 2, two versions", "jit", 2, false, 1),
-  new FlowSubject64("jit, threshold 5, cramped", "jit", 5, true),
-  // Profiles of computed jumps are full.
-  new FlowSubject64("jit, threshold 60", "jit", 60),
-];
 const STEPS = 24;
 
 /** Seeds that have found something. */
-const ONCE_FAILED: number[] = [1];
+const ONCE_FAILED: readonly number[] = [1];
 
-function compare(seed: number): void {
+/** Everybody's state, and how the runs ended. */
+function compare(systems: readonly FlowSystem64[], seed: number): void {
   const p = new Prng(seed);
-  const program = makeFlowProgram64(p);
-  for (const s of SUBJECTS) s.load(program);
+  const count = systems[0].cpus.length;
+  const first = makeFlowProgram64(p);
+  const { code, values } = first;
+  const programs = [
+    first,
+    // The same code, but other page tables, which change in their own way.
+    ...Array.from({ length: count - 1 }, () => ({
+      ...makeFlowProgram64(p),
+      code,
+      tables: first.tables,
+    })),
+  ];
+  for (const s of systems) s.load(programs);
   for (let step = 0; step < STEPS; step++) {
     const budget = p.oneIn(3) ? 1 + p.below(30) : 100 + p.below(1500);
+    const cpu = p.below(count);
     const irq = !p.oneIn(3);
-    const states = SUBJECTS.map((s) => {
-      const exit = s.run(budget);
-      if (irq) s.engine.setIrq(true);
-      return { exit, ...s.state() };
+    const bank = 1 + p.below(BANKS.length - 1);
+    const offset = CODE_IN_BANK + p.pick(values) + p.below(4);
+    const byte = p.oneIn(3) ? p.below(256) : -1;
+    const states = systems.map((s) => {
+      if (byte >= 0) s.dma(bank, offset, byte);
+      const exit = s.cpus[cpu].run(budget);
+      if (irq) s.cpus[cpu].engine.setIrq(true);
+      return { exit, cpus: s.cpus.map((c) => c.state()) };
     });
     for (let i = 1; i < states.length; i++) {
       assertEquals(
         states[i],
         states[0],
-        `seed ${seed}, step ${step}: ${SUBJECTS[i].title} differs from ${
-          SUBJECTS[0].title
+        `seed ${seed}, step ${step}: ${systems[i].title} differs from ${
+          systems[0].title
         }`,
       );
     }
   }
 }
 
-Deno.test("random 64-bit procedures whose pages change while they run: interpreter and compiler agree", () => {
-  const seed = seedFrom(Date.now() % 1_000_000);
-  const seeds = Array.from({ length: casesFrom(6) }, (_, i) => seed + i);
-  for (const s of [...ONCE_FAILED, ...seeds]) compare(s);
-  const { regions } = SUBJECTS[3].engine.stats();
-  assert(regions > 0);
-});
+const PLAIN = "one instruction at a time";
+const SYSTEMS: [string, FlowOptions64][] = [
+  [PLAIN, { accel: "plain" }],
+  ["interp", { accel: "interp" }],
+  ["jit, threshold 1", { accel: "jit" }],
+  ["jit, threshold 10", { accel: "jit", threshold: 10 }],
+  ["jit, two versions", { accel: "jit", threshold: 2, lookups: 1 }],
+  ["jit, cramped", { accel: "jit", threshold: 5, cramped: true }],
+  // Profiles of computed jumps are full.
+  ["jit, threshold 60", { accel: "jit", threshold: 60 }],
+  ["jit, saved and loaded", { accel: "jit", saves: true }],
+];
+const SEVERAL: [string, FlowOptions64][] = [
+  [PLAIN, { accel: "plain", cpus: 3 }],
+  ["interp", { accel: "interp", cpus: 3 }],
+  ["jit", { accel: "jit", cpus: 3 }],
+  ["jit, cramped", { accel: "jit", threshold: 5, cramped: true, cpus: 3 }],
+];
+
+for (
+  const [title, options, cases] of [
+    ["random 64-bit procedures whose pages change while they run", SYSTEMS, 4],
+    ["the same on three CPUs that change each other's code", SEVERAL, 3],
+  ] as const
+) {
+  Deno.test(`${title}: interpreter and compiler agree`, () => {
+    const systems = options.map(([name, how]) => new FlowSystem64(name, how));
+    const seed = seedFrom(Date.now() % 1_000_000);
+    const seeds = Array.from({ length: casesFrom(cases) }, (_, i) => seed + i);
+    for (const s of [...ONCE_FAILED, ...seeds]) compare(systems, s);
+    const { regions } = systems[2].cpus[0].engine.stats();
+    assert(regions > 0);
+  });
+}
