@@ -358,6 +358,14 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.keyChanged();
   }
 
+  init(): void {
+    if (this.#frontend.init === undefined) return this.reset();
+    this.#halted = false;
+    this.mmu.flush(false);
+    this.#frontend.init();
+    this.keyChanged();
+  }
+
   enter(state: EntryState): void {
     this.#frontend.enter(state);
     this.keyChanged();

@@ -51,6 +51,7 @@ import {
 } from "./long_mode.ts";
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
+import { initCpu } from "./init.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
@@ -950,6 +951,11 @@ export class X86 implements Frontend {
     this.waitsForStartup = this.apic !== undefined &&
       (this.apic.apicBase & APIC_BASE_BSP) === 0;
     if (this.waitsForStartup) this.engine?.halt();
+  }
+
+  /** See {@linkcode Frontend.init}. */
+  init(): void {
+    initCpu(this);
   }
 
   /** Where the CPU stands. */
