@@ -244,7 +244,8 @@ export class RegionJumps {
       }
       e.localSet(PC64);
     }
-    this.#lookup();
+    // One of 64 bits may lead to a mode where they have so many.
+    this.#lookup(k.typeOf(k.termValue) === I64);
   }
 
   /** Pushes whether HOST, or PC64 where they have 64 bits, is the program counter of a node. */
@@ -480,8 +481,8 @@ export class RegionJumps {
     return block !== undefined && block.secondPage < 0 ? block : undefined;
   }
 
-  /** With the target in PC64: through the jump cache. */
-  #lookup(): void {
+  /** With the target in PC64: through the jump cache; `wide`: all of the base is set. */
+  #lookup(wide = this.#wide): void {
     const e = this.#e;
     emitJumpHash(e, () => {
       e.localGet(PC64);
@@ -495,9 +496,9 @@ export class RegionJumps {
     e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
     e.localSet(LINK);
-    emitSetPcBase(e, CPU, this.#wide, () => {
+    emitSetPcBase(e, CPU, wide, () => {
       e.localGet(PC64);
-      if (!this.#wide) e.u8(0xa7); // i32.wrap_i64
+      if (!wide) e.u8(0xa7); // i32.wrap_i64
     }, () => {
       e.localGet(LINK);
       e.mem(W.I32_LOAD, 0, 2);

@@ -28,6 +28,7 @@ import {
   PS,
   RW,
   STACK,
+  STACK_OFFSET,
   SYSTEM,
   SYSTEM_PAGES,
   TABLE_PAGES,
@@ -40,6 +41,8 @@ import {
   WINDOW,
   XD,
 } from "./flow64_layout.ts";
+import { makeFlowProgram } from "./flow.ts";
+import { ALIAS, CODE, DATA as DATA32, THIRD_VIEW } from "./flow_layout.ts";
 import type { Prng } from "./prng.ts";
 
 const RBX = 3, RSI = 6, RDI = 7, R8 = 8, R12 = 12;
@@ -612,10 +615,53 @@ function windowOf(at: number): bigint {
 /** Which changes of the mapping a program sees. */
 type Layout = "small" | "large" | "mixed" | "two spaces";
 
-/** A random program. */
-export function makeFlowProgram64(p: Prng): FlowProgram64 {
+/** A program without page tables, and where its parts are to be. */
+interface Unmapped {
+  readonly code: readonly [Uint8Array, Uint8Array];
+  readonly tables: Uint8Array;
+  readonly values: readonly number[];
+  readonly views: readonly bigint[];
+  readonly data: readonly bigint[];
+  readonly compatibility: boolean;
+  /** Base of CS. */
+  readonly base: number;
+}
+
+function make64(p: Prng): Unmapped {
   const maker = new Maker(p);
   maker.make();
+  const { code, tables, values } = maker;
+  return {
+    code,
+    tables,
+    values,
+    views: VIEWS,
+    data: DATA,
+    compatibility: false,
+    base: 0,
+  };
+}
+
+/** A 32-bit one: of `flow.ts`. */
+function make32(p: Prng): Unmapped {
+  const { code, tables, base } = makeFlowProgram(p);
+  return {
+    code,
+    tables,
+    values: [],
+    views: [CODE, ALIAS, ALIAS + THIRD_VIEW * PAGE].map(BigInt),
+    data: [0, 1, 2].map((slot) => BigInt(DATA32 + slot * 0x1000000)),
+    compatibility: true,
+    base,
+  };
+}
+
+/** A random program, of 64-bit mode or of compatibility mode. */
+export function makeFlowProgram64(
+  p: Prng,
+  compatibility = false,
+): FlowProgram64 {
+  const { views, data, ...program } = compatibility ? make32(p) : make64(p);
   const layout: Layout = p.pick(["small", "large", "mixed", "two spaces"]);
   const mapper = new Mapper();
   const ops: bigint[] = [];
@@ -649,7 +695,7 @@ export function makeFlowProgram64(p: Prng): FlowProgram64 {
     isCode: boolean,
   ): void => {
     const mayShare = layout !== "two spaces" || space === 0 &&
-        linear >> 39n !== VIEWS[0] >> 39n;
+        linear >> 39n !== views[0] >> 39n;
     const isGlobal = mayBeGlobal && mayShare && p.oneIn(2);
     const value = frame() | flags() | (isGlobal ? G : 0n);
     const at = mapper.map(linear, value, 12n, space);
@@ -663,14 +709,14 @@ export function makeFlowProgram64(p: Prng): FlowProgram64 {
     if (isGlobal) changes.push(() => op(at, -1n, G, 1n));
   };
   for (let space = 0; space < 2; space++) {
-    for (let view = 0; view < (space === 0 ? VIEWS.length : 1); view++) {
+    for (let view = 0; view < (space === 0 ? views.length : 1); view++) {
       for (let i = 0; i < TABLE_PAGES; i++) {
         const offset = BigInt(i * PAGE);
-        addPage(VIEWS[view] + offset, () => version() + offset, space, true);
+        addPage(views[view] + offset, () => version() + offset, space, true);
       }
     }
   }
-  DATA.forEach((linear, slot) => {
+  data.forEach((linear, slot) => {
     for (let i = 0; i < TABLE_PAGES; i++) {
       const at = linear + BigInt(i * PAGE);
       if (slot > 0 || i < 3) addPage(at, () => frameOfData(slot, i), 0, false);
@@ -681,14 +727,20 @@ export function makeFlowProgram64(p: Prng): FlowProgram64 {
     }
   });
   // The second space's data is the first one's, below the same entry.
-  const data = mapper.entries.get(mapper.entry(DATA[0], 30n))!;
-  mapper.map(DATA[0], data, 30n, 1);
-  const small = mapper.entries.get(mapper.entry(VIEWS[0], 21n))!;
-  const directory = mapper.entry(VIEWS[0], 21n);
+  for (const linear of data) {
+    for (const level of [30n, 21n]) {
+      const value = mapper.entries.get(mapper.entry(linear, level))!;
+      if (linear >> level === views[0] >> level) continue;
+      mapper.map(linear, value, level, 1);
+      break;
+    }
+  }
+  const small = mapper.entries.get(mapper.entry(views[0], 21n))!;
+  const directory = mapper.entry(views[0], 21n);
   const isGlobal = mayBeGlobal && p.oneIn(2);
   const large = (): bigint =>
     version() | P | RW | US | A | D | PS | (isGlobal ? G : 0n);
-  const part = (): bigint => VIEWS[0] + BigInt(p.below(PAGES) * PAGE);
+  const part = (): bigint => views[0] + BigInt(p.below(PAGES) * PAGE);
   if (layout === "large") {
     mapper.entries.set(directory, large());
     repaired.push(windowOf(directory));
@@ -715,28 +767,28 @@ export function makeFlowProgram64(p: Prng): FlowProgram64 {
   for (let at = TABLES_AT; at < TABLES_END; at += PAGE) {
     mapper.map(windowOf(at), BigInt(at) | kernelFlags);
   }
-  mapper.share(VIEWS[0]);
+  mapper.share(views[0]);
   while (ops.length < 256) {
     switch (p.below(8)) {
       case 0:
         op(0, -1n, 0n, p.pick(layout === "two spaces" ? [1n, 2n, 4n] : [1n]));
         break;
       case 1:
-        op(0, -1n, 0n, p.pick(VIEWS) + BigInt(p.below(5) * PAGE));
+        op(0, -1n, 0n, p.pick(views) + BigInt(p.below(5) * PAGE));
         break;
       default:
         p.pick(changes)();
     }
   }
   return {
-    code: maker.code,
-    tables: maker.tables,
-    values: maker.values,
+    ...program,
+    start: views[0] - BigInt(program.base),
+    stack: data[0] + STACK_OFFSET,
     ops: BigUint64Array.from(ops, (x) => BigInt.asUintN(64, x)),
     entries: [...mapper.entries],
     repaired,
     cr4: 0x620 | (p.oneIn(4) ? 0 : 0x80),
-    cpl: p.oneIn(2) ? 0 : 3,
+    cpl: !compatibility && p.oneIn(2) ? 0 : 3,
     registers: Array.from({ length: 16 }, () => p.u32()),
   };
 }

@@ -58,7 +58,8 @@ export const DATA: readonly bigint[] = [
 export const DATA_BASE = [15, 14, 13, -1];
 /** In the first part of data: counters and tables. */
 export const TABLES = 3 * PAGE;
-export const STACK: bigint = DATA[0] + BigInt(5 * PAGE - 64);
+export const STACK_OFFSET: bigint = BigInt(5 * PAGE - 64);
+export const STACK: bigint = DATA[0] + STACK_OFFSET;
 
 export const KERNEL = -0x6543_2a20_0000n;
 /** Where the supervisor sees the page tables. */
@@ -100,6 +101,12 @@ export interface FlowProgram64 {
   readonly repaired: readonly bigint[];
   /** CR4. */
   readonly cr4: number;
+  /** RIP of the start, and RSP after an exception. */
+  readonly start: bigint;
+  readonly stack: bigint;
+  /** Whether it is a 32-bit program, and the base of its CS. */
+  readonly compatibility: boolean;
+  readonly base: number;
   /** Level. */
   readonly cpl: 0 | 3;
   /** The general registers, low halves. */

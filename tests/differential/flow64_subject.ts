@@ -47,14 +47,12 @@ import {
   OP_POSITION,
   OPS,
   PAGE,
-  STACK,
   START,
   SYSTEM,
   SYSTEM_PAGES,
   TABLE_PAGES,
   TABLES_AT,
   TABLES_END,
-  VIEWS,
 } from "./flow64_layout.ts";
 import { HAS_ERROR } from "./rhea.ts";
 
@@ -223,6 +221,11 @@ export class FlowSubject64 {
     this.#put(SYSTEM + 0x10, 0x00af9b000000ffffn); // code of level 0
     this.#put(SYSTEM + 0x28, 0x00cff3000000ffffn); // data of level 3
     this.#put(SYSTEM + 0x30, 0x00affb000000ffffn); // code of level 3
+    const base = BigInt(program.base);
+    this.#put(
+      SYSTEM + 0x38, // 32-bit code of level 3
+      0x00cffb000000ffffn | (base & 0xffffffn) << 16n | base >> 24n << 56n,
+    );
     this.#put(SYSTEM + 0x400 + 0x24, STACK_TOP); // IST1
     for (let n = 0; n < 256; n++) {
       const stub = KERNEL + 0x1000n + BigInt(16 * n);
@@ -251,8 +254,8 @@ export class FlowSubject64 {
         16,
       );
     }
-    this.#put(SYSTEM + START, VIEWS[0]);
-    this.#put(SYSTEM + START + 8, STACK);
+    this.#put(SYSTEM + START, program.start);
+    this.#put(SYSTEM + START + 8, program.stack);
     this.#put(SYSTEM + COUNT, BigInt(program.repaired.length));
     program.ops.forEach((x, i) => this.#put(SYSTEM + OPS + 8 * i, x));
     program.repaired.forEach((x, i) => this.#put(SYSTEM + ENTRIES + 8 * i, x));
@@ -268,8 +271,10 @@ export class FlowSubject64 {
     u8.fill(0, this.#at(TABLES_AT), this.#at(TABLES_END));
     for (const [at, value] of program.entries) this.#put(at, value);
     u8.set(program.tables, this.#at(DATA_IN_BANK + 3 * PAGE));
+    const { start, compatibility } = program;
     for (let at = 0; at < 64; at += 8) {
-      this.#put(DATA_IN_BANK + 5 * PAGE - 64 + at, VIEWS[0]);
+      const top = compatibility ? start | start << 32n : start;
+      this.#put(DATA_IN_BANK + 5 * PAGE - 64 + at, top);
     }
     this.#system(program);
     const { cpu, engine } = this;
@@ -289,13 +294,17 @@ export class FlowSubject64 {
     cpu.setSeg(CS, user ? 0x33 : 0x10, 0, -1, user ? 0xaffb00 : 0xaf9b00);
     cpu.setSeg(SS, user ? 0x2b : 0, 0, -1, user ? 0xcff300 : 0);
     for (const seg of [DS, ES, FS, GS, LDTR]) cpu.setSeg(seg, 0, 0, 0, 0);
+    if (compatibility) {
+      cpu.setSeg(CS, 0x3b, program.base, -1, 0xcffb00);
+      for (const seg of [DS, ES]) cpu.setSeg(seg, 0x2b, 0, -1, 0xcff300);
+    }
     cpu.setSeg(TR, 0x40, Number(BigInt.asIntN(32, TSS)), 0x67, 0x8b00);
     cpu.setBaseHigh(TR, Number(BigInt.asIntN(32, TSS >> 32n)));
     s[OFF_CPL >> 2] = program.cpl;
     program.registers.forEach((x, i) =>
       this.#set64(OFF_GPR + 8 * i, BigInt(x))
     );
-    this.#set64(OFF_EIP, VIEWS[0]);
+    this.#set64(OFF_EIP, start);
     cpu.setEflags(0x202, -1);
     cpu.updateKey();
     // Memory has changed behind the translator's back.
