@@ -780,6 +780,7 @@ export function makeFlowProgram64(
         p.pick(changes)();
     }
   }
+  const cpl = !compatibility && p.oneIn(2) ? 0 : 3;
   return {
     ...program,
     start: views[0] - BigInt(program.base),
@@ -788,7 +789,8 @@ export function makeFlowProgram64(
     entries: [...mapper.entries],
     repaired,
     cr4: 0x620 | (p.oneIn(4) ? 0 : 0x80),
-    cpl: !compatibility && p.oneIn(2) ? 0 : 3,
+    ist: cpl === 0 || p.oneIn(2),
+    cpl,
     registers: Array.from({ length: 16 }, () => p.u32()),
   };
 }

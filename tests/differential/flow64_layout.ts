@@ -107,6 +107,8 @@ export interface FlowProgram64 {
   /** Whether it is a 32-bit program, and the base of its CS. */
   readonly compatibility: boolean;
   readonly base: number;
+  /** Whether interrupts have a stack of their own (IST), as they must at level 0. */
+  readonly ist: boolean;
   /** Level. */
   readonly cpl: 0 | 3;
   /** The general registers, low halves. */

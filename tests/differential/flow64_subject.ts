@@ -226,13 +226,15 @@ export class FlowSubject64 {
       SYSTEM + 0x38, // 32-bit code of level 3
       0x00cffb000000ffffn | (base & 0xffffffn) << 16n | base >> 24n << 56n,
     );
+    this.#put(SYSTEM + 0x400 + 0x04, STACK_TOP); // RSP0
     this.#put(SYSTEM + 0x400 + 0x24, STACK_TOP); // IST1
+    const gate = program.ist ? 0x8e01n : 0x8e00n;
     for (let n = 0; n < 256; n++) {
       const stub = KERNEL + 0x1000n + BigInt(16 * n);
       const dpl = n === 0x80 ? 0x6000n : 0n;
       this.#put(
         SYSTEM + 0x8000 + 16 * n,
-        stub & 0xffffn | 0x10n << 16n | (0x8e01n | dpl) << 32n |
+        stub & 0xffffn | 0x10n << 16n | (gate | dpl) << 32n |
           (stub >> 16n & 0xffffn) << 48n,
       );
       this.#put(SYSTEM + 0x8008 + 16 * n, stub >> 32n & 0xffffffffn);
