@@ -90,9 +90,15 @@ import {
   OFF_IDT_LIMIT,
   OFF_INTR,
   OFF_MXCSR,
+  OFF_NMI_BLOCKED,
+  OFF_NMI_PENDING,
+  OFF_PDPTE,
+  OFF_PENDING_DEBUG,
   OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
+  OFF_TSC_OFFSET,
+  OFF_WAITS_STARTUP,
   OFF_XCR0,
   STATE_END,
   TF,
@@ -119,6 +125,10 @@ const W_MXCSR = OFF_MXCSR >> 2;
 const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
+const W_PENDING_DEBUG = OFF_PENDING_DEBUG >> 2;
+const W_NMI_PENDING = OFF_NMI_PENDING >> 2;
+const W_NMI_BLOCKED = OFF_NMI_BLOCKED >> 2;
+const W_WAITS_STARTUP = OFF_WAITS_STARTUP >> 2;
 
 /** User pages accessed under EFLAGS.AC that are kept apart; with more, the TLB is flushed. */
 const USER_ACCESSES = 16;
@@ -191,6 +201,10 @@ function scramble(v: number): number {
   return h ^ h >>> 16;
 }
 
+function pdptesOf(state: Int32Array): Int32Array {
+  return state.subarray(OFF_PDPTE >> 2, (OFF_PDPTE >> 2) + 8);
+}
+
 const NO_PORTS: PortBus = { read: () => -1, write: () => {} };
 
 /** The CPU. */
@@ -244,24 +258,14 @@ export class X86 implements Frontend {
 
   /** Model-specific registers. */
   msrs: Msrs;
-  /** An NMI waits. */
-  nmiPending = false;
-  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
-  waitsForStartup = false;
-  /** NMIs are blocked (until IRET). */
-  nmiBlocked = false;
-  /** DR6 bits of a debug trap to be delivered before the next instruction. */
-  pendingDebug = 0;
   /** A task switch has already replaced the state: a fault must not restore the old program counter. */
   committed = false;
   /** The present instruction has entered a handler: no single-step trap after it. */
   suppressStep = false;
-  /** Added to the timestamp source. */
-  tscOffset = 0;
   /** The last reading of the timestamp source. */
   readonly stamps: { last: number };
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
-  readonly pdpte: Int32Array = new Int32Array(8);
+  pdpte: Int32Array = pdptesOf(this.state);
 
   /** 32 random bits, signed. */
   readonly random: () => number;
@@ -303,6 +307,51 @@ export class X86 implements Frontend {
     this.state[W_INTR] = level ? 1 : 0;
   }
 
+  /** An NMI waits. */
+  get nmiPending(): boolean {
+    return this.state[W_NMI_PENDING] !== 0;
+  }
+
+  set nmiPending(value: boolean) {
+    this.state[W_NMI_PENDING] = value ? 1 : 0;
+  }
+
+  /** NMIs are blocked (until IRET). */
+  get nmiBlocked(): boolean {
+    return this.state[W_NMI_BLOCKED] !== 0;
+  }
+
+  set nmiBlocked(value: boolean) {
+    this.state[W_NMI_BLOCKED] = value ? 1 : 0;
+  }
+
+  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
+  get waitsForStartup(): boolean {
+    return this.state[W_WAITS_STARTUP] !== 0;
+  }
+
+  set waitsForStartup(value: boolean) {
+    this.state[W_WAITS_STARTUP] = value ? 1 : 0;
+  }
+
+  /** DR6 bits of a debug trap to be delivered before the next instruction. */
+  get pendingDebug(): number {
+    return this.state[W_PENDING_DEBUG];
+  }
+
+  set pendingDebug(bits: number) {
+    this.state[W_PENDING_DEBUG] = bits;
+  }
+
+  /** Added to the timestamp source. */
+  get tscOffset(): number {
+    return this.stateF64[OFF_TSC_OFFSET >> 3];
+  }
+
+  set tscOffset(value: number) {
+    this.stateF64[OFF_TSC_OFFSET >> 3] = value;
+  }
+
   /** Gives the frontend its engine. */
   attach(engine: CpuEngine): void {
     const old = this.state8;
@@ -316,6 +365,7 @@ export class X86 implements Frontend {
     this.stateF32 = new Float32Array(buffer, base, STATE_END >> 2);
     this.stateF64 = new Float64Array(buffer, base, STATE_END >> 3);
     this.state8.set(old.subarray(0x100), 0x100);
+    this.pdpte = pdptesOf(this.state);
     this.#applyA20();
     engine.mmu.setWide(this.lma);
     this.chooseMmu();
@@ -933,13 +983,8 @@ export class X86 implements Frontend {
     s[W_MXCSR] = 0x1f80;
     s[W_XCR0] = 1;
     this.msrs = resetMsrs();
-    this.pdpte.fill(0);
-    this.nmiPending = false;
-    this.nmiBlocked = false;
-    this.pendingDebug = 0;
     this.committed = false;
     this.suppressStep = false;
-    this.tscOffset = 0;
     this.#userAccesses = 0;
     if (this.engine !== undefined) {
       this.engine.mmu.setWide(false);
