@@ -570,7 +570,7 @@ class Maker {
 }
 
 /** Page tables. */
-class Mapper {
+export class Mapper {
   readonly entries = new Map<number, bigint>();
   #next = TABLES_AT + 2 * PAGE;
 
@@ -608,7 +608,7 @@ class Mapper {
 }
 
 /** Where the supervisor sees an entry. */
-function windowOf(at: number): bigint {
+export function windowOf(at: number): bigint {
   return WINDOW + BigInt(at - TABLES_AT);
 }
 
