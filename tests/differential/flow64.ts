@@ -18,6 +18,7 @@ import {
   DATA,
   DATA_BASE,
   DATA_IN_BANK,
+  DEVICE,
   type FlowProgram64,
   FRAME,
   G,
@@ -684,8 +685,10 @@ export function makeFlowProgram64(
   const version = (): bigint => BigInt(VERSION_AT[p.oneIn(8) ? 3 : p.below(3)]);
   const frameOfData = (slot: number, page: number): bigint =>
     BigInt(
-      BANKS[p.below(3)].base + DATA_IN_BANK +
-        ((2 * slot + p.below(2)) * TABLE_PAGES + page) * PAGE,
+      p.oneIn(12)
+        ? DEVICE + page * PAGE
+        : BANKS[p.below(3)].base + DATA_IN_BANK +
+          ((2 * slot + p.below(2)) * TABLE_PAGES + page) * PAGE,
     );
   /** All that may happen to the page at an address. */
   const addPage = (

@@ -29,6 +29,8 @@ export const SYSTEM = 0x100000;
 export const DATA_IN_BANK = 0x200000;
 /** The code, in each bank. */
 export const CODE_IN_BANK = 0x400000;
+/** Pages of a device, which are among the data. */
+export const DEVICE = 0xd000_0000;
 /** The physical addresses of the code's versions. */
 export const VERSION_AT: readonly number[] = BANKS.map((b) =>
   b.base + CODE_IN_BANK

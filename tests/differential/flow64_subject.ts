@@ -38,6 +38,7 @@ import {
   CODE_IN_BANK,
   COUNT,
   DATA_IN_BANK,
+  DEVICE,
   ENTRIES,
   EVENTS,
   type FlowProgram64,
@@ -74,6 +75,10 @@ const TSS = KERNEL + 0x400n;
 /** The top of the stack of interrupts: under the operations' ring. */
 const STACK_TOP = KERNEL + 0x4000n;
 const DATA_BYTES = 4 * 2 * TABLE_PAGES * PAGE;
+
+function isDevice(physical: number): boolean {
+  return physical >= DEVICE && physical < DEVICE + TABLE_PAGES * PAGE;
+}
 
 /** How the CPUs run. */
 export interface FlowOptions64 {
@@ -152,6 +157,8 @@ export class FlowSubject64 {
   readonly #hosts: readonly number[];
   readonly #plain: boolean;
   readonly #saves: boolean;
+  /** What a device has: each access to it changes that. */
+  #device = 0;
 
   /** Makes a CPU that has each bank at one of these host offsets. */
   constructor(
@@ -167,7 +174,8 @@ export class FlowSubject64 {
       lookupPage: (page) => {
         const at = page * PAGE;
         const i = BANKS.findIndex((b) => at >= b.base && at < b.base + b.size);
-        return i < 0 ? { kind: "none", hostOffset: 0, writable: false } : {
+        const kind = isDevice(at) ? "io" : "none";
+        return i < 0 ? { kind, hostOffset: 0, writable: false } : {
           kind: "ram",
           hostOffset: hosts[i] + at - BANKS[i].base,
           writable: true,
@@ -178,8 +186,17 @@ export class FlowSubject64 {
           page: base / PAGE,
           pages: size / PAGE,
         })),
-      read: (_, width) => width === 4 ? 0xffffffff : (1 << 8 * width) - 1,
-      write: () => {},
+      read: (address, width) => {
+        const ones = width === 4 ? 0xffffffff : (1 << 8 * width) - 1;
+        if (!isDevice(address)) return ones;
+        this.#device = Math.imul(this.#device ^ address ^ width, 0x01000193);
+        return (this.#device ^ this.#device >>> 15) & ones;
+      },
+      write: (address, width, value) => {
+        if (!isDevice(address)) return;
+        this.#device ^= value;
+        this.#device = Math.imul(this.#device ^ address ^ width, 0x01000193);
+      },
     };
     this.cpu = new X86({
       model: MODELS["max"],
@@ -278,6 +295,7 @@ export class FlowSubject64 {
       const top = compatibility ? start | start << 32n : start;
       this.#put(DATA_IN_BANK + 5 * PAGE - 64 + at, top);
     }
+    this.#device = 0;
     this.#system(program);
     const { cpu, engine } = this;
     engine.setIrq(false);
@@ -360,6 +378,7 @@ export class FlowSubject64 {
         (_, i) => this.#get64(OFF_GPR + 8 * i),
       ),
       tables: this.#hash(this.#at(TABLES_AT), TABLES_END - TABLES_AT),
+      device: this.#device,
       log: this.#hash(this.#at(SYSTEM + LOG), 256 * 32),
       data: this.#hosts.map((at) => this.#hash(at + DATA_IN_BANK, DATA_BYTES)),
       code: this.#hosts.map((at) =>
