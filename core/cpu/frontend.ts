@@ -251,6 +251,8 @@ export interface Frontend {
   attach(engine: CpuEngine): void;
   /** Power-on or hardware reset. */
   reset(): void;
+  /** What a CPU does that others tell to start again, where that is less than `reset` (x86: INIT). */
+  init?(): void;
   /** Low half of the current program counter. */
   pcLo(): number;
   /** High half (x86 below 64-bit mode: the base of the code segment). */

@@ -51,6 +51,7 @@ import {
   OFF_CODE_MASKS,
   OFF_ENTER,
   OFF_FAULT_REGION,
+  OFF_HALTED,
   OFF_INDEX,
   OFF_LINK,
   OFF_OWN_CODE_MASKS,
@@ -155,7 +156,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** Budget taken away by `requestStop`. */
   #stolen = 0;
   #stop = false;
-  #halted = false;
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
@@ -173,6 +173,15 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   quiet = false;
   readonly #statistics = new Statistics();
   readonly #counts = this.#statistics.counts;
+
+  /** The CPU waits for an event: in its area, where others can see it. */
+  get #halted(): boolean {
+    return this.i32[(this.base + OFF_HALTED) >> 2] !== 0;
+  }
+
+  set #halted(value: boolean) {
+    this.i32[(this.base + OFF_HALTED) >> 2] = value ? 1 : 0;
+  }
 
   /** Makes the engine of a CPU and attaches the frontend to it. */
   constructor(frontend: Frontend, options: EngineOptions) {
@@ -353,6 +362,14 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#regions.bury();
     this.mmu.flush(false);
     this.#frontend.reset();
+    this.keyChanged();
+  }
+
+  init(): void {
+    if (this.#frontend.init === undefined) return this.reset();
+    this.#halted = false;
+    this.mmu.flush(false);
+    this.#frontend.init();
     this.keyChanged();
   }
 

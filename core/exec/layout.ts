@@ -86,6 +86,8 @@ export const OFF_FLAT_WINDOW_SIZE = 0x58;
 export const OFF_PC_BASE = 0x60;
 /** Table index of the function that finds a computed jump's target in the present mode. */
 export const OFF_LOOKUP = 0x5c;
+/** 1: the CPU has halted and waits for an event. */
+export const OFF_HALTED = 0x68;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */

@@ -143,19 +143,22 @@ export class RegionJumps {
 
   /** Before the region is left in a node's block: the base becomes that of its page. */
   moveBase(node: number): void {
-    const moved = this.#pcs[node] - this.#blocks[node].pcLo;
+    const [to, from] = [this.#pcs[node], this.#blocks[node].pcLo];
+    const moved = (to - from) | 0;
     if (moved === 0) return;
     const e = this.#e;
     e.localGet(CPU);
     if (this.#wide) {
+      // Both are low halves below the same high one: physical addresses, of
+      // which one may be 2 GiB and more beyond the other.
       this.#pushWideBase();
-      e.i64Const(moved | 0, (moved | 0) >> 31);
+      e.i64Const(moved, to >>> 0 < from >>> 0 ? -1 : 0);
       e.u8(I64_ADD);
       e.mem(W.I64_STORE, OFF_PC_BASE, 3);
       return;
     }
     this.#pushBase();
-    e.i32Const(moved | 0);
+    e.i32Const(moved);
     e.u8(W.I32_ADD);
     e.mem(W.I32_STORE, OFF_PC_BASE, 2);
   }
@@ -241,7 +244,8 @@ export class RegionJumps {
       }
       e.localSet(PC64);
     }
-    this.#lookup();
+    // One of 64 bits may lead to a mode where they have so many.
+    this.#lookup(k.typeOf(k.termValue) === I64);
   }
 
   /** Pushes whether HOST, or PC64 where they have 64 bits, is the program counter of a node. */
@@ -477,8 +481,8 @@ export class RegionJumps {
     return block !== undefined && block.secondPage < 0 ? block : undefined;
   }
 
-  /** With the target in PC64: through the jump cache. */
-  #lookup(): void {
+  /** With the target in PC64: through the jump cache; `wide`: all of the base is set. */
+  #lookup(wide = this.#wide): void {
     const e = this.#e;
     emitJumpHash(e, () => {
       e.localGet(PC64);
@@ -492,9 +496,9 @@ export class RegionJumps {
     e.i32Const(base + OFF_JUMP_CACHE + JUMP_RECORD);
     e.u8(W.I32_ADD);
     e.localSet(LINK);
-    emitSetPcBase(e, CPU, this.#wide, () => {
+    emitSetPcBase(e, CPU, wide, () => {
       e.localGet(PC64);
-      if (!this.#wide) e.u8(0xa7); // i32.wrap_i64
+      if (!wide) e.u8(0xa7); // i32.wrap_i64
     }, () => {
       e.localGet(LINK);
       e.mem(W.I32_LOAD, 0, 2);

@@ -12,7 +12,7 @@ import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
 import { readBootImages } from "./boot_images.ts";
-import type { CpuCore, InterruptController } from "./cpu.ts";
+import { type CpuCore, initialize, type InterruptController } from "./cpu.ts";
 import { CpuGroup } from "./cpu_group.ts";
 import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
@@ -47,6 +47,7 @@ export class Builder {
   readonly #requests: Requests = {
     reset: false,
     cpuReset: 0,
+    cpuInit: 0,
     end: undefined,
     notify: () => {},
     wake: () => {},
@@ -311,6 +312,12 @@ export class Builder {
         // What follows, as a start-up message, is for a CPU that was reset.
         if (group !== undefined && group.running !== i) return cpu.reset();
         requests.cpuReset |= 1 << i;
+        requests.notify();
+      });
+      wiring.listen(name, "init", (level) => {
+        if (!level) return;
+        if (group !== undefined && group.running !== i) return initialize(cpu);
+        requests.cpuInit |= 1 << i;
         requests.notify();
       });
       wiring.listen(name, "intr", (level) => {

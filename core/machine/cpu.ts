@@ -36,6 +36,8 @@ export interface CpuCore {
   quiet?: boolean;
   /** Put every register in its state after a hardware reset. */
   reset(): void;
+  /** Start again as the line `init` says, where that is less than `reset`. */
+  init?(): void;
   /** Set registers by name; the others keep what reset gave them. */
   enter(state: EntryState): void;
   /**
@@ -73,6 +75,12 @@ export interface CpuCore {
   stats(): Readonly<Record<string, number>>;
   /** Where the CPU is, for humans: `cs:eip 0010:c0101234, cr0 ...`. */
   describe(): string;
+}
+
+/** Has a CPU start again as the line `init` says. */
+export function initialize(cpu: CpuCore): void {
+  if (cpu.init === undefined) cpu.reset();
+  else cpu.init();
 }
 
 /** What gives the CPU an interrupt's vector. */

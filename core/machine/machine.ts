@@ -16,7 +16,7 @@ import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
-import type { CpuCore } from "./cpu.ts";
+import { type CpuCore, initialize } from "./cpu.ts";
 import { createLogger } from "./logger.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -493,7 +493,7 @@ export class Machine {
     }
     if (requests.reset) {
       requests.reset = false;
-      requests.cpuReset = 0;
+      requests.cpuReset = requests.cpuInit = 0;
       if (options.noReboot) {
         requests.end = { reason: "reset", status: 0 };
         this.#loop.stop();
@@ -502,15 +502,14 @@ export class Machine {
       this.#reset();
       return true;
     }
-    if (requests.cpuReset !== 0) {
-      const which = requests.cpuReset;
-      requests.cpuReset = 0;
-      this.#parts.cpus.forEach((cpu, i) => {
-        if ((which >> i & 1) !== 0) cpu.reset();
-      });
-      return true;
-    }
-    return false;
+    const { cpuReset, cpuInit } = requests;
+    if ((cpuReset | cpuInit) === 0) return false;
+    requests.cpuReset = requests.cpuInit = 0;
+    this.#parts.cpus.forEach((cpu, i) => {
+      if ((cpuReset >> i & 1) !== 0) cpu.reset();
+      else if ((cpuInit >> i & 1) !== 0) initialize(cpu);
+    });
+    return true;
   }
 
   /** Reset everything and load the kernel anew, if there is one. */
@@ -520,7 +519,7 @@ export class Machine {
     this.cpu.reset();
     // Reset pulses that devices gave while they were reset mean nothing.
     requests.reset = false;
-    requests.cpuReset = 0;
+    requests.cpuReset = requests.cpuInit = 0;
     if (boot === undefined) return;
     const entry = boot.loader.load({
       kernel: boot.kernel,

@@ -17,7 +17,7 @@
 /** Bytes of one WebAssembly page. */
 const WASM_PAGE = 65536;
 /** Bytes at the bottom that stay unused. */
-const GUARD_BYTES = 65536;
+export const GUARD_BYTES = 65536;
 /** WebAssembly's limit with 32-bit offsets. */
 const MAX_BYTES = 65536 * WASM_PAGE;
 

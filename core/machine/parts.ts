@@ -68,6 +68,8 @@ export interface Requests {
   reset: boolean;
   /** Reset these CPUs alone: a bit each. */
   cpuReset: number;
+  /** The same for the line `init`. */
+  cpuInit: number;
   /** End the run so. */
   end: RunResult | undefined;
   /** Makes the run loop look. */

@@ -20,7 +20,7 @@ import type { DocumentPath } from "./schema.ts";
 /** Lines of the machine itself that devices may drive. */
 const MACHINE_LINES = ["reset", "poweroff"];
 /** Lines that every CPU receives. */
-const CPU_LINES = ["intr", "nmi", "reset"];
+const CPU_LINES = ["intr", "nmi", "reset", "init"];
 
 /** What checks say mistakes with. */
 export interface PlanReport {

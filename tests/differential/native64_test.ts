@@ -39,13 +39,27 @@ const SUITES: [string, string[], number, number][] = [
   ],
 ];
 
-for (const accel of ["interp", "jit"] as const) {
+/** The same at the end of the largest memory. */
+const FULL: typeof SUITES = [[
+  "everything",
+  ["integer", "long", "x87", "mmx", "sse", "conversions", "sse4"],
+  600,
+  6,
+]];
+
+const SUBJECTS = [
+  ["interp", "", SUITES],
+  ["jit", "", SUITES],
+  ["interp", " at 4 GiB", FULL],
+  ["jit", " at 4 GiB", FULL],
+] as const;
+for (const [accel, where, suites] of SUBJECTS) {
   const subject = typeof oracle === "string"
     ? undefined
-    : new RheaSubject64(accel, 1);
-  for (const [title, groups, count, maxInsns] of SUITES) {
+    : new RheaSubject64(accel, 1, where !== "");
+  for (const [title, groups, count, maxInsns] of suites) {
     Deno.test({
-      name: `native x86-64 against ${accel}: ${title}`,
+      name: `native x86-64 against ${accel}${where}: ${title}`,
       ignore: subject === undefined,
       fn: () =>
         check(

@@ -6,7 +6,11 @@
  */
 
 import { Engine } from "../../core/exec/engine.ts";
-import { GuestMemory } from "../../core/machine/memory.ts";
+import {
+  CPU_AREA_BYTES,
+  GUARD_BYTES,
+  GuestMemory,
+} from "../../core/machine/memory.ts";
 import type { PhysicalSpace } from "../../core/mmu/physical_access.ts";
 import { X86 } from "../../plugins/cpu/x86/cpu.ts";
 import { updateLma } from "../../plugins/cpu/x86/long_mode.ts";
@@ -55,7 +59,8 @@ const RAM = 0x40000;
 // Physical addresses. Page tables stand from PML4 on, one after the other.
 const PML4 = 0x1000;
 const CODE_AT = 0x10000;
-const DATA_AT = 0x12000;
+/** The last pages of RAM. */
+const DATA_AT = RAM - PAGES;
 const SYSTEM = 0x20000;
 /** Where the supervisor's pages stand: where no case has reason to go. */
 const KERNEL = 0xffff9abc_d5e00000n;
@@ -81,9 +86,16 @@ export class RheaSubject64 {
   readonly #view: DataView;
   #tables = 1;
 
-  /** Makes the CPU. */
-  constructor(accel: "jit" | "interp", threshold = 1) {
-    const memory = new GuestMemory({ guestBytes: RAM, arenaBytes: 4 << 20 });
+  /**
+   * Makes the CPU. `full`: its memory is the largest that there is, and ends
+   * with the data.
+   */
+  constructor(accel: "jit" | "interp", threshold = 1, full = false) {
+    const arenaBytes = 4 << 20;
+    const used = GUARD_BYTES + CPU_AREA_BYTES + arenaBytes;
+    const guestBytes = full ? 2 ** 32 - used : RAM;
+    const memory = new GuestMemory({ guestBytes, arenaBytes });
+    if (full) memory.alloc(guestBytes - RAM);
     const host = memory.alloc(RAM);
     const space: PhysicalSpace = {
       lookupPage: (page) =>

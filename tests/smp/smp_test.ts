@@ -8,55 +8,20 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Machine } from "../../mod.ts";
+import { inQemu, NASM, PC, QEMU, withKernel } from "./kernels.ts";
 
-const HERE = fromFileUrl(new URL(".", import.meta.url));
-const PC = fromFileUrl(new URL("../../machines/pc.json", import.meta.url));
 const CPUS = 4;
 /** Where QEMU 7.2 is not like the manual: no error for an illegal vector. */
 const QEMU_DIFFERS = /^error /;
-
-function has(program: string): boolean {
-  try {
-    return new Deno.Command(program, {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    }).outputSync().success;
-  } catch (e) {
-    if (e instanceof Deno.errors.NotFound) return false;
-    throw e;
-  }
-}
-
-const NASM = has("nasm");
-const QEMU = has("qemu-system-x86_64");
 const ignore = !NASM;
 const skipped = NASM ? "" : " (skipped: there is no nasm)";
 
 /** Give a test the program, assembled with these symbols. */
-async function assembled(
+function assembled(
   symbols: readonly string[],
   use: (kernel: string, folder: string) => Promise<void>,
 ): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    const kernel = `${folder}/kernel`;
-    const { success } = await new Deno.Command("nasm", {
-      args: [
-        "-f",
-        "bin",
-        `-DCPUS=${CPUS}`,
-        ...symbols,
-        "-o",
-        kernel,
-        `${HERE}smp.asm`,
-      ],
-    }).output();
-    assert(success, "nasm");
-    await use(kernel, folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+  return withKernel("smp", [`CPUS=${CPUS}`, ...symbols], use);
 }
 
 function load(
@@ -67,7 +32,8 @@ function load(
   return Machine.load(PC, options);
 }
 
-const golden = (await Deno.readTextFile(`${HERE}golden.txt`)).split("\n");
+const golden = (await Deno.readTextFile(new URL("golden.txt", import.meta.url)))
+  .split("\n");
 
 for (const accel of ["interp", "jit"] as const) {
   Deno.test({
@@ -75,7 +41,7 @@ for (const accel of ["interp", "jit"] as const) {
       `several CPUs: interrupts, locks and changed code, ${accel}${skipped}`,
     ignore,
     fn: () =>
-      assembled(["-DX2APIC"], async (kernel) => {
+      assembled(["X2APIC"], async (kernel) => {
         await using machine = await load(kernel, { accel });
         const { reason } = await machine.run();
         assertEquals(machine.serial(0).output.split("\n"), golden);
@@ -91,16 +57,7 @@ Deno.test({
   ignore: !NASM || !QEMU,
   fn: () =>
     assembled([], async (kernel, folder) => {
-      await new Deno.Command("qemu-system-x86_64", {
-        args:
-          `-accel tcg,thread=single -smp ${CPUS} -cpu max -m 64 -kernel ${kernel}
-          -display none -serial file:${folder}/out -monitor none -no-reboot
-          -device isa-debug-exit,iobase=0xf4`.split(/\s+/),
-        stdout: "null",
-        stderr: "null",
-        signal: AbortSignal.timeout(60_000),
-      }).output();
-      const out = (await Deno.readTextFile(`${folder}/out`)).split("\n");
+      const out = (await inQemu(kernel, folder, CPUS, "single")).split("\n");
       // Behind the errors comes x2APIC mode.
       const end = golden.findIndex((line) => QEMU_DIFFERS.test(line));
       assert(QEMU_DIFFERS.test(out[end]), out[end]);
@@ -112,7 +69,7 @@ Deno.test({
   name: `several CPUs: with icount two runs are the same${skipped}`,
   ignore,
   fn: () =>
-    assembled(["-DX2APIC"], async (kernel) => {
+    assembled(["X2APIC"], async (kernel) => {
       const run = async (): Promise<[string, number]> => {
         await using machine = await load(kernel, { icount: true });
         await machine.run();
@@ -128,7 +85,7 @@ Deno.test({
   name: `several CPUs: a saved machine goes on as it would have${skipped}`,
   ignore,
   fn: () =>
-    assembled(["-DX2APIC"], async (kernel) => {
+    assembled(["X2APIC"], async (kernel) => {
       await using machine = await load(kernel, { icount: true });
       const serial = machine.serial(0);
       const memory = machine.space("memory");

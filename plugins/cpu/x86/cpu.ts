@@ -10,7 +10,7 @@
  * @module
  */
 
-import { APIC_BASE_BSP, type LocalApic } from "../../../core/bus/apic.ts";
+import type { LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
@@ -57,6 +57,8 @@ import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
 import { TableCache } from "./table_cache.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
+import type { BlockTranslator, PortBus, X86Options } from "./options.ts";
+import { initCpu, resetCpu } from "./reset.ts";
 import { loadCpu, saveCpu } from "./saved_state.ts";
 import {
   AC,
@@ -70,7 +72,6 @@ import {
   KEY_LONG,
   KEY_TF,
   KEY_UNPAGED,
-  LDTR,
   OFF_CC_OP,
   OFF_CC_SRC,
   OFF_CPL,
@@ -83,22 +84,21 @@ import {
   OFF_EXC_ERROR,
   OFF_EXC_HAS_ERROR,
   OFF_EXC_VECTOR,
-  OFF_FCW,
   OFF_FLAGS,
   OFF_FSW,
-  OFF_FTAG,
-  OFF_GDT_LIMIT,
   OFF_GPR,
-  OFF_IDT_LIMIT,
   OFF_INTR,
-  OFF_MXCSR,
+  OFF_NMI_BLOCKED,
+  OFF_NMI_PENDING,
+  OFF_PDPTE,
+  OFF_PENDING_DEBUG,
   OFF_SCRATCH,
   OFF_SEG,
   OFF_SHADOW,
-  OFF_XCR0,
+  OFF_TSC_OFFSET,
+  OFF_WAITS_STARTUP,
   STATE_END,
   TF,
-  TR,
   VM,
 } from "./state.ts";
 
@@ -117,10 +117,12 @@ const W_DR = OFF_DR >> 2;
 const W_CPL = OFF_CPL >> 2;
 const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
-const W_MXCSR = OFF_MXCSR >> 2;
-const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
+const W_PENDING_DEBUG = OFF_PENDING_DEBUG >> 2;
+const W_NMI_PENDING = OFF_NMI_PENDING >> 2;
+const W_NMI_BLOCKED = OFF_NMI_BLOCKED >> 2;
+const W_WAITS_STARTUP = OFF_WAITS_STARTUP >> 2;
 
 /** Words of a segment register in {@linkcode X86.state}: index of segment 0's selector. */
 const SEG_WORDS = 8;
@@ -131,55 +133,11 @@ const EXC_NONE = -2;
 const EXC_WAIT = -3;
 
 // CR0 bits.
-const CR0_PE = 1,
-  CR0_ET = 0x10,
-  CR0_NE = 0x20,
-  CR0_NW = 0x20000000,
-  CR0_CD = 0x40000000;
+const CR0_PE = 1, CR0_NE = 0x20;
 /** FSW: an unmasked exception is pending. */
 const FSW_ES = 0x80;
-// Debug registers: single step; the bits that always read as 1.
-const DR6_BS = 0x4000,
-  DR6_FIXED = 0xffff0ff0 | 0,
-  DR7_FIXED = 0x400;
-
-/** The port space as the CPU sees it. */
-export interface PortBus {
-  /** Reads 1, 2 or 4 bytes. */
-  read(port: number, width: 1 | 2 | 4): number;
-  /** Writes 1, 2 or 4 bytes. */
-  write(port: number, width: 1 | 2 | 4, value: number): void;
-}
-
-/** What a CPU is made of and wired to. */
-export interface X86Options {
-  /** The model. */
-  readonly model: Model;
-  /** The port space; all ones are read where there is none. */
-  readonly ports?: PortBus;
-  /** The interrupt acknowledge cycle: gives back the vector. */
-  readonly acknowledge?: () => number;
-  /** The local APIC, when the model and the machine have one. */
-  readonly apic?: LocalApic;
-  /** How many CPUs the machine has: 1 when absent. */
-  readonly count?: number;
-  /** The time stamp counter's source: any count that does not run backwards. */
-  readonly timestamp?: () => number;
-  /** Its last reading, which all CPUs of a machine have together. */
-  readonly stamps?: { last: number };
-  /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
-  readonly random?: () => number;
-  /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
-  readonly ferr?: (level: boolean) => void;
-  /** Makes the translator. */
-  readonly translator?: (cpu: X86) => BlockTranslator;
-}
-
-/** What turns guest code into IR. */
-export interface BlockTranslator {
-  /** See {@linkcode Frontend.translate}. */
-  translate(context: TranslateContext): void;
-}
+/** DR6: single step. */
+const DR6_BS = 0x4000;
 
 /**
  * A number that looks random, from one that never comes twice: where two runs
@@ -190,6 +148,10 @@ function scramble(v: number): number {
   h = Math.imul(h ^ h >>> 16, 0x85ebca6b);
   h = Math.imul(h ^ h >>> 13, 0xc2b2ae35);
   return h ^ h >>> 16;
+}
+
+function pdptesOf(state: Int32Array): Int32Array {
+  return state.subarray(OFF_PDPTE >> 2, (OFF_PDPTE >> 2) + 8);
 }
 
 const NO_PORTS: PortBus = { read: () => -1, write: () => {} };
@@ -247,24 +209,14 @@ export class X86 implements Frontend {
 
   /** Model-specific registers. */
   msrs: Msrs;
-  /** An NMI waits. */
-  nmiPending = false;
-  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
-  waitsForStartup = false;
-  /** NMIs are blocked (until IRET). */
-  nmiBlocked = false;
-  /** DR6 bits of a debug trap to be delivered before the next instruction. */
-  pendingDebug = 0;
   /** A task switch has already replaced the state: a fault must not restore the old program counter. */
   committed = false;
   /** The present instruction has entered a handler: no single-step trap after it. */
   suppressStep = false;
-  /** Added to the timestamp source. */
-  tscOffset = 0;
   /** The last reading of the timestamp source. */
   readonly stamps: { last: number };
   /** The four page-directory-pointer entries, low and high halves, as loaded with CR3 (PAE). */
-  readonly pdpte: Int32Array = new Int32Array(8);
+  pdpte: Int32Array = pdptesOf(this.state);
 
   /** Where the last tables are that walks of IA-32e mode ended in. */
   readonly tableCache: TableCache = new TableCache();
@@ -279,7 +231,7 @@ export class X86 implements Frontend {
   #compat: CompatMmu | undefined;
   #a20 = true;
   /** Since AC was last clear, a supervisor may have accessed user pages. */
-  #userAccess = false;
+  userAccess = false;
 
   /** Makes a CPU in its reset state; `attach` gives it an engine. */
   constructor(options: X86Options) {
@@ -309,6 +261,51 @@ export class X86 implements Frontend {
     this.state[W_INTR] = level ? 1 : 0;
   }
 
+  /** An NMI waits. */
+  get nmiPending(): boolean {
+    return this.state[W_NMI_PENDING] !== 0;
+  }
+
+  set nmiPending(value: boolean) {
+    this.state[W_NMI_PENDING] = value ? 1 : 0;
+  }
+
+  /** NMIs are blocked (until IRET). */
+  get nmiBlocked(): boolean {
+    return this.state[W_NMI_BLOCKED] !== 0;
+  }
+
+  set nmiBlocked(value: boolean) {
+    this.state[W_NMI_BLOCKED] = value ? 1 : 0;
+  }
+
+  /** No bootstrap processor, it waits for a start-up message (SDM volume 3, 8.4). */
+  get waitsForStartup(): boolean {
+    return this.state[W_WAITS_STARTUP] !== 0;
+  }
+
+  set waitsForStartup(value: boolean) {
+    this.state[W_WAITS_STARTUP] = value ? 1 : 0;
+  }
+
+  /** DR6 bits of a debug trap to be delivered before the next instruction. */
+  get pendingDebug(): number {
+    return this.state[W_PENDING_DEBUG];
+  }
+
+  set pendingDebug(bits: number) {
+    this.state[W_PENDING_DEBUG] = bits;
+  }
+
+  /** Added to the timestamp source. */
+  get tscOffset(): number {
+    return this.stateF64[OFF_TSC_OFFSET >> 3];
+  }
+
+  set tscOffset(value: number) {
+    this.stateF64[OFF_TSC_OFFSET >> 3] = value;
+  }
+
   /** Gives the frontend its engine. */
   attach(engine: CpuEngine): void {
     const old = this.state8;
@@ -322,6 +319,7 @@ export class X86 implements Frontend {
     this.stateF32 = new Float32Array(buffer, base, STATE_END >> 2);
     this.stateF64 = new Float64Array(buffer, base, STATE_END >> 3);
     this.state8.set(old.subarray(0x100), 0x100);
+    this.pdpte = pdptesOf(this.state);
     this.#applyA20();
     engine.mmu.setWide(this.lma);
     this.chooseMmu();
@@ -636,13 +634,13 @@ export class X86 implements Frontend {
 
   /** With SMAP and EFLAGS.AC, a supervisor accesses a user page: the TLB will know it. */
   noteUserAccess(address: number): void {
-    this.#userAccess = true;
+    this.userAccess = true;
     this.engine.mmu.noteConditional(address);
   }
 
   /** STAC: the supervisor may access user pages. */
   userAccessBegins(): void {
-    if (this.engine.mmu.beginConditional()) this.#userAccess = true;
+    if (this.engine.mmu.beginConditional()) this.userAccess = true;
   }
 
   /**
@@ -650,8 +648,8 @@ export class X86 implements Frontend {
    * pages that a supervisor has accessed.
    */
   userAccessEnded(): void {
-    if (!this.#userAccess) return;
-    this.#userAccess = false;
+    if (!this.userAccess) return;
+    this.userAccess = false;
     this.engine.mmu.endConditional();
   }
 
@@ -922,50 +920,14 @@ export class X86 implements Frontend {
 
   // Reset, description, saving.
 
-  /** Hardware reset (SDM volume 3, table 9-1). A20, IGNNE# and the INTR line are the machine's. */
+  /** Hardware reset. A20, IGNNE# and the INTR line are the machine's. */
   reset(): void {
-    const s = this.state;
-    const { irqLevel } = this;
-    s.fill(0, 0x100 >> 2);
-    this.irqLevel = irqLevel;
-    for (let i = 0; i < 8; i++) {
-      const attr = i === LDTR ? 0x8200 : i === TR ? 0x8b00 : 0x9300;
-      this.setSeg(i, 0, 0, 0xffff, attr);
-    }
-    this.setSeg(CS, 0xf000, 0xffff0000, 0xffff, 0x9b00);
-    s[W_EIP] = 0xfff0;
-    this.setReg32(2, this.model.signature);
-    s[W_FLAGS] = 2;
-    s[W_CC_OP] = CC_EFLAGS;
-    s[W_CR0] = CR0_CD | CR0_NW | CR0_ET;
-    s[OFF_GDT_LIMIT >> 2] = 0xffff;
-    s[OFF_IDT_LIMIT >> 2] = 0xffff;
-    s[W_DR + 12] = DR6_FIXED;
-    s[W_DR + 14] = DR7_FIXED;
-    s[W_VECTOR] = -1;
-    s[OFF_FCW >> 2] = 0x40;
-    s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
-    s[W_MXCSR] = 0x1f80;
-    s[W_XCR0] = 1;
-    this.msrs = resetMsrs();
-    this.pdpte.fill(0);
-    this.nmiPending = false;
-    this.nmiBlocked = false;
-    this.pendingDebug = 0;
-    this.committed = false;
-    this.suppressStep = false;
-    this.tscOffset = 0;
-    this.#userAccess = false;
-    if (this.engine !== undefined) {
-      this.engine.mmu.setWide(false);
-      this.engine.mmu.flush(false);
-      this.driveFerr();
-    }
-    this.debugChanged();
-    this.engine?.keyChanged();
-    this.waitsForStartup = this.apic !== undefined &&
-      (this.apic.apicBase & APIC_BASE_BSP) === 0;
-    if (this.waitsForStartup) this.engine?.halt();
+    resetCpu(this);
+  }
+
+  /** See {@linkcode Frontend.init}. */
+  init(): void {
+    initCpu(this);
   }
 
   /** Where the CPU stands. */

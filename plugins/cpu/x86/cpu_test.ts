@@ -222,6 +222,23 @@ Deno.test("IA32_TSC_ADJUST and the time stamp counter change by the same", () =>
   }
 });
 
+Deno.test("time stamps go on behind those that were read before a state was saved", () => {
+  const make = (): X86 =>
+    new X86({ model: MODELS["max"], timestamp: () => 1000 });
+  const cpu = make();
+  cpu.writeTsc(5000);
+  for (let i = 0; i < 4; i++) cpu.readTsc();
+  const other = make();
+  other.load(cpu.save());
+  assertEquals(other.save(), cpu.save());
+  assertEquals(other.readTsc(), 5004);
+  assertEquals(cpu.readTsc(), 5004);
+  // As it was kept before.
+  const { stamp: _, ...old } = cpu.save();
+  other.load(old);
+  assertEquals(other.readTsc(), 5000);
+});
+
 Deno.test("FERR# and IGNNE# come back with a saved state", () => {
   const levels: boolean[] = [];
   const make = (): X86 =>

@@ -90,6 +90,14 @@ class Memory implements Mmu {
   write32(address: number, value: number): void {
     this.view.setInt32(this.#at(address), value, true);
   }
+  read64(address: number, to: Int32Array): void {
+    to[0] = this.read32(address);
+    to[1] = this.read32(address + 4);
+  }
+  write64(address: number, from: Int32Array): void {
+    this.write32(address, from[0]);
+    this.write32(address + 4, from[1]);
+  }
   /** Fills the TLB, as the real one does. */
   probe(address: number, _size: number, _access: number, mmu: number): void {
     const page = Math.floor((address - AT) / 4096);

@@ -116,7 +116,7 @@ export class Float80Core {
 
   /** Operates on the slots of this buffer. */
   constructor(buffer: ArrayBufferLike) {
-    this.w = new Int32Array(buffer, 0, buffer.byteLength >>> 2);
+    this.w = new Int32Array(buffer, 0, buffer.byteLength / 4);
     this.bytes = new Uint8Array(buffer);
   }
 

@@ -69,11 +69,11 @@ export class Fused {
 
   /** Operates on numbers in this buffer; `soft` is over the same. */
   constructor(buffer: ArrayBufferLike, soft: SoftFloat) {
-    const words = buffer.byteLength >>> 2;
+    const words = buffer.byteLength / 4;
     this.#soft = soft;
     this.#w = new Int32Array(buffer, 0, words);
     this.#f32 = new Float32Array(buffer, 0, words);
-    this.#f64 = new Float64Array(buffer, 0, words >>> 1);
+    this.#f64 = new Float64Array(buffer, 0, words / 2);
   }
 
   /**

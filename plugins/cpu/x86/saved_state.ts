@@ -34,6 +34,8 @@ type SavedCpu = {
   a20: boolean;
   ignne: boolean;
   tsc: number;
+  /** The last reading of the time stamp counter, less what it has now: it may be ahead. */
+  stamp: number;
 };
 
 /** The registers for the state record. */
@@ -54,6 +56,7 @@ export function saveCpu(cpu: X86): SavedCpu {
     a20: cpu.a20,
     ignne: cpu.ignne,
     tsc: cpu.peekTsc(),
+    stamp: cpu.stamps.last + cpu.tscOffset - cpu.peekTsc(),
   };
 }
 
@@ -66,8 +69,8 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
     padded.set(registers);
     record = { ...record, registers: padded };
   }
-  // There was one CPU only.
-  record = { waitsForStartup: false, ...record };
+  // There was one CPU only, and readings were not kept.
+  record = { waitsForStartup: false, stamp: -1, ...record };
   const s = loadState(template, record as StateRecord, "cpu");
   if (s.model !== cpu.model.name) {
     throw new StateError(
@@ -88,6 +91,7 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   cpu.committed = false;
   cpu.suppressStep = false;
   cpu.writeTsc(s.tsc);
+  cpu.stamps.last = s.stamp + cpu.peekTsc() - cpu.tscOffset;
   cpu.setInput("a20", s.a20);
   cpu.ignne = s.ignne;
   cpu.driveFerr();

@@ -85,10 +85,10 @@ export class SoftFloat {
 
   /** Operates on numbers in this buffer. */
   constructor(buffer: ArrayBufferLike) {
-    const words = buffer.byteLength >>> 2;
+    const words = buffer.byteLength / 4;
     this.w = new Int32Array(buffer, 0, words);
     this.f32 = new Float32Array(buffer, 0, words);
-    this.f64 = new Float64Array(buffer, 0, words >>> 1);
+    this.f64 = new Float64Array(buffer, 0, words / 2);
   }
 
   /** ADDSS. */

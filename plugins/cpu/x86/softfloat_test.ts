@@ -4,6 +4,8 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { Float80 } from "./float80.ts";
+import { Fused } from "./fma.ts";
 import { settle, SoftFloat } from "./softfloat.ts";
 
 const A = 0, B = 8, R = 16;
@@ -50,4 +52,25 @@ Deno.test("binary64: rounding modes and exactness", () => {
   assertEquals(quotients, [0x55n, 0x55n, 0x56n, 0x55n]);
   assertEquals(s.add64(R, A, B, 0x1f80), 0);
   assertEquals(view.getFloat64(R, true), 4);
+});
+
+Deno.test("in the largest WebAssembly memory, whose bytes 32 bits do not count", () => {
+  const { buffer } = new WebAssembly.Memory({
+    initial: 65536,
+    maximum: 65536,
+    shared: true,
+  });
+  assertEquals(buffer.byteLength, 2 ** 32);
+  const at = 65536;
+  const numbers = new DataView(buffer, at);
+  const soft = new SoftFloat(buffer);
+  numbers.setFloat32(A, 1.5, true);
+  numbers.setFloat32(B, 2, true);
+  assertEquals(settle(soft.mul32(at + R, at + A, at + B, 0x1f80), 0x1f80), 0);
+  assertEquals(numbers.getFloat32(R, true), 3);
+  new Fused(buffer, soft).compute(4, at + R, at + A, at + B, at + A, 0, 0x1f80);
+  assertEquals(numbers.getFloat32(R, true), 4.5);
+  const x87 = new Float80(buffer);
+  x87.one(at + R);
+  assertEquals(numbers.getUint16(R + 8, true), 0x3fff);
 });

@@ -77,6 +77,16 @@ export const OFF_EXC_ADDRESS = 0x3d4;
 export const OFF_CPL = 0x3d8;
 /** Level of the INTR line. */
 export const OFF_INTR = 0x3e0;
+/** Bits for DR6 of a debug trap to be delivered before the next instruction. */
+export const OFF_PENDING_DEBUG = 0x3e8;
+/** 1: an NMI waits. */
+export const OFF_NMI_PENDING = 0x3ec;
+/** 1: NMIs are blocked until IRET. */
+export const OFF_NMI_BLOCKED = 0x3f0;
+/** 1: the CPU waits for a start-up message. */
+export const OFF_WAITS_STARTUP = 0x3f4;
+/** What is added to the source of the time stamp counter: an f64. */
+export const OFF_TSC_OFFSET = 0x3f8;
 
 /** x87 registers by physical number: 16 bytes each, 80 bits used; the mantissas are the MMX registers. */
 export const OFF_FPR = 0x400;
@@ -108,6 +118,8 @@ export const OFF_YMMH = 0x700;
 export const OFF_XCR0 = 0x800;
 /** IA32_XSS: the components beside them that XSAVES may use; 8 bytes. */
 export const OFF_XSS = 0x808;
+/** The four page-directory-pointer entries as loaded with CR3 (PAE): 8 bytes each. */
+export const OFF_PDPTE = 0x820;
 /** Pending page fault in IA-32e mode: its linear address, all 64 bits ({@link OFF_EXC_ADDRESS} has the low half). */
 export const OFF_EXC_ADDRESS64 = 0x900;
 /** IA32_KERNEL_GS_BASE. */

@@ -18,6 +18,7 @@ import {
   CC_EFLAGS,
   CS,
   IF,
+  KEY_TF,
   OFF_CC_OP,
   OFF_CC_SRC,
   OFF_EFER,
@@ -30,6 +31,7 @@ import {
   OFF_SYSENTER,
   RF,
   SS,
+  TF,
   VM,
 } from "./state.ts";
 

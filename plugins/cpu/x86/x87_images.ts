@@ -284,8 +284,8 @@ export class X87Images extends X87 {
     const bytes = FXSAVE_XMM + 4 * words;
     const host = this.#direct(address, ACCESS_READ, mmu);
     if (host >= 0) {
-      const from = host >>> 2, to = (host + bytes) >>> 2;
-      a.set(this.cpu.engine.i32.subarray(from, to));
+      const from = host >>> 2;
+      a.set(this.cpu.engine.i32.subarray(from, from + (bytes >> 2)));
     } else {
       for (let k = 0; k < bytes; k += 4) {
         a[k >> 2] = memory.read32(address + k, mmu);

@@ -1,0 +1,76 @@
+/**
+ * Kernels in assembly for several CPUs, and QEMU to compare with.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+
+const HERE = fromFileUrl(new URL(".", import.meta.url));
+/** The machine. */
+export const PC: string = fromFileUrl(
+  new URL("../../machines/pc.json", import.meta.url),
+);
+
+function has(program: string): boolean {
+  try {
+    return new Deno.Command(program, {
+      args: ["--version"],
+      stdout: "null",
+      stderr: "null",
+    }).outputSync().success;
+  } catch (e) {
+    if (e instanceof Deno.errors.NotFound) return false;
+    throw e;
+  }
+}
+
+/** Whether there is nasm. */
+export const NASM: boolean = has("nasm");
+/** Whether there is QEMU. */
+export const QEMU: boolean = has("qemu-system-x86_64");
+
+/** Gives a test one of the kernels, assembled with these symbols. */
+export async function withKernel(
+  name: string,
+  symbols: readonly string[],
+  use: (kernel: string, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const kernel = `${folder}/kernel`;
+    const { success } = await new Deno.Command("nasm", {
+      args: [
+        "-f",
+        "bin",
+        ...symbols.map((symbol) => `-D${symbol}`),
+        "-o",
+        kernel,
+        `${HERE}${name}.asm`,
+      ],
+    }).output();
+    assert(success, "nasm");
+    await use(kernel, folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** What a kernel prints in QEMU. */
+export async function inQemu(
+  kernel: string,
+  folder: string,
+  cpus: number,
+  threads: "single" | "multi",
+): Promise<string> {
+  await new Deno.Command("qemu-system-x86_64", {
+    args: `-accel tcg,thread=${threads} -smp ${cpus} -cpu max -m 64
+      -kernel ${kernel} -display none -serial file:${folder}/out -monitor none
+      -no-reboot -device isa-debug-exit,iobase=0xf4`.split(/\s+/),
+    stdout: "null",
+    stderr: "null",
+    signal: AbortSignal.timeout(60_000),
+  }).output();
+  return await Deno.readTextFile(`${folder}/out`);
+}
