@@ -395,6 +395,16 @@ Deno.test("lapic: software disables what is fixed, not NMI and INIT", async () =
   assertEquals(bench.takeEdges("init"), [true, false]);
 });
 
+Deno.test("lapic: software disabled, it holds what it has", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40041);
+  put(bench, SVR, 0xef);
+  assertEquals([bench.level("intr"), vectors(bench, IRR)], [false, [0x41]]);
+  assertEquals(bench.device.acknowledge(), 0xef);
+  put(bench, SVR, 0x1ef);
+  assertEquals(drain(bench), [0x41]);
+});
+
 Deno.test("lapic: INIT leaves the virtual wire of the start", async () => {
   const bench = await lapic({ virtualWire: true });
   put(bench, LVT_LINT0, 0x10000);

@@ -158,6 +158,8 @@ export class LocalInterrupts {
 
   /** The vector that is of a higher priority than what the CPU does, or -1. */
   #pending(): number {
+    // "Held", SDM 10.4.7.2: as in QEMU and KVM, until it is enabled again.
+    if (!this.accepts) return -1;
     const vector = highestVector(this.#state.IRR);
     return vector >= 0 && vector >> 4 > this.priority >> 4 ? vector : -1;
   }
