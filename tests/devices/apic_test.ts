@@ -18,7 +18,12 @@ import {
 } from "./apic_guest.ts";
 import { BEGIN, END } from "./apic_asm.ts";
 import { apicGuest } from "./apic_random.ts";
-import { HPET_GUEST, IO_APIC_GUEST, TICKS_GUEST } from "./apic_io_guest.ts";
+import {
+  HPET_GUEST,
+  IO_APIC_GUEST,
+  STORM_GUEST,
+  TICKS_GUEST,
+} from "./apic_io_guest.ts";
 import { PRELUDE, PRINT } from "./asm.ts";
 import { qemuOutput } from "../qemu.ts";
 import { Random } from "../random.ts";
@@ -290,5 +295,14 @@ Deno.test("a saved machine goes on with its ticks", async () => {
     await second.run();
     clearTimeout(limit);
     assertEquals(second.serial(0).output, "END\n");
+  });
+});
+
+Deno.test("timers as fast as they can be set leave the guest its time", async () => {
+  await withKernel(STORM_GUEST, async (kernel) => {
+    assertEquals(
+      await onRhea(kernel, ["cpu.model=max"]),
+      "ticks held deadlines END\n",
+    );
   });
 });
