@@ -12,6 +12,7 @@ import { assemble, multiboot } from "../faults/guest.ts";
 import {
   APIC_BASE_GUEST,
   CARD_GUEST,
+  DEADLINE_GUEST,
   LINT1_GUEST,
   LOCAL_APIC_GUEST,
   MESSAGE_GUEST,
@@ -295,6 +296,15 @@ Deno.test("a saved machine goes on with its ticks", async () => {
     await second.run();
     clearTimeout(limit);
     assertEquals(second.serial(0).output, "END\n");
+  });
+});
+
+Deno.test("local APIC: a deadline is a value of the time stamp counter", async () => {
+  await withKernel(DEADLINE_GUEST, async (kernel) => {
+    assertEquals(
+      await onRhea(kernel, ["cpu.model=max"]),
+      "00 00 41 00000000 \nEND\n",
+    );
   });
 });
 
