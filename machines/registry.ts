@@ -32,6 +32,7 @@ export const PLUGINS: PluginTable = {
     "isa-debug-exit": () => import("../plugins/device/misc/isa_debug_exit.ts"),
     "lapic": () => import("../plugins/device/intc/lapic.ts"),
     "mc146818": () => import("../plugins/device/rtc/mc146818.ts"),
+    "mp-tables": () => import("../plugins/firmware/acpi/mp.ts"),
     "ns16550a": () => import("../plugins/device/serial/ns16550a.ts"),
     "ne2k-isa": () => import("../plugins/device/net/ne2k_isa.ts"),
     "ne2k-pci": () => import("../plugins/device/net/ne2k_pci.ts"),

@@ -41,7 +41,10 @@ export interface ApicReceiver {
    * APIC ID, a logical one is compared as LDR and DFR say (SDM 10.6.2).
    */
   isAddressed(destination: number, logical: boolean): boolean;
-  /** The processor priority that arbitration compares (SDM 10.6.2.4). */
+  /**
+   * The processor priority that arbitration compares (SDM 10.6.2.4); infinite
+   * while it would not accept what it wins.
+   */
   readonly priority: number;
   /**
    * Take a message; `level` says that it is level triggered, so that its end

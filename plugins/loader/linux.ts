@@ -32,6 +32,8 @@ const SETUP_DATA_AT = 0x9f100;
 /** The setup header's fields, by offset in the image and the zero page. */
 const SETUP_SECTS = 0x1f1;
 const SYSSIZE = 0x1f4;
+/** Its unit in bytes. */
+const PARAGRAPH = 16;
 const VID_MODE = 0x1fa;
 const BOOT_FLAG = 0x1fe;
 const JUMP = 0x200;
@@ -175,9 +177,10 @@ function parse(path: string, bytes: Uint8Array): Image {
   }
   // Before 2.04 only the low half of SYSSIZE counts, and it was not reliable.
   const codeBytes = version >= V2_04
-    ? view.getUint32(SYSSIZE, true) * 16
+    ? view.getUint32(SYSSIZE, true) * PARAGRAPH
     : Math.max(bytes.length - setupBytes, 1);
-  if (bytes.length < setupBytes + codeBytes) {
+  // The last paragraph of SYSSIZE need not be whole: memtest86+'s is not.
+  if (bytes.length <= setupBytes + codeBytes - PARAGRAPH) {
     throw truncated(setupBytes + codeBytes);
   }
   if (codeBytes === 0) throw loadError(path, "it has no protected-mode code");

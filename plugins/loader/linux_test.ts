@@ -243,6 +243,13 @@ Deno.test("linux: an old kernel gets its command line the old way", () => {
   assertEquals(ctx.memory[esi + view.getUint16(esi + 0x22, true)], 0x63);
 });
 
+Deno.test("linux: the last paragraph need not be whole", () => {
+  const whole = context(image());
+  const part = context(image().slice(0, -15));
+  const { eip } = plugin.load(whole);
+  assertEquals(plugin.load(part).eip, eip);
+});
+
 Deno.test("linux: what cannot be loaded", () => {
   const refused = (
     bytes: Uint8Array,
@@ -256,6 +263,7 @@ Deno.test("linux: what cannot be loaded", () => {
     );
   };
   refused(image().slice(0, 3000), "it is truncated: 3000 bytes, expected 5120");
+  refused(image().slice(0, -16), "expected 5120");
   refused(image().slice(0, 0x208), "truncated: 520 bytes");
   refused(
     image((v) => v.setUint16(0x206, 0x300, true)),

@@ -43,6 +43,7 @@ import ns16550a from "../../plugins/device/serial/ns16550a.ts";
 import hpet from "../../plugins/device/timer/hpet.ts";
 import i8254 from "../../plugins/device/timer/i8254.ts";
 import acpi from "../../plugins/firmware/acpi/acpi.ts";
+import mpTables from "../../plugins/firmware/acpi/mp.ts";
 import { biosWithRandomMemory } from "../../plugins/firmware/bios/testing.ts";
 import smbios from "../../plugins/firmware/smbios/smbios.ts";
 import firmware from "../../plugins/firmware/bios/firmware.ts";
@@ -322,6 +323,7 @@ const tables = [
       },
     }),
   }),
+  deviceConformance(mpTables, { bench: () => ({ use: { config } }) }),
   deviceConformance(smbios, { bench: () => ({ use: { config } }) }),
 ];
 for (const { name, run } of tables.flat()) Deno.test(name, run);

@@ -440,3 +440,38 @@ export const CARD_GUEST = `${BEGIN}
   window
   call newline
 ${END}`;
+
+/** A deadline is a value of the time stamp counter, whatever is written to that. */
+export const DEADLINE_GUEST = `${BEGIN}
+%macro counter 1          ; the time stamp counter
+  mov ecx, 0x10
+  mov eax, %1
+  xor edx, edx
+  wrmsr
+%endmacro
+%macro deadline 0         ; whether it is what was written
+  mov ecx, 0x6e0
+  rdmsr
+  cmp eax, ebp
+  setne al
+  call byte_
+%endmacro
+  vector 0x41
+  apic 0x320, 0x40041
+  counter 0
+  mov ebp, 4000000000     ; of nanoseconds
+  mov eax, ebp
+  xor edx, edx
+  mov ecx, 0x6e0
+  wrmsr
+  deadline
+  counter 1000000000
+  deadline
+  counter 4000000000
+  until 1
+  mov ecx, 0x6e0
+  rdmsr
+  or eax, edx
+  call dword_
+  call newline
+${END}`;

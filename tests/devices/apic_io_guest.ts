@@ -372,3 +372,71 @@ main2:
 %assign i i + 4
 %endrep
 ${END}`;
+
+/**
+ * Every timer as fast as it can be set, each with a handler that only ends it,
+ * while a program counts; then all of them with nobody to take them, and a
+ * deadline that has passed set again and again.
+ */
+export const STORM_GUEST = `${BEGIN}
+%macro storm 1            ; vector
+  gate %1, storming
+%endmacro
+%macro periodic 1         ; a timer of the HPET: each count, on pin 20 and up
+  mov dword [0xfed00100 + 0x20 * %1], 0x4c + ((20 + %1) << 9)
+  mov dword [0xfed00108 + 0x20 * %1], 1
+  mov dword [0xfed00108 + 0x20 * %1], 1
+  entry 20 + %1, 0x61 + 0x10 * %1, 0
+%endmacro
+  storm 0x41
+  storm 0x51
+  storm 0x61
+  storm 0x71
+  storm 0x81
+  jmp main2
+storming:
+  apic 0xb0, 0
+  inc dword [taken]
+  iret
+count_:                   ; 3,000,000 instructions
+  mov ecx, 1000000
+.next:
+  nop
+  dec ecx
+  jnz .next
+  ret
+main2:
+  periodic 0
+  periodic 1
+  periodic 2
+  mov dword [0xfed00010], 1
+  outb 0x43, 0x34         ; and the 8254
+  outb 0x40, 1
+  outb 0x40, 0
+  entry 2, 0x51, 0
+  apic 0x320, 0x20041
+  apic 0x3e0, 0xb
+  apic 0x380, 1
+  sti
+  call count_
+  cli
+  cmp dword [taken], 100
+  jb .none
+  say "ticks "
+.none:
+  call count_
+  say "held "
+  apic 0x320, 0x40041
+  mov ebx, 2000
+.past:
+  mov ecx, 0x6e0
+  mov eax, 1
+  xor edx, edx
+  wrmsr
+  sti
+  nop
+  cli
+  dec ebx
+  jnz .past
+  say "deadlines "
+${END}`;

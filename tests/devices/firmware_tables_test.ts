@@ -88,6 +88,76 @@ function acpiTables(memory: Memory): Map<string, number> {
   return found.set("FACS", facs).set("DSDT", dsdt);
 }
 
+/** What the MP table says, all checksums being right. */
+interface MpTable {
+  /** APIC IDs of usable processors, and which is the first. */
+  readonly processors: number[];
+  readonly bootstrap: number[];
+  /** Buses by ID. */
+  readonly buses: Map<number, string>;
+  /** ID and address. */
+  readonly ioApics: number[][];
+  /** Type, flags, bus, its interrupt, APIC and its pin. */
+  readonly interrupts: string[];
+  readonly local: string[];
+}
+
+function mpTable(memory: Memory): MpTable {
+  const pointer = memory.search("_MP_");
+  assert(pointer !== 0);
+  memory.assertSum(pointer, 16 * memory.bytes(pointer + 8, 1)[0]);
+  // Version 1.4, by a table and without the PIC mode register.
+  assertEquals([...memory.bytes(pointer + 9, 1)], [4]);
+  assertEquals([...memory.bytes(pointer + 11, 5)], [0, 0, 0, 0, 0]);
+  const table = memory.word(pointer + 4);
+  assertEquals(memory.text(table, 4), "PCMP");
+  const size = memory.word(table + 4) & 0xffff;
+  memory.assertSum(table, size);
+  assertEquals(memory.word(table + 36), 0xfee00000);
+  const found: MpTable = {
+    processors: [],
+    bootstrap: [],
+    buses: new Map(),
+    ioApics: [],
+    interrupts: [],
+    local: [],
+  };
+  let at = table + 44;
+  for (let i = memory.word(table + 34) & 0xffff; i > 0; i--) {
+    const [type, id, ...rest] = memory.bytes(at, 20);
+    const [flags, high, bus, irq, apic, pin] = rest;
+    const name = found.buses.get(bus)?.trim();
+    const interrupt = `${id} ${
+      flags | high << 8
+    } ${name} ${irq} ${apic} ${pin}`;
+    switch (type) {
+      case 0:
+        if ((rest[1] & 1) !== 0) found.processors.push(id);
+        if ((rest[1] & 2) !== 0) found.bootstrap.push(id);
+        at += 12;
+        break;
+      case 1:
+        found.buses.set(id, memory.text(at + 2, 6));
+        break;
+      case 2:
+        assertEquals(rest[1], 1);
+        found.ioApics.push([id, memory.word(at + 4)]);
+        break;
+      case 3:
+        found.interrupts.push(interrupt);
+        break;
+      case 4:
+        found.local.push(interrupt);
+        break;
+      default:
+        throw new Error(`an entry of type ${type}`);
+    }
+    at += 8;
+  }
+  assertEquals(at, table + size);
+  return found;
+}
+
 /** SMBIOS' structures, the entry point's checksums being right. */
 function smbiosStructures(memory: Memory): { at: number; text: string } {
   const entry = memory.search("_SM_");
@@ -161,3 +231,54 @@ Deno.test("a machine without power management has no power button", async () => 
   await using machine = await Machine.load(ISAPC);
   assertThrows(() => machine.pressPowerButton(), RangeError, "power button");
 });
+
+firmwareTest(
+  "tables: the MP table says what SeaBIOS' does",
+  [SEABIOS_PACKAGE],
+  async () => {
+    const nic = {
+      plugin: "e1000",
+      config: { slot: 3 },
+      use: { bus: "pci" },
+    };
+    const set = [...SET, `devices.card=${JSON.stringify(nic)}`];
+    for (const smp of [1, 4]) {
+      await using machine = await Machine.load(PC, {
+        kernel: ECHO,
+        memory: "16M",
+        smp,
+        set,
+      });
+      await using other = await Machine.load(PC, {
+        firmware: SEABIOS,
+        memory: "16M",
+        smp,
+        set,
+      });
+      await other.screen().expect("No bootable device.", PATIENCE);
+      const [ours, theirs] = [machine, other].map((m) =>
+        mpTable(new Memory(m))
+      );
+      // It counts on the board that routes PCI's lines to ISA interrupts alone.
+      const isPci = (line: string): boolean => line.includes("PCI");
+      assertEquals(ours.interrupts.filter(isPci), [
+        "0 0 PCI 12 0 18",
+        "0 0 PCI 13 0 19",
+        "0 0 PCI 14 0 16",
+        "0 0 PCI 15 0 17",
+      ]);
+      assertEquals(theirs.interrupts.filter(isPci), [
+        "0 1 PCI 4 0 9",
+        "0 1 PCI 12 0 11",
+      ]);
+      const rest = (table: MpTable) => ({
+        ...table,
+        // Those that a PCI line has are not ISA's there.
+        interrupts: table.interrupts.filter((line) =>
+          !isPci(line) && !/ ISA (5|9|10|11) /.test(line)
+        ),
+      });
+      assertEquals(rest(ours), rest(theirs));
+    }
+  },
+);

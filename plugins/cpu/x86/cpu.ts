@@ -676,7 +676,13 @@ export class X86 implements Frontend {
   /** Sets the time stamp counter. */
   writeTsc(value: number): void {
     const now = Math.floor(this.#timestamp());
-    this.tscOffset = value - now;
+    const offset = value - now;
+    const { apic } = this;
+    if (apic !== undefined && apic.deadline !== 0) {
+      // The local APIC waits for a value of the counter, not for a time.
+      apic.deadline = Math.max(apic.deadline + this.tscOffset - offset, 1);
+    }
+    this.tscOffset = offset;
     this.stamps.last = now - 1;
   }
 

@@ -33,7 +33,7 @@ const SHORTEST = MICROSECOND;
 /** How late a one-shot tick may be for an idle guest: see `i8254.ts`. */
 const ONE_SHOT_SLACK = 16 * MILLISECOND;
 /** DCR: the bits that are there. */
-const DCR_BITS = 0x0b;
+export const DCR_BITS = 0x0b;
 
 /** The state of the timer: part of its local APIC's. */
 export interface ApicTimerState {
@@ -133,6 +133,7 @@ export class ApicTimer {
 
   /** The deadline; 0: there is none. */
   get deadline(): number {
+    this.#forget();
     return this.#state.deadline;
   }
 
@@ -153,6 +154,7 @@ export class ApicTimer {
   /** The LVT entry has changed. */
   setMode({ periodic, deadline, wanted }: ApicTimerMode): void {
     const mode = this.#mode;
+    this.#forget();
     if (deadline !== mode.deadline) {
       // "Transitioning between modes disarms the timer."
       this.#state.deadline = this.#state.count = this.#state.initial = 0;
@@ -169,6 +171,13 @@ export class ApicTimer {
     }
     mode.wanted = wanted;
     this.#arm();
+  }
+
+  /** A deadline that has passed while nobody wanted it is none any more. */
+  #forget(): void {
+    const state = this.#state;
+    if (this.#mode.wanted || state.deadline > this.#clock.now()) return;
+    state.deadline = 0;
   }
 
   /** The guest has taken the tick that it had. */

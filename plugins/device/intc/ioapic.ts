@@ -123,9 +123,12 @@ export class IoApic implements Device, EoiListener {
     this.#masked = context.output("masked");
     this.#bus.listen(this);
     context.io("registers", {
-      widths: [4],
-      read: (offset) => this.#read(offset),
-      write: (offset, _width, value) => this.#write(offset, value),
+      read: (offset) => this.#read(offset & ~3) >>> 8 * (offset & 3),
+      // The window takes 32 bits at a time ("register description"), the
+      // select register is a byte.
+      write: (offset, width, value) => {
+        if (width === 4 || offset === IOREGSEL) this.#write(offset, value);
+      },
     });
   }
 

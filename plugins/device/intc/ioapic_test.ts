@@ -141,3 +141,16 @@ Deno.test("ioapic: tells the timer what becomes of its ticks", async () => {
   bench.drive("irq2", true);
   assertEquals(told(), [false, false], "nobody has it");
 });
+
+Deno.test("ioapic: the window has 32 bits, the select register eight", async () => {
+  const board = await Board.create();
+  const { bench } = board;
+  board.put(0x10, 0x10456);
+  bench.write("registers", 0x10, 0xff, 1);
+  bench.write("registers", 0x12, 0, 2);
+  assertEquals(board.low(0), 0x10456);
+  bench.write("registers", 0, 1, 1);
+  assertEquals(bench.read("registers", 0x12, 2), 0x17);
+  bench.write("registers", 1, 1, 1); // reserved
+  assertEquals(bench.read("registers", 0, 4), 1);
+});

@@ -43,6 +43,7 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
+import { DCR_BITS } from "./apic_timer.ts";
 import {
   APIC_DEFAULT_BASE,
   ESR_REGISTER,
@@ -54,6 +55,7 @@ import {
   LVT_LINT0,
   LVT_LINT1,
   LVT_MODE_SHIFT,
+  LVT_READ_ONLY,
   SVR_BITS,
   SVR_ENABLE,
 } from "./lapic_state.ts";
@@ -96,6 +98,7 @@ const ID = 0x02,
 // ICR.
 const ICR_BITS = 0xccfff;
 const ICR_LOGICAL = 0x800;
+const ICR_PENDING = 0x1000;
 const ICR_ASSERT = 0x4000;
 const ICR_LEVEL = 0x8000;
 const ICR_SHORTHAND_SHIFT = 18;
@@ -160,13 +163,16 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     this.#init = context.output("init");
     this.#registers = context.mover("registers");
     context.io("registers", {
-      widths: [4],
+      // Less than 32 bits is undefined (SDM 10.4.1): a part is read, nothing
+      // is written, as in KVM.
       read: (offset) => {
         const own = this.#own();
-        return own === undefined ? 0xffffffff : own.#read(offset + RESERVED);
+        if (own === undefined) return 0xffffffff;
+        const part = offset & 3;
+        return own.#read(offset - part + RESERVED) >>> 8 * part;
       },
-      write: (offset, _width, value) => {
-        const own = this.#own();
+      write: (offset, width, value) => {
+        const own = width === 4 ? this.#own() : undefined;
         if (own !== undefined) own.#write(offset + RESERVED, value);
       },
     });
@@ -268,6 +274,8 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   /** See `LocalApic.writeMsr`. */
   writeMsr(register: number, low: number, high: number): boolean {
     if (!this.#isX2 || !isMsr(register)) return false;
+    // Reserved bits raise #GP (SDM 10.12.1.3).
+    if ((low & ~this.#writableMsr(register)) !== 0) return false;
     if (register === ICRL) {
       this.#state.ICRH = high;
       this.#write(ICRL << 4, low);
@@ -281,16 +289,34 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
       case LDR:
       case CURRENT_COUNT:
         return false;
-      case EOI:
-      case ESR:
-        if (low !== 0) return false;
-        break;
       case SELF_IPI:
-        this.receive(DELIVER_FIXED, low & 0xff, false);
+        this.#sendSelf(low);
         return true;
     }
     this.#write(register << 4, low >>> 0);
     return true;
+  }
+
+  /** The bits of a register that software may set in x2APIC mode. */
+  #writableMsr(register: number): number {
+    switch (register) {
+      case EOI:
+      case ESR:
+        return 0;
+      case TPR:
+      case SELF_IPI:
+        return 0xff;
+      case SVR:
+        return SVR_BITS;
+      case ICRL:
+        // The delivery status is no longer there, but is taken.
+        return ICR_BITS | ICR_PENDING;
+      case DCR:
+        return DCR_BITS;
+    }
+    return register >= LVT && register < INITIAL_COUNT
+      ? this.#interrupts.writable(register - LVT) | LVT_READ_ONLY
+      : -1;
   }
 
   /** See `LocalApic.taskPriority`. */
@@ -340,7 +366,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
 
   /** See `ApicReceiver.priority`. */
   get priority(): number {
-    return this.#interrupts.priority;
+    return this.#interrupts.accepts ? this.#interrupts.priority : Infinity;
   }
 
   /** See `ApicReceiver.receive`. */
@@ -381,7 +407,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
       case APR:
         return this.#arbitration();
       case PPR:
-        return this.priority;
+        return this.#interrupts.priority;
       case EOI:
       case RRD:
         return 0;
@@ -493,14 +519,22 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
         return;
       default: {
         const logical = (ICRL & ICR_LOGICAL) !== 0;
-        const to = !this.#isX2
-          ? ICRH >>> 24
-          : ICRH === -1
-          ? APIC_BROADCAST
-          : ICRH >>> 0;
-        this.#bus.send(mode, vector, false, to, logical);
+        if (!this.#isX2) {
+          this.#bus.send(mode, vector, false, ICRH >>> 24, logical);
+        } else if (ICRH === -1) {
+          this.#bus.send(mode, vector, false, APIC_BROADCAST, logical);
+        } else if (ICRH !== APIC_BROADCAST || logical) {
+          // The ID that means all in 8 bits is nobody's in 32.
+          this.#bus.send(mode, vector, false, ICRH >>> 0, logical);
+        }
       }
     }
+  }
+
+  /** SELF IPI, the register of x2APIC mode. */
+  #sendSelf(vector: number): void {
+    if (vector < FIRST_VECTOR) this.#interrupts.error(ESR_SEND_ILLEGAL);
+    this.receive(DELIVER_FIXED, vector, false);
   }
 
   // Life.

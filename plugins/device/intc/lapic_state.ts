@@ -24,6 +24,8 @@ export const LVT_TIMER = 0,
 export const LVT_MODE_SHIFT = 8;
 /** LVT: the interrupt has been accepted and not ended (level triggered). */
 export const LVT_REMOTE_IRR = 0x4000;
+/** LVT: what software cannot write, though it is there: also the delivery status. */
+export const LVT_READ_ONLY: number = 0x1000 | LVT_REMOTE_IRR;
 /** LVT: level triggered. */
 export const LVT_LEVEL = 0x8000;
 /** LVT: masked. */

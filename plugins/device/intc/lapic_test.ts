@@ -395,6 +395,16 @@ Deno.test("lapic: software disables what is fixed, not NMI and INIT", async () =
   assertEquals(bench.takeEdges("init"), [true, false]);
 });
 
+Deno.test("lapic: software disabled, it holds what it has", async () => {
+  const bench = await enabled();
+  put(bench, ICR, 0x40041);
+  put(bench, SVR, 0xef);
+  assertEquals([bench.level("intr"), vectors(bench, IRR)], [false, [0x41]]);
+  assertEquals(bench.device.acknowledge(), 0xef);
+  put(bench, SVR, 0x1ef);
+  assertEquals(drain(bench), [0x41]);
+});
+
 Deno.test("lapic: INIT leaves the virtual wire of the start", async () => {
   const bench = await lapic({ virtualWire: true });
   put(bench, LVT_LINT0, 0x10000);
@@ -607,6 +617,112 @@ Deno.test("lapic: x2APIC mode", async () => {
   // A message of an I/O APIC, whose destination has 8 bits.
   on.write("messages", 0x00002004, 0x41, 4);
   assertEquals(apics.map(end), [[], [0x41], []]);
+});
+
+Deno.test("lapic: reserved bits of registers that are MSRs", async () => {
+  const bench = await enabled();
+  const { device } = bench;
+  device.apicBase += 0x400;
+  // What may be set (SDM table 10-6); remote IRR and delivery status are
+  // there, and are not reserved.
+  const writable = new Map([
+    [0x08, 0xff], // TPR
+    [0x0b, 0], // EOI
+    [0x0f, 0x3ff], // SVR
+    [0x28, 0], // ESR
+    [0x30, 0xcdfff], // ICR
+    [0x32, 0x350ff], // LVT: timer
+    [0x33, 0x157ff], // thermal sensor
+    [0x34, 0x157ff], // performance counters
+    [0x35, 0x1f7ff], // LINT0
+    [0x36, 0x1f7ff], // LINT1
+    [0x37, 0x150ff], // error
+    [0x38, 0xffffffff], // initial count
+    [0x3e, 0xb], // DCR
+    [0x3f, 0xff], // SELF IPI
+  ]);
+  const check = () => {
+    for (const [register, bits] of writable) {
+      for (let bit = 0; bit < 32; bit++) {
+        assertEquals(
+          device.writeMsr(register, 1 << bit, register === 0x30 ? 1 : 0),
+          (bits >>> bit & 1) !== 0,
+          `${register.toString(16)} ${bit}`,
+        );
+      }
+    }
+  };
+  check();
+  device.hasDeadline = true;
+  writable.set(0x32, 0x750ff);
+  check();
+});
+
+Deno.test("lapic: 32 bits have an ID of FFh that is not all", async () => {
+  const on = await bus();
+  const apics = await Promise.all([0, 1].map((id) => enabled({ id }, on)));
+  apics.forEach(({ device }) => device.apicBase += 0x400);
+  const [{ device }] = apics;
+  const irr = () => apics.map((a) => a.device.readMsr(0x22));
+  device.writeMsr(0x30, 0x4041, 0xff);
+  assertEquals(irr(), [0, 0]);
+  device.writeMsr(0x30, 0x4841, 0xff); // of cluster 0, all
+  assertEquals(irr(), [2, 2]);
+});
+
+Deno.test("lapic: SELF IPI with an illegal vector", async () => {
+  const bench = await enabled();
+  const { device } = bench;
+  device.apicBase += 0x400;
+  device.writeMsr(0x3f, 0xf, 0);
+  device.writeMsr(0x28, 0, 0);
+  assertEquals(device.readMsr(0x28), 0x60);
+});
+
+Deno.test("lapic: the lowest priority is that of who takes vectors", async () => {
+  const on = await bus();
+  const apics = await Promise.all([0, 1, 2].map((id) => enabled({ id }, on)));
+  apics.forEach((a, i) => {
+    put(a, LDR, 2 ** (24 + i));
+    put(a, TPR, 0x10 * i);
+  });
+  put(apics[0], SVR, 0xef);
+  on.write("messages", 0x0000700c, 0x41, 4);
+  assertEquals(apics.map((a) => vectors(a, IRR)), [[], [0x41], []]);
+  assertEquals(get(apics[0], PPR), 0);
+});
+
+Deno.test("lapic: registers have 32 bits", async () => {
+  const bench = await enabled();
+  put(bench, LVT_LINT1, 0x10456);
+  const at = LVT_LINT1 - 0x10;
+  bench.write("registers", at, 0xff, 1);
+  bench.write("registers", at + 1, 0xff, 1);
+  bench.write("registers", at + 2, 0, 2);
+  assertEquals(get(bench, LVT_LINT1), 0x10456);
+  assertEquals(
+    [[0, 1], [1, 1], [2, 1], [0, 2], [2, 2]].map(([offset, width]) =>
+      bench.read("registers", at + offset, width as 1 | 2)
+    ),
+    [0x56, 4, 1, 0x456, 1],
+  );
+});
+
+Deno.test("lapic timer: a deadline that nobody waits for passes", async () => {
+  const bench = await enabled();
+  const { device } = bench;
+  device.hasDeadline = true;
+  put(bench, LVT_TIMER, 0x50041);
+  device.deadline = 500;
+  bench.advance(499);
+  assertEquals(device.deadline, 500);
+  bench.advance(1);
+  assertEquals(device.deadline, 0); // SDM 10.5.4.1
+  device.deadline = 600;
+  bench.advance(100);
+  put(bench, LVT_TIMER, 0x40041);
+  bench.advance(0);
+  assertEquals([device.deadline, drain(bench)], [0, []]);
 });
 
 Deno.test("lapic timer: TSC-deadline mode", async () => {

@@ -104,6 +104,11 @@ export class LocalInterrupts {
     return (this.#state.base & APIC_BASE_ENABLE) !== 0;
   }
 
+  /** Whether it takes vectors from others: software has enabled it. */
+  get accepts(): boolean {
+    return (this.#state.SVR & SVR_ENABLE) !== 0;
+  }
+
   /** The processor priority register. */
   get priority(): number {
     const { TPR } = this.#state;
@@ -116,8 +121,7 @@ export class LocalInterrupts {
     switch (mode) {
       case DELIVER_FIXED:
       case DELIVER_LOWEST:
-        if ((this.#state.SVR & SVR_ENABLE) === 0) return false;
-        return this.#request(vector, level);
+        return this.accepts && this.#request(vector, level);
       case DELIVER_NMI:
         this.#wires.nmi.pulse();
         return true;
@@ -154,6 +158,8 @@ export class LocalInterrupts {
 
   /** The vector that is of a higher priority than what the CPU does, or -1. */
   #pending(): number {
+    // "Held", SDM 10.4.7.2: as in QEMU and KVM, until it is enabled again.
+    if (!this.accepts) return -1;
     const vector = highestVector(this.#state.IRR);
     return vector >= 0 && vector >> 4 > this.priority >> 4 ? vector : -1;
   }
@@ -272,14 +278,18 @@ export class LocalInterrupts {
     }
   }
 
+  /** The bits of an entry of the local vector table that software writes. */
+  writable(index: number): number {
+    const deadline = index === LVT_TIMER && this.hasDeadline;
+    return LVT_WRITABLE[index] | (deadline ? LVT_DEADLINE : 0);
+  }
+
   /** Write an entry of the local vector table. */
   writeLvt(index: number, value: number): void {
     const s = this.#state;
-    const writable = LVT_WRITABLE[index] |
-      (index === LVT_TIMER && this.hasDeadline ? LVT_DEADLINE : 0);
-    let entry = s.LVT[index] & LVT_REMOTE_IRR | value & writable;
+    let entry = s.LVT[index] & LVT_REMOTE_IRR | value & this.writable(index);
     // While it is disabled by software, the mask bits cannot be cleared.
-    if ((s.SVR & SVR_ENABLE) === 0) entry |= LVT_MASKED;
+    if (!this.accepts) entry |= LVT_MASKED;
     if ((entry & LVT_LEVEL) === 0) entry &= ~LVT_REMOTE_IRR;
     s.LVT[index] = entry;
     if (index === LVT_TIMER) this.#setTimerMode();

@@ -64,8 +64,8 @@ const PMEN = 0x02;
 const TMROF = 0x01;
 /** PMSTS: the power button was pressed. */
 const PWRBTN = 0x100;
-/** PMSTS: the RTC has asserted IRQ8#. */
-const RTC = 0x400;
+/** PMSTS, second byte: the RTC has asserted IRQ8#. */
+const RTC_STS = 0x04;
 /** The events of PMSTS that interrupt: timer, global, power button, RTC. */
 const EVENTS = 0x0521;
 /** PMCNTRL, 16 bits. */
@@ -188,10 +188,9 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
     }, () => this.#map());
     this.#state = this.#fresh();
     context.input("rtc", (level) => {
-      const { registers, rtc } = this.#state;
-      if (level && !rtc) registers[PMSTS + 1] |= RTC >> 8;
+      const begins = level && !this.#state.rtc;
       this.#state.rtc = level;
-      this.#update();
+      if (begins) this.#alarm();
     });
     context.io("pm", {
       read: (offset, width) => this.#read(offset, width),
@@ -244,6 +243,15 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
   pressPowerButton(): void {
     const { registers } = this.#state;
     registers[PMSTS + 1] |= PWRBTN >> 8;
+    this.#update();
+  }
+
+  /** The RTC interrupts. */
+  #alarm(): void {
+    const { registers } = this.#state;
+    // It may tick a thousand times a second, with nobody to clear the bit.
+    if ((registers[PMSTS + 1] & RTC_STS) !== 0) return;
+    registers[PMSTS + 1] |= RTC_STS;
     this.#update();
   }
 

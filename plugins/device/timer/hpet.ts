@@ -48,6 +48,11 @@ import {
 const COUNT_NS = 10;
 /** COUNTER_CLK_PERIOD, in femtoseconds. */
 const PERIOD_FS = COUNT_NS * 1_000_000;
+/**
+ * A read of 64 bits comes as its two words. So many counts after the low one,
+ * the high one is still what it was then.
+ */
+const ONE_READ = 100;
 /** Ticks that are later than this are forgotten, in counts: 2 s. */
 const MAX_LAG = 200_000_000;
 /** Who masks ticks for longer wants none, in nanoseconds: see `i8254.ts`. */
@@ -100,6 +105,8 @@ interface HpetState {
   counterHi: number;
   /** The virtual time at which the counter was started, in nanoseconds. */
   since: number;
+  /** Counts since then at which the low word was read last, or -1. */
+  lowRead: number;
   /** The timers. */
   timers: HpetTimerState[];
   /** Levels of the outputs that the timers drive, a bit each. */
@@ -121,6 +128,7 @@ function freshState(): HpetState {
     counterLo: 0,
     counterHi: 0,
     since: 0,
+    lowRead: -1,
     timers: Array.from({ length: TIMERS }, freshHpetTimer),
     lines: 0,
     pit: false,
@@ -188,9 +196,13 @@ export class Hpet implements Device {
       case GINTR_STA:
         return s.status;
       case MAIN_CNT:
-        return this.#counter(this.#counts, false);
-      case MAIN_CNT + 4:
-        return this.#counter(this.#counts, true);
+        s.lowRead = this.#counts;
+        return this.#counter(s.lowRead, false);
+      case MAIN_CNT + 4: {
+        const counts = this.#counts;
+        const isOne = s.lowRead >= 0 && counts - s.lowRead < ONE_READ;
+        return this.#counter(isOne ? s.lowRead : counts, true);
+      }
       default:
         return 0;
     }
@@ -281,6 +293,7 @@ export class Hpet implements Device {
     const low = this.#counter(counts, false);
     s.counterHi = this.#counter(counts, true);
     s.counterLo = low;
+    s.lowRead = -1;
     // What has passed of the present count has passed.
     const now = this.#context.clock.now();
     s.since = (s.conf & ENABLE) === 0 ? now : s.since + counts * COUNT_NS;

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { DeviceBench } from "../../../core/machine/testing.ts";
+import { randomBelow } from "../../../tests/random.ts";
 import plugin, { type Hpet } from "./hpet.ts";
 
 type Bench = DeviceBench<Hpet>;
@@ -55,6 +56,90 @@ Deno.test("hpet: the counter has 64 bits, and stands while it is off", async () 
   put(bench, CONF, 0);
   bench.advance(12345);
   assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [8, 2]);
+});
+
+Deno.test("hpet: the words of the counter are read as one", async () => {
+  const bench = await hpet();
+  put(bench, COUNTER, 0xffffffff);
+  put(bench, CONF, 1);
+  assertEquals(get(bench, COUNTER), 0xffffffff);
+  bench.advance(COUNT);
+  assertEquals(get(bench, COUNTER + 4), 0);
+  assertEquals([get(bench, COUNTER), get(bench, COUNTER + 4)], [0, 1]);
+  // They are two reads when there is time between them.
+  put(bench, COUNTER, 0xffffffff);
+  assertEquals(get(bench, COUNTER), 0xffffffff);
+  bench.advance(1000);
+  assertEquals(get(bench, COUNTER + 4), 2);
+});
+
+/** A timer that is looked at in each count (specification 2.3.9). */
+interface CountedTimer {
+  readonly conf: number;
+  readonly period: bigint;
+  comparator: bigint;
+}
+
+Deno.test("hpet: timers are where those are that are counted one by one", async () => {
+  const random = randomBelow(1);
+  const bench = await hpet();
+  const mask32 = 0xffffffffn;
+  for (let round = 0; round < 12; round++) {
+    const low = [0, 0xffffff00, 0xfffff000, 12345][random(4)];
+    const high = [0, 1, 0xffffffff][random(3)];
+    put(bench, CONF, 0);
+    put(bench, STATUS, 7);
+    put(bench, COUNTER, low);
+    put(bench, COUNTER + 4, high);
+    let counter = BigInt(high) << 32n | BigInt(low);
+    const timers = Array.from({ length: 3 }, (_, n): CountedTimer => {
+      const at = T0 + n * (T1 - T0);
+      const conf = [0, PERIODIC][random(2)] | [0, MODE32][random(2)] |
+        [0, ENABLE][random(2)] | LEVEL;
+      let comparator = BigInt.asUintN(64, counter + BigInt(50 + random(5000)));
+      if ((conf & MODE32) !== 0) comparator &= mask32;
+      const period = BigInt(150 + random(3000));
+      put(bench, at, conf | ((conf & PERIODIC) !== 0 ? SET : 0));
+      put(bench, at + COMP, Number(comparator & mask32));
+      put(bench, at + COMP + 4, Number(comparator >> 32n));
+      if ((conf & PERIODIC) !== 0) {
+        put(bench, at + COMP, Number(period));
+        put(bench, at + COMP + 4, 0);
+      }
+      return { conf, period, comparator };
+    });
+    let status = 0;
+    put(bench, CONF, 1);
+    for (let step = 0; step < 40; step++) {
+      const counts = [1, 2, 60, 500, 3000][random(5)];
+      bench.advance(counts * COUNT);
+      for (let i = 0; i < counts; i++) {
+        counter = BigInt.asUintN(64, counter + 1n);
+        timers.forEach((timer, n) => {
+          const bits = (timer.conf & MODE32) !== 0 ? 32 : 64;
+          if (BigInt.asUintN(bits, counter) !== timer.comparator) return;
+          status |= 1 << n;
+          if ((timer.conf & PERIODIC) === 0) return;
+          timer.comparator = BigInt.asUintN(
+            bits,
+            timer.comparator + timer.period,
+          );
+        });
+      }
+      const what = `round ${round}, step ${step}`;
+      assertEquals(get(bench, COUNTER), Number(counter & mask32), what);
+      assertEquals(get(bench, COUNTER + 4), Number(counter >> 32n), what);
+      assertEquals(get(bench, STATUS), status, what);
+      timers.forEach(({ comparator }, n) => {
+        const at = T0 + n * (T1 - T0) + COMP;
+        assertEquals(get(bench, at), Number(comparator & mask32), what);
+        assertEquals(get(bench, at + 4), Number(comparator >> 32n), what);
+      });
+      const clear = random(8);
+      put(bench, STATUS, clear);
+      status &= ~clear;
+    }
+  }
 });
 
 Deno.test("hpet: once, by 64 bits and by 32", async () => {

@@ -90,6 +90,28 @@ Deno.test("acpi: iasl takes every table apart and makes the same again", async (
   }
 });
 
+Deno.test("acpi: iasl takes tables of all sizes of a machine apart", async () => {
+  for (const smp of [1, 4, 8]) {
+    for (const memory of ["256M", "6142M"]) {
+      const plan = await planDefinition(PC, { plugins: PLUGINS, smp, memory });
+      for (const table of tables(surveyMachine(plan)).values()) {
+        const result = await throughIasl(table);
+        if (result === undefined) return;
+        const signature = new TextDecoder().decode(table.subarray(0, 4));
+        const count = (text: RegExp) => result.source.match(text)?.length ?? 0;
+        if (signature === "APIC") {
+          assertEquals(count(/\[Processor Local APIC\]/g), smp);
+          assertEquals(count(/\[I\/O APIC\]/g), 1);
+          assertEquals(count(/\[Interrupt Source Override\]/g), 5);
+          assertEquals(count(/\[Local APIC NMI\]/g), 1);
+        } else if (signature === "DSDT") {
+          assertEquals(count(/"ACPI0007"/g), smp);
+        }
+      }
+    }
+  }
+});
+
 Deno.test("acpi: tables say what the machine has", async () => {
   const source = async (
     survey: MachineSurvey,

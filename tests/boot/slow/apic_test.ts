@@ -1,19 +1,31 @@
 /**
- * Linux on `machines/pc.json` uses the APICs: its tick is the local APIC's
- * timer, its devices' interrupts come by the I/O APIC; and without a table
- * that tells of them it works by the virtual wire.
+ * Linux without ACPI on `machines/pc.json` uses the APICs that the MP table
+ * tells of: its tick is the local APIC's timer, its devices' interrupts come by
+ * the I/O APIC, PCI's at pins of their own; and without a table it works by the
+ * virtual wire.
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { boot, Shell } from "../guest.ts";
-import { MP_TABLE, mpTable } from "../mp_table.ts";
+import { boot, PATIENCE, Shell, withScript } from "../guest.ts";
 import { useShell } from "../session.ts";
 import { Machine } from "../../../mod.ts";
 
-// Tables of ACPI, which a machine may have, come before that of a test.
 const APPEND = "console=ttyS0 acpi=off";
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
+const PIN = fromFileUrl(new URL("../../fixtures/pci_pin.ts", import.meta.url));
+/** PCI functions that interrupt: slot and pin. */
+const PINS = [[3, 1], [3, 2], [3, 4], [4, 1], [9, 1], [30, 1]];
+/** Enable them, and say which interrupts they got. */
+const ROUTES = `mkdir /sys
+mount -t sysfs none /sys
+dmesg -n 1
+for f in /sys/bus/pci/devices/*; do
+  case $f in *:00:0[01].*) continue;; esac
+  echo 1 > $f/enable
+  echo "route \${f##*/} $(cat $f/irq)"
+done
+poweroff -f`;
 
 /** The count of the line of /proc/interrupts with this name, and its rest. */
 function interrupt(text: string, name: string): [number, string] {
@@ -27,7 +39,6 @@ boot("Linux uses the APICs that a table tells of", async (guest) => {
   const append = `${APPEND} apic=verbose`;
   const options = { kernel, initrd, append, memory: "256M" };
   const machine = await Machine.load(PC, options);
-  machine.space("memory").writeBytes(MP_TABLE, mpTable());
   try {
     const shell = await Shell.of(machine);
     await useShell(shell, {
@@ -62,7 +73,8 @@ boot(
   "Linux without a table has the 8259A behind the local APIC",
   async (guest) => {
     const { kernel, initramfs: initrd } = guest;
-    const options = { kernel, initrd, append: APPEND, memory: "256M" };
+    const set = ["devices.mp=null"];
+    const options = { kernel, initrd, append: APPEND, memory: "256M", set };
     const machine = await Machine.load(PC, options);
     try {
       const shell = await Shell.of(machine);
@@ -75,4 +87,42 @@ boot(
       await machine.stop();
     }
   },
+);
+
+boot(
+  "Linux has PCI's interrupts where the MP table says",
+  ({ kernel }) =>
+    withScript(ROUTES, async (initrd) => {
+      const machine = await Machine.load(PC, {
+        kernel,
+        initrd,
+        append: APPEND,
+        memory: "256M",
+        set: PINS.map(([slot, pin]) =>
+          `devices.pin${slot}${pin}=` + JSON.stringify({
+            plugin: PIN,
+            config: { slot, function: pin - 1, pin },
+            use: { bus: "pci" },
+          })
+        ),
+      });
+      try {
+        const serial = machine.serial(0);
+        await serial.expect(/System halted/, PATIENCE);
+        const routes = [...serial.output.matchAll(
+          /^route 0000:00:(\w\w)\.(\d) (\d+)\r?$/gm,
+        )].map(([, slot, pin, irq]) => [parseInt(slot, 16), Number(pin), irq]);
+        // PIRQA, on pin 16, is INTA# of slot 1.
+        assertEquals(
+          routes,
+          PINS.map(([slot, pin]) => [
+            slot,
+            pin - 1,
+            String(16 + (slot - 1 + pin - 1) % 4),
+          ]),
+        );
+      } finally {
+        await machine.stop();
+      }
+    }),
 );

@@ -7,7 +7,6 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { boot, PATIENCE, withScript } from "../guest.ts";
-import { MP_TABLE, mpTable } from "../mp_table.ts";
 import { ISAPC_WARNINGS, warnings } from "../session.ts";
 import { Machine } from "../../../mod.ts";
 import { QEMU, qemuOutput } from "../../qemu.ts";
@@ -67,8 +66,6 @@ async function inRhea(kernel: string, initrd: string): Promise<string> {
     memory: "256M",
     set: PCI_VGA,
   });
-  // Without firmware nothing else tells of the APICs that CPUID shows.
-  machine.space("memory").writeBytes(MP_TABLE, mpTable());
   try {
     await machine.serial(0).expect(/the end\r\n/, PATIENCE);
     return machine.serial(0).output;
