@@ -227,8 +227,8 @@ Deno.test("a host event wakes an idle guest", async () => {
 });
 
 Deno.test("the event loop is served while the guest is busy", async () => {
-  // Counted in slices: one for each turn or two, but a host that runs thirty
-  // programs on two cores has been seen to take four.
+  // Counted in slices: a turn comes after one or two of them, and after four on
+  // a host that runs thirty programs on two cores.
   let [turns, isOver] = [0, false];
   const cpu = new FakeCpu((cpu, budget) => {
     if (turns >= 20 || loop.slices === 200) loop.stop();
