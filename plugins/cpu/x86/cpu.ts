@@ -631,7 +631,7 @@ export class X86 implements Frontend {
 
   /** See {@linkcode UserAccesses.end}. */
   userAccessEnded(): void {
-    if (this.engine !== undefined) this.userAccesses.end(this.engine.mmu);
+    this.userAccesses.end(this.engine.mmu);
   }
 
   /** Makes the engine look at a pending interrupt when IF lets it in. */
