@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { LocalApic } from "../../../core/bus/apic.ts";
+import { APIC_BASE_BSP, type LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
@@ -51,13 +51,11 @@ import {
 } from "./long_mode.ts";
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
+import { initCpu } from "./init.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
-import type { BlockTranslator, PortBus, X86Options } from "./options.ts";
-import { initCpu, resetCpu } from "./reset.ts";
 import { loadCpu, saveCpu } from "./saved_state.ts";
-import { UserAccesses } from "./user_accesses.ts";
 import {
   AC,
   ARITH_FLAGS,
@@ -70,6 +68,7 @@ import {
   KEY_LONG,
   KEY_TF,
   KEY_UNPAGED,
+  LDTR,
   OFF_CC_OP,
   OFF_CC_SRC,
   OFF_CPL,
@@ -82,10 +81,15 @@ import {
   OFF_EXC_ERROR,
   OFF_EXC_HAS_ERROR,
   OFF_EXC_VECTOR,
+  OFF_FCW,
   OFF_FLAGS,
   OFF_FSW,
+  OFF_FTAG,
+  OFF_GDT_LIMIT,
   OFF_GPR,
+  OFF_IDT_LIMIT,
   OFF_INTR,
+  OFF_MXCSR,
   OFF_NMI_BLOCKED,
   OFF_NMI_PENDING,
   OFF_PDPTE,
@@ -95,8 +99,10 @@ import {
   OFF_SHADOW,
   OFF_TSC_OFFSET,
   OFF_WAITS_STARTUP,
+  OFF_XCR0,
   STATE_END,
   TF,
+  TR,
   VM,
 } from "./state.ts";
 
@@ -115,12 +121,17 @@ const W_DR = OFF_DR >> 2;
 const W_CPL = OFF_CPL >> 2;
 const W_INTR = OFF_INTR >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
+const W_MXCSR = OFF_MXCSR >> 2;
+const W_XCR0 = OFF_XCR0 >> 2;
 const W_EFER = OFF_EFER >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
 const W_PENDING_DEBUG = OFF_PENDING_DEBUG >> 2;
 const W_NMI_PENDING = OFF_NMI_PENDING >> 2;
 const W_NMI_BLOCKED = OFF_NMI_BLOCKED >> 2;
 const W_WAITS_STARTUP = OFF_WAITS_STARTUP >> 2;
+
+/** User pages accessed under EFLAGS.AC that are kept apart; with more, the TLB is flushed. */
+const USER_ACCESSES = 16;
 
 /** Words of a segment register in {@linkcode X86.state}: index of segment 0's selector. */
 const SEG_WORDS = 8;
@@ -131,11 +142,53 @@ const EXC_NONE = -2;
 const EXC_WAIT = -3;
 
 // CR0 bits.
-const CR0_PE = 1, CR0_NE = 0x20;
+const CR0_PE = 1,
+  CR0_ET = 0x10,
+  CR0_NE = 0x20,
+  CR0_NW = 0x20000000,
+  CR0_CD = 0x40000000;
 /** FSW: an unmasked exception is pending. */
 const FSW_ES = 0x80;
-/** DR6: single step. */
-const DR6_BS = 0x4000;
+// Debug registers: single step; the bits that always read as 1.
+const DR6_BS = 0x4000,
+  DR6_FIXED = 0xffff0ff0 | 0,
+  DR7_FIXED = 0x400;
+
+/** The port space as the CPU sees it. */
+export interface PortBus {
+  /** Reads 1, 2 or 4 bytes. */
+  read(port: number, width: 1 | 2 | 4): number;
+  /** Writes 1, 2 or 4 bytes. */
+  write(port: number, width: 1 | 2 | 4, value: number): void;
+}
+
+/** What a CPU is made of and wired to. */
+export interface X86Options {
+  /** The model. */
+  readonly model: Model;
+  /** The port space; all ones are read where there is none. */
+  readonly ports?: PortBus;
+  /** The interrupt acknowledge cycle: gives back the vector. */
+  readonly acknowledge?: () => number;
+  /** The local APIC, when the model and the machine have one. */
+  readonly apic?: LocalApic;
+  /** The time stamp counter's source: any count that does not run backwards. */
+  readonly timestamp?: () => number;
+  /** Its last reading, which all CPUs of a machine have together. */
+  readonly stamps?: { last: number };
+  /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
+  readonly random?: () => number;
+  /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
+  readonly ferr?: (level: boolean) => void;
+  /** Makes the translator. */
+  readonly translator?: (cpu: X86) => BlockTranslator;
+}
+
+/** What turns guest code into IR. */
+export interface BlockTranslator {
+  /** See {@linkcode Frontend.translate}. */
+  translate(context: TranslateContext): void;
+}
 
 /**
  * A number that looks random, from one that never comes twice: where two runs
@@ -223,8 +276,9 @@ export class X86 implements Frontend {
   /** For compatibility mode, in front of `tables`. */
   #compat: CompatMmu | undefined;
   #a20 = true;
-  /** What SMAP's exception has let into the TLB. */
-  readonly userAccesses: UserAccesses = new UserAccesses();
+  /** Accesses of {@linkcode X86.noteUserAccess}, and where the first ones were. */
+  #userAccesses = 0;
+  readonly #userPages = new Float64Array(USER_ACCESSES);
 
   /** Makes a CPU in its reset state; `attach` gives it an engine. */
   constructor(options: X86Options) {
@@ -624,14 +678,23 @@ export class X86 implements Frontend {
     this.checkInterrupt();
   }
 
-  /** See {@linkcode UserAccesses.note}. */
+  /** With SMAP and EFLAGS.AC, a supervisor accesses a user page: the TLB will know it. */
   noteUserAccess(address: number): void {
-    this.userAccesses.note(address);
+    const n = this.#userAccesses++;
+    if (n < USER_ACCESSES) this.#userPages[n] = address;
   }
 
-  /** See {@linkcode UserAccesses.end}. */
+  /**
+   * EFLAGS.AC is clear, or the level has become 3: the TLB forgets the user
+   * pages that a supervisor has accessed.
+   */
   userAccessEnded(): void {
-    this.userAccesses.end(this.engine.mmu);
+    const n = this.#userAccesses;
+    if (n === 0) return;
+    this.#userAccesses = 0;
+    const mmu = this.engine.mmu;
+    if (n > USER_ACCESSES) return mmu.flush(false);
+    for (let i = 0; i < n; i++) mmu.forgetPage(this.#userPages[i]);
   }
 
   /** Makes the engine look at a pending interrupt when IF lets it in. */
@@ -894,9 +957,45 @@ export class X86 implements Frontend {
 
   // Reset, description, saving.
 
-  /** Hardware reset. A20, IGNNE# and the INTR line are the machine's. */
+  /** Hardware reset (SDM volume 3, table 9-1). A20, IGNNE# and the INTR line are the machine's. */
   reset(): void {
-    resetCpu(this);
+    const s = this.state;
+    const { irqLevel } = this;
+    s.fill(0, 0x100 >> 2);
+    this.irqLevel = irqLevel;
+    for (let i = 0; i < 8; i++) {
+      const attr = i === LDTR ? 0x8200 : i === TR ? 0x8b00 : 0x9300;
+      this.setSeg(i, 0, 0, 0xffff, attr);
+    }
+    this.setSeg(CS, 0xf000, 0xffff0000, 0xffff, 0x9b00);
+    s[W_EIP] = 0xfff0;
+    this.setReg32(2, this.model.signature);
+    s[W_FLAGS] = 2;
+    s[W_CC_OP] = CC_EFLAGS;
+    s[W_CR0] = CR0_CD | CR0_NW | CR0_ET;
+    s[OFF_GDT_LIMIT >> 2] = 0xffff;
+    s[OFF_IDT_LIMIT >> 2] = 0xffff;
+    s[W_DR + 12] = DR6_FIXED;
+    s[W_DR + 14] = DR7_FIXED;
+    s[W_VECTOR] = -1;
+    s[OFF_FCW >> 2] = 0x40;
+    s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
+    s[W_MXCSR] = 0x1f80;
+    s[W_XCR0] = 1;
+    this.msrs = resetMsrs();
+    this.committed = false;
+    this.suppressStep = false;
+    this.#userAccesses = 0;
+    if (this.engine !== undefined) {
+      this.engine.mmu.setWide(false);
+      this.engine.mmu.flush(false);
+      this.driveFerr();
+    }
+    this.debugChanged();
+    this.engine?.keyChanged();
+    this.waitsForStartup = this.apic !== undefined &&
+      (this.apic.apicBase & APIC_BASE_BSP) === 0;
+    if (this.waitsForStartup) this.engine?.halt();
   }
 
   /** See {@linkcode Frontend.init}. */
