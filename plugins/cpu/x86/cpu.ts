@@ -55,7 +55,6 @@ import { initCpu } from "./init.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
-import type { BlockTranslator, PortBus, X86Options } from "./options.ts";
 import { loadCpu, saveCpu } from "./saved_state.ts";
 import {
   AC,
@@ -154,6 +153,42 @@ const FSW_ES = 0x80;
 const DR6_BS = 0x4000,
   DR6_FIXED = 0xffff0ff0 | 0,
   DR7_FIXED = 0x400;
+
+/** The port space as the CPU sees it. */
+export interface PortBus {
+  /** Reads 1, 2 or 4 bytes. */
+  read(port: number, width: 1 | 2 | 4): number;
+  /** Writes 1, 2 or 4 bytes. */
+  write(port: number, width: 1 | 2 | 4, value: number): void;
+}
+
+/** What a CPU is made of and wired to. */
+export interface X86Options {
+  /** The model. */
+  readonly model: Model;
+  /** The port space; all ones are read where there is none. */
+  readonly ports?: PortBus;
+  /** The interrupt acknowledge cycle: gives back the vector. */
+  readonly acknowledge?: () => number;
+  /** The local APIC, when the model and the machine have one. */
+  readonly apic?: LocalApic;
+  /** The time stamp counter's source: any count that does not run backwards. */
+  readonly timestamp?: () => number;
+  /** Its last reading, which all CPUs of a machine have together. */
+  readonly stamps?: { last: number };
+  /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
+  readonly random?: () => number;
+  /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */
+  readonly ferr?: (level: boolean) => void;
+  /** Makes the translator. */
+  readonly translator?: (cpu: X86) => BlockTranslator;
+}
+
+/** What turns guest code into IR. */
+export interface BlockTranslator {
+  /** See {@linkcode Frontend.translate}. */
+  translate(context: TranslateContext): void;
+}
 
 /**
  * A number that looks random, from one that never comes twice: where two runs

@@ -9,10 +9,9 @@ import { Engine } from "../../../core/exec/engine.ts";
 import { SharedCode } from "../../../core/exec/shared_code.ts";
 import type { CpuCore } from "../../../core/machine/cpu.ts";
 import type { CpuContext, CpuPlugin } from "../../../core/machine/plugin.ts";
-import { X86 } from "./cpu.ts";
+import { type BlockTranslator, X86 } from "./cpu.ts";
 import { DEBUG_DATA, DEBUG_FETCH, DEBUG_TRAP } from "./debug.ts";
 import { type Model, MODELS } from "./models.ts";
-import type { BlockTranslator } from "./options.ts";
 import { Translator } from "./translate.ts";
 
 /**
