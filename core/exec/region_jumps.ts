@@ -245,7 +245,7 @@ export class RegionJumps {
       e.localSet(PC64);
     }
     // One of 64 bits may lead to a mode where they have so many.
-    this.#lookup(k.typeOf(k.termValue) === I64);
+    this.#lookup(this.#wide || k.typeOf(k.termValue) === I64);
   }
 
   /** Pushes whether HOST, or PC64 where they have 64 bits, is the program counter of a node. */
