@@ -1,8 +1,8 @@
 /**
  * Whether instructions have the same length as on the host, and the same of
  * them are undefined, in code of 16, 32 and 64 bits. By default some of the
- * cases, chosen at random; `RHEA_DECODE=all`: every one (15 million, half
- * an hour), and how many cases each known difference has.
+ * cases, chosen at random; `RHEA_DECODE=all`: every one (15 million, some
+ * ten minutes), and how many cases each known difference has.
  */
 
 import { assert, assertEquals } from "@std/assert";
