@@ -579,6 +579,8 @@ Deno.test("cpuid: what a 64-bit operating system looks for", () => {
   for (const bit of [11, 20, 26, 29]) assertEquals((edx >> bit) & 1, 1);
   assertEquals(leaf(0x80000008)[0], 40 | 48 << 8);
   assertEquals(leaf(7)[1] & (1 << 7 | 1 << 20 | 1), 1 << 7 | 1 << 20 | 1);
+  // REP MOVSB is fast, and short ones too (ERMS, FSRM).
+  assertEquals([leaf(7)[1] >> 9 & 1, leaf(7)[3] >> 4 & 1], [1, 1]);
   farJumpLong(cpu, CODE32, 0x1000, 0);
   assertEquals((leaf(0x80000001)[3] >> 11) & 1, 0, "no SYSCALL there");
 });

@@ -64,6 +64,8 @@ export type Feature =
   | "fma"
   | "f16c"
   | "bmi2"
+  | "erms"
+  | "fsrm"
   | "syscall"
   | "lm"
   | "lahf_lm"
@@ -138,6 +140,7 @@ const LEAF7_EBX: Bits = {
   avx2: 5,
   smep: 7,
   bmi2: 8,
+  erms: 9,
   invpcid: 10,
   rdseed: 18,
   adx: 19,
@@ -149,7 +152,7 @@ const LEAF7_EBX: Bits = {
 /** Bits of CPUID leaf 7, ECX. */
 const LEAF7_ECX: Bits = { umip: 2 };
 /** Bits of CPUID leaf 7, EDX: with IA32_ARCH_CAPABILITIES comes IA32_SPEC_CTRL. */
-const LEAF7_EDX: Bits = { arch_capabilities: 29 };
+const LEAF7_EDX: Bits = { fsrm: 4, arch_capabilities: 29 };
 /** IA32_SPEC_CTRL and IA32_PRED_CMD exist. */
 const SPEC_CTRL = 1 << 26;
 /** Bits of CPUID leaf 0x80000001, ECX. */
@@ -362,8 +365,14 @@ const LATER: readonly Feature[] = [
  * does without it from then on.
  */
 const STEADY_TSC: readonly Feature[] = ["tsc_adjust", "nonstop_tsc"];
+/**
+ * REP MOVSB and STOSB are fast, and short ones as well: a copy of up to 48 bytes
+ * takes two thirds of the time that moves in a loop take, one of 4 KB a tenth.
+ */
+const FAST_STRINGS: readonly Feature[] = ["erms", "fsrm"];
 /** The first level of the x86-64 psABI, and what no operating system does without. */
 const X86_64: readonly Feature[] = [
+  ...FAST_STRINGS,
   ...PENTIUM4.filter((name) => name !== "ss"),
   "nx",
   "syscall",
@@ -376,6 +385,7 @@ const X86_64: readonly Feature[] = [
 ];
 /** What makes an operating system of 64 bits safer or faster. */
 const LONG: readonly Feature[] = [
+  ...FAST_STRINGS,
   "syscall",
   "lm",
   "lahf_lm",

@@ -104,8 +104,15 @@ interface Elements {
   readonly difference: number;
 }
 
-/** The flags of x - y, of 1 << log bytes and zero-extended, where they stand in EFLAGS. */
-function flagsOf(log: number, { x, y, difference }: Elements): Code {
+/**
+ * The flags of x - y, of 1 << log bytes and zero-extended, where they stand in
+ * EFLAGS; `differ`: x and y are known to.
+ */
+function flagsOf(
+  log: number,
+  { x, y, difference }: Elements,
+  differ = false,
+): Code {
   const o = operations(log);
   const sign = Math.min(8 << log, 32) - 1;
   const d = get(difference);
@@ -122,7 +129,7 @@ function flagsOf(log: number, { x, y, difference }: Elements): Code {
     o.ltU(get(x), get(y)), // CF
     shl(xor(odd, i32(1)), i32(2)), // PF
     and(o.low(o.xor(unlike, d)), i32(0x10)), // AF
-    shl(o.eqz(d), i32(6)),
+    ...(differ ? [] : [shl(o.eqz(d), i32(6))]),
     signTo(o.top(d), 7),
     signTo(overflow, 11), // OF
   ];
@@ -199,7 +206,7 @@ function compare(inMemory: boolean, isWide: boolean): Native {
       );
       set(e.x, inMemory ? loadOf(0, here(from)) : and(s.eax, i32(0xff)));
       set(e.y, loadOf(0, here(to)));
-      const flags = shl(flagsOf(0, e), i32(REP_FLAGS_SHIFT));
+      const flags = shl(flagsOf(0, e, true), i32(REP_FLAGS_SHIFT));
       leave(or(flags, add(get(at), i32(1))));
     },
     (s) => {
