@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { IrBlock } from "./block.ts";
 import { type Helper, IrBuilder } from "./builder.ts";
 import { Op, OPS } from "./ops.ts";
@@ -116,6 +116,25 @@ Deno.test("folding: constants and identities leave no operation", () => {
     );
     assertEquals(line?.includes(expected), true, `${what}: ${line}`);
   }
+});
+
+Deno.test("folding: a byte that has just been written is what was written", () => {
+  build((b) => {
+    const x = b.get(X);
+    const byte = b.and(b.get(Y), b.i32(0xff));
+    const written = b.or(b.and(x, b.i32(~0xff)), byte);
+    assertEquals(b.and(written, b.i32(0xff)), byte);
+    assert(b.and(written, b.i32(0x1ff)) !== byte);
+    const wideX = b.op(Op["i64.extend_i32_u"], x);
+    const high = b.op(Op["i64.shl"], wideX, b.i64(7));
+    const kept = b.op(Op["i64.and"], high, b.i64(~0xff, -1));
+    const extended = b.op(Op["i64.extend_i32_u"], byte);
+    const both = b.op(Op["i64.or"], kept, extended);
+    const read = b.op(Op["i32.wrap_i64"], both);
+    assertEquals(b.and(read, b.i32(0xff)), byte);
+    assert(b.and(read, b.i32(0x1ff)) !== byte);
+    b.set(Z, b.add(b.and(written, b.i32(3)), b.and(read, b.i32(3))));
+  });
 });
 
 Deno.test("folding agrees with WebAssembly on i32", () => {

@@ -107,6 +107,18 @@ function narrow(f: Folder, v: Value): Value {
 }
 
 /**
+ * Whether a temp is `x & mask`, by the operation `and`, and has none of the
+ * bits `k` of its low word: ((x & mask) | y) & k = y & k. So a byte of a
+ * register is read that has just been written.
+ */
+function isClear(f: Folder, and: number, v: Value, k: number): boolean {
+  if (f.opOf(v) !== and) return false;
+  const mask = f.block.b[f.block.valueDef[v]];
+  const isConst = and === AND ? f.isConst(mask) : f.isConst64(mask);
+  return isConst && (f.constOf(mask) & k) === 0;
+}
+
+/**
  * The temp that the operation simplifies to, or 0 if it has to be emitted.
  * (Without functions inside: for those, memory is taken at each call.)
  */
@@ -220,6 +232,14 @@ export function fold(
         const inner = f.block.b[def];
         if (f.isConst(inner) && (f.constOf(inner) & k) === 0) {
           return f.op(AND, f.block.a[def], b);
+        }
+        if (isClear(f, AND, f.block.a[def], k)) return f.op(AND, inner, b);
+      }
+      if (f.opOf(a) === WRAP) {
+        const wide = f.block.a[f.block.valueDef[a]];
+        const def = f.block.valueDef[wide];
+        if (f.opOf(wide) === OR64 && isClear(f, AND64, f.block.a[def], k)) {
+          return f.op(AND, f.op(WRAP, f.block.b[def]), b);
         }
       }
       return 0;

@@ -62,7 +62,7 @@ __asm__(".text\n"
 static u32 user(void) {
   u32 sum = 0, state = 9;
   volatile u32 *memory = (u32 *)FREE_ADDRESS;
-  for (u32 round = 0; round < 500; round++) {
+  for (u32 round = 0; round < 1000; round++) {
     for (u32 i = 0; i < PAGES; i++) {
       volatile u32 *page = memory + i * (PAGE_BYTES / 4);
       u32 kind = next_random(&state) % 3;

@@ -2,7 +2,7 @@
 // SYSCALL and SYSRET, with a stack that SWAPGS leads to.
 // uses: system.c
 // native: no
-#define ROUNDS 3000000
+#define ROUNDS 5000000
 #include "syscall.h"
 const char name[] = "sys_enter";
 

@@ -1,7 +1,7 @@
 // System call round trips: INT 80h from ring 3, the kernel saves as Linux does.
 // uses: system.c
 // native: no
-#define ROUNDS 1000000
+#define ROUNDS 2000000
 #include "syscall.h"
 const char name[] = "sys_int80";
 
