@@ -54,6 +54,8 @@ const LEVEL_FLAGS: readonly (readonly string[])[] = [
 ];
 /** Those that the models of a lower level have all the same. */
 const ANYWAY: ReadonlySet<string> = new Set(["cx16", "lahf_lm", "pni"]);
+/** What makes the kernel rely on the time stamp counter. */
+const TSC_FLAGS = ["constant_tsc", "nonstop_tsc", "tsc_adjust"];
 /** What `max` has beyond the levels. */
 const MAX_FLAGS = [
   ...["aes", "pclmulqdq", "sha_ni", "adx", "rdrand", "rdseed", "rdtscp"],
@@ -131,7 +133,7 @@ async function checkCpus(
     const has = (name: string): boolean =>
       found.has(name) || bits === 32 && name === "syscall";
     const [there, absent] = [
-      LEVEL_FLAGS.slice(0, level).flat(),
+      [...LEVEL_FLAGS.slice(0, level).flat(), ...TSC_FLAGS],
       LEVEL_FLAGS.slice(level).flat().filter((name) => !ANYWAY.has(name)),
     ];
     assertEquals(there.filter((name) => !has(name)), []);
