@@ -64,8 +64,6 @@ const PMEN = 0x02;
 const TMROF = 0x01;
 /** PMSTS: the power button was pressed. */
 const PWRBTN = 0x100;
-/** PMSTS: the RTC has asserted IRQ8#. */
-const RTC = 0x400;
 /** The events of PMSTS that interrupt: timer, global, power button, RTC. */
 const EVENTS = 0x0521;
 /** PMCNTRL, 16 bits. */
@@ -110,8 +108,6 @@ interface Piix4PmState {
   registers: Uint8Array;
   /** How often bit 23 of the timer had changed when PMSTS was right. */
   halves: number;
-  /** The level of the input `rtc`. */
-  rtc: boolean;
   /** APMC and APMS. */
   apm: Uint8Array;
   /** The configuration space. */
@@ -187,12 +183,6 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
       ],
     }, () => this.#map());
     this.#state = this.#fresh();
-    context.input("rtc", (level) => {
-      const { registers, rtc } = this.#state;
-      if (level && !rtc) registers[PMSTS + 1] |= RTC >> 8;
-      this.#state.rtc = level;
-      this.#update();
-    });
     context.io("pm", {
       read: (offset, width) => this.#read(offset, width),
       write: (offset, width, value) => this.#write(offset, width, value),
@@ -215,7 +205,6 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
     return {
       registers: new Uint8Array(PM_SIZE),
       halves: Math.floor(ticksAt(this.#clock.now()) / HALF_PERIOD),
-      rtc: false,
       apm: new Uint8Array(2),
       pci: this.#pci.fresh(),
     };
@@ -298,8 +287,7 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
 
   /** The timer goes on: it is reset by nothing but power. */
   reset(): void {
-    const { rtc } = this.#state;
-    this.#adopt({ ...this.#fresh(), rtc });
+    this.#adopt(this.#fresh());
   }
 
   /** The registers. */
@@ -331,7 +319,6 @@ const plugin: DevicePlugin<PciPlace> = {
     pm: { space: "ports", size: PM_SIZE, movable: true },
     apm: { space: "ports", size: 2, at: 0xb2 },
   },
-  inputs: ["rtc"],
   outputs: ["sci", "poweroff"],
   uses: { bus: "pci-bus" },
   provides: ["acpi-pm", "power-button"],

@@ -133,29 +133,3 @@ Deno.test("piix4-pm: firmware places it, and the power button interrupts", async
   ports.write(BASE, 2, 0x100);
   assertEquals([ports.read(BASE, 2), bench.level("sci")], [0, false]);
 });
-
-Deno.test("piix4-pm: the RTC's interrupt is an event when it begins", async () => {
-  const { bench } = await pm();
-  const { ports, device } = bench;
-  const seen = (): [number, boolean] => [
-    ports.read(BASE, 2),
-    bench.level("sci"),
-  ];
-  bench.write("apm", 0, 0xf1);
-  bench.drive("rtc", true);
-  assertEquals(seen(), [0x400, false]);
-  ports.write(BASE + 2, 2, 0x400);
-  assertEquals(seen(), [0x400, true]);
-  // It may last: the event is cleared all the same, and stays so.
-  ports.write(BASE, 2, 0x400);
-  assertEquals(seen(), [0, false]);
-  const saved = bench.save();
-  bench.drive("rtc", false);
-  device.reset();
-  device.load(saved);
-  bench.drive("rtc", true);
-  assertEquals(seen(), [0, false], "it lasted when the state was saved");
-  bench.drive("rtc", false);
-  bench.drive("rtc", true);
-  assertEquals(seen(), [0x400, true]);
-});
