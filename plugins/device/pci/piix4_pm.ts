@@ -64,6 +64,8 @@ const PMEN = 0x02;
 const TMROF = 0x01;
 /** PMSTS: the power button was pressed. */
 const PWRBTN = 0x100;
+/** PMSTS, second byte: the RTC has asserted IRQ8#. */
+const RTC_STS = 0x04;
 /** The events of PMSTS that interrupt: timer, global, power button, RTC. */
 const EVENTS = 0x0521;
 /** PMCNTRL, 16 bits. */
@@ -183,6 +185,9 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
       ],
     }, () => this.#map());
     this.#state = this.#fresh();
+    context.input("rtc", (level) => {
+      if (level) this.#alarm();
+    });
     context.io("pm", {
       read: (offset, width) => this.#read(offset, width),
       write: (offset, width, value) => this.#write(offset, width, value),
@@ -233,6 +238,15 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
   pressPowerButton(): void {
     const { registers } = this.#state;
     registers[PMSTS + 1] |= PWRBTN >> 8;
+    this.#update();
+  }
+
+  /** The RTC interrupts. */
+  #alarm(): void {
+    const { registers } = this.#state;
+    // It may tick a thousand times a second, with nobody to clear the bit.
+    if ((registers[PMSTS + 1] & RTC_STS) !== 0) return;
+    registers[PMSTS + 1] |= RTC_STS;
     this.#update();
   }
 
@@ -319,6 +333,7 @@ const plugin: DevicePlugin<PciPlace> = {
     pm: { space: "ports", size: PM_SIZE, movable: true },
     apm: { space: "ports", size: 2, at: 0xb2 },
   },
+  inputs: ["rtc"],
   outputs: ["sci", "poweroff"],
   uses: { bus: "pci-bus" },
   provides: ["acpi-pm", "power-button"],

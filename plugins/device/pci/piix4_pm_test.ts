@@ -133,3 +133,21 @@ Deno.test("piix4-pm: firmware places it, and the power button interrupts", async
   ports.write(BASE, 2, 0x100);
   assertEquals([ports.read(BASE, 2), bench.level("sci")], [0, false]);
 });
+
+Deno.test("piix4-pm: the RTC's interrupt is an event", async () => {
+  const { bench } = await pm();
+  const { ports } = bench;
+  const now = () => [ports.read(BASE, 2), bench.level("sci")];
+  bench.write("apm", 0, 0xf1);
+  bench.drive("rtc", true);
+  assertEquals(now(), [0x400, false]);
+  ports.write(BASE + 2, 2, 0x400);
+  assertEquals(now(), [0x400, true]);
+  // It is the edge: cleared, it stays so while the line is high.
+  ports.write(BASE, 2, 0x400);
+  assertEquals(now(), [0, false]);
+  bench.drive("rtc", false);
+  assertEquals(now(), [0, false]);
+  bench.drive("rtc", true);
+  assertEquals(now(), [0x400, true]);
+});

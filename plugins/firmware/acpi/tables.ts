@@ -125,12 +125,11 @@ const LEGACY_DEVICES = 1 << 0;
 const HAS_8042 = 1 << 1;
 const NO_VGA = 1 << 2;
 const NO_CMOS_RTC = 1 << 5;
-/** Flags: WBINVD works, C1 works, there is no sleep button, the RTC wakes by
- * no fixed register, and there is a reset register. */
+/** Flags: WBINVD works, C1 works, there is no sleep button, and there is a
+ * reset register. */
 const WBINVD = 1 << 0;
 const PROC_C1 = 1 << 2;
 const NO_SLP_BUTTON = 1 << 5;
-const FIX_RTC = 1 << 6;
 const RESET_REG_SUP = 1 << 10;
 
 /** The fixed ACPI description table of ACPI 2.0, 5.2.9. */
@@ -157,7 +156,7 @@ export function fadt(hardware: FixedHardware): Uint8Array {
     (hardware.has8042 ? HAS_8042 : 0) | (hardware.hasVga ? 0 : NO_VGA) |
     (century === undefined ? NO_CMOS_RTC : 0);
   view.setUint16(109, architecture, true); // IAPC_BOOT_ARCH
-  const flags = WBINVD | PROC_C1 | NO_SLP_BUTTON | FIX_RTC |
+  const flags = WBINVD | PROC_C1 | NO_SLP_BUTTON |
     (resetPort === undefined ? 0 : RESET_REG_SUP);
   view.setUint32(112, flags, true);
   if (resetPort !== undefined) {
