@@ -334,6 +334,12 @@ const PENTIUM4: readonly Feature[] = [
   "sse2",
   "ss",
 ];
+/**
+ * With both, Linux relies on the time stamp counter; else it compares it with
+ * another timer, and where the host gives a CPU no time in the middle of that,
+ * does without it from then on.
+ */
+const STEADY_TSC: readonly Feature[] = ["tsc_adjust", "nonstop_tsc"];
 /** What 32-bit code can use of CPUs since. */
 const LATER: readonly Feature[] = [
   "sse3",
@@ -356,12 +362,6 @@ const LATER: readonly Feature[] = [
   "nx",
   "rdtscp",
 ];
-/**
- * With both, Linux relies on the time stamp counter; else it compares it with
- * another timer, and where the host gives a CPU no time in the middle of that,
- * does without it from then on.
- */
-const STEADY_TSC: readonly Feature[] = ["tsc_adjust", "nonstop_tsc"];
 /** The first level of the x86-64 psABI, and what no operating system does without. */
 const X86_64: readonly Feature[] = [
   ...PENTIUM4.filter((name) => name !== "ss"),
