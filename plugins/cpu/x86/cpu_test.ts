@@ -116,6 +116,29 @@ Deno.test("cpuid: features since the Pentium 4", () => {
   assert(bits(leaf(0x80000001)[2], 20, 27));
 });
 
+Deno.test("random numbers: the host's, or the same in two runs", () => {
+  const fixed = new X86({ model: MODELS.max, random: () => 0x1234 });
+  assertEquals(fixed.random(), 0x1234);
+  const run = (): number[] => {
+    const cpu = new X86({ model: MODELS.max, timestamp: () => 1000 });
+    return Array.from({ length: 100 }, () => cpu.random());
+  };
+  assertEquals(run(), run());
+  assertEquals(new Set(run()).size, 100);
+});
+
+Deno.test("the time stamp counter runs and can be set", () => {
+  let now = 100;
+  const cpu = new X86({ model: MODELS.max, timestamp: () => now });
+  const first = cpu.readTsc();
+  assert(cpu.readTsc() > first, "no two readings are equal");
+  now = 1000;
+  assertEquals(cpu.readTsc(), 1000);
+  cpu.writeTsc(5);
+  now = 1010;
+  assertEquals(cpu.readTsc(), 15);
+});
+
 Deno.test("cpuid: several CPUs are the cores of a package, each with its caches", () => {
   const leaf = (name: string, count: number, n: number, sub = 0): number[] => {
     const cpu = new X86({ model: MODELS[name], count });
@@ -164,29 +187,6 @@ Deno.test("cpuid: a machine like this one has leaves that say so", () => {
   // Beyond them, and beyond all others: what the highest leaf gives.
   assertEquals(leaf(0x40000100), leaf(0xd));
   assertEquals(leaf(0x80000009), leaf(0xd));
-});
-
-Deno.test("random numbers: the host's, or the same in two runs", () => {
-  const fixed = new X86({ model: MODELS.max, random: () => 0x1234 });
-  assertEquals(fixed.random(), 0x1234);
-  const run = (): number[] => {
-    const cpu = new X86({ model: MODELS.max, timestamp: () => 1000 });
-    return Array.from({ length: 100 }, () => cpu.random());
-  };
-  assertEquals(run(), run());
-  assertEquals(new Set(run()).size, 100);
-});
-
-Deno.test("the time stamp counter runs and can be set", () => {
-  let now = 100;
-  const cpu = new X86({ model: MODELS.max, timestamp: () => now });
-  const first = cpu.readTsc();
-  assert(cpu.readTsc() > first, "no two readings are equal");
-  now = 1000;
-  assertEquals(cpu.readTsc(), 1000);
-  cpu.writeTsc(5);
-  now = 1010;
-  assertEquals(cpu.readTsc(), 15);
 });
 
 Deno.test("IA32_TSC_ADJUST and the time stamp counter change by the same", () => {

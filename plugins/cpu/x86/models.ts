@@ -337,6 +337,12 @@ const PENTIUM4: readonly Feature[] = [
   "sse2",
   "ss",
 ];
+/**
+ * With both, Linux relies on the time stamp counter; else it compares it with
+ * another timer, and where the host gives a CPU no time in the middle of that,
+ * does without it from then on.
+ */
+const STEADY_TSC: readonly Feature[] = ["tsc_adjust", "nonstop_tsc"];
 /** What 32-bit code can use of CPUs since. */
 const LATER: readonly Feature[] = [
   "sse3",
@@ -359,12 +365,6 @@ const LATER: readonly Feature[] = [
   "nx",
   "rdtscp",
 ];
-/**
- * With both, Linux relies on the time stamp counter; else it compares it with
- * another timer, and where the host gives a CPU no time in the middle of that,
- * does without it from then on.
- */
-const STEADY_TSC: readonly Feature[] = ["tsc_adjust", "nonstop_tsc"];
 /**
  * REP MOVSB and STOSB are fast, and short ones as well: a copy of up to 48 bytes
  * takes two thirds of the time that moves in a loop take, one of 4 KB a tenth.

@@ -110,8 +110,6 @@ interface Piix4PmState {
   registers: Uint8Array;
   /** How often bit 23 of the timer had changed when PMSTS was right. */
   halves: number;
-  /** The level of the input `rtc`. */
-  rtc: boolean;
   /** APMC and APMS. */
   apm: Uint8Array;
   /** The configuration space. */
@@ -188,9 +186,7 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
     }, () => this.#map());
     this.#state = this.#fresh();
     context.input("rtc", (level) => {
-      const begins = level && !this.#state.rtc;
-      this.#state.rtc = level;
-      if (begins) this.#alarm();
+      if (level) this.#alarm();
     });
     context.io("pm", {
       read: (offset, width) => this.#read(offset, width),
@@ -214,7 +210,6 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
     return {
       registers: new Uint8Array(PM_SIZE),
       halves: Math.floor(ticksAt(this.#clock.now()) / HALF_PERIOD),
-      rtc: false,
       apm: new Uint8Array(2),
       pci: this.#pci.fresh(),
     };
@@ -306,8 +301,7 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
 
   /** The timer goes on: it is reset by nothing but power. */
   reset(): void {
-    const { rtc } = this.#state;
-    this.#adopt({ ...this.#fresh(), rtc });
+    this.#adopt(this.#fresh());
   }
 
   /** The registers. */

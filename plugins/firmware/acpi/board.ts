@@ -165,7 +165,6 @@ export function boardOf({ ram, devices }: MachineSurvey): Board {
   const local = devices.filter((d) => d.plugin === "lapic");
   const ioapic = of("ioapic");
   const hpet = of("hpet");
-  const clock = of("mc146818");
   return {
     ramEnd: Math.max(
       ...ram.filter((r) => r.base < RAM_LIMIT).map((r) => r.base + r.size),
@@ -181,8 +180,7 @@ export function boardOf({ ram, devices }: MachineSurvey): Board {
       resetPort: rcr && { port: rcr.base, value: RESET_ALL },
       has8042: of("i8042") !== undefined,
       hasVga: (of("vga") ?? of("vga-pci")) !== undefined,
-      century: clock && CENTURY,
-      hasAlarm: clock?.wires.get("irq")?.includes(`${pm.name}.rtc`) ?? false,
+      century: of("mc146818") && CENTURY,
     },
     hpet: hpet && fixedAddress(hpet),
     apics: ioapic && local.length > 0

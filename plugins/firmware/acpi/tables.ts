@@ -107,8 +107,6 @@ export interface FixedHardware {
   readonly hasVga: boolean;
   /** There is a clock in CMOS with its century at this index. */
   readonly century: number | undefined;
-  /** The clock's alarm is an event of the PIIX4. */
-  readonly hasAlarm: boolean;
 }
 
 /** SMI_CMD: the PIIX4's port APMC, and what turns ACPI on and off there. */
@@ -127,12 +125,11 @@ const LEGACY_DEVICES = 1 << 0;
 const HAS_8042 = 1 << 1;
 const NO_VGA = 1 << 2;
 const NO_CMOS_RTC = 1 << 5;
-/** Flags: WBINVD works, C1 works, there is no sleep button, the RTC has
- * no bit in the fixed registers, and there is a reset register. */
+/** Flags: WBINVD works, C1 works, there is no sleep button, and there is a
+ * reset register. */
 const WBINVD = 1 << 0;
 const PROC_C1 = 1 << 2;
 const NO_SLP_BUTTON = 1 << 5;
-const FIX_RTC = 1 << 6;
 const RESET_REG_SUP = 1 << 10;
 
 /** The fixed ACPI description table of ACPI 2.0, 5.2.9. */
@@ -160,7 +157,6 @@ export function fadt(hardware: FixedHardware): Uint8Array {
     (century === undefined ? NO_CMOS_RTC : 0);
   view.setUint16(109, architecture, true); // IAPC_BOOT_ARCH
   const flags = WBINVD | PROC_C1 | NO_SLP_BUTTON |
-    (hardware.hasAlarm ? 0 : FIX_RTC) |
     (resetPort === undefined ? 0 : RESET_REG_SUP);
   view.setUint32(112, flags, true);
   if (resetPort !== undefined) {
