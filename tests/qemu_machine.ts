@@ -70,16 +70,18 @@ export class QemuMachine implements AsyncDisposable {
   }
 
   /**
-   * Start QEMU, with files of its own in `folder`; undefined where it is not
-   * installed. Throws when it does not take the arguments.
+   * Start QEMU (the one of 32 bits unless another is named), with files of its
+   * own in `folder`; undefined where it is not installed. Throws when it does
+   * not take the arguments.
    */
   static async start(
     args: readonly string[],
     folder: string,
+    program: string = QEMU,
   ): Promise<QemuMachine | undefined> {
     let child: Deno.ChildProcess;
     try {
-      child = new Deno.Command(QEMU, {
+      child = new Deno.Command(program, {
         args: [...args, "-display", "none", "-qmp", "stdio"],
         stdin: "piped",
         stdout: "piped",

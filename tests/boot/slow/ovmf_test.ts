@@ -183,12 +183,16 @@ firmwareTest(
     await Deno.copyFile(variables, copy);
     const flash = "if=pflash,format=raw,file=";
     const path = join(folder, "serial");
-    await using qemu = await QemuMachine.start([
-      ...["-machine", "pc", "-cpu", "max", "-m", "256", "-net", "none"],
-      ...["-drive", `${flash}${OVMF_4M.code},readonly=on`],
-      ...["-drive", `${flash}${copy}`],
-      ...["-serial", `unix:${path},server=on,wait=off`],
-    ], folder);
+    await using qemu = await QemuMachine.start(
+      [
+        ...["-machine", "pc", "-cpu", "max", "-m", "256", "-net", "none"],
+        ...["-drive", `${flash}${OVMF_4M.code},readonly=on`],
+        ...["-drive", `${flash}${copy}`],
+        ...["-serial", `unix:${path},server=on,wait=off`],
+      ],
+      folder,
+      "qemu-system-x86_64",
+    );
     if (qemu === undefined) return console.log("skipped: no QEMU");
     using theirs = await Deno.connect({ transport: "unix", path });
     await using pc = await uefiPc(variables, { cpu: "max", set: PCI_VGA });
