@@ -299,6 +299,14 @@ const CASES: readonly Case[] = [
       "2 MB", // INVLPG of another address in the page
     ],
   },
+  {
+    name: "long_stack",
+    model: "max",
+    qemu: [
+      "0008 000000000000c0de o16 call", // left out
+      "0008 o16 ret",
+    ],
+  },
   { name: "long_control", model: "max", benchOnly: true },
   {
     name: "long_debug",
