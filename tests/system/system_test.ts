@@ -213,6 +213,7 @@ const CASES: readonly Case[] = [
     qemu: [
       "reserved", // without P
       "ldt read only", // a double word
+      "ldt in a user's page, SMAP, AC", // lets it through
       "far return to 32-bit code, ldt", // not marked accessed
     ],
   },
