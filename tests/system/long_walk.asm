@@ -399,6 +399,15 @@ main:   mov qword [E4], w_pdpt + 7
         mov ds, eax
         END3
         mov qword [user_flags], 2
+        TRY "ldt in a user's page, SMAP, AC"
+        stac
+        mov rbx, SMALL + 0x1000
+        mov rax, [rbx]           ; which the program may read
+        mov eax, DATA0 | 4
+        MARK
+        mov ds, eax
+        ENDTRY
+        clac
         CR4CLEAR 1 << 21
         mov qword [small_pt + 8], 0
         FLUSH

@@ -218,6 +218,7 @@ const CASES: readonly Case[] = [
     qemu: [
       "reserved", // without P
       "ldt read only", // a double word
+      "ldt in a user's page, SMAP, AC", // lets it through
       "far return to 32-bit code, ldt", // not marked accessed
     ],
   },
@@ -302,6 +303,14 @@ const CASES: readonly Case[] = [
     model: "max",
     qemu: [
       "2 MB", // INVLPG of another address in the page
+    ],
+  },
+  {
+    name: "long_stack",
+    model: "max",
+    qemu: [
+      "0008 000000000000c0de o16 call", // left out
+      "0008 o16 ret",
     ],
   },
   { name: "long_control", model: "max", benchOnly: true },

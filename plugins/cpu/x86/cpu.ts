@@ -54,6 +54,7 @@ import {
 import type { Model } from "./models.ts";
 import { type Msrs, resetMsrs } from "./msr.ts";
 import { loadPdptes, usesPdptes, walkPage } from "./paging.ts";
+import { denyUserTable } from "./paging_long.ts";
 import { TableCache } from "./table_cache.ts";
 import { modeKey } from "./mode_key.ts";
 import { describeCpu, setRegister } from "./named_registers.ts";
@@ -521,6 +522,7 @@ export class X86 implements Frontend {
   tableAddress(address: number): number {
     if ((this.state[W_EFER] & EFER_LMA) === 0) return address | 0;
     if (!isCanonicalAddress(address)) this.gp();
+    if ((this.state[W_FLAGS] & AC) !== 0) denyUserTable(this, address);
     return address;
   }
 

@@ -767,14 +767,14 @@ f3.0f.7f    movdqu      Wx,Vx         sse +sse2
 0f.9d       setge       Eb            =setcc
 0f.9e       setle       Eb            =setcc
 0f.9f       setg        Eb            =setcc
-0f.a0       push        FS            =push_sreg
-0f.a1       pop         FS            =pop_sreg
+0f.a0       push        FS            =push_sreg d64
+0f.a1       pop         FS            =pop_sreg d64
 0f.a2       cpuid       -             +cpuid
 0f.a3       bt          Ev,Gv
 0f.a4       shld        Ev,Gv,Ib
 0f.a5       shld        Ev,Gv,CL
-0f.a8       push        GS            =push_sreg
-0f.a9       pop         GS            =pop_sreg
+0f.a8       push        GS            =push_sreg d64
+0f.a9       pop         GS            =pop_sreg d64
 0f.aa       rsm         -
 0f.ab       bts         Ev,Gv         lock
 0f.ac       shrd        Ev,Gv,Ib

@@ -9,7 +9,9 @@
 import {
   type Access,
   ACCESS_EXECUTE,
+  ACCESS_READ,
   ACCESS_WRITE,
+  GUEST_FAULT,
   PERM_EXECUTE,
   PERM_GLOBAL,
   PERM_READ,
@@ -119,6 +121,20 @@ export function supervisorDenied(
   if (s[W_CPL] === 3 || (s[W_FLAGS] & AC) === 0) return true;
   if (!probe) cpu.noteUserAccess(address);
   return false;
+}
+
+/**
+ * Raises #PF where the CPU itself would access a user page under SMAP: whatever
+ * EFLAGS.AC says, but the TLB may know a page that the program has accessed.
+ * Call it in IA-32e mode while AC is set.
+ */
+export function denyUserTable(cpu: X86, address: number): void {
+  const s = cpu.state;
+  if ((s[W_CR4] & CR4_SMAP) === 0 || s[W_CPL] === 3) return;
+  s[W_FLAGS] &= ~AC;
+  const isAllowed = walkLong(cpu, address, ACCESS_READ, 0, false);
+  s[W_FLAGS] |= AC;
+  if (!isAllowed) throw GUEST_FAULT;
 }
 
 /**
