@@ -89,10 +89,12 @@ async function check(
       "cat /sys/class/rtc/rtc0/since_epoch; date +%s",
     )).split("\n").map(Number);
     assert(Math.abs(rtc - system) <= 2, `${rtc} ${system}`);
-    // Where two events stand for the alarm: the RTC's line, or ACPI's event.
+    // It comes as ACPI's event, without which Linux does not offer it.
     const alarm = "/sys/class/rtc/rtc0/wakealarm";
-    await run(`echo +2 > ${alarm}; sleep 5`);
-    assertEquals(await run(`cat ${alarm}`), "", "the alarm has come");
+    if (!append.includes("acpi=off")) {
+      await run(`echo +2 > ${alarm}; sleep 5`);
+      assertEquals(await run(`cat ${alarm}`), "", "the alarm has come");
+    }
     if (used > 1) {
       const online = "/sys/devices/system/cpu/cpu1/online";
       for (let i = 0; i < 3; i++) {
