@@ -63,6 +63,12 @@ const MAX_FLAGS = [
   ...["umip", "fsgsbase", "pdpe1gb", "xsaves"],
 ];
 
+/**
+ * The command line on several CPUs. Without the kernel's watchdogs, which take
+ * CPUs for dead that a busy host gives no time: PATIENCE finds those that are.
+ */
+const SEVERAL = "console=ttyS0 nowatchdog rcupdate.rcu_cpu_stall_suppress=1";
+
 /** One of the machines, with a kernel that talks on its first serial port. */
 export async function load(
   name: string,
@@ -185,7 +191,10 @@ export async function bootAndUse(
   await withFiles(guest, entries, async (initrd) => {
     const { kernel } = guest;
     const options = { kernel, initrd, cpu, accel };
-    const machine = await load(name, smp > 1 ? { ...options, smp } : options);
+    const machine = await load(
+      name,
+      smp > 1 ? { ...options, smp, append: SEVERAL } : options,
+    );
     try {
       const shell = await Shell.of(machine);
       await useShell(shell, {
