@@ -132,7 +132,7 @@ for (const [firmware, bus, card, cpu, smp] of CASES) {
     const install = await says("apt-get install -y hello jq");
     assertMatch(install, /^Setting up jq \(/m);
     assertEquals(await says("hello"), "Hello, world!\n");
-    assertEquals(await says("jq -n '[range(1e4)] | add / 4'"), "12498750\n");
+    assertEquals(await says("jq -Mn '[range(1e4)] | add / 4'"), "12498750\n");
     assertEquals(await says("dpkg --audit; dpkg --verify hello jq"), "");
     assertEquals(
       mirror.asked.filter((path) => path.endsWith(".deb")).length,

@@ -87,7 +87,7 @@ test("Debian installs GRUB for UEFI from inside, and both ways start", async (fo
   {
     await using pc = await uefiPc(variables, options);
     const { shell, says } = await login(pc);
-    assertMatch(await says("dmesg"), /efi: EFI v2\.7 by EDK II/);
+    assertMatch(await says("dmesg"), /efi: EFI v2\.70 by EDK II/);
     // An entry of the firmware's, with nothing behind it that a disk has.
     await says(`rm -r ${ESP}/EFI/BOOT; sync`);
     assertMatch(
