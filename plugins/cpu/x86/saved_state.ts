@@ -11,7 +11,7 @@ import {
 } from "../../../core/state/state.ts";
 import type { X86 } from "./cpu.ts";
 import { resetMsrs } from "./msr.ts";
-import { STATE_END } from "./state.ts";
+import { OFF_TSC_OFFSET, STATE_END } from "./state.ts";
 
 /** Where the saved part of the state begins: before it stands what the engine works with. */
 const STATE_START = 0x100;
@@ -40,9 +40,13 @@ type SavedCpu = {
 
 /** The registers for the state record. */
 export function saveCpu(cpu: X86): SavedCpu {
+  const registers = cpu.state8.slice(STATE_START, STATE_END);
+  // It belongs to this machine's source of time; `tsc` says the same.
+  const offset = OFF_TSC_OFFSET - STATE_START;
+  registers.fill(0, offset, offset + 8);
   return {
     model: cpu.model.name,
-    registers: cpu.state8.slice(STATE_START, STATE_END),
+    registers,
     mtrrDefType: cpu.msrs.mtrrDefType,
     msrs: Object.entries(cpu.msrs.values).map(
       ([address, [lo, hi]]) => [Number(address), lo, hi],
