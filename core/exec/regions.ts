@@ -37,8 +37,11 @@ import { type RegionFunction, warmUp } from "./warm_up.ts";
  * times that. V8's optimising compiler, in its threads, is what a low threshold
  * pays for: with 1,500 executions for all, a boot's regions are a half more and
  * tcc takes 1.3 times the time. Against 5,000 for all, CPU time of the guest's
- * thread: the first 160 MB written to a disk 0.87, a boot 0.95, awk 0.8, tcc
- * 0.87, 500 forks 0.9; with 500 at the same pace 0.8, 1.03, 0.97, 0.95, 1.0.
+ * thread, medians of three or four runs on a busy host where the first 1,500
+ * were not timed yet: the first 160 MB written to a disk 0.87, a boot 0.95, awk
+ * 0.8, tcc 0.87, 500 forks 0.9; with 500 at the same pace 0.8, 1.03, 0.97, 0.95,
+ * 1.0. On a quiet host, with the first ones timed but regions that still took
+ * in colder blocks: 160 MB to virtio 0.93, 64-bit awk 0.65.
  */
 const PACE = 16_667;
 /** Thresholds after which the slowest block is hot. */

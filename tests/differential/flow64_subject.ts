@@ -247,14 +247,14 @@ export class FlowSubject64 {
     this.#put(SYSTEM + 0x400 + 0x24, STACK_TOP); // IST1
     const gate = program.ist ? 0x8e01n : 0x8e00n;
     for (let n = 0; n < 256; n++) {
-      const stub = KERNEL + 0x1000n + BigInt(16 * n);
+      const entry = KERNEL + 0x1000n + BigInt(16 * n);
       const dpl = n === 0x80 ? 0x6000n : 0n;
       this.#put(
         SYSTEM + 0x8000 + 16 * n,
-        stub & 0xffffn | 0x10n << 16n | (gate | dpl) << 32n |
-          (stub >> 16n & 0xffffn) << 48n,
+        entry & 0xffffn | 0x10n << 16n | (gate | dpl) << 32n |
+          (entry >> 16n & 0xffffn) << 48n,
       );
-      this.#put(SYSTEM + 0x8008 + 16 * n, stub >> 32n & 0xffffffffn);
+      this.#put(SYSTEM + 0x8008 + 16 * n, entry >> 32n & 0xffffffffn);
       const start = this.#at(SYSTEM + 0x1000 + 16 * n);
       let i = start;
       if (!HAS_ERROR.has(n)) {

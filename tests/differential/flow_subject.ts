@@ -138,10 +138,10 @@ export class FlowSubject {
     put(SYSTEM + 0x408, 0x18);
     for (let n = 0; n < 256; n++) {
       const at = SYSTEM + 0x1000 + 16 * n;
-      const stub = KERNEL + 0x1000 + 16 * n;
+      const entry = KERNEL + 0x1000 + 16 * n;
       const dpl = IRQ_EVENTS.includes(n) ? 0x6000 : 0;
-      put(SYSTEM + 0x800 + 8 * n, 0x100000 | stub & 0xffff);
-      put(SYSTEM + 0x804 + 8 * n, stub & 0xffff0000 | 0x8e00 | dpl);
+      put(SYSTEM + 0x800 + 8 * n, 0x100000 | entry & 0xffff);
+      put(SYSTEM + 0x804 + 8 * n, entry & 0xffff0000 | 0x8e00 | dpl);
       let i = at;
       if (!HAS_ERROR.has(n)) {
         ram.set([0x6a, 0x00], i); // PUSH 0
