@@ -643,7 +643,7 @@ const RDTSC = define(
   { faults: true, writes: [GPR[0], GPR[2]] },
   (cpu) => () => {
     if ((cpu.cr4 & CR4_TSD) !== 0 && cpu.cpl !== 0) cpu.gp();
-    const v = cpu.readTsc();
+    const v = cpu.tsc.read();
     cpu.setReg32(0, v | 0);
     cpu.setReg32(2, Math.floor(v / 0x1_0000_0000) | 0);
     return 0;
