@@ -53,6 +53,20 @@ export function seedFrom(fallback: number): number {
   return text === undefined ? fallback : Number(text) >>> 0;
 }
 
+let fresh: number | undefined;
+
+/**
+ * The seed of a run that is to look where none has looked before: `RHEA_SEED`
+ * if set, else a new one, which is printed. One for all tests of a file.
+ */
+export function freshSeed(): number {
+  if (fresh === undefined) {
+    fresh = seedFrom(crypto.getRandomValues(new Uint32Array(1))[0] >>> 1);
+    console.log(`RHEA_SEED=${fresh}`);
+  }
+  return fresh;
+}
+
 /** How many cases to run: `RHEA_CASES` if set, else the given number. */
 export function casesFrom(fallback: number): number {
   const text = Deno.env.get("RHEA_CASES");
