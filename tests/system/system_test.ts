@@ -314,6 +314,19 @@ const CASES: readonly Case[] = [
     ],
   },
   { name: "long_control", model: "max", benchOnly: true },
+  { name: "long_align", model: "max", benchOnly: true }, // QEMU has no #AC
+  {
+    name: "long_returns",
+    model: "max",
+    qemu: [
+      "null 1  ", // it leaves FS and GS their RPL
+      "null 2  ",
+      "null 3  ",
+      "null 1, level 0", // and takes any of SS
+      "null 3, level 0",
+      "null 0, 32-bit", // and 32-bit code none
+    ],
+  },
   {
     name: "long_debug",
     model: "max",
