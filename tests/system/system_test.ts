@@ -315,6 +315,18 @@ const CASES: readonly Case[] = [
     ],
   },
   { name: "long_control", model: "max", benchOnly: true },
+  { name: "long_pcid", model: "max", benchOnly: true }, // 7.2 has no PCIDs
+  {
+    name: "long_sysret",
+    model: "max",
+    qemu: [
+      "above it", // at level 3, when it fetches there, as AMD has it
+      "in the hole",
+      "below the upper half",
+      "  flags: ", // it takes VM, and neither VIF nor VIP
+      "  flags, VIF",
+    ],
+  },
   { name: "long_align", model: "max", benchOnly: true }, // QEMU has no #AC
   {
     name: "long_returns",
