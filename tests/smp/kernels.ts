@@ -44,6 +44,7 @@ export async function withKernel(
       args: [
         "-f",
         "bin",
+        `-I${HERE}`,
         ...symbols.map((symbol) => `-D${symbol}`),
         "-o",
         kernel,
