@@ -81,12 +81,6 @@ function prepareStore(cpu: X86, at: number, size: number): void {
   if (here < size) memory.directStore(at + here, size - here, mmu, -1);
 }
 
-/** Whether the count of a repeated instruction is 0. */
-function isDone(cpu: X86, wide: boolean, long: boolean): boolean {
-  if (long) return cpu.reg64(1) === 0;
-  return (wide ? cpu.reg32(1) : cpu.reg16(1)) === 0;
-}
-
 /**
  * INS and OUTS, one or (repeated) many. `wide`: 32-bit addresses; `long` with
  * it: 64-bit ones. Registers are right after each element, so that a fault or an interrupt restarts it.
@@ -101,15 +95,17 @@ export function portString(
   long: boolean,
 ): void {
   const port = cpu.reg16(2);
+  // What is not allowed is so with a count of 0, too: on an EPYC and in QEMU.
+  checkPort(cpu, port, size);
   const step = (cpu.state[W_FLAGS] & DF) !== 0 ? -size : size;
   const index = out ? 6 : 7;
   const mmu = cpu.dataMmu;
   const memory = cpu.mmu;
-  // What is not allowed is so with a count of 0, too: on an EPYC and in QEMU.
-  checkPort(cpu, port, size);
   for (let n = 0; n < REPEAT_LIMIT; n++) {
-    if (repeated && isDone(cpu, wide, long)) return;
-    if (n > 0) checkPort(cpu, port, size);
+    if (repeated && (wide ? cpu.reg32(1) : cpu.reg16(1)) === 0) {
+      if (!long || cpu.reg64(1) === 0) return;
+    }
+    checkPort(cpu, port, size);
     // In 64-bit mode offsets of 32 bits are zero-extended.
     const offset = long
       ? cpu.reg64(index)
