@@ -4,25 +4,13 @@
  * @module
  */
 
-/** Whether a program can be run. */
-function has(program: string): boolean {
-  try {
-    return new Deno.Command(program, {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    }).outputSync().success;
-  } catch (e) {
-    if (e instanceof Deno.errors.NotFound) return false;
-    throw e;
-  }
-}
+import { hasProgram } from "../programs.ts";
 
 /** Whether there is an assembler. */
-export const HAS_NASM: boolean = has("nasm");
+export const HAS_NASM: boolean = hasProgram("nasm");
 /** Whether there is QEMU. */
-export const HAS_QEMU: boolean = has("qemu-system-i386") &&
-  has("qemu-system-x86_64");
+export const HAS_QEMU: boolean = hasProgram("qemu-system-i386") &&
+  hasProgram("qemu-system-x86_64");
 
 /** QEMU's models of 32 bits that are tested. */
 const NARROW: readonly string[] = ["486", "pentium", "pentium3"];
