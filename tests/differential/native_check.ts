@@ -61,7 +61,8 @@ export async function check<R extends Common<R>>(
   generator: (seed: number) => Cases<R>,
 ): Promise<void> {
   const { oracle, subject } = mode;
-  const seed = freshSeed();
+  // What is rare, and the CPU's choice, is for those who can look at it.
+  const seed = freshSeed(1);
   const source = generator(seed);
   const cases = Array.from({ length: casesFrom(count) }, () => source.next());
   const expected = await oracle.run(cases.map((c) => c.record));
