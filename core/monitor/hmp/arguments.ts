@@ -20,6 +20,7 @@
 import { MonitorError, SyntaxProblem } from "./error.ts";
 import { evaluate, type RegisterReader } from "./expression.ts";
 import type { DumpFormat } from "./format.ts";
+import type { FormatDefaults } from "./format_defaults.ts";
 
 /** What was given for a command's arguments. */
 export class Arguments {
@@ -54,14 +55,6 @@ export class Arguments {
   format(name: string): DumpFormat {
     return this.#values.get(name) as DumpFormat;
   }
-}
-
-/** What the next format is when a command does not say it. */
-export interface FormatDefaults {
-  /** The format. */
-  format: DumpFormat["format"];
-  /** The size of a value in bytes. */
-  size: DumpFormat["size"];
 }
 
 /** What the arguments are read with. */
