@@ -15,6 +15,8 @@ import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { HumanMonitor } from "../monitor/contract.ts";
+import type { Monitor } from "../monitor/hmp/monitor.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
@@ -129,6 +131,7 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
+  #monitor: Promise<Monitor> | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -437,6 +440,16 @@ export class Machine {
   async trace(options: TraceOptions): Promise<Trace> {
     const { startTrace } = await import("./trace.ts");
     return await startTrace(this.#parts.cpus, this.plan.cpu, options);
+  }
+
+  /** The human monitor, in which QEMU's commands are known. */
+  async monitor(): Promise<HumanMonitor> {
+    return await (this.#monitor ??= this.#openMonitor());
+  }
+
+  async #openMonitor(): Promise<Monitor> {
+    const { Monitor } = await import("../monitor/hmp/monitor.ts");
+    return new Monitor(this, this.#parts);
   }
 
   /**

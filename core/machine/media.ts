@@ -38,6 +38,7 @@ export class Media {
   readonly #parts: Parts;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
+  readonly #inserted = new Map<string, Medium>();
   #closed = false;
 
   /** The drives of a machine made of these parts. */
@@ -52,6 +53,21 @@ export class Media {
       }
     }
     this.drives = drives;
+    for (const name of drives.keys()) {
+      const [device, role] = name.split(".");
+      const planned = parts.plan.devices.find((one) => one.name === device)!;
+      const backend = parts.plan.backends.find((one) =>
+        one.name === planned.backends.get(role)
+      );
+      if (backend === undefined) continue;
+      const config = backend.config as JsonObject;
+      this.#inserted.set(name, { plugin: backend.plugin.name, config });
+    }
+  }
+
+  /** What is in the drives. */
+  get inserted(): ReadonlyMap<string, Medium> {
+    return this.#inserted;
   }
 
   /**
@@ -75,6 +91,7 @@ export class Media {
       await backend.close();
       throw this.#locked(name);
     }
+    this.#inserted.set(name, medium);
     await this.#change(name, drive, backend);
   }
 
@@ -88,6 +105,7 @@ export class Media {
   ): Promise<void> {
     const drive = this.#drive(name);
     if (!drive.eject(force)) throw this.#locked(name);
+    this.#inserted.delete(name);
     await this.#change(name, drive, undefined);
   }
 
