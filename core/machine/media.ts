@@ -38,6 +38,8 @@ export class Media {
   readonly #parts: Parts;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
+  /** What was put in the drives since the machine was built. */
+  readonly #inserted = new Map<string, Medium>();
   #closed = false;
 
   /** The drives of a machine made of these parts. */
@@ -48,7 +50,10 @@ export class Media {
       if (!plugin.provides?.includes("removable-media")) continue;
       const { removable } = parts.devices.get(name) as Device & RemovableMedia;
       for (const [role, drive] of removable) {
-        drives.set(`${name}.${role}`, drive);
+        const key = `${name}.${role}`;
+        drives.set(key, drive);
+        drive.onTray = (open) =>
+          parts.events.emit({ type: "tray", drive: key, open });
       }
     }
     this.drives = drives;
@@ -76,6 +81,12 @@ export class Media {
       throw this.#locked(name);
     }
     await this.#change(name, drive, backend);
+    this.#inserted.set(name, medium);
+  }
+
+  /** What was put in a drive, if something was since the machine was built. */
+  inserted(name: string): Medium | undefined {
+    return this.#inserted.get(name);
   }
 
   /**
@@ -89,6 +100,7 @@ export class Media {
     const drive = this.#drive(name);
     if (!drive.eject(force)) throw this.#locked(name);
     await this.#change(name, drive, undefined);
+    this.#inserted.delete(name);
   }
 
   /** The machine is stopped: nothing is put in any more. */
