@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { CpuInspector, PhysicalReader } from "../cpu/inspector.ts";
 import type { CpuCore, CpuExit, EntryState } from "../machine/cpu.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import {
@@ -450,6 +451,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   describe(): string {
     return this.#frontend.describe();
+  }
+
+  /** See `CpuCore.inspect`. */
+  inspect(memory: PhysicalReader): Promise<CpuInspector> | undefined {
+    return this.#frontend.inspect?.(memory);
   }
 
   stats(): Readonly<Record<string, number>> {

@@ -246,6 +246,13 @@ export interface Device {
    * when it does not fit.
    */
   load(record: StateRecord): void;
+  /**
+   * The state in lines, for people; without the side effects of reading
+   * registers.
+   */
+  describe?(): Iterable<string>;
+  /** How often each of its interrupt inputs has risen, by number. */
+  interruptCounts?(): readonly number[];
 }
 
 /** A device's configuration says what cannot be, whatever its schema allows. */
