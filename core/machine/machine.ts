@@ -176,13 +176,18 @@ export class Machine {
    * A machine from a snapshot file alone, as it was when it was saved and not
    * running. The options are laid over the definition that is in the file: they
    * say where serial ports, screens and networks are now, and may change nothing
-   * that the guest sees. Throws a `SnapshotError`, and a `DefinitionError` for
-   * what is wrong in the options.
+   * that the guest sees. With a plan it must be a snapshot of that machine.
+   * Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
+   * options.
    */
-  static async restore(file: string, options: LoadOptions): Promise<Machine> {
+  static async restore(
+    nameOrPath: string,
+    options: LoadOptions,
+    plan?: MachinePlan,
+  ): Promise<Machine> {
     const { restoreSnapshot } = await import("../snapshot/load.ts");
     return await restoreSnapshot(
-      file,
+      { nameOrPath, plan },
       options,
       (plan, fill) =>
         Machine.#build(plan, options, (machine) => fill(machine.#parts)),

@@ -275,19 +275,42 @@ export type BuildBare<M> = (
 ) => Promise<M>;
 
 /**
- * A new machine from a file alone, with what the options lay over its
- * definition. Throws a `SnapshotError`, and a `DefinitionError` for what the
- * options say.
+ * The machine of a snapshot, with what the options lay over its definition.
+ * Throws a `SnapshotError`, and a `DefinitionError` for what the options say.
+ */
+export async function planSnapshot(
+  nameOrPath: string,
+  options: LoadOptions,
+): Promise<MachinePlan> {
+  const file = SnapshotFile.open(
+    snapshotPath(nameOrPath, options.snapshots ?? "."),
+  );
+  try {
+    return await planLocated(file.document(file.start()), options);
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * A new machine from a snapshot: the one in it, or `plan`, of which it must be.
+ * Throws what `planSnapshot` does.
  */
 export async function restoreSnapshot<M>(
-  path: string,
+  { nameOrPath, plan: known }: {
+    readonly nameOrPath: string;
+    readonly plan?: MachinePlan;
+  },
   options: LoadOptions,
   build: BuildBare<M>,
 ): Promise<M> {
-  const file = SnapshotFile.open(path);
+  const file = SnapshotFile.open(
+    snapshotPath(nameOrPath, options.snapshots ?? "."),
+  );
   try {
     const machine = file.start();
-    const plan = await planLocated(file.document(machine), options);
+    const plan = known ??
+      await planLocated(file.document(machine), options);
     file.checkMachine(machine, plan);
     return await build(plan, async (parts) => {
       try {
