@@ -150,7 +150,7 @@ export class Media {
     const planned = plan.devices.find((d) => d.name === device)!;
     const key = planned.backends.get(role) ?? name;
     const old = backends.get(key);
-    drive.insert(backend && blocks.behind(backend));
+    drive.insert(backend && blocks.behind(backend, key));
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);
     await old?.close();

@@ -7,7 +7,10 @@
 
 import type { BlockBackend } from "../../backend/block.ts";
 import type { NetBackend } from "../../backend/net.ts";
-import type { PlannedBackend, PlannedDevice } from "../../machine/plan_types.ts";
+import type {
+  PlannedBackend,
+  PlannedDevice,
+} from "../../machine/plan_types.ts";
 import { type Command, lines } from "./command.ts";
 import type { MonitorContext } from "./context.ts";
 

@@ -157,8 +157,7 @@ export const INFO_MACHINE: readonly Command[] = [
   {
     name: "history",
     help: "show the command line history",
-    run: ({ history }) =>
-      lines(history.map((line, i) => `${i}: '${line}'`)),
+    run: ({ history }) => lines(history.map((line, i) => `${i}: '${line}'`)),
   },
   {
     name: "mtree",

@@ -68,7 +68,9 @@ export function* pciLines(
     }`;
   }
   const command = word(4);
-  for (const { index, kind, size, prefetchable, address } of space.bars?.() ?? []) {
+  for (
+    const { index, kind, size, prefetchable, address } of space.bars?.() ?? []
+  ) {
     const isIo = kind === "io";
     const isOn = (command & (isIo ? COMMAND_IO : COMMAND_MEMORY)) !== 0;
     const isPlaced = isOn && address !== undefined && address !== 0;

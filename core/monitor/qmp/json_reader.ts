@@ -324,7 +324,11 @@ export class JsonReader {
   }
 
   #clear(): void {
-    this.#braces = this.#brackets = this.#tokens = this.#bytes = 0;
+    this.#braces =
+      this.#brackets =
+      this.#tokens =
+      this.#bytes =
+        0;
     this.#open = [];
     this.#value = this.#error = undefined;
   }

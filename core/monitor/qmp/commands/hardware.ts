@@ -35,13 +35,18 @@ const CpuProperties = struct("CpuInstanceProperties", {
   "thread-id": optional(int),
 });
 
-const CpuInfoFast = union("CpuInfoFast", {
-  "cpu-index": int,
-  "qom-path": str,
-  "thread-id": int,
-  props: optional(CpuProperties),
-  target: Target,
-}, "target", Object.fromEntries(TARGETS.map((name) => [name, struct("q_none", {})])));
+const CpuInfoFast = union(
+  "CpuInfoFast",
+  {
+    "cpu-index": int,
+    "qom-path": str,
+    "thread-id": int,
+    props: optional(CpuProperties),
+    target: Target,
+  },
+  "target",
+  Object.fromEntries(TARGETS.map((name) => [name, struct("q_none", {})])),
+);
 
 const HotpluggableCpu = struct("HotpluggableCPU", {
   type: str,
@@ -154,7 +159,9 @@ function pciDevice(listing: PciListing): ValueOf<typeof PciDevice> {
       subsystem: space.readConfig(PciRegister.SUBSYSTEM, 2),
       "subsystem-vendor": space.readConfig(PciRegister.SUBSYSTEM_VENDOR, 2),
     },
-    irq: pin === 0 ? undefined : space.readConfig(PciRegister.INTERRUPT_LINE, 1),
+    irq: pin === 0
+      ? undefined
+      : space.readConfig(PciRegister.INTERRUPT_LINE, 1),
     irq_pin: pin,
     qdev_id: name,
     regions: (space.bars ?? []).map((bar) => ({
@@ -207,17 +214,27 @@ function checkedRange({ machine }: Monitor, from: number, size: number): void {
 
 /** The commands. */
 export const HARDWARE: readonly Command[] = [
-  query("query-target", {}, struct("TargetInfo", { arch: Target }), (monitor) => ({
-    arch: targetOf(monitor.machine.plan),
-  })),
-  query("query-cpus-fast", {}, list(CpuInfoFast), ({ machine, parts }) =>
-    parts.cpus.map((_cpu, index) => ({
-      "cpu-index": index,
-      "qom-path": cpuPath(index),
-      "thread-id": Deno.pid,
-      props: { "socket-id": 0, "core-id": index, "thread-id": 0 },
-      target: targetOf(machine.plan),
-    }))),
+  query(
+    "query-target",
+    {},
+    struct("TargetInfo", { arch: Target }),
+    (monitor) => ({
+      arch: targetOf(monitor.machine.plan),
+    }),
+  ),
+  query(
+    "query-cpus-fast",
+    {},
+    list(CpuInfoFast),
+    ({ machine, parts }) =>
+      parts.cpus.map((_cpu, index) => ({
+        "cpu-index": index,
+        "qom-path": cpuPath(index),
+        "thread-id": Deno.pid,
+        props: { "socket-id": 0, "core-id": index, "thread-id": 0 },
+        target: targetOf(machine.plan),
+      })),
+  ),
   query(
     "query-hotpluggable-cpus",
     {},
@@ -294,15 +311,20 @@ export const HARDWARE: readonly Command[] = [
           return { bus, devices: (host.functions?.() ?? []).map(pciDevice) };
         }),
   ),
-  query("query-mice", {}, list(MouseInfo), ({ machine: { plan } }) =>
-    plan.devices
-      .filter(({ plugin }) => /mouse|tablet/.test(plugin.name))
-      .map(({ plugin }, index) => ({
-        name: plugin.description ?? plugin.name,
-        index,
-        current: index === 0,
-        absolute: false,
-      }))),
+  query(
+    "query-mice",
+    {},
+    list(MouseInfo),
+    ({ machine: { plan } }) =>
+      plan.devices
+        .filter(({ plugin }) => /mouse|tablet/.test(plugin.name))
+        .map(({ plugin }, index) => ({
+          name: plugin.description ?? plugin.name,
+          index,
+          current: index === 0,
+          absolute: false,
+        })),
+  ),
   action(
     "pmemsave",
     { val: int, size: int, filename: str },
