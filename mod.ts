@@ -82,6 +82,12 @@ export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
 export * from "./core/machine/schema.ts";
 export * from "./core/machine/testing.ts";
+export type { SnapshotInfo } from "./core/snapshot/folder.ts";
+export {
+  SnapshotError,
+  type SnapshotErrorKind,
+} from "./core/snapshot/error.ts";
+export type { SavedSnapshot, SaveOptions } from "./core/snapshot/save.ts";
 export * from "./core/state/state.ts";
 export * from "./core/time/clock.ts";
 export * from "./core/time/time_source.ts";

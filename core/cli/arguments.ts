@@ -20,8 +20,12 @@ export class UsageError extends Error {
 export interface Command {
   /** What to do. */
   readonly action: "run" | "schema" | "resolve" | "permissions" | "help";
-  /** The machine file; only `schema` and `help` go without. */
+  /**
+   * The machine file; only `schema`, `help` and what has a snapshot go without.
+   */
   readonly machine: string | undefined;
+  /** Start from this snapshot: a name or a path. */
+  readonly loadvm: string | undefined;
   /** What the flags say. */
   readonly options: Omit<LoadOptions, "plugins">;
   /** Print counters at the end. */
@@ -53,6 +57,8 @@ const STRINGS = [
   "nic",
   "pcap",
   "boot",
+  "loadvm",
+  "snapshots",
   "set",
   "accel",
   "dump-region",
@@ -113,6 +119,10 @@ export const HELP = `Rhea, a machine emulator
   --pcap FILE        capture the frames of the first network; again for the next
   --boot order=LETTERS[,menu=on]
                      what firmware starts: a floppy, c disk, d CD-ROM, n network
+  --loadvm SNAPSHOT  go on from a snapshot: a file, or the name of one; without
+                     MACHINE.json as the machine in it
+  --snapshots DIR    where snapshots are that have a name: NAME.rhea in the
+                     current folder otherwise
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
@@ -225,12 +235,16 @@ export function parseCommand(args: readonly string[]): Command {
         `expected one machine file, not also "${words[1]}"`,
     );
   }
-  if (words.length === 0 && action !== "help" && action !== "schema") {
+  const loadvm = text("loadvm");
+  const needsMachine = action !== "help" && action !== "schema" &&
+    loadvm === undefined;
+  if (words.length === 0 && needsMachine) {
     throw new UsageError("expected a machine file, as in machines/isapc.json");
   }
   return {
     action,
     machine: words[0],
+    loadvm,
     stats: parsed.stats === true,
     screendump: text("screendump"),
     traceBlocks: parsed["trace-blocks"] === true,
@@ -257,6 +271,7 @@ export function parseCommand(args: readonly string[]): Command {
       accel,
       icount: parsed.icount === true,
       noReboot: parsed["no-reboot"] === true,
+      snapshots: text("snapshots"),
     },
   };
 }

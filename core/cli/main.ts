@@ -7,13 +7,14 @@
 import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
-import { planDefinition } from "../machine/options.ts";
+import { type LoadOptions, planDefinition } from "../machine/options.ts";
 import { hasRom, hasScreen, type MachinePlan } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
+import { SnapshotError } from "../snapshot/error.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
 import type { Screendumps } from "./screendumps.ts";
 
@@ -93,7 +94,8 @@ export async function main(
 function isUserError(error: unknown): error is Error {
   return error instanceof UsageError || error instanceof DefinitionError ||
     error instanceof LoadError || error instanceof PluginError ||
-    error instanceof MemoryError || error instanceof Deno.errors.NotFound ||
+    error instanceof MemoryError || error instanceof SnapshotError ||
+    error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotCapable ||
     error instanceof Deno.errors.PermissionDenied ||
     error instanceof Deno.errors.AddrInUse ||
@@ -133,19 +135,13 @@ async function execute(
       return 0;
     }
     case "resolve": {
-      const plan = await planDefinition(machine!, {
-        ...options,
-        skipFiles: true,
-      });
+      const plan = await planOf(command, { ...options, skipFiles: true });
       output.out(`${json(plan.definition)}\n`);
       return 0;
     }
     case "permissions": {
       const { permissionFlags } = await import("../machine/permissions.ts");
-      const plan = await planDefinition(machine!, {
-        ...options,
-        skipFiles: true,
-      });
+      const plan = await planOf(command, { ...options, skipFiles: true });
       const { screendump } = command;
       const own = screendump === undefined ? [] : [resolve(screendump)];
       const flags = await permissionFlags(plan, { write: own });
@@ -153,8 +149,18 @@ async function execute(
       return 0;
     }
     default:
-      return await run(machine!, command, plugins, output);
+      return await run(command, plugins, output);
   }
+}
+
+/** The machine that is asked for: of a machine file, or of a snapshot. */
+async function planOf(
+  { machine, loadvm }: Command,
+  options: LoadOptions,
+): Promise<MachinePlan> {
+  if (machine !== undefined) return await planDefinition(machine, options);
+  const { planSnapshot } = await import("../snapshot/load.ts");
+  return await planSnapshot(loadvm!, options);
 }
 
 function json(value: unknown): string {
@@ -162,7 +168,6 @@ function json(value: unknown): string {
 }
 
 async function run(
-  file: string,
   command: Command,
   plugins: PluginTable,
   output: Output,
@@ -172,8 +177,10 @@ async function run(
     plugins,
     log: (line: string) => output.message(line),
   };
-  const plan = await planDefinition(file, options);
-  if (plan.definition.boot.kernel === undefined && !hasRom(plan)) {
+  const { loadvm } = command;
+  const plan = await planOf(command, options);
+  const isEmpty = plan.definition.boot.kernel === undefined && !hasRom(plan);
+  if (isEmpty && loadvm === undefined) {
     throw new UsageError(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",
     );
@@ -182,7 +189,9 @@ async function run(
   let machine: Machine;
   let trace: Trace | undefined;
   try {
-    machine = await Machine.build(plan, options);
+    machine = loadvm === undefined
+      ? await Machine.build(plan, options)
+      : await Machine.restore(loadvm, options, plan);
     trace = await startTrace(machine, command, output);
   } catch (error) {
     dumps?.stop();

@@ -433,14 +433,23 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   save(): StateRecord {
     const state = this.#frontend.save() as StateRecord;
-    return { ...state, halted: this.#halted };
+    return {
+      ...state,
+      halted: this.#halted,
+      instructions: this.instructions,
+    };
   }
 
   load(record: Record<string, unknown>): void {
-    const { halted, ...rest } = record;
+    // Records of before had no count.
+    const { halted, instructions = this.#total, ...rest } = record;
     if (typeof halted !== "boolean") {
       throw new StateError("cpu.halted", "expected a boolean");
     }
+    if (!Number.isSafeInteger(instructions)) {
+      throw new StateError("cpu.instructions", "expected a count");
+    }
+    this.#total = instructions as number;
     this.#frontend.load(rest);
     this.#halted = halted;
     // Memory is restored behind the translator's back.

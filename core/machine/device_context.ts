@@ -200,7 +200,7 @@ export function deviceContext(
     },
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
-      return block && building.blocks.behind(block);
+      return block && building.blocks.behind(block, planned.backends.get(role));
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");

@@ -17,7 +17,10 @@ import type { InputQueue } from "../backend/input_queue.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HumanMonitor } from "../monitor/contract.ts";
 import type { Monitor } from "../monitor/hmp/monitor.ts";
-import { StateError, type StateRecord } from "../state/state.ts";
+import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
+import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
+import type { SnapshotInfo } from "../snapshot/folder.ts";
+import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
@@ -178,10 +181,41 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
   ): Promise<Machine> {
+    return await Machine.#build(plan, options, (machine) => machine.#reset());
+  }
+
+  /**
+   * A machine from a snapshot file alone, as it was when it was saved and not
+   * running. The options are laid over the definition that is in the file: they
+   * say where serial ports, screens and networks are now, and may change nothing
+   * that the guest sees. With a plan it must be a snapshot of that machine.
+   * Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
+   * options.
+   */
+  static async restore(
+    nameOrPath: string,
+    options: LoadOptions,
+    plan?: MachinePlan,
+  ): Promise<Machine> {
+    const { restoreSnapshot } = await import("../snapshot/load.ts");
+    return await restoreSnapshot(
+      { nameOrPath, plan },
+      options,
+      (plan, fill) =>
+        Machine.#build(plan, options, (machine) => fill(machine.#parts)),
+    );
+  }
+
+  /** Build a machine, and give it its first state. */
+  static async #build(
+    plan: MachinePlan,
+    options: LoadOptions,
+    begin: (machine: Machine) => void | Promise<void>,
+  ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
       const machine = new Machine(await builder.build());
-      machine.#reset();
+      await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
       requests.ready.resolve();
@@ -260,7 +294,7 @@ export class Machine {
    */
   stopGuest(): void {
     if (this.#release !== undefined) return;
-    this.#release = this.#loop.hold();
+    this.#release = this.#loop.standStill();
     if (this.running) this.events.emit({ type: "stop" });
   }
 
@@ -458,47 +492,63 @@ export class Machine {
    */
   save(): StateRecord {
     this.#mustRest();
-    const devices: Record<string, StateRecord> = {};
-    for (const { name, plugin } of this.plan.devices) {
-      devices[name] = {
-        plugin: plugin.name,
-        version: plugin.version,
-        state: this.device(name).save(),
-      };
-    }
-    return {
-      version: 1,
-      time: this.clock.now(),
-      cpu: this.cpu.save(),
-      devices,
-    };
+    return saveMachine(this.#parts);
   }
 
   /** Restore what `save` gave. The machine must not be running. */
   load(record: StateRecord): void {
     this.#mustRest();
-    const { version, time, cpu, devices } = record;
-    if (version !== 1) {
-      throw new StateError("version", `it is ${version}, expected 1`);
-    }
-    if (typeof time !== "number") {
-      throw new StateError("time", "expected a number");
-    }
-    this.#parts.time.set(time);
-    this.cpu.load(asRecord(cpu, "cpu"));
-    const all = asRecord(devices, "devices");
-    for (const { name, plugin } of this.plan.devices) {
-      const path = `devices.${name}`;
-      const saved = asRecord(all[name] ?? null, path);
-      if (saved.plugin !== plugin.name || saved.version !== plugin.version) {
-        throw new StateError(
-          path,
-          `it is of ${saved.plugin} ${saved.version}, expected ` +
-            `${plugin.name} ${plugin.version}`,
-        );
-      }
-      this.device(name).load(asRecord(saved.state, path));
-    }
+    loadMachine(this.#parts, record);
+  }
+
+  /**
+   * Save the machine to a file: as `NAME.rhea` in the folder of snapshots, or at
+   * a path. A machine that runs stands still meanwhile; the run does not end by
+   * it. Throws a `SnapshotError`, and nothing has changed then.
+   */
+  async saveSnapshot(
+    nameOrPath: string,
+    options: SaveOptions = {},
+  ): Promise<SavedSnapshot> {
+    this.#mustBeOpen();
+    const { saveSnapshot } = await import("../snapshot/save.ts");
+    return await this.#loop.hold(() =>
+      saveSnapshot(this.#parts, nameOrPath, options)
+    );
+  }
+
+  /**
+   * Become what was saved under a name or at a path by a machine with the same
+   * definition; runs on if it runs. Throws a `SnapshotError`: then nothing has
+   * changed, or, when the file's state contradicts itself, the machine has been
+   * reset.
+   */
+  async loadSnapshot(nameOrPath: string): Promise<void> {
+    this.#mustBeOpen();
+    const { loadSnapshot } = await import("../snapshot/load.ts");
+    await this.#loop.hold(() =>
+      loadSnapshot(this.#parts, nameOrPath, () => this.#reset())
+    );
+  }
+
+  /** The snapshots in the folder of this machine's. Throws a `SnapshotError`. */
+  async snapshots(): Promise<SnapshotInfo[]> {
+    const { listSnapshots } = await import("../snapshot/folder.ts");
+    return await listSnapshots(this.#parts.options.snapshots ?? ".");
+  }
+
+  /**
+   * Delete a snapshot, and what this machine's disks keep for it. Throws a
+   * `SnapshotError`.
+   */
+  async deleteSnapshot(nameOrPath: string): Promise<void> {
+    this.#mustBeOpen();
+    const { deleteSnapshot } = await import("../snapshot/load.ts");
+    await this.#loop.hold(() => deleteSnapshot(this.#parts, nameOrPath));
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed !== undefined) throw new Error("the machine is stopped");
   }
 
   #mustRest(): void {
@@ -646,13 +696,6 @@ export class Machine {
     this.input.end();
     return this.#closed ??= closeAll(this.#parts.backends);
   }
-}
-
-function asRecord(value: unknown, path: string): StateRecord {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new StateError(path, "expected a record");
-  }
-  return value as StateRecord;
 }
 
 /** What the machine adds to Linux's command line, and what its devices do. */

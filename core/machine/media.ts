@@ -38,6 +38,7 @@ export class Media {
   readonly #parts: Parts;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
+  /** What was put in the drives since the machine was built. */
   readonly #inserted = new Map<string, Medium>();
   #closed = false;
 
@@ -49,25 +50,13 @@ export class Media {
       if (!plugin.provides?.includes("removable-media")) continue;
       const { removable } = parts.devices.get(name) as Device & RemovableMedia;
       for (const [role, drive] of removable) {
-        drives.set(`${name}.${role}`, drive);
+        const key = `${name}.${role}`;
+        drives.set(key, drive);
+        drive.onTray = (open) =>
+          parts.events.emit({ type: "tray", drive: key, open });
       }
     }
     this.drives = drives;
-    for (const name of drives.keys()) {
-      const [device, role] = name.split(".");
-      const planned = parts.plan.devices.find((one) => one.name === device)!;
-      const backend = parts.plan.backends.find((one) =>
-        one.name === planned.backends.get(role)
-      );
-      if (backend === undefined) continue;
-      const config = backend.config as JsonObject;
-      this.#inserted.set(name, { plugin: backend.plugin.name, config });
-    }
-  }
-
-  /** What is in the drives. */
-  get inserted(): ReadonlyMap<string, Medium> {
-    return this.#inserted;
   }
 
   /**
@@ -91,8 +80,13 @@ export class Media {
       await backend.close();
       throw this.#locked(name);
     }
-    this.#inserted.set(name, medium);
     await this.#change(name, drive, backend);
+    this.#inserted.set(name, medium);
+  }
+
+  /** What was put in a drive, if something was since the machine was built. */
+  inserted(name: string): Medium | undefined {
+    return this.#inserted.get(name);
   }
 
   /**
@@ -105,8 +99,8 @@ export class Media {
   ): Promise<void> {
     const drive = this.#drive(name);
     if (!drive.eject(force)) throw this.#locked(name);
-    this.#inserted.delete(name);
     await this.#change(name, drive, undefined);
+    this.#inserted.delete(name);
   }
 
   /** The machine is stopped: nothing is put in any more. */
@@ -156,7 +150,7 @@ export class Media {
     const planned = plan.devices.find((d) => d.name === device)!;
     const key = planned.backends.get(role) ?? name;
     const old = backends.get(key);
-    drive.insert(backend && blocks.behind(backend));
+    drive.insert(backend && blocks.behind(backend, key));
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);
     await old?.close();

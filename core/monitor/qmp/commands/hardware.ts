@@ -1,0 +1,343 @@
+/**
+ * Commands about what the machine is made of: QEMU's `qapi/machine.json`,
+ * `machine-target.json`, `pci.json` and a part of `misc.json`.
+ *
+ * @module
+ */
+
+import type { PciHost, PciListing } from "../../../bus/pci.ts";
+import type { PciBarSpec } from "../../../bus/pci_layout.ts";
+import type { Device } from "../../../machine/plugin.ts";
+import { MAX_CPUS } from "../../../machine/several_cpus.ts";
+import { ramRanges } from "../../../machine/survey.ts";
+import { action, type Command, type Monitor, query } from "../command.ts";
+import { GenericError, QmpError } from "../error.ts";
+import { createFile } from "../files.ts";
+import { cpuPath, cpuType, targetOf, TARGETS } from "../machine_names.ts";
+import {
+  bool,
+  int,
+  list,
+  oneOf,
+  optional,
+  str,
+  struct,
+  union,
+  type ValueOf,
+} from "../types.ts";
+import { invalid } from "./run_state.ts";
+
+const Target = oneOf("SysEmuTarget", TARGETS);
+
+const CpuProperties = struct("CpuInstanceProperties", {
+  "socket-id": optional(int),
+  "core-id": optional(int),
+  "thread-id": optional(int),
+});
+
+const CpuInfoFast = union(
+  "CpuInfoFast",
+  {
+    "cpu-index": int,
+    "qom-path": str,
+    "thread-id": int,
+    props: optional(CpuProperties),
+    target: Target,
+  },
+  "target",
+  Object.fromEntries(TARGETS.map((name) => [name, struct("q_none", {})])),
+);
+
+const HotpluggableCpu = struct("HotpluggableCPU", {
+  type: str,
+  "vcpus-count": int,
+  props: CpuProperties,
+  "qom-path": optional(str),
+});
+
+const MachineInfo = struct("MachineInfo", {
+  name: str,
+  "is-default": optional(bool),
+  "cpu-max": int,
+  "hotpluggable-cpus": bool,
+  "numa-mem-supported": bool,
+  deprecated: bool,
+  "default-cpu-type": optional(str),
+  "default-ram-id": optional(str),
+});
+
+const CpuDefinitionInfo = struct("CpuDefinitionInfo", {
+  name: str,
+  static: bool,
+  typename: str,
+  deprecated: bool,
+});
+
+const PciRegion = struct("PciMemoryRegion", {
+  bar: int,
+  type: str,
+  address: int,
+  size: int,
+  prefetch: optional(bool),
+  mem_type_64: optional(bool),
+});
+
+const PciDevice = struct("PciDeviceInfo", {
+  bus: int,
+  slot: int,
+  function: int,
+  class_info: struct("PciDeviceClass", { desc: optional(str), class: int }),
+  id: struct("PciDeviceId", {
+    device: int,
+    vendor: int,
+    subsystem: optional(int),
+    "subsystem-vendor": optional(int),
+  }),
+  irq: optional(int),
+  irq_pin: int,
+  qdev_id: str,
+  regions: list(PciRegion),
+});
+
+const MouseInfo = struct("MouseInfo", {
+  name: str,
+  index: int,
+  current: bool,
+  absolute: bool,
+});
+
+/** PCI Local Bus Specification 3.0, 6.1: registers of a configuration space. */
+const PciRegister = {
+  VENDOR: 0x00,
+  DEVICE: 0x02,
+  COMMAND: 0x04,
+  CLASS: 0x0a,
+  BAR0: 0x10,
+  SUBSYSTEM_VENDOR: 0x2c,
+  SUBSYSTEM: 0x2e,
+  INTERRUPT_LINE: 0x3c,
+  INTERRUPT_PIN: 0x3d,
+} as const;
+
+/** Bits of the command register: regions of ports, of memory answer. */
+const COMMAND_IO = 1;
+const COMMAND_MEMORY = 2;
+/** QEMU's address of a region that answers nowhere. */
+const UNMAPPED = -1;
+
+/** Bytes that go to a file at once. */
+const SAVE_BYTES = 1 << 20;
+
+/** Where a region is, by its register and the command register. */
+function addressOf(
+  { space }: PciListing,
+  { index, kind }: PciBarSpec,
+): number {
+  const at = PciRegister.BAR0 + 4 * index;
+  const command = space.readConfig(PciRegister.COMMAND, 2);
+  const low = space.readConfig(at, 4) >>> 0;
+  if (kind === "io") {
+    return (command & COMMAND_IO) !== 0 ? (low & ~3) >>> 0 : UNMAPPED;
+  }
+  const high = kind === "memory64" ? space.readConfig(at + 4, 4) >>> 0 : 0;
+  const address = high * 2 ** 32 + (low & ~15 >>> 0);
+  const answers = (command & COMMAND_MEMORY) !== 0 && address !== 0;
+  return answers ? address : UNMAPPED;
+}
+
+function pciDevice(listing: PciListing): ValueOf<typeof PciDevice> {
+  const { name, place, space } = listing;
+  const pin = space.readConfig(PciRegister.INTERRUPT_PIN, 1);
+  return {
+    bus: 0,
+    slot: place.slot,
+    function: place.function,
+    class_info: { class: space.readConfig(PciRegister.CLASS, 2) },
+    id: {
+      vendor: space.readConfig(PciRegister.VENDOR, 2),
+      device: space.readConfig(PciRegister.DEVICE, 2),
+      subsystem: space.readConfig(PciRegister.SUBSYSTEM, 2),
+      "subsystem-vendor": space.readConfig(PciRegister.SUBSYSTEM_VENDOR, 2),
+    },
+    irq: pin === 0
+      ? undefined
+      : space.readConfig(PciRegister.INTERRUPT_LINE, 1),
+    irq_pin: pin,
+    qdev_id: name,
+    regions: (space.bars ?? []).map((bar) => ({
+      bar: bar.index,
+      type: bar.kind === "io" ? "io" : "memory",
+      address: addressOf(listing, bar),
+      size: bar.size,
+      prefetch: bar.kind === "io" ? undefined : bar.prefetchable === true,
+      mem_type_64: bar.kind === "io" ? undefined : bar.kind === "memory64",
+    })),
+  };
+}
+
+/** Copy memory to a file, in pieces, between which the guest goes on. */
+async function saveMemory(
+  filename: string,
+  size: number,
+  read: (offset: number, into: Uint8Array) => void,
+): Promise<void> {
+  const file = await createFile(filename);
+  try {
+    const writer = file.writable.getWriter();
+    for (let done = 0; done < size;) {
+      const bytes = new Uint8Array(Math.min(SAVE_BYTES, size - done));
+      read(done, bytes);
+      await writer.write(bytes);
+      done += bytes.length;
+    }
+    await writer.close();
+  } catch (error) {
+    try {
+      file.close();
+    } catch {
+      // The stream has closed it.
+    }
+    throw error;
+  }
+}
+
+/** How many bytes may be saved from an address on; what is beyond is none. */
+function checkedRange({ machine }: Monitor, from: number, size: number): void {
+  const { cpu, spaces } = machine.plan.definition;
+  if (size < 0 || from < 0 || from + size > spaces[cpu.physical].size) {
+    throw new GenericError(
+      `Invalid addr 0x${Math.abs(from).toString(16).padStart(16, "0")}` +
+        `/size ${size} specified`,
+    );
+  }
+}
+
+/** The commands. */
+export const HARDWARE: readonly Command[] = [
+  query(
+    "query-target",
+    {},
+    struct("TargetInfo", { arch: Target }),
+    (monitor) => ({
+      arch: targetOf(monitor.machine.plan),
+    }),
+  ),
+  query(
+    "query-cpus-fast",
+    {},
+    list(CpuInfoFast),
+    ({ machine, parts }) =>
+      parts.cpus.map((_cpu, index) => ({
+        "cpu-index": index,
+        "qom-path": cpuPath(index),
+        "thread-id": Deno.pid,
+        props: { "socket-id": 0, "core-id": index, "thread-id": 0 },
+        target: targetOf(machine.plan),
+      })),
+  ),
+  query(
+    "query-hotpluggable-cpus",
+    {},
+    list(HotpluggableCpu),
+    ({ machine: { plan }, parts }) =>
+      parts.cpus.map((_cpu, index) => ({
+        type: cpuType(plan, plan.cpuConfig.model),
+        "vcpus-count": 1,
+        props: { "socket-id": 0, "core-id": index, "thread-id": 0 },
+        "qom-path": cpuPath(index),
+      })),
+  ),
+  query("query-machines", {}, list(MachineInfo), ({ machine: { plan } }) => [{
+    name: plan.definition.name,
+    "is-default": true,
+    "cpu-max": MAX_CPUS,
+    "hotpluggable-cpus": false,
+    "numa-mem-supported": false,
+    deprecated: false,
+    "default-cpu-type": cpuType(plan, plan.cpuConfig.model),
+    "default-ram-id": plan.memories.find(({ kind }) => kind === "ram")?.name,
+  }]),
+  query(
+    "query-current-machine",
+    {},
+    struct("CurrentMachineParams", { "wakeup-suspend-support": bool }),
+    () => ({ "wakeup-suspend-support": false }),
+  ),
+  query(
+    "query-cpu-definitions",
+    {},
+    list(CpuDefinitionInfo),
+    ({ machine: { plan } }) =>
+      plan.cpu.models.map((name) => ({
+        name,
+        static: false,
+        typename: cpuType(plan, name),
+        deprecated: false,
+      })),
+  ),
+  query(
+    "query-memory-size-summary",
+    {},
+    struct("MemoryInfo", {
+      "base-memory": int,
+      "plugged-memory": optional(int),
+    }),
+    ({ machine }) => ({
+      "base-memory": ramRanges(machine.plan)
+        .reduce((sum, { size }) => sum + size, 0),
+      "plugged-memory": 0,
+    }),
+  ),
+  query(
+    "query-balloon",
+    {},
+    struct("BalloonInfo", { actual: int }),
+    () => {
+      throw new QmpError(
+        "DeviceNotActive",
+        "No balloon device has been activated",
+      );
+    },
+  ),
+  query(
+    "query-pci",
+    {},
+    list(struct("PciInfo", { bus: int, devices: list(PciDevice) })),
+    ({ machine: { plan }, parts }) =>
+      plan.devices
+        .filter(({ plugin }) => plugin.provides?.includes("pci-bus"))
+        .map(({ name }, bus) => {
+          const host = parts.devices.get(name) as Device & PciHost;
+          return { bus, devices: (host.functions?.() ?? []).map(pciDevice) };
+        }),
+  ),
+  query(
+    "query-mice",
+    {},
+    list(MouseInfo),
+    ({ machine: { plan } }) =>
+      plan.devices
+        .filter(({ plugin }) => /mouse|tablet/.test(plugin.name))
+        .map(({ plugin }, index) => ({
+          name: plugin.description ?? plugin.name,
+          index,
+          current: index === 0,
+          absolute: false,
+        })),
+  ),
+  action(
+    "pmemsave",
+    { val: int, size: int, filename: str },
+    async (monitor, { val, size, filename }) => {
+      checkedRange(monitor, val, size);
+      const { machine } = monitor;
+      const space = machine.space(machine.plan.definition.cpu.physical);
+      await saveMemory(filename, size, (offset, into) => {
+        space.peek(val + offset, into);
+      });
+    },
+  ),
+];
+
+/** Used by `memsave`. */
+export { invalid };

@@ -1,0 +1,16 @@
+/**
+ * Which QEMU a client may take this for.
+ *
+ * @module
+ */
+
+import config from "../../../deno.json" with { type: "json" };
+
+/**
+ * The release of QEMU whose schema the commands are those of, and whose this
+ * is.
+ */
+export const VERSION = {
+  qemu: { major: 7, minor: 2, micro: 0 },
+  package: `rhea ${config.version}`,
+} as const;
