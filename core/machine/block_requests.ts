@@ -17,6 +17,11 @@
 
 import type { BlockBackend } from "../backend/block.ts";
 import type { StateRecord } from "../state/state.ts";
+import {
+  type BlockStatistics,
+  freshStatistics,
+  type RequestKind,
+} from "./block_statistics.ts";
 import { type Clock, MICROSECOND, type Timer } from "../time/clock.ts";
 
 /** With `icount`, how long any request takes. */
@@ -54,6 +59,10 @@ export class BlockRequests {
    * its image has is answered at once.
    */
   building = false;
+  /** What was asked of each backend, by its name. */
+  readonly statistics: Map<string, BlockStatistics> = new Map();
+  /** Called when a backend has failed a request. */
+  onError: (name: string, kind: RequestKind, error: Error) => void = () => {};
   /** Called when a request is made and none was outstanding. */
   onRequest: () => void = () => {};
 
@@ -126,17 +135,65 @@ export class BlockRequests {
       get readOnly(): boolean {
         return backend.readOnly;
       },
-      read: (offset, length, room) =>
-        this.#made(name, length, backend.read(offset, length, room)),
-      write: (offset, bytes) =>
-        this.#made(name, bytes.length, backend.write(offset, bytes)),
-      discard: (offset, length) =>
-        this.#made(name, 0, backend.discard(offset, length)),
-      writeZeroes: (offset, length) =>
-        this.#made(name, 0, backend.writeZeroes(offset, length)),
-      flush: () => this.#made(name, 0, backend.flush()),
+      read: (offset, length, room) => {
+        const answer = backend.read(offset, length, room);
+        this.#count(name, "read", length, answer);
+        return this.#made(name, length, answer);
+      },
+      write: (offset, bytes) => {
+        const answer = backend.write(offset, bytes);
+        this.#count(name, "write", bytes.length, answer, offset);
+        return this.#made(name, bytes.length, answer);
+      },
+      discard: (offset, length) => {
+        const answer = backend.discard(offset, length);
+        this.#count(name, "discard", length, answer);
+        return this.#made(name, 0, answer);
+      },
+      writeZeroes: (offset, length) => {
+        const answer = backend.writeZeroes(offset, length);
+        this.#count(name, "write", length, answer, offset);
+        return this.#made(name, 0, answer);
+      },
+      flush: () => {
+        const answer = backend.flush();
+        this.#count(name, "flush", 0, answer);
+        return this.#made(name, 0, answer);
+      },
       close: () => backend.close(),
     };
+  }
+
+  /** Count a request to a backend when it is answered. */
+  #count(
+    name: string,
+    kind: RequestKind,
+    bytes: number,
+    answer: Promise<unknown>,
+    writtenAt?: number,
+  ): void {
+    let counts = this.statistics.get(name);
+    if (counts === undefined) {
+      this.statistics.set(name, counts = freshStatistics());
+    }
+    const statistics = counts;
+    const kindCounts = counts[kind];
+    const start = performance.now();
+    const took = (): void => {
+      kindCounts.nanoseconds += Math.round((performance.now() - start) * 1e6);
+    };
+    answer.then(() => {
+      took();
+      kindCounts.done++;
+      kindCounts.bytes += bytes;
+      if (writtenAt === undefined) return;
+      const end = writtenAt + bytes;
+      if (end > statistics.highestWrite) statistics.highestWrite = end;
+    }, (error) => {
+      took();
+      kindCounts.failed++;
+      this.onError(name, kind, error);
+    });
   }
 
   /** A request about so many bytes has been made. */

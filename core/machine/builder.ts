@@ -248,6 +248,14 @@ export class Builder {
         },
       },
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
+      viewer: (state, server, client) =>
+        this.#events.emit({
+          type: "viewer",
+          backend: name,
+          state,
+          server,
+          client,
+        }),
     };
   }
 

@@ -22,6 +22,7 @@ import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
+import type { QmpServer } from "../monitor/qmp/server.ts";
 import { createLogger } from "./logger.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -132,6 +133,7 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
+  readonly #servers = new Set<QmpServer>();
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -140,6 +142,13 @@ export class Machine {
     this.memory = parts.memory;
     this.media = new Media(parts);
     this.events = parts.events;
+    parts.blocks.onError = (backend, kind, error) =>
+      parts.events.emit({
+        type: "block-error",
+        backend,
+        operation: kind === "read" ? "read" : "write",
+        error,
+      });
     const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
@@ -534,6 +543,34 @@ export class Machine {
     await this.#loop.hold(() => deleteSnapshot(this.#parts, nameOrPath));
   }
 
+  /**
+   * Listen for programs that control the machine by QMP, QEMU's machine
+   * protocol, at `unix:PATH` or `tcp:HOST:PORT`, until the machine is stopped.
+   * Whoever gets there can do everything with it. Throws a `QmpAddressError` or
+   * a `QmpServerError`.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/pc.json", { kernel });
+   * await machine.serveQmp("unix:/run/rhea.sock");
+   * await machine.run();
+   * ```
+   */
+  async serveQmp(place: string): Promise<QmpServer> {
+    this.#mustBeOpen();
+    const { QmpServer } = await import("../monitor/qmp/server.ts");
+    const server = await QmpServer.listen(place, {
+      machine: this,
+      parts: this.#parts,
+      human: async () => {
+        const { Monitor } = await import("../monitor/hmp/monitor.ts");
+        return new Monitor(this, this.#parts);
+      },
+      warn: this.#parts.options.log ?? (() => {}),
+    });
+    this.#servers.add(server);
+    return server;
+  }
+
   #mustBeOpen(): void {
     if (this.#closed !== undefined) throw new Error("the machine is stopped");
   }
@@ -678,10 +715,19 @@ export class Machine {
     return undefined;
   }
 
+  async #closeAll(): Promise<void> {
+    const servers = [...this.#servers].map((server) => server.close());
+    try {
+      await Promise.all(servers);
+    } finally {
+      await closeAll(this.#parts.backends);
+    }
+  }
+
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
-    return this.#closed ??= closeAll(this.#parts.backends);
+    return this.#closed ??= this.#closeAll();
   }
 }
 
