@@ -15,6 +15,7 @@ import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
 import { SnapshotError } from "../snapshot/error.ts";
+import type { ProgressDisplay } from "../progress/progress.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
 import type { Screendumps } from "./screendumps.ts";
 
@@ -29,8 +30,8 @@ export interface Output {
   message(line: string): void;
   /** Traces, in whole lines. */
   trace(text: string): void;
-  /** Takes how much of a long work is done, from 0 to 1. */
-  readonly progress?: (done: number) => void;
+  /** Shows how far a long work is; `standard`: on standard error. */
+  readonly progress?: ProgressDisplay | "standard";
 }
 
 /** Prints to the terminal. */
@@ -38,16 +39,8 @@ export const TERMINAL: Output = {
   out: (text) => writeAll(Deno.stdout, text),
   message: (line) => writeLines(`rhea: ${line}\n`),
   trace: writeLines,
-  progress: Deno.stderr.isTerminal() ? showProgress : undefined,
+  progress: "standard",
 };
-
-/** Shows on the terminal's line how much is done; nothing in the end. */
-function showProgress(done: number): void {
-  const text = done < 1
-    ? `\r    (${(done * 100).toFixed(2)}/100%)`
-    : "\r\x1b[K";
-  writeAll(Deno.stderr, text);
-}
 
 /** Write lines to standard error. */
 function writeLines(text: string): void {

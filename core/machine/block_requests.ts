@@ -43,6 +43,7 @@ interface Waiting {
 /** The requests that devices have made and that have not been answered. */
 export class BlockRequests {
   readonly #clock: Clock | undefined;
+  readonly #counts = new WeakMap<BlockBackend, BlockStatistics>();
   #outstanding = 0;
   /** Requests since one waited for a turn of the event loop. */
   #streak = 0;
@@ -59,8 +60,6 @@ export class BlockRequests {
    * its image has is answered at once.
    */
   building = false;
-  /** What was asked of each backend, by its name. */
-  readonly statistics: Map<string, BlockStatistics> = new Map();
   /** Called when a backend has failed a request. */
   onError: (name: string, kind: RequestKind, error: Error) => void = () => {};
   /** Called when a request is made and none was outstanding. */
@@ -126,8 +125,15 @@ export class BlockRequests {
     );
   }
 
+  /** What was asked of a backend since a device has had it. */
+  counts(backend: BlockBackend): BlockStatistics | undefined {
+    return this.#counts.get(backend);
+  }
+
   /** The backend of this name as devices see it. */
   behind(backend: BlockBackend, name = ""): BlockBackend {
+    const counts = freshStatistics();
+    this.#counts.set(backend, counts);
     return {
       get size(): number {
         return backend.size;
@@ -137,27 +143,27 @@ export class BlockRequests {
       },
       read: (offset, length, room) => {
         const answer = backend.read(offset, length, room);
-        this.#count(name, "read", length, answer);
+        this.#count(name, counts, "read", length, answer);
         return this.#made(name, length, answer);
       },
       write: (offset, bytes) => {
         const answer = backend.write(offset, bytes);
-        this.#count(name, "write", bytes.length, answer, offset);
+        this.#count(name, counts, "write", bytes.length, answer, offset);
         return this.#made(name, bytes.length, answer);
       },
       discard: (offset, length) => {
         const answer = backend.discard(offset, length);
-        this.#count(name, "discard", length, answer);
+        this.#count(name, counts, "discard", length, answer);
         return this.#made(name, 0, answer);
       },
       writeZeroes: (offset, length) => {
         const answer = backend.writeZeroes(offset, length);
-        this.#count(name, "write", length, answer, offset);
+        this.#count(name, counts, "write", length, answer, offset);
         return this.#made(name, 0, answer);
       },
       flush: () => {
         const answer = backend.flush();
-        this.#count(name, "flush", 0, answer);
+        this.#count(name, counts, "flush", 0, answer);
         return this.#made(name, 0, answer);
       },
       close: () => backend.close(),
@@ -167,16 +173,12 @@ export class BlockRequests {
   /** Count a request to a backend when it is answered. */
   #count(
     name: string,
+    counts: BlockStatistics,
     kind: RequestKind,
     bytes: number,
     answer: Promise<unknown>,
     writtenAt?: number,
   ): void {
-    let counts = this.statistics.get(name);
-    if (counts === undefined) {
-      this.statistics.set(name, counts = freshStatistics());
-    }
-    const statistics = counts;
     const kindCounts = counts[kind];
     const start = performance.now();
     const took = (): void => {
@@ -188,7 +190,7 @@ export class BlockRequests {
       kindCounts.bytes += bytes;
       if (writtenAt === undefined) return;
       const end = writtenAt + bytes;
-      if (end > statistics.highestWrite) statistics.highestWrite = end;
+      if (end > counts.highestWrite) counts.highestWrite = end;
     }, (error) => {
       took();
       kindCounts.failed++;

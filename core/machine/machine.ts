@@ -15,6 +15,8 @@ import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { HumanMonitor } from "../monitor/contract.ts";
+import type { Monitor } from "../monitor/hmp/monitor.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
 import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
 import type { SnapshotInfo } from "../snapshot/folder.ts";
@@ -134,6 +136,7 @@ export class Machine {
   #release: (() => void) | undefined;
   #hasShutDown = false;
   readonly #servers = new Set<QmpServer>();
+  #monitor: Promise<Monitor> | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -482,6 +485,16 @@ export class Machine {
     return await startTrace(this.#parts.cpus, this.plan.cpu, options);
   }
 
+  /** The human monitor, in which QEMU's commands are known. */
+  async monitor(): Promise<HumanMonitor> {
+    return await (this.#monitor ??= this.#openMonitor());
+  }
+
+  async #openMonitor(): Promise<Monitor> {
+    const { Monitor } = await import("../monitor/hmp/monitor.ts");
+    return new Monitor(this, this.#parts);
+  }
+
   /**
    * The state of CPU, devices and time as one record, memory not included.
    * The machine must not be running.
@@ -561,10 +574,7 @@ export class Machine {
     const server = await QmpServer.listen(place, {
       machine: this,
       parts: this.#parts,
-      human: async () => {
-        const { Monitor } = await import("../monitor/hmp/monitor.ts");
-        return new Monitor(this, this.#parts);
-      },
+      human: () => this.monitor(),
       warn: this.#parts.options.log ?? (() => {}),
     });
     this.#servers.add(server);

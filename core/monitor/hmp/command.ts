@@ -23,7 +23,9 @@ export interface Command {
   /** Do it. Throws a `MonitorError` when it cannot be done. */
   run(context: MonitorContext, args: Arguments): CommandOutput;
   /** What the last word of its arguments may be, for completion. */
-  words?(context: MonitorContext): Iterable<string>;
+  words?(
+    context: MonitorContext,
+  ): Iterable<string> | Promise<Iterable<string>>;
 }
 
 /** The names of a command. */

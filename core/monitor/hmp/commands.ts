@@ -9,6 +9,7 @@ import { CONTROL_COMMANDS } from "./control_commands.ts";
 import { INPUT_COMMANDS } from "./input_commands.ts";
 import { MEDIA_COMMANDS } from "./media_commands.ts";
 import { MEMORY_COMMANDS } from "./memory_commands.ts";
+import { SNAPSHOT_COMMANDS } from "./snapshot_commands.ts";
 
 /** `help` and `info` are done by the monitor itself. */
 const OWN_COMMANDS: readonly Command[] = [
@@ -35,4 +36,5 @@ export const COMMANDS: readonly Command[] = [
   ...MEMORY_COMMANDS,
   ...INPUT_COMMANDS,
   ...MEDIA_COMMANDS,
+  ...SNAPSHOT_COMMANDS,
 ];

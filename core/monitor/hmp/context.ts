@@ -8,6 +8,7 @@
 import type { CpuInspector } from "../../cpu/inspector.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Parts } from "../../machine/parts.ts";
+import type { ProgressDisplay } from "../../progress/progress.ts";
 import type { Command } from "./command.ts";
 import { MonitorError } from "./error.ts";
 import type { FormatDefaults } from "./format_defaults.ts";
@@ -31,6 +32,8 @@ export class MonitorContext {
   readonly defaults: FormatDefaults = { format: "x", size: 4 };
   /** The buttons of the mouse that the monitor holds down: a bit each. */
   buttons = 0;
+  /** Shows how far a long command is, where there is somebody to see it. */
+  progress: ProgressDisplay | undefined;
   /** The lines that were typed, the last one last. */
   readonly history: string[] = [];
   readonly #inspectors = new Map<number, Promise<CpuInspector>>();

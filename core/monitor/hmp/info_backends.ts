@@ -7,10 +7,12 @@
 
 import type { BlockBackend } from "../../backend/block.ts";
 import type { NetBackend } from "../../backend/net.ts";
+import type { Medium } from "../../machine/media.ts";
 import type {
   PlannedBackend,
   PlannedDevice,
 } from "../../machine/plan_types.ts";
+import type { JsonObject } from "../../machine/schema_types.ts";
 import { type Command, lines } from "./command.ts";
 import type { MonitorContext } from "./context.ts";
 
@@ -50,6 +52,20 @@ function configText(config: unknown): string {
       ).join(",");
 }
 
+/** What is in a drive with removable media. */
+function mediumOf({ machine }: MonitorContext, drive: string): Medium {
+  const inserted = machine.media.inserted(drive);
+  if (inserted !== undefined) return inserted;
+  const [device, role] = drive.split(".");
+  const { devices, backends } = machine.plan;
+  const key = devices.find(({ name }) => name === device)?.backends.get(role);
+  const planned = backends.find(({ name }) => name === key);
+  return {
+    plugin: planned?.plugin.name ?? "image",
+    config: planned?.config as JsonObject | undefined,
+  };
+}
+
 /** Drives: those that have media of their own, and those that change them. */
 function* blocks(context: MonitorContext): Generator<string> {
   const { machine, parts } = context;
@@ -76,10 +92,10 @@ function* blocks(context: MonitorContext): Generator<string> {
   }
   for (const [name, drive] of machine.media.drives) {
     const { medium } = drive;
-    const inserted = machine.media.inserted.get(name);
+    const inserted = mediumOf(context, name);
     const what = medium === undefined
       ? "[not inserted]"
-      : `${configText(inserted?.config)} (${inserted?.plugin ?? "image"}${
+      : `${configText(inserted.config)} (${inserted.plugin}${
         medium.readOnly ? ", read-only" : ""
       })`;
     yield* head(`${name}: ${what}`);
@@ -94,11 +110,11 @@ function* blockStatistics(context: MonitorContext): Generator<string> {
   const { machine, parts } = context;
   const line = (name: string, backend: BlockBackend | undefined): string => {
     const counts = backend && parts.blocks.counts(backend);
-    return `${name}: rd_bytes=${counts?.readBytes ?? 0} ` +
-      `wr_bytes=${counts?.writtenBytes ?? 0} ` +
-      `rd_operations=${counts?.reads ?? 0} ` +
-      `wr_operations=${counts?.writes ?? 0} ` +
-      `flush_operations=${counts?.flushes ?? 0}`;
+    return `${name}: rd_bytes=${counts?.read.bytes ?? 0} ` +
+      `wr_bytes=${counts?.write.bytes ?? 0} ` +
+      `rd_operations=${counts?.read.done ?? 0} ` +
+      `wr_operations=${counts?.write.done ?? 0} ` +
+      `flush_operations=${counts?.flush.done ?? 0}`;
   };
   const shown = new Set<string>();
   for (const { name } of backendsOf(context, "block")) {

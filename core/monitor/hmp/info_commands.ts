@@ -9,6 +9,7 @@ import { INFO_BACKENDS } from "./info_backends.ts";
 import { INFO_CPU } from "./info_cpu.ts";
 import { INFO_DEVICES } from "./info_devices.ts";
 import { INFO_MACHINE } from "./info_machine.ts";
+import { INFO_SNAPSHOTS } from "./snapshot_commands.ts";
 
 /** The subcommands of `info`. */
 export const INFO_COMMANDS: readonly Command[] = [
@@ -16,4 +17,5 @@ export const INFO_COMMANDS: readonly Command[] = [
   ...INFO_CPU,
   ...INFO_DEVICES,
   ...INFO_BACKENDS,
+  ...INFO_SNAPSHOTS,
 ];

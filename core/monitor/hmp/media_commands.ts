@@ -35,7 +35,7 @@ async function change(
     readOnly: readOnly === true,
   };
   const plugin = args.text("format") ?? "image";
-  await machine.media.change(name, { plugin, config }, {
+  await machine.media.insert(name, { plugin, config }, {
     force: args.has("force"),
   });
 }

@@ -112,7 +112,7 @@ export class Monitor implements HumanMonitor {
    * What may stand in place of the last word of a line that is being typed:
    * whole words.
    */
-  completions(line: string): readonly string[] {
+  async completions(line: string): Promise<readonly string[]> {
     const words = line.trimStart().split(/\s+/);
     const last = words.at(-1)!;
     const matching = (all: Iterable<string>): string[] =>
@@ -127,10 +127,10 @@ export class Monitor implements HumanMonitor {
       const at = name === "info" ? 1 : 2;
       if (words.length === at + 1) return matching(namesIn(INFO_COMMANDS));
       const info = findCommand(INFO_COMMANDS, words[at]);
-      return matching(info?.words?.(this.context) ?? []);
+      return matching(await info?.words?.(this.context) ?? []);
     }
     const command = findCommand(COMMANDS, name);
-    return matching(command?.words?.(this.context) ?? []);
+    return matching(await command?.words?.(this.context) ?? []);
   }
 }
 

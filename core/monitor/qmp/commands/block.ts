@@ -231,7 +231,7 @@ export const BLOCK: readonly Command[] = [
           device: nodes ? undefined : name,
           qdev: nodes ? undefined : name,
           "node-name": image && backend,
-          stats: statistics(monitor.parts.blocks.statistics.get(backend)),
+          stats: statistics(image && monitor.parts.blocks.counts(image)),
         })),
   ),
   query(
