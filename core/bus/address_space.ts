@@ -579,4 +579,22 @@ export class AddressSpace {
       done += length;
     }
   }
+
+  /**
+   * Write RAM from `address` on, and nothing else; gives back how many bytes
+   * from the first there are. It does not tell the CPUs either.
+   */
+  poke(address: number, bytes: Uint8Array): number {
+    let done = 0;
+    while (done < bytes.length) {
+      const at = address + done;
+      const range = this.#find(at);
+      if (range === undefined || range.kind !== RAM) break;
+      const length = Math.min(bytes.length - done, range.end - at);
+      const part = bytes.subarray(done, done + length);
+      this.#memory!.u8.set(part, at + range.delta);
+      done += length;
+    }
+    return done;
+  }
 }

@@ -24,6 +24,8 @@ export interface Command {
    * The machine file; only `schema`, `help` and what has a snapshot go without.
    */
   readonly machine: string | undefined;
+  /** Where programs may control the machine. */
+  readonly qmp: readonly string[];
   /** Start from this snapshot: a name or a path. */
   readonly loadvm: string | undefined;
   /** What the flags say. */
@@ -61,6 +63,7 @@ const STRINGS = [
   "pcap",
   "boot",
   "loadvm",
+  "qmp",
   "snapshots",
   "set",
   "accel",
@@ -129,6 +132,10 @@ export const HELP = `Rhea, a machine emulator
                      MACHINE.json as the machine in it
   --snapshots DIR    where snapshots are that have a name: NAME.rhea in the
                      current folder otherwise
+  --qmp unix:PATH|tcp:HOST:PORT
+                     let programs control the machine there by QEMU's machine
+                     protocol: whoever gets there can do everything; again for
+                     another place
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
@@ -251,6 +258,7 @@ export function parseCommand(args: readonly string[]): Command {
   return {
     action,
     machine: words[0],
+    qmp: list("qmp"),
     loadvm,
     stats: parsed.stats === true,
     screendump: text("screendump"),

@@ -194,6 +194,7 @@ async function run(
       : await Machine.restore(loadvm, options, plan);
     trace = await startTrace(machine, command, output);
     monitors = await openMonitors(machine, command);
+    await startQmp(machine, command);
   } catch (error) {
     dumps?.stop();
     throw error;
@@ -245,6 +246,18 @@ async function startDumps(
   // Not loaded without.
   const { Screendumps } = await import("./screendumps.ts");
   return await Screendumps.start(screendump, (line) => output.message(line));
+}
+
+/** Listen where the flags say it. */
+async function startQmp(machine: Machine, { qmp }: Command): Promise<void> {
+  for (const place of qmp) {
+    try {
+      await machine.serveQmp(place);
+    } catch (error) {
+      await machine.stop();
+      throw new UsageError(`--qmp ${place}: ${(error as Error).message}`);
+    }
+  }
 }
 
 /** Start the trace that the flags ask for, if any. */

@@ -17,6 +17,11 @@
 
 import type { BlockBackend } from "../backend/block.ts";
 import type { StateRecord } from "../state/state.ts";
+import {
+  type BlockStatistics,
+  freshStatistics,
+  type RequestKind,
+} from "./block_statistics.ts";
 import { type Clock, MICROSECOND, type Timer } from "../time/clock.ts";
 
 /** With `icount`, how long any request takes. */
@@ -35,24 +40,10 @@ interface Waiting {
   readonly due: () => void;
 }
 
-/** What devices have asked of one backend. */
-export interface BlockCounts {
-  /** Bytes read. */
-  readBytes: number;
-  /** Bytes written. */
-  writtenBytes: number;
-  /** Reads. */
-  reads: number;
-  /** Writes. */
-  writes: number;
-  /** Flushes. */
-  flushes: number;
-}
-
 /** The requests that devices have made and that have not been answered. */
 export class BlockRequests {
   readonly #clock: Clock | undefined;
-  readonly #counts = new WeakMap<BlockBackend, BlockCounts>();
+  readonly #counts = new WeakMap<BlockBackend, BlockStatistics>();
   #outstanding = 0;
   /** Requests since one waited for a turn of the event loop. */
   #streak = 0;
@@ -69,6 +60,8 @@ export class BlockRequests {
    * its image has is answered at once.
    */
   building = false;
+  /** Called when a backend has failed a request. */
+  onError: (name: string, kind: RequestKind, error: Error) => void = () => {};
   /** Called when a request is made and none was outstanding. */
   onRequest: () => void = () => {};
 
@@ -133,19 +126,13 @@ export class BlockRequests {
   }
 
   /** What was asked of a backend since a device has had it. */
-  counts(backend: BlockBackend): Readonly<BlockCounts> | undefined {
+  counts(backend: BlockBackend): BlockStatistics | undefined {
     return this.#counts.get(backend);
   }
 
   /** The backend of this name as devices see it. */
   behind(backend: BlockBackend, name = ""): BlockBackend {
-    const counts: BlockCounts = {
-      readBytes: 0,
-      writtenBytes: 0,
-      reads: 0,
-      writes: 0,
-      flushes: 0,
-    };
+    const counts = freshStatistics();
     this.#counts.set(backend, counts);
     return {
       get size(): number {
@@ -155,25 +142,60 @@ export class BlockRequests {
         return backend.readOnly;
       },
       read: (offset, length, room) => {
-        counts.reads++;
-        counts.readBytes += length;
-        return this.#made(name, length, backend.read(offset, length, room));
+        const answer = backend.read(offset, length, room);
+        this.#count(name, counts, "read", length, answer);
+        return this.#made(name, length, answer);
       },
       write: (offset, bytes) => {
-        counts.writes++;
-        counts.writtenBytes += bytes.length;
-        return this.#made(name, bytes.length, backend.write(offset, bytes));
+        const answer = backend.write(offset, bytes);
+        this.#count(name, counts, "write", bytes.length, answer, offset);
+        return this.#made(name, bytes.length, answer);
       },
-      discard: (offset, length) =>
-        this.#made(name, 0, backend.discard(offset, length)),
-      writeZeroes: (offset, length) =>
-        this.#made(name, 0, backend.writeZeroes(offset, length)),
+      discard: (offset, length) => {
+        const answer = backend.discard(offset, length);
+        this.#count(name, counts, "discard", length, answer);
+        return this.#made(name, 0, answer);
+      },
+      writeZeroes: (offset, length) => {
+        const answer = backend.writeZeroes(offset, length);
+        this.#count(name, counts, "write", length, answer, offset);
+        return this.#made(name, 0, answer);
+      },
       flush: () => {
-        counts.flushes++;
-        return this.#made(name, 0, backend.flush());
+        const answer = backend.flush();
+        this.#count(name, counts, "flush", 0, answer);
+        return this.#made(name, 0, answer);
       },
       close: () => backend.close(),
     };
+  }
+
+  /** Count a request to a backend when it is answered. */
+  #count(
+    name: string,
+    counts: BlockStatistics,
+    kind: RequestKind,
+    bytes: number,
+    answer: Promise<unknown>,
+    writtenAt?: number,
+  ): void {
+    const kindCounts = counts[kind];
+    const start = performance.now();
+    const took = (): void => {
+      kindCounts.nanoseconds += Math.round((performance.now() - start) * 1e6);
+    };
+    answer.then(() => {
+      took();
+      kindCounts.done++;
+      kindCounts.bytes += bytes;
+      if (writtenAt === undefined) return;
+      const end = writtenAt + bytes;
+      if (end > counts.highestWrite) counts.highestWrite = end;
+    }, (error) => {
+      took();
+      kindCounts.failed++;
+      this.onError(name, kind, error);
+    });
   }
 
   /** A request about so many bytes has been made. */

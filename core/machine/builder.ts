@@ -252,6 +252,14 @@ export class Builder {
         ? undefined
         : (console) => this.#requests.openMonitor(console),
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
+      viewer: (state, server, client) =>
+        this.#events.emit({
+          type: "viewer",
+          backend: name,
+          state,
+          server,
+          client,
+        }),
     };
   }
 

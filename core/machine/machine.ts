@@ -14,6 +14,9 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
+import type { MachineDebugger } from "../debug/contract.ts";
+import type { DebugControl } from "../debug/control.ts";
+import type { DebugMemory } from "../debug/cpu.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { HumanMonitor } from "../monitor/contract.ts";
@@ -25,6 +28,7 @@ import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
+import type { QmpServer } from "../monitor/qmp/server.ts";
 import { createLogger } from "./logger.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -135,7 +139,9 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
+  readonly #servers = new Set<QmpServer>();
   #monitor: Promise<Monitor> | undefined;
+  #control: Promise<DebugControl> | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -144,6 +150,13 @@ export class Machine {
     this.memory = parts.memory;
     this.media = new Media(parts);
     this.events = parts.events;
+    parts.blocks.onError = (backend, kind, error) =>
+      parts.events.emit({
+        type: "block-error",
+        backend,
+        operation: kind === "read" ? "read" : "write",
+        error,
+      });
     const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
@@ -497,6 +510,53 @@ export class Machine {
   }
 
   /**
+   * A debugger: breakpoints, watchpoints, steps, registers and memory. To have
+   * one costs the guest nothing. Throws a `DebugError` if a CPU plugin has
+   * nothing for debuggers.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/isapc.json", { kernel });
+   * const debug = await machine.debug();
+   * const point = debug.setBreakpoint(0xc0100000);
+   * const stop = await debug.resume(); // { kind: "breakpoint", cpu: 0 }
+   * console.log(stop.kind, debug.cpus[stop.cpu].pc.toString(16));
+   * point.remove();
+   * debug.detach(); // the guest goes on
+   * await machine.wait();
+   * ```
+   */
+  async debug(): Promise<MachineDebugger> {
+    return (await this.#debugControl()).attach();
+  }
+
+  #debugControl(): Promise<DebugControl> {
+    return this.#control ??= import("../debug/control.ts").then(
+      ({ DebugControl }) =>
+        DebugControl.of({
+          cpu: this.cpu,
+          cpus: this.#parts.cpus,
+          loop: this.#loop,
+          memory: this.#debugMemory(),
+          isStarted: () => this.running,
+          start: () => this.start(),
+          wait: () => this.wait(),
+        }),
+    );
+  }
+
+  #debugMemory(): DebugMemory {
+    const space = this.space(this.plan.definition.cpu.physical);
+    return {
+      read: (address, into) => space.peek(address, into),
+      write: (address, bytes) => {
+        const written = space.poke(address, bytes);
+        if (written > 0) this.cpu.invalidate(address, written);
+        return written;
+      },
+    };
+  }
+
+  /**
    * The state of CPU, devices and time as one record, memory not included.
    * The machine must not be running.
    */
@@ -555,6 +615,31 @@ export class Machine {
     this.#mustBeOpen();
     const { deleteSnapshot } = await import("../snapshot/load.ts");
     await this.#loop.hold(() => deleteSnapshot(this.#parts, nameOrPath));
+  }
+
+  /**
+   * Listen for programs that control the machine by QMP, QEMU's machine
+   * protocol, at `unix:PATH` or `tcp:HOST:PORT`, until the machine is stopped.
+   * Whoever gets there can do everything with it. Throws a `QmpAddressError` or
+   * a `QmpServerError`.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/pc.json", { kernel });
+   * await machine.serveQmp("unix:/run/rhea.sock");
+   * await machine.run();
+   * ```
+   */
+  async serveQmp(place: string): Promise<QmpServer> {
+    this.#mustBeOpen();
+    const { QmpServer } = await import("../monitor/qmp/server.ts");
+    const server = await QmpServer.listen(place, {
+      machine: this,
+      parts: this.#parts,
+      human: () => this.monitor(),
+      warn: this.#parts.options.log ?? (() => {}),
+    });
+    this.#servers.add(server);
+    return server;
   }
 
   #mustBeOpen(): void {
@@ -701,10 +786,19 @@ export class Machine {
     return undefined;
   }
 
+  async #closeAll(): Promise<void> {
+    const servers = [...this.#servers].map((server) => server.close());
+    try {
+      await Promise.all(servers);
+    } finally {
+      await closeAll(this.#parts.backends);
+    }
+  }
+
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
-    return this.#closed ??= closeAll(this.#parts.backends);
+    return this.#closed ??= this.#closeAll();
   }
 }
 

@@ -16,7 +16,12 @@ import type { IrqLine, LineSink } from "../bus/irq_line.ts";
 import type { RegionMover } from "../bus/movable_region.ts";
 import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
-import type { DisplayBackend, TextScreen } from "../backend/display.ts";
+import type {
+  DisplayBackend,
+  PeerAddress,
+  TextScreen,
+  ViewerState,
+} from "../backend/display.ts";
 import type { ImageFormat } from "../backend/image_format.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
@@ -451,6 +456,8 @@ export interface ConsoleContext extends BackendContext {
    * agreed on: made by the first that asks, in whatever order they are opened.
    */
   shared<T>(name: string, make: () => T): T;
+  /** A viewer of the screen has come, got in, or gone: for the machine's monitors. */
+  viewer?(state: ViewerState, server: PeerAddress, client: PeerAddress): void;
 }
 
 /** What all plugins that make backends have in common. */

@@ -110,11 +110,11 @@ function* blockStatistics(context: MonitorContext): Generator<string> {
   const { machine, parts } = context;
   const line = (name: string, backend: BlockBackend | undefined): string => {
     const counts = backend && parts.blocks.counts(backend);
-    return `${name}: rd_bytes=${counts?.readBytes ?? 0} ` +
-      `wr_bytes=${counts?.writtenBytes ?? 0} ` +
-      `rd_operations=${counts?.reads ?? 0} ` +
-      `wr_operations=${counts?.writes ?? 0} ` +
-      `flush_operations=${counts?.flushes ?? 0}`;
+    return `${name}: rd_bytes=${counts?.read.bytes ?? 0} ` +
+      `wr_bytes=${counts?.write.bytes ?? 0} ` +
+      `rd_operations=${counts?.read.done ?? 0} ` +
+      `wr_operations=${counts?.write.done ?? 0} ` +
+      `flush_operations=${counts?.flush.done ?? 0}`;
   };
   const shown = new Set<string>();
   for (const { name } of backendsOf(context, "block")) {

@@ -4,13 +4,10 @@
  * @module
  */
 
-import config from "../../../deno.json" with { type: "json" };
+import { VERSION as RHEA } from "../../version.ts";
 
-/**
- * The release of QEMU whose schema the commands are those of, and whose this
- * is.
- */
+/** The release of QEMU whose schema the commands are those of, and whose this is. */
 export const VERSION = {
   qemu: { major: 7, minor: 2, micro: 0 },
-  package: `rhea ${config.version}`,
+  package: `rhea ${RHEA}`,
 } as const;

@@ -54,5 +54,8 @@ export const CONTROL: readonly Command[] = [
     list(SchemaInfo),
     ({ commands, events }) => schemaOf(commands.values(), events.values()),
   ),
-  action("quit", {}, ({ machine }) => machine.quit("host-qmp-quit")),
+  action("quit", {}, ({ machine }) => {
+    // The answer goes first.
+    setTimeout(() => machine.quit("host-qmp-quit"), 0);
+  }),
 ];

@@ -5,8 +5,8 @@
  * @module
  */
 
-import type { PciHost, PciListing } from "../../../bus/pci.ts";
-import type { PciBarSpec } from "../../../bus/pci_layout.ts";
+import type { ListedFunction, PciBar, PciHost } from "../../../bus/pci.ts";
+import type { CpuInspector } from "../../../cpu/inspector.ts";
 import type { Device } from "../../../machine/plugin.ts";
 import { MAX_CPUS } from "../../../machine/several_cpus.ts";
 import { ramRanges } from "../../../machine/survey.ts";
@@ -22,7 +22,6 @@ import {
   optional,
   str,
   struct,
-  union,
   type ValueOf,
 } from "../types.ts";
 import { invalid } from "./run_state.ts";
@@ -35,18 +34,13 @@ const CpuProperties = struct("CpuInstanceProperties", {
   "thread-id": optional(int),
 });
 
-const CpuInfoFast = union(
-  "CpuInfoFast",
-  {
-    "cpu-index": int,
-    "qom-path": str,
-    "thread-id": int,
-    props: optional(CpuProperties),
-    target: Target,
-  },
-  "target",
-  Object.fromEntries(TARGETS.map((name) => [name, struct("q_none", {})])),
-);
+const CpuInfoFast = struct("CpuInfoFast", {
+  "cpu-index": int,
+  "qom-path": str,
+  "thread-id": int,
+  props: optional(CpuProperties),
+  target: Target,
+});
 
 const HotpluggableCpu = struct("HotpluggableCPU", {
   type: str,
@@ -112,7 +106,6 @@ const PciRegister = {
   DEVICE: 0x02,
   COMMAND: 0x04,
   CLASS: 0x0a,
-  BAR0: 0x10,
   SUBSYSTEM_VENDOR: 0x2c,
   SUBSYSTEM: 0x2e,
   INTERRUPT_LINE: 0x3c,
@@ -128,25 +121,20 @@ const UNMAPPED = -1;
 /** Bytes that go to a file at once. */
 const SAVE_BYTES = 1 << 20;
 
-/** Where a region is, by its register and the command register. */
+/** Where a region answers. */
 function addressOf(
-  { space }: PciListing,
-  { index, kind }: PciBarSpec,
+  { kind, address }: PciBar,
+  command: number,
 ): number {
-  const at = PciRegister.BAR0 + 4 * index;
-  const command = space.readConfig(PciRegister.COMMAND, 2);
-  const low = space.readConfig(at, 4) >>> 0;
-  if (kind === "io") {
-    return (command & COMMAND_IO) !== 0 ? (low & ~3) >>> 0 : UNMAPPED;
-  }
-  const high = kind === "memory64" ? space.readConfig(at + 4, 4) >>> 0 : 0;
-  const address = high * 2 ** 32 + (low & ~15 >>> 0);
-  const answers = (command & COMMAND_MEMORY) !== 0 && address !== 0;
-  return answers ? address : UNMAPPED;
+  const enable = kind === "io" ? COMMAND_IO : COMMAND_MEMORY;
+  const answers = (command & enable) !== 0 && address !== 0;
+  return answers ? address ?? UNMAPPED : UNMAPPED;
 }
 
-function pciDevice(listing: PciListing): ValueOf<typeof PciDevice> {
-  const { name, place, space } = listing;
+function pciDevice(
+  { name, place, space }: ListedFunction,
+): ValueOf<typeof PciDevice> {
+  const command = space.readConfig(PciRegister.COMMAND, 2);
   const pin = space.readConfig(PciRegister.INTERRUPT_PIN, 1);
   return {
     bus: 0,
@@ -164,12 +152,12 @@ function pciDevice(listing: PciListing): ValueOf<typeof PciDevice> {
       : space.readConfig(PciRegister.INTERRUPT_LINE, 1),
     irq_pin: pin,
     qdev_id: name,
-    regions: (space.bars ?? []).map((bar) => ({
+    regions: (space.bars?.() ?? []).map((bar) => ({
       bar: bar.index,
       type: bar.kind === "io" ? "io" : "memory",
-      address: addressOf(listing, bar),
+      address: addressOf(bar, command),
       size: bar.size,
-      prefetch: bar.kind === "io" ? undefined : bar.prefetchable === true,
+      prefetch: bar.kind === "io" ? undefined : bar.prefetchable,
       mem_type_64: bar.kind === "io" ? undefined : bar.kind === "memory64",
     })),
   };
@@ -201,14 +189,42 @@ async function saveMemory(
   }
 }
 
+/** Bytes in which linear addresses that are next to each other stay so. */
+const PAGE = 4096;
+
+/** Read linear memory of a CPU as far as it is mapped to RAM and ROM. */
+function readLinear(
+  { machine }: Monitor,
+  inspector: CpuInspector,
+  from: number,
+  into: Uint8Array,
+): void {
+  const space = machine.space(machine.plan.definition.cpu.physical);
+  for (let done = 0; done < into.length;) {
+    const address = BigInt(from + done);
+    const room = PAGE - Number(address % BigInt(PAGE));
+    const physical = inspector.translate(address);
+    if (physical === undefined) {
+      throw wrongRange(from, into.length);
+    }
+    const part = into.subarray(done, done + room);
+    space.peek(Number(physical), part);
+    done += part.length;
+  }
+}
+
+function wrongRange(from: number, size: number): GenericError {
+  const address = BigInt.asUintN(64, BigInt(from)).toString(16);
+  return new GenericError(
+    `Invalid addr 0x${address.padStart(16, "0")}/size ${size} specified`,
+  );
+}
+
 /** How many bytes may be saved from an address on; what is beyond is none. */
 function checkedRange({ machine }: Monitor, from: number, size: number): void {
   const { cpu, spaces } = machine.plan.definition;
   if (size < 0 || from < 0 || from + size > spaces[cpu.physical].size) {
-    throw new GenericError(
-      `Invalid addr 0x${Math.abs(from).toString(16).padStart(16, "0")}` +
-        `/size ${size} specified`,
-    );
+    throw wrongRange(from, size);
   }
 }
 
@@ -308,7 +324,10 @@ export const HARDWARE: readonly Command[] = [
         .filter(({ plugin }) => plugin.provides?.includes("pci-bus"))
         .map(({ name }, bus) => {
           const host = parts.devices.get(name) as Device & PciHost;
-          return { bus, devices: (host.functions?.() ?? []).map(pciDevice) };
+          return {
+            bus,
+            devices: Array.from(host.functions?.() ?? [], pciDevice),
+          };
         }),
   ),
   query(
@@ -326,6 +345,26 @@ export const HARDWARE: readonly Command[] = [
         })),
   ),
   action(
+    "memsave",
+    { val: int, size: int, filename: str, "cpu-index": optional(int) },
+    async (monitor, { val, size, filename, "cpu-index": index = 0 }) => {
+      const cpu = monitor.parts.cpus[index];
+      if (cpu === undefined) throw invalid("cpu-index", "a CPU number");
+      if (size < 0 || val < 0 || val + size > 2 ** 48) {
+        throw wrongRange(val, size);
+      }
+      const { machine } = monitor;
+      const space = machine.space(machine.plan.definition.cpu.physical);
+      const inspector = await cpu.inspect?.((at, into) => space.peek(at, into));
+      if (inspector === undefined) {
+        throw new GenericError("this CPU cannot be looked at");
+      }
+      await saveMemory(filename, size, (offset, into) => {
+        readLinear(monitor, inspector, val + offset, into);
+      });
+    },
+  ),
+  action(
     "pmemsave",
     { val: int, size: int, filename: str },
     async (monitor, { val, size, filename }) => {
@@ -338,6 +377,3 @@ export const HARDWARE: readonly Command[] = [
     },
   ),
 ];
-
-/** Used by `memsave`. */
-export { invalid };

@@ -1,0 +1,85 @@
+/**
+ * Where QMP listens, as the command line says it.
+ *
+ * @module
+ */
+
+import { isLoopback, urlHost } from "../../backend/address.ts";
+import type { PermissionNeeds } from "../../machine/plugin.ts";
+
+/** A place to listen at. */
+export type QmpAddress =
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number };
+
+/** The place cannot be understood: one line that says why. */
+export class QmpAddressError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "QmpAddressError";
+}
+
+/** What QEMU takes besides, and the only values of it that are possible here. */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  server: ["on", ""],
+  wait: ["off"],
+  nowait: [""],
+  nodelay: ["on", "off", ""],
+  pretty: ["off"],
+};
+
+const MAX_PORT = 65535;
+
+/**
+ * `unix:PATH` or `tcp:HOST:PORT`, and QEMU's `,server=on,wait=off` behind it.
+ * Throws a `QmpAddressError`.
+ */
+export function parseQmpAddress(text: string): QmpAddress {
+  const [where, ...options] = text.split(",");
+  for (const option of options) {
+    const [key, value = ""] = option.split("=", 2);
+    const values = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
+    if (values === undefined) {
+      throw new QmpAddressError(
+        `QMP has no option "${key}", expected server=on or wait=off`,
+      );
+    }
+    if (!values.includes(value)) {
+      throw new QmpAddressError(
+        `QMP listens and does not wait: "${option}" cannot be, expected ` +
+          values.map((one) => one === "" ? key : `${key}=${one}`).join(" or "),
+      );
+    }
+  }
+  const path = /^unix:(.+)$/s.exec(where);
+  if (path !== null) return { path: path[1] };
+  const match = /^tcp:(.*):(\d{1,5})$/.exec(where);
+  if (match !== null && Number(match[2]) <= MAX_PORT) {
+    const host = match[1].replace(/^\[(.*)\]$/, "$1");
+    // QEMU listens on all addresses here: who gets in can do everything.
+    return { host: host === "" ? "127.0.0.1" : host, port: Number(match[2]) };
+  }
+  throw new QmpAddressError(
+    `"${where}" is not a place for QMP, expected unix:PATH or tcp:HOST:PORT`,
+  );
+}
+
+/** The place as QEMU's `query-chardev` has it. */
+export function addressText(address: QmpAddress): string {
+  return "path" in address
+    ? `unix:${address.path},server=on`
+    : `tcp:${urlHost(address.host)}:${address.port},server=on`;
+}
+
+/** What Deno must allow for it. */
+export function addressPermissions(address: QmpAddress): PermissionNeeds {
+  if (!("path" in address)) {
+    return { net: [`${urlHost(address.host)}:${address.port}`] };
+  }
+  const { path } = address;
+  return { read: [path], write: [path], net: [`unix:${path}`] };
+}
+
+/** Whether others than this host's users get there. */
+export function isOpenToOthers(address: QmpAddress): boolean {
+  return !("path" in address) && !isLoopback(address.host);
+}
