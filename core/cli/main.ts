@@ -197,6 +197,7 @@ async function run(
     await startQmp(machine, command);
   } catch (error) {
     dumps?.stop();
+    await monitors?.stop();
     throw error;
   }
   // The terminal must be restored when the process is asked to go.
