@@ -68,9 +68,9 @@ const CONTROLS: Readonly<Record<string, string>> = {
 
 /** An unfinished control sequence. */
 // deno-lint-ignore no-control-regex
-const PARTIAL = /^\x1b(\[[0-9;]*|O)?$/;
+const PARTIAL = /^\x1b(\[[0-9;]{0,32}|O)?$/;
 // deno-lint-ignore no-control-regex
-const SEQUENCE = /^\x1b(\[[0-9;]*[A-Za-z~]|O[A-Za-z]|[a-zA-Z])/;
+const SEQUENCE = /^\x1b(\[[0-9;]*[A-Za-z~]|O[A-Za-z]|[a-zA-NP-Z])/;
 
 /** Edits one line after another. */
 export class LineEditor {
