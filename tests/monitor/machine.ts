@@ -7,8 +7,7 @@
 
 import { fromFileUrl } from "@std/path";
 import type { HumanMonitor } from "../../core/monitor/contract.ts";
-import { Machine } from "../../machines/machine.ts";
-import type { MachineOptions } from "../../machines/machine.ts";
+import { Machine, type MachineOptions } from "../../machines/machine.ts";
 
 const path = (relative: string): string =>
   fromFileUrl(new URL(relative, import.meta.url));

@@ -181,7 +181,6 @@ async function save(
     create: true,
     truncate: true,
   });
-  const writer = file.writable.getWriter();
   for (let done = 0; done < size;) {
     const bytes = new Uint8Array(Math.min(size - done, PIECE_BYTES));
     const address = start + BigInt(done);
@@ -190,7 +189,9 @@ async function save(
         `Error: Invalid addr 0x${hexAddress(start, 16)}/size ${size} specified`,
       );
     }
-    await writer.write(bytes);
+    for (let at = 0; at < bytes.length;) {
+      at += await file.write(bytes.subarray(at));
+    }
     done += bytes.length;
   }
 }
