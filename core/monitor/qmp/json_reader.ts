@@ -215,7 +215,7 @@ export class JsonReader {
       else {
         this.#state = state;
         if (this.#pieceBytes + (i - start) > MAX_TOKEN_SIZE) {
-          this.#take(chunk.subarray(start, i));
+          this.#forget();
           this.#fail("JSON token size limit exceeded");
         }
       }
@@ -229,8 +229,10 @@ export class JsonReader {
 
   /** The bytes of the token whose last ones these are. */
   #take(last: Uint8Array): Uint8Array {
-    this.#state = START;
-    if (this.#pieces.length === 0) return last;
+    if (this.#pieces.length === 0) {
+      this.#state = START;
+      return last;
+    }
     const bytes = new Uint8Array(this.#pieceBytes + last.length);
     let at = 0;
     for (const piece of this.#pieces) {
@@ -238,9 +240,15 @@ export class JsonReader {
       at += piece.length;
     }
     bytes.set(last, at);
+    this.#forget();
+    return bytes;
+  }
+
+  /** The token ends here. */
+  #forget(): void {
+    this.#state = START;
     this.#pieces = [];
     this.#pieceBytes = 0;
-    return bytes;
   }
 
   /** A byte that no token has there. */
