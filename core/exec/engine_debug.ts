@@ -133,7 +133,7 @@ export class EngineDebug implements DebugPort {
     const { mmu, mustRunAlone } = this.#parts;
     mmu.guard = ranges.length === 0
       ? undefined
-      : new AccessGuard(ranges, mustRunAlone);
+      : new AccessGuard(ranges, mustRunAlone, () => this.pc);
   }
 
   arm(what: "run" | "step"): void {
@@ -244,7 +244,7 @@ export class EngineDebug implements DebugPort {
     const guard = this.#parts.mmu.guard as AccessGuard<WatchedRange>;
     let stands = false;
     for (const hit of guard.take()) {
-      if (hit.range.hit(hit, this.pc)) stands = true;
+      if (hit.range.hit(hit)) stands = true;
     }
     return stands;
   }
