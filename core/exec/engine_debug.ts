@@ -202,7 +202,8 @@ export class EngineDebug implements DebugPort {
       return this.#stop({ kind: "watch" });
     }
     if (this.#stepping) return this.#step();
-    if (this.#cuts.isEmpty) return undefined;
+    // (Where the slice ends, timers and what they lead to come first.)
+    if (this.#cuts.isEmpty || !this.#parts.mayRun()) return undefined;
     const { pc } = this;
     if (pc === this.#skip) {
       return this.#isRepeated && f.interruptible()
@@ -251,8 +252,7 @@ export class EngineDebug implements DebugPort {
 
   /** Executes the instruction at a breakpoint. */
   #goOver(pc: number): CpuExit | "again" | undefined {
-    const { frontend, mayRun, runAlone, translator } = this.#parts;
-    if (!mayRun()) return undefined;
+    const { frontend, runAlone, translator } = this.#parts;
     frontend.takeSingle();
     const reason = runAlone(false);
     if (reason < 0) return "shutdown";
