@@ -34,6 +34,8 @@ export interface Command {
   readonly stats: boolean;
   /** Write the screen to this PNG file at the end, and on SIGUSR1. */
   readonly screendump: string | undefined;
+  /** Where else there is a human monitor: `stdio`, `tcp:HOST:PORT`, `none`. */
+  readonly monitors: readonly string[];
   /** Write a line for each block that is translated and each region. */
   readonly traceBlocks: boolean;
   /** Dump the regions with code at these linear addresses. */
@@ -53,6 +55,7 @@ const STRINGS = [
   "display",
   "vnc",
   "screendump",
+  "monitor",
   "drive",
   "cdrom",
   "floppy",
@@ -104,6 +107,9 @@ export const HELP = `Rhea, a machine emulator
   --vnc :N           short for --display vnc=:N
   --screendump FILE  write the screen to this PNG file at the end, and whenever
                      the process gets the signal SIGUSR1
+  --monitor PLACE    a human monitor, as Ctrl-A c has one, at: stdio,
+                     tcp:HOST:PORT or unix:PATH (it listens there), or none,
+                     not even behind Ctrl-A c; again for another
   --drive file=FILE[,if=ide|virtio|floppy|pflash][,index=N][,media=disk|cdrom]
           [,format=raw|qcow2][,readonly][,snapshot][,serial=TEXT]
                      a disk from an image: a file or an http(s) URL; again for
@@ -141,7 +147,8 @@ export const HELP = `Rhea, a machine emulator
                      address there when it is compiled: guest assembly, IR and
                      WebAssembly side by side; again for another
 
-At the terminal: Ctrl-A x quits, Ctrl-A h helps.
+At the terminal: Ctrl-A c switches to the monitor and back, Ctrl-A x quits,
+Ctrl-A h helps.
 `;
 
 /** A linear address: hexadecimal, with or without `0x`. */
@@ -255,6 +262,7 @@ export function parseCommand(args: readonly string[]): Command {
     loadvm,
     stats: parsed.stats === true,
     screendump: text("screendump"),
+    monitors: list("monitor"),
     traceBlocks: parsed["trace-blocks"] === true,
     dumpRegions: list("dump-region").map(parseAddress),
     options: {
@@ -265,7 +273,8 @@ export function parseCommand(args: readonly string[]): Command {
       memory: text("memory"),
       cpu: text("cpu"),
       smp: smp === undefined ? undefined : parseCount(smp),
-      serial: list("serial"),
+      // The monitor is behind Ctrl-A c anyway.
+      serial: list("serial").map((spec) => spec.replace(/^mon:/, "")),
       display: text("display"),
       vnc: text("vnc"),
       drives: list("drive").map(parseDrive),
@@ -280,6 +289,7 @@ export function parseCommand(args: readonly string[]): Command {
       icount: parsed.icount === true,
       noReboot: parsed["no-reboot"] === true,
       snapshots: text("snapshots"),
+      monitor: !list("monitor").includes("none"),
     },
   };
 }

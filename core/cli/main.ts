@@ -10,13 +10,14 @@ import { Machine, type RunResult } from "../machine/machine.ts";
 import { type LoadOptions, planDefinition } from "../machine/options.ts";
 import { hasRom, hasScreen, type MachinePlan } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
-import { LoadError } from "../machine/plugin.ts";
+import { LoadError, type PermissionNeeds } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
 import { SnapshotError } from "../snapshot/error.ts";
 import type { ProgressDisplay } from "../progress/progress.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
+import type { Monitors } from "./monitor.ts";
 import type { Screendumps } from "./screendumps.ts";
 
 /** Exit status for a mistake of the user's. */
@@ -137,7 +138,12 @@ async function execute(
       const plan = await planOf(command, { ...options, skipFiles: true });
       const { screendump } = command;
       const own = screendump === undefined ? [] : [resolve(screendump)];
-      const flags = await permissionFlags(plan, { write: own });
+      let needs: PermissionNeeds = { write: own };
+      if (command.monitors.length > 0) {
+        const { monitorNeeds } = await import("./monitor.ts");
+        needs = monitorNeeds(command.monitors, needs);
+      }
+      const flags = await permissionFlags(plan, needs);
       output.out(`${flags.join("\n")}\n`);
       return 0;
     }
@@ -181,14 +187,17 @@ async function run(
   const dumps = await startDumps(plan, command, output);
   let machine: Machine;
   let trace: Trace | undefined;
+  let monitors: Monitors | undefined;
   try {
     machine = loadvm === undefined
       ? await Machine.build(plan, options)
       : await Machine.restore(loadvm, options, plan);
     trace = await startTrace(machine, command, output);
+    monitors = await openMonitors(machine, command);
     await startQmp(machine, command);
   } catch (error) {
     dumps?.stop();
+    await monitors?.stop();
     throw error;
   }
   // The terminal must be restored when the process is asked to go.
@@ -206,6 +215,7 @@ async function run(
   } finally {
     dumps?.stop();
     for (const signal of signals) Deno.removeSignalListener(signal, leave);
+    await monitors?.stop();
     await machine.stop();
   }
   const ending = describeEnd(result);
@@ -264,6 +274,22 @@ async function startTrace(
       regions: dumpRegions,
       write: (text) => output.trace(text),
     });
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
+
+/** Start the monitors that the flags ask for, if any. */
+async function openMonitors(
+  machine: Machine,
+  { monitors }: Command,
+): Promise<Monitors | undefined> {
+  if (monitors.length === 0) return undefined;
+  try {
+    // Not loaded without.
+    const { monitorPlaces, startMonitors } = await import("./monitor.ts");
+    return await startMonitors(machine, monitorPlaces(monitors));
   } catch (error) {
     await machine.stop();
     throw error;

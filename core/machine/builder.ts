@@ -55,6 +55,7 @@ export class Builder {
     endCause: undefined,
     notify: () => {},
     wake: () => {},
+    openMonitor: () => Promise.reject(new Error("there is no machine yet")),
     ready: Promise.withResolvers(),
     isReady: false,
   };
@@ -247,6 +248,9 @@ export class Builder {
           (device as Device & PowerButton | undefined)?.pressPowerButton();
         },
       },
+      monitor: this.#options.monitor === false
+        ? undefined
+        : (console) => this.#requests.openMonitor(console),
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
       viewer: (state, server, client) =>
         this.#events.emit({

@@ -28,6 +28,7 @@ import type {
 } from "../debug/events.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { HumanMonitor } from "../monitor/contract.ts";
 import type { Monitor } from "../monitor/hmp/monitor.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
@@ -183,6 +184,7 @@ export class Machine {
     });
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
+    requests.openMonitor = (console) => this.openMonitor(console);
   }
 
   /**
@@ -503,12 +505,20 @@ export class Machine {
 
   /** The human monitor, in which QEMU's commands are known. */
   async monitor(): Promise<HumanMonitor> {
-    return await (this.#monitor ??= this.#openMonitor());
+    return await this.#ownMonitor();
   }
 
-  async #openMonitor(): Promise<Monitor> {
-    const { Monitor } = await import("../monitor/hmp/monitor.ts");
-    return new Monitor(this, this.#parts);
+  /** Begin a session of the human monitor with somebody at a console. */
+  async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
+    const { HmpSession } = await import("../monitor/hmp/session.ts");
+    return new HmpSession(await this.#ownMonitor(), console);
+  }
+
+  #ownMonitor(): Promise<Monitor> {
+    return this.#monitor ??= (async () => {
+      const { Monitor } = await import("../monitor/hmp/monitor.ts");
+      return new Monitor(this, this.#parts);
+    })();
   }
 
   /**

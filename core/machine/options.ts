@@ -87,6 +87,11 @@ export interface LoadOptions {
   readonly icount?: boolean;
   /** End the run when the guest resets the machine. */
   readonly noReboot?: boolean;
+  /**
+   * False: there is no monitor behind Ctrl-A c where somebody sits at a
+   * terminal.
+   */
+  readonly monitor?: boolean;
   /** Takes the log's lines; they are dropped when it is absent. */
   readonly log?: LogSink;
   /** The folder of snapshots that have a name: the current one when absent. */

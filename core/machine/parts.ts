@@ -10,6 +10,7 @@ import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
+import type { OpenMonitor } from "../monitor/console.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
@@ -86,6 +87,8 @@ export interface Requests {
   notify: () => void;
   /** The CPU's interrupt line rose: an idle CPU goes on. */
   wake: () => void;
+  /** Begins a session of the machine's monitor. */
+  openMonitor: OpenMonitor;
   /** Resolves when the machine has been reset and input may come. */
   readonly ready: PromiseWithResolvers<void>;
   /** Whether it has. */

@@ -26,6 +26,7 @@ import type { ImageFormat } from "../backend/image_format.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
 import type { Disassembler } from "../cpu/disassembler.ts";
+import type { OpenMonitor } from "../monitor/console.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
@@ -448,6 +449,8 @@ export interface MachineControl {
 export interface ConsoleContext extends BackendContext {
   /** The machine's buttons. */
   readonly control: MachineControl;
+  /** Begins a session of the machine's monitor; absent where it has none. */
+  readonly monitor?: OpenMonitor;
   /**
    * What backends of one machine have in common, by a name that they have
    * agreed on: made by the first that asks, in whatever order they are opened.

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { hostColumns } from "../backend/terminal_size.ts";
+
 /** What is shown of one step of a work. */
 export interface ProgressBar {
   /** So much is done, of so much; 0: nobody knows. */
@@ -92,7 +94,7 @@ export function barText(state: BarState, columns: number): string {
   const part = total > 0 ? Math.min(Math.max(done / total, 0), 1) : undefined;
   const percent = part === undefined
     ? bytes ? byteText(done) : ""
-    : `${Math.floor(part * 100)}%`.padStart(4);
+    : `${Math.floor(part * 100)}%`.padStart(5);
   const perMs = elapsed >= RATE_MS && done > 0 ? done / elapsed : 0;
   const rate = bytes && perMs > 0 ? `  ${byteText(perMs * 1000)}/s` : "";
   const left = part !== undefined && perMs > 0 && part < 1
@@ -159,19 +161,6 @@ function terminalBar(
 function lineBar(output: ProgressOutput, title: string): ProgressBar {
   output.write(`rhea: ${title}\n`);
   return { update: () => {}, end: () => {} };
-}
-
-/** Columns where a terminal does not tell. */
-const DEFAULT_COLUMNS = 80;
-
-/** The terminal's width. */
-export function hostColumns(): number {
-  try {
-    return Deno.consoleSize().columns || DEFAULT_COLUMNS;
-  } catch {
-    // Standard output is none, though standard error may be one.
-    return DEFAULT_COLUMNS;
-  }
 }
 
 /** The display that an output asks for, if any. */

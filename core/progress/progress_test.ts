@@ -23,7 +23,7 @@ Deno.test("progress: a bar with percent, rate and the time that is left", () => 
   };
   assertEquals(
     barText(state, 60),
-    "copy [=====>                     ] 25%  5.00 MiB/s  eta 0:15",
+    "copy [=====>                    ]  25%  5.00 MiB/s  eta 0:15",
   );
 });
 

@@ -76,7 +76,8 @@ function dumpValue(
     case "u":
       return value.toString().padStart(width);
     case "d":
-      return BigInt.asIntN(8 * size, value).toString().padStart(width);
+      // As in QEMU, only what fills a register has a sign.
+      return BigInt.asIntN(64, value).toString().padStart(width);
     case "c":
       return formatCharacter(Number(value & 0xffn));
   }

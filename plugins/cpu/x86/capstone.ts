@@ -41,7 +41,10 @@ export async function openCapstone(
       // It knows no such instruction.
       found = undefined;
     }
-    if (found === undefined) return { length: 1, text: "(bad)" };
+    if (found === undefined) {
+      const byte = code[0].toString(16).padStart(2, "0");
+      return { length: 1, text: `.byte    0x${byte}` };
+    }
     const { mnemonic, opStr, size } = found;
     return { length: size, text: `${mnemonic.padEnd(8)} ${opStr}`.trimEnd() };
   };

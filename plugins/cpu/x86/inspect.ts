@@ -223,9 +223,10 @@ export class X86Inspector implements CpuInspector {
     yield `IDT=     ${value(OFF_IDT_BASE)} ${hex(this.#u32(OFF_IDT_LIMIT), 8)}`;
     yield `CR0=${hex(this.#u32(OFF_CR), 8)} CR2=${value(OFF_CR + 16)} ` +
       `CR3=${value(OFF_CR + 24)} CR4=${hex(this.#u32(OFF_CR + 32), 8)}`;
-    const debug = [0, 1, 2, 3].map((n) => `DR${n}=${value(OFF_DR + 8 * n)} `);
-    yield debug.join("");
-    yield `DR6=${value(OFF_DR + 48)} DR7=${value(OFF_DR + 56)}`;
+    const debug = (n: number): string =>
+      `DR${n}=${hex(this.#u64(OFF_DR + 8 * n), this.addressBits / 4)}`;
+    yield [0, 1, 2, 3].map((n) => `${debug(n)} `).join("");
+    yield `${debug(6)} ${debug(7)}`;
     yield `EFER=${hex(this.#u64(OFF_EFER), 16)}`;
   }
 
