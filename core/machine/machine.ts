@@ -16,7 +16,17 @@ import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { MachineDebugger } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
+import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
+import type {
+  Hook,
+  HookEvents,
+  HookFilter,
+  HookListener,
+  MemoryAccess,
+  MemoryWatch,
+} from "../debug/events.ts";
+import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { HumanMonitor } from "../monitor/contract.ts";
@@ -142,6 +152,7 @@ export class Machine {
   readonly #servers = new Set<QmpServer>();
   #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
+  #hooked: Promise<Hooks> | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -277,7 +288,8 @@ export class Machine {
   /** Start to run, if it does not run yet; `wait` tells when it ends. */
   start(): void {
     if (this.#closed !== undefined) throw new Error("the machine is stopped");
-    this.#running ??= this.#run();
+    // Not within this call: a timer of the first slice may already pause it.
+    this.#running ??= Promise.resolve().then(() => this.#run());
     // A failure is reported by `wait` and `stop`; here it is only not lost to
     // the runtime before one of them is called.
     this.#running.catch(() => {});
@@ -539,6 +551,7 @@ export class Machine {
           memory: this.#debugMemory(),
           isStarted: () => this.running,
           start: () => this.start(),
+          notify: (type) => this.events.emit({ type }),
           wait: () => this.wait(),
         }),
     );
@@ -554,6 +567,58 @@ export class Machine {
         return written;
       },
     };
+  }
+
+  /**
+   * Call `listener` whenever something happens, from when the promise resolves
+   * until what it gives is disposed of or removed: exceptions, interrupts,
+   * accesses to devices, executed blocks, resets and the like. Nobody pays for
+   * what is not asked for; executed blocks make the guest many times slower.
+   * Throws a `DebugError` if a CPU plugin cannot tell.
+   *
+   * ```ts ignore
+   * using hook = await machine.on(
+   *   "exception",
+   *   ({ vector, pc }) => console.log(vector, pc.toString(16)),
+   *   { vector: 14 },
+   * );
+   * ```
+   */
+  async on<E extends keyof HookEvents>(
+    event: E,
+    listener: HookListener<E>,
+    filter?: HookFilter<E>,
+  ): Promise<Hook> {
+    return (await this.#hooks()).on(event, listener, filter);
+  }
+
+  /**
+   * Call `listener` after each instruction that accesses memory in a range,
+   * while the guest runs on. DMA is not told.
+   */
+  async watch(
+    options: MemoryWatch,
+    listener: (access: MemoryAccess) => void,
+  ): Promise<Hook> {
+    return (await this.#hooks()).watch(options, listener);
+  }
+
+  /** Count how often each instruction of the guest is executed, from now on. */
+  async coverage(options: CoverageOptions = {}): Promise<Coverage> {
+    return (await this.#hooks()).coverage(options);
+  }
+
+  #hooks(): Promise<Hooks> {
+    return this.#hooked ??= Promise.all([
+      import("../debug/hooks.ts"),
+      this.#debugControl(),
+    ]).then(([{ Hooks }, control]) => {
+      const { physical, ports } = this.plan.definition.cpu;
+      return new Hooks(control, this.events, {
+        mmio: this.space(physical),
+        port: ports === undefined ? undefined : this.space(ports),
+      });
+    });
   }
 
   /**

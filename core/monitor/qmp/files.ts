@@ -15,13 +15,16 @@ function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Open a file to write it anew. Throws a `GenericError`. */
-export async function createFile(name: string): Promise<Deno.FsFile> {
+/** Open a file to write it anew. Throws a `GenericError` that begins with `failure`. */
+export async function createFile(
+  name: string,
+  failure = "Could not open",
+): Promise<Deno.FsFile> {
   try {
     return await Deno.open(name, { write: true, create: true, truncate: true });
   } catch (error) {
     throw new GenericError(
-      `failed to open file '${name}': ${reasonOf(error)}`,
+      `${failure} '${name}': ${reasonOf(error)}`,
       { cause: error },
     );
   }
@@ -32,7 +35,7 @@ export async function writeFile(
   name: string,
   bytes: Uint8Array,
 ): Promise<void> {
-  using file = await createFile(name);
+  using file = await createFile(name, "failed to open file");
   for (let done = 0; done < bytes.length;) {
     done += await file.write(bytes.subarray(done));
   }

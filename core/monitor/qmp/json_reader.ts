@@ -215,7 +215,7 @@ export class JsonReader {
       else {
         this.#state = state;
         if (this.#pieceBytes + (i - start) > MAX_TOKEN_SIZE) {
-          this.#take(chunk.subarray(start, i));
+          this.#forget();
           this.#fail("JSON token size limit exceeded");
         }
       }
@@ -229,8 +229,10 @@ export class JsonReader {
 
   /** The bytes of the token whose last ones these are. */
   #take(last: Uint8Array): Uint8Array {
-    this.#state = START;
-    if (this.#pieces.length === 0) return last;
+    if (this.#pieces.length === 0) {
+      this.#state = START;
+      return last;
+    }
     const bytes = new Uint8Array(this.#pieceBytes + last.length);
     let at = 0;
     for (const piece of this.#pieces) {
@@ -238,9 +240,15 @@ export class JsonReader {
       at += piece.length;
     }
     bytes.set(last, at);
+    this.#forget();
+    return bytes;
+  }
+
+  /** The token ends here. */
+  #forget(): void {
+    this.#state = START;
     this.#pieces = [];
     this.#pieceBytes = 0;
-    return bytes;
   }
 
   /** A byte that no token has there. */
@@ -281,7 +289,10 @@ export class JsonReader {
     const bytes = this.#take(last);
     if (!this.#count(bytes.length)) return;
     if (this.#error === undefined) {
-      const { value, error } = scalarOf(state, bytes);
+      const misplaced = this.#misplaced();
+      const { value, error } = misplaced === undefined
+        ? scalarOf(state, bytes)
+        : { error: misplaced };
       if (error !== undefined) this.#wrong(error);
       else this.#item(value!);
     }
@@ -339,25 +350,35 @@ export class JsonReader {
     this.#open = [];
   }
 
+  /** What should be here in place of a value, if something should. */
+  #misplaced(): string | undefined {
+    const top = this.#open.at(-1);
+    switch (top?.expects) {
+      case EXPECTS_COLON:
+        return "missing : in object pair";
+      case EXPECTS_SEPARATOR:
+        return `expected separator in ${top.list ? "list" : "dict"}`;
+      default:
+        return undefined;
+    }
+  }
+
   /** A structural token in its place. */
   #mark(byte: number): void {
     const top = this.#open.at(-1);
-    if (top?.expects === EXPECTS_COLON) {
-      if (byte !== 0x3a) return this.#wrong("missing : in object pair");
+    if (top?.expects === EXPECTS_COLON && byte === 0x3a) {
       top.expects = EXPECTS_VALUE;
       return;
     }
     if (top?.expects === EXPECTS_SEPARATOR) {
-      const close = top.list === undefined ? 0x7d : 0x5d;
-      if (byte === 0x2c) top.expects = EXPECTS_ITEM;
-      else if (byte === close) this.#close();
-      else {
-        this.#wrong(
-          `expected separator in ${top.list === undefined ? "dict" : "list"}`,
-        );
+      if (byte === 0x2c) {
+        top.expects = EXPECTS_ITEM;
+        return;
       }
-      return;
+      if (byte === (top.list === undefined ? 0x7d : 0x5d)) return this.#close();
     }
+    const misplaced = this.#misplaced();
+    if (misplaced !== undefined) return this.#wrong(misplaced);
     if (byte === 0x7b) {
       this.#push(undefined, new Map());
     } else if (byte === 0x5b) {
@@ -390,12 +411,6 @@ export class JsonReader {
       return;
     }
     const { map, list, expects, key } = top;
-    if (expects === EXPECTS_COLON) {
-      return this.#wrong("missing : in object pair");
-    }
-    if (expects === EXPECTS_SEPARATOR) {
-      return this.#wrong(`expected separator in ${list ? "list" : "dict"}`);
-    }
     if (list !== undefined) list.push(value);
     else if (expects !== EXPECTS_VALUE) {
       if (typeof value !== "string") {

@@ -14,11 +14,13 @@ import {
   removableDrive,
 } from "../drives.ts";
 import { GenericError } from "../error.ts";
+import { JobStatus } from "./snapshots.ts";
 import {
   bool,
   deprecated,
   int,
   list,
+  number,
   oneOf,
   optional,
   str,
@@ -55,6 +57,8 @@ const BlockDeviceInfo = struct("BlockDeviceInfo", {
   write_threshold: int,
 });
 
+const IoStatus = oneOf("BlockDeviceIoStatus", ["ok", "failed", "nospace"]);
+
 const BlockInfo = struct("BlockInfo", {
   device: str,
   qdev: optional(str),
@@ -63,9 +67,7 @@ const BlockInfo = struct("BlockInfo", {
   locked: bool,
   inserted: optional(BlockDeviceInfo),
   tray_open: optional(bool),
-  "io-status": optional(
-    oneOf("BlockDeviceIoStatus", ["ok", "failed", "nospace"]),
-  ),
+  "io-status": optional(IoStatus),
 });
 
 const COUNTERS = [
@@ -94,6 +96,21 @@ const COUNTERS = [
   "invalid_unmap_operations",
 ] as const;
 
+const TimedStats = struct("BlockDeviceTimedStats", {
+  interval_length: int,
+  min_rd_latency_ns: int,
+  max_rd_latency_ns: int,
+  avg_rd_latency_ns: int,
+  min_wr_latency_ns: int,
+  max_wr_latency_ns: int,
+  avg_wr_latency_ns: int,
+  min_flush_latency_ns: int,
+  max_flush_latency_ns: int,
+  avg_flush_latency_ns: int,
+  avg_rd_queue_depth: number,
+  avg_wr_queue_depth: number,
+});
+
 const BlockDeviceStats = struct(
   "BlockDeviceStats",
   {
@@ -103,9 +120,7 @@ const BlockDeviceStats = struct(
     >,
     account_invalid: bool,
     account_failed: bool,
-    timed_stats: list(
-      struct("BlockDeviceTimedStats", { interval_length: int }),
-    ),
+    timed_stats: list(TimedStats),
   },
 );
 
@@ -114,6 +129,21 @@ const BlockStats = struct("BlockStats", {
   qdev: optional(str),
   "node-name": optional(str),
   stats: BlockDeviceStats,
+});
+
+const BlockJobInfo = struct("BlockJobInfo", {
+  type: str,
+  device: str,
+  len: int,
+  offset: int,
+  busy: bool,
+  paused: bool,
+  speed: int,
+  "io-status": IoStatus,
+  ready: bool,
+  status: JobStatus,
+  "auto-finalize": bool,
+  "auto-dismiss": bool,
 });
 
 const ChangeMode = oneOf("BlockdevChangeReadOnlyMode", [
@@ -244,7 +274,7 @@ export const BLOCK: readonly Command[] = [
   query(
     "query-block-jobs",
     {},
-    list(struct("BlockJobInfo", { type: str, device: str })),
+    list(BlockJobInfo),
     () => [],
   ),
   action(

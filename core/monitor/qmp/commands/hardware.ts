@@ -9,7 +9,6 @@ import type { ListedFunction, PciBar, PciHost } from "../../../bus/pci.ts";
 import type { CpuInspector } from "../../../cpu/inspector.ts";
 import type { Device } from "../../../machine/plugin.ts";
 import { MAX_CPUS } from "../../../machine/several_cpus.ts";
-import { ramRanges } from "../../../machine/survey.ts";
 import { action, type Command, type Monitor, query } from "../command.ts";
 import { GenericError, QmpError } from "../error.ts";
 import { createFile } from "../files.ts";
@@ -299,7 +298,8 @@ export const HARDWARE: readonly Command[] = [
       "plugged-memory": optional(int),
     }),
     ({ machine }) => ({
-      "base-memory": ramRanges(machine.plan)
+      "base-memory": machine.plan.memories
+        .filter(({ kind }) => kind === "ram")
         .reduce((sum, { size }) => sum + size, 0),
       "plugged-memory": 0,
     }),

@@ -81,7 +81,14 @@ export const RUN_STATE: readonly Command[] = [
   query(
     "query-iothreads",
     {},
-    list(struct("IOThreadInfo", { id: str, "thread-id": int })),
+    list(struct("IOThreadInfo", {
+      id: str,
+      "thread-id": int,
+      "poll-max-ns": int,
+      "poll-grow": int,
+      "poll-shrink": int,
+      "aio-max-batch": int,
+    })),
     () => [],
   ),
   action("inject-nmi", {}, ({ parts }) => {
