@@ -26,6 +26,11 @@ export class Execution {
   #isInterrupted = false;
   #isActive = false;
 
+  /** Whether the guest goes on. */
+  get isActive(): boolean {
+    return this.#isActive;
+  }
+
   /** Of this machine, which has these points. */
   constructor(machine: MachineDebugger, points: Points) {
     this.#debugger = machine;

@@ -10,7 +10,7 @@
  * @module
  */
 
-import type { DebugCpu, MachineDebugger } from "../contract.ts";
+import type { DebugCpu, MachineDebugger, StopEvent } from "../contract.ts";
 import type { RunResult } from "../../machine/machine.ts";
 import { Execution } from "./execution.ts";
 import { basicMonitor, type Monitor } from "./monitor.ts";
@@ -69,6 +69,8 @@ export class Session {
   /** The run has ended, and the client was shown where. */
   #isAtEnd = false;
   #isReversing = false;
+  /** The packet that is being answered is to end. */
+  #isInterrupted = false;
   /** Packets need no acknowledgement any more. */
   isQuiet = false;
 
@@ -82,25 +84,35 @@ export class Session {
     });
   }
 
-  /** Whether the guest stands still for this client. */
-  get isAttached(): boolean {
-    return this.#attached !== undefined;
+  /** Whether the guest goes on for this client. */
+  get isRunning(): boolean {
+    return this.#isReversing || this.#attached?.execution.isActive === true;
   }
 
-  /** The client wants the guest to stop. */
+  /** The client wants the guest to stop, which it has just let go on. */
   interrupt(): void {
+    this.#isInterrupted = true;
     if (this.#isReversing) this.#target.reverse?.pause();
     else this.#attached?.execution.interrupt();
   }
 
+  /** The client is gone without a word: the guest goes on, unless it is to wait for one. */
+  lose(): void {
+    if (this.#target.keep?.() === true) {
+      this.#attached?.points.clear();
+      this.#attached = undefined;
+    } else this.#detach();
+  }
+
   /** Take all points away, and let the guest go on. */
-  detach(): void {
+  #detach(): void {
     const attached = this.#attached;
     this.#attached = undefined;
     this.#stop = undefined;
     this.#isAtEnd = false;
     if (attached === undefined) return;
     attached.points.clear();
+    this.#target.goes?.();
     attached.machine.detach();
   }
 
@@ -113,8 +125,9 @@ export class Session {
       return await this.#handle(packet, await this.#attach());
     } catch (error) {
       // What cannot be is told; whatever else happens, the session goes on.
-      if (error instanceof RangeError) return `E.${error.message}`;
       return `E.${error instanceof Error ? error.message : error}`;
+    } finally {
+      this.#isInterrupted = false;
     }
   }
 
@@ -185,7 +198,7 @@ export class Session {
       case "b":
         return await this.#goBack(a, rest);
       case "D":
-        this.detach();
+        this.#detach();
         return "OK";
       case "k":
         this.#kill();
@@ -201,8 +214,8 @@ export class Session {
   }
 
   #kill(): void {
-    this.detach();
     this.#target.kill();
+    this.#detach();
   }
 
   // Registers.
@@ -349,7 +362,10 @@ export class Session {
 
   async #run(a: Attached, actions: Actions): Promise<string> {
     const wasAtEnd = this.#isAtEnd;
-    const event = await a.execution.run(actions, this.#general);
+    this.#target.goes?.();
+    const event: StopEvent = this.#isInterrupted
+      ? { kind: "pause", cpu: this.#general }
+      : await a.execution.run(actions, this.#general);
     this.#stop = event;
     this.#isAtEnd = event.kind === "end";
     // Where the run has ended there may be something to see, once.

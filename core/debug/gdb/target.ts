@@ -16,6 +16,10 @@ export interface GdbTarget {
   reset(): void;
   /** End the machine's run: gdb's `kill`. */
   kill(): void;
+  /** Whether the guest is to stand still when a client is gone that has not let it go. */
+  keep?(): boolean;
+  /** A client lets the guest go on. */
+  goes?(): void;
   /** Does gdb's `monitor` commands; a few there always are. */
   readonly monitor?: Monitor;
   /** Goes backwards. */
