@@ -224,7 +224,7 @@ export interface TranslateContext {
   compiled: boolean;
   /** A debugger steps: a repeated instruction (x86: REP MOVS) is to do one element and, unless that was the last, jump to itself. */
   stepping: boolean;
-  /** Set by the frontend when it is asked for that: how many elements an execution does at most otherwise. */
+  /** Set by the frontend: how many elements one execution of a repeated instruction in the block does at most if nobody steps; 0: there is none. */
   elements: number;
   /**
    * For a word of four bytes at `code[at]` that is part of an instruction, but
