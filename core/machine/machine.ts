@@ -17,6 +17,7 @@ import type { InputQueue } from "../backend/input_queue.ts";
 import type { MachineDebugger } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
+import type { GdbOptions, GdbServer } from "../debug/gdb/server.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
@@ -133,6 +134,7 @@ export class Machine {
   #release: (() => void) | undefined;
   #hasShutDown = false;
   #control: Promise<DebugControl> | undefined;
+  readonly #gdb = new Set<GdbServer>();
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -463,6 +465,43 @@ export class Machine {
     return (await this.#debugControl()).attach();
   }
 
+  /**
+   * Let gdb debug the guest (`target remote`) at `tcp::PORT`, `tcp:HOST:PORT` or
+   * `unix:PATH`, until the machine is stopped. Throws a `GdbError` where it
+   * cannot listen. With `wait` the guest stands before its first instruction
+   * until gdb lets it go.
+   *
+   * ```ts ignore
+   * const server = await machine.serveGdb("tcp::1234", { wait: true });
+   * console.log(`gdb -ex "target remote ${server.address}"`);
+   * await machine.run();
+   * ```
+   */
+  async serveGdb(
+    where: string = "tcp::1234",
+    options: GdbOptions = {},
+  ): Promise<GdbServer> {
+    const { GdbServer } = await import("../debug/gdb/server.ts");
+    const server = await GdbServer.listen(where, {
+      debug: () => this.debug(),
+      reset: () => this.reset(),
+      kill: () => this.quit(),
+    }, options);
+    this.#gdb.add(server);
+    return server;
+  }
+
+  /**
+   * After the end of a run: resolves when no gdb looks at where the guest died
+   * any more, or the user wants to leave.
+   */
+  async gdbLeaves(result: RunResult): Promise<void> {
+    const { requests } = this.#parts;
+    for (const server of this.#gdb) {
+      await server.finish(result, () => requests.end !== undefined);
+    }
+  }
+
   #debugControl(): Promise<DebugControl> {
     return this.#control ??= import("../debug/control.ts").then(
       ({ DebugControl }) =>
@@ -682,7 +721,12 @@ export class Machine {
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
-    return this.#closed ??= closeAll(this.#parts.backends);
+    return this.#closed ??= this.#closeAll();
+  }
+
+  async #closeAll(): Promise<void> {
+    for (const server of this.#gdb) await server.close(this.#result?.status);
+    await closeAll(this.#parts.backends);
   }
 }
 

@@ -73,6 +73,9 @@ export class GdbConnection {
 
   /** Hang up; a client that waits for the guest is told that it is gone. */
   async close(status: number): Promise<void> {
+    // An answer that is due goes first.
+    await new Promise((resolve) => setTimeout(resolve));
+    if (!this.#session.isRunning) await this.#working;
     if (this.#isClosed) return;
     const gone = `W${(status & 0xff).toString(16).padStart(2, "0")}`;
     if (this.#session.isRunning) await this.#send(gone).catch(() => {});

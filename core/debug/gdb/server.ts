@@ -17,17 +17,24 @@ import {
   listenForGdb,
   parseGdbAddress,
 } from "./listen.ts";
+import type { RunResult } from "../../machine/machine.ts";
+import type { Monitor } from "./monitor.ts";
+import { isLookedAt } from "./session.ts";
 import type { GdbTarget } from "./target.ts";
 
 /** Milliseconds after which a connection is accepted that could not be. */
 const RETRY_MS = 1000;
 /** Milliseconds that a client waits for the one before it to be gone: it may have just said so. */
 const LEAVE_MS = 300;
+/** Milliseconds after which it is looked whether the user wants to go. */
+const LOOK_MS = 200;
 
 /** How to serve. */
 export interface GdbOptions {
   /** Let the guest wait for a client that lets it start. */
   readonly wait?: boolean;
+  /** Does gdb's `monitor` commands; a few there always are. */
+  readonly monitor?: Monitor;
   /** Takes what the user should know, a line each. */
   readonly log?: (line: string) => void;
 }
@@ -52,17 +59,17 @@ export class GdbServer {
     address: GdbAddress,
     target: GdbTarget,
     holder: MachineDebugger | undefined,
-    log: (line: string) => void,
+    options: GdbOptions,
   ) {
     this.#listener = listener;
     this.#address = address;
     this.#holder = holder;
-    this.#log = log;
+    this.#log = options.log ?? (() => {});
     this.#target = {
       debug: () => this.#holder ?? target.debug(),
       reset: () => target.reset(),
       kill: () => target.kill(),
-      monitor: target.monitor,
+      monitor: options.monitor ?? target.monitor,
       reverse: target.reverse,
       keep: () => this.#holder !== undefined,
       goes: () => this.#holder = undefined,
@@ -81,7 +88,6 @@ export class GdbServer {
   ): Promise<GdbServer> {
     const address = parseGdbAddress(where);
     const listener = await listenForGdb(address);
-    const log = options.log ?? (() => {});
     let holder: MachineDebugger | undefined;
     try {
       if (options.wait === true) {
@@ -93,13 +99,13 @@ export class GdbServer {
       throw error;
     }
     if (isOpen(address)) {
-      log(
+      options.log?.(
         `anybody who reaches ${
           describeAddress(address)
         } controls the guest by gdb`,
       );
     }
-    return new GdbServer(listener, address, target, holder, log);
+    return new GdbServer(listener, address, target, holder, options);
   }
 
   /** Where it listens, as gdb's `target remote` takes it. */
@@ -166,6 +172,17 @@ export class GdbServer {
         resolve();
       };
     });
+  }
+
+  /**
+   * After the end of the run: a client may look at where the guest died for as
+   * long as it likes, and the user does not say that he goes.
+   */
+  async finish(result: RunResult, goes: () => boolean): Promise<void> {
+    if (!isLookedAt(result)) return;
+    while (this.#client !== undefined && !this.#isClosed && !goes()) {
+      await this.#pause(LOOK_MS);
+    }
   }
 
   /**

@@ -134,13 +134,18 @@ export class Session {
   async #attach(): Promise<Attached> {
     if (this.#attached !== undefined) return this.#attached;
     const machine = await this.#target.debug();
+    let stop: StopEvent = { kind: "step", cpu: 0 };
     if (machine.isRunning) {
+      const stopped = machine.resume();
       machine.pause();
-    }
+      stop = await stopped;
+      // To gdb this is where the guest is found.
+      if (stop.kind === "pause") stop = { kind: "step", cpu: stop.cpu };
+    } else machine.pause();
     const points = new Points(machine);
     const map = new RegisterMap(machine.cpus[0].registers);
-    this.#stop = { kind: "step", cpu: 0 };
-    this.#general = 0;
+    this.#stop = stop;
+    this.#general = stop.cpu;
     this.#control = "all";
     return this.#attached = {
       machine,
@@ -367,7 +372,7 @@ export class Session {
       ? { kind: "pause", cpu: this.#general }
       : await a.execution.run(actions, this.#general);
     this.#stop = event;
-    this.#isAtEnd = event.kind === "end";
+    this.#isAtEnd = event.kind === "end" && isLookedAt(event.result);
     // Where the run has ended there may be something to see, once.
     if (event.kind === "end" && wasAtEnd) return exitReply(event.result);
     return this.#stopReply(a, event);
@@ -393,6 +398,10 @@ export class Session {
     const thread = `thread:${threadId(event.cpu, this.#multiprocess)};`;
     switch (event.kind) {
       case "end":
+        // The program has stopped the run, and may start it again.
+        if (event.result.reason === "stop") {
+          return `T${signal(SIGNAL_INT)}${thread}`;
+        }
         return isLookedAt(event.result)
           ? `T${signal(SIGNAL_ABORT)}${thread}`
           : exitReply(event.result);
@@ -550,8 +559,8 @@ function signal(number: number): string {
   return number.toString(16).padStart(2, "0");
 }
 
-/** Whether the guest was stopped by what somebody will want to look at. */
-function isLookedAt({ reason }: RunResult): boolean {
+/** Whether the guest was ended by what somebody will want to look at. */
+export function isLookedAt({ reason }: RunResult): boolean {
   return reason === "halt" || reason === "shutdown";
 }
 

@@ -236,7 +236,6 @@ export function featuresOf({ features: has, cr4Mask }: Model): DebugFeature[] {
     name,
     bits,
     type,
-    group: "system",
   });
   const system = isLong ? [register("k_gs_base")] : bases;
   const types = [flags("x86_cr0", bits, CR0)];
