@@ -45,6 +45,8 @@ export interface Guest {
   readonly symbols: string;
   /** A folder of the test's. */
   readonly folder: string;
+  /** Where a symbol is. */
+  at(symbol: string): number;
 }
 
 async function build(program: string, args: string[]): Promise<void> {
@@ -77,7 +79,14 @@ export async function withGuest(
     ]);
     // Multiboot's ELF files have the 32-bit form, whatever the code is.
     await build("objcopy", ["-O", "elf32-i386", symbols, kernel]);
-    await use({ bits, kernel, symbols, folder });
+    const names = await new Deno.Command("nm", { args: [symbols] }).output();
+    const list = new TextDecoder().decode(names.stdout);
+    const at = (symbol: string): number =>
+      parseInt(
+        new RegExp(`^([0-9a-f]+) . ${symbol}$`, "m").exec(list)![1],
+        16,
+      );
+    await use({ bits, kernel, symbols, folder, at });
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -93,7 +102,6 @@ export async function startRhea(
     kernel: guest.kernel,
     cpu: guest.bits === 64 ? "max" : "pentium3",
     memory: "64M",
-    noReboot: true,
     smp,
     accel,
   });
