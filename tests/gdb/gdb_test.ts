@@ -244,6 +244,7 @@ for (const accel of ["interp", "jit"] as const) {
            watch other_count
            continue
            continue
+           continue
            delete
            info threads
            thread 1
