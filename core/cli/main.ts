@@ -136,9 +136,12 @@ async function execute(
     case "permissions": {
       const { permissionFlags } = await import("../machine/permissions.ts");
       const plan = await planOf(command, { ...options, skipFiles: true });
-      const { screendump } = command;
+      const { screendump, gdb } = command;
       const own = screendump === undefined ? [] : [resolve(screendump)];
-      let needs: PermissionNeeds = { write: own };
+      let needs: PermissionNeeds = gdb === undefined
+        ? {}
+        : (await import("./gdb.ts")).gdbNeeds(gdb);
+      needs = { ...needs, write: [...own, ...needs.write ?? []] };
       if (command.monitors.length > 0) {
         const { monitorNeeds } = await import("./monitor.ts");
         needs = monitorNeeds(command.monitors, needs);
@@ -210,8 +213,14 @@ async function run(
   const start = performance.now();
   let result: RunResult;
   try {
+    if (command.gdb !== undefined) {
+      // Not loaded without.
+      const { startGdb } = await import("./gdb.ts");
+      await startGdb(machine, command, (line) => output.message(line));
+    }
     result = await machine.run();
     await dumps?.write();
+    if (command.gdb !== undefined) await machine.gdbLeaves(result);
   } finally {
     dumps?.stop();
     for (const signal of signals) Deno.removeSignalListener(signal, leave);

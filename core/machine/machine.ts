@@ -18,6 +18,7 @@ import type { MachineDebugger } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
+import type { GdbOptions, GdbServer } from "../debug/gdb/server.ts";
 import type {
   Hook,
   HookEvents,
@@ -152,6 +153,7 @@ export class Machine {
   readonly #servers = new Set<QmpServer>();
   #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
+  readonly #gdb = new Set<GdbServer>();
   #hooked: Promise<Hooks> | undefined;
 
   /** For `Machine.build`. */
@@ -541,6 +543,46 @@ export class Machine {
     return (await this.#debugControl()).attach();
   }
 
+  /**
+   * Let gdb debug the guest (`target remote`) at `tcp::PORT`, `tcp:HOST:PORT` or
+   * `unix:PATH`, until the machine is stopped. Throws a `GdbError` where it
+   * cannot listen. With `wait` the guest stands before its first instruction
+   * until gdb lets it go.
+   *
+   * ```ts ignore
+   * const server = await machine.serveGdb("tcp::1234", { wait: true });
+   * console.log(`gdb -ex "target remote ${server.address}"`);
+   * await machine.run();
+   * ```
+   */
+  async serveGdb(
+    where: string = "tcp::1234",
+    options: GdbOptions = {},
+  ): Promise<GdbServer> {
+    const { GdbServer } = await import("../debug/gdb/server.ts");
+    const server = await GdbServer.listen(where, {
+      debug: () => this.debug(),
+      reset: () => this.reset(),
+      kill: () => this.quit(),
+    }, {
+      monitor: async (line) => (await this.monitor()).run(line),
+      ...options,
+    });
+    this.#gdb.add(server);
+    return server;
+  }
+
+  /**
+   * After the end of a run: resolves when no gdb looks at where the guest died
+   * any more, or the user wants to leave.
+   */
+  async gdbLeaves(result: RunResult): Promise<void> {
+    const { requests } = this.#parts;
+    for (const server of this.#gdb) {
+      await server.finish(result, () => requests.end !== undefined);
+    }
+  }
+
   #debugControl(): Promise<DebugControl> {
     return this.#control ??= import("../debug/control.ts").then(
       ({ DebugControl }) =>
@@ -852,6 +894,7 @@ export class Machine {
   }
 
   async #closeAll(): Promise<void> {
+    for (const server of this.#gdb) await server.close(this.#result?.status);
     const servers = [...this.#servers].map((server) => server.close());
     try {
       await Promise.all(servers);
