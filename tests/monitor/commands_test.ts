@@ -295,3 +295,28 @@ Deno.test("monitor: every command says what is wrong rather than throws", () =>
       assert(text === "" || text.endsWith("\n"), word);
     }
   }));
+
+Deno.test("monitor: gdb is let in, and not any more", () =>
+  withMonitor(PC, {}, async (monitor) => {
+    const socket = await Deno.makeTempFile();
+    await Deno.remove(socket);
+    assertEquals(
+      await monitor.run(`gdbserver unix:${socket}`),
+      `Waiting for gdb connection on device 'unix:${socket}'\n`,
+    );
+    const gdb = await Deno.connect({ transport: "unix", path: socket });
+    await gdb.write(new TextEncoder().encode("$qRcmd,696e666f206e616d65#9e"));
+    const buffer = new Uint8Array(64);
+    let answer = "";
+    const decoder = new TextDecoder();
+    while (!answer.includes("$OK#")) {
+      const length = await gdb.read(buffer);
+      if (length === null) throw new Error(`only ${answer}`);
+      answer += decoder.decode(buffer.subarray(0, length));
+    }
+    // "pc", and a line feed, in hexadecimal.
+    assertStringIncludes(answer, "$O70630a#");
+    gdb.close();
+    assertEquals(await monitor.run("gdbserver none"), "Disabled gdbserver\n");
+    assertMatch(await monitor.run("gdbserver frob"), /^Error: /);
+  }));
