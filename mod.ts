@@ -36,6 +36,7 @@ export type {
 export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
+export type * from "./core/cpu/inspector.ts";
 export {
   type BootOptions,
   type DriveOptions,
@@ -83,6 +84,8 @@ export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
 export * from "./core/machine/schema.ts";
 export * from "./core/machine/testing.ts";
+export type * from "./core/monitor/console.ts";
+export type * from "./core/monitor/contract.ts";
 export type { SnapshotInfo } from "./core/snapshot/folder.ts";
 export {
   SnapshotError,
