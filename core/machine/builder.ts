@@ -19,7 +19,7 @@ import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
 import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
-import { createLogger, type LogSink } from "./logger.ts";
+import { createLogger, type LogSink, MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
@@ -40,6 +40,7 @@ import { Wiring } from "./wiring.ts";
 export class Builder {
   readonly #plan: MachinePlan;
   readonly #options: LoadOptions;
+  readonly #machineLog: MachineLog;
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
@@ -66,7 +67,8 @@ export class Builder {
   constructor(plan: MachinePlan, options: LoadOptions) {
     this.#plan = plan;
     this.#options = options;
-    this.#log = options.log ?? (() => {});
+    this.#machineLog = new MachineLog(options.log);
+    this.#log = this.#machineLog.write;
   }
 
   /** Close what a failed build has opened. */
@@ -169,6 +171,7 @@ export class Builder {
       requests: this.#requests,
       events: this.#events,
       input: this.#input,
+      log: this.#machineLog,
     };
   }
 

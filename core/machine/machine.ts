@@ -743,7 +743,7 @@ export class Machine {
       machine: this,
       parts: this.#parts,
       human: () => this.monitor(),
-      warn: this.#parts.options.log ?? (() => {}),
+      warn: this.#parts.log.write,
     });
     this.#servers.add(server);
     return server;
@@ -867,7 +867,7 @@ export class Machine {
       dma: dmaPort(this.space(plan.definition.cpu.physical), () => this.cpu),
       log: createLogger(
         boot.loader.name,
-        this.#parts.options.log ?? (() => {}),
+        this.#parts.log.write,
       ),
     });
     this.cpu.enter(entry);

@@ -122,7 +122,7 @@ export class Media {
   }
 
   async #open(name: string, medium: Medium): Promise<BlockBackend> {
-    const { plugins, log = () => {} } = this.#parts.options;
+    const { options: { plugins }, log } = this.#parts;
     const plugin = await loadPlugin(
       ["block"],
       medium.plugin,
@@ -134,7 +134,7 @@ export class Media {
     if (problem !== undefined) throw new MediaError(problem);
     return await plugin.create(config, {
       name,
-      log: createLogger(name, log),
+      log: createLogger(name, log.write),
       quit: () => {},
     });
   }

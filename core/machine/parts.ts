@@ -18,6 +18,7 @@ import type { BlockRequests } from "./block_requests.ts";
 import type { BootImages } from "./boot_images.ts";
 import type { CpuCore } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
+import type { MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
@@ -59,6 +60,8 @@ export interface Parts {
   readonly events: MachineEvents;
   /** What monitors type, beside the displays. */
   readonly input: InputQueue;
+  /** The log. */
+  readonly log: MachineLog;
 }
 
 /** A backend of any type. */

@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import { join } from "@std/path";
 import type { HumanMonitor } from "../../core/monitor/contract.ts";
+import { parseNic } from "../../core/machine/nics.ts";
 import { COMMANDS } from "../../core/monitor/hmp/commands.ts";
 import { INFO_COMMANDS } from "../../core/monitor/hmp/info_commands.ts";
 import { withFolder } from "../block/oracle.ts";
@@ -40,7 +41,10 @@ Deno.test("monitor: help lists every command", () =>
 
 Deno.test("monitor: each info answers on each machine", async () => {
   for (const file of [ISAPC, PC]) {
-    await withMonitor(file, {}, async (monitor) => {
+    const nics = [parseNic("user")];
+    await withMonitor(file, { nics }, async (monitor) => {
+      assertStringIncludes(await monitor.run("info usernet"), "Dest. Address");
+      assertStringIncludes(await monitor.run("info network"), "type=user");
       for (const { name, args } of INFO_COMMANDS) {
         const needs = args !== undefined && !/\?|:-/.test(args);
         const line = `info ${name}${needs ? " pic" : ""}`;
@@ -320,3 +324,27 @@ Deno.test("monitor: gdb is let in, and not any more", () =>
     assertEquals(await monitor.run("gdbserver none"), "Disabled gdbserver\n");
     assertMatch(await monitor.run("gdbserver frob"), /^Error: /);
   }));
+
+Deno.test("monitor: the log is silenced, and shown", async () => {
+  const written: string[] = [];
+  const log = (line: string): number => written.push(line);
+  await withMonitor(PC, { log }, async (monitor) => {
+    await monitor.run("log off");
+    // ICW1 to ICW4 of the slave: a mode that nobody has.
+    for (const line of ["0xa0 0x11", "0xa1 8", "0xa1 2", "0xa1 0"]) {
+      assertEquals(await monitor.run(`o/b ${line}`), "");
+    }
+    assertEquals(written, []);
+    const shown = await monitor.run("info log");
+    await monitor.run("log on");
+    assertEquals(
+      await monitor.run("log maybe"),
+      "Expected 'on' or 'off'\n" +
+        'Try "help log" for more information\n',
+    );
+    assertMatch(shown, /^pic: MCS-80 mode/);
+    // A command that the keyboard controller does not know.
+    await monitor.run("o/b 0x64 0xc5");
+    assertMatch(written.join(), /^keyboard: /);
+  });
+});

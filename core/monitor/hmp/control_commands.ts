@@ -123,6 +123,17 @@ export const CONTROL_COMMANDS: readonly Command[] = [
     words: ({ parts }) => parts.cpus.map((_, i) => `${i}`),
   },
   {
+    name: "log",
+    args: "on:b",
+    params: "on|off",
+    help: "write what devices have to say to the log, or do not; 'info log' " +
+      "shows it anyway",
+    run({ parts }, args) {
+      parts.log.isOn = args.isOn("on")!;
+    },
+    words: () => ["on", "off"],
+  },
+  {
     name: "trace",
     args: "on:b,file:F?",
     params: "on|off [file]",

@@ -160,6 +160,11 @@ export const INFO_MACHINE: readonly Command[] = [
     run: ({ history }) => lines(history.map((line, i) => `${i}: '${line}'`)),
   },
   {
+    name: "log",
+    help: "show the last lines of the log",
+    run: ({ parts }) => lines(parts.log.recent),
+  },
+  {
     name: "mtree",
     args: "flat:-f",
     params: "[-f]",
