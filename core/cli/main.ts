@@ -146,6 +146,10 @@ async function execute(
         const { monitorNeeds } = await import("./monitor.ts");
         needs = monitorNeeds(command.monitors, needs);
       }
+      if (command.qmp.length > 0) {
+        const { qmpNeeds } = await import("./qmp.ts");
+        needs = qmpNeeds(command.qmp, needs);
+      }
       const flags = await permissionFlags(plan, needs);
       output.out(`${flags.join("\n")}\n`);
       return 0;
@@ -197,7 +201,10 @@ async function run(
       : await Machine.restore(loadvm, options, plan);
     trace = await startTrace(machine, command, output);
     monitors = await openMonitors(machine, command);
-    await startQmp(machine, command);
+    if (command.qmp.length > 0) {
+      const { startQmp } = await import("./qmp.ts");
+      await startQmp(machine, command.qmp);
+    }
   } catch (error) {
     dumps?.stop();
     await monitors?.stop();
@@ -256,18 +263,6 @@ async function startDumps(
   // Not loaded without.
   const { Screendumps } = await import("./screendumps.ts");
   return await Screendumps.start(screendump, (line) => output.message(line));
-}
-
-/** Listen where the flags say it. */
-async function startQmp(machine: Machine, { qmp }: Command): Promise<void> {
-  for (const place of qmp) {
-    try {
-      await machine.serveQmp(place);
-    } catch (error) {
-      await machine.stop();
-      throw new UsageError(`--qmp ${place}: ${(error as Error).message}`);
-    }
-  }
 }
 
 /** Start the trace that the flags ask for, if any. */

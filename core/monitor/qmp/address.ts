@@ -5,6 +5,7 @@
  */
 
 import { isLoopback, urlHost } from "../../backend/address.ts";
+import { resolve } from "../../machine/path.ts";
 import type { PermissionNeeds } from "../../machine/plugin.ts";
 
 /** A place to listen at. */
@@ -75,7 +76,7 @@ export function addressPermissions(address: QmpAddress): PermissionNeeds {
   if (!("path" in address)) {
     return { net: [`${urlHost(address.host)}:${address.port}`] };
   }
-  const { path } = address;
+  const path = resolve(address.path);
   return { read: [path], write: [path], net: [`unix:${path}`] };
 }
 

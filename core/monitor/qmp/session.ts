@@ -44,6 +44,8 @@ export interface SessionHost {
   readonly monitor: Monitor;
   /** Do something when everything that was to be done before is done. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /** A client has sent something, and waits. */
+  onTraffic(): void;
   /** Something is wrong with a client, or with this program. */
   warn(message: string): void;
 }
@@ -76,6 +78,7 @@ export class Session {
       while (!this.#isClosed) {
         const count = await this.#connection.read(room);
         if (count === null) break;
+        this.#host.onTraffic();
         reader.feed(room.subarray(0, count));
         for (const message of messages.splice(0)) {
           if (this.#isClosed) break;

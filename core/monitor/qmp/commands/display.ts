@@ -174,7 +174,30 @@ function wheel(wheel: number): InputEvent {
 /** Where clients of each machine last put the pointer. */
 const positions = new WeakMap<object, { x: number; y: number }>();
 
-/** Ends the keys that each machine's clients hold. */
+/** Keys of `send-key` that wait for those before them, of each machine. */
+const waiting = new WeakMap<object, { last: Promise<void>; count: number }>();
+/** How many may: what comes then is lost, as it is when QEMU's queue is full. */
+const MAX_WAITING = 64;
+
+/** Hold keys for a time, when those that were sent before are released. */
+function holdNext(
+  monitor: Monitor,
+  codes: readonly string[],
+  milliseconds: number,
+): void {
+  const { machine } = monitor;
+  let queue = waiting.get(machine);
+  if (queue === undefined) {
+    waiting.set(machine, queue = { last: Promise.resolve(), count: 0 });
+  }
+  if (queue.count === MAX_WAITING) return;
+  const own = queue;
+  own.count++;
+  own.last = own.last
+    .then(() => hold(monitor, codes, milliseconds))
+    .finally(() => own.count--);
+}
+
 async function hold(
   { machine: { input } }: Monitor,
   codes: readonly string[],
@@ -286,7 +309,7 @@ export const DISPLAY: readonly Command[] = [
       if (monitor.machine.runState !== "running") return;
       const codes = keys.map(codeOf).filter((code) => code !== undefined);
       // As in QEMU the answer comes at once.
-      if (codes.length > 0) void hold(monitor, codes, given || HOLD_MS);
+      if (codes.length > 0) holdNext(monitor, codes, given || HOLD_MS);
     },
   ),
   action(
