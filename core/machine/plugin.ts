@@ -246,6 +246,12 @@ export interface Device {
    * when it does not fit.
    */
   load(record: StateRecord): void;
+  /**
+   * The guest may be in a network that does not know it: a network card asks it
+   * to announce itself, if it can. Called when a snapshot was loaded, but not
+   * where runs are to be alike.
+   */
+  announce?(): void;
 }
 
 /** A device's configuration says what cannot be, whatever its schema allows. */

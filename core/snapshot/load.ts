@@ -237,6 +237,10 @@ async function apply(
     }
   }
   loadMachine(parts, state);
+  if (parts.plan.definition.time.mode === "icount") return;
+  // When what devices do in microtasks is done.
+  await new Promise<void>((done) => queueMicrotask(done));
+  for (const device of parts.devices.values()) device.announce?.();
 }
 
 /**
