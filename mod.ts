@@ -94,6 +94,7 @@ export * from "./core/machine/schema.ts";
 export * from "./core/machine/testing.ts";
 export type * from "./core/monitor/console.ts";
 export type * from "./core/monitor/contract.ts";
+export { QmpServerError } from "./core/monitor/qmp/error.ts";
 export type { SnapshotInfo } from "./core/snapshot/folder.ts";
 export {
   SnapshotError,

@@ -6,17 +6,13 @@
 
 import type { Machine } from "../machine/machine.ts";
 import type { PermissionNeeds } from "../machine/plugin.ts";
-import {
-  addressPermissions,
-  parseQmpAddress,
-  QmpAddressError,
-} from "../monitor/qmp/address.ts";
-import { QmpServerError } from "../monitor/qmp/server.ts";
+import { addressPermissions, parseQmpAddress } from "../monitor/qmp/address.ts";
+import { QmpServerError } from "../monitor/qmp/error.ts";
 import { UsageError } from "./arguments.ts";
 
 /** A mistake in a place is the user's. */
 function usageOf(place: string, error: unknown): unknown {
-  return error instanceof QmpAddressError || error instanceof QmpServerError
+  return error instanceof QmpServerError
     ? new UsageError(`--qmp ${place}: ${error.message}`)
     : error;
 }

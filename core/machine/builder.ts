@@ -114,6 +114,7 @@ export class Builder {
       traffic: new NetTraffic(),
       requests: this.#requests,
       input: this.#input,
+      events: this.#events,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),

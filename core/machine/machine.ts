@@ -30,7 +30,7 @@ import type {
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
-import type { HumanMonitor } from "../monitor/contract.ts";
+import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
 import type { Monitor } from "../monitor/hmp/monitor.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
 import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
@@ -39,7 +39,6 @@ import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
-import type { QmpServer } from "../monitor/qmp/server.ts";
 import { createLogger } from "./logger.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -150,7 +149,7 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
-  readonly #servers = new Set<QmpServer>();
+  readonly #servers = new Set<QmpListener>();
   #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
   readonly #gdb = new Set<GdbServer>();
@@ -727,8 +726,7 @@ export class Machine {
   /**
    * Listen for programs that control the machine by QMP, QEMU's machine
    * protocol, at `unix:PATH` or `tcp:HOST:PORT`, until the machine is stopped.
-   * Whoever gets there can do everything with it. Throws a `QmpAddressError` or
-   * a `QmpServerError`.
+   * Whoever gets there can do everything with it. Throws a `QmpServerError`.
    *
    * ```ts ignore
    * const machine = await Machine.load("machines/pc.json", { kernel });
@@ -736,7 +734,7 @@ export class Machine {
    * await machine.run();
    * ```
    */
-  async serveQmp(place: string): Promise<QmpServer> {
+  async serveQmp(place: string): Promise<QmpListener> {
     this.#mustBeOpen();
     const { QmpServer } = await import("../monitor/qmp/server.ts");
     const server = await QmpServer.listen(place, {

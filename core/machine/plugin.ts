@@ -208,6 +208,11 @@ export interface DeviceContext {
    * instructions. For what answers each CPU differently at the same address.
    */
   runningCpu(): number;
+  /**
+   * The guest has set the date: it is so many seconds ahead of where it would
+   * be. For the machine's monitors.
+   */
+  dateSet?(offset: number): void;
   /** A file of `files`; undefined for an optional one that is not there. */
   file(name: string): Uint8Array | undefined;
   /**
@@ -259,6 +264,12 @@ export interface Device {
   describe?(): Iterable<string>;
   /** How often each of its interrupt inputs has risen, by number. */
   interruptCounts?(): readonly number[];
+  /**
+   * The guest may be in a network that does not know it: a network card asks it
+   * to announce itself, if it can. Called when a snapshot was loaded, but not
+   * where runs are to be alike.
+   */
+  announce?(): void;
 }
 
 /** A device's configuration says what cannot be, whatever its schema allows. */

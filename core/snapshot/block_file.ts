@@ -167,7 +167,7 @@ export class BlockFileReader {
   /** The file's path. */
   readonly path: string;
   readonly #file: Deno.FsFile;
-  #buffer = new Uint8Array(2 << 20);
+  #buffer = new Uint8Array(64 << 10);
 
   private constructor(file: Deno.FsFile, path: string) {
     this.#file = file;

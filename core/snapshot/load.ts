@@ -182,11 +182,18 @@ export class SnapshotFile {
     }
   }
 
-  /** The error of a state that does not fit though the machine is the same. */
-  misfit(error: unknown): unknown {
-    return error instanceof StateError
-      ? this.#reader.damaged(error.message)
-      : error;
+  /**
+   * The error of a state that a machine cannot take though it is the same
+   * machine: whatever a device makes of what cannot be.
+   */
+  misfit(error: unknown): SnapshotError {
+    if (error instanceof SnapshotError) return error;
+    const reason = error instanceof Error ? error.message : `${error}`;
+    return new SnapshotError(
+      "damaged",
+      `The snapshot "${this.#reader.path}" is damaged: ${reason}`,
+      { cause: error },
+    );
   }
 }
 
@@ -237,6 +244,10 @@ async function apply(
     }
   }
   loadMachine(parts, state);
+  if (parts.plan.definition.time.mode === "icount") return;
+  // When what devices do in microtasks is done.
+  await new Promise<void>((done) => queueMicrotask(done));
+  for (const device of parts.devices.values()) device.announce?.();
 }
 
 /**

@@ -55,7 +55,8 @@ export class Schema {
         if (json === "value") return value === undefined ? wrong(json) : [];
         if (json === "int") return Number.isInteger(value) ? [] : wrong(json);
         if (json === "null") return value === null ? [] : wrong(json);
-        return typeof value === json ? [] : wrong(json);
+        const kind: string = typeof value;
+        return kind === json ? [] : wrong(json);
       }
       case "enum":
         return entry.values.includes(value) ? [] : wrong(entry.values.join());

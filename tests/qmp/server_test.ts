@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { decode } from "fast-png";
-import { QmpAddressError } from "../../core/monitor/qmp/address.ts";
+import { QmpServerError } from "../../mod.ts";
 import { parsePpm } from "../pixels.ts";
 import { Random } from "../random.ts";
 import { runTo, stateDifferences, stateOf } from "../snapshot/exact.ts";
@@ -254,6 +254,39 @@ Deno.test("QMP: snapshots are jobs", async () => {
   );
 });
 
+Deno.test("QMP: that the guest sets the date is told, once a second at most", async () => {
+  await using guest = await Guest.of(COUNTS);
+  using client = await guest.serve();
+  const { machine } = guest;
+  machine.start();
+  await untilItCounts(guest);
+  await ok(client, "stop");
+  const ports = machine.space("ports");
+  const cmos = (index: number, value?: number): number => {
+    ports.write(0x70, 1, index);
+    if (value !== undefined) ports.write(0x71, 1, value);
+    return ports.read(0x71, 1);
+  };
+  // The year in BCD, from this one to the next ones.
+  const year = cmos(9);
+  const day = 24 * 3600;
+  for (let later = 1; later <= 3; later++) {
+    cmos(9, year & 0xf0 | ((year & 15) + later) % 10);
+  }
+  const [first, second] = [
+    await client.event("RTC_CHANGE"),
+    await client.event("RTC_CHANGE"),
+  ];
+  assertEquals(first.data["qom-path"], "/machine/peripheral/rtc");
+  assert(Math.abs(first.data.offset) >= 365 * day - 1, "a year");
+  assert(second.data.offset !== first.data.offset, "the last one");
+  await ok(client, "query-status");
+  assertEquals(
+    client.events.filter(({ event }) => event === "RTC_CHANGE"),
+    [],
+  );
+});
+
 Deno.test("QMP: each of several clients gets its own answers, and all events", async () => {
   await using guest = await Guest.of(COUNTS);
   using first = await guest.serve();
@@ -373,7 +406,7 @@ Deno.test("QMP: places where it can listen, and where not", async () => {
       "unix:/x,__proto__=1",
     ]
   ) {
-    await assertRejects(() => machine.serveQmp(place), QmpAddressError);
+    await assertRejects(() => machine.serveQmp(place), QmpServerError);
   }
   const socket = `${folder}/a.sock`;
   await machine.serveQmp(`unix:${socket},server=on,wait=off`);

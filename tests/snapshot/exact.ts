@@ -67,7 +67,9 @@ function same(a: StateRecord, b: StateRecord, what: string): void {
 
 /** How a machine is taken through its paces. */
 export interface Paces {
-  /** The virtual times at which it is saved, in nanoseconds. */
+  /** What it must have printed before; from its start on when absent. */
+  readonly after?: string;
+  /** The times at which it is saved then, in nanoseconds. */
   readonly points: readonly number[];
   /** How long the restored one runs on, in nanoseconds. */
   readonly length: number;
@@ -77,16 +79,23 @@ export interface Paces {
 
 /**
  * Save a machine at points of its run; restore each from its file and let it
- * run on. Each must become what the machine becomes that is not restored.
+ * run on. Each must become what the machine becomes that is not restored. Gives
+ * back what the first machine has printed in the end.
  */
 export async function comparesAtAllPoints(
   make: () => Promise<MachineInstance>,
-  { points, length, options = {} }: Paces,
-): Promise<void> {
+  { after, points, length, options = {} }: Paces,
+): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: "rhea-exact-" });
   try {
     await using machine = await make();
-    for (const [i, point] of points.entries()) {
+    if (after !== undefined) {
+      await machine.serial(0).expect(after, { timeout: 600_000 });
+      await machine.pause();
+    }
+    const start = machine.clock.now();
+    for (const [i, distance] of points.entries()) {
+      const point = start + distance;
       await runTo(machine, point);
       const before = stateOf(machine);
       const path = `${folder}/${i}.rhea`;
@@ -100,6 +109,7 @@ export async function comparesAtAllPoints(
       same(stateOf(machine), stateOf(restored), `${where}, gone on`);
       await Deno.remove(path);
     }
+    return machine.serial(0).output;
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

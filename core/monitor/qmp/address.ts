@@ -6,18 +6,9 @@
 
 import { isLoopback, urlHost } from "../../backend/address.ts";
 import { resolve } from "../../machine/path.ts";
+import type { QmpAddress } from "../contract.ts";
+import { QmpServerError } from "./error.ts";
 import type { PermissionNeeds } from "../../machine/plugin.ts";
-
-/** A place to listen at. */
-export type QmpAddress =
-  | { readonly path: string }
-  | { readonly host: string; readonly port: number };
-
-/** The place cannot be understood: one line that says why. */
-export class QmpAddressError extends Error {
-  /** The name of the error's class. */
-  override readonly name = "QmpAddressError";
-}
 
 /** What QEMU takes besides, and the only values of it that are possible here. */
 const OPTIONS: Readonly<Record<string, readonly string[]>> = {
@@ -32,7 +23,7 @@ const MAX_PORT = 65535;
 
 /**
  * `unix:PATH` or `tcp:HOST:PORT`, and QEMU's `,server=on,wait=off` behind it.
- * Throws a `QmpAddressError`.
+ * Throws a `QmpServerError`.
  */
 export function parseQmpAddress(text: string): QmpAddress {
   const [where, ...options] = text.split(",");
@@ -40,12 +31,12 @@ export function parseQmpAddress(text: string): QmpAddress {
     const [key, value = ""] = option.split("=", 2);
     const values = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
     if (values === undefined) {
-      throw new QmpAddressError(
+      throw new QmpServerError(
         `QMP has no option "${key}", expected server=on or wait=off`,
       );
     }
     if (!values.includes(value)) {
-      throw new QmpAddressError(
+      throw new QmpServerError(
         `QMP listens and does not wait: "${option}" cannot be, expected ` +
           values.map((one) => one === "" ? key : `${key}=${one}`).join(" or "),
       );
@@ -59,7 +50,7 @@ export function parseQmpAddress(text: string): QmpAddress {
     // QEMU listens on all addresses here: who gets in can do everything.
     return { host: host === "" ? "127.0.0.1" : host, port: Number(match[2]) };
   }
-  throw new QmpAddressError(
+  throw new QmpServerError(
     `"${where}" is not a place for QMP, expected unix:PATH or tcp:HOST:PORT`,
   );
 }

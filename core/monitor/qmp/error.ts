@@ -40,3 +40,12 @@ export class GenericError extends QmpError {
 export function noDevice(name: string): QmpError {
   return new QmpError("DeviceNotFound", `Device '${name}' not found`);
 }
+
+/**
+ * QMP cannot listen: the place cannot be understood, or be had. One line that
+ * says why.
+ */
+export class QmpServerError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "QmpServerError";
+}

@@ -38,7 +38,6 @@ export type JsonOutput =
   | { readonly [key: string]: JsonOutput };
 
 /** What QEMU escapes: what is not printable ASCII, and the quotation mark and the backslash. */
-// deno-lint-ignore no-control-regex
 const ESCAPED = /[^\x20\x21\x23-\x5b\x5d-\x7e]/g;
 const SHORT: Readonly<Record<string, string>> = {
   '"': '\\"',

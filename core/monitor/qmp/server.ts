@@ -10,15 +10,11 @@
 import type { MachineEvent } from "../../machine/events.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Parts } from "../../machine/parts.ts";
-import type { HumanMonitor } from "../contract.ts";
-import {
-  addressText,
-  isOpenToOthers,
-  parseQmpAddress,
-  type QmpAddress,
-} from "./address.ts";
+import type { HumanMonitor, QmpAddress, QmpListener } from "../contract.ts";
+import { addressText, isOpenToOthers, parseQmpAddress } from "./address.ts";
 import type { Monitor } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
+import { QmpServerError } from "./error.ts";
 import { EventGate, EVENTS, toldOf } from "./events.ts";
 import { Jobs } from "./jobs.ts";
 import { Session, type SessionHost } from "./session.ts";
@@ -37,12 +33,6 @@ const FLUSH_MS = 500;
 /** Milliseconds after which a connection is accepted that could not be. */
 const RETRY_MS = 1000;
 
-/** QMP cannot listen where it should: one line that says why. */
-export class QmpServerError extends Error {
-  /** The name of the error's class. */
-  override readonly name = "QmpServerError";
-}
-
 /** What a server is for. */
 export interface QmpServerOptions {
   /** The machine. */
@@ -56,7 +46,7 @@ export interface QmpServerOptions {
 }
 
 /** A server for the clients at one place. */
-export class QmpServer {
+export class QmpServer implements QmpListener {
   readonly #address: QmpAddress;
   readonly #listener: Deno.Listener<Deno.Conn>;
   readonly #host: SessionHost;
@@ -107,8 +97,8 @@ export class QmpServer {
   }
 
   /**
-   * Listen at a place (`unix:PATH`, `tcp:HOST:PORT`). Throws a `QmpAddressError`
-   * or a `QmpServerError`.
+   * Listen at a place (`unix:PATH`, `tcp:HOST:PORT`). Throws a
+   * `QmpServerError`.
    */
   static async listen(
     place: string,

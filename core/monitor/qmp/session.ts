@@ -9,7 +9,7 @@
  * @module
  */
 
-import { type Command, type Monitor } from "./command.ts";
+import type { Command, Monitor } from "./command.ts";
 import { NEGOTIATION } from "./commands/control.ts";
 import { GenericError, QmpError } from "./error.ts";
 import type { Told } from "./events.ts";
