@@ -144,7 +144,7 @@ test(
              p/x $ymm4h
              set var $r15 = -2
              p $r15
-             set var $rip = 1 << 50
+             set var $rip = 0x4000000000000
              p $cr8 = 5
              p $cr8
              p $k_gs_base`

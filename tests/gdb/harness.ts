@@ -12,7 +12,7 @@ const LINKER_SCRIPT = `${HERE}../bench/guests/kernel.ld`;
 /** The machine. */
 export const PC: string = `${HERE}../../machines/pc.json`;
 /** Milliseconds for a script. */
-const LIMIT_MS = 8_000;
+const LIMIT_MS = 60_000;
 
 /** How many bits the guest's registers have. */
 export type Bits = 32 | 64;
