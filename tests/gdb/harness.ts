@@ -148,7 +148,7 @@ export async function startQemu(
  * with. `$REMOTE` is where the machine is.
  */
 export async function runGdb(
-  { symbols }: Guest,
+  { symbols }: Pick<Guest, "symbols">,
   remote: string,
   script: string,
   more: {
