@@ -308,7 +308,7 @@ test("monitor commands", [32], async (guest, { remote }) => {
   );
   const monitor = said.get("errors")!;
   assertMatch(monitor, /info registers/);
-  assertMatch(monitor, /^esp      0x0010af/m);
+  assertMatch(monitor, /^esp {6}0x0010af/m);
   assertMatch(monitor, /no command "nonsense"/);
   assertMatch(said.get("continue #2")!, /hit Breakpoint 1, count/);
 });

@@ -40,7 +40,9 @@ break square
 continue
 bt
 finish
+set var $eax = 41
 continue
+p counter
 up
 info locals
 next
@@ -86,6 +88,14 @@ p spins
 info threads
 delete
 p square(7)
+set var $first = *(unsigned char *)square
+set var *(unsigned char *)square = 0xc3
+set var $old = $eax
+set var $eax = 77
+p square(7)
+set var $eax = $old
+set var *(unsigned char *)square = $first
+p square(8)
 p use_source(10)
 p spins
 set var spins = 1000
