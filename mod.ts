@@ -35,6 +35,14 @@ export type {
 } from "./core/machine/machine.ts";
 export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
+export type * from "./core/debug/contract.ts";
+export type { Coverage, CoverageOptions } from "./core/debug/coverage.ts";
+export type * from "./core/debug/events.ts";
+export type * from "./core/exec/debug_port.ts";
+export type * from "./core/machine/events.ts";
+export type { EventObserver } from "./core/cpu/frontend.ts";
+export type { GuardedRange, GuardHit } from "./core/mmu/access_guard.ts";
+export type { AccessObserver } from "./core/bus/overlay.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
 export {
   type BootOptions,

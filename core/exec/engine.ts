@@ -169,6 +169,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #debug: EngineDebug | undefined;
   /** Translated code runs. */
   #inCode = false;
+  /** The linear address of the instruction that runs alone for a debugger; else not a number. */
+  #aloneAt = NaN;
   readonly #view: TranslatorView;
   /**
    * The guest only handles its ticks, and nothing is compiled for it: what a
@@ -510,8 +512,25 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#restoreBudget();
     const link = this.#prepareSingle(1, stepping);
     if (link < 0) return this.#frontend.deliver() ? EXIT_FAULT : -1;
+    this.#aloneAt = this.#linearPc();
     const reason = this.#execute(link);
+    this.#aloneAt = NaN;
     return this.#after(reason) ? reason : -1;
+  }
+
+  /** An instruction that was run alone has jumped. For a debugger, accessed bits are to be those of a run without. */
+  #leaveSingle(): number {
+    const from = Math.floor(this.#aloneAt / PAGE);
+    const to = this.#linearPc();
+    if (from !== Math.floor(to / PAGE) && !Number.isNaN(from)) {
+      this.mmu.fetch(to, this.#frontend.fetchMmu());
+    }
+    return EXIT_LOOKUP;
+  }
+
+  #linearPc(): number {
+    const f = this.#frontend;
+    return f.linear(f.pcLo(), f.pcHi());
   }
 
   /** An instruction that was counted is not done yet. */
@@ -674,7 +693,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#setPcAt(target >> 2);
         const lo = f.pcLo();
         const hi = f.pcHi();
-        if (this.#single) return EXIT_LOOKUP;
+        if (this.#single) return this.#leaveSingle();
         // All jumps to other pages translate the target's address before they
         // stop, so that accessed bits do not tell which cells are linked.
         if (record === this.cache.unlinked && !this.#isNear(at)) {
@@ -699,7 +718,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const lo = i32[(base + OFF_TARGET) >> 2];
         const hi = i32[(base + OFF_TARGET + 4) >> 2];
         f.setPc(lo, hi);
-        if (this.#single) return EXIT_LOOKUP;
+        if (this.#single) return this.#leaveSingle();
         this.#restoreBudget();
         if (
           this.#stop || this.#flushSoon || i32[this.#budget] <= 0 ||

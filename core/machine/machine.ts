@@ -24,8 +24,8 @@ import type {
   HookEvents,
   HookFilter,
   HookListener,
-  MemoryAccess,
   MemoryWatch,
+  WatchedAccess,
 } from "../debug/events.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
@@ -570,7 +570,7 @@ export class Machine {
    */
   async watch(
     options: MemoryWatch,
-    listener: (access: MemoryAccess) => void,
+    listener: (access: WatchedAccess) => void,
   ): Promise<Hook> {
     return (await this.#hooks()).watch(options, listener);
   }
