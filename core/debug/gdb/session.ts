@@ -13,7 +13,7 @@
 import type { DebugCpu, MachineDebugger, StopEvent } from "../contract.ts";
 import type { RunResult } from "../../machine/machine.ts";
 import { Execution } from "./execution.ts";
-import { basicMonitor, type Monitor } from "./monitor.ts";
+import { basicMonitor, type GdbMonitor } from "./monitor.ts";
 import {
   fromBytes,
   fromHex,
@@ -56,7 +56,7 @@ interface Attached {
 export class Session {
   readonly #target: GdbTarget;
   readonly #send: (packet: string) => Promise<void>;
-  readonly #monitor: Monitor;
+  readonly #monitor: GdbMonitor;
   #attached: Attached | undefined;
   /** CPUs of `Hg` and `Hc`. */
   #general = 0;
