@@ -18,6 +18,17 @@ import {
 /** In the guest's code, with everything that prints the same on both. */
 const SCRIPT = `
 target remote $REMOTE
+tbreak *(_start + 1)
+continue
+x/4i $pc
+stepi
+stepi 3
+p $pc
+p/x $sp
+p/x $cs
+stepi 6
+p/x $cs
+p $ds
 break kernel_main
 continue
 info registers
@@ -133,7 +144,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   "target remote $REMOTE":
     "QEMU starts its firmware, Rhea the kernel that it has loaded",
   "x/3x $sp": "QEMU does not set RF in what a fault pushes",
-  "continue #12":
+  "continue #13":
     "QEMU's XMM registers are not those of gdb's debug information",
   "info threads": "QEMU's CPU 1 waits where its firmware has left it",
   "thread 2": "the same",
