@@ -740,7 +740,11 @@ export class Machine {
     const server = await QmpServer.listen(place, {
       machine: this,
       parts: this.#parts,
-      human: () => this.monitor(),
+      // One of its own: which CPU somebody at a terminal looks at stays his.
+      human: async () => {
+        const { Monitor } = await import("../monitor/hmp/monitor.ts");
+        return new Monitor(this, this.#parts);
+      },
       warn: this.#parts.log.write,
     });
     this.#servers.add(server);

@@ -66,6 +66,7 @@ export class QmpServer implements QmpListener {
     this.#address = address;
     this.#listener = listener;
     const { machine, parts, human } = options;
+    let own: Promise<HumanMonitor> | undefined;
     this.#gate = new EventGate((told) => {
       const now = performance.timeOrigin + performance.now();
       for (const session of this.#sessions.keys()) session.tell(told, now);
@@ -76,7 +77,7 @@ export class QmpServer implements QmpListener {
     const monitor: Monitor = {
       machine,
       parts,
-      human,
+      human: human === undefined ? undefined : () => own ??= human(),
       jobs: new Jobs((id, status) =>
         this.#gate.tell({ event: "JOB_STATUS_CHANGE", data: { id, status } })
       ),
