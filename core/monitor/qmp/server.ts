@@ -16,7 +16,7 @@ import type { Monitor } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { QmpServerError } from "./error.ts";
 import { EventGate, EVENTS, toldOf } from "./events.ts";
-import { Jobs } from "./jobs.ts";
+import { jobsOf } from "./jobs.ts";
 import { Session, type SessionHost } from "./session.ts";
 
 /** Clients at once: more are hung up on. */
@@ -78,9 +78,7 @@ export class QmpServer implements QmpListener {
       machine,
       parts,
       human: human === undefined ? undefined : () => own ??= human(),
-      jobs: new Jobs((id, status) =>
-        this.#gate.tell({ event: "JOB_STATUS_CHANGE", data: { id, status } })
-      ),
+      jobs: jobsOf(machine),
       places: [addressText(this.address)],
       commands: COMMANDS,
       events: new Map(EVENTS.map((event) => [event.name, event])),
