@@ -297,7 +297,7 @@ export async function planSnapshot(
     snapshotPath(nameOrPath, options.snapshots ?? "."),
   );
   try {
-    return await planLocated(file.document(file.start()), options);
+    return await planLocated(file.document(file.start()), options, true);
   } finally {
     file.close();
   }
@@ -321,7 +321,7 @@ export async function restoreSnapshot<M>(
   try {
     const machine = file.start();
     const plan = known ??
-      await planLocated(file.document(machine), options);
+      await planLocated(file.document(machine), options, true);
     file.checkMachine(machine, plan);
     return await build(plan, async (parts) => {
       try {
