@@ -244,6 +244,9 @@ async function apply(
     }
   }
   loadMachine(parts, state);
+  for (const backend of parts.backends.values()) {
+    if ("attach" in backend) backend.guestReplaced?.();
+  }
   if (parts.plan.definition.time.mode === "icount") return;
   // When what devices do in microtasks is done.
   await new Promise<void>((done) => queueMicrotask(done));

@@ -184,6 +184,11 @@ export class UserNet implements NetBackend {
     this.#link.ready();
   }
 
+  /** What the guest sends on a connection is answered by a reset from now on. */
+  guestReplaced(): void {
+    this.#tcp.forget();
+  }
+
   /** See `NetBackend`. */
   close(): Promise<void> {
     this.#closed = true;
