@@ -190,7 +190,12 @@ export class Machine {
       { nameOrPath, plan },
       options,
       (plan, fill) =>
-        Machine.#build(plan, options, (machine) => fill(machine.#parts), true),
+        Machine.#build(
+          plan,
+          options,
+          (machine) => fill(machine.#parts, machine.media),
+          true,
+        ),
     );
   }
 
@@ -451,7 +456,7 @@ export class Machine {
     this.#mustBeOpen();
     const { saveSnapshot } = await import("../snapshot/save.ts");
     return await this.#loop.hold(() =>
-      saveSnapshot(this.#parts, nameOrPath, options)
+      saveSnapshot(this.#parts, this.media, nameOrPath, options)
     );
   }
 
@@ -465,7 +470,7 @@ export class Machine {
     this.#mustBeOpen();
     const { loadSnapshot } = await import("../snapshot/load.ts");
     await this.#loop.hold(() =>
-      loadSnapshot(this.#parts, nameOrPath, () => {
+      loadSnapshot(this.#parts, this.media, nameOrPath, () => {
         this.#parts.requests.reset = true;
       })
     );
