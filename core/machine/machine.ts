@@ -229,7 +229,12 @@ export class Machine {
       { nameOrPath, plan },
       options,
       (plan, fill) =>
-        Machine.#build(plan, options, (machine) => fill(machine.#parts)),
+        Machine.#build(
+          plan,
+          options,
+          (machine) => fill(machine.#parts, machine.media),
+          true,
+        ),
     );
   }
 
@@ -238,10 +243,11 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
+    bootsLater = false,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const machine = new Machine(await builder.build());
+      const machine = new Machine(await builder.build(bootsLater));
       await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
@@ -506,20 +512,21 @@ export class Machine {
 
   /** The human monitor, in which QEMU's commands are known. */
   async monitor(): Promise<HumanMonitor> {
-    return await this.#ownMonitor();
+    return await (this.#monitor ??= this.#newMonitor());
   }
 
-  /** Begin a session of the human monitor with somebody at a console. */
+  /**
+   * Begin a session with somebody at a console. He has a human monitor of his
+   * own: which CPU another looks at, and in which format, stays the other's.
+   */
   async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
     const { HmpSession } = await import("../monitor/hmp/session.ts");
-    return new HmpSession(await this.#ownMonitor(), console);
+    return new HmpSession(await this.#newMonitor(), console);
   }
 
-  #ownMonitor(): Promise<Monitor> {
-    return this.#monitor ??= (async () => {
-      const { Monitor } = await import("../monitor/hmp/monitor.ts");
-      return new Monitor(this, this.#parts);
-    })();
+  async #newMonitor(): Promise<Monitor> {
+    const { Monitor } = await import("../monitor/hmp/monitor.ts");
+    return new Monitor(this, this.#parts);
   }
 
   /**
@@ -689,21 +696,23 @@ export class Machine {
     this.#mustBeOpen();
     const { saveSnapshot } = await import("../snapshot/save.ts");
     return await this.#loop.hold(() =>
-      saveSnapshot(this.#parts, nameOrPath, options)
+      saveSnapshot(this.#parts, this.media, nameOrPath, options)
     );
   }
 
   /**
    * Become what was saved under a name or at a path by a machine with the same
    * definition; runs on if it runs. Throws a `SnapshotError`: then nothing has
-   * changed, or, when the file's state contradicts itself, the machine has been
-   * reset.
+   * changed, or, when the file's state contradicts itself, the machine is reset
+   * before it goes on.
    */
   async loadSnapshot(nameOrPath: string): Promise<void> {
     this.#mustBeOpen();
     const { loadSnapshot } = await import("../snapshot/load.ts");
     await this.#loop.hold(() =>
-      loadSnapshot(this.#parts, nameOrPath, () => this.#reset())
+      loadSnapshot(this.#parts, this.media, nameOrPath, () => {
+        this.#parts.requests.reset = true;
+      })
     );
   }
 
@@ -740,7 +749,7 @@ export class Machine {
     const server = await QmpServer.listen(place, {
       machine: this,
       parts: this.#parts,
-      human: () => this.monitor(),
+      human: () => this.#newMonitor(),
       warn: this.#parts.log.write,
     });
     this.#servers.add(server);
@@ -788,8 +797,26 @@ export class Machine {
    * and again, and nobody would see where it was.
    */
   get #resetsAtShutdown(): boolean {
-    const { boot, options, plan } = this.#parts;
-    return boot === undefined && !options.noReboot && hasRom(plan);
+    const { options, plan } = this.#parts;
+    return !this.#hasKernel && !options.noReboot && hasRom(plan);
+  }
+
+  get #hasKernel(): boolean {
+    return this.plan.definition.boot.kernel !== undefined;
+  }
+
+  /** A machine that goes on from a snapshot is reset: read what it starts with. */
+  async #readBoot(): Promise<void> {
+    const { requests, options } = this.#parts;
+    const { readBootImages } = await import("./boot_images.ts");
+    try {
+      this.#parts.boot = await readBootImages(this.plan);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : `${error}`;
+      options.log?.(`the machine cannot be reset: ${reason}`);
+      requests.reset = false;
+      requests.end = { reason: "reset", status: 1 };
+    }
   }
 
   #causeOf({ reason }: RunResult): Cause {
@@ -827,6 +854,12 @@ export class Machine {
       if (options.noReboot) {
         requests.end = { reason: "reset", status: 0 };
         this.#loop.stop();
+        return false;
+      }
+      if (this.#hasKernel && this.#parts.boot === undefined) {
+        // The guest stands still from now on until it can be reset.
+        requests.reset = true;
+        void this.#loop.hold(() => this.#readBoot());
         return false;
       }
       this.#reset();
