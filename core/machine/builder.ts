@@ -5,6 +5,7 @@
  * @module
  */
 
+import { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
 import { AddressSpace } from "../bus/address_space.ts";
 import { MovablePriorities } from "../bus/movable_region.ts";
@@ -16,8 +17,9 @@ import { type CpuCore, initialize, type InterruptController } from "./cpu.ts";
 import { CpuGroup } from "./cpu_group.ts";
 import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
+import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
-import { createLogger, type LogSink } from "./logger.ts";
+import { createLogger, type LogSink, MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
@@ -38,6 +40,7 @@ import { Wiring } from "./wiring.ts";
 export class Builder {
   readonly #plan: MachinePlan;
   readonly #options: LoadOptions;
+  readonly #machineLog: MachineLog;
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
@@ -46,20 +49,26 @@ export class Builder {
   readonly #wiring = new Wiring();
   readonly #requests: Requests = {
     reset: false,
+    resetCause: "guest-reset",
     cpuReset: 0,
     cpuInit: 0,
     end: undefined,
+    endCause: undefined,
     notify: () => {},
     wake: () => {},
+    openMonitor: () => Promise.reject(new Error("there is no machine yet")),
     ready: Promise.withResolvers(),
     isReady: false,
   };
+  readonly #events = new MachineEvents();
+  readonly #input = new InputQueue();
 
   /** A builder for one machine. */
   constructor(plan: MachinePlan, options: LoadOptions) {
     this.#plan = plan;
     this.#options = options;
-    this.#log = options.log ?? (() => {});
+    this.#machineLog = new MachineLog(options.log);
+    this.#log = this.#machineLog.write;
   }
 
   /** Close what a failed build has opened. */
@@ -72,8 +81,11 @@ export class Builder {
     this.#requests.notify();
   }
 
-  /** Build; when it throws, `abandon` must be called. */
-  async build(): Promise<Parts> {
+  /**
+   * Build; when it throws, `abandon` must be called. What a reset loads is read
+   * when one comes if `bootsLater`.
+   */
+  async build(bootsLater = false): Promise<Parts> {
     const plan = this.#plan;
     const { definition } = plan;
     const { time: timing } = definition;
@@ -104,6 +116,8 @@ export class Builder {
       blocks: new BlockRequests(isCounted ? clock : undefined),
       traffic: new NetTraffic(),
       requests: this.#requests,
+      input: this.#input,
+      events: this.#events,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -135,7 +149,7 @@ export class Builder {
       this.#devices.set(device.name, made);
     }
     building.blocks.building = false;
-    const boot = await readBootImages(plan);
+    const boot = bootsLater ? undefined : await readBootImages(plan);
     const cpus: CpuCore[] = [];
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
@@ -159,6 +173,9 @@ export class Builder {
       backends: this.#backends,
       boot,
       requests: this.#requests,
+      events: this.#events,
+      input: this.#input,
+      log: this.#machineLog,
     };
   }
 
@@ -225,6 +242,7 @@ export class Builder {
       control: {
         reset: () => {
           this.#requests.reset = true;
+          this.#requests.resetCause = "host-ui";
           this.#requests.notify();
         },
         pressPowerButton: () => {
@@ -232,11 +250,23 @@ export class Builder {
             plugin.provides?.includes("power-button")
           );
           if (button === undefined) return quit();
+          this.#events.emit({ type: "powerdown" });
           const device = this.#devices.get(button.name);
           (device as Device & PowerButton | undefined)?.pressPowerButton();
         },
       },
+      monitor: this.#options.monitor === false
+        ? undefined
+        : (console) => this.#requests.openMonitor(console),
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
+      viewer: (state, server, client) =>
+        this.#events.emit({
+          type: "viewer",
+          backend: name,
+          state,
+          server,
+          client,
+        }),
     };
   }
 
@@ -300,6 +330,7 @@ export class Builder {
     wiring.listen("machine", "reset", (level) => {
       if (!level) return;
       requests.reset = true;
+      requests.resetCause = "guest-reset";
       requests.notify();
     });
     wiring.listen("machine", "poweroff", (level) => {

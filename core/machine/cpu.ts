@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { CpuInspector, PhysicalReader } from "../cpu/inspector.ts";
+import type { DebugPort } from "../exec/debug_port.ts";
 import type { StateRecord } from "../state/state.ts";
 
 /** Why `CpuCore.run` came back. */
@@ -17,7 +19,9 @@ export type CpuExit =
   /** The CPU has shut down (on x86, a triple fault). */
   | "shutdown"
   /** `requestStop` was called. */
-  | "stop";
+  | "stop"
+  /** A debugger wants the guest to stand still. */
+  | "debug";
 
 /**
  * The registers with which a loader starts a CPU: names that the CPU plugin
@@ -67,6 +71,8 @@ export interface CpuCore {
   watchWrites?(physical: number, length: number, changed: () => void): void;
   /** The physical address map has changed: flush what was derived from it. */
   flushMapping(): void;
+  /** What debuggers and observers work with; absent if the CPU has nothing for them. */
+  debug?(): Promise<DebugPort>;
   /** The CPU's state. */
   save(): StateRecord;
   /** Restore the CPU's state; throws a `StateError` when it does not fit. */
@@ -75,6 +81,8 @@ export interface CpuCore {
   stats(): Readonly<Record<string, number>>;
   /** Where the CPU is, for humans: `cs:eip 0010:c0101234, cr0 ...`. */
   describe(): string;
+  /** Somebody wants to look at it: absent where the plugin has nothing to show. */
+  inspect?(memory: PhysicalReader): Promise<CpuInspector> | undefined;
 }
 
 /** Has a CPU start again as the line `init` says. */

@@ -34,6 +34,8 @@ export class CpuGroup implements CpuCore {
   #running = -1;
   #stop = false;
   #quiet = false;
+  /** The CPU that a debugger lets run alone. */
+  #only: number | undefined;
 
   /** A group of these CPUs; the first one is where a loader starts. */
   constructor(cpus: readonly CpuCore[]) {
@@ -43,6 +45,16 @@ export class CpuGroup implements CpuCore {
   /** The CPU that is executing an instruction; -1 between turns. */
   get running(): number {
     return this.#running;
+  }
+
+  /** Whose turn it is, or will be. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** Let one CPU alone run, while a debugger steps; all again if that is undefined. */
+  set only(cpu: number | undefined) {
+    this.#only = cpu;
   }
 
   /** See `CpuCore.quiet`. */
@@ -82,6 +94,7 @@ export class CpuGroup implements CpuCore {
   run(maxInstructions: number): CpuExit {
     const cpus = this.#cpus;
     this.#stop = false;
+    if (this.#only !== undefined) return this.#runOnly(maxInstructions);
     let left = maxInstructions;
     let waiting = 0;
     let wakeable = false;
@@ -93,7 +106,8 @@ export class CpuGroup implements CpuCore {
       this.#running = this.#turn;
       const exit = cpu.run(Math.min(left, TURN));
       this.#running = -1;
-      if (exit === "shutdown") return exit;
+      // A debugger finds the turn where it was.
+      if (exit === "shutdown" || exit === "debug") return exit;
       this.#turn = (this.#turn + 1) % cpus.length;
       const done = cpu.instructions - before;
       if (done === 0 && (exit === "halted" || exit === "dead")) {
@@ -105,6 +119,14 @@ export class CpuGroup implements CpuCore {
       wakeable = false;
       left -= Math.max(done, LEAST);
     }
+  }
+
+  #runOnly(maxInstructions: number): CpuExit {
+    this.#turn = this.#running = this.#only!;
+    const exit = this.#cpus[this.#turn].run(maxInstructions);
+    this.#running = -1;
+    // The others could wake it.
+    return exit === "dead" ? "halted" : exit;
   }
 
   /** See `CpuCore.requestStop`. */

@@ -111,7 +111,7 @@ export class RunLoop {
   readonly #resetsAtShutdown: () => boolean;
   readonly #blocks: BlockRequests;
   readonly #traffic: NetTraffic | undefined;
-  readonly #park = new Int32Array(new SharedArrayBuffer(4));
+  readonly #bench = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
   /** Instructions and time of slices that the rate does not know yet. */
   #measuredCount = 0;
@@ -119,6 +119,14 @@ export class RunLoop {
   #inSlice = false;
   #sliceEnd = 0;
   #stopping = false;
+  /** With `icount`: instructions of a slice that a debugger cut short. */
+  #rest = 0;
+  /** Called whenever the guest comes to stand still. */
+  onStand: () => void = () => {};
+  /** Called when the CPU has stopped for a debugger, which is to hold the loop. */
+  onDebug: () => void = () => {};
+  /** For how many reasons the guest stands still. */
+  #stands = 0;
   #awake: (() => void) | undefined;
   /** A host timer that wakes the guest, and when it will. */
   #alarm: ReturnType<typeof setTimeout> | undefined;
@@ -133,6 +141,11 @@ export class RunLoop {
   #active = 0;
   /** Instructions executed when it was last idle. */
   #idleCount = 0;
+  /** Who has it stand still: resolves when they have all done what they want. */
+  #holds: Promise<void> | undefined;
+  #running = false;
+  /** Told when the loop has come to stand still. */
+  #parked: (() => void)[] = [];
 
   /** A loop over these parts. */
   constructor(parts: RunLoopParts) {
@@ -192,9 +205,62 @@ export class RunLoop {
     this.interrupt();
   }
 
+  /**
+   * Let the guest and virtual time stand still within the run: what is
+   * requested is carried out, but no instruction is executed and no timer
+   * fires. Several may hold it; what this gives back lets go, once.
+   */
+  standStill(): () => void {
+    this.#stands++;
+    this.interrupt();
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#stands--;
+      this.wake();
+    };
+  }
+
+  /**
+   * Have the guest stand still between two slices, whether it runs or not, while
+   * `action` is done, one after another. The run does not end by it; one that
+   * starts meanwhile waits.
+   */
+  async hold<T>(action: () => Promise<T>): Promise<T> {
+    const before = this.#holds;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const mine = this.#holds = Promise.all([before, promise]).then(() => {
+      if (this.#holds === mine) this.#holds = undefined;
+    });
+    try {
+      if (before !== undefined) await before;
+      else if (this.#running) {
+        await new Promise<void>((parked) => {
+          this.#parked.push(parked);
+          this.interrupt();
+        });
+      }
+      return await action();
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Stand still as long as someone wants it. */
+  async #park(holds: Promise<void>): Promise<void> {
+    this.#host?.pause();
+    for (const parked of this.#parked.splice(0)) parked();
+    await holds;
+    this.#host?.resume();
+    this.#startShare(performance.now());
+    this.#idleCount = this.#cpu.instructions;
+  }
+
   /** Run until `stop`, or until the CPU can do nothing more. */
   async run(): Promise<LoopEnd> {
     this.#stopping = false;
+    this.#running = true;
     this.#host?.resume();
     try {
       let served = performance.now();
@@ -202,12 +268,27 @@ export class RunLoop {
       for (;;) {
         this.#between();
         if (this.#stopping) return "stop";
+        if (this.#holds !== undefined) {
+          await this.#park(this.#holds);
+          served = performance.now();
+          continue;
+        }
+        if (this.#stands > 0) {
+          await this.#stand();
+          served = performance.now();
+          this.#startShare(served);
+          continue;
+        }
         this.#clock.runDue();
         if (this.#blocks.due !== undefined) {
           await this.#answers();
           continue;
         }
         const exit = this.#slice();
+        if (exit === "debug") {
+          this.onDebug();
+          continue;
+        }
         if (exit === "shutdown" || exit === "dead") {
           // What the guest requested in its last instruction comes first.
           if (this.#between()) continue;
@@ -235,8 +316,10 @@ export class RunLoop {
         }
       }
     } finally {
+      this.#running = false;
       this.#host?.pause();
       this.#cancelAlarm();
+      for (const parked of this.#parked.splice(0)) parked();
     }
   }
 
@@ -248,6 +331,14 @@ export class RunLoop {
   /** Whether the host's event loop will soon have something for the guest. */
   get #expectsHost(): boolean {
     return this.#blocks.outstanding || (this.#traffic?.isRecent ?? false);
+  }
+
+  /** Stand still until `wake`. */
+  async #stand(): Promise<void> {
+    this.#host?.pause();
+    this.onStand();
+    await new Promise<void>((resolve) => this.#awake = resolve);
+    this.#host?.resume();
   }
 
   /** With `icount`: wait for the answers that are due, and let devices hear them. */
@@ -267,14 +358,17 @@ export class RunLoop {
     this.#slices++;
     if (this.#host !== undefined) return this.#hostSlice(this.#host, deadline);
     const icount = this.#icount!;
-    let budget = ICOUNT_SLICE;
+    // What a debugger cut short is the slice that it would have been.
+    let budget = this.#rest > 0 ? this.#rest : ICOUNT_SLICE;
     if (deadline !== Infinity) {
       budget = Math.min(budget, icount.instructionsUntil(deadline));
     }
     this.#sliceEnd = icount.now() + budget * icount.nsPerInstruction;
+    const before = cpu.instructions;
     this.#inSlice = true;
     const exit = cpu.run(budget);
     this.#inSlice = false;
+    this.#rest = exit === "debug" ? budget - (cpu.instructions - before) : 0;
     return exit;
   }
 
@@ -380,7 +474,7 @@ export class RunLoop {
       this.#host?.settle();
       const left = (this.#clock.nextDeadline() - this.#clock.now()) / 1e6;
       if (!woken && left > 0) {
-        Atomics.wait(this.#park, 0, 0, Math.min(left, BLOCK_MS));
+        Atomics.wait(this.#bench, 0, 0, Math.min(left, BLOCK_MS));
       }
     }
     this.#slept += performance.now() - start;

@@ -14,11 +14,17 @@ import type { LocalApic } from "../../../core/bus/apic.ts";
 import type {
   Access,
   CpuEngine,
+  EventObserver,
   Frontend,
   Mmu,
   PageWalk,
   TranslateContext,
 } from "../../../core/cpu/frontend.ts";
+import type {
+  CpuInspector,
+  PhysicalReader,
+} from "../../../core/cpu/inspector.ts";
+import type { DebugRegisters } from "../../../core/debug/contract.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import { CompatMmu } from "./compat_mmu.ts";
@@ -123,6 +129,8 @@ export class X86 extends Faults implements Frontend {
   readonly #translator: BlockTranslator | undefined;
   /** For compatibility mode, in front of `tables`. */
   #compat: CompatMmu | undefined;
+  /** Is told of exceptions and interrupts. */
+  observer: EventObserver | undefined;
 
   /** Makes a CPU in its reset state; `attach` gives it an engine. */
   constructor(options: X86Options) {
@@ -311,6 +319,16 @@ export class X86 extends Faults implements Frontend {
     return true;
   }
 
+  /** Whether the next instruction is in an interrupt shadow. */
+  isSingle(): boolean {
+    return this.state[W_SHADOW] !== 0;
+  }
+
+  /** See {@linkcode Frontend.observeEvents}. */
+  observeEvents(observer: EventObserver | undefined): void {
+    this.observer = observer;
+  }
+
   /** Walks the page tables. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean {
     return walkPage(this, address, access, mmu, probe);
@@ -411,6 +429,12 @@ export class X86 extends Faults implements Frontend {
     return describeCpu(this);
   }
 
+  /** For people who look at it. */
+  async inspect(memory: PhysicalReader): Promise<CpuInspector> {
+    const { X86Inspector } = await import("./inspect.ts");
+    return new X86Inspector(this, memory);
+  }
+
   /**
    * Sets registers by name, after `reset`: see {@linkcode setRegister}. CPL
    * follows from CS, EFER.LMA from EFER and CR0.
@@ -427,6 +451,12 @@ export class X86 extends Faults implements Frontend {
     }
     this.engine?.mmu.flush(false);
     this.debugChanged();
+  }
+
+  /** See {@linkcode Frontend.debugRegisters}. */
+  async debugRegisters(): Promise<DebugRegisters> {
+    const { X86DebugRegisters } = await import("./debug_registers.ts");
+    return new X86DebugRegisters(this);
   }
 
   /** The registers for the state record. */
