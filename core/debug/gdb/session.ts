@@ -136,6 +136,8 @@ export class Session {
   async #attach(): Promise<Attached> {
     if (this.#attached !== undefined) return this.#attached;
     const machine = await this.#target.debug();
+    const points = new Points(machine);
+    const map = new RegisterMap(machine.cpus[0].registers);
     let stop: StopEvent = { kind: "step", cpu: 0 };
     if (machine.isRunning) {
       const stopped = machine.resume();
@@ -146,8 +148,6 @@ export class Session {
         stop = { kind: "step", cpu: busyCpu(machine, stop.cpu) };
       }
     } else machine.pause();
-    const points = new Points(machine);
-    const map = new RegisterMap(machine.cpus[0].registers);
     this.#stop = stop;
     this.#general = stop.cpu;
     this.#control = "all";
