@@ -832,6 +832,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         return false;
       }
       if (this.#halted || this.instructions === before) break;
+      // What it accessed is told before the next one.
+      if (this.mmu.guard?.isHit === true) break;
       left -= this.instructions - before;
     }
     return true;

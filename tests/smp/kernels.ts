@@ -13,7 +13,8 @@ export const PC: string = fromFileUrl(
   new URL("../../machines/pc.json", import.meta.url),
 );
 
-function has(program: string): boolean {
+/** Whether there is a program. */
+export function has(program: string): boolean {
   try {
     return new Deno.Command(program, {
       args: ["--version"],
