@@ -23,6 +23,7 @@ again:
   inc dword [0x180102]
   mov [0x180104], ecx
   xchg [0x180100], eax
+  or ecx, 0x7f0000
   lock xadd [0x1800fe], ecx
   mov ecx, [0x1800fe]
   add byte [0x180103], 5
@@ -62,8 +63,6 @@ again:
   sub dword [0x180100], 77
   test [0x180100], eax
   cmp byte [0x1800ff], 1
-  lgdt [0x1800fc]
-  sgdt [0x180200]
   and ecx, 63
   dec ecx
   test ecx, ecx
