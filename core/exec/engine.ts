@@ -526,7 +526,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #runAlone(stepping: boolean): number {
     this.#restoreBudget();
     const link = this.#prepareSingle(1, stepping);
-    if (link < 0) return this.#frontend.deliver() ? EXIT_FAULT : -1;
+    if (link < 0) {
+      this.#counts.faults++;
+      return this.#frontend.deliver() ? EXIT_FAULT : -1;
+    }
     this.#aloneAt = this.#linearPc();
     const reason = this.#execute(link);
     this.#aloneAt = NaN;
@@ -664,9 +667,15 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ) {
           // Too little for the next block; but a run must not do nothing.
           if (!this.#exact && left < this.#granted) return "budget";
-          const single = this.#prepareSingle(
-            this.mmu.guard === undefined ? left : 1,
-          );
+          if (this.mmu.guard !== undefined) {
+            const before = this.#counts.faults;
+            if (!this.#retry()) return "shutdown";
+            faults += this.#counts.faults - before;
+            const exit = this.#haltExit();
+            if (exit !== undefined) return exit;
+            continue;
+          }
+          const single = this.#prepareSingle(left);
           if (single < 0) {
             faults++;
             if (!f.deliver()) return "shutdown";
@@ -843,10 +852,13 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       // What they do may ask for attention: later.
       this.#restoreBudget();
       const before = this.instructions;
-      if (!this.#runSingle(this.mmu.guard === undefined ? left : 1)) {
-        return false;
-      }
+      const isRun = this.mmu.guard === undefined
+        ? this.#runSingle(left)
+        : this.#retry();
+      if (!isRun) return false;
       if (this.#halted || this.instructions === before) break;
+      // What it accessed is told before the next one.
+      if (this.mmu.guard?.isHit === true) break;
       left -= this.instructions - before;
     }
     return true;

@@ -134,6 +134,11 @@ export class AccessGuard<R extends GuardedRange = GuardedRange> {
     return true;
   }
 
+  /** Whether something was accessed that nobody has asked for yet. */
+  get isHit(): boolean {
+    return this.#hits.length > 0;
+  }
+
   /** The instruction faulted: it has not accessed anything. */
   drop(): void {
     if (this.#hits.length > 0) this.#hits = [];
