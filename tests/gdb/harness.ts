@@ -12,7 +12,7 @@ const LINKER_SCRIPT = `${HERE}../bench/guests/kernel.ld`;
 /** The machine. */
 export const PC: string = `${HERE}../../machines/pc.json`;
 /** Milliseconds for a script. */
-const LIMIT_MS = 8_000;
+const LIMIT_MS = 60_000;
 
 /** How many bits the guest's registers have. */
 export type Bits = 32 | 64;
@@ -148,7 +148,7 @@ export async function startQemu(
  * with. `$REMOTE` is where the machine is.
  */
 export async function runGdb(
-  { symbols }: Guest,
+  { symbols }: Pick<Guest, "symbols">,
   remote: string,
   script: string,
   more: {
