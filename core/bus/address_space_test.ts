@@ -274,3 +274,80 @@ Deno.test("space: a peek reads RAM and ROM, and asks no device", () => {
   }
   assertEquals([asked, space.unassigned.reads], [0, 0]);
 });
+
+Deno.test("who looks and writes without being seen reaches memory only", () => {
+  const memory = backing(0x40);
+  const space = new AddressSpace("test", 0x1000, memory);
+  const device = recorder(0x10);
+  const common = { kind: "ram", size: 0x10 } as const;
+  space.add({ name: "a", base: 0, hostOffset: 0, ...common });
+  space.add({ name: "b", base: 0x10, hostOffset: 0x20, ...common });
+  space.add({
+    ...common,
+    name: "r",
+    base: 0x20,
+    hostOffset: 0x30,
+    kind: "rom",
+  });
+  space.add({ name: "d", base: 0x30, size: 0x10, kind: "io", handler: device });
+  assertEquals(space.poke(0xe, Uint8Array.of(1, 2, 3, 4)), 4);
+  assertEquals([...memory.u8.subarray(0xe, 0x10)], [1, 2]);
+  assertEquals([...memory.u8.subarray(0x20, 0x22)], [3, 4]);
+  assertEquals(space.poke(0x1f, Uint8Array.of(5, 6)), 1);
+  memory.u8[0x3f] = 7;
+  const into = new Uint8Array(4);
+  assertEquals(space.peek(0x2e, into), 2);
+  assertEquals([...into], [0, 7, 0, 0]);
+  assertEquals(space.peek(0x500, into), 0);
+  assertEquals(space.unassigned.reads, 0);
+  assertEquals(device.log, []);
+});
+
+Deno.test("accesses to devices are observed as the devices see them", () => {
+  const memory = backing(0x20);
+  const space = new AddressSpace("test", 0x10000, memory);
+  const device = recorder(0x20, [1, 2]);
+  const told: unknown[][] = [];
+  const handler = device;
+  space.add({ name: "ram", base: 0, size: 16, kind: "ram", hostOffset: 0 });
+  space.add({ name: "d", base: 0x70, size: 16, kind: "io", handler });
+  space.add({
+    name: "alias",
+    base: 0x90,
+    size: 8,
+    offset: 4,
+    kind: "io",
+    handler,
+  });
+  space.add({
+    name: "one",
+    base: 0x71,
+    size: 1,
+    width: 1,
+    priority: 1,
+    kind: "io",
+    handler,
+  });
+  let changes = 0;
+  space.onChange(() => changes++);
+  space.observe((...access) => told.push(access));
+  space.write(0, 4, 1);
+  space.write(0x74, 4, 0x12345678);
+  assertEquals(space.read(0x90, 2), 0x5678);
+  space.write(0x71, 1, 9);
+  // A change of the regions does not end it.
+  space.add({ name: "e", base: 0x100, size: 1, kind: "io", handler });
+  assertEquals(space.read(0x100, 1), 9);
+  const expected = [
+    ["d", 0x74, 2, 0x5678, true],
+    ["d", 0x76, 2, 0x1234, true],
+    ["alias", 0x90, 2, 0x5678, false],
+    ["one", 0x71, 1, 9, true],
+    ["e", 0x100, 1, 9, false],
+  ];
+  assertEquals(told, expected);
+  space.observe(undefined);
+  space.write(0x74, 4, 0);
+  assertEquals(told, expected);
+  assertEquals(changes, 1);
+});
