@@ -36,8 +36,8 @@ const MAGIC = new Uint8Array([
 export const FORMAT_VERSION = 1;
 const FILE_HEAD_BYTES = 12;
 const HEAD_BYTES = 12;
-/** The most bytes that a block may have. */
-export const MAX_BLOCK_BYTES: number = 64 << 20;
+/** The most bytes that a block may have: no record of a machine is so long. */
+export const MAX_BLOCK_BYTES: number = 8 << 20;
 const END = "END.";
 
 /** A block. */
