@@ -101,6 +101,12 @@ export interface EngineOptions {
   readonly maxInsns?: number;
   /** Stop exactly at the end of a budget (for `icount`). */
   readonly exact?: boolean;
+  /**
+   * What an instruction that reaches a device sees and leads to does not depend
+   * on where blocks begin and end: it is the last one of its block. So a run
+   * may be cut anywhere (to look at it, for a breakpoint) and stays the same.
+   */
+  readonly precise?: boolean;
   /** Compiled regions alive at most: beyond that, all translations are forgotten. */
   readonly maxRegions?: number;
   /** How regions look accesses up at first; for tests. */
@@ -159,6 +165,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
+  /** With `precise`: whether translated code runs that is not an instruction alone. */
+  #mayNotReach = false;
+  /** It came to an instruction that reaches a device. */
+  #deferred = false;
   readonly #jumps: JumpModes;
   readonly #regions: Regions;
   readonly #exits: ExitPoints;
@@ -212,6 +222,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       memory.memory.buffer,
       this.base,
     );
+    if (options.precise === true) {
+      this.mmu.defers = () => {
+        if (!this.#mayNotReach) return false;
+        return this.#deferred = true;
+      };
+    }
     this.#view = translatorView(frontend, this.mmu, this.u8);
     this.cache = new BlockCache(
       this.i32,
@@ -556,7 +572,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
             continue;
           }
           const after = this.#execute(single);
-          if (after === EXIT_FAULT || after === EXIT_TRAP) faults++;
+          if (this.#isFault(after)) faults++;
           if (!this.#after(after)) return "shutdown";
           if (this.#halted && !f.wakes()) {
             return f.wakeable() ? "halted" : "dead";
@@ -565,7 +581,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         }
         continue;
       }
-      if (reason === EXIT_FAULT || reason === EXIT_TRAP) faults++;
+      if (this.#isFault(reason)) faults++;
       if (!this.#after(reason)) return "shutdown";
       if (this.#halted && !f.wakes()) return f.wakeable() ? "halted" : "dead";
       this.#halted = false;
@@ -580,7 +596,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     for (;;) {
       this.#counts.dispatches++;
       i32[(base + OFF_LINK) >> 2] = link;
+      this.#deferred = false;
+      this.#mayNotReach = !this.#single ||
+        this.#translator.singleBlock.insns > 1;
       const reason = this.#enter(base);
+      this.#mayNotReach = false;
       if (reason === EXIT_UNLINKED) {
         this.#counts.unlinked++;
         const at = i32[(base + OFF_LINK) >> 2];
@@ -649,6 +669,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
   }
 
+  /** Whether the guest has an exception. */
+  #isFault(reason: number): boolean {
+    return reason === EXIT_TRAP || reason === EXIT_FAULT && !this.#deferred;
+  }
+
   /** What follows an exit of translated code; false: the CPU shuts down. */
   #after(reason: number): boolean {
     const f = this.#frontend;
@@ -666,6 +691,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#halted = true;
         return true;
       case EXIT_FAULT:
+        if (this.#deferred) {
+          this.#deferred = false;
+          this.#restoreFault(single);
+          this.#restoreBudget();
+          return this.#runSingle(1);
+        }
         this.#counts.faults++;
         this.#restoreFault(single);
         return f.deliver();

@@ -140,7 +140,9 @@ export class Builder {
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
     }
-    if (cpus.length > 1) group = new CpuGroup(cpus);
+    if (cpus.length > 1) {
+      group = new CpuGroup(cpus, isCounted && timing.precise);
+    }
     const cpu = building.cpu = group ?? cpus[0];
     this.#wire(cpus, group);
     this.#physical().onChange(() => cpu.flushMapping());
@@ -290,6 +292,7 @@ export class Builder {
       log: createLogger(name, this.#log),
       accel: definition.translator.accel,
       icount: definition.time.mode === "icount",
+      precise: definition.time.mode === "icount" && definition.time.precise,
     });
   }
 

@@ -585,9 +585,12 @@ function linuxParameters({ definition, devices }: MachinePlan): string[] {
 }
 
 /** The seed of a guest: with `icount` two runs are the same. */
-function randomSeed(plan: MachinePlan): Uint8Array {
+function randomSeed({ definition }: MachinePlan): Uint8Array {
+  if (definition.boot.seed !== undefined) {
+    return Uint8Array.fromHex(definition.boot.seed);
+  }
   const seed = new Uint8Array(SEED_BYTES);
-  return plan.definition.time.mode === "icount"
+  return definition.time.mode === "icount"
     ? seed
     : crypto.getRandomValues(seed);
 }
