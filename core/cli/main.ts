@@ -189,7 +189,7 @@ async function run(
     throw error;
   }
   // The terminal must be restored when the process is asked to go.
-  const leave = (): void => void machine.pause();
+  const leave = (): void => machine.quit("host-signal");
   const signals: Deno.Signal[] = Deno.build.os === "windows"
     ? ["SIGINT"]
     : ["SIGINT", "SIGTERM", "SIGHUP"];

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
 import { AddressSpace } from "../bus/address_space.ts";
 import { MovablePriorities } from "../bus/movable_region.ts";
@@ -16,6 +17,7 @@ import { type CpuCore, initialize, type InterruptController } from "./cpu.ts";
 import { CpuGroup } from "./cpu_group.ts";
 import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
+import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
@@ -46,14 +48,18 @@ export class Builder {
   readonly #wiring = new Wiring();
   readonly #requests: Requests = {
     reset: false,
+    resetCause: "guest-reset",
     cpuReset: 0,
     cpuInit: 0,
     end: undefined,
+    endCause: undefined,
     notify: () => {},
     wake: () => {},
     ready: Promise.withResolvers(),
     isReady: false,
   };
+  readonly #events = new MachineEvents();
+  readonly #input = new InputQueue();
 
   /** A builder for one machine. */
   constructor(plan: MachinePlan, options: LoadOptions) {
@@ -104,6 +110,7 @@ export class Builder {
       blocks: new BlockRequests(isCounted ? clock : undefined),
       traffic: new NetTraffic(),
       requests: this.#requests,
+      input: this.#input,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -161,6 +168,8 @@ export class Builder {
       backends: this.#backends,
       boot,
       requests: this.#requests,
+      events: this.#events,
+      input: this.#input,
     };
   }
 
@@ -227,6 +236,7 @@ export class Builder {
       control: {
         reset: () => {
           this.#requests.reset = true;
+          this.#requests.resetCause = "host-ui";
           this.#requests.notify();
         },
         pressPowerButton: () => {
@@ -234,6 +244,7 @@ export class Builder {
             plugin.provides?.includes("power-button")
           );
           if (button === undefined) return quit();
+          this.#events.emit({ type: "powerdown" });
           const device = this.#devices.get(button.name);
           (device as Device & PowerButton | undefined)?.pressPowerButton();
         },
@@ -303,6 +314,7 @@ export class Builder {
     wiring.listen("machine", "reset", (level) => {
       if (!level) return;
       requests.reset = true;
+      requests.resetCause = "guest-reset";
       requests.notify();
     });
     wiring.listen("machine", "poweroff", (level) => {

@@ -9,6 +9,7 @@ import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
 import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
+import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
 import { NULL_CHAR } from "../backend/null_char.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
@@ -56,6 +57,8 @@ export interface Building {
   readonly traffic: NetTraffic;
   /** What was asked of the machine. */
   readonly requests: Requests;
+  /** What monitors type. */
+  readonly input: InputQueue;
   /** End the run. */
   end(result: RunResult): void;
   /** The CPU, or all of them as one, which is made after all devices. */
@@ -206,9 +209,8 @@ export function deviceContext(
     display: (role) => backend<DisplayBackend>(role, "display"),
     inputs: (role) => {
       const made = backend<InputBackend | DisplayBackend>(role, "input");
-      if (made === undefined) return undefined;
-      const input = "onEvent" in made ? made : made.input;
-      return input === undefined ? undefined : gatedInput(input, requests);
+      const input = made && ("onEvent" in made ? made : made.input);
+      return gatedInput(joinedInput(building.input, input), requests);
     },
     exit: (status) => {
       if (plugin.exits !== true) fail("it does not declare that it exits");
@@ -239,6 +241,26 @@ export function gatedChar(
       ),
     flush: () => char.flush(),
     close: () => char.close(),
+  };
+}
+
+/** What monitors type, and what comes from a device's own backend. */
+export function joinedInput(
+  monitors: InputBackend,
+  own: InputBackend | undefined,
+): InputBackend {
+  if (own === undefined) return monitors;
+  return {
+    onEvent: (receiver) => {
+      monitors.onEvent(receiver);
+      own.onEvent(receiver);
+    },
+    leds: (lights) => {
+      monitors.leds?.(lights);
+      own.leds?.(lights);
+    },
+    after: (own.after ?? monitors.after)?.bind(own.after ? own : monitors),
+    close: () => own.close(),
   };
 }
 

@@ -13,10 +13,12 @@ import type {
 import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
+import type { InputQueue } from "../backend/input_queue.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
+import type { Cause, MachineEvents } from "./events.ts";
 import { createLogger } from "./logger.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -117,11 +119,16 @@ export class Machine {
   readonly memory: GuestMemory;
   /** Its drives whose media can be changed. */
   readonly media: Media;
+  /** What happens to it, for monitors. */
+  readonly events: MachineEvents;
   readonly #parts: Parts;
   readonly #loop: RunLoop;
   #running: Promise<RunResult> | undefined;
   #result: RunResult | undefined;
   #closed: Promise<void> | undefined;
+  /** Lets the guest go on that a monitor has stopped. */
+  #release: (() => void) | undefined;
+  #hasShutDown = false;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -129,6 +136,7 @@ export class Machine {
     this.plan = parts.plan;
     this.memory = parts.memory;
     this.media = new Media(parts);
+    this.events = parts.events;
     const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
@@ -139,6 +147,7 @@ export class Machine {
       between: () => this.#between(),
       resetsAtShutdown: () => {
         if (!this.#resetsAtShutdown) return false;
+        requests.resetCause = "guest-reset";
         return requests.reset = true;
       },
     });
@@ -242,10 +251,50 @@ export class Machine {
     await this.#running;
   }
 
+  /**
+   * Let the guest stand still within its run, as a monitor's `stop` does:
+   * `run` and `wait` go on waiting. Nothing happens if it stands still already.
+   */
+  stopGuest(): void {
+    if (this.#release !== undefined) return;
+    this.#release = this.#loop.hold();
+    if (this.running) this.events.emit({ type: "stop" });
+  }
+
+  /** Let it go on, or start. */
+  continueGuest(): void {
+    const isNew = this.#release !== undefined || !this.running;
+    this.#release?.();
+    this.#release = undefined;
+    this.start();
+    if (isNew) this.events.emit({ type: "resume" });
+  }
+
+  /** Whether the guest runs, and why not, as QEMU's `RunState` has it. */
+  get runState(): "prelaunch" | "running" | "paused" | "shutdown" {
+    if (this.running) return this.#release === undefined ? "running" : "paused";
+    if (this.#result === undefined) return "prelaunch";
+    return this.#result.reason === "stop" ? "paused" : "shutdown";
+  }
+
+  /** End the run, as when the user leaves at a backend. */
+  quit(cause: Cause = "host-ui"): void {
+    const { requests } = this.#parts;
+    requests.end ??= { reason: "quit", status: 0 };
+    requests.endCause ??= cause;
+    this.#loop.interrupt();
+  }
+
+  /** What monitors type and point at, beside the displays. */
+  get input(): InputQueue {
+    return this.#parts.input;
+  }
+
   /** End the run and close the backends. Gives back how it ended. */
   async stop(): Promise<RunResult> {
     try {
       await this.pause();
+      this.#shutDown("host-ui");
     } finally {
       await this.#close();
     }
@@ -258,8 +307,9 @@ export class Machine {
   }
 
   /** Press the reset button. */
-  reset(): void {
+  reset(cause: Cause = "host-ui"): void {
     this.#parts.requests.reset = true;
+    this.#parts.requests.resetCause = cause;
     this.#loop.interrupt();
   }
 
@@ -272,6 +322,7 @@ export class Machine {
     if (button === undefined) {
       throw new RangeError("the machine has no power button");
     }
+    this.events.emit({ type: "powerdown" });
     button.pressPowerButton();
   }
 
@@ -451,12 +502,14 @@ export class Machine {
       if (end === "stop") {
         result = requests.end ?? { reason: "stop", status: 0 };
         requests.end = undefined;
+        if (result.reason !== "stop") this.#shutDown(this.#causeOf(result));
       } else {
         result = {
           reason: end === "dead" ? "halt" : "shutdown",
           status: end === "dead" ? 0 : 1,
           where: this.cpu.describe(),
         };
+        this.#shutDown("guest-shutdown");
       }
       this.#result = result;
       // A waiting `expect` will not be answered any more.
@@ -474,6 +527,20 @@ export class Machine {
   get #resetsAtShutdown(): boolean {
     const { boot, options, plan } = this.#parts;
     return boot === undefined && !options.noReboot && hasRom(plan);
+  }
+
+  #causeOf({ reason }: RunResult): Cause {
+    const { requests } = this.#parts;
+    if (reason === "reset") return requests.resetCause;
+    if (reason !== "quit") return "guest-shutdown";
+    return requests.endCause ?? "host-ui";
+  }
+
+  /** Tells monitors of the end, once. */
+  #shutDown(cause: Cause): void {
+    if (this.#hasShutDown) return;
+    this.#hasShutDown = true;
+    this.events.emit({ type: "shutdown", cause });
   }
 
   #endWaits(result: RunResult): void {
@@ -500,6 +567,7 @@ export class Machine {
         return false;
       }
       this.#reset();
+      this.events.emit({ type: "reset", cause: requests.resetCause });
       return true;
     }
     const { cpuReset, cpuInit } = requests;
@@ -562,6 +630,7 @@ export class Machine {
 
   #close(): Promise<void> {
     this.media.close();
+    this.input.end();
     return this.#closed ??= closeAll(this.#parts.backends);
   }
 }

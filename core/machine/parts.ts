@@ -8,6 +8,7 @@ import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
 import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
+import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
@@ -15,6 +16,7 @@ import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { BootImages } from "./boot_images.ts";
 import type { CpuCore } from "./cpu.ts";
+import type { Cause, MachineEvents } from "./events.ts";
 import type { RunResult } from "./machine.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
@@ -52,6 +54,10 @@ export interface Parts {
   readonly boot: BootImages | undefined;
   /** What was asked for. */
   readonly requests: Requests;
+  /** Tells monitors what happens. */
+  readonly events: MachineEvents;
+  /** What monitors type, beside the displays. */
+  readonly input: InputQueue;
 }
 
 /** A backend of any type. */
@@ -66,12 +72,16 @@ export type AnyBackend =
 export interface Requests {
   /** Reset the machine. */
   reset: boolean;
+  /** Who wants that. */
+  resetCause: Cause;
   /** Reset these CPUs alone: a bit each. */
   cpuReset: number;
   /** The same for the line `init`. */
   cpuInit: number;
   /** End the run so. */
   end: RunResult | undefined;
+  /** Who wants that, where the result does not say it. */
+  endCause: Cause | undefined;
   /** Makes the run loop look. */
   notify: () => void;
   /** The CPU's interrupt line rose: an idle CPU goes on. */

@@ -119,6 +119,8 @@ export class RunLoop {
   #inSlice = false;
   #sliceEnd = 0;
   #stopping = false;
+  /** For how many reasons the guest stands still. */
+  #holds = 0;
   #awake: (() => void) | undefined;
   /** A host timer that wakes the guest, and when it will. */
   #alarm: ReturnType<typeof setTimeout> | undefined;
@@ -192,6 +194,23 @@ export class RunLoop {
     this.interrupt();
   }
 
+  /**
+   * Let the guest and virtual time stand still within the run: what is
+   * requested is carried out, but no instruction is executed and no timer
+   * fires. Several may hold it; what this gives back lets go, once.
+   */
+  hold(): () => void {
+    this.#holds++;
+    this.interrupt();
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holds--;
+      this.wake();
+    };
+  }
+
   /** Run until `stop`, or until the CPU can do nothing more. */
   async run(): Promise<LoopEnd> {
     this.#stopping = false;
@@ -202,6 +221,12 @@ export class RunLoop {
       for (;;) {
         this.#between();
         if (this.#stopping) return "stop";
+        if (this.#holds > 0) {
+          await this.#stand();
+          served = performance.now();
+          this.#startShare(served);
+          continue;
+        }
         this.#clock.runDue();
         if (this.#blocks.due !== undefined) {
           await this.#answers();
@@ -248,6 +273,13 @@ export class RunLoop {
   /** Whether the host's event loop will soon have something for the guest. */
   get #expectsHost(): boolean {
     return this.#blocks.outstanding || (this.#traffic?.isRecent ?? false);
+  }
+
+  /** Stand still until `wake`. */
+  async #stand(): Promise<void> {
+    this.#host?.pause();
+    await new Promise<void>((resolve) => this.#awake = resolve);
+    this.#host?.resume();
   }
 
   /** With `icount`: wait for the answers that are due, and let devices hear them. */

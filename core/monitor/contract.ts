@@ -1,0 +1,21 @@
+/**
+ * What the monitors of a machine know of each other. The human monitor takes
+ * one line of text and answers with text; QMP reaches it through this
+ * interface and nothing else (`human-monitor-command`).
+ *
+ * @module
+ */
+
+/** The human monitor of one machine: the commands of QEMU's, a line at a time. */
+export interface HumanMonitor {
+  /**
+   * Runs one command line, as if it were typed at the prompt. Commands of one
+   * monitor run one after another.
+   *
+   * @param line The command and its arguments, without the line's end.
+   * @returns What the command prints, each line ended by `\n`; empty when it
+   *   prints nothing. A command that fails, or that does not exist, prints why:
+   *   the promise is not rejected for what a line says.
+   */
+  run(line: string): Promise<string>;
+}
