@@ -28,10 +28,17 @@ export interface MachineFactory {
     definition: string | JsonObject,
     options?: MachineOptions,
   ): Promise<Machine>;
+  /**
+   * Build the machine of a recording that `MachineOptions.record` has made, to
+   * run as it ran. Throws a `ReplayError` when it cannot be replayed.
+   */
+  replay(path: string, options?: MachineOptions): Promise<Machine>;
 }
 
 /** Makes machines from definitions. */
 export const Machine: MachineFactory = {
   load: (definition, options = {}) =>
     CoreMachine.load(definition, { plugins: PLUGINS, ...options }),
+  replay: (path, options = {}) =>
+    CoreMachine.replay(path, { plugins: PLUGINS, ...options }),
 };

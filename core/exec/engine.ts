@@ -444,6 +444,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.attention();
   }
 
+  forgetMappings(): void {
+    this.mmu.flush(false);
+  }
+
   #flushSoon = false;
 
   save(): StateRecord {

@@ -38,6 +38,10 @@ export class BlockRequests {
    * its image has is answered at once.
    */
   building = false;
+  /** With `icount`: requests whose answer's time has not come. */
+  #awaited = 0;
+  /** Takes what devices read, in the order in which they hear of it. */
+  onRead: ((bytes: Uint8Array) => void) | undefined;
   /** Called when a request is made and none was outstanding. */
   onRequest: () => void = () => {};
 
@@ -49,6 +53,11 @@ export class BlockRequests {
   /** Whether the host has something to answer, however long that takes. */
   get outstanding(): boolean {
     return this.#outstanding > 0;
+  }
+
+  /** With `icount`: whether a device waits for an answer, whatever the host has done. */
+  get isAwaited(): boolean {
+    return this.#awaited > 0;
   }
 
   /**
@@ -69,7 +78,7 @@ export class BlockRequests {
         return backend.readOnly;
       },
       read: (offset, length, room) =>
-        this.#made(length, backend.read(offset, length, room)),
+        this.#read(this.#made(length, backend.read(offset, length, room))),
       write: (offset, bytes) =>
         this.#made(bytes.length, backend.write(offset, bytes)),
       discard: (offset, length) =>
@@ -79,6 +88,15 @@ export class BlockRequests {
       flush: () => this.#made(0, backend.flush()),
       close: () => backend.close(),
     };
+  }
+
+  #read(answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    const { onRead } = this;
+    if (onRead === undefined) return answer;
+    return answer.then((bytes) => {
+      onRead(bytes);
+      return bytes;
+    });
   }
 
   /** A request about so many bytes has been made. */
@@ -94,6 +112,7 @@ export class BlockRequests {
       return given;
     }
     answer.then(done, done);
+    this.#awaited++;
     const { promise, resolve } = Promise.withResolvers<T>();
     const timer = clock.timer(() => this.#wait(answer, () => resolve(answer)));
     timer.arm(clock.now() + REQUEST_NS + bytes * BYTE_NS);
@@ -112,6 +131,7 @@ export class BlockRequests {
   #wait(answer: Promise<unknown>, give: () => void): void {
     const due = Promise.all([this.#due, answer.then(() => {}, () => {})])
       .then(() => {
+        this.#awaited--;
         give();
         if (this.#due === due) this.#due = undefined;
       });

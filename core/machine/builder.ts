@@ -7,8 +7,10 @@
 
 import { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
+import { NULL_CHAR } from "../backend/null_char.ts";
 import { AddressSpace } from "../bus/address_space.ts";
 import { MovablePriorities } from "../bus/movable_region.ts";
+import type { TimedInputs } from "../replay/inputs.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
@@ -27,11 +29,17 @@ import type { LoadOptions } from "./options.ts";
 import {
   type AnyBackend,
   closeAll,
+  type MachineControl,
   type Parts,
   type Requests,
 } from "./parts.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
-import type { ConsoleContext, Device, Logger } from "./plugin.ts";
+import type {
+  BackendPlugin,
+  ConsoleContext,
+  Device,
+  Logger,
+} from "./plugin.ts";
 import type { DocumentPath } from "./schema.ts";
 import { controllerName, cpuName } from "./several_cpus.ts";
 import { Wiring } from "./wiring.ts";
@@ -59,6 +67,8 @@ export class Builder {
     isReady: false,
   };
   readonly #events = new MachineEvents();
+  #control: MachineControl | undefined;
+  #inputs: TimedInputs | undefined;
   readonly #input = new InputQueue();
 
   /** A builder for one machine. */
@@ -70,6 +80,7 @@ export class Builder {
 
   /** Close what a failed build has opened. */
   async abandon(): Promise<void> {
+    this.#inputs?.close();
     await closeAll(this.#backends);
   }
 
@@ -88,6 +99,14 @@ export class Builder {
       arenaBytes: definition.cpu.count * definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
+    const { record, replay } = this.#options;
+    if (record !== undefined || replay !== undefined) {
+      // Not loaded without.
+      const { openInputs } = await import("../replay/session.ts");
+      this.#inputs = await openInputs(plan, this.#options);
+    }
+    const inputs = this.#inputs;
+    this.#control = await this.#createControl();
     const count = (): number => building.cpu?.instructions ?? 0;
     const time = timing.mode === "icount"
       ? new InstructionTime(count, timing.nsPerInstruction)
@@ -111,6 +130,8 @@ export class Builder {
       traffic: new NetTraffic(),
       requests: this.#requests,
       input: this.#input,
+      timed: inputs && await import("../replay/channels.ts"),
+      inputs,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -119,12 +140,14 @@ export class Builder {
     await this.#placeMemory(memory);
     for (const { name, plugin, config, pcap } of plan.backends) {
       const log = createLogger(name, this.#log);
-      const backend: AnyBackend = await this.#created(
-        ["backends", name],
-        () => plugin.create(config, this.#backendContext(name, log)),
-      );
+      const backend: AnyBackend = replay !== undefined &&
+          await this.#replayed(name, plugin, replay.header.networks) ||
+        await this.#created(
+          ["backends", name],
+          () => plugin.create(config, this.#backendContext(name, log)),
+        );
       this.#backends.set(name, backend);
-      if (pcap === undefined) continue;
+      if (pcap === undefined || replay !== undefined) continue;
       const captured = await this.#created(
         ["backends", name, "pcap"],
         () => captureNet(backend as NetBackend, pcap, log),
@@ -132,6 +155,9 @@ export class Builder {
       this.#backends.set(name, captured);
     }
     building.blocks.building = true;
+    if (inputs !== undefined) {
+      building.blocks.onRead = (bytes) => inputs.disk(bytes);
+    }
     for (const device of plan.devices) {
       const files = await readFiles(device);
       const context = deviceContext(building, device, files);
@@ -170,7 +196,47 @@ export class Builder {
       requests: this.#requests,
       events: this.#events,
       input: this.#input,
+      control: this.#control,
+      inputs,
     };
+  }
+
+  /** The buttons, and who presses them while a run is recorded or replayed. */
+  async #createControl(): Promise<MachineControl> {
+    const button = this.#plan.devices.find(({ plugin }) =>
+      plugin.provides?.includes("power-button")
+    );
+    const control: MachineControl = {
+      hasPowerButton: button !== undefined,
+      reset: (cause) => {
+        this.#requests.reset = true;
+        this.#requests.resetCause = cause;
+        this.#requests.notify();
+      },
+      pressPowerButton: () => {
+        if (button === undefined) return false;
+        this.#events.emit({ type: "powerdown" });
+        const device = this.#devices.get(button.name);
+        (device as Device & PowerButton | undefined)?.pressPowerButton();
+        return true;
+      },
+    };
+    if (this.#inputs === undefined) return control;
+    const { timedControl } = await import("../replay/channels.ts");
+    return timedControl(this.#inputs, control);
+  }
+
+  /** What stands in a replay for what is not there; undefined for all else. */
+  async #replayed(
+    name: string,
+    { type, permissions }: BackendPlugin,
+    networks: Readonly<Record<string, boolean>>,
+  ): Promise<AnyBackend | undefined> {
+    // A file that was written, a port where somebody waited.
+    if (type === "char" && permissions !== undefined) return NULL_CHAR;
+    if (type !== "net") return undefined;
+    const { SilentNet } = await import("../replay/channels.ts");
+    return new SilentNet(networks[name] ?? false);
   }
 
   /** What a plugin makes; its refusal is an error in the definition. */
@@ -234,19 +300,9 @@ export class Builder {
       log,
       quit,
       control: {
-        reset: () => {
-          this.#requests.reset = true;
-          this.#requests.resetCause = "host-ui";
-          this.#requests.notify();
-        },
+        reset: () => this.#control!.reset("host-ui"),
         pressPowerButton: () => {
-          const button = this.#plan.devices.find(({ plugin }) =>
-            plugin.provides?.includes("power-button")
-          );
-          if (button === undefined) return quit();
-          this.#events.emit({ type: "powerdown" });
-          const device = this.#devices.get(button.name);
-          (device as Device & PowerButton | undefined)?.pressPowerButton();
+          if (!this.#control!.pressPowerButton()) quit();
         },
       },
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),

@@ -67,6 +67,8 @@ export interface CpuCore {
   watchWrites?(physical: number, length: number, changed: () => void): void;
   /** The physical address map has changed: flush what was derived from it. */
   flushMapping(): void;
+  /** Forget what the page tables said, as a CPU whose state was just loaded has. */
+  forgetMappings?(): void;
   /** The CPU's state. */
   save(): StateRecord;
   /** Restore the CPU's state; throws a `StateError` when it does not fit. */

@@ -164,6 +164,11 @@ export class CpuGroup implements CpuCore {
     for (const cpu of this.#cpus) cpu.flushMapping();
   }
 
+  /** See `CpuCore.forgetMappings`. */
+  forgetMappings(): void {
+    for (const cpu of this.#cpus) cpu.forgetMappings?.();
+  }
+
   /** The state of all CPUs, and whose turn it is. */
   save(): StateRecord {
     const cpus: Record<string, StateRecord> = {};

@@ -18,6 +18,7 @@ import {
   MovableRegion,
 } from "../bus/movable_region.ts";
 import { onesOf } from "../bus/range.ts";
+import type { TimedInputs } from "../replay/inputs.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { CpuCore } from "./cpu.ts";
@@ -59,6 +60,10 @@ export interface Building {
   readonly requests: Requests;
   /** What monitors type. */
   readonly input: InputQueue;
+  /** Of a run that is recorded or replayed: what comes from outside. */
+  readonly inputs: TimedInputs | undefined;
+  /** And how it reaches devices. */
+  readonly timed: typeof import("../replay/channels.ts") | undefined;
   /** End the run. */
   end(result: RunResult): void;
   /** The CPU, or all of them as one, which is made after all devices. */
@@ -196,7 +201,11 @@ export function deviceContext(
     },
     char: (role) => {
       const char = backend<CharBackend>(role, "char");
-      return char === undefined ? NULL_CHAR : gatedChar(char, requests);
+      if (char === undefined) return NULL_CHAR;
+      const { timed, inputs } = building;
+      return timed === undefined
+        ? gatedChar(char, requests)
+        : timed.timedChar(inputs!, `${name}.${role}`, char);
     },
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
@@ -204,13 +213,19 @@ export function deviceContext(
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");
-      return net && building.traffic.on(net);
+      const on = net && building.traffic.on(net);
+      const { timed, inputs } = building;
+      return on && timed ? timed.timedNet(inputs!, `${name}.${role}`, on) : on;
     },
     display: (role) => backend<DisplayBackend>(role, "display"),
     inputs: (role) => {
       const made = backend<InputBackend | DisplayBackend>(role, "input");
       const input = made && ("onEvent" in made ? made : made.input);
-      return gatedInput(joinedInput(building.input, input), requests);
+      const joined = joinedInput(building.input, input);
+      const { timed, inputs } = building;
+      return timed === undefined
+        ? gatedInput(joined, requests)
+        : timed.timedInput(inputs!, `${name}.${role}`, joined);
     },
     exit: (status) => {
       if (plugin.exits !== true) fail("it does not declare that it exits");

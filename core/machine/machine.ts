@@ -15,7 +15,9 @@ import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { Subject } from "../replay/inputs.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
+import type { InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
@@ -28,7 +30,7 @@ import { Builder } from "./builder.ts";
 import { dmaPort } from "./device_context.ts";
 import { closeAll, type Parts } from "./parts.ts";
 import { hasRom, type MachinePlan } from "./plan_types.ts";
-import type { FirmwareTables, PowerButton } from "./firmware.ts";
+import type { FirmwareTables } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
 import { ramRanges, surveyDevice } from "./survey.ts";
@@ -129,6 +131,8 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
+  /** In a replay: instructions up to here, less those that the CPU counts. */
+  #earlier = 0;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -144,6 +148,7 @@ export class Machine {
       time,
       blocks,
       traffic,
+      inputs: parts.inputs,
       between: () => this.#between(),
       resetsAtShutdown: () => {
         if (!this.#resetsAtShutdown) return false;
@@ -153,6 +158,28 @@ export class Machine {
     });
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
+    parts.inputs?.attach(this.#subject());
+  }
+
+  /** The machine as what comes from outside sees it. */
+  #subject(): Subject {
+    const { cpu, clock, time, blocks, memory } = this.#parts;
+    const { arenaOffset, arenaBytes, u8 } = memory;
+    return {
+      position: () => ({
+        count: cpu.instructions + this.#earlier,
+        time: clock.now(),
+      }),
+      save: () => this.#state(),
+      memory: u8.subarray(arenaOffset + arenaBytes),
+      get awaitsDisk(): boolean {
+        return blocks.isAwaited;
+      },
+      forgetMappings: () => cpu.forgetMappings?.(),
+      skipTo: (to) => (time as InstructionTime).skipTo(to),
+      stop: () => this.#loop.stop(),
+      wake: () => this.#loop.wake(),
+    };
   }
 
   /**
@@ -170,6 +197,21 @@ export class Machine {
     );
   }
 
+  /**
+   * Build the machine of a recording, which then runs as it did when
+   * `LoadOptions.record` was set: what it sends is not sent, and what the host
+   * has for it is dropped. The run ends where the recording does. Throws a
+   * `ReplayError` for a recording that cannot be replayed; `run` does when the
+   * run turns out to be another one.
+   */
+  static async replay(path: string, options: LoadOptions): Promise<Machine> {
+    const { openRecording } = await import("../replay/session.ts");
+    const replay = await openRecording(path);
+    const { definition, noReboot } = replay.header;
+    const all = { ...options, noReboot, replay };
+    return await Machine.build(await planDefinition(definition, all), all);
+  }
+
   /** Build a machine from a plan, in its reset state. */
   static async build(
     plan: MachinePlan,
@@ -177,7 +219,12 @@ export class Machine {
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const machine = new Machine(await builder.build());
+      const parts = await builder.build();
+      const machine = new Machine(parts);
+      if (parts.inputs !== undefined) {
+        const { beginSession } = await import("../replay/session.ts");
+        await beginSession(parts, parts.inputs);
+      }
       machine.#reset();
       const { requests } = machine.#parts;
       requests.isReady = true;
@@ -308,9 +355,7 @@ export class Machine {
 
   /** Press the reset button. */
   reset(cause: Cause = "host-ui"): void {
-    this.#parts.requests.reset = true;
-    this.#parts.requests.resetCause = cause;
-    this.#loop.interrupt();
+    this.#parts.control.reset(cause);
   }
 
   /**
@@ -318,12 +363,9 @@ export class Machine {
    * `RangeError` when the machine has none.
    */
   pressPowerButton(): void {
-    const button = this.#provider<PowerButton>("power-button");
-    if (button === undefined) {
+    if (!this.#parts.control.pressPowerButton()) {
       throw new RangeError("the machine has no power button");
     }
-    this.events.emit({ type: "powerdown" });
-    button.pressPowerButton();
   }
 
   /**
@@ -445,6 +487,10 @@ export class Machine {
    */
   save(): StateRecord {
     this.#mustRest();
+    return this.#state();
+  }
+
+  #state(): StateRecord {
     const devices: Record<string, StateRecord> = {};
     for (const { name, plugin } of this.plan.devices) {
       devices[name] = {
@@ -631,6 +677,7 @@ export class Machine {
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
+    if (this.#closed === undefined) this.#parts.inputs?.close();
     return this.#closed ??= closeAll(this.#parts.backends);
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import {
+  at,
   DefinitionError,
   locate,
   type Located,
@@ -29,6 +30,7 @@ import type { MachinePlan } from "./plan_types.ts";
 import { extendDefinition, readDefinition } from "./read_definition.ts";
 import type { BackendPlugin } from "./plugin.ts";
 import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
+import type { Recording } from "../replay/session.ts";
 import type { JsonObject } from "./schema_types.ts";
 
 /** What a program or the command line says beside the definition. */
@@ -85,6 +87,14 @@ export interface LoadOptions {
   readonly accel?: "jit" | "interp";
   /** Let virtual time follow the instruction count. */
   readonly icount?: boolean;
+  /**
+   * Record what comes from outside in this file, for `Machine.replay`. Virtual
+   * time then follows the instruction count, and disks are on throw-away
+   * overlays.
+   */
+  readonly record?: string;
+  /** What is replayed: `Machine.replay` sets it. */
+  readonly replay?: Recording;
   /** End the run when the guest resets the machine. */
   readonly noReboot?: boolean;
   /** Takes the log's lines; they are dropped when it is absent. */
@@ -157,7 +167,7 @@ async function optionOverlays(
     overlays.push(...displayMeaning(document, plugin));
   }
   overlays.push(...await driveOverlays(document, options));
-  if (options.snapshot) {
+  if (options.snapshot || options.record !== undefined) {
     const merged = overlays.reduce(merge, document);
     lay(await snapshotMeaning(merged, options.plugins), "--snapshot");
   }
@@ -201,6 +211,14 @@ async function optionOverlays(
     lay({ translator: { accel: options.accel } }, "--accel");
   }
   if (options.icount) lay({ time: { mode: "icount" } }, "--icount");
+  if (options.record !== undefined) {
+    const seed = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    const time: JsonObject = { mode: "icount", precise: true };
+    if (at(document, ["time", "epoch"]).kind !== "value") {
+      time.epoch = Date.now();
+    }
+    lay({ time, boot: { seed } }, "--record");
+  }
   for (const assignment of options.set ?? []) {
     overlays.push(parseSet(assignment, directory));
   }

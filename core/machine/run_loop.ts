@@ -16,6 +16,7 @@
  * @module
  */
 
+import type { TimedInputs } from "../replay/inputs.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
@@ -99,6 +100,8 @@ export interface RunLoopParts {
   readonly blocks: BlockRequests;
   /** What passes on networks. */
   readonly traffic?: NetTraffic;
+  /** With `icount`, of a run that is recorded or replayed: what comes from outside. */
+  readonly inputs?: TimedInputs;
 }
 
 /** The run loop of a machine. */
@@ -111,6 +114,7 @@ export class RunLoop {
   readonly #resetsAtShutdown: () => boolean;
   readonly #blocks: BlockRequests;
   readonly #traffic: NetTraffic | undefined;
+  readonly #inputs: TimedInputs | undefined;
   readonly #park = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
   /** Instructions and time of slices that the rate does not know yet. */
@@ -146,6 +150,7 @@ export class RunLoop {
     this.#resetsAtShutdown = parts.resetsAtShutdown ?? (() => false);
     this.#blocks = parts.blocks;
     this.#traffic = parts.traffic;
+    this.#inputs = parts.inputs;
     // The slice in progress may be too long now.
     const shorten = (): void => {
       if (this.#host !== undefined) this.interrupt();
@@ -232,6 +237,13 @@ export class RunLoop {
           await this.#answers();
           continue;
         }
+        const taken = this.#inputs?.take();
+        if (taken !== undefined) {
+          await taken;
+          await turn();
+          continue;
+        }
+        if (this.#stopping) return "stop";
         const exit = this.#slice();
         if (exit === "shutdown" || exit === "dead") {
           // What the guest requested in its last instruction comes first.
@@ -241,6 +253,12 @@ export class RunLoop {
           // A guest that shuts down at once leaves the host its turn.
           await turn();
           served = performance.now();
+          continue;
+        }
+        if (this.#inputs !== undefined) {
+          // What the guest's accesses have led to comes before the next slice.
+          await turn();
+          if (exit === "halted") await this.#wait(this.#inputs);
           continue;
         }
         if (exit === "halted" && !this.#skip()) {
@@ -275,6 +293,16 @@ export class RunLoop {
     return this.#blocks.outstanding || (this.#traffic?.isRecent ?? false);
   }
 
+  /** All CPUs wait, in a run that is recorded or replayed. */
+  async #wait(inputs: TimedInputs): Promise<void> {
+    const start = performance.now();
+    const deadline = this.#clock.nextDeadline();
+    if (!this.#stopping && this.#holds === 0) {
+      await inputs.idle(deadline, (time) => this.#sleep(time));
+    }
+    this.#slept += performance.now() - start;
+  }
+
   /** Stand still until `wake`. */
   async #stand(): Promise<void> {
     this.#host?.pause();
@@ -302,6 +330,9 @@ export class RunLoop {
     let budget = ICOUNT_SLICE;
     if (deadline !== Infinity) {
       budget = Math.min(budget, icount.instructionsUntil(deadline));
+    }
+    if (this.#inputs !== undefined) {
+      budget = Math.min(budget, this.#inputs.budget);
     }
     this.#sliceEnd = icount.now() + budget * icount.nsPerInstruction;
     this.#inSlice = true;

@@ -1,0 +1,199 @@
+/**
+ * Replays a recorded run.
+ *
+ * @module
+ */
+
+import { ReplayError } from "./error.ts";
+import { type Channel, type ChannelSpec, TimedInputs } from "./inputs.ts";
+import {
+  CHECK,
+  type Digest,
+  END,
+  type Entry,
+  INPUTS,
+  type LoggedEvent,
+  type Position,
+} from "./log.ts";
+
+/** What a digest's parts are of, for messages. */
+const PARTS: Readonly<Record<keyof Digest, string>> = {
+  disks: "what the guest read from its disks",
+  sent: "what the guest sent",
+  state: "the state of CPUs and devices",
+  memory: "the memory",
+};
+
+/** Where a player is in the recording: for `Player.restore`. */
+export interface Place {
+  /** The entry that comes next. */
+  readonly next: number;
+  /** By channel, what was refused last. */
+  readonly refused: readonly (Uint8Array | undefined)[];
+  /** See `TimedInputs.sums`. */
+  readonly sums: readonly number[];
+}
+
+interface PlayedChannel {
+  readonly spec: ChannelSpec<unknown>;
+  refused: Uint8Array | undefined;
+}
+
+/** Hands over what was recorded. */
+export class Player extends TimedInputs {
+  override readonly isLive = false;
+  readonly #entries: readonly Entry[];
+  readonly #channels: PlayedChannel[] = [];
+  #next = 0;
+  #isAtEnd = false;
+  /** Do not go beyond so many instructions. */
+  limit = Infinity;
+  /** Called when the recording has ended. */
+  onEnd: () => void = () => {};
+  /** Called at a check, at which the machine may be saved. */
+  onCheck: (position: Position) => void = () => {};
+
+  /** Plays these. */
+  constructor(entries: readonly Entry[]) {
+    super();
+    this.#entries = entries;
+  }
+
+  /** Whether all that was recorded has been replayed. */
+  get isAtEnd(): boolean {
+    return this.#isAtEnd;
+  }
+
+  /** Throws a `ReplayError` if an input is for a channel that there is not. */
+  checkChannels(): void {
+    const count = this.#channels.length;
+    const isKnown = (entry: Entry): boolean =>
+      entry.type !== INPUTS ||
+      entry.events.every(({ channel }) => channel < count);
+    if (!this.#entries.every(isKnown)) {
+      throw new ReplayError("damaged", "an input is for nothing that there is");
+    }
+  }
+
+  /** See {@linkcode TimedInputs.open}: what the host has is dropped. */
+  protected override open(spec: ChannelSpec<unknown>): Channel<unknown> {
+    this.#channels.push({ spec, refused: undefined });
+    return {
+      submit: () => Promise.resolve(),
+      unblock: () => {},
+      waiting: 0,
+    };
+  }
+
+  /** Up to the next input, or the limit. */
+  override get budget(): number {
+    const next = this.#entries[this.#next]?.count ?? Infinity;
+    const { count } = this.subject.position();
+    return Math.max(Math.min(next, this.limit) - count, 1);
+  }
+
+  /** See {@linkcode TimedInputs.take}. */
+  override take(): Promise<void> | undefined {
+    const position = this.subject.position();
+    const entry = this.#entries[this.#next];
+    if (entry === undefined) return this.#end(), undefined;
+    if (position.count >= this.limit) {
+      return this.subject.stop(), undefined;
+    }
+    if (
+      position.count < entry.count ||
+      position.count === entry.count && position.time < entry.time
+    ) return this.unsent();
+    if (position.count !== entry.count || position.time !== entry.time) {
+      throw this.#diverged(`the next input is for instruction ${entry.count}`);
+    }
+    this.#next++;
+    if (entry.type === INPUTS) return this.#deliver(entry.events);
+    this.#check(entry, entry.digest);
+    return this.unsent();
+  }
+
+  /** All CPUs wait. */
+  override idle(deadline: number): Promise<void> {
+    const next = this.#entries[this.#next];
+    if (next === undefined) {
+      this.#end();
+      return Promise.resolve();
+    }
+    const isNow = next.count === this.subject.position().count;
+    const target = isNow ? Math.min(deadline, next.time) : deadline;
+    if (target === Infinity) {
+      return Promise.reject(
+        this.#diverged("the guest waits for what does not come"),
+      );
+    }
+    this.subject.skipTo(target);
+    return Promise.resolve();
+  }
+
+  #end(): void {
+    this.#isAtEnd = true;
+    this.subject.stop();
+    this.onEnd();
+  }
+
+  #deliver(events: readonly LoggedEvent[]): Promise<void> {
+    const waits: Promise<void>[] = [];
+    for (const { channel: number, again, bytes } of events) {
+      const channel = this.#channels[number];
+      const { spec } = channel;
+      const value = again ? channel.refused : bytes;
+      if (value === undefined) {
+        throw new ReplayError("damaged", "nothing was refused before");
+      }
+      const result = spec.deliver(spec.decode(value));
+      channel.refused = result === false ? value : undefined;
+      if (result instanceof Promise) {
+        if (spec.waits) waits.push(result.catch(() => {}));
+        // Nobody waits for it here.
+        else result.catch(() => {});
+      }
+    }
+    return Promise.all(waits).then(() => {});
+  }
+
+  #check(entry: Entry, recorded: Digest): void {
+    const { type } = entry;
+    if (type === CHECK) this.subject.forgetMappings();
+    const now = this.digest(type === END);
+    for (const [part, what] of Object.entries(PARTS)) {
+      const key = part as keyof Digest;
+      if (now[key] !== recorded[key]) throw this.#diverged(`${what} differs`);
+    }
+    if (type === CHECK) this.onCheck(entry);
+  }
+
+  #diverged(what: string): ReplayError {
+    const { count, time } = this.subject.position();
+    return new ReplayError(
+      "diverged",
+      `The replay is not what was recorded after ${count} instructions, at ` +
+        `${(time / 1e9).toFixed(6)} s: ${what}`,
+    );
+  }
+
+  /** Where it is. */
+  get place(): Place {
+    return {
+      next: this.#next,
+      refused: this.#channels.map(({ refused }) => refused),
+      sums: this.sums,
+    };
+  }
+
+  /** The machine is where `place` was asked for. */
+  restore({ next, refused, sums }: Place): void {
+    this.#next = next;
+    this.#isAtEnd = false;
+    this.#channels.forEach((channel, i) => channel.refused = refused[i]);
+    this.restoreSums(sums);
+  }
+
+  /** The machine is stopped. */
+  override close(): void {}
+}
