@@ -526,6 +526,25 @@ export class AddressSpace {
   }
 
   /**
+   * Read RAM and ROM from `address` on, and nothing that a device answers: for
+   * who looks without being seen. Gives back how many bytes from the first
+   * there are.
+   */
+  peek(address: number, into: Uint8Array): number {
+    let done = 0;
+    while (done < into.length) {
+      const at = address + done;
+      const range = this.#find(at);
+      if (range === undefined || range.kind === IO) break;
+      const length = Math.min(into.length - done, range.end - at);
+      const offset = at + range.delta;
+      into.set(this.#memory!.u8.subarray(offset, offset + length), done);
+      done += length;
+    }
+    return done;
+  }
+
+  /**
    * Write bytes from `address` on, to devices in aligned words of 32 bits
    * where they fill one (a message-signalled interrupt is such a word). It
    * does not tell the CPUs: use a `DmaPort` for that.
@@ -559,5 +578,23 @@ export class AddressSpace {
       }
       done += length;
     }
+  }
+
+  /**
+   * Write RAM from `address` on, and nothing else; gives back how many bytes
+   * from the first there are. It does not tell the CPUs either.
+   */
+  poke(address: number, bytes: Uint8Array): number {
+    let done = 0;
+    while (done < bytes.length) {
+      const at = address + done;
+      const range = this.#find(at);
+      if (range === undefined || range.kind !== RAM) break;
+      const length = Math.min(bytes.length - done, range.end - at);
+      const part = bytes.subarray(done, done + length);
+      this.#memory!.u8.set(part, at + range.delta);
+      done += length;
+    }
+    return done;
   }
 }

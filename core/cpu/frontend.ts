@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { DebugRegisters } from "../debug/contract.ts";
 import type { Helper, IrBuilder } from "../ir/builder.ts";
 import type { Global } from "../ir/types.ts";
 
@@ -221,6 +222,10 @@ export interface TranslateContext {
   wantsFacts: boolean;
   /** The IR is to be compiled with its neighbours: facts that agree with theirs are worth an operation. */
   compiled: boolean;
+  /** A debugger steps: a repeated instruction (x86: REP MOVS) is to do one element and, unless that was the last, jump to itself. */
+  stepping: boolean;
+  /** Set by the frontend: how many elements one execution of a repeated instruction in the block does at most if nobody steps; 0: there is none. */
+  elements: number;
   /**
    * For a word of four bytes at `code[at]` that is part of an instruction, but
    * only as a value (x86: a 32-bit immediate or displacement). A host offset:
@@ -235,6 +240,17 @@ export interface TranslateContext {
    * Throws {@linkcode GUEST_FAULT} if that page faults (raised at the fetch).
    */
   cross(): void;
+}
+
+/** Is told what a CPU delivers. */
+export interface EventObserver {
+  /**
+   * An exception is about to be delivered, at the program counter in the
+   * state. `error` is its error code, if it has one.
+   */
+  exception(vector: number, error: number | undefined): void;
+  /** An interrupt from outside is taken, before the instruction at the program counter in the state. */
+  interrupt(vector: number): void;
 }
 
 /** An ISA. */
@@ -314,6 +330,12 @@ export interface Frontend {
   enter(state: Readonly<Record<string, number>>): void;
   /** Whether the next block must be a single instruction (interrupt shadow); clears the condition. */
   takeSingle(): boolean;
+  /** The same without clearing it: for debuggers. */
+  isSingle?(): boolean;
+  /** The registers for debuggers, loaded when one asks. */
+  debugRegisters?(): Promise<DebugRegisters>;
+  /** Tells somebody of exceptions and interrupts from now on; nobody when it is undefined. */
+  observeEvents?(observer: EventObserver | undefined): void;
   /** Walks the page tables; on success fills `pageWalk`; on failure records the fault and returns false. `probe`: record nothing, change nothing. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean;
   /** Translations were forgotten, of one page or of all: what the frontend remembers of the page tables must go as well. */

@@ -53,7 +53,11 @@ export interface DebugCpu {
   readonly index: number;
   /** Its registers. */
   readonly registers: DebugRegisters;
-  /** The linear address of the next instruction. */
+  /**
+   * The linear address of the next instruction. All linear addresses here are
+   * unsigned numbers of 32 bits or, in 64-bit mode, the signed numbers from
+   * -2^47 to 2^47 - 1 that canonical addresses are.
+   */
   readonly pc: number;
   /** Whether it waits for an interrupt (HLT), or for another CPU to start it. */
   readonly isWaiting: boolean;
@@ -106,7 +110,14 @@ export type StopEvent =
   /** The run has ended, as `Machine.wait` says; the machine can still be looked at. */
   | { readonly kind: "end"; readonly cpu: number; readonly result: RunResult };
 
-/** A machine under a debugger, which it has from `Machine.debug` to `detach`. */
+/**
+ * A machine under a debugger, which it has from `Machine.debug` to `detach`.
+ * Several debuggers (gdb, a monitor) may have one machine: each has its own
+ * points, and all that wait in `resume` or `step` hear of every stop.
+ *
+ * To attach changes nothing. The registers and memory may be looked at whenever
+ * the event loop runs; they make sense together while the guest stands still.
+ */
 export interface MachineDebugger {
   /** The CPUs. */
   readonly cpus: readonly DebugCpu[];
@@ -118,7 +129,8 @@ export interface MachineDebugger {
   setWatchpoint(spec: WatchSpec): DebugPoint;
   /**
    * Run all CPUs until there is a reason to stop. A breakpoint where a CPU is
-   * now does not stop it again before it comes there anew.
+   * now does not stop it again before it comes there anew. Starts the machine
+   * if it was not started; if it runs already, this only waits.
    */
   resume(): Promise<StopEvent>;
   /**
@@ -127,7 +139,11 @@ export interface MachineDebugger {
    * first instruction. A REP instruction is one iteration at a time.
    */
   step(cpu: number): Promise<StopEvent>;
-  /** Stop a `resume` in progress. */
+  /**
+   * Let the guest stand still, whoever has let it run; `resume` and `step` in
+   * progress end. A machine that was not started stands before its first
+   * instruction when it is (`start`, `run`), until `resume`.
+   */
   pause(): void;
   /** Read physical memory without a device's side effects; gives back how many bytes. */
   readPhysical(address: number, into: Uint8Array): number;

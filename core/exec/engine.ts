@@ -38,6 +38,8 @@ import {
   HIT_REGION,
   HIT_RUNNING,
 } from "../translate/block_cache.ts";
+import type { DebugPort } from "./debug_port.ts";
+import type { EngineDebug } from "./engine_debug.ts";
 import { carryOf, ExitPoints } from "./exit_points.ts";
 import { helperImports } from "./helper_imports.ts";
 import { InterpreterGenerator } from "./interpreter.ts";
@@ -174,6 +176,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #exits: ExitPoints;
   readonly #shared: SharedCode | undefined;
   #observer: TranslationObserver | undefined;
+  #debug: EngineDebug | undefined;
+  /** Translated code runs. */
+  #inCode = false;
   readonly #view: TranslatorView;
   /**
    * The guest only handles its ticks, and nothing is compiled for it: what a
@@ -488,6 +493,73 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       ((region) => observer.region(region, this.#view));
   }
 
+  /** See `CpuCore.debug`. */
+  async debug(): Promise<DebugPort> {
+    const { EngineDebug } = await import("./engine_debug.ts");
+    this.#debug ??= new EngineDebug({
+      frontend: this.#frontend,
+      mmu: this.mmu,
+      cache: this.cache,
+      translator: this.#translator,
+      counts: this.#counts,
+      mayRun: () => {
+        this.#restoreBudget();
+        return !this.#stop && this.i32[this.#budget] > 0;
+      },
+      mustRunAlone: () => this.#inCode && !this.#single && !this.mmu.retries,
+      runAlone: (stepping) => this.#runAlone(stepping),
+      uncount: () => this.#uncount(),
+      halted: () => this.#haltExit(),
+      isHalted: () => this.#halted,
+      dropTranslations: () => {
+        this.#flushCache();
+        this.#regions.bury();
+      },
+      attention: () => this.attention(),
+    });
+    return this.#debug;
+  }
+
+  /**
+   * For debuggers: runs one instruction, of a repeated one one element if
+   * `stepping`. Gives the reason with which it was left, or -1 when the CPU
+   * shuts down.
+   */
+  #runAlone(stepping: boolean): number {
+    this.#restoreBudget();
+    const link = this.#prepareSingle(1, stepping);
+    if (link < 0) return this.#frontend.deliver() ? EXIT_FAULT : -1;
+    const reason = this.#execute(link);
+    return this.#after(reason) ? reason : -1;
+  }
+
+  /** An instruction that was counted is not done yet. */
+  #uncount(): void {
+    this.#restoreBudget();
+    this.i32[this.#budget]++;
+  }
+
+  /** Runs an instruction alone because an access of it is watched; false: the CPU shuts down. */
+  #retry(): boolean {
+    this.mmu.retries = false;
+    const f = this.#frontend;
+    const at = f.pcLo();
+    const before = this.instructions;
+    if (this.#runAlone(true) < 0) return false;
+    const isDone = this.#translator.elements === 0 || f.pcLo() !== at;
+    if (!isDone && this.instructions !== before) this.#uncount();
+    return true;
+  }
+
+  /** If the CPU waits: why `run` ends. */
+  #haltExit(): CpuExit | undefined {
+    if (!this.#halted) return undefined;
+    const f = this.#frontend;
+    if (!f.wakes()) return f.wakeable() ? "halted" : "dead";
+    this.#halted = false;
+    return undefined;
+  }
+
   /** Executes about `maxInstructions` (exactly, with `exact`). */
   run(maxInstructions: number): CpuExit {
     if (this.#halted) {
@@ -533,6 +605,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#flushSoon = false;
         this.#flushCache();
       }
+      if (this.#debug !== undefined) {
+        const exit = this.#debug.turn();
+        if (exit === "again") continue;
+        if (exit !== undefined) return exit;
+      }
       if (this.#stop) return "stop";
       // Before `takeSingle`, which ends an interrupt shadow.
       if (i32[this.#budget] <= 0 || faults > MAX_FAULTS) return "budget";
@@ -543,6 +620,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (f.interruptible()) {
           this.#counts.interrupts++;
           if (!f.interrupt()) return "shutdown";
+          if (this.#debug?.entersCut() === true) continue;
         }
         link = this.#link();
       }
@@ -569,7 +647,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ) {
           // Too little for the next block; but a run must not do nothing.
           if (!this.#exact && left < this.#granted) return "budget";
-          const single = this.#prepareSingle(left);
+          const single = this.#prepareSingle(
+            this.mmu.guard === undefined ? left : 1,
+          );
           if (single < 0) {
             faults++;
             if (!f.deliver()) return "shutdown";
@@ -603,7 +683,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#deferred = false;
       this.#mayNotReach = !this.#single ||
         this.#translator.singleBlock.insns > 1;
+      this.#inCode = true;
       const reason = this.#enter(base);
+      this.#inCode = false;
       this.#mayNotReach = false;
       if (reason === EXIT_UNLINKED) {
         this.#counts.unlinked++;
@@ -657,7 +739,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const record = i32[(base + OFF_RECORD) >> 2];
         const block = this.cache.block(i32[(record + REC_BLOCK) >> 2]);
         this.#setPcAt((record + REC_PC_LO) >> 2);
-        if (this.quiet) this.cache.setCount(block, this.#threshold);
+        if (this.#debug?.enters(block) === true) {
+          // It comes here again when it has been executed once.
+          this.cache.setCount(block, 2);
+        } else if (this.quiet) this.cache.setCount(block, this.#threshold);
         else if (
           this.#accel === "jit" &&
           !this.#regions.hot(block, this.instructions)
@@ -669,7 +754,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         link = this.#enterWord(block);
         continue;
       }
-      return reason;
+      // A watched access was refused: the instruction is run alone.
+      return reason === EXIT_FAULT && this.mmu.retries ? EXIT_MODIFIED : reason;
     }
   }
 
@@ -702,10 +788,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
           return this.#runSingle(1);
         }
         this.#counts.faults++;
+        this.mmu.guard?.drop();
         this.#restoreFault(single);
         return f.deliver();
       case EXIT_TRAP:
         this.#counts.faults++;
+        this.mmu.guard?.drop();
         this.#restoreFault(single);
         f.trap(this.i32[(this.base + OFF_TRAP) >> 2]);
         return f.deliver();
@@ -715,6 +803,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#counts.modified++;
         this.#restoreFault(single);
         this.#restoreBudget();
+        if (this.mmu.retries) return this.#retry();
         return this.#runSingle(1);
       default:
         throw new Error(
@@ -752,7 +841,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       // What they do may ask for attention: later.
       this.#restoreBudget();
       const before = this.instructions;
-      if (!this.#runSingle(left)) return false;
+      if (!this.#runSingle(this.mmu.guard === undefined ? left : 1)) {
+        return false;
+      }
       if (this.#halted || this.instructions === before) break;
       left -= this.instructions - before;
     }
@@ -783,6 +874,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       single ? this.#translator.singleBlock : undefined,
     );
     this.i32[this.#budget] += insns;
+    this.#debug?.leaves(insns);
     return insns;
   }
 
@@ -881,6 +973,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const mmu = f.fetchMmu();
     const physical = this.mmu.fetch(linear, mmu);
     if (physical < 0) return undefined;
+    const { cuts } = this.#translator;
+    if (cuts !== undefined && cuts.has(physical)) return undefined;
     const host = this.mmu.fetchHost;
     if (host < 0 || physical > 0xffffffff) {
       // Nobody tells when code in a device's memory changes, and some pages
@@ -924,11 +1018,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   }
 
   /** Translates up to `insns` instructions at the program counter to run once; -1 after a fetch fault. */
-  #prepareSingle(insns: number): number {
+  #prepareSingle(insns: number, stepping = false): number {
     this.#counts.singles++;
-    const block = this.#translator.single(insns);
+    const block = this.#translator.single(insns, stepping);
     if (block === undefined) return -1;
     this.#single = true;
+    this.#debug?.enters(block);
     return this.#enterWord(block);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { DebugPort } from "../exec/debug_port.ts";
 import type { StateRecord } from "../state/state.ts";
 
 /** Why `CpuCore.run` came back. */
@@ -17,7 +18,9 @@ export type CpuExit =
   /** The CPU has shut down (on x86, a triple fault). */
   | "shutdown"
   /** `requestStop` was called. */
-  | "stop";
+  | "stop"
+  /** A debugger wants the guest to stand still. */
+  | "debug";
 
 /**
  * The registers with which a loader starts a CPU: names that the CPU plugin
@@ -69,6 +72,8 @@ export interface CpuCore {
   flushMapping(): void;
   /** Forget what the page tables said, as a CPU whose state was just loaded has. */
   forgetMappings?(): void;
+  /** What debuggers and observers work with; absent if the CPU has nothing for them. */
+  debug?(): Promise<DebugPort>;
   /** The CPU's state. */
   save(): StateRecord;
   /** Restore the CPU's state; throws a `StateError` when it does not fit. */

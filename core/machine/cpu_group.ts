@@ -37,6 +37,8 @@ export class CpuGroup implements CpuCore {
   #running = -1;
   #stop = false;
   #quiet = false;
+  /** The CPU that a debugger lets run alone. */
+  #only: number | undefined;
 
   /**
    * A group of these CPUs; the first one is where a loader starts. `keepsTurns`:
@@ -51,6 +53,16 @@ export class CpuGroup implements CpuCore {
   /** The CPU that is executing an instruction; -1 between turns. */
   get running(): number {
     return this.#running;
+  }
+
+  /** Whose turn it is, or will be. */
+  get turn(): number {
+    return this.#turn;
+  }
+
+  /** Let one CPU alone run, while a debugger steps; all again if that is undefined. */
+  set only(cpu: number | undefined) {
+    this.#only = cpu;
   }
 
   /** See `CpuCore.quiet`. */
@@ -91,12 +103,14 @@ export class CpuGroup implements CpuCore {
   run(maxInstructions: number): CpuExit {
     const cpus = this.#cpus;
     this.#stop = false;
+    if (this.#only !== undefined) return this.#runOnly(maxInstructions);
     let left = maxInstructions;
     let waiting = 0;
     let wakeable = false;
     for (;;) {
       if (this.#stop) return "stop";
       if (left <= 0) return "budget";
+      if (this.#left <= 0) this.#pass();
       const cpu = cpus[this.#turn];
       const before = cpu.instructions;
       this.#running = this.#turn;
@@ -105,12 +119,11 @@ export class CpuGroup implements CpuCore {
       if (exit === "shutdown") return exit;
       const done = cpu.instructions - before;
       this.#left -= done;
+      // A debugger finds the turn where it was.
+      if (exit === "debug") return exit;
       const goesOn = this.#keepsTurns && this.#left > 0 && done > 0 &&
         (exit === "budget" || exit === "stop" && this.#stop);
-      if (!goesOn) {
-        this.#turn = (this.#turn + 1) % cpus.length;
-        this.#left = TURN;
-      }
+      if (!goesOn) this.#pass();
       if (done === 0 && (exit === "halted" || exit === "dead")) {
         if (exit === "halted") wakeable = true;
         if (++waiting === cpus.length) return wakeable ? "halted" : "dead";
@@ -120,6 +133,20 @@ export class CpuGroup implements CpuCore {
       wakeable = false;
       left -= Math.max(done, LEAST);
     }
+  }
+
+  /** The next CPU has its turn. */
+  #pass(): void {
+    this.#turn = (this.#turn + 1) % this.#cpus.length;
+    this.#left = TURN;
+  }
+
+  #runOnly(maxInstructions: number): CpuExit {
+    this.#turn = this.#running = this.#only!;
+    const exit = this.#cpus[this.#turn].run(maxInstructions);
+    this.#running = -1;
+    // The others could wake it.
+    return exit === "dead" ? "halted" : exit;
   }
 
   /** See `CpuCore.requestStop`. */
@@ -171,6 +198,7 @@ export class CpuGroup implements CpuCore {
 
   /** The state of all CPUs, and whose turn it is. */
   save(): StateRecord {
+    if (this.#left <= 0) this.#pass();
     const cpus: Record<string, StateRecord> = {};
     this.#cpus.forEach((cpu, i) => cpus[`cpu${i}`] = cpu.save());
     return this.#keepsTurns

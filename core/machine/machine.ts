@@ -14,6 +14,9 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
+import type { MachineDebugger } from "../debug/contract.ts";
+import type { DebugControl } from "../debug/control.ts";
+import type { DebugMemory } from "../debug/cpu.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { Subject } from "../replay/inputs.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
@@ -133,6 +136,7 @@ export class Machine {
   #hasShutDown = false;
   /** In a replay: instructions up to here, less those that the CPU counts. */
   #earlier = 0;
+  #control: Promise<DebugControl> | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -479,6 +483,53 @@ export class Machine {
   async trace(options: TraceOptions): Promise<Trace> {
     const { startTrace } = await import("./trace.ts");
     return await startTrace(this.#parts.cpus, this.plan.cpu, options);
+  }
+
+  /**
+   * A debugger: breakpoints, watchpoints, steps, registers and memory. To have
+   * one costs the guest nothing. Throws a `DebugError` if a CPU plugin has
+   * nothing for debuggers.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/isapc.json", { kernel });
+   * const debug = await machine.debug();
+   * const point = debug.setBreakpoint(0xc0100000);
+   * const stop = await debug.resume(); // { kind: "breakpoint", cpu: 0 }
+   * console.log(stop.kind, debug.cpus[stop.cpu].pc.toString(16));
+   * point.remove();
+   * debug.detach(); // the guest goes on
+   * await machine.wait();
+   * ```
+   */
+  async debug(): Promise<MachineDebugger> {
+    return (await this.#debugControl()).attach();
+  }
+
+  #debugControl(): Promise<DebugControl> {
+    return this.#control ??= import("../debug/control.ts").then(
+      ({ DebugControl }) =>
+        DebugControl.of({
+          cpu: this.cpu,
+          cpus: this.#parts.cpus,
+          loop: this.#loop,
+          memory: this.#debugMemory(),
+          isStarted: () => this.running,
+          start: () => this.start(),
+          wait: () => this.wait(),
+        }),
+    );
+  }
+
+  #debugMemory(): DebugMemory {
+    const space = this.space(this.plan.definition.cpu.physical);
+    return {
+      read: (address, into) => space.peek(address, into),
+      write: (address, bytes) => {
+        const written = space.poke(address, bytes);
+        if (written > 0) this.cpu.invalidate(address, written);
+        return written;
+      },
+    };
   }
 
   /**

@@ -123,6 +123,12 @@ export class RunLoop {
   #inSlice = false;
   #sliceEnd = 0;
   #stopping = false;
+  /** With `icount`: instructions of a slice that a debugger cut short. */
+  #rest = 0;
+  /** Called whenever the guest comes to stand still. */
+  onStand: () => void = () => {};
+  /** Called when the CPU has stopped for a debugger, which is to hold the loop. */
+  onDebug: () => void = () => {};
   /** For how many reasons the guest stands still. */
   #holds = 0;
   #awake: (() => void) | undefined;
@@ -245,6 +251,10 @@ export class RunLoop {
         }
         if (this.#stopping) return "stop";
         const exit = this.#slice();
+        if (exit === "debug") {
+          this.onDebug();
+          continue;
+        }
         if (exit === "shutdown" || exit === "dead") {
           // What the guest requested in its last instruction comes first.
           if (this.#between()) continue;
@@ -306,6 +316,7 @@ export class RunLoop {
   /** Stand still until `wake`. */
   async #stand(): Promise<void> {
     this.#host?.pause();
+    this.onStand();
     await new Promise<void>((resolve) => this.#awake = resolve);
     this.#host?.resume();
   }
@@ -327,7 +338,8 @@ export class RunLoop {
     this.#slices++;
     if (this.#host !== undefined) return this.#hostSlice(this.#host, deadline);
     const icount = this.#icount!;
-    let budget = ICOUNT_SLICE;
+    // What a debugger cut short is the slice that it would have been.
+    let budget = this.#rest > 0 ? this.#rest : ICOUNT_SLICE;
     if (deadline !== Infinity) {
       budget = Math.min(budget, icount.instructionsUntil(deadline));
     }
@@ -335,9 +347,11 @@ export class RunLoop {
       budget = Math.min(budget, this.#inputs.budget);
     }
     this.#sliceEnd = icount.now() + budget * icount.nsPerInstruction;
+    const before = cpu.instructions;
     this.#inSlice = true;
     const exit = cpu.run(budget);
     this.#inSlice = false;
+    this.#rest = exit === "debug" ? budget - (cpu.instructions - before) : 0;
     return exit;
   }
 

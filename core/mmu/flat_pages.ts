@@ -12,6 +12,7 @@
 import type { PageRun } from "../bus/address_space.ts";
 import { FLAT_READ, FLAT_WRITE, OFF_FLAT_PAGES } from "../exec/layout.ts";
 import { FlatWindow } from "./flat_window.ts";
+import { REFUSES_READ, REFUSES_WRITE } from "./tlb.ts";
 
 const PAGE = 4096;
 /** Pages of 4 GiB. */
@@ -29,6 +30,10 @@ export interface FlatPagesSource {
   ramRuns(): readonly PageRun[];
   /** Whether it holds translated code. */
   hasCode(page: number): boolean;
+  /** What is refused of it (`REFUSES_*`), as it is watched. */
+  refuses(page: number): number;
+  /** The runs of pages of which something is refused. */
+  refusedRuns(): readonly PageRun[];
 }
 
 /** The permissions of one CPU, in its area of the shared memory. */
@@ -67,8 +72,11 @@ export class FlatPages {
   openWindow(): void {
     if (this.#suspended) return;
     this.#window.open(() =>
-      this.#source.ramRuns().filter(({ page }) =>
-        this.#source.lookupPage(page).hostOffset - page * PAGE === this.delta
+      without(
+        this.#source.ramRuns().filter(({ page }) =>
+          this.#source.lookupPage(page).hostOffset - page * PAGE === this.delta
+        ),
+        this.#source.refusedRuns(),
       )
     );
   }
@@ -97,6 +105,11 @@ export class FlatPages {
     const { hostOffset, kind, writable } = this.#source.lookupPage(page);
     const isMemory = kind === "ram" || kind === "rom";
     if (!isMemory || hostOffset - page * PAGE !== this.delta) return 0;
+    const refused = this.#source.refuses(page);
+    if (refused !== 0) {
+      if ((refused & REFUSES_READ) !== 0) return 0;
+      if ((refused & REFUSES_WRITE) !== 0) return FLAT_READ;
+    }
     return writable && !this.#source.hasCode(page) ? FLAT_WRITE : FLAT_READ;
   }
 
@@ -118,6 +131,12 @@ export class FlatPages {
     this.#window.close();
   }
 
+  /** What is refused has changed: takes all permissions away. */
+  refusalsChanged(): void {
+    this.clear();
+    this.#window.lookAgain();
+  }
+
   /** Takes all away and gives none until {@linkcode FlatPages.resume}: pages are elsewhere. */
   suspend(): void {
     this.clear();
@@ -131,4 +150,27 @@ export class FlatPages {
     this.clear();
     this.#window.forget();
   }
+}
+
+/** Runs without some of their pages. */
+function without(
+  runs: readonly PageRun[],
+  cut: readonly PageRun[],
+): readonly PageRun[] {
+  for (const { page, pages } of cut) {
+    runs = runs.flatMap((run) => {
+      const end = run.page + run.pages;
+      const parts = [
+        { page: run.page, pages: Math.min(page, end) - run.page },
+        {
+          page: Math.max(page + pages, run.page),
+          pages: end - Math.max(page + pages, run.page),
+        },
+      ];
+      return page < end && page + pages > run.page
+        ? parts.filter((part) => part.pages > 0)
+        : [run];
+    });
+  }
+  return runs;
 }

@@ -22,7 +22,11 @@ class Subject {
   /** How much farther pages from 0x100 on are in the host's memory. */
   far = 0;
   runs = [{ page: 0, pages: 4 }];
+  readonly refused = new Map<number, number>();
   readonly pages = new FlatPages(this.u8, BASE, {
+    refuses: (page) => this.refused.get(page) ?? 0,
+    refusedRuns: () =>
+      [...this.refused.keys()].map((page) => ({ page, pages: 1 })),
     lookupPage: (page) => {
       if (page >= 10 && page < 0x100 || page === 4) {
         return { kind: "io", hostOffset: 0, writable: false };

@@ -61,10 +61,15 @@ export class FlatWindow {
 
   /** Pages are elsewhere, or there is no code any more: closes it, to be looked for anew. */
   forget(): void {
+    this.lookAgain();
+    this.#code.clear();
+  }
+
+  /** The runs are others: closes it, to be looked for anew. */
+  lookAgain(): void {
     this.close();
     this.#isKnown = false;
     this.#first = this.#end = 0;
-    this.#code.clear();
   }
 
   #find(runs: readonly PageRun[]): void {

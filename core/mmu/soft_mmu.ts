@@ -23,12 +23,14 @@ import {
   PERM_READ,
   PERM_WRITE,
 } from "../cpu/frontend.ts";
+import type { AccessGuard } from "./access_guard.ts";
 import { ConditionalTranslations } from "./conditional.ts";
 import { FlatPages } from "./flat_pages.ts";
 import { HighCode } from "./high_code.ts";
 import { PhysicalAccess, type PhysicalSpace } from "./physical_access.ts";
 import {
   ALL_MMUS,
+  REFUSES_READ,
   STORES_CODE,
   STORES_DIRECT,
   STORES_NONE,
@@ -98,6 +100,11 @@ export class SoftMmu implements Mmu {
   readonly #watches = new WriteWatches();
   readonly #conditional = new ConditionalTranslations();
   readonly #high: HighCode;
+  #guard: AccessGuard | undefined;
+  /** An access was refused, as its instruction must be run alone (`AccessGuard`). */
+  retries = false;
+  /** Is told of each translation for a fetch: a linear address and the code page. */
+  onFetch: ((address: number, codePage: number) => void) | undefined;
   #mask = 0xffffffff;
   /** Linear addresses are wide. */
   #wide = false;
@@ -143,6 +150,8 @@ export class SoftMmu implements Mmu {
       lookupPage: (page) => space.lookupPage(page),
       ramRuns: () => space.ramRuns(),
       hasCode: (page) => this.#code.hasCode(page) || this.#isWatched(page),
+      refuses: (page) => this.#guard?.refuses(page * PAGE, page) ?? 0,
+      refusedRuns: () => this.#guard?.pages() ?? [],
     });
     this.#u8.fill(0xff, base + OFF_ONES, base + OFF_ONES + PAGE);
   }
@@ -179,6 +188,56 @@ export class SoftMmu implements Mmu {
     for (let page = watch.first; page < watch.end; page++) {
       this.flat.protect(page);
     }
+  }
+
+  /** Who guards accesses, while something is watched. */
+  get guard(): AccessGuard | undefined {
+    return this.#guard;
+  }
+
+  set guard(guard: AccessGuard | undefined) {
+    this.#guard = guard;
+    this.flat.refusalsChanged();
+    this.flush(false);
+  }
+
+  /** Asks the guard about an access: false if it is refused now. */
+  #isAllowed(
+    tlb: Tlb,
+    address: number,
+    width: number,
+    mmu: number,
+    isWrite: boolean,
+  ): boolean {
+    const guard = this.#guard!;
+    const first = Math.min(width, PAGE - (address & 0xfff));
+    for (let at = address, n = first; n > 0;) {
+      const physical = guard.hasPhysical ? this.#peek(at, mmu) : -1;
+      if (!guard.allows(at, physical, n, isWrite)) {
+        this.retries = true;
+        return false;
+      }
+      at = this.#after(tlb, at, n);
+      n = n === first ? width - first : 0;
+    }
+    return true;
+  }
+
+  /** Physical address of a linear one, which the guest cannot tell; -1 if there is none. */
+  #peek(address: number, mmu: number): number {
+    if (!this.#frontend.walk(address, ACCESS_READ, mmu, true)) return -1;
+    const walked = this.#frontend.pageWalk.physical;
+    const page = walked >= FOUR_GIB ? walked : (walked & this.#mask) >>> 0;
+    return page + (address & 0xfff);
+  }
+
+  /**
+   * Physical address of a linear one, whatever the privilege, without a fault
+   * or an accessed bit; -1 if nothing is mapped there.
+   */
+  peek(address: number): number {
+    const supervisor = this.#peek(address, 0);
+    return supervisor >= 0 ? supervisor : this.#peek(address, 1);
   }
 
   /** Bytes are about to be written, by the guest or by a bus master. */
@@ -352,6 +411,7 @@ export class SoftMmu implements Mmu {
         const code = this.#high.codePage(page);
         const executable = (p & PERM_EXECUTE) !== 0 && code < FOUR_GIB / PAGE;
         tlb.fillFetch(address, mmu, code, isGlobal, host, executable);
+        this.onFetch?.(address, code);
         return true;
       }
       const writable = ram >= 0 && (p & PERM_WRITE) !== 0 &&
@@ -362,12 +422,30 @@ export class SoftMmu implements Mmu {
         ? STORES_CODE
         : STORES_DIRECT;
       const readable = (p & PERM_READ) !== 0;
-      tlb.fill(address, mmu, page, isGlobal, host, readable, stores);
+      if (this.#guard !== undefined) {
+        this.#fillGuarded(tlb, address, mmu, isGlobal, readable, stores);
+      } else tlb.fill(address, mmu, page, isGlobal, host, readable, stores);
       if (this.#mask >>> 0 === 0xffffffff && f.flat(f.key())) {
         this.flat.enter(page);
       }
     }
     return true;
+  }
+
+  /** Enters a translation of data but for what is refused. */
+  #fillGuarded(
+    tlb: Tlb,
+    address: number,
+    mmu: number,
+    isGlobal: boolean,
+    readable: boolean,
+    stores: number,
+  ): void {
+    const page = Math.floor(this.#physical / PAGE);
+    const refused = this.#guard!.refuses(address, page);
+    if (refused !== 0) stores = STORES_NONE;
+    if ((refused & REFUSES_READ) !== 0) readable = false;
+    tlb.fill(address, mmu, page, isGlobal, this.#host, readable, stores);
   }
 
   /** Host offset of a page that is no RAM, or -1 where a device answers. */
@@ -474,6 +552,10 @@ export class SoftMmu implements Mmu {
 
   #slowLoad(tlb: Tlb, address: number, width: number, mmu: number): number {
     this.slow++;
+    if (
+      this.#guard !== undefined &&
+      !this.#isAllowed(tlb, address, width, mmu, false)
+    ) return 0;
     const offset = address & 0xfff;
     if (offset + width <= PAGE) {
       const page = address - offset + mmu;
@@ -531,6 +613,10 @@ export class SoftMmu implements Mmu {
     this.slow++;
     const mmu = from & 0xff;
     const running = from >>> 8;
+    if (
+      this.#guard !== undefined &&
+      !this.#isAllowed(tlb, address, width, mmu, true)
+    ) return STORE_MODIFIES;
     const offset = address & 0xfff;
     if (offset + width <= PAGE) {
       if (address - offset + mmu === this.#ioWrite) {
@@ -626,7 +712,7 @@ export class SoftMmu implements Mmu {
     const found = tlb.find(address, width, mmu, TLB_READ);
     if (found !== 0) return found;
     const host = this.#slowLoad(tlb, this.#linear(address), width, mmu);
-    if (host === 0) throw GUEST_FAULT;
+    if (host === 0) throw this.retries ? GUEST_MODIFIED : GUEST_FAULT;
     return host;
   }
 
@@ -697,6 +783,7 @@ export class SoftMmu implements Mmu {
     const tlb = this.#data;
     let at = this.#linear(address);
     let left = size;
+    if (this.#guard !== undefined) this.#guardProbe(at, size, mmu);
     while (left > 0) {
       if (tlb.find(at, 1, mmu, kind) === 0) {
         if (!this.#translate(tlb, at, access, mmu)) throw GUEST_FAULT;
@@ -704,6 +791,21 @@ export class SoftMmu implements Mmu {
       const n = PAGE - (at & 0xfff);
       left -= n;
       at = this.#after(tlb, at, n);
+    }
+  }
+
+  /** A helper that is about to access all of these bytes may have to be run alone. */
+  #guardProbe(address: number, size: number, mmu: number): void {
+    const guard = this.#guard!;
+    for (let done = 0; done < size;) {
+      const at = address + done;
+      const n = Math.min(size - done, PAGE - (at & 0xfff));
+      const physical = guard.hasPhysical ? this.#peek(at, mmu) : -1;
+      if (guard.refusesProbe(at, physical, n)) {
+        this.retries = true;
+        throw GUEST_MODIFIED;
+      }
+      done += n;
     }
   }
 

@@ -47,6 +47,11 @@ export const STORES_DIRECT = 1;
 /** The page has translated code: stores are for the slow path, which finds it by {@linkcode Tlb.findCode}. */
 export const STORES_CODE = 2;
 
+/** Of a page that is watched: to read is refused. */
+export const REFUSES_READ = 1;
+/** To write is refused. */
+export const REFUSES_WRITE = 2;
+
 /** The bits of all TLBs. */
 export const ALL_MMUS = (1 << TLB_COUNT) - 1;
 

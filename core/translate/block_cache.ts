@@ -443,6 +443,17 @@ export class BlockCache {
     return hit;
   }
 
+  /**
+   * Forgets the blocks made from the byte at a physical address, though it is
+   * not written: they are to be translated in another way. Says whether there
+   * were any.
+   */
+  forget(physical: number): boolean {
+    const n = this.#pages.touched(physical, physical + 1, this.#touched);
+    for (let i = 0; i < n; i++) this.#kill(this.#touched[i], false);
+    return n > 0;
+  }
+
   /** Whether a block that starts at this physical address was forgotten: its code may come back. */
   wasForgotten(physical: number): boolean {
     return this.#versions.has(physical);
@@ -584,12 +595,14 @@ export class BlockCache {
     i32[at] = i32[(b.record + REC_NEXT) >> 2];
   }
 
-  #kill(b: Block): void {
-    this.invalidated++;
+  #kill(b: Block, isWritten = true): void {
     b.valid = false;
-    b.kills++;
     this.#pages.remove(b);
-    if (b.secondPage < 0) this.#keepVersion(b);
+    if (isWritten) {
+      this.invalidated++;
+      b.kills++;
+      if (b.secondPage < 0) this.#keepVersion(b);
+    }
     const r = b.record >> 2;
     this.#i32[r + (REC_BYTECODE >> 2)] = 0;
     this.#i32[r + (REC_TABLE >> 2)] = TABLE_UNLINKED;

@@ -26,6 +26,7 @@ import { CALLS, Op, OPS, STORES } from "../ir/ops.ts";
 import { Liveness } from "../ir/passes/liveness.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import { Block, type BlockCache } from "./block_cache.ts";
+import type { CutPoints } from "./cut_points.ts";
 import type { Retranslate } from "./region_former.ts";
 
 /** Count of a block that must not become hot again. */
@@ -91,6 +92,10 @@ export class BlockTranslator {
   #fetchAddress = 0;
   /** The second page of a block that is translated again, or -1. */
   #knownSecond = -1;
+  /** Where blocks must end, while there are breakpoints. */
+  cuts: CutPoints | undefined;
+  /** All blocks come to the dispatcher whenever they are executed. */
+  isObserved = false;
 
   /** Makes the translator of a CPU. */
   constructor(parts: BlockTranslatorParts) {
@@ -120,6 +125,8 @@ export class BlockTranslator {
       exitFacts: -1,
       wantsFacts: false,
       compiled: false,
+      stepping: false,
+      elements: 0,
       mutableWord: (at) => this.#mutableWord(at),
       cross: () => this.#cross(),
     };
@@ -229,7 +236,11 @@ export class BlockTranslator {
     const cache = this.#cache;
     const from = host + (physical % PAGE);
     const old = cache.takeVersion(physical, from, pc, pcHi, key);
-    if (old !== undefined) {
+    const { cuts } = this;
+    if (
+      old !== undefined &&
+      (cuts === undefined || !cuts.isWithin(physical, old.byteLength))
+    ) {
       const pages = cache.revive(old, this.#thresholdOf(old));
       for (const page of pages) this.#mmu.protect(page);
       return old;
@@ -250,6 +261,13 @@ export class BlockTranslator {
         this.#toIr(linear, pc, pcHi, key, maxInsns);
       } finally {
         this.#patched = undefined;
+      }
+      if (cuts !== undefined) {
+        const insns = cuts.insnsBefore(this.#block, physical);
+        if (insns < this.#block.insns) {
+          maxInsns = insns;
+          continue;
+        }
       }
       block.physical = physical;
       block.pcLo = pc;
@@ -286,6 +304,7 @@ export class BlockTranslator {
 
   /** Executions that make a block hot: the more, the more often it was forgotten. */
   #thresholdOf(block: Block): number {
+    if (this.isObserved) return 1;
     if (this.#threshold === NEVER_HOT) return NEVER_HOT;
     const factor = 2 ** Math.min(block.kills, MAX_BACKOFF);
     return Math.min(this.#threshold * factor, NEVER_HOT);
@@ -309,15 +328,32 @@ export class BlockTranslator {
     });
   }
 
+  /**
+   * If the last single block is a repeated instruction: how many elements one
+   * execution does at most if nobody steps; else 0.
+   */
+  get elements(): number {
+    return this.#context.elements;
+  }
+
+  /** The distances of a block's instructions from its first byte. */
+  offsetsOf(block: Block): number[] {
+    const table = block.insnTable >> 2;
+    return Array.from(
+      { length: block.insns },
+      (_, i) => (this.#i32[table + 3 * i + 1] - block.pcLo) | 0,
+    );
+  }
+
   /** The block that {@linkcode BlockTranslator.single} made last. */
   readonly singleBlock: Block = new Block();
 
   /**
    * Translates up to `insns` instructions at the program counter into a block
    * that is run once and not entered into the cache; undefined after a fetch
-   * fault.
+   * fault. `stepping`: of a repeated instruction one element.
    */
-  single(insns: number): Block | undefined {
+  single(insns: number, stepping = false): Block | undefined {
     const f = this.#frontend;
     const lo = f.pcLo();
     const hi = f.pcHi();
@@ -327,27 +363,35 @@ export class BlockTranslator {
     const block = this.singleBlock;
     try {
       this.#fetchSource(physical, this.#mmu.fetchHost);
+      this.#context.stepping = stepping;
+      this.#context.elements = 0;
       this.#toIr(linear, lo, hi, f.key(), insns);
     } catch (e) {
       if (e === GUEST_FAULT) return undefined;
       throw e;
+    } finally {
+      this.#context.stepping = false;
     }
     // Nobody tells when such a block changes itself.
-    const alone = this.#insnsToStore();
-    if (alone < this.#block.insns) return this.single(alone);
+    const alone = Math.min(
+      this.#insnsToStore(),
+      this.cuts?.insnsBefore(this.#block, physical) ?? Infinity,
+    );
+    if (alone < this.#block.insns) return this.single(alone, stepping);
     block.physical = physical;
     block.pcLo = lo;
     block.pcHi = hi;
     block.key = f.key();
     block.record = this.#scratch;
     block.cells = this.#scratch + RECORD_BYTES;
+    block.byteLength = this.#block.byteLength;
     block.insns = this.#block.insns;
     this.#lower(block, true);
     const w = this.#writer;
     block.bytecode = block.cells + 2 * CELL_BYTES;
     const size = RECORD_BYTES + 2 * CELL_BYTES + 4 * (w.length + 3 * w.insns);
     if (size > SCRATCH_BYTES) {
-      if (insns > 1) return this.single(insns >> 1);
+      if (insns > 1) return this.single(insns >> 1, stepping);
       throw new Error(`an instruction became ${size} bytes of bytecode`);
     }
     block.insnTable = block.bytecode + w.length * 4;

@@ -76,6 +76,8 @@ export class DecodeSubject {
       exitFacts: -1,
       wantsFacts: false,
       compiled: false,
+      stepping: false,
+      elements: 0,
       mutableWord: () => -1,
       cross: () => {
         throw new Error("an instruction of more than 15 bytes");

@@ -14,6 +14,7 @@ import type { LocalApic } from "../../../core/bus/apic.ts";
 import {
   type Access,
   type CpuEngine,
+  type EventObserver,
   type Frontend,
   GUEST_FAULT,
   type Mmu,
@@ -231,6 +232,8 @@ export class X86 implements Frontend {
   /** For compatibility mode, in front of `tables`. */
   #compat: CompatMmu | undefined;
   #a20 = true;
+  /** Is told of exceptions and interrupts. */
+  observer: EventObserver | undefined;
   /** Since AC was last clear, a supervisor may have accessed user pages. */
   userAccess = false;
 
@@ -813,6 +816,16 @@ export class X86 implements Frontend {
     if (this.state[W_SHADOW] === 0) return false;
     this.state[W_SHADOW] = 0;
     return true;
+  }
+
+  /** Whether the next instruction is in an interrupt shadow. */
+  isSingle(): boolean {
+    return this.state[W_SHADOW] !== 0;
+  }
+
+  /** See {@linkcode Frontend.observeEvents}. */
+  observeEvents(observer: EventObserver | undefined): void {
+    this.observer = observer;
   }
 
   /** Walks the page tables. */

@@ -247,12 +247,17 @@ export function deliverException(cpu: X86): boolean {
   // breakpoint's: there it is the handler's affair (SDM volume 3, 17.3.1.1).
   const isBreakpoint = s[W_VECTOR] === EXC_DB &&
     (cpu.pendingDebug & DR6_BREAKPOINTS) !== 0;
+  let told = -1;
   for (;;) {
     if (s[W_VECTOR] === EXC_NOT_CANONICAL) cpu.record(EXC_GP, 0, true);
     const vector = s[W_VECTOR];
     if (vector === EXC_PF) setFaultAddress(s);
     // Real mode pushes no error codes; enterReal ignores them.
     const error = s[W_HAS_ERROR] !== 0 ? s[W_ERROR] : -1;
+    if (told !== vector) {
+      told = vector;
+      cpu.observer?.exception(vector, error === -1 ? undefined : error >>> 0);
+    }
     try {
       if (vector === EXC_DB) recordDebug(cpu);
       else cpu.pendingDebug = 0;
@@ -315,14 +320,18 @@ function takeVector(cpu: X86, vector: number, source: Source): boolean {
 export function takeEvent(cpu: X86): boolean {
   if (cpu.pendingDebug !== 0) {
     recordDebug(cpu);
+    cpu.observer?.exception(EXC_DB, undefined);
     return takeVector(cpu, EXC_DB, FROM_EXCEPTION);
   }
   if (cpu.nmiPending && !cpu.nmiBlocked) {
     cpu.nmiPending = false;
     cpu.nmiBlocked = true;
+    cpu.observer?.interrupt(EXC_NMI);
     return takeVector(cpu, EXC_NMI, FROM_EXTERNAL);
   }
-  return takeVector(cpu, cpu.acknowledge() & 0xff, FROM_EXTERNAL);
+  const vector = cpu.acknowledge() & 0xff;
+  cpu.observer?.interrupt(vector);
+  return takeVector(cpu, vector, FROM_EXTERNAL);
 }
 
 /** INT n: `next` is the EIP of the following instruction. */

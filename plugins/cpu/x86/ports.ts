@@ -13,7 +13,7 @@ import { checkIoMap } from "./tasks.ts";
 const W_DR7 = (OFF_DR >> 2) + 14;
 const W_FLAGS = OFF_FLAGS >> 2;
 /** Elements that one execution of a repeated INS or OUTS moves at most: then interrupts get a chance. */
-const REPEAT_LIMIT = 256;
+export const REPEAT_LIMIT = 256;
 const PAGE = 4096;
 
 type Width = 1 | 2 | 4;
@@ -82,7 +82,7 @@ function prepareStore(cpu: X86, at: number, size: number): void {
 }
 
 /**
- * INS and OUTS, one or (repeated) many. `wide`: 32-bit addresses; `long` with
+ * INS and OUTS, one (`most` 0) or, repeated, up to so many. `wide`: 32-bit addresses; `long` with
  * it: 64-bit ones. Registers are right after each element, so that a fault or an interrupt restarts it.
  */
 export function portString(
@@ -90,7 +90,7 @@ export function portString(
   out: boolean,
   size: number,
   wide: boolean,
-  repeated: boolean,
+  most: number,
   seg: number,
   long: boolean,
 ): void {
@@ -99,7 +99,8 @@ export function portString(
   const index = out ? 6 : 7;
   const mmu = cpu.dataMmu;
   const memory = cpu.mmu;
-  for (let n = 0; n < REPEAT_LIMIT; n++) {
+  const repeated = most > 0;
+  for (let n = 0; n < Math.max(most, 1); n++) {
     if (repeated && (wide ? cpu.reg32(1) : cpu.reg16(1)) === 0) {
       if (!long || cpu.reg64(1) === 0) return;
     }

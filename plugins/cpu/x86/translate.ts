@@ -116,6 +116,9 @@ export class Translator extends LazyFlags {
   /** Set by STI: interrupts stay off until the following instruction is done. */
   shadowNext = false;
   #single = false;
+  #stepping = false;
+  /** Elements that one execution of a repeated instruction does at most; 0: there is none in the block. */
+  elements = 0;
   /** PAUSE gives another CPU its turn. */
   readonly yields: boolean;
   /** What looks at the time, or at what stands around the CPU, ends its block. */
@@ -135,7 +138,10 @@ export class Translator extends LazyFlags {
   /** Implements `Frontend.translate`. What is known across blocks is CC_OP. */
   translate(context: TranslateContext): void {
     this.compiled = context.compiled;
+    this.#stepping = context.stepping;
+    this.elements = 0;
     this.#block(context);
+    context.elements = this.elements;
     context.exitFacts = this.ccOp;
     context.wantsFacts = this.wantsEntry;
   }
@@ -250,6 +256,11 @@ export class Translator extends LazyFlags {
     if (this.#precise && !this.b.ended && OUTWARD.has(row.handler)) {
       goOn(this);
     }
+  }
+
+  /** Whether a repeated instruction is to do one element: somebody steps, the guest or a debugger. */
+  get isSingleElement(): boolean {
+    return this.#single || this.#stepping;
   }
 
   /** Code segment limit and instruction breakpoints. */

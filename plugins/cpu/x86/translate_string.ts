@@ -30,8 +30,6 @@ import {
   FLAGS,
   GPR,
   KEY_ALIGN,
-  KEY_DEBUG,
-  KEY_TF,
   ZF,
 } from "./state.ts";
 import {
@@ -129,6 +127,7 @@ interface Repeated {
  * jumps to itself, so that interrupts are taken.
  */
 function repeat(t: Translator, i: Insn, r: Repeated): void {
+  t.elements = MAX_ELEMENTS;
   // The helper takes the flags from the state, if nothing is compared.
   if (r.compares) t.syncFlags();
   const flags = t.long ? repeatLong(t, i, r) : repeatNarrow(t, i, r);
@@ -162,13 +161,9 @@ function whatOf(t: Translator, i: Insn): number {
   let what = (Math.log2(sizeOf(i)) << REP_LOG_SHIFT) |
     (i.segment << REP_SEGMENT_SHIFT);
   if (i.rep === 0xf2) what |= REP_NOT_EQUAL;
-  if (isSingle(t)) what |= REP_SINGLE;
+  if (t.isSingleElement) what |= REP_SINGLE;
   if (t.mmu !== 0) what |= REP_USER;
   return what;
-}
-
-function isSingle(t: Translator): boolean {
-  return (t.key & (KEY_TF | KEY_DEBUG)) !== 0;
 }
 
 /** Gives the flags of a comparison. */
@@ -177,7 +172,7 @@ function repeatNarrow(t: Translator, i: Insn, r: Repeated): Value {
   let what = whatOf(t, i);
   if (i.addrSize === 2) what |= REP_ADDR16;
   if (
-    r.plain === undefined || isSingle(t) || (t.key & KEY_ALIGN) !== 0 ||
+    r.plain === undefined || t.isSingleElement || (t.key & KEY_ALIGN) !== 0 ||
     i.addrSize !== 4 || !t.isFlat(ES) ||
     (r.source && (i.segment === CS || !t.isFlat(i.segment)))
   ) {
@@ -210,7 +205,8 @@ function repeatLong(t: Translator, i: Insn, r: Repeated): Value {
   let what = whatOf(t, i);
   if (isShort) what |= REP_ADDR32;
   if (
-    r.longPlain === undefined || isSingle(t) || (t.key & KEY_ALIGN) !== 0 ||
+    r.longPlain === undefined || t.isSingleElement ||
+    (t.key & KEY_ALIGN) !== 0 ||
     // Addresses of 32 bits turn round within a segment.
     (r.source && isShort && !t.isFlat(i.segment))
   ) {

@@ -39,7 +39,13 @@ import {
 import { addressAt, isCanonical } from "./long_mode.ts";
 import { CR4_TSD } from "./models.ts";
 import { readMsr, writeMsr } from "./msr.ts";
-import { checkPort, portIn, portOut, portString } from "./ports.ts";
+import {
+  checkPort,
+  portIn,
+  portOut,
+  portString,
+  REPEAT_LIMIT,
+} from "./ports.ts";
 import {
   limitOf,
   loadLdt,
@@ -567,8 +573,8 @@ const PORT_STRING = define(
       (what & 0x10) !== 0,
       what & 15,
       (what & 0x20) !== 0,
-      (what & 0x40) !== 0,
-      what >> 8,
+      (what & 0x40) === 0 ? 0 : (what & 0x800) === 0 ? REPEAT_LIMIT : 1,
+      (what >> 8) & 7,
       (what & 0x80) !== 0,
     );
     return 0;
@@ -613,7 +619,9 @@ function portStrings(out: boolean): Translate {
     const repeated = i.rep !== 0;
     const seg = i.override >= 0 ? i.override : DS;
     const what = portSize(i) | (out ? 0x10 : 0) | (wide ? 0x20 : 0) |
-      (repeated ? 0x40 : 0) | (i.addrSize === 8 ? 0x80 : 0) | (seg << 8);
+      (repeated ? 0x40 : 0) | (i.addrSize === 8 ? 0x80 : 0) | (seg << 8) |
+      (t.isSingleElement ? 0x800 : 0);
+    if (repeated) t.elements = REPEAT_LIMIT;
     t.syncFlags();
     t.b.call(PORT_STRING, t.imm(what));
     if (!repeated) return;

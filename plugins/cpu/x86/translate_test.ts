@@ -54,6 +54,8 @@ function translate(
     exitFacts: -1,
     wantsFacts: false,
     compiled: false,
+    stepping: false,
+    elements: 0,
     mutableWord: () => -1,
     cross: () => {
       throw new Error("ran past the code");

@@ -1,0 +1,305 @@
+/**
+ * What all debuggers of one machine have in common: its CPUs, who waits for it
+ * to stop, and all their breakpoints and watchpoints.
+ *
+ * The guest stands still within its run (`RunLoop.hold`), so that whoever runs
+ * the machine goes on waiting. A change of the points takes effect when the
+ * guest goes on: a debugger that takes its breakpoints away at each stop and
+ * puts them back costs no translation.
+ *
+ * @module
+ */
+
+import type { DebugPort, WatchedRange } from "../exec/debug_port.ts";
+import type { CpuCore } from "../machine/cpu.ts";
+import type { RunResult } from "../machine/machine.ts";
+import type { RunLoop } from "../machine/run_loop.ts";
+import type {
+  DebugPoint,
+  MachineDebugger,
+  StopEvent,
+  WatchAccess,
+  WatchSpec,
+} from "./contract.ts";
+import { DebuggedCpu, type DebugMemory, NO_REGISTERS } from "./cpu.ts";
+import { Session } from "./session.ts";
+
+/** What a machine gives its debuggers. */
+export interface DebuggedMachine {
+  /** The CPU, or all of them as one. */
+  readonly cpu: CpuCore & { only?: number | undefined; readonly turn?: number };
+  /** The CPUs. */
+  readonly cpus: readonly CpuCore[];
+  /** The run loop. */
+  readonly loop: RunLoop;
+  /** Physical memory. */
+  readonly memory: DebugMemory;
+  /** Whether it was started and has not ended. */
+  isStarted(): boolean;
+  /** Starts it. */
+  start(): void;
+  /** The end of the run. */
+  wait(): Promise<RunResult>;
+}
+
+/** A machine whose CPUs have nothing for debuggers. */
+export class DebugError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "DebugError";
+}
+
+/** The largest watchpoint. */
+const MAX_WATCH = 2 ** 20;
+
+/** What a CPU met, for the event. */
+interface WatchHit {
+  readonly address: number;
+  readonly access: WatchAccess;
+}
+
+/** The debugging of one machine. */
+export class DebugControl {
+  readonly #machine: DebuggedMachine;
+  readonly #ports: readonly DebugPort[];
+  readonly cpus: readonly DebuggedCpu[];
+  /** How many want each breakpoint. */
+  readonly #breakpoints = new Map<number, number>();
+  readonly #watches = new Set<WatchedRange>();
+  #pointsChanged = false;
+  #watchesChanged = false;
+  #release: (() => void) | undefined;
+  #stands = false;
+  /** Why it is about to stand. */
+  #reason: StopEvent | undefined;
+  #hit: WatchHit | undefined;
+  #waiting: PromiseWithResolvers<StopEvent> | undefined;
+  /** The run whose end is awaited. */
+  #run: Promise<RunResult> | undefined;
+  /** The CPU that stopped last. */
+  #current = 0;
+
+  private constructor(
+    machine: DebuggedMachine,
+    ports: readonly DebugPort[],
+    cpus: readonly DebuggedCpu[],
+  ) {
+    this.#machine = machine;
+    this.#ports = ports;
+    this.cpus = cpus;
+    machine.loop.onDebug = () => this.#stopped();
+    machine.loop.onStand = () => this.#stand();
+  }
+
+  /** That of a machine; throws a `DebugError` if one of its CPUs has nothing for debuggers. */
+  static async of(machine: DebuggedMachine): Promise<DebugControl> {
+    const ports: DebugPort[] = [];
+    const cpus: DebuggedCpu[] = [];
+    for (const [i, cpu] of machine.cpus.entries()) {
+      const port = await cpu.debug?.();
+      if (port === undefined) {
+        throw new DebugError(`CPU ${i} has nothing for debuggers`);
+      }
+      const registers = await port.registers() ?? NO_REGISTERS;
+      ports.push(port);
+      cpus.push(new DebuggedCpu(i, port, registers, machine.memory));
+    }
+    return new DebugControl(machine, ports, cpus);
+  }
+
+  /** What the CPUs have for observers. */
+  get ports(): readonly DebugPort[] {
+    return this.#ports;
+  }
+
+  /** A debugger of this machine. */
+  attach(): MachineDebugger {
+    return new Session(this, this.#machine.memory);
+  }
+
+  /** Whether the guest is running now. */
+  get isRunning(): boolean {
+    return this.#machine.isStarted() && !this.#stands;
+  }
+
+  /** See `MachineDebugger.setBreakpoint`. */
+  setBreakpoint(address: number): DebugPoint {
+    if (!Number.isSafeInteger(address)) {
+      throw new RangeError(`${address} is no address`);
+    }
+    const all = this.#breakpoints;
+    all.set(address, (all.get(address) ?? 0) + 1);
+    this.#changed();
+    let isSet = true;
+    return {
+      remove: () => {
+        if (!isSet) return;
+        isSet = false;
+        const count = all.get(address)! - 1;
+        if (count === 0) all.delete(address);
+        else all.set(address, count);
+        this.#changed();
+      },
+    };
+  }
+
+  /** See `MachineDebugger.setWatchpoint`. */
+  setWatchpoint({ address, size, access }: WatchSpec): DebugPoint {
+    if (!Number.isSafeInteger(address)) {
+      throw new RangeError(`${address} is no address`);
+    }
+    if (!Number.isInteger(size) || size < 1 || size > MAX_WATCH) {
+      throw new RangeError(`a watchpoint has 1 to ${MAX_WATCH} bytes`);
+    }
+    return this.watch({
+      space: "linear",
+      address,
+      size,
+      reads: access !== "write",
+      writes: access !== "read",
+      hit: (hit) => {
+        // Of two accesses of one instruction the first is told.
+        this.#hit ??= { address: hit.address, access };
+        return true;
+      },
+    });
+  }
+
+  /** Watch memory of all CPUs. */
+  watch(range: WatchedRange): DebugPoint {
+    this.#watches.add(range);
+    this.#watchesChanged = true;
+    this.#changed();
+    return {
+      remove: () => {
+        if (!this.#watches.delete(range)) return;
+        this.#watchesChanged = true;
+        this.#changed();
+      },
+    };
+  }
+
+  #changed(): void {
+    this.#pointsChanged = true;
+    // Where the guest stands still, what is taken away may come back.
+    if (this.isRunning) this.#apply();
+  }
+
+  #apply(): void {
+    if (!this.#pointsChanged) return;
+    this.#pointsChanged = false;
+    const addresses = new Set(this.#breakpoints.keys());
+    for (const port of this.#ports) port.setBreakpoints(addresses);
+    if (!this.#watchesChanged) return;
+    this.#watchesChanged = false;
+    for (const port of this.#ports) port.setWatches([...this.#watches]);
+  }
+
+  /** See `MachineDebugger.resume`. */
+  resume(): Promise<StopEvent> {
+    const { promise } = this.#waiting ??= Promise.withResolvers();
+    if (!this.isRunning) {
+      this.#ports[this.#current].arm("run");
+      this.#go();
+    }
+    this.#awaitEnd();
+    return promise;
+  }
+
+  /** See `MachineDebugger.step`. */
+  step(cpu: number): Promise<StopEvent> {
+    if (this.isRunning) throw new DebugError("the guest is running");
+    const port = this.#ports[cpu];
+    if (port === undefined) throw new RangeError(`there is no CPU ${cpu}`);
+    this.#current = cpu;
+    port.arm("step");
+    if (this.#ports.length > 1) this.#machine.cpu.only = cpu;
+    const { promise } = this.#waiting ??= Promise.withResolvers();
+    this.#go();
+    this.#awaitEnd();
+    return promise;
+  }
+
+  /** See `MachineDebugger.pause`. */
+  pause(): void {
+    if (this.#release !== undefined) return;
+    const cpu = this.#machine.cpu.turn ?? 0;
+    this.#reason ??= { kind: "pause", cpu };
+    this.#release = this.#machine.loop.hold();
+  }
+
+  /** Lets the guest go on if it stands still for a debugger. */
+  release(): void {
+    this.#apply();
+    if (this.#release === undefined) return;
+    if (this.#machine.isStarted()) this.#ports[this.#current].arm("run");
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    this.#stands = false;
+    this.#reason = undefined;
+    const release = this.#release;
+    this.#release = undefined;
+    release?.();
+  }
+
+  /** Whoever waits is to hear of the run's end as well. */
+  #awaitEnd(): void {
+    const run = this.#machine.wait();
+    if (run === this.#run) return;
+    this.#run = run;
+    run.then((result) => this.#ended(result), (e) => this.#failed(e));
+  }
+
+  #go(): void {
+    this.#apply();
+    this.#hit = undefined;
+    this.#letGo();
+    this.#machine.start();
+  }
+
+  /** A CPU has stopped: the loop is to stand. */
+  #stopped(): void {
+    const cpu = this.#ports.findIndex(({ stop }) => stop !== undefined);
+    const { stop } = this.#ports[cpu];
+    const hit = this.#hit;
+    if (stop!.kind === "watch" && hit !== undefined) {
+      this.#reason = { kind: "watchpoint", cpu, ...hit };
+    } else {
+      this.#reason = {
+        kind: stop!.kind === "breakpoint" ? "breakpoint" : "step",
+        cpu,
+      };
+    }
+    this.#release ??= this.#machine.loop.hold();
+  }
+
+  /** The guest stands still now. */
+  #stand(): void {
+    // (A monitor holds it as well.)
+    if (this.#release === undefined || this.#stands) return;
+    this.#stands = true;
+    this.#tell(this.#reason!);
+  }
+
+  #tell(event: StopEvent): void {
+    this.#current = event.cpu;
+    for (const port of this.#ports) port.disarm();
+    if (this.#ports.length > 1) this.#machine.cpu.only = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve(event);
+  }
+
+  #ended(result: RunResult): void {
+    this.#run = undefined;
+    this.#tell({ kind: "end", cpu: this.#machine.cpu.turn ?? 0, result });
+  }
+
+  #failed(error: unknown): void {
+    this.#run = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(error);
+  }
+}
