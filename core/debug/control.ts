@@ -260,18 +260,59 @@ export class DebugControl {
 
   /** A CPU has stopped: the loop is to stand. */
   #stopped(): void {
+    this.#reason = this.#stopOf();
+    this.#release ??= this.#machine.loop.hold();
+  }
+
+  /** Why a CPU has stopped. */
+  #stopOf(): StopEvent {
     const cpu = this.#ports.findIndex(({ stop }) => stop !== undefined);
     const { stop } = this.#ports[cpu];
     const hit = this.#hit;
     if (stop!.kind === "watch" && hit !== undefined) {
-      this.#reason = { kind: "watchpoint", cpu, ...hit };
-    } else {
-      this.#reason = {
-        kind: stop!.kind === "breakpoint" ? "breakpoint" : "step",
-        cpu,
-      };
+      return { kind: "watchpoint", cpu, ...hit };
     }
-    this.#release ??= this.#machine.loop.hold();
+    return {
+      kind: stop!.kind === "breakpoint" ? "breakpoint" : "step",
+      cpu,
+    };
+  }
+
+  /**
+   * While the guest stands still, lets `run` run it from place to place, as a
+   * replay does: without points, or with them, of which `stopped` is told and
+   * the guest goes on.
+   */
+  async search(
+    run: () => Promise<void>,
+    stopped?: (event: StopEvent) => void,
+  ): Promise<void> {
+    const { loop } = this.#machine;
+    const { onDebug, onStand } = loop;
+    this.#pointsChanged = this.#watchesChanged = true;
+    if (stopped !== undefined) this.#apply();
+    else {
+      for (const port of this.#ports) {
+        port.setBreakpoints(new Set());
+        port.setWatches([]);
+      }
+    }
+    this.#hit = undefined;
+    for (const port of this.#ports) port.arm("run");
+    loop.onStand = () => {};
+    loop.onDebug = () => {
+      const event = this.#stopOf();
+      this.#hit = undefined;
+      this.#ports[event.cpu].arm("run");
+      stopped?.(event);
+    };
+    try {
+      await run();
+    } finally {
+      loop.onDebug = onDebug;
+      loop.onStand = onStand;
+      this.#pointsChanged = this.#watchesChanged = true;
+    }
   }
 
   /** The guest stands still now. */

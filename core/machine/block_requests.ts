@@ -16,7 +16,7 @@
  */
 
 import type { BlockBackend } from "../backend/block.ts";
-import { type Clock, MICROSECOND } from "../time/clock.ts";
+import { type Clock, MICROSECOND, type Timer } from "../time/clock.ts";
 
 /** With `icount`, how long any request takes. */
 const REQUEST_NS = 100 * MICROSECOND;
@@ -40,6 +40,10 @@ export class BlockRequests {
   building = false;
   /** With `icount`: requests whose answer's time has not come. */
   #awaited = 0;
+  /** Counts the calls of `forget`. */
+  #generation = 0;
+  /** The timers of those. */
+  readonly #timers = new Set<Timer>();
   /** Takes what devices read, in the order in which they hear of it. */
   onRead: ((bytes: Uint8Array) => void) | undefined;
   /** Called when a request is made and none was outstanding. */
@@ -66,6 +70,15 @@ export class BlockRequests {
    */
   get due(): Promise<void> | undefined {
     return this.#due;
+  }
+
+  /** With `icount`: nobody waits for anything any more. */
+  forget(): void {
+    for (const timer of this.#timers) timer.cancel();
+    this.#timers.clear();
+    this.#generation++;
+    this.#awaited = 0;
+    this.#due = undefined;
   }
 
   /** The backend as devices see it. */
@@ -114,7 +127,11 @@ export class BlockRequests {
     answer.then(done, done);
     this.#awaited++;
     const { promise, resolve } = Promise.withResolvers<T>();
-    const timer = clock.timer(() => this.#wait(answer, () => resolve(answer)));
+    const timer = clock.timer(() => {
+      this.#timers.delete(timer);
+      this.#wait(answer, () => resolve(answer));
+    });
+    this.#timers.add(timer);
     timer.arm(clock.now() + REQUEST_NS + bytes * BYTE_NS);
     return promise;
   }
@@ -129,8 +146,10 @@ export class BlockRequests {
 
   /** Answers are given in the order in which they are due. */
   #wait(answer: Promise<unknown>, give: () => void): void {
+    const generation = this.#generation;
     const due = Promise.all([this.#due, answer.then(() => {}, () => {})])
       .then(() => {
+        if (generation !== this.#generation) return;
         this.#awaited--;
         give();
         if (this.#due === due) this.#due = undefined;

@@ -106,6 +106,8 @@ export class Builder {
       this.#inputs = await openInputs(plan, this.#options);
     }
     const inputs = this.#inputs;
+    const undo = replay &&
+      new (await import("../replay/disk_undo.ts")).DiskUndo();
     this.#control = await this.#createControl();
     const count = (): number => building.cpu?.instructions ?? 0;
     const time = timing.mode === "icount"
@@ -132,6 +134,7 @@ export class Builder {
       input: this.#input,
       timed: inputs && await import("../replay/channels.ts"),
       inputs,
+      undo,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -198,6 +201,7 @@ export class Builder {
       input: this.#input,
       control: this.#control,
       inputs,
+      undo,
     };
   }
 

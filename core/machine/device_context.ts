@@ -18,6 +18,7 @@ import {
   MovableRegion,
 } from "../bus/movable_region.ts";
 import { onesOf } from "../bus/range.ts";
+import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { TimedInputs } from "../replay/inputs.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
@@ -62,6 +63,8 @@ export interface Building {
   readonly input: InputQueue;
   /** Of a run that is recorded or replayed: what comes from outside. */
   readonly inputs: TimedInputs | undefined;
+  /** In a replay: what the guest has written to its disks. */
+  readonly undo: DiskUndo | undefined;
   /** And how it reaches devices. */
   readonly timed: typeof import("../replay/channels.ts") | undefined;
   /** End the run. */
@@ -209,7 +212,8 @@ export function deviceContext(
     },
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
-      return block && building.blocks.behind(block);
+      const { undo, blocks } = building;
+      return block && blocks.behind(undo?.noting(block) ?? block);
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");

@@ -18,7 +18,11 @@ import type { MachineDebugger } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { DiskUndo } from "../replay/disk_undo.ts";
+import type { Moment } from "../replay/history.ts";
 import type { Subject } from "../replay/inputs.ts";
+import type { Player } from "../replay/player.ts";
+import type { Replayer } from "../replay/replayer.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
@@ -134,8 +138,9 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
-  /** In a replay: instructions up to here, less those that the CPU counts. */
-  #earlier = 0;
+  /** In a replay: instructions of each CPU up to here, less those that it counts. */
+  readonly #earlier: number[];
+  #replayer: Promise<Replayer> | undefined;
   #control: Promise<DebugControl> | undefined;
 
   /** For `Machine.build`. */
@@ -145,6 +150,7 @@ export class Machine {
     this.memory = parts.memory;
     this.media = new Media(parts);
     this.events = parts.events;
+    this.#earlier = parts.cpus.map(() => 0);
     const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
@@ -171,7 +177,7 @@ export class Machine {
     const { arenaOffset, arenaBytes, u8 } = memory;
     return {
       position: () => ({
-        count: cpu.instructions + this.#earlier,
+        count: this.#earlier.reduce((sum, n) => sum + n, cpu.instructions),
         time: clock.now(),
       }),
       save: () => this.#state(),
@@ -520,6 +526,83 @@ export class Machine {
     );
   }
 
+  /**
+   * Goes to and fro in the run of a machine that `Machine.replay` has made: to
+   * be asked for before the machine is started. Throws a `ReplayError` when it
+   * is not a replay, or has been started.
+   *
+   * ```ts ignore
+   * const machine = await Machine.replay("run.log");
+   * const replayer = await machine.replayer();
+   * const debug = await machine.debug();
+   * await replayer.seek(1_000_000);
+   * console.log(debug.cpus[0].pc.toString(16));
+   * debug.setWatchpoint({ address: 0x200000, size: 4, access: "write" });
+   * await replayer.resume(); // back to the last write before
+   * ```
+   */
+  replayer(): Promise<Replayer> {
+    return this.#replayer ??= this.#createReplayer();
+  }
+
+  async #createReplayer(): Promise<Replayer> {
+    const { ReplayError } = await import("../replay/error.ts");
+    const { Player } = await import("../replay/player.ts");
+    const { Replayer } = await import("../replay/replayer.ts");
+    const { inputs: player, undo, cpus } = this.#parts;
+    if (!(player instanceof Player) || undo === undefined) {
+      throw new ReplayError("unsupported", "The machine is not a replay");
+    }
+    const control = await this.#debugControl();
+    const loop = this.#loop;
+    if (this.running || this.#result !== undefined) {
+      throw new ReplayError("unsupported", "The machine has been started");
+    }
+    undo.isOn = true;
+    const counts = (): number[] =>
+      cpus.map((cpu, i) => cpu.instructions + this.#earlier[i]);
+    return new Replayer({
+      player,
+      memory: this.#subject().memory,
+      counts,
+      pc: (cpu) => control.cpus[cpu].pc,
+      save: () => ({
+        ...player.position,
+        record: this.#state(),
+        counts: counts(),
+        place: player.place,
+        disks: undo.mark,
+      }),
+      load: (moment) => this.#goBack(moment, player, undo),
+      run: async (stopped) => {
+        let isDone = false;
+        player.onStop = () => isDone = true;
+        const end = (): Promise<unknown> => loop.runHeld(() => isDone);
+        await control.search(async () => void await end(), stopped);
+      },
+      stop: () => player.stop(),
+    });
+  }
+
+  /** Make everything but the memory what it was. */
+  async #goBack(
+    { record, counts, place, disks }: Moment,
+    player: Player,
+    undo: DiskUndo,
+  ): Promise<void> {
+    const { blocks, cpus, requests } = this.#parts;
+    blocks.forget();
+    await undo.undo(disks);
+    requests.reset = false;
+    requests.cpuReset = requests.cpuInit = 0;
+    requests.end = undefined;
+    this.#restore(record);
+    cpus.forEach((cpu, i) => this.#earlier[i] = counts[i] - cpu.instructions);
+    player.restore(place);
+    // What devices do behind their loading.
+    await new Promise<void>((resolve) => setImmediate(() => resolve()));
+  }
+
   #debugMemory(): DebugMemory {
     const space = this.space(this.plan.definition.cpu.physical);
     return {
@@ -561,6 +644,10 @@ export class Machine {
   /** Restore what `save` gave. The machine must not be running. */
   load(record: StateRecord): void {
     this.#mustRest();
+    this.#restore(record);
+  }
+
+  #restore(record: StateRecord): void {
     const { version, time, cpu, devices } = record;
     if (version !== 1) {
       throw new StateError("version", `it is ${version}, expected 1`);

@@ -10,6 +10,7 @@ import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
+import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { TimedInputs } from "../replay/inputs.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
@@ -63,6 +64,8 @@ export interface Parts {
   readonly control: MachineControl;
   /** Of a run that is recorded or replayed: what comes from outside. */
   readonly inputs: TimedInputs | undefined;
+  /** In a replay: what the guest has written to its disks. */
+  readonly undo: DiskUndo | undefined;
 }
 
 /** The buttons of a machine's case. */

@@ -222,6 +222,25 @@ export class RunLoop {
     };
   }
 
+  /**
+   * Run until `stop` though the guest is held: for a replay that goes to
+   * another place while it stands still for a debugger. A `stop` for which
+   * `isDone` does not hold is one of the run that is held, too.
+   */
+  async runHeld(isDone: () => boolean): Promise<LoopEnd> {
+    const [awake, holds] = [this.#awake, this.#holds];
+    this.#awake = undefined;
+    this.#holds = 0;
+    try {
+      return await this.run();
+    } finally {
+      this.#holds += holds;
+      this.#awake = awake;
+      if (isDone()) this.#stopping = false;
+      else this.wake();
+    }
+  }
+
   /** Run until `stop`, or until the CPU can do nothing more. */
   async run(): Promise<LoopEnd> {
     this.#stopping = false;

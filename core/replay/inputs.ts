@@ -92,6 +92,11 @@ export abstract class TimedInputs {
     this.subject = subject;
   }
 
+  /** Where the machine is. */
+  get position(): Position {
+    return this.subject.position();
+  }
+
   /** A new channel. */
   channel<T>(spec: ChannelSpec<T>): Channel<T> {
     if (this.channels.includes(spec.name)) {

@@ -48,8 +48,8 @@ export class Player extends TimedInputs {
   #isAtEnd = false;
   /** Do not go beyond so many instructions. */
   limit = Infinity;
-  /** Called when the recording has ended. */
-  onEnd: () => void = () => {};
+  /** Called when the limit or the end of the recording ends the run. */
+  onStop: () => void = () => {};
   /** Called at a check, at which the machine may be saved. */
   onCheck: (position: Position) => void = () => {};
 
@@ -98,7 +98,7 @@ export class Player extends TimedInputs {
     const entry = this.#entries[this.#next];
     if (entry === undefined) return this.#end(), undefined;
     if (position.count >= this.limit) {
-      return this.subject.stop(), undefined;
+      return this.stop(), undefined;
     }
     if (
       position.count < entry.count ||
@@ -133,8 +133,13 @@ export class Player extends TimedInputs {
 
   #end(): void {
     this.#isAtEnd = true;
+    this.stop();
+  }
+
+  /** End the run. */
+  stop(): void {
+    this.onStop();
     this.subject.stop();
-    this.onEnd();
   }
 
   #deliver(events: readonly LoggedEvent[]): Promise<void> {
