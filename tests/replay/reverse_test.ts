@@ -1,0 +1,171 @@
+/** Going backwards in a replayed run. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type { MachineDebugger } from "../../core/debug/contract.ts";
+import { ReplayError } from "../../core/replay/error.ts";
+import type { Replayer } from "../../core/replay/replayer.ts";
+import { Machine } from "../../machines/machine.ts";
+import { interrupts, PRELUDE } from "../devices/asm.ts";
+import { type Guest, guest, load } from "../debug/guest.ts";
+
+/**
+ * A procedure writes through a pointer, in the midst of timer interrupts; once
+ * the pointer is wrong and it writes over another one. The guest goes on for
+ * long, looks at that one, and does not like it.
+ */
+const SOURCE = `${PRELUDE}
+main:${interrupts(0xfe, 0xff)}
+  gate 0x20, tick
+  outb 0x43, 0x34
+  outb 0x40, 1193 & 255
+  outb 0x40, 1193 >> 8
+  mov dword [victim], fine
+  sti
+  xor ebx, ebx
+again:
+  mov edi, 0x300000
+  cmp ebx, 1000000
+  jne .right
+  mov edi, victim
+.right:
+  call store
+  inc ebx
+  cmp ebx, 3000000
+  jne again
+crash:
+  jmp [victim]
+store:
+  mov eax, ebx
+write:
+  stosd
+  ret
+tick:
+  push eax
+  inc dword [0x300010]
+  outb 0x20, 0x20
+  pop eax
+  iret
+fine:
+  outb 0xf4, 0
+victim: dd 0
+`;
+
+const made = await guest(SOURCE);
+const skipped = made === undefined ? " (skipped: there is no nasm)" : "";
+
+interface Replay {
+  readonly guest: Guest;
+  readonly machine: Machine;
+  readonly replayer: Replayer;
+  readonly debug: MachineDebugger;
+}
+
+function test(name: string, body: (replay: Replay) => Promise<void>): void {
+  Deno.test(name + skipped, async () => {
+    if (made === undefined) return;
+    const log = await Deno.makeTempFile();
+    try {
+      await using recorded = await load(made, { record: log });
+      assertEquals((await recorded.run()).reason, "shutdown");
+      await recorded.stop();
+      await using machine = await Machine.replay(log);
+      const replayer = await machine.replayer();
+      const debug = await machine.debug();
+      await body({ guest: made, machine, replayer, debug });
+    } finally {
+      await Deno.remove(log);
+    }
+  });
+}
+
+/** Where a CPU is, and what it has. */
+function look({ debug, replayer }: Replay): string {
+  const [cpu] = debug.cpus;
+  const registers = ["eax", "ebx", "edi", "esp", "eflags"].map((name) =>
+    cpu.registers.read(name).toHex()
+  );
+  return `${replayer.count} ${cpu.pc.toString(16)} ${registers.join(" ")}`;
+}
+
+test("reverse: steps undo steps, interrupts included", async (replay) => {
+  const { replayer, debug } = replay;
+  await replayer.seek(500_000);
+  const point = debug.setBreakpoint(replay.guest.at("tick"));
+  await debug.resume();
+  point.remove();
+  // Back to before the interrupt, and over it.
+  await replayer.seek(replayer.count - 8);
+  const seen: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    seen.push(look(replay));
+    assertEquals((await debug.step(0)).kind, "step");
+  }
+  const { at } = replay.guest;
+  assert(seen.some((line) => line.includes(` ${at("tick").toString(16)} `)));
+  for (const line of seen.toReversed()) {
+    assertEquals(await replayer.step(0), { kind: "step", cpu: 0 });
+    assertEquals(look(replay), line);
+  }
+});
+
+test("reverse: back to the breakpoints that were passed, and to the beginning", async (replay) => {
+  const { replayer, debug, guest } = replay;
+  const point = debug.setBreakpoint(guest.at("write"));
+  const seen: string[] = [];
+  for (let i = 0; i < 5; i++) {
+    assertEquals((await debug.resume()).kind, "breakpoint");
+    seen.push(look(replay));
+  }
+  for (const line of seen.slice(0, -1).toReversed()) {
+    assertEquals((await replayer.resume()).kind, "breakpoint");
+    assertEquals(look(replay), line);
+  }
+  assertEquals((await replayer.resume()).kind, "beginning");
+  assertEquals(replayer.count, 0);
+  assertEquals((await replayer.step(0)).kind, "beginning");
+  // Forwards again it is the same.
+  for (const line of seen) {
+    assertEquals((await debug.resume()).kind, "breakpoint");
+    assertEquals(look(replay), line);
+  }
+  point.remove();
+});
+
+test("reverse: after a crash, who wrote the variable last", async (replay) => {
+  const { replayer, debug, guest } = replay;
+  const end = await debug.resume();
+  assertEquals(end.kind, "end");
+  const [cpu] = debug.cpus;
+  const victim = guest.at("victim");
+  const value = (): number => {
+    const bytes = new Uint8Array(4);
+    assertEquals(cpu.read(victim, bytes), 4);
+    return new DataView(bytes.buffer).getUint32(0, true);
+  };
+  assertEquals(value(), 1_000_000);
+  const watch = debug.setWatchpoint({
+    address: victim,
+    size: 4,
+    access: "write",
+  });
+  assertEquals(await replayer.resume(), {
+    kind: "watchpoint",
+    cpu: 0,
+    address: victim,
+    access: "write",
+  });
+  // Before the instruction that did it.
+  assertEquals(cpu.pc, guest.at("write"));
+  assertEquals(value(), guest.at("fine"));
+  assertEquals(cpu.registers.read("ebx").toHex(), "40420f00");
+  watch.remove();
+  // And forwards it crashes as it did.
+  const again = await debug.resume();
+  assertEquals(again, end);
+});
+
+Deno.test("reverse: only a replay that was not started goes back", async () => {
+  if (made === undefined) return;
+  await using machine = await load(made);
+  await assertRejects(() => machine.replayer(), ReplayError, "not a replay");
+});
