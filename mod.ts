@@ -33,6 +33,7 @@ export type {
   Screenshot,
   SerialPort,
 } from "./core/machine/machine.ts";
+export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
 export {

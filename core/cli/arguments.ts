@@ -30,6 +30,10 @@ export interface Command {
   readonly screendump: string | undefined;
   /** Write a line for each block that is translated and each region. */
   readonly traceBlocks: boolean;
+  /** Where gdb is served. */
+  readonly gdb: string | undefined;
+  /** Do not start before gdb says so. */
+  readonly wait: boolean;
   /** Dump the regions with code at these linear addresses. */
   readonly dumpRegions: readonly number[];
 }
@@ -56,13 +60,17 @@ const STRINGS = [
   "set",
   "accel",
   "dump-region",
+  "gdb",
 ];
+/** Those that need no value. */
+const OPTIONAL = ["append", "gdb"];
 const SWITCHES = [
   "snapshot",
   "icount",
   "no-reboot",
   "stats",
   "trace-blocks",
+  "wait",
   "help",
 ];
 const FLAGS = [...STRINGS, ...SWITCHES];
@@ -117,6 +125,9 @@ export const HELP = `Rhea, a machine emulator
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
   --no-reboot        end when the guest resets the machine
+  --gdb [ADDRESS]    let gdb debug the guest at tcp::PORT, tcp:HOST:PORT or
+                     unix:PATH; tcp::1234 if nothing is said
+  --wait             do not start the guest before gdb lets it go
   --stats            print counters at the end
   --trace-blocks     write a line to standard error for each block that is
                      translated and each region that is compiled or dies
@@ -158,7 +169,9 @@ function joined(args: readonly string[]): string[] {
   for (let i = 0; i < count; i++) {
     const takesValue = STRINGS.some((flag) => args[i] === `--${flag}`);
     const value = args[i + 1];
-    if (takesValue && i + 1 < count && !isFlag(value)) {
+    if (args[i] === "--gdb" && !/^(tcp|unix):/.test(value ?? "")) {
+      out.push("--gdb=");
+    } else if (takesValue && i + 1 < count && !isFlag(value)) {
       out.push(`${args[i++]}=${value}`);
     } else out.push(args[i]);
     const named = SWITCHES.find((flag) => args[i].startsWith(`--${flag}=`));
@@ -193,7 +206,7 @@ export function parseCommand(args: readonly string[]): Command {
   const words = parsed._.map(String);
   const list = (flag: string): string[] => {
     const values = (parsed[flag] ?? []) as string[];
-    if (values.includes("") && flag !== "append") {
+    if (values.includes("") && !OPTIONAL.includes(flag)) {
       throw new UsageError(`--${flag} needs a value`);
     }
     return values;
@@ -208,6 +221,10 @@ export function parseCommand(args: readonly string[]): Command {
     throw new UsageError(
       `there is no accelerator "${accel}"${suggest(accel, ["jit", "interp"])}`,
     );
+  }
+  const gdb = text("gdb");
+  if (parsed.wait === true && gdb === undefined) {
+    throw new UsageError("--wait needs --gdb");
   }
   const boot = text("boot");
   const smp = text("smp");
@@ -234,6 +251,8 @@ export function parseCommand(args: readonly string[]): Command {
     stats: parsed.stats === true,
     screendump: text("screendump"),
     traceBlocks: parsed["trace-blocks"] === true,
+    gdb,
+    wait: parsed.wait === true,
     dumpRegions: list("dump-region").map(parseAddress),
     options: {
       firmware: text("firmware"),

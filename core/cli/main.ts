@@ -146,9 +146,15 @@ async function execute(
         ...options,
         skipFiles: true,
       });
-      const { screendump } = command;
+      const { screendump, gdb } = command;
       const own = screendump === undefined ? [] : [resolve(screendump)];
-      const flags = await permissionFlags(plan, { write: own });
+      const needs = gdb === undefined
+        ? {}
+        : (await import("./gdb.ts")).gdbNeeds(gdb);
+      const flags = await permissionFlags(plan, {
+        ...needs,
+        write: [...own, ...needs.write ?? []],
+      });
       output.out(`${flags.join("\n")}\n`);
       return 0;
     }
@@ -198,8 +204,14 @@ async function run(
   const start = performance.now();
   let result: RunResult;
   try {
+    if (command.gdb !== undefined) {
+      // Not loaded without.
+      const { startGdb } = await import("./gdb.ts");
+      await startGdb(machine, command, (line) => output.message(line));
+    }
     result = await machine.run();
     await dumps?.write();
+    if (command.gdb !== undefined) await machine.gdbLeaves(result);
   } finally {
     dumps?.stop();
     for (const signal of signals) Deno.removeSignalListener(signal, leave);

@@ -281,16 +281,17 @@ export class DebugControl {
   /**
    * While the guest stands still, lets `run` run it from place to place, as a
    * replay does: without points, or with them, of which `stopped` is told and
-   * the guest goes on.
+   * the guest goes on; or for one step.
    */
   async search(
     run: () => Promise<void>,
     stopped?: (event: StopEvent) => void,
+    isStep = false,
   ): Promise<void> {
     const { loop } = this.#machine;
     const { onDebug, onStand } = loop;
     this.#pointsChanged = this.#watchesChanged = true;
-    if (stopped !== undefined) this.#apply();
+    if (stopped !== undefined && !isStep) this.#apply();
     else {
       for (const port of this.#ports) {
         port.setBreakpoints(new Set());
@@ -298,7 +299,10 @@ export class DebugControl {
       }
     }
     this.#hit = undefined;
-    for (const port of this.#ports) port.arm("run");
+    const turn = this.#machine.cpu.turn ?? 0;
+    this.#ports.forEach((port, i) =>
+      port.arm(isStep && i === turn ? "step" : "run")
+    );
     loop.onStand = () => {};
     loop.onDebug = () => {
       const event = this.#stopOf();

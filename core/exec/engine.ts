@@ -845,6 +845,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         return false;
       }
       if (this.#halted || this.instructions === before) break;
+      if (this.mmu.guard?.hasHits === true) break;
       left -= this.instructions - before;
     }
     return true;

@@ -14,9 +14,10 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
-import type { MachineDebugger } from "../debug/contract.ts";
+import type { MachineDebugger, StopEvent } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
+import type { GdbOptions, GdbServer } from "../debug/gdb/server.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { Moment } from "../replay/history.ts";
@@ -142,6 +143,7 @@ export class Machine {
   readonly #earlier: number[];
   #replayer: Promise<Replayer> | undefined;
   #control: Promise<DebugControl> | undefined;
+  readonly #gdb = new Set<GdbServer>();
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -511,6 +513,43 @@ export class Machine {
     return (await this.#debugControl()).attach();
   }
 
+  /**
+   * Let gdb debug the guest (`target remote`) at `tcp::PORT`, `tcp:HOST:PORT` or
+   * `unix:PATH`, until the machine is stopped. Throws a `GdbError` where it
+   * cannot listen. With `wait` the guest stands before its first instruction
+   * until gdb lets it go.
+   *
+   * ```ts ignore
+   * const server = await machine.serveGdb("tcp::1234", { wait: true });
+   * console.log(`gdb -ex "target remote ${server.address}"`);
+   * await machine.run();
+   * ```
+   */
+  async serveGdb(
+    where: string = "tcp::1234",
+    options: GdbOptions = {},
+  ): Promise<GdbServer> {
+    const { GdbServer } = await import("../debug/gdb/server.ts");
+    const server = await GdbServer.listen(where, {
+      debug: () => this.debug(),
+      reset: () => this.reset(),
+      kill: () => this.quit(),
+    }, options);
+    this.#gdb.add(server);
+    return server;
+  }
+
+  /**
+   * After the end of a run: resolves when no gdb looks at where the guest died
+   * any more, or the user wants to leave.
+   */
+  async gdbLeaves(result: RunResult): Promise<void> {
+    const { requests } = this.#parts;
+    for (const server of this.#gdb) {
+      await server.finish(result, () => requests.end !== undefined);
+    }
+  }
+
   #debugControl(): Promise<DebugControl> {
     return this.#control ??= import("../debug/control.ts").then(
       ({ DebugControl }) =>
@@ -561,6 +600,16 @@ export class Machine {
     undo.isOn = true;
     const counts = (): number[] =>
       cpus.map((cpu, i) => cpu.instructions + this.#earlier[i]);
+    const run = async (
+      stopped?: (event: StopEvent) => void,
+      isStep = false,
+    ): Promise<void> => {
+      let isDone = false;
+      player.onStop = () => isDone = true;
+      const held = async (): Promise<void> =>
+        void await loop.runHeld(() => isDone);
+      await control.search(held, stopped, isStep);
+    };
     return new Replayer({
       player,
       memory: this.#subject().memory,
@@ -574,12 +623,8 @@ export class Machine {
         disks: undo.mark,
       }),
       load: (moment) => this.#goBack(moment, player, undo),
-      run: async (stopped) => {
-        let isDone = false;
-        player.onStop = () => isDone = true;
-        const end = (): Promise<unknown> => loop.runHeld(() => isDone);
-        await control.search(async () => void await end(), stopped);
-      },
+      run,
+      runOne: () => run(() => player.stop(), true),
       stop: () => player.stop(),
     });
   }
@@ -695,6 +740,8 @@ export class Machine {
         };
         this.#shutDown("guest-shutdown");
       }
+      const { reason } = result;
+      if (reason !== "stop" && reason !== "quit") this.#parts.inputs?.end();
       this.#result = result;
       // A waiting `expect` will not be answered any more.
       if (result.reason !== "stop") this.#endWaits(result);
@@ -816,7 +863,12 @@ export class Machine {
     this.media.close();
     this.input.end();
     if (this.#closed === undefined) this.#parts.inputs?.close();
-    return this.#closed ??= closeAll(this.#parts.backends);
+    return this.#closed ??= this.#closeAll();
+  }
+
+  async #closeAll(): Promise<void> {
+    for (const server of this.#gdb) await server.close(this.#result?.status);
+    await closeAll(this.#parts.backends);
   }
 }
 

@@ -122,6 +122,11 @@ export class AccessGuard<R extends GuardedRange = GuardedRange> {
     if (this.#hits.length > 0) this.#hits = [];
   }
 
+  /** Whether there is something to tell. */
+  get hasHits(): boolean {
+    return this.#hits.length > 0;
+  }
+
   /** What was accessed since this was last asked. */
   take(): readonly GuardHit<R>[] {
     const hits = this.#hits;

@@ -122,6 +122,9 @@ export abstract class TimedInputs {
   /** All CPUs wait, and the next timer is due at `deadline`: let time go on. */
   abstract idle(deadline: number, sleep: Sleep): Promise<void>;
 
+  /** The guest has ended the run. */
+  abstract end(): void;
+
   /** The machine is stopped. */
   abstract close(): void;
 

@@ -25,8 +25,11 @@ const BEFORE = 5, BEHIND = 4;
 /** A record has no more; a batch of inputs is far from it. */
 const MOST_BYTES = 2 ** 28;
 
-/** The types of records. */
-export const HEADER = 1, INPUTS = 2, CHECK = 3, END = 4;
+/**
+ * The types of records. A run ends by the guest, which is to end itself again,
+ * or from outside.
+ */
+export const HEADER = 1, INPUTS = 2, CHECK = 3, END = 4, OWN_END = 5;
 
 /** A place in a run. */
 export interface Position {
@@ -63,7 +66,10 @@ export type Entry =
   & Position
   & (
     | { readonly type: typeof INPUTS; readonly events: readonly LoggedEvent[] }
-    | { readonly type: typeof CHECK | typeof END; readonly digest: Digest }
+    | {
+      readonly type: typeof CHECK | typeof END | typeof OWN_END;
+      readonly digest: Digest;
+    }
   );
 
 /** Bytes of a record, gathered. */
@@ -271,7 +277,7 @@ export function readLog(bytes: Uint8Array): Log {
         const entry = readEntry(type, body.subarray(1), position);
         entries.push(entry);
         position = entry;
-        isTruncated = type !== END;
+        isTruncated = type !== END && type !== OWN_END;
       }
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error;
@@ -319,7 +325,7 @@ function readEntry(type: number, payload: Uint8Array, from: Position): Entry {
     }
     return { type, count, time, events };
   }
-  if (type !== CHECK && type !== END) {
+  if (type !== CHECK && type !== END && type !== OWN_END) {
     throw new ReplayError("damaged", `there is no record of type ${type}`);
   }
   const [state, memory, disks, sent] = [1, 2, 3, 4].map(() => reader.u32());

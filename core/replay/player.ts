@@ -9,10 +9,10 @@ import { type Channel, type ChannelSpec, TimedInputs } from "./inputs.ts";
 import {
   CHECK,
   type Digest,
-  END,
   type Entry,
   INPUTS,
   type LoggedEvent,
+  OWN_END,
   type Position,
 } from "./log.ts";
 
@@ -87,9 +87,10 @@ export class Player extends TimedInputs {
 
   /** Up to the next input, or the limit. */
   override get budget(): number {
-    const next = this.#entries[this.#next]?.count ?? Infinity;
-    const { count } = this.subject.position();
-    return Math.max(Math.min(next, this.limit) - count, 1);
+    const entry = this.#entries[this.#next];
+    const isOwn = entry === undefined || entry.type === OWN_END;
+    const next = isOwn ? this.limit : Math.min(entry.count, this.limit);
+    return Math.max(next - this.position.count, 1);
   }
 
   /** See {@linkcode TimedInputs.take}. */
@@ -102,6 +103,8 @@ export class Player extends TimedInputs {
     }
     if (
       position.count < entry.count ||
+      // What the guest does then comes in the slice.
+      position.count === entry.count && entry.type === OWN_END ||
       position.count === entry.count && position.time < entry.time
     ) return this.unsent();
     if (position.count !== entry.count || position.time !== entry.time) {
@@ -120,7 +123,7 @@ export class Player extends TimedInputs {
       this.#end();
       return Promise.resolve();
     }
-    const isNow = next.count === this.subject.position().count;
+    const isNow = next.count === this.position.count && next.type !== OWN_END;
     const target = isNow ? Math.min(deadline, next.time) : deadline;
     if (target === Infinity) {
       return Promise.reject(
@@ -162,10 +165,22 @@ export class Player extends TimedInputs {
     return Promise.all(waits).then(() => {});
   }
 
+  /** The guest has ended the run: as it did? */
+  override end(): void {
+    const entry = this.#entries[this.#next];
+    const { count, time } = this.position;
+    // Without the end nobody knows how it went on.
+    if (entry === undefined) return;
+    if (
+      entry.type !== OWN_END || entry.count !== count || entry.time !== time
+    ) throw this.#diverged("the guest ends the run");
+    this.#check(entry, entry.digest);
+  }
+
   #check(entry: Entry, recorded: Digest): void {
     const { type } = entry;
     if (type === CHECK) this.subject.forgetMappings();
-    const now = this.digest(type === END);
+    const now = this.digest(type !== CHECK);
     for (const [part, what] of Object.entries(PARTS)) {
       const key = part as keyof Digest;
       if (now[key] !== recorded[key]) throw this.#diverged(`${what} differs`);

@@ -21,6 +21,7 @@ import {
   EntryWriter,
   INPUTS,
   type LoggedEvent,
+  OWN_END,
   type Position,
   writeHeader,
 } from "./log.ts";
@@ -257,13 +258,22 @@ export class Recorder extends TimedInputs {
     }
   }
 
+  /** Write the guest's own end down. */
+  override end(): void {
+    this.#end(OWN_END);
+  }
+
   /** Write the end down. */
   override close(): void {
+    this.#end(END);
+  }
+
+  #end(type: typeof END | typeof OWN_END): void {
     if (this.#isClosed) return;
     try {
       if (this.#writer !== undefined) {
         const digest = this.digest(true);
-        this.#write({ type: END, ...this.subject.position(), digest });
+        this.#write({ type, ...this.subject.position(), digest });
       }
       this.#flush();
     } finally {

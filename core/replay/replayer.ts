@@ -35,6 +35,8 @@ export interface ReplayedMachine {
    * without there are none.
    */
   run(stopped?: (event: StopEvent) => void): Promise<void>;
+  /** Let the CPU whose turn it is execute one instruction, or take an interrupt or exception. */
+  runOne(): Promise<void>;
   /** End `run`. */
   stop(): void;
 }
@@ -148,6 +150,9 @@ export class Replayer {
       else high = middle;
     }
     await this.seek(low);
+    // What comes first there may be an interrupt or an exception.
+    await machine.runOne();
+    if (this.count > low) await this.seek(low);
     return { kind: "step", cpu };
   }
 

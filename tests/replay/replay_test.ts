@@ -86,7 +86,9 @@ Deno.test("a run with keys and serial bytes is replayed bit for bit", () =>
     await Deno.writeFile(kernel, code);
     const log = `${folder}/log`;
     const recorded = await record(kernel, log);
-    assertMatch(recorded.output, /^t.*^k.*^s/ms);
+    for (const what of "tks") {
+      assertMatch(recorded.output, new RegExp(`^${what}`, "m"));
+    }
     assertEquals(await replay(log), recorded);
     assertEquals(await replay(log), recorded);
     assertEquals(await replay(log, "interp"), recorded);

@@ -21,6 +21,7 @@ import {
   type PageWalk,
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
+import type { DebugRegisters } from "../../../core/debug/contract.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
 import { CompatMmu } from "./compat_mmu.ts";
@@ -972,6 +973,12 @@ export class X86 implements Frontend {
     }
     this.engine?.mmu.flush(false);
     this.debugChanged();
+  }
+
+  /** See {@linkcode Frontend.debugRegisters}. */
+  async debugRegisters(): Promise<DebugRegisters> {
+    const { X86DebugRegisters } = await import("./debug_registers.ts");
+    return new X86DebugRegisters(this);
   }
 
   /** The registers for the state record. */

@@ -1,0 +1,572 @@
+/**
+ * A client's session: what it asks for, and what it is told
+ * ("Debugging with GDB", appendix E, and QEMU's gdbstub for what is common
+ * among machines).
+ *
+ * The guest stops at the client's first packet and stands still until the
+ * client lets it go on. All is answered in order; while the guest runs, only
+ * `interrupt` is heard.
+ *
+ * @module
+ */
+
+import type { DebugCpu, MachineDebugger, StopEvent } from "../contract.ts";
+import type { RunResult } from "../../machine/machine.ts";
+import { Execution } from "./execution.ts";
+import { basicMonitor, type Monitor } from "./monitor.ts";
+import {
+  fromBytes,
+  fromHex,
+  PACKET_SIZE,
+  textToHex,
+  toBytes,
+  toHex,
+} from "./packet.ts";
+import { Points, type PointType } from "./points.ts";
+import type { ReverseStop } from "./reverse.ts";
+import { AddressForm, RegisterMap } from "./target_description.ts";
+import type { GdbTarget } from "./target.ts";
+import {
+  type Action,
+  type Actions,
+  parseActions,
+  parseThread,
+  threadId,
+} from "./threads.ts";
+
+/** A packet that is wrong, or asks for what there is not. */
+const E_INVAL = "E22";
+/** Memory that is not there. */
+const E_FAULT = "E14";
+/** What is not known is answered by an empty packet. */
+const UNKNOWN = "";
+
+const SIGNAL_INT = 2, SIGNAL_TRAP = 5, SIGNAL_ABORT = 6;
+
+/** What a machine that is under a debugger has here. */
+interface Attached {
+  readonly machine: MachineDebugger;
+  readonly points: Points;
+  readonly execution: Execution;
+  readonly map: RegisterMap;
+  readonly addresses: AddressForm;
+}
+
+/** One client's session. */
+export class Session {
+  readonly #target: GdbTarget;
+  readonly #send: (packet: string) => Promise<void>;
+  readonly #monitor: Monitor;
+  #attached: Attached | undefined;
+  /** CPUs of `Hg` and `Hc`. */
+  #general = 0;
+  #control: number | "all" = "all";
+  #multiprocess = false;
+  #reports = { software: false, hardware: false };
+  #physical = false;
+  /** Why the guest stands still. */
+  #stop: ReverseStop | undefined;
+  /** The run has ended, and the client was shown where. */
+  #isAtEnd = false;
+  #isReversing = false;
+  /** The packet that is being answered is to end. */
+  #isInterrupted = false;
+  /** Packets need no acknowledgement any more. */
+  isQuiet = false;
+
+  /** A session; `send` sends a packet that is no answer. */
+  constructor(target: GdbTarget, send: (packet: string) => Promise<void>) {
+    this.#target = target;
+    this.#send = send;
+    this.#monitor = target.monitor ?? basicMonitor({
+      cpu: async () => this.#cpu(await this.#attach()),
+      reset: () => target.reset(),
+    });
+  }
+
+  /** Whether the guest goes on for this client. */
+  get isRunning(): boolean {
+    return this.#isReversing || this.#attached?.execution.isActive === true;
+  }
+
+  /** The client wants the guest to stop, which it has just let go on. */
+  interrupt(): void {
+    this.#isInterrupted = true;
+    if (this.#isReversing) this.#target.reverse?.pause();
+    else this.#attached?.execution.interrupt();
+  }
+
+  /** The client is gone without a word: the guest goes on, unless it is to wait for one. */
+  lose(): void {
+    if (this.#target.keep?.() === true) {
+      this.#attached?.points.clear();
+      this.#attached = undefined;
+    } else this.#detach();
+  }
+
+  /** Take all points away, and let the guest go on. */
+  #detach(): void {
+    const attached = this.#attached;
+    this.#attached = undefined;
+    this.#stop = undefined;
+    this.#isAtEnd = false;
+    if (attached === undefined) return;
+    attached.points.clear();
+    this.#target.goes?.();
+    attached.machine.detach();
+  }
+
+  /**
+   * Answer a packet; undefined where none is due. Resolves only when the guest
+   * has stopped for one that lets it go on.
+   */
+  async handle(packet: string): Promise<string | undefined> {
+    try {
+      return await this.#handle(packet, await this.#attach());
+    } catch (error) {
+      // What cannot be is told; whatever else happens, the session goes on.
+      return `E.${error instanceof Error ? error.message : error}`;
+    } finally {
+      this.#isInterrupted = false;
+    }
+  }
+
+  async #attach(): Promise<Attached> {
+    if (this.#attached !== undefined) return this.#attached;
+    const machine = await this.#target.debug();
+    let stop: StopEvent = { kind: "step", cpu: 0 };
+    if (machine.isRunning) {
+      const stopped = machine.resume();
+      machine.pause();
+      stop = await stopped;
+      // To gdb this is where the guest is found.
+      if (stop.kind === "pause") stop = { kind: "step", cpu: stop.cpu };
+    } else machine.pause();
+    const points = new Points(machine);
+    const map = new RegisterMap(machine.cpus[0].registers);
+    this.#stop = stop;
+    this.#general = stop.cpu;
+    this.#control = "all";
+    return this.#attached = {
+      machine,
+      points,
+      execution: new Execution(machine, points),
+      map,
+      addresses: new AddressForm(map.pc.register.bits),
+    };
+  }
+
+  #cpu({ machine }: Attached): DebugCpu {
+    return machine.cpus[this.#general];
+  }
+
+  async #handle(packet: string, a: Attached): Promise<string | undefined> {
+    const rest = packet.slice(1);
+    switch (packet[0]) {
+      case "?":
+        // A client that begins knows of no points.
+        a.points.clear();
+        return this.#stopReply(a, this.#stop!);
+      case "g":
+        return this.#readRegisters(a);
+      case "G":
+        return this.#writeRegisters(a, rest);
+      case "p":
+        return this.#readRegister(a, rest);
+      case "P":
+        return this.#writeRegister(a, rest);
+      case "m":
+      case "x":
+        return this.#readMemory(a, rest, packet[0] === "x");
+      case "M":
+      case "X":
+        return this.#writeMemory(a, rest, packet[0] === "X");
+      case "H":
+        return this.#selectThread(a, rest);
+      case "T":
+        return typeof parseThread(rest, a.machine.cpus.length) === "number"
+          ? "OK"
+          : E_INVAL;
+      case "Z":
+      case "z":
+        return this.#point(a, packet[0] === "Z", rest);
+      case "c":
+      case "s":
+        return await this.#goOn(a, packet[0] === "s", rest);
+      case "C":
+      case "S": {
+        // A signal means nothing to a machine.
+        const [signal, address] = rest.split(";");
+        if (!/^[0-9a-f]{2}$/i.test(signal)) return E_INVAL;
+        return await this.#goOn(a, packet[0] === "S", address ?? "");
+      }
+      case "b":
+        return await this.#goBack(a, rest);
+      case "D":
+        this.#detach();
+        return "OK";
+      case "k":
+        this.#kill();
+        return undefined;
+      case "v":
+        return await this.#verbose(a, packet);
+      case "q":
+      case "Q":
+        return await this.#query(a, packet);
+      default:
+        return UNKNOWN;
+    }
+  }
+
+  #kill(): void {
+    this.#target.kill();
+    this.#detach();
+  }
+
+  // Registers.
+
+  #readRegisters(a: Attached): string {
+    const { registers } = this.#cpu(a);
+    let text = "";
+    for (const { register } of a.map.registers) {
+      text += toHex(registers.read(register.name));
+    }
+    return text;
+  }
+
+  #writeRegisters(a: Attached, text: string): string {
+    const bytes = fromHex(text);
+    if (bytes === undefined || bytes.length !== a.map.size) return E_INVAL;
+    const { registers } = this.#cpu(a);
+    for (const { register: { name }, offset, size } of a.map.registers) {
+      const value = bytes.subarray(offset, offset + size);
+      // What is the same need not be something that can be written.
+      if (isSame(value, registers.read(name))) continue;
+      registers.write(name, value);
+    }
+    return "OK";
+  }
+
+  #readRegister(a: Attached, text: string): string {
+    const placed = a.map.registers[parseNumber(text) ?? -1];
+    if (placed === undefined) return E_INVAL;
+    return toHex(this.#cpu(a).registers.read(placed.register.name));
+  }
+
+  #writeRegister(a: Attached, text: string): string {
+    const [number, value, ...more] = text.split("=");
+    const placed = a.map.registers[parseNumber(number) ?? -1];
+    const bytes = fromHex(value ?? "");
+    if (
+      placed === undefined || more.length > 0 || bytes?.length !== placed.size
+    ) return E_INVAL;
+    this.#cpu(a).registers.write(placed.register.name, bytes);
+    return "OK";
+  }
+
+  #setPc(a: Attached, text: string): void {
+    const { pc } = a.map;
+    const bytes = fromHex(text.padStart(2 * pc.size, "0").slice(-2 * pc.size));
+    if (bytes === undefined || text.length > 16) {
+      throw new RangeError(`there is no address ${text}`);
+    }
+    this.#cpu(a).registers.write(pc.register.name, bytes.reverse());
+  }
+
+  // Memory.
+
+  /** The address, and the length, of a packet's `address,length`. */
+  #range(
+    a: Attached,
+    text: string,
+  ): { address: number; length: number } | undefined {
+    const [from, count, ...more] = text.split(",");
+    const length = parseNumber(count ?? "");
+    const address = this.#physical
+      ? parseNumber(from)
+      : a.addresses.parse(from);
+    if (address === undefined || length === undefined || more.length > 0) {
+      return undefined;
+    }
+    return { address, length };
+  }
+
+  #readMemory(a: Attached, text: string, isBinary: boolean): string {
+    const range = this.#range(a, text);
+    if (range === undefined) {
+      return /^[0-9a-f]+,[0-9a-f]+$/i.test(text) ? E_FAULT : E_INVAL;
+    }
+    // A shorter answer than was asked for is allowed.
+    const most = PACKET_SIZE / 2 - 16;
+    const bytes = new Uint8Array(Math.min(range.length, most));
+    const count = this.#physical
+      ? a.machine.readPhysical(range.address, bytes)
+      : this.#cpu(a).read(range.address, bytes);
+    if (count === 0 && range.length > 0) return E_FAULT;
+    const read = bytes.subarray(0, count);
+    return isBinary ? `b${fromBytes(read)}` : toHex(read);
+  }
+
+  #writeMemory(a: Attached, text: string, isBinary: boolean): string {
+    const colon = text.indexOf(":");
+    if (colon < 0) return E_INVAL;
+    const data = text.slice(colon + 1);
+    const bytes = isBinary ? toBytes(data) : fromHex(data);
+    const where = text.slice(0, colon);
+    const range = this.#range(a, where);
+    if (range === undefined) {
+      return /^[0-9a-f]+,[0-9a-f]+$/i.test(where) ? E_FAULT : E_INVAL;
+    }
+    if (bytes?.length !== range.length) return E_INVAL;
+    if (range.length === 0) return "OK";
+    const count = this.#physical
+      ? a.machine.writePhysical(range.address, bytes)
+      : this.#cpu(a).write(range.address, bytes);
+    return count === bytes.length ? "OK" : E_FAULT;
+  }
+
+  // Threads and points.
+
+  #selectThread(a: Attached, text: string): string {
+    const choice = parseThread(text.slice(1), a.machine.cpus.length);
+    if (choice === undefined) return E_INVAL;
+    if (text[0] === "g") {
+      if (typeof choice === "number") this.#general = choice;
+    } else if (text[0] === "c") {
+      this.#control = choice === "any" ? this.#general : choice;
+    } else return E_INVAL;
+    return "OK";
+  }
+
+  #point(a: Attached, isSet: boolean, text: string): string {
+    // Conditions and commands (after a semicolon) were not offered.
+    const match = /^([0-4]),([0-9a-f]+),([0-9a-f]{1,8})$/i.exec(text);
+    if (match === null) return /^[0-4]/.test(text) ? E_INVAL : UNKNOWN;
+    const type = Number(match[1]) as PointType;
+    const address = a.addresses.parse(match[2]);
+    const size = parseInt(match[3], 16);
+    if (address === undefined) return E_FAULT;
+    if (isSet) a.points.set(type, address, size);
+    else a.points.remove(type, address, size);
+    return "OK";
+  }
+
+  // Going on.
+
+  async #goOn(a: Attached, isStep: boolean, address: string): Promise<string> {
+    if (address !== "") this.#setPc(a, address);
+    const action: Action = { kind: isStep ? "step" : "continue" };
+    // A step is of one CPU; the others go on as well, unless `Hc` says which.
+    const cpu = this.#control === "all" ? this.#general : this.#control;
+    const actions: Actions = a.machine.cpus.map(({ index }) => {
+      if (index === cpu) return action;
+      return this.#control === "all" ? { kind: "continue" } : undefined;
+    });
+    return await this.#run(a, actions);
+  }
+
+  async #run(a: Attached, actions: Actions): Promise<string> {
+    const wasAtEnd = this.#isAtEnd;
+    this.#target.goes?.();
+    const event: StopEvent = this.#isInterrupted
+      ? { kind: "pause", cpu: this.#general }
+      : await a.execution.run(actions, this.#general);
+    this.#stop = event;
+    this.#isAtEnd = event.kind === "end" && isLookedAt(event.result);
+    // Where the run has ended there may be something to see, once.
+    if (event.kind === "end" && wasAtEnd) return exitReply(event.result);
+    return this.#stopReply(a, event);
+  }
+
+  async #goBack(a: Attached, text: string): Promise<string> {
+    const { reverse } = this.#target;
+    if (reverse === undefined || (text !== "c" && text !== "s")) return UNKNOWN;
+    this.#isReversing = true;
+    try {
+      this.#stop = text === "s"
+        ? await reverse.step(this.#general)
+        : await reverse.resume();
+    } finally {
+      this.#isReversing = false;
+    }
+    this.#isAtEnd = false;
+    return this.#stopReply(a, this.#stop);
+  }
+
+  #stopReply(a: Attached, event: ReverseStop): string {
+    this.#general = event.cpu;
+    const thread = `thread:${threadId(event.cpu, this.#multiprocess)};`;
+    switch (event.kind) {
+      case "end":
+        // The program has stopped the run, and may start it again.
+        if (event.result.reason === "stop") {
+          return `T${signal(SIGNAL_INT)}${thread}`;
+        }
+        return isLookedAt(event.result)
+          ? `T${signal(SIGNAL_ABORT)}${thread}`
+          : exitReply(event.result);
+      case "pause":
+        return `T${signal(SIGNAL_INT)}${thread}`;
+      case "beginning":
+        return `T${signal(SIGNAL_TRAP)}${thread}replaylog:begin;`;
+      case "watchpoint": {
+        const { name, address } = a.points.watchAt(event);
+        const at = a.addresses.format(address);
+        return `T${signal(SIGNAL_TRAP)}${thread}${name}:${at};`;
+      }
+      case "breakpoint": {
+        const type = a.points.breakpointAt(a.machine.cpus[event.cpu].pc);
+        let why = "";
+        if (type === 0 && this.#reports.software) why = "swbreak:;";
+        if (type === 1 && this.#reports.hardware) why = "hwbreak:;";
+        return `T${signal(SIGNAL_TRAP)}${thread}${why}`;
+      }
+      case "step":
+        return `T${signal(SIGNAL_TRAP)}${thread}`;
+    }
+  }
+
+  async #verbose(a: Attached, packet: string): Promise<string | undefined> {
+    if (packet === "vCont?") return "vCont;c;C;s;S;r";
+    if (packet.startsWith("vCont;")) {
+      const { cpus } = a.machine;
+      const actions = parseActions(
+        packet.slice(6),
+        cpus.length,
+        (text) => a.addresses.parse(text),
+      );
+      return actions === undefined ? E_INVAL : await this.#run(a, actions);
+    }
+    if (packet.startsWith("vKill;")) {
+      await this.#send("OK");
+      this.#kill();
+      return undefined;
+    }
+    // vRun, vAttach: there is one machine, and it is here. vMustReplyEmpty.
+    return UNKNOWN;
+  }
+
+  // Queries.
+
+  async #query(a: Attached, packet: string): Promise<string | undefined> {
+    const colon = packet.indexOf(":");
+    const name = colon < 0 ? packet : packet.slice(0, colon);
+    const rest = colon < 0 ? "" : packet.slice(colon + 1);
+    switch (name) {
+      case "qSupported":
+        return this.#supported(rest.split(";"));
+      case "QStartNoAckMode":
+        this.isQuiet = true;
+        return "OK";
+      case "qXfer":
+        return transfer(a.map.xml, rest);
+      case "qAttached":
+        return "1";
+      case "qC":
+        return `QC${threadId(this.#general, this.#multiprocess)}`;
+      case "qfThreadInfo": {
+        const all = a.machine.cpus.map(({ index }) =>
+          threadId(index, this.#multiprocess)
+        );
+        return `m${all.join(",")}`;
+      }
+      case "qsThreadInfo":
+        return "l";
+      case "qqemu.PhyMemMode":
+        return this.#physical ? "1" : "0";
+      case "Qqemu.PhyMemMode":
+        if (!/^[0-9a-f]{1,8}$/i.test(rest)) return E_INVAL;
+        this.#physical = parseInt(rest, 16) !== 0;
+        return "OK";
+    }
+    const argument = packet.slice(packet.indexOf(",") + 1);
+    if (packet.startsWith("qThreadExtraInfo,")) {
+      const cpu = parseThread(argument, a.machine.cpus.length);
+      if (typeof cpu !== "number") return E_INVAL;
+      const state = a.machine.cpus[cpu].isWaiting ? "halted " : "running";
+      return textToHex(`CPU#${cpu} [${state}]`);
+    }
+    if (packet.startsWith("qRcmd,")) return await this.#command(argument);
+    return UNKNOWN;
+  }
+
+  #supported(features: readonly string[]): string {
+    const has = (name: string): boolean => features.includes(`${name}+`);
+    this.#multiprocess = has("multiprocess");
+    this.#reports = { software: has("swbreak"), hardware: has("hwbreak") };
+    const own = [
+      `PacketSize=${PACKET_SIZE.toString(16)}`,
+      "QStartNoAckMode+",
+      "qXfer:features:read+",
+      "vContSupported+",
+      "binary-upload+",
+    ];
+    for (const name of ["multiprocess", "swbreak", "hwbreak"]) {
+      if (has(name)) own.push(`${name}+`);
+    }
+    if (this.#target.reverse !== undefined) {
+      own.push("ReverseStep+", "ReverseContinue+");
+    }
+    return own.join(";");
+  }
+
+  async #command(hex: string): Promise<string> {
+    const bytes = fromHex(hex);
+    if (bytes === undefined) return E_INVAL;
+    let text: string;
+    try {
+      text = await this.#monitor(new TextDecoder().decode(bytes));
+    } catch (error) {
+      text = `${error instanceof Error ? error.message : error}\n`;
+    }
+    const out = new TextEncoder().encode(text);
+    const most = PACKET_SIZE / 2 - 16;
+    for (let at = 0; at < out.length; at += most) {
+      await this.#send(`O${toHex(out.subarray(at, at + most))}`);
+    }
+    return "OK";
+  }
+}
+
+/** A part of the target description: `features:read:target.xml:offset,length`. */
+function transfer(xml: string, text: string): string {
+  const match = /^features:read:([^:]*):([0-9a-f]{1,8}),([0-9a-f]{1,8})$/i
+    .exec(text);
+  if (match === null) {
+    return text.startsWith("features:read:") ? E_INVAL : UNKNOWN;
+  }
+  // There is no other document.
+  if (match[1] !== "target.xml") return "E00";
+  const offset = parseInt(match[2], 16);
+  if (offset > xml.length) return E_INVAL;
+  const length = Math.min(parseInt(match[3], 16), PACKET_SIZE / 2);
+  const part = xml.slice(offset, offset + length);
+  return (offset + part.length < xml.length ? "m" : "l") + part;
+}
+
+/** A hexadecimal number up to 2^53. */
+function parseNumber(text: string): number | undefined {
+  if (!/^[0-9a-f]{1,16}$/i.test(text)) return undefined;
+  const value = parseInt(text, 16);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function isSame(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}
+
+function signal(number: number): string {
+  return number.toString(16).padStart(2, "0");
+}
+
+/** Whether the guest was ended by what somebody will want to look at. */
+export function isLookedAt({ reason }: RunResult): boolean {
+  return reason === "halt" || reason === "shutdown";
+}
+
+/** The guest is gone: with a status, or by a signal where it died. */
+function exitReply(result: RunResult): string {
+  return isLookedAt(result)
+    ? `X${signal(SIGNAL_ABORT)}`
+    : `W${signal(result.status & 0xff)}`;
+}
