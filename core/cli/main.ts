@@ -7,13 +7,14 @@
 import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
-import { planDefinition } from "../machine/options.ts";
+import { type LoadOptions, planDefinition } from "../machine/options.ts";
 import { hasRom, hasScreen, type MachinePlan } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
+import { ReplayError } from "../replay/error.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
 import type { Screendumps } from "./screendumps.ts";
 
@@ -93,7 +94,8 @@ export async function main(
 function isUserError(error: unknown): error is Error {
   return error instanceof UsageError || error instanceof DefinitionError ||
     error instanceof LoadError || error instanceof PluginError ||
-    error instanceof MemoryError || error instanceof Deno.errors.NotFound ||
+    error instanceof MemoryError || error instanceof ReplayError ||
+    error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotCapable ||
     error instanceof Deno.errors.PermissionDenied ||
     error instanceof Deno.errors.AddrInUse ||
@@ -147,7 +149,8 @@ async function execute(
         skipFiles: true,
       });
       const { screendump, gdb } = command;
-      const own = screendump === undefined ? [] : [resolve(screendump)];
+      const own = [screendump, options.record]
+        .filter((path) => path !== undefined).map((path) => resolve(path));
       const needs = gdb === undefined
         ? {}
         : (await import("./gdb.ts")).gdbNeeds(gdb);
@@ -159,7 +162,7 @@ async function execute(
       return 0;
     }
     default:
-      return await run(machine!, command, plugins, output);
+      return await run(machine, command, plugins, output);
   }
 }
 
@@ -168,17 +171,23 @@ function json(value: unknown): string {
 }
 
 async function run(
-  file: string,
+  file: string | undefined,
   command: Command,
   plugins: PluginTable,
   output: Output,
 ): Promise<number> {
-  const options = {
+  // Not loaded without.
+  const replay = command.replay === undefined
+    ? undefined
+    : await import("./replay.ts");
+  const replayed = await replay?.openReplay(command.replay!);
+  const options: LoadOptions = {
     ...command.options,
+    ...replayed?.options,
     plugins,
     log: (line: string) => output.message(line),
   };
-  const plan = await planDefinition(file, options);
+  const plan = await planDefinition(replayed?.definition ?? file!, options);
   if (plan.definition.boot.kernel === undefined && !hasRom(plan)) {
     throw new UsageError(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",
@@ -217,7 +226,8 @@ async function run(
     for (const signal of signals) Deno.removeSignalListener(signal, leave);
     await machine.stop();
   }
-  const ending = describeEnd(result);
+  const ending = describeEnd(result) ??
+    replay?.describeReplay(machine, result, options);
   if (ending !== undefined) output.message(ending);
   for (const address of trace?.missing ?? []) {
     output.message(

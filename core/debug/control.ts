@@ -34,6 +34,8 @@ export interface DebuggedMachine {
   readonly loop: RunLoop;
   /** Physical memory. */
   readonly memory: DebugMemory;
+  /** The order in which CPUs execute may not be changed: the others run while one steps. */
+  readonly keepsOrder: boolean;
   /** Whether it was started and has not ended. */
   isStarted(): boolean;
   /** Starts it. */
@@ -119,6 +121,11 @@ export class DebugControl {
   /** Whether the guest is running now. */
   get isRunning(): boolean {
     return this.#machine.isStarted() && !this.#stands;
+  }
+
+  /** Whether somebody waits for the guest to stand still. */
+  get isAwaited(): boolean {
+    return this.#waiting !== undefined;
   }
 
   /** See `MachineDebugger.setBreakpoint`. */
@@ -212,7 +219,9 @@ export class DebugControl {
     if (port === undefined) throw new RangeError(`there is no CPU ${cpu}`);
     this.#current = cpu;
     port.arm("step");
-    if (this.#ports.length > 1) this.#machine.cpu.only = cpu;
+    if (this.#ports.length > 1 && !this.#machine.keepsOrder) {
+      this.#machine.cpu.only = cpu;
+    }
     const { promise } = this.#waiting ??= Promise.withResolvers();
     this.#go();
     this.#awaitEnd();

@@ -530,8 +530,11 @@ export class Machine {
     options: GdbOptions = {},
   ): Promise<GdbServer> {
     const { GdbServer } = await import("../debug/gdb/server.ts");
+    const isNew = !this.running && this.#result === undefined;
+    const isReplay = this.#parts.inputs?.isLive === false;
     const server = await GdbServer.listen(where, {
       debug: () => this.debug(),
+      reverse: isReplay && isNew ? await this.replayer() : undefined,
       reset: () => this.reset(),
       kill: () => this.quit(),
     }, options);
@@ -558,6 +561,7 @@ export class Machine {
           cpus: this.#parts.cpus,
           loop: this.#loop,
           memory: this.#debugMemory(),
+          keepsOrder: this.#parts.inputs?.isLive === false,
           isStarted: () => this.running,
           start: () => this.start(),
           wait: () => this.wait(),
@@ -605,10 +609,22 @@ export class Machine {
       isStep = false,
     ): Promise<void> => {
       let isDone = false;
+      const { onEnd } = player;
       player.onStop = () => isDone = true;
+      player.onEnd = () => false;
       const held = async (): Promise<void> =>
         void await loop.runHeld(() => isDone);
-      await control.search(held, stopped, isStep);
+      try {
+        await control.search(held, stopped, isStep);
+      } finally {
+        player.onEnd = onEnd;
+      }
+    };
+    player.onEnd = () => {
+      // Who debugs is not at the end when the recording is.
+      const stands = control.isAwaited;
+      if (stands) control.pause();
+      return stands;
     };
     return new Replayer({
       player,

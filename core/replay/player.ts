@@ -48,6 +48,8 @@ export class Player extends TimedInputs {
   #isAtEnd = false;
   /** Do not go beyond so many instructions. */
   limit = Infinity;
+  /** Called at the end of the recording: whether the run goes on to stand there. */
+  onEnd: () => boolean = () => false;
   /** Called when the limit or the end of the recording ends the run. */
   onStop: () => void = () => {};
   /** Called at a check, at which the machine may be saved. */
@@ -97,7 +99,7 @@ export class Player extends TimedInputs {
   override take(): Promise<void> | undefined {
     const position = this.subject.position();
     const entry = this.#entries[this.#next];
-    if (entry === undefined) return this.#end(), undefined;
+    if (entry === undefined) return this.#end();
     if (position.count >= this.limit) {
       return this.stop(), undefined;
     }
@@ -119,10 +121,7 @@ export class Player extends TimedInputs {
   /** All CPUs wait. */
   override idle(deadline: number): Promise<void> {
     const next = this.#entries[this.#next];
-    if (next === undefined) {
-      this.#end();
-      return Promise.resolve();
-    }
+    if (next === undefined) return this.#end() ?? Promise.resolve();
     const isNow = next.count === this.position.count && next.type !== OWN_END;
     const target = isNow ? Math.min(deadline, next.time) : deadline;
     if (target === Infinity) {
@@ -134,9 +133,11 @@ export class Player extends TimedInputs {
     return Promise.resolve();
   }
 
-  #end(): void {
+  #end(): Promise<void> | undefined {
     this.#isAtEnd = true;
+    if (this.onEnd()) return Promise.resolve();
     this.stop();
+    return undefined;
   }
 
   /** End the run. */

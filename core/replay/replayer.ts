@@ -8,6 +8,7 @@
  */
 
 import type { StopEvent } from "../debug/contract.ts";
+import type { ReverseDebugger, ReverseStop } from "../debug/gdb/reverse.ts";
 import { ReplayError } from "./error.ts";
 import { History, type Moment } from "./history.ts";
 import type { Player } from "./player.ts";
@@ -41,11 +42,6 @@ export interface ReplayedMachine {
   stop(): void;
 }
 
-/** Where going backwards ended: as gdb's server wants it. */
-export type ReverseStop =
-  | StopEvent
-  | { readonly kind: "beginning"; readonly cpu: number };
-
 /** A breakpoint or watchpoint that was passed. */
 interface Passed {
   readonly event: StopEvent;
@@ -56,7 +52,7 @@ interface Passed {
 }
 
 /** Goes to and fro in a replayed run. */
-export class Replayer {
+export class Replayer implements ReverseDebugger {
   readonly #machine: ReplayedMachine;
   readonly #history: History;
   /** Until when no state is kept, so that it does not take too much time. */
