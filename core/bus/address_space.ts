@@ -12,7 +12,14 @@
  */
 
 import type { AccessWidth, IoHandler } from "./handler.ts";
-import { type Beneath, exactly, writeOnly, writesFrom } from "./overlay.ts";
+import {
+  type AccessObserver,
+  type Beneath,
+  exactly,
+  observed,
+  writeOnly,
+  writesFrom,
+} from "./overlay.ts";
 import {
   ALL_WIDTHS,
   IO,
@@ -145,6 +152,7 @@ export class AddressSpace {
   #last: Range | undefined;
   #unassignedReads = 0;
   #unassignedWrites = 0;
+  #observer: AccessObserver | undefined;
 
   /** An empty space of `size` addresses over the given memory. */
   constructor(name: string, size: number, memory?: BackingMemory) {
@@ -248,6 +256,18 @@ export class AddressSpace {
 
   /** Derive the ranges anew and tell the listeners. */
   #update(): void {
+    this.#derive();
+    this.#generation++;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Tell somebody of each access that a device answers; nobody when it is undefined. */
+  observe(observer: AccessObserver | undefined): void {
+    this.#observer = observer;
+    this.#derive();
+  }
+
+  #derive(): void {
     // Paint from the lowest priority up: a later one cuts what it covers.
     let ranges: Range[] = [];
     const order = [...this.#regions].sort((a, b) =>
@@ -269,7 +289,8 @@ export class AddressSpace {
       const io = region.kind === "io" || shadow;
       const host = region.kind === "io" ? 0 : region.hostOffset ?? 0;
       let delta = (region.offset ?? 0) + host - start;
-      let handler = region.handler ?? NO_HANDLER;
+      const own = this.#handlerOf(region);
+      let handler = own ?? NO_HANDLER;
       if (shadow || region.width !== undefined) {
         const beneath = this.#beneath(
           ranges.filter((r) => r.end > start && r.start < end),
@@ -278,8 +299,8 @@ export class AddressSpace {
           ? writeOnly(this.#memory!.u8, delta, beneath)
           : exactly(region.width!, handler, delta, beneath);
         delta = 0;
-      } else if (region.kind === "rom" && region.handler !== undefined) {
-        handler = writesFrom(region.hostOffset ?? 0, region.handler);
+      } else if (region.kind === "rom" && own !== undefined) {
+        handler = writesFrom(region.hostOffset ?? 0, own);
       }
       next.push({
         start,
@@ -299,8 +320,16 @@ export class AddressSpace {
       table.fill(0);
       ranges.forEach((range, i) => table.fill(i + 1, range.start, range.end));
     }
-    this.#generation++;
-    for (const listener of this.#listeners) listener();
+  }
+
+  /** Who answers a region, or takes its writes. */
+  #handlerOf(
+    { name, base, handler, offset = 0 }: Region,
+  ): IoHandler | undefined {
+    const observer = this.#observer;
+    return observer === undefined || handler === undefined
+      ? handler
+      : observed(handler, name, base - offset, observer);
   }
 
   /** What ranges answer that another region covers, byte by byte. */

@@ -66,3 +66,34 @@ export function writesFrom(hostOffset: number, handler: IoHandler): IoHandler {
       handler.write(offset - hostOffset, width, value),
   };
 }
+
+/** Is told of an access that a device answered: its region's name, the address, and the value. */
+export type AccessObserver = (
+  region: string,
+  address: number,
+  width: AccessWidth,
+  value: number,
+  isWrite: boolean,
+) => void;
+
+/** A region's handler, whose offset 0 is at address `origin`, for one who observes it. */
+export function observed(
+  handler: IoHandler,
+  region: string,
+  origin: number,
+  observer: AccessObserver,
+): IoHandler {
+  return {
+    widths: handler.widths,
+    read: (offset, width) => {
+      const value = handler.read(offset, width);
+      const unsigned = (value & (2 ** (8 * width) - 1)) >>> 0;
+      observer(region, origin + offset, width, unsigned, false);
+      return value;
+    },
+    write: (offset, width, value) => {
+      observer(region, origin + offset, width, value, true);
+      handler.write(offset, width, value);
+    },
+  };
+}

@@ -10,7 +10,8 @@
  * @module
  */
 
-import type { DebugPort, WatchedRange } from "../exec/debug_port.ts";
+import type { DebugPort } from "../exec/debug_port.ts";
+import type { GuardedRange, GuardHit } from "../mmu/access_guard.ts";
 import type { CpuCore } from "../machine/cpu.ts";
 import type { RunResult } from "../machine/machine.ts";
 import type { RunLoop } from "../machine/run_loop.ts";
@@ -40,6 +41,8 @@ export interface DebuggedMachine {
   isStarted(): boolean;
   /** Starts it. */
   start(): void;
+  /** It stands still for a debugger, or goes on. */
+  notify(type: "stop" | "resume"): void;
   /** The end of the run. */
   wait(): Promise<RunResult>;
 }
@@ -51,7 +54,13 @@ export class DebugError extends Error {
 }
 
 /** The largest watchpoint. */
-const MAX_WATCH = 2 ** 20;
+export const MAX_WATCH: number = 2 ** 20;
+
+/** Memory that somebody watches, whichever CPU accesses it. */
+export interface MachineWatch extends GuardedRange {
+  /** Called after an instruction that accessed it. Whether the guest is to stand still. */
+  hit(hit: GuardHit, cpu: number): boolean;
+}
 
 /** What a CPU met, for the event. */
 interface WatchHit {
@@ -66,7 +75,7 @@ export class DebugControl {
   readonly cpus: readonly DebuggedCpu[];
   /** How many want each breakpoint. */
   readonly #breakpoints = new Map<number, number>();
-  readonly #watches = new Set<WatchedRange>();
+  readonly #watches = new Set<MachineWatch>();
   #pointsChanged = false;
   #watchesChanged = false;
   #release: (() => void) | undefined;
@@ -172,7 +181,7 @@ export class DebugControl {
   }
 
   /** Watch memory of all CPUs. */
-  watch(range: WatchedRange): DebugPoint {
+  watch(range: MachineWatch): DebugPoint {
     this.#watches.add(range);
     this.#watchesChanged = true;
     this.#changed();
@@ -188,7 +197,7 @@ export class DebugControl {
   #changed(): void {
     this.#pointsChanged = true;
     // Where the guest stands still, what is taken away may come back.
-    if (this.isRunning) this.#apply();
+    if (!this.#stands) this.#apply();
   }
 
   #apply(): void {
@@ -198,7 +207,12 @@ export class DebugControl {
     for (const port of this.#ports) port.setBreakpoints(addresses);
     if (!this.#watchesChanged) return;
     this.#watchesChanged = false;
-    for (const port of this.#ports) port.setWatches([...this.#watches]);
+    for (const [i, port] of this.#ports.entries()) {
+      port.setWatches([...this.#watches].map((range) => ({
+        ...range,
+        hit: (hit: GuardHit) => range.hit(hit, i),
+      })));
+    }
   }
 
   /** See `MachineDebugger.resume`. */
@@ -245,6 +259,7 @@ export class DebugControl {
   }
 
   #letGo(): void {
+    if (this.#stands) this.#machine.notify("resume");
     this.#stands = false;
     this.#reason = undefined;
     const release = this.#release;
@@ -333,6 +348,7 @@ export class DebugControl {
     // (A monitor holds it as well.)
     if (this.#release === undefined || this.#stands) return;
     this.#stands = true;
+    this.#machine.notify("stop");
     this.#tell(this.#reason!);
   }
 

@@ -21,7 +21,7 @@ export interface WatchedRange extends GuardedRange {
    * Called after an instruction that accessed it. Whether the guest is to stand
    * still.
    */
-  hit(hit: GuardHit<WatchedRange>, pc: number): boolean;
+  hit(hit: GuardHit<WatchedRange>): boolean;
 }
 
 /** A block that is about to be executed. */

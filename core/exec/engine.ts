@@ -444,6 +444,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   flushMapping(): void {
     this.mmu.remap();
     // Blocks are known by physical addresses, which now mean something else.
+    this.#dropTranslations();
+  }
+
+  #dropTranslations(): void {
     if (!this.#running) this.#flushCache();
     else this.#flushSoon = true;
     this.attention();
@@ -511,10 +515,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       uncount: () => this.#uncount(),
       halted: () => this.#haltExit(),
       isHalted: () => this.#halted,
-      dropTranslations: () => {
-        this.#flushCache();
-        this.#regions.bury();
-      },
+      dropTranslations: () => this.#dropTranslations(),
       attention: () => this.attention(),
     });
     return this.#debug;

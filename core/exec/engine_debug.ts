@@ -133,7 +133,7 @@ export class EngineDebug implements DebugPort {
     const { mmu, mustRunAlone } = this.#parts;
     mmu.guard = ranges.length === 0
       ? undefined
-      : new AccessGuard(ranges, mustRunAlone);
+      : new AccessGuard(ranges, mustRunAlone, () => this.pc);
   }
 
   arm(what: "run" | "step"): void {
@@ -202,7 +202,8 @@ export class EngineDebug implements DebugPort {
       return this.#stop({ kind: "watch" });
     }
     if (this.#stepping) return this.#step();
-    if (this.#cuts.isEmpty) return undefined;
+    // (Where the slice ends, timers and what they lead to come first.)
+    if (this.#cuts.isEmpty || !this.#parts.mayRun()) return undefined;
     const { pc } = this;
     if (pc === this.#skip) {
       return this.#isRepeated && f.interruptible()
@@ -244,15 +245,14 @@ export class EngineDebug implements DebugPort {
     const guard = this.#parts.mmu.guard as AccessGuard<WatchedRange>;
     let stands = false;
     for (const hit of guard.take()) {
-      if (hit.range.hit(hit, this.pc)) stands = true;
+      if (hit.range.hit(hit)) stands = true;
     }
     return stands;
   }
 
   /** Executes the instruction at a breakpoint. */
   #goOver(pc: number): CpuExit | "again" | undefined {
-    const { frontend, mayRun, runAlone, translator } = this.#parts;
-    if (!mayRun()) return undefined;
+    const { frontend, runAlone, translator } = this.#parts;
     frontend.takeSingle();
     const reason = runAlone(false);
     if (reason < 0) return "shutdown";

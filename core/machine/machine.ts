@@ -16,8 +16,18 @@ import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { MachineDebugger, StopEvent } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
+import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
 import type { GdbOptions, GdbServer } from "../debug/gdb/server.ts";
+import type {
+  Hook,
+  HookEvents,
+  HookFilter,
+  HookListener,
+  MemoryAccess,
+  MemoryWatch,
+} from "../debug/events.ts";
+import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { Moment } from "../replay/history.ts";
@@ -144,6 +154,7 @@ export class Machine {
   #replayer: Promise<Replayer> | undefined;
   #control: Promise<DebugControl> | undefined;
   readonly #gdb = new Set<GdbServer>();
+  #hooked: Promise<Hooks> | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -564,6 +575,7 @@ export class Machine {
           keepsOrder: this.#parts.inputs?.isLive === false,
           isStarted: () => this.running,
           start: () => this.start(),
+          notify: (type) => this.events.emit({ type }),
           wait: () => this.wait(),
         }),
     );
@@ -674,6 +686,58 @@ export class Machine {
         return written;
       },
     };
+  }
+
+  /**
+   * Call `listener` whenever something happens, from when the promise resolves
+   * until what it gives is disposed of or removed: exceptions, interrupts,
+   * accesses to devices, executed blocks, resets and the like. Nobody pays for
+   * what is not asked for; executed blocks make the guest many times slower.
+   * Throws a `DebugError` if a CPU plugin cannot tell.
+   *
+   * ```ts ignore
+   * using hook = await machine.on(
+   *   "exception",
+   *   ({ vector, pc }) => console.log(vector, pc.toString(16)),
+   *   { vector: 14 },
+   * );
+   * ```
+   */
+  async on<E extends keyof HookEvents>(
+    event: E,
+    listener: HookListener<E>,
+    filter?: HookFilter<E>,
+  ): Promise<Hook> {
+    return (await this.#hooks()).on(event, listener, filter);
+  }
+
+  /**
+   * Call `listener` after each instruction that accesses memory in a range,
+   * while the guest runs on. DMA is not told.
+   */
+  async watch(
+    options: MemoryWatch,
+    listener: (access: MemoryAccess) => void,
+  ): Promise<Hook> {
+    return (await this.#hooks()).watch(options, listener);
+  }
+
+  /** Count how often each instruction of the guest is executed, from now on. */
+  async coverage(options: CoverageOptions = {}): Promise<Coverage> {
+    return (await this.#hooks()).coverage(options);
+  }
+
+  #hooks(): Promise<Hooks> {
+    return this.#hooked ??= Promise.all([
+      import("../debug/hooks.ts"),
+      this.#debugControl(),
+    ]).then(([{ Hooks }, control]) => {
+      const { physical, ports } = this.plan.definition.cpu;
+      return new Hooks(control, this.events, {
+        mmio: this.space(physical),
+        port: ports === undefined ? undefined : this.space(ports),
+      });
+    });
   }
 
   /**

@@ -39,6 +39,8 @@ export interface GuardHit<R extends GuardedRange = GuardedRange> {
   readonly size: number;
   /** Whether it was a store. */
   readonly isWrite: boolean;
+  /** The linear address of the instruction. */
+  readonly pc: number;
 }
 
 /** Hits of one instruction at most: a repeated one may have thousands. */
@@ -48,14 +50,23 @@ const MAX_HITS = 64;
 export class AccessGuard<R extends GuardedRange = GuardedRange> {
   readonly #ranges: readonly R[];
   readonly #mustRunAlone: () => boolean;
+  readonly #pc: () => number;
   #hits: GuardHit<R>[] = [];
   /** There are ranges of physical addresses. */
   readonly hasPhysical: boolean;
 
-  /** Guards ranges; `mustRunAlone`: an instruction that is not run alone accesses memory. */
-  constructor(ranges: readonly R[], mustRunAlone: () => boolean) {
+  /**
+   * Guards ranges. `mustRunAlone`: an instruction that is not run alone
+   * accesses memory; `pc`: the address of one that is.
+   */
+  constructor(
+    ranges: readonly R[],
+    mustRunAlone: () => boolean,
+    pc: () => number,
+  ) {
     this.#ranges = ranges;
     this.#mustRunAlone = mustRunAlone;
+    this.#pc = pc;
     this.hasPhysical = ranges.some(({ space }) => space === "physical");
   }
 
@@ -112,7 +123,13 @@ export class AccessGuard<R extends GuardedRange = GuardedRange> {
       const first = Math.max(at, range.address);
       const end = Math.min(at + width, range.address + range.size);
       if (first >= end || this.#hits.length >= MAX_HITS) continue;
-      this.#hits.push({ range, address: first, size: end - first, isWrite });
+      this.#hits.push({
+        range,
+        address: first,
+        size: end - first,
+        isWrite,
+        pc: this.#pc(),
+      });
     }
     return true;
   }

@@ -24,6 +24,7 @@ filled:
   mov eax, [0x180100]
   xor eax, eax
   out 0xf4, al
+  hlt
 leaf:
   inc edx
   ret

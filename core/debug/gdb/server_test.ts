@@ -4,7 +4,8 @@ import {
   assertRejects,
   assertThrows,
 } from "@std/assert";
-import { forSeeds, Random } from "../../../tests/random.ts";
+import { hostileInput } from "../../../tests/gdb/hostile.ts";
+import { forSeeds } from "../../../tests/random.ts";
 import { GdbConnection, type GdbStream } from "./connection.ts";
 import { FakeMachine } from "./fake_machine.ts";
 import { GdbError, gdbPermissions, parseGdbAddress } from "./listen.ts";
@@ -232,40 +233,6 @@ Deno.test("server: a client that says too much while the guest runs is hung up o
   await server.close();
 });
 
-/** What the fuzz begins with. */
-const SEEDS = [
-  "qSupported:multiprocess+;swbreak+",
-  "?",
-  "g",
-  "G0000",
-  "p1",
-  "P0=01020304",
-  "m100,10",
-  "x100,10",
-  "M100,2:0102",
-  "X100,2:ab",
-  "Hgp1.2",
-  "Hc-1",
-  "Tp1.1",
-  "Z0,100,1",
-  "z0,100,1",
-  "Z2,8000,4",
-  "Z4,8000,8",
-  "vCont?",
-  "vCont;s:p1.1;c",
-  "vCont;r10,20:p1.1",
-  "s",
-  "qXfer:features:read:target.xml:0,fff",
-  "qfThreadInfo",
-  "qThreadExtraInfo,1",
-  "qRcmd,68656c70",
-  "Qqemu.PhyMemMode:1",
-  "qC",
-  "D",
-  "vKill;1",
-  "bs",
-];
-
 /** A client's bytes from a queue, and what it is sent. */
 class MemoryStream implements GdbStream {
   readonly #input: Uint8Array[];
@@ -298,48 +265,11 @@ class MemoryStream implements GdbStream {
   }
 }
 
-/** One client's input, of packets that are and are not. */
-function hostileInput(random: Random): Uint8Array[] {
-  const byte = () => String.fromCharCode(random.below(256));
-  const mutated = (): string => {
-    let text = random.of(SEEDS);
-    for (let n = random.below(4); n > 0; n--) {
-      const at = random.below(text.length + 1);
-      text = random.of([
-        text.slice(0, at) + byte() + text.slice(at + 1),
-        text.slice(0, at) + byte() + text.slice(at),
-        text.slice(0, at),
-        text + random.of(SEEDS).slice(at),
-      ]);
-    }
-    return text;
-  };
-  const input: Uint8Array[] = [];
-  for (let n = 0; n < 60; n++) {
-    const kind = random.below(12);
-    if (kind === 0) {
-      const noise = new Uint8Array(random.below(400) + 1);
-      input.push(noise.map(() => random.below(256)));
-      continue;
-    }
-    const packet = encodePacket(mutated()).slice();
-    if (kind === 1) packet[random.below(packet.length)] = random.below(256);
-    const at = kind === 2 ? random.below(packet.length - 1) + 1 : packet.length;
-    input.push(packet.subarray(0, at), packet.subarray(at), Uint8Array.of(3));
-  }
-  // Whatever came, this ends it, stops what runs, and asks for a sign of life.
-  const last = Uint8Array.from(
-    "#00\x03$QStartNoAckMode#b0",
-    (c) => c.charCodeAt(0),
-  );
-  return [...input, last, last, encodePacket("qsThreadInfo")];
-}
-
 Deno.test("server: random and mutated packets do not disturb it", async () => {
   await forSeeds(8, async (seed) => {
     const machine = new FakeMachine();
     machine.end = 0x8000;
-    const stream = new MemoryStream(hostileInput(new Random(seed)));
+    const stream = new MemoryStream(hostileInput(seed));
     await new GdbConnection(stream, targetOf(machine)).serve();
     assertEquals(stream.packets.at(-1), "l");
     assertEquals(stream.closed, 1);

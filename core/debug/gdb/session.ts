@@ -140,7 +140,9 @@ export class Session {
       machine.pause();
       stop = await stopped;
       // To gdb this is where the guest is found.
-      if (stop.kind === "pause") stop = { kind: "step", cpu: stop.cpu };
+      if (stop.kind === "pause") {
+        stop = { kind: "step", cpu: busyCpu(machine, stop.cpu) };
+      }
     } else machine.pause();
     const points = new Points(machine);
     const map = new RegisterMap(machine.cpus[0].registers);
@@ -368,9 +370,13 @@ export class Session {
   async #run(a: Attached, actions: Actions): Promise<string> {
     const wasAtEnd = this.#isAtEnd;
     this.#target.goes?.();
-    const event: StopEvent = this.#isInterrupted
+    let event: StopEvent = this.#isInterrupted
       ? { kind: "pause", cpu: this.#general }
       : await a.execution.run(actions, this.#general);
+    // Of those that were stopped, rather one that does something.
+    if (event.kind === "pause") {
+      event = { ...event, cpu: busyCpu(a.machine, event.cpu) };
+    }
     this.#stop = event;
     this.#isAtEnd = event.kind === "end" && isLookedAt(event.result);
     // Where the run has ended there may be something to see, once.
@@ -526,6 +532,12 @@ export class Session {
     }
     return "OK";
   }
+}
+
+/** A CPU that does something: this one, if it does. */
+function busyCpu({ cpus }: MachineDebugger, cpu: number): number {
+  if (!cpus[cpu].isWaiting) return cpu;
+  return Math.max(cpus.findIndex(({ isWaiting }) => !isWaiting), 0);
 }
 
 /** A part of the target description: `features:read:target.xml:offset,length`. */

@@ -82,6 +82,10 @@ const CR0: readonly Field[] = [
   ["PE", 0],
 ];
 
+/** The root table's page, and the process-context identifier. */
+const CR3: readonly Field[] = [["PDBR", 12, 31], ["PCID", 0, 11]];
+const CR3_LONG: readonly Field[] = [["PDBR", 12, 63], ["PCID", 0, 11]];
+
 const CR4: readonly Field[] = [
   ["SMAP", 21],
   ["SMEP", 20],
@@ -238,11 +242,14 @@ export function featuresOf({ features: has, cr4Mask }: Model): DebugFeature[] {
     type,
   });
   const system = isLong ? [register("k_gs_base")] : bases;
-  const types = [flags("x86_cr0", bits, CR0)];
+  const types = [
+    flags("x86_cr0", bits, CR0),
+    flags("x86_cr3", bits, isLong ? CR3_LONG : CR3),
+  ];
   system.push(
     register("cr0", "x86_cr0"),
     register("cr2"),
-    register("cr3"),
+    register("cr3", "x86_cr3"),
   );
   if (cr4Mask !== 0) {
     types.push(flags("x86_cr4", bits, CR4));

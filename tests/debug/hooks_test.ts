@@ -1,0 +1,240 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type {
+  BlockEvent,
+  BusAccessEvent,
+  ExceptionEvent,
+  InterruptEvent,
+  MemoryAccess,
+} from "../../core/debug/events.ts";
+import { type Guest, guest, load } from "./guest.ts";
+
+/** Loops, faults twice, is interrupted by the PIT three times, reads the VGA's memory. */
+const SOURCE = `
+start:
+  mov esp, 0x200000
+  lgdt [gdtr]
+  jmp 8:flat
+flat:
+  mov eax, 16
+  mov ds, eax
+  mov es, eax
+  mov ss, eax
+  lidt [idtr]
+  mov ecx, 300
+again:
+  mov [0x180000], ecx
+  inc dword [0x180004]
+  dec ecx
+  jnz again
+  xor edx, edx
+divide:
+  div edx               ; #DE, whose handler goes on behind it
+divided:
+  mov eax, [0xb8000]
+invalid:
+  ud2
+go_on:
+  mov al, 0x11          ; the PIC: vectors from 32 on, only the PIT
+  out 0x20, al
+  mov al, 0x20
+  out 0x21, al
+  mov al, 4
+  out 0x21, al
+  mov al, 1
+  out 0x21, al
+  mov al, 0xfe
+  out 0x21, al
+  mov al, 0x34
+  out 0x43, al
+  mov al, 0x00
+  out 0x40, al
+  mov al, 0x10
+  out 0x40, al
+  sti
+ticking:
+  cmp dword [ticks], 3
+  jb ticking
+  cli
+  xor eax, eax
+  out 0xf4, al
+  hlt
+on_divide:
+  add dword [esp], 2
+  iret
+on_invalid:
+  add dword [esp], 2
+  iret
+on_tick:
+  push eax
+  inc dword [ticks]
+  mov al, 0x20
+  out 0x20, al
+  pop eax
+  iret
+align 8
+ticks: dd 0
+gdt: dq 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
+gdtr: dw 23
+  dd gdt
+%macro gate 1
+  dw (%1 - $$ + 0x20) & 0xffff, 8, 0x8e00, (0x100020 + %1 - $$) >> 16
+%endmacro
+idt: gate on_divide
+  times 5 dq 0
+  gate on_invalid
+  times 25 dq 0
+  gate on_tick
+idtr: dw 33 * 8 - 1
+  dd idt
+`;
+
+const made = await guest(SOURCE);
+const skipped = made === undefined ? " (skipped: there is no nasm)" : "";
+
+function test(name: string, body: (g: Guest) => Promise<void>): void {
+  Deno.test(name + skipped, async () => {
+    if (made !== undefined) await body(made);
+  });
+}
+
+test("exceptions and interrupts are told, by filter", async (g) => {
+  await using machine = await load(g);
+  const exceptions: ExceptionEvent[] = [];
+  const invalid: ExceptionEvent[] = [];
+  const interrupts: InterruptEvent[] = [];
+  await machine.on("exception", (e) => exceptions.push(e));
+  await machine.on("exception", (e) => invalid.push(e), { vector: [6] });
+  {
+    using _ = await machine.on("exception", () => {
+      throw new Error("it was removed");
+    });
+  }
+  await machine.on("interrupt", (e) => interrupts.push(e));
+  await machine.run();
+  const error = undefined;
+  assertEquals(exceptions, [
+    { cpu: 0, vector: 0, error, pc: g.at("divide") },
+    { cpu: 0, vector: 6, error, pc: g.at("invalid") },
+  ]);
+  assertEquals(invalid, exceptions.slice(1));
+  assertEquals(interrupts.map(({ vector }) => vector), [32, 32, 32]);
+  for (const { pc } of interrupts) {
+    assert(pc >= g.at("ticking") && pc < g.at("on_divide"));
+  }
+});
+
+test("accesses to devices are told, by filter", async (g) => {
+  await using machine = await load(g);
+  const pic: BusAccessEvent[] = [];
+  const reads: BusAccessEvent[] = [];
+  const video: BusAccessEvent[] = [];
+  await machine.on("port", (e) => pic.push(e), { address: 0x20, size: 2 });
+  await machine.on("port", (e) => reads.push(e), {
+    address: 0,
+    size: 0x10000,
+    access: "read",
+  });
+  await machine.on("mmio", (e) => video.push(e));
+  await machine.run();
+  const values = pic.map(({ address, value }) => [address, value]);
+  assertEquals(values, [
+    [0x20, 0x11],
+    [0x21, 0x20],
+    [0x21, 4],
+    [0x21, 1],
+    [0x21, 0xfe],
+    [0x20, 0x20],
+    [0x20, 0x20],
+    [0x20, 0x20],
+  ]);
+  assert(pic.every(({ access, width }) => access === "write" && width === 1));
+  assertEquals(reads, []);
+  assert(video.every(({ access }) => access === "read"));
+});
+
+for (const accel of ["interp", "jit"] as const) {
+  test(`executed blocks are told, and counted by instruction (${accel})`, async (g) => {
+    await using plain = await load(g, { accel });
+    const result = await plain.run();
+    await using machine = await load(g, { accel });
+    const blocks: BlockEvent[] = [];
+    using coverage = await machine.coverage();
+    const hook = await machine.on("block", (e) => blocks.push(e), {
+      address: g.at("again"),
+    });
+    assertEquals(await machine.run(), result);
+    // The first time it is part of the block before.
+    assertEquals(blocks.length, 299);
+    assertEquals(blocks[0], {
+      cpu: 0,
+      address: g.at("again"),
+      instructions: 4,
+      bytes: g.at("divide") - 2 - g.at("again"),
+    });
+    const counts = coverage.counts();
+    assertEquals(counts.get(g.at("again")), 300);
+    assertEquals(counts.get(g.at("again") + 6), 300);
+    assertEquals(counts.get(g.at("divide")), undefined);
+    assertEquals(counts.get(g.at("divided")), 1);
+    assertEquals(counts.get(g.at("on_tick")), 3);
+    const total = [...counts.values()].reduce((a, b) => a + b, 0);
+    assertEquals(total, machine.cpu.instructions);
+    assertEquals(machine.cpu.instructions, plain.cpu.instructions);
+    hook.remove();
+  });
+
+  test(`watched memory is told while the guest runs on (${accel})`, async (g) => {
+    await using plain = await load(g, { accel });
+    const result = await plain.run();
+    await using machine = await load(g, { accel });
+    const all: MemoryAccess[] = [];
+    const physical: MemoryAccess[] = [];
+    await machine.watch(
+      { address: 0x180004, size: 4, access: "access" },
+      (e) => all.push(e),
+    );
+    const hook = await machine.watch(
+      { address: 0x180002, size: 2, access: "write", space: "physical" },
+      (e) => physical.push(e),
+    );
+    assertEquals(await machine.run(), result);
+    assertEquals(machine.cpu.instructions, plain.cpu.instructions);
+    assertEquals(all.length, 600);
+    const common = {
+      cpu: 0,
+      address: 0x180004,
+      size: 4,
+      pc: g.at("again") + 6,
+    };
+    assertEquals(all.slice(0, 2), [
+      { ...common, access: "read" },
+      { ...common, access: "write" },
+    ]);
+    assertEquals(physical.length, 300);
+    assertEquals(physical[299], {
+      cpu: 0,
+      address: 0x180002,
+      size: 2,
+      access: "write",
+      pc: g.at("again"),
+    });
+    hook.remove();
+  });
+}
+
+test("what happens to the machine is told", async (g) => {
+  await using machine = await load(g);
+  const told: string[] = [];
+  for (const event of ["pause", "resume", "shutdown"] as const) {
+    await machine.on(event, ({ type }) => told.push(type));
+  }
+  const debug = await machine.debug();
+  debug.setBreakpoint(g.at("divide"));
+  await debug.resume();
+  await debug.resume();
+  assertEquals(told, ["stop", "resume", "shutdown"]);
+  await assertRejects(
+    () => machine.watch({ address: 0, size: 0, access: "read" }, () => {}),
+    RangeError,
+  );
+});
