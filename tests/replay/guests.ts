@@ -116,3 +116,45 @@ export async function listener(): Promise<Uint8Array | undefined> {
   if (code === undefined) console.log("skipped: nasm is not installed");
   return code && multiboot(code);
 }
+
+/**
+ * A procedure writes through a pointer, in the midst of timer interrupts; once
+ * the pointer is wrong and it writes over another one. The guest goes on for
+ * long, looks at that one, and does not like it.
+ */
+export const CRASHER: string = `${PRELUDE}
+main:${interrupts(0xfe, 0xff)}
+  gate 0x20, tick
+  outb 0x43, 0x34
+  outb 0x40, 1193 & 255
+  outb 0x40, 1193 >> 8
+  mov dword [victim], fine
+  sti
+  xor ebx, ebx
+again:
+  mov edi, 0x300000
+  cmp ebx, 1000000
+  jne .right
+  mov edi, victim
+.right:
+  call store
+  inc ebx
+  cmp ebx, 3000000
+  jne again
+crash:
+  jmp [victim]
+store:
+  mov eax, ebx
+write:
+  stosd
+  ret
+tick:
+  push eax
+  inc dword [0x300010]
+  outb 0x20, 0x20
+  pop eax
+  iret
+fine:
+  outb 0xf4, 0
+victim: dd 0
+`;

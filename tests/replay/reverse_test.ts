@@ -5,52 +5,11 @@ import type { MachineDebugger } from "../../core/debug/contract.ts";
 import { ReplayError } from "../../core/replay/error.ts";
 import type { Replayer } from "../../core/replay/replayer.ts";
 import { Machine } from "../../machines/machine.ts";
-import { interrupts, PRELUDE } from "../devices/asm.ts";
 import { type Guest, guest, load } from "../debug/guest.ts";
+import { answers, missing, runGdb } from "../gdb/harness.ts";
+import { CRASHER } from "./guests.ts";
 
-/**
- * A procedure writes through a pointer, in the midst of timer interrupts; once
- * the pointer is wrong and it writes over another one. The guest goes on for
- * long, looks at that one, and does not like it.
- */
-const SOURCE = `${PRELUDE}
-main:${interrupts(0xfe, 0xff)}
-  gate 0x20, tick
-  outb 0x43, 0x34
-  outb 0x40, 1193 & 255
-  outb 0x40, 1193 >> 8
-  mov dword [victim], fine
-  sti
-  xor ebx, ebx
-again:
-  mov edi, 0x300000
-  cmp ebx, 1000000
-  jne .right
-  mov edi, victim
-.right:
-  call store
-  inc ebx
-  cmp ebx, 3000000
-  jne again
-crash:
-  jmp [victim]
-store:
-  mov eax, ebx
-write:
-  stosd
-  ret
-tick:
-  push eax
-  inc dword [0x300010]
-  outb 0x20, 0x20
-  pop eax
-  iret
-fine:
-  outb 0xf4, 0
-victim: dd 0
-`;
-
-const made = await guest(SOURCE);
+const made = await guest(CRASHER);
 const skipped = made === undefined ? " (skipped: there is no nasm)" : "";
 
 interface Replay {
@@ -168,4 +127,80 @@ Deno.test("reverse: only a replay that was not started goes back", async () => {
   if (made === undefined) return;
   await using machine = await load(made);
   await assertRejects(() => machine.replayer(), ReplayError, "not a replay");
+});
+
+/** Numbers that gdb prints. */
+function numbersOf(text: string): number[] {
+  return [...text.matchAll(/= (-?\d+)/g)].map(([, digits]) => Number(digits));
+}
+
+const gdb = missing("gdb");
+
+Deno.test({
+  name: `reverse: gdb finds who wrote the variable${skipped}${gdb}`,
+  ignore: gdb !== "",
+  fn: async () => {
+    if (made === undefined) return;
+    const folder = await Deno.makeTempDir();
+    const log = `${folder}/log`;
+    try {
+      await using recorded = await load(made, { record: log });
+      await recorded.run();
+      await recorded.stop();
+      await using machine = await Machine.replay(log);
+      const server = await machine.serveGdb(`unix:${folder}/gdb`, {
+        wait: true,
+      });
+      machine.start();
+      const at = (label: string): string => `0x${made.at(label).toString(16)}`;
+      const shown = answers(
+        await runGdb(
+          { symbols: "/dev/null" },
+          server.address,
+          `set architecture i386
+           target remote $REMOTE
+           break *${at("crash")}
+           continue
+           delete
+           watch *(int*)${at("victim")}
+           reverse-continue
+           p $pc == ${at("write")}
+           p $ebx
+           stepi
+           p *(int*)${at("victim")}
+           reverse-stepi
+           p *(int*)${at("victim")} == ${at("fine")}
+           reverse-stepi
+           p $pc == ${at("store")}
+           delete
+           hbreak *${at("tick")}
+           reverse-continue
+           p $pc == ${at("tick")}
+           reverse-stepi
+           p $pc >= ${at("again")} && $pc < ${at("tick")}
+           delete
+           reverse-continue
+           continue`,
+        ),
+      );
+      const hit = shown.get("reverse-continue")!;
+      assert(hit.includes(`Hardware watchpoint 2`), hit);
+      assertEquals(numbersOf(hit), [1_000_000, made.at("fine")], hit);
+      const tests = [...shown].filter(([line]) => /^p .*(==|>=)/.test(line));
+      assertEquals(tests.length, 5);
+      for (const [line, answer] of tests) {
+        assertEquals(numbersOf(answer), [1], `${line}: ${answer}`);
+      }
+      assertEquals(numbersOf(shown.get("p $ebx")!), [1_000_000]);
+      const wrong = shown.get(`p *(int*)${at("victim")}`)!;
+      assertEquals(numbersOf(wrong), [1_000_000]);
+      const start = shown.get("reverse-continue #3")!;
+      assert(start.includes("No more reverse-execution history"), start);
+      // Forwards it dies as it did.
+      const end = shown.get("continue #2")!;
+      assert(/SIG|exited/.test(end), end);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
 });
