@@ -5,6 +5,9 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
+import { hash32, hashRecord } from "../../core/replay/hash.ts";
+import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import { interrupts, PRELUDE, PRINT } from "../devices/asm.ts";
 
@@ -111,7 +114,7 @@ serial:
 `;
 
 /** The listener as a multiboot kernel; undefined where nasm is not installed. */
-export async function listener(): Promise<Uint8Array | undefined> {
+async function listener(): Promise<Uint8Array | undefined> {
   const code = await assemble(LISTENER);
   if (code === undefined) console.log("skipped: nasm is not installed");
   return code && multiboot(code);
@@ -158,3 +161,105 @@ fine:
   outb 0xf4, 0
 victim: dd 0
 `;
+
+const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+
+/** What the machine is at a number of instructions, whatever led there. */
+export interface Place {
+  readonly time: number;
+  readonly state: number;
+  readonly memory: number;
+}
+
+/** The same of a machine. */
+export function placeOf(machine: Machine): Place {
+  const { arenaOffset, arenaBytes, u8 } = machine.memory;
+  return {
+    time: machine.clock.now(),
+    state: hashRecord(machine.save()),
+    memory: hash32(u8.subarray(arenaOffset + arenaBytes)),
+  };
+}
+
+/** What must be the same at the end of a run. */
+export interface End extends Place {
+  readonly instructions: number;
+  readonly output: string;
+}
+
+/** Everything that must be the same. */
+export function endOf(machine: Machine): End {
+  return {
+    ...placeOf(machine),
+    instructions: machine.cpu.instructions,
+    output: machine.serial(0).output,
+  };
+}
+
+async function withFolder(
+  use: (folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Record the listener, with keys and bytes at times of the host's. */
+async function record(
+  kernel: string,
+  log: string,
+  inputs: number,
+): Promise<End> {
+  const machine = await Machine.load(ISAPC, {
+    kernel,
+    memory: "16M",
+    noReboot: true,
+    display: "none",
+    record: log,
+  });
+  const serial = machine.serial(0);
+  const end = machine.run();
+  await serial.expect("ready");
+  for (let i = 0; i < inputs; i++) {
+    await pause(Math.random() * 20);
+    void serial.write(String.fromCharCode(97 + i % 16));
+    await pause(Math.random() * 20);
+    void machine.screen().press("KeyA");
+  }
+  await pause(50);
+  void serial.write("q");
+  assertEquals((await end).reason, "exit");
+  const result = endOf(machine);
+  await machine.stop();
+  return result;
+}
+
+/** The listener's run, recorded. */
+export interface Recorded {
+  /** The kernel's file. */
+  readonly kernel: string;
+  /** The recording. */
+  readonly log: string;
+  /** How it ended. */
+  readonly recorded: End;
+}
+
+/** Record the listener with so many keys and bytes; nothing where there is no nasm. */
+export async function withListener(
+  inputs: number,
+  use: (recorded: Recorded) => Promise<void>,
+): Promise<void> {
+  const code = await listener();
+  if (code === undefined) return;
+  await withFolder(async (folder) => {
+    const [kernel, log] = [`${folder}/kernel`, `${folder}/log`];
+    await Deno.writeFile(kernel, code);
+    await use({ kernel, log, recorded: await record(kernel, log, inputs) });
+  });
+}

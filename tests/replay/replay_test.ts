@@ -1,71 +1,14 @@
 /** A recorded run is replayed bit for bit. */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { hash32, hashRecord } from "../../core/replay/hash.ts";
 import { Machine } from "../../machines/machine.ts";
-import { listener } from "./guests.ts";
-
-const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
-
-interface End {
-  readonly instructions: number;
-  readonly time: number;
-  readonly state: number;
-  readonly memory: number;
-  readonly output: string;
-}
-
-/** Everything that must be the same. */
-function endOf(machine: Machine): End {
-  const { arenaOffset, arenaBytes, u8 } = machine.memory;
-  return {
-    instructions: machine.cpu.instructions,
-    time: machine.clock.now(),
-    state: hashRecord(machine.save()),
-    memory: hash32(u8.subarray(arenaOffset + arenaBytes)),
-    output: machine.serial(0).output,
-  };
-}
-
-async function withFolder(
-  use: (folder: string) => Promise<void>,
-): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  try {
-    await use(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-}
-
-const pause = (ms: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Record the listener, with keys and bytes at times of the host's. */
-async function record(kernel: string, log: string): Promise<End> {
-  const machine = await Machine.load(ISAPC, {
-    kernel,
-    memory: "16M",
-    noReboot: true,
-    display: "none",
-    record: log,
-  });
-  const serial = machine.serial(0);
-  const end = machine.run();
-  await serial.expect("ready");
-  for (let i = 0; i < 10; i++) {
-    await pause(Math.random() * 20);
-    void serial.write(String.fromCharCode(97 + i));
-    await pause(Math.random() * 20);
-    void machine.screen().press("KeyA");
-  }
-  await pause(50);
-  void serial.write("q");
-  assertEquals((await end).reason, "exit");
-  const result = endOf(machine);
-  await machine.stop();
-  return result;
-}
+import {
+  type End,
+  endOf,
+  type Place,
+  placeOf,
+  withListener,
+} from "./guests.ts";
 
 async function replay(
   log: string,
@@ -79,13 +22,7 @@ async function replay(
 }
 
 Deno.test("a run with keys and serial bytes is replayed bit for bit", () =>
-  withFolder(async (folder) => {
-    const code = await listener();
-    if (code === undefined) return;
-    const kernel = `${folder}/kernel`;
-    await Deno.writeFile(kernel, code);
-    const log = `${folder}/log`;
-    const recorded = await record(kernel, log);
+  withListener(10, async ({ log, recorded }) => {
     for (const what of "tks") {
       assertMatch(recorded.output, new RegExp(`^${what}`, "m"));
     }
@@ -94,30 +31,9 @@ Deno.test("a run with keys and serial bytes is replayed bit for bit", () =>
     assertEquals(await replay(log, "interp"), recorded);
   }));
 
-/** What the machine is at a number of instructions, whatever led there. */
-interface Place {
-  readonly time: number;
-  readonly state: number;
-  readonly memory: number;
-}
-
-function placeOf(machine: Machine): Place {
-  const { arenaOffset, arenaBytes, u8 } = machine.memory;
-  return {
-    time: machine.clock.now(),
-    state: hashRecord(machine.save()),
-    memory: hash32(u8.subarray(arenaOffset + arenaBytes)),
-  };
-}
-
 Deno.test("a replay goes to any instruction, from anywhere", () =>
-  withFolder(async (folder) => {
-    const code = await listener();
-    if (code === undefined) return;
-    const kernel = `${folder}/kernel`;
-    await Deno.writeFile(kernel, code);
-    const log = `${folder}/log`;
-    const { instructions, output } = await record(kernel, log);
+  withListener(10, async ({ log, recorded }) => {
+    const { instructions, output } = recorded;
     const counts = Array.from(
       { length: 12 },
       () => Math.floor(Math.random() * instructions),
