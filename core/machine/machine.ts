@@ -673,7 +673,7 @@ export class Machine {
     cpus.forEach((cpu, i) => this.#earlier[i] = counts[i] - cpu.instructions);
     player.restore(place);
     // What devices do behind their loading.
-    await new Promise<void>((resolve) => setImmediate(() => resolve()));
+    await turn();
   }
 
   #debugMemory(): DebugMemory {
@@ -821,7 +821,11 @@ export class Machine {
         this.#shutDown("guest-shutdown");
       }
       const { reason } = result;
-      if (reason !== "stop" && reason !== "quit") this.#parts.inputs?.end();
+      const { inputs } = this.#parts;
+      if (inputs !== undefined && reason !== "stop" && reason !== "quit") {
+        await turn();
+        inputs.end();
+      }
       this.#result = result;
       // A waiting `expect` will not be answered any more.
       if (result.reason !== "stop") this.#endWaits(result);
@@ -950,6 +954,11 @@ export class Machine {
     for (const server of this.#gdb) await server.close(this.#result?.status);
     await closeAll(this.#parts.backends);
   }
+}
+
+/** A turn of the event loop: what devices have put off is done after it. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => resolve()));
 }
 
 function asRecord(value: unknown, path: string): StateRecord {

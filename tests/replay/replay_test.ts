@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
+import { NASM, PC, withKernel } from "../smp/kernels.ts";
 import {
   type End,
   endOf,
@@ -70,3 +71,45 @@ Deno.test("a replay goes to any instruction, from anywhere", () =>
       assertEquals(interpreted.get(count), straight.get(count));
     }
   }));
+
+Deno.test({
+  name: `several CPUs are replayed, and cut anywhere${
+    NASM ? "" : " (skipped: there is no nasm)"
+  }`,
+  ignore: !NASM,
+  fn: () =>
+    withKernel("smp", ["CPUS=4", "X2APIC"], async (kernel, folder) => {
+      const log = `${folder}/log`;
+      const options = { kernel, smp: 4, cpu: "max", memory: "64M" };
+      const recording = await Machine.load(PC, { ...options, record: log });
+      const { reason } = await recording.run();
+      const end = endOf(recording);
+      await recording.stop();
+      // Its turns are others, but what it does is what it is without.
+      assertMatch(end.output, /\n/);
+      for (const accel of ["jit", "interp"] as const) {
+        const straight = await Machine.replay(log, { accel });
+        assertEquals((await straight.run()).reason, reason);
+        assertEquals(endOf(straight), end);
+        await straight.stop();
+        const cut = await Machine.replay(log, { accel });
+        const replayer = await cut.replayer();
+        const places = new Map<number, Place>();
+        const counts = Array.from(
+          { length: 10 },
+          () => Math.floor(Math.random() * end.instructions),
+        );
+        for (const count of [...counts.toSorted((a, b) => a - b), ...counts]) {
+          await replayer.seek(count);
+          const place = placeOf(cut);
+          assertEquals(places.get(count) ?? place, place);
+          places.set(count, place);
+        }
+        assertEquals((await cut.run()).reason, reason);
+        const { time, state, memory } = end;
+        assertEquals(placeOf(cut), { time, state, memory });
+        assertEquals(replayer.count, end.instructions);
+        await cut.stop();
+      }
+    }),
+});
