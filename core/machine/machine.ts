@@ -642,6 +642,7 @@ export class Machine {
       player,
       memory: this.#subject().memory,
       counts,
+      media: () => this.media.changes,
       pc: (cpu) => control.cpus[cpu].pc,
       save: () => ({
         ...player.position,
@@ -649,6 +650,7 @@ export class Machine {
         counts: counts(),
         place: player.place,
         disks: undo.mark,
+        media: this.media.changes,
       }),
       load: (moment) => this.#goBack(moment, player, undo),
       run,

@@ -167,7 +167,7 @@ async function optionOverlays(
     overlays.push(...displayMeaning(document, plugin));
   }
   overlays.push(...await driveOverlays(document, options));
-  if (options.snapshot || options.record !== undefined) {
+  if (options.snapshot) {
     const merged = overlays.reduce(merge, document);
     lay(await snapshotMeaning(merged, options.plugins), "--snapshot");
   }
@@ -211,16 +211,21 @@ async function optionOverlays(
     lay({ translator: { accel: options.accel } }, "--accel");
   }
   if (options.icount) lay({ time: { mode: "icount" } }, "--icount");
-  if (options.record !== undefined) {
-    const seed = crypto.getRandomValues(new Uint8Array(32)).toHex();
-    const time: JsonObject = { mode: "icount", precise: true };
-    if (at(document, ["time", "epoch"]).kind !== "value") {
-      time.epoch = Date.now();
-    }
-    lay({ time, boot: { seed } }, "--record");
-  }
   for (const assignment of options.set ?? []) {
     overlays.push(parseSet(assignment, directory));
+  }
+  if (options.record !== undefined) {
+    const merged = overlays.reduce(merge, document);
+    const time: JsonObject = { mode: "icount", precise: true };
+    if (at(merged, ["time", "epoch"]).kind !== "value") {
+      time.epoch = Date.now();
+    }
+    const boot: JsonObject = {};
+    if (at(merged, ["boot", "seed"]).kind !== "value") {
+      boot.seed = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    }
+    lay({ time, boot }, "--record");
+    lay(await snapshotMeaning(merged, options.plugins), "--record");
   }
   return overlays;
 }

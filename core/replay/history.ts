@@ -31,6 +31,8 @@ export interface Moment extends Position {
   readonly place: Place;
   /** See `DiskUndo.mark`. */
   readonly disks: number;
+  /** See `Media.changes`. */
+  readonly media: number;
 }
 
 interface State {

@@ -5,7 +5,15 @@ const PAGES = 8;
 
 function moment(count: number): Moment {
   const place = { next: 0, refused: [], sums: [] };
-  return { count, time: count, record: {}, counts: [count], place, disks: 0 };
+  return {
+    count,
+    time: count,
+    record: {},
+    counts: [count],
+    place,
+    disks: 0,
+    media: 0,
+  };
 }
 
 Deno.test("history: any state that is kept has its memory, when some were forgotten, too", () => {

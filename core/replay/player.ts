@@ -115,7 +115,7 @@ export class Player extends TimedInputs {
     this.#next++;
     if (entry.type === INPUTS) return this.#deliver(entry.events);
     this.#check(entry, entry.digest);
-    return this.unsent();
+    return this.#next === this.#entries.length ? this.#end() : this.unsent();
   }
 
   /** All CPUs wait. */
@@ -158,9 +158,13 @@ export class Player extends TimedInputs {
       const result = spec.deliver(spec.decode(value));
       channel.refused = result === false ? value : undefined;
       if (result instanceof Promise) {
-        if (spec.waits) waits.push(result.catch(() => {}));
-        // Nobody waits for it here.
-        else result.catch(() => {});
+        // What cannot be done could not when it was recorded; nobody waits
+        // for it here.
+        const done = result.catch((error) => {
+          if (error instanceof ReplayError) throw error;
+        });
+        if (spec.waits) waits.push(done);
+        else done.catch(() => {});
       }
     }
     return Promise.all(waits).then(() => {});

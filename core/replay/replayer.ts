@@ -24,6 +24,8 @@ export interface ReplayedMachine {
   readonly memory: Uint8Array;
   /** Instructions that each CPU has executed. */
   counts(): number[];
+  /** See `Media.changes`. */
+  media(): number;
   /** The linear address of a CPU's next instruction. */
   pc(cpu: number): number;
   /** Everything but the memory, and where in the recording it is. */
@@ -103,6 +105,12 @@ export class Replayer implements ReverseDebugger {
   }
 
   async #return(moment: Moment): Promise<void> {
+    if (moment.media !== this.#machine.media()) {
+      throw new ReplayError(
+        "unsupported",
+        "Cannot go back to before a medium was changed",
+      );
+    }
     this.#history.restore(moment);
     await this.#machine.load(moment);
   }

@@ -18,14 +18,11 @@ import type { MachinePlan } from "../machine/plan_types.ts";
 import type { JsonObject, JsonValue } from "../machine/schema_types.ts";
 import type { LoadOptions } from "../machine/options.ts";
 import { ReplayError } from "./error.ts";
-import { hash32 } from "./hash.ts";
+import { identifyDisk } from "./identity.ts";
 import type { TimedInputs } from "./inputs.ts";
 import { type Log, readLog } from "./log.ts";
 import { Player } from "./player.ts";
 import { createLog, Recorder } from "./recorder.ts";
-
-/** Pieces of a disk that are compared, and their bytes. */
-const SAMPLES = 64, SAMPLE_BYTES = 4096;
 
 /** The header. */
 export interface Header {
@@ -133,21 +130,6 @@ async function fileHashes(plan: MachinePlan): Promise<Record<string, string>> {
     hashes[path] = new Uint8Array(hash).toHex();
   }
   return hashes;
-}
-
-/** What a disk is known by. */
-async function identifyDisk(disk: BlockBackend): Promise<string> {
-  let hash = 0;
-  const { size } = disk;
-  const step = Math.max(
-    Math.floor(size / SAMPLES / SAMPLE_BYTES) * SAMPLE_BYTES,
-    SAMPLE_BYTES,
-  );
-  for (let at = 0; at < size; at += step) {
-    const bytes = await disk.read(at, Math.min(SAMPLE_BYTES, size - at));
-    hash = hash32(bytes, hash);
-  }
-  return `${size} bytes ${hash.toString(16)}`;
 }
 
 /** The header of a machine that has been built with these backends. */

@@ -71,7 +71,7 @@ tick:
   pusha
   outb 0x20, 0x20
   inc dword [0x20000c]
-  test dword [0x20000c], 0x3f
+  test dword [0x20000c], 7
   jnz .done
   mov ax, 't'
   call report
@@ -162,6 +162,72 @@ fine:
 victim: dd 0
 `;
 
+/**
+ * Looks at the second channel's CD-ROM drive again and again, and says what it
+ * has when that is something else: its last block, or "e" for an error.
+ */
+export const WATCHER: string = `${PRELUDE}${PRINT}
+main:${interrupts(0xff, 0xff)}
+  say "begin"
+  call newline
+  mov ebp, -1
+look:
+  mov dx, 0x176
+  mov al, 0xa0
+  out dx, al
+  call idle
+  mov dx, 0x174
+  mov al, 0xfe
+  out dx, al
+  inc edx
+  mov al, 0xff
+  out dx, al
+  mov dx, 0x177
+  mov al, 0xa0
+  out dx, al
+  call idle
+  mov esi, capacity
+  mov ecx, 6
+  mov dx, 0x170
+  rep outsw
+  call idle
+  xor ebx, ebx
+  test al, 1
+  jnz .error
+  mov dx, 0x170
+  in ax, dx
+  mov bx, ax
+  in ax, dx
+  shl eax, 16
+  or ebx, eax
+  bswap ebx
+  in ax, dx
+  in ax, dx
+.error:
+  cmp ebx, ebp
+  je look
+  mov ebp, ebx
+  test ebx, ebx
+  jz .none
+  mov eax, ebx
+  call dword_
+  call newline
+  jmp look
+.none:
+  mov al, 'e'
+  call put
+  call newline
+  jmp look
+idle:
+  mov dx, 0x177
+.wait:
+  in al, dx
+  test al, 0x80
+  jnz .wait
+  ret
+capacity: db 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+`;
+
 const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
 
 /** What the machine is at a number of instructions, whatever led there. */
@@ -196,7 +262,7 @@ export function endOf(machine: Machine): End {
   };
 }
 
-async function withFolder(
+export async function withFolder(
   use: (folder: string) => Promise<void>,
 ): Promise<void> {
   const folder = await Deno.makeTempDir();

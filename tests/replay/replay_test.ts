@@ -1,6 +1,9 @@
 /** A recorded run is replayed bit for bit. */
 
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { ReplayError } from "../../core/replay/error.ts";
+import { MediaError } from "../../mod.ts";
+import { guest } from "../debug/guest.ts";
 import { Machine } from "../../machines/machine.ts";
 import { NASM, PC, withKernel } from "../smp/kernels.ts";
 import {
@@ -8,6 +11,8 @@ import {
   endOf,
   type Place,
   placeOf,
+  WATCHER,
+  withFolder,
   withListener,
 } from "./guests.ts";
 
@@ -113,3 +118,69 @@ Deno.test({
       }
     }),
 });
+
+Deno.test("discs, resets and who leaves are replayed; another disc is refused", () =>
+  withFolder(async (folder) => {
+    const made = await guest(WATCHER);
+    if (made === undefined) return;
+    const disc = async (name: string, blocks: number): Promise<string> => {
+      await Deno.writeFile(`${folder}/${name}`, new Uint8Array(blocks * 2048));
+      return `${folder}/${name}`;
+    };
+    const [first, second] = [await disc("first", 10), await disc("second", 20)];
+    const raw = (file: string) => ({ plugin: "raw", config: { file } });
+    const log = `${folder}/log`;
+    const machine = await Machine.load(PC, {
+      kernel: made.kernel,
+      memory: "16M",
+      record: log,
+      set: [
+        `backends.cd=${JSON.stringify(raw(first))}`,
+        "devices.ide.backends.disk2=cd",
+        "devices.ide.config.disk2.kind=cdrom",
+      ],
+    });
+    const run = machine.run();
+    const serial = machine.serial(0);
+    await serial.expect("00000009");
+    await machine.media.insert("ide.disk2", raw(second));
+    await serial.expect("00000013");
+    await machine.media.eject("ide.disk2");
+    await serial.expect("e\n");
+    machine.reset();
+    await serial.expect(/begin\ne\n/);
+    await assertRejects(
+      () => machine.media.insert("ide.disk9", raw(second)),
+      MediaError,
+    );
+    await machine.media.insert("ide.disk2", raw(first));
+    await serial.expect("00000009");
+    machine.quit();
+    assertEquals((await run).reason, "quit");
+    const end = endOf(machine);
+    await machine.stop();
+    for (const accel of ["jit", "interp"] as const) {
+      const again = await Machine.replay(log, { accel });
+      assertEquals((await again.run()).reason, "stop");
+      assertEquals(endOf(again), end);
+      await again.stop();
+    }
+    // Nothing goes back over a change of discs.
+    await using back = await Machine.replay(log);
+    const replayer = await back.replayer();
+    await replayer.seek(end.instructions);
+    await assertRejects(
+      () => replayer.seek(0),
+      ReplayError,
+      "before a medium was changed",
+    );
+    await disc("second", 21);
+    const refused = await Machine.replay(log);
+    await assertRejects(
+      () => refused.run(),
+      ReplayError,
+      'the medium of "ide.disk2" is not what it was',
+    );
+    await refused.stop();
+    await made.remove();
+  }));
