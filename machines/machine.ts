@@ -33,6 +33,14 @@ export interface MachineFactory {
    * run as it ran. Throws a `ReplayError` when it cannot be replayed.
    */
   replay(path: string, options?: MachineOptions): Promise<Machine>;
+  /**
+   * A machine from a snapshot file alone, as it was when it was saved and not
+   * running. The options are laid over the definition that is in the file: they
+   * say where serial ports, screens and networks are now, and may change nothing
+   * that the guest sees. Throws a `SnapshotError`, and a `DefinitionError` for
+   * what is wrong in the options.
+   */
+  restore(file: string, options?: MachineOptions): Promise<Machine>;
 }
 
 /** Makes machines from definitions. */
@@ -41,4 +49,6 @@ export const Machine: MachineFactory = {
     CoreMachine.load(definition, { plugins: PLUGINS, ...options }),
   replay: (path, options = {}) =>
     CoreMachine.replay(path, { plugins: PLUGINS, ...options }),
+  restore: (file, options = {}) =>
+    CoreMachine.restore(file, { plugins: PLUGINS, ...options }),
 };

@@ -53,6 +53,8 @@ export interface NetBackend {
   send(frame: Uint8Array, offload?: FrameOffload): void;
   /** The card has room again. */
   ready(): void;
+  /** What passes through it now, in lines, for people. */
+  describe?(): Iterable<string>;
   /** Let go of the network. */
   close(): Promise<void>;
 }

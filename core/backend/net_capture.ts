@@ -164,6 +164,11 @@ export class CapturedNet implements NetBackend {
     this.#net.ready();
   }
 
+  /** See `NetBackend.describe`. */
+  describe(): Iterable<string> {
+    return this.#net.describe?.() ?? [];
+  }
+
   /** See `NetBackend.close`. */
   close(): Promise<void> {
     return this.#closed ??= this.#close();

@@ -247,7 +247,7 @@ export class DebugControl {
     if (this.#release !== undefined) return;
     const cpu = this.#machine.cpu.turn ?? 0;
     this.#reason ??= { kind: "pause", cpu };
-    this.#release = this.#machine.loop.hold();
+    this.#release = this.#machine.loop.standStill();
   }
 
   /** Lets the guest go on if it stands still for a debugger. */
@@ -285,7 +285,7 @@ export class DebugControl {
   /** A CPU has stopped: the loop is to stand. */
   #stopped(): void {
     this.#reason = this.#stopOf();
-    this.#release ??= this.#machine.loop.hold();
+    this.#release ??= this.#machine.loop.standStill();
   }
 
   /** Why a CPU has stopped. */

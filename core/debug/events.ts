@@ -64,7 +64,8 @@ export interface BlockEvent {
   readonly bytes: number;
 }
 
-type OfMachine<T extends MachineEvent["type"]> = Extract<
+/** What the machine tells its monitors of, by its type. */
+export type OfMachine<T extends MachineEvent["type"]> = Extract<
   MachineEvent,
   { readonly type: T }
 >;
@@ -148,7 +149,7 @@ export interface MemoryWatch {
 }
 
 /** An instruction has accessed watched memory. */
-export interface MemoryAccess {
+export interface WatchedAccess {
   /** The CPU's number. */
   readonly cpu: number;
   /** The first watched address that it accessed. */

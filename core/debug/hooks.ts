@@ -21,9 +21,9 @@ import type {
   HookFilter,
   HookListener,
   InterruptEvent,
-  MemoryAccess,
   MemoryWatch,
   VectorFilter,
+  WatchedAccess,
 } from "./events.ts";
 
 /** The address spaces whose devices can be observed. */
@@ -145,7 +145,7 @@ export class Hooks {
   /** See `Machine.watch`. */
   watch(
     { address, size, access, space = "linear" }: MemoryWatch,
-    listener: (access: MemoryAccess) => void,
+    listener: (access: WatchedAccess) => void,
   ): Hook {
     if (!Number.isSafeInteger(address)) {
       throw new RangeError(`${address} is no address`);

@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { CpuInspector, PhysicalReader } from "../cpu/inspector.ts";
 import type { CpuCore, CpuExit, EntryState } from "../machine/cpu.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import {
@@ -179,6 +180,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #debug: EngineDebug | undefined;
   /** Translated code runs. */
   #inCode = false;
+  /** The linear address of the instruction that runs alone for a debugger; else not a number. */
+  #aloneAt = NaN;
   readonly #view: TranslatorView;
   /**
    * The guest only handles its ticks, and nothing is compiled for it: what a
@@ -461,14 +464,23 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   save(): StateRecord {
     const state = this.#frontend.save() as StateRecord;
-    return { ...state, halted: this.#halted };
+    return {
+      ...state,
+      halted: this.#halted,
+      instructions: this.instructions,
+    };
   }
 
   load(record: Record<string, unknown>): void {
-    const { halted, ...rest } = record;
+    // Records of before had no count.
+    const { halted, instructions = this.#total, ...rest } = record;
     if (typeof halted !== "boolean") {
       throw new StateError("cpu.halted", "expected a boolean");
     }
+    if (!Number.isSafeInteger(instructions)) {
+      throw new StateError("cpu.instructions", "expected a count");
+    }
+    this.#total = instructions as number;
     this.#frontend.load(rest);
     this.#halted = halted;
     // Memory is restored behind the translator's back.
@@ -479,6 +491,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   describe(): string {
     return this.#frontend.describe();
+  }
+
+  /** See `CpuCore.inspect`. */
+  inspect(memory: PhysicalReader): Promise<CpuInspector> | undefined {
+    return this.#frontend.inspect?.(memory);
   }
 
   stats(): Readonly<Record<string, number>> {
@@ -530,8 +547,25 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#restoreBudget();
     const link = this.#prepareSingle(1, stepping);
     if (link < 0) return this.#frontend.deliver() ? EXIT_FAULT : -1;
+    this.#aloneAt = this.#linearPc();
     const reason = this.#execute(link);
+    this.#aloneAt = NaN;
     return this.#after(reason) ? reason : -1;
+  }
+
+  /** An instruction that was run alone has jumped. For a debugger, accessed bits are to be those of a run without. */
+  #leaveSingle(): number {
+    const from = Math.floor(this.#aloneAt / PAGE);
+    const to = this.#linearPc();
+    if (from !== Math.floor(to / PAGE) && !Number.isNaN(from)) {
+      this.mmu.fetch(to, this.#frontend.fetchMmu());
+    }
+    return EXIT_LOOKUP;
+  }
+
+  #linearPc(): number {
+    const f = this.#frontend;
+    return f.linear(f.pcLo(), f.pcHi());
   }
 
   /** An instruction that was counted is not done yet. */
@@ -698,7 +732,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#setPcAt(target >> 2);
         const lo = f.pcLo();
         const hi = f.pcHi();
-        if (this.#single) return EXIT_LOOKUP;
+        if (this.#single) return this.#leaveSingle();
         // All jumps to other pages translate the target's address before they
         // stop, so that accessed bits do not tell which cells are linked.
         if (record === this.cache.unlinked && !this.#isNear(at)) {
@@ -723,7 +757,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         const lo = i32[(base + OFF_TARGET) >> 2];
         const hi = i32[(base + OFF_TARGET + 4) >> 2];
         f.setPc(lo, hi);
-        if (this.#single) return EXIT_LOOKUP;
+        if (this.#single) return this.#leaveSingle();
         this.#restoreBudget();
         if (
           this.#stop || this.#flushSoon || i32[this.#budget] <= 0 ||

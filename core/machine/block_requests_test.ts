@@ -33,6 +33,39 @@ async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
+Deno.test("block requests: what was asked is counted, and failures are told", async () => {
+  const requests = new BlockRequests();
+  const failures: unknown[][] = [];
+  requests.onError = (...failure) => failures.push(failure);
+  const { backend, answers } = new Host();
+  const block = requests.behind(backend, "disk");
+  const all = [
+    block.read(0, 512),
+    block.write(1024, new Uint8Array(512)),
+    block.writeZeroes(0, 256),
+    block.flush(),
+    block.discard(0, 100),
+    block.read(0, 1),
+  ];
+  for (const answer of answers.slice(0, 5)) answer.resolve();
+  const error = new Error("no");
+  answers[5].reject(error);
+  await Promise.allSettled(all);
+  const { read, write, flush, discard, highestWrite } = requests.counts(
+    backend,
+  )!;
+  assertEquals(
+    [read, write, flush, discard].map(({ done, failed, bytes }) => [
+      done,
+      failed,
+      bytes,
+    ]),
+    [[1, 1, 512], [2, 0, 768], [1, 0, 0], [1, 0, 100]],
+  );
+  assertEquals(highestWrite, 1536);
+  assertEquals(failures, [["disk", "read", error]]);
+});
+
 Deno.test("block requests: counted until the host answers, well or not", async () => {
   const requests = new BlockRequests();
   let started = 0;

@@ -21,7 +21,7 @@ import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
 import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
-import { createLogger, type LogSink } from "./logger.ts";
+import { createLogger, type LogSink, MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
@@ -48,6 +48,7 @@ import { Wiring } from "./wiring.ts";
 export class Builder {
   readonly #plan: MachinePlan;
   readonly #options: LoadOptions;
+  readonly #machineLog: MachineLog;
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
@@ -63,6 +64,7 @@ export class Builder {
     endCause: undefined,
     notify: () => {},
     wake: () => {},
+    openMonitor: () => Promise.reject(new Error("there is no machine yet")),
     ready: Promise.withResolvers(),
     isReady: false,
   };
@@ -75,7 +77,8 @@ export class Builder {
   constructor(plan: MachinePlan, options: LoadOptions) {
     this.#plan = plan;
     this.#options = options;
-    this.#log = options.log ?? (() => {});
+    this.#machineLog = new MachineLog(options.log);
+    this.#log = this.#machineLog.write;
   }
 
   /** Close what a failed build has opened. */
@@ -135,6 +138,7 @@ export class Builder {
       timed: inputs && await import("../replay/channels.ts"),
       inputs,
       undo,
+      events: this.#events,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -202,6 +206,7 @@ export class Builder {
       control: this.#control,
       inputs,
       undo,
+      log: this.#machineLog,
     };
   }
 
@@ -309,7 +314,18 @@ export class Builder {
           if (!this.#control!.pressPowerButton()) quit();
         },
       },
+      monitor: this.#options.monitor === false
+        ? undefined
+        : (console) => this.#requests.openMonitor(console),
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
+      viewer: (state, server, client) =>
+        this.#events.emit({
+          type: "viewer",
+          backend: name,
+          state,
+          server,
+          client,
+        }),
     };
   }
 

@@ -23,6 +23,7 @@ import type { TimedInputs } from "../replay/inputs.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { CpuCore } from "./cpu.ts";
+import type { MachineEvents } from "./events.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -67,6 +68,8 @@ export interface Building {
   readonly undo: DiskUndo | undefined;
   /** And how it reaches devices. */
   readonly timed: typeof import("../replay/channels.ts") | undefined;
+  /** Tells monitors what happens. */
+  readonly events: MachineEvents;
   /** End the run. */
   end(result: RunResult): void;
   /** The CPU, or all of them as one, which is made after all devices. */
@@ -213,7 +216,8 @@ export function deviceContext(
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
       const { undo, blocks } = building;
-      return block && blocks.behind(undo?.noting(block) ?? block);
+      const noted = block && (undo?.noting(block) ?? block);
+      return noted && blocks.behind(noted, planned.backends.get(role));
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");
@@ -231,6 +235,8 @@ export function deviceContext(
         ? gatedInput(joined, requests)
         : timed.timedInput(inputs!, `${name}.${role}`, joined);
     },
+    dateSet: (offset) =>
+      building.events.emit({ type: "rtc", device: name, offset }),
     exit: (status) => {
       if (plugin.exits !== true) fail("it does not declare that it exits");
       building.end({ reason: "exit", status: status & 0xff });

@@ -24,8 +24,8 @@ import type {
   HookEvents,
   HookFilter,
   HookListener,
-  MemoryAccess,
   MemoryWatch,
+  WatchedAccess,
 } from "../debug/events.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
@@ -34,8 +34,14 @@ import type { Moment } from "../replay/history.ts";
 import type { Subject } from "../replay/inputs.ts";
 import type { Player } from "../replay/player.ts";
 import type { Replayer } from "../replay/replayer.ts";
-import { StateError, type StateRecord } from "../state/state.ts";
 import type { InstructionTime } from "../time/time_source.ts";
+import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
+import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
+import type { Monitor } from "../monitor/hmp/monitor.ts";
+import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
+import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
+import type { SnapshotInfo } from "../snapshot/folder.ts";
+import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
@@ -152,6 +158,8 @@ export class Machine {
   /** In a replay: instructions of each CPU up to here, less those that it counts. */
   readonly #earlier: number[];
   #replayer: Promise<Replayer> | undefined;
+  readonly #servers = new Set<QmpListener>();
+  #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
   readonly #gdb = new Set<GdbServer>();
   #hooked: Promise<Hooks> | undefined;
@@ -164,6 +172,13 @@ export class Machine {
     this.media = new Media(parts);
     this.events = parts.events;
     this.#earlier = parts.cpus.map(() => 0);
+    parts.blocks.onError = (backend, kind, error) =>
+      parts.events.emit({
+        type: "block-error",
+        backend,
+        operation: kind === "read" ? "read" : "write",
+        error,
+      });
     const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
@@ -181,6 +196,7 @@ export class Machine {
     });
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
+    requests.openMonitor = (console) => this.openMonitor(console);
     parts.inputs?.attach(this.#subject());
   }
 
@@ -193,7 +209,7 @@ export class Machine {
         count: this.#earlier.reduce((sum, n) => sum + n, cpu.instructions),
         time: clock.now(),
       }),
-      save: () => this.#state(),
+      save: () => saveMachine(this.#parts),
       memory: u8.subarray(arenaOffset + arenaBytes),
       get awaitsDisk(): boolean {
         return blocks.isAwaited;
@@ -240,6 +256,37 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
   ): Promise<Machine> {
+    return await Machine.#build(plan, options, (machine) => machine.#reset());
+  }
+
+  /**
+   * A machine from a snapshot file alone, as it was when it was saved and not
+   * running. The options are laid over the definition that is in the file: they
+   * say where serial ports, screens and networks are now, and may change nothing
+   * that the guest sees. With a plan it must be a snapshot of that machine.
+   * Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
+   * options.
+   */
+  static async restore(
+    nameOrPath: string,
+    options: LoadOptions,
+    plan?: MachinePlan,
+  ): Promise<Machine> {
+    const { restoreSnapshot } = await import("../snapshot/load.ts");
+    return await restoreSnapshot(
+      { nameOrPath, plan },
+      options,
+      (plan, fill) =>
+        Machine.#build(plan, options, (machine) => fill(machine.#parts)),
+    );
+  }
+
+  /** Build a machine, and give it its first state. */
+  static async #build(
+    plan: MachinePlan,
+    options: LoadOptions,
+    begin: (machine: Machine) => void | Promise<void>,
+  ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
       const parts = await builder.build();
@@ -248,7 +295,7 @@ export class Machine {
         const { beginSession } = await import("../replay/session.ts");
         await beginSession(parts, parts.inputs);
       }
-      machine.#reset();
+      await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
       requests.ready.resolve();
@@ -295,7 +342,8 @@ export class Machine {
   /** Start to run, if it does not run yet; `wait` tells when it ends. */
   start(): void {
     if (this.#closed !== undefined) throw new Error("the machine is stopped");
-    this.#running ??= this.#run();
+    // Not within this call: a timer of the first slice may already pause it.
+    this.#running ??= Promise.resolve().then(() => this.#run());
     // A failure is reported by `wait` and `stop`; here it is only not lost to
     // the runtime before one of them is called.
     this.#running.catch(() => {});
@@ -327,7 +375,7 @@ export class Machine {
    */
   stopGuest(): void {
     if (this.#release !== undefined) return;
-    this.#release = this.#loop.hold();
+    this.#release = this.#loop.standStill();
     if (this.running) this.events.emit({ type: "stop" });
   }
 
@@ -504,6 +552,24 @@ export class Machine {
     return await startTrace(this.#parts.cpus, this.plan.cpu, options);
   }
 
+  /** The human monitor, in which QEMU's commands are known. */
+  async monitor(): Promise<HumanMonitor> {
+    return await this.#ownMonitor();
+  }
+
+  /** Begin a session of the human monitor with somebody at a console. */
+  async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
+    const { HmpSession } = await import("../monitor/hmp/session.ts");
+    return new HmpSession(await this.#ownMonitor(), console);
+  }
+
+  #ownMonitor(): Promise<Monitor> {
+    return this.#monitor ??= (async () => {
+      const { Monitor } = await import("../monitor/hmp/monitor.ts");
+      return new Monitor(this, this.#parts);
+    })();
+  }
+
   /**
    * A debugger: breakpoints, watchpoints, steps, registers and memory. To have
    * one costs the guest nothing. Throws a `DebugError` if a CPU plugin has
@@ -548,7 +614,10 @@ export class Machine {
       reverse: isReplay && isNew ? await this.replayer() : undefined,
       reset: () => this.reset(),
       kill: () => this.quit(),
-    }, options);
+    }, {
+      monitor: async (line) => (await this.monitor()).run(line),
+      ...options,
+    });
     this.#gdb.add(server);
     return server;
   }
@@ -646,7 +715,7 @@ export class Machine {
       pc: (cpu) => control.cpus[cpu].pc,
       save: () => ({
         ...player.position,
-        record: this.#state(),
+        record: saveMachine(this.#parts),
         counts: counts(),
         place: player.place,
         disks: undo.mark,
@@ -668,10 +737,8 @@ export class Machine {
     const { blocks, cpus, requests } = this.#parts;
     blocks.forget();
     await undo.undo(disks);
-    requests.reset = false;
-    requests.cpuReset = requests.cpuInit = 0;
     requests.end = undefined;
-    this.#restore(record);
+    loadMachine(this.#parts, record);
     cpus.forEach((cpu, i) => this.#earlier[i] = counts[i] - cpu.instructions);
     player.restore(place);
     // What devices do behind their loading.
@@ -719,7 +786,7 @@ export class Machine {
    */
   async watch(
     options: MemoryWatch,
-    listener: (access: MemoryAccess) => void,
+    listener: (access: WatchedAccess) => void,
   ): Promise<Hook> {
     return (await this.#hooks()).watch(options, listener);
   }
@@ -748,55 +815,94 @@ export class Machine {
    */
   save(): StateRecord {
     this.#mustRest();
-    return this.#state();
-  }
-
-  #state(): StateRecord {
-    const devices: Record<string, StateRecord> = {};
-    for (const { name, plugin } of this.plan.devices) {
-      devices[name] = {
-        plugin: plugin.name,
-        version: plugin.version,
-        state: this.device(name).save(),
-      };
-    }
-    return {
-      version: 1,
-      time: this.clock.now(),
-      cpu: this.cpu.save(),
-      devices,
-    };
+    return saveMachine(this.#parts);
   }
 
   /** Restore what `save` gave. The machine must not be running. */
   load(record: StateRecord): void {
     this.#mustRest();
-    this.#restore(record);
+    loadMachine(this.#parts, record);
   }
 
-  #restore(record: StateRecord): void {
-    const { version, time, cpu, devices } = record;
-    if (version !== 1) {
-      throw new StateError("version", `it is ${version}, expected 1`);
+  /**
+   * Save the machine to a file: as `NAME.rhea` in the folder of snapshots, or at
+   * a path. A machine that runs stands still meanwhile; the run does not end by
+   * it. Throws a `SnapshotError`, and nothing has changed then.
+   */
+  async saveSnapshot(
+    nameOrPath: string,
+    options: SaveOptions = {},
+  ): Promise<SavedSnapshot> {
+    this.#mustBeOpen();
+    const { saveSnapshot } = await import("../snapshot/save.ts");
+    return await this.#loop.hold(() =>
+      saveSnapshot(this.#parts, nameOrPath, options)
+    );
+  }
+
+  /**
+   * Become what was saved under a name or at a path by a machine with the same
+   * definition; runs on if it runs. Throws a `SnapshotError`: then nothing has
+   * changed, or, when the file's state contradicts itself, the machine has been
+   * reset.
+   */
+  async loadSnapshot(nameOrPath: string): Promise<void> {
+    this.#mustBeOpen();
+    if (this.#parts.inputs !== undefined) {
+      const { SnapshotError } = await import("../snapshot/error.ts");
+      throw new SnapshotError(
+        "machine",
+        "A run that is recorded or replayed does not become another one",
+      );
     }
-    if (typeof time !== "number") {
-      throw new StateError("time", "expected a number");
-    }
-    this.#parts.time.set(time);
-    this.cpu.load(asRecord(cpu, "cpu"));
-    const all = asRecord(devices, "devices");
-    for (const { name, plugin } of this.plan.devices) {
-      const path = `devices.${name}`;
-      const saved = asRecord(all[name] ?? null, path);
-      if (saved.plugin !== plugin.name || saved.version !== plugin.version) {
-        throw new StateError(
-          path,
-          `it is of ${saved.plugin} ${saved.version}, expected ` +
-            `${plugin.name} ${plugin.version}`,
-        );
-      }
-      this.device(name).load(asRecord(saved.state, path));
-    }
+    const { loadSnapshot } = await import("../snapshot/load.ts");
+    await this.#loop.hold(() =>
+      loadSnapshot(this.#parts, nameOrPath, () => this.#reset())
+    );
+  }
+
+  /** The snapshots in the folder of this machine's. Throws a `SnapshotError`. */
+  async snapshots(): Promise<SnapshotInfo[]> {
+    const { listSnapshots } = await import("../snapshot/folder.ts");
+    return await listSnapshots(this.#parts.options.snapshots ?? ".");
+  }
+
+  /**
+   * Delete a snapshot, and what this machine's disks keep for it. Throws a
+   * `SnapshotError`.
+   */
+  async deleteSnapshot(nameOrPath: string): Promise<void> {
+    this.#mustBeOpen();
+    const { deleteSnapshot } = await import("../snapshot/load.ts");
+    await this.#loop.hold(() => deleteSnapshot(this.#parts, nameOrPath));
+  }
+
+  /**
+   * Listen for programs that control the machine by QMP, QEMU's machine
+   * protocol, at `unix:PATH` or `tcp:HOST:PORT`, until the machine is stopped.
+   * Whoever gets there can do everything with it. Throws a `QmpServerError`.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/pc.json", { kernel });
+   * await machine.serveQmp("unix:/run/rhea.sock");
+   * await machine.run();
+   * ```
+   */
+  async serveQmp(place: string): Promise<QmpListener> {
+    this.#mustBeOpen();
+    const { QmpServer } = await import("../monitor/qmp/server.ts");
+    const server = await QmpServer.listen(place, {
+      machine: this,
+      parts: this.#parts,
+      human: () => this.monitor(),
+      warn: this.#parts.log.write,
+    });
+    this.#servers.add(server);
+    return server;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed !== undefined) throw new Error("the machine is stopped");
   }
 
   #mustRest(): void {
@@ -919,7 +1025,7 @@ export class Machine {
       dma: dmaPort(this.space(plan.definition.cpu.physical), () => this.cpu),
       log: createLogger(
         boot.loader.name,
-        this.#parts.options.log ?? (() => {}),
+        this.#parts.log.write,
       ),
     });
     this.cpu.enter(entry);
@@ -945,29 +1051,27 @@ export class Machine {
     return undefined;
   }
 
+  async #closeAll(): Promise<void> {
+    for (const server of this.#gdb) await server.close(this.#result?.status);
+    const servers = [...this.#servers].map((server) => server.close());
+    try {
+      await Promise.all(servers);
+    } finally {
+      await closeAll(this.#parts.backends);
+    }
+  }
+
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
     if (this.#closed === undefined) this.#parts.inputs?.close();
     return this.#closed ??= this.#closeAll();
   }
-
-  async #closeAll(): Promise<void> {
-    for (const server of this.#gdb) await server.close(this.#result?.status);
-    await closeAll(this.#parts.backends);
-  }
 }
 
 /** A turn of the event loop: what devices have put off is done after it. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(() => resolve()));
-}
-
-function asRecord(value: unknown, path: string): StateRecord {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new StateError(path, "expected a record");
-  }
-  return value as StateRecord;
 }
 
 /** What the machine adds to Linux's command line, and what its devices do. */

@@ -55,6 +55,8 @@ export class Media {
   #changes = 0;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
+  /** What was put in the drives since the machine was built. */
+  readonly #inserted = new Map<string, Medium>();
   #closed = false;
 
   /** The drives of a machine made of these parts. */
@@ -65,7 +67,10 @@ export class Media {
       if (!plugin.provides?.includes("removable-media")) continue;
       const { removable } = parts.devices.get(name) as Device & RemovableMedia;
       for (const [role, drive] of removable) {
-        drives.set(`${name}.${role}`, drive);
+        const key = `${name}.${role}`;
+        drives.set(key, drive);
+        drive.onTray = (open) =>
+          parts.events.emit({ type: "tray", drive: key, open });
       }
     }
     this.drives = drives;
@@ -106,12 +111,13 @@ export class Media {
         backend,
       });
     }
-    await this.#insert(name, drive, backend, force);
+    await this.#insert(name, drive, medium, backend, force);
   }
 
   async #insert(
     name: string,
     drive: RemovableDrive,
+    medium: Medium,
     backend: BlockBackend,
     force: boolean,
   ): Promise<void> {
@@ -125,6 +131,12 @@ export class Media {
       throw this.#locked(name);
     }
     await this.#change(name, drive, backend);
+    this.#inserted.set(name, medium);
+  }
+
+  /** What was put in a drive, if something was since the machine was built. */
+  inserted(name: string): Medium | undefined {
+    return this.#inserted.get(name);
   }
 
   /**
@@ -149,6 +161,7 @@ export class Media {
   ): Promise<void> {
     if (!drive.eject(force)) throw this.#locked(name);
     await this.#change(name, drive, undefined);
+    this.#inserted.delete(name);
   }
 
   /** A change of a run that is recorded or replayed, whose time has come. */
@@ -168,7 +181,7 @@ export class Media {
         );
       }
     }
-    await this.#insert(name, drive, backend, force);
+    await this.#insert(name, drive, medium, backend, force);
   }
 
   /** The machine is stopped: nothing is put in any more. */
@@ -193,7 +206,7 @@ export class Media {
     name: string,
     medium: Medium,
   ): Promise<{ backend: BlockBackend; config: JsonObject }> {
-    const { plugins, log = () => {} } = this.#parts.options;
+    const { options: { plugins }, log } = this.#parts;
     const plugin = await loadPlugin(
       ["block"],
       medium.plugin,
@@ -209,7 +222,7 @@ export class Media {
     if (problem !== undefined) throw new MediaError(problem);
     const backend = await plugin.create(config, {
       name,
-      log: createLogger(name, log),
+      log: createLogger(name, log.write),
       quit: () => {},
     });
     return { backend, config };
@@ -227,7 +240,8 @@ export class Media {
     const planned = plan.devices.find((d) => d.name === device)!;
     const key = planned.backends.get(role) ?? name;
     const old = backends.get(key);
-    drive.insert(backend && blocks.behind(undo?.noting(backend) ?? backend));
+    const noted = backend && (undo?.noting(backend) ?? backend);
+    drive.insert(noted && blocks.behind(noted, key));
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);
     await old?.close();

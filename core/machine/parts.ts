@@ -12,6 +12,7 @@ import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
 import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { TimedInputs } from "../replay/inputs.ts";
+import type { OpenMonitor } from "../monitor/console.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
@@ -19,6 +20,7 @@ import type { BlockRequests } from "./block_requests.ts";
 import type { BootImages } from "./boot_images.ts";
 import type { CpuCore } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
+import type { MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
@@ -66,6 +68,8 @@ export interface Parts {
   readonly inputs: TimedInputs | undefined;
   /** In a replay: what the guest has written to its disks. */
   readonly undo: DiskUndo | undefined;
+  /** The log. */
+  readonly log: MachineLog;
 }
 
 /** The buttons of a machine's case. */
@@ -104,6 +108,8 @@ export interface Requests {
   notify: () => void;
   /** The CPU's interrupt line rose: an idle CPU goes on. */
   wake: () => void;
+  /** Begins a session of the machine's monitor. */
+  openMonitor: OpenMonitor;
   /** Resolves when the machine has been reset and input may come. */
   readonly ready: PromiseWithResolvers<void>;
   /** Whether it has. */

@@ -210,15 +210,15 @@ export class SoftMmu implements Mmu {
     isWrite: boolean,
   ): boolean {
     const guard = this.#guard!;
-    const first = Math.min(width, PAGE - (address & 0xfff));
-    for (let at = address, n = first; n > 0;) {
+    for (let done = 0; done < width;) {
+      const at = done === 0 ? address : this.#after(tlb, address, done);
+      const n = Math.min(width - done, PAGE - (at & 0xfff));
       const physical = guard.hasPhysical ? this.#peek(at, mmu) : -1;
       if (!guard.allows(at, physical, n, isWrite)) {
         this.retries = true;
         return false;
       }
-      at = this.#after(tlb, at, n);
-      n = n === first ? width - first : 0;
+      done += n;
     }
     return true;
   }

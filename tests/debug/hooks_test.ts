@@ -4,7 +4,7 @@ import type {
   BusAccessEvent,
   ExceptionEvent,
   InterruptEvent,
-  MemoryAccess,
+  WatchedAccess,
 } from "../../core/debug/events.ts";
 import { type Guest, guest, load } from "./guest.ts";
 
@@ -187,8 +187,8 @@ for (const accel of ["interp", "jit"] as const) {
     await using plain = await load(g, { accel });
     const result = await plain.run();
     await using machine = await load(g, { accel });
-    const all: MemoryAccess[] = [];
-    const physical: MemoryAccess[] = [];
+    const all: WatchedAccess[] = [];
+    const physical: WatchedAccess[] = [];
     await machine.watch(
       { address: 0x180004, size: 4, access: "access" },
       (e) => all.push(e),

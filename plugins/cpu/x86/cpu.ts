@@ -21,6 +21,10 @@ import {
   type PageWalk,
   type TranslateContext,
 } from "../../../core/cpu/frontend.ts";
+import type {
+  CpuInspector,
+  PhysicalReader,
+} from "../../../core/cpu/inspector.ts";
 import type { DebugRegisters } from "../../../core/debug/contract.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
@@ -955,6 +959,12 @@ export class X86 implements Frontend {
   /** Where the CPU stands. */
   describe(): string {
     return describeCpu(this);
+  }
+
+  /** For people who look at it. */
+  async inspect(memory: PhysicalReader): Promise<CpuInspector> {
+    const { X86Inspector } = await import("./inspect.ts");
+    return new X86Inspector(this, memory);
   }
 
   /**

@@ -43,6 +43,7 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
+import { localApicLines } from "./apic_text.ts";
 import { DCR_BITS } from "./apic_timer.ts";
 import {
   APIC_DEFAULT_BASE,
@@ -543,6 +544,11 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   reset(): void {
     const { lint } = this.#state;
     this.#adopt({ ...this.#fresh(), lint });
+  }
+
+  /** In the layout of QEMU's `info lapic`. */
+  describe(): Iterable<string> {
+    return localApicLines(this.#state, this.#interrupts.timer.current);
   }
 
   /** All registers. */

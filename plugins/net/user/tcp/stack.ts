@@ -111,6 +111,16 @@ export class TcpStack implements TcpLink {
     return this.#count;
   }
 
+  /** All connections. */
+  *connections(): Generator<TcpConnection> {
+    for (const first of this.#connections.values()) {
+      let connection: TcpConnection | undefined = first;
+      for (; connection !== undefined; connection = connection.next) {
+        yield connection;
+      }
+    }
+  }
+
   /** A packet of the guest's. */
   input(packet: Ipv4Packet, summed: boolean): void {
     const segment = this.#segment;
