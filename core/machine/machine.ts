@@ -33,7 +33,7 @@ import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { Moment } from "../replay/history.ts";
 import type { Subject } from "../replay/inputs.ts";
 import type { Player } from "../replay/player.ts";
-import type { Replayer } from "../replay/replayer.ts";
+import type { ReplayDebugger } from "../replay/reverse.ts";
 import type { InstructionTime } from "../time/time_source.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
@@ -157,7 +157,7 @@ export class Machine {
   #hasShutDown = false;
   /** In a replay: instructions of each CPU up to here, less those that it counts. */
   readonly #earlier: number[];
-  #replayer: Promise<Replayer> | undefined;
+  #replayer: Promise<ReplayDebugger> | undefined;
   readonly #servers = new Set<QmpListener>();
   #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
@@ -665,11 +665,11 @@ export class Machine {
    * await replayer.resume(); // back to the last write before
    * ```
    */
-  replayer(): Promise<Replayer> {
+  replayer(): Promise<ReplayDebugger> {
     return this.#replayer ??= this.#createReplayer();
   }
 
-  async #createReplayer(): Promise<Replayer> {
+  async #createReplayer(): Promise<ReplayDebugger> {
     const { ReplayError } = await import("../replay/error.ts");
     const { Player } = await import("../replay/player.ts");
     const { Replayer } = await import("../replay/replayer.ts");

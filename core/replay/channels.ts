@@ -87,13 +87,15 @@ export function timedInput(
 /** The event in a recording; throws a `ReplayError` for what is none. */
 function inputEvent(value: unknown): InputEvent {
   const event = value as Record<string, unknown>;
-  const has = (type: string, ...names: string[]): boolean =>
-    names.every((name) => typeof event[name] === type);
+  const areNumbers = (...names: string[]): boolean =>
+    names.every((name) => typeof event[name] === "number");
   const isEvent = typeof value === "object" && value !== null && (
-    event.type === "key" && has("string", "code") && has("boolean", "down") ||
-    event.type === "motion" && has("number", "dx", "dy", "wheel") ||
-    event.type === "position" && has("number", "x", "y") ||
-    event.type === "button" && has("number", "button") && has("boolean", "down")
+    event.type === "key" && typeof event.code === "string" &&
+      typeof event.down === "boolean" ||
+    event.type === "motion" && areNumbers("dx", "dy", "wheel") ||
+    event.type === "position" && areNumbers("x", "y") ||
+    event.type === "button" && areNumbers("button") &&
+      typeof event.down === "boolean"
   );
   if (!isEvent) throw new ReplayError("damaged", "an input is no event");
   return value as InputEvent;

@@ -8,10 +8,11 @@
  */
 
 import type { StopEvent } from "../debug/contract.ts";
-import type { ReverseDebugger, ReverseStop } from "../debug/gdb/reverse.ts";
+import type { ReverseStop } from "../debug/gdb/reverse.ts";
 import { ReplayError } from "./error.ts";
 import { History, type Moment } from "./history.ts";
 import type { Player } from "./player.ts";
+import type { ReplayDebugger } from "./reverse.ts";
 
 /** States take at most this part of the time in which the run goes forward. */
 const PART = 4;
@@ -54,7 +55,7 @@ interface Passed {
 }
 
 /** Goes to and fro in a replayed run. */
-export class Replayer implements ReverseDebugger {
+export class Replayer implements ReplayDebugger {
   readonly #machine: ReplayedMachine;
   readonly #history: History;
   /** Until when no state is kept, so that it does not take too much time. */
@@ -83,11 +84,7 @@ export class Replayer implements ReverseDebugger {
     return this.#machine.player.position.count;
   }
 
-  /**
-   * Go to where so many instructions have been executed, backwards or
-   * forwards; throws a `RangeError` beyond the recording's end. The guest must
-   * stand still.
-   */
+  /** See {@linkcode ReplayDebugger.seek}. */
   async seek(count: number): Promise<void> {
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new RangeError(`${count} is no number of instructions`);

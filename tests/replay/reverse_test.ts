@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { MachineDebugger } from "../../core/debug/contract.ts";
 import { ReplayError } from "../../core/replay/error.ts";
-import type { Replayer } from "../../core/replay/replayer.ts";
+import type { ReplayDebugger } from "../../core/replay/reverse.ts";
 import { Machine } from "../../machines/machine.ts";
 import { type Guest, guest, load } from "../debug/guest.ts";
 import { answers, missing, runGdb } from "../gdb/harness.ts";
@@ -15,7 +15,7 @@ const skipped = made === undefined ? " (skipped: there is no nasm)" : "";
 interface Replay {
   readonly guest: Guest;
   readonly machine: Machine;
-  readonly replayer: Replayer;
+  readonly replayer: ReplayDebugger;
   readonly debug: MachineDebugger;
 }
 
