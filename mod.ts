@@ -33,6 +33,8 @@ export type {
   Screenshot,
   SerialPort,
 } from "./core/machine/machine.ts";
+export type { GdbMonitor } from "./core/debug/gdb/monitor.ts";
+export type { ReverseDebugger, ReverseStop } from "./core/debug/gdb/reverse.ts";
 export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
 export * from "./core/replay/error.ts";
 export type * from "./core/replay/log.ts";

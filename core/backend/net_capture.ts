@@ -159,6 +159,11 @@ export class CapturedNet implements NetBackend {
     this.#net.send(frame, offload);
   }
 
+  /** See `NetBackend.guestReplaced`. */
+  guestReplaced(): void {
+    this.#net.guestReplaced?.();
+  }
+
   /** See `NetBackend.ready`. */
   ready(): void {
     this.#net.ready();

@@ -248,3 +248,106 @@ Deno.test("an alias sees the same memory and registers", () => {
   space.read(0x20000, 1);
   assertEquals(handler.log, ["r1@4"]);
 });
+
+Deno.test("space: a peek reads RAM and ROM, and asks no device", () => {
+  const u8 = Uint8Array.from({ length: 64 }, (_, i) => i);
+  const space = new AddressSpace("memory", 2 ** 32, {
+    u8,
+    view: new DataView(u8.buffer),
+  });
+  let asked = 0;
+  const handler = {
+    read: () => ++asked,
+    write: () => {},
+  };
+  space.add({ name: "ram", base: 0x10, size: 16, kind: "ram", hostOffset: 0 });
+  space.add({ name: "rom", base: 0x20, size: 16, kind: "rom", hostOffset: 32 });
+  space.add({ name: "io", base: 0x30, size: 16, kind: "io", handler });
+  const into = new Uint8Array(40);
+  assertEquals(space.peek(0x18, into), 24);
+  assertEquals([...into.subarray(0, 24)], [
+    ...u8.subarray(8, 16),
+    ...u8.subarray(32, 48),
+  ]);
+  for (const address of [0, 0x30, 0x100000, 2 ** 40, -1]) {
+    assertEquals(space.peek(address, into), 0);
+  }
+  assertEquals([asked, space.unassigned.reads], [0, 0]);
+});
+
+Deno.test("who looks and writes without being seen reaches memory only", () => {
+  const memory = backing(0x40);
+  const space = new AddressSpace("test", 0x1000, memory);
+  const device = recorder(0x10);
+  const common = { kind: "ram", size: 0x10 } as const;
+  space.add({ name: "a", base: 0, hostOffset: 0, ...common });
+  space.add({ name: "b", base: 0x10, hostOffset: 0x20, ...common });
+  space.add({
+    ...common,
+    name: "r",
+    base: 0x20,
+    hostOffset: 0x30,
+    kind: "rom",
+  });
+  space.add({ name: "d", base: 0x30, size: 0x10, kind: "io", handler: device });
+  assertEquals(space.poke(0xe, Uint8Array.of(1, 2, 3, 4)), 4);
+  assertEquals([...memory.u8.subarray(0xe, 0x10)], [1, 2]);
+  assertEquals([...memory.u8.subarray(0x20, 0x22)], [3, 4]);
+  assertEquals(space.poke(0x1f, Uint8Array.of(5, 6)), 1);
+  memory.u8[0x3f] = 7;
+  const into = new Uint8Array(4);
+  assertEquals(space.peek(0x2e, into), 2);
+  assertEquals([...into], [0, 7, 0, 0]);
+  assertEquals(space.peek(0x500, into), 0);
+  assertEquals(space.unassigned.reads, 0);
+  assertEquals(device.log, []);
+});
+
+Deno.test("accesses to devices are observed as the devices see them", () => {
+  const memory = backing(0x20);
+  const space = new AddressSpace("test", 0x10000, memory);
+  const device = recorder(0x20, [1, 2]);
+  const told: unknown[][] = [];
+  const handler = device;
+  space.add({ name: "ram", base: 0, size: 16, kind: "ram", hostOffset: 0 });
+  space.add({ name: "d", base: 0x70, size: 16, kind: "io", handler });
+  space.add({
+    name: "alias",
+    base: 0x90,
+    size: 8,
+    offset: 4,
+    kind: "io",
+    handler,
+  });
+  space.add({
+    name: "one",
+    base: 0x71,
+    size: 1,
+    width: 1,
+    priority: 1,
+    kind: "io",
+    handler,
+  });
+  let changes = 0;
+  space.onChange(() => changes++);
+  space.observe((...access) => told.push(access));
+  space.write(0, 4, 1);
+  space.write(0x74, 4, 0x12345678);
+  assertEquals(space.read(0x90, 2), 0x5678);
+  space.write(0x71, 1, 9);
+  // A change of the regions does not end it.
+  space.add({ name: "e", base: 0x100, size: 1, kind: "io", handler });
+  assertEquals(space.read(0x100, 1), 9);
+  const expected = [
+    ["d", 0x74, 2, 0x5678, true],
+    ["d", 0x76, 2, 0x1234, true],
+    ["alias", 0x90, 2, 0x5678, false],
+    ["one", 0x71, 1, 9, true],
+    ["e", 0x100, 1, 9, false],
+  ];
+  assertEquals(told, expected);
+  space.observe(undefined);
+  space.write(0x74, 4, 0);
+  assertEquals(told, expected);
+  assertEquals(changes, 1);
+});

@@ -134,9 +134,10 @@ function onTerminal(
   );
   if (isTerminal) raw.hold();
   void serve(machine, terminal, isTerminal, () => terminal.width());
-  return () => {
+  return async () => {
+    // What comes next does not stand behind the prompt.
+    if (isTerminal) await terminal.write(Uint8Array.of(13, 10)).catch(() => {});
     raw.release();
-    return Promise.resolve();
   };
 }
 

@@ -655,7 +655,9 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         if (f.interruptible()) {
           this.#counts.interrupts++;
           if (!f.interrupt()) return "shutdown";
-          if (this.#debug?.entersCut() === true) continue;
+          const exit = this.#debug?.entered();
+          if (exit === "again") continue;
+          if (exit !== undefined) return exit;
         }
         link = this.#link();
       }

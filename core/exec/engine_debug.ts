@@ -220,11 +220,15 @@ export class EngineDebug implements DebugPort {
     return isWanted ? this.#stop({ kind: "breakpoint" }) : this.#goOver(pc);
   }
 
-  /** After an interrupt was taken: whether no block starts where its handler does. */
-  entersCut(): boolean {
-    if (this.#cuts.isEmpty) return false;
+  /** What the dispatcher is to do after an interrupt was taken: as for `turn`. */
+  entered(): CpuExit | "again" | undefined {
+    if (this.#parts.mmu.guard !== undefined && this.#tell()) {
+      return this.#stop({ kind: "watch" });
+    }
+    if (this.#cuts.isEmpty) return undefined;
     const { pc } = this;
-    return this.#hasEntered = this.#cuts.isWanted(pc) || this.#isCut(pc);
+    this.#hasEntered = this.#cuts.isWanted(pc) || this.#isCut(pc);
+    return this.#hasEntered ? "again" : undefined;
   }
 
   #stop(stop: CpuStop): CpuExit {

@@ -92,8 +92,11 @@ export class Builder {
     this.#requests.notify();
   }
 
-  /** Build; when it throws, `abandon` must be called. */
-  async build(): Promise<Parts> {
+  /**
+   * Build; when it throws, `abandon` must be called. What a reset loads is read
+   * when one comes if `bootsLater`.
+   */
+  async build(bootsLater = false): Promise<Parts> {
     const plan = this.#plan;
     const { definition } = plan;
     const { time: timing } = definition;
@@ -175,7 +178,7 @@ export class Builder {
       this.#devices.set(device.name, made);
     }
     building.blocks.building = false;
-    const boot = await readBootImages(plan);
+    const boot = bootsLater ? undefined : await readBootImages(plan);
     const cpus: CpuCore[] = [];
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));

@@ -61,6 +61,8 @@ export type MachineEvent =
     readonly server: PeerAddress;
     readonly client: PeerAddress;
   }
+  /** A job of a monitor's has come to a state. */
+  | { readonly type: "job"; readonly id: string; readonly status: string }
   /** The guest has set the clock, by its device's name: seconds ahead of virtual time. */
   | { readonly type: "rtc"; readonly device: string; readonly offset: number };
 

@@ -277,7 +277,12 @@ export class Machine {
       { nameOrPath, plan },
       options,
       (plan, fill) =>
-        Machine.#build(plan, options, (machine) => fill(machine.#parts)),
+        Machine.#build(
+          plan,
+          options,
+          (machine) => fill(machine.#parts, machine.media),
+          true,
+        ),
     );
   }
 
@@ -286,10 +291,11 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
+    bootsLater = false,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const parts = await builder.build();
+      const parts = await builder.build(bootsLater);
       const machine = new Machine(parts);
       if (parts.inputs !== undefined) {
         const { beginSession } = await import("../replay/session.ts");
@@ -836,15 +842,15 @@ export class Machine {
     this.#mustBeOpen();
     const { saveSnapshot } = await import("../snapshot/save.ts");
     return await this.#loop.hold(() =>
-      saveSnapshot(this.#parts, nameOrPath, options)
+      saveSnapshot(this.#parts, this.media, nameOrPath, options)
     );
   }
 
   /**
    * Become what was saved under a name or at a path by a machine with the same
    * definition; runs on if it runs. Throws a `SnapshotError`: then nothing has
-   * changed, or, when the file's state contradicts itself, the machine has been
-   * reset.
+   * changed, or, when the file's state contradicts itself, the machine is reset
+   * before it goes on.
    */
   async loadSnapshot(nameOrPath: string): Promise<void> {
     this.#mustBeOpen();
@@ -857,7 +863,9 @@ export class Machine {
     }
     const { loadSnapshot } = await import("../snapshot/load.ts");
     await this.#loop.hold(() =>
-      loadSnapshot(this.#parts, nameOrPath, () => this.#reset())
+      loadSnapshot(this.#parts, this.media, nameOrPath, () => {
+        this.#parts.requests.reset = true;
+      })
     );
   }
 
@@ -894,7 +902,11 @@ export class Machine {
     const server = await QmpServer.listen(place, {
       machine: this,
       parts: this.#parts,
-      human: () => this.monitor(),
+      // One of its own: which CPU somebody at a terminal looks at stays his.
+      human: async () => {
+        const { Monitor } = await import("../monitor/hmp/monitor.ts");
+        return new Monitor(this, this.#parts);
+      },
       warn: this.#parts.log.write,
     });
     this.#servers.add(server);
@@ -948,8 +960,26 @@ export class Machine {
    * and again, and nobody would see where it was.
    */
   get #resetsAtShutdown(): boolean {
-    const { boot, options, plan } = this.#parts;
-    return boot === undefined && !options.noReboot && hasRom(plan);
+    const { options, plan } = this.#parts;
+    return !this.#hasKernel && !options.noReboot && hasRom(plan);
+  }
+
+  get #hasKernel(): boolean {
+    return this.plan.definition.boot.kernel !== undefined;
+  }
+
+  /** A machine that goes on from a snapshot is reset: read what it starts with. */
+  async #readBoot(): Promise<void> {
+    const { requests, options } = this.#parts;
+    const { readBootImages } = await import("./boot_images.ts");
+    try {
+      this.#parts.boot = await readBootImages(this.plan);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : `${error}`;
+      options.log?.(`the machine cannot be reset: ${reason}`);
+      requests.reset = false;
+      requests.end = { reason: "reset", status: 1 };
+    }
   }
 
   #causeOf({ reason }: RunResult): Cause {
@@ -987,6 +1017,12 @@ export class Machine {
       if (options.noReboot) {
         requests.end = { reason: "reset", status: 0 };
         this.#loop.stop();
+        return false;
+      }
+      if (this.#hasKernel && this.#parts.boot === undefined) {
+        // The guest stands still from now on until it can be reset.
+        requests.reset = true;
+        void this.#loop.hold(() => this.#readBoot());
         return false;
       }
       this.#reset();

@@ -407,6 +407,14 @@ Deno.test("a guest stands still within its run, and monitors hear of what happen
   ]);
 });
 
+Deno.test("a timer of the first slice pauses a machine", async () => {
+  await using machine = await boot("j", { icount: true });
+  const timer = machine.clock.timer(() => void machine.pause());
+  timer.arm(1);
+  assertEquals((await machine.run()).reason, "stop");
+  assertEquals(machine.running, false);
+});
+
 Deno.test("with icount two runs are alike", async () => {
   const run = async (): Promise<[number, string, number]> => {
     await using machine = await boot("o.iiioeh", {

@@ -12,8 +12,9 @@ import type { Parts } from "./parts.ts";
 import { createLogger } from "./logger.ts";
 import type { BlockPlugin, Device } from "./plugin.ts";
 import { loadPlugin } from "./registry.ts";
-import { applySchema } from "./schema.ts";
-import type { JsonObject } from "./schema_types.ts";
+import { resolve } from "./path.ts";
+import { applySchema, isUrl } from "./schema.ts";
+import type { ConfigSchema, JsonObject } from "./schema_types.ts";
 
 /** A medium cannot be changed: one line that says why. */
 export class MediaError extends Error {
@@ -55,8 +56,8 @@ export class Media {
   #changes = 0;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
-  /** What was put in the drives since the machine was built. */
-  readonly #inserted = new Map<string, Medium>();
+  /** What is in drives that have been changed; undefined: nothing. */
+  readonly #changed = new Map<string, Medium | undefined>();
   #closed = false;
 
   /** The drives of a machine made of these parts. */
@@ -101,17 +102,19 @@ export class Media {
   ): Promise<void> {
     const drive = this.#drive(name);
     const { backend, config } = await this.#open(name, medium);
+    // Whoever reads it later may be in another folder.
+    const opened = { ...medium, config };
     if (this.#timed !== undefined) {
       const { identifyDisk } = await import("../replay/identity.ts");
       return await this.#timed.submit({
         drive: name,
-        medium: { plugin: medium.plugin, config },
+        medium: opened,
         force,
         identity: await identifyDisk(backend),
         backend,
       });
     }
-    await this.#insert(name, drive, medium, backend, force);
+    await this.#insert(name, drive, opened, backend, force);
   }
 
   async #insert(
@@ -131,12 +134,12 @@ export class Media {
       throw this.#locked(name);
     }
     await this.#change(name, drive, backend);
-    this.#inserted.set(name, medium);
+    this.#changed.set(name, medium);
   }
 
   /** What was put in a drive, if something was since the machine was built. */
   inserted(name: string): Medium | undefined {
-    return this.#inserted.get(name);
+    return this.#changed.get(name);
   }
 
   /**
@@ -161,7 +164,22 @@ export class Media {
   ): Promise<void> {
     if (!drive.eject(force)) throw this.#locked(name);
     await this.#change(name, drive, undefined);
-    this.#inserted.delete(name);
+    this.#changed.set(name, undefined);
+  }
+
+  /** What is in each drive: one to insert again, or undefined. */
+  get contents(): ReadonlyMap<string, Medium | undefined> {
+    const { plan } = this.#parts;
+    return new Map([...this.drives.keys()].map((name) => {
+      if (this.#changed.has(name)) return [name, this.#changed.get(name)];
+      const [device, role] = name.split(".");
+      const planned = plan.devices.find((d) => d.name === device)!;
+      const backend = planned.backends.get(role);
+      const found = plan.backends.find((b) => b.name === backend);
+      if (found === undefined) return [name, undefined];
+      const { plugin } = plan.definition.backends[found.name];
+      return [name, { plugin, config: found.config as JsonObject }];
+    }));
   }
 
   /** A change of a run that is recorded or replayed, whose time has come. */
@@ -213,11 +231,14 @@ export class Media {
       Deno.cwd(),
       plugins,
     ) as BlockPlugin;
-    const given = { ...medium.config };
+    const given = absolute(medium.config ?? {}, plugin.config);
     // As all disks of a recorded run.
     const { properties = {} } = plugin.config ?? {};
-    if (this.#timed && "snapshot" in properties) given.snapshot = true;
-    const config = applySchema(plugin.config, given) as JsonObject;
+    const snapshot = this.#timed && "snapshot" in properties;
+    const config = applySchema(
+      plugin.config,
+      snapshot ? { ...given, snapshot } : given,
+    ) as JsonObject;
     const [problem] = await plugin.check?.(config) ?? [];
     if (problem !== undefined) throw new MediaError(problem);
     const backend = await plugin.create(config, {
@@ -261,4 +282,20 @@ function decodeChange(bytes: Uint8Array): Change {
     (medium === undefined || typeof medium?.plugin === "string")
   ) return { ...change, backend: undefined };
   throw new ReplayError("damaged", "a change of a medium is none");
+}
+
+/** A configuration that means the same in another working directory. */
+function absolute(
+  config: JsonObject,
+  schema: ConfigSchema | undefined,
+): JsonObject {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => {
+      const { format } = schema?.properties?.[key] ?? {};
+      const isPath = format === "path" || format === "location";
+      return typeof value === "string" && isPath && !isUrl(value)
+        ? [key, resolve(value)]
+        : [key, value];
+    }),
+  );
 }

@@ -130,11 +130,13 @@ export async function planDefinition(
 export async function planLocated(
   document: Located,
   options: LoadOptions,
+  bootsLater = false,
 ): Promise<MachinePlan> {
   return await planMachine(document, {
     plugins: options.plugins,
     overlays: await optionOverlays(document, options),
     skipFiles: options.skipFiles,
+    bootsLater,
   });
 }
 

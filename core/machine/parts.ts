@@ -54,8 +54,11 @@ export interface Parts {
   readonly traffic: NetTraffic;
   /** Backends by name. */
   readonly backends: Map<string, AnyBackend>;
-  /** What is loaded at every reset, when there is a kernel. */
-  readonly boot: BootImages | undefined;
+  /**
+   * What is loaded at every reset, when there is a kernel; in a machine of a
+   * snapshot not before the first reset.
+   */
+  boot: BootImages | undefined;
   /** What was asked for. */
   readonly requests: Requests;
   /** Tells monitors what happens. */

@@ -419,3 +419,49 @@ Deno.test("a guest that waits for its disk hears of the answer", async () => {
     assertEquals([answered, blocks.outstanding], [true, false]);
   }
 });
+
+Deno.test("a loop that is held stands still, and its run does not end by it", async () => {
+  const cpu = new FakeCpu(spin);
+  const { loop } = hostLoop(cpu);
+  const log: string[] = [];
+  let ended = false;
+  const run = loop.run().then(() => ended = true);
+  const still = async (name: string): Promise<void> => {
+    const before = cpu.instructions;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assertEquals(cpu.instructions, before);
+    log.push(name);
+  };
+  // One after another, also when one fails.
+  const results = await Promise.allSettled([
+    loop.hold(() => still("a")),
+    loop.hold(() => Promise.reject(new Error("b"))),
+    loop.hold(() => still("c")),
+  ]);
+  assertEquals(results.map(({ status }) => status), [
+    "fulfilled",
+    "rejected",
+    "fulfilled",
+  ]);
+  assertEquals([log, ended], [["a", "c"], false]);
+  const before = cpu.instructions;
+  while (cpu.instructions === before) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  // What stops it meanwhile waits.
+  await loop.hold(async () => {
+    loop.stop();
+    await still("d");
+    assertEquals(ended, false);
+  });
+  await run;
+  // Without a run there is nothing to wait for, and one that begins does.
+  let begun: Promise<unknown> | undefined;
+  await loop.hold(async () => {
+    begun = loop.run();
+    await still("e");
+  });
+  loop.stop();
+  await begun;
+  assertEquals(log, ["a", "c", "d", "e"]);
+});

@@ -43,8 +43,8 @@ export interface GuardHit<R extends GuardedRange = GuardedRange> {
   readonly pc: number;
 }
 
-/** Hits of one instruction at most: a repeated one may have thousands. */
-const MAX_HITS = 64;
+/** Hits of one instruction at most: XSAVE has some hundred. */
+const MAX_HITS = 1024;
 
 /** The guard of one CPU's memory accesses. */
 export class AccessGuard<R extends GuardedRange = GuardedRange> {

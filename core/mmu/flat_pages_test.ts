@@ -7,6 +7,7 @@ import {
   OFF_FLAT_WINDOW_SIZE,
 } from "../exec/layout.ts";
 import { FlatPages } from "./flat_pages.ts";
+import { REFUSES_READ, REFUSES_WRITE } from "./tlb.ts";
 
 const PAGE = 4096;
 const BASE = 64;
@@ -142,4 +143,25 @@ Deno.test("flat pages: code in the window makes it smaller; it is closed while n
   s.pages.resume();
   s.pages.openWindow();
   assertEquals(s.window, [0xffff0, 0xf]);
+});
+
+Deno.test("flat pages: what is watched has no permission, and is not in the window", () => {
+  const s = new Subject();
+  s.runs = [{ page: 0x100, pages: 0x40 }];
+  s.pages.openWindow();
+  assertEquals(s.window, [0x100, 0x3f]);
+  assertEquals(s.of(1), FLAT_WRITE);
+  s.refused.set(1, REFUSES_READ | REFUSES_WRITE);
+  s.refused.set(0x110, REFUSES_WRITE);
+  s.pages.refusalsChanged();
+  assertEquals(s.window[1], 0);
+  assertEquals([s.of(0), s.of(1)], [0, 0]);
+  assertEquals([s.of(0x10f), s.of(0x110), s.of(0x111)], [1, 1, FLAT_WRITE]);
+  s.pages.openWindow();
+  assertEquals(s.window, [0x111, 0x2e]);
+  s.refused.clear();
+  s.pages.refusalsChanged();
+  s.pages.openWindow();
+  assertEquals(s.window, [0x100, 0x3f]);
+  assertEquals(s.of(1), FLAT_WRITE);
 });

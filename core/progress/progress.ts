@@ -93,7 +93,7 @@ export function barText(state: BarState, columns: number): string {
   const { title, done, total, elapsed, bytes } = state;
   const part = total > 0 ? Math.min(Math.max(done / total, 0), 1) : undefined;
   const percent = part === undefined
-    ? bytes ? byteText(done) : ""
+    ? bytes && done > 0 ? byteText(done) : ""
     : `${Math.floor(part * 100)}%`.padStart(5);
   const perMs = elapsed >= RATE_MS && done > 0 ? done / elapsed : 0;
   const rate = bytes && perMs > 0 ? `  ${byteText(perMs * 1000)}/s` : "";
@@ -114,7 +114,7 @@ export function barText(state: BarState, columns: number): string {
     const bar = "=".repeat(full - head.length) + head;
     return `${title} [${bar.padEnd(width)}]${texts[0]}`;
   }
-  const best = texts.map((text) => `${title} ${text}`).find(fits);
+  const best = texts.map((text) => `${title} ${text}`.trimEnd()).find(fits);
   if (best !== undefined) return best;
   return fits(percent)
     ? `${title.slice(0, Math.max(columns - percent.length - 1, 0))} ${percent}`

@@ -59,6 +59,15 @@ Deno.test("progress: a narrow terminal still shows how far it is", () => {
   assert(barText(state, 8).endsWith(" 25%"));
 });
 
+Deno.test("progress: without a total, what is done; at first the title", () => {
+  const state = { title: "unpacking", total: 0, elapsed: 1000, bytes: true };
+  assertEquals(barText({ ...state, done: 0 }, 80), "unpacking");
+  assertEquals(
+    barText({ ...state, done: 1 << 20 }, 80),
+    "unpacking 1.00 MiB  1.00 MiB/s",
+  );
+});
+
 Deno.test("progress: on a terminal one line, which is gone in the end", () => {
   const { out, display } = output(true);
   const bar = display("copy");

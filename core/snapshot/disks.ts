@@ -6,6 +6,7 @@
 
 import type { BlockBackend } from "../backend/block.ts";
 import { BlockError } from "../backend/block.ts";
+import type { Media, Medium } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
 import type { StateRecord } from "../state/state.ts";
 import { SnapshotError } from "./error.ts";
@@ -132,4 +133,38 @@ function diskError(what: string, error: unknown): unknown {
   return new SnapshotError("disk", `${what}: ${error.message}`, {
     cause: error,
   });
+}
+
+/** What is in the drives whose media can be changed. */
+export function mediaRecord({ contents }: Media): StateRecord {
+  return JSON.parse(JSON.stringify(
+    Object.fromEntries([...contents].map(([n, medium]) => [n, medium ?? null])),
+  ));
+}
+
+/**
+ * Put in each drive what was in it, where that is not there; what is read from
+ * it then is checked with all disks. Throws a `SnapshotError`.
+ */
+export async function restoreMedia(
+  media: Media,
+  saved: StateRecord,
+): Promise<void> {
+  const here = mediaRecord(media);
+  for (const [drive, medium] of Object.entries(saved)) {
+    if (JSON.stringify(here[drive]) === JSON.stringify(medium)) continue;
+    try {
+      const force = { force: true };
+      if (medium === null) await media.eject(drive, force);
+      else await media.insert(drive, medium as unknown as Medium, force);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : `${cause}`;
+      throw new SnapshotError(
+        "disk",
+        `Cannot load the snapshot: what was in the drive "${drive}" is not ` +
+          `to be had: ${reason}`,
+        { cause },
+      );
+    }
+  }
 }

@@ -10,12 +10,20 @@
 import type { LoadOptions } from "../machine/options.ts";
 import { planLocated } from "../machine/options.ts";
 import { PAGE_BYTES } from "../machine/memory.ts";
+import type { Media } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
 import type { MachinePlan } from "../machine/plan_types.ts";
 import { BlockError } from "../backend/block.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import { BlockFileReader } from "./block_file.ts";
-import { checkSavedDisks, disksOf, loadDisks, removeDisks } from "./disks.ts";
+import {
+  checkSavedDisks,
+  disksOf,
+  loadDisks,
+  mediaRecord,
+  removeDisks,
+  restoreMedia,
+} from "./disks.ts";
 import type { SavedDisk } from "./disks.ts";
 import { documentOf, DocumentRecordError } from "./document_record.ts";
 import { SnapshotError } from "./error.ts";
@@ -33,6 +41,7 @@ interface Contents {
   readonly machine: StateRecord;
   readonly state: StateRecord;
   readonly disks: readonly SavedDisk[];
+  readonly media: StateRecord;
 }
 
 /** What is done with blocks of memory and disks. */
@@ -128,7 +137,16 @@ export class SnapshotFile {
       machine: must("MACH"),
       state: must("STAT"),
       disks: this.#disksOf(must("DISK")),
+      media: this.#mediaOf(must("DISK")),
     };
+  }
+
+  #mediaOf({ media = {} }: StateRecord): StateRecord {
+    try {
+      return asRecord(media, "media");
+    } catch {
+      throw this.#reader.damaged("its list of media is none");
+    }
   }
 
   #memoryOf(machine: StateRecord | undefined): number {
@@ -244,6 +262,9 @@ async function apply(
     }
   }
   loadMachine(parts, state);
+  for (const backend of parts.backends.values()) {
+    if ("attach" in backend) backend.guestReplaced?.();
+  }
   if (parts.plan.definition.time.mode === "icount") return;
   // When what devices do in microtasks is done.
   await new Promise<void>((done) => queueMicrotask(done));
@@ -256,6 +277,7 @@ async function apply(
  */
 export async function loadSnapshot(
   parts: Parts,
+  media: Media,
   nameOrPath: string,
   spoilt: () => void,
 ): Promise<void> {
@@ -264,7 +286,15 @@ export async function loadSnapshot(
   try {
     const contents = file.read();
     file.checkMachine(contents.machine, parts.plan);
-    await checkSavedDisks(parts, contents.disks);
+    const before = mediaRecord(media);
+    try {
+      await restoreMedia(media, contents.media);
+      await checkSavedDisks(parts, contents.disks);
+    } catch (error) {
+      // What was in is there still, unless the host has lost it meanwhile.
+      await restoreMedia(media, before).catch(() => {});
+      throw error;
+    }
     await parts.blocks.settle(true);
     try {
       clearMemory(parts);
@@ -282,7 +312,7 @@ export async function loadSnapshot(
 /** How a machine is made that has not been reset. */
 export type BuildBare<M> = (
   plan: MachinePlan,
-  fill: (parts: Parts) => Promise<void>,
+  fill: (parts: Parts, media: Media) => Promise<void>,
 ) => Promise<M>;
 
 /**
@@ -297,7 +327,7 @@ export async function planSnapshot(
     snapshotPath(nameOrPath, options.snapshots ?? "."),
   );
   try {
-    return await planLocated(file.document(file.start()), options);
+    return await planLocated(file.document(file.start()), options, true);
   } finally {
     file.close();
   }
@@ -321,13 +351,14 @@ export async function restoreSnapshot<M>(
   try {
     const machine = file.start();
     const plan = known ??
-      await planLocated(file.document(machine), options);
+      await planLocated(file.document(machine), options, true);
     file.checkMachine(machine, plan);
-    return await build(plan, async (parts) => {
+    return await build(plan, async (parts, media) => {
       try {
         clearNewMemory(parts);
         const data: [number, number, Uint8Array][] = [];
         const contents = file.read(loaderOf(parts, data));
+        await restoreMedia(media, contents.media);
         await checkSavedDisks(parts, contents.disks);
         await apply(parts, contents, data);
       } catch (error) {

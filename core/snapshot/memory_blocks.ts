@@ -25,6 +25,8 @@ const HEAD_BYTES = 8;
 const RUN_BYTES = 8;
 const WORDS = PAGE_BYTES / 4;
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+/** With room left, the whole block is decompressed in one piece. */
+const SPARE_BYTES = 64;
 const CODEC_NONE = 0, CODEC_ZSTD = 1;
 
 /** The used pages of a machine's memory, as blocks. */
@@ -163,7 +165,10 @@ function unpacked(
     try {
       data = zstdDecompressSync(
         Buffer.from(payload.buffer, payload.byteOffset, payload.length),
-        { maxOutputLength: Math.max(length, 1), chunkSize: BLOCK_BYTES },
+        {
+          maxOutputLength: Math.max(length, 1),
+          chunkSize: length + SPARE_BYTES,
+        },
       );
     } catch {
       throw new MemoryBlockError("it cannot be decompressed");

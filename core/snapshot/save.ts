@@ -13,12 +13,13 @@
  * @module
  */
 
+import type { Media } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
 import { PAGE_BYTES } from "../machine/memory.ts";
 import { encodeRecord } from "../state/record_codec.ts";
 import type { StateRecord } from "../state/state.ts";
 import { BlockFileWriter } from "./block_file.ts";
-import { checkDisks, removeDisks, saveDisks } from "./disks.ts";
+import { checkDisks, mediaRecord, removeDisks, saveDisks } from "./disks.ts";
 import { documentRecord } from "./document_record.ts";
 import { snapshotName, snapshotPath } from "./folder.ts";
 import { identityOf, RHEA_VERSION } from "./identity.ts";
@@ -48,6 +49,7 @@ export interface SavedSnapshot {
  */
 export async function saveSnapshot(
   parts: Parts,
+  media: Media,
   nameOrPath: string,
   { onProgress }: SaveOptions = {},
 ): Promise<SavedSnapshot> {
@@ -75,7 +77,6 @@ export async function saveSnapshot(
       ...documentRecord(plan.document),
     });
     await record("STAT", saveMachine(parts));
-    const pieces: Promise<void>[] = [];
     kept = await saveDisks(parts, name, async (index, offset, bytes) => {
       const head = new Uint8Array(12 + bytes.length);
       const view = new DataView(head.buffer);
@@ -84,9 +85,9 @@ export async function saveSnapshot(
       head.set(bytes, 12);
       await writer.block("DATA", head);
     });
-    await Promise.all(pieces);
     await record("DISK", {
       disks: kept.map(({ backend, record }) => ({ backend, record })),
+      media: mediaRecord(media),
     });
     const total = usedPages(memory) * PAGE_BYTES;
     let done = 0;

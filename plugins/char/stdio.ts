@@ -152,6 +152,8 @@ export class StdioChar implements CharBackend {
   async close(): Promise<void> {
     this.#closed = true;
     this.#gate.close();
+    // What comes next on the terminal does not stand behind the prompt.
+    if (this.#monitor.isOpen) void this.#writer.push(Uint8Array.of(13, 10));
     try {
       await this.flush();
     } catch (error) {

@@ -10,6 +10,7 @@ import { makeFlowProgram } from "../differential/flow.ts";
 import { DATA, STACK } from "../differential/flow_layout.ts";
 import { FlowSubject } from "../differential/flow_subject.ts";
 import { makeFlowProgram64 } from "../differential/flow64.ts";
+import { DATA as LONG_DATA } from "../differential/flow64_layout.ts";
 import { FlowSystem64 } from "../differential/flow64_subject.ts";
 import { casesFrom, Prng, seedFrom } from "../differential/prng.ts";
 
@@ -140,7 +141,7 @@ function flow64(): Kind {
       const program = makeFlowProgram64(new Prng(seed), seed % 3 === 0);
       for (const s of systems) s.load([program]);
     },
-    data: [],
+    data: LONG_DATA.map((at) => [Number(at), 0x4000]),
   };
 }
 

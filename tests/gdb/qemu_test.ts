@@ -18,6 +18,17 @@ import {
 /** In the guest's code, with everything that prints the same on both. */
 const SCRIPT = `
 target remote $REMOTE
+tbreak *(_start + 1)
+continue
+x/4i $pc
+stepi
+stepi 3
+p $pc
+p/x $sp
+p/x $cs
+stepi 6
+p/x $cs
+p $ds
 break kernel_main
 continue
 info registers
@@ -40,7 +51,9 @@ break square
 continue
 bt
 finish
+set var $eax = 41
 continue
+p counter
 up
 info locals
 next
@@ -86,6 +99,14 @@ p spins
 info threads
 delete
 p square(7)
+set var $first = *(unsigned char *)square
+set var *(unsigned char *)square = 0xc3
+set var $old = $eax
+set var $eax = 77
+p square(7)
+set var $eax = $old
+set var *(unsigned char *)square = $first
+p square(8)
 p use_source(10)
 p spins
 set var spins = 1000
@@ -123,7 +144,7 @@ const DIFFERENT: Readonly<Record<string, string>> = {
   "target remote $REMOTE":
     "QEMU starts its firmware, Rhea the kernel that it has loaded",
   "x/3x $sp": "QEMU does not set RF in what a fault pushes",
-  "continue #12":
+  "continue #13":
     "QEMU's XMM registers are not those of gdb's debug information",
   "info threads": "QEMU's CPU 1 waits where its firmware has left it",
   "thread 2": "the same",

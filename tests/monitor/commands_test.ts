@@ -6,13 +6,17 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import type { HumanMonitor } from "../../core/monitor/contract.ts";
 import { parseNic } from "../../core/machine/nics.ts";
 import { COMMANDS } from "../../core/monitor/hmp/commands.ts";
 import { INFO_COMMANDS } from "../../core/monitor/hmp/info_commands.ts";
 import { withFolder } from "../block/oracle.ts";
-import { ISAPC, PC, withMonitor } from "./machine.ts";
+import { Machine } from "../../machines/machine.ts";
+import { standingGuest } from "./guests.ts";
+import { ECHO, ISAPC, PC, withMonitor } from "./machine.ts";
+
+const LISTER = fromFileUrl(new URL("lister.ts", import.meta.url));
 
 /** Commands that end the test's machine, or need a file of the host. */
 const ENDS = ["quit|q"];
@@ -146,8 +150,9 @@ Deno.test("monitor: sendkey and the mouse reach the guest's chips", () =>
   withMonitor(PC, {}, async (monitor) => {
     const before = await keyboardBytes(monitor);
     assertEquals(await monitor.run("sendkey ctrl-alt-f1 10"), "");
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    assert(await keyboardBytes(monitor) !== before);
+    while (await keyboardBytes(monitor) === before) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
     for (
       const line of ["mouse_move 3 -4", "mouse_move 0x10 2 1", "mouse_button 1"]
     ) {
@@ -347,4 +352,45 @@ Deno.test("monitor: the log is silenced, and shown", async () => {
     await monitor.run("o/b 0x64 0xc5");
     assertMatch(written.join(), /^keyboard: /);
   });
+});
+
+Deno.test("monitor: tables that lead to themselves end", async () => {
+  const guest = await standingGuest("loop");
+  if (guest === undefined) {
+    console.log("skipped: nasm is not installed");
+    return;
+  }
+  await withFolder(async (folder) => {
+    const kernel = join(folder, "kernel");
+    await Deno.writeFile(kernel, guest);
+    await using machine = await Machine.load(PC, { kernel, memory: "16M" });
+    machine.start();
+    const monitor = await machine.monitor();
+    while (!/HLT=1/.test(await monitor.run("info registers"))) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const mem = await monitor.run("info mem");
+    assertMatch(mem, /^0{16}-0{10}200000 0{10}200000 -rw$/m);
+    assertMatch(mem, /^there is more: the tables are more than \d+\n$/m);
+    const tlb = (await monitor.run("info tlb")).split("\n");
+    assertMatch(tlb.at(-2)!, /^\(and more than these|^there is more/);
+  });
+});
+
+Deno.test("monitor: a listing without the permission to read Capstone", async () => {
+  const root = fromFileUrl(new URL("../..", import.meta.url));
+  const run = async (read: string): Promise<string> => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", "--no-check", read, LISTER, ECHO],
+      stderr: "inherit",
+    }).output();
+    return new TextDecoder().decode(stdout);
+  };
+  const folders = ["machines", "tests"].map((name) => join(root, name));
+  const own = await run(`--allow-read=${folders}`);
+  const capstone = await run("--allow-read");
+  assertStringIncludes(own, "mov esp,0x100178");
+  assertStringIncludes(capstone, "movl     $0x100178, %esp");
+  const bytes = (text: string): string[] => text.match(/^0x\S+ ( \w\w)+/gm)!;
+  assertEquals(bytes(own), bytes(capstone));
 });

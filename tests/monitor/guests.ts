@@ -7,7 +7,7 @@
 import { assemble, multiboot } from "../faults/guest.ts";
 
 /** How a guest's addresses are translated. */
-export type PagingMode = "none" | "32" | "pae" | "long";
+export type PagingMode = "none" | "32" | "pae" | "long" | "loop";
 
 /** Where `x` finds the guest's code. */
 export const CODE = 0x100020;
@@ -202,6 +202,31 @@ bits 64
   mov r15, 0xffffffff12345678
 `;
 
+/** Each entry of the one table leads to the table itself, but for the first. */
+const PAGING_LOOP = `
+  mov edi, 0x200000
+  mov ecx, 512
+.entry: mov dword [edi], 0x200003
+  mov dword [edi + 4], 0
+  add edi, 8
+  loop .entry
+  mov dword [0x200000], 0x201003
+  mov dword [0x201000], 0x202003
+  mov dword [0x202000], 0x000083
+  mov eax, cr4
+  or eax, 0x20
+  mov cr4, eax
+  mov eax, 0x200000
+  mov cr3, eax
+  mov ecx, 0xc0000080
+  rdmsr
+  or eax, 0x100
+  wrmsr
+  mov eax, cr0
+  or eax, 0x80000000
+  mov cr0, eax
+`;
+
 /** A kernel that stands still at HLT; undefined where nasm is not installed. */
 export async function standingGuest(
   mode: PagingMode,
@@ -211,6 +236,7 @@ export async function standingGuest(
     "32": PAGING_32,
     pae: PAGING_PAE,
     long: PAGING_LONG,
+    loop: PAGING_LOOP,
   }[mode];
   const code = await assemble(BEGIN + SETTLE + paging + REGISTERS + DATA);
   return code === undefined ? undefined : multiboot(code);

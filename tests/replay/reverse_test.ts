@@ -24,7 +24,7 @@ function test(name: string, body: (replay: Replay) => Promise<void>): void {
     if (made === undefined) return;
     const log = await Deno.makeTempFile();
     try {
-      await using recorded = await load(made, { record: log });
+      await using recorded = await load(made, { record: log, cpu: "pentium3" });
       assertEquals((await recorded.run()).reason, "shutdown");
       await recorded.stop();
       await using machine = await Machine.replay(log);
@@ -144,7 +144,7 @@ Deno.test({
     const folder = await Deno.makeTempDir();
     const log = `${folder}/log`;
     try {
-      await using recorded = await load(made, { record: log });
+      await using recorded = await load(made, { record: log, cpu: "pentium3" });
       await recorded.run();
       await recorded.stop();
       await using machine = await Machine.replay(log);

@@ -119,6 +119,55 @@ Deno.test("what was written to a throw-away overlay is in the snapshot", () =>
     assertEquals(await disk(machine).read(NEAR), 6);
   }));
 
+Deno.test("what is in a drive is what was in it", () =>
+  withFolder(async (folder) => {
+    const disc = (name: string): string => join(folder, `${name}.iso`);
+    const bytes = new Uint8Array(64 << 10);
+    for (const [i, name] of ["one", "two"].entries()) {
+      await Deno.writeFile(disc(name), bytes.fill(i + 1));
+    }
+    const options = { snapshots: folder };
+    await using machine = await Machine.load(PC, {
+      kernel: ECHO,
+      memory: "4M",
+      cdrom: disc("one"),
+      ...options,
+    });
+    const [drive] = machine.media.drives.keys();
+    const content = async (each: Machine): Promise<number | undefined> =>
+      (await each.media.drives.get(drive)!.medium?.read(0, 512))?.[9];
+    const medium = (name: string) => ({
+      plugin: "raw",
+      config: { file: disc(name), readOnly: true },
+    });
+    await machine.saveSnapshot("first");
+    await machine.media.insert(drive, medium("two"));
+    await machine.saveSnapshot("second");
+    await machine.media.eject(drive);
+    await machine.saveSnapshot("empty");
+    const wanted = { first: 1, second: 2, empty: undefined } as const;
+    for (const [name, value] of Object.entries(wanted)) {
+      await machine.loadSnapshot(name);
+      assertEquals(await content(machine), value);
+      await using other = await Machine.restore(name, options);
+      assertEquals(await content(other), value);
+    }
+    await machine.loadSnapshot("first");
+    await Deno.remove(disc("two"));
+    await assertRejects(
+      () => machine.loadSnapshot("second"),
+      SnapshotError,
+      `what was in the drive "${drive}" is not to be had`,
+    );
+    assertEquals(await content(machine), 1);
+    await Deno.utime(disc("one"), 1, 1);
+    await assertRejects(
+      () => machine.loadSnapshot("first"),
+      SnapshotError,
+      "has changed since",
+    );
+  }));
+
 Deno.test("a disk that cannot go back refuses to be saved", () =>
   withFolder(async (folder) => {
     const image = join(folder, "disk.img");

@@ -166,6 +166,34 @@ Deno.test("a snapshot of another machine is refused, and why is said", () =>
     }
   }));
 
+Deno.test("a machine of a snapshot needs its kernel for a reset only", () =>
+  withFolder(async (folder) => {
+    const kernel = join(folder, "echo.elf");
+    await Deno.copyFile(ECHO, kernel);
+    const path = join(folder, "a.rhea");
+    {
+      await using machine = await small({ kernel });
+      await machine.serial(0).expect("# ");
+      await machine.saveSnapshot(path);
+    }
+    {
+      await using machine = await Machine.restore(path);
+      machine.reset();
+      await machine.serial(0).expect("Hello from the guest\r\n# ");
+    }
+    await Deno.remove(kernel);
+    const log: string[] = [];
+    await using machine = await Machine.restore(path, {
+      log: (line) => log.push(line),
+    });
+    await machine.serial(0).write("a\n");
+    await machine.serial(0).expect("a\n# ");
+    machine.reset();
+    const { reason, status } = await machine.wait();
+    assertEquals([reason, status], ["reset", 1]);
+    assertMatch(log.join("\n"), /the machine cannot be reset: .*echo\.elf/);
+  }));
+
 Deno.test("no byte can be changed and none be missing", () =>
   withFolder(async (folder) => {
     const good = await Deno.readFile(await smallSnapshot(folder));

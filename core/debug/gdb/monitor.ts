@@ -8,7 +8,7 @@ import type { DebugCpu } from "../contract.ts";
 import { toHex } from "./packet.ts";
 
 /** Does what a line says, and gives back what is to be printed. */
-export type Monitor = (command: string) => Promise<string>;
+export type GdbMonitor = (command: string) => Promise<string>;
 
 /** What the few commands need. */
 export interface MonitorContext {
@@ -24,7 +24,7 @@ reset           press the reset button: takes effect when the guest goes on
 `;
 
 /** The few commands that there always are. */
-export function basicMonitor(context: MonitorContext): Monitor {
+export function basicMonitor(context: MonitorContext): GdbMonitor {
   return async (command) => {
     switch (command.trim().replaceAll(/\s+/g, " ")) {
       case "":

@@ -18,7 +18,8 @@ import {
   parseGdbAddress,
 } from "./listen.ts";
 import type { RunResult } from "../../machine/machine.ts";
-import type { Monitor } from "./monitor.ts";
+import type { GdbMonitor } from "./monitor.ts";
+import type { ReverseDebugger } from "./reverse.ts";
 import { isLookedAt } from "./session.ts";
 import type { GdbTarget } from "./target.ts";
 
@@ -34,7 +35,9 @@ export interface GdbOptions {
   /** Let the guest wait for a client that lets it start. */
   readonly wait?: boolean;
   /** Does gdb's `monitor` commands; a few there always are. */
-  readonly monitor?: Monitor;
+  readonly monitor?: GdbMonitor;
+  /** Goes backwards, where the run was recorded. */
+  readonly reverse?: ReverseDebugger;
   /** Takes what the user should know, a line each. */
   readonly log?: (line: string) => void;
 }
@@ -70,7 +73,7 @@ export class GdbServer {
       reset: () => target.reset(),
       kill: () => target.kill(),
       monitor: options.monitor ?? target.monitor,
-      reverse: target.reverse,
+      reverse: options.reverse ?? target.reverse,
       keep: () => this.#holder !== undefined,
       goes: () => this.#holder = undefined,
     };

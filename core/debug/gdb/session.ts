@@ -13,15 +13,21 @@
 import type { DebugCpu, MachineDebugger, StopEvent } from "../contract.ts";
 import type { RunResult } from "../../machine/machine.ts";
 import { Execution } from "./execution.ts";
-import { basicMonitor, type Monitor } from "./monitor.ts";
+import { basicMonitor, type GdbMonitor } from "./monitor.ts";
+import { fromHex, PACKET_SIZE, textToHex, toHex } from "./packet.ts";
 import {
-  fromBytes,
-  fromHex,
-  PACKET_SIZE,
-  textToHex,
-  toBytes,
-  toHex,
-} from "./packet.ts";
+  E_FAULT,
+  E_INVAL,
+  type PacketMemory,
+  parseNumber,
+  readMemory,
+  readRegister,
+  readRegisters,
+  setPc,
+  writeMemory,
+  writeRegister,
+  writeRegisters,
+} from "./packet_state.ts";
 import { Points, type PointType } from "./points.ts";
 import type { ReverseStop } from "./reverse.ts";
 import { AddressForm, RegisterMap } from "./target_description.ts";
@@ -34,10 +40,6 @@ import {
   threadId,
 } from "./threads.ts";
 
-/** A packet that is wrong, or asks for what there is not. */
-const E_INVAL = "E22";
-/** Memory that is not there. */
-const E_FAULT = "E14";
 /** What is not known is answered by an empty packet. */
 const UNKNOWN = "";
 
@@ -56,7 +58,7 @@ interface Attached {
 export class Session {
   readonly #target: GdbTarget;
   readonly #send: (packet: string) => Promise<void>;
-  readonly #monitor: Monitor;
+  readonly #monitor: GdbMonitor;
   #attached: Attached | undefined;
   /** CPUs of `Hg` and `Hc`. */
   #general = 0;
@@ -162,6 +164,24 @@ export class Session {
     return machine.cpus[this.#general];
   }
 
+  /** The memory that addresses of packets mean. */
+  #memory(a: Attached): PacketMemory {
+    const { machine, addresses } = a;
+    if (this.#physical) {
+      return {
+        parse: parseNumber,
+        read: (address, into) => machine.readPhysical(address, into),
+        write: (address, bytes) => machine.writePhysical(address, bytes),
+      };
+    }
+    const cpu = this.#cpu(a);
+    return {
+      parse: (text) => addresses.parse(text),
+      read: (address, into) => cpu.read(address, into),
+      write: (address, bytes) => cpu.write(address, bytes),
+    };
+  }
+
   async #handle(packet: string, a: Attached): Promise<string | undefined> {
     const rest = packet.slice(1);
     switch (packet[0]) {
@@ -170,19 +190,19 @@ export class Session {
         a.points.clear();
         return this.#stopReply(a, this.#stop!);
       case "g":
-        return this.#readRegisters(a);
+        return readRegisters(this.#cpu(a), a.map);
       case "G":
-        return this.#writeRegisters(a, rest);
+        return writeRegisters(this.#cpu(a), a.map, rest);
       case "p":
-        return this.#readRegister(a, rest);
+        return readRegister(this.#cpu(a), a.map, rest);
       case "P":
-        return this.#writeRegister(a, rest);
+        return writeRegister(this.#cpu(a), a.map, rest);
       case "m":
       case "x":
-        return this.#readMemory(a, rest, packet[0] === "x");
+        return readMemory(this.#memory(a), rest, packet[0] === "x");
       case "M":
       case "X":
-        return this.#writeMemory(a, rest, packet[0] === "X");
+        return writeMemory(this.#memory(a), rest, packet[0] === "X");
       case "H":
         return this.#selectThread(a, rest);
       case "T":
@@ -225,108 +245,6 @@ export class Session {
     this.#detach();
   }
 
-  // Registers.
-
-  #readRegisters(a: Attached): string {
-    const { registers } = this.#cpu(a);
-    let text = "";
-    for (const { register } of a.map.registers) {
-      text += toHex(registers.read(register.name));
-    }
-    return text;
-  }
-
-  #writeRegisters(a: Attached, text: string): string {
-    const bytes = fromHex(text);
-    if (bytes === undefined || bytes.length !== a.map.size) return E_INVAL;
-    const { registers } = this.#cpu(a);
-    for (const { register: { name }, offset, size } of a.map.registers) {
-      const value = bytes.subarray(offset, offset + size);
-      // What is the same need not be something that can be written.
-      if (isSame(value, registers.read(name))) continue;
-      registers.write(name, value);
-    }
-    return "OK";
-  }
-
-  #readRegister(a: Attached, text: string): string {
-    const placed = a.map.registers[parseNumber(text) ?? -1];
-    if (placed === undefined) return E_INVAL;
-    return toHex(this.#cpu(a).registers.read(placed.register.name));
-  }
-
-  #writeRegister(a: Attached, text: string): string {
-    const [number, value, ...more] = text.split("=");
-    const placed = a.map.registers[parseNumber(number) ?? -1];
-    const bytes = fromHex(value ?? "");
-    if (
-      placed === undefined || more.length > 0 || bytes?.length !== placed.size
-    ) return E_INVAL;
-    this.#cpu(a).registers.write(placed.register.name, bytes);
-    return "OK";
-  }
-
-  #setPc(a: Attached, text: string): void {
-    const { pc } = a.map;
-    const bytes = fromHex(text.padStart(2 * pc.size, "0").slice(-2 * pc.size));
-    if (bytes === undefined || text.length > 16) {
-      throw new RangeError(`there is no address ${text}`);
-    }
-    this.#cpu(a).registers.write(pc.register.name, bytes.reverse());
-  }
-
-  // Memory.
-
-  /** The address, and the length, of a packet's `address,length`. */
-  #range(
-    a: Attached,
-    text: string,
-  ): { address: number; length: number } | undefined {
-    const [from, count, ...more] = text.split(",");
-    const length = parseNumber(count ?? "");
-    const address = this.#physical
-      ? parseNumber(from)
-      : a.addresses.parse(from);
-    if (address === undefined || length === undefined || more.length > 0) {
-      return undefined;
-    }
-    return { address, length };
-  }
-
-  #readMemory(a: Attached, text: string, isBinary: boolean): string {
-    const range = this.#range(a, text);
-    if (range === undefined) {
-      return /^[0-9a-f]+,[0-9a-f]+$/i.test(text) ? E_FAULT : E_INVAL;
-    }
-    // A shorter answer than was asked for is allowed.
-    const most = PACKET_SIZE / 2 - 16;
-    const bytes = new Uint8Array(Math.min(range.length, most));
-    const count = this.#physical
-      ? a.machine.readPhysical(range.address, bytes)
-      : this.#cpu(a).read(range.address, bytes);
-    if (count === 0 && range.length > 0) return E_FAULT;
-    const read = bytes.subarray(0, count);
-    return isBinary ? `b${fromBytes(read)}` : toHex(read);
-  }
-
-  #writeMemory(a: Attached, text: string, isBinary: boolean): string {
-    const colon = text.indexOf(":");
-    if (colon < 0) return E_INVAL;
-    const data = text.slice(colon + 1);
-    const bytes = isBinary ? toBytes(data) : fromHex(data);
-    const where = text.slice(0, colon);
-    const range = this.#range(a, where);
-    if (range === undefined) {
-      return /^[0-9a-f]+,[0-9a-f]+$/i.test(where) ? E_FAULT : E_INVAL;
-    }
-    if (bytes?.length !== range.length) return E_INVAL;
-    if (range.length === 0) return "OK";
-    const count = this.#physical
-      ? a.machine.writePhysical(range.address, bytes)
-      : this.#cpu(a).write(range.address, bytes);
-    return count === bytes.length ? "OK" : E_FAULT;
-  }
-
   // Threads and points.
 
   #selectThread(a: Attached, text: string): string {
@@ -356,7 +274,7 @@ export class Session {
   // Going on.
 
   async #goOn(a: Attached, isStep: boolean, address: string): Promise<string> {
-    if (address !== "") this.#setPc(a, address);
+    if (address !== "") setPc(this.#cpu(a), a.map, address);
     const action: Action = { kind: isStep ? "step" : "continue" };
     // A step is of one CPU; the others go on as well, unless `Hc` says which.
     const cpu = this.#control === "all" ? this.#general : this.#control;
@@ -554,17 +472,6 @@ function transfer(xml: string, text: string): string {
   const length = Math.min(parseInt(match[3], 16), PACKET_SIZE / 2);
   const part = xml.slice(offset, offset + length);
   return (offset + part.length < xml.length ? "m" : "l") + part;
-}
-
-/** A hexadecimal number up to 2^53. */
-function parseNumber(text: string): number | undefined {
-  if (!/^[0-9a-f]{1,16}$/i.test(text)) return undefined;
-  const value = parseInt(text, 16);
-  return Number.isSafeInteger(value) ? value : undefined;
-}
-
-function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
 
 function signal(number: number): string {

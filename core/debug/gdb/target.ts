@@ -5,7 +5,7 @@
  */
 
 import type { MachineDebugger } from "../contract.ts";
-import type { Monitor } from "./monitor.ts";
+import type { GdbMonitor } from "./monitor.ts";
 import type { ReverseDebugger } from "./reverse.ts";
 
 /** A machine for gdb. */
@@ -21,7 +21,7 @@ export interface GdbTarget {
   /** A client lets the guest go on. */
   goes?(): void;
   /** Does gdb's `monitor` commands; a few there always are. */
-  readonly monitor?: Monitor;
+  readonly monitor?: GdbMonitor;
   /** Goes backwards. */
   readonly reverse?: ReverseDebugger;
 }

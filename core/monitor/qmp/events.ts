@@ -117,6 +117,10 @@ export function toldOf(happened: MachineEvent, parts: Parts): Told {
         },
       };
     }
+    case "job": {
+      const { id, status } = happened;
+      return { event: "JOB_STATUS_CHANGE", data: { id, status } };
+    }
     case "rtc": {
       const { device, offset } = happened;
       const path = `/machine/peripheral/${device}`;

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Machine } from "../../machine/machine.ts";
 import { GenericError } from "./error.ts";
 
 /** What jobs there are. */
@@ -52,6 +53,19 @@ export type Progress = (current: number, total: number) => void;
 
 /** Jobs that may be in the list: one more has to wait until some are dismissed. */
 const MAX_JOBS = 64;
+
+const jobs = new WeakMap<Machine, Jobs>();
+
+/** The jobs of a machine, which all its servers know. */
+export function jobsOf(machine: Machine): Jobs {
+  let found = jobs.get(machine);
+  if (found === undefined) {
+    const { events } = machine;
+    found = new Jobs((id, status) => events.emit({ type: "job", id, status }));
+    jobs.set(machine, found);
+  }
+  return found;
+}
 
 /** The jobs of a machine. */
 export class Jobs {

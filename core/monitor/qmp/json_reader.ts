@@ -24,6 +24,8 @@ const MAX_TOKEN_SIZE = 64 << 20;
 const MAX_TOKEN_COUNT = 2 << 20;
 /** Brackets and braces that are open. */
 const MAX_NESTING = 1 << 10;
+/** Bytes of a token that are kept without more room than that. */
+const ROOM_BYTES = 256;
 /** A stray token is shown up to here. */
 const SHOWN_BYTES = 1024;
 
@@ -161,8 +163,8 @@ export class JsonReader {
   readonly #emit: (message: JsonMessage) => void;
   /** The lexer's state, and the bytes of its token from earlier chunks. */
   #state = START;
-  #pieces: Uint8Array[] = [];
-  #pieceBytes = 0;
+  #room = new Uint8Array(ROOM_BYTES);
+  #kept = 0;
   /** The value that is being read. */
   #braces = 0;
   #brackets = 0;
@@ -214,41 +216,44 @@ export class JsonReader {
       else if (state === ERROR) this.#stray(chunk.subarray(start, i));
       else {
         this.#state = state;
-        if (this.#pieceBytes + (i - start) > MAX_TOKEN_SIZE) {
+        if (this.#kept + (i - start) > MAX_TOKEN_SIZE) {
           this.#forget();
           this.#fail("JSON token size limit exceeded");
         }
       }
     }
-    if (this.#state > RECOVERY) {
-      const rest = chunk.slice(start);
-      this.#pieces.push(rest);
-      this.#pieceBytes += rest.length;
-    }
+    if (this.#state > RECOVERY) this.#keep(chunk.subarray(start));
   }
 
-  /** The bytes of the token whose last ones these are. */
+  /** The bytes of the token whose last ones these are; valid until more are read. */
   #take(last: Uint8Array): Uint8Array {
-    if (this.#pieces.length === 0) {
+    if (this.#kept === 0) {
       this.#state = START;
       return last;
     }
-    const bytes = new Uint8Array(this.#pieceBytes + last.length);
-    let at = 0;
-    for (const piece of this.#pieces) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
-    bytes.set(last, at);
+    this.#keep(last);
+    const bytes = this.#room.subarray(0, this.#kept);
     this.#forget();
     return bytes;
+  }
+
+  /** Keep bytes of a token that goes on in the next chunk. */
+  #keep(bytes: Uint8Array): void {
+    const length = this.#kept + bytes.length;
+    if (length > this.#room.length) {
+      const room = new Uint8Array(Math.max(length, 2 * this.#room.length));
+      room.set(this.#room.subarray(0, this.#kept));
+      this.#room = room;
+    }
+    this.#room.set(bytes, this.#kept);
+    this.#kept = length;
   }
 
   /** The token ends here. */
   #forget(): void {
     this.#state = START;
-    this.#pieces = [];
-    this.#pieceBytes = 0;
+    this.#kept = 0;
+    if (this.#room.length > ROOM_BYTES) this.#room = new Uint8Array(ROOM_BYTES);
   }
 
   /** A byte that no token has there. */

@@ -16,7 +16,7 @@ import type { Monitor } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { QmpServerError } from "./error.ts";
 import { EventGate, EVENTS, toldOf } from "./events.ts";
-import { Jobs } from "./jobs.ts";
+import { jobsOf } from "./jobs.ts";
 import { Session, type SessionHost } from "./session.ts";
 
 /** Clients at once: more are hung up on. */
@@ -66,6 +66,7 @@ export class QmpServer implements QmpListener {
     this.#address = address;
     this.#listener = listener;
     const { machine, parts, human } = options;
+    let own: Promise<HumanMonitor> | undefined;
     this.#gate = new EventGate((told) => {
       const now = performance.timeOrigin + performance.now();
       for (const session of this.#sessions.keys()) session.tell(told, now);
@@ -76,10 +77,8 @@ export class QmpServer implements QmpListener {
     const monitor: Monitor = {
       machine,
       parts,
-      human,
-      jobs: new Jobs((id, status) =>
-        this.#gate.tell({ event: "JOB_STATUS_CHANGE", data: { id, status } })
-      ),
+      human: human === undefined ? undefined : () => own ??= human(),
+      jobs: jobsOf(machine),
       places: [addressText(this.address)],
       commands: COMMANDS,
       events: new Map(EVENTS.map((event) => [event.name, event])),

@@ -25,7 +25,7 @@ import { VERSION } from "./version.ts";
 
 /** Bytes that are read at once. */
 const READ_BYTES = 65536;
-/** Bytes that may wait for a client that does not read. */
+/** Bytes of events that may wait for a client that does not read. */
 const MAX_UNREAD = 1 << 20;
 
 /** What carries a client's bytes. */
@@ -57,9 +57,11 @@ export class Session {
   readonly #encoder = new TextEncoder();
   #isNegotiating = true;
   #isClosed = false;
-  /** Lines that wait to be written, and their bytes. */
-  readonly #lines: Uint8Array[] = [];
-  #unwritten = 0;
+  /** Lines that wait to be written. */
+  readonly #lines: { readonly bytes: Uint8Array; readonly isEvent: boolean }[] =
+    [];
+  /** Bytes of events that do. */
+  #unread = 0;
   #writing: Promise<void> | undefined;
 
   /** A client that has just connected. */
@@ -100,8 +102,8 @@ export class Session {
       seconds: Math.floor(time / 1000),
       microseconds: Math.floor(time % 1000 * 1000),
     };
-    this.#send({ timestamp, event, data });
-    if (this.#unwritten <= MAX_UNREAD) return;
+    this.#unread += this.#send({ timestamp, event, data }, true);
+    if (this.#unread <= MAX_UNREAD) return;
     this.#host.warn("a client does not read its events: hung up");
     this.close();
   }
@@ -123,21 +125,23 @@ export class Session {
     }
   }
 
-  #send(message: JsonOutput): void {
-    if (this.#isClosed) return;
-    const line = this.#encoder.encode(`${jsonText(message)}\r\n`);
-    this.#lines.push(line);
-    this.#unwritten += line.length;
+  /** Send a line; gives back how many bytes it has. */
+  #send(message: JsonOutput, isEvent = false): number {
+    if (this.#isClosed) return 0;
+    const bytes = this.#encoder.encode(`${jsonText(message)}\r\n`);
+    this.#lines.push({ bytes, isEvent });
     this.#writing ??= this.#write();
+    return bytes.length;
   }
 
   async #write(): Promise<void> {
     try {
       for (let line; (line = this.#lines.shift()) !== undefined;) {
-        for (let done = 0; done < line.length;) {
-          done += await this.#connection.write(line.subarray(done));
+        const { bytes, isEvent } = line;
+        for (let done = 0; done < bytes.length;) {
+          done += await this.#connection.write(bytes.subarray(done));
         }
-        this.#unwritten -= line.length;
+        if (isEvent) this.#unread -= bytes.length;
       }
     } catch {
       // The client has gone: reading will tell as well.

@@ -15,22 +15,29 @@ const MODES = {
   64: Const.CS_MODE_64,
 } as const;
 
-let loading: Promise<void> | undefined;
+let loading: Promise<boolean> | undefined;
 const listers = new Map<number, InstructionLister>();
 
-/** A lister for code of 16, 32 or 64 bits. Rejects when its file cannot be read. */
+/** Load it; false where its file must not be read. */
+async function load(): Promise<boolean> {
+  const file = new URL("capstone.wasm", import.meta.resolve("capstone-wasm"));
+  // It would write to the terminal that it failed.
+  const { state } = await Deno.permissions.query({ name: "read", path: file });
+  if (state !== "granted") return false;
+  await loadCapstone();
+  return true;
+}
+
+/**
+ * A lister for code of 16, 32 or 64 bits; undefined where Capstone's file may
+ * not be read.
+ */
 export async function openCapstone(
   bits: 16 | 32 | 64,
-): Promise<InstructionLister> {
+): Promise<InstructionLister | undefined> {
   const there = listers.get(bits);
   if (there !== undefined) return there;
-  loading ??= loadCapstone();
-  try {
-    await loading;
-  } catch (error) {
-    loading = undefined;
-    throw error;
-  }
+  if (!await (loading ??= load())) return undefined;
   const capstone = new Capstone(Const.CS_ARCH_X86, MODES[bits]);
   capstone.setOption(Const.CS_OPT_SYNTAX, Const.CS_OPT_SYNTAX_ATT);
   const lister: InstructionLister = (code, address) => {

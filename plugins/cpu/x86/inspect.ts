@@ -317,12 +317,22 @@ export class X86Inspector implements CpuInspector {
     return this.#tables.list();
   }
 
-  /** For the mode in which the CPU is now, in the syntax of AT&T as in QEMU. */
+  /**
+   * For the mode in which the CPU is now: Capstone, in the syntax of AT&T as in
+   * QEMU, or where its file may not be read the listing of traces.
+   */
   async lister(): Promise<InstructionLister> {
     const cpu = this.#cpu;
     const { long } = cpu;
     const code32 = (cpu.key() & KEY_CODE32) !== 0;
     const { openCapstone } = await import("./capstone.ts");
-    return await openCapstone(long ? 64 : code32 ? 32 : 16);
+    const capstone = await openCapstone(long ? 64 : code32 ? 32 : 16);
+    if (capstone !== undefined) return capstone;
+    const { disassemble } = await import("./disassemble.ts");
+    const isProtected = (cpu.cr0 & CR0_PE) !== 0 && !cpu.v86;
+    return (code, address) => {
+      const at = Number(BigInt.asIntN(64, address));
+      return disassemble(code, 0, at, code32, isProtected, long);
+    };
   }
 }

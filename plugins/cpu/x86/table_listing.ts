@@ -32,8 +32,8 @@ const LETTERS: readonly (readonly [bit: bigint, letter: string])[] = [
   [US, "U"],
   [RW, "W"],
 ];
-/** Tables read at most: those of 64 GiB in pages of 4 KiB. */
-const MAX_TABLES = 32768;
+/** Tables read at most: those of 8 GiB in pages of 4 KiB, in about a second. */
+const MAX_TABLES = 4096;
 const TABLE_BYTES = 4096;
 
 /** A level of tables. */

@@ -105,10 +105,12 @@ export function* localApicLines(
     SHORTHANDS[ICRL >> 18 & 3]
   }`;
   const destination = ICRH >>> 24;
-  yield `ICR2\t ${hex(ICRH, 8)} ` +
-    (isLogical
-      ? `mask ${destination.toString(2).padStart(8, "0")} (APIC ID)`
-      : `cpu ${destination} (APIC ID)`);
+  const whom = (ICRL >> 18 & 3) !== 0
+    ? ""
+    : isLogical
+    ? ` mask ${destination.toString(2).padStart(8, "0")} (APIC ID)`
+    : ` cpu ${destination} (APIC ID)`;
+  yield `ICR2\t ${hex(ICRH, 8)}${whom}`;
   yield `ESR\t ${hex(state.ESR, 8)}`;
   yield vectorLine("ISR", state.ISR, state.TMR);
   yield vectorLine("IRR", state.IRR, state.TMR);

@@ -204,6 +204,11 @@ export class UserNet implements NetBackend {
     }
   }
 
+  /** What the guest sends on a connection is answered by a reset from now on. */
+  guestReplaced(): void {
+    this.#tcp.forget();
+  }
+
   /** See `NetBackend`. */
   close(): Promise<void> {
     this.#closed = true;

@@ -104,11 +104,13 @@ export const RUN_STATE: readonly Command[] = [
         throw new GenericError("there is no human monitor");
       }
       const monitor = await human();
-      if (cpu !== undefined) {
-        const answer = await monitor.run(`cpu ${cpu}`);
-        if (answer !== "") throw invalid("cpu-index", "a CPU number");
+      if (cpu !== undefined && await monitor.run(`cpu ${cpu}`) !== "") {
+        throw invalid("cpu-index", "a CPU number");
       }
-      return (await monitor.run(line)).replaceAll("\n", "\r\n");
+      const text = await monitor.run(line);
+      // Each command begins with the first CPU.
+      await monitor.run("cpu 0");
+      return text.replaceAll("\n", "\r\n");
     },
   ),
 ];

@@ -202,10 +202,15 @@ export class TcpStack implements TcpLink {
   }
 
   /** Forget all connections. */
+  forget(): void {
+    for (const connection of this.#all()) connection.drop();
+  }
+
+  /** Forget all connections, for good. */
   close(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    for (const connection of this.#all()) connection.drop();
+    this.forget();
   }
 
   now(): number {
