@@ -560,20 +560,21 @@ export class Machine {
 
   /** The human monitor, in which QEMU's commands are known. */
   async monitor(): Promise<HumanMonitor> {
-    return await this.#ownMonitor();
+    return await (this.#monitor ??= this.#newMonitor());
   }
 
-  /** Begin a session of the human monitor with somebody at a console. */
+  /**
+   * Begin a session with somebody at a console. He has a human monitor of his
+   * own: which CPU another looks at, and in which format, stays the other's.
+   */
   async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
     const { HmpSession } = await import("../monitor/hmp/session.ts");
-    return new HmpSession(await this.#ownMonitor(), console);
+    return new HmpSession(await this.#newMonitor(), console);
   }
 
-  #ownMonitor(): Promise<Monitor> {
-    return this.#monitor ??= (async () => {
-      const { Monitor } = await import("../monitor/hmp/monitor.ts");
-      return new Monitor(this, this.#parts);
-    })();
+  async #newMonitor(): Promise<Monitor> {
+    const { Monitor } = await import("../monitor/hmp/monitor.ts");
+    return new Monitor(this, this.#parts);
   }
 
   /**
@@ -867,6 +868,7 @@ export class Machine {
         this.#parts.requests.reset = true;
       })
     );
+    this.events.emit({ type: "reset", cause: "snapshot-load" });
   }
 
   /** The snapshots in the folder of this machine's. Throws a `SnapshotError`. */
@@ -902,11 +904,7 @@ export class Machine {
     const server = await QmpServer.listen(place, {
       machine: this,
       parts: this.#parts,
-      // One of its own: which CPU somebody at a terminal looks at stays his.
-      human: async () => {
-        const { Monitor } = await import("../monitor/hmp/monitor.ts");
-        return new Monitor(this, this.#parts);
-      },
+      human: () => this.#newMonitor(),
       warn: this.#parts.log.write,
     });
     this.#servers.add(server);

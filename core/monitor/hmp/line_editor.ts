@@ -97,10 +97,7 @@ export class LineEditor {
     return this.#line.length === 0;
   }
 
-  /**
-   * Take what was typed: an event, and the rest that comes after it;
-   * undefined when all was taken.
-   */
+  /** Take what was typed: `next` gives what it means. */
   take(bytes: Uint8Array): void {
     this.#pending += this.#decoder.decode(bytes, { stream: true });
   }
