@@ -238,6 +238,13 @@ for (const accel of ["interp", "jit"] as const) {
            continue
            delete
            set var start_other = 1
+           hbreak *0x8000
+           continue
+           p $cs
+           p $pc
+           delete
+           stepi
+           p $pc
            tbreak other_main
            continue
            thread 1
@@ -270,15 +277,20 @@ for (const accel of ["interp", "jit"] as const) {
         said.get("info threads")!,
         /CPU#0 \[running\][^]*CPU#1 \[halted \]/,
       );
+      // In real mode gdb sees offsets.
+      assertMatch(said.get("continue #2")!, /Thread 2 received signal SIGTRAP/);
+      assertMatch(said.get("p $cs")!, /= 2048\n/);
+      assertMatch(said.get("p $pc")!, /= \(.*\) 0x0\n/);
+      assertMatch(said.get("p $pc #2")!, /= \(.*\) 0x1\n/);
       assertMatch(
-        said.get("continue #2")!,
+        said.get("continue #3")!,
         /Thread 2 hit Temporary breakpoint/,
       );
       assertMatch(
-        said.get("continue #3")!,
+        said.get("continue #4")!,
         /Thread 2 hit Hardware watchpoint \d+: other_count\n\nOld value = 0\nNew value = 1/,
       );
-      assertMatch(said.get("continue #4")!, /Old value = 1\nNew value = 2/);
+      assertMatch(said.get("continue #5")!, /Old value = 1\nNew value = 2/);
       assertMatch(said.get("info threads #2")!, /\* 2 .*CPU#1 \[running\]/);
       assertMatch(said.get("p other_count == $before")!, /= 1\n/);
       assertMatch(said.get("p other_count > $before")!, /= 1\n/);

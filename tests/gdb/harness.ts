@@ -12,7 +12,7 @@ const LINKER_SCRIPT = `${HERE}../bench/guests/kernel.ld`;
 /** The machine. */
 export const PC: string = `${HERE}../../machines/pc.json`;
 /** Milliseconds for a script. */
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 100_000;
 
 /** How many bits the guest's registers have. */
 export type Bits = 32 | 64;
@@ -154,6 +154,8 @@ export async function runGdb(
   more: {
     /** Resolves when gdb is to get Ctrl-C. */
     readonly interrupt?: () => Promise<void>;
+    /** Milliseconds for it all. */
+    readonly limit?: number;
   } = {},
 ): Promise<string> {
   const lines = script.trim().split("\n").map((line) => line.trim());
@@ -178,7 +180,7 @@ export async function runGdb(
     stdout: "piped",
     stderr: "piped",
     env: { LC_ALL: "C", TERM: "dumb" },
-    signal: AbortSignal.timeout(LIMIT_MS),
+    signal: AbortSignal.timeout(more.limit ?? LIMIT_MS),
   }).spawn();
   void more.interrupt?.().then(() => child.kill("SIGINT"));
   const { stdout, stderr } = await child.output();

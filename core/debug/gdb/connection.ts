@@ -34,6 +34,8 @@ const READ_SIZE = 0x4000;
  * packet when it has the last one's answer.
  */
 const MAX_WAITING = 64;
+/** Milliseconds that a client has to hear of the end. */
+const CLOSE_MS = 500;
 
 /** A client. */
 export class GdbConnection {
@@ -73,13 +75,23 @@ export class GdbConnection {
 
   /** Hang up; a client that waits for the guest is told that it is gone. */
   async close(status: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    // It may not listen.
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, CLOSE_MS);
+    });
+    await Promise.race([this.#tellEnd(status), late]);
+    clearTimeout(timer);
+    this.#end();
+  }
+
+  async #tellEnd(status: number): Promise<void> {
     // An answer that is due goes first.
     await new Promise((resolve) => setTimeout(resolve));
-    if (!this.#session.isRunning) await this.#working;
+    if (!this.#session.isRunning) return await this.#working;
     if (this.#isClosed) return;
     const gone = `W${(status & 0xff).toString(16).padStart(2, "0")}`;
-    if (this.#session.isRunning) await this.#send(gone).catch(() => {});
-    this.#end();
+    await this.#send(gone).catch(() => {});
   }
 
   #end(): void {

@@ -7,7 +7,7 @@ import {
 import { hostileInput } from "../../../tests/gdb/hostile.ts";
 import { forSeeds } from "../../../tests/random.ts";
 import { GdbConnection, type GdbStream } from "./connection.ts";
-import { FakeMachine } from "./fake_machine.ts";
+import { FakeMachine } from "../../../tests/gdb/fake_machine.ts";
 import { GdbError, gdbPermissions, parseGdbAddress } from "./listen.ts";
 import {
   type ClientEvent,
@@ -264,6 +264,19 @@ class MemoryStream implements GdbStream {
     this.closed++;
   }
 }
+
+Deno.test("server: a client that does not listen does not keep it from closing", async () => {
+  const stream = new MemoryStream([encodePacket("?")]);
+  stream.write = () => new Promise(() => {});
+  const read = stream.read.bind(stream);
+  const gone = Promise.withResolvers<null>();
+  stream.read = async (into) => await read(into) ?? await gone.promise;
+  stream.close = () => gone.resolve(null);
+  const connection = new GdbConnection(stream, targetOf(new FakeMachine()));
+  const served = connection.serve();
+  await connection.close(0);
+  await served;
+});
 
 Deno.test("server: random and mutated packets do not disturb it", async () => {
   await forSeeds(8, async (seed) => {

@@ -136,6 +136,8 @@ export class Session {
   async #attach(): Promise<Attached> {
     if (this.#attached !== undefined) return this.#attached;
     const machine = await this.#target.debug();
+    const points = new Points(machine);
+    const map = new RegisterMap(machine.cpus[0].registers);
     let stop: StopEvent = { kind: "step", cpu: 0 };
     if (machine.isRunning) {
       const stopped = machine.resume();
@@ -146,8 +148,6 @@ export class Session {
         stop = { kind: "step", cpu: busyCpu(machine, stop.cpu) };
       }
     } else machine.pause();
-    const points = new Points(machine);
-    const map = new RegisterMap(machine.cpus[0].registers);
     this.#stop = stop;
     this.#general = stop.cpu;
     this.#control = "all";
@@ -338,16 +338,29 @@ export class Session {
         const at = a.addresses.format(address);
         return `T${signal(SIGNAL_TRAP)}${thread}${name}:${at};`;
       }
-      case "breakpoint": {
-        const type = a.points.breakpointAt(a.machine.cpus[event.cpu].pc);
-        let why = "";
-        if (type === 0 && this.#reports.software) why = "swbreak:;";
-        if (type === 1 && this.#reports.hardware) why = "hwbreak:;";
-        return `T${signal(SIGNAL_TRAP)}${thread}${why}`;
-      }
+      case "breakpoint":
+        return `T${signal(SIGNAL_TRAP)}${thread}${
+          this.#breakpoint(a, event.cpu)
+        }`;
       case "step":
         return `T${signal(SIGNAL_TRAP)}${thread}`;
     }
+  }
+
+  /** What a stop reply says of the breakpoint that a CPU is at. */
+  #breakpoint(
+    { machine, points, map, addresses }: Attached,
+    cpu: number,
+  ): string {
+    const { pc, registers } = machine.cpus[cpu];
+    const bytes = registers.read(map.pc.register.name);
+    // Where code has a base (real mode), gdb knows of no breakpoint there, and
+    // would take it for one that it has removed.
+    const shown = addresses.parse(toHex(bytes.reverse()));
+    if (shown !== pc) return "";
+    const type = points.breakpointAt(pc);
+    if (type === 0 && this.#reports.software) return "swbreak:;";
+    return type === 1 && this.#reports.hardware ? "hwbreak:;" : "";
   }
 
   async #verbose(a: Attached, packet: string): Promise<string | undefined> {

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { FakeMachine } from "./fake_machine.ts";
+import { FakeMachine } from "../../../tests/gdb/fake_machine.ts";
 import { fromHex, textToHex } from "./packet.ts";
 import type { ReverseDebugger } from "./reverse.ts";
 import { Session } from "./session.ts";

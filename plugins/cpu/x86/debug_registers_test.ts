@@ -2,10 +2,12 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AddressSpace } from "../../../core/bus/address_space.ts";
 import { Engine } from "../../../core/exec/engine.ts";
 import { GuestMemory } from "../../../core/machine/memory.ts";
+import { forSeeds, Random } from "../../../tests/random.ts";
 import { X86 } from "./cpu.ts";
 import type { X86DebugRegisters } from "./debug_registers.ts";
 import { MODELS } from "./models.ts";
 import { createTranslator } from "./mod.ts";
+import { modeKey } from "./mode_key.ts";
 import {
   CC_SUB,
   KEY_LONG,
@@ -25,6 +27,7 @@ const CODE32 = 8, DATA = 0x10, CODE64 = 0x18, ABSENT = 0x20, USER = 0x28;
 
 interface Bench {
   readonly cpu: X86;
+  readonly engine: Engine;
   readonly registers: X86DebugRegisters;
   read(name: string): bigint;
   write(name: string, value: bigint): void;
@@ -56,11 +59,11 @@ async function make(model: string): Promise<Bench> {
     model: sheet,
     translator: () => createTranslator(sheet),
   });
-  // It attaches the CPU.
-  new Engine(cpu, { memory, space, accel: "interp" });
+  const engine = new Engine(cpu, { memory, space, accel: "interp" });
   const registers = await cpu.debugRegisters() as X86DebugRegisters;
   return {
     cpu,
+    engine,
     registers,
     read: (name) =>
       registers.read(name).reduceRight((v, b) => v << 8n | BigInt(b), 0n),
@@ -308,3 +311,35 @@ Deno.test("debug registers: what there is not", async () => {
     "4 bytes",
   );
 });
+
+for (const model of ["486", "pentium3", "max"]) {
+  Deno.test(`debug registers: whatever is written, the CPU goes on, ${model}`, async () => {
+    await forSeeds(8, async (seed) => {
+      const random = new Random(seed);
+      const { cpu, engine, registers, write } = await make(model);
+      const isLong = MODELS[model].features.has("lm");
+      enter(cpu, isLong && random.below(2) === 0);
+      const all = registers.features.flatMap(({ registers }) => registers);
+      for (let n = 0; n < 300; n++) {
+        const { name, bits } = random.of(all);
+        let value = 0n;
+        for (let i = 0; i < bits; i += 16) {
+          value = value << 16n | BigInt(random.below(0x10000));
+        }
+        // Most of what a CPU takes is small, or one bit.
+        const kind = random.below(3);
+        if (kind === 0) value = 1n << value % BigInt(bits);
+        else if (kind === 1) value &= 0x3fn;
+        const before = registers.read(name);
+        try {
+          write(name, value);
+        } catch (error) {
+          if (!(error instanceof RangeError)) throw error;
+          assertEquals(registers.read(name), before, name);
+        }
+        assertEquals(cpu.key(), modeKey(cpu.state), name);
+        if (n % 20 === 0) engine.run(500);
+      }
+    });
+  });
+}

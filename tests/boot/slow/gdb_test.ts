@@ -8,13 +8,14 @@ import type { GuestArchitecture, GuestFiles } from "../../../core/cli/guest.ts";
 import type { MachineInstance } from "../../../mod.ts";
 import { answers, missing, runGdb } from "../../gdb/harness.ts";
 import { load } from "../amd64.ts";
-import { bootsOf, isapc, Shell } from "../guest.ts";
+import { bootsOf, isapc, PATIENCE, Shell } from "../guest.ts";
 
 const FUNCTIONS = [
   ...["start_kernel", "setup_arch", "rest_init", "schedule", "do_idle"],
 ];
 /** Bytes of the kernel's code and data, and more. */
 const SIZE = "0x8000000";
+const LIMIT = { limit: PATIENCE.timeout };
 const APPEND = "console=ttyS0 nokaslr nowatchdog";
 
 interface Case {
@@ -159,7 +160,7 @@ for (const of of CASES) {
         });
         machine.start();
         const first = answers(
-          await runGdb({ symbols }, address, FROM_THE_START(of.word)),
+          await runGdb({ symbols }, address, FROM_THE_START(of.word), LIMIT),
         );
         assertMatch(first.get("continue")!, /Breakpoint 1, .* in start_kernel/);
         assertMatch(first.get("p $pc == start_kernel")!, /= 1/);
@@ -174,7 +175,7 @@ for (const of of CASES) {
         );
         const shell = await Shell.of(machine);
         const second = answers(
-          await runGdb({ symbols }, address, AT_THE_SHELL),
+          await runGdb({ symbols }, address, AT_THE_SHELL, LIMIT),
         );
         assertMatch(second.get("p $pc == schedule")!, /= 1/);
         assertMatch(second.get("continue #2")!, /Old value = .*\nNew value = /);

@@ -12,7 +12,7 @@ import type {
   MachineDebugger,
   StopEvent,
   WatchSpec,
-} from "../contract.ts";
+} from "../../core/debug/contract.ts";
 
 /** Bytes of its memory. */
 const MEMORY = 0x10000;
