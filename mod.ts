@@ -36,6 +36,11 @@ export type {
 export type { GdbMonitor } from "./core/debug/gdb/monitor.ts";
 export type { ReverseDebugger, ReverseStop } from "./core/debug/gdb/reverse.ts";
 export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
+export * from "./core/replay/error.ts";
+export type * from "./core/replay/log.ts";
+export type * from "./core/debug/gdb/reverse.ts";
+export type * from "./core/replay/reverse.ts";
+export type { Header, Recording } from "./core/replay/session.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type * from "./core/debug/contract.ts";
 export type { Coverage, CoverageOptions } from "./core/debug/coverage.ts";

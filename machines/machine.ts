@@ -29,6 +29,11 @@ export interface MachineFactory {
     options?: MachineOptions,
   ): Promise<Machine>;
   /**
+   * Build the machine of a recording that `MachineOptions.record` has made, to
+   * run as it ran. Throws a `ReplayError` when it cannot be replayed.
+   */
+  replay(path: string, options?: MachineOptions): Promise<Machine>;
+  /**
    * A machine from a snapshot file alone, as it was when it was saved and not
    * running. The options are laid over the definition that is in the file: they
    * say where serial ports, screens and networks are now, and may change nothing
@@ -42,6 +47,8 @@ export interface MachineFactory {
 export const Machine: MachineFactory = {
   load: (definition, options = {}) =>
     CoreMachine.load(definition, { plugins: PLUGINS, ...options }),
+  replay: (path, options = {}) =>
+    CoreMachine.replay(path, { plugins: PLUGINS, ...options }),
   restore: (file, options = {}) =>
     CoreMachine.restore(file, { plugins: PLUGINS, ...options }),
 };

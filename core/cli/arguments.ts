@@ -42,6 +42,8 @@ export interface Command {
   readonly gdb: string | undefined;
   /** Do not start before gdb says so. */
   readonly wait: boolean;
+  /** The recording to replay. */
+  readonly replay: string | undefined;
   /** Dump the regions with code at these linear addresses. */
   readonly dumpRegions: readonly number[];
 }
@@ -73,6 +75,8 @@ const STRINGS = [
   "accel",
   "dump-region",
   "gdb",
+  "record",
+  "replay",
 ];
 /** Those that need no value. */
 const OPTIONAL = ["append", "gdb"];
@@ -147,6 +151,10 @@ export const HELP = `Rhea, a machine emulator
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
+  --record FILE      write down what comes from outside (keys, bytes, frames),
+                     each with its instruction: implies --icount and --snapshot
+  --replay FILE      run that again, with no machine file and nothing from
+                     outside; with --gdb also backwards
   --no-reboot        end when the guest resets the machine
   --gdb [ADDRESS]    let gdb debug the guest at tcp::PORT, tcp:HOST:PORT or
                      unix:PATH; tcp::1234 if nothing is said
@@ -266,9 +274,21 @@ export function parseCommand(args: readonly string[]): Command {
         `expected one machine file, not also "${words[1]}"`,
     );
   }
+  const [record, replay] = [text("record"), text("replay")];
+  if (replay !== undefined) {
+    if (action !== "run") throw new UsageError("--replay runs a machine");
+    if (record !== undefined) {
+      throw new UsageError("--replay and --record exclude each other");
+    }
+    if (words.length > 0) {
+      throw new UsageError(
+        `the recording has its machine, "${words[0]}" is not for --replay`,
+      );
+    }
+  }
   const loadvm = text("loadvm");
   const needsMachine = action !== "help" && action !== "schema" &&
-    loadvm === undefined;
+    loadvm === undefined && replay === undefined;
   if (words.length === 0 && needsMachine) {
     throw new UsageError("expected a machine file, as in machines/isapc.json");
   }
@@ -283,6 +303,7 @@ export function parseCommand(args: readonly string[]): Command {
     traceBlocks: parsed["trace-blocks"] === true,
     gdb,
     wait: parsed.wait === true,
+    replay,
     dumpRegions: list("dump-region").map(parseAddress),
     options: {
       firmware: text("firmware"),
@@ -306,6 +327,7 @@ export function parseCommand(args: readonly string[]): Command {
       set: list("set"),
       accel,
       icount: parsed.icount === true,
+      record,
       noReboot: parsed["no-reboot"] === true,
       snapshots: text("snapshots"),
       monitor: !list("monitor").includes("none"),

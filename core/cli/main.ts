@@ -14,6 +14,7 @@ import { LoadError, type PermissionNeeds } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
+import { ReplayError } from "../replay/error.ts";
 import { SnapshotError } from "../snapshot/error.ts";
 import type { ProgressDisplay } from "../progress/progress.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
@@ -88,7 +89,8 @@ export async function main(
 function isUserError(error: unknown): error is Error {
   return error instanceof UsageError || error instanceof DefinitionError ||
     error instanceof LoadError || error instanceof PluginError ||
-    error instanceof MemoryError || error instanceof SnapshotError ||
+    error instanceof MemoryError || error instanceof ReplayError ||
+    error instanceof SnapshotError ||
     error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotCapable ||
     error instanceof Deno.errors.PermissionDenied ||
@@ -137,7 +139,8 @@ async function execute(
       const { permissionFlags } = await import("../machine/permissions.ts");
       const plan = await planOf(command, { ...options, skipFiles: true });
       const { screendump, gdb } = command;
-      const own = screendump === undefined ? [] : [resolve(screendump)];
+      const own = [screendump, options.record]
+        .filter((path) => path !== undefined).map((path) => resolve(path));
       let needs: PermissionNeeds = gdb === undefined
         ? {}
         : (await import("./gdb.ts")).gdbNeeds(gdb);
@@ -178,13 +181,21 @@ async function run(
   plugins: PluginTable,
   output: Output,
 ): Promise<number> {
-  const options = {
+  // Not loaded without.
+  const replay = command.replay === undefined
+    ? undefined
+    : await import("./replay.ts");
+  const replayed = await replay?.openReplay(command.replay!);
+  const options: LoadOptions = {
     ...command.options,
+    ...replayed?.options,
     plugins,
     log: (line: string) => output.message(line),
   };
   const { loadvm } = command;
-  const plan = await planOf(command, options);
+  const plan = replayed === undefined
+    ? await planOf(command, options)
+    : await planDefinition(replayed.definition, options);
   const isEmpty = plan.definition.boot.kernel === undefined && !hasRom(plan);
   if (isEmpty && loadvm === undefined) {
     throw new UsageError(
@@ -234,7 +245,8 @@ async function run(
     await monitors?.stop();
     await machine.stop();
   }
-  const ending = describeEnd(result);
+  const ending = describeEnd(result) ??
+    replay?.describeReplay(machine, result, options);
   if (ending !== undefined) output.message(ending);
   for (const address of trace?.missing ?? []) {
     output.message(

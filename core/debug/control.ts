@@ -35,6 +35,8 @@ export interface DebuggedMachine {
   readonly loop: RunLoop;
   /** Physical memory. */
   readonly memory: DebugMemory;
+  /** The order in which CPUs execute may not be changed: the others run while one steps. */
+  readonly keepsOrder: boolean;
   /** Whether it was started and has not ended. */
   isStarted(): boolean;
   /** Starts it. */
@@ -128,6 +130,11 @@ export class DebugControl {
   /** Whether the guest is running now. */
   get isRunning(): boolean {
     return this.#machine.isStarted() && !this.#stands;
+  }
+
+  /** Whether somebody waits for the guest to stand still. */
+  get isAwaited(): boolean {
+    return this.#waiting !== undefined;
   }
 
   /** See `MachineDebugger.setBreakpoint`. */
@@ -226,7 +233,9 @@ export class DebugControl {
     if (port === undefined) throw new RangeError(`there is no CPU ${cpu}`);
     this.#current = cpu;
     port.arm("step");
-    if (this.#ports.length > 1) this.#machine.cpu.only = cpu;
+    if (this.#ports.length > 1 && !this.#machine.keepsOrder) {
+      this.#machine.cpu.only = cpu;
+    }
     const { promise } = this.#waiting ??= Promise.withResolvers();
     this.#go();
     this.#awaitEnd();
@@ -275,18 +284,63 @@ export class DebugControl {
 
   /** A CPU has stopped: the loop is to stand. */
   #stopped(): void {
+    this.#reason = this.#stopOf();
+    this.#release ??= this.#machine.loop.standStill();
+  }
+
+  /** Why a CPU has stopped. */
+  #stopOf(): StopEvent {
     const cpu = this.#ports.findIndex(({ stop }) => stop !== undefined);
     const { stop } = this.#ports[cpu];
     const hit = this.#hit;
     if (stop!.kind === "watch" && hit !== undefined) {
-      this.#reason = { kind: "watchpoint", cpu, ...hit };
-    } else {
-      this.#reason = {
-        kind: stop!.kind === "breakpoint" ? "breakpoint" : "step",
-        cpu,
-      };
+      return { kind: "watchpoint", cpu, ...hit };
     }
-    this.#release ??= this.#machine.loop.standStill();
+    return {
+      kind: stop!.kind === "breakpoint" ? "breakpoint" : "step",
+      cpu,
+    };
+  }
+
+  /**
+   * While the guest stands still, lets `run` run it from place to place, as a
+   * replay does: without points, or with them, of which `stopped` is told and
+   * the guest goes on; or for one step.
+   */
+  async search(
+    run: () => Promise<void>,
+    stopped?: (event: StopEvent) => void,
+    isStep = false,
+  ): Promise<void> {
+    const { loop } = this.#machine;
+    const { onDebug, onStand } = loop;
+    this.#pointsChanged = this.#watchesChanged = true;
+    if (stopped !== undefined && !isStep) this.#apply();
+    else {
+      for (const port of this.#ports) {
+        port.setBreakpoints(new Set());
+        port.setWatches([]);
+      }
+    }
+    this.#hit = undefined;
+    const turn = this.#machine.cpu.turn ?? 0;
+    this.#ports.forEach((port, i) =>
+      port.arm(isStep && i === turn ? "step" : "run")
+    );
+    loop.onStand = () => {};
+    loop.onDebug = () => {
+      const event = this.#stopOf();
+      this.#hit = undefined;
+      this.#ports[event.cpu].arm("run");
+      stopped?.(event);
+    };
+    try {
+      await run();
+    } finally {
+      loop.onDebug = onDebug;
+      loop.onStand = onStand;
+      this.#pointsChanged = this.#watchesChanged = true;
+    }
   }
 
   /** The guest stands still now. */

@@ -104,6 +104,12 @@ export interface EngineOptions {
   readonly maxInsns?: number;
   /** Stop exactly at the end of a budget (for `icount`). */
   readonly exact?: boolean;
+  /**
+   * What an instruction that reaches a device sees and leads to does not depend
+   * on where blocks begin and end: it is the last one of its block. So a run
+   * may be cut anywhere (to look at it, for a breakpoint) and stays the same.
+   */
+  readonly precise?: boolean;
   /** Compiled regions alive at most: beyond that, all translations are forgotten. */
   readonly maxRegions?: number;
   /** How regions look accesses up at first; for tests. */
@@ -162,6 +168,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
+  /** With `precise`: whether translated code runs that is not an instruction alone. */
+  #mayNotReach = false;
+  /** It came to an instruction that reaches a device. */
+  #deferred = false;
   readonly #jumps: JumpModes;
   readonly #regions: Regions;
   readonly #exits: ExitPoints;
@@ -220,6 +230,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       memory.memory.buffer,
       this.base,
     );
+    if (options.precise === true) {
+      this.mmu.defers = () => {
+        if (!this.#mayNotReach) return false;
+        return this.#deferred = true;
+      };
+    }
     this.#view = translatorView(frontend, this.mmu, this.u8);
     this.cache = new BlockCache(
       this.i32,
@@ -438,6 +454,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     if (!this.#running) this.#flushCache();
     else this.#flushSoon = true;
     this.attention();
+  }
+
+  forgetMappings(): void {
+    this.mmu.flush(false);
   }
 
   #flushSoon = false;
@@ -682,7 +702,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
             continue;
           }
           const after = this.#execute(single);
-          if (after === EXIT_FAULT || after === EXIT_TRAP) faults++;
+          if (this.#isFault(after)) faults++;
           if (!this.#after(after)) return "shutdown";
           if (this.#halted && !f.wakes()) {
             return f.wakeable() ? "halted" : "dead";
@@ -691,7 +711,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         }
         continue;
       }
-      if (reason === EXIT_FAULT || reason === EXIT_TRAP) faults++;
+      if (this.#isFault(reason)) faults++;
       if (!this.#after(reason)) return "shutdown";
       if (this.#halted && !f.wakes()) return f.wakeable() ? "halted" : "dead";
       this.#halted = false;
@@ -706,9 +726,13 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     for (;;) {
       this.#counts.dispatches++;
       i32[(base + OFF_LINK) >> 2] = link;
+      this.#deferred = false;
+      this.#mayNotReach = !this.#single ||
+        this.#translator.singleBlock.insns > 1;
       this.#inCode = true;
       const reason = this.#enter(base);
       this.#inCode = false;
+      this.#mayNotReach = false;
       if (reason === EXIT_UNLINKED) {
         this.#counts.unlinked++;
         const at = i32[(base + OFF_LINK) >> 2];
@@ -781,6 +805,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     }
   }
 
+  /** Whether the guest has an exception. */
+  #isFault(reason: number): boolean {
+    return reason === EXIT_TRAP || reason === EXIT_FAULT && !this.#deferred;
+  }
+
   /** What follows an exit of translated code; false: the CPU shuts down. */
   #after(reason: number): boolean {
     const f = this.#frontend;
@@ -798,6 +827,12 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         this.#halted = true;
         return true;
       case EXIT_FAULT:
+        if (this.#deferred) {
+          this.#deferred = false;
+          this.#restoreFault(single);
+          this.#restoreBudget();
+          return this.#runSingle(1);
+        }
         this.#counts.faults++;
         this.mmu.guard?.drop();
         this.#restoreFault(single);

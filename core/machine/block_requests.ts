@@ -60,6 +60,12 @@ export class BlockRequests {
    * its image has is answered at once.
    */
   building = false;
+  /** With `icount`: requests whose answer has not been given. */
+  #awaited = 0;
+  /** Counts the calls of `forget`. */
+  #generation = 0;
+  /** Takes what devices read, in the order in which they hear of it. */
+  onRead: ((bytes: Uint8Array) => void) | undefined;
   /** Called when a backend has failed a request. */
   onError: (name: string, kind: RequestKind, error: Error) => void = () => {};
   /** Called when a request is made and none was outstanding. */
@@ -75,12 +81,26 @@ export class BlockRequests {
     return this.#outstanding > 0;
   }
 
+  /** With `icount`: whether a device waits for an answer, whatever the host has done. */
+  get isAwaited(): boolean {
+    return this.#awaited > 0;
+  }
+
   /**
    * Settles when what is due by now has been answered; undefined when nothing
    * is. The devices hear of it in the microtasks that follow.
    */
   get due(): Promise<void> | undefined {
     return this.#due;
+  }
+
+  /** With `icount`: nobody waits for anything any more. */
+  forget(): void {
+    for (const { timer } of this.#waiting) timer.cancel();
+    this.#waiting.clear();
+    this.#generation++;
+    this.#awaited = 0;
+    this.#due = undefined;
   }
 
   /**
@@ -144,7 +164,7 @@ export class BlockRequests {
       read: (offset, length, room) => {
         const answer = backend.read(offset, length, room);
         this.#count(name, counts, "read", length, answer);
-        return this.#made(name, length, answer);
+        return this.#read(this.#made(name, length, answer));
       },
       write: (offset, bytes) => {
         const answer = backend.write(offset, bytes);
@@ -168,6 +188,15 @@ export class BlockRequests {
       },
       close: () => backend.close(),
     };
+  }
+
+  #read(answer: Promise<Uint8Array>): Promise<Uint8Array> {
+    const { onRead } = this;
+    if (onRead === undefined) return answer;
+    return answer.then((bytes) => {
+      onRead(bytes);
+      return bytes;
+    });
   }
 
   /** Count a request to a backend when it is answered. */
@@ -211,6 +240,7 @@ export class BlockRequests {
       return given;
     }
     answer.then(done, done);
+    this.#awaited++;
     const { promise, resolve } = Promise.withResolvers<T>();
     const deadline = this.#expected.get(name)?.shift() ??
       clock.now() + REQUEST_NS + bytes * BYTE_NS;
@@ -234,8 +264,11 @@ export class BlockRequests {
 
   /** Answers are given in the order in which they are due. */
   #wait(answer: Promise<unknown>, give: () => void): void {
+    const generation = this.#generation;
     const due = Promise.all([this.#due, answer.then(() => {}, () => {})])
       .then(() => {
+        if (generation !== this.#generation) return;
+        this.#awaited--;
         give();
         if (this.#due === due) this.#due = undefined;
       });

@@ -7,8 +7,10 @@
 
 import { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
+import { NULL_CHAR } from "../backend/null_char.ts";
 import { AddressSpace } from "../bus/address_space.ts";
 import { MovablePriorities } from "../bus/movable_region.ts";
+import type { TimedInputs } from "../replay/inputs.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
@@ -27,11 +29,17 @@ import type { LoadOptions } from "./options.ts";
 import {
   type AnyBackend,
   closeAll,
+  type MachineControl,
   type Parts,
   type Requests,
 } from "./parts.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
-import type { ConsoleContext, Device, Logger } from "./plugin.ts";
+import type {
+  BackendPlugin,
+  ConsoleContext,
+  Device,
+  Logger,
+} from "./plugin.ts";
 import type { DocumentPath } from "./schema.ts";
 import { controllerName, cpuName } from "./several_cpus.ts";
 import { Wiring } from "./wiring.ts";
@@ -61,6 +69,8 @@ export class Builder {
     isReady: false,
   };
   readonly #events = new MachineEvents();
+  #control: MachineControl | undefined;
+  #inputs: TimedInputs | undefined;
   readonly #input = new InputQueue();
 
   /** A builder for one machine. */
@@ -73,6 +83,7 @@ export class Builder {
 
   /** Close what a failed build has opened. */
   async abandon(): Promise<void> {
+    this.#inputs?.close();
     await closeAll(this.#backends);
   }
 
@@ -94,6 +105,16 @@ export class Builder {
       arenaBytes: definition.cpu.count * definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
+    const { record, replay } = this.#options;
+    if (record !== undefined || replay !== undefined) {
+      // Not loaded without.
+      const { openInputs } = await import("../replay/session.ts");
+      this.#inputs = await openInputs(plan, this.#options);
+    }
+    const inputs = this.#inputs;
+    const undo = replay &&
+      new (await import("../replay/disk_undo.ts")).DiskUndo();
+    this.#control = await this.#createControl();
     const count = (): number => building.cpu?.instructions ?? 0;
     const time = timing.mode === "icount"
       ? new InstructionTime(count, timing.nsPerInstruction)
@@ -117,6 +138,9 @@ export class Builder {
       traffic: new NetTraffic(),
       requests: this.#requests,
       input: this.#input,
+      timed: inputs && await import("../replay/channels.ts"),
+      inputs,
+      undo,
       events: this.#events,
       end: (result) => this.#end(result),
       cpu: undefined,
@@ -126,12 +150,14 @@ export class Builder {
     await this.#placeMemory(memory);
     for (const { name, plugin, config, pcap } of plan.backends) {
       const log = createLogger(name, this.#log);
-      const backend: AnyBackend = await this.#created(
-        ["backends", name],
-        () => plugin.create(config, this.#backendContext(name, log)),
-      );
+      const backend: AnyBackend = replay !== undefined &&
+          await this.#replayed(name, plugin, replay.header.networks) ||
+        await this.#created(
+          ["backends", name],
+          () => plugin.create(config, this.#backendContext(name, log)),
+        );
       this.#backends.set(name, backend);
-      if (pcap === undefined) continue;
+      if (pcap === undefined || replay !== undefined) continue;
       const captured = await this.#created(
         ["backends", name, "pcap"],
         () => captureNet(backend as NetBackend, pcap, log),
@@ -139,6 +165,9 @@ export class Builder {
       this.#backends.set(name, captured);
     }
     building.blocks.building = true;
+    if (inputs !== undefined) {
+      building.blocks.onRead = (bytes) => inputs.disk(bytes);
+    }
     for (const device of plan.devices) {
       const files = await readFiles(device);
       const context = deviceContext(building, device, files);
@@ -154,7 +183,9 @@ export class Builder {
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
     }
-    if (cpus.length > 1) group = new CpuGroup(cpus);
+    if (cpus.length > 1) {
+      group = new CpuGroup(cpus, isCounted && timing.precise);
+    }
     const cpu = building.cpu = group ?? cpus[0];
     this.#wire(cpus, group);
     this.#physical().onChange(() => cpu.flushMapping());
@@ -175,8 +206,49 @@ export class Builder {
       requests: this.#requests,
       events: this.#events,
       input: this.#input,
+      control: this.#control,
+      inputs,
+      undo,
       log: this.#machineLog,
     };
+  }
+
+  /** The buttons, and who presses them while a run is recorded or replayed. */
+  async #createControl(): Promise<MachineControl> {
+    const button = this.#plan.devices.find(({ plugin }) =>
+      plugin.provides?.includes("power-button")
+    );
+    const control: MachineControl = {
+      hasPowerButton: button !== undefined,
+      reset: (cause) => {
+        this.#requests.reset = true;
+        this.#requests.resetCause = cause;
+        this.#requests.notify();
+      },
+      pressPowerButton: () => {
+        if (button === undefined) return false;
+        this.#events.emit({ type: "powerdown" });
+        const device = this.#devices.get(button.name);
+        (device as Device & PowerButton | undefined)?.pressPowerButton();
+        return true;
+      },
+    };
+    if (this.#inputs === undefined) return control;
+    const { timedControl } = await import("../replay/channels.ts");
+    return timedControl(this.#inputs, control);
+  }
+
+  /** What stands in a replay for what is not there; undefined for all else. */
+  async #replayed(
+    name: string,
+    { type, permissions }: BackendPlugin,
+    networks: Readonly<Record<string, boolean>>,
+  ): Promise<AnyBackend | undefined> {
+    // A file that was written, a port where somebody waited.
+    if (type === "char" && permissions !== undefined) return NULL_CHAR;
+    if (type !== "net") return undefined;
+    const { SilentNet } = await import("../replay/channels.ts");
+    return new SilentNet(networks[name] ?? false);
   }
 
   /** What a plugin makes; its refusal is an error in the definition. */
@@ -240,19 +312,9 @@ export class Builder {
       log,
       quit,
       control: {
-        reset: () => {
-          this.#requests.reset = true;
-          this.#requests.resetCause = "host-ui";
-          this.#requests.notify();
-        },
+        reset: () => this.#control!.reset("host-ui"),
         pressPowerButton: () => {
-          const button = this.#plan.devices.find(({ plugin }) =>
-            plugin.provides?.includes("power-button")
-          );
-          if (button === undefined) return quit();
-          this.#events.emit({ type: "powerdown" });
-          const device = this.#devices.get(button.name);
-          (device as Device & PowerButton | undefined)?.pressPowerButton();
+          if (!this.#control!.pressPowerButton()) quit();
         },
       },
       monitor: this.#options.monitor === false
@@ -320,6 +382,7 @@ export class Builder {
       log: createLogger(name, this.#log),
       accel: definition.translator.accel,
       icount: definition.time.mode === "icount",
+      precise: definition.time.mode === "icount" && definition.time.precise,
     });
   }
 

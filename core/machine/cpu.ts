@@ -71,6 +71,8 @@ export interface CpuCore {
   watchWrites?(physical: number, length: number, changed: () => void): void;
   /** The physical address map has changed: flush what was derived from it. */
   flushMapping(): void;
+  /** Forget what the page tables said, as a CPU whose state was just loaded has. */
+  forgetMappings?(): void;
   /** What debuggers and observers work with; absent if the CPU has nothing for them. */
   debug?(): Promise<DebugPort>;
   /** The CPU's state. */

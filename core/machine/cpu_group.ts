@@ -29,17 +29,25 @@ const RATE = /Percent$|PerMillion$/;
 /** All CPUs of a machine. */
 export class CpuGroup implements CpuCore {
   readonly #cpus: readonly CpuCore[];
+  readonly #keepsTurns: boolean;
   /** Whose turn it is. */
   #turn = 0;
+  /** Instructions left of it. */
+  #left = TURN;
   #running = -1;
   #stop = false;
   #quiet = false;
   /** The CPU that a debugger lets run alone. */
   #only: number | undefined;
 
-  /** A group of these CPUs; the first one is where a loader starts. */
-  constructor(cpus: readonly CpuCore[]) {
+  /**
+   * A group of these CPUs; the first one is where a loader starts. `keepsTurns`:
+   * a turn goes on after a `run` that ended within it, so that turns are the
+   * same however a run is divided.
+   */
+  constructor(cpus: readonly CpuCore[], keepsTurns = false) {
     this.#cpus = cpus;
+    this.#keepsTurns = keepsTurns;
   }
 
   /** The CPU that is executing an instruction; -1 between turns. */
@@ -79,6 +87,7 @@ export class CpuGroup implements CpuCore {
   /** See `CpuCore.reset`. */
   reset(): void {
     this.#turn = 0;
+    this.#left = TURN;
     for (const cpu of this.#cpus) cpu.reset();
   }
 
@@ -101,15 +110,20 @@ export class CpuGroup implements CpuCore {
     for (;;) {
       if (this.#stop) return "stop";
       if (left <= 0) return "budget";
+      if (this.#left <= 0) this.#pass();
       const cpu = cpus[this.#turn];
       const before = cpu.instructions;
       this.#running = this.#turn;
-      const exit = cpu.run(Math.min(left, TURN));
+      const exit = cpu.run(Math.min(left, this.#left));
       this.#running = -1;
-      // A debugger finds the turn where it was.
-      if (exit === "shutdown" || exit === "debug") return exit;
-      this.#turn = (this.#turn + 1) % cpus.length;
+      if (exit === "shutdown") return exit;
       const done = cpu.instructions - before;
+      this.#left -= done;
+      // A debugger finds the turn where it was.
+      if (exit === "debug") return exit;
+      const goesOn = this.#keepsTurns && this.#left > 0 && done > 0 &&
+        (exit === "budget" || exit === "stop" && this.#stop);
+      if (!goesOn) this.#pass();
       if (done === 0 && (exit === "halted" || exit === "dead")) {
         if (exit === "halted") wakeable = true;
         if (++waiting === cpus.length) return wakeable ? "halted" : "dead";
@@ -119,6 +133,12 @@ export class CpuGroup implements CpuCore {
       wakeable = false;
       left -= Math.max(done, LEAST);
     }
+  }
+
+  /** The next CPU has its turn. */
+  #pass(): void {
+    this.#turn = (this.#turn + 1) % this.#cpus.length;
+    this.#left = TURN;
   }
 
   #runOnly(maxInstructions: number): CpuExit {
@@ -171,22 +191,37 @@ export class CpuGroup implements CpuCore {
     for (const cpu of this.#cpus) cpu.flushMapping();
   }
 
+  /** See `CpuCore.forgetMappings`. */
+  forgetMappings(): void {
+    for (const cpu of this.#cpus) cpu.forgetMappings?.();
+  }
+
   /** The state of all CPUs, and whose turn it is. */
   save(): StateRecord {
+    if (this.#left <= 0) this.#pass();
     const cpus: Record<string, StateRecord> = {};
     this.#cpus.forEach((cpu, i) => cpus[`cpu${i}`] = cpu.save());
-    return { turn: this.#turn, ...cpus };
+    return this.#keepsTurns
+      ? { turn: this.#turn, left: this.#left, ...cpus }
+      : { turn: this.#turn, ...cpus };
   }
 
   /** Restore what `save` gave. */
   load(record: StateRecord): void {
-    const { turn, ...cpus } = record;
+    const { turn, ...rest } = record;
+    const { left, ...cpus } = this.#keepsTurns ? rest : { left: TURN, ...rest };
     const count = this.#cpus.length;
     if (
       typeof turn !== "number" || !Number.isInteger(turn) || turn < 0 ||
       turn >= count
     ) {
       throw new StateError("cpu.turn", "expected the number of a CPU");
+    }
+    if (
+      typeof left !== "number" || !Number.isInteger(left) || left < 1 ||
+      left > TURN
+    ) {
+      throw new StateError("cpu.left", `expected 1 to ${TURN} instructions`);
     }
     if (Object.keys(cpus).length !== count) {
       throw new StateError("cpu", `expected the state of ${count} CPUs`);
@@ -199,6 +234,7 @@ export class CpuGroup implements CpuCore {
       cpu.load(saved as StateRecord);
     });
     this.#turn = turn;
+    this.#left = left;
   }
 
   /** Counters of all CPUs together: sums, and of rates the mean. */

@@ -180,3 +180,22 @@ Deno.test("CPU group: its state is that of each CPU and whose turn it is", () =>
     ]
   ) assertThrows(() => all.load(wrong), StateError);
 });
+
+Deno.test("CPU group: turns may be the same however a run is divided", () => {
+  const all = (budgets: readonly number[]): string[] => {
+    const [a, b] = [new Puppet("a"), new Puppet("b")];
+    const group = new CpuGroup([a, b], true);
+    let turns = "";
+    for (const cpu of [a, b]) {
+      cpu.onRun = (max) => turns += cpu.name.repeat(max);
+    }
+    for (const budget of budgets) {
+      group.run(budget);
+      group.load({ ...group.save() });
+    }
+    return turns.match(/a+|b+/g)!.map((turn) => `${turn[0]}${turn.length}`);
+  };
+  const whole = all([35_000]);
+  assertEquals(whole, ["a10000", "b10000", "a10000", "b5000"]);
+  assertEquals(all([1, 9_998, 1, 12_000, 13_000]), whole);
+});

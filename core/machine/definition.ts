@@ -45,6 +45,11 @@ export const BOOT_SCHEMA: ConfigSchema = {
     kernel: { ...FILE, description: "The kernel's file" },
     initrd: { ...FILE, description: "The initial RAM disk's file" },
     append: text("The kernel's command line"),
+    seed: {
+      type: "string",
+      description:
+        "The random bytes that a kernel is given, hexadecimal; the host's when absent, and zeros with icount",
+    },
     parameters: {
       type: "array",
       description: "What the machine adds to Linux's command line",
@@ -104,6 +109,12 @@ export const TIME_SCHEMA: ConfigSchema = {
       default: 946_684_800_000,
       description:
         "Wall-clock time at start with icount, in milliseconds since 1970",
+    },
+    precise: {
+      type: "boolean",
+      default: false,
+      description:
+        "With icount: an instruction that reaches a device does so as if it were run alone, which is slower; recorded runs are like that",
     },
   },
 };
@@ -453,6 +464,8 @@ export interface MachineDefinition {
     readonly initrd?: string;
     /** The command line. */
     readonly append?: string;
+    /** The random bytes for it: 64 hexadecimal digits. */
+    readonly seed?: string;
     /** What the machine adds to Linux's. */
     readonly parameters: readonly string[];
     /** Multiboot modules. */
@@ -477,6 +490,8 @@ export interface MachineDefinition {
     readonly nsPerInstruction: number;
     /** The date at start with icount. */
     readonly epoch: number;
+    /** With icount: see `CpuContext.precise`. */
+    readonly precise: boolean;
   };
   /** The translator. */
   readonly translator: {

@@ -18,6 +18,8 @@ import {
   MovableRegion,
 } from "../bus/movable_region.ts";
 import { onesOf } from "../bus/range.ts";
+import type { DiskUndo } from "../replay/disk_undo.ts";
+import type { TimedInputs } from "../replay/inputs.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { CpuCore } from "./cpu.ts";
@@ -60,6 +62,12 @@ export interface Building {
   readonly requests: Requests;
   /** What monitors type. */
   readonly input: InputQueue;
+  /** Of a run that is recorded or replayed: what comes from outside. */
+  readonly inputs: TimedInputs | undefined;
+  /** In a replay: what the guest has written to its disks. */
+  readonly undo: DiskUndo | undefined;
+  /** And how it reaches devices. */
+  readonly timed: typeof import("../replay/channels.ts") | undefined;
   /** Tells monitors what happens. */
   readonly events: MachineEvents;
   /** End the run. */
@@ -199,21 +207,33 @@ export function deviceContext(
     },
     char: (role) => {
       const char = backend<CharBackend>(role, "char");
-      return char === undefined ? NULL_CHAR : gatedChar(char, requests);
+      if (char === undefined) return NULL_CHAR;
+      const { timed, inputs } = building;
+      return timed === undefined
+        ? gatedChar(char, requests)
+        : timed.timedChar(inputs!, `${name}.${role}`, char);
     },
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
-      return block && building.blocks.behind(block, planned.backends.get(role));
+      const { undo, blocks } = building;
+      const noted = block && (undo?.noting(block) ?? block);
+      return noted && blocks.behind(noted, planned.backends.get(role));
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");
-      return net && building.traffic.on(net);
+      const on = net && building.traffic.on(net);
+      const { timed, inputs } = building;
+      return on && timed ? timed.timedNet(inputs!, `${name}.${role}`, on) : on;
     },
     display: (role) => backend<DisplayBackend>(role, "display"),
     inputs: (role) => {
       const made = backend<InputBackend | DisplayBackend>(role, "input");
       const input = made && ("onEvent" in made ? made : made.input);
-      return gatedInput(joinedInput(building.input, input), requests);
+      const joined = joinedInput(building.input, input);
+      const { timed, inputs } = building;
+      return timed === undefined
+        ? gatedInput(joined, requests)
+        : timed.timedInput(inputs!, `${name}.${role}`, joined);
     },
     dateSet: (offset) =>
       building.events.emit({ type: "rtc", device: name, offset }),

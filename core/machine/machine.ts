@@ -14,7 +14,7 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
-import type { MachineDebugger } from "../debug/contract.ts";
+import type { MachineDebugger, StopEvent } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
@@ -29,6 +29,12 @@ import type {
 } from "../debug/events.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { DiskUndo } from "../replay/disk_undo.ts";
+import type { Moment } from "../replay/history.ts";
+import type { Subject } from "../replay/inputs.ts";
+import type { Player } from "../replay/player.ts";
+import type { ReplayDebugger } from "../replay/reverse.ts";
+import type { InstructionTime } from "../time/time_source.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
 import type { Monitor } from "../monitor/hmp/monitor.ts";
@@ -48,7 +54,7 @@ import { Builder } from "./builder.ts";
 import { dmaPort } from "./device_context.ts";
 import { closeAll, type Parts } from "./parts.ts";
 import { hasRom, type MachinePlan } from "./plan_types.ts";
-import type { FirmwareTables, PowerButton } from "./firmware.ts";
+import type { FirmwareTables } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
 import { ramRanges, surveyDevice } from "./survey.ts";
@@ -149,6 +155,9 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
+  /** In a replay: instructions of each CPU up to here, less those that it counts. */
+  readonly #earlier: number[];
+  #replayer: Promise<ReplayDebugger> | undefined;
   readonly #servers = new Set<QmpListener>();
   #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
@@ -162,6 +171,7 @@ export class Machine {
     this.memory = parts.memory;
     this.media = new Media(parts);
     this.events = parts.events;
+    this.#earlier = parts.cpus.map(() => 0);
     parts.blocks.onError = (backend, kind, error) =>
       parts.events.emit({
         type: "block-error",
@@ -176,6 +186,7 @@ export class Machine {
       time,
       blocks,
       traffic,
+      inputs: parts.inputs,
       between: () => this.#between(),
       resetsAtShutdown: () => {
         if (!this.#resetsAtShutdown) return false;
@@ -186,6 +197,28 @@ export class Machine {
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
     requests.openMonitor = (console) => this.openMonitor(console);
+    parts.inputs?.attach(this.#subject());
+  }
+
+  /** The machine as what comes from outside sees it. */
+  #subject(): Subject {
+    const { cpu, clock, time, blocks, memory } = this.#parts;
+    const { arenaOffset, arenaBytes, u8 } = memory;
+    return {
+      position: () => ({
+        count: this.#earlier.reduce((sum, n) => sum + n, cpu.instructions),
+        time: clock.now(),
+      }),
+      save: () => saveMachine(this.#parts),
+      memory: u8.subarray(arenaOffset + arenaBytes),
+      get awaitsDisk(): boolean {
+        return blocks.isAwaited;
+      },
+      forgetMappings: () => cpu.forgetMappings?.(),
+      skipTo: (to) => (time as InstructionTime).skipTo(to),
+      stop: () => this.#loop.stop(),
+      wake: () => this.#loop.wake(),
+    };
   }
 
   /**
@@ -201,6 +234,21 @@ export class Machine {
       await planDefinition(definition, options),
       options,
     );
+  }
+
+  /**
+   * Build the machine of a recording, which then runs as it did when
+   * `LoadOptions.record` was set: what it sends is not sent, and what the host
+   * has for it is dropped. The run ends where the recording does. Throws a
+   * `ReplayError` for a recording that cannot be replayed; `run` does when the
+   * run turns out to be another one.
+   */
+  static async replay(path: string, options: LoadOptions): Promise<Machine> {
+    const { openRecording } = await import("../replay/session.ts");
+    const replay = await openRecording(path);
+    const { definition, noReboot } = replay.header;
+    const all = { ...options, noReboot, replay };
+    return await Machine.build(await planDefinition(definition, all), all);
   }
 
   /** Build a machine from a plan, in its reset state. */
@@ -247,7 +295,12 @@ export class Machine {
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const machine = new Machine(await builder.build(bootsLater));
+      const parts = await builder.build(bootsLater);
+      const machine = new Machine(parts);
+      if (parts.inputs !== undefined) {
+        const { beginSession } = await import("../replay/session.ts");
+        await beginSession(parts, parts.inputs);
+      }
       await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
@@ -379,9 +432,7 @@ export class Machine {
 
   /** Press the reset button. */
   reset(cause: Cause = "host-ui"): void {
-    this.#parts.requests.reset = true;
-    this.#parts.requests.resetCause = cause;
-    this.#loop.interrupt();
+    this.#parts.control.reset(cause);
   }
 
   /**
@@ -389,12 +440,9 @@ export class Machine {
    * `RangeError` when the machine has none.
    */
   pressPowerButton(): void {
-    const button = this.#provider<PowerButton>("power-button");
-    if (button === undefined) {
+    if (!this.#parts.control.pressPowerButton()) {
       throw new RangeError("the machine has no power button");
     }
-    this.events.emit({ type: "powerdown" });
-    button.pressPowerButton();
   }
 
   /**
@@ -566,8 +614,11 @@ export class Machine {
     options: GdbOptions = {},
   ): Promise<GdbServer> {
     const { GdbServer } = await import("../debug/gdb/server.ts");
+    const isNew = !this.running && this.#result === undefined;
+    const isReplay = this.#parts.inputs?.isLive === false;
     const server = await GdbServer.listen(where, {
       debug: () => this.debug(),
+      reverse: isReplay && isNew ? await this.replayer() : undefined,
       reset: () => this.reset(),
       kill: () => this.quit(),
     }, {
@@ -597,12 +648,108 @@ export class Machine {
           cpus: this.#parts.cpus,
           loop: this.#loop,
           memory: this.#debugMemory(),
+          keepsOrder: this.#parts.inputs?.isLive === false,
           isStarted: () => this.running,
           start: () => this.start(),
           notify: (type) => this.events.emit({ type }),
           wait: () => this.wait(),
         }),
     );
+  }
+
+  /**
+   * Goes to and fro in the run of a machine that `Machine.replay` has made: to
+   * be asked for before the machine is started. Throws a `ReplayError` when it
+   * is not a replay, or has been started.
+   *
+   * ```ts ignore
+   * const machine = await Machine.replay("run.log");
+   * const replayer = await machine.replayer();
+   * const debug = await machine.debug();
+   * await replayer.seek(1_000_000);
+   * console.log(debug.cpus[0].pc.toString(16));
+   * debug.setWatchpoint({ address: 0x200000, size: 4, access: "write" });
+   * await replayer.resume(); // back to the last write before
+   * ```
+   */
+  replayer(): Promise<ReplayDebugger> {
+    return this.#replayer ??= this.#createReplayer();
+  }
+
+  async #createReplayer(): Promise<ReplayDebugger> {
+    const { ReplayError } = await import("../replay/error.ts");
+    const { Player } = await import("../replay/player.ts");
+    const { Replayer } = await import("../replay/replayer.ts");
+    const { inputs: player, undo, cpus } = this.#parts;
+    if (!(player instanceof Player) || undo === undefined) {
+      throw new ReplayError("unsupported", "The machine is not a replay");
+    }
+    const control = await this.#debugControl();
+    const loop = this.#loop;
+    if (this.running || this.#result !== undefined) {
+      throw new ReplayError("unsupported", "The machine has been started");
+    }
+    undo.isOn = true;
+    const counts = (): number[] =>
+      cpus.map((cpu, i) => cpu.instructions + this.#earlier[i]);
+    const run = async (
+      stopped?: (event: StopEvent) => void,
+      isStep = false,
+    ): Promise<void> => {
+      let isDone = false;
+      const { onEnd } = player;
+      player.onStop = () => isDone = true;
+      player.onEnd = () => false;
+      const held = async (): Promise<void> =>
+        void await loop.runHeld(() => isDone);
+      try {
+        await control.search(held, stopped, isStep);
+      } finally {
+        player.onEnd = onEnd;
+      }
+    };
+    player.onEnd = () => {
+      // Who debugs is not at the end when the recording is.
+      const stands = control.isAwaited;
+      if (stands) control.pause();
+      return stands;
+    };
+    return new Replayer({
+      player,
+      memory: this.#subject().memory,
+      counts,
+      media: () => this.media.changes,
+      pc: (cpu) => control.cpus[cpu].pc,
+      save: () => ({
+        ...player.position,
+        record: saveMachine(this.#parts),
+        counts: counts(),
+        place: player.place,
+        disks: undo.mark,
+        media: this.media.changes,
+      }),
+      load: (moment) => this.#goBack(moment, player, undo),
+      run,
+      runOne: () => run(() => player.stop(), true),
+      stop: () => player.stop(),
+    });
+  }
+
+  /** Make everything but the memory what it was. */
+  async #goBack(
+    { record, counts, place, disks }: Moment,
+    player: Player,
+    undo: DiskUndo,
+  ): Promise<void> {
+    const { blocks, cpus, requests } = this.#parts;
+    blocks.forget();
+    await undo.undo(disks);
+    requests.end = undefined;
+    loadMachine(this.#parts, record);
+    cpus.forEach((cpu, i) => this.#earlier[i] = counts[i] - cpu.instructions);
+    player.restore(place);
+    // What devices do behind their loading.
+    await turn();
   }
 
   #debugMemory(): DebugMemory {
@@ -708,6 +855,13 @@ export class Machine {
    */
   async loadSnapshot(nameOrPath: string): Promise<void> {
     this.#mustBeOpen();
+    if (this.#parts.inputs !== undefined) {
+      const { SnapshotError } = await import("../snapshot/error.ts");
+      throw new SnapshotError(
+        "machine",
+        "A run that is recorded or replayed does not become another one",
+      );
+    }
     const { loadSnapshot } = await import("../snapshot/load.ts");
     await this.#loop.hold(() =>
       loadSnapshot(this.#parts, this.media, nameOrPath, () => {
@@ -783,6 +937,12 @@ export class Machine {
           where: this.cpu.describe(),
         };
         this.#shutDown("guest-shutdown");
+      }
+      const { reason } = result;
+      const { inputs } = this.#parts;
+      if (inputs !== undefined && reason !== "stop" && reason !== "quit") {
+        await turn();
+        inputs.end();
       }
       this.#result = result;
       // A waiting `expect` will not be answered any more.
@@ -938,8 +1098,14 @@ export class Machine {
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
+    if (this.#closed === undefined) this.#parts.inputs?.close();
     return this.#closed ??= this.#closeAll();
   }
+}
+
+/** A turn of the event loop: what devices have put off is done after it. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(() => resolve()));
 }
 
 /** What the machine adds to Linux's command line, and what its devices do. */
@@ -954,9 +1120,12 @@ function linuxParameters({ definition, devices }: MachinePlan): string[] {
 }
 
 /** The seed of a guest: with `icount` two runs are the same. */
-function randomSeed(plan: MachinePlan): Uint8Array {
+function randomSeed({ definition }: MachinePlan): Uint8Array {
+  if (definition.boot.seed !== undefined) {
+    return Uint8Array.fromHex(definition.boot.seed);
+  }
   const seed = new Uint8Array(SEED_BYTES);
-  return plan.definition.time.mode === "icount"
+  return definition.time.mode === "icount"
     ? seed
     : crypto.getRandomValues(seed);
 }

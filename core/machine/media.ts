@@ -6,6 +6,8 @@
 
 import type { BlockBackend } from "../backend/block.ts";
 import type { RemovableDrive, RemovableMedia } from "../backend/removable.ts";
+import { ReplayError } from "../replay/error.ts";
+import type { Channel } from "../replay/inputs.ts";
 import type { Parts } from "./parts.ts";
 import { createLogger } from "./logger.ts";
 import type { BlockPlugin, Device } from "./plugin.ts";
@@ -34,9 +36,24 @@ export interface ChangeOptions {
   readonly force?: boolean;
 }
 
+/** A change of a recorded run. */
+interface Change {
+  readonly drive: string;
+  /** What comes in; absent where it is only taken out. */
+  readonly medium?: Medium;
+  readonly force: boolean;
+  /** What the medium is known by. */
+  readonly identity?: string;
+  /** It is open already. */
+  readonly backend?: BlockBackend;
+}
+
 /** The drives of a machine whose media can be changed. */
 export class Media {
   readonly #parts: Parts;
+  /** The way in while a run is recorded or replayed. */
+  readonly #timed: Channel<Change> | undefined;
+  #changes = 0;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
   /** What is in drives that have been changed; undefined: nothing. */
@@ -58,6 +75,19 @@ export class Media {
       }
     }
     this.drives = drives;
+    this.#timed = parts.inputs?.channel<Change>({
+      name: "media",
+      encode: ({ backend: _, ...change }) =>
+        new TextEncoder().encode(JSON.stringify(change)),
+      decode: decodeChange,
+      deliver: (change) => this.#carryOut(change),
+      waits: true,
+    });
+  }
+
+  /** How often a medium was put in or taken out. */
+  get changes(): number {
+    return this.#changes;
   }
 
   /**
@@ -72,6 +102,28 @@ export class Media {
   ): Promise<void> {
     const drive = this.#drive(name);
     const { backend, config } = await this.#open(name, medium);
+    // Whoever reads it later may be in another folder.
+    const opened = { ...medium, config };
+    if (this.#timed !== undefined) {
+      const { identifyDisk } = await import("../replay/identity.ts");
+      return await this.#timed.submit({
+        drive: name,
+        medium: opened,
+        force,
+        identity: await identifyDisk(backend),
+        backend,
+      });
+    }
+    await this.#insert(name, drive, opened, backend, force);
+  }
+
+  async #insert(
+    name: string,
+    drive: RemovableDrive,
+    medium: Medium,
+    backend: BlockBackend,
+    force: boolean,
+  ): Promise<void> {
     if (this.#closed) {
       await backend.close();
       throw new MediaError("the machine is stopped");
@@ -82,8 +134,7 @@ export class Media {
       throw this.#locked(name);
     }
     await this.#change(name, drive, backend);
-    // Whoever reads it later may be in another folder.
-    this.#changed.set(name, { ...medium, config: config as JsonObject });
+    this.#changed.set(name, medium);
   }
 
   /** What was put in a drive, if something was since the machine was built. */
@@ -100,6 +151,17 @@ export class Media {
     { force = false }: ChangeOptions = {},
   ): Promise<void> {
     const drive = this.#drive(name);
+    if (this.#timed !== undefined) {
+      return await this.#timed.submit({ drive: name, force });
+    }
+    await this.#eject(name, drive, force);
+  }
+
+  async #eject(
+    name: string,
+    drive: RemovableDrive,
+    force: boolean,
+  ): Promise<void> {
     if (!drive.eject(force)) throw this.#locked(name);
     await this.#change(name, drive, undefined);
     this.#changed.set(name, undefined);
@@ -118,6 +180,26 @@ export class Media {
       const { plugin } = plan.definition.backends[found.name];
       return [name, { plugin, config: found.config as JsonObject }];
     }));
+  }
+
+  /** A change of a run that is recorded or replayed, whose time has come. */
+  async #carryOut(change: Change): Promise<void> {
+    const { drive: name, medium, force, identity } = change;
+    const drive = this.#drive(name);
+    if (medium === undefined) return await this.#eject(name, drive, force);
+    const backend = change.backend ?? (await this.#open(name, medium)).backend;
+    if (change.backend === undefined) {
+      const { identifyDisk } = await import("../replay/identity.ts");
+      if (await identifyDisk(backend) !== identity) {
+        await backend.close();
+        throw new ReplayError(
+          "mismatch",
+          `Cannot replay: the medium of "${name}" is not what it was when ` +
+            `the run was recorded`,
+        );
+      }
+    }
+    await this.#insert(name, drive, medium, backend, force);
   }
 
   /** The machine is stopped: nothing is put in any more. */
@@ -141,7 +223,7 @@ export class Media {
   async #open(
     name: string,
     medium: Medium,
-  ): Promise<{ backend: BlockBackend; config: unknown }> {
+  ): Promise<{ backend: BlockBackend; config: JsonObject }> {
     const { options: { plugins }, log } = this.#parts;
     const plugin = await loadPlugin(
       ["block"],
@@ -149,10 +231,14 @@ export class Media {
       Deno.cwd(),
       plugins,
     ) as BlockPlugin;
+    const given = absolute(medium.config ?? {}, plugin.config);
+    // As all disks of a recorded run.
+    const { properties = {} } = plugin.config ?? {};
+    const snapshot = this.#timed && "snapshot" in properties;
     const config = applySchema(
       plugin.config,
-      absolute(medium.config ?? {}, plugin.config),
-    );
+      snapshot ? { ...given, snapshot } : given,
+    ) as JsonObject;
     const [problem] = await plugin.check?.(config) ?? [];
     if (problem !== undefined) throw new MediaError(problem);
     const backend = await plugin.create(config, {
@@ -169,16 +255,33 @@ export class Media {
     drive: RemovableDrive,
     backend: BlockBackend | undefined,
   ): Promise<void> {
-    const { backends, blocks, plan } = this.#parts;
+    const { backends, blocks, plan, undo } = this.#parts;
+    this.#changes++;
     const [device, role] = name.split(".");
     const planned = plan.devices.find((d) => d.name === device)!;
     const key = planned.backends.get(role) ?? name;
     const old = backends.get(key);
-    drive.insert(backend && blocks.behind(backend, key));
+    const noted = backend && (undo?.noting(backend) ?? backend);
+    drive.insert(noted && blocks.behind(noted, key));
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);
     await old?.close();
   }
+}
+
+function decodeChange(bytes: Uint8Array): Change {
+  let change: Change | null = null;
+  try {
+    change = JSON.parse(new TextDecoder().decode(bytes));
+  } catch {
+    // What is no JSON is no change.
+  }
+  const medium = change?.medium;
+  if (
+    typeof change?.drive === "string" && typeof change.force === "boolean" &&
+    (medium === undefined || typeof medium?.plugin === "string")
+  ) return { ...change, backend: undefined };
+  throw new ReplayError("damaged", "a change of a medium is none");
 }
 
 /** A configuration that means the same in another working directory. */

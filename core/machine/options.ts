@@ -5,6 +5,7 @@
  */
 
 import {
+  at,
   DefinitionError,
   locate,
   type Located,
@@ -29,6 +30,7 @@ import type { MachinePlan } from "./plan_types.ts";
 import { extendDefinition, readDefinition } from "./read_definition.ts";
 import type { BackendPlugin } from "./plugin.ts";
 import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
+import type { Recording } from "../replay/session.ts";
 import type { JsonObject } from "./schema_types.ts";
 
 /** What a program or the command line says beside the definition. */
@@ -85,6 +87,14 @@ export interface LoadOptions {
   readonly accel?: "jit" | "interp";
   /** Let virtual time follow the instruction count. */
   readonly icount?: boolean;
+  /**
+   * Record what comes from outside in this file, for `Machine.replay`. Virtual
+   * time then follows the instruction count, and disks are on throw-away
+   * overlays.
+   */
+  readonly record?: string;
+  /** What is replayed: `Machine.replay` sets it. */
+  readonly replay?: Recording;
   /** End the run when the guest resets the machine. */
   readonly noReboot?: boolean;
   /**
@@ -220,6 +230,19 @@ async function optionOverlays(
   if (options.icount) lay({ time: { mode: "icount" } }, "--icount");
   for (const assignment of options.set ?? []) {
     overlays.push(parseSet(assignment, directory));
+  }
+  if (options.record !== undefined) {
+    const merged = overlays.reduce(merge, document);
+    const time: JsonObject = { mode: "icount", precise: true };
+    if (at(merged, ["time", "epoch"]).kind !== "value") {
+      time.epoch = Date.now();
+    }
+    const boot: JsonObject = {};
+    if (at(merged, ["boot", "seed"]).kind !== "value") {
+      boot.seed = crypto.getRandomValues(new Uint8Array(32)).toHex();
+    }
+    lay({ time, boot }, "--record");
+    lay(await snapshotMeaning(merged, options.plugins), "--record");
   }
   return overlays;
 }

@@ -10,6 +10,8 @@ import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
+import type { DiskUndo } from "../replay/disk_undo.ts";
+import type { TimedInputs } from "../replay/inputs.ts";
 import type { OpenMonitor } from "../monitor/console.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
@@ -63,8 +65,24 @@ export interface Parts {
   readonly events: MachineEvents;
   /** What monitors type, beside the displays. */
   readonly input: InputQueue;
+  /** The buttons of the machine's case. */
+  readonly control: MachineControl;
+  /** Of a run that is recorded or replayed: what comes from outside. */
+  readonly inputs: TimedInputs | undefined;
+  /** In a replay: what the guest has written to its disks. */
+  readonly undo: DiskUndo | undefined;
   /** The log. */
   readonly log: MachineLog;
+}
+
+/** The buttons of a machine's case. */
+export interface MachineControl {
+  /** Press the reset button. */
+  reset(cause: Cause): void;
+  /** Whether there is a power button. */
+  readonly hasPowerButton: boolean;
+  /** Press the power button; false: there is none. */
+  pressPowerButton(): boolean;
 }
 
 /** A backend of any type. */

@@ -151,6 +151,9 @@ async function planBoot(context: PlanContext): Promise<LoaderPlugin[]> {
     ? undefined
     : bootOrderProblem(boot.order);
   if (problem !== undefined) throw context.error(["boot", "order"], problem);
+  if (boot.seed !== undefined && !/^[0-9a-f]{64}$/i.test(boot.seed)) {
+    throw context.error(["boot", "seed"], "expected 64 hexadecimal digits");
+  }
   const loaders: LoaderPlugin[] = [];
   for (const [i, name] of boot.loaders.entries()) {
     const path = ["boot", "loaders", i];

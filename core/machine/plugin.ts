@@ -395,6 +395,12 @@ export interface CpuContext {
    * exactly at its budget and reading the clock within a run must be exact.
    */
   readonly icount: boolean;
+  /**
+   * Whether the guest must not be able to tell how its run was divided into
+   * calls of `run`: each instruction then sees devices and the clock as if it
+   * were run alone. For a run that is recorded or replayed.
+   */
+  readonly precise: boolean;
 }
 
 /** A plugin that makes CPUs. */

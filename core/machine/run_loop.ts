@@ -16,6 +16,7 @@
  * @module
  */
 
+import type { TimedInputs } from "../replay/inputs.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
@@ -99,6 +100,8 @@ export interface RunLoopParts {
   readonly blocks: BlockRequests;
   /** What passes on networks. */
   readonly traffic?: NetTraffic;
+  /** With `icount`, of a run that is recorded or replayed: what comes from outside. */
+  readonly inputs?: TimedInputs;
 }
 
 /** The run loop of a machine. */
@@ -111,6 +114,7 @@ export class RunLoop {
   readonly #resetsAtShutdown: () => boolean;
   readonly #blocks: BlockRequests;
   readonly #traffic: NetTraffic | undefined;
+  readonly #inputs: TimedInputs | undefined;
   readonly #bench = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
   /** Instructions and time of slices that the rate does not know yet. */
@@ -157,6 +161,7 @@ export class RunLoop {
     this.#resetsAtShutdown = parts.resetsAtShutdown ?? (() => false);
     this.#blocks = parts.blocks;
     this.#traffic = parts.traffic;
+    this.#inputs = parts.inputs;
     // The slice in progress may be too long now.
     const shorten = (): void => {
       if (this.#host !== undefined) this.interrupt();
@@ -223,6 +228,30 @@ export class RunLoop {
   }
 
   /**
+   * Run until `stop` though the guest is held: for a replay that goes to
+   * another place while it stands still for a debugger. A `stop` for which
+   * `isDone` does not hold is one of the run that is held, too.
+   */
+  async runHeld(isDone: () => boolean): Promise<LoopEnd> {
+    const [awake, stands, running] = [
+      this.#awake,
+      this.#stands,
+      this.#running,
+    ];
+    this.#awake = undefined;
+    this.#stands = 0;
+    try {
+      return await this.run();
+    } finally {
+      this.#stands += stands;
+      this.#awake = awake;
+      this.#running = running;
+      if (isDone()) this.#stopping = false;
+      else this.wake();
+    }
+  }
+
+  /**
    * Have the guest stand still between two slices, whether it runs or not, while
    * `action` is done, one after another. The run does not end by it; one that
    * starts meanwhile waits.
@@ -284,6 +313,13 @@ export class RunLoop {
           await this.#answers();
           continue;
         }
+        const taken = this.#inputs?.take();
+        if (taken !== undefined) {
+          await taken;
+          await turn();
+          continue;
+        }
+        if (this.#stopping) return "stop";
         const exit = this.#slice();
         if (exit === "debug") {
           this.onDebug();
@@ -297,6 +333,12 @@ export class RunLoop {
           // A guest that shuts down at once leaves the host its turn.
           await turn();
           served = performance.now();
+          continue;
+        }
+        if (this.#inputs !== undefined) {
+          // What the guest's accesses have led to comes before the next slice.
+          await turn();
+          if (exit === "halted") await this.#wait(this.#inputs);
           continue;
         }
         if (exit === "halted" && !this.#skip()) {
@@ -333,6 +375,16 @@ export class RunLoop {
     return this.#blocks.outstanding || (this.#traffic?.isRecent ?? false);
   }
 
+  /** All CPUs wait, in a run that is recorded or replayed. */
+  async #wait(inputs: TimedInputs): Promise<void> {
+    const start = performance.now();
+    const deadline = this.#clock.nextDeadline();
+    if (!this.#stopping && this.#stands === 0 && !this.#holds) {
+      await inputs.idle(deadline, (time) => this.#sleep(time));
+    }
+    this.#slept += performance.now() - start;
+  }
+
   /** Stand still until `wake`. */
   async #stand(): Promise<void> {
     this.#host?.pause();
@@ -362,6 +414,9 @@ export class RunLoop {
     let budget = this.#rest > 0 ? this.#rest : ICOUNT_SLICE;
     if (deadline !== Infinity) {
       budget = Math.min(budget, icount.instructionsUntil(deadline));
+    }
+    if (this.#inputs !== undefined) {
+      budget = Math.min(budget, this.#inputs.budget);
     }
     this.#sliceEnd = icount.now() + budget * icount.nsPerInstruction;
     const before = cpu.instructions;

@@ -91,6 +91,11 @@ export class SoftMmu implements Mmu {
   #data: Tlb;
   readonly #memory: ArrayBufferLike;
   readonly #physicalAccess: PhysicalAccess;
+  /**
+   * Asked before an instruction reaches a device: whether it is to fault
+   * instead, as it will be begun again at a time when it may.
+   */
+  defers: () => boolean = () => false;
   readonly #value: number;
   readonly #watches = new WriteWatches();
   readonly #conditional = new ConditionalTranslations();
@@ -560,6 +565,7 @@ export class SoftMmu implements Mmu {
         this.#ioRead = page;
         this.#ioReadPage = this.#physical - offset;
       }
+      if (this.defers()) return 0;
       this.#physicalAccess.readIo(
         this.#ioReadPage + offset,
         this.#value,
@@ -576,6 +582,7 @@ export class SoftMmu implements Mmu {
     if (!this.#translate(tlb, second, ACCESS_READ, mmu)) return 0;
     const h1 = this.#host;
     const p1 = this.#physical;
+    if ((h0 < 0 || h1 < 0) && this.defers()) return 0;
     this.#physicalAccess.readBytes(h0, p0, this.#value, first);
     this.#physicalAccess.readBytes(h1, p1, this.#value + first, width - first);
     return this.#value;
@@ -613,6 +620,7 @@ export class SoftMmu implements Mmu {
     const offset = address & 0xfff;
     if (offset + width <= PAGE) {
       if (address - offset + mmu === this.#ioWrite) {
+        if (this.defers()) return STORE_FAULT;
         this.#physicalAccess.writeIo(
           this.#ioWritePage + offset,
           this.#value,
@@ -630,6 +638,7 @@ export class SoftMmu implements Mmu {
       if (this.#host < 0) {
         this.#ioWrite = address - offset + mmu;
         this.#ioWritePage = physical - offset;
+        if (this.defers()) return STORE_FAULT;
         this.#physicalAccess.writeIo(physical, this.#value, width);
         return STORE_DONE;
       }
@@ -640,6 +649,7 @@ export class SoftMmu implements Mmu {
       }
       if (this.#physicalAccess.ramOf(physical) < 0) {
         // ROM: of a flash chip this is a command.
+        if (this.defers()) return STORE_FAULT;
         this.#physicalAccess.writeIo(physical, this.#value, width);
         return STORE_DONE;
       }
@@ -651,12 +661,16 @@ export class SoftMmu implements Mmu {
     const p0 = this.#physical;
     if (!this.#translate(tlb, second, ACCESS_WRITE, mmu)) return STORE_FAULT;
     const p1 = this.#physical;
+    const access = this.#physicalAccess;
+    if ((access.ramOf(p0) < 0 || access.ramOf(p1) < 0) && this.defers()) {
+      return STORE_FAULT;
+    }
     const rest = width - first;
     const hit0 = this.#code.written(p0, first, running);
     const hit1 = this.#code.written(p1, rest, running);
     if (hit0 || hit1) return STORE_MODIFIES;
-    this.#physicalAccess.writeBytes(p0, this.#value, first);
-    this.#physicalAccess.writeBytes(p1, this.#value + first, rest);
+    access.writeBytes(p0, this.#value, first);
+    access.writeBytes(p1, this.#value + first, rest);
     return STORE_DONE;
   }
 

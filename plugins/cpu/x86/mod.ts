@@ -18,11 +18,12 @@ import { Translator } from "./translate.ts";
 
 /**
  * The translator of a CPU of this model; `yields`: there are others, to which
- * PAUSE gives the turn.
+ * PAUSE gives the turn; `precise`: see {@linkcode CpuContext.precise}.
  */
 export function createTranslator(
   model: Model,
   yields = false,
+  precise = false,
 ): BlockTranslator {
   return new Translator({
     features: model.features,
@@ -30,6 +31,7 @@ export function createTranslator(
     debugData: DEBUG_DATA,
     debugTrap: DEBUG_TRAP,
     yields,
+    precise,
   });
 }
 
@@ -88,7 +90,7 @@ function create(config: X86Config, context: CpuContext): CpuCore {
     stamps: context.shared("time stamps", createStamps),
     random: context.icount ? undefined : hostRandom,
     ferr: (level) => ferr.set(level),
-    translator: () => createTranslator(model, several),
+    translator: () => createTranslator(model, several, context.precise),
   });
   if (apic !== undefined) {
     apic.onStartup = (page): void => cpu.startup(page);
@@ -103,6 +105,7 @@ function create(config: X86Config, context: CpuContext): CpuCore {
       : undefined,
     accel: context.accel,
     exact: context.icount,
+    precise: context.precise,
     threshold: config.threshold,
     maxInsns: config.maxInsns,
   });

@@ -158,6 +158,8 @@ export interface TranslatorOptions {
   readonly debugTrap: Helper;
   /** There are other CPUs, to which PAUSE gives the turn. */
   readonly yields?: boolean;
+  /** See `CpuContext.precise`. */
+  readonly precise?: boolean;
 }
 
 const LOAD = [0, Op["ld8u"], Op["ld16u"], 0, Op["ld32"], 0, 0, 0, Op["ld64"]];

@@ -10,16 +10,34 @@ import {
   type StateRecord,
 } from "../../../core/state/state.ts";
 import type { X86 } from "./cpu.ts";
+import { setStateFlags, stateFlags } from "./flags.ts";
 import { changedMsrs, msrWord, resetMsrs } from "./msr_storage.ts";
 import {
+  OFF_CC_DST,
+  OFF_CC_OVER,
+  OFF_CC_SRC,
+  OFF_CC_SRC2,
   OFF_MTRR_DEF_TYPE,
+  OFF_SCRATCH,
   OFF_TSC_OFFSET,
+  OFF_YMMH,
   STATE_END,
   STATE_START,
 } from "./state.ts";
 
 /** Bytes of the registers in records of before there was 64-bit mode. */
 const OLD_SIZE = 0x600;
+
+/** Words that hold lazy flags. */
+const LAZY = [
+  OFF_CC_DST,
+  OFF_CC_DST + 4,
+  OFF_CC_SRC,
+  OFF_CC_SRC + 4,
+  OFF_CC_SRC2,
+  OFF_CC_SRC2 + 4,
+  OFF_CC_OVER,
+];
 
 /** The state record. */
 type SavedCpu = {
@@ -41,12 +59,25 @@ type SavedCpu = {
   stamp: number;
 };
 
+/**
+ * The same for the same state, however the CPU has come to it: flags are worked
+ * out, and what is only used within an instruction is cleared.
+ */
+function settle(registers: Uint8Array<ArrayBuffer>): void {
+  const words = new Int32Array(registers.buffer);
+  const flags = stateFlags(words, -STATE_START);
+  for (const at of LAZY) words[(at - STATE_START) >> 2] = 0;
+  setStateFlags(words, -STATE_START, flags);
+  registers.fill(0, OFF_SCRATCH - STATE_START, OFF_YMMH - STATE_START);
+}
+
 /** The registers for the state record. */
 export function saveCpu(cpu: X86): SavedCpu {
   const registers = cpu.state8.slice(STATE_START, STATE_END);
   // It belongs to this machine's source of time; `tsc` says the same.
   const offset = OFF_TSC_OFFSET - STATE_START;
   registers.fill(0, offset, offset + 8);
+  settle(registers);
   return {
     model: cpu.model.name,
     registers,

@@ -39,6 +39,7 @@ import {
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
+import { goOn } from "./translate_privilege.ts";
 import {
   BASE,
   CS,
@@ -85,6 +86,26 @@ function stackAccesses(i: Insn): number {
   }
 }
 
+/**
+ * Handlers of instructions that look at the time or reach a device without an
+ * access to memory.
+ */
+const OUTWARD: ReadonlySet<string> = new Set([
+  "in",
+  "out",
+  "ins",
+  "outs",
+  "rdtsc",
+  "rdtscp",
+  "rdmsr",
+  "wrmsr",
+  "rdrand",
+  "rdseed",
+  // CR8 is the local APIC's.
+  "mov_to_cr",
+  "mov_from_cr",
+]);
+
 /** Translates one instruction. */
 export type Translate = (t: Translator, i: Insn) => void;
 
@@ -100,11 +121,14 @@ export class Translator extends LazyFlags {
   elements = 0;
   /** PAUSE gives another CPU its turn. */
   readonly yields: boolean;
+  /** What looks at the time, or at what stands around the CPU, ends its block. */
+  readonly #precise: boolean;
 
   /** Makes the translator of one CPU. */
   constructor(options: TranslatorOptions) {
     super(options);
     this.yields = options.yields ?? false;
+    this.#precise = options.precise ?? false;
     this.#present = Uint8Array.from(
       ROWS,
       (r) => r.feature === "" || options.features.has(r.feature) ? 1 : 0,
@@ -229,6 +253,9 @@ export class Translator extends LazyFlags {
         break;
     }
     HANDLERS[row.index](this, i);
+    if (this.#precise && !this.b.ended && OUTWARD.has(row.handler)) {
+      goOn(this);
+    }
   }
 
   /** Whether a repeated instruction is to do one element: somebody steps, the guest or a debugger. */

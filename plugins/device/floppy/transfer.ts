@@ -76,7 +76,7 @@ export class Transfer {
   readonly #host: TransferHost;
   readonly #timer: Timer;
   #generation = 0;
-  #previous: Promise<unknown> = Promise.resolve();
+  #previous: Promise<unknown> | undefined;
 
   /** No command. */
   constructor(host: TransferHost) {
@@ -277,11 +277,16 @@ export class Transfer {
   #issue(): void {
     const generation = ++this.#generation;
     const current = (): boolean => generation === this.#generation;
-    const answer = this.#previous.then(() =>
-      current() ? this.#perform() : undefined
-    );
-    // The next request waits for this one, whatever becomes of it.
-    this.#previous = answer.then(() => {}, () => {});
+    // At once, so that when it is made does not depend on the host; but after
+    // one that is under way, whatever becomes of that.
+    const answer = this.#previous === undefined
+      ? this.#perform()
+      : this.#previous.then(() => current() ? this.#perform() : undefined);
+    const done = (): void => {
+      if (this.#previous === previous) this.#previous = undefined;
+    };
+    const previous = answer.then(done, done);
+    this.#previous = previous;
     answer.then((data) => {
       if (!current()) return;
       if (data !== undefined) {

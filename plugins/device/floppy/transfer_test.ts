@@ -448,3 +448,20 @@ Deno.test("82077: an image shorter than its medium", async () => {
   const write = await fdc.command(0x45, 4, 0, 1, 1, 2, 18, ...GAPS);
   assertEquals(write.slice(0, 3), [0x44, 0x20, 0x20]);
 });
+
+Deno.test("82077: the disk is asked at once, not when the guest's turn ends", async () => {
+  const [fdc, image] = await floppy();
+  const read = image.read.bind(image);
+  let asked = 0;
+  image.read = (...request) => {
+    asked++;
+    return read(...request);
+  };
+  for (const n of [1, 2]) {
+    fdc.program(TO_MEMORY, 512);
+    fdc.send(0x46, 0, 0, 0, 1, 2, 18, ...GAPS);
+    assertEquals(asked, n);
+    await fdc.wait();
+    fdc.result();
+  }
+});

@@ -1,0 +1,219 @@
+/**
+ * Goes to and fro in a replayed run.
+ *
+ * A state is kept now and then while the run goes forward; to go to an
+ * instruction is to go back to the state before it and to run on from there.
+ *
+ * @module
+ */
+
+import type { StopEvent } from "../debug/contract.ts";
+import type { ReverseStop } from "../debug/gdb/reverse.ts";
+import { ReplayError } from "./error.ts";
+import { History, type Moment } from "./history.ts";
+import type { Player } from "./player.ts";
+import type { ReplayDebugger } from "./reverse.ts";
+
+/** States take at most this part of the time in which the run goes forward. */
+const PART = 4;
+
+/** The machine that is replayed. */
+export interface ReplayedMachine {
+  /** What was recorded. */
+  readonly player: Player;
+  /** RAM, ROM and video memory. */
+  readonly memory: Uint8Array;
+  /** Instructions that each CPU has executed. */
+  counts(): number[];
+  /** See `Media.changes`. */
+  media(): number;
+  /** The linear address of a CPU's next instruction. */
+  pc(cpu: number): number;
+  /** Everything but the memory, and where in the recording it is. */
+  save(): Moment;
+  /** The reverse; the memory is that of the moment. */
+  load(moment: Moment): Promise<void>;
+  /**
+   * Let the guest run until `stop`, though a debugger has it stand still.
+   * `stopped` is told of breakpoints and watchpoints, and the guest goes on;
+   * without there are none.
+   */
+  run(stopped?: (event: StopEvent) => void): Promise<void>;
+  /** Let the CPU whose turn it is execute one instruction, or take an interrupt or exception. */
+  runOne(): Promise<void>;
+  /** End `run`. */
+  stop(): void;
+}
+
+/** A breakpoint or watchpoint that was passed. */
+interface Passed {
+  readonly event: StopEvent;
+  /** Which of those since the state before it. */
+  readonly index: number;
+  /** Instructions executed when it stopped the guest. */
+  readonly count: number;
+}
+
+/** Goes to and fro in a replayed run. */
+export class Replayer implements ReplayDebugger {
+  readonly #machine: ReplayedMachine;
+  readonly #history: History;
+  /** Until when no state is kept, so that it does not take too much time. */
+  #pause = 0;
+  #isPaused = false;
+
+  /** For a machine that stands before its first instruction. */
+  constructor(machine: ReplayedMachine) {
+    this.#machine = machine;
+    this.#history = new History(machine.memory);
+    this.#history.add(machine.save());
+    machine.player.onCheck = ({ count }) => {
+      const { last } = this.#history;
+      const start = performance.now();
+      if (last !== undefined && count <= last.count || start < this.#pause) {
+        return;
+      }
+      this.#history.add(machine.save());
+      const end = performance.now();
+      this.#pause = end + (end - start) * PART;
+    };
+  }
+
+  /** Instructions that all CPUs have executed. */
+  get count(): number {
+    return this.#machine.player.position.count;
+  }
+
+  /** See {@linkcode ReplayDebugger.seek}. */
+  async seek(count: number): Promise<void> {
+    if (!Number.isSafeInteger(count) || count < 0) {
+      throw new RangeError(`${count} is no number of instructions`);
+    }
+    const near = this.#history.before(count)!;
+    if (count < this.count || near.count > this.count) {
+      await this.#return(near);
+    }
+    await this.#runTo(count);
+    if (this.count < count) {
+      throw new RangeError(
+        `the recording has only ${this.count} instructions, not ${count}`,
+      );
+    }
+  }
+
+  async #return(moment: Moment): Promise<void> {
+    if (moment.media !== this.#machine.media()) {
+      throw new ReplayError(
+        "unsupported",
+        "Cannot go back to before a medium was changed",
+      );
+    }
+    this.#history.restore(moment);
+    await this.#machine.load(moment);
+  }
+
+  async #runTo(
+    count: number,
+    stopped?: (event: StopEvent) => void,
+  ): Promise<void> {
+    const { player } = this.#machine;
+    if (this.count >= count) return;
+    player.limit = count;
+    try {
+      await this.#machine.run(stopped);
+    } finally {
+      player.limit = Infinity;
+    }
+  }
+
+  /** Back to before the last instruction of a CPU. */
+  async step(cpu: number): Promise<ReverseStop> {
+    const machine = this.#machine;
+    const { count } = this;
+    const own = machine.counts()[cpu];
+    const pc = machine.pc(cpu);
+    // If an interrupt was taken and nothing executed since: to before it.
+    if (count > 0) await this.seek(count - 1);
+    await this.#runTo(count);
+    if (machine.pc(cpu) !== pc) return { kind: "step", cpu };
+    if (own === 0) return { kind: "beginning", cpu };
+    // The last place at which the CPU had executed less.
+    let [low, high] = [0, count];
+    for (let width = 1; low === 0 && width < count; width *= 16) {
+      await this.seek(count - width);
+      if (machine.counts()[cpu] < own) low = count - width;
+      else high = count - width;
+    }
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      await this.seek(middle);
+      if (machine.counts()[cpu] < own) low = middle;
+      else high = middle;
+    }
+    await this.seek(low);
+    // What comes first there may be an interrupt or an exception.
+    await machine.runOne();
+    if (this.count > low) await this.seek(low);
+    return { kind: "step", cpu };
+  }
+
+  /** Back to the last breakpoint or watchpoint that was passed. */
+  async resume(): Promise<ReverseStop> {
+    this.#isPaused = false;
+    const { count } = this;
+    for (let end = count; end > 0;) {
+      const start = this.#history.before(end - 1)!;
+      const last = await this.#lastPassed(start, end, count);
+      if (last !== undefined) return await this.#goTo(start, last);
+      end = start.count;
+      if (this.#isPaused) {
+        await this.#return(start);
+        return { kind: "pause", cpu: 0 };
+      }
+    }
+    await this.seek(0);
+    return { kind: "beginning", cpu: 0 };
+  }
+
+  /** Stop a `resume` in progress. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** The last point that was passed between a state and an instruction, for who stands at `now`. */
+  async #lastPassed(
+    start: Moment,
+    end: number,
+    now: number,
+  ): Promise<Passed | undefined> {
+    let last: Passed | undefined;
+    let index = 0;
+    await this.#return(start);
+    await this.#runTo(end, (event) => {
+      const { count } = this;
+      // What was accessed is undone by going to before the instruction.
+      const before = event.kind === "watchpoint" ? count - 1 : count;
+      if (before < now) last = { event, index, count };
+      index++;
+    });
+    return last;
+  }
+
+  async #goTo(start: Moment, passed: Passed): Promise<ReverseStop> {
+    const { event, count } = passed;
+    if (event.kind === "watchpoint") {
+      await this.seek(Math.max(count - 1, 0));
+      return event;
+    }
+    // Not to a number of instructions: an interrupt may have been taken since.
+    await this.#return(start);
+    let index = 0;
+    await this.#runTo(count + 1, () => {
+      if (index++ === passed.index) this.#machine.stop();
+    });
+    if (this.count !== count) {
+      throw new ReplayError("diverged", "The breakpoint is not met again");
+    }
+    return event;
+  }
+}

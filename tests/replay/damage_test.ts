@@ -1,0 +1,177 @@
+/** Recordings that are cut off, changed, or of another machine. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { ReplayError } from "../../core/replay/error.ts";
+import { hash32 } from "../../core/replay/hash.ts";
+import { HEADER, readLog } from "../../core/replay/log.ts";
+import { DefinitionError } from "../../core/machine/document.ts";
+import { Machine } from "../../machines/machine.ts";
+import { forSeeds, Random } from "../random.ts";
+import { type Recorded, withListener } from "./guests.ts";
+
+/** Where records begin. */
+function recordsOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer);
+  const starts: number[] = [];
+  for (let at = 8; at < bytes.length; at += view.getUint32(at, true) + 9) {
+    starts.push(at);
+  }
+  return starts;
+}
+
+/** Replay bytes to the end; the error, if it is one of those that users see. */
+async function replay(
+  { log }: Recorded,
+  bytes: Uint8Array,
+): Promise<{ instructions: number; output: string } | Error> {
+  const path = `${log}.changed`;
+  await Deno.writeFile(path, bytes);
+  let machine: Machine | undefined;
+  // What is changed may be when the guest is asked to end.
+  const limit = setTimeout(() => machine?.quit(), 3_000);
+  try {
+    machine = await Machine.replay(path);
+    await machine.run();
+    const { instructions } = machine.cpu;
+    return { instructions, output: machine.serial(0).output };
+  } catch (error) {
+    if (error instanceof ReplayError || error instanceof DefinitionError) {
+      return error;
+    }
+    throw error;
+  } finally {
+    clearTimeout(limit);
+    await machine?.stop();
+  }
+}
+
+Deno.test("a recording that is cut off is replayed up to there", () =>
+  withListener(3, async (made) => {
+    const bytes = await Deno.readFile(made.log);
+    const starts = recordsOf(bytes);
+    const { output, instructions } = made.recorded;
+    for (const start of starts.slice(1)) {
+      const cut = await replay(made, bytes.subarray(0, start + start % 9));
+      if (cut instanceof Error) throw cut;
+      assert(output.startsWith(cut.output));
+      assert(cut.instructions <= instructions);
+    }
+    // Nobody knows what a crash leaves behind a file's end.
+    const zeros = new Uint8Array(bytes.length + 100);
+    const last = starts.at(-1)!;
+    zeros.set(bytes.subarray(0, last));
+    assert(!(await replay(made, zeros) instanceof Error));
+    for (const length of [0, 5, 8, 12, 100]) {
+      const error = await replay(made, bytes.subarray(0, length));
+      assert(error instanceof ReplayError && error.kind === "damaged");
+    }
+  }));
+
+Deno.test("a changed byte is noticed, whichever it is", () =>
+  withListener(2, async (made) => {
+    const bytes = await Deno.readFile(made.log);
+    for (let at = 0; at < bytes.length; at += at < 40 ? 1 : 97) {
+      const changed = bytes.slice();
+      changed[at] ^= 1 << at % 8;
+      try {
+        // A length may lead beyond the end, as when it is cut off.
+        assert(readLog(changed).isTruncated, `byte ${at}`);
+      } catch (error) {
+        assert(error instanceof ReplayError, `${error}`);
+      }
+    }
+  }));
+
+Deno.test("a recording with other inputs ends, or says where it differs", () =>
+  withListener(3, async (made) => {
+    const bytes = await Deno.readFile(made.log);
+    const starts = recordsOf(bytes);
+    const view = new DataView(bytes.buffer);
+    await forSeeds(25, async (seed) => {
+      const random = new Random(seed);
+      const changed = bytes.slice();
+      const changes = new DataView(changed.buffer);
+      for (let i = 0; i <= random.below(3); i++) {
+        const start = random.of(starts);
+        const length = view.getUint32(start, true);
+        const payload = changed.subarray(start + 5, start + 5 + length);
+        payload[random.below(length)] = random.of([0, 1, 0x7f, 0x80, 0xff]);
+        const body = changed.subarray(start + 4, start + 5 + length);
+        changes.setUint32(start + 5 + length, hash32(body), true);
+      }
+      await replay(made, changed);
+    });
+  }));
+
+Deno.test("headers that are none are refused", () =>
+  withListener(1, async (made) => {
+    const bytes = await Deno.readFile(made.log);
+    const length = new DataView(bytes.buffer).getUint32(8, true);
+    const rest = bytes.subarray(8 + length + 9);
+    const text = new TextDecoder().decode(bytes.subarray(13, 13 + length));
+    const header = JSON.parse(text);
+    const withHeader = (value: unknown): Uint8Array => {
+      const payload = new TextEncoder().encode(JSON.stringify(value));
+      const out = new Uint8Array(8 + payload.length + 9 + rest.length);
+      const view = new DataView(out.buffer);
+      out.set(bytes.subarray(0, 8));
+      view.setUint32(8, payload.length, true);
+      out[12] = HEADER;
+      out.set(payload, 13);
+      const body = out.subarray(12, 13 + payload.length);
+      view.setUint32(13 + payload.length, hash32(body), true);
+      out.set(rest, 13 + payload.length + 4);
+      return out;
+    };
+    const same = await replay(made, withHeader(header));
+    if (same instanceof Error) throw same;
+    assertEquals(same.output, made.recorded.output);
+    const { definition } = header;
+    for (
+      const wrong of [
+        null,
+        5,
+        [],
+        {},
+        { ...header, definition: 5 },
+        { ...header, plugins: { a: 1 } },
+        { ...header, channels: [1] },
+        { ...header, channels: [] },
+        { ...header, channels: header.channels.toReversed() },
+        { ...header, networks: [] },
+        { ...header, plugins: { ...header.plugins, "cpu x86": "0.0.1" } },
+        { ...header, definition: { ...definition, cpu: {} } },
+        { ...header, definition: { ...definition, cpu: { plugin: "y86" } } },
+        {
+          ...header,
+          definition: { ...definition, time: { mode: "host" } },
+        },
+        {
+          ...header,
+          definition: { ...definition, extends: "/dev/null" },
+        },
+      ]
+    ) {
+      const error = await replay(made, withHeader(wrong));
+      assert(error instanceof Error, JSON.stringify(wrong)?.slice(0, 80));
+    }
+  }));
+
+Deno.test("another kernel is refused", () =>
+  withListener(1, async ({ kernel, log }) => {
+    const bytes = await Deno.readFile(kernel);
+    bytes[bytes.length - 1] ^= 1;
+    await Deno.writeFile(kernel, bytes);
+    await assertRejects(
+      () => Machine.replay(log),
+      ReplayError,
+      `Cannot replay: the file "${kernel}" is not what it was`,
+    );
+    await Deno.remove(kernel);
+    await assertRejects(() => Machine.replay(log), DefinitionError);
+    await assertRejects(
+      () => Machine.replay(`${log}.none`),
+      ReplayError,
+      "there is no such file",
+    );
+  }));
