@@ -33,6 +33,9 @@ export type {
   Screenshot,
   SerialPort,
 } from "./core/machine/machine.ts";
+export type { GdbMonitor } from "./core/debug/gdb/monitor.ts";
+export type { ReverseDebugger, ReverseStop } from "./core/debug/gdb/reverse.ts";
+export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type * from "./core/debug/contract.ts";
 export type { Coverage, CoverageOptions } from "./core/debug/coverage.ts";
@@ -43,6 +46,7 @@ export type { EventObserver } from "./core/cpu/frontend.ts";
 export type { GuardedRange, GuardHit } from "./core/mmu/access_guard.ts";
 export type { AccessObserver } from "./core/bus/overlay.ts";
 export type { Disassembler } from "./core/cpu/disassembler.ts";
+export type * from "./core/cpu/inspector.ts";
 export {
   type BootOptions,
   type DriveOptions,
@@ -90,6 +94,15 @@ export * from "./core/machine/plugin.ts";
 export * from "./core/machine/registry.ts";
 export * from "./core/machine/schema.ts";
 export * from "./core/machine/testing.ts";
+export type * from "./core/monitor/console.ts";
+export type * from "./core/monitor/contract.ts";
+export { QmpServerError } from "./core/monitor/qmp/error.ts";
+export type { SnapshotInfo } from "./core/snapshot/folder.ts";
+export {
+  SnapshotError,
+  type SnapshotErrorKind,
+} from "./core/snapshot/error.ts";
+export type { SavedSnapshot, SaveOptions } from "./core/snapshot/save.ts";
 export * from "./core/state/state.ts";
 export * from "./core/time/clock.ts";
 export * from "./core/time/time_source.ts";

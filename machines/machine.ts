@@ -28,10 +28,20 @@ export interface MachineFactory {
     definition: string | JsonObject,
     options?: MachineOptions,
   ): Promise<Machine>;
+  /**
+   * A machine from a snapshot file alone, as it was when it was saved and not
+   * running. The options are laid over the definition that is in the file: they
+   * say where serial ports, screens and networks are now, and may change nothing
+   * that the guest sees. Throws a `SnapshotError`, and a `DefinitionError` for
+   * what is wrong in the options.
+   */
+  restore(file: string, options?: MachineOptions): Promise<Machine>;
 }
 
 /** Makes machines from definitions. */
 export const Machine: MachineFactory = {
   load: (definition, options = {}) =>
     CoreMachine.load(definition, { plugins: PLUGINS, ...options }),
+  restore: (file, options = {}) =>
+    CoreMachine.restore(file, { plugins: PLUGINS, ...options }),
 };

@@ -259,6 +259,21 @@ Deno.test("what permissions prints is enough for a name with a comma", async () 
   }
 });
 
+Deno.test("--gdb: what it needs is permitted, and refused with a word", async () => {
+  assertMatch(await permissions("--gdb"), /^--allow-net=127.0.0.1:1234$/m);
+  assertMatch(
+    await permissions("--gdb", "unix:/tmp/gdb"),
+    /^--allow-net=unix:\/tmp\/gdb$/m,
+  );
+  const args = ["--kernel", ECHO, "--gdb"];
+  assertEquals(await rhea([...args, "tcp::1"]), {
+    status: 2,
+    out: "",
+    messages: "rhea: Cannot listen on 127.0.0.1:1 for gdb: Requires net " +
+      'access to "127.0.0.1:1", run again with the --allow-net flag',
+  });
+});
+
 Deno.test("--vnc is short for a display, and its port is permitted", async () => {
   const short = await permissions("--vnc", ":7");
   assertMatch(short, /^--allow-net=127\.0\.0\.1:5907$/m);

@@ -9,6 +9,8 @@
  * @module
  */
 
+import type { StateRecord } from "../state/state.ts";
+
 /** Bytes of a sector: the unit in which an image's size is counted. */
 export const SECTOR_BYTES = 512;
 
@@ -45,12 +47,44 @@ export class BlockError extends Error {
   }
 }
 
+/**
+ * How a disk takes part in snapshots of its machine: it can be kept as it is
+ * and become that again. No request is under way when any of this is called, and
+ * none is made before it is done. All methods reject with `BlockError`.
+ */
+export interface BlockSnapshots {
+  /**
+   * Keep the disk as it is now under a name; gives back what the other methods
+   * need. `put` takes what the machine's snapshot is to hold for it: bytes, and
+   * where on the disk they are.
+   */
+  save(
+    name: string,
+    put: (offset: number, bytes: Uint8Array) => Promise<void>,
+  ): Promise<StateRecord>;
+  /**
+   * Why the disk cannot become what `save` kept, as the end of a sentence that
+   * begins with the disk; undefined when it can.
+   */
+  check(record: StateRecord): Promise<string | undefined>;
+  /** Become it, but for what `put` is given next. */
+  load(record: StateRecord): Promise<void>;
+  /** Takes what `save` had put, where it puts anything. */
+  put?(offset: number, bytes: Uint8Array): Promise<void>;
+  /** Give up what `save` kept. */
+  remove(record: StateRecord): Promise<void>;
+}
+
 /** A disk image, as its device sees it. All methods reject with `BlockError`. */
 export interface BlockBackend {
   /** Its size in bytes, a multiple of `SECTOR_BYTES`. */
   readonly size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
+  /**
+   * How it takes part in snapshots; without, a disk that is written to cannot.
+   */
+  readonly machineSnapshots?: BlockSnapshots;
   /**
    * Read `length` bytes at byte `offset`; both lie within the image. Given
    * `room` for just so many, a backend may put them there and resolve to that:

@@ -101,8 +101,31 @@ export interface PictureSource {
   watchPicture(changed: () => void): void;
 }
 
+/** An address in a network. */
+export interface PeerAddress {
+  /** The host's. */
+  readonly host: string;
+  /** The port. */
+  readonly port: number;
+}
+
+/** What a viewer has done: connected, been let in, gone. */
+export type ViewerState = "connected" | "initialized" | "disconnected";
+
+/** A screen for viewers in a network. */
+export interface RemoteScreen {
+  /** Where it listens. */
+  readonly server: PeerAddress;
+  /** Whether viewers must know a password. */
+  readonly hasPassword: boolean;
+  /** The viewers that see it. */
+  clients(): PeerAddress[];
+}
+
 /** A screen at the host side. */
 export interface DisplayBackend {
+  /** What viewers in a network see, if they do. */
+  readonly remote?: RemoteScreen;
   /** Show this text screen; called once, when its device is made. */
   text?(source: TextSource): void;
   /** Show these pixels; called once, when their device is made. */

@@ -53,6 +53,13 @@ export interface NetBackend {
   send(frame: Uint8Array, offload?: FrameOffload): void;
   /** The card has room again. */
   ready(): void;
+  /** What passes through it now, in lines, for people. */
+  describe?(): Iterable<string>;
+  /**
+   * The guest has gone back to what it was at another time: a network that
+   * remembers connections of the guest's forgets them.
+   */
+  guestReplaced?(): void;
   /** Let go of the network. */
   close(): Promise<void>;
 }

@@ -159,9 +159,19 @@ export class CapturedNet implements NetBackend {
     this.#net.send(frame, offload);
   }
 
+  /** See `NetBackend.guestReplaced`. */
+  guestReplaced(): void {
+    this.#net.guestReplaced?.();
+  }
+
   /** See `NetBackend.ready`. */
   ready(): void {
     this.#net.ready();
+  }
+
+  /** See `NetBackend.describe`. */
+  describe(): Iterable<string> {
+    return this.#net.describe?.() ?? [];
   }
 
   /** See `NetBackend.close`. */

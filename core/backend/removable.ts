@@ -11,10 +11,16 @@ import type { BlockBackend } from "./block.ts";
 export interface RemovableDrive {
   /** What is in it, or lies in its open tray. */
   readonly medium: BlockBackend | undefined;
+  /** Whether it has a tray. */
+  readonly hasTray: boolean;
   /** Whether the tray is open; never, where there is none. */
   readonly open: boolean;
   /** Whether the guest prevents removal. */
   readonly locked: boolean;
+  /**
+   * Called when the tray has opened or closed, if somebody wants to know.
+   */
+  onTray?: (open: boolean) => void;
   /**
    * Push the button: open the tray. While the guest prevents it, only tell it
    * that someone asks, unless `force` is set. Gives back whether the medium can

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { hostColumns } from "./terminal_size.ts";
+
 /** Ctrl-A. */
 const ESCAPE = 0x01;
 
@@ -20,6 +22,8 @@ export interface Terminal {
   isTerminal(): boolean;
   /** Switch raw mode. */
   setRaw(raw: boolean): void;
+  /** How wide it is, in columns. */
+  width(): number;
 }
 
 /** This process's terminal. */
@@ -28,6 +32,7 @@ export const HOST_TERMINAL: Terminal = {
   write: (bytes) => Deno.stdout.write(bytes),
   isTerminal: () => Deno.stdin.isTerminal(),
   setRaw: (raw) => Deno.stdin.setRaw(raw),
+  width: hostColumns,
 };
 
 /** Takes the commands out of what is typed. */
@@ -40,10 +45,17 @@ export class EscapeFilter {
     this.#command = command;
   }
 
-  /** The bytes that are the guest's. */
-  filter(bytes: Uint8Array): Uint8Array {
-    if (!this.#escaped && !bytes.includes(ESCAPE)) return bytes;
-    const out: number[] = [];
+  /**
+   * Give the bytes that are no commands to `take`, in pieces: what was typed
+   * before a command comes before it.
+   */
+  pass(bytes: Uint8Array, take: (bytes: Uint8Array) => void): void {
+    if (!this.#escaped && !bytes.includes(ESCAPE)) return take(bytes);
+    let out: number[] = [];
+    const give = (): void => {
+      if (out.length > 0) take(Uint8Array.from(out));
+      out = [];
+    };
     for (const byte of bytes) {
       if (!this.#escaped) {
         if (byte === ESCAPE) this.#escaped = true;
@@ -51,10 +63,14 @@ export class EscapeFilter {
         continue;
       }
       this.#escaped = false;
-      if (byte === ESCAPE) out.push(byte);
-      else this.#command(String.fromCharCode(byte).toLowerCase());
+      if (byte === ESCAPE) {
+        out.push(byte);
+        continue;
+      }
+      give();
+      this.#command(String.fromCharCode(byte).toLowerCase());
     }
-    return Uint8Array.from(out);
+    give();
   }
 }
 

@@ -249,6 +249,32 @@ Deno.test("an alias sees the same memory and registers", () => {
   assertEquals(handler.log, ["r1@4"]);
 });
 
+Deno.test("space: a peek reads RAM and ROM, and asks no device", () => {
+  const u8 = Uint8Array.from({ length: 64 }, (_, i) => i);
+  const space = new AddressSpace("memory", 2 ** 32, {
+    u8,
+    view: new DataView(u8.buffer),
+  });
+  let asked = 0;
+  const handler = {
+    read: () => ++asked,
+    write: () => {},
+  };
+  space.add({ name: "ram", base: 0x10, size: 16, kind: "ram", hostOffset: 0 });
+  space.add({ name: "rom", base: 0x20, size: 16, kind: "rom", hostOffset: 32 });
+  space.add({ name: "io", base: 0x30, size: 16, kind: "io", handler });
+  const into = new Uint8Array(40);
+  assertEquals(space.peek(0x18, into), 24);
+  assertEquals([...into.subarray(0, 24)], [
+    ...u8.subarray(8, 16),
+    ...u8.subarray(32, 48),
+  ]);
+  for (const address of [0, 0x30, 0x100000, 2 ** 40, -1]) {
+    assertEquals(space.peek(address, into), 0);
+  }
+  assertEquals([asked, space.unassigned.reads], [0, 0]);
+});
+
 Deno.test("who looks and writes without being seen reaches memory only", () => {
   const memory = backing(0x40);
   const space = new AddressSpace("test", 0x1000, memory);

@@ -50,12 +50,38 @@ export function pciPlaceSchema(
   };
 }
 
+/** A base address register as it is set now. */
+export interface PciBar {
+  /** Its number; 6 is the expansion ROM's. */
+  readonly index: number;
+  /** What it places. */
+  readonly kind: "io" | "memory" | "memory64";
+  /** Bytes. */
+  readonly size: number;
+  /** Whether reads have no side effects. */
+  readonly prefetchable: boolean;
+  /** The address in it; undefined for a ROM that is switched off. */
+  readonly address: number | undefined;
+}
+
+/** A function of a bus, for who lists them. */
+export interface ListedFunction {
+  /** Where it is. */
+  readonly place: PciPlace;
+  /** The device's name in the machine definition. */
+  readonly name: string;
+  /** Its configuration space. */
+  readonly space: PciConfigSpace;
+}
+
 /** What the bus needs of a function: its configuration space. */
 export interface PciConfigSpace {
   /** Read `width` bytes at an aligned offset below 256. */
   readConfig(offset: number, width: AccessWidth): number;
   /** Write `width` bytes at an aligned offset below 256. */
   writeConfig(offset: number, width: AccessWidth, value: number): void;
+  /** Its base address registers, for who lists them. */
+  bars?(): readonly PciBar[];
 }
 
 /** The contract `pci-bus`. */
@@ -70,6 +96,8 @@ export interface PciHost {
     place: PciPlace,
     space: PciConfigSpace,
   ): (pin: number) => LineSink;
+  /** All functions, by slot and function. */
+  functions?(): Iterable<ListedFunction>;
 }
 
 interface Attached {
@@ -112,6 +140,16 @@ export class PciBus implements PciHost {
     }
     this.#functions.set(key, { name, space });
     return (pin) => this.#gates[this.#route(slot, pin)].input();
+  }
+
+  /** See `PciHost.functions`. */
+  *functions(): Generator<ListedFunction> {
+    const keys = [...this.#functions.keys()].sort((a, b) => a - b);
+    for (const key of keys) {
+      const func = key % FUNCTIONS;
+      const place = { slot: (key - func) / FUNCTIONS, function: func };
+      yield { place, ...this.#functions.get(key)! };
+    }
   }
 
   /**

@@ -14,7 +14,7 @@ import type { DeviceContext, DmaPort } from "../machine/plugin.ts";
 import type { AccessWidth, IoHandler } from "./handler.ts";
 import { IrqLine } from "./irq_line.ts";
 import type { RegionMover } from "./movable_region.ts";
-import type { PciConfigSpace, PciHost, PciPlace } from "./pci.ts";
+import type { PciBar, PciConfigSpace, PciHost, PciPlace } from "./pci.ts";
 import { isMessageMasked, type PciMessage } from "./pci_message.ts";
 import { messageAt, tableMessage } from "./pci_message.ts";
 import {
@@ -222,15 +222,45 @@ export class PciFunction implements PciConfigSpace {
     this.#onConfig(offset, width);
   }
 
+  /** See `PciConfigSpace.bars`. */
+  bars(): readonly PciBar[] {
+    const all: PciBar[] = this.#bars.map(({ spec }) => ({
+      index: spec.index,
+      kind: spec.kind,
+      size: spec.size,
+      prefetchable: spec.prefetchable === true,
+      address: this.#baseOf(spec),
+    }));
+    const { rom } = this.#spec;
+    if (rom === undefined) return all;
+    const register = this.dword(ROM_BAR);
+    all.push({
+      index: 6,
+      kind: "memory",
+      size: rom.size,
+      prefetchable: false,
+      address: (register & ROM_ENABLE) === 0
+        ? undefined
+        : register - (register & 0x7ff),
+    });
+    return all;
+  }
+
+  /** The address in a base address register. */
+  #baseOf({ index, kind }: PciBarSpec): number {
+    const at = BAR0 + 4 * index;
+    const low = this.dword(at);
+    if (kind === "io") return low - (low & 3);
+    return low - (low & 15) +
+      (kind === "memory64" ? this.dword(at + 4) * 2 ** 32 : 0);
+  }
+
   /** Bring the mappings, the pin and messages in line with the state. */
   #refresh(): void {
     const command = this.#state.config[COMMAND];
     for (const { spec, mover } of this.#bars) {
-      const at = BAR0 + 4 * spec.index;
       const isIo = spec.kind === "io";
-      const low = this.dword(at);
-      const base = isIo ? low - (low & 3) : low - (low & 15) +
-        (spec.kind === "memory64" ? this.dword(at + 4) * 2 ** 32 : 0);
+      const base = this.#baseOf(spec);
       // A base of 0 is what reset leaves: the guest has not placed it.
       const enable = isIo ? COMMAND_IO : COMMAND_MEMORY;
       if ((command & enable) !== 0 && base !== 0) mover.map(base);

@@ -20,16 +20,28 @@ export class UsageError extends Error {
 export interface Command {
   /** What to do. */
   readonly action: "run" | "schema" | "resolve" | "permissions" | "help";
-  /** The machine file; only `schema` and `help` go without. */
+  /**
+   * The machine file; only `schema`, `help` and what has a snapshot go without.
+   */
   readonly machine: string | undefined;
+  /** Where programs may control the machine. */
+  readonly qmp: readonly string[];
+  /** Start from this snapshot: a name or a path. */
+  readonly loadvm: string | undefined;
   /** What the flags say. */
   readonly options: Omit<LoadOptions, "plugins">;
   /** Print counters at the end. */
   readonly stats: boolean;
   /** Write the screen to this PNG file at the end, and on SIGUSR1. */
   readonly screendump: string | undefined;
+  /** Where else there is a human monitor: `stdio`, `tcp:HOST:PORT`, `none`. */
+  readonly monitors: readonly string[];
   /** Write a line for each block that is translated and each region. */
   readonly traceBlocks: boolean;
+  /** Where gdb is served. */
+  readonly gdb: string | undefined;
+  /** Do not start before gdb says so. */
+  readonly wait: boolean;
   /** Dump the regions with code at these linear addresses. */
   readonly dumpRegions: readonly number[];
 }
@@ -47,22 +59,30 @@ const STRINGS = [
   "display",
   "vnc",
   "screendump",
+  "monitor",
   "drive",
   "cdrom",
   "floppy",
   "nic",
   "pcap",
   "boot",
+  "loadvm",
+  "qmp",
+  "snapshots",
   "set",
   "accel",
   "dump-region",
+  "gdb",
 ];
+/** Those that need no value. */
+const OPTIONAL = ["append", "gdb"];
 const SWITCHES = [
   "snapshot",
   "icount",
   "no-reboot",
   "stats",
   "trace-blocks",
+  "wait",
   "help",
 ];
 const FLAGS = [...STRINGS, ...SWITCHES];
@@ -95,6 +115,9 @@ export const HELP = `Rhea, a machine emulator
   --vnc :N           short for --display vnc=:N
   --screendump FILE  write the screen to this PNG file at the end, and whenever
                      the process gets the signal SIGUSR1
+  --monitor PLACE    a human monitor, as Ctrl-A c has one, at: stdio,
+                     tcp:HOST:PORT or unix:PATH (it listens there), or none,
+                     not even behind Ctrl-A c; again for another
   --drive file=FILE[,if=ide|virtio|floppy|pflash][,index=N][,media=disk|cdrom]
           [,format=raw|qcow2][,readonly][,snapshot][,serial=TEXT]
                      a disk from an image: a file or an http(s) URL; again for
@@ -113,10 +136,21 @@ export const HELP = `Rhea, a machine emulator
   --pcap FILE        capture the frames of the first network; again for the next
   --boot order=LETTERS[,menu=on]
                      what firmware starts: a floppy, c disk, d CD-ROM, n network
+  --loadvm SNAPSHOT  go on from a snapshot: a file, or the name of one; without
+                     MACHINE.json as the machine in it
+  --snapshots DIR    where snapshots are that have a name: NAME.rhea in the
+                     current folder otherwise
+  --qmp unix:PATH|tcp:HOST:PORT
+                     let programs control the machine there by QEMU's machine
+                     protocol: whoever gets there can do everything; again for
+                     another place
   --set PATH=VALUE   change the definition; as often as needed
   --accel jit|interp how guest code is executed; jit is the default
   --icount           virtual time follows the instruction count: runs repeat
   --no-reboot        end when the guest resets the machine
+  --gdb [ADDRESS]    let gdb debug the guest at tcp::PORT, tcp:HOST:PORT or
+                     unix:PATH; tcp::1234 if nothing is said
+  --wait             do not start the guest before gdb lets it go
   --stats            print counters at the end
   --trace-blocks     write a line to standard error for each block that is
                      translated and each region that is compiled or dies
@@ -124,7 +158,8 @@ export const HELP = `Rhea, a machine emulator
                      address there when it is compiled: guest assembly, IR and
                      WebAssembly side by side; again for another
 
-At the terminal: Ctrl-A x quits, Ctrl-A h helps.
+At the terminal: Ctrl-A c switches to the monitor and back, Ctrl-A x quits,
+Ctrl-A h helps.
 `;
 
 /** A linear address: hexadecimal, with or without `0x`. */
@@ -158,7 +193,9 @@ function joined(args: readonly string[]): string[] {
   for (let i = 0; i < count; i++) {
     const takesValue = STRINGS.some((flag) => args[i] === `--${flag}`);
     const value = args[i + 1];
-    if (takesValue && i + 1 < count && !isFlag(value)) {
+    if (args[i] === "--gdb" && !/^(tcp|unix):/.test(value ?? "")) {
+      out.push("--gdb=");
+    } else if (takesValue && i + 1 < count && !isFlag(value)) {
       out.push(`${args[i++]}=${value}`);
     } else out.push(args[i]);
     const named = SWITCHES.find((flag) => args[i].startsWith(`--${flag}=`));
@@ -193,7 +230,7 @@ export function parseCommand(args: readonly string[]): Command {
   const words = parsed._.map(String);
   const list = (flag: string): string[] => {
     const values = (parsed[flag] ?? []) as string[];
-    if (values.includes("") && flag !== "append") {
+    if (values.includes("") && !OPTIONAL.includes(flag)) {
       throw new UsageError(`--${flag} needs a value`);
     }
     return values;
@@ -208,6 +245,10 @@ export function parseCommand(args: readonly string[]): Command {
     throw new UsageError(
       `there is no accelerator "${accel}"${suggest(accel, ["jit", "interp"])}`,
     );
+  }
+  const gdb = text("gdb");
+  if (parsed.wait === true && gdb === undefined) {
+    throw new UsageError("--wait needs --gdb");
   }
   const boot = text("boot");
   const smp = text("smp");
@@ -225,15 +266,23 @@ export function parseCommand(args: readonly string[]): Command {
         `expected one machine file, not also "${words[1]}"`,
     );
   }
-  if (words.length === 0 && action !== "help" && action !== "schema") {
+  const loadvm = text("loadvm");
+  const needsMachine = action !== "help" && action !== "schema" &&
+    loadvm === undefined;
+  if (words.length === 0 && needsMachine) {
     throw new UsageError("expected a machine file, as in machines/isapc.json");
   }
   return {
     action,
     machine: words[0],
+    qmp: list("qmp"),
+    loadvm,
     stats: parsed.stats === true,
     screendump: text("screendump"),
+    monitors: list("monitor"),
     traceBlocks: parsed["trace-blocks"] === true,
+    gdb,
+    wait: parsed.wait === true,
     dumpRegions: list("dump-region").map(parseAddress),
     options: {
       firmware: text("firmware"),
@@ -243,7 +292,8 @@ export function parseCommand(args: readonly string[]): Command {
       memory: text("memory"),
       cpu: text("cpu"),
       smp: smp === undefined ? undefined : parseCount(smp),
-      serial: list("serial"),
+      // The monitor is behind Ctrl-A c anyway.
+      serial: list("serial").map((spec) => spec.replace(/^mon:/, "")),
       display: text("display"),
       vnc: text("vnc"),
       drives: list("drive").map(parseDrive),
@@ -257,6 +307,8 @@ export function parseCommand(args: readonly string[]): Command {
       accel,
       icount: parsed.icount === true,
       noReboot: parsed["no-reboot"] === true,
+      snapshots: text("snapshots"),
+      monitor: !list("monitor").includes("none"),
     },
   };
 }

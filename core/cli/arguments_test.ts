@@ -14,6 +14,18 @@ Deno.test("arguments: a flag's value is what follows it, whatever it is", () => 
   assertEquals(parseCommand(["m", "--append", ""]).options.append, "");
 });
 
+Deno.test("arguments: --gdb has an address or none", () => {
+  const gdb = (...args: string[]) => {
+    const { machine, gdb, wait } = parseCommand(args);
+    return [machine, gdb, wait];
+  };
+  assertEquals(gdb("m.json"), ["m.json", undefined, false]);
+  assertEquals(gdb("--gdb", "m.json", "--wait"), ["m.json", "", true]);
+  assertEquals(gdb("m.json", "--gdb"), ["m.json", "", false]);
+  assertEquals(gdb("m.json", "--gdb", "tcp::1"), ["m.json", "tcp::1", false]);
+  assertEquals(gdb("--gdb=unix:/a", "m.json"), ["m.json", "unix:/a", false]);
+});
+
 Deno.test("arguments: mistakes name the flag", () => {
   const cases: [string[], string][] = [
     [["m.json", "--nic", ""], "--nic needs a value"],
@@ -27,6 +39,8 @@ Deno.test("arguments: mistakes name the flag", () => {
       ["resolv", "m.json"],
       'there is no command "resolv"; did you mean "resolve"?',
     ],
+    [["m.json", "--wait"], "--wait needs --gdb"],
+    [["m.json", "--gdb", "--gdb"], "--gdb is there twice"],
     [["m.json", "--icount=off"], "--icount takes no value"],
     [["--", "a.json", "--vnc"], 'expected one machine file, not also "--vnc"'],
     [["a.json", "b.json"], 'expected one machine file, not also "b.json"'],

@@ -47,8 +47,11 @@ export interface PackageSet {
   readonly megabytes: number;
 }
 
-/** Told now and then what is going on; an empty text at the end. */
-export type Progress = (text: string) => void;
+/**
+ * Told now and then what is going on: which step, and how much of it is done,
+ * where that is known; an empty step at the end.
+ */
+export type Progress = (step: string, done?: number, total?: number) => void;
 
 const HINT = "start a kernel of your own by: " +
   "deno task start --kernel BZIMAGE --initrd CPIO --append console=ttyS0";
@@ -172,11 +175,11 @@ async function download(
       if (!name.includes(".deb")) continue;
       bytes += Deno.statSync(join(work, name)).size;
     }
-    const mega = (bytes / 1e6).toFixed(0);
-    if (bytes > 0) progress(`fetching ${what}, ${mega} of ${megabytes} MB`);
+    if (bytes > 0) progress(step, bytes, megabytes * 1e6);
   }, 300);
+  const step = `fetching ${what} (${megabytes} MB)`;
   try {
-    progress(`fetching ${what}`);
+    progress(step);
     const sandbox = ["-o", "APT::Sandbox::User=root"];
     const get = ["-q", ...sandbox, "download", ...names];
     if ((await apt(get, work)).success) return;

@@ -13,9 +13,10 @@ import {
   PREALLOCATIONS,
 } from "../backend/image_format.ts";
 import { suggest } from "../machine/nearest.ts";
-import { dirname, resolve } from "../machine/path.ts";
+import { basename, dirname, resolve } from "../machine/path.ts";
 import type { PluginTable } from "../machine/registry.ts";
 import { isUrl } from "../machine/schema.ts";
+import { displayOf } from "../progress/progress.ts";
 import { UsageError } from "./arguments.ts";
 import {
   IMAGE_HELP,
@@ -28,6 +29,7 @@ import {
   convertImage,
   type Progress,
   type Source,
+  type Target,
   withOutput,
 } from "./image_copy.ts";
 import { Formats, optionLines, parseOptions, sizeOf } from "./image_formats.ts";
@@ -56,9 +58,23 @@ function backingOf(file: string, name: string): string {
     : resolve(dirname(resolve(file)), name.replace(/^file:/, ""));
 }
 
-/** Where to tell how much is done: nowhere unless it is asked for. */
-function progressOf(args: Arguments, output: Output): Progress | undefined {
-  return args.has("p") && !args.has("q") ? output.progress : undefined;
+/**
+ * Do a work that tells how much is done. Nobody sees it unless that is asked
+ * for.
+ */
+async function withProgress(
+  args: Arguments,
+  output: Output,
+  title: string,
+  work: (progress: Progress | undefined) => Promise<void>,
+): Promise<void> {
+  const isWanted = args.has("p") && !args.has("q");
+  const bar = isWanted ? displayOf(output.progress)?.(title) : undefined;
+  try {
+    await work(bar?.update);
+  } finally {
+    bar?.end();
+  }
 }
 
 /** What `-b` or `-B` and `-F`, or the options, say of a new image's backing. */
@@ -247,27 +263,29 @@ async function convert(
   );
   const { format: from } = await formats.of(source, args.text("f"));
   const wanted = args.text("l");
-  await convertImage(
-    {
-      location: source,
-      format: from,
-      lock: !args.has("U"),
-      snapshot: wanted === undefined
-        ? undefined
-        : await findSnapshot(from, source, wanted),
-    },
-    {
-      file: target,
-      name,
-      format: to,
-      options,
-      backing,
-      compress: args.has("c"),
-      sparse,
-      state: isThere ? (isZero ? "zero" : "used") : "new",
-    },
-    formats,
-    progressOf(args, output),
+  const image = {
+    location: source,
+    format: from,
+    lock: !args.has("U"),
+    snapshot: wanted === undefined
+      ? undefined
+      : await findSnapshot(from, source, wanted),
+  };
+  const into: Target = {
+    file: target,
+    name,
+    format: to,
+    options,
+    backing,
+    compress: args.has("c"),
+    sparse,
+    state: isThere ? (isZero ? "zero" : "used") : "new",
+  };
+  await withProgress(
+    args,
+    output,
+    `converting ${basename(source)}`,
+    (progress) => convertImage(image, into, formats, progress),
   );
   return 0;
 }
@@ -353,12 +371,13 @@ async function commit(
     base,
     formats,
   );
-  await commitImage(
-    layers,
-    behind,
-    // What lies between would be wrong without it.
-    args.has("d") || base !== undefined,
-    progressOf(args, output),
+  // What lies between would be wrong without it.
+  const keep = args.has("d") || base !== undefined;
+  await withProgress(
+    args,
+    output,
+    `committing ${basename(file)}`,
+    (progress) => commitImage(layers, behind, keep, progress),
   );
   if (!args.has("q")) output.out("Image committed.\n");
   return 0;

@@ -16,8 +16,8 @@ import type { Formats } from "./image_formats.ts";
 /** The most bytes read at once. */
 const PIECE_BYTES = 2 << 20;
 
-/** Takes how much is done, from 0 to 1. */
-export type Progress = (done: number) => void;
+/** Takes how many bytes are done, of how many. */
+export type Progress = (done: number, total: number) => void;
 
 /** An image to read. */
 export interface Source {
@@ -201,7 +201,7 @@ class Copy {
     const piece = Math.max(unit, Math.floor(PIECE_BYTES / unit) * unit);
     let writing: Promise<void> = Promise.resolve();
     for (let offset = 0; offset < size;) {
-      progress?.(offset / size);
+      progress?.(offset, size);
       const { kind, length } = await source.extent(offset, size - offset, own);
       if (kind === "backing" || kind === "zero" && !keepZeroes) {
         // Up to the last whole unit: its rest goes with what follows.
@@ -228,7 +228,7 @@ class Copy {
     }
     await writing;
     await this.#into.flush();
-    progress?.(1);
+    progress?.(size, size);
   }
 
   /** Write units: runs of those that are zero, runs of those that are not. */
@@ -317,7 +317,7 @@ export async function commitImage(
     const into = await behind.format.open(behind.location, { readOnly: false });
     try {
       for (let offset = 0; offset < size;) {
-        progress?.(offset / size);
+        progress?.(offset, size);
         const { kind, length, from } = await layeredExtent(
           layers,
           offset,
@@ -335,7 +335,7 @@ export async function commitImage(
     }
     // What lies behind has it all now, and would after a power cut.
     if (!keep && size > 0) await layers[0].discard(0, size);
-    progress?.(1);
+    progress?.(size, size);
   } finally {
     for (const layer of layers) await layer.close();
   }

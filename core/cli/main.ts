@@ -7,14 +7,17 @@
 import { MemoryError } from "../machine/memory.ts";
 import { DefinitionError } from "../machine/document.ts";
 import { Machine, type RunResult } from "../machine/machine.ts";
-import { planDefinition } from "../machine/options.ts";
+import { type LoadOptions, planDefinition } from "../machine/options.ts";
 import { hasRom, hasScreen, type MachinePlan } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
-import { LoadError } from "../machine/plugin.ts";
+import { LoadError, type PermissionNeeds } from "../machine/plugin.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
+import { SnapshotError } from "../snapshot/error.ts";
+import type { ProgressDisplay } from "../progress/progress.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
+import type { Monitors } from "./monitor.ts";
 import type { Screendumps } from "./screendumps.ts";
 
 /** Exit status for a mistake of the user's. */
@@ -28,8 +31,8 @@ export interface Output {
   message(line: string): void;
   /** Traces, in whole lines. */
   trace(text: string): void;
-  /** Takes how much of a long work is done, from 0 to 1. */
-  readonly progress?: (done: number) => void;
+  /** Shows how far a long work is; `standard`: on standard error. */
+  readonly progress?: ProgressDisplay | "standard";
 }
 
 /** Prints to the terminal. */
@@ -37,16 +40,8 @@ export const TERMINAL: Output = {
   out: (text) => writeAll(Deno.stdout, text),
   message: (line) => writeLines(`rhea: ${line}\n`),
   trace: writeLines,
-  progress: Deno.stderr.isTerminal() ? showProgress : undefined,
+  progress: "standard",
 };
-
-/** Shows on the terminal's line how much is done; nothing in the end. */
-function showProgress(done: number): void {
-  const text = done < 1
-    ? `\r    (${(done * 100).toFixed(2)}/100%)`
-    : "\r\x1b[K";
-  writeAll(Deno.stderr, text);
-}
 
 /** Write lines to standard error. */
 function writeLines(text: string): void {
@@ -93,7 +88,8 @@ export async function main(
 function isUserError(error: unknown): error is Error {
   return error instanceof UsageError || error instanceof DefinitionError ||
     error instanceof LoadError || error instanceof PluginError ||
-    error instanceof MemoryError || error instanceof Deno.errors.NotFound ||
+    error instanceof MemoryError || error instanceof SnapshotError ||
+    error instanceof Deno.errors.NotFound ||
     error instanceof Deno.errors.NotCapable ||
     error instanceof Deno.errors.PermissionDenied ||
     error instanceof Deno.errors.AddrInUse ||
@@ -133,28 +129,44 @@ async function execute(
       return 0;
     }
     case "resolve": {
-      const plan = await planDefinition(machine!, {
-        ...options,
-        skipFiles: true,
-      });
+      const plan = await planOf(command, { ...options, skipFiles: true });
       output.out(`${json(plan.definition)}\n`);
       return 0;
     }
     case "permissions": {
       const { permissionFlags } = await import("../machine/permissions.ts");
-      const plan = await planDefinition(machine!, {
-        ...options,
-        skipFiles: true,
-      });
-      const { screendump } = command;
+      const plan = await planOf(command, { ...options, skipFiles: true });
+      const { screendump, gdb } = command;
       const own = screendump === undefined ? [] : [resolve(screendump)];
-      const flags = await permissionFlags(plan, { write: own });
+      let needs: PermissionNeeds = gdb === undefined
+        ? {}
+        : (await import("./gdb.ts")).gdbNeeds(gdb);
+      needs = { ...needs, write: [...own, ...needs.write ?? []] };
+      if (command.monitors.length > 0) {
+        const { monitorNeeds } = await import("./monitor.ts");
+        needs = monitorNeeds(command.monitors, needs);
+      }
+      if (command.qmp.length > 0) {
+        const { qmpNeeds } = await import("./qmp.ts");
+        needs = qmpNeeds(command.qmp, needs);
+      }
+      const flags = await permissionFlags(plan, needs);
       output.out(`${flags.join("\n")}\n`);
       return 0;
     }
     default:
-      return await run(machine!, command, plugins, output);
+      return await run(command, plugins, output);
   }
+}
+
+/** The machine that is asked for: of a machine file, or of a snapshot. */
+async function planOf(
+  { machine, loadvm }: Command,
+  options: LoadOptions,
+): Promise<MachinePlan> {
+  if (machine !== undefined) return await planDefinition(machine, options);
+  const { planSnapshot } = await import("../snapshot/load.ts");
+  return await planSnapshot(loadvm!, options);
 }
 
 function json(value: unknown): string {
@@ -162,7 +174,6 @@ function json(value: unknown): string {
 }
 
 async function run(
-  file: string,
   command: Command,
   plugins: PluginTable,
   output: Output,
@@ -172,8 +183,10 @@ async function run(
     plugins,
     log: (line: string) => output.message(line),
   };
-  const plan = await planDefinition(file, options);
-  if (plan.definition.boot.kernel === undefined && !hasRom(plan)) {
+  const { loadvm } = command;
+  const plan = await planOf(command, options);
+  const isEmpty = plan.definition.boot.kernel === undefined && !hasRom(plan);
+  if (isEmpty && loadvm === undefined) {
     throw new UsageError(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",
     );
@@ -181,11 +194,20 @@ async function run(
   const dumps = await startDumps(plan, command, output);
   let machine: Machine;
   let trace: Trace | undefined;
+  let monitors: Monitors | undefined;
   try {
-    machine = await Machine.build(plan, options);
+    machine = loadvm === undefined
+      ? await Machine.build(plan, options)
+      : await Machine.restore(loadvm, options, plan);
     trace = await startTrace(machine, command, output);
+    monitors = await openMonitors(machine, command);
+    if (command.qmp.length > 0) {
+      const { startQmp } = await import("./qmp.ts");
+      await startQmp(machine, command.qmp);
+    }
   } catch (error) {
     dumps?.stop();
+    await monitors?.stop();
     throw error;
   }
   // The terminal must be restored when the process is asked to go.
@@ -198,11 +220,18 @@ async function run(
   const start = performance.now();
   let result: RunResult;
   try {
+    if (command.gdb !== undefined) {
+      // Not loaded without.
+      const { startGdb } = await import("./gdb.ts");
+      await startGdb(machine, command, (line) => output.message(line));
+    }
     result = await machine.run();
     await dumps?.write();
+    if (command.gdb !== undefined) await machine.gdbLeaves(result);
   } finally {
     dumps?.stop();
     for (const signal of signals) Deno.removeSignalListener(signal, leave);
+    await monitors?.stop();
     await machine.stop();
   }
   const ending = describeEnd(result);
@@ -249,6 +278,22 @@ async function startTrace(
       regions: dumpRegions,
       write: (text) => output.trace(text),
     });
+  } catch (error) {
+    await machine.stop();
+    throw error;
+  }
+}
+
+/** Start the monitors that the flags ask for, if any. */
+async function openMonitors(
+  machine: Machine,
+  { monitors }: Command,
+): Promise<Monitors | undefined> {
+  if (monitors.length === 0) return undefined;
+  try {
+    // Not loaded without.
+    const { monitorPlaces, startMonitors } = await import("./monitor.ts");
+    return await startMonitors(machine, monitorPlaces(monitors));
   } catch (error) {
     await machine.stop();
     throw error;

@@ -10,7 +10,13 @@ import {
   type GuestArchitecture,
   GuestError,
   type GuestFiles,
+  type Progress,
 } from "./guest.ts";
+import {
+  displayOf,
+  type ProgressBar,
+  type ProgressDisplay,
+} from "../progress/progress.ts";
 import { main, type Output, TERMINAL } from "./main.ts";
 
 /** The command line of the guest's kernel. */
@@ -44,7 +50,7 @@ export async function start(
       guest = await ensureGuest(
         options.architecture,
         options.cache,
-        progressLine(),
+        steps(displayOf(output.progress)),
       );
     } catch (error) {
       if (!(error instanceof GuestError)) throw error;
@@ -58,20 +64,16 @@ export async function start(
   return await main(args, options.plugins, output);
 }
 
-/** Shows progress on one line of the terminal, or a line each elsewhere. */
-function progressLine(): (text: string) => void {
-  const encoder = new TextEncoder();
-  const write = (text: string): void => {
-    Deno.stderr.writeSync(encoder.encode(text));
-  };
-  if (Deno.stderr.isTerminal()) {
-    return (text) => write(text === "" ? "\r\x1b[K" : `\r\x1b[Krhea: ${text}`);
-  }
-  let last = "";
-  return (text) => {
-    // Without the numbers, which change all the time.
-    const kind = text.replaceAll(/\d+/g, "");
-    if (text !== "" && kind !== last) write(`rhea: ${text}\n`);
-    last = kind;
+/** Shows the steps of a work, each as a bar or a line. */
+function steps(display: ProgressDisplay | undefined): Progress {
+  let current = "";
+  let bar: ProgressBar | undefined;
+  return (step, done, total) => {
+    if (step !== current) {
+      bar?.end();
+      current = step;
+      bar = step === "" ? undefined : display?.(step);
+    }
+    if (done !== undefined && total !== undefined) bar?.update(done, total);
   };
 }

@@ -8,6 +8,7 @@
 import type { DebugRegisters } from "../debug/contract.ts";
 import type { Helper, IrBuilder } from "../ir/builder.ts";
 import type { Global } from "../ir/types.ts";
+import type { CpuInspector, PhysicalReader } from "./inspector.ts";
 
 /** What an access wants to do with guest memory. */
 export type Access = 0 | 1 | 2;
@@ -342,6 +343,8 @@ export interface Frontend {
   forgetTables?(): void;
   /** A short description of where the CPU stands, for messages. */
   describe(): string;
+  /** For people who look at the CPU; see `CpuCore.inspect`. */
+  inspect?(memory: PhysicalReader): Promise<CpuInspector>;
   /** The registers for the state record. */
   save(): Record<string, unknown>;
   /** The reverse of `save`. */

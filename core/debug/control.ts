@@ -238,7 +238,7 @@ export class DebugControl {
     if (this.#release !== undefined) return;
     const cpu = this.#machine.cpu.turn ?? 0;
     this.#reason ??= { kind: "pause", cpu };
-    this.#release = this.#machine.loop.hold();
+    this.#release = this.#machine.loop.standStill();
   }
 
   /** Lets the guest go on if it stands still for a debugger. */
@@ -286,7 +286,7 @@ export class DebugControl {
         cpu,
       };
     }
-    this.#release ??= this.#machine.loop.hold();
+    this.#release ??= this.#machine.loop.standStill();
   }
 
   /** The guest stands still now. */

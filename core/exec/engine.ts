@@ -11,6 +11,7 @@
  * @module
  */
 
+import type { CpuInspector, PhysicalReader } from "../cpu/inspector.ts";
 import type { CpuCore, CpuExit, EntryState } from "../machine/cpu.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import {
@@ -443,14 +444,23 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   save(): StateRecord {
     const state = this.#frontend.save() as StateRecord;
-    return { ...state, halted: this.#halted };
+    return {
+      ...state,
+      halted: this.#halted,
+      instructions: this.instructions,
+    };
   }
 
   load(record: Record<string, unknown>): void {
-    const { halted, ...rest } = record;
+    // Records of before had no count.
+    const { halted, instructions = this.#total, ...rest } = record;
     if (typeof halted !== "boolean") {
       throw new StateError("cpu.halted", "expected a boolean");
     }
+    if (!Number.isSafeInteger(instructions)) {
+      throw new StateError("cpu.instructions", "expected a count");
+    }
+    this.#total = instructions as number;
     this.#frontend.load(rest);
     this.#halted = halted;
     // Memory is restored behind the translator's back.
@@ -461,6 +471,11 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
 
   describe(): string {
     return this.#frontend.describe();
+  }
+
+  /** See `CpuCore.inspect`. */
+  inspect(memory: PhysicalReader): Promise<CpuInspector> | undefined {
+    return this.#frontend.inspect?.(memory);
   }
 
   stats(): Readonly<Record<string, number>> {

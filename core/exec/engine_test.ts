@@ -384,7 +384,10 @@ for (const [accel, threshold] of MODES) {
     load(ram, 0, program);
     engine.load(halted);
     assertEquals(engine.save(), halted);
-    assertEquals([engine.run(100), engine.instructions], ["dead", 0]);
+    assertEquals(
+      [engine.run(100), engine.instructions],
+      ["dead", halted.instructions as number],
+    );
     cpu.irq = true;
     assertEquals([engine.run(100), cpu.events.length], ["dead", 1]);
     engine.load(running);

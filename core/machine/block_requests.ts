@@ -16,7 +16,13 @@
  */
 
 import type { BlockBackend } from "../backend/block.ts";
-import { type Clock, MICROSECOND } from "../time/clock.ts";
+import type { StateRecord } from "../state/state.ts";
+import {
+  type BlockStatistics,
+  freshStatistics,
+  type RequestKind,
+} from "./block_statistics.ts";
+import { type Clock, MICROSECOND, type Timer } from "../time/clock.ts";
 
 /** With `icount`, how long any request takes. */
 const REQUEST_NS = 100 * MICROSECOND;
@@ -25,19 +31,37 @@ const BYTE_NS = 10;
 /** With the host's clock: of so many requests one waits for the event loop. */
 const TURN_EVERY = 16;
 
+/** With `icount`: a request whose answer waits for its time. */
+interface Waiting {
+  readonly backend: string;
+  readonly deadline: number;
+  readonly timer: Timer;
+  /** The answer is due. */
+  readonly due: () => void;
+}
+
 /** The requests that devices have made and that have not been answered. */
 export class BlockRequests {
   readonly #clock: Clock | undefined;
+  readonly #counts = new WeakMap<BlockBackend, BlockStatistics>();
   #outstanding = 0;
   /** Requests since one waited for a turn of the event loop. */
   #streak = 0;
   /** Answers that are due, of which some may not have come. */
   #due: Promise<void> | undefined;
+  /** Those whose time has not come, in the order in which they were made. */
+  readonly #waiting = new Set<Waiting>();
+  /** When requests that are about to be made again were to be answered. */
+  #expected = new Map<string, number[]>();
+  /** Answers come as soon as they are there, whatever the clock says. */
+  #hurry = false;
   /**
    * Set while devices are made: no time passes, and a device that needs what
    * its image has is answered at once.
    */
   building = false;
+  /** Called when a backend has failed a request. */
+  onError: (name: string, kind: RequestKind, error: Error) => void = () => {};
   /** Called when a request is made and none was outstanding. */
   onRequest: () => void = () => {};
 
@@ -59,8 +83,57 @@ export class BlockRequests {
     return this.#due;
   }
 
-  /** The backend as devices see it. */
-  behind(backend: BlockBackend): BlockBackend {
+  /**
+   * Wait until the host has answered all there is, as long as the guest stands
+   * still. With the host's clock, or when `hurry` is set, devices have heard of
+   * everything then; else of what was due, and the rest waits for its time.
+   */
+  async settle(hurry = false): Promise<void> {
+    this.#hurry = hurry;
+    for (;;) {
+      if (hurry) { for (const one of this.#waiting) this.#hurryUp(one); }
+      // What devices do with an answer comes in the microtasks that follow.
+      await new Promise<void>((resolve) => setImmediate(() => resolve()));
+      if (this.#due !== undefined) await this.#due;
+      else if (!this.outstanding && (!hurry || this.#waiting.size === 0)) break;
+    }
+    this.#hurry = false;
+  }
+
+  #hurryUp(one: Waiting): void {
+    one.timer.cancel();
+    one.due();
+  }
+
+  /** What waits for its time: when each of a backend's requests is answered. */
+  save(): StateRecord {
+    const record: Record<string, number[]> = {};
+    for (const { backend, deadline } of this.#waiting) {
+      (record[backend] ??= []).push(deadline);
+    }
+    return record;
+  }
+
+  /**
+   * Devices are about to make the requests again that were under way when they
+   * were saved: what `save` gave says when those are answered. `save` must give
+   * nothing now. Without an argument, devices have made them.
+   */
+  expect(deadlines: ReadonlyMap<string, readonly number[]> = new Map()): void {
+    this.#expected = new Map(
+      [...deadlines].map(([name, list]) => [name, [...list]]),
+    );
+  }
+
+  /** What was asked of a backend since a device has had it. */
+  counts(backend: BlockBackend): BlockStatistics | undefined {
+    return this.#counts.get(backend);
+  }
+
+  /** The backend of this name as devices see it. */
+  behind(backend: BlockBackend, name = ""): BlockBackend {
+    const counts = freshStatistics();
+    this.#counts.set(backend, counts);
     return {
       get size(): number {
         return backend.size;
@@ -68,35 +141,86 @@ export class BlockRequests {
       get readOnly(): boolean {
         return backend.readOnly;
       },
-      read: (offset, length, room) =>
-        this.#made(length, backend.read(offset, length, room)),
-      write: (offset, bytes) =>
-        this.#made(bytes.length, backend.write(offset, bytes)),
-      discard: (offset, length) =>
-        this.#made(0, backend.discard(offset, length)),
-      writeZeroes: (offset, length) =>
-        this.#made(0, backend.writeZeroes(offset, length)),
-      flush: () => this.#made(0, backend.flush()),
+      read: (offset, length, room) => {
+        const answer = backend.read(offset, length, room);
+        this.#count(name, counts, "read", length, answer);
+        return this.#made(name, length, answer);
+      },
+      write: (offset, bytes) => {
+        const answer = backend.write(offset, bytes);
+        this.#count(name, counts, "write", bytes.length, answer, offset);
+        return this.#made(name, bytes.length, answer);
+      },
+      discard: (offset, length) => {
+        const answer = backend.discard(offset, length);
+        this.#count(name, counts, "discard", length, answer);
+        return this.#made(name, 0, answer);
+      },
+      writeZeroes: (offset, length) => {
+        const answer = backend.writeZeroes(offset, length);
+        this.#count(name, counts, "write", length, answer, offset);
+        return this.#made(name, 0, answer);
+      },
+      flush: () => {
+        const answer = backend.flush();
+        this.#count(name, counts, "flush", 0, answer);
+        return this.#made(name, 0, answer);
+      },
       close: () => backend.close(),
     };
   }
 
+  /** Count a request to a backend when it is answered. */
+  #count(
+    name: string,
+    counts: BlockStatistics,
+    kind: RequestKind,
+    bytes: number,
+    answer: Promise<unknown>,
+    writtenAt?: number,
+  ): void {
+    const kindCounts = counts[kind];
+    const start = performance.now();
+    const took = (): void => {
+      kindCounts.nanoseconds += Math.round((performance.now() - start) * 1e6);
+    };
+    answer.then(() => {
+      took();
+      kindCounts.done++;
+      kindCounts.bytes += bytes;
+      if (writtenAt === undefined) return;
+      const end = writtenAt + bytes;
+      if (end > counts.highestWrite) counts.highestWrite = end;
+    }, (error) => {
+      took();
+      kindCounts.failed++;
+      this.onError(name, kind, error);
+    });
+  }
+
   /** A request about so many bytes has been made. */
-  #made<T>(bytes: number, answer: Promise<T>): Promise<T> {
+  #made<T>(name: string, bytes: number, answer: Promise<T>): Promise<T> {
     const clock = this.#clock;
     if (this.#outstanding++ === 0) this.onRequest();
     const done = (): void => {
       this.#outstanding--;
     };
-    if (clock === undefined || this.building) {
+    if (clock === undefined || this.building || this.#hurry) {
       const given = this.#paced(answer);
       given.then(done, done);
       return given;
     }
     answer.then(done, done);
     const { promise, resolve } = Promise.withResolvers<T>();
-    const timer = clock.timer(() => this.#wait(answer, () => resolve(answer)));
-    timer.arm(clock.now() + REQUEST_NS + bytes * BYTE_NS);
+    const deadline = this.#expected.get(name)?.shift() ??
+      clock.now() + REQUEST_NS + bytes * BYTE_NS;
+    const due = (): void => {
+      this.#waiting.delete(one);
+      this.#wait(answer, () => resolve(answer));
+    };
+    const one = { backend: name, deadline, timer: clock.timer(due), due };
+    this.#waiting.add(one);
+    one.timer.arm(deadline);
     return promise;
   }
 

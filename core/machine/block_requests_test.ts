@@ -33,6 +33,39 @@ async function settled(): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve));
 }
 
+Deno.test("block requests: what was asked is counted, and failures are told", async () => {
+  const requests = new BlockRequests();
+  const failures: unknown[][] = [];
+  requests.onError = (...failure) => failures.push(failure);
+  const { backend, answers } = new Host();
+  const block = requests.behind(backend, "disk");
+  const all = [
+    block.read(0, 512),
+    block.write(1024, new Uint8Array(512)),
+    block.writeZeroes(0, 256),
+    block.flush(),
+    block.discard(0, 100),
+    block.read(0, 1),
+  ];
+  for (const answer of answers.slice(0, 5)) answer.resolve();
+  const error = new Error("no");
+  answers[5].reject(error);
+  await Promise.allSettled(all);
+  const { read, write, flush, discard, highestWrite } = requests.counts(
+    backend,
+  )!;
+  assertEquals(
+    [read, write, flush, discard].map(({ done, failed, bytes }) => [
+      done,
+      failed,
+      bytes,
+    ]),
+    [[1, 1, 512], [2, 0, 768], [1, 0, 0], [1, 0, 100]],
+  );
+  assertEquals(highestWrite, 1536);
+  assertEquals(failures, [["disk", "read", error]]);
+});
+
 Deno.test("block requests: counted until the host answers, well or not", async () => {
   const requests = new BlockRequests();
   let started = 0;
@@ -119,4 +152,51 @@ Deno.test("block requests: devices that are being made are answered without time
   const read = block.read(0, 512);
   answers[0].resolve();
   assertEquals((await read).length, 512);
+});
+
+Deno.test("block requests: made again after a load, they are answered when they would have been", async () => {
+  const made = () => {
+    const time = new ManualTime();
+    const clock = new VirtualClock(time, 0);
+    const requests = new BlockRequests(clock);
+    const { backend, answers } = new Host();
+    const done: string[] = [];
+    const ask = (name: string, bytes: number): void => {
+      requests.behind(backend, name).read(0, bytes)
+        .then(() => done.push(`${name} ${clock.now()}`));
+      answers.at(-1)!.resolve();
+    };
+    const advance = async (to: number): Promise<void> => {
+      time.set(to);
+      clock.runDue();
+      await requests.due;
+      await settled();
+    };
+    return { requests, done, ask, advance };
+  };
+  const first = made();
+  first.ask("a", 512);
+  await first.advance(50_000);
+  first.ask("b", 0);
+  first.ask("a", 4096);
+  await first.requests.settle();
+  assertEquals(first.done, []);
+  const saved = { a: [105_120, 190_960], b: [150_000] };
+  assertEquals(first.requests.save(), saved);
+  const second = made();
+  await second.advance(50_000);
+  second.requests.expect(new Map(Object.entries(saved)));
+  second.ask("a", 512);
+  second.ask("a", 4096);
+  second.ask("b", 0);
+  second.requests.expect();
+  assertEquals(second.requests.save(), saved);
+  for (const each of [first, second]) {
+    for (const time of [105_120, 150_000, 190_960]) await each.advance(time);
+    assertEquals(each.done, ["a 105120", "b 150000", "a 190960"]);
+  }
+  // Before a load all are answered, and what comes of them at once.
+  first.ask("a", 512);
+  await first.requests.settle(true);
+  assertEquals([first.done.length, first.requests.save()], [4, {}]);
 });

@@ -19,7 +19,7 @@ import { type Building, deviceContext } from "./device_context.ts";
 import { at, DefinitionError } from "./document.ts";
 import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
-import { createLogger, type LogSink } from "./logger.ts";
+import { createLogger, type LogSink, MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
@@ -40,6 +40,7 @@ import { Wiring } from "./wiring.ts";
 export class Builder {
   readonly #plan: MachinePlan;
   readonly #options: LoadOptions;
+  readonly #machineLog: MachineLog;
   readonly #log: LogSink;
   readonly #backends = new Map<string, AnyBackend>();
   readonly #devices = new Map<string, Device>();
@@ -55,6 +56,7 @@ export class Builder {
     endCause: undefined,
     notify: () => {},
     wake: () => {},
+    openMonitor: () => Promise.reject(new Error("there is no machine yet")),
     ready: Promise.withResolvers(),
     isReady: false,
   };
@@ -65,7 +67,8 @@ export class Builder {
   constructor(plan: MachinePlan, options: LoadOptions) {
     this.#plan = plan;
     this.#options = options;
-    this.#log = options.log ?? (() => {});
+    this.#machineLog = new MachineLog(options.log);
+    this.#log = this.#machineLog.write;
   }
 
   /** Close what a failed build has opened. */
@@ -78,8 +81,11 @@ export class Builder {
     this.#requests.notify();
   }
 
-  /** Build; when it throws, `abandon` must be called. */
-  async build(): Promise<Parts> {
+  /**
+   * Build; when it throws, `abandon` must be called. What a reset loads is read
+   * when one comes if `bootsLater`.
+   */
+  async build(bootsLater = false): Promise<Parts> {
     const plan = this.#plan;
     const { definition } = plan;
     const { time: timing } = definition;
@@ -111,6 +117,7 @@ export class Builder {
       traffic: new NetTraffic(),
       requests: this.#requests,
       input: this.#input,
+      events: this.#events,
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -142,7 +149,7 @@ export class Builder {
       this.#devices.set(device.name, made);
     }
     building.blocks.building = false;
-    const boot = await readBootImages(plan);
+    const boot = bootsLater ? undefined : await readBootImages(plan);
     const cpus: CpuCore[] = [];
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
@@ -168,6 +175,7 @@ export class Builder {
       requests: this.#requests,
       events: this.#events,
       input: this.#input,
+      log: this.#machineLog,
     };
   }
 
@@ -247,7 +255,18 @@ export class Builder {
           (device as Device & PowerButton | undefined)?.pressPowerButton();
         },
       },
+      monitor: this.#options.monitor === false
+        ? undefined
+        : (console) => this.#requests.openMonitor(console),
       shared: <T>(key: string, make: () => T): T => this.#sharedBy(key, make),
+      viewer: (state, server, client) =>
+        this.#events.emit({
+          type: "viewer",
+          backend: name,
+          state,
+          server,
+          client,
+        }),
     };
   }
 

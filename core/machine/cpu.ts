@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { CpuInspector, PhysicalReader } from "../cpu/inspector.ts";
 import type { DebugPort } from "../exec/debug_port.ts";
 import type { StateRecord } from "../state/state.ts";
 
@@ -80,6 +81,8 @@ export interface CpuCore {
   stats(): Readonly<Record<string, number>>;
   /** Where the CPU is, for humans: `cs:eip 0010:c0101234, cr0 ...`. */
   describe(): string;
+  /** Somebody wants to look at it: absent where the plugin has nothing to show. */
+  inspect?(memory: PhysicalReader): Promise<CpuInspector> | undefined;
 }
 
 /** Has a CPU start again as the line `init` says. */

@@ -21,6 +21,7 @@ import { onesOf } from "../bus/range.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { CpuCore } from "./cpu.ts";
+import type { MachineEvents } from "./events.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -59,6 +60,8 @@ export interface Building {
   readonly requests: Requests;
   /** What monitors type. */
   readonly input: InputQueue;
+  /** Tells monitors what happens. */
+  readonly events: MachineEvents;
   /** End the run. */
   end(result: RunResult): void;
   /** The CPU, or all of them as one, which is made after all devices. */
@@ -200,7 +203,7 @@ export function deviceContext(
     },
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
-      return block && building.blocks.behind(block);
+      return block && building.blocks.behind(block, planned.backends.get(role));
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");
@@ -212,6 +215,8 @@ export function deviceContext(
       const input = made && ("onEvent" in made ? made : made.input);
       return gatedInput(joinedInput(building.input, input), requests);
     },
+    dateSet: (offset) =>
+      building.events.emit({ type: "rtc", device: name, offset }),
     exit: (status) => {
       if (plugin.exits !== true) fail("it does not declare that it exits");
       building.end({ reason: "exit", status: status & 0xff });

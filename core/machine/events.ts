@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { PeerAddress, ViewerState } from "../backend/display.ts";
+
 /**
  * Who wanted a reset or an end, by the names that QEMU has in
  * `qapi/run-state.json`, `ShutdownCause`.
@@ -28,14 +30,6 @@ export type Cause =
 /** Whether it was the guest. */
 export function isGuests(cause: Cause): boolean {
   return cause.startsWith("guest-");
-}
-
-/** An address of the network, as far as it is known. */
-export interface PeerAddress {
-  /** The host's. */
-  readonly host: string;
-  /** The port. */
-  readonly port: number;
 }
 
 /** Something that has happened. */
@@ -63,10 +57,12 @@ export type MachineEvent =
   | {
     readonly type: "viewer";
     readonly backend: string;
-    readonly state: "connected" | "initialized" | "disconnected";
+    readonly state: ViewerState;
     readonly server: PeerAddress;
     readonly client: PeerAddress;
   }
+  /** A job of a monitor's has come to a state. */
+  | { readonly type: "job"; readonly id: string; readonly status: string }
   /** The guest has set the clock, by its device's name: seconds ahead of virtual time. */
   | { readonly type: "rtc"; readonly device: string; readonly offset: number };
 

@@ -18,6 +18,7 @@ import type { MachineDebugger } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
+import type { GdbOptions, GdbServer } from "../debug/gdb/server.ts";
 import type {
   Hook,
   HookEvents,
@@ -28,7 +29,13 @@ import type {
 } from "../debug/events.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
-import { StateError, type StateRecord } from "../state/state.ts";
+import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
+import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
+import type { Monitor } from "../monitor/hmp/monitor.ts";
+import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
+import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
+import type { SnapshotInfo } from "../snapshot/folder.ts";
+import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
@@ -142,7 +149,10 @@ export class Machine {
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
   #hasShutDown = false;
+  readonly #servers = new Set<QmpListener>();
+  #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
+  readonly #gdb = new Set<GdbServer>();
   #hooked: Promise<Hooks> | undefined;
 
   /** For `Machine.build`. */
@@ -152,6 +162,13 @@ export class Machine {
     this.memory = parts.memory;
     this.media = new Media(parts);
     this.events = parts.events;
+    parts.blocks.onError = (backend, kind, error) =>
+      parts.events.emit({
+        type: "block-error",
+        backend,
+        operation: kind === "read" ? "read" : "write",
+        error,
+      });
     const { requests, cpu, clock, time, blocks, traffic } = parts;
     this.#loop = new RunLoop({
       cpu,
@@ -168,6 +185,7 @@ export class Machine {
     });
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
+    requests.openMonitor = (console) => this.openMonitor(console);
   }
 
   /**
@@ -190,10 +208,47 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
   ): Promise<Machine> {
+    return await Machine.#build(plan, options, (machine) => machine.#reset());
+  }
+
+  /**
+   * A machine from a snapshot file alone, as it was when it was saved and not
+   * running. The options are laid over the definition that is in the file: they
+   * say where serial ports, screens and networks are now, and may change nothing
+   * that the guest sees. With a plan it must be a snapshot of that machine.
+   * Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
+   * options.
+   */
+  static async restore(
+    nameOrPath: string,
+    options: LoadOptions,
+    plan?: MachinePlan,
+  ): Promise<Machine> {
+    const { restoreSnapshot } = await import("../snapshot/load.ts");
+    return await restoreSnapshot(
+      { nameOrPath, plan },
+      options,
+      (plan, fill) =>
+        Machine.#build(
+          plan,
+          options,
+          (machine) => fill(machine.#parts, machine.media),
+          true,
+        ),
+    );
+  }
+
+  /** Build a machine, and give it its first state. */
+  static async #build(
+    plan: MachinePlan,
+    options: LoadOptions,
+    begin: (machine: Machine) => void | Promise<void>,
+    bootsLater = false,
+  ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const machine = new Machine(await builder.build());
-      machine.#reset();
+      const machine = new Machine(await builder.build(bootsLater));
+      await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
       requests.ready.resolve();
@@ -240,7 +295,8 @@ export class Machine {
   /** Start to run, if it does not run yet; `wait` tells when it ends. */
   start(): void {
     if (this.#closed !== undefined) throw new Error("the machine is stopped");
-    this.#running ??= this.#run();
+    // Not within this call: a timer of the first slice may already pause it.
+    this.#running ??= Promise.resolve().then(() => this.#run());
     // A failure is reported by `wait` and `stop`; here it is only not lost to
     // the runtime before one of them is called.
     this.#running.catch(() => {});
@@ -272,7 +328,7 @@ export class Machine {
    */
   stopGuest(): void {
     if (this.#release !== undefined) return;
-    this.#release = this.#loop.hold();
+    this.#release = this.#loop.standStill();
     if (this.running) this.events.emit({ type: "stop" });
   }
 
@@ -454,6 +510,25 @@ export class Machine {
     return await startTrace(this.#parts.cpus, this.plan.cpu, options);
   }
 
+  /** The human monitor, in which QEMU's commands are known. */
+  async monitor(): Promise<HumanMonitor> {
+    return await (this.#monitor ??= this.#newMonitor());
+  }
+
+  /**
+   * Begin a session with somebody at a console. He has a human monitor of his
+   * own: which CPU another looks at, and in which format, stays the other's.
+   */
+  async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
+    const { HmpSession } = await import("../monitor/hmp/session.ts");
+    return new HmpSession(await this.#newMonitor(), console);
+  }
+
+  async #newMonitor(): Promise<Monitor> {
+    const { Monitor } = await import("../monitor/hmp/monitor.ts");
+    return new Monitor(this, this.#parts);
+  }
+
   /**
    * A debugger: breakpoints, watchpoints, steps, registers and memory. To have
    * one costs the guest nothing. Throws a `DebugError` if a CPU plugin has
@@ -472,6 +547,46 @@ export class Machine {
    */
   async debug(): Promise<MachineDebugger> {
     return (await this.#debugControl()).attach();
+  }
+
+  /**
+   * Let gdb debug the guest (`target remote`) at `tcp::PORT`, `tcp:HOST:PORT` or
+   * `unix:PATH`, until the machine is stopped. Throws a `GdbError` where it
+   * cannot listen. With `wait` the guest stands before its first instruction
+   * until gdb lets it go.
+   *
+   * ```ts ignore
+   * const server = await machine.serveGdb("tcp::1234", { wait: true });
+   * console.log(`gdb -ex "target remote ${server.address}"`);
+   * await machine.run();
+   * ```
+   */
+  async serveGdb(
+    where: string = "tcp::1234",
+    options: GdbOptions = {},
+  ): Promise<GdbServer> {
+    const { GdbServer } = await import("../debug/gdb/server.ts");
+    const server = await GdbServer.listen(where, {
+      debug: () => this.debug(),
+      reset: () => this.reset(),
+      kill: () => this.quit(),
+    }, {
+      monitor: async (line) => (await this.monitor()).run(line),
+      ...options,
+    });
+    this.#gdb.add(server);
+    return server;
+  }
+
+  /**
+   * After the end of a run: resolves when no gdb looks at where the guest died
+   * any more, or the user wants to leave.
+   */
+  async gdbLeaves(result: RunResult): Promise<void> {
+    const { requests } = this.#parts;
+    for (const server of this.#gdb) {
+      await server.finish(result, () => requests.end !== undefined);
+    }
   }
 
   #debugControl(): Promise<DebugControl> {
@@ -560,47 +675,89 @@ export class Machine {
    */
   save(): StateRecord {
     this.#mustRest();
-    const devices: Record<string, StateRecord> = {};
-    for (const { name, plugin } of this.plan.devices) {
-      devices[name] = {
-        plugin: plugin.name,
-        version: plugin.version,
-        state: this.device(name).save(),
-      };
-    }
-    return {
-      version: 1,
-      time: this.clock.now(),
-      cpu: this.cpu.save(),
-      devices,
-    };
+    return saveMachine(this.#parts);
   }
 
   /** Restore what `save` gave. The machine must not be running. */
   load(record: StateRecord): void {
     this.#mustRest();
-    const { version, time, cpu, devices } = record;
-    if (version !== 1) {
-      throw new StateError("version", `it is ${version}, expected 1`);
-    }
-    if (typeof time !== "number") {
-      throw new StateError("time", "expected a number");
-    }
-    this.#parts.time.set(time);
-    this.cpu.load(asRecord(cpu, "cpu"));
-    const all = asRecord(devices, "devices");
-    for (const { name, plugin } of this.plan.devices) {
-      const path = `devices.${name}`;
-      const saved = asRecord(all[name] ?? null, path);
-      if (saved.plugin !== plugin.name || saved.version !== plugin.version) {
-        throw new StateError(
-          path,
-          `it is of ${saved.plugin} ${saved.version}, expected ` +
-            `${plugin.name} ${plugin.version}`,
-        );
-      }
-      this.device(name).load(asRecord(saved.state, path));
-    }
+    loadMachine(this.#parts, record);
+  }
+
+  /**
+   * Save the machine to a file: as `NAME.rhea` in the folder of snapshots, or at
+   * a path. A machine that runs stands still meanwhile; the run does not end by
+   * it. Throws a `SnapshotError`, and nothing has changed then.
+   */
+  async saveSnapshot(
+    nameOrPath: string,
+    options: SaveOptions = {},
+  ): Promise<SavedSnapshot> {
+    this.#mustBeOpen();
+    const { saveSnapshot } = await import("../snapshot/save.ts");
+    return await this.#loop.hold(() =>
+      saveSnapshot(this.#parts, this.media, nameOrPath, options)
+    );
+  }
+
+  /**
+   * Become what was saved under a name or at a path by a machine with the same
+   * definition; runs on if it runs. Throws a `SnapshotError`: then nothing has
+   * changed, or, when the file's state contradicts itself, the machine is reset
+   * before it goes on.
+   */
+  async loadSnapshot(nameOrPath: string): Promise<void> {
+    this.#mustBeOpen();
+    const { loadSnapshot } = await import("../snapshot/load.ts");
+    await this.#loop.hold(() =>
+      loadSnapshot(this.#parts, this.media, nameOrPath, () => {
+        this.#parts.requests.reset = true;
+      })
+    );
+  }
+
+  /** The snapshots in the folder of this machine's. Throws a `SnapshotError`. */
+  async snapshots(): Promise<SnapshotInfo[]> {
+    const { listSnapshots } = await import("../snapshot/folder.ts");
+    return await listSnapshots(this.#parts.options.snapshots ?? ".");
+  }
+
+  /**
+   * Delete a snapshot, and what this machine's disks keep for it. Throws a
+   * `SnapshotError`.
+   */
+  async deleteSnapshot(nameOrPath: string): Promise<void> {
+    this.#mustBeOpen();
+    const { deleteSnapshot } = await import("../snapshot/load.ts");
+    await this.#loop.hold(() => deleteSnapshot(this.#parts, nameOrPath));
+  }
+
+  /**
+   * Listen for programs that control the machine by QMP, QEMU's machine
+   * protocol, at `unix:PATH` or `tcp:HOST:PORT`, until the machine is stopped.
+   * Whoever gets there can do everything with it. Throws a `QmpServerError`.
+   *
+   * ```ts ignore
+   * const machine = await Machine.load("machines/pc.json", { kernel });
+   * await machine.serveQmp("unix:/run/rhea.sock");
+   * await machine.run();
+   * ```
+   */
+  async serveQmp(place: string): Promise<QmpListener> {
+    this.#mustBeOpen();
+    const { QmpServer } = await import("../monitor/qmp/server.ts");
+    const server = await QmpServer.listen(place, {
+      machine: this,
+      parts: this.#parts,
+      human: () => this.#newMonitor(),
+      warn: this.#parts.log.write,
+    });
+    this.#servers.add(server);
+    return server;
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed !== undefined) throw new Error("the machine is stopped");
   }
 
   #mustRest(): void {
@@ -640,8 +797,26 @@ export class Machine {
    * and again, and nobody would see where it was.
    */
   get #resetsAtShutdown(): boolean {
-    const { boot, options, plan } = this.#parts;
-    return boot === undefined && !options.noReboot && hasRom(plan);
+    const { options, plan } = this.#parts;
+    return !this.#hasKernel && !options.noReboot && hasRom(plan);
+  }
+
+  get #hasKernel(): boolean {
+    return this.plan.definition.boot.kernel !== undefined;
+  }
+
+  /** A machine that goes on from a snapshot is reset: read what it starts with. */
+  async #readBoot(): Promise<void> {
+    const { requests, options } = this.#parts;
+    const { readBootImages } = await import("./boot_images.ts");
+    try {
+      this.#parts.boot = await readBootImages(this.plan);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : `${error}`;
+      options.log?.(`the machine cannot be reset: ${reason}`);
+      requests.reset = false;
+      requests.end = { reason: "reset", status: 1 };
+    }
   }
 
   #causeOf({ reason }: RunResult): Cause {
@@ -681,6 +856,12 @@ export class Machine {
         this.#loop.stop();
         return false;
       }
+      if (this.#hasKernel && this.#parts.boot === undefined) {
+        // The guest stands still from now on until it can be reset.
+        requests.reset = true;
+        void this.#loop.hold(() => this.#readBoot());
+        return false;
+      }
       this.#reset();
       this.events.emit({ type: "reset", cause: requests.resetCause });
       return true;
@@ -717,7 +898,7 @@ export class Machine {
       dma: dmaPort(this.space(plan.definition.cpu.physical), () => this.cpu),
       log: createLogger(
         boot.loader.name,
-        this.#parts.options.log ?? (() => {}),
+        this.#parts.log.write,
       ),
     });
     this.cpu.enter(entry);
@@ -743,18 +924,21 @@ export class Machine {
     return undefined;
   }
 
+  async #closeAll(): Promise<void> {
+    for (const server of this.#gdb) await server.close(this.#result?.status);
+    const servers = [...this.#servers].map((server) => server.close());
+    try {
+      await Promise.all(servers);
+    } finally {
+      await closeAll(this.#parts.backends);
+    }
+  }
+
   #close(): Promise<void> {
     this.media.close();
     this.input.end();
-    return this.#closed ??= closeAll(this.#parts.backends);
+    return this.#closed ??= this.#closeAll();
   }
-}
-
-function asRecord(value: unknown, path: string): StateRecord {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new StateError(path, "expected a record");
-  }
-  return value as StateRecord;
 }
 
 /** What the machine adds to Linux's command line, and what its devices do. */

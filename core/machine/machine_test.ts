@@ -3,6 +3,7 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import { MILLISECOND } from "../time/clock.ts";
 import type { CpuCore, CpuExit, EntryState } from "./cpu.ts";
 import { DefinitionError } from "./document.ts";
+import type { MachineEvent } from "./events.ts";
 import { Machine } from "./machine.ts";
 import type { LoadOptions } from "./options.ts";
 import type {
@@ -368,6 +369,50 @@ Deno.test("pausing and going on, saving and loading", async () => {
   assert(machine.save().cpu !== saved.cpu);
   machine.load(saved);
   assertEquals(machine.save(), saved);
+});
+
+Deno.test("a guest stands still within its run, and monitors hear of what happens", async () => {
+  await using machine = await boot("iiiie", { noReboot: false });
+  const events: MachineEvent[] = [];
+  const unlisten = machine.events.on((event) => events.push(event));
+  const states = [machine.runState];
+  const run = machine.run();
+  const serial = machine.serial(0);
+  await serial.write("a");
+  await serial.expect("a");
+  states.push(machine.runState);
+  machine.stopGuest();
+  machine.stopGuest();
+  const { instructions } = machine.cpu;
+  await serial.write("b");
+  machine.reset("host-qmp-system-reset");
+  for (let turns = 0; turns < 10; turns++) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  states.push(machine.runState);
+  assertEquals(machine.cpu.instructions, instructions);
+  machine.continueGuest();
+  machine.continueGuest();
+  for (const key of "cdef") await serial.write(key);
+  assertEquals((await run).reason, "exit");
+  states.push(machine.runState);
+  unlisten();
+  machine.reset();
+  assertEquals(states, ["prelaunch", "running", "paused", "shutdown"]);
+  assertEquals(events, [
+    { type: "stop" },
+    { type: "reset", cause: "host-qmp-system-reset" },
+    { type: "resume" },
+    { type: "shutdown", cause: "guest-shutdown" },
+  ]);
+});
+
+Deno.test("a timer of the first slice pauses a machine", async () => {
+  await using machine = await boot("j", { icount: true });
+  const timer = machine.clock.timer(() => void machine.pause());
+  timer.arm(1);
+  assertEquals((await machine.run()).reason, "stop");
+  assertEquals(machine.running, false);
 });
 
 Deno.test("with icount two runs are alike", async () => {

@@ -10,8 +10,9 @@ import type { Parts } from "./parts.ts";
 import { createLogger } from "./logger.ts";
 import type { BlockPlugin, Device } from "./plugin.ts";
 import { loadPlugin } from "./registry.ts";
-import { applySchema } from "./schema.ts";
-import type { JsonObject } from "./schema_types.ts";
+import { resolve } from "./path.ts";
+import { applySchema, isUrl } from "./schema.ts";
+import type { ConfigSchema, JsonObject } from "./schema_types.ts";
 
 /** A medium cannot be changed: one line that says why. */
 export class MediaError extends Error {
@@ -38,6 +39,8 @@ export class Media {
   readonly #parts: Parts;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
+  /** What is in drives that have been changed; undefined: nothing. */
+  readonly #changed = new Map<string, Medium | undefined>();
   #closed = false;
 
   /** The drives of a machine made of these parts. */
@@ -48,7 +51,10 @@ export class Media {
       if (!plugin.provides?.includes("removable-media")) continue;
       const { removable } = parts.devices.get(name) as Device & RemovableMedia;
       for (const [role, drive] of removable) {
-        drives.set(`${name}.${role}`, drive);
+        const key = `${name}.${role}`;
+        drives.set(key, drive);
+        drive.onTray = (open) =>
+          parts.events.emit({ type: "tray", drive: key, open });
       }
     }
     this.drives = drives;
@@ -65,7 +71,7 @@ export class Media {
     { force = false }: ChangeOptions = {},
   ): Promise<void> {
     const drive = this.#drive(name);
-    const backend = await this.#open(name, medium);
+    const { backend, config } = await this.#open(name, medium);
     if (this.#closed) {
       await backend.close();
       throw new MediaError("the machine is stopped");
@@ -76,6 +82,13 @@ export class Media {
       throw this.#locked(name);
     }
     await this.#change(name, drive, backend);
+    // Whoever reads it later may be in another folder.
+    this.#changed.set(name, { ...medium, config: config as JsonObject });
+  }
+
+  /** What was put in a drive, if something was since the machine was built. */
+  inserted(name: string): Medium | undefined {
+    return this.#changed.get(name);
   }
 
   /**
@@ -89,6 +102,22 @@ export class Media {
     const drive = this.#drive(name);
     if (!drive.eject(force)) throw this.#locked(name);
     await this.#change(name, drive, undefined);
+    this.#changed.set(name, undefined);
+  }
+
+  /** What is in each drive: one to insert again, or undefined. */
+  get contents(): ReadonlyMap<string, Medium | undefined> {
+    const { plan } = this.#parts;
+    return new Map([...this.drives.keys()].map((name) => {
+      if (this.#changed.has(name)) return [name, this.#changed.get(name)];
+      const [device, role] = name.split(".");
+      const planned = plan.devices.find((d) => d.name === device)!;
+      const backend = planned.backends.get(role);
+      const found = plan.backends.find((b) => b.name === backend);
+      if (found === undefined) return [name, undefined];
+      const { plugin } = plan.definition.backends[found.name];
+      return [name, { plugin, config: found.config as JsonObject }];
+    }));
   }
 
   /** The machine is stopped: nothing is put in any more. */
@@ -109,22 +138,29 @@ export class Media {
     return new MediaError(`the guest has locked the drive "${name}"`);
   }
 
-  async #open(name: string, medium: Medium): Promise<BlockBackend> {
-    const { plugins, log = () => {} } = this.#parts.options;
+  async #open(
+    name: string,
+    medium: Medium,
+  ): Promise<{ backend: BlockBackend; config: unknown }> {
+    const { options: { plugins }, log } = this.#parts;
     const plugin = await loadPlugin(
       ["block"],
       medium.plugin,
       Deno.cwd(),
       plugins,
     ) as BlockPlugin;
-    const config = applySchema(plugin.config, medium.config ?? {});
+    const config = applySchema(
+      plugin.config,
+      absolute(medium.config ?? {}, plugin.config),
+    );
     const [problem] = await plugin.check?.(config) ?? [];
     if (problem !== undefined) throw new MediaError(problem);
-    return await plugin.create(config, {
+    const backend = await plugin.create(config, {
       name,
-      log: createLogger(name, log),
+      log: createLogger(name, log.write),
       quit: () => {},
     });
+    return { backend, config };
   }
 
   /** The new backend takes the old one's place; the old one is closed. */
@@ -138,9 +174,25 @@ export class Media {
     const planned = plan.devices.find((d) => d.name === device)!;
     const key = planned.backends.get(role) ?? name;
     const old = backends.get(key);
-    drive.insert(backend && blocks.behind(backend));
+    drive.insert(backend && blocks.behind(backend, key));
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);
     await old?.close();
   }
+}
+
+/** A configuration that means the same in another working directory. */
+function absolute(
+  config: JsonObject,
+  schema: ConfigSchema | undefined,
+): JsonObject {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => {
+      const { format } = schema?.properties?.[key] ?? {};
+      const isPath = format === "path" || format === "location";
+      return typeof value === "string" && isPath && !isUrl(value)
+        ? [key, resolve(value)]
+        : [key, value];
+    }),
+  );
 }

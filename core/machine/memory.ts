@@ -116,6 +116,16 @@ export class GuestMemory {
     this.view = new DataView(buffer);
   }
 
+  /** Where guest RAM, ROM and video memory start. */
+  get guestStart(): number {
+    return this.arenaOffset + this.arenaBytes;
+  }
+
+  /** Where what has been taken of them ends. */
+  get guestEnd(): number {
+    return this.#next;
+  }
+
   /** Offset of the area of CPU number `index`. */
   cpuArea(index: number): number {
     if (index < 0 || index >= this.#cpus) {

@@ -14,10 +14,10 @@ import type { NetBackend } from "../backend/net.ts";
 /** Traffic is what passed so long ago at most. */
 const RECENT_MS = 5;
 
-/** Notes the frames of all networks of a machine. */
+/** Notes the frames of all networks of a machine, and its monitors' commands. */
 export class NetTraffic {
   readonly #now: () => number;
-  #last = -Infinity;
+  #until = -Infinity;
   /** Called when a frame passes and none had for a while. */
   onBegin: () => void = () => {};
 
@@ -28,13 +28,17 @@ export class NetTraffic {
 
   /** Whether a frame has passed lately. */
   get isRecent(): boolean {
-    return this.#now() - this.#last < RECENT_MS;
+    return this.#now() < this.#until;
   }
 
-  #note(): void {
+  /**
+   * A frame passes, or somebody outside waits for an answer: for so many
+   * milliseconds that is recent.
+   */
+  note(milliseconds: number = RECENT_MS): void {
     const now = this.#now();
-    const begins = now - this.#last >= RECENT_MS;
-    this.#last = now;
+    const begins = now >= this.#until;
+    this.#until = Math.max(this.#until, now + milliseconds);
     if (begins) this.onBegin();
   }
 
@@ -50,12 +54,12 @@ export class NetTraffic {
             return card.offload;
           },
           receive: (frame, offload) => {
-            this.#note();
+            this.note();
             return card.receive(frame, offload);
           },
         }),
       send: (frame, offload) => {
-        this.#note();
+        this.note();
         backend.send(frame, offload);
       },
       ready: () => backend.ready(),

@@ -87,8 +87,15 @@ export interface LoadOptions {
   readonly icount?: boolean;
   /** End the run when the guest resets the machine. */
   readonly noReboot?: boolean;
+  /**
+   * False: there is no monitor behind Ctrl-A c where somebody sits at a
+   * terminal.
+   */
+  readonly monitor?: boolean;
   /** Takes the log's lines; they are dropped when it is absent. */
   readonly log?: LogSink;
+  /** The folder of snapshots that have a name: the current one when absent. */
+  readonly snapshots?: string;
   /** Do not look whether files exist: for printing a definition. */
   readonly skipFiles?: boolean;
 }
@@ -106,10 +113,20 @@ export async function planDefinition(
         directory: Deno.cwd(),
       }),
     );
+  return await planLocated(document, options);
+}
+
+/** The same for a document that has been read. */
+export async function planLocated(
+  document: Located,
+  options: LoadOptions,
+  bootsLater = false,
+): Promise<MachinePlan> {
   return await planMachine(document, {
     plugins: options.plugins,
     overlays: await optionOverlays(document, options),
     skipFiles: options.skipFiles,
+    bootsLater,
   });
 }
 

@@ -10,6 +10,7 @@ import type { DisplayBackend } from "../backend/display.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { NetBackend } from "../backend/net.ts";
+import type { OpenMonitor } from "../monitor/console.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
@@ -17,6 +18,7 @@ import type { BlockRequests } from "./block_requests.ts";
 import type { BootImages } from "./boot_images.ts";
 import type { CpuCore } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
+import type { MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
@@ -50,14 +52,19 @@ export interface Parts {
   readonly traffic: NetTraffic;
   /** Backends by name. */
   readonly backends: Map<string, AnyBackend>;
-  /** What is loaded at every reset, when there is a kernel. */
-  readonly boot: BootImages | undefined;
+  /**
+   * What is loaded at every reset, when there is a kernel; in a machine of a
+   * snapshot not before the first reset.
+   */
+  boot: BootImages | undefined;
   /** What was asked for. */
   readonly requests: Requests;
   /** Tells monitors what happens. */
   readonly events: MachineEvents;
   /** What monitors type, beside the displays. */
   readonly input: InputQueue;
+  /** The log. */
+  readonly log: MachineLog;
 }
 
 /** A backend of any type. */
@@ -86,6 +93,8 @@ export interface Requests {
   notify: () => void;
   /** The CPU's interrupt line rose: an idle CPU goes on. */
   wake: () => void;
+  /** Begins a session of the machine's monitor. */
+  openMonitor: OpenMonitor;
   /** Resolves when the machine has been reset and input may come. */
   readonly ready: PromiseWithResolvers<void>;
   /** Whether it has. */

@@ -145,6 +145,7 @@ function checkShortForms(
 
 /** What is started; gives back who can load it. */
 async function planBoot(context: PlanContext): Promise<LoaderPlugin[]> {
+  const { bootsLater = false } = context.options;
   const { boot } = context.definition;
   const problem = boot.order === undefined
     ? undefined
@@ -155,13 +156,14 @@ async function planBoot(context: PlanContext): Promise<LoaderPlugin[]> {
     const path = ["boot", "loaders", i];
     loaders.push(await context.plugin<LoaderPlugin>(["loader"], name, path));
   }
-  if (boot.kernel !== undefined) {
+  if (boot.kernel !== undefined && !bootsLater) {
     await context.needFile(boot.kernel, ["boot", "kernel"]);
   }
-  if (boot.initrd !== undefined) {
+  if (boot.initrd !== undefined && !bootsLater) {
     await context.needFile(boot.initrd, ["boot", "initrd"]);
   }
   for (const [i, module] of (boot.modules ?? []).entries()) {
+    if (bootsLater) break;
     await context.needFile(module.file, ["boot", "modules", i, "file"]);
   }
   if (boot.kernel !== undefined && loaders.length === 0) {

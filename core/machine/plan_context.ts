@@ -28,6 +28,8 @@ export interface PlanOptions {
   readonly overlays?: readonly Located[];
   /** Do not look whether files exist; for `schema` and `resolve`. */
   readonly skipFiles?: boolean;
+  /** What is loaded at a reset need not be there yet. */
+  readonly bootsLater?: boolean;
 }
 
 /** One machine's planning. */

@@ -16,11 +16,17 @@ import type { IrqLine, LineSink } from "../bus/irq_line.ts";
 import type { RegionMover } from "../bus/movable_region.ts";
 import type { BlockBackend } from "../backend/block.ts";
 import type { CharBackend } from "../backend/char.ts";
-import type { DisplayBackend, TextScreen } from "../backend/display.ts";
+import type {
+  DisplayBackend,
+  PeerAddress,
+  TextScreen,
+  ViewerState,
+} from "../backend/display.ts";
 import type { ImageFormat } from "../backend/image_format.ts";
 import type { InputBackend } from "../backend/input.ts";
 import type { NetBackend } from "../backend/net.ts";
 import type { Disassembler } from "../cpu/disassembler.ts";
+import type { OpenMonitor } from "../monitor/console.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
@@ -202,6 +208,11 @@ export interface DeviceContext {
    * instructions. For what answers each CPU differently at the same address.
    */
   runningCpu(): number;
+  /**
+   * The guest has set the date: it is so many seconds ahead of where it would
+   * be. For the machine's monitors.
+   */
+  dateSet?(offset: number): void;
   /** A file of `files`; undefined for an optional one that is not there. */
   file(name: string): Uint8Array | undefined;
   /**
@@ -246,6 +257,19 @@ export interface Device {
    * when it does not fit.
    */
   load(record: StateRecord): void;
+  /**
+   * The state in lines, for people; without the side effects of reading
+   * registers.
+   */
+  describe?(): Iterable<string>;
+  /** How often each of its interrupt inputs has risen, by number. */
+  interruptCounts?(): readonly number[];
+  /**
+   * The guest may be in a network that does not know it: a network card asks it
+   * to announce itself, if it can. Called when a snapshot was loaded, but not
+   * where runs are to be alike.
+   */
+  announce?(): void;
 }
 
 /** A device's configuration says what cannot be, whatever its schema allows. */
@@ -436,11 +460,15 @@ export interface MachineControl {
 export interface ConsoleContext extends BackendContext {
   /** The machine's buttons. */
   readonly control: MachineControl;
+  /** Begins a session of the machine's monitor; absent where it has none. */
+  readonly monitor?: OpenMonitor;
   /**
    * What backends of one machine have in common, by a name that they have
    * agreed on: made by the first that asks, in whatever order they are opened.
    */
   shared<T>(name: string, make: () => T): T;
+  /** A viewer of the screen has come, got in, or gone: for the machine's monitors. */
+  viewer?(state: ViewerState, server: PeerAddress, client: PeerAddress): void;
 }
 
 /** What all plugins that make backends have in common. */

@@ -111,7 +111,7 @@ export class RunLoop {
   readonly #resetsAtShutdown: () => boolean;
   readonly #blocks: BlockRequests;
   readonly #traffic: NetTraffic | undefined;
-  readonly #park = new Int32Array(new SharedArrayBuffer(4));
+  readonly #bench = new Int32Array(new SharedArrayBuffer(4));
   #rate = FIRST_RATE;
   /** Instructions and time of slices that the rate does not know yet. */
   #measuredCount = 0;
@@ -126,7 +126,7 @@ export class RunLoop {
   /** Called when the CPU has stopped for a debugger, which is to hold the loop. */
   onDebug: () => void = () => {};
   /** For how many reasons the guest stands still. */
-  #holds = 0;
+  #stands = 0;
   #awake: (() => void) | undefined;
   /** A host timer that wakes the guest, and when it will. */
   #alarm: ReturnType<typeof setTimeout> | undefined;
@@ -141,6 +141,11 @@ export class RunLoop {
   #active = 0;
   /** Instructions executed when it was last idle. */
   #idleCount = 0;
+  /** Who has it stand still: resolves when they have all done what they want. */
+  #holds: Promise<void> | undefined;
+  #running = false;
+  /** Told when the loop has come to stand still. */
+  #parked: (() => void)[] = [];
 
   /** A loop over these parts. */
   constructor(parts: RunLoopParts) {
@@ -205,21 +210,57 @@ export class RunLoop {
    * requested is carried out, but no instruction is executed and no timer
    * fires. Several may hold it; what this gives back lets go, once.
    */
-  hold(): () => void {
-    this.#holds++;
+  standStill(): () => void {
+    this.#stands++;
     this.interrupt();
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
-      this.#holds--;
+      this.#stands--;
       this.wake();
     };
+  }
+
+  /**
+   * Have the guest stand still between two slices, whether it runs or not, while
+   * `action` is done, one after another. The run does not end by it; one that
+   * starts meanwhile waits.
+   */
+  async hold<T>(action: () => Promise<T>): Promise<T> {
+    const before = this.#holds;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const mine = this.#holds = Promise.all([before, promise]).then(() => {
+      if (this.#holds === mine) this.#holds = undefined;
+    });
+    try {
+      if (before !== undefined) await before;
+      else if (this.#running) {
+        await new Promise<void>((parked) => {
+          this.#parked.push(parked);
+          this.interrupt();
+        });
+      }
+      return await action();
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Stand still as long as someone wants it. */
+  async #park(holds: Promise<void>): Promise<void> {
+    this.#host?.pause();
+    for (const parked of this.#parked.splice(0)) parked();
+    await holds;
+    this.#host?.resume();
+    this.#startShare(performance.now());
+    this.#idleCount = this.#cpu.instructions;
   }
 
   /** Run until `stop`, or until the CPU can do nothing more. */
   async run(): Promise<LoopEnd> {
     this.#stopping = false;
+    this.#running = true;
     this.#host?.resume();
     try {
       let served = performance.now();
@@ -227,7 +268,12 @@ export class RunLoop {
       for (;;) {
         this.#between();
         if (this.#stopping) return "stop";
-        if (this.#holds > 0) {
+        if (this.#holds !== undefined) {
+          await this.#park(this.#holds);
+          served = performance.now();
+          continue;
+        }
+        if (this.#stands > 0) {
           await this.#stand();
           served = performance.now();
           this.#startShare(served);
@@ -270,8 +316,10 @@ export class RunLoop {
         }
       }
     } finally {
+      this.#running = false;
       this.#host?.pause();
       this.#cancelAlarm();
+      for (const parked of this.#parked.splice(0)) parked();
     }
   }
 
@@ -426,7 +474,7 @@ export class RunLoop {
       this.#host?.settle();
       const left = (this.#clock.nextDeadline() - this.#clock.now()) / 1e6;
       if (!woken && left > 0) {
-        Atomics.wait(this.#park, 0, 0, Math.min(left, BLOCK_MS));
+        Atomics.wait(this.#bench, 0, 0, Math.min(left, BLOCK_MS));
       }
     }
     this.#slept += performance.now() - start;

@@ -227,21 +227,38 @@ Deno.test("a host event wakes an idle guest", async () => {
 });
 
 Deno.test("the event loop is served while the guest is busy", async () => {
-  // Counted in slices: a busy host makes them longer, and turns more frequent.
+  // The loop's own clock shows what the guest takes, and nothing of what the
+  // host does meanwhile: a busy host would make slices longer or shorter.
+  const clockOfHost = performance.now;
+  let now = clockOfHost.call(performance);
+  const asleep = new Int32Array(new SharedArrayBuffer(4));
   const cpu = new FakeCpu((cpu, budget) => {
     if (loop.slices === 60) loop.stop();
-    return spin(cpu, budget);
+    now += budget / 1e6;
+    // Long enough for a timer of the event loop to be due.
+    Atomics.wait(asleep, 0, 0, 4);
+    cpu.instructions += budget;
+    return "budget";
   });
+  performance.now = () => now;
   const { loop } = hostLoop(cpu);
-  let [turns, isOver] = [0, false];
+  let [turns, isOver, last, longest] = [0, false, now, 0];
   const next = (): void => {
     turns++;
+    longest = Math.max(longest, now - last);
+    last = now;
     if (!isOver) setTimeout(next);
   };
   setTimeout(next);
-  assertEquals(await loop.run(), "stop");
-  isOver = true;
+  try {
+    assertEquals(await loop.run(), "stop");
+  } finally {
+    isOver = true;
+    performance.now = clockOfHost;
+  }
   assert(turns >= 20, `${turns} turns in 60 slices`);
+  // Two slices of 2 ms, where the first was a little short of its time.
+  assertLess(longest, 4);
   await new Promise((resolve) => setTimeout(resolve, 5));
 });
 
@@ -418,4 +435,50 @@ Deno.test("a guest that waits for its disk hears of the answer", async () => {
     assertEquals(await loop.run(), "stop");
     assertEquals([answered, blocks.outstanding], [true, false]);
   }
+});
+
+Deno.test("a loop that is held stands still, and its run does not end by it", async () => {
+  const cpu = new FakeCpu(spin);
+  const { loop } = hostLoop(cpu);
+  const log: string[] = [];
+  let ended = false;
+  const run = loop.run().then(() => ended = true);
+  const still = async (name: string): Promise<void> => {
+    const before = cpu.instructions;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assertEquals(cpu.instructions, before);
+    log.push(name);
+  };
+  // One after another, also when one fails.
+  const results = await Promise.allSettled([
+    loop.hold(() => still("a")),
+    loop.hold(() => Promise.reject(new Error("b"))),
+    loop.hold(() => still("c")),
+  ]);
+  assertEquals(results.map(({ status }) => status), [
+    "fulfilled",
+    "rejected",
+    "fulfilled",
+  ]);
+  assertEquals([log, ended], [["a", "c"], false]);
+  const before = cpu.instructions;
+  while (cpu.instructions === before) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+  // What stops it meanwhile waits.
+  await loop.hold(async () => {
+    loop.stop();
+    await still("d");
+    assertEquals(ended, false);
+  });
+  await run;
+  // Without a run there is nothing to wait for, and one that begins does.
+  let begun: Promise<unknown> | undefined;
+  await loop.hold(async () => {
+    begun = loop.run();
+    await still("e");
+  });
+  loop.stop();
+  await begun;
+  assertEquals(log, ["a", "c", "d", "e"]);
 });

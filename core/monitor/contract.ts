@@ -1,7 +1,7 @@
 /**
- * What the monitors of a machine know of each other. The human monitor takes
- * one line of text and answers with text; QMP reaches it through this
- * interface and nothing else (`human-monitor-command`).
+ * What the monitors of a machine know of each other, and programs of them. The
+ * human monitor takes one line of text and answers with text; QMP reaches it
+ * through this interface and nothing else (`human-monitor-command`).
  *
  * @module
  */
@@ -18,4 +18,21 @@ export interface HumanMonitor {
    *   the promise is not rejected for what a line says.
    */
   run(line: string): Promise<string>;
+}
+
+/** A place at which QMP listens. */
+export type QmpAddress =
+  /** A unix socket. */
+  | { readonly path: string }
+  /** A TCP port. */
+  | { readonly host: string; readonly port: number };
+
+/** A server of QMP, QEMU's machine protocol. */
+export interface QmpListener {
+  /** Where it listens: the port that was free, when 0 was asked for. */
+  readonly address: QmpAddress;
+  /** How many clients are connected. */
+  readonly clients: number;
+  /** Give clients a moment to take what was sent, and hang up. */
+  close(): Promise<void>;
 }

@@ -147,6 +147,11 @@ export class HostTime implements TimeSource {
     this.#stopped ??= performance.now();
   }
 
+  /** Stand still at `time` until `set`: for when it is stopped. */
+  hold(time: number): void {
+    this.set(time);
+  }
+
   /** Go on from `time`, as after loading a snapshot. */
   set(time: number): void {
     this.#zero = this.#stopped ?? performance.now();
@@ -165,6 +170,8 @@ export class InstructionTime implements TimeSource {
   /** Nanoseconds that one instruction takes: an integer. */
   readonly nsPerInstruction: number;
   #skipped = 0;
+  /** The time while it stands still. */
+  #held: number | undefined;
 
   /** Time that follows `count`, a number of instructions. */
   constructor(count: () => number, nsPerInstruction: number) {
@@ -174,7 +181,13 @@ export class InstructionTime implements TimeSource {
 
   /** Nanoseconds since the start. */
   now(): number {
-    return this.#count() * this.nsPerInstruction + this.#skipped;
+    return this.#held ??
+      this.#count() * this.nsPerInstruction + this.#skipped;
+  }
+
+  /** Stand still at `time`, whatever becomes of the count, until `set`. */
+  hold(time: number): void {
+    this.#held = time;
   }
 
   /** Jump forward to `time`. */
@@ -185,6 +198,7 @@ export class InstructionTime implements TimeSource {
 
   /** Go on from `time`, as after loading a snapshot. */
   set(time: number): void {
+    this.#held = undefined;
     this.#skipped = time - this.#count() * this.nsPerInstruction;
   }
 

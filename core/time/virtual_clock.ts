@@ -28,11 +28,14 @@ class HeapTimer implements Timer {
   /** The call of `runDue` in which it fired last. */
   round = 0;
   readonly callback: TimerCallback;
+  /** How many timers the clock had made before. */
+  readonly number: number;
   readonly #queue: TimerQueue;
 
-  constructor(queue: TimerQueue, callback: TimerCallback) {
+  constructor(queue: TimerQueue, callback: TimerCallback, number: number) {
     this.#queue = queue;
     this.callback = callback;
+    this.number = number;
   }
 
   arm(deadline: number, slack = 0): void {
@@ -51,8 +54,7 @@ class HeapTimer implements Timer {
 
 /** A clock with timers. */
 export class VirtualClock implements Clock {
-  /** See `Clock.epoch`. */
-  readonly epoch: number;
+  #epoch: number;
   readonly #source: TimeSource;
   readonly #heap: HeapTimer[] = [];
   readonly #queue: TimerQueue = {
@@ -61,6 +63,8 @@ export class VirtualClock implements Clock {
   };
   #order = 0;
   #round = 0;
+  /** Timers made so far. */
+  #made = 0;
   /**
    * Called when a timer is armed that is due before every other: a slice in
    * progress or a sleep is too long then.
@@ -70,7 +74,17 @@ export class VirtualClock implements Clock {
   /** A clock over `source`. */
   constructor(source: TimeSource, epoch: number) {
     this.#source = source;
-    this.epoch = epoch;
+    this.#epoch = epoch;
+  }
+
+  /** See `Clock.epoch`. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** Set the wall-clock time of virtual time 0, in ms: after a snapshot. */
+  set epoch(milliseconds: number) {
+    this.#epoch = milliseconds;
   }
 
   /** Nanoseconds of virtual time. */
@@ -80,7 +94,36 @@ export class VirtualClock implements Clock {
 
   /** A new timer, not armed. */
   timer(callback: TimerCallback): Timer {
-    return new HeapTimer(this.#queue, callback);
+    return new HeapTimer(this.#queue, callback, this.#made++);
+  }
+
+  /**
+   * The numbers of all armed timers in the order in which they will fire: for
+   * `reorder`, when a snapshot has been loaded. A machine's devices make their
+   * timers in the same order each time.
+   */
+  firingOrder(): number[] {
+    return [...this.#heap].sort((a, b) => isBefore(a, b) ? -1 : 1)
+      .map(({ number }) => number);
+  }
+
+  /**
+   * Of timers that are armed for the same time, fire those first that come
+   * first in this list of numbers.
+   */
+  reorder(numbers: readonly number[]): void {
+    const places = new Map(numbers.map((number, i) => [number, i]));
+    const timers = this.#heap.splice(0);
+    const place = ({ number }: HeapTimer): number =>
+      places.get(number) ?? Infinity;
+    timers.sort((a, b) => {
+      const [x, y] = [place(a), place(b)];
+      return x === y ? a.order - b.order : x - y;
+    });
+    for (const timer of timers) {
+      timer.order = ++this.#order;
+      this.#insert(timer);
+    }
   }
 
   /** The earliest deadline, or `Infinity`. */

@@ -125,3 +125,28 @@ Deno.test("arming the earliest timer is told", () => {
   a.arm(60);
   assertEquals(told, [100, 50]);
 });
+
+Deno.test("timers that were armed anew in another order fire in that of before", () => {
+  const fired = (arm: (timers: Timer[]) => void, order?: number[]) => {
+    const time = new ManualTime();
+    const clock = new VirtualClock(time, 0);
+    const seen: number[] = [];
+    const timers = [0, 1, 2, 3, 4].map((n) => clock.timer(() => seen.push(n)));
+    arm(timers);
+    if (order !== undefined) clock.reorder(order);
+    const firing = clock.firingOrder();
+    time.set(100);
+    clock.runDue();
+    assertEquals(seen, firing);
+    return firing;
+  };
+  const before = fired((timers) => {
+    for (const n of [3, 1, 4, 0]) timers[n].arm(n === 4 ? 10 : 50);
+  });
+  assertEquals(before, [4, 3, 1, 0]);
+  const after = fired((timers) => {
+    for (const n of [0, 1, 2, 3, 4]) timers[n].arm(n === 4 ? 10 : 50);
+  }, before);
+  // One that was not armed then comes behind them.
+  assertEquals(after, [4, 3, 1, 0, 2]);
+});

@@ -42,6 +42,12 @@ const PIECE_BYTES = 4 << 20;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
+/** What changes when what is stored does: for images that are only read. */
+export interface ImageIdentity {
+  /** When it was last changed, or what else tells versions of it apart. */
+  readonly stamp: string;
+}
+
 /** Bytes at positions. Requests may be outstanding together. */
 export interface ByteStore {
   /** The bytes there are; grows as soon as a write beyond them is made. */
@@ -57,6 +63,8 @@ export interface ByteStore {
    * zero. Absent where there is no telling.
    */
   extent?(offset: number, length: number): Extent;
+  /** Tells whether it is still what it was; nothing does, where absent. */
+  identity?(): ImageIdentity;
   /** Resolves when everything written would survive a power cut. */
   sync(): Promise<void>;
   /** Let go of it. */
@@ -240,6 +248,12 @@ export class FileStore implements ByteStore {
     }
     const end = hole > offset ? hole - offset : length;
     return { kind: "data", length: Math.min(length, end) };
+  }
+
+  /** See `ByteStore.identity`. */
+  identity(): ImageIdentity {
+    const { mtime } = this.#writer.statSync();
+    return { stamp: mtime?.toISOString() ?? "an unknown date" };
   }
 
   /** See `ByteStore.sync`. */

@@ -76,6 +76,12 @@ export class HttpResource {
     return { resource, bytes: await resource.#range(0, length) };
   }
 
+  /** What tells its versions apart: its tag or its date. */
+  get stamp(): string {
+    const { etag, modified } = this.#identity!;
+    return etag ?? modified ?? "an unknown date";
+  }
+
   /** The resource's size in bytes. */
   get size(): number {
     return this.#identity!.size;

@@ -7,7 +7,7 @@
  */
 
 import { BlockError } from "../../core/backend/block.ts";
-import type { ByteStore } from "./byte_store.ts";
+import type { ByteStore, ImageIdentity } from "./byte_store.ts";
 import { type HttpOptions, HttpResource } from "./http_client.ts";
 
 export { hostsOf } from "./http_client.ts";
@@ -83,6 +83,11 @@ export class HttpStore implements ByteStore {
   /** Refused. */
   truncate(): Promise<void> {
     return this.#refuse();
+  }
+
+  /** See `ByteStore.identity`. */
+  identity(): ImageIdentity {
+    return { stamp: this.#resource.stamp };
   }
 
   /** Does nothing: nothing is written. */

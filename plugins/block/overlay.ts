@@ -12,9 +12,11 @@
 import {
   type BlockBackend,
   BlockError,
+  type BlockSnapshots,
   checkRange,
   readInto,
 } from "../../core/backend/block.ts";
+import type { StateRecord } from "../../core/state/state.ts";
 import { FileStore } from "./byte_store.ts";
 import { RwLock } from "./rw_lock.ts";
 
@@ -52,6 +54,41 @@ export class OverlayBlock implements BlockBackend {
     this.#base = base;
     this.#memoryClusters = options.memoryClusters ?? MEMORY_CLUSTERS;
     this.#makeSpill = options.spill ?? temporaryStore;
+  }
+
+  /** What was written goes into the snapshot; the image must stay what it is. */
+  get machineSnapshots(): BlockSnapshots {
+    const base = this.#base.machineSnapshots;
+    const { size } = this;
+    return {
+      save: async (name, put) => {
+        const record = await base?.save(name, put);
+        for (const cluster of [...this.#slots.keys()].sort((a, b) => a - b)) {
+          const start = cluster * CLUSTER_BYTES;
+          const length = Math.min(CLUSTER_BYTES, size - start);
+          await put(start, await this.read(start, length));
+        }
+        return { kind: "overlay", size, base: record ?? null };
+      },
+      check: async (record) => {
+        const behind = record.base;
+        const isRecord = typeof behind === "object" && behind !== null;
+        if (record.kind !== "overlay") return "is an image of another kind";
+        if (record.size !== size) {
+          return `has ${size} bytes, it had ${record.size}`;
+        }
+        return isRecord ? await base?.check(behind as StateRecord) : undefined;
+      },
+      load: async () => {
+        await this.#lock.exclusive(async () => {
+          this.#slots.clear();
+          this.#memory.length = 0;
+          await this.#spill?.truncate(0);
+        });
+      },
+      put: (offset, bytes) => this.write(offset, bytes),
+      remove: async () => {},
+    };
   }
 
   /** See `BlockBackend.read`. */

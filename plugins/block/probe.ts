@@ -11,6 +11,7 @@
 import {
   type BlockBackend,
   BlockError,
+  type BlockSnapshots,
   checkRange,
   SECTOR_BYTES,
 } from "../../core/backend/block.ts";
@@ -67,6 +68,11 @@ export class GuardedBlock implements BlockBackend {
     this.#image = image;
     this.size = image.size;
     this.readOnly = image.readOnly;
+  }
+
+  /** See `BlockBackend.machineSnapshots`. */
+  get machineSnapshots(): BlockSnapshots | undefined {
+    return this.#image.machineSnapshots;
   }
 
   /** See `BlockBackend.read`. */

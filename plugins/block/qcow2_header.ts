@@ -330,6 +330,19 @@ export async function writeL1Table(
   await store.sync();
 }
 
+/** Make the header name another snapshot table. */
+export async function writeSnapshotTable(
+  store: ByteStore,
+  offset: number,
+  count: number,
+): Promise<void> {
+  const view = new DataView(new ArrayBuffer(12));
+  view.setUint32(0, count);
+  view.setBigUint64(4, BigInt(offset));
+  await store.write(60, new Uint8Array(view.buffer));
+  await store.sync();
+}
+
 /** Change the disk's size in the header. */
 export async function writeSize(
   store: ByteStore,

@@ -17,6 +17,7 @@
 import {
   type BlockBackend,
   BlockError,
+  type BlockSnapshots,
   checkRange,
   SECTOR_BYTES,
 } from "../../core/backend/block.ts";
@@ -29,8 +30,10 @@ import {
   type Qcow2Header,
   readHeader,
 } from "./qcow2_header.ts";
+import { fixedImage, qcow2Snapshots } from "./disk_states.ts";
 import { Refcounts } from "./qcow2_refcounts.ts";
 import { repair } from "./qcow2_repair.ts";
+import type { SnapshotLabel } from "./qcow2_snapshot_changes.ts";
 import {
   type Qcow2Snapshot,
   readSnapshots,
@@ -67,13 +70,14 @@ export class Qcow2Block implements BlockBackend {
   readonly size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
-  /** The snapshots in the image. */
-  readonly snapshots: readonly Qcow2Snapshot[];
+  #snapshots: readonly Qcow2Snapshot[];
   readonly #store: ByteStore;
-  readonly #header: Qcow2Header;
-  readonly #refcounts: Refcounts;
-  readonly #tables: Tables;
-  readonly #reader: ClusterReader;
+  #header: Qcow2Header;
+  #refcounts: Refcounts;
+  #tables: Tables;
+  #reader: ClusterReader;
+  /** Why the tables in memory are not those of the file. */
+  #stale: unknown;
   readonly #backing: BlockBackend | undefined;
   readonly #lock = new RwLock();
   /** The bits of all subclusters of a cluster. */
@@ -90,7 +94,7 @@ export class Qcow2Block implements BlockBackend {
   ) {
     this.size = Math.floor(header.size / SECTOR_BYTES) * SECTOR_BYTES;
     this.readOnly = readOnly;
-    this.snapshots = snapshots;
+    this.#snapshots = snapshots;
     this.#store = store;
     this.#header = header;
     this.#refcounts = refcounts;
@@ -190,6 +194,76 @@ export class Qcow2Block implements BlockBackend {
     await this.#lock.exclusive(() => this.#flush());
   }
 
+  /** The snapshots in the image. */
+  get snapshots(): readonly Qcow2Snapshot[] {
+    return this.#snapshots;
+  }
+
+  /** See `BlockBackend.machineSnapshots`. */
+  get machineSnapshots(): BlockSnapshots {
+    return this.readOnly
+      ? fixedImage(this.size, this.#store)
+      : qcow2Snapshots(this);
+  }
+
+  /** Keep the disk as it is; gives back the new snapshot's id. */
+  async createSnapshot(label: SnapshotLabel): Promise<string> {
+    const { createSnapshot } = await import("./qcow2_snapshot_changes.ts");
+    return await this.#changeTables((parts) => createSnapshot(parts, label));
+  }
+
+  /** Make the disk what it was at a snapshot; what it is now is lost. */
+  async applySnapshot(id: string): Promise<void> {
+    const changes = await import("./qcow2_snapshot_changes.ts");
+    await this.#changeTables((parts) => changes.applySnapshot(parts, id));
+    await this.maintain(changes.refreshFlags);
+  }
+
+  /** Give up a snapshot. */
+  async deleteSnapshot(id: string): Promise<void> {
+    const changes = await import("./qcow2_snapshot_changes.ts");
+    await this.#changeTables((parts) => changes.deleteSnapshot(parts, id));
+    await this.maintain(changes.refreshFlags);
+  }
+
+  /** Do what changes the tables in the file, and read them anew. */
+  async #changeTables<T>(
+    action: (parts: Qcow2Parts) => Promise<T>,
+  ): Promise<T> {
+    this.#checkWrite(0, 0);
+    return await this.maintain(async (parts) => {
+      try {
+        return await action(parts);
+      } finally {
+        await this.#readTables();
+      }
+    });
+  }
+
+  async #readTables(): Promise<void> {
+    const store = this.#store;
+    try {
+      const header = await readHeader(store);
+      this.#snapshots = (await readSnapshots(store, header)).snapshots;
+      this.#refcounts = await Refcounts.open(store, header);
+      this.#tables = await Tables.open(store, header, this.#refcounts);
+      this.#header = header;
+    } catch (error) {
+      // What is in memory must not be written over what is in the file.
+      this.#stale = error;
+      throw error;
+    }
+    const { size } = this;
+    const { backing } = this;
+    this.#reader = new ClusterReader(
+      store,
+      this.#header,
+      this.#tables,
+      size,
+      backing,
+    );
+  }
+
   /** What lies behind the image. */
   get backing(): BlockBackend | undefined {
     return this.#backing;
@@ -230,6 +304,7 @@ export class Qcow2Block implements BlockBackend {
     if (this.readOnly) {
       throw new BlockError("read-only", "Cannot write: the image is read-only");
     }
+    if (this.#stale !== undefined) throw this.#stale;
     checkRange(offset, length, this.size);
   }
 
@@ -251,6 +326,7 @@ export class Qcow2Block implements BlockBackend {
 
   /** Data, refcounts, L2, L1, and then the counts that go down. */
   async #flush(): Promise<void> {
+    if (this.#stale !== undefined) return;
     await this.#refcounts.write();
     if (this.#tables.changed > 0) {
       await this.#store.sync();

@@ -24,6 +24,8 @@ export interface Qcow2Snapshot extends ImageSnapshot {
   readonly l1Size: number;
   /** Bytes of the disk then; version 3 has it, version 2 may not. */
   readonly diskSize: number | undefined;
+  /** Where its entry is in the table, and how many bytes up to the next one. */
+  readonly entry: { readonly at: number; readonly length: number };
 }
 
 /** The snapshots, and how many bytes their table has. */
@@ -61,6 +63,7 @@ export async function readSnapshots(
     return bytes;
   };
   for (let i = 0; i < header.snapshotCount; i++) {
+    const start = at - header.snapshotsOffset;
     const fixed = new DataView((await read(ENTRY_BYTES)).buffer);
     const l1Offset = Number(fixed.getBigUint64(0));
     const l1Size = fixed.getUint32(8);
@@ -79,6 +82,7 @@ export async function readSnapshots(
     const rest = await read(extraLength + idLength + fixed.getUint16(14));
     const extra = new DataView(rest.buffer, 0, extraLength);
     const text = new TextDecoder();
+    at = Math.ceil(at / 8) * 8;
     snapshots.push({
       id: text.decode(rest.subarray(extraLength, extraLength + idLength)),
       name: text.decode(rest.subarray(extraLength + idLength)),
@@ -92,8 +96,8 @@ export async function readSnapshots(
       l1Offset,
       l1Size,
       diskSize: extraLength >= 16 ? Number(extra.getBigUint64(8)) : undefined,
+      entry: { at: start, length: at - header.snapshotsOffset - start },
     });
-    at = Math.ceil(at / 8) * 8;
   }
   return { snapshots, bytes: at - header.snapshotsOffset };
 }

@@ -7,11 +7,13 @@
 import {
   type BlockBackend,
   BlockError,
+  type BlockSnapshots,
   checkRange,
   SECTOR_BYTES,
 } from "../../core/backend/block.ts";
 import type { Extent } from "../../core/backend/image_format.ts";
 import type { ByteStore } from "./byte_store.ts";
+import { fixedImage } from "./disk_states.ts";
 
 /** The most zeroes written at once. */
 const ZEROES_BYTES = 1 << 20;
@@ -32,6 +34,11 @@ export class RawBlock implements BlockBackend {
     this.#store = store;
     this.readOnly = readOnly;
     this.size = Math.ceil(store.size / SECTOR_BYTES) * SECTOR_BYTES;
+  }
+
+  /** One that nobody writes to is as it was; another is kept nowhere. */
+  get machineSnapshots(): BlockSnapshots | undefined {
+    return this.readOnly ? fixedImage(this.size, this.#store) : undefined;
   }
 
   /** See `BlockBackend.read`. */

@@ -9,18 +9,20 @@
  */
 
 import type { ByteSink, CharBackend } from "../../core/backend/char.ts";
+import { MonitorSwitch } from "../../core/backend/monitor_switch.ts";
 import {
   EscapeFilter,
   HOST_TERMINAL,
   RawMode,
   type Terminal,
 } from "../../core/backend/terminal.ts";
-import type { BackendContext, CharPlugin } from "../../core/machine/plugin.ts";
+import type { CharPlugin, ConsoleContext } from "../../core/machine/plugin.ts";
 import { ByteWriter, InputGate } from "./byte_writer.ts";
 
 /** What Ctrl-A h shows. */
 const HELP = "\r\n" +
   "Ctrl-A h       this help\r\n" +
+  "Ctrl-A c       switch between the guest and the monitor\r\n" +
   "Ctrl-A x       end the machine\r\n" +
   "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
 /** Bytes of one read. */
@@ -34,14 +36,18 @@ export interface StdioConfig {
   readonly escape: boolean;
 }
 
+/** What the backend needs of its context. */
+export type StdioContext = Pick<ConsoleContext, "log" | "quit" | "monitor">;
+
 /** A char backend on a terminal. */
 export class StdioChar implements CharBackend {
   readonly #terminal: Terminal;
-  readonly #context: Pick<BackendContext, "log" | "quit">;
+  readonly #context: StdioContext;
   readonly #writer: ByteWriter;
   readonly #gate = new InputGate();
   readonly #filter: EscapeFilter | undefined;
   readonly #raw: RawMode;
+  readonly #monitor: MonitorSwitch;
   #closed = false;
   #ahead = 0;
   #order: Promise<void> = Promise.resolve();
@@ -49,7 +55,7 @@ export class StdioChar implements CharBackend {
   /** Take the terminal; begins to read. */
   constructor(
     config: StdioConfig,
-    context: Pick<BackendContext, "log" | "quit">,
+    context: StdioContext,
     terminal: Terminal,
   ) {
     this.#terminal = terminal;
@@ -64,6 +70,11 @@ export class StdioChar implements CharBackend {
         context.quit();
       },
     );
+    this.#monitor = new MonitorSwitch(context.monitor, {
+      write: (text) => void this.#writer.push(new TextEncoder().encode(text)),
+      isTerminal: terminal.isTerminal(),
+      columns: () => terminal.width(),
+    });
     if (config.escape) this.#filter = new EscapeFilter((key) => this.#do(key));
     this.#raw = new RawMode(
       (raw) => terminal.setRaw(raw),
@@ -75,6 +86,7 @@ export class StdioChar implements CharBackend {
 
   #do(key: string): void {
     if (key === "x") this.#context.quit();
+    else if (key === "c") this.#monitor.toggle();
     else if (key === "h" || key === "?") {
       void this.#writer.push(new TextEncoder().encode(HELP));
     }
@@ -95,24 +107,36 @@ export class StdioChar implements CharBackend {
       }
       // At the end of a pipe the guest runs on: it has output to give.
       if (length === null || this.#closed) return;
+      const waits: Promise<void>[] = [];
+      const take = (bytes: Uint8Array): void => {
+        const wait = this.#take(bytes, terminal);
+        if (wait !== undefined) waits.push(wait);
+      };
       const typed = buffer.subarray(0, length);
-      const bytes = this.#filter?.filter(typed) ?? typed;
-      if (bytes.length === 0) continue;
-      if (!terminal) {
-        await this.#gate.pass(bytes);
-      } else if (this.#ahead + bytes.length <= TYPE_AHEAD) {
-        // Ctrl-A x must be seen even when the guest does not read.
-        this.#ahead += bytes.length;
-        this.#order = this.#order.then(async () => {
-          await this.#gate.pass(bytes);
-          this.#ahead -= bytes.length;
-        });
-      }
+      if (this.#filter === undefined) take(typed);
+      else this.#filter.pass(typed, take);
+      await Promise.all(waits);
     }
   }
 
+  /** Bytes for the monitor or the guest; what a pipe has waits for the guest. */
+  #take(bytes: Uint8Array, terminal: boolean): Promise<void> | undefined {
+    if (this.#monitor.isOpen) this.#monitor.input(bytes);
+    else if (!terminal) return this.#gate.pass(bytes);
+    else if (this.#ahead + bytes.length <= TYPE_AHEAD) {
+      // Ctrl-A x must be seen even when the guest does not read.
+      this.#ahead += bytes.length;
+      this.#order = this.#order.then(async () => {
+        await this.#gate.pass(bytes);
+        this.#ahead -= bytes.length;
+      });
+    }
+    return undefined;
+  }
+
   /** Show the guest's bytes. */
-  readonly write: ByteSink = (bytes) => this.#writer.push(bytes);
+  readonly write: ByteSink = (bytes) =>
+    this.#writer.push(this.#monitor.output(bytes));
 
   /** Say where typed bytes go. */
   onInput(receiver: ByteSink): void {
@@ -128,6 +152,8 @@ export class StdioChar implements CharBackend {
   async close(): Promise<void> {
     this.#closed = true;
     this.#gate.close();
+    // What comes next on the terminal does not stand behind the prompt.
+    if (this.#monitor.isOpen) void this.#writer.push(Uint8Array.of(13, 10));
     try {
       await this.flush();
     } catch (error) {

@@ -13,6 +13,7 @@
 
 import type { DisplayBackend, TextSource } from "../../core/backend/display.ts";
 import { InputQueue } from "../../core/backend/input_queue.ts";
+import { MonitorSwitch } from "../../core/backend/monitor_switch.ts";
 import {
   EscapeFilter,
   HOST_TERMINAL,
@@ -21,7 +22,7 @@ import {
 } from "../../core/backend/terminal.ts";
 import { strokeEvents } from "../../core/backend/us_keyboard.ts";
 import type {
-  BackendContext,
+  ConsoleContext,
   DisplayPlugin,
 } from "../../core/machine/plugin.ts";
 import {
@@ -49,19 +50,24 @@ export interface ScreenTerminal extends Terminal {
   writeNow(text: string): void;
 }
 
+/** What the display needs of its context. */
+export type TextContext = Pick<ConsoleContext, "log" | "quit" | "monitor">;
+
 /** A display backend on a terminal. */
 export class TextDisplay implements DisplayBackend {
   /** What is typed. */
   readonly input: InputQueue = new InputQueue();
   readonly #terminal: ScreenTerminal;
-  readonly #context: Pick<BackendContext, "log" | "quit">;
+  readonly #context: TextContext;
   readonly #raw: RawMode;
   readonly #filter = new EscapeFilter((key) => {
     if (key === "x") this.#context.quit();
+    if (key === "c") this.#monitor.toggle();
     // What has disturbed the screen is drawn over.
     if (key === "l") this.#redraw();
   });
   readonly #screen = new AnsiScreen();
+  readonly #monitor: MonitorSwitch;
   readonly #unwatchSize: () => void;
   #source: TextSource | undefined;
   #refresh: ReturnType<typeof setTimeout> | undefined;
@@ -70,11 +76,26 @@ export class TextDisplay implements DisplayBackend {
 
   /** Take the terminal; begins to read. */
   constructor(
-    context: Pick<BackendContext, "log" | "quit">,
+    context: TextContext,
     terminal: ScreenTerminal,
   ) {
     this.#terminal = terminal;
     this.#context = context;
+    this.#monitor = new MonitorSwitch(
+      context.monitor,
+      {
+        write: (text) => this.#write(new TextEncoder().encode(text)),
+        isTerminal: true,
+        columns: () => (terminal.size() ?? DEFAULT_SIZE).columns,
+      },
+      // The monitor has the screen that was there before.
+      (isOpen) => {
+        this.#write(
+          new TextEncoder().encode(isOpen ? LEAVE_SCREEN : ENTER_SCREEN),
+        );
+        if (!isOpen) this.#redraw();
+      },
+    );
     let raw = false;
     this.#raw = new RawMode((on) => {
       if (on !== raw) terminal.writeNow(on ? ENTER_SCREEN : LEAVE_SCREEN);
@@ -108,25 +129,38 @@ export class TextDisplay implements DisplayBackend {
     }, REFRESH_MS);
   }
 
-  async #draw(): Promise<void> {
-    const source = this.#source;
-    if (source === undefined || this.#closed) return;
-    const size = this.#terminal.size() ?? DEFAULT_SIZE;
-    const bytes = new TextEncoder().encode(
-      this.#screen.draw(source.text(), size),
-    );
+  /** Write after what is being drawn. */
+  #write(bytes: Uint8Array): void {
+    this.#drawing = this.#drawing.then(async () => {
+      await this.#writeAll(bytes);
+    });
+  }
+
+  /** Says whether there is still somebody to see it. */
+  async #writeAll(bytes: Uint8Array): Promise<boolean> {
     try {
       for (let at = 0; at < bytes.length;) {
         at += await this.#terminal.write(bytes.subarray(at));
       }
+      return true;
     } catch (error) {
       // Nobody sees the guest any more.
       if (!(error instanceof Deno.errors.BrokenPipe)) {
         this.#context.log.warn(`cannot write to the terminal: ${error}`);
       }
       this.#context.quit();
-      return;
+      return false;
     }
+  }
+
+  async #draw(): Promise<void> {
+    const source = this.#source;
+    if (source === undefined || this.#closed || this.#monitor.isOpen) return;
+    const size = this.#terminal.size() ?? DEFAULT_SIZE;
+    const bytes = new TextEncoder().encode(
+      this.#screen.draw(source.text(), size),
+    );
+    if (!await this.#writeAll(bytes)) return;
     // Only now: a slow terminal gets fewer pictures. What has changed since
     // the picture was taken is not lost: it is compared with what is shown.
     if (this.#closed) return;
@@ -147,11 +181,13 @@ export class TextDisplay implements DisplayBackend {
         return;
       }
       if (length === null || this.#closed) return;
-      const bytes = this.#filter.filter(buffer.subarray(0, length));
-      // Not awaited: Ctrl-A x must be seen even when the guest reads nothing.
-      for (const stroke of terminalStrokes(bytes)) {
-        void this.input.send(strokeEvents(stroke));
-      }
+      this.#filter.pass(buffer.subarray(0, length), (bytes) => {
+        if (this.#monitor.isOpen) return this.#monitor.input(bytes);
+        // Not awaited: Ctrl-A x must be seen even when the guest reads nothing.
+        for (const stroke of terminalStrokes(bytes)) {
+          void this.input.send(strokeEvents(stroke));
+        }
+      });
     }
   }
 
@@ -198,7 +234,7 @@ const plugin: DisplayPlugin<Record<string, never>> = {
   name: "text",
   version: "1.0.0",
   description:
-    "The text screen in this terminal; Ctrl-A x ends, Ctrl-A l redraws",
+    "The text screen in this terminal; Ctrl-A x ends, Ctrl-A c is the monitor",
   terminal: "screen",
   create: (_config, context) => new TextDisplay(context, HOST),
 };

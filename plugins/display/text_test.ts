@@ -191,6 +191,9 @@ class FakeTerminal implements ScreenTerminal {
   setRaw(raw: boolean): void {
     this.modes.push(raw);
   }
+  width(): number {
+    return 80;
+  }
   /** Wait until this has been written. */
   async shows(text: string): Promise<void> {
     while (!this.written.includes(text)) {

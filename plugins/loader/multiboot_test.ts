@@ -165,6 +165,22 @@ Deno.test("multiboot: information, modules and memory map", () => {
   ]);
 });
 
+Deno.test("multiboot: the BIOS data area says where low memory ends", () => {
+  const ctx = context(elf(SIMPLE, 0x100010));
+  plugin.load(ctx);
+  const view = new DataView(ctx.memory.buffer);
+  assertEquals(view.getUint16(0x40e, true), 0x9fc0);
+  assertEquals(view.getUint16(0x413, true), 639);
+  assertEquals(ctx.memory[0x9fc00], 1);
+  const small = context(elf([{
+    address: 0x10000,
+    fileSize: 0x100,
+    size: 0x100,
+  }], 0x10000));
+  plugin.load({ ...small, ram: [{ base: 0, size: 0x80000 }] });
+  assertEquals(small.memory[0x40e], 0xee, "it ends elsewhere");
+});
+
 Deno.test("multiboot: a virtual entry means the memory behind it", () => {
   const ctx = context(elf([{
     address: 0x100000,

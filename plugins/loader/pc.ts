@@ -76,9 +76,33 @@ export interface SystemMemory {
   readonly rsdp?: number;
 }
 
-/** Place the machine's tables, if it has any, at the end of its memory. */
-export function systemMemory({ ram, tables }: LoaderContext): SystemMemory {
+/** The BIOS data area: the EBDA's segment, and the KiB below it. */
+const BDA_EBDA = 0x40e;
+const BDA_BASE_MEMORY = 0x413;
+
+/**
+ * Tell in the BIOS data area where memory below 1 MiB ends, where there is so
+ * much: what starts other CPUs or calls real mode puts code below that (Xen).
+ */
+function writeDataArea(dma: DmaPort, map: readonly MemoryRange[]): void {
+  if (usableEnd(map, 0) !== EBDA) return;
+  const word = (address: number, value: number): void =>
+    dma.write(address, Uint8Array.of(value & 0xff, value >> 8));
+  word(BDA_EBDA, EBDA >> 4);
+  word(BDA_BASE_MEMORY, EBDA >> 10);
+  // Its size in KiB is its first byte.
+  dma.write(EBDA, Uint8Array.of((ADAPTERS - EBDA) >> 10));
+}
+
+/**
+ * Leave in memory what firmware leaves there: the data area's account of it,
+ * and at the end the machine's tables, if it has any.
+ */
+export function systemMemory(
+  { ram, tables, dma }: LoaderContext,
+): SystemMemory {
   const map = memoryMap(ram);
+  writeDataArea(dma, map);
   const end = usableEnd(map, EXTENDED);
   if (tables === undefined || end < EXTENDED + TABLES_ROOM) return { map };
   const { base, addresses } = tables.placeTables({ end, entries: ENTRIES });

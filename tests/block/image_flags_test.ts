@@ -363,7 +363,12 @@ Deno.test("image: progress is shown with -p only", () =>
       await imageMain(
         ["convert", ...flags as string[], raw, `${folder}/out`],
         PLUGINS,
-        { out() {}, message() {}, trace() {}, progress: () => shown++ },
+        {
+          out() {},
+          message() {},
+          trace() {},
+          progress: () => ({ update: () => shown++, end() {} }),
+        },
       );
       assertEquals(shown > 0, shows, `${flags}`);
     }

@@ -106,11 +106,14 @@ SHA256:
 
   async #answer(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
-    // apt writes "+" as "%2b".
-    const path = pathname.slice(1).replaceAll(/%2b/gi, "+");
+    // apt writes "+" as "%2b", and "%" as "%25": an epoch is "%3a" in a name.
+    const path = pathname.slice(1).replaceAll(
+      /%2[b5]/gi,
+      (code) => decodeURIComponent(code),
+    );
     this.asked.push(path);
     // No path leads out of the folder.
-    const isFile = /^[\w+~.-]+$/.test(path) && !path.startsWith(".");
+    const isFile = /^[\w+~.%-]+$/.test(path) && !path.startsWith(".");
     const bytes = isFile
       ? await Deno.readFile(join(this.#folder, path)).catch(() => undefined)
       : undefined;

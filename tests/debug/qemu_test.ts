@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { WatchAccess } from "../../core/debug/contract.ts";
-import { has } from "../smp/kernels.ts";
+import { hasProgram } from "../programs.ts";
 import { type Guest, guest, load } from "./guest.ts";
 
 /** What is watched: four bytes. */
@@ -142,7 +142,7 @@ async function inRhea(
 }
 
 const made = await guest(SOURCE);
-const missing = ["gdb", "qemu-system-i386"].filter((tool) => !has(tool));
+const missing = ["gdb", "qemu-system-i386"].filter((tool) => !hasProgram(tool));
 if (made === undefined) missing.push("nasm");
 const skipped = missing.length === 0
   ? ""

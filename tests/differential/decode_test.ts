@@ -10,7 +10,7 @@ import { caseOf, type Space, spaces } from "./decode_cases.ts";
 import { explain } from "./decode_differences.ts";
 import { DecodeOracle } from "./decode_oracle.ts";
 import { type Bits, DecodeSubject } from "./decode_subject.ts";
-import { casesFrom, Prng, seedFrom } from "./prng.ts";
+import { casesFrom, freshSeed, Prng } from "./prng.ts";
 
 const directory = await Deno.makeTempDir();
 const oracle = await DecodeOracle.build(directory);
@@ -40,7 +40,7 @@ function hostFeatures(): ReadonlySet<string> {
 }
 
 async function compare(bits: Bits): Promise<void> {
-  const seed = seedFrom(Date.now() % 1_000_000), p = new Prng(seed);
+  const seed = freshSeed(), p = new Prng(seed);
   const subject = new DecodeSubject(bits);
   const features = hostFeatures();
   const wrong: string[] = [];

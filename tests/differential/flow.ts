@@ -12,6 +12,7 @@
  * @module
  */
 
+import { FlowCode, word } from "./flow_code.ts";
 import {
   A,
   ALIAS,
@@ -44,132 +45,38 @@ import {
 } from "./flow_layout.ts";
 import type { Prng } from "./prng.ts";
 
-function word(v: number): number[] {
-  return [v & 0xff, v >>> 8 & 0xff, v >>> 16 & 0xff, v >>> 24 & 0xff];
-}
-
 const EBX = 3, ESI = 6, EDI = 7;
 /** What procedures compute with. EDX is a random number, EAX and ECX are scratch. */
 const VALUES = [EBX, ESI, EDI];
 
-/** A reference to a procedure that is not placed yet. */
-interface Reference {
-  /** Where the distance or, in the table, the address goes. */
-  readonly at: number;
-  readonly versions: readonly number[];
-  readonly procedure: number;
-}
-
 /** Makes programs. */
-class Maker {
-  readonly code: [Uint8Array, Uint8Array] = [
-    new Uint8Array((PAGES + 1) * PAGE).fill(0xcc),
-    new Uint8Array((PAGES + 1) * PAGE).fill(0xcc),
-  ];
-  readonly tables = new Uint8Array(PAGE);
-  /** Offset of the next byte of code. */
-  at = 0;
-  /** Offsets of immediates of 32 bits whose value is anybody's. */
-  readonly #values: number[] = [];
-  /** The same of one byte. */
+class Maker extends FlowCode {
+  /** Offsets of immediates of one byte whose value is anybody's. */
   readonly #bytes: number[] = [];
-  readonly #calls: Reference[] = [];
   readonly #pointers: { at: number; procedure: number }[] = [];
   /** The same in the code: of both versions. */
   readonly #addresses: { at: number; procedure: number }[] = [];
   readonly #stores: number[] = [];
-  readonly #starts: number[] = [];
-  /** The bytes of arguments that a procedure takes from the stack. */
-  readonly #arguments: number[];
-  readonly #count: number;
-  #tableNext = 0x400;
-  #counterNext = 0;
-  #procedure = -1;
 
-  constructor(readonly p: Prng, readonly base: number) {
-    this.#count = 8 + p.below(7);
-    this.#arguments = Array.from(
-      { length: this.#count },
-      () => p.oneIn(4) ? 4 * (1 + p.below(3)) : 0,
-    );
-  }
-
-  make(): void {
-    const { p } = this;
-    this.#main();
-    for (let i = 0; i < this.#count; i++) {
-      const page = Math.floor(this.at / PAGE);
-      const end = (page + 1) * PAGE;
-      if (page < PAGES - 1 && p.oneIn(2)) {
-        // Somewhere before the end of the page, so that it lies across it.
-        this.at = Math.max(this.at, end - 1 - p.below(60));
-      } else this.at += p.below(24);
-      this.#starts.push(this.at);
-      this.#procedure = i;
-      this.#body(i);
-    }
-    if (this.at > PAGES * PAGE) throw new Error("the program is too long");
-    this.#resolve();
-  }
-
-  #emit(...bytes: number[]): void {
-    for (const code of this.code) code.set(bytes, this.at);
-    this.at += bytes.length;
-  }
-
-  /** An immediate of 32 bits, which differs in the second version, half of the time. */
-  #value(): void {
-    const { p } = this;
-    this.#values.push(this.at);
-    const value = p.oneIn(2) ? p.below(100) : p.u32();
-    const other = p.oneIn(2) ? value : p.u32();
-    this.code[0].set(word(value), this.at);
-    this.code[1].set(word(other), this.at);
-    this.at += 4;
+  constructor(p: Prng, readonly base: number) {
+    super(p, 8 + p.below(7), { pages: PAGES, tables: TABLES });
   }
 
   /** Six bytes of arithmetic. */
-  #arithmetic(): void {
+  protected override arithmetic(): void {
     const { p } = this;
     const r = p.pick(VALUES);
     const modrm = (): number => 0xc0 | p.below(8) << 3 | r;
-    this.#emit(0x81);
-    const first = modrm();
-    this.code[0][this.at] = first;
-    this.code[1][this.at] = p.oneIn(3) ? modrm() : first;
-    this.at++;
-    this.#value();
+    this.emit(0x81);
+    this.modrm(modrm);
+    this.value();
   }
 
   /** Three bytes of arithmetic. */
   #small(): void {
     const { p } = this;
-    this.#emit(0x83, 0xc0 | p.below(8) << 3 | p.pick(VALUES), p.below(256));
+    this.emit(0x83, 0xc0 | p.below(8) << 3 | p.pick(VALUES), p.below(256));
     this.#bytes.push(this.at - 1);
-  }
-
-  /** EDX becomes the next random number. */
-  #random(): void {
-    this.#emit(0x69, 0xd2, ...word(1103515245));
-    this.#emit(0x81, 0xc2);
-    this.#value();
-  }
-
-  /** A near branch on a condition to a place that `then` emits code up to. */
-  #unless(condition: number, then: () => void): void {
-    this.#emit(0x0f, 0x80 | condition, 0, 0, 0, 0);
-    const from = this.at;
-    then();
-    const distance = word(this.at - from);
-    for (const code of this.code) code.set(distance, from - 4);
-  }
-
-  /** `then`, once in about 2 to the power of `bits` times. */
-  #seldom(bits: number, then: () => void): void {
-    const shift = 8 + this.p.below(20 - bits);
-    this.#random();
-    this.#emit(0xf7, 0xc2, ...word(((1 << bits) - 1) << shift)); // TEST EDX
-    this.#unless(5, then); // JNZ
   }
 
   #address(): number {
@@ -183,18 +90,6 @@ class Maker {
     return DATA + slot * 0x1000000 + offset;
   }
 
-  #counter(): number {
-    this.#counterNext = (this.#counterNext + 4) % 0x400;
-    return TABLES + this.#counterNext;
-  }
-
-  #room(bytes: number): number {
-    const at = this.#tableNext;
-    this.#tableNext += bytes;
-    if (this.#tableNext > PAGE) throw new Error("the tables are too long");
-    return at;
-  }
-
   /** The linear address of the code, in one of the views. */
   #view(): number {
     const { p } = this;
@@ -206,109 +101,63 @@ class Maker {
     return this.#view() - this.base;
   }
 
-  /** A later procedure. */
-  #callee(): number {
-    const { p } = this;
-    return Math.min(this.#procedure + 1 + p.below(4), this.#count - 1);
-  }
-
-  /** CALL; behind each stand six bytes that the callee may skip. */
-  #call(to: number): void {
-    const { p } = this;
-    for (let n = 0; n < this.#arguments[to]; n += 4) {
-      this.#emit(0x68, ...word(n));
-    }
-    this.#emit(0xe8, 0, 0, 0, 0);
-    const at = this.at - 4;
-    // What lies across two pages may be of two versions.
-    const across = (at % PAGE) > PAGE - 4;
-    const other = this.#callee();
-    if (
-      !across && p.oneIn(3) && this.#arguments[other] === this.#arguments[to] &&
-      to !== this.#procedure
-    ) {
-      this.#calls.push({ at, versions: [0], procedure: to });
-      this.#calls.push({ at, versions: [1], procedure: other });
-    } else this.#calls.push({ at, versions: [0, 1], procedure: to });
-    this.#arithmetic();
-  }
-
-  /** A scaled index in EAX, below a power of two. */
-  #index(power: number): void {
-    this.#random();
-    this.#emit(0x89, 0xd0); // MOV EAX, EDX
-    this.#emit(0xc1, 0xe8, 16 + this.p.below(8)); // SHR EAX
-    this.#emit(0x83, 0xe0, power - 1); // AND EAX
-  }
-
-  /** A later procedure, most likely one without arguments. */
-  #plainCallee(): number {
-    let to = this.#callee();
-    for (let tries = 0; tries < 4 && this.#arguments[to] > 0; tries++) {
-      to = this.#callee();
-    }
-    return to;
-  }
-
   #indirectCall(): void {
     const { p } = this;
     if (p.oneIn(3)) { // a computed call that is none: MOV ECX; CALL ECX
-      this.#emit(0xb9, 0, 0, 0, 0, 0xff, 0xd1);
-      const procedure = this.#plainCallee();
+      this.emit(0xb9, 0, 0, 0, 0, 0xff, 0xd1);
+      const procedure = this.plainCallee();
       this.#addresses.push({ at: this.at - 6, procedure });
-      return this.#arithmetic();
+      return this.arithmetic();
     }
     const power = p.pick([2, 4, 8]);
-    const table = this.#room(4 * power);
+    const table = this.room(4 * power);
     for (let i = 0; i < power; i++) {
       this.#pointers.push({
         at: table + 4 * i,
-        procedure: this.#plainCallee(),
+        procedure: this.plainCallee(),
       });
     }
-    this.#index(power);
+    this.index(power);
     // CALL [EAX * 4 + table], or MOV ECX and CALL ECX
-    if (p.oneIn(2)) this.#emit(0xff, 0x14, 0x85, ...word(TABLES + table));
+    if (p.oneIn(2)) this.emit(0xff, 0x14, 0x85, ...word(TABLES + table));
     else {
-      this.#emit(0x8b, 0x0c, 0x85, ...word(TABLES + table));
-      this.#emit(0xff, 0xd1);
+      this.emit(0x8b, 0x0c, 0x85, ...word(TABLES + table));
+      this.emit(0xff, 0xd1);
     }
-    this.#arithmetic();
+    this.arithmetic();
   }
 
   #switch(): void {
     const { p } = this;
     const cases = 2 + p.below(19);
-    const table = this.#room(4 * cases);
-    this.#index(p.pick([cases > 8 ? 32 : 8, 32]));
-    this.#emit(0x83, 0xf8, cases); // CMP EAX
-    this.#unless(3, () => { // JAE
-      this.#emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
+    const table = this.room(4 * cases);
+    this.index(p.pick([cases > 8 ? 32 : 8, 32]));
+    this.emit(0x83, 0xf8, cases); // CMP EAX
+    this.unless(3, () => { // JAE
+      this.emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
       const ends: number[] = [];
       const view = new DataView(this.tables.buffer);
       const base = this.#target();
       for (let i = 0; i < cases; i++) {
         view.setUint32(table + 4 * i, base + this.at, true);
-        if (p.oneIn(3)) this.#arithmetic();
-        else this.#emit(0x83, 0xc0 | p.pick(VALUES), p.below(256));
-        this.#emit(0xe9, 0, 0, 0, 0);
+        if (p.oneIn(3)) this.arithmetic();
+        else this.emit(0x83, 0xc0 | p.pick(VALUES), p.below(256));
+        this.emit(0xe9, 0, 0, 0, 0);
         ends.push(this.at);
       }
-      for (const from of ends) {
-        for (const code of this.code) code.set(word(this.at - from), from - 4);
-      }
+      for (const from of ends) this.jumpsTo(from, this.at);
     });
   }
 
   /** Times round: by a counter in memory. */
   #loop(depth: number): void {
     const { p } = this;
-    const counter = this.#counter();
+    const counter = this.counter();
     const start = this.at;
     for (let n = 1 + p.below(3); n > 0; n--) this.#statement(depth + 1);
-    this.#emit(0xff, 0x0d, ...word(counter)); // DEC
-    this.#emit(0xf6, 0x05, ...word(counter), p.pick([3, 7, 15]));
-    this.#emit(0x0f, 0x85, ...word(start - this.at - 6)); // JNZ
+    this.emit(0xff, 0x0d, ...word(counter)); // DEC
+    this.emit(0xf6, 0x05, ...word(counter), p.pick([3, 7, 15]));
+    this.emit(0x0f, 0x85, ...word(start - this.at - 6)); // JNZ
   }
 
   #storeToCode(): void {
@@ -317,29 +166,29 @@ class Maker {
     if (p.oneIn(2)) {
       // Always, but another value only every 2, 4... times, so that it is hot
       // code that changes code.
-      const counter = this.#counter();
-      this.#emit(0xff, 0x05, ...word(counter)); // INC
-      this.#emit(0xa1, ...word(counter)); // MOV EAX
-      this.#emit(0xc1, 0xe8, 1 + p.below(6)); // SHR EAX
-      this.#emit(0xa2, 0, 0, 0, 0); // MOV [code], AL
+      const counter = this.counter();
+      this.emit(0xff, 0x05, ...word(counter)); // INC
+      this.emit(0xa1, ...word(counter)); // MOV EAX
+      this.emit(0xc1, 0xe8, 1 + p.below(6)); // SHR EAX
+      this.emit(0xa2, 0, 0, 0, 0); // MOV [code], AL
       this.#stores.push(this.at - 4);
     } else {
-      this.#seldom(p.below(3), () => {
+      this.seldom(p.below(3), () => {
         switch (p.below(4)) {
           case 0: // MOV
-            this.#emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
+            this.emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
             this.#stores.push(this.at - 5);
             break;
           case 1: // ADD
-            this.#emit(0x80, 0x05, 0, 0, 0, 0, 1 + p.below(255));
+            this.emit(0x80, 0x05, 0, 0, 0, 0, 1 + p.below(255));
             this.#stores.push(this.at - 5);
             break;
           case 2: // XOR
-            this.#emit(0x80, 0x35, 0, 0, 0, 0, p.pick([1, 0x80, 0xff]));
+            this.emit(0x80, 0x35, 0, 0, 0, 0, p.pick([1, 0x80, 0xff]));
             this.#stores.push(this.at - 5);
             break;
           default: // MOV of 32 bits
-            this.#emit(0x89, 0x15, 0, 0, 0, 0);
+            this.emit(0x89, 0x15, 0, 0, 0, 0);
             this.#stores.push(-(this.at - 4));
         }
       });
@@ -347,7 +196,7 @@ class Maker {
     if (near) {
       const store = this.#stores.pop()!;
       if (store > 0 && p.oneIn(2)) this.#small();
-      else this.#arithmetic();
+      else this.arithmetic();
       this.#patchStore(store, (at) => at > Math.abs(store));
     }
   }
@@ -356,8 +205,8 @@ class Maker {
   #patchStore(store: number, wanted: (at: number) => boolean): void {
     const { p } = this;
     const at = Math.abs(store);
-    const some = this.#values.filter(wanted);
-    const words = some.length > 0 ? some : this.#values;
+    const some = this.values.filter(wanted);
+    const words = some.length > 0 ? some : this.values;
     const bytes = store > 0 ? this.#bytes.filter(wanted) : [];
     const target = bytes.length > 0 && p.oneIn(2)
       ? p.pick(bytes)
@@ -368,27 +217,27 @@ class Maker {
 
   #statement(depth: number): void {
     const { p } = this;
-    const last = this.#procedure === this.#count - 1;
+    const last = this.procedure === this.count - 1;
     switch (p.below(depth > 1 ? 12 : 22)) {
       case 0:
         return this.#small();
       case 1:
-        return this.#arithmetic();
+        return this.arithmetic();
       case 2: { // with registers
         const op = p.pick([0x01, 0x29, 0x31, 0x11, 0x19, 0x39]);
         const r = p.pick([0, 1, 2, ...VALUES]);
-        return this.#emit(op, 0xc0 | r << 3 | p.pick(VALUES));
+        return this.emit(op, 0xc0 | r << 3 | p.pick(VALUES));
       }
       case 3: // ADD, MOV, XOR, ADC with memory
-        return this.#emit(
+        return this.emit(
           p.pick([0x01, 0x03, 0x89, 0x8b, 0x31, 0x13]),
           0x05 | p.pick(VALUES) << 3,
           ...word(this.#address()),
         );
       case 4: { // the same page by one base
-        this.#emit(0xb9, ...word(this.#address() & ~3)); // MOV ECX
+        this.emit(0xb9, ...word(this.#address() & ~3)); // MOV ECX
         for (let n = 2 + p.below(3); n > 0; n--) {
-          this.#emit(
+          this.emit(
             p.pick([0x01, 0x03, 0x89, 0x8b]),
             0x41 | p.pick(VALUES) << 3,
             p.below(256),
@@ -397,32 +246,32 @@ class Maker {
         return;
       }
       case 5: // SETcc
-        return this.#emit(0x0f, 0x90 | p.below(16), 0xc0 | p.pick([0, 1, 3]));
+        return this.emit(0x0f, 0x90 | p.below(16), 0xc0 | p.pick([0, 1, 3]));
       case 6: // CMOVcc
-        return this.#emit(
+        return this.emit(
           0x0f,
           0x40 | p.below(16),
           0xc0 | p.pick(VALUES) << 3 | p.pick(VALUES),
         );
       case 7: // Jcc on whatever flags there are
-        return this.#unless(p.below(16), () => {
+        return this.unless(p.below(16), () => {
           for (let n = p.below(3); n >= 0; n--) this.#statement(depth + 1);
         });
       case 8: // a change of a page table
-        return this.#seldom(1 + p.below(3), () => this.#emit(0xcd, 0x80));
+        return this.seldom(1 + p.below(3), () => this.emit(0xcd, 0x80));
       case 9: // the other privilege level
-        return this.#seldom(
+        return this.seldom(
           2 + p.below(3),
-          () => this.#emit(0xcd, this.base === 0 ? 0x81 : 0x80),
+          () => this.emit(0xcd, this.base === 0 ? 0x81 : 0x80),
         );
       case 10:
       case 11:
-        return last ? this.#arithmetic() : this.#storeToCode();
+        return last ? this.arithmetic() : this.#storeToCode();
       case 12:
       case 13:
-        return last ? this.#arithmetic() : this.#call(this.#callee());
+        return last ? this.arithmetic() : this.call(this.callee());
       case 14:
-        return last ? this.#arithmetic() : this.#indirectCall();
+        return last ? this.arithmetic() : this.#indirectCall();
       case 15:
       case 21:
         return this.#switch();
@@ -430,78 +279,69 @@ class Maker {
       case 17:
         return this.#loop(depth);
       case 18: { // recursion
-        const counter = this.#counter();
-        this.#emit(0xff, 0x05, ...word(counter)); // INC
-        this.#emit(0xf6, 0x05, ...word(counter), p.pick([3, 7]));
-        return this.#unless(4, () => this.#call(this.#procedure)); // JZ
+        const counter = this.counter();
+        this.emit(0xff, 0x05, ...word(counter)); // INC
+        this.emit(0xf6, 0x05, ...word(counter), p.pick([3, 7]));
+        return this.unless(4, () => this.call(this.procedure)); // JZ
       }
       case 19: { // PUSH a place further on; RET
-        this.#emit(0x68, 0, 0, 0, 0, 0xc3);
+        this.emit(0x68, 0, 0, 0, 0, 0xc3);
         const from = this.at;
-        for (let n = p.below(3); n > 0; n--) this.#arithmetic();
+        for (let n = p.below(3); n > 0; n--) this.arithmetic();
         const to = word(this.#target() + this.at);
         for (const code of this.code) code.set(to, from - 5);
         return;
       }
       case 20: // CALL of what follows; POP EAX
-        this.#emit(0xe8, 0, 0, 0, 0, 0x58);
-        return this.#emit(0x01, 0xc0 | p.pick(VALUES)); // ADD, EAX
+        this.emit(0xe8, 0, 0, 0, 0, 0x58);
+        return this.emit(0x01, 0xc0 | p.pick(VALUES)); // ADD, EAX
     }
   }
 
-  #body(i: number): void {
+  protected override body(i: number): void {
     const { p } = this;
     for (let n = 2 + p.below(6); n > 0; n--) this.#statement(0);
-    const bytes = this.#arguments[i];
+    const bytes = 4 * this.arguments[i];
     if (p.oneIn(3)) { // another return address, over the six bytes
-      this.#seldom(1 + p.below(2), () => this.#emit(0x83, 0x04, 0x24, 6));
+      this.seldom(1 + p.below(2), () => this.emit(0x83, 0x04, 0x24, 6));
     }
     if (p.oneIn(6)) { // to the caller's caller
-      this.#seldom(3, () => this.#emit(0x83, 0xc4, bytes + 4, 0xc3));
+      this.seldom(3, () => this.emit(0x83, 0xc4, bytes + 4, 0xc3));
     }
-    if (bytes > 0) this.#emit(0xc2, bytes, 0); // RET n
-    else if (p.oneIn(4)) this.#emit(0x59, 0xff, 0xe1); // POP ECX; JMP ECX
-    else this.#emit(0xc3);
+    if (bytes > 0) this.emit(0xc2, bytes, 0); // RET n
+    else if (p.oneIn(4)) this.emit(0x59, 0xff, 0xe1); // POP ECX; JMP ECX
+    else this.emit(0xc3);
   }
 
-  #main(): void {
+  protected override main(): void {
     const { p } = this;
-    this.#emit(0xbc, ...word(STACK)); // MOV ESP
-    for (let n = 3 + p.below(3); n > 0; n--) this.#call(p.below(4));
+    this.emit(0xbc, ...word(STACK)); // MOV ESP
+    for (let n = 3 + p.below(3); n > 0; n--) this.call(p.below(4));
     this.#statement(0);
-    this.#seldom(1, () => this.#emit(0xcd, 0x80));
-    if (p.oneIn(2)) this.#emit(0xe9, ...word(-this.at - 5)); // JMP
+    this.seldom(1, () => this.emit(0xcd, 0x80));
+    if (p.oneIn(2)) this.emit(0xe9, ...word(-this.at - 5)); // JMP
     else { // round the views of the code
-      const table = this.#room(16);
+      const table = this.room(16);
       const view = new DataView(this.tables.buffer);
       for (let i = 0; i < 16; i += 4) {
         view.setUint32(table + i, this.#target(), true);
       }
-      this.#index(4);
-      this.#emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
+      this.index(4);
+      this.emit(0xff, 0x24, 0x85, ...word(TABLES + table)); // JMP
     }
   }
 
-  #resolve(): void {
-    for (const { at, versions, procedure } of this.#calls) {
-      const distance = word(this.#starts[procedure] - at - 4);
-      for (const v of versions) this.code[v].set(distance, at);
-    }
+  protected override resolve(): void {
     const view = new DataView(this.tables.buffer);
     for (const { at, procedure } of this.#pointers) {
-      view.setUint32(at, this.#target() + this.#starts[procedure], true);
+      view.setUint32(at, this.#target() + this.starts[procedure], true);
     }
     for (const { at, procedure } of this.#addresses) {
-      const address = word(this.#target() + this.#starts[procedure]);
+      const address = word(this.#target() + this.starts[procedure]);
       for (const code of this.code) code.set(address, at);
     }
     for (const store of this.#stores) {
-      // Most in code that runs soon.
-      const far = this.p.oneIn(3);
-      this.#patchStore(store, (at) => {
-        const distance = at - Math.abs(store);
-        return far || distance > -200 && distance < 800;
-      });
+      this.#patchStore(store, this.near(Math.abs(store)));
     }
   }
 }

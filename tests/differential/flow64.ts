@@ -43,6 +43,7 @@ import {
   XD,
 } from "./flow64_layout.ts";
 import { makeFlowProgram } from "./flow.ts";
+import { FlowCode, word } from "./flow_code.ts";
 import { ALIAS, CODE, DATA as DATA32, THIRD_VIEW } from "./flow_layout.ts";
 import type { Prng } from "./prng.ts";
 
@@ -51,23 +52,12 @@ const RBX = 3, RSI = 6, RDI = 7, R8 = 8, R12 = 12;
 const VALUES = [RBX, RSI, RDI, R8];
 const ALL = BigInt.asUintN(64, -1n);
 
-function word(v: number): number[] {
-  return [v & 0xff, v >>> 8 & 0xff, v >>> 16 & 0xff, v >>> 24 & 0xff];
-}
-
 function quad(v: bigint): number[] {
   const w = BigInt.asUintN(64, v);
   return [
     ...word(Number(w & 0xffffffffn)),
     ...word(Number(w >> 32n)),
   ];
-}
-
-/** A call of a procedure that is not placed yet. */
-interface Call {
-  readonly at: number;
-  readonly versions: readonly number[];
-  readonly procedure: number;
 }
 
 /** A store to code: the distance or offset at `at`, of 1, 4 or 8 bytes; `end`: relative to there. */
@@ -78,82 +68,24 @@ interface Store {
 }
 
 /** Makes programs. */
-class Maker {
-  readonly code: [Uint8Array, Uint8Array] = [
-    new Uint8Array((PAGES + 1) * PAGE).fill(0xcc),
-    new Uint8Array((PAGES + 1) * PAGE).fill(0xcc),
-  ];
-  readonly tables = new Uint8Array(PAGE);
+class Maker extends FlowCode {
   readonly #view = new DataView(this.tables.buffer);
-  /** Offset of the next byte of code. */
-  at = 0;
-  /** Offsets of immediates of 32 bits whose value is anybody's. */
-  readonly values: number[] = [];
-  readonly #calls: Call[] = [];
   readonly #pointers: { at: number; procedure: number }[] = [];
   readonly #addresses: { at: number; procedure: number }[] = [];
   readonly #stores: Store[] = [];
-  readonly #starts: number[] = [];
-  /** Arguments that a procedure takes from the stack. */
-  readonly #arguments: number[];
-  readonly #count: number;
-  #tableNext = 0x400;
-  #counterNext = 0;
-  #procedure = -1;
 
-  constructor(readonly p: Prng) {
-    this.#count = 8 + p.below(6);
-    this.#arguments = Array.from(
-      { length: this.#count },
-      () => p.oneIn(4) ? 1 + p.below(3) : 0,
-    );
-  }
-
-  make(): void {
-    const { p } = this;
-    this.#main();
-    for (let i = 0; i < this.#count; i++) {
-      const page = Math.floor(this.at / PAGE);
-      const end = (page + 1) * PAGE;
-      if (page < PAGES - 1 && p.oneIn(2)) {
-        // Somewhere before the end of the page, so that it lies across it.
-        this.at = Math.max(this.at, end - 1 - p.below(60));
-      } else this.at += p.below(24);
-      this.#starts.push(this.at);
-      this.#procedure = i;
-      this.#body(i);
-    }
-    if (this.at > PAGES * PAGE) throw new Error("the program is too long");
-    this.#resolve();
-  }
-
-  #emit(...bytes: number[]): void {
-    for (const code of this.code) code.set(bytes, this.at);
-    this.at += bytes.length;
-  }
-
-  /** An immediate of 32 bits, which differs in the second version, half of the time. */
-  #value(): void {
-    const { p } = this;
-    this.values.push(this.at);
-    const value = p.oneIn(2) ? p.below(100) : p.u32();
-    const other = p.oneIn(2) ? value : p.u32();
-    this.code[0].set(word(value), this.at);
-    this.code[1].set(word(other), this.at);
-    this.at += 4;
+  constructor(p: Prng) {
+    super(p, 8 + p.below(6), { pages: PAGES, tables: TABLES });
   }
 
   /** Seven bytes of arithmetic, of 32 or 64 bits. */
-  #arithmetic(): void {
+  protected override arithmetic(): void {
     const { p } = this;
     const r = p.pick(VALUES);
     const modrm = (): number => 0xc0 | p.below(8) << 3 | r & 7;
-    this.#emit(0x40 | p.below(2) << 3 | r >> 3, 0x81);
-    const first = modrm();
-    this.code[0][this.at] = first;
-    this.code[1][this.at] = p.oneIn(3) ? modrm() : first;
-    this.at++;
-    this.#value();
+    this.emit(0x40 | p.below(2) << 3 | r >> 3, 0x81);
+    this.modrm(modrm);
+    this.value();
   }
 
   /** An instruction with a memory operand at a base register or, of a negative one, at an address. */
@@ -164,41 +96,17 @@ class Maker {
     displacement: number,
     wide: number,
   ): void {
-    this.#emit(0x40 | wide << 3 | reg >> 3 << 2 | (base < 0 ? 0 : base >> 3));
+    this.emit(0x40 | wide << 3 | reg >> 3 << 2 | (base < 0 ? 0 : base >> 3));
     const r = (reg & 7) << 3;
-    if (base < 0) this.#emit(...opcode, r | 4, 0x25);
-    else if ((base & 7) === 4) this.#emit(...opcode, 0x84 | r, 0x24);
-    else this.#emit(...opcode, 0x80 | r | base & 7);
-    this.#emit(...word(displacement));
+    if (base < 0) this.emit(...opcode, r | 4, 0x25);
+    else if ((base & 7) === 4) this.emit(...opcode, 0x84 | r, 0x24);
+    else this.emit(...opcode, 0x80 | r | base & 7);
+    this.emit(...word(displacement));
   }
 
   /** The same with one of the counters. */
   #onCounter(opcode: number, reg: number, counter: number): void {
     this.#memory([opcode], reg, DATA_BASE[0], counter, 0);
-  }
-
-  /** EDX becomes the next random number. */
-  #random(): void {
-    this.#emit(0x69, 0xd2, ...word(1103515245));
-    this.#emit(0x81, 0xc2);
-    this.#value();
-  }
-
-  /** A near branch on a condition to a place that `then` emits code up to. */
-  #unless(condition: number, then: () => void): void {
-    this.#emit(0x0f, 0x80 | condition, 0, 0, 0, 0);
-    const from = this.at;
-    then();
-    const distance = word(this.at - from);
-    for (const code of this.code) code.set(distance, from - 4);
-  }
-
-  /** `then`, once in about 2 to the power of `bits` times. */
-  #seldom(bits: number, then: () => void): void {
-    const shift = 8 + this.p.below(20 - bits);
-    this.#random();
-    this.#emit(0xf7, 0xc2, ...word(((1 << bits) - 1) << shift)); // TEST EDX
-    this.#unless(5, then); // JNZ
   }
 
   /** A base and a displacement of data. */
@@ -214,122 +122,64 @@ class Maker {
     return [base, base < 0 ? Number(DATA[slot]) + offset : offset];
   }
 
-  #counter(): number {
-    this.#counterNext = (this.#counterNext + 4) % 0x400;
-    return TABLES + this.#counterNext;
-  }
-
-  #room(bytes: number): number {
-    const at = this.#tableNext;
-    this.#tableNext += bytes;
-    if (this.#tableNext > PAGE) throw new Error("the tables are too long");
-    return at;
-  }
-
   /** The linear address of the code, in one of the views. */
   #target(): bigint {
     const { p } = this;
     return p.oneIn(2) ? VIEWS[0] : p.pick(VIEWS);
   }
 
-  /** A later procedure. */
-  #callee(): number {
-    const { p } = this;
-    return Math.min(this.#procedure + 1 + p.below(4), this.#count - 1);
-  }
-
-  /** CALL; behind each stand seven bytes that the callee may skip. */
-  #call(to: number): void {
-    const { p } = this;
-    for (let n = 0; n < this.#arguments[to]; n++) {
-      this.#emit(0x68, ...word(n));
-    }
-    this.#emit(0xe8, 0, 0, 0, 0);
-    const at = this.at - 4;
-    // What lies across two pages may be of two versions.
-    const across = (at % PAGE) > PAGE - 4;
-    const other = this.#callee();
-    if (
-      !across && p.oneIn(3) && this.#arguments[other] === this.#arguments[to] &&
-      to !== this.#procedure
-    ) {
-      this.#calls.push({ at, versions: [0], procedure: to });
-      this.#calls.push({ at, versions: [1], procedure: other });
-    } else this.#calls.push({ at, versions: [0, 1], procedure: to });
-    this.#arithmetic();
-  }
-
-  /** An index in RAX, below a power of two. */
-  #index(power: number): void {
-    this.#random();
-    this.#emit(0x89, 0xd0); // MOV EAX, EDX
-    this.#emit(0xc1, 0xe8, 16 + this.p.below(8)); // SHR EAX
-    this.#emit(0x83, 0xe0, power - 1); // AND EAX
-  }
-
-  /** A later procedure, most likely one without arguments. */
-  #plainCallee(): number {
-    let to = this.#callee();
-    for (let tries = 0; tries < 4 && this.#arguments[to] > 0; tries++) {
-      to = this.#callee();
-    }
-    return to;
-  }
-
   /** CALL (`reg` 2) or JMP (4) to [R15 + RAX * 8 + table]. */
   #byTable(reg: number, table: number): void {
-    this.#emit(0x41, 0xff, 0x84 | reg << 3, 0xc7, ...word(TABLES + table));
+    this.emit(0x41, 0xff, 0x84 | reg << 3, 0xc7, ...word(TABLES + table));
   }
 
   #indirectCall(): void {
     const { p } = this;
     if (p.oneIn(3)) { // MOV RCX; CALL RCX
-      this.#emit(0x48, 0xb9, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd1);
-      const procedure = this.#plainCallee();
+      this.emit(0x48, 0xb9, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xd1);
+      const procedure = this.plainCallee();
       this.#addresses.push({ at: this.at - 10, procedure });
-      return this.#arithmetic();
+      return this.arithmetic();
     }
     const power = p.pick([2, 4, 8]);
-    const table = this.#room(8 * power);
+    const table = this.room(8 * power);
     for (let i = 0; i < power; i++) {
-      const procedure = this.#plainCallee();
+      const procedure = this.plainCallee();
       this.#pointers.push({ at: table + 8 * i, procedure });
     }
-    this.#index(power);
+    this.index(power);
     if (p.oneIn(2)) this.#byTable(2, table);
     else { // MOV RCX; CALL RCX
-      this.#emit(0x49, 0x8b, 0x8c, 0xc7, ...word(TABLES + table));
-      this.#emit(0xff, 0xd1);
+      this.emit(0x49, 0x8b, 0x8c, 0xc7, ...word(TABLES + table));
+      this.emit(0xff, 0xd1);
     }
-    this.#arithmetic();
+    this.arithmetic();
   }
 
   #switch(): void {
     const { p } = this;
     const cases = 2 + p.below(11);
-    this.#index(p.pick([cases > 8 ? 16 : 8, 16]));
-    this.#emit(0x83, 0xf8, cases); // CMP EAX
-    this.#unless(3, () => { // JAE
+    this.index(p.pick([cases > 8 ? 16 : 8, 16]));
+    this.emit(0x83, 0xf8, cases); // CMP EAX
+    this.unless(3, () => { // JAE
       const starts: number[] = [];
       const ends: number[] = [];
       const isRelative = p.oneIn(2);
       let table = 0;
       if (isRelative) {
-        this.#emit(0x48, 0x8d, 0x0d, ...word(9)); // LEA RCX, [RIP + 9]
-        this.#emit(0x48, 0x63, 0x04, 0x81); // MOVSXD RAX, [RCX + RAX * 4]
-        this.#emit(0x48, 0x01, 0xc8, 0xff, 0xe0); // ADD RAX, RCX; JMP RAX
+        this.emit(0x48, 0x8d, 0x0d, ...word(9)); // LEA RCX, [RIP + 9]
+        this.emit(0x48, 0x63, 0x04, 0x81); // MOVSXD RAX, [RCX + RAX * 4]
+        this.emit(0x48, 0x01, 0xc8, 0xff, 0xe0); // ADD RAX, RCX; JMP RAX
         table = this.at;
         this.at += 4 * cases;
-      } else this.#byTable(4, table = this.#room(8 * cases));
+      } else this.#byTable(4, table = this.room(8 * cases));
       for (let i = 0; i < cases; i++) {
         starts.push(this.at);
-        this.#arithmetic();
-        this.#emit(0xe9, 0, 0, 0, 0);
+        this.arithmetic();
+        this.emit(0xe9, 0, 0, 0, 0);
         ends.push(this.at);
       }
-      for (const from of ends) {
-        for (const code of this.code) code.set(word(this.at - from), from - 4);
-      }
+      for (const from of ends) this.jumpsTo(from, this.at);
       const base = this.#target();
       starts.forEach((start, i) => {
         if (isRelative) {
@@ -344,13 +194,13 @@ class Maker {
   /** Times round: by a counter in memory. */
   #loop(depth: number): void {
     const { p } = this;
-    const counter = this.#counter();
+    const counter = this.counter();
     const start = this.at;
     for (let n = 1 + p.below(3); n > 0; n--) this.#statement(depth + 1);
     this.#onCounter(0xff, 1, counter); // DEC
     this.#onCounter(0xf6, 0, counter); // TEST
-    this.#emit(p.pick([3, 7, 15]));
-    this.#emit(0x0f, 0x85, ...word(start - this.at - 6)); // JNZ
+    this.emit(p.pick([3, 7, 15]));
+    this.emit(0x0f, 0x85, ...word(start - this.at - 6)); // JNZ
   }
 
   /** A store to code by another view of it. */
@@ -364,35 +214,35 @@ class Maker {
     if (p.oneIn(2)) {
       // Always, but another value only every 2, 4... times, so that it is hot
       // code that changes code.
-      const counter = this.#counter();
+      const counter = this.counter();
       this.#onCounter(0xff, 0, counter); // INC
       this.#onCounter(0x8b, 0, counter); // MOV EAX
-      this.#emit(0xc1, 0xe8, 1 + p.below(6)); // SHR EAX
+      this.emit(0xc1, 0xe8, 1 + p.below(6)); // SHR EAX
       this.#toCode(0x88, 0, 0, 1); // MOV [code], AL
     } else {
-      this.#seldom(p.below(3), () => {
+      this.seldom(p.below(3), () => {
         switch (p.below(5)) {
           case 0: // MOV
             this.#toCode(0xc6, 0, 0, 1);
-            return this.#emit(p.below(256));
+            return this.emit(p.below(256));
           case 1: // ADD, XOR
             this.#toCode(0x80, p.pick([0, 6]), 0, 1);
-            return this.#emit(p.pick([1, 0x80, 0xff]));
+            return this.emit(p.pick([1, 0x80, 0xff]));
           case 2:
             return this.#toCode(0x89, 2, 0, 4); // MOV EDX
           case 3: // MOV byte [RIP + distance]
-            this.#emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
+            this.emit(0xc6, 0x05, 0, 0, 0, 0, p.below(256));
             this.#stores.push({ at: this.at - 5, bytes: 1, end: this.at });
             return;
           default: // MOV EDX to [RIP + distance]
-            this.#emit(0x89, 0x15, 0, 0, 0, 0);
+            this.emit(0x89, 0x15, 0, 0, 0, 0);
             this.#stores.push({ at: this.at - 4, bytes: 4, end: this.at });
         }
       });
     }
     if (p.oneIn(3)) {
       const store = this.#stores.pop()!;
-      this.#arithmetic();
+      this.arithmetic();
       this.#patchStore(store, (at) => at > store.at);
     }
   }
@@ -410,16 +260,16 @@ class Maker {
 
   #statement(depth: number): void {
     const { p } = this;
-    const last = this.#procedure === this.#count - 1;
+    const last = this.procedure === this.count - 1;
     switch (p.below(depth > 1 ? 13 : 23)) {
       case 0:
       case 1:
-        return this.#arithmetic();
+        return this.arithmetic();
       case 2: { // with registers
         const op = p.pick([0x01, 0x29, 0x31, 0x11, 0x19, 0x39]);
         const r = p.pick([0, 1, 2, ...VALUES]);
         const to = p.pick(VALUES);
-        return this.#emit(
+        return this.emit(
           0x40 | p.below(2) << 3 | r >> 3 << 2 | to >> 3,
           op,
           0xc0 | (r & 7) << 3 | to & 7,
@@ -447,10 +297,10 @@ class Maker {
         return;
       }
       case 5: // SETcc
-        return this.#emit(0x0f, 0x90 | p.below(16), 0xc0 | p.pick([0, 1, 3]));
+        return this.emit(0x0f, 0x90 | p.below(16), 0xc0 | p.pick([0, 1, 3]));
       case 6: { // CMOVcc
         const to = p.pick(VALUES), from = p.pick(VALUES);
-        return this.#emit(
+        return this.emit(
           0x40 | p.below(2) << 3 | to >> 3 << 2 | from >> 3,
           0x0f,
           0x40 | p.below(16),
@@ -458,41 +308,41 @@ class Maker {
         );
       }
       case 7: // Jcc on whatever flags there are
-        return this.#unless(p.below(16), () => {
+        return this.unless(p.below(16), () => {
           for (let n = p.below(3); n >= 0; n--) this.#statement(depth + 1);
         });
       case 8: // a change of a page table
       case 9:
-        return this.#seldom(1 + p.below(3), () => this.#emit(0xcd, 0x80));
+        return this.seldom(1 + p.below(3), () => this.emit(0xcd, 0x80));
       case 10:
       case 11:
-        return last ? this.#arithmetic() : this.#storeToCode();
+        return last ? this.arithmetic() : this.#storeToCode();
       case 12: // an address of its own: LEA RAX, [RIP + ...]; ADD
-        this.#emit(0x48, 0x8d, 0x05, ...word(p.below(64) - 32));
-        return this.#emit(0x48, 0x01, 0xc0 | p.pick([RBX, RSI, RDI]));
+        this.emit(0x48, 0x8d, 0x05, ...word(p.below(64) - 32));
+        return this.emit(0x48, 0x01, 0xc0 | p.pick([RBX, RSI, RDI]));
       case 13:
       case 14:
-        return last ? this.#arithmetic() : this.#call(this.#callee());
+        return last ? this.arithmetic() : this.call(this.callee());
       case 15:
-        return last ? this.#arithmetic() : this.#indirectCall();
+        return last ? this.arithmetic() : this.#indirectCall();
       case 16:
         return this.#switch();
       case 17:
       case 18:
         return this.#loop(depth);
       case 19: { // recursion
-        const counter = this.#counter();
+        const counter = this.counter();
         this.#onCounter(0xff, 0, counter); // INC
         this.#onCounter(0xf6, 0, counter); // TEST
-        this.#emit(p.pick([3, 7]));
-        return this.#unless(4, () => this.#call(this.#procedure)); // JZ
+        this.emit(p.pick([3, 7]));
+        return this.unless(4, () => this.call(this.procedure)); // JZ
       }
       case 20: { // LEA or MOV RAX: a place further on; PUSH RAX; RET
         const isNear = p.oneIn(2);
-        if (isNear) this.#emit(0x48, 0x8d, 0x05, 0, 0, 0, 0, 0x50, 0xc3);
-        else this.#emit(0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0xc3);
+        if (isNear) this.emit(0x48, 0x8d, 0x05, 0, 0, 0, 0, 0x50, 0xc3);
+        else this.emit(0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 0xc3);
         const from = this.at;
-        for (let n = p.below(3); n > 0; n--) this.#arithmetic();
+        for (let n = p.below(3); n > 0; n--) this.arithmetic();
         const to = isNear
           ? word(this.at - from + 2)
           : quad(this.#target() + BigInt(this.at));
@@ -500,58 +350,54 @@ class Maker {
         return;
       }
       case 21: // CALL of what follows; POP RAX
-        this.#emit(0xe8, 0, 0, 0, 0, 0x58);
-        return this.#emit(0x48, 0x01, 0xc0 | p.pick([RBX, RSI, RDI])); // ADD, RAX
+        this.emit(0xe8, 0, 0, 0, 0, 0x58);
+        return this.emit(0x48, 0x01, 0xc0 | p.pick([RBX, RSI, RDI])); // ADD, RAX
       case 22: // stores go by another view
-        return this.#seldom(2, () => this.#setRegister(R12, this.#target()));
+        return this.seldom(2, () => this.#setRegister(R12, this.#target()));
     }
   }
 
   #setRegister(r: number, value: bigint): void {
-    this.#emit(0x48 | r >> 3, 0xb8 | r & 7, ...quad(value));
+    this.emit(0x48 | r >> 3, 0xb8 | r & 7, ...quad(value));
   }
 
-  #body(i: number): void {
+  protected override body(i: number): void {
     const { p } = this;
     for (let n = 2 + p.below(6); n > 0; n--) this.#statement(0);
-    const bytes = 8 * this.#arguments[i];
+    const bytes = 8 * this.arguments[i];
     if (p.oneIn(3)) { // another return address, over the seven bytes
-      this.#seldom(1 + p.below(2), () => this.#emit(0x48, 0x83, 4, 0x24, 7));
+      this.seldom(1 + p.below(2), () => this.emit(0x48, 0x83, 4, 0x24, 7));
     }
     if (p.oneIn(6)) { // to the caller's caller
-      this.#seldom(3, () => this.#emit(0x48, 0x83, 0xc4, bytes + 8, 0xc3));
+      this.seldom(3, () => this.emit(0x48, 0x83, 0xc4, bytes + 8, 0xc3));
     }
-    if (bytes > 0) this.#emit(0xc2, bytes, 0); // RET n
-    else if (p.oneIn(4)) this.#emit(0x59, 0xff, 0xe1); // POP RCX; JMP RCX
-    else this.#emit(0xc3);
+    if (bytes > 0) this.emit(0xc2, bytes, 0); // RET n
+    else if (p.oneIn(4)) this.emit(0x59, 0xff, 0xe1); // POP RCX; JMP RCX
+    else this.emit(0xc3);
   }
 
-  #main(): void {
+  protected override main(): void {
     const { p } = this;
     this.#setRegister(4, STACK);
     this.#setRegister(R12, this.#target());
     DATA_BASE.forEach((r, i) => r >= 0 && this.#setRegister(r, DATA[i]));
-    for (let n = 3 + p.below(3); n > 0; n--) this.#call(p.below(4));
+    for (let n = 3 + p.below(3); n > 0; n--) this.call(p.below(4));
     this.#statement(0);
-    this.#seldom(1, () => this.#emit(0xcd, 0x80));
-    if (p.oneIn(2)) this.#emit(0xe9, ...word(-this.at - 5)); // JMP
+    this.seldom(1, () => this.emit(0xcd, 0x80));
+    if (p.oneIn(2)) this.emit(0xe9, ...word(-this.at - 5)); // JMP
     else { // round the views of the code
-      const table = this.#room(64);
+      const table = this.room(64);
       for (let i = 0; i < 64; i += 8) {
         this.#view.setBigInt64(table + i, this.#target(), true);
       }
-      this.#index(8);
+      this.index(8);
       this.#byTable(4, table);
     }
   }
 
-  #resolve(): void {
-    for (const { at, versions, procedure } of this.#calls) {
-      const distance = word(this.#starts[procedure] - at - 4);
-      for (const v of versions) this.code[v].set(distance, at);
-    }
+  protected override resolve(): void {
     const address = (procedure: number): bigint =>
-      this.#target() + BigInt(this.#starts[procedure]);
+      this.#target() + BigInt(this.starts[procedure]);
     for (const { at, procedure } of this.#pointers) {
       this.#view.setBigInt64(at, address(procedure), true);
     }
@@ -560,12 +406,7 @@ class Maker {
       for (const code of this.code) code.set(bytes, at);
     }
     for (const store of this.#stores) {
-      // Most in code that runs soon.
-      const far = this.p.oneIn(3);
-      this.#patchStore(store, (at) => {
-        const distance = at - store.at;
-        return far || distance > -200 && distance < 800;
-      });
+      this.#patchStore(store, this.near(store.at));
     }
   }
 }

@@ -9,7 +9,7 @@ import { assert } from "@std/assert";
 import { minimise } from "./compare.ts";
 import type { Case, Piece } from "./generate.ts";
 import { disassemble, type Oracle } from "./oracle.ts";
-import { casesFrom, seedFrom } from "./prng.ts";
+import { casesFrom, freshSeed } from "./prng.ts";
 import type { CaseRecord } from "./record.ts";
 
 /** Failures reported one by one, each of another form; the rest is counted. */
@@ -54,14 +54,15 @@ export interface Cases<R> {
   next(): Case<R>;
 }
 
-/** Runs `count` cases (or `RHEA_CASES`) from `generator(seed)` (`RHEA_SEED`); throws if any differs. */
+/** Runs `count` cases (or `RHEA_CASES`) from `generator(seed)` (`freshSeed`); throws if any differs. */
 export async function check<R extends Common<R>>(
   mode: Mode<R>,
   count: number,
   generator: (seed: number) => Cases<R>,
 ): Promise<void> {
   const { oracle, subject } = mode;
-  const seed = seedFrom(1);
+  // What is rare, and the CPU's choice, is for those who can look at it.
+  const seed = freshSeed(1);
   const source = generator(seed);
   const cases = Array.from({ length: casesFrom(count) }, () => source.next());
   const expected = await oracle.run(cases.map((c) => c.record));

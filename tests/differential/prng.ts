@@ -53,6 +53,23 @@ export function seedFrom(fallback: number): number {
   return text === undefined ? fallback : Number(text) >>> 0;
 }
 
+let fresh: number | undefined;
+
+/**
+ * The seed of a run that is to look where none has looked before: `RHEA_SEED`
+ * if set, else a new one, which is printed. One for all tests of a file.
+ * `inCi`: a seed instead of that where the environment has `CI`.
+ */
+export function freshSeed(inCi?: number): number {
+  if (fresh === undefined) {
+    const isFixed = inCi !== undefined && Deno.env.has("CI");
+    const some = crypto.getRandomValues(new Uint32Array(1))[0] >>> 1;
+    fresh = seedFrom(isFixed ? inCi : some);
+    console.log(`RHEA_SEED=${fresh}`);
+  }
+  return fresh;
+}
+
 /** How many cases to run: `RHEA_CASES` if set, else the given number. */
 export function casesFrom(fallback: number): number {
   const text = Deno.env.get("RHEA_CASES");

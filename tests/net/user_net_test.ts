@@ -240,6 +240,24 @@ Deno.test("resets: only an exact one ends a connection", async () => {
   await checked(bench);
 });
 
+Deno.test("a guest that went back in time is told that its connections are gone", async () => {
+  const socket = new FakeSocket();
+  const bench = new Bench({}, { connect: () => Promise.resolve(socket) });
+  await bench.ask(tcpFrame(GATEWAY, 80, 99, 0, SYN));
+  const next = get32(bench.received[0], 38) + 1;
+  await bench.ask(tcpFrame(GATEWAY, 80, 100, next, ACK));
+  bench.net.guestReplaced();
+  assertEquals([socket.closed, bench.net.connections], [true, 0]);
+  assertEquals(await bench.ask(tcpFrame(GATEWAY, 80, 100, next, ACK)), [
+    "tcp 10.0.2.2:80 RST",
+  ]);
+  // New ones are made as ever.
+  assertEquals(await bench.ask(tcpFrame(GATEWAY, 80, 99, 0, SYN)), [
+    "tcp 10.0.2.2:80 SYN ACK",
+  ]);
+  await checked(bench);
+});
+
 Deno.test("what came before the host failed is there before the reset", async () => {
   for (const failsToWrite of [false, true]) {
     const socket = new FakeSocket();

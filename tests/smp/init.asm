@@ -2,50 +2,10 @@
 ; while they spin, with interrupts pending. It tells what of a CPU outlives an
 ; INIT. It prints on COM1 and ends through isa-debug-exit at 0xf4.
 
-bits 32
-org 0x100000
-
-LAPIC     equ 0xfee00000
-ID        equ LAPIC + 0x20
-SVR       equ LAPIC + 0xf0
-ICR       equ LAPIC + 0x300
-ICR_HIGH  equ LAPIC + 0x310
-LVT_TIMER equ LAPIC + 0x320
-COUNT     equ LAPIC + 0x380
-DIVIDE    equ LAPIC + 0x3e0
-START     equ 0x8000            ; where the others start
-AGAIN     equ 0x9000            ; another place
+AGAIN     equ 0x9000            ; another place to start
 PATIENCE  equ 300000
-
-multiboot:
-        dd 0x1badb002, 0x00010003, -(0x1badb002 + 0x00010003)
-        dd multiboot, multiboot, image_end, bss_end, main
-
-%macro PRINT 1+
-        call print
-        db %1, 0
-%endmacro
-
-; Send an IPI: destination, low half.
-%macro IPI 2
-        mov dword [ICR_HIGH], (%1) << 24
-        mov dword [ICR], %2
-%endmacro
-
-; Wait for a word to have a value; the message says what did not come.
-%macro WAIT 2
-        mov ecx, PATIENCE
-%%again:
-        cmp dword [%1], %2
-        je %%done
-        pause
-        loop %%again
-        PRINT "timeout: ", %str(%1)
-        mov eax, [%1]
-        call hex
-        call newline
-%%done:
-%endmacro
+TURNS     equ 2000
+%include "smp.inc"
 
 ; Start CPU 1 at a page, in a way.
 %macro RUN 2
@@ -54,17 +14,6 @@ multiboot:
         IPI 1, 0x4600 | %1 >> 12
         WAIT reached, 1
 %endmacro
-
-align 8
-gdt:    dq 0
-        dq 0x00cf9a000000ffff
-        dq 0x00cf92000000ffff
-gdtr:   dw $ - gdt - 1
-        dd gdt
-idtr:   dw 256 * 8 - 1
-        dd idt
-no_idt: dw 0
-        dd 0
 
 ; In real mode, copied to START and AGAIN.
 bits 16
@@ -86,18 +35,7 @@ trampoline_end:
 bits 32
 
 main:
-        cli
-        lgdt [gdtr]
-        jmp 8:.flat
-.flat:  mov ax, 16
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov esp, stacks + 4096
-        mov edi, bss
-        mov ecx, (bss_end - bss) / 4
-        xor eax, eax
-        rep stosd
+        FLAT
         mov edi, START
         call copy
         mov edi, AGAIN
@@ -183,7 +121,7 @@ main:
         RUN START, 2
         mov dword [DIVIDE], 0xb
         mov dword [LVT_TIMER], 0x20040
-        mov dword [COUNT], 20000000
+        mov dword [INITIAL], 20000000
         sti
 .sleep: hlt
         cmp dword [ticks], 3
@@ -313,10 +251,7 @@ copy:   mov esi, trampoline
 report:
         mov esi, got
         mov ecx, 10
-.next:  lodsd
-        call hex
-        loop .next
-        jmp newline
+        jmp list
 
 ; Whether it counts.
 spinning:
@@ -333,74 +268,9 @@ spinning:
         ret
 
 tick:   inc dword [ticks]
-        mov dword [LAPIC + 0xb0], 0
+        mov dword [EOI], 0
 ignored:
         iret
-
-gate:                           ; at EDI to EDX
-        mov eax, edx
-        and eax, 0xffff
-        or eax, 8 << 16
-        stosd
-        mov eax, edx
-        and eax, 0xffff0000
-        or eax, 0x8e00
-        stosd
-        ret
-
-delay:                          ; the others have turns, and do what they were to do
-        push ecx
-        mov ecx, 2000
-.next:  pause
-        loop .next
-        pop ecx
-        ret
-
-newline:
-        mov al, 10
-put:                            ; AL
-        push edx
-        push eax
-        mov dx, 0x3fd
-.wait:  in al, dx
-        test al, 0x20
-        jz .wait
-        pop eax
-        mov dx, 0x3f8
-        out dx, al
-        pop edx
-        ret
-
-hex:                            ; EAX
-        push ecx
-        push eax
-        mov al, ' '
-        call put
-        pop eax
-        mov ecx, 8
-.next:  rol eax, 4
-        push eax
-        and al, 15
-        cmp al, 10
-        sbb al, 0x69
-        das
-        call put
-        pop eax
-        loop .next
-        pop ecx
-        ret
-
-print:                          ; the text behind the call
-        xchg esi, [esp]
-        push eax
-.next:  lodsb
-        test al, al
-        jz .end
-        call put
-        jmp .next
-.end:   pop eax
-        xchg esi, [esp]
-        ret
 
 align 4
 image_end:

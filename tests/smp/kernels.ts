@@ -6,6 +6,7 @@
 
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { hasProgram } from "../programs.ts";
 
 const HERE = fromFileUrl(new URL(".", import.meta.url));
 /** The machine. */
@@ -13,24 +14,10 @@ export const PC: string = fromFileUrl(
   new URL("../../machines/pc.json", import.meta.url),
 );
 
-/** Whether there is a program. */
-export function has(program: string): boolean {
-  try {
-    return new Deno.Command(program, {
-      args: ["--version"],
-      stdout: "null",
-      stderr: "null",
-    }).outputSync().success;
-  } catch (e) {
-    if (e instanceof Deno.errors.NotFound) return false;
-    throw e;
-  }
-}
-
 /** Whether there is nasm. */
-export const NASM: boolean = has("nasm");
+export const NASM: boolean = hasProgram("nasm");
 /** Whether there is QEMU. */
-export const QEMU: boolean = has("qemu-system-x86_64");
+export const QEMU: boolean = hasProgram("qemu-system-x86_64");
 
 /** Gives a test one of the kernels, assembled with these symbols. */
 export async function withKernel(
@@ -45,6 +32,7 @@ export async function withKernel(
       args: [
         "-f",
         "bin",
+        `-I${HERE}`,
         ...symbols.map((symbol) => `-D${symbol}`),
         "-o",
         kernel,

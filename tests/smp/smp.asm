@@ -4,62 +4,10 @@
 ; their turns.
 ; With X2APIC it goes on in x2APIC mode, which QEMU 7.2's TCG does not have.
 
-bits 32
-org 0x100000
-
-LAPIC     equ 0xfee00000
-ID        equ LAPIC + 0x20
-TPR       equ LAPIC + 0x80
-EOI       equ LAPIC + 0xb0
-LDR       equ LAPIC + 0xd0
-SVR       equ LAPIC + 0xf0
-ESR       equ LAPIC + 0x280
-ICR       equ LAPIC + 0x300
-ICR_HIGH  equ LAPIC + 0x310
-START     equ 0x8000            ; where the others start
 ROUNDS    equ 20000
 PATIENCE  equ 3000000
-
-multiboot:
-        dd 0x1badb002, 0x00010003, -(0x1badb002 + 0x00010003)
-        dd multiboot, multiboot, image_end, bss_end, main
-
-%macro PRINT 1+
-        call print
-        db %1, 0
-%endmacro
-
-; Send an IPI: destination, low half.
-%macro IPI 2
-        mov dword [ICR_HIGH], (%1) << 24
-        mov dword [ICR], %2
-%endmacro
-
-; Wait for a word to have a value; the message says what did not come.
-%macro WAIT 2
-        mov ecx, PATIENCE
-%%again:
-        cmp dword [%1], %2
-        je %%done
-        pause
-        loop %%again
-        PRINT "timeout: ", %str(%1), 10
-        mov eax, [%1]
-        call hex
-        call newline
-%%done:
-%endmacro
-
-align 8
-gdt:    dq 0
-        dq 0x00cf9a000000ffff
-        dq 0x00cf92000000ffff
-gdtr:   dw $ - gdt - 1
-        dd gdt
-idtr:   dw 256 * 8 - 1
-        dd idt
-no_idt: dw 0
-        dd 0
+TURNS     equ 1000
+%include "smp.inc"
 
 ; In real mode, copied to START.
 bits 16
@@ -81,18 +29,7 @@ trampoline_end:
 bits 32
 
 main:
-        cli
-        lgdt [gdtr]
-        jmp 8:.flat
-.flat:  mov ax, 16
-        mov ds, ax
-        mov es, ax
-        mov ss, ax
-        mov esp, stacks + 4096
-        mov edi, bss
-        mov ecx, (bss_end - bss) / 4
-        xor eax, eax
-        rep stosd
+        FLAT
         mov edi, START
         mov esi, trampoline
         mov ecx, trampoline_end - trampoline
@@ -502,25 +439,6 @@ on_nmi:
 ignored:
         iret
 
-gate:                           ; at EDI to EDX
-        mov eax, edx
-        and eax, 0xffff
-        or eax, 8 << 16
-        stosd
-        mov eax, edx
-        and eax, 0xffff0000
-        or eax, 0x8e00
-        stosd
-        ret
-
-delay:                          ; the others have turns, and do what they were to do
-        push ecx
-        mov ecx, 1000
-.next:  pause
-        loop .next
-        pop ecx
-        ret
-
 counts:                         ; of each CPU, and begin anew
         push esi
         push ecx
@@ -533,56 +451,6 @@ counts:                         ; of each CPU, and begin anew
         rep stosd
         pop ecx
         pop esi
-        ret
-
-list:                           ; ECX words at ESI
-        lodsd
-        call hex
-        loop list
-newline:
-        mov al, 10
-put:                            ; AL
-        push edx
-        push eax
-        mov dx, 0x3fd
-.wait:  in al, dx
-        test al, 0x20
-        jz .wait
-        pop eax
-        mov dx, 0x3f8
-        out dx, al
-        pop edx
-        ret
-
-hex:                            ; EAX
-        push ecx
-        push eax
-        mov al, ' '
-        call put
-        pop eax
-        mov ecx, 8
-.next:  rol eax, 4
-        push eax
-        and al, 15
-        cmp al, 10
-        sbb al, 0x69
-        das
-        call put
-        pop eax
-        loop .next
-        pop ecx
-        ret
-
-print:                          ; the text behind the call
-        xchg esi, [esp]
-        push eax
-.next:  lodsb
-        test al, al
-        jz .end
-        call put
-        jmp .next
-.end:   pop eax
-        xchg esi, [esp]
         ret
 
 align 4

@@ -265,7 +265,7 @@ function run(
   bench.memory.u8.fill(0, bench.ram, bench.ram + COMPARED);
   bench.engine.enter(generate(new Random(seed), bench, long));
   // The counter follows instructions, which the executors count alike only with `exact`.
-  bench.cpu.readTsc = (): number => 12345;
+  bench.cpu.tsc.read = (): number => 12345;
   let end = "";
   for (let k = 0; k < 10; k++) {
     end = bench.engine.run(20_000);

@@ -238,6 +238,24 @@ main:
         mov edi, scratch
         insb
         END3
+        TRY3 "3: rep insb of nothing"
+        mov edx, 0x80
+        xor ecx, ecx
+        MARK
+        rep insb
+        END3
+        TRY3 "3: rep outsd of nothing"
+        mov edx, 0x80
+        xor ecx, ecx
+        MARK
+        rep outsd
+        END3
+        TRY3 "3: rep insb of nothing, allowed, nowhere"
+        mov edx, 0xe9
+        xor ecx, ecx
+        mov edi, 0xe0000000
+        rep insb
+        END3
         mov word [tss + 0x66], 0xffff
         TRY3 "3: in without a map"
         in al, 0xe9

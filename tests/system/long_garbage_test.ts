@@ -482,7 +482,7 @@ function run(bench: Bench, seed: number): Record<string, string> {
   bench.output = "";
   memory.u8.fill(0, ram, ram + COMPARED);
   engine.enter(generate(new Random(seed), bench));
-  cpu.readTsc = (): number => 12345;
+  cpu.tsc.read = (): number => 12345;
   const before = engine.instructions;
   let end = "";
   for (let k = 0; k < 30; k++) {

@@ -188,6 +188,35 @@ main:
         END3
         mov word [gdt + MAINTSS], 0x167
         call reload
+        ; repeated, and no times
+        TRY3 "3: rep insb of nothing"
+        mov edx, 0x80
+        xor ecx, ecx
+        rep insb
+        END3
+        TRY3 "3: rep outsd of nothing"
+        mov edx, 0x80
+        xor ecx, ecx
+        rep outsd
+        END3
+        TRY3 "3: rep insb of nothing, allowed, to the hole"
+        mov edx, 0xe9
+        xor ecx, ecx
+        mov rdi, HOLE
+        rep insb
+        END3
+        TRY3 "3: rep insb, a count of ECX"
+        mov edx, 0xe9
+        mov rcx, 0x100000000
+        mov rdi, HOLE
+        a32 rep insb
+        END3
+        TRY3 "3: rep insb, a count above ECX"
+        mov edx, 0xe9
+        mov rcx, 0x100000000
+        mov rdi, HOLE
+        rep insb
+        END3
         mov qword [user_flags], 0x3002
         TRY3 "3: in, IOPL 3"
         in al, 0x80
@@ -250,7 +279,11 @@ bits 16
 iretw_target:
         jmp dword CODE0:.back
 bits 64
-.back:  SHOW "rsp ", rsp, 16
+.back:  mov rax, rsp             ; SP was zero-extended
+        mov rcx, kernel_stack
+        movzx ecx, cx
+        sub rax, rcx
+        SHOW "rsp ", rax, 16
         mov rsp, [saved_rsp]
         pushfq
         pop rax

@@ -7,7 +7,12 @@
  * @module
  */
 
-import type { Picture, PictureSource } from "../display.ts";
+import type {
+  PeerAddress,
+  Picture,
+  PictureSource,
+  ViewerState,
+} from "../display.ts";
 import type { InputQueue } from "../input_queue.ts";
 import type { RfbConnection } from "./byte_reader.ts";
 import { Viewer, type ViewerHost } from "./viewer.ts";
@@ -35,6 +40,8 @@ export interface RfbScreenOptions {
   readonly shared: boolean;
   /** Something is wrong with this program. */
   warn(message: string): void;
+  /** A viewer whose address is known has come, got in, or gone. */
+  onViewer?(state: ViewerState, peer: PeerAddress): void;
 }
 
 /** A screen for viewers of the RFB protocol. */
@@ -44,6 +51,8 @@ export class RfbScreen {
   readonly #viewers = new Map<Viewer, Promise<void>>();
   /** Those who are past the handshake. */
   readonly #admitted = new Set<Viewer>();
+  /** Where they are, as far as that is known. */
+  readonly #peers = new Map<Viewer, PeerAddress>();
   /** Those who want to know of the next change. */
   #watching = new Set<Viewer>();
   #watched = false;
@@ -80,6 +89,12 @@ export class RfbScreen {
     return this.#viewers.size;
   }
 
+  /** Where those are who see the screen. */
+  clients(): PeerAddress[] {
+    return [...this.#admitted].map((viewer) => this.#peers.get(viewer))
+      .filter((peer) => peer !== undefined);
+  }
+
   /** Show this picture. */
   show(source: PictureSource): void {
     this.#source = source;
@@ -88,9 +103,11 @@ export class RfbScreen {
   }
 
   /** Somebody has connected; it may be too late. */
-  connect(connection: RfbConnection): void {
+  connect(connection: RfbConnection, peer?: PeerAddress): void {
     if (this.#closed) return connection.close();
     const viewer = new Viewer(this.#host, connection);
+    if (peer !== undefined) this.#peers.set(viewer, peer);
+    this.#tell("connected", viewer);
     this.#viewers.set(viewer, this.#run(viewer));
   }
 
@@ -103,6 +120,13 @@ export class RfbScreen {
     this.#viewers.delete(viewer);
     this.#admitted.delete(viewer);
     this.#watching.delete(viewer);
+    this.#tell("disconnected", viewer);
+    this.#peers.delete(viewer);
+  }
+
+  #tell(state: ViewerState, viewer: Viewer): void {
+    const peer = this.#peers.get(viewer);
+    if (peer !== undefined) this.#options.onViewer?.(state, peer);
   }
 
   /** The configuration says whether they share, whatever they ask for. */
@@ -111,6 +135,7 @@ export class RfbScreen {
       for (const other of this.#admitted) other.close();
     }
     this.#admitted.add(viewer);
+    this.#tell("initialized", viewer);
   }
 
   /** Tell a viewer of the next change; the device is asked once for all. */

@@ -16,6 +16,7 @@ import {
   KEY_V86,
   OFF_FSW,
 } from "./state.ts";
+import { createStamps } from "./time_stamp.ts";
 
 function make(model = "pentium3"): X86 {
   const m = MODELS[model];
@@ -68,7 +69,8 @@ Deno.test("save, load, save is the identity", () => {
   cpu.enter(FLAT);
   cpu.setReg32(0, 0x12345678);
   cpu.setEflags(0x246, -1);
-  cpu.msrs.values[0x277] = [0x01020304, 0];
+  writeMsr(cpu, 0x277, 0x01000504, 0);
+  writeMsr(cpu, 0x2ff, 0xc00, 0);
   cpu.nmiPending = true;
   const saved = cpu.save();
   const other = make();
@@ -81,6 +83,62 @@ Deno.test("save, load, save is the identity", () => {
     Error,
     'it is "pentium3", expected "max"',
   );
+});
+
+Deno.test("all that a CPU is stands in its area", () => {
+  const stamps = createStamps();
+  const made = (): X86 => new X86({ model: MODELS.max, stamps });
+  const cpu = made();
+  cpu.enter(FLAT);
+  cpu.setEflags(0x246, -1);
+  cpu.setInput("a20", false);
+  cpu.setInput("ignne", false);
+  cpu.setIrq(true);
+  cpu.nmi();
+  cpu.nmiBlocked = true;
+  cpu.debugTrap(1);
+  cpu.tsc.write(1e15);
+  cpu.tsc.read();
+  writeMsr(cpu, 0x277, 0x01000504, 0);
+  writeMsr(cpu, 0x2ff, 0xc00, 0);
+  writeMsr(cpu, 0xc0000103 | 0, 7, 0);
+  cpu.committed = cpu.suppressStep = cpu.userAccess = true;
+  const other = made();
+  other.state8.set(cpu.state8);
+  other.updateKey();
+  assertEquals(other.save(), cpu.save());
+  assertEquals(other.key(), cpu.key());
+  assertEquals(
+    [other.committed, other.suppressStep, other.userAccess],
+    [true, true, true],
+  );
+});
+
+Deno.test("reset leaves the lines alone, and INIT the MSRs as well", () => {
+  const cpu = make("max");
+  const pat = (): number => {
+    readMsr(cpu, 0x277);
+    return cpu.reg32(0);
+  };
+  cpu.setInput("a20", false);
+  cpu.setInput("ignne", false);
+  cpu.setIrq(true);
+  writeMsr(cpu, 0x277, 0x01000504, 0);
+  cpu.userAccess = true;
+  const lines = (): boolean[] => [cpu.a20, cpu.ignne, cpu.irqLevel];
+  cpu.init();
+  assertEquals(lines(), [false, false, true]);
+  assertEquals([pat(), cpu.userAccess], [0x01000504, false]);
+  cpu.reset();
+  assertEquals(lines(), [false, false, true]);
+  assertEquals(pat(), 0x00070406);
+});
+
+Deno.test("a record with an MSR that there is not is refused", () => {
+  const cpu = make();
+  for (const msrs of [[[0x12345, 0, 0]], [5], [[]]]) {
+    assertThrows(() => cpu.load({ ...cpu.save(), msrs }), Error, "cpu.msrs");
+  }
 });
 
 Deno.test("cpuid: leaves of each model", () => {
@@ -130,13 +188,13 @@ Deno.test("random numbers: the host's, or the same in two runs", () => {
 Deno.test("the time stamp counter runs and can be set", () => {
   let now = 100;
   const cpu = new X86({ model: MODELS.max, timestamp: () => now });
-  const first = cpu.readTsc();
-  assert(cpu.readTsc() > first, "no two readings are equal");
+  const first = cpu.tsc.read();
+  assert(cpu.tsc.read() > first, "no two readings are equal");
   now = 1000;
-  assertEquals(cpu.readTsc(), 1000);
-  cpu.writeTsc(5);
+  assertEquals(cpu.tsc.read(), 1000);
+  cpu.tsc.write(5);
   now = 1010;
-  assertEquals(cpu.readTsc(), 15);
+  assertEquals(cpu.tsc.read(), 15);
 });
 
 Deno.test("cpuid: several CPUs are the cores of a package, each with its caches", () => {
@@ -199,12 +257,12 @@ Deno.test("IA32_TSC_ADJUST and the time stamp counter change by the same", () =>
   assertEquals(adjust(), [0, 0]);
   writeMsr(cpu, 0x3b, -10, -1);
   assertEquals(adjust(), [-1, -10]);
-  assertEquals(cpu.readTsc(), 990);
+  assertEquals(cpu.tsc.read(), 990);
   now = 2000;
   writeMsr(cpu, 0x10, 6, 1);
   assertEquals(adjust(), [0, 2 ** 32 + 6 - 2000 | 0]);
   now = 2010;
-  assertEquals(cpu.readTsc(), 2 ** 32 + 16);
+  assertEquals(cpu.tsc.read(), 2 ** 32 + 16);
   writeMsr(cpu, 0x3b, 0, 0x7fff_ffff);
   assertEquals(adjust(), [0x7fff_ffff, 0]);
   cpu.reset();
@@ -226,17 +284,17 @@ Deno.test("time stamps go on behind those that were read before a state was save
   const make = (): X86 =>
     new X86({ model: MODELS["max"], timestamp: () => 1000 });
   const cpu = make();
-  cpu.writeTsc(5000);
-  for (let i = 0; i < 4; i++) cpu.readTsc();
+  cpu.tsc.write(5000);
+  for (let i = 0; i < 4; i++) cpu.tsc.read();
   const other = make();
   other.load(cpu.save());
   assertEquals(other.save(), cpu.save());
-  assertEquals(other.readTsc(), 5004);
-  assertEquals(cpu.readTsc(), 5004);
+  assertEquals(other.tsc.read(), 5004);
+  assertEquals(cpu.tsc.read(), 5004);
   // As it was kept before.
   const { stamp: _, ...old } = cpu.save();
   other.load(old);
-  assertEquals(other.readTsc(), 5000);
+  assertEquals(other.tsc.read(), 5000);
 });
 
 Deno.test("FERR# and IGNNE# come back with a saved state", () => {

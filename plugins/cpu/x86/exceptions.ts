@@ -1,5 +1,5 @@
 /**
- * The exception vectors.
+ * The exception vectors, and what else is recorded in the place of one.
  *
  * @module
  */
@@ -24,6 +24,10 @@ export const EXC_DE = 0,
   EXC_MC = 18,
   EXC_XM = 19;
 
+/** Recorded to leave a block without an exception: see `Faults.leaveIfChanged`. */
+export const EXC_NONE = -2;
+/** Recorded to wait for an event where it is: see `Faults.waitForEvent`. */
+export const EXC_WAIT = -3;
 /**
  * Recorded at an access to an address that is not canonical: #SS(0) if the
  * instruction's accesses are to the stack segment, else #GP(0). The error code

@@ -25,6 +25,7 @@ import {
 import { MODELS } from "./models.ts";
 import {
   AC,
+  AREA_END,
   CC_ADD,
   CC_SUB,
   CS,
@@ -43,7 +44,6 @@ import {
   OFF_IDT_LIMIT,
   OFF_SEG,
   SEG_BASE,
-  STATE_END,
 } from "./state.ts";
 
 /** The guest's memory: 8 pages at this linear address. */
@@ -353,7 +353,7 @@ function compare(run: () => boolean): void {
 }
 
 Deno.test("INT n between 64-bit code: fast as by the full path", () => {
-  assert(STATE_END < OFF_WIDE_TLB);
+  assert(AREA_END < OFF_WIDE_TLB);
   compare(() => {
     softwareInterrupt(cpu, 0x40, 0);
     return true;

@@ -10,6 +10,12 @@ import { APIC_BASE_ENABLE, APIC_BASE_X2 } from "../../../core/bus/apic.ts";
 import type { X86 } from "./cpu.ts";
 import { isCanonical, writeEfer } from "./long_mode.ts";
 import {
+  isFixedMtrr,
+  isVariableMtrr,
+  msrWord,
+  TSC_AUX,
+} from "./msr_storage.ts";
+import {
   FS,
   GS,
   OFF_CSTAR,
@@ -17,6 +23,7 @@ import {
   OFF_FMASK,
   OFF_KERNEL_GS_BASE,
   OFF_LSTAR,
+  OFF_MTRR_DEF_TYPE,
   OFF_SEG,
   OFF_STAR,
   OFF_SYSENTER,
@@ -24,26 +31,8 @@ import {
   SEG_BASE,
 } from "./state.ts";
 
-/** The MSRs that are mere storage or have a value of their own, low and high words. */
-export interface Msrs {
-  /** IA32_MTRR_DEF_TYPE. */
-  mtrrDefType: number;
-  /** The plain ones, by address: [low, high]. */
-  values: Record<number, [number, number]>;
-}
-
 /** MTRRcap: 8 variable ranges, fixed ranges, write combining. */
 const MTRR_CAP = 0x508;
-/** Default type write-back, MTRRs on: as firmware leaves it, for there may be none. */
-const MTRR_DEF_TYPE = 0x806;
-/** PAT's reset value (SDM volume 3, table 11-12). */
-const PAT_LO = 0x00070406, PAT_HI = 0x00070406;
-/** IA32_MISC_ENABLE: fast strings; no BTS, no PEBS. */
-const MISC_ENABLE = 0x1801;
-
-/** IA32_TSC_AUX, what RDTSCP gives in ECX: its address as a signed number. */
-export const TSC_AUX: number = 0xc0000103 | 0;
-
 /**
  * IA32_ARCH_CAPABILITIES: nothing here runs ahead, so that none of the leaks
  * that operating systems work around exists (SDM volume 4, table 2-2). RDCL_NO,
@@ -110,29 +99,6 @@ function isAddress(offset: number): boolean {
   return offset !== OFF_STAR && offset !== OFF_FMASK;
 }
 
-/** Fresh MSRs after a reset. */
-export function resetMsrs(): Msrs {
-  return { mtrrDefType: MTRR_DEF_TYPE, values: {} };
-}
-
-const MTRR_FIXED = [
-  0x250,
-  0x258,
-  0x259,
-  0x268,
-  0x269,
-  0x26a,
-  0x26b,
-  0x26c,
-  0x26d,
-  0x26e,
-  0x26f,
-];
-
-function isMtrr(address: number): boolean {
-  return address >= 0x200 && address <= 0x20f || MTRR_FIXED.includes(address);
-}
-
 /** A valid memory type: UC, WC, WT, WP, WB and, in the PAT, UC-. */
 function validTypes(word: number, pat: boolean): boolean {
   for (let i = 0; i < 32; i += 8) {
@@ -175,30 +141,8 @@ function isStorage(cpu: X86, address: number): boolean {
     case TSC_AUX:
       return f.has("rdtscp");
     default:
-      return f.has("mtrr") && isMtrr(address);
-  }
-}
-
-function initial(address: number): readonly [number, number] {
-  switch (address) {
-    case 0x277:
-      return [PAT_LO, PAT_HI];
-    case 0x1a0:
-      return [MISC_ENABLE, 0];
-    case 0x250:
-    case 0x258:
-    case 0x259:
-    case 0x268:
-    case 0x269:
-    case 0x26a:
-    case 0x26b:
-    case 0x26c:
-    case 0x26d:
-    case 0x26e:
-    case 0x26f:
-      return [0x06060606, 0x06060606]; // write-back, as MTRR_DEF_TYPE
-    default:
-      return [0, 0];
+      return f.has("mtrr") &&
+        (isFixedMtrr(address) || isVariableMtrr(address));
   }
 }
 
@@ -209,7 +153,7 @@ export function readMsr(cpu: X86, address: number): void {
   const family = (cpu.model.signature >> 8) & 15;
   switch (address >>> 0) {
     case 0x10: { // IA32_TIME_STAMP_COUNTER
-      const t = cpu.readTsc();
+      const t = cpu.tsc.read();
       lo = t | 0;
       hi = Math.floor(t / 0x1_0000_0000) | 0;
       break;
@@ -224,8 +168,8 @@ export function readMsr(cpu: X86, address: number): void {
       break;
     case 0x3b: // IA32_TSC_ADJUST
       if (!f.has("tsc_adjust")) cpu.gp();
-      lo = cpu.tscOffset | 0;
-      hi = Math.floor(cpu.tscOffset / 0x1_0000_0000) | 0;
+      lo = cpu.tsc.offset | 0;
+      hi = Math.floor(cpu.tsc.offset / 0x1_0000_0000) | 0;
       break;
     case 0xfe: // IA32_MTRRCAP
       if (!f.has("mtrr")) cpu.gp();
@@ -251,7 +195,7 @@ export function readMsr(cpu: X86, address: number): void {
       break;
     case 0x2ff:
       if (!f.has("mtrr")) cpu.gp();
-      lo = cpu.msrs.mtrrDefType;
+      lo = cpu.state[OFF_MTRR_DEF_TYPE >> 2];
       break;
     case 0xda0: // IA32_XSS
       if (!f.has("xsaves")) cpu.gp();
@@ -264,7 +208,7 @@ export function readMsr(cpu: X86, address: number): void {
     case 0x6e0: // IA32_TSC_DEADLINE
       if (cpu.apic?.hasDeadline !== true) cpu.gp();
       if (cpu.apic.deadline !== 0) {
-        const t = cpu.apic.deadline + cpu.tscOffset;
+        const t = cpu.apic.deadline + cpu.tsc.offset;
         lo = t | 0;
         hi = Math.floor(t / 0x1_0000_0000) | 0;
       }
@@ -284,9 +228,9 @@ export function readMsr(cpu: X86, address: number): void {
         break;
       }
       if (!isStorage(cpu, address)) cpu.gp();
-      const v = cpu.msrs.values[address] ?? initial(address);
-      lo = v[0];
-      hi = v[1];
+      const word = msrWord(address);
+      lo = cpu.state[word];
+      hi = cpu.state[word + 1];
     }
   }
   cpu.setReg32(0, lo);
@@ -305,12 +249,14 @@ export function writeMsr(
   switch (address >>> 0) {
     case 0x10:
       // Family 6 and earlier clear the high half (SDM volume 3, 17.17.3).
-      cpu.writeTsc((family === 15 ? hi >>> 0 : 0) * 0x1_0000_0000 + (lo >>> 0));
+      cpu.tsc.write(
+        (family === 15 ? hi >>> 0 : 0) * 0x1_0000_0000 + (lo >>> 0),
+      );
       return;
     case 0x3b:
       // The counter changes by as much (SDM volume 3, 17.17.3).
       if (!f.has("tsc_adjust")) cpu.gp();
-      cpu.tscOffset = (hi | 0) * 0x1_0000_0000 + (lo >>> 0);
+      cpu.tsc.offset = (hi | 0) * 0x1_0000_0000 + (lo >>> 0);
       return;
     case 0x17:
     case 0xfe:
@@ -350,7 +296,7 @@ export function writeMsr(
       if (hi !== 0 || (lo & ~0xcff) !== 0 || !validTypes(lo & 0xff, false)) {
         cpu.gp();
       }
-      cpu.msrs.mtrrDefType = lo;
+      cpu.state[OFF_MTRR_DEF_TYPE >> 2] = lo;
       return;
     case 0x6e0: {
       if (cpu.apic?.hasDeadline !== true) cpu.gp();
@@ -358,7 +304,7 @@ export function writeMsr(
       // 0 disarms; what has passed is due now.
       cpu.apic.deadline = deadline === 0
         ? 0
-        : Math.max(deadline - cpu.tscOffset, 1);
+        : Math.max(deadline - cpu.tsc.offset, 1);
       return;
     }
     case 0xda0: // no component is the supervisor's alone
@@ -397,14 +343,16 @@ export function writeMsr(
       if (!validTypes(lo, true) || !validTypes(hi, true)) cpu.gp();
       break;
     default:
-      if (MTRR_FIXED.includes(address)) {
+      if (isFixedMtrr(address)) {
         if (!validTypes(lo, false) || !validTypes(hi, false)) cpu.gp();
-      } else if (address >= 0x200 && address <= 0x20f) {
+      } else if (isVariableMtrr(address)) {
         if ((hi >>> 0) >= 2 ** (cpu.model.physicalBits - 32)) cpu.gp();
         if ((address & 1) === 0) {
           if ((lo & 0xf00) !== 0 || !validTypes(lo & 0xff, false)) cpu.gp();
         } else if ((lo & 0x7ff) !== 0) cpu.gp();
       }
   }
-  cpu.msrs.values[address] = [lo, hi];
+  const word = msrWord(address);
+  cpu.state[word] = lo;
+  cpu.state[word + 1] = hi;
 }

@@ -607,10 +607,8 @@ export class Operands {
 
   #watch(address: Value, size: number, write: boolean): void {
     const b = this.b;
-    if (
-      (this.key & KEY_ALIGN) !== 0 && (size === 2 || size === 4 || size === 8)
-    ) {
-      b.trap(this.misaligned(address, size), trapCode(AC, 0));
+    if (size === 2 || size === 4 || size === 8) {
+      this.checkAligned(address, size);
     }
     if ((this.key & KEY_DEBUG) !== 0) {
       b.call(
@@ -619,6 +617,12 @@ export class Operands {
         b.i32(size | (write ? 0x100 : 0)),
       );
     }
+  }
+
+  /** Raises #AC where alignment is checked and an address is not a multiple of `size`. */
+  checkAligned(address: Value, size: number): void {
+    if ((this.key & KEY_ALIGN) === 0) return;
+    this.b.trap(this.misaligned(address, size), trapCode(AC, 0));
   }
 
   /** Not 0 if an address is not a multiple of `size`; one that is not canonical is the access's fault first. */

@@ -31,8 +31,8 @@ export interface X86Options {
   readonly count?: number;
   /** The time stamp counter's source: any count that does not run backwards. */
   readonly timestamp?: () => number;
-  /** Its last reading, which all CPUs of a machine have together. */
-  readonly stamps?: { last: number };
+  /** Its last reading, which all CPUs of a machine have together: see `createStamps`. */
+  readonly stamps?: Float64Array;
   /** Where RDRAND and RDSEED get 32 random bits; from the time stamp counter when absent. */
   readonly random?: () => number;
   /** The level of FERR#: an unmasked x87 exception while CR0.NE is clear (IRQ 13 of a PC). */

@@ -95,6 +95,8 @@ export function portString(
   long: boolean,
 ): void {
   const port = cpu.reg16(2);
+  // What is not allowed is so with a count of 0, too: on an EPYC and in QEMU.
+  checkPort(cpu, port, size);
   const step = (cpu.state[W_FLAGS] & DF) !== 0 ? -size : size;
   const index = out ? 6 : 7;
   const mmu = cpu.dataMmu;

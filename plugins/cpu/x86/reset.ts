@@ -8,8 +8,9 @@
 
 import { APIC_BASE_BSP } from "../../../core/bus/apic.ts";
 import type { X86 } from "./cpu.ts";
-import { resetMsrs } from "./msr.ts";
+import { resetMsrs } from "./msr_storage.ts";
 import {
+  AREA_END,
   CC_EFLAGS,
   CS,
   LDTR,
@@ -25,6 +26,7 @@ import {
   OFF_GDT_LIMIT,
   OFF_IDT_LIMIT,
   OFF_KERNEL_GS_BASE,
+  OFF_MTRR_DEF_TYPE,
   OFF_MXCSR,
   OFF_SCRATCH,
   OFF_SYSENTER,
@@ -32,11 +34,10 @@ import {
   OFF_XSS,
   OFF_YMMH,
   STATE_END,
+  STATE_START,
   TR,
 } from "./state.ts";
 
-/** Where the x86 state begins: before it stands what the engine works with. */
-const STATE_START = 0x100;
 /** CR0.ET. */
 const CR0_ET = 0x10;
 /** CR0.CD and NW. */
@@ -47,9 +48,11 @@ const DR6_FIXED = 0xffff0ff0 | 0, DR7_FIXED = 0x400;
 /** Hardware reset of a CPU. A20, IGNNE# and the INTR line are the machine's. */
 export function resetCpu(cpu: X86): void {
   const s = cpu.state;
-  const { apic, engine, irqLevel } = cpu;
+  const { a20, apic, engine, ignne, irqLevel } = cpu;
   s.fill(0, STATE_START >> 2);
   cpu.irqLevel = irqLevel;
+  cpu.a20 = a20;
+  cpu.ignne = ignne;
   for (let i = 0; i < 8; i++) {
     const attr = i === LDTR ? 0x8200 : i === TR ? 0x8b00 : 0x9300;
     cpu.setSeg(i, 0, 0, 0xffff, attr);
@@ -69,10 +72,7 @@ export function resetCpu(cpu: X86): void {
   s[OFF_FTAG >> 2] = 0xff; // the tag word is 5555h: all valid, zero
   s[OFF_MXCSR >> 2] = 0x1f80;
   s[OFF_XCR0 >> 2] = 1;
-  cpu.msrs = resetMsrs();
-  cpu.committed = false;
-  cpu.suppressStep = false;
-  cpu.userAccess = false;
+  resetMsrs(cpu);
   if (engine !== undefined) {
     engine.mmu.setWide(false);
     engine.mmu.flush(false);
@@ -91,17 +91,18 @@ const KEPT: readonly (readonly [number, number])[] = [
   [OFF_FPR, OFF_SCRATCH],
   [OFF_YMMH, OFF_XSS + 8],
   [OFF_KERNEL_GS_BASE, STATE_END],
+  [OFF_MTRR_DEF_TYPE, AREA_END],
 ];
 /** Has a CPU start again after an INIT, or wait for a start-up message. */
 export function initCpu(cpu: X86): void {
-  const { msrs, state, tscOffset } = cpu;
+  const { state, tsc } = cpu;
+  const { offset } = tsc;
   const kept = KEPT.map(([from, to]) => cpu.state8.slice(from, to));
   const caches = state[OFF_CR >> 2] & CACHES;
   resetCpu(cpu);
   KEPT.forEach(([from], i) => cpu.state8.set(kept[i], from));
   state[OFF_CR >> 2] = state[OFF_CR >> 2] & ~CACHES | caches;
-  cpu.msrs = msrs;
-  cpu.tscOffset = tscOffset;
+  tsc.offset = offset;
   cpu.driveFerr();
   cpu.updateKey();
 }

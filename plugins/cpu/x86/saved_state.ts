@@ -10,11 +10,14 @@ import {
   type StateRecord,
 } from "../../../core/state/state.ts";
 import type { X86 } from "./cpu.ts";
-import { resetMsrs } from "./msr.ts";
-import { OFF_TSC_OFFSET, STATE_END } from "./state.ts";
+import { changedMsrs, msrWord, resetMsrs } from "./msr_storage.ts";
+import {
+  OFF_MTRR_DEF_TYPE,
+  OFF_TSC_OFFSET,
+  STATE_END,
+  STATE_START,
+} from "./state.ts";
 
-/** Where the saved part of the state begins: before it stands what the engine works with. */
-const STATE_START = 0x100;
 /** Bytes of the registers in records of before there was 64-bit mode. */
 const OLD_SIZE = 0x600;
 
@@ -23,7 +26,7 @@ type SavedCpu = {
   model: string;
   registers: Uint8Array;
   mtrrDefType: number;
-  /** Address, low and high word of each MSR that was written. */
+  /** Address, low and high word of each MSR that has not the value of a reset. */
   msrs: number[][];
   pdpte: number[];
   irqLevel: boolean;
@@ -47,10 +50,8 @@ export function saveCpu(cpu: X86): SavedCpu {
   return {
     model: cpu.model.name,
     registers,
-    mtrrDefType: cpu.msrs.mtrrDefType,
-    msrs: Object.entries(cpu.msrs.values).map(
-      ([address, [lo, hi]]) => [Number(address), lo, hi],
-    ),
+    mtrrDefType: cpu.state[OFF_MTRR_DEF_TYPE >> 2],
+    msrs: changedMsrs(cpu),
     pdpte: Array.from(cpu.pdpte),
     irqLevel: cpu.irqLevel,
     nmiPending: cpu.nmiPending,
@@ -59,8 +60,8 @@ export function saveCpu(cpu: X86): SavedCpu {
     pendingDebug: cpu.pendingDebug,
     a20: cpu.a20,
     ignne: cpu.ignne,
-    tsc: cpu.peekTsc(),
-    stamp: cpu.stamps.last + cpu.tscOffset - cpu.peekTsc(),
+    tsc: cpu.tsc.peek(),
+    stamp: cpu.tsc.stamps[0] + cpu.tsc.offset - cpu.tsc.peek(),
   };
 }
 
@@ -83,9 +84,17 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
     );
   }
   cpu.state8.set(s.registers, STATE_START);
-  cpu.msrs = resetMsrs();
-  cpu.msrs.mtrrDefType = s.mtrrDefType;
-  for (const [address, lo, hi] of s.msrs) cpu.msrs.values[address] = [lo, hi];
+  resetMsrs(cpu);
+  cpu.state[OFF_MTRR_DEF_TYPE >> 2] = s.mtrrDefType;
+  for (const item of s.msrs) {
+    const [address, lo, hi] = Array.isArray(item) ? item : [];
+    const word = msrWord(address);
+    if (word < 0 || typeof address !== "number") {
+      throw new StateError("cpu.msrs", `there is no register ${address}`);
+    }
+    cpu.state[word] = lo;
+    cpu.state[word + 1] = hi;
+  }
   cpu.pdpte.set(s.pdpte);
   cpu.irqLevel = s.irqLevel;
   cpu.nmiPending = s.nmiPending;
@@ -94,8 +103,8 @@ export function loadCpu(cpu: X86, record: Record<string, unknown>): void {
   cpu.pendingDebug = s.pendingDebug;
   cpu.committed = false;
   cpu.suppressStep = false;
-  cpu.writeTsc(s.tsc);
-  cpu.stamps.last = s.stamp + cpu.peekTsc() - cpu.tscOffset;
+  cpu.tsc.write(s.tsc);
+  cpu.tsc.stamps[0] = s.stamp + cpu.tsc.peek() - cpu.tsc.offset;
   cpu.setInput("a20", s.a20);
   cpu.ignne = s.ignne;
   cpu.driveFerr();

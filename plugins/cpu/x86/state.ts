@@ -132,8 +132,31 @@ export const OFF_LSTAR = 0x918;
 export const OFF_CSTAR = 0x920;
 /** IA32_FMASK. */
 export const OFF_FMASK = 0x928;
-/** End of the x86 state. */
+/** Where the x86 state begins: before it stands what the engine works with. */
+export const STATE_START = 0x100;
+/**
+ * End of what the state record keeps as the bytes that they are. What follows
+ * is in the record by name, or only has a meaning within an instruction.
+ */
 export const STATE_END = 0x980;
+/** 1: a task switch has replaced the state, and a fault must not restore the old program counter. */
+export const OFF_COMMITTED = 0x980;
+/** 1: the present instruction has entered a handler, and no single-step trap follows it. */
+export const OFF_SUPPRESS_STEP = 0x984;
+/** 1: since AC was last clear, a supervisor may have accessed user pages. */
+export const OFF_USER_ACCESS = 0x988;
+/** Level of the A20 line. */
+export const OFF_A20 = 0x98c;
+/** Level of IGNNE#. */
+export const OFF_IGNNE = 0x990;
+/** IA32_MTRR_DEF_TYPE. */
+export const OFF_MTRR_DEF_TYPE = 0x998;
+/** The MSRs that are mere storage, 8 bytes each: see msr_storage.ts. */
+export const OFF_MSRS = 0x9a0;
+/** Room for those: 64 of them. */
+export const MSRS_BYTES = 512;
+/** End of all that is the CPU's: the engine's temps begin at 1000h. */
+export const AREA_END: number = OFF_MSRS + MSRS_BYTES;
 
 /** Flag bits. */
 export const CF = 1,

@@ -132,13 +132,15 @@ function shortRun(
 }
 
 /**
- * Has a run of no bytes, for which the moves of the smallest ones write up to 4
+ * Has a run of no bytes, for which the moves of the smallest ones access up to 4
  * bytes to either side, go where nothing stands: a branch for it would be taken
- * at random.
+ * at random. (Behind the last page of RAM there may be no memory to read.)
  */
-function divertNone(f: Frame, to: number, bytes: number): void {
+function divertNone(f: Frame, hosts: readonly number[], bytes: number): void {
   const nowhere = i32(f.base + OFF_SCRATCH + 4);
-  set(to, select(get(to), nowhere, get(bytes)));
+  for (const host of hosts) {
+    set(host, select(get(host), nowhere, get(bytes)));
+  }
 }
 
 /** Moves up to `SHORT` bytes of memory that do not overlap. */
@@ -190,7 +192,7 @@ const movs = (isWide: boolean): Native =>
         ltU(add(ahead, get(bytes)), shl(get(bytes), i32(1))),
         () => f.slow(),
       );
-      divertNone(f, target.host, bytes);
+      divertNone(f, [source.host, target.host], bytes);
       copyShort(s, source.host, target.host, bytes);
       leave(get(count));
     },
@@ -348,7 +350,7 @@ const stos = (isWide: boolean): Native =>
         get(bytes),
         or(s.has(REP_DOWN), ltU(i32(SHORT), get(bytes))),
       );
-      divertNone(f, target.host, bytes);
+      divertNone(f, [target.host], bytes);
       fillShort(s, target.host, bytes, patternOf(s));
       leave(get(count));
     },

@@ -81,8 +81,8 @@ const pageOf = ({ bits, prefix }: Mode, page: number): bigint =>
   BigInt.asUintN(bits, (page > 0 ? prefix : 0n) + BigInt(page * 4096));
 
 /** Fills the TLB. */
-function mapPages(mode: Mode): void {
-  for (const [page, host] of HOSTS) {
+function mapPages(mode: Mode, hosts = HOSTS): void {
+  for (const [page, host] of hosts) {
     const address = pageOf(mode, page);
     const index = Number(address >> 12n) & (TLB_ENTRIES - 1);
     const written = host === READ_ONLY ? 0n : address;
@@ -265,5 +265,35 @@ for (const mode of MODES) {
       if (want >= 0) plain++;
     }
     assertEquals(plain > cases / 3, true, `${plain} of ${cases}`);
+  });
+}
+
+/** Host addresses before which and behind which there is no memory. */
+const EDGES = [0, u8.length - 4096];
+
+for (const mode of MODES) {
+  Deno.test(`string runs of no elements touch nothing, wherever their pages are: ${mode.name}`, () => {
+    const [from, to] = [3, 4].map((page) => pageOf(mode, page));
+    for (const [name, forms] of Object.entries(KERNELS)) {
+      const run = forms[Number(mode.isWide)](noCpu)!(
+        memory,
+        BASE,
+        () => REP_SLOW,
+      );
+      for (const edge of EDGES) {
+        mapPages(mode, [[3, edge], [4, edge]]);
+        const before = u8.slice(edge, edge + 4096);
+        for (let size = 0; size < (mode.isWide ? 4 : 3); size++) {
+          for (const offset of [0n, 1n, 2n, 3n, 4093n, 4094n, 4095n]) {
+            const what = size << REP_LOG_SHIFT | REP_USER;
+            const done = mode.isWide
+              ? (run as unknown as Run<bigint>)(from + offset, to, what)
+              : run(Number(from + offset), Number(to + offset), what);
+            assertEquals(done & ~REP_SLOW, 0, `${name} ${edge} ${offset}`);
+          }
+        }
+        assertEquals(u8.slice(edge, edge + 4096), before);
+      }
+    }
   });
 }

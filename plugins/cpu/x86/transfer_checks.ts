@@ -18,7 +18,7 @@ import {
   loadNull,
   needDescriptor,
 } from "./segments.ts";
-import { FS } from "./state.ts";
+import { FS, OFF_SEG, SEG_SELECTOR } from "./state.ts";
 
 /** Checks a code segment as the target of a far jump or call without a gate. */
 export function checkDirectCode(
@@ -60,7 +60,11 @@ export function checkReturnCode(cpu: X86, cs: number): Descriptor {
 export function dropInaccessible(cpu: X86, seg: number, cpl: number): void {
   const attr = cpu.segAttr(seg);
   if ((attr & (ATTR_CODE | ATTR_CD)) === (ATTR_CODE | ATTR_CD)) return;
-  // In IA-32e mode FS and GS without a descriptor have their base from an MSR.
-  if (seg >= FS && (cpu.selector(seg) & 0xfffc) === 0 && cpu.lma) return;
+  // In IA-32e mode FS and GS without a descriptor have their base from an MSR:
+  // only the RPL goes (SDM volume 2, IRET; the same on an EPYC).
+  if (seg >= FS && (cpu.selector(seg) & 0xfffc) === 0 && cpu.lma) {
+    cpu.state[(OFF_SEG + 32 * seg + SEG_SELECTOR) >> 2] = 0;
+    return;
+  }
   if (dplOf(attr) < cpl) loadNull(cpu, seg, 0);
 }

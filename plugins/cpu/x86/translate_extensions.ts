@@ -11,7 +11,7 @@ import { Op } from "../../../core/ir/ops.ts";
 import { CRC32 } from "./crc32_kernel.ts";
 import { define } from "./helpers.ts";
 import { CR4_TSD } from "./models.ts";
-import { TSC_AUX } from "./msr.ts";
+import { msrWord, TSC_AUX } from "./msr_storage.ts";
 import { CC_BITS, CF, GPR, ZF } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import { BIT } from "./translate_bit.ts";
@@ -116,16 +116,18 @@ const random: Translate = (t) => {
 
 // The time stamp counter, and which CPU it is of.
 
+const W_TSC_AUX = msrWord(TSC_AUX);
+
 const RDTSCP = define(
   "rdtscp",
   0,
   { faults: true, writes: [GPR[0], GPR[1], GPR[2]] },
   (cpu) => () => {
     if ((cpu.cr4 & CR4_TSD) !== 0 && cpu.cpl !== 0) cpu.gp();
-    const v = cpu.readTsc();
+    const v = cpu.tsc.read();
     cpu.setReg32(0, v | 0);
     cpu.setReg32(2, Math.floor(v / 0x1_0000_0000) | 0);
-    cpu.setReg32(1, cpu.msrs.values[TSC_AUX]?.[0] ?? 0);
+    cpu.setReg32(1, cpu.state[W_TSC_AUX]);
     return 0;
   },
 );

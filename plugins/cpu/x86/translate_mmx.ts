@@ -11,7 +11,6 @@ import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
-import { AC } from "./operands.ts";
 import {
   FTAG,
   FTOP,
@@ -419,7 +418,7 @@ const maskmov: Translate = (t, i) => {
   );
   if (isSse && (t.key & KEY_ALIGN) !== 0) {
     // Not to 16 bytes, as MOVDQU (Zen 4, whatever the mask).
-    t.trap(t.misaligned(address, 8), AC, 0);
+    t.checkAligned(address, 8);
   }
   b.set(SCRATCH128[1], register(i.reg));
   const what = isSse ? b.or(mask, b.i32(MASKMOV_16)) : b.zext8(mask);

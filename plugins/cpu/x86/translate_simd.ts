@@ -14,7 +14,7 @@ import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import type { Insn } from "./decode.ts";
 import { define } from "./helpers.ts";
-import { AC, MF } from "./operands.ts";
+import { MF } from "./operands.ts";
 import { FSW, FTAG, FTOP, KEY_ALIGN, KEY_NE, MM, XMM } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
@@ -109,7 +109,7 @@ export function readW(t: Translator, i: Insn): Value {
 /** Raises #AC for a 16-byte operand that need not be aligned, when alignment is checked. */
 export function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   if ((t.key & KEY_ALIGN) === 0) return;
-  t.trap(t.misaligned(t.ea(i, 16, write), 16), AC, 0);
+  t.checkAligned(t.ea(i, 16, write), 16);
 }
 
 /** Source operand Wdq at any address. */

@@ -175,6 +175,8 @@ function storeTable(limitAt: number, baseAt: number): Translate {
     checkUmip(t);
     const b = t.b;
     const at = t.ea(i, t.long ? 10 : 6, true);
+    // A word, and an aligned double word behind it (SDM volume 3, 3.5.1).
+    t.checkAligned(b.add(at, b.like(at, 2)), 4);
     b.store(ST16, at, 0, b.call(GET_TABLE, t.imm(limitAt)), t.mmu);
     const lo = b.call(GET_TABLE, t.imm(baseAt));
     if (!t.long) return b.store(ST32, at, 2, lo, t.mmu);
@@ -651,7 +653,7 @@ const RDTSC = define(
   { faults: true, writes: [GPR[0], GPR[2]] },
   (cpu) => () => {
     if ((cpu.cr4 & CR4_TSD) !== 0 && cpu.cpl !== 0) cpu.gp();
-    const v = cpu.readTsc();
+    const v = cpu.tsc.read();
     cpu.setReg32(0, v | 0);
     cpu.setReg32(2, Math.floor(v / 0x1_0000_0000) | 0);
     return 0;

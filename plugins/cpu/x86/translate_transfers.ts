@@ -76,6 +76,8 @@ const FAR_CALL_LONG = transfer("far_call_long", 3, (cpu, what, lo, hi) => {
 function farPointer(t: Translator, i: Insn): { sel: Value; off: Value } {
   const size = i.opSize;
   const at = t.ea(i, size + 2, false);
+  // As pointers, by table 6-7 in volume 3 of the SDM; 80 bits as an EPYC does.
+  t.checkAligned(at, Math.min(size, 4));
   const off = size === 8
     ? t.b.load(LD64, at, 0, t.mmu)
     : t.loadLinear(size, at);

@@ -667,6 +667,7 @@ function image(
   return (t, i) => {
     const b = t.b;
     const address = t.ea(i, i.opSize >= 4 ? size32 : size16, write);
+    t.checkAligned(address, i.opSize >= 4 ? 4 : 2);
     b.call(h, t.addressArgument(address), b.i32(imageForm(t, i)), b.i32(t.mmu));
   };
 }

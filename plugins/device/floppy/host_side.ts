@@ -69,6 +69,7 @@ export function removableOf(
     get medium(): BlockBackend | undefined {
       return drive.medium;
     },
+    hasTray: false,
     open: false,
     locked: false,
     eject: () => true,

@@ -150,6 +150,11 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
     return this.#medium;
   }
 
+  /** See `RemovableDrive`. */
+  readonly hasTray = true;
+  /** See `RemovableDrive`. */
+  onTray?: (open: boolean) => void;
+
   /** Whether the tray is open. */
   get open(): boolean {
     return this.state.open;
@@ -191,6 +196,7 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
   }
 
   #openTray(): void {
+    if (!this.state.open) this.onTray?.(true);
     this.state.open = true;
     this.state.event = MediaEvent.REMOVAL;
     this.state.attention = false;
@@ -199,6 +205,7 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
   /** The tray is closed with what is in it. */
   #changed(): void {
     const { state } = this;
+    if (state.open) this.onTray?.(false);
     state.open = false;
     state.attention = this.#medium !== undefined;
     state.event = state.attention ? MediaEvent.NEW_MEDIA : MediaEvent.REMOVAL;

@@ -492,14 +492,16 @@ export class Ps2Mouse implements Device, Ps2Device {
 
   /** The mouse; what its controller took is the controller's. */
   save(): StateRecord {
-    return saveState(this.#state);
+    return saveState({ ...this.#state, looks: this.#timer.deadline });
   }
 
   /** The mouse; what its controller took is the controller's. */
   load(record: StateRecord): void {
-    this.#state = loadState(freshState(), record, this.#name);
-    // It looks then whether there is anything.
-    this.#timer.arm(this.#state.due);
+    const template = { ...freshState(), looks: Infinity };
+    const { looks, ...state } = loadState(template, record, this.#name);
+    this.#state = state;
+    // When it looks whether there is anything; never, if nothing waits.
+    this.#timer.arm(looks);
   }
 }
 

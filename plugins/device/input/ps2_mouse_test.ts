@@ -236,3 +236,13 @@ Deno.test("mouse: its interrupt is the auxiliary port's", async () => {
   assertEquals(desk.controller.takeEdges("aux"), [false, true]);
   assert(!desk.controller.level("kbd"));
 });
+
+Deno.test("ps2-mouse: a loaded one looks when the saved one would have", async () => {
+  const first = await Desk.create();
+  first.ask(0xf4);
+  const second = await Desk.create();
+  second.mouse.device.load(first.mouse.save());
+  assertEquals(first.mouse.clock.nextDeadline(), Infinity);
+  assertEquals(second.mouse.clock.nextDeadline(), Infinity);
+  assertEquals(second.mouse.save(), first.mouse.save());
+});

@@ -337,6 +337,8 @@ export class I8259Pair
   readonly #slave: Chip;
   readonly #lines: I8259Lines;
 
+  readonly #counts: number[] = new Array(16).fill(0);
+
   /** A pair in its reset state that drives these lines. */
   constructor(lines: I8259Lines) {
     this.#lines = lines;
@@ -393,6 +395,8 @@ export class I8259Pair
   /** Input `ir` (0 to 15; 2 is the cascade and ignored) changes its level. */
   setInput(ir: number, level: boolean): void {
     if (ir === CASCADE) return;
+    const { state } = ir < 8 ? this.#master : this.#slave;
+    if (level && (state.lines >> (ir & 7) & 1) === 0) this.#counts[ir]++;
     if (ir < 8) this.#master.setLine(ir, level);
     else this.#slave.setLine(ir - 8, level);
     this.#update();
@@ -433,6 +437,29 @@ export class I8259Pair
       chip.state = { ...freshChip(), lines };
     }
     this.#update();
+  }
+
+  /** In the layout of QEMU's `info pic`, the slave first. */
+  *describe(): Generator<string> {
+    const hex = (value: number): string => value.toString(16).padStart(2, "0");
+    for (
+      const [name, chip] of [["pic1", this.#slave], [
+        "pic0",
+        this.#master,
+      ]] as const
+    ) {
+      const s = chip.state;
+      const highest = (s.lowest + 1) & 7;
+      yield `${name}: irr=${hex(s.IRR)} imr=${hex(s.IMR)} ` +
+        `isr=${hex(s.ISR)} hprio=${highest} irq_base=${hex(s.ICW2)} ` +
+        `rr_sel=${s.readIsr ? 1 : 0} elcr=${hex(s.ELCR)} ` +
+        `fnm=${(s.ICW4 & ICW4_SFNM) === 0 ? 0 : 1}`;
+    }
+  }
+
+  /** How often each input has risen since the machine was made. */
+  interruptCounts(): readonly number[] {
+    return this.#counts;
   }
 
   /** Both chips. */

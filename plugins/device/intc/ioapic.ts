@@ -34,6 +34,7 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
+import { ioApicLines } from "./apic_text.ts";
 
 /** Pins. */
 const PINS = 24;
@@ -111,6 +112,7 @@ function isLevel(entry: number): boolean {
 export class IoApic implements Device, EoiListener {
   #state: IoApicState = freshState();
   readonly #name: string;
+  readonly #counts: number[] = new Array(PINS).fill(0);
   readonly #bus: ApicBus;
   readonly #pending: IrqLine;
   readonly #masked: IrqLine;
@@ -182,6 +184,7 @@ export class IoApic implements Device, EoiListener {
     const rises = level && (s.pins & bit) === 0;
     s.pins = level ? s.pins | bit : s.pins & ~bit;
     if (!rises) return;
+    this.#counts[pin]++;
     const entry = s.low[pin];
     if (isLevel(entry)) {
       this.#service(pin);
@@ -262,6 +265,16 @@ export class IoApic implements Device, EoiListener {
     const { pins, picPending, picMasked } = this.#state;
     this.#state = { ...freshState(), pins, picPending, picMasked };
     this.#tell();
+  }
+
+  /** In the layout of QEMU's `info pic`. */
+  describe(): Iterable<string> {
+    return ioApicLines(this.#name, { ...this.#state, version: VERSION });
+  }
+
+  /** How often each pin has risen since the machine was made. */
+  interruptCounts(): readonly number[] {
+    return this.#counts;
   }
 
   /** The registers and the levels of the inputs. */

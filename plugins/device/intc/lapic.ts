@@ -19,14 +19,11 @@
 import {
   APIC_BASE_BSP,
   APIC_BASE_ENABLE,
-  APIC_BASE_X2,
   APIC_BROADCAST,
   type ApicBus,
   type ApicReceiver,
   DELIVER_EXTINT,
   DELIVER_FIXED,
-  DELIVER_INIT,
-  DELIVER_LOWEST,
   DELIVER_NMI,
   type LocalApic,
 } from "../../../core/bus/apic.ts";
@@ -43,7 +40,43 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
+import { localApicLines } from "./apic_text.ts";
 import { DCR_BITS } from "./apic_timer.ts";
+import {
+  ICR_BITS,
+  ICR_PENDING,
+  isAddressed,
+  isIllegalCommand,
+  isX2Mode,
+  logicalId,
+  sendCommand,
+} from "./interrupt_command.ts";
+import {
+  APR,
+  CURRENT_COUNT,
+  DCR,
+  DFR,
+  EOI,
+  ESR,
+  ICRH,
+  ICRL,
+  ID,
+  INITIAL_COUNT,
+  IRR,
+  isMsr,
+  ISR,
+  isRegister,
+  LDR,
+  LVT,
+  PPR,
+  RRD,
+  SELF_IPI,
+  SVR,
+  TMR,
+  TPR,
+  VER,
+  VERSION,
+} from "./lapic_registers.ts";
 import {
   APIC_DEFAULT_BASE,
   ESR_REGISTER,
@@ -66,69 +99,9 @@ import { highestVector } from "./vector_set.ts";
 const RESERVED = 0x10;
 /** Bytes of the registers. */
 const SIZE = 0x1000 - RESERVED;
-/** The version register: six LVT entries, an integrated APIC. */
-const VERSION = 0x00050014;
 /** IA32_APIC_BASE: all but the flags. */
 const BASE_MASK = 0xfff;
 const PAGE = 0x1000;
-
-// Registers, by offset / 16.
-const ID = 0x02,
-  VER = 0x03,
-  TPR = 0x08,
-  APR = 0x09,
-  PPR = 0x0a,
-  EOI = 0x0b,
-  RRD = 0x0c,
-  LDR = 0x0d,
-  DFR = 0x0e,
-  SVR = 0x0f,
-  ISR = 0x10,
-  TMR = 0x18,
-  IRR = 0x20,
-  ESR = 0x28,
-  ICRL = 0x30,
-  ICRH = 0x31,
-  LVT = 0x32,
-  INITIAL_COUNT = 0x38,
-  CURRENT_COUNT = 0x39,
-  DCR = 0x3e,
-  SELF_IPI = 0x3f;
-
-// ICR.
-const ICR_BITS = 0xccfff;
-const ICR_LOGICAL = 0x800;
-const ICR_PENDING = 0x1000;
-const ICR_ASSERT = 0x4000;
-const ICR_LEVEL = 0x8000;
-const ICR_SHORTHAND_SHIFT = 18;
-const TO_SELF = 1,
-  TO_ALL = 2,
-  TO_OTHERS = 3;
-
-/** Whether there is a register (SDM table 10-1). */
-function isRegister(register: number): boolean {
-  return register === ID || register === VER ||
-    register >= TPR && register <= ESR ||
-    register >= ICRL && register <= CURRENT_COUNT || register === DCR;
-}
-
-/** Whether a register is an MSR in x2APIC mode (SDM table 10-6). */
-function isMsr(register: number): boolean {
-  switch (register) {
-    case APR:
-    case RRD:
-    case DFR:
-    case ICRH:
-      return false;
-  }
-  return register === SELF_IPI || isRegister(register);
-}
-
-/** The logical ID in x2APIC mode (SDM 10.12.10.2). */
-function logicalId(id: number): number {
-  return id >>> 4 << 16 | 1 << (id & 15);
-}
 
 /** Configuration. */
 export interface LocalApicConfig {
@@ -230,7 +203,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
 
   /** Whether the registers are MSRs. */
   get #isX2(): boolean {
-    return (this.#state.base & APIC_BASE_X2) !== 0;
+    return isX2Mode(this.#state);
   }
 
   /** See `LocalApic.hasDeadline`. */
@@ -348,20 +321,8 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
 
   /** See `ApicReceiver.isAddressed`. */
   isAddressed(destination: number, logical: boolean): boolean {
-    if (!this.#interrupts.isEnabled) return false;
-    if (destination === APIC_BROADCAST) return true;
-    const s = this.#state;
-    if (!logical) return destination === s.id;
-    if (this.#isX2) {
-      const own = logicalId(s.id);
-      return destination >>> 16 === own >>> 16 &&
-        (destination & own & 0xffff) !== 0;
-    }
-    // The flat model: a bit for each; else clusters of four.
-    if (s.DFR === 15) return (destination & s.LDR) !== 0;
-    const cluster = destination >> 4;
-    return (cluster === 15 || cluster === s.LDR >> 4) &&
-      (destination & s.LDR & 15) !== 0;
+    return this.#interrupts.isEnabled &&
+      isAddressed(this.#state, destination, logical);
   }
 
   /** See `ApicReceiver.priority`. */
@@ -496,39 +457,10 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
 
   /** ICR: send an interprocessor interrupt. */
   #command(): void {
-    const { ICRL, ICRH } = this.#state;
-    const mode = ICRL >> 8 & 7;
-    const vector = ICRL & 0xff;
-    const level = (ICRL & ICR_LEVEL) !== 0;
-    // The de-assertion of an INIT only synchronizes arbitration IDs.
-    if (mode === DELIVER_INIT && level && (ICRL & ICR_ASSERT) === 0) return;
-    const plain = mode === DELIVER_FIXED || mode === DELIVER_LOWEST;
-    if (plain && vector < FIRST_VECTOR) {
+    if (isIllegalCommand(this.#state)) {
       this.#interrupts.error(ESR_SEND_ILLEGAL);
     }
-    // Interprocessor interrupts are edge triggered (SDM 10.6.1).
-    switch (ICRL >> ICR_SHORTHAND_SHIFT & 3) {
-      case TO_SELF:
-        this.receive(mode, vector, false);
-        return;
-      case TO_ALL:
-        this.#bus.send(mode, vector, false, APIC_BROADCAST, false);
-        return;
-      case TO_OTHERS:
-        this.#bus.send(mode, vector, false, APIC_BROADCAST, false, this);
-        return;
-      default: {
-        const logical = (ICRL & ICR_LOGICAL) !== 0;
-        if (!this.#isX2) {
-          this.#bus.send(mode, vector, false, ICRH >>> 24, logical);
-        } else if (ICRH === -1) {
-          this.#bus.send(mode, vector, false, APIC_BROADCAST, logical);
-        } else if (ICRH !== APIC_BROADCAST || logical) {
-          // The ID that means all in 8 bits is nobody's in 32.
-          this.#bus.send(mode, vector, false, ICRH >>> 0, logical);
-        }
-      }
-    }
+    sendCommand(this.#state, this.#bus, this);
   }
 
   /** SELF IPI, the register of x2APIC mode. */
@@ -543,6 +475,11 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   reset(): void {
     const { lint } = this.#state;
     this.#adopt({ ...this.#fresh(), lint });
+  }
+
+  /** In the layout of QEMU's `info lapic`. */
+  describe(): Iterable<string> {
+    return localApicLines(this.#state, this.#interrupts.timer.current);
   }
 
   /** All registers. */

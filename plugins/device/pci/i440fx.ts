@@ -12,6 +12,7 @@
 import type { LineSink } from "../../../core/bus/irq_line.ts";
 import type { RegionMover } from "../../../core/bus/movable_region.ts";
 import {
+  type ListedFunction,
   PciBus,
   type PciConfigSpace,
   type PciHost,
@@ -247,6 +248,11 @@ export class I440fx implements Device, PciHost {
     space: PciConfigSpace,
   ): (pin: number) => LineSink {
     return this.#bus.attach(name, place, space);
+  }
+
+  /** See `PciHost.functions`. */
+  functions(): Iterable<ListedFunction> {
+    return this.#bus.functions();
   }
 
   /** The hidden RAM keeps its bytes and is hidden again. */

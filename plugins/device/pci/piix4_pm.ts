@@ -304,8 +304,9 @@ export class Piix4Pm implements Device, AcpiPm, PowerButton {
     this.#adopt(this.#fresh());
   }
 
-  /** The registers. */
+  /** The registers, as of now. */
   save(): StateRecord {
+    this.#update();
     return saveState(this.#state);
   }
 

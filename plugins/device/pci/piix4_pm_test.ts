@@ -151,3 +151,15 @@ Deno.test("piix4-pm: the RTC's interrupt is an event", async () => {
   bench.drive("rtc", true);
   assertEquals(now(), [0x400, true]);
 });
+
+Deno.test("piix4-pm: what is saved is the timer's status of now", async () => {
+  const first = await pm();
+  // Bit 23 has changed, and nobody has looked.
+  first.bench.advance(3 * SECOND);
+  const saved = first.bench.save();
+  const second = await pm();
+  second.bench.advance(3 * SECOND);
+  second.bench.device.load(saved);
+  assertEquals(second.bench.save(), saved);
+  assertEquals(second.bench.ports.read(BASE, 2) & 1, 1);
+});

@@ -28,6 +28,7 @@ import {
 import {
   type Clock,
   MICROSECOND,
+  MILLISECOND,
   SECOND,
   type Timer,
 } from "../../../core/time/clock.ts";
@@ -176,6 +177,8 @@ export class Mc146818 implements Device, SetupMemory {
   readonly #name: string;
   readonly #clock: Clock;
   readonly #irq: IrqLine;
+  /** Tells whoever wants to know that the guest has set the date. */
+  readonly #dateSet: (offset: number) => void;
   readonly #timer: Timer;
   /** What the battery has kept when the machine is switched on. */
   readonly #initial: Uint8Array;
@@ -189,6 +192,7 @@ export class Mc146818 implements Device, SetupMemory {
       Math.min(ramAbove4G(context.survey().ram), config.memory),
     );
     this.#irq = context.output("irq");
+    this.#dateSet = (offset) => context.dateSet?.(offset);
     this.#timer = context.clock.timer(() => {
       this.#catchUp();
       this.#arm();
@@ -316,6 +320,9 @@ export class Mc146818 implements Device, SetupMemory {
     state.phase = phase;
     state.base = second - Math.floor((now - phase) / SECOND);
     state.seen = now;
+    const { epoch } = this.#clock;
+    const unset = Math.floor((epoch + now / MILLISECOND) / 1000);
+    this.#dateSet(this.#secondsAt(now) - unset);
   }
 
   #read(): number {

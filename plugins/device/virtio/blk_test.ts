@@ -410,6 +410,24 @@ Deno.test("virtio-blk: requests under way go on after a load", async () => {
   assertEquals(second.irq, true);
 });
 
+Deno.test("virtio-blk: what the driver has not told of yet is not taken by a load", async () => {
+  const first = await disk();
+  const [queue] = first.driver.queues;
+  const read = first.driver.request(IN, 5, 512);
+  queue.offer(queue.chain(read.descriptors));
+  const second = await mmioDisk(
+    new FakeBlock(SECTORS * 512),
+    {},
+    first.driver.ram,
+  );
+  second.bench.device.load(first.bench.save());
+  await settled();
+  assertEquals([queue.take(), second.irq], [[], false]);
+  second.port.notify(0);
+  await settled();
+  assertEquals(queue.take().length, 1);
+});
+
 Deno.test("virtio-blk: a request without head or status breaks the queue", async () => {
   for (
     const descriptors of [

@@ -89,6 +89,10 @@ interface CommonState {
 
 /** The whole state. */
 interface VirtioState<S extends object> extends CommonState {
+  /** Notifications and chains since the timer was armed. */
+  work: number;
+  /** When it fires; never, when it is not armed. */
+  paceEnds: number;
   /** What only this kind of device has. */
   device: S;
 }
@@ -202,6 +206,8 @@ export abstract class VirtioDevice<S extends object = object>
   protected abstract resume(queue: Virtqueue, chain: DescriptorChain): void;
   /** A state was loaded, and what the device had to do is under way again. */
   protected restored(): void {}
+  /** See `Device.announce`. */
+  announce(): void {}
   /**
    * The features are settled: at FEATURES_OK, and at DRIVER_OK by a driver of
    * the legacy interface.
@@ -447,11 +453,22 @@ export abstract class VirtioDevice<S extends object = object>
 
   /** As after power-on. */
   reset(): void {
-    this.#adopt({ ...this.#fresh(), device: this.freshDevice() });
+    this.#adopt(this.#freshState());
   }
 
-  #adopt({ device, ...common }: VirtioState<S>): void {
+  #freshState(): VirtioState<S> {
+    return {
+      ...this.#fresh(),
+      work: 0,
+      paceEnds: Infinity,
+      device: this.freshDevice(),
+    };
+  }
+
+  #adopt({ device, work, paceEnds, ...common }: VirtioState<S>): void {
     this.#epoch++;
+    this.#work = work;
+    this.#pace.arm(paceEnds);
     this.#common = common;
     common.queues.forEach((state, i) => this.queues[i].adopt(state));
     this.#readFeatures();
@@ -460,24 +477,27 @@ export abstract class VirtioDevice<S extends object = object>
 
   /** A state to load into. */
   template(): object {
-    return { ...this.#fresh(), device: this.freshDevice() };
+    return this.#freshState();
   }
 
   /** The state, to be saved. */
   get saved(): object {
-    return { ...this.#common, device: this.deviceState };
+    return {
+      ...this.#common,
+      work: this.#work,
+      paceEnds: this.#pace.deadline,
+      device: this.deviceState,
+    };
   }
 
   /**
    * Go on from a loaded state. The chains that the device had are walked again
    * and their requests begun anew, as soon as everything else is loaded: what
-   * a request does can be done twice.
+   * a request does can be done twice. What the driver has made available since
+   * is taken when the device would have looked.
    */
   restore(state: object): void {
     this.#adopt(state as VirtioState<S>);
-    // The time is another one now.
-    this.#work = 0;
-    this.#pace.cancel();
     const epoch = this.#epoch;
     queueMicrotask(() => {
       if (epoch !== this.#epoch) return;
@@ -491,7 +511,6 @@ export abstract class VirtioDevice<S extends object = object>
       for (const head of [...queue.state.inFlight]) {
         this.resume(queue, queue.walk(head));
       }
-      this.process(queue);
     }
   }
 }

@@ -9,7 +9,7 @@
  * taken: the network hears when the driver has made buffers available. Neither
  * queue has anything under way when the state is saved.
  *
- * After a load the guest is asked to announce itself (5.1.6.5.4): the network
+ * In another network the guest is asked to announce itself (5.1.6.5.4): the network
  * may not know yet where it is.
  *
  * @module
@@ -217,8 +217,13 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
     };
   }
 
-  /** See `VirtioDevice`. */
+  /** Frames may wait that had no room in the state of before. */
   protected override restored(): void {
+    this.#hasRoom();
+  }
+
+  /** See `Device.announce`. */
+  override announce(): void {
     if (!this.has(F_GUEST_ANNOUNCE) || !this.has(F_CTRL_VQ)) return;
     if (!this.#isDriven) return;
     this.#state.announce = true;

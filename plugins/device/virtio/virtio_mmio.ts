@@ -241,6 +241,11 @@ export class VirtioMmio implements Device, BootDrives {
     return this.#device?.bootDrives() ?? [];
   }
 
+  /** See `Device.announce`. */
+  announce(): void {
+    this.#device?.announce();
+  }
+
   /** The device forgets what it was doing. */
   reset(): void {
     this.#device?.reset();

@@ -432,6 +432,11 @@ export class VirtioPci implements Device, BootDrives {
     return this.#device.bootDrives();
   }
 
+  /** See `Device.announce`. */
+  announce(): void {
+    this.#device.announce();
+  }
+
   /** The device forgets what it was doing. */
   reset(): void {
     this.#device.reset();

@@ -13,13 +13,14 @@ import { isLoopback, urlHost } from "../../../core/backend/address.ts";
 import type {
   DisplayBackend,
   PictureSource,
+  RemoteScreen,
 } from "../../../core/backend/display.ts";
 import { InputQueue } from "../../../core/backend/input_queue.ts";
 import { pairsOf } from "../../../core/machine/option_text.ts";
 import { PASSWORD_LENGTH } from "../../../core/backend/rfb/authentication.ts";
 import { RfbScreen } from "../../../core/backend/rfb/screen.ts";
 import type {
-  BackendContext,
+  ConsoleContext,
   DisplayPlugin,
   JsonObject,
 } from "../../../core/machine/plugin.ts";
@@ -55,7 +56,9 @@ export class VncDisplay implements DisplayBackend {
   /** What the viewers type, and their pointers. */
   readonly input: InputQueue = new InputQueue();
   readonly #listener: Deno.TcpListener;
-  readonly #context: Pick<BackendContext, "log">;
+  /** See `DisplayBackend`. */
+  readonly remote: RemoteScreen;
+  readonly #context: Pick<ConsoleContext, "log" | "viewer">;
   readonly #screen: RfbScreen;
   #accepting: Promise<void>;
   #closed = false;
@@ -63,7 +66,10 @@ export class VncDisplay implements DisplayBackend {
   #resume: () => void = () => {};
 
   /** Listen; throws a `VncError` where that cannot be. */
-  constructor(config: VncConfig, context: Pick<BackendContext, "log">) {
+  constructor(
+    config: VncConfig,
+    context: Pick<ConsoleContext, "log" | "viewer">,
+  ) {
     this.#context = context;
     const { address: hostname, port, password, shared } = config;
     this.#screen = new RfbScreen({
@@ -71,6 +77,8 @@ export class VncDisplay implements DisplayBackend {
       password,
       shared,
       warn: (message) => context.log.warn(message),
+      onViewer: (state, peer) =>
+        context.viewer?.(state, this.remote.server, peer),
     });
     try {
       this.#listener = Deno.listen({ hostname, port });
@@ -87,6 +95,11 @@ export class VncDisplay implements DisplayBackend {
           "there is no password",
       );
     }
+    this.remote = {
+      server: { host: hostname, port: this.port },
+      hasPassword: password !== undefined,
+      clients: () => this.#screen.clients(),
+    };
     this.#accepting = this.#accept();
   }
 
@@ -150,7 +163,8 @@ export class VncDisplay implements DisplayBackend {
     } catch {
       // It has gone already, as reading will tell.
     }
-    this.#screen.connect(connection);
+    const { hostname, port } = connection.remoteAddr;
+    this.#screen.connect(connection, { host: hostname, port });
   }
 
   /** Hang up on everybody. */

@@ -34,8 +34,10 @@ const SWEEP = 30_000;
 const FIRST_PORT = 49152;
 
 /** An address and port, as the guest sees them. */
-interface Peer {
+export interface Peer {
+  /** The address. */
   readonly address: number;
+  /** The port. */
   readonly port: number;
 }
 
@@ -95,6 +97,14 @@ export class UdpNat {
   /** How many of guests' ports have a socket. */
   get flows(): number {
     return this.#flows.size;
+  }
+
+  /** Who the guests' ports talk to: the guest's end and the other's. */
+  *ends(): Generator<readonly [guest: Peer, peer: Peer]> {
+    for (const { guest, guestPort, peers } of this.#flows.values()) {
+      const own = { address: guest, port: guestPort };
+      for (const peer of peers.values()) yield [own, peer];
+    }
   }
 
   /** The host's ports that lead to the guest, in the settings' order. */

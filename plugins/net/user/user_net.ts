@@ -5,6 +5,7 @@
  * @module
  */
 
+import { formatAddress } from "./addresses.ts";
 import type {
   FrameOffload,
   NetBackend,
@@ -60,7 +61,7 @@ import { Reassembly } from "./reassembly.ts";
 import { Routes } from "./routes.ts";
 import { TcpStack } from "./tcp/stack.ts";
 import type { TcpConnection } from "./tcp/connection.ts";
-import { UdpNat } from "./udp.ts";
+import { type Peer, UdpNat } from "./udp.ts";
 
 /** The longest frame that is taken: 64 KiB of packet. */
 const MAX_FRAME = ETHERNET_HEADER + 65535;
@@ -182,6 +183,30 @@ export class UserNet implements NetBackend {
   /** See `NetBackend`. */
   ready(): void {
     this.#link.ready();
+  }
+
+  /** In the layout of QEMU's `info usernet`. */
+  *describe(): Generator<string> {
+    yield "  Protocol[State]        Source Address  Port    Dest. Address  Port " +
+      "SendQ";
+    const line = (what: string, from: Peer, to: Peer, queue: number): string =>
+      `  ${what.padEnd(20)} ${formatAddress(from.address).padStart(16)} ` +
+      `${`${from.port}`.padStart(5)} ${
+        formatAddress(to.address).padStart(16)
+      } ${`${to.port}`.padStart(5)} ${`${queue}`.padStart(5)}`;
+    for (const { ends, phase, outgoing } of this.#tcp.connections()) {
+      const guest = { address: ends.guest, port: ends.guestPort };
+      const peer = { address: ends.peer, port: ends.peerPort };
+      yield line(`TCP[${phase}]`, guest, peer, outgoing.length);
+    }
+    for (const [guest, peer] of this.#udp.ends()) {
+      yield line("UDP", guest, peer, 0);
+    }
+  }
+
+  /** What the guest sends on a connection is answered by a reset from now on. */
+  guestReplaced(): void {
+    this.#tcp.forget();
   }
 
   /** See `NetBackend`. */

@@ -55,6 +55,8 @@ const KNOWN = [
   // With `nolapic`.
   /^smpboot: weird, boot CPU \(#0\) not listed by the BIOS$/,
   /^L1TF: Kernel not compiled for PAE/,
+  // With `hpet=disable`.
+  /^hpet_acpi_add: no address or irqs in _CRS$/,
 ];
 const WRONG =
   /lost interrupt|nobody cared|APIC error|soft lockup|stall|Call Trace|BUG:|Oops|unstable|not synchronized/;

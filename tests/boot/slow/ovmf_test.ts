@@ -167,10 +167,23 @@ firmwareTest(
 /** Read what QEMU's serial port says up to the next prompt. */
 async function prompt(serial: Deno.Conn): Promise<void> {
   const bytes = new Uint8Array(4096);
-  for (let text = ""; !PROMPT.test(text);) {
-    const length = await serial.read(bytes);
-    if (length === null) throw new Error(`QEMU ended: ${text}`);
-    text += new TextDecoder("latin1").decode(bytes.subarray(0, length));
+  let text = "";
+  const read = async (): Promise<void> => {
+    while (!PROMPT.test(text)) {
+      const length = await serial.read(bytes);
+      if (length === null) throw new Error(`QEMU ended: ${text}`);
+      text += new TextDecoder("latin1").decode(bytes.subarray(0, length));
+    }
+  };
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new Error(`no prompt of QEMU's after: ${text}`)),
+    PATIENCE.timeout,
+  );
+  try {
+    await Promise.race([read(), late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

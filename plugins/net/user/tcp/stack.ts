@@ -111,6 +111,16 @@ export class TcpStack implements TcpLink {
     return this.#count;
   }
 
+  /** All connections. */
+  *connections(): Generator<TcpConnection> {
+    for (const first of this.#connections.values()) {
+      let connection: TcpConnection | undefined = first;
+      for (; connection !== undefined; connection = connection.next) {
+        yield connection;
+      }
+    }
+  }
+
   /** A packet of the guest's. */
   input(packet: Ipv4Packet, summed: boolean): void {
     const segment = this.#segment;
@@ -192,10 +202,15 @@ export class TcpStack implements TcpLink {
   }
 
   /** Forget all connections. */
+  forget(): void {
+    for (const connection of this.#all()) connection.drop();
+  }
+
+  /** Forget all connections, for good. */
   close(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    for (const connection of this.#all()) connection.drop();
+    this.forget();
   }
 
   now(): number {

@@ -1,0 +1,227 @@
+/**
+ * QMP, QEMU's machine protocol: a server for programs that control a machine.
+ *
+ * Several clients may be connected. Their commands are done one after another,
+ * between slices of the guest's execution, and each hears of all events.
+ *
+ * @module
+ */
+
+import type { MachineEvent } from "../../machine/events.ts";
+import type { Machine } from "../../machine/machine.ts";
+import type { Parts } from "../../machine/parts.ts";
+import type { HumanMonitor, QmpAddress, QmpListener } from "../contract.ts";
+import { addressText, isOpenToOthers, parseQmpAddress } from "./address.ts";
+import type { Monitor } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { QmpServerError } from "./error.ts";
+import { EventGate, EVENTS, toldOf } from "./events.ts";
+import { jobsOf } from "./jobs.ts";
+import { Session, type SessionHost } from "./session.ts";
+
+/** Clients at once: more are hung up on. */
+const MAX_CLIENTS = 32;
+/**
+ * For so many milliseconds after a client's message the guest's slices are
+ * short. Deno 2.9.6 looks for bytes on sockets only in every 60th turn of its
+ * event loop while there is something to do: with slices of 2 ms a client waits
+ * 120 ms for an answer, with these 6.
+ */
+const ATTENTION_MS = 100;
+/** Milliseconds that a client has at the end to take what was sent. */
+const FLUSH_MS = 500;
+/** Milliseconds after which a connection is accepted that could not be. */
+const RETRY_MS = 1000;
+
+/** What a server is for. */
+export interface QmpServerOptions {
+  /** The machine. */
+  readonly machine: Machine;
+  /** What it is made of. */
+  readonly parts: Parts;
+  /** Makes the human monitor, for `human-monitor-command`. */
+  readonly human?: () => Promise<HumanMonitor>;
+  /** Takes messages for the user. */
+  warn(message: string): void;
+}
+
+/** A server for the clients at one place. */
+export class QmpServer implements QmpListener {
+  readonly #address: QmpAddress;
+  readonly #listener: Deno.Listener<Deno.Conn>;
+  readonly #host: SessionHost;
+  readonly #sessions = new Map<Session, Promise<void>>();
+  readonly #gate: EventGate;
+  readonly #unlisten: () => void;
+  readonly #accepting: Promise<void>;
+  #last: Promise<unknown> = Promise.resolve();
+  #resume: () => void = () => {};
+  #isClosed = false;
+
+  private constructor(
+    options: QmpServerOptions,
+    address: QmpAddress,
+    listener: Deno.Listener<Deno.Conn>,
+  ) {
+    this.#address = address;
+    this.#listener = listener;
+    const { machine, parts, human } = options;
+    let own: Promise<HumanMonitor> | undefined;
+    this.#gate = new EventGate((told) => {
+      const now = performance.timeOrigin + performance.now();
+      for (const session of this.#sessions.keys()) session.tell(told, now);
+    });
+    const tell = (happened: MachineEvent): void =>
+      this.#gate.tell(toldOf(happened, parts));
+    this.#unlisten = machine.events.on(tell);
+    const monitor: Monitor = {
+      machine,
+      parts,
+      human: human === undefined ? undefined : () => own ??= human(),
+      jobs: jobsOf(machine),
+      places: [addressText(this.address)],
+      commands: COMMANDS,
+      events: new Map(EVENTS.map((event) => [event.name, event])),
+    };
+    this.#host = {
+      monitor,
+      inTurn: (work) => this.#inTurn(work),
+      onTraffic: () => parts.traffic.note(ATTENTION_MS),
+      warn: (message) => options.warn(`QMP: ${message}`),
+    };
+    if (isOpenToOthers(address)) {
+      this.#host.warn("whoever reaches it can do everything with the machine");
+    }
+    this.#accepting = this.#accept();
+  }
+
+  /**
+   * Listen at a place (`unix:PATH`, `tcp:HOST:PORT`). Throws a
+   * `QmpServerError`.
+   */
+  static async listen(
+    place: string,
+    options: QmpServerOptions,
+  ): Promise<QmpServer> {
+    const address = parseQmpAddress(place);
+    try {
+      const listener = "path" in address
+        ? await listenAt(address.path)
+        : Deno.listen({ hostname: address.host, port: address.port });
+      return new QmpServer(options, address, listener);
+    } catch (cause) {
+      if (!(cause instanceof Error)) throw cause;
+      throw new QmpServerError(
+        `Cannot listen at ${place} for QMP: ${cause.message}`,
+        { cause },
+      );
+    }
+  }
+
+  /** Where it listens: the port that was free, when 0 was asked for. */
+  get address(): QmpAddress {
+    const { addr } = this.#listener;
+    return "path" in this.#address || addr.transport !== "tcp"
+      ? this.#address
+      : { host: this.#address.host, port: addr.port };
+  }
+
+  /** How many clients are connected. */
+  get clients(): number {
+    return this.#sessions.size;
+  }
+
+  async #accept(): Promise<void> {
+    let isRefused = false;
+    while (!this.#isClosed) {
+      let connection: Deno.Conn;
+      try {
+        connection = await this.#listener.accept();
+      } catch (error) {
+        if (this.#isClosed) return;
+        if (error instanceof Deno.errors.ConnectionAborted) continue;
+        // This process has too many files open.
+        if (!isRefused) {
+          this.#host.warn(`no clients can be accepted for now: ${error}`);
+        }
+        isRefused = true;
+        await this.#pause();
+        continue;
+      }
+      isRefused = false;
+      if (this.#sessions.size >= MAX_CLIENTS) {
+        connection.close();
+        continue;
+      }
+      const session = new Session(this.#host, connection);
+      const served = session.run().then(() => {
+        this.#sessions.delete(session);
+      });
+      this.#sessions.set(session, served);
+    }
+  }
+
+  /** Let time pass, unless the server is closed. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS);
+      this.#resume = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /** Give clients a moment to take what was sent, and hang up. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#unlisten();
+    this.#gate.close();
+    this.#listener.close();
+    this.#resume();
+    await this.#accepting;
+    const sessions = [...this.#sessions];
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await Promise.race([
+      Promise.all(sessions.map(([session]) => session.flush())),
+      new Promise<void>((resolve) => timer = setTimeout(resolve, FLUSH_MS)),
+    ]);
+    clearTimeout(timer);
+    for (const [session] of sessions) session.close();
+    await Promise.all(sessions.map(([, served]) => served));
+    if ("path" in this.#address) {
+      await Deno.remove(this.#address.path).catch(() => {});
+    }
+  }
+}
+
+/** Listen at a unix socket, in place of one at which nobody listens any more. */
+async function listenAt(path: string): Promise<Deno.Listener<Deno.Conn>> {
+  try {
+    return Deno.listen({ transport: "unix", path });
+  } catch (error) {
+    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    if (await isServed(path)) throw error;
+    await Deno.remove(path);
+    return Deno.listen({ transport: "unix", path });
+  }
+}
+
+/** Whether something other than an abandoned socket is there. */
+async function isServed(path: string): Promise<boolean> {
+  const { isSocket } = await Deno.lstat(path);
+  if (!isSocket) return true;
+  try {
+    (await Deno.connect({ transport: "unix", path })).close();
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.ConnectionRefused);
+  }
+}

@@ -1,0 +1,281 @@
+/**
+ * The snapshot file: tagged blocks behind a magic number, in the manner of PNG.
+ *
+ * | bytes | what |
+ * |---|---|
+ * | 8 | the magic number: 89h "RHS", CR LF, 1Ah, LF |
+ * | 4 | the format's version |
+ * | then | blocks: tag (4), length (4), the payload's CRC-32 (4), payload |
+ *
+ * Numbers are little-endian. A tag has four letters; one whose first letter is
+ * small may be skipped by who does not know it. The last block, `END.`, has the
+ * CRC-32 of all heads of blocks before it: none is missing, doubled or elsewhere.
+ *
+ * A file is written under another name in the same folder, synced and renamed:
+ * under its own name there is a whole snapshot or what was there before.
+ *
+ * @module
+ */
+
+import { crc32 } from "node:zlib";
+import { dirname } from "../machine/path.ts";
+import { SnapshotError } from "./error.ts";
+
+/** Starts every snapshot file. */
+const MAGIC = new Uint8Array([
+  0x89,
+  0x52,
+  0x48,
+  0x53,
+  0x0d,
+  0x0a,
+  0x1a,
+  0x0a,
+]);
+/** The version of the format. */
+export const FORMAT_VERSION = 1;
+const FILE_HEAD_BYTES = 12;
+const HEAD_BYTES = 12;
+/** The most bytes that a block may have. */
+export const MAX_BLOCK_BYTES: number = 64 << 20;
+const END = "END.";
+
+/** A block. */
+export interface FileBlock {
+  /** Its tag. */
+  readonly tag: string;
+  /** Its payload: only until the next block is read. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** Writes a snapshot file. */
+export class BlockFileWriter {
+  readonly #file: Deno.FsFile;
+  readonly #path: string;
+  readonly #partial: string;
+  readonly #head = new Uint8Array(HEAD_BYTES);
+  readonly #view = new DataView(this.#head.buffer);
+  #check = 0;
+  #isOpen = true;
+  /** Bytes written. */
+  bytes = 0;
+
+  private constructor(file: Deno.FsFile, path: string, partial: string) {
+    this.#file = file;
+    this.#path = path;
+    this.#partial = partial;
+  }
+
+  /** Begin the file that will have this path. Throws a `SnapshotError`. */
+  static async create(path: string): Promise<BlockFileWriter> {
+    const partial = `${path}.${Deno.pid}.${crypto.randomUUID()}.part`;
+    const writer = await reported(path, async () => {
+      const file = await Deno.open(partial, { write: true, createNew: true });
+      return new BlockFileWriter(file, path, partial);
+    });
+    try {
+      const head = new Uint8Array(FILE_HEAD_BYTES);
+      head.set(MAGIC);
+      new DataView(head.buffer).setUint32(MAGIC.length, FORMAT_VERSION, true);
+      await writer.#write(head);
+    } catch (error) {
+      await writer.abandon();
+      throw error;
+    }
+    return writer;
+  }
+
+  /** Append a block. Throws a `SnapshotError`. */
+  async block(tag: string, bytes: Uint8Array): Promise<void> {
+    if (bytes.length > MAX_BLOCK_BYTES) {
+      throw new SnapshotError(
+        "io",
+        `Cannot save the snapshot: its block "${tag}" would have ` +
+          `${bytes.length} bytes, ${MAX_BLOCK_BYTES} are the most`,
+      );
+    }
+    for (let i = 0; i < 4; i++) this.#head[i] = tag.charCodeAt(i);
+    this.#view.setUint32(4, bytes.length, true);
+    this.#view.setUint32(8, crc32(bytes), true);
+    this.#check = crc32(this.#head, this.#check);
+    await this.#write(this.#head);
+    await this.#write(bytes);
+  }
+
+  /** End the file, and give it its name. Throws a `SnapshotError`. */
+  async finish(): Promise<void> {
+    const check = new Uint8Array(4);
+    new DataView(check.buffer).setUint32(0, this.#check, true);
+    await this.block(END, check);
+    await reported(this.#path, async () => {
+      await this.#file.sync();
+      this.#close();
+      await Deno.rename(this.#partial, this.#path);
+    });
+    await syncFolder(dirname(this.#path));
+  }
+
+  /** Leave nothing of it. */
+  async abandon(): Promise<void> {
+    this.#close();
+    // Whatever stopped it says more than that this fails too.
+    await Deno.remove(this.#partial).catch(() => {});
+  }
+
+  #close(): void {
+    if (this.#isOpen) this.#file.close();
+    this.#isOpen = false;
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await reported(this.#path, async () => {
+      for (let done = 0; done < bytes.length;) {
+        done += await this.#file.write(bytes.subarray(done));
+      }
+    });
+    this.bytes += bytes.length;
+  }
+}
+
+/** A renamed file survives a power cut when its folder is on the disk. */
+async function syncFolder(path: string): Promise<void> {
+  let folder: Deno.FsFile | undefined;
+  try {
+    folder = await Deno.open(path);
+    await folder.sync();
+  } catch {
+    // Not every system lets a folder be opened.
+  } finally {
+    folder?.close();
+  }
+}
+
+/** What the host refuses, as a `SnapshotError`. */
+async function reported<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : `${cause}`;
+    throw new SnapshotError("io", `Cannot write "${path}": ${reason}`, {
+      cause,
+    });
+  }
+}
+
+/** Reads a snapshot file. */
+export class BlockFileReader {
+  /** The file's path. */
+  readonly path: string;
+  readonly #file: Deno.FsFile;
+  #buffer = new Uint8Array(64 << 10);
+
+  private constructor(file: Deno.FsFile, path: string) {
+    this.#file = file;
+    this.path = path;
+  }
+
+  /** Open a file. Throws a `SnapshotError`. */
+  static open(path: string): BlockFileReader {
+    let file: Deno.FsFile;
+    try {
+      file = Deno.openSync(path);
+    } catch (cause) {
+      if (cause instanceof Deno.errors.NotFound) {
+        throw new SnapshotError("missing", `There is no snapshot "${path}"`);
+      }
+      const reason = cause instanceof Error ? cause.message : `${cause}`;
+      throw new SnapshotError("io", `Cannot open "${path}": ${reason}`, {
+        cause,
+      });
+    }
+    return new BlockFileReader(file, path);
+  }
+
+  /** Bytes of the file. */
+  get size(): number {
+    return this.#file.statSync().size;
+  }
+
+  /** The error of a file that is damaged. */
+  damaged(message: string): SnapshotError {
+    return new SnapshotError(
+      "damaged",
+      `The snapshot "${this.path}" is damaged: ${message}`,
+    );
+  }
+
+  /** All blocks in order, from the first one on, each checked. */
+  *blocks(): Generator<FileBlock> {
+    this.#file.seekSync(0, Deno.SeekMode.Start);
+    const head = this.#read(FILE_HEAD_BYTES);
+    if (!MAGIC.every((byte, i) => head?.[i] === byte)) {
+      throw new SnapshotError(
+        "damaged",
+        `"${this.path}" is no snapshot of Rhea's`,
+      );
+    }
+    const version = wordAt(head!, MAGIC.length);
+    if (version !== FORMAT_VERSION) {
+      throw new SnapshotError(
+        "version",
+        `The snapshot "${this.path}" has the format ${version}, expected ` +
+          `${FORMAT_VERSION}`,
+      );
+    }
+    let check = 0;
+    for (;;) {
+      const head = this.#read(HEAD_BYTES);
+      if (head === undefined) throw this.damaged("it ends too early");
+      const tag = String.fromCharCode(...head.subarray(0, 4));
+      const length = wordAt(head, 4);
+      const sum = wordAt(head, 8);
+      if (length > MAX_BLOCK_BYTES) {
+        throw this.damaged(`a block has ${length} bytes`);
+      }
+      const before = check;
+      check = crc32(head, check);
+      const bytes = this.#read(length);
+      if (bytes === undefined) throw this.damaged("it ends too early");
+      if (crc32(bytes) !== sum) {
+        throw this.damaged(`the checksum of the block "${tag}" is wrong`);
+      }
+      if (tag === END) {
+        if (length !== 4 || wordAt(bytes, 0) !== before) {
+          throw this.damaged("a block is missing");
+        }
+        if (this.#file.readSync(new Uint8Array(1)) !== null) {
+          throw this.damaged("something follows its end");
+        }
+        return;
+      }
+      yield { tag, bytes };
+    }
+  }
+
+  /** Let go of the file. */
+  close(): void {
+    this.#file.close();
+  }
+
+  /** So many bytes; undefined when there are not as many. */
+  #read(length: number): Uint8Array<ArrayBuffer> | undefined {
+    if (length > this.#buffer.length) {
+      // Not for a length that only a damaged head says.
+      const at = this.#file.seekSync(0, Deno.SeekMode.Current);
+      if (at + length > this.size) return undefined;
+      this.#buffer = new Uint8Array(length);
+    }
+    const bytes = this.#buffer.subarray(0, length);
+    for (let done = 0; done < length;) {
+      const count = this.#file.readSync(bytes.subarray(done));
+      if (count === null) return undefined;
+      done += count;
+    }
+    return bytes;
+  }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 |
+    bytes[at + 3] << 24) >>> 0;
+}

@@ -1,0 +1,407 @@
+/**
+ * Loads a snapshot file, into the machine it is of or as a new one.
+ *
+ * Nothing of a machine is changed before all of the file has been read and
+ * found to be whole and of this machine.
+ *
+ * @module
+ */
+
+import type { LoadOptions } from "../machine/options.ts";
+import { planLocated } from "../machine/options.ts";
+import { PAGE_BYTES } from "../machine/memory.ts";
+import type { Media } from "../machine/media.ts";
+import type { Parts } from "../machine/parts.ts";
+import type { MachinePlan } from "../machine/plan_types.ts";
+import { BlockError } from "../backend/block.ts";
+import { StateError, type StateRecord } from "../state/state.ts";
+import { BlockFileReader } from "./block_file.ts";
+import {
+  checkSavedDisks,
+  disksOf,
+  loadDisks,
+  mediaRecord,
+  removeDisks,
+  restoreMedia,
+} from "./disks.ts";
+import type { SavedDisk } from "./disks.ts";
+import { documentOf, DocumentRecordError } from "./document_record.ts";
+import { SnapshotError } from "./error.ts";
+import { readRecord, snapshotPath } from "./folder.ts";
+import { differences, identityOf } from "./identity.ts";
+import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
+import { asRecord, loadMachine } from "./machine_state.ts";
+
+/** Bytes before those of a disk in a block of them. */
+const DATA_HEAD = 12;
+
+/** What a file has beside memory and bytes of disks. */
+interface Contents {
+  readonly head: StateRecord;
+  readonly machine: StateRecord;
+  readonly state: StateRecord;
+  readonly disks: readonly SavedDisk[];
+  readonly media: StateRecord;
+}
+
+/** What is done with blocks of memory and disks. */
+interface Sink {
+  /** Bytes of the memory that there is; what the file says when absent. */
+  readonly size?: number;
+  memory(loader: MemoryLoader, bytes: Uint8Array<ArrayBuffer>): void;
+  data?(index: number, offset: number, bytes: Uint8Array): void;
+}
+
+/** Only looks whether they are right. */
+const CHECK: Sink = { memory: (loader, bytes) => loader.load(bytes) };
+
+/** A snapshot file that is open. */
+export class SnapshotFile {
+  readonly #reader: BlockFileReader;
+
+  private constructor(reader: BlockFileReader) {
+    this.#reader = reader;
+  }
+
+  /** Open a file. Throws a `SnapshotError`. */
+  static open(path: string): SnapshotFile {
+    return new SnapshotFile(BlockFileReader.open(path));
+  }
+
+  /** Let go of it. */
+  close(): void {
+    this.#reader.close();
+  }
+
+  /** Head and machine, which come first. */
+  start(): StateRecord {
+    for (const { tag, bytes } of this.#reader.blocks()) {
+      if (tag === "MACH") return readRecord(this.#reader, bytes);
+    }
+    throw this.#reader.damaged("it has no machine");
+  }
+
+  /** Read all of it; memory and disks' bytes go to the sink as they come. */
+  read(sink: Sink = CHECK): Contents {
+    const reader = this.#reader;
+    const records = new Map<string, StateRecord>();
+    let loader: MemoryLoader | undefined;
+    for (const { tag, bytes } of reader.blocks()) {
+      switch (tag) {
+        case "HEAD":
+        case "MACH":
+        case "STAT":
+        case "DISK":
+          if (records.has(tag)) throw reader.damaged(`"${tag}" is there twice`);
+          records.set(tag, readRecord(reader, bytes));
+          break;
+        case "DATA": {
+          if (bytes.length < DATA_HEAD) throw reader.damaged("a disk has none");
+          const view = new DataView(bytes.buffer, bytes.byteOffset, DATA_HEAD);
+          sink.data?.(
+            view.getUint32(0, true),
+            view.getFloat64(4, true),
+            bytes.subarray(DATA_HEAD),
+          );
+          break;
+        }
+        case "MEMO":
+          try {
+            loader ??= new MemoryLoader(
+              sink.size ?? this.#memoryOf(records.get("MACH")),
+            );
+            sink.memory(loader, bytes);
+          } catch (error) {
+            if (!(error instanceof MemoryBlockError)) throw error;
+            throw reader.damaged(
+              `a block of memory is wrong: ${error.message}`,
+            );
+          }
+          break;
+        default:
+          if (/^[a-z]/.test(tag)) break;
+          throw new SnapshotError(
+            "version",
+            `The snapshot "${reader.path}" needs what this version of Rhea ` +
+              `does not know: ${JSON.stringify(tag)}`,
+          );
+      }
+    }
+    const must = (tag: string): StateRecord => {
+      const record = records.get(tag);
+      if (record === undefined) throw reader.damaged(`"${tag}" is missing`);
+      return record;
+    };
+    return {
+      head: must("HEAD"),
+      machine: must("MACH"),
+      state: must("STAT"),
+      disks: this.#disksOf(must("DISK")),
+      media: this.#mediaOf(must("DISK")),
+    };
+  }
+
+  #mediaOf({ media = {} }: StateRecord): StateRecord {
+    try {
+      return asRecord(media, "media");
+    } catch {
+      throw this.#reader.damaged("its list of media is none");
+    }
+  }
+
+  #memoryOf(machine: StateRecord | undefined): number {
+    const bytes = machine?.memory;
+    if (typeof bytes === "number" && bytes >= 0) return bytes;
+    throw this.#reader.damaged("it does not say how much memory there is");
+  }
+
+  #disksOf({ disks }: StateRecord): SavedDisk[] {
+    const bad = (): never => {
+      throw this.#reader.damaged("its list of disks is none");
+    };
+    if (!Array.isArray(disks)) return bad();
+    return disks.map((disk) => {
+      try {
+        const { backend, record } = asRecord(disk, "disks");
+        if (typeof backend !== "string") return bad();
+        return { backend, record: asRecord(record, "disks") };
+      } catch (error) {
+        if (error instanceof StateError) return bad();
+        throw error;
+      }
+    });
+  }
+
+  /** Throws a `SnapshotError` unless it is of this machine. */
+  checkMachine(machine: StateRecord, plan: MachinePlan): void {
+    let saved: StateRecord;
+    try {
+      saved = asRecord(machine.identity, "identity");
+    } catch {
+      throw this.#reader.damaged("it does not say what machine it is of");
+    }
+    const difference = differences(saved, identityOf(plan));
+    if (difference === undefined) return;
+    throw new SnapshotError(
+      "machine",
+      `The snapshot "${this.#reader.path}" is of another machine: ${difference}`,
+    );
+  }
+
+  /** The machine's definition. */
+  document(machine: StateRecord): ReturnType<typeof documentOf> {
+    try {
+      return documentOf(machine);
+    } catch (error) {
+      if (error instanceof DocumentRecordError) {
+        throw this.#reader.damaged(error.message);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * The error of a state that a machine cannot take though it is the same
+   * machine: whatever a device makes of what cannot be.
+   */
+  misfit(error: unknown): SnapshotError {
+    if (error instanceof SnapshotError) return error;
+    const reason = error instanceof Error ? error.message : `${error}`;
+    return new SnapshotError(
+      "damaged",
+      `The snapshot "${this.#reader.path}" is damaged: ${reason}`,
+      { cause: error },
+    );
+  }
+}
+
+/** All memory is zero: what a snapshot leaves out is. */
+function clearMemory({ memory }: Parts): void {
+  memory.u8.fill(0, memory.guestStart, memory.guestEnd);
+}
+
+/** The same for a machine that has not run: RAM is zero, and costs nothing then. */
+function clearNewMemory({ memory, plan }: Parts): void {
+  let at = memory.guestStart;
+  for (const { size, kind, file } of plan.memories) {
+    const end = at + Math.ceil(size / PAGE_BYTES) * PAGE_BYTES;
+    if (kind !== "ram" || file !== undefined) memory.u8.fill(0, at, end);
+    at = end;
+  }
+  memory.u8.fill(0, at, memory.guestEnd);
+}
+
+/** A sink that puts everything where it belongs. */
+function loaderOf(parts: Parts, data: [number, number, Uint8Array][]): Sink {
+  const { memory } = parts;
+  return {
+    size: memory.guestEnd - memory.guestStart,
+    memory: (loader, bytes) => loader.load(bytes, memory),
+    // Until it is known which disks there are.
+    data: (index, offset, bytes) => data.push([index, offset, bytes.slice()]),
+  };
+}
+
+async function apply(
+  parts: Parts,
+  { state, disks }: Contents,
+  data: readonly [number, number, Uint8Array][],
+): Promise<void> {
+  await loadDisks(parts, disks);
+  const backends = disksOf(parts);
+  for (const [index, offset, bytes] of data) {
+    const { machineSnapshots } = backends.get(disks[index]?.backend) ?? {};
+    if (machineSnapshots?.put === undefined) {
+      throw new StateError("disks", `there are bytes for the disk ${index}`);
+    }
+    try {
+      await machineSnapshots.put(offset, bytes);
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+      throw new SnapshotError("disk", error.message, { cause: error });
+    }
+  }
+  loadMachine(parts, state);
+  for (const backend of parts.backends.values()) {
+    if ("attach" in backend) backend.guestReplaced?.();
+  }
+  if (parts.plan.definition.time.mode === "icount") return;
+  // When what devices do in microtasks is done.
+  await new Promise<void>((done) => queueMicrotask(done));
+  for (const device of parts.devices.values()) device.announce?.();
+}
+
+/**
+ * Load a snapshot into a machine that stands still. Throws a `SnapshotError`;
+ * `spoilt` is called before when the machine is not what it was.
+ */
+export async function loadSnapshot(
+  parts: Parts,
+  media: Media,
+  nameOrPath: string,
+  spoilt: () => void,
+): Promise<void> {
+  const path = snapshotPath(nameOrPath, parts.options.snapshots ?? ".");
+  const file = SnapshotFile.open(path);
+  try {
+    const contents = file.read();
+    file.checkMachine(contents.machine, parts.plan);
+    const before = mediaRecord(media);
+    try {
+      await restoreMedia(media, contents.media);
+      await checkSavedDisks(parts, contents.disks);
+    } catch (error) {
+      // What was in is there still, unless the host has lost it meanwhile.
+      await restoreMedia(media, before).catch(() => {});
+      throw error;
+    }
+    await parts.blocks.settle(true);
+    try {
+      clearMemory(parts);
+      const data: [number, number, Uint8Array][] = [];
+      await apply(parts, file.read(loaderOf(parts, data)), data);
+    } catch (error) {
+      spoilt();
+      throw file.misfit(error);
+    }
+  } finally {
+    file.close();
+  }
+}
+
+/** How a machine is made that has not been reset. */
+export type BuildBare<M> = (
+  plan: MachinePlan,
+  fill: (parts: Parts, media: Media) => Promise<void>,
+) => Promise<M>;
+
+/**
+ * The machine of a snapshot, with what the options lay over its definition.
+ * Throws a `SnapshotError`, and a `DefinitionError` for what the options say.
+ */
+export async function planSnapshot(
+  nameOrPath: string,
+  options: LoadOptions,
+): Promise<MachinePlan> {
+  const file = SnapshotFile.open(
+    snapshotPath(nameOrPath, options.snapshots ?? "."),
+  );
+  try {
+    return await planLocated(file.document(file.start()), options, true);
+  } finally {
+    file.close();
+  }
+}
+
+/**
+ * A new machine from a snapshot: the one in it, or `plan`, of which it must be.
+ * Throws what `planSnapshot` does.
+ */
+export async function restoreSnapshot<M>(
+  { nameOrPath, plan: known }: {
+    readonly nameOrPath: string;
+    readonly plan?: MachinePlan;
+  },
+  options: LoadOptions,
+  build: BuildBare<M>,
+): Promise<M> {
+  const file = SnapshotFile.open(
+    snapshotPath(nameOrPath, options.snapshots ?? "."),
+  );
+  try {
+    const machine = file.start();
+    const plan = known ??
+      await planLocated(file.document(machine), options, true);
+    file.checkMachine(machine, plan);
+    return await build(plan, async (parts, media) => {
+      try {
+        clearNewMemory(parts);
+        const data: [number, number, Uint8Array][] = [];
+        const contents = file.read(loaderOf(parts, data));
+        await restoreMedia(media, contents.media);
+        await checkSavedDisks(parts, contents.disks);
+        await apply(parts, contents, data);
+      } catch (error) {
+        throw file.misfit(error);
+      }
+    });
+  } finally {
+    file.close();
+  }
+}
+
+/** The disks of a snapshot that is about to go; none when it cannot be read. */
+export function savedDisksIn(path: string): readonly SavedDisk[] {
+  try {
+    const file = SnapshotFile.open(path);
+    try {
+      return file.read().disks;
+    } finally {
+      file.close();
+    }
+  } catch (error) {
+    if (error instanceof SnapshotError) return [];
+    throw error;
+  }
+}
+
+/** Delete a snapshot, and what the machine's disks keep for it. */
+export async function deleteSnapshot(
+  parts: Parts,
+  nameOrPath: string,
+): Promise<void> {
+  const path = snapshotPath(nameOrPath, parts.options.snapshots ?? ".");
+  const disks = savedDisksIn(path);
+  try {
+    await Deno.remove(path);
+  } catch (cause) {
+    if (cause instanceof Deno.errors.NotFound) {
+      throw new SnapshotError("missing", `There is no snapshot "${path}"`);
+    }
+    const reason = cause instanceof Error ? cause.message : `${cause}`;
+    throw new SnapshotError("io", `Cannot delete "${path}": ${reason}`, {
+      cause,
+    });
+  }
+  await removeDisks(parts, disks);
+}

@@ -1,0 +1,78 @@
+/**
+ * How disk images take part in snapshots of the machine.
+ *
+ * @module
+ */
+
+import { BlockError, type BlockSnapshots } from "../../core/backend/block.ts";
+import type { StateRecord, StateValue } from "../../core/state/state.ts";
+import type { ByteStore } from "./byte_store.ts";
+import type { Qcow2Block, Qcow2Snapshot } from "./qcow2_image.ts";
+
+/** An image that nobody writes to: it must still be what it was. */
+export function fixedImage(size: number, store: ByteStore): BlockSnapshots {
+  const save = (): StateRecord => {
+    const { stamp } = store.identity?.() ?? { stamp: "an unknown date" };
+    return { kind: "fixed", size, stamp };
+  };
+  return {
+    save: () => Promise.resolve(save()),
+    check: (record) => Promise.resolve(differs(record, save())),
+    load: async () => {},
+    remove: async () => {},
+  };
+}
+
+/** Why an image is not what a record says. */
+function differs(record: StateRecord, here: StateRecord): string | undefined {
+  if (record.kind !== here.kind) return "is an image of another kind";
+  if (record.size !== here.size) {
+    return `has ${here.size} bytes, it had ${record.size}`;
+  }
+  return record.stamp === here.stamp
+    ? undefined
+    : `has changed since: it is of ${here.stamp}, it was of ${record.stamp}`;
+}
+
+/** A qcow2 image that is written to: a snapshot in it, as QEMU's `savevm`. */
+export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
+  const find = (record: StateRecord): Qcow2Snapshot | undefined =>
+    record.kind === "qcow2"
+      ? image.snapshots.find(({ id, name, date, dateNs }) =>
+        id === record.id && name === record.name && date === record.date &&
+        dateNs === record.dateNs
+      )
+      : undefined;
+  const must = (record: StateRecord): Qcow2Snapshot => {
+    const found = find(record);
+    if (found !== undefined) return found;
+    throw new BlockError("unsupported", `The image ${gone(record.name)}`);
+  };
+  return {
+    async save(name) {
+      const id = await image.createSnapshot({ name, date: Date.now() });
+      const made = image.snapshots.find((one) => one.id === id)!;
+      const { date, dateNs } = made;
+      return { kind: "qcow2", size: image.size, id, name, date, dateNs };
+    },
+    check(record) {
+      const problem = record.kind !== "qcow2"
+        ? "is an image of another kind"
+        : find(record) === undefined
+        ? gone(record.name)
+        : record.size !== image.size
+        ? `has ${image.size} bytes, it had ${record.size}`
+        : undefined;
+      return Promise.resolve(problem);
+    },
+    load: (record) => image.applySnapshot(must(record).id),
+    async remove(record) {
+      const found = find(record);
+      if (found !== undefined) await image.deleteSnapshot(found.id);
+    },
+  };
+}
+
+function gone(name: StateValue): string {
+  return `has no snapshot "${name}" any more that was made with it`;
+}

@@ -1,0 +1,183 @@
+/** Disks in snapshots: they are what they were when memory is. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import type { BootDrives } from "../../core/machine/boot_drive.ts";
+import { Machine, type MachineOptions, SnapshotError } from "../../mod.ts";
+import {
+  checkImage,
+  oracleTest,
+  qemuImg,
+  withFolder,
+} from "../block/oracle.ts";
+
+const ECHO = fromFileUrl(new URL("../fixtures/echo.elf", import.meta.url));
+const PC = fromFileUrl(new URL("../../machines/pc.json", import.meta.url));
+const SIZE = 1 << 20;
+/** A sector that no test has written, and one that all do. */
+const [FAR, NEAR] = [900, 130];
+
+function pc(file: string, options: MachineOptions = {}): Promise<Machine> {
+  return Machine.load(PC, {
+    kernel: ECHO,
+    memory: "4M",
+    drives: [{ file, if: "virtio", option: "--drive" }],
+    ...options,
+  });
+}
+
+/** The machine's one disk, as firmware reaches it. */
+function disk(machine: Machine) {
+  const found = machine.plan.devices.find(({ plugin }) =>
+    plugin.name === "virtio-blk-pci"
+  )!;
+  const device = machine.device(found.name) as unknown as BootDrives;
+  const [drive] = device.bootDrives();
+  return {
+    write: (sector: number, value: number) =>
+      drive.write!(sector, new Uint8Array(512).fill(value)),
+    read: async (sector: number) => (await drive.read(sector, 1))[77],
+  };
+}
+
+oracleTest(
+  "a qcow2 disk has the machine's snapshots, as QEMU's have",
+  () =>
+    withFolder(async (folder) => {
+      const image = join(folder, "disk.qcow2");
+      await qemuImg("create", "-f", "qcow2", image, `${SIZE}`);
+      const options = { snapshots: folder };
+      {
+        await using machine = await pc(image, options);
+        const { write, read } = disk(machine);
+        machine.start();
+        for (const [i, name] of ["one", "two", "one"].entries()) {
+          await write(NEAR, i + 1);
+          await machine.saveSnapshot(name);
+        }
+        await write(NEAR, 99);
+        await write(FAR, 99);
+        await machine.loadSnapshot("two");
+        assertEquals([await read(NEAR), await read(FAR)], [2, 0]);
+        await write(FAR, 98);
+        await machine.loadSnapshot("one");
+        assertEquals([await read(NEAR), await read(FAR)], [3, 0]);
+      }
+      const { clean, out } = await checkImage(image);
+      assert(clean, out);
+      const list = await qemuImg("snapshot", "-l", image);
+      // The first "one" went when it was replaced.
+      assertEquals([...list.matchAll(/ (one|two) /g)].map(([, n]) => n), [
+        "two",
+        "one",
+      ]);
+      {
+        await using machine = await Machine.restore("two", options);
+        assertEquals(await disk(machine).read(NEAR), 2);
+        await machine.deleteSnapshot("two");
+        assertEquals(await disk(machine).read(NEAR), 2);
+      }
+      assert(!(await qemuImg("snapshot", "-l", image)).includes("two"));
+      assert((await checkImage(image)).clean);
+      await qemuImg("snapshot", "-d", "one", image);
+      const error = await assertRejects(
+        () => Machine.restore("one", options),
+        SnapshotError,
+        'has no snapshot "one" any more',
+      );
+      assertEquals(error.kind, "disk");
+    }),
+);
+
+Deno.test("what was written to a throw-away overlay is in the snapshot", () =>
+  withFolder(async (folder) => {
+    const image = join(folder, "disk.img");
+    await Deno.writeFile(image, new Uint8Array(SIZE).fill(5));
+    const options = { snapshots: folder };
+    await using machine = await pc(image, { ...options, snapshot: true });
+    await disk(machine).write(NEAR, 6);
+    await machine.saveSnapshot("over");
+    await disk(machine).write(NEAR, 7);
+    await disk(machine).write(FAR, 7);
+    await using other = await Machine.restore("over", options);
+    await machine.loadSnapshot("over");
+    for (const each of [machine, other]) {
+      const { read } = disk(each);
+      assertEquals([await read(NEAR), await read(FAR)], [6, 5]);
+    }
+    // It lies on an image that must still be the same.
+    await Deno.utime(image, 1, 1);
+    for (
+      const load of [
+        () => Machine.restore("over", options),
+        () => machine.loadSnapshot("over"),
+      ]
+    ) {
+      const error = await assertRejects(load, SnapshotError, "has changed");
+      assertEquals(error.kind, "disk");
+    }
+    assertEquals(await disk(machine).read(NEAR), 6);
+  }));
+
+Deno.test("what is in a drive is what was in it", () =>
+  withFolder(async (folder) => {
+    const disc = (name: string): string => join(folder, `${name}.iso`);
+    const bytes = new Uint8Array(64 << 10);
+    for (const [i, name] of ["one", "two"].entries()) {
+      await Deno.writeFile(disc(name), bytes.fill(i + 1));
+    }
+    const options = { snapshots: folder };
+    await using machine = await Machine.load(PC, {
+      kernel: ECHO,
+      memory: "4M",
+      cdrom: disc("one"),
+      ...options,
+    });
+    const [drive] = machine.media.drives.keys();
+    const content = async (each: Machine): Promise<number | undefined> =>
+      (await each.media.drives.get(drive)!.medium?.read(0, 512))?.[9];
+    const medium = (name: string) => ({
+      plugin: "raw",
+      config: { file: disc(name), readOnly: true },
+    });
+    await machine.saveSnapshot("first");
+    await machine.media.insert(drive, medium("two"));
+    await machine.saveSnapshot("second");
+    await machine.media.eject(drive);
+    await machine.saveSnapshot("empty");
+    const wanted = { first: 1, second: 2, empty: undefined } as const;
+    for (const [name, value] of Object.entries(wanted)) {
+      await machine.loadSnapshot(name);
+      assertEquals(await content(machine), value);
+      await using other = await Machine.restore(name, options);
+      assertEquals(await content(other), value);
+    }
+    await machine.loadSnapshot("first");
+    await Deno.remove(disc("two"));
+    await assertRejects(
+      () => machine.loadSnapshot("second"),
+      SnapshotError,
+      `what was in the drive "${drive}" is not to be had`,
+    );
+    assertEquals(await content(machine), 1);
+    await Deno.utime(disc("one"), 1, 1);
+    await assertRejects(
+      () => machine.loadSnapshot("first"),
+      SnapshotError,
+      "has changed since",
+    );
+  }));
+
+Deno.test("a disk that cannot go back refuses to be saved", () =>
+  withFolder(async (folder) => {
+    const image = join(folder, "disk.img");
+    await Deno.writeFile(image, new Uint8Array(SIZE));
+    await using machine = await pc(image, { snapshots: folder });
+    const error = await assertRejects(
+      () => machine.saveSnapshot("raw"),
+      SnapshotError,
+      "use a qcow2 image",
+    );
+    assertEquals(error.kind, "disk");
+    assertEquals([...Deno.readDirSync(folder)].length, 1);
+  }));

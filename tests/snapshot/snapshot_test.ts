@@ -1,0 +1,319 @@
+/**
+ * Snapshots of machines: saved, listed, loaded, refused, damaged.
+ */
+
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
+import { crc32 } from "node:zlib";
+import { fromFileUrl, join } from "@std/path";
+import { Machine, type MachineOptions, SnapshotError } from "../../mod.ts";
+import { SnapshotFile } from "../../core/snapshot/load.ts";
+import { withFolder } from "../block/oracle.ts";
+import { randomBelow } from "../random.ts";
+import { runTo, stateDifferences, stateOf } from "./exact.ts";
+
+const ECHO = fromFileUrl(new URL("../fixtures/echo.elf", import.meta.url));
+const MACHINES = fromFileUrl(new URL("../../machines", import.meta.url));
+const MICROVM = join(MACHINES, "microvm.json");
+const MS = 1_000_000;
+/** Of so many bytes of a snapshot one is damaged; 1 for all, a minute. */
+const STRIDE = Number(Deno.env.get("RHEA_STRIDE") ?? 37);
+
+/** A small machine that greets and echoes. */
+function small(options: MachineOptions = {}): Promise<Machine> {
+  return Machine.load(MICROVM, { kernel: ECHO, memory: "2M", ...options });
+}
+
+/** A small machine's snapshot in a folder. */
+async function smallSnapshot(folder: string): Promise<string> {
+  await using machine = await small({ icount: true });
+  await runTo(machine, 5 * MS);
+  return (await machine.saveSnapshot(join(folder, "small.rhea"))).path;
+}
+
+Deno.test("a machine is saved, runs on, and goes back; a new one starts there", () =>
+  withFolder(async (folder) => {
+    await using machine = await small({ snapshots: folder });
+    const serial = machine.serial(0);
+    await serial.expect("# ");
+    let ended = false;
+    machine.wait().then(() => ended = true);
+    const progress: number[] = [];
+    const saved = await machine.saveSnapshot("here", {
+      onProgress: (done, total) => progress.push(done / total),
+    });
+    assertEquals(saved.path, join(folder, "here.rhea"));
+    assertEquals([progress[0], progress.at(-1)], [0, 1]);
+    assertEquals((await Deno.stat(saved.path)).size, saved.bytes);
+    assert(machine.running && !ended);
+    await serial.write("one\n");
+    await serial.expect("one\n# ");
+    await machine.loadSnapshot("here");
+    await serial.write("two\n");
+    await serial.expect("two\n# ");
+    assert(!ended);
+    await using other = await Machine.restore(saved.path, {});
+    assert(!other.running);
+    await other.serial(0).write("three\n");
+    assertEquals(await other.serial(0).expect("# "), "three\n# ");
+    assertEquals(other.serial(0).output, "three\n# ");
+  }));
+
+Deno.test("snapshots are listed, replaced and deleted", () =>
+  withFolder(async (folder) => {
+    await using machine = await small({ snapshots: folder });
+    assertEquals(await machine.snapshots(), []);
+    await Deno.writeTextFile(join(folder, "no.rhea"), "not one");
+    await Deno.writeTextFile(join(folder, "empty.rhea"), "");
+    await runTo(machine, 2 * MS);
+    for (const name of ["b", "a b", "b"]) await machine.saveSnapshot(name);
+    const list = await machine.snapshots();
+    assertEquals(list.map(({ name }) => name), ["a b", "b"]);
+    const [{ machine: name, virtualTime, instructions, date, bytes }] = list;
+    assertEquals(name, "microvm");
+    assertEquals(virtualTime, machine.clock.now());
+    assertEquals(instructions, machine.cpu.instructions);
+    assert(Math.abs(Date.now() - date) < 3_600_000 && bytes > 100);
+    await machine.deleteSnapshot("b");
+    assertEquals((await machine.snapshots()).length, 1);
+    for (
+      const action of [
+        () => machine.deleteSnapshot("b"),
+        () => machine.loadSnapshot("b"),
+        () => Machine.restore(join(folder, "b.rhea")),
+      ]
+    ) {
+      const error = await assertRejects(action, SnapshotError);
+      assertEquals(error.kind, "missing");
+    }
+    for (const bad of ["", ".", "..", "a\0", "a\n", "a:b", "x".repeat(200)]) {
+      const error = await assertRejects(
+        () => machine.saveSnapshot(bad),
+        SnapshotError,
+      );
+      assertEquals(error.kind, "name");
+    }
+    const error = await assertRejects(
+      () => machine.saveSnapshot(join(folder, "none/x.rhea")),
+      SnapshotError,
+    );
+    assertEquals(error.kind, "io");
+    const files = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(files, ["a b.rhea", "empty.rhea", "no.rhea"]);
+  }));
+
+Deno.test("a snapshot has everything: the compiler's and the interpreter's are alike", () =>
+  withFolder(async (folder) => {
+    const path = await smallSnapshot(folder);
+    const states = [];
+    for (const accel of ["jit", "interp"] as const) {
+      await using machine = await Machine.restore(path, { accel });
+      await runTo(machine, 9 * MS);
+      states.push(stateOf(machine));
+      await using began = await small({ accel, icount: true });
+      await runTo(began, 5 * MS);
+      await runTo(began, 9 * MS);
+      states.push(stateOf(began));
+    }
+    for (const state of states) {
+      assertEquals(stateDifferences(states[0], state), []);
+    }
+  }));
+
+Deno.test("a snapshot of another machine is refused, and why is said", () =>
+  withFolder(async (folder) => {
+    const path = await smallSnapshot(folder);
+    const others: [MachineOptions, RegExp][] = [
+      [{ memory: "3M" }, /memories\.ram\.size was 2097152, here it is 3145728/],
+      [{ cpu: "486" }, /cpu\.config\.model was "pentium3", here it is "486"/],
+      [{ icount: false }, /time\.mode was "icount", here it is "host"/],
+      [
+        { set: ["devices.disk1=null"] },
+        /has a device "disk1" \(virtio-blk-mmio/,
+      ],
+      [{
+        set: ['devices.more={"plugin":"debugcon","at":"0x99"}'],
+      }, /has no device "more" \(debugcon\), this one has/],
+      [
+        { set: ["devices.com1.at=0x2f8"] },
+        /device "com1": regions\..*base was 1016, here it is 760/,
+      ],
+      [
+        { set: ["devices.com1.wires.irq=pic.irq3"] },
+        /device "com1": wires\.irq was \["pic.irq4"\], here it is/,
+      ],
+    ];
+    for (const [options, reason] of others) {
+      await using machine = await small({ icount: true, ...options });
+      const before = stateOf(machine);
+      const error = await assertRejects(
+        () => machine.loadSnapshot(path),
+        SnapshotError,
+      );
+      assertEquals(error.kind, "machine");
+      assertMatch(error.message, reason);
+      assertEquals(stateDifferences(before, stateOf(machine)), []);
+      const changed = { ...options, icount: undefined };
+      const isTime = "icount" in options;
+      if (isTime) changed.set = ["time.mode=host"];
+      await assertRejects(() => Machine.restore(path, changed), SnapshotError);
+    }
+  }));
+
+Deno.test("a machine of a snapshot needs its kernel for a reset only", () =>
+  withFolder(async (folder) => {
+    const kernel = join(folder, "echo.elf");
+    await Deno.copyFile(ECHO, kernel);
+    const path = join(folder, "a.rhea");
+    {
+      await using machine = await small({ kernel });
+      await machine.serial(0).expect("# ");
+      await machine.saveSnapshot(path);
+    }
+    {
+      await using machine = await Machine.restore(path);
+      machine.reset();
+      await machine.serial(0).expect("Hello from the guest\r\n# ");
+    }
+    await Deno.remove(kernel);
+    const log: string[] = [];
+    await using machine = await Machine.restore(path, {
+      log: (line) => log.push(line),
+    });
+    await machine.serial(0).write("a\n");
+    await machine.serial(0).expect("a\n# ");
+    machine.reset();
+    const { reason, status } = await machine.wait();
+    assertEquals([reason, status], ["reset", 1]);
+    assertMatch(log.join("\n"), /the machine cannot be reset: .*echo\.elf/);
+  }));
+
+Deno.test("no byte can be changed and none be missing", () =>
+  withFolder(async (folder) => {
+    const good = await Deno.readFile(await smallSnapshot(folder));
+    const path = join(folder, "bad.rhea");
+    const mustFail = (bytes: Uint8Array): void => {
+      Deno.writeFileSync(path, bytes);
+      assertThrows(() => {
+        const file = SnapshotFile.open(path);
+        try {
+          file.read();
+        } finally {
+          file.close();
+        }
+      }, SnapshotError);
+    };
+    // All bytes of the file's and the blocks' heads, and some between them.
+    const heads = blocksOf(good).flatMap((start) =>
+      Array.from({ length: 16 }, (_, i) => start + i)
+    );
+    const places = new Set([
+      ...Array.from({ length: 40 }, (_, i) => i),
+      ...heads.filter((at) => at < good.length),
+      ...Array.from(
+        { length: Math.ceil(good.length / STRIDE) },
+        (_, i) => i * STRIDE,
+      ),
+    ]);
+    for (const at of places) {
+      const bytes = good.slice();
+      bytes[at] ^= 1 << at % 8;
+      mustFail(bytes);
+      mustFail(good.subarray(0, at));
+    }
+    mustFail(Uint8Array.of(...good, 0));
+  }));
+
+/** Where a file's blocks begin. */
+function blocksOf(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const starts: number[] = [];
+  for (let at = 12; at < bytes.length;) {
+    starts.push(at);
+    at += 12 + view.getUint32(at + 4, true);
+  }
+  return starts;
+}
+
+/** Make all checksums right. */
+function sealed(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  const view = new DataView(bytes.buffer);
+  let check = 0;
+  for (const at of blocksOf(bytes)) {
+    const end = at + 12 + view.getUint32(at + 4, true);
+    if (end === bytes.length) view.setUint32(at + 12, check, true);
+    view.setUint32(at + 8, crc32(bytes.subarray(at + 12, end)), true);
+    check = crc32(bytes.subarray(at, at + 12), check);
+  }
+  return bytes;
+}
+
+Deno.test("a file that lies, with checksums that are right, does no harm", () =>
+  withFolder(async (folder) => {
+    const source = await smallSnapshot(folder);
+    const good = await Deno.readFile(source);
+    assertEquals(sealed(good.slice()), good);
+    const path = join(folder, "bad.rhea");
+    const below = randomBelow(Number(Deno.env.get("RHEA_SEED") ?? 7));
+    await using machine = await small({ icount: true });
+    const starts = blocksOf(good);
+    let refused = 0;
+    for (let i = 0; i < 400; i++) {
+      const bytes = good.slice();
+      // All blocks alike, however long; the last one is made right again.
+      const block = below(starts.length - 1);
+      const from = starts[block] + 12;
+      const length = starts[block + 1] - from;
+      for (let k = below(3); k >= 0; k--) {
+        bytes[from + below(length)] = below(256);
+      }
+      await Deno.writeFile(path, sealed(bytes));
+      try {
+        await machine.loadSnapshot(path);
+      } catch (error) {
+        assert(error instanceof SnapshotError, String(error));
+        refused++;
+      }
+    }
+    assertNotEquals(refused, 0);
+    await machine.loadSnapshot(source);
+    await using fresh = await Machine.restore(source);
+    assertEquals(stateDifferences(stateOf(fresh), stateOf(machine)), []);
+  }));
+
+Deno.test("blocks that are not known are skipped or refused by their tags", () =>
+  withFolder(async (folder) => {
+    const good = await Deno.readFile(await smallSnapshot(folder));
+    const path = join(folder, "more.rhea");
+    const at = blocksOf(good)[2];
+    const withBlock = (tag: string): Uint8Array<ArrayBuffer> => {
+      const more = new Uint8Array(good.length + 12 + 5);
+      more.set(good.subarray(0, at));
+      more.set(new TextEncoder().encode(tag), at);
+      more[at + 4] = 5;
+      more.set(good.subarray(at), at + 17);
+      return sealed(more);
+    };
+    await using machine = await small({ icount: true });
+    await Deno.writeFile(path, withBlock("note"));
+    await machine.loadSnapshot(path);
+    for (const tag of ["NOTE", "MACH", "STAT"]) {
+      await Deno.writeFile(path, withBlock(tag));
+      await assertRejects(() => machine.loadSnapshot(path), SnapshotError);
+    }
+    const later = good.slice();
+    later[8] = 2;
+    await Deno.writeFile(path, later);
+    const error = await assertRejects(
+      () => machine.loadSnapshot(path),
+      SnapshotError,
+      "has the format 2, expected 1",
+    );
+    assertEquals(error.kind, "version");
+  }));
