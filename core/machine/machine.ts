@@ -714,6 +714,7 @@ export class Machine {
         this.#parts.requests.reset = true;
       })
     );
+    this.events.emit({ type: "reset", cause: "snapshot-load" });
   }
 
   /** The snapshots in the folder of this machine's. Throws a `SnapshotError`. */

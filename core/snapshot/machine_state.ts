@@ -18,27 +18,33 @@ import {
 } from "../state/state.ts";
 
 /** The state; memory is not included. */
-export function saveMachine(
-  { plan, devices, clock, cpu, blocks }: Parts,
-): StateRecord {
-  const states: Record<string, StateRecord> = {};
-  for (const { name, plugin } of plan.devices) {
-    states[name] = {
-      plugin: plugin.name,
-      version: plugin.version,
-      state: devices.get(name)!.save(),
+export function saveMachine(parts: Parts): StateRecord {
+  const { plan, devices, clock, time, cpu, blocks } = parts;
+  // The same for all of it, though the host's time goes on as it is read.
+  const now = clock.now();
+  time.hold(now);
+  try {
+    const states: Record<string, StateRecord> = {};
+    for (const { name, plugin } of plan.devices) {
+      states[name] = {
+        plugin: plugin.name,
+        version: plugin.version,
+        state: devices.get(name)!.save(),
+      };
+    }
+    return {
+      version: 1,
+      time: now,
+      // With the host's time a clock chip has the date of whenever it goes on.
+      epoch: plan.definition.time.mode === "icount" ? clock.epoch : null,
+      cpu: cpu.save(),
+      devices: states,
+      timers: clock.firingOrder(),
+      requests: blocks.save(),
     };
+  } finally {
+    time.release();
   }
-  return {
-    version: 1,
-    time: clock.now(),
-    // With the host's time a clock chip has the date of whenever it goes on.
-    epoch: plan.definition.time.mode === "icount" ? clock.epoch : null,
-    cpu: cpu.save(),
-    devices: states,
-    timers: clock.firingOrder(),
-    requests: blocks.save(),
-  };
 }
 
 /**

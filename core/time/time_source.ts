@@ -56,6 +56,8 @@ export class HostTime implements TimeSource {
   #last = 0;
   #lastCount = 0;
   #nsPerInstruction = NS_PER_INSTRUCTION;
+  /** The time while it stands still. */
+  #held: number | undefined;
   /** The time that must not be passed. */
   barrier: () => number = () => Infinity;
   /** Called when a reading has come to the barrier. */
@@ -74,6 +76,7 @@ export class HostTime implements TimeSource {
 
   /** Nanoseconds since the start, without the time it was stopped. */
   now(): number {
+    if (this.#held !== undefined) return this.#held;
     const last = this.#last;
     const count = this.#count();
     let time = last + NS_PER_READING +
@@ -147,13 +150,19 @@ export class HostTime implements TimeSource {
     this.#stopped ??= performance.now();
   }
 
-  /** Stand still at `time` until `set`: for when it is stopped. */
+  /** Stand still at `time`, however often it is read, until `release` or `set`. */
   hold(time: number): void {
-    this.set(time);
+    this.#held = time;
+  }
+
+  /** Go on as if it had not stood still. */
+  release(): void {
+    this.#held = undefined;
   }
 
   /** Go on from `time`, as after loading a snapshot. */
   set(time: number): void {
+    this.#held = undefined;
     this.#zero = this.#stopped ?? performance.now();
     this.#offset = Math.floor(time);
     this.#last = this.#offset;
@@ -185,9 +194,14 @@ export class InstructionTime implements TimeSource {
       this.#count() * this.nsPerInstruction + this.#skipped;
   }
 
-  /** Stand still at `time`, whatever becomes of the count, until `set`. */
+  /** Stand still at `time`, whatever the count, until `release` or `set`. */
   hold(time: number): void {
     this.#held = time;
+  }
+
+  /** Go on as if it had not stood still. */
+  release(): void {
+    this.#held = undefined;
   }
 
   /** Jump forward to `time`. */

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Machine, type MachineOptions } from "../../machines/machine.ts";
+import { Random } from "../random.ts";
 import { type Message, QemuServer, QmpClient } from "./client.ts";
 import { Schema } from "./schema.ts";
 
@@ -318,6 +319,58 @@ Deno.test("QMP: what is wrong is refused in QEMU's words", async () => {
     }
   });
 });
+
+/** What random messages are made of. */
+const PIECES = [
+  ..."[]{}:,\"'\\ \n\t0aztf17-9.eE+%/u",
+  '{"execute":',
+  '"query-name"',
+  '"nope"',
+  '"arguments":',
+  '"id":',
+  '{"a":[1,{"b":null}]}',
+  "true",
+  "false",
+  "null",
+  "1.5e-3",
+  "-0",
+  "123456789012345678901234567890",
+  '"\\u00e9"',
+  '"\\ud83d\\ude00"',
+  '"\\ud83d"',
+  "'single'",
+  "}",
+  "}",
+];
+
+Deno.test("QMP: random messages are answered as QEMU answers them", async () => {
+  await withPair(async ({ rhea, qemu }) => {
+    const random = new Random(Number(Deno.env.get("RHEA_SEED") ?? 15));
+    const texts = Array.from({ length: 400 }, () => {
+      const length = 1 + random.below(12);
+      let text = "";
+      for (let i = 0; i < length; i++) {
+        text += PIECES[random.below(PIECES.length)];
+      }
+      // A control character ends whatever was begun.
+      return `${text}\x01`;
+    });
+    for (const text of texts) {
+      assertEquals(
+        withoutNames(await answers(rhea, text)),
+        withoutNames(await answers(qemu, text)),
+        JSON.stringify(text),
+      );
+    }
+  });
+});
+
+/** Answers to `query-name`, which differ, are as good as none. */
+function withoutNames(all: Message[]): Message[] {
+  return all.map((answer) =>
+    "return" in answer ? { ...answer, return: {} } : answer
+  );
+}
 
 /** A client of another QEMU, that has not negotiated. */
 async function freshQemu(): Promise<

@@ -236,6 +236,7 @@ Deno.test("QMP: snapshots are jobs", async () => {
   await ok(client, "snapshot-load", args("load"));
   const loaded = await endOf(client, "load");
   assertEquals([loaded.error, counted(guest)], [undefined, count]);
+  assertEquals((await client.event("RESET")).data.reason, "snapshot-load");
   const { vmstate: _, ...rest } = args("delete");
   await ok(client, "snapshot-delete", rest);
   assertEquals((await endOf(client, "delete")).error, undefined);

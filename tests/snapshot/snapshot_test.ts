@@ -12,7 +12,12 @@ import {
 } from "@std/assert";
 import { crc32 } from "node:zlib";
 import { fromFileUrl, join } from "@std/path";
-import { Machine, type MachineOptions, SnapshotError } from "../../mod.ts";
+import {
+  Machine,
+  type MachineOptions,
+  SnapshotError,
+  type StateRecord,
+} from "../../mod.ts";
 import { SnapshotFile } from "../../core/snapshot/load.ts";
 import { withFolder } from "../block/oracle.ts";
 import { randomBelow } from "../random.ts";
@@ -125,6 +130,23 @@ Deno.test("a snapshot has everything: the compiler's and the interpreter's are a
       assertEquals(stateDifferences(states[0], state), []);
     }
   }));
+
+Deno.test("all of a state is of one time, and the time stamp counter has no offset", async () => {
+  await using first = await small();
+  await using second = await small();
+  await first.serial(0).expect("# ");
+  await first.pause();
+  for (let i = 0; i < 5; i++) {
+    const saved = first.save();
+    const { time, cpu } = saved as unknown as StateRecord & {
+      cpu: StateRecord;
+    };
+    assertEquals(cpu.tsc, time);
+    second.load(saved);
+    const again = second.save() as unknown as { cpu: StateRecord };
+    assertEquals([again.cpu.tsc, second.clock.now()], [time, time]);
+  }
+});
 
 Deno.test("a snapshot of another machine is refused, and why is said", () =>
   withFolder(async (folder) => {

@@ -12,6 +12,7 @@
 import { isLoopback, urlHost } from "../../../core/backend/address.ts";
 import type {
   DisplayBackend,
+  PeerAddress,
   PictureSource,
   RemoteScreen,
 } from "../../../core/backend/display.ts";
@@ -95,8 +96,11 @@ export class VncDisplay implements DisplayBackend {
           "there is no password",
       );
     }
+    const listener = this.#listener;
     this.remote = {
-      server: { host: hostname, port: this.port },
+      get server(): PeerAddress {
+        return { host: hostname, port: listener.addr.port };
+      },
       hasPassword: password !== undefined,
       clients: () => this.#screen.clients(),
     };

@@ -62,10 +62,14 @@ for (const { name, architecture, machine, options } of CASES) {
             append: "console=ttyS0",
             memory: "128M",
             icount: true,
-            set: UNPACKED,
+            set: architecture === "i386" ? UNPACKED : [],
             ...options,
           }),
-        { points: points(17, 137, 12), length: 70 * MS },
+        {
+          after: "Linux version",
+          points: points(17, 137, 12),
+          length: 70 * MS,
+        },
       ).then((output) => assertMatch(output, /Linux version/)),
   );
 }
