@@ -127,9 +127,9 @@ export class DebugControl {
     return new Session(this, this.#machine.memory);
   }
 
-  /** Whether the guest is running now. */
+  /** Whether the guest is running now: not from a pause on, as no slice begins any more. */
   get isRunning(): boolean {
-    return this.#machine.isStarted() && !this.#stands;
+    return this.#machine.isStarted() && this.#release === undefined;
   }
 
   /** Whether somebody waits for the guest to stand still. */
