@@ -40,7 +40,7 @@ export interface Command {
   readonly traceBlocks: boolean;
   /** Where gdb is served. */
   readonly gdb: string | undefined;
-  /** Do not start before gdb says so. */
+  /** Do not start before gdb or, without it, a monitor says so. */
   readonly wait: boolean;
   /** The recording to replay. */
   readonly replay: string | undefined;
@@ -158,7 +158,8 @@ export const HELP = `Rhea, a machine emulator
   --no-reboot        end when the guest resets the machine
   --gdb [ADDRESS]    let gdb debug the guest at tcp::PORT, tcp:HOST:PORT or
                      unix:PATH; tcp::1234 if nothing is said
-  --wait             do not start the guest before gdb lets it go
+  --wait             do not start the guest before gdb lets it go or, without
+                     --gdb, a monitor does: cont, behind Ctrl-A c or by QMP
   --stats            print counters at the end
   --trace-blocks     write a line to standard error for each block that is
                      translated and each region that is compiled or dies
@@ -255,9 +256,6 @@ export function parseCommand(args: readonly string[]): Command {
     );
   }
   const gdb = text("gdb");
-  if (parsed.wait === true && gdb === undefined) {
-    throw new UsageError("--wait needs --gdb");
-  }
   const boot = text("boot");
   const smp = text("smp");
   let action: Command["action"] = "run";

@@ -21,6 +21,7 @@ Deno.test("arguments: --gdb has an address or none", () => {
   };
   assertEquals(gdb("m.json"), ["m.json", undefined, false]);
   assertEquals(gdb("--gdb", "m.json", "--wait"), ["m.json", "", true]);
+  assertEquals(gdb("m.json", "--wait"), ["m.json", undefined, true]);
   assertEquals(gdb("m.json", "--gdb"), ["m.json", "", false]);
   assertEquals(gdb("m.json", "--gdb", "tcp::1"), ["m.json", "tcp::1", false]);
   assertEquals(gdb("--gdb=unix:/a", "m.json"), ["m.json", "unix:/a", false]);
@@ -39,7 +40,6 @@ Deno.test("arguments: mistakes name the flag", () => {
       ["resolv", "m.json"],
       'there is no command "resolv"; did you mean "resolve"?',
     ],
-    [["m.json", "--wait"], "--wait needs --gdb"],
     [["m.json", "--gdb", "--gdb"], "--gdb is there twice"],
     [["m.json", "--icount=off"], "--icount takes no value"],
     [["--", "a.json", "--vnc"], 'expected one machine file, not also "--vnc"'],

@@ -169,7 +169,13 @@ async function planOf(
 ): Promise<MachinePlan> {
   if (machine !== undefined) return await planDefinition(machine, options);
   const { planSnapshot } = await import("../snapshot/load.ts");
-  return await planSnapshot(loadvm!, options);
+  const plan = await planSnapshot(loadvm!, options);
+  // The other end of its serial port was a program's: here it is a terminal.
+  const { serial0 } = plan.definition.backends;
+  if (serial0?.plugin !== "memory" || (options.serial?.length ?? 0) > 0) {
+    return plan;
+  }
+  return await planSnapshot(loadvm!, { ...options, serial: ["stdio"] });
 }
 
 function json(value: unknown): string {
@@ -235,7 +241,7 @@ async function run(
       // Not loaded without.
       const { startGdb } = await import("./gdb.ts");
       await startGdb(machine, command, (line) => output.message(line));
-    }
+    } else if (command.wait) machine.stopGuest();
     result = await machine.run();
     await dumps?.write();
     if (command.gdb !== undefined) await machine.gdbLeaves(result);

@@ -396,7 +396,10 @@ export class Machine {
 
   /** Whether the guest runs, and why not, as QEMU's `RunState` has it. */
   get runState(): "prelaunch" | "running" | "paused" | "shutdown" {
-    if (this.running) return this.#release === undefined ? "running" : "paused";
+    if (this.running) {
+      if (this.#release === undefined) return "running";
+      return this.cpu.instructions === 0 ? "prelaunch" : "paused";
+    }
     if (this.#result === undefined) return "prelaunch";
     return this.#result.reason === "stop" ? "paused" : "shutdown";
   }

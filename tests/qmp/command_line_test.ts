@@ -45,7 +45,7 @@ Deno.test("QMP: a process listens if it may, says so if it may not, and ends wit
       args: [
         ...["run", set, "--no-prompt", "mod.ts", "machines/pc.json"],
         ...["--firmware", "builtin", "--serial", "null"],
-        ...["--qmp", `unix:${path}`],
+        ...["--wait", "--qmp", `unix:${path}`],
       ],
       cwd: ROOT,
       env: { NO_COLOR: "1" },
@@ -68,8 +68,16 @@ Deno.test("QMP: a process listens if it may, says so if it may not, and ends wit
     });
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  const { return: status } = await client.execute("query-status");
-  assertEquals(status.status, "running");
+  const state = async (): Promise<unknown> =>
+    (await client.execute("query-status")).return;
+  const singlestep = false;
+  assertEquals(await state(), {
+    running: false,
+    singlestep,
+    status: "prelaunch",
+  });
+  await client.execute("cont");
+  assertEquals(await state(), { running: true, singlestep, status: "running" });
   // The file cannot be written, and Deno says which flag would help.
   const { error } = await client.execute("screendump", {
     filename: `${folder}/no/x`,

@@ -51,7 +51,6 @@ Deno.test("--loadvm: a machine from its file alone, by name, beside its machine 
       await machine.saveSnapshot("here");
     }
     const file = join(folder, "here.rhea");
-    const serial = ["--serial", "stdio"];
     const own = ["--kernel", ECHO, "--memory", "8M"];
     for (
       const args of [
@@ -61,11 +60,8 @@ Deno.test("--loadvm: a machine from its file alone, by name, beside its machine 
         [ISAPC, ...own, "--loadvm", "here"],
       ]
     ) {
-      const { status, out, messages } = await rhea(
-        folder,
-        [...args, ...serial],
-        "hi\nq",
-      );
+      // Its serial port was in memory: here it is the terminal.
+      const { status, out, messages } = await rhea(folder, args, "hi\nq");
       assertEquals([status, out], [1, "hi\n# "], messages);
     }
     const wrong: [string[], RegExp][] = [
@@ -79,7 +75,7 @@ Deno.test("--loadvm: a machine from its file alone, by name, beside its machine 
       [["--loadvm", "here", "--memory", "9M"], /is of another machine/],
     ];
     for (const [args, message] of wrong) {
-      const { status, messages } = await rhea(folder, [...args, ...serial]);
+      const { status, messages } = await rhea(folder, args);
       assertEquals(status, 2, messages);
       assertMatch(messages, message);
     }
