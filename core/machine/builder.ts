@@ -148,7 +148,12 @@ export class Builder {
     };
     let group: CpuGroup | undefined;
     await this.#placeMemory(memory);
+    let hasSockets = false;
     for (const { name, plugin, config, pcap } of plan.backends) {
+      if (plugin.type !== "block") {
+        const { net = [] } = await plugin.permissions?.(config) ?? {};
+        if (net.length > 0) hasSockets = true;
+      }
       const log = createLogger(name, this.#log);
       const backend: AnyBackend = replay !== undefined &&
           await this.#replayed(name, plugin, replay.header.networks) ||
@@ -201,6 +206,7 @@ export class Builder {
       devices: this.#devices,
       blocks: building.blocks,
       traffic: building.traffic,
+      hasSockets,
       backends: this.#backends,
       boot,
       requests: this.#requests,

@@ -194,6 +194,7 @@ export class Machine {
         return requests.reset = true;
       },
     });
+    this.#loop.hasSockets = parts.hasSockets;
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
     requests.openMonitor = (console) => this.openMonitor(console);
@@ -571,6 +572,7 @@ export class Machine {
    * own: which CPU another looks at, and in which format, stays the other's.
    */
   async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
+    this.#loop.hasSockets = true;
     const { HmpSession } = await import("../monitor/hmp/session.ts");
     return new HmpSession(await this.#newMonitor(), console);
   }
@@ -616,6 +618,7 @@ export class Machine {
     where: string = "tcp::1234",
     options: GdbOptions = {},
   ): Promise<GdbServer> {
+    this.#loop.hasSockets = true;
     const { GdbServer } = await import("../debug/gdb/server.ts");
     const isNew = !this.running && this.#result === undefined;
     const isReplay = this.#parts.inputs?.isLive === false;
@@ -903,6 +906,7 @@ export class Machine {
    */
   async serveQmp(place: string): Promise<QmpListener> {
     this.#mustBeOpen();
+    this.#loop.hasSockets = true;
     const { QmpServer } = await import("../monitor/qmp/server.ts");
     const server = await QmpServer.listen(place, {
       machine: this,

@@ -52,6 +52,8 @@ export interface Parts {
   readonly blocks: BlockRequests;
   /** What passes on its networks. */
   readonly traffic: NetTraffic;
+  /** Whether one of its backends has sockets. */
+  readonly hasSockets: boolean;
   /** Backends by name. */
   readonly backends: Map<string, AnyBackend>;
   /**
