@@ -27,12 +27,12 @@ export {
   type MachineOptions,
 } from "./machines/machine.ts";
 export { Machine as MachineInstance } from "./core/machine/machine.ts";
+export type { RunResult } from "./core/machine/machine.ts";
 export type {
-  RunResult,
   ScreenPort,
   Screenshot,
   SerialPort,
-} from "./core/machine/machine.ts";
+} from "./core/machine/ports.ts";
 export type { GdbMonitor } from "./core/debug/gdb/monitor.ts";
 export type { ReverseDebugger, ReverseStop } from "./core/debug/gdb/reverse.ts";
 export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";

@@ -4,17 +4,11 @@
  * @module
  */
 
-import type {
-  Picture,
-  PictureSource,
-  TextScreen,
-  TextSource,
-} from "../backend/display.ts";
+import type { PictureSource } from "../backend/display.ts";
 import { MemoryChar } from "../backend/memory_char.ts";
-import type { ExpectOptions } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
-import type { MachineDebugger, StopEvent } from "../debug/contract.ts";
+import type { MachineDebugger } from "../debug/contract.ts";
 import type { DebugControl } from "../debug/control.ts";
 import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
 import type { DebugMemory } from "../debug/cpu.ts";
@@ -29,10 +23,7 @@ import type {
 } from "../debug/events.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
-import type { DiskUndo } from "../replay/disk_undo.ts";
-import type { Moment } from "../replay/history.ts";
 import type { Subject } from "../replay/inputs.ts";
-import type { Player } from "../replay/player.ts";
 import type { ReplayDebugger } from "../replay/reverse.ts";
 import type { InstructionTime } from "../time/time_source.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
@@ -43,21 +34,26 @@ import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
 import type { SnapshotInfo } from "../snapshot/folder.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
+import { loadKernel, providerOf } from "./boot.ts";
 import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
-import { createLogger } from "./logger.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder } from "./builder.ts";
-import { dmaPort } from "./device_context.ts";
 import { closeAll, type Parts } from "./parts.ts";
+import {
+  type ScreenPort,
+  screenPort,
+  type Screenshot,
+  screenshotOf,
+  type SerialPort,
+  serialPort,
+} from "./ports.ts";
 import { hasRom, type MachinePlan } from "./plan_types.ts";
-import type { FirmwareTables } from "./firmware.ts";
 import type { Device } from "./plugin.ts";
 import { RunLoop } from "./run_loop.ts";
-import { ramRanges, surveyDevice } from "./survey.ts";
 import type { JsonObject } from "./schema_types.ts";
 import type { Trace, TraceOptions } from "./trace.ts";
 
@@ -84,58 +80,6 @@ export interface RunResult {
   /** For `halt` and `shutdown`: where the CPU was. */
   readonly where?: string;
 }
-
-/** A serial port whose other end is the program. */
-export interface SerialPort {
-  /** What the guest has written. */
-  readonly output: string;
-  /** Type to the guest; resolves when the guest's chip took it all. */
-  write(data: string | Uint8Array): Promise<void>;
-  /**
-   * Wait until the guest's output after the last match contains `pattern`;
-   * gives back the output up to and including the match.
-   */
-  expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
-}
-
-/** A screen and its keyboard at which the program sits. */
-export interface ScreenPort {
-  /**
-   * The text on it, a line feed after each row, without the spaces at the
-   * rows' ends; empty when it shows no text.
-   */
-  readonly text: string;
-  /** Cells, colours and cursor; undefined when it shows no text. */
-  readonly cells: TextScreen | undefined;
-  /**
-   * The screen as pixels, whatever it shows, and what has changed since a
-   * generation; undefined without a device that has a picture.
-   */
-  look(since?: number): Picture | undefined;
-  /** Call `changed` at the next change of the pixels, once. */
-  watchPicture(changed: () => void): void;
-  /**
-   * Wait until the text on the screen contains `pattern`; gives back all of
-   * the text. It is what stands there, and may have stood there before.
-   */
-  expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
-  /** Type on the US keyboard; resolves when the guest took it all. */
-  type(text: string): Promise<void>;
-  /**
-   * Press keys together, by their W3C `KeyboardEvent.code` names, and release
-   * them: `press("ControlLeft", "KeyC")`.
-   */
-  press(...codes: string[]): Promise<void>;
-}
-
-/** What a screen showed. */
-export interface Screenshot extends Picture {
-  /** The same as a PNG file. */
-  png(): Promise<Uint8Array>;
-}
-
-/** Bytes of the seed that a kernel gets. */
-const SEED_BYTES = 32;
 
 /** A machine. */
 export class Machine {
@@ -454,26 +398,7 @@ export class Machine {
    * (it is, unless the options say otherwise).
    */
   serial(n: number): SerialPort {
-    const char = this.#parts.backends.get(`serial${n}`);
-    if (char === undefined) {
-      throw new RangeError(`the machine has no backend "serial${n}"`);
-    }
-    if (!(char instanceof MemoryChar)) {
-      throw new TypeError(
-        `the backend "serial${n}" is not in memory: load the machine with ` +
-          `serial: ["memory"]`,
-      );
-    }
-    return {
-      get output(): string {
-        return char.output;
-      },
-      write: (data) => char.send(data),
-      expect: (pattern, options) => {
-        this.start();
-        return char.expect(pattern, options);
-      },
-    };
+    return serialPort(this.#parts.backends, n, () => this.start());
   }
 
   /**
@@ -481,32 +406,7 @@ export class Machine {
    * display `none` (in `isapc.json` it is, unless the options say otherwise).
    */
   screen(): ScreenPort {
-    const display = this.#parts.backends.get("display");
-    if (display === undefined) {
-      throw new RangeError('the machine has no backend "display"');
-    }
-    if (!(display instanceof MemoryDisplay)) {
-      throw new TypeError(
-        'the backend "display" is not in memory: load the machine with ' +
-          'display: "none"',
-      );
-    }
-    return {
-      get text(): string {
-        return display.content;
-      },
-      get cells(): TextScreen | undefined {
-        return display.screen;
-      },
-      look: (since) => display.look(since),
-      watchPicture: (changed) => display.watchPicture(changed),
-      expect: (pattern, options) => {
-        this.start();
-        return display.expect(pattern, options);
-      },
-      type: (text) => display.type(text),
-      press: (...codes) => display.press(...codes),
-    };
+    return screenPort(this.#parts.backends, () => this.start());
   }
 
   /**
@@ -514,17 +414,9 @@ export class Machine {
    * a `RangeError` when the machine has none.
    */
   screenshot(): Screenshot {
-    const source = this.#provider<PictureSource>("picture-source");
+    const source = providerOf<PictureSource>(this.#parts, "picture-source");
     if (source === undefined) throw new RangeError("the machine has no screen");
-    const shown = source.look(0);
-    const picture = { ...shown, pixels: shown.pixels.slice() };
-    return {
-      ...picture,
-      png: async () => {
-        const { encodePng } = await import("../backend/png.ts");
-        return await encodePng(picture);
-      },
-    };
+    return screenshotOf(source);
   }
 
   /** Counters by name: the CPU's and the machine's. */
@@ -683,79 +575,16 @@ export class Machine {
   }
 
   async #createReplayer(): Promise<ReplayDebugger> {
-    const { ReplayError } = await import("../replay/error.ts");
-    const { Player } = await import("../replay/player.ts");
-    const { Replayer } = await import("../replay/replayer.ts");
-    const { inputs: player, undo, cpus } = this.#parts;
-    if (!(player instanceof Player) || undo === undefined) {
-      throw new ReplayError("unsupported", "The machine is not a replay");
-    }
-    const control = await this.#debugControl();
-    const loop = this.#loop;
-    if (this.running || this.#result !== undefined) {
-      throw new ReplayError("unsupported", "The machine has been started");
-    }
-    undo.isOn = true;
-    const counts = (): number[] =>
-      cpus.map((cpu, i) => cpu.instructions + this.#earlier[i]);
-    const run = async (
-      stopped?: (event: StopEvent) => void,
-      isStep = false,
-    ): Promise<void> => {
-      let isDone = false;
-      const { onEnd } = player;
-      player.onStop = () => isDone = true;
-      player.onEnd = () => false;
-      const held = async (): Promise<void> =>
-        void await loop.runHeld(() => isDone);
-      try {
-        await control.search(held, stopped, isStep);
-      } finally {
-        player.onEnd = onEnd;
-      }
-    };
-    player.onEnd = () => {
-      // Who debugs is not at the end when the recording is.
-      const stands = control.isAwaited;
-      if (stands) control.pause();
-      return stands;
-    };
-    return new Replayer({
-      player,
+    const { createReplayer } = await import("../replay/machine_replayer.ts");
+    return await createReplayer({
+      parts: this.#parts,
+      loop: this.#loop,
+      media: this.media,
       memory: this.#subject().memory,
-      counts,
-      media: () => this.media.changes,
-      pc: (cpu) => control.cpus[cpu].pc,
-      save: () => ({
-        ...player.position,
-        record: saveMachine(this.#parts),
-        counts: counts(),
-        place: player.place,
-        disks: undo.mark,
-        media: this.media.changes,
-      }),
-      load: (moment) => this.#goBack(moment, player, undo),
-      run,
-      runOne: () => run(() => player.stop(), true),
-      stop: () => player.stop(),
+      earlier: this.#earlier,
+      control: () => this.#debugControl(),
+      isStarted: () => this.running || this.#result !== undefined,
     });
-  }
-
-  /** Make everything but the memory what it was. */
-  async #goBack(
-    { record, counts, place, disks }: Moment,
-    player: Player,
-    undo: DiskUndo,
-  ): Promise<void> {
-    const { blocks, cpus, requests } = this.#parts;
-    blocks.forget();
-    await undo.undo(disks);
-    requests.end = undefined;
-    loadMachine(this.#parts, record);
-    cpus.forEach((cpu, i) => this.#earlier[i] = counts[i] - cpu.instructions);
-    player.restore(place);
-    // What devices do behind their loading.
-    await turn();
   }
 
   #debugMemory(): DebugMemory {
@@ -948,7 +777,8 @@ export class Machine {
       const { reason } = result;
       const { inputs } = this.#parts;
       if (inputs !== undefined && reason !== "stop" && reason !== "quit") {
-        await turn();
+        // What devices have put off comes first.
+        await new Promise<void>((resolve) => setImmediate(() => resolve()));
         inputs.end();
       }
       this.#result = result;
@@ -1046,50 +876,14 @@ export class Machine {
 
   /** Reset everything and load the kernel anew, if there is one. */
   #reset(): void {
-    const { requests, boot, plan } = this.#parts;
+    const { requests, plan } = this.#parts;
     for (const { name } of plan.devices) this.device(name).reset();
     this.cpu.reset();
     // Reset pulses that devices gave while they were reset mean nothing.
     requests.reset = false;
     requests.cpuReset = requests.cpuInit = 0;
-    if (boot === undefined) return;
-    const entry = boot.loader.load({
-      kernel: boot.kernel,
-      initrd: boot.initrd,
-      modules: boot.modules,
-      append: plan.definition.boot.append ?? "",
-      parameters: linuxParameters(plan),
-      ram: ramRanges(plan),
-      screen: this.#textScreen(),
-      tables: this.#provider<FirmwareTables>("firmware-tables"),
-      seed: randomSeed(plan),
-      dma: dmaPort(this.space(plan.definition.cpu.physical), () => this.cpu),
-      log: createLogger(
-        boot.loader.name,
-        this.#parts.log.write,
-      ),
-    });
-    this.cpu.enter(entry);
-  }
-
-  /** The first device that fulfils a contract. */
-  #provider<T>(contract: string): T | undefined {
-    const found = this.plan.devices.find(({ plugin }) =>
-      plugin.provides?.includes(contract)
-    );
-    return found === undefined
-      ? undefined
-      : this.device(found.name) as Device & T;
-  }
-
-  /** The first text screen among the devices that shows text. */
-  #textScreen(): TextScreen | undefined {
-    for (const { name, plugin } of this.plan.devices) {
-      if (!plugin.provides?.includes("text-source")) continue;
-      const screen = (this.device(name) as Device & TextSource).text();
-      if (screen !== undefined) return screen;
-    }
-    return undefined;
+    const entry = loadKernel(this.#parts);
+    if (entry !== undefined) this.cpu.enter(entry);
   }
 
   async #closeAll(): Promise<void> {
@@ -1108,31 +902,4 @@ export class Machine {
     if (this.#closed === undefined) this.#parts.inputs?.close();
     return this.#closed ??= this.#closeAll();
   }
-}
-
-/** A turn of the event loop: what devices have put off is done after it. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(() => resolve()));
-}
-
-/** What the machine adds to Linux's command line, and what its devices do. */
-function linuxParameters({ definition, devices }: MachinePlan): string[] {
-  const own = devices.map((device) =>
-    device.plugin.kernelParameter?.(surveyDevice(device))
-  );
-  return [
-    ...definition.boot.parameters,
-    ...own.filter((parameter) => parameter !== undefined),
-  ];
-}
-
-/** The seed of a guest: with `icount` two runs are the same. */
-function randomSeed({ definition }: MachinePlan): Uint8Array {
-  if (definition.boot.seed !== undefined) {
-    return Uint8Array.fromHex(definition.boot.seed);
-  }
-  const seed = new Uint8Array(SEED_BYTES);
-  return definition.time.mode === "icount"
-    ? seed
-    : crypto.getRandomValues(seed);
 }
