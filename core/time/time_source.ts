@@ -79,6 +79,8 @@ export class HostTime implements TimeSource {
     if (this.#held !== undefined) return this.#held;
     const last = this.#last;
     const count = this.#count();
+    // Who looks at a guest that stands still does not move it on.
+    if (this.#stopped !== undefined && count === this.#lastCount) return last;
     let time = last + NS_PER_READING +
       (count - this.#lastCount) * this.#nsPerInstruction;
     this.#lastCount = count;

@@ -22,6 +22,23 @@ Deno.test("host time stops and goes on", async () => {
   assert(Math.abs(time.now() - 5e9) < 10);
 });
 
+Deno.test("who looks while time is stopped does not move it on", () => {
+  let count = 0;
+  const time = new HostTime(() => count);
+  time.resume();
+  pass(2);
+  const before = time.now();
+  time.pause();
+  // It is behind the host.
+  assertEquals([time.now(), time.now()], [before, before]);
+  count += 10;
+  const later = time.now();
+  assert(later > before, "a debugger's step took its time");
+  assertEquals(time.now(), later);
+  time.resume();
+  assert(time.now() > later);
+});
+
 Deno.test("a gap of the host's is hidden from a guest that polls", () => {
   let count = 0;
   const time = new HostTime(() => count);
