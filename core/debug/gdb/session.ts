@@ -1,6 +1,6 @@
 /**
  * A client's session: what it asks for, and what it is told
- * ("Debugging with GDB", appendix E, and QEMU's gdbstub for what is common
+ * ("Debugging with GDB", appendix E, and QEMU's gdb server for what is common
  * among machines).
  *
  * The guest stops at the client's first packet and stands still until the

@@ -1,7 +1,7 @@
 /**
  * The features that debuggers see of an x86 CPU: registers in the order of
  * gdb's numbers ("Debugging with GDB", appendix G.5.5) with gdb's types, then
- * the system registers by the names that QEMU's gdbstub gives them.
+ * the system registers by the names that QEMU's gdb server gives them.
  *
  * @module
  */
