@@ -550,7 +550,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#counts.faults++;
       return this.#frontend.deliver() ? EXIT_FAULT : -1;
     }
-    this.#aloneAt = this.#linearPc();
+    // Code that no block holds runs alone without a debugger, too.
+    const { physical } = this.#translator.singleBlock;
+    const isHeld = physical <= 0xffffffff && this.mmu.hostOf(physical) >= 0;
+    this.#aloneAt = isHeld ? this.#linearPc() : NaN;
     const reason = this.#execute(link);
     this.#aloneAt = NaN;
     return this.#after(reason) ? reason : -1;
@@ -1010,12 +1013,17 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   /** The link to the block at the present program counter; -1 after a fetch fault. */
   #link(): number {
     const f = this.#frontend;
-    const block = this.#find(f.pcLo(), f.pcHi());
+    const block = this.#find(f.pcLo(), f.pcHi(), true);
     return block === undefined ? -1 : this.#enterWord(block);
   }
 
-  /** The block at a program counter (which is in the state), translated if needed; undefined after a fetch fault. */
-  #find(lo: number, hi: number): Block | undefined {
+  /**
+   * The block at a program counter (which is in the state), translated if
+   * needed; undefined after a fetch fault. Where a breakpoint cuts the code
+   * there is none before the debugger was asked (`isAsked`), and then the
+   * instruction is run alone.
+   */
+  #find(lo: number, hi: number, isAsked = false): Block | undefined {
     const f = this.#frontend;
     const key = f.key();
     const linear = f.linear(lo, hi);
@@ -1023,9 +1031,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const physical = this.mmu.fetch(linear, mmu);
     if (physical < 0) return undefined;
     const { cuts } = this.#translator;
-    if (cuts !== undefined && cuts.has(physical)) return undefined;
+    const isCut = cuts !== undefined && cuts.has(physical);
+    if (isCut && !isAsked) return undefined;
     const host = this.mmu.fetchHost;
-    if (host < 0 || physical > 0xffffffff) {
+    if (isCut || host < 0 || physical > 0xffffffff) {
       // Nobody tells when code in a device's memory changes, and some pages
       // are not watched: each instruction is translated when it runs.
       return this.#prepareSingle(1) < 0
@@ -1044,7 +1053,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       if (second === block.secondPage) return block;
       // Another page stands behind this one now.
       this.cache.invalidate(block.physical, 1);
-      return this.#find(lo, hi);
+      return this.#find(lo, hi, isAsked);
     }
     for (;;) {
       try {

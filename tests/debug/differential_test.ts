@@ -238,9 +238,13 @@ async function compare(kind: Kind, seed: number): Promise<void> {
   }
 }
 
-for (const make of [flow32, flow64]) {
+/** Seeds that have found something: both about code beyond 4 GiB, which no block holds. */
+const ONCE_FAILED_64 = [757106014, 169480939];
+
+for (const [make, known] of [[flow32, []], [flow64, ONCE_FAILED_64]] as const) {
   const kind = make();
   Deno.test(`random ${kind.title} procedures run under a debugger as without, and stop where they should`, async () => {
+    for (const seed of known) await compare(kind, seed);
     const seed = seedFrom(Date.now() % 1_000_000);
     for (let i = 0; i < casesFrom(4); i++) await compare(kind, seed + i);
     assert(kind.subjects[3].engine.stats().regions > 0);
