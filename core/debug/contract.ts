@@ -139,6 +139,8 @@ export interface MachineDebugger {
    * first instruction. A REP instruction is one iteration at a time.
    */
   step(cpu: number): Promise<StopEvent>;
+  /** Do several steps that are one run to whoever watches the machine. */
+  asOne<T>(steps: () => Promise<T>): Promise<T>;
   /**
    * Let the guest stand still, whoever has let it run; `resume` and `step` in
    * progress end. A machine that was not started stands before its first

@@ -41,8 +41,10 @@ export interface DebuggedMachine {
   isStarted(): boolean;
   /** Starts it. */
   start(): void;
-  /** It stands still for a debugger, or goes on. */
-  notify(type: "stop" | "resume"): void;
+  /** What {@linkcode DebugControl.standing} says may have changed. */
+  notify(): void;
+  /** A debugger lets it go on: nobody else is to hold it. */
+  goes(): void;
   /** The end of the run. */
   wait(): Promise<RunResult>;
 }
@@ -88,6 +90,10 @@ export class DebugControl {
   #run: Promise<RunResult> | undefined;
   /** The CPU that stopped last. */
   #current = 0;
+  /** How many `asOne` are under way. */
+  #runs = 0;
+  /** The next step of one is not to be made. */
+  #isEnding = false;
 
   private constructor(
     machine: DebuggedMachine,
@@ -132,9 +138,20 @@ export class DebugControl {
     return this.#machine.isStarted() && this.#release === undefined;
   }
 
+  /**
+   * Whether the guest stands still for a debugger, or is about to, and as what
+   * QEMU knows it: at a point or after a step, or because somebody wanted it.
+   */
+  get standing(): "debug" | "paused" | undefined {
+    if (this.#release === undefined || this.#runs > 0) return undefined;
+    return this.#reason === undefined || this.#reason.kind === "pause"
+      ? "paused"
+      : "debug";
+  }
+
   /** Whether somebody waits for the guest to stand still. */
   get isAwaited(): boolean {
-    return this.#waiting !== undefined;
+    return this.#waiting !== undefined || this.#runs > 0;
   }
 
   /** See `MachineDebugger.setBreakpoint`. */
@@ -231,6 +248,11 @@ export class DebugControl {
     if (this.isRunning) throw new DebugError("the guest is running");
     const port = this.#ports[cpu];
     if (port === undefined) throw new RangeError(`there is no CPU ${cpu}`);
+    if (this.#isEnding) {
+      this.#isEnding = false;
+      this.#reason = { kind: "pause", cpu };
+      return Promise.resolve(this.#reason);
+    }
     this.#current = cpu;
     port.arm("step");
     if (this.#ports.length > 1 && !this.#machine.keepsOrder) {
@@ -242,12 +264,36 @@ export class DebugControl {
     return promise;
   }
 
+  /** See `MachineDebugger.asOne`. */
+  async asOne<T>(steps: () => Promise<T>): Promise<T> {
+    if (this.#runs++ === 0) this.#machine.goes();
+    try {
+      return await steps();
+    } finally {
+      if (--this.#runs === 0) this.#isEnding = false;
+      this.#machine.notify();
+    }
+  }
+
   /** See `MachineDebugger.pause`. */
   pause(): void {
-    if (this.#release !== undefined) return;
+    if (this.#release !== undefined) {
+      this.#isEnding = this.#runs > 0;
+      return;
+    }
     const cpu = this.#machine.cpu.turn ?? 0;
     this.#reason ??= { kind: "pause", cpu };
     this.#release = this.#machine.loop.standStill();
+  }
+
+  /**
+   * Lets the guest go on that stands still for a debugger which has not asked
+   * for it, as a monitor's `cont` does. Points remain.
+   */
+  goOn(): void {
+    if (this.#release === undefined) return;
+    this.#ports[this.#current].arm("run");
+    this.#go();
   }
 
   /** Lets the guest go on if it stands still for a debugger. */
@@ -259,11 +305,11 @@ export class DebugControl {
   }
 
   #letGo(): void {
-    if (this.#stands) this.#machine.notify("resume");
     this.#stands = false;
     this.#reason = undefined;
     const release = this.#release;
     this.#release = undefined;
+    if (this.#runs === 0) this.#machine.goes();
     release?.();
   }
 
@@ -348,7 +394,7 @@ export class DebugControl {
     // (A monitor holds it as well.)
     if (this.#release === undefined || this.#stands) return;
     this.#stands = true;
-    this.#machine.notify("stop");
+    this.#machine.notify();
     this.#tell(this.#reason!);
   }
 

@@ -81,6 +81,16 @@ export interface RunResult {
   readonly where?: string;
 }
 
+/** Whether a guest runs, or why it does not: of QEMU's `RunState` those that happen here. */
+export type RunState =
+  | "prelaunch"
+  | "running"
+  | "paused"
+  | "debug"
+  | "save-vm"
+  | "restore-vm"
+  | "shutdown";
+
 /** A machine. */
 export class Machine {
   /** The plan it was built from. */
@@ -98,6 +108,10 @@ export class Machine {
   #closed: Promise<void> | undefined;
   /** Lets the guest go on that a monitor has stopped. */
   #release: (() => void) | undefined;
+  /** What it stands still for, if it is that. */
+  #work: "save-vm" | "restore-vm" | undefined;
+  /** What monitors were told last: that the guest stands still. */
+  #isToldHeld = false;
   #hasShutDown = false;
   /** In a replay: instructions of each CPU up to here, less those that it counts. */
   readonly #earlier: number[];
@@ -105,6 +119,8 @@ export class Machine {
   readonly #servers = new Set<QmpListener>();
   #monitor: Promise<Monitor> | undefined;
   #control: Promise<DebugControl> | undefined;
+  /** The same, when it is there. */
+  #debugging: DebugControl | undefined;
   readonly #gdb = new Set<GdbServer>();
   #hooked: Promise<Hooks> | undefined;
 
@@ -322,27 +338,73 @@ export class Machine {
 
   /**
    * Let the guest stand still within its run, as a monitor's `stop` does:
-   * `run` and `wait` go on waiting. Nothing happens if it stands still already.
+   * `run` and `wait` go on waiting. A debugger that waits for the guest to stop
+   * hears of it. Nothing happens if it stands still already.
    */
   stopGuest(): void {
-    if (this.#release !== undefined) return;
-    this.#release = this.#loop.standStill();
-    if (this.running) this.events.emit({ type: "stop" });
+    if (this.running && this.#isHeld) return;
+    // Its debugger's continue is then as good as a monitor's.
+    if (this.#debugging?.isAwaited === true) this.#debugging.pause();
+    else this.#release ??= this.#loop.standStill();
+    if (this.running) this.#tellHeld();
+    else this.#isToldHeld = true;
   }
 
-  /** Let it go on, or start. */
+  /** Let it go on, or start, whoever has stopped it. */
   continueGuest(): void {
-    const isNew = this.#release !== undefined || !this.running;
-    this.#release?.();
-    this.#release = undefined;
+    const isNew = !this.running && !this.#isToldHeld;
+    this.#letGo();
+    this.#debugging?.goOn();
     this.start();
+    this.#tellHeld();
     if (isNew) this.events.emit({ type: "resume" });
   }
 
+  #letGo(): void {
+    this.#release?.();
+    this.#release = undefined;
+  }
+
+  /** Whether somebody has the guest stand still. */
+  get #isHeld(): boolean {
+    return this.#release !== undefined || this.#work !== undefined ||
+      this.#debugging?.standing !== undefined;
+  }
+
+  /** Tell monitors that the guest stands still or goes on, if they do not know. */
+  #tellHeld(): void {
+    if (this.#isHeld === this.#isToldHeld) return;
+    this.#isToldHeld = this.#isHeld;
+    this.events.emit({ type: this.#isHeld ? "stop" : "resume" });
+  }
+
+  /** Do some work while the guest stands still, if it runs, of which monitors hear. */
+  async #standsFor<T>(
+    work: "save-vm" | "restore-vm",
+    action: () => Promise<T>,
+  ): Promise<T> {
+    if (!this.running) return await action();
+    const before = this.#work;
+    this.#work = work;
+    this.#tellHeld();
+    try {
+      return await action();
+    } finally {
+      this.#work = before;
+      this.#tellHeld();
+    }
+  }
+
   /** Whether the guest runs, and why not, as QEMU's `RunState` has it. */
-  get runState(): "prelaunch" | "running" | "paused" | "shutdown" {
+  get runState(): RunState {
     if (this.running) {
-      if (this.#release === undefined) return "running";
+      if (this.#work !== undefined) return this.#work;
+      if (!this.#isHeld) return "running";
+      if (
+        this.#release === undefined && this.#debugging?.standing === "debug"
+      ) {
+        return "debug";
+      }
       return this.cpu.instructions === 0 ? "prelaunch" : "paused";
     }
     if (this.#result === undefined) return "prelaunch";
@@ -540,8 +602,8 @@ export class Machine {
 
   #debugControl(): Promise<DebugControl> {
     return this.#control ??= import("../debug/control.ts").then(
-      ({ DebugControl }) =>
-        DebugControl.of({
+      async ({ DebugControl }) =>
+        this.#debugging = await DebugControl.of({
           cpu: this.cpu,
           cpus: this.#parts.cpus,
           loop: this.#loop,
@@ -549,7 +611,11 @@ export class Machine {
           keepsOrder: this.#parts.inputs?.isLive === false,
           isStarted: () => this.running,
           start: () => this.start(),
-          notify: (type) => this.events.emit({ type }),
+          notify: () => this.#tellHeld(),
+          goes: () => {
+            this.#letGo();
+            this.#tellHeld();
+          },
           wait: () => this.wait(),
         }),
     );
@@ -677,8 +743,12 @@ export class Machine {
   ): Promise<SavedSnapshot> {
     this.#mustBeOpen();
     const { saveSnapshot } = await import("../snapshot/save.ts");
-    return await this.#loop.hold(() =>
-      saveSnapshot(this.#parts, this.media, nameOrPath, options)
+    return await this.#standsFor(
+      "save-vm",
+      () =>
+        this.#loop.hold(() =>
+          saveSnapshot(this.#parts, this.media, nameOrPath, options)
+        ),
     );
   }
 
@@ -698,12 +768,14 @@ export class Machine {
       );
     }
     const { loadSnapshot } = await import("../snapshot/load.ts");
-    await this.#loop.hold(() =>
-      loadSnapshot(this.#parts, this.media, nameOrPath, () => {
-        this.#parts.requests.reset = true;
-      })
-    );
-    this.events.emit({ type: "reset", cause: "snapshot-load" });
+    await this.#standsFor("restore-vm", async () => {
+      await this.#loop.hold(() =>
+        loadSnapshot(this.#parts, this.media, nameOrPath, () => {
+          this.#parts.requests.reset = true;
+        })
+      );
+      this.events.emit({ type: "reset", cause: "snapshot-load" });
+    });
   }
 
   /** The snapshots in the folder of this machine's. Throws a `SnapshotError`. */

@@ -136,6 +136,11 @@ export class FakeMachine implements MachineDebugger {
     return Promise.resolve(this.#execute(cpu));
   }
 
+  /** See {@linkcode MachineDebugger.asOne}. */
+  asOne<T>(steps: () => Promise<T>): Promise<T> {
+    return steps();
+  }
+
   #execute(cpu: number): StopEvent {
     const registers = this.#registers[cpu];
     if (registers.pc >= this.end) {

@@ -67,7 +67,8 @@ export class Execution {
     const leader = stepping(current)
       ? current
       : actions.findIndex((_, cpu) => stepping(cpu));
-    return await this.#step(actions, leader);
+    // Of a single step there may be many, when others go on.
+    return await this.#debugger.asOne(() => this.#step(actions, leader));
   }
 
   /** By single steps, until the CPU `leader` has done its; -1 for none. */

@@ -124,7 +124,10 @@ export class Session {
    */
   async handle(packet: string): Promise<string | undefined> {
     try {
-      return await this.#handle(packet, await this.#attach());
+      const attached = await this.#attach();
+      // A monitor has let it go.
+      if (attached.machine.isRunning) await this.#halt(attached.machine);
+      return await this.#handle(packet, attached);
     } catch (error) {
       // What cannot be is told; whatever else happens, the session goes on.
       return `E.${error instanceof Error ? error.message : error}`;
@@ -138,18 +141,13 @@ export class Session {
     const machine = await this.#target.debug();
     const points = new Points(machine);
     const map = new RegisterMap(machine.cpus[0].registers);
-    let stop: StopEvent = { kind: "step", cpu: 0 };
+    this.#stop = { kind: "step", cpu: 0 };
     if (machine.isRunning) {
-      const stopped = machine.resume();
-      machine.pause();
-      stop = await stopped;
-      // To gdb this is where the guest is found.
-      if (stop.kind === "pause") {
-        stop = { kind: "step", cpu: busyCpu(machine, stop.cpu) };
-      }
+      // A monitor has started it, if it was to wait.
+      this.#target.goes?.();
+      await this.#halt(machine);
     } else machine.pause();
-    this.#stop = stop;
-    this.#general = stop.cpu;
+    this.#general = this.#stop.cpu;
     this.#control = "all";
     return this.#attached = {
       machine,
@@ -158,6 +156,17 @@ export class Session {
       map,
       addresses: new AddressForm(map.pc.register.bits),
     };
+  }
+
+  /** Have a guest stand still that runs though the client has not let it go. */
+  async #halt(machine: MachineDebugger): Promise<void> {
+    const stopped = machine.resume();
+    machine.pause();
+    const stop = await stopped;
+    // To gdb this is where the guest is found.
+    this.#stop = stop.kind === "pause"
+      ? { kind: "step", cpu: busyCpu(machine, stop.cpu) }
+      : stop;
   }
 
   #cpu({ machine }: Attached): DebugCpu {
