@@ -107,6 +107,8 @@ export interface PeerAddress {
   readonly host: string;
   /** The port. */
   readonly port: number;
+  /** Whether a WebSocket carries what is said there. */
+  readonly isWebSocket?: boolean;
 }
 
 /** What a viewer has done: connected, been let in, gone. */

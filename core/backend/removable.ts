@@ -28,10 +28,13 @@ export interface RemovableDrive {
    */
   eject(force?: boolean): boolean;
   /**
-   * Put in a medium, or take out the one that is in; the tray is closed then.
-   * Whoever gave the old one closes it. A request under way fails.
+   * Put in a medium, with which the tray is closed, or take out the one that is
+   * in, which leaves it open. Whoever gave the old one closes that. A request
+   * under way fails.
    */
   insert(medium: BlockBackend | undefined): void;
+  /** Close the tray, if there is one and it is open. */
+  close(): void;
 }
 
 /** A device with such drives: the contract `removable-media`. */

@@ -128,8 +128,9 @@ export class Media {
       await backend.close();
       throw new MediaError("the machine is stopped");
     }
-    // A closed tray with nothing in it has nothing to wait for.
-    if (drive.medium !== undefined && !drive.eject(force)) {
+    // A locked tray with nothing in it has nothing to wait for.
+    const isIdle = drive.locked && drive.medium === undefined;
+    if (!isIdle && !drive.eject(force)) {
       await backend.close();
       throw this.#locked(name);
     }

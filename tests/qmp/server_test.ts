@@ -196,7 +196,23 @@ Deno.test("QMP: media are changed, and a drive that is locked is not", async () 
   assertEquals((await look()).inserted, undefined);
   await ok(client, "blockdev-change-medium", { device: id, filename: disc });
   await ok(client, "eject", { id });
-  assertEquals((await look()).inserted, undefined);
+  // The tray stays open, as with QEMU.
+  assertEquals([(await look()).inserted, (await look()).tray_open], [
+    undefined,
+    true,
+  ]);
+  await ok(client, "blockdev-close-tray", { id });
+  assertEquals((await look()).tray_open, false);
+  await ok(client, "blockdev-change-medium", { id, filename: disc });
+  const moves = client.events.filter(({ event }) =>
+    event === "DEVICE_TRAY_MOVED"
+  );
+  assertEquals(moves.map(({ data }) => data["tray-open"]), [
+    ...[true, false],
+    ...[true, false],
+    ...[true, false],
+    ...[true, false],
+  ]);
   assertEquals(
     (await client.execute("eject", { id: "ide.disk0" })).error.class,
     "DeviceNotFound",

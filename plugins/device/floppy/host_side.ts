@@ -74,5 +74,6 @@ export function removableOf(
     locked: false,
     eject: () => true,
     insert,
+    close: () => {},
   };
 }

@@ -176,7 +176,8 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
     const reading = this.state.request !== "";
     this.forget();
     this.#medium = medium;
-    this.#changed();
+    if (medium === undefined && this.state.open) this.#openTray();
+    else this.#changed();
     if (reading) this.#check(SenseKey.NOT_READY, Asc.NO_MEDIUM);
   }
 
@@ -193,6 +194,11 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
     state.locked = false;
     if (reading) this.#check(SenseKey.NOT_READY, Asc.NO_MEDIUM);
     return true;
+  }
+
+  /** See `RemovableDrive.close`. */
+  close(): void {
+    if (this.state.open) this.#changed();
   }
 
   #openTray(): void {

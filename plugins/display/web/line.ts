@@ -1,5 +1,6 @@
 /**
- * A serial line that the page shows in a terminal.
+ * A serial line that the page shows in a terminal, where Ctrl-A c leads to the
+ * machine's monitor and back, if there is one for pages.
  *
  * The last of the guest's output is kept for pages that are opened later. While
  * a page is behind, the guest is told to wait, as at a terminal; one that reads
@@ -9,6 +10,9 @@
  */
 
 import type { ByteSink, CharBackend } from "../../../core/backend/char.ts";
+import { MonitorSwitch } from "../../../core/backend/monitor_switch.ts";
+import { EscapeFilter } from "../../../core/backend/terminal.ts";
+import type { OpenMonitor } from "../../../core/monitor/console.ts";
 import type { PageSocket } from "./socket.ts";
 
 /** Bytes of output that are kept. */
@@ -16,6 +20,13 @@ export const KEPT_BYTES = 65536;
 /** Bytes that may wait for a guest that does not read. */
 const TYPE_AHEAD = 65536;
 const LINE_FEED = 0x0a;
+/** Columns of xterm.js' terminal. */
+const COLUMNS = 80;
+/** What Ctrl-A h shows. */
+const HELP = "\r\n" +
+  "Ctrl-A h       this help\r\n" +
+  "Ctrl-A c       switch between the guest and the monitor\r\n" +
+  "Ctrl-A Ctrl-A  send Ctrl-A\r\n";
 
 /** The last bytes of a stream. */
 export class KeptOutput {
@@ -56,10 +67,32 @@ export class WebLine implements CharBackend {
   #ahead = 0;
   #written = false;
   #closed = false;
+  readonly #monitor: MonitorSwitch;
+  readonly #hasMonitor: () => boolean;
+  readonly #filter: EscapeFilter;
 
-  /** A line; `onFirst` is called when the guest writes for the first time. */
-  constructor(onFirst: () => void = () => {}) {
+  /**
+   * A line; `onFirst` is called when the guest writes for the first time.
+   * `open` begins a session of the monitor, where pages may have one.
+   */
+  constructor(
+    onFirst: () => void = () => {},
+    open?: OpenMonitor,
+    hasMonitor: () => boolean = () => open !== undefined,
+  ) {
     this.#onFirst = onFirst;
+    this.#hasMonitor = hasMonitor;
+    const encoder = new TextEncoder();
+    const write = (text: string): void => void this.#show(encoder.encode(text));
+    this.#monitor = new MonitorSwitch(open, {
+      write,
+      isTerminal: true,
+      columns: () => COLUMNS,
+    });
+    this.#filter = new EscapeFilter((key) => {
+      if (key === "c") this.#monitor.toggle();
+      else if (key === "h" || key === "?") write(HELP);
+    });
   }
 
   /** Show the guest's bytes. */
@@ -68,6 +101,10 @@ export class WebLine implements CharBackend {
       this.#written = true;
       this.#onFirst();
     }
+    return this.#show(this.#monitor.output(bytes));
+  };
+
+  #show(bytes: Uint8Array): Promise<void> | void {
     this.#output.add(bytes);
     if (this.#pages.size === 0) return;
     const message = bytes.slice();
@@ -75,7 +112,7 @@ export class WebLine implements CharBackend {
     const behind = [...this.#pages].filter((page) => page.full);
     if (behind.length === 0) return;
     return Promise.all(behind.map((page) => page.room())).then(() => {});
-  };
+  }
 
   /** Say where typed bytes go. */
   onInput(receiver: ByteSink): void {
@@ -95,8 +132,17 @@ export class WebLine implements CharBackend {
     this.#pages.delete(page);
   }
 
-  /** Type; what the guest will not take for long is lost. */
+  /** Type, to the guest or the monitor. */
   type(bytes: Uint8Array): void {
+    if (!this.#hasMonitor()) return this.#type(bytes);
+    this.#filter.pass(bytes, (typed) => {
+      if (this.#monitor.isOpen) this.#monitor.input(typed);
+      else this.#type(typed);
+    });
+  }
+
+  /** Type to the guest; what it will not take for long is lost. */
+  #type(bytes: Uint8Array): void {
     // What is nothing takes no place: otherwise it would wait without bound.
     if (this.#closed || bytes.length === 0) return;
     if (this.#ahead + bytes.length > TYPE_AHEAD) return;
@@ -125,6 +171,8 @@ export class WebLines {
   readonly byName: Map<string, WebLine> = new Map();
   /** Whether there is a display that shows them. */
   shown = false;
+  /** Whether its pages may have the monitor, which writes files of this host. */
+  hasMonitor = false;
 
   /** The name under which a machine has it (`ConsoleContext.shared`). */
   static readonly NAME = "web-lines";

@@ -88,7 +88,7 @@ export class WebServer {
         this.#log.warn(`a request failed: ${error}`);
         return refuse(500, "The request failed");
       },
-    }, (request) => this.#answer(request));
+    }, (request, { remoteAddr }) => this.#answer(request, remoteAddr));
   }
 
   /** The port that it listens on: of use when 0 was asked for. */
@@ -105,7 +105,10 @@ export class WebServer {
     return `http://${host}:${this.port}/${fragment}`;
   }
 
-  #answer(request: Request): Response | Promise<Response> {
+  #answer(
+    request: Request,
+    peer: Deno.NetAddr,
+  ): Response | Promise<Response> {
     const host = request.headers.get("host");
     if (host === null || !isOwnHost(host, this.#config, this.port)) {
       return refuse(403, "This server has another name");
@@ -133,13 +136,14 @@ export class WebServer {
     const endpoint = this.#content.endpoint(url.pathname);
     return endpoint === undefined
       ? refuse(404, "There is nothing here")
-      : this.#upgrade(request, url, host, endpoint);
+      : this.#upgrade(request, url, host, peer, endpoint);
   }
 
   async #upgrade(
     request: Request,
     url: URL,
     host: string,
+    peer: Deno.NetAddr,
     endpoint: Endpoint,
   ): Promise<Response> {
     const { headers, method } = request;
@@ -158,7 +162,7 @@ export class WebServer {
     }
     if (method !== "GET") return refuse(405, "Expected GET");
     try {
-      return this.#open(request, endpoint);
+      return this.#open(request, peer, endpoint);
     } catch (error) {
       // A handshake that lacks something: `TypeError` from Deno.
       if (!(error instanceof TypeError)) throw error;
@@ -166,7 +170,7 @@ export class WebServer {
     }
   }
 
-  #open(request: Request, endpoint: Endpoint): Response {
+  #open(request: Request, peer: Deno.NetAddr, endpoint: Endpoint): Response {
     const { socket, response } = Deno.upgradeWebSocket(request, {
       idleTimeout: IDLE_SECONDS,
     });
@@ -181,7 +185,7 @@ export class WebServer {
     socket.addEventListener("close", release);
     socket.addEventListener("error", release);
     socket.onopen = () => {
-      const page = new PageSocket(socket);
+      const page = new PageSocket(socket, peer);
       this.#pages.add(page);
       const events = endpoint(page);
       page.listen({

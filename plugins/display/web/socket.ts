@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { PeerAddress } from "../../../core/backend/display.ts";
+
 /** Bytes of the longest message that is taken. */
 const MESSAGE_LIMIT = 65536;
 /** Bytes on their way to the browser from which on it is waited for. */
@@ -31,6 +33,8 @@ export interface SocketEvents {
 
 /** A socket whose messages and whose backlog are bounded. */
 export class PageSocket {
+  /** Where the browser is. */
+  readonly peer: PeerAddress;
   readonly #socket: WebSocket;
   #events: SocketEvents | undefined;
   readonly #waiting: (() => void)[] = [];
@@ -40,7 +44,8 @@ export class PageSocket {
   #closed = false;
 
   /** Take over an open socket; `listen` must follow at once. */
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, { hostname, port }: Deno.NetAddr) {
+    this.peer = { host: hostname, port, isWebSocket: true };
     this.#socket = socket;
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#receive(data);

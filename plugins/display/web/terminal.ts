@@ -15,11 +15,16 @@ const plugin: CharPlugin<Record<never, never>> = {
   description: "A terminal in the page of --display web",
   create(_config, context) {
     const lines = context.shared(WebLines.NAME, () => new WebLines());
-    const line = new WebLine(() => {
-      if (!lines.shown) {
-        context.log.warn("nothing shows it: expected --display web=PORT");
-      }
-    });
+    const { monitor } = context;
+    const line = new WebLine(
+      () => {
+        if (!lines.shown) {
+          context.log.warn("nothing shows it: expected --display web=PORT");
+        }
+      },
+      monitor,
+      () => monitor !== undefined && lines.hasMonitor,
+    );
     lines.byName.set(context.name, line);
     return line;
   },

@@ -22,17 +22,23 @@ export interface TestContext extends ConsoleContext {
   readonly pressed: string[];
   /** Warnings. */
   readonly warnings: string[];
+  /** What viewers did, and whether by a WebSocket. */
+  readonly viewed: string[];
 }
 
 /** A context for a backend of this name. */
 export function testContext(name = "display"): TestContext {
   const pressed: string[] = [];
   const warnings: string[] = [];
+  const viewed: string[] = [];
   const shared = new Map<string, unknown>();
   return {
     name,
     pressed,
     warnings,
+    viewed,
+    viewer: (state, server, client) =>
+      void viewed.push(`${state} ${server.isWebSocket} ${client.isWebSocket}`),
     log: { guest() {}, warn: (message) => void warnings.push(message) },
     quit: () => void pressed.push("quit"),
     control: {

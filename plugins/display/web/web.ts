@@ -12,7 +12,9 @@
 import { isLoopback, urlHost } from "../../../core/backend/address.ts";
 import type {
   DisplayBackend,
+  PeerAddress,
   PictureSource,
+  RemoteScreen,
 } from "../../../core/backend/display.ts";
 import { InputQueue } from "../../../core/backend/input_queue.ts";
 import { RfbScreen } from "../../../core/backend/rfb/screen.ts";
@@ -40,25 +42,38 @@ export class WebDisplayError extends Error {
 export class WebDisplay implements DisplayBackend {
   /** The keyboard and the pointer in front of the screen. */
   readonly input: InputQueue = new InputQueue();
+  /** See `DisplayBackend`. */
+  readonly remote: RemoteScreen;
   readonly #context: ConsoleContext;
   readonly #lines: WebLines;
   readonly #screen: RfbScreen;
   readonly #server: WebServer;
 
   private constructor(
+    { address, token }: WebConfig,
     context: ConsoleContext,
     start: (endpoint: (path: string) => Endpoint | undefined) => WebServer,
   ) {
     this.#context = context;
     this.#lines = context.shared(WebLines.NAME, () => new WebLines());
     this.#lines.shown = true;
+    this.#lines.hasMonitor = isLoopback(address) || token !== "";
     // Who gets as far as a socket has shown the token, if there is one.
     this.#screen = new RfbScreen({
       input: this.input,
       shared: true,
       warn: (message) => context.log.warn(message),
+      onViewer: (state, peer) =>
+        context.viewer?.(state, this.remote.server, peer),
     });
-    this.#server = start((path) => this.#endpoint(path));
+    const server = this.#server = start((path) => this.#endpoint(path));
+    this.remote = {
+      get server(): PeerAddress {
+        return { host: address, port: server.port, isWebSocket: true };
+      },
+      hasPassword: false,
+      clients: () => this.#screen.clients(),
+    };
   }
 
   /** Read the files and listen. Throws a `WebDisplayError`. */
@@ -70,6 +85,7 @@ export class WebDisplay implements DisplayBackend {
     const { address, port, token } = config;
     try {
       const display = new WebDisplay(
+        config,
         context,
         (endpoint) => new WebServer(config, { files, endpoint }, context.log),
       );
@@ -119,7 +135,7 @@ export class WebDisplay implements DisplayBackend {
   /** noVNC is a viewer like those that reach a VNC server by TCP. */
   #view(page: PageSocket): SocketEvents {
     const stream = new SocketStream(page);
-    this.#screen.connect(stream);
+    this.#screen.connect(stream, page.peer);
     return {
       message: (bytes) => stream.take(bytes),
       closed: () => stream.end(),

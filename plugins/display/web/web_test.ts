@@ -17,6 +17,7 @@ import {
   type TestContext,
   testContext,
 } from "./testing.ts";
+import type { PageSocket } from "./socket.ts";
 import { WebDisplay, WebDisplayError } from "./web.ts";
 import plugin from "./web.ts";
 
@@ -304,6 +305,76 @@ Deno.test("web: a serial line in both directions, and what was kept", async () =
     });
     await all.promise;
     assertEquals(typed, "hé!");
+  });
+});
+
+Deno.test("web: Ctrl-A c leads to the monitor and back", async () => {
+  for (
+    const [config, hasMonitor] of [
+      [TEST_CONFIG, true],
+      // Whoever reaches that may not write this host's files.
+      [{ ...TEST_CONFIG, address: "0.0.0.0" }, false],
+      [{ ...TEST_CONFIG, address: "0.0.0.0", token: "t" }, true],
+    ] as const
+  ) {
+    const context = testContext("serial0");
+    const asked: string[] = [];
+    const typed: string[] = [];
+    const line = await terminal.create({}, {
+      ...context,
+      monitor: (console) =>
+        Promise.resolve({
+          input: (bytes: Uint8Array) => void asked.push(decode(bytes)),
+          show: () => console.write("(rhea) "),
+          erased: "<",
+          drawn: ">",
+          done: () => Promise.resolve(),
+        }),
+    }) as WebLine;
+    line.onInput((bytes) => void typed.push(decode(bytes)));
+    const display = await WebDisplay.open(config, context);
+    const shown: string[] = [];
+    line.attach({
+      send: (bytes: Uint8Array) => void shown.push(decode(bytes)),
+      full: false,
+    } as unknown as PageSocket);
+    line.type(encode("a\x01cinfo\r\x01\x01"));
+    for (let turns = 0; turns < 20; turns++) await Promise.resolve();
+    line.write(encode("guest\n"));
+    line.type(encode("\x01cb"));
+    for (let turns = 0; turns < 20; turns++) await Promise.resolve();
+    assertEquals(
+      [typed.join(""), asked.join(""), shown.join("")],
+      hasMonitor
+        ? ["ab", "info\r\x01", "(rhea) <guest\n>\r\n"]
+        : ["a\x01cinfo\r\x01\x01\x01cb", "", "guest\n"],
+    );
+    await display.close();
+    await line.close();
+  }
+});
+
+Deno.test("web: viewers of the screen are told of", async () => {
+  await withDisplay(async ({ connect, port, context }) => {
+    const client = await connect();
+    await client.send(handshake("/screen", port, {}));
+    assertEquals(await client.status(), 101);
+    assertEquals(decode((await client.frame())!.payload), "RFB 003.008\n");
+    await client.send(clientFrame(2, encode("RFB 003.008\n")));
+    await client.frame();
+    await client.send(clientFrame(2, new Uint8Array([1])));
+    await client.frame();
+    await client.send(clientFrame(2, new Uint8Array([1])));
+    await client.frame();
+    client.close();
+    while (context.viewed.length < 3) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    assertEquals(context.viewed, [
+      "connected true true",
+      "initialized true true",
+      "disconnected true true",
+    ]);
   });
 });
 

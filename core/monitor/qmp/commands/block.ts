@@ -247,7 +247,10 @@ export const BLOCK: readonly Command[] = [
         locked: info.removable?.locked ?? false,
         inserted: insertedIn(info),
         tray_open: info.removable?.hasTray ? info.removable.open : undefined,
-        "io-status": "ok" as const,
+        // Floppy drives never stop the guest.
+        "io-status": info.removable?.hasTray === false
+          ? undefined
+          : "ok" as const,
       })),
   ),
   query(
@@ -300,7 +303,7 @@ export const BLOCK: readonly Command[] = [
   ),
   action("blockdev-close-tray", CHOICE, (monitor, choice) => {
     const { drive } = removableDrive(monitor, choice);
-    if (drive.hasTray && drive.open) drive.insert(drive.medium);
+    drive.close();
   }),
   action("blockdev-remove-medium", { id: str }, async (monitor, { id }) => {
     const { name, drive } = removableDrive(monitor, { id });

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { RemoteScreen } from "../../../backend/display.ts";
+import type { PeerAddress, RemoteScreen } from "../../../backend/display.ts";
 import type { InputEvent } from "../../../backend/input.ts";
 import { ViewerKeys } from "../../../backend/rfb/keys.ts";
 import type { JsonObject } from "../../../machine/schema_types.ts";
@@ -229,13 +229,13 @@ const VncAuth = oneOf("VncPrimaryAuth", ["none", "vnc"]);
 
 /** The address of a viewer or a server, as QEMU describes it. */
 export function addressInfo(
-  { host, port }: { host: string; port: number },
+  { host, port, isWebSocket = false }: PeerAddress,
 ): ValueOf<typeof VncClient> {
   return {
     host,
     service: String(port),
     family: host.includes(":") ? "ipv6" : "ipv4",
-    websocket: false,
+    websocket: isWebSocket,
   };
 }
 
