@@ -445,3 +445,46 @@ Deno.test("QMP: places where it can listen, and where not", async () => {
   assertEquals(code, 3);
   await machine.serveQmp(`unix:${folder}/old.sock`);
 });
+
+Deno.test("QMP: lines without an end of many clients take no more than some memory", async () => {
+  await using guest = await Guest.of(COUNTS);
+  using client = await guest.serve();
+  const piece = new Uint8Array(1 << 20).fill(0x61);
+  const place = { transport: "unix", path: guest.path } as const;
+  const connections = await Promise.all(
+    Array.from({ length: 5 }, async () => {
+      const connection = await Deno.connect(place);
+      const greeting = new Uint8Array(4096);
+      assert(await connection.read(greeting) !== null);
+      return connection;
+    }),
+  );
+  const isSent = await Promise.all(connections.map(async (connection) => {
+    try {
+      await connection.write(new TextEncoder().encode('{"execute":"'));
+      for (let n = 0; n < 60; n++) {
+        for (let done = 0; done < piece.length;) {
+          done += await connection.write(piece.subarray(done));
+        }
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }));
+  let left = 0;
+  for (const [i, connection] of connections.entries()) {
+    try {
+      if (!isSent[i]) continue;
+      await connection.write(new TextEncoder().encode('"}'));
+      const answer = new Uint8Array(4096);
+      if (await connection.read(answer) !== null) left++;
+    } catch {
+      // It was hung up on.
+    } finally {
+      connection.close();
+    }
+  }
+  assert(left >= 1 && left <= 4, `${left} are left`);
+  assertEquals((await client.execute("query-status")).error, undefined);
+});

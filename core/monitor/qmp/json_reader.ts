@@ -24,6 +24,8 @@ const MAX_TOKEN_SIZE = 64 << 20;
 const MAX_TOKEN_COUNT = 2 << 20;
 /** Brackets and braces that are open. */
 const MAX_NESTING = 1 << 10;
+/** What a token of a value takes in memory, beside its bytes, about. */
+const TOKEN_COST = 48;
 /** Bytes of a token that are kept without more room than that. */
 const ROOM_BYTES = 256;
 /** A stray token is shown up to here. */
@@ -177,6 +179,14 @@ export class JsonReader {
   /** `emit` is called with each value and error, in order. */
   constructor(emit: (message: JsonMessage) => void) {
     this.#emit = emit;
+  }
+
+  /** Bytes of memory that a value which has not ended takes, about. */
+  get held(): number {
+    const kept = this.#room.length > ROOM_BYTES ? this.#room.length : 0;
+    // What there was of a wrong value has been let go.
+    if (this.#error !== undefined) return kept;
+    return kept + this.#bytes + TOKEN_COST * this.#tokens;
   }
 
   /** Read on. The chunk is not kept. */

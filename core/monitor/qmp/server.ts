@@ -22,6 +22,11 @@ import { Session, type SessionHost } from "./session.ts";
 /** Clients at once: more are hung up on. */
 const MAX_CLIENTS = 32;
 /**
+ * Bytes of memory that messages of all clients may take: one may send the
+ * largest that there are (`json_reader.ts`), all of them at once not.
+ */
+const MAX_HELD = 256 << 20;
+/**
  * For so many milliseconds after a client's message the guest's slices are
  * short. Deno 2.9.6 looks for bytes on sockets only in every 60th turn of its
  * event loop while there is something to do: with slices of 2 ms a client waits
@@ -86,6 +91,7 @@ export class QmpServer implements QmpListener {
     this.#host = {
       monitor,
       inTurn: (work) => this.#inTurn(work),
+      onHeld: () => this.#boundHeld(),
       onTraffic: () => parts.traffic.note(ATTENTION_MS),
       warn: (message) => options.warn(`QMP: ${message}`),
     };
@@ -158,6 +164,20 @@ export class QmpServer implements QmpListener {
         this.#sessions.delete(session);
       });
       this.#sessions.set(session, served);
+    }
+  }
+
+  /** Who holds most is hung up on until all hold less than they may. */
+  #boundHeld(): void {
+    for (;;) {
+      let [sum, largest]: [number, Session | undefined] = [0, undefined];
+      for (const session of this.#sessions.keys()) {
+        sum += session.held;
+        if (session.held > (largest?.held ?? 0)) largest = session;
+      }
+      if (largest === undefined || sum <= MAX_HELD) return;
+      this.#host.warn("clients send too much at once: one was hung up on");
+      largest.close();
     }
   }
 

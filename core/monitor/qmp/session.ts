@@ -46,6 +46,8 @@ export interface SessionHost {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** A client has sent something, and waits. */
   onTraffic(): void;
+  /** A client's {@linkcode Session.held} has grown: some may be hung up on. */
+  onHeld(): void;
   /** Something is wrong with a client, or with this program. */
   warn(message: string): void;
 }
@@ -63,6 +65,9 @@ export class Session {
   /** Bytes of events that do. */
   #unread = 0;
   #writing: Promise<void> | undefined;
+  /** Bytes of what is read and not answered yet, and of an answer that was not taken. */
+  #read = 0;
+  #unsent = 0;
 
   /** A client that has just connected. */
   constructor(host: SessionHost, connection: Connection) {
@@ -81,18 +86,28 @@ export class Session {
         const count = await this.#connection.read(room);
         if (count === null) break;
         this.#host.onTraffic();
+        this.#read = reader.held + count;
         reader.feed(room.subarray(0, count));
+        this.#read = Math.max(this.#read, reader.held);
+        this.#host.onHeld();
         for (const message of messages.splice(0)) {
           if (this.#isClosed) break;
           const answer = await this.#host.inTurn(() => this.#answer(message));
           this.#send(answer);
+          this.#host.onHeld();
           await this.#writing;
         }
+        this.#read = reader.held;
       }
     } catch {
       // The client has gone, or was hung up on.
     }
     this.close();
+  }
+
+  /** Bytes of memory that the client's messages and their answers take, about. */
+  get held(): number {
+    return this.#isClosed ? 0 : this.#read + this.#unsent;
   }
 
   /** An event, for who has negotiated. */
@@ -130,6 +145,7 @@ export class Session {
     if (this.#isClosed) return 0;
     const bytes = this.#encoder.encode(`${jsonText(message)}\r\n`);
     this.#lines.push({ bytes, isEvent });
+    if (!isEvent) this.#unsent += bytes.length;
     this.#writing ??= this.#write();
     return bytes.length;
   }
@@ -142,6 +158,7 @@ export class Session {
           done += await this.#connection.write(bytes.subarray(done));
         }
         if (isEvent) this.#unread -= bytes.length;
+        else this.#unsent -= bytes.length;
       }
     } catch {
       // The client has gone: reading will tell as well.
