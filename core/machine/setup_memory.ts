@@ -12,8 +12,7 @@
 export interface SetupMemory {
   /**
    * Set the bits of `mask` in the byte at `index` to those of `value`, in the
-   * memory as it is at power-on, and what protects it (a checksum). Only while
-   * devices are created.
+   * memory as it is at power-on and now, and what protects it (a checksum).
    */
   preset(index: number, mask: number, value: number): void;
 }

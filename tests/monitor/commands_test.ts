@@ -394,3 +394,55 @@ Deno.test("monitor: a listing without the permission to read Capstone", async ()
   const bytes = (text: string): string[] => text.match(/^0x\S+ ( \w\w)+/gm)!;
   assertEquals(bytes(own), bytes(capstone));
 });
+
+Deno.test("boot_set says what firmware starts from the next reset on", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    // Each prints its letter on the serial port, and halts.
+    const disk = async (letter: string, bytes: number): Promise<string> => {
+      const image = new Uint8Array(bytes);
+      // MOV DX, 3F8h; MOV AL, letter; OUT DX, AL; STI; HLT; JMP $-1
+      image.set([0xba, 0xf8, 3, 0xb0, letter.charCodeAt(0), 0xee, 0xfb, 0xf4]);
+      image.set([0xeb, 0xfd], 8);
+      image.set([0x55, 0xaa], 510);
+      const file = `${folder}/${letter}`;
+      await Deno.writeFile(file, image);
+      return file;
+    };
+    await using machine = await Machine.load(PC, {
+      firmware: "builtin",
+      memory: "16M",
+      drives: [
+        { file: await disk("A", 1474560), if: "floppy" },
+        { file: await disk("C", 1 << 20) },
+      ],
+    });
+    machine.start();
+    const monitor = await machine.monitor();
+    const serial = machine.serial(0);
+    await serial.expect("C");
+    const answers: [string, string][] = [
+      [
+        "boot_set",
+        'boot_set: string expected\nTry "help boot_set" for more information\n',
+      ],
+      ["boot_set xyz", "Invalid boot device 'x'\n"],
+      ["boot_set cc", "Boot device 'c' was given twice\n"],
+      ["boot_set abcd", "Too many boot devices for PC\n"],
+      ["boot_set b", "Invalid boot device for PC: 'b'\n"],
+      ["boot_set ac", "boot device list now set to ac\n"],
+    ];
+    for (const [line, answer] of answers) {
+      assertEquals(await monitor.run(line), answer, line);
+    }
+    for (let n = 0; n < 2; n++) {
+      await monitor.run("system_reset");
+      await serial.expect("A");
+    }
+    await monitor.run("boot_set c");
+    await monitor.run("system_reset");
+    await serial.expect("C");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { providerOf } from "../../machine/boot.ts";
+import type { BootOrder } from "../../machine/boot_order.ts";
 import type { Trace } from "../../machine/trace.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -73,6 +75,42 @@ async function trace(
   return running.end();
 }
 
+/** Letters that a boot order has at most. */
+const MAX_BOOT_ORDER = 3;
+
+function setBootOrder(
+  { parts }: MonitorContext,
+  args: Arguments,
+): string {
+  const order = args.text("bootdevice")!;
+  for (const [i, letter] of [...order].entries()) {
+    if (!/[a-p]/.test(letter)) {
+      throw new MonitorError(`Invalid boot device '${letter}'`);
+    }
+    if (order.indexOf(letter) < i) {
+      throw new MonitorError(`Boot device '${letter}' was given twice`);
+    }
+  }
+  const firmware = providerOf<BootOrder>(parts, "boot-order");
+  if (firmware?.setBootOrder === undefined) {
+    throw new MonitorError(
+      "no function defined to set boot device list for this machine",
+    );
+  }
+  if (parts.inputs !== undefined) {
+    throw new MonitorError("a run that is recorded or replayed keeps its own");
+  }
+  if (order.length > MAX_BOOT_ORDER) {
+    throw new MonitorError("Too many boot devices for PC");
+  }
+  const unknown = /[^acdn]/.exec(order);
+  if (unknown !== null) {
+    throw new MonitorError(`Invalid boot device for PC: '${unknown[0]}'`);
+  }
+  firmware.setBootOrder(order);
+  return `boot device list now set to ${order}\n`;
+}
+
 /** The commands. */
 export const CONTROL_COMMANDS: readonly Command[] = [
   {
@@ -99,6 +137,13 @@ export const CONTROL_COMMANDS: readonly Command[] = [
     name: "quit|q",
     help: "quit the emulator",
     run: ({ machine }) => machine.quit("host-qmp-quit"),
+  },
+  {
+    name: "boot_set",
+    args: "bootdevice:s",
+    params: "bootdevice",
+    help: "define new values for the boot device list",
+    run: setBootOrder,
   },
   {
     name: "nmi",

@@ -362,7 +362,7 @@ export class BuiltinBios implements Bios {
 
   /** As after power-on: nobody waits. */
   reset(): void {
-    this.#adopt(freshState());
+    this.#adopt({ ...freshState(), order: this.state.order });
   }
 
   /** The state, with what is under way. */

@@ -25,12 +25,12 @@ const NO_PNP = 0;
 
 /** What can be started, in the configured order. */
 function candidates(bios: Bios): number[] {
-  const { drives, config } = bios;
+  const { drives, config, state } = bios;
   const list: number[] = [];
   const add = (first: number, count: number): void => {
     for (let i = 0; i < count; i++) list.push(first + i);
   };
-  for (const letter of config.order) {
+  for (const letter of state.order || config.order) {
     if (letter === "a") add(0, drives.floppies.length);
     else if (letter === "c") add(FIRST_DISK, drives.disks.length);
     else if (letter === "d") add(FIRST_CDROM, drives.cdroms.length);

@@ -4,13 +4,14 @@
  * @module
  */
 
+import type { BootOrder } from "../../../core/machine/boot_order.ts";
 import type { Device, DeviceContext } from "../../../core/machine/plugin.ts";
 import type { StateRecord } from "../../../core/state/state.ts";
 import { BuiltinBios } from "./bios.ts";
 import type { BiosConfig } from "./config.ts";
 
 /** The ROM and the BIOS behind it. */
-export class BiosDevice implements Device {
+export class BiosDevice implements Device, BootOrder {
   readonly #bios: BuiltinBios;
 
   /** The BIOS with its ROM in place. */
@@ -23,6 +24,11 @@ export class BiosDevice implements Device {
       wake: context.output("irq"),
     });
     context.io("trap", this.#bios.ports);
+  }
+
+  /** See `BootOrder`. */
+  setBootOrder(order: string): void {
+    this.#bios.state.order = order;
   }
 
   /** Nobody waits any more. */

@@ -22,6 +22,7 @@ import {
   type FileSpec,
   type RegionMemory,
 } from "../../../core/machine/plugin.ts";
+import type { BootOrder } from "../../../core/machine/boot_order.ts";
 import type { SetupMemory } from "../../../core/machine/setup_memory.ts";
 import type { StateRecord } from "../../../core/state/state.ts";
 import { BIOS_PROPERTIES, type BiosConfig } from "./config.ts";
@@ -59,16 +60,23 @@ export interface FirmwareConfig extends BiosConfig {
 }
 
 /** A ROM that the machine's CPU starts in. */
-export class FirmwareRom implements Device {
+export class FirmwareRom implements Device, BootOrder {
   readonly #image: Uint8Array;
   readonly #low: RegionMemory;
+  readonly #setup: SetupMemory;
 
-  /** The image in its places. */
-  constructor(image: Uint8Array, context: DeviceContext) {
+  /** The image in its places, and where it looks for what to start. */
+  constructor(image: Uint8Array, setup: SetupMemory, context: DeviceContext) {
     this.#image = image;
+    this.#setup = setup;
     context.memory("top").bytes.set(image);
     this.#low = context.memory("low");
     this.#copyLow();
+  }
+
+  /** See `BootOrder`. */
+  setBootOrder(order: string): void {
+    presetOrder(order, this.#setup);
   }
 
   #copyLow(): void {
@@ -141,7 +149,7 @@ function declare(
 const plugin: DevicePlugin<FirmwareConfig> = {
   type: "device",
   name: "firmware",
-  version: "1.0.0",
+  version: "1.1.0",
   description: "The ROM with the firmware that starts the machine",
   config: {
     type: "object",
@@ -170,6 +178,7 @@ const plugin: DevicePlugin<FirmwareConfig> = {
   // The wake-up call of the built-in BIOS: wire it to IRQ 14.
   outputs: ["irq"],
   collects: ["boot-drives", "firmware-tables"],
+  provides: ["boot-order"],
   usesPorts: true,
   declare,
   uses: { setup: "setup-memory" },
@@ -180,9 +189,10 @@ const plugin: DevicePlugin<FirmwareConfig> = {
     }
     const image = config.image && context.file("image");
     if (!image) return EMPTY;
-    presetOrder(config.order, context.collaborator<SetupMemory>("setup"));
+    const setup = context.collaborator<SetupMemory>("setup");
+    presetOrder(config.order, setup);
     if (config.writable) context.memory("options");
-    return new FirmwareRom(image, context);
+    return new FirmwareRom(image, setup, context);
   },
 };
 export default plugin;

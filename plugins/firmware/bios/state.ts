@@ -77,6 +77,8 @@ export interface BiosState {
   vbeMode: number;
   /** How often media had been changed when a caller was last told. */
   changes: number[];
+  /** What is started in place of what is configured; empty: that. A reset keeps it. */
+  order: string;
 }
 
 /** As after power-on. */
@@ -99,5 +101,6 @@ export function freshState(): BiosState {
     roms: [],
     vbeMode: 0,
     changes: [],
+    order: "",
   };
 }
