@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { BLOCK } from "./commands/block.ts";
 import { CONTROL } from "./commands/control.ts";
 import { DISPLAY } from "./commands/display.ts";
+import { FIXED } from "./commands/fixed.ts";
 import { HARDWARE } from "./commands/hardware.ts";
 import { OBJECTS } from "./commands/objects.ts";
 import { RUN_STATE } from "./commands/run_state.ts";
@@ -23,5 +24,6 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     ...DISPLAY,
     ...OBJECTS,
     ...SNAPSHOTS,
+    ...FIXED,
   ].map((command) => [command.name, command]),
 );

@@ -41,6 +41,8 @@ export interface StructType<T = unknown> {
   readonly tag?: string;
   /** What is there besides, by the tag's value; nothing where a value is not named. */
   readonly variants?: Readonly<Record<string, StructType>>;
+  /** Whether there may be more members, of any type. */
+  readonly isOpen?: boolean;
   /** Only for the compiler. */
   readonly value?: T;
 }
@@ -233,7 +235,7 @@ export function parseValue<T>(
         const name = parsed[type.tag] as string;
         take(Object.hasOwn(variants, name) ? variants[name].members : {});
       }
-      for (const name of left) {
+      for (const name of type.isOpen === true ? [] : left) {
         throw new GenericError(`Parameter '${inner(name)}' is unexpected`);
       }
       return parsed as T;

@@ -10,7 +10,7 @@ import type { CpuInspector } from "../../../cpu/inspector.ts";
 import type { Device } from "../../../machine/plugin.ts";
 import { MAX_CPUS } from "../../../machine/several_cpus.ts";
 import { action, type Command, type Monitor, query } from "../command.ts";
-import { GenericError, QmpError } from "../error.ts";
+import { GenericError } from "../error.ts";
 import { createFile } from "../files.ts";
 import { cpuPath, cpuType, targetOf, TARGETS } from "../machine_names.ts";
 import {
@@ -23,6 +23,7 @@ import {
   struct,
   type ValueOf,
 } from "../types.ts";
+import { noBalloon } from "./fixed.ts";
 import { invalid } from "./run_state.ts";
 
 const Target = oneOf("SysEmuTarget", TARGETS);
@@ -308,12 +309,7 @@ export const HARDWARE: readonly Command[] = [
     "query-balloon",
     {},
     struct("BalloonInfo", { actual: int }),
-    () => {
-      throw new QmpError(
-        "DeviceNotActive",
-        "No balloon device has been activated",
-      );
-    },
+    noBalloon,
   ),
   query(
     "query-pci",

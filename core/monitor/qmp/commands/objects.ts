@@ -7,7 +7,7 @@
 
 import type { DevicePlugin } from "../../../machine/plugin.ts";
 import { loadPlugin, PluginError } from "../../../machine/registry.ts";
-import { type Command, type Monitor, query } from "../command.ts";
+import { action, type Command, type Monitor, query } from "../command.ts";
 import { GenericError, noDevice, QmpError } from "../error.ts";
 import { cpuType } from "../machine_names.ts";
 import { type Node, objectTree, propertyType, resolvePath } from "../qom.ts";
@@ -157,6 +157,18 @@ export const OBJECTS: readonly Command[] = [
       const found = properties.get(property);
       if (found !== undefined) return found.value;
       throw new GenericError(`Property '${type}.${property}' not found`);
+    },
+  ),
+  action(
+    "qom-set",
+    { path: str, property: str, value: any },
+    (monitor, { path, property }) => {
+      const { type, properties } = objectAt(monitor, path);
+      throw new GenericError(
+        properties.has(property)
+          ? `Property '${type}.${property}' is not writable`
+          : `Property '${type}.${property}' not found`,
+      );
     },
   ),
   query(
