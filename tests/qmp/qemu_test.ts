@@ -205,6 +205,20 @@ const EARLY = [
   '{"execute":"qmp_capabilities","arguments":{"enable":[]},"id":{"a":[1.5]}}',
 ];
 
+/** What a client sends that wants commands out of band. */
+const OUT_OF_BAND = [
+  '{"execute":"qmp_capabilities","arguments":{"enable":["oob","x"]}}',
+  '{"exec-oob":"query-name","id":1}',
+  '{"execute":"qmp_capabilities","arguments":{"enable":["oob"]},"id":1}',
+  '{"exec-oob":"query-name","id":1}',
+  '{"exec-oob":"query-name"}',
+  '{"exec-oob":"nope","id":2}',
+  '{"exec-oob":7,"id":2}',
+  '{"exec-oob":"query-name","execute":"query-name","id":1}',
+  '{"exec-oob":"query-name","arguments":{"x":1},"id":1}',
+  '{"execute":"query-status","arguments":{"x":1},"id":1}',
+];
+
 /** What is sent afterwards: each is answered once, with the same error. */
 const WRONG: readonly string[] = [
   '{"execute":"qmp_capabilities"}',
@@ -365,6 +379,14 @@ Deno.test("QMP: what is wrong is refused in QEMU's words", async () => {
     if (fresh !== undefined) {
       for (const text of EARLY) {
         const [a, b] = [await earlyRhea.raw(text), await fresh.raw(text)];
+        assertEquals(a, b, text);
+      }
+    }
+    await using other = await freshQemu();
+    using oob = await QmpClient.connect(path, false);
+    if (other !== undefined) {
+      for (const text of OUT_OF_BAND) {
+        const [a, b] = [await oob.raw(text), await other.raw(text)];
         assertEquals(a, b, text);
       }
     }

@@ -10,7 +10,11 @@
  */
 
 import type { Command, Monitor } from "./command.ts";
-import { NEGOTIATION } from "./commands/control.ts";
+import {
+  CAPABILITIES,
+  type Negotiated,
+  NEGOTIATION,
+} from "./commands/control.ts";
 import { GenericError, QmpError } from "./error.ts";
 import type { Told } from "./events.ts";
 import { type JsonMessage, JsonReader } from "./json_reader.ts";
@@ -58,6 +62,8 @@ export class Session {
   readonly #connection: Connection;
   readonly #encoder = new TextEncoder();
   #isNegotiating = true;
+  /** Commands may come out of band. */
+  #hasOob = false;
   #isClosed = false;
   /** Lines that wait to be written. */
   readonly #lines: { readonly bytes: Uint8Array; readonly isEvent: boolean }[] =
@@ -80,7 +86,7 @@ export class Session {
     const messages: JsonMessage[] = [];
     const reader = new JsonReader((message) => messages.push(message));
     const room = new Uint8Array(READ_BYTES);
-    this.#send({ QMP: { version: VERSION, capabilities: [] } });
+    this.#send({ QMP: { version: VERSION, capabilities: [...CAPABILITIES] } });
     try {
       while (!this.#isClosed) {
         const count = await this.#connection.read(room);
@@ -197,11 +203,17 @@ export class Session {
   }
 
   async #execute(message: JsonMap): Promise<unknown> {
-    const { name, given } = checkMessage(message);
+    const { name, given, isOob } = checkMessage(message, this.#hasOob);
     const command = this.#command(name);
+    if (isOob) {
+      throw new GenericError(`The command ${name} does not support OOB`);
+    }
     const args = parseValue(command.arguments, given);
     const result = await command.run(this.#host.monitor, args as never);
-    if (command === NEGOTIATION) this.#isNegotiating = false;
+    if (command === NEGOTIATION) {
+      this.#isNegotiating = false;
+      this.#hasOob = (args as Negotiated).enable?.includes("oob") === true;
+    }
     return result ?? {};
   }
 
@@ -222,19 +234,28 @@ export class Session {
   }
 }
 
-/** The command and the arguments in a message. */
-function checkMessage(message: JsonMap): { name: string; given: JsonMap } {
+/** The command and the arguments in a message, which may be out of band or not. */
+function checkMessage(
+  message: JsonMap,
+  hasOob: boolean,
+): { name: string; given: JsonMap; isOob: boolean } {
   let name: string | undefined;
+  let isOob = false;
   let given: JsonMap = new Map();
   for (const [key, value] of message) {
-    switch (key) {
+    switch (hasOob && key === "exec-oob" ? "execute" : key) {
       case "execute":
         if (typeof value !== "string") {
+          throw new GenericError(`QMP input member '${key}' must be a string`);
+        }
+        if (name !== undefined) {
+          const other = isOob ? "exec-oob" : "execute";
           throw new GenericError(
-            "QMP input member 'execute' must be a string",
+            `QMP input member '${key}' clashes with '${other}'`,
           );
         }
         name = value;
+        isOob = key === "exec-oob";
         break;
       case "arguments":
         if (!(value instanceof Map)) {
@@ -253,5 +274,5 @@ function checkMessage(message: JsonMap): { name: string; given: JsonMap } {
   if (name === undefined) {
     throw new GenericError("QMP input lacks member 'execute'");
   }
-  return { name, given };
+  return { name, given, isOob };
 }
