@@ -6,6 +6,7 @@
 
 import { assert } from "@std/assert";
 import { Machine, type RunResult } from "../../mod.ts";
+import { QmpClient } from "../qmp/client.ts";
 
 const HERE = new URL(".", import.meta.url).pathname;
 const LINKER_SCRIPT = `${HERE}../bench/guests/kernel.ld`;
@@ -124,6 +125,7 @@ export async function startQemu(
         ...`-display none -device isa-debug-exit,iobase=0xf4`.split(" "),
         ...["-kernel", guest.kernel],
         ...["-gdb", `unix:${remote},server=on,wait=off`],
+        ...["-qmp", `unix:${remote}.qmp,server=on,wait=off`],
       ],
       stdin: "null",
       stdout: "null",
@@ -132,7 +134,10 @@ export async function startQemu(
   ).spawn();
   for (let i = 0; i < 200; i++) {
     try {
-      await Deno.lstat(remote);
+      // Its sockets are there before it listens; commands are done after all
+      // that a start does.
+      using client = await QmpClient.connect(`${remote}.qmp`);
+      await client.execute("query-status");
       return { child, remote };
     } catch {
       await new Promise((resolve) => setTimeout(resolve, 50));
