@@ -8,8 +8,11 @@ import { forSeeds, Random } from "../random.ts";
 import { PC, withMonitor } from "./machine.ts";
 
 const LINES = 300;
-/** Not these: they end the run, or wait for who is not there. */
-const LEFT_OUT = /^(quit|q|o|gdbserver)$/;
+/**
+ * Not these: they end the run (an NMI, of a guest that has no handler), or wait
+ * for who is not there.
+ */
+const LEFT_OUT = /^(quit|q|o|nmi|gdbserver)$/;
 const NAMES = [
   ...COMMANDS.flatMap(({ name }) => name.split("|")),
   ...INFO_COMMANDS.map(({ name }) => `info ${name}`),

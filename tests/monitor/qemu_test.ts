@@ -132,6 +132,25 @@ for (const [mode, bits] of MODES) {
           "x",
           "foo",
           "info foo",
+          "gva2gpa 0x100000",
+          "gva2gpa 0xfff00000",
+          "gva2gpa",
+          "qom-list",
+          "qom-list /nope",
+          "qom-get /nope x",
+          "qom-get /machine",
+          "system_wakeup",
+          "balloon 1",
+          "balloon",
+          "sendkey 0xzz",
+          "memsave 0 16",
+          "memsave 0 16 /nope/x",
+          "screendump /tmp/x -f gif",
+          "info block-jobs",
+          "info iothreads",
+          "info numa",
+          "info replay",
+          "info tpm",
           "sendkey foo",
           "sendkey",
           "cpu 7",
@@ -162,5 +181,6 @@ for (const [mode, bits] of MODES) {
       await same("info status");
       await same("cont");
       await same("info kvm");
+      await same("sendkey 0x1e-f1 1");
     }));
 }

@@ -140,7 +140,10 @@ terminalTest("Ctrl-A c there and back", "", async (desk) => {
 terminalTest("lists, and what is unknown", "", async (desk) => {
   await desk.expect(/# /);
   await desk.type("\x01cinfo m\t\t");
-  assertMatch(await desk.expect(/mem +mice +mtree/), /mem/);
+  assertMatch(
+    await desk.expect(/mem +memory_size_summary +mice\s+mtree/),
+    /mem/,
+  );
   await desk.type("\x15frob\r");
   await desk.expect(/unknown command: 'frob'\n/);
   await desk.type("x/2i $eip\r");

@@ -69,6 +69,11 @@ for (const [first, codes] of TYPING) {
   }
 }
 
+/** The key with a scan code of set 1, E0h as its bit 7; undefined where there is none. */
+export function codeOfScanCode(scanCode: number): string | undefined {
+  return BY_SCAN_CODE.get(scanCode);
+}
+
 /** Keysyms of Unicode characters are these and more. */
 const UNICODE_KEYSYMS = 0x01000000;
 const LAST_UNICODE = 0x10ffff;
@@ -139,7 +144,7 @@ export class ViewerKeys {
 
   /** A key by its scan code, whatever the viewer's layout makes of it. */
   scanCode(scanCode: number, down: boolean): InputEvent[] {
-    const code = BY_SCAN_CODE.get(scanCode);
+    const code = codeOfScanCode(scanCode);
     return code === undefined ? [] : this.#press(code, down);
   }
 

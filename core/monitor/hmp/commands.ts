@@ -7,6 +7,7 @@
 import type { Command } from "./command.ts";
 import { CONTROL_COMMANDS } from "./control_commands.ts";
 import { DEBUG_COMMANDS } from "./debug_commands.ts";
+import { FIXED_COMMANDS } from "./fixed_commands.ts";
 import { INPUT_COMMANDS } from "./input_commands.ts";
 import { MEDIA_COMMANDS } from "./media_commands.ts";
 import { MEMORY_COMMANDS } from "./memory_commands.ts";
@@ -39,4 +40,5 @@ export const COMMANDS: readonly Command[] = [
   ...MEDIA_COMMANDS,
   ...DEBUG_COMMANDS,
   ...SNAPSHOT_COMMANDS,
+  ...FIXED_COMMANDS,
 ];

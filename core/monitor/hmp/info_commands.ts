@@ -5,6 +5,7 @@
  */
 
 import type { Command } from "./command.ts";
+import { INFO_FIXED } from "./fixed_commands.ts";
 import { INFO_BACKENDS } from "./info_backends.ts";
 import { INFO_CPU } from "./info_cpu.ts";
 import { INFO_DEVICES } from "./info_devices.ts";
@@ -18,4 +19,5 @@ export const INFO_COMMANDS: readonly Command[] = [
   ...INFO_DEVICES,
   ...INFO_BACKENDS,
   ...INFO_SNAPSHOTS,
+  ...INFO_FIXED,
 ];

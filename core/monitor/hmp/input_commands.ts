@@ -6,6 +6,8 @@
  */
 
 import type { InputEvent } from "../../backend/input.ts";
+import { codeOfScanCode } from "../../backend/rfb/keys.ts";
+import { writeFile } from "../qmp/files.ts";
 import { codeOfKeyName, KEY_NAMES } from "../key_names.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -26,7 +28,10 @@ function keysOf(text: string): string[] {
   const names = text.split("-");
   if (names.length > MAX_KEYS) throw new MonitorError("too many keys");
   return names.map((name) => {
-    const code = codeOfKeyName(name === "<" ? "less" : name);
+    // QEMU's other names of keys are their scan codes.
+    const code = /^0x[0-9a-f]{1,4}$/i.test(name)
+      ? codeOfScanCode(Number(name))
+      : codeOfKeyName(name === "<" ? "less" : name);
     if (code === undefined) {
       throw new MonitorError(`invalid parameter: ${name}`);
     }
@@ -105,11 +110,11 @@ async function dumpScreen(
   const format = args.has("format") ? args.text("kind") : "ppm";
   if (format !== "ppm" && format !== "png") {
     throw new MonitorError(
-      `Error: Invalid parameter '${format ?? ""}': expected png or ppm`,
+      `Error: invalid parameter value: ${format ?? ""}`,
     );
   }
   const shot = machine.screenshot();
-  await Deno.writeFile(file, format === "png" ? await shot.png() : ppm(shot));
+  await writeFile(file, format === "png" ? await shot.png() : ppm(shot));
 }
 
 /** The commands. */

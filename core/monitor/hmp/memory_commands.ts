@@ -11,6 +11,7 @@
 import type { AddressSpace } from "../../bus/address_space.ts";
 import type { AccessWidth } from "../../bus/handler.ts";
 import type { CpuInspector } from "../../cpu/inspector.ts";
+import { createFile } from "../qmp/files.ts";
 import type { Arguments } from "./arguments.ts";
 import { type Command, lines } from "./command.ts";
 import type { MonitorContext } from "./context.ts";
@@ -176,11 +177,7 @@ async function save(
       "Error: Parameter 'size' expects a size within the machine's memory",
     );
   }
-  using file = await Deno.open(args.text("filename")!, {
-    write: true,
-    create: true,
-    truncate: true,
-  });
+  using file = await createFile(args.text("filename")!);
   for (let done = 0; done < size;) {
     const bytes = new Uint8Array(Math.min(size - done, PIECE_BYTES));
     const address = start + BigInt(done);
@@ -277,7 +274,7 @@ export const MEMORY_COMMANDS: readonly Command[] = [
   },
   {
     name: "memsave",
-    args: "val:l,size:l,filename:F",
+    args: "val:l,size:l,filename:s",
     params: "addr size file",
     help: "save to disk virtual memory dump starting at 'addr' of size 'size'",
     async run(context, args) {
@@ -287,7 +284,7 @@ export const MEMORY_COMMANDS: readonly Command[] = [
   },
   {
     name: "pmemsave",
-    args: "val:l,size:l,filename:F",
+    args: "val:l,size:l,filename:s",
     params: "addr size file",
     help: "save to disk physical memory dump starting at 'addr' of size 'size'",
     run: (context, args) => save(context, args, physicalMemory(context).read),

@@ -101,7 +101,9 @@ function configuration(
 }
 
 /** The whole tree. */
-export function objectTree({ machine: { plan }, parts }: Monitor): Node {
+export function objectTree(
+  { machine: { plan }, parts }: Pick<Monitor, "machine" | "parts">,
+): Node {
   const { definition, cpuConfig } = plan;
   const peripheral: Children = Object.fromEntries(
     plan.devices.map((

@@ -7,7 +7,7 @@
 
 import type { PeerAddress, RemoteScreen } from "../../../backend/display.ts";
 import type { InputEvent } from "../../../backend/input.ts";
-import { ViewerKeys } from "../../../backend/rfb/keys.ts";
+import { codeOfScanCode } from "../../../backend/rfb/keys.ts";
 import type { JsonObject } from "../../../machine/schema_types.ts";
 import { codeOfKeyName, KEY_NAMES } from "../../key_names.ts";
 import { action, type Command, type Monitor, query } from "../command.ts";
@@ -115,8 +115,7 @@ const MAX_KEYS = 64;
 /** The code of a key; undefined for one that no keyboard here has. */
 function codeOf(key: ValueOf<typeof KeyValue>): string | undefined {
   if (key.type === "qcode") return codeOfKeyName(key.data);
-  const [event] = new ViewerKeys().scanCode(key.data, true);
-  return event?.type === "key" ? event.code : undefined;
+  return codeOfScanCode(key.data);
 }
 
 function keyEvents(codes: readonly string[], down: boolean): InputEvent[] {
