@@ -136,9 +136,10 @@ export interface MachineDebugger {
   /**
    * Run one instruction of one CPU while the others stand still. An interrupt
    * or exception that it meets is delivered: the step ends at the handler's
-   * first instruction. A REP instruction is one iteration at a time.
+   * first instruction, unless interrupts are held off meanwhile. A REP
+   * instruction is one iteration at a time.
    */
-  step(cpu: number): Promise<StopEvent>;
+  step(cpu: number, holdsInterrupts?: boolean): Promise<StopEvent>;
   /** Do several steps that are one run to whoever watches the machine. */
   asOne<T>(steps: () => Promise<T>): Promise<T>;
   /**

@@ -244,7 +244,7 @@ export class DebugControl {
   }
 
   /** See `MachineDebugger.step`. */
-  step(cpu: number): Promise<StopEvent> {
+  step(cpu: number, holdsInterrupts = false): Promise<StopEvent> {
     if (this.isRunning) throw new DebugError("the guest is running");
     const port = this.#ports[cpu];
     if (port === undefined) throw new RangeError(`there is no CPU ${cpu}`);
@@ -254,7 +254,7 @@ export class DebugControl {
       return Promise.resolve(this.#reason);
     }
     this.#current = cpu;
-    port.arm("step");
+    port.arm("step", holdsInterrupts);
     if (this.#ports.length > 1 && !this.#machine.keepsOrder) {
       this.#machine.cpu.only = cpu;
     }

@@ -56,8 +56,8 @@ export class Session implements MachineDebugger {
     return this.#control.resume();
   }
 
-  step(cpu: number): Promise<StopEvent> {
-    return this.#control.step(cpu);
+  step(cpu: number, holdsInterrupts = false): Promise<StopEvent> {
+    return this.#control.step(cpu, holdsInterrupts);
   }
 
   asOne<T>(steps: () => Promise<T>): Promise<T> {

@@ -58,8 +58,12 @@ export interface DebugPort {
   setBreakpoints(addresses: ReadonlySet<number>): void;
   /** Watch these ranges. */
   setWatches(ranges: readonly WatchedRange[]): void;
-  /** Before the CPU at which a debugger stands still goes on: a breakpoint at the program counter is gone over; or it is a step. */
-  arm(what: "run" | "step"): void;
+  /**
+   * Before the CPU at which a debugger stands still goes on: a breakpoint at
+   * the program counter is gone over; or it is a step, which takes no interrupt
+   * if it `holdsInterrupts`.
+   */
+  arm(what: "run" | "step", holdsInterrupts?: boolean): void;
   /** End a step that has not come to its end. */
   disarm(): void;
   /** Tell an observer of all blocks that are executed; nobody when it is undefined. */

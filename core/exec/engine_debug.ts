@@ -74,6 +74,8 @@ export class EngineDebug implements DebugPort {
   /** It was gone over, and is a repeated instruction that goes on. */
   #isRepeated = false;
   #stepping = false;
+  /** The step takes no interrupt. */
+  #holdsInterrupts = false;
   /** The step is done. */
   #stepped = false;
   /** Where a repeated instruction is in the midst of what is one execution otherwise. */
@@ -136,12 +138,13 @@ export class EngineDebug implements DebugPort {
       : new AccessGuard(ranges, mustRunAlone, () => this.pc);
   }
 
-  arm(what: "run" | "step"): void {
+  arm(what: "run" | "step", holdsInterrupts = false): void {
     this.stop = undefined;
     const { pc } = this;
     this.#skip = this.#cuts.isWanted(pc) ? pc : NOWHERE;
     this.#isRepeated = false;
     this.#stepping = what === "step";
+    this.#holdsInterrupts = holdsInterrupts;
     this.#stepped = false;
   }
 
@@ -273,7 +276,9 @@ export class EngineDebug implements DebugPort {
     if (!mayRun()) return undefined;
     const { pc } = this;
     if (pc !== this.#amidst) this.#elements = 0;
-    if (!f.takeSingle() && this.#elements === 0 && f.interruptible()) {
+    const takes = !f.takeSingle() && this.#elements === 0 &&
+      !this.#holdsInterrupts;
+    if (takes && f.interruptible()) {
       counts.interrupts++;
       this.#stepped = true;
       return f.interrupt() ? "again" : "shutdown";
@@ -282,7 +287,11 @@ export class EngineDebug implements DebugPort {
     if (reason < 0) return "shutdown";
     this.#countElement(pc, reason, translator.elements);
     const exit = this.#parts.halted();
-    if (exit !== undefined) return exit;
+    if (exit !== undefined) {
+      // It ends with the interrupt that wakes the CPU, taken or not.
+      this.#stepped = this.#holdsInterrupts;
+      return exit;
+    }
     // (What halted and is woken at once has its interrupt to take.)
     this.#stepped = reason !== EXIT_BUDGET;
     return "again";

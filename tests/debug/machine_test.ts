@@ -74,6 +74,22 @@ for (const accel of ["interp", "jit"] as const) {
     await goTo(debug, g.at("halt") + 1);
   });
 
+  test(`a step that holds interrupts off goes on behind HLT (${accel})`, async (g) => {
+    await using machine = await load(g, { accel });
+    const debug = await machine.debug();
+    const [cpu] = debug.cpus;
+    await goTo(debug, g.at("halt"));
+    const before = machine.clock.now();
+    assertEquals(await debug.step(0, true), { kind: "step", cpu: 0 });
+    assertEquals(cpu.pc, g.at("halt") + 1);
+    assert(machine.clock.now() - before > 1000);
+    const flags = cpu.registers.read("eflags")[1];
+    assert((flags & 2) !== 0, "interrupts are on");
+    // It is still due.
+    assertEquals(await debug.step(0), { kind: "step", cpu: 0 });
+    assertEquals(cpu.pc, g.at("on_tick"));
+  });
+
   test(`a pause ends a step over HLT that nothing ends (${accel})`, async () => {
     const halted = await guest("start:\n  mov al, 0\n  sti\nhalt:\n  hlt\n");
     if (halted === undefined) return;

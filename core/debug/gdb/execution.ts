@@ -25,6 +25,8 @@ export class Execution {
   readonly #points: Points;
   #isInterrupted = false;
   #isActive = false;
+  /** Steps take no interrupts. */
+  holdsInterrupts = false;
 
   /** Whether the guest goes on. */
   get isActive(): boolean {
@@ -77,13 +79,19 @@ export class Execution {
     let heard = performance.now();
     for (;;) {
       if (leader >= 0) {
-        const event = await this.#debugger.step(leader);
+        const event = await this.#debugger.step(
+          leader,
+          this.holdsInterrupts,
+        );
         if (event.kind !== "step") return event;
       }
       for (const { index, isWaiting } of cpus) {
         if (actions[index]?.kind !== "continue") continue;
         if (isWaiting && leader >= 0) continue;
-        const event = await this.#debugger.step(index);
+        const event = await this.#debugger.step(
+          index,
+          this.holdsInterrupts,
+        );
         if (event.kind !== "step") return event;
         const { pc } = cpus[index];
         if (this.#points.breakpointAt(pc) !== undefined) {

@@ -45,6 +45,13 @@ const UNKNOWN = "";
 
 const SIGNAL_INT = 2, SIGNAL_TRAP = 5, SIGNAL_ABORT = 6;
 
+/**
+ * `qqemu.sstep`: how it is stepped, as bits. Virtual time stands still between
+ * steps anyway.
+ */
+const STEP_ENABLE = 1, STEP_NO_INTERRUPTS = 2, STEP_NO_TIMERS = 4;
+const STEP_BITS = STEP_ENABLE | STEP_NO_INTERRUPTS | STEP_NO_TIMERS;
+
 /** What a machine that is under a debugger has here. */
 interface Attached {
   readonly machine: MachineDebugger;
@@ -66,6 +73,7 @@ export class Session {
   #multiprocess = false;
   #reports = { software: false, hardware: false };
   #physical = false;
+  #stepBits = STEP_ENABLE;
   /** Why the guest stands still. */
   #stop: ReverseStop | undefined;
   /** The run has ended, and the client was shown where. */
@@ -418,6 +426,11 @@ export class Session {
       }
       case "qsThreadInfo":
         return "l";
+      case "qqemu.sstepbits":
+        return `ENABLE=${STEP_ENABLE},NOIRQ=${STEP_NO_INTERRUPTS},` +
+          `NOTIMER=${STEP_NO_TIMERS}`;
+      case "qqemu.sstep":
+        return `0x${this.#stepBits.toString(16)}`;
       case "qqemu.PhyMemMode":
         return this.#physical ? "1" : "0";
       case "Qqemu.PhyMemMode":
@@ -425,6 +438,7 @@ export class Session {
         this.#physical = parseInt(rest, 16) !== 0;
         return "OK";
     }
+    if (packet.startsWith("Qqemu.sstep=")) return this.#setStep(a, packet);
     const argument = packet.slice(packet.indexOf(",") + 1);
     if (packet.startsWith("qThreadExtraInfo,")) {
       const cpu = parseThread(argument, a.machine.cpus.length);
@@ -434,6 +448,15 @@ export class Session {
     }
     if (packet.startsWith("qRcmd,")) return await this.#command(argument);
     return UNKNOWN;
+  }
+
+  #setStep(a: Attached, packet: string): string {
+    const [, digits] = /=(?:0x)?([0-9a-f]{1,8})$/i.exec(packet) ?? [];
+    const bits = digits === undefined ? NaN : parseInt(digits, 16);
+    if (Number.isNaN(bits) || (bits & ~STEP_BITS) !== 0) return E_INVAL;
+    this.#stepBits = bits;
+    a.execution.holdsInterrupts = (bits & STEP_NO_INTERRUPTS) !== 0;
+    return "OK";
   }
 
   #supported(features: readonly string[]): string {

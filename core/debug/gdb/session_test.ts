@@ -111,6 +111,16 @@ Deno.test("session: memory by physical address", async () => {
   // Beyond what a number says exactly.
   assertEquals(await ask("mffffffffffffffff,1"), "E14");
   assertEquals(await ask("Qqemu.PhyMemMode:x"), "E22");
+  assertEquals(
+    await ask("qqemu.sstepbits"),
+    "ENABLE=1,NOIRQ=2,NOTIMER=4",
+  );
+  assertEquals(await ask("qqemu.sstep"), "0x1");
+  assertEquals(await ask("Qqemu.sstep=7"), "OK");
+  assertEquals(await ask("qqemu.sstep"), "0x7");
+  for (const wrong of ["8", "x", "", "0x", "-1", "7:"]) {
+    assertEquals(await ask(`Qqemu.sstep=${wrong}`), "E22", wrong);
+  }
 });
 
 Deno.test("session: threads are CPUs", async () => {
