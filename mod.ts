@@ -27,7 +27,7 @@ export {
   type MachineOptions,
 } from "./machines/machine.ts";
 export { Machine as MachineInstance } from "./core/machine/machine.ts";
-export type { RunResult } from "./core/machine/machine.ts";
+export type { RunResult, RunState } from "./core/machine/machine.ts";
 export type {
   ScreenPort,
   Screenshot,
