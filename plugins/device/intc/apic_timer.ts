@@ -43,20 +43,27 @@ const ONE_SHOT_SLACK = 16 * MILLISECOND;
 /** DCR: the bits that are there. */
 export const DCR_BITS = 0x0b;
 
+// As constants of this file, for they are hot.
+const TIMER = LVT_TIMER,
+  DEADLINE = LVT_DEADLINE,
+  PERIODIC = LVT_PERIODIC,
+  MASKED = LVT_MASKED,
+  FIRST = FIRST_VECTOR;
+
 /** Whether an LVT entry has the timer wait for a deadline and not count. */
 function isDeadline(entry: number): boolean {
-  return (entry & LVT_DEADLINE) !== 0;
+  return (entry & DEADLINE) !== 0;
 }
 
 /** Whether it has the timer start again at the end. */
 function isPeriodic(entry: number): boolean {
   // Both bits together are reserved.
-  return (entry & (LVT_PERIODIC | LVT_DEADLINE)) === LVT_PERIODIC;
+  return (entry & (PERIODIC | DEADLINE)) === PERIODIC;
 }
 
 /** Whether a tick would interrupt. */
 function isWanted(entry: number): boolean {
-  return (entry & LVT_MASKED) === 0 && (entry & 0xff) >= FIRST_VECTOR;
+  return (entry & MASKED) === 0 && (entry & 0xff) >= FIRST;
 }
 
 /** The timer. */
@@ -89,7 +96,7 @@ export class ApicTimer {
 
   /** Its entry of the local vector table. */
   get #entry(): number {
-    return this.#LVT[LVT_TIMER];
+    return this.#LVT[TIMER];
   }
 
   /** Nanoseconds of one count ("divide configuration register"). */
@@ -101,7 +108,7 @@ export class ApicTimer {
 
   /** When the present count ends. */
   get #end(): number {
-    const { since, count } = this.#state;
+    const { count, since } = this.#state;
     return since + count * this.#step;
   }
 
@@ -117,11 +124,14 @@ export class ApicTimer {
 
   /** The current count register. */
   get current(): number {
-    if (isDeadline(this.#entry)) return 0;
-    const { count, initial, since } = this.#state;
-    const passed = Math.floor((this.#clock.now() - since) / this.#step);
+    const entry = this.#entry;
+    if (isDeadline(entry)) return 0;
+    const state = this.#state;
+    const { count } = state;
+    const passed = Math.floor((this.#clock.now() - state.since) / this.#step);
     if (passed < count) return count - passed;
-    if (!isPeriodic(this.#entry) || initial === 0) return 0;
+    const { initial } = state;
+    if (!isPeriodic(entry) || initial === 0) return 0;
     return initial - (passed - count) % initial;
   }
 
@@ -171,7 +181,7 @@ export class ApicTimer {
       // What became due while nobody wanted it is lost.
       this.#hold();
     }
-    this.#LVT[LVT_TIMER] = entry;
+    this.#LVT[TIMER] = entry;
     this.#arm();
   }
 
@@ -207,11 +217,13 @@ export class ApicTimer {
       if (!wanted || deadline === 0) return this.#timer.cancel();
       return this.#timer.arm(deadline, ONE_SHOT_SLACK);
     }
-    const { count, initial } = this.#state;
+    const { count, initial, since } = this.#state;
     if (!wanted || count === 0) return this.#timer.cancel();
-    if (!isPeriodic(entry)) return this.#timer.arm(this.#end, ONE_SHOT_SLACK);
-    const wait = Math.max(SHORTEST - initial * this.#step, 0);
-    this.#timer.arm(this.#end + wait);
+    const step = this.#step;
+    const end = since + count * step;
+    if (!isPeriodic(entry)) return this.#timer.arm(end, ONE_SHOT_SLACK);
+    const wait = Math.max(SHORTEST - initial * step, 0);
+    this.#timer.arm(end + wait);
   }
 
   /** A tick is due. */
