@@ -56,6 +56,7 @@ import {
   OFF_FAULT_REGION,
   OFF_HALTED,
   OFF_INDEX,
+  OFF_INSTRUCTIONS,
   OFF_LINK,
   OFF_OWN_CODE_MASKS,
   OFF_PC_BASE,
@@ -158,8 +159,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly compiler: RegionCompiler;
   readonly #budget: number;
 
-  /** Instructions executed before the current run. */
-  #total = 0;
   /** Budget given to the current run. */
   #granted = 0;
   /** Budget taken away by `requestStop`. */
@@ -191,6 +190,15 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   quiet = false;
   readonly #statistics = new Statistics();
   readonly #counts = this.#statistics.counts;
+
+  /** Instructions executed before the current run: in its area. */
+  get #total(): number {
+    return this.f64[(this.base + OFF_INSTRUCTIONS) >> 3];
+  }
+
+  set #total(value: number) {
+    this.f64[(this.base + OFF_INSTRUCTIONS) >> 3] = value;
+  }
 
   /** The CPU waits for an event: in its area, where others can see it. */
   get #halted(): boolean {

@@ -162,6 +162,8 @@ export const CPU_END: number = OFF_MSRS + MSRS_BYTES;
 export const OFF_APIC: number = CPU_END;
 /** End of all that is the CPU's: the engine's temps begin at 1000h. */
 export const AREA_END: number = OFF_APIC + LOCAL_APIC_BYTES;
+/** In the area of CPU 0, for all of them: the last reading of the time stamp counter's source, an f64. */
+export const OFF_STAMP: number = AREA_END;
 
 /** Flag bits. */
 export const CF = 1,
