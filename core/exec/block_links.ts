@@ -82,6 +82,7 @@ export class BlockLinks {
   readonly #base: number;
   readonly #budget: RunBudget;
   readonly #statistics: Statistics;
+  readonly #counts: Statistics["counts"];
   readonly #view: TranslatorView;
   readonly #shared: SharedCode | undefined;
   readonly #owner: CodeOwner;
@@ -97,6 +98,7 @@ export class BlockLinks {
     this.#base = parts.base;
     this.#budget = parts.budget;
     this.#statistics = parts.statistics;
+    this.#counts = parts.statistics.counts;
     this.#view = parts.view;
     this.#shared = parts.shared;
     this.#owner = parts.owner;
@@ -163,7 +165,7 @@ export class BlockLinks {
 
   /** Translates up to `insns` instructions at the program counter to run once; -1 after a fetch fault. */
   prepareSingle(insns: number, stepping = false): number {
-    this.#statistics.counts.singles++;
+    this.#counts.singles++;
     const block = this.#translator.single(insns, stepping);
     if (block === undefined) return -1;
     this.isSingle = true;
@@ -188,7 +190,8 @@ export class BlockLinks {
   setPcAt(word: number): void {
     const f = this.#frontend;
     const at = (this.#base + OFF_PC_BASE) >> 2;
-    const [pc, pcBase] = [this.#i32[word], this.#i32[at]];
+    const pc = this.#i32[word];
+    const pcBase = this.#i32[at];
     const hi = f.wide(f.key())
       ? this.#i32[word + 1] + this.#i32[at + 1] + carryOf(pc, pcBase)
       : this.#i32[word + 1];
