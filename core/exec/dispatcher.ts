@@ -22,7 +22,10 @@ import {
 import type { CpuExit } from "../machine/cpu.ts";
 import type { SoftMmu } from "../mmu/soft_mmu.ts";
 import type { Block, BlockCache } from "../translate/block_cache.ts";
-import type { BlockTranslator } from "../translate/block_translator.ts";
+import {
+  type BlockTranslator,
+  NEVER_HOT,
+} from "../translate/block_translator.ts";
 import type { BlockLinks } from "./block_links.ts";
 import type { EngineDebug } from "./engine_debug.ts";
 import type { ExitPoints } from "./exit_points.ts";
@@ -435,7 +438,13 @@ export class Dispatcher {
     if (rest !== undefined) {
       // It comes back behind the block.
       this.#budget.keep(insns);
-      return this.#after(this.#execute(this.#links.enterWord(rest)));
+      const { region } = rest;
+      const link = this.#links.enterWord(rest);
+      if (region === undefined) return this.#after(this.#execute(link));
+      const left = this.#cache.suspendRegion(region, NEVER_HOT);
+      const reason = this.#execute(link);
+      this.#cache.resumeRegion(region, left);
+      return this.#after(reason);
     }
     const counts = this.#counts;
     const { faults } = counts;
@@ -456,17 +465,15 @@ export class Dispatcher {
   }
 
   /**
-   * The block that is the next so many instructions, if the interpreter will
-   * run it. To translate each of them to run once took 4 % of a boot's time.
+   * The block that is the next so many instructions. To translate each of them
+   * to run once took 4 % of a boot's time.
    */
   #rest(insns: number): Block | undefined {
     const f = this.#frontend;
     const block = this.#links.find(f.pcLo(), f.pcHi());
     const isSingle = this.#links.isSingle;
     this.#links.isSingle = false;
-    return !isSingle && block?.insns === insns && block.region === undefined
-      ? block
-      : undefined;
+    return !isSingle && block?.insns === insns ? block : undefined;
   }
 
   /**
