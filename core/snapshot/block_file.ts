@@ -18,6 +18,7 @@
  */
 
 import { crc32 } from "node:zlib";
+import { syncFolder } from "../backend/sync_folder.ts";
 import { dirname } from "../machine/path.ts";
 import { SnapshotError } from "./error.ts";
 
@@ -134,19 +135,6 @@ export class BlockFileWriter {
       }
     });
     this.bytes += bytes.length;
-  }
-}
-
-/** A renamed file survives a power cut when its folder is on the disk. */
-async function syncFolder(path: string): Promise<void> {
-  let folder: Deno.FsFile | undefined;
-  try {
-    folder = await Deno.open(path);
-    await folder.sync();
-  } catch {
-    // Not every system lets a folder be opened.
-  } finally {
-    folder?.close();
   }
 }
 

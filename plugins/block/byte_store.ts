@@ -256,6 +256,20 @@ export class FileStore implements ByteStore {
     return { stamp: mtime?.toISOString() ?? "an unknown date" };
   }
 
+  /**
+   * When it was written to last, in nanoseconds since 1970, when that and all
+   * that was written would survive a power cut. Rejects with a `BlockError`.
+   */
+  async lastWritten(): Promise<bigint> {
+    await this.#written;
+    let time = 0n;
+    await this.#try("look at", async () => {
+      await this.#file.sync();
+      time = (await this.#file.stat({ bigint: true })).mtimeNs;
+    });
+    return time;
+  }
+
   /** See `ByteStore.sync`. */
   async sync(): Promise<void> {
     await this.#written;

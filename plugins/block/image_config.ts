@@ -59,6 +59,8 @@ export interface ImageKind {
   open(location: string, readOnly: boolean): Promise<BlockBackend>;
   /** The locations of what lies behind an image; throws a `BlockError`. */
   backing?(location: string): Promise<readonly string[]>;
+  /** The files beside an image that its snapshots need, whether there or not. */
+  undo?(location: string): Promise<readonly string[]>;
   /** The format for the tools. */
   format?(): Promise<ImageFormat>;
 }
@@ -87,14 +89,12 @@ async function checkLocation(
   }
 }
 
-/** What lies behind an image, as far as can be told before it is opened. */
-async function behind(
-  kind: ImageKind,
-  location: string,
+/** The files that there are beside an image, as far as can be told now. */
+async function besides(
+  find: () => Promise<readonly string[]> | undefined,
 ): Promise<readonly string[]> {
-  if (kind.backing === undefined || isUrl(location)) return [];
   try {
-    return await kind.backing(location);
+    return await find() ?? [];
   } catch (error) {
     // Opening it says what is wrong.
     if (error instanceof BlockError) return [];
@@ -107,9 +107,10 @@ async function imagePermissions(
   { file, readOnly, snapshot }: ImageConfig,
 ): Promise<PermissionNeeds> {
   if (isUrl(file)) return { net: hostsOf(file) };
+  const log = await besides(() => kind.undo?.(file));
   return {
-    read: [file, ...await behind(kind, file)],
-    write: readOnly || snapshot ? [] : [file],
+    read: [file, ...log, ...await besides(() => kind.backing?.(file))],
+    write: readOnly || snapshot ? [] : [file, ...log],
   };
 }
 
@@ -125,7 +126,10 @@ export function imagePlugin(kind: ImageKind): BlockPlugin<ImageConfig> {
     async check({ file }) {
       const problems = await checkLocation(file);
       if (problems.length > 0) return problems;
-      for (const path of await behind(kind, file)) {
+      const behind = isUrl(file)
+        ? []
+        : await besides(() => kind.backing?.(file));
+      for (const path of behind) {
         problems.push(...await checkLocation(path, "backing file "));
       }
       return problems;

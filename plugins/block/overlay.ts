@@ -61,8 +61,8 @@ export class OverlayBlock implements BlockBackend {
     const base = this.#base.machineSnapshots;
     const { size } = this;
     return {
-      save: async (name, put) => {
-        const record = await base?.save(name, put);
+      save: async (name, put, file) => {
+        const record = await base?.save(name, put, file);
         for (const cluster of [...this.#slots.keys()].sort((a, b) => a - b)) {
           const start = cluster * CLUSTER_BYTES;
           const length = Math.min(CLUSTER_BYTES, size - start);

@@ -12,7 +12,7 @@ import type {
 } from "../../core/backend/image_format.ts";
 import { FileStore, fill } from "./byte_store.ts";
 import { openStore, probeAt } from "./location.ts";
-import { RawBlock } from "./raw_image.ts";
+import { openRaw, refuseWithSnapshots } from "./undo_files.ts";
 
 function sectors(size: number): number {
   return Math.ceil(size / SECTOR_BYTES) * SECTOR_BYTES;
@@ -39,6 +39,7 @@ async function resize(
   if (preallocation === "metadata") {
     throw new BlockError("unsupported", "Raw images have no metadata");
   }
+  await refuseWithSnapshots(file, "resize");
   const store = await FileStore.open(file, false);
   try {
     if (preallocation === "off") await store.truncate(sectors(size));
@@ -68,10 +69,8 @@ export const RAW_FORMAT: ImageFormat = {
   },
   create,
   async open(location, { readOnly, lock }) {
-    return new RawBlock(
-      await openStore(location, readOnly, { lock }),
-      readOnly,
-    );
+    const store = await openStore(location, readOnly, { lock });
+    return await openRaw(location, store, readOnly);
   },
   resize,
 };
