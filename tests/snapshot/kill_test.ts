@@ -13,6 +13,7 @@ import {
   checkImage,
   oracleTest,
   qemuImg,
+  run,
   withFolder,
 } from "../block/oracle.ts";
 import {
