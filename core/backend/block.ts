@@ -67,6 +67,11 @@ export interface BlockSnapshots {
   /** The machine's snapshot is there, for which `save` kept the disk. */
   complete?(record: StateRecord): Promise<void>;
   /**
+   * The machine's snapshot in this file is about to go, and `remove` follows:
+   * if that never comes, what is kept is needed while the file is there.
+   */
+  leave?(record: StateRecord, file: string): Promise<void>;
+  /**
    * Why the disk cannot become what `save` kept, as the end of a sentence that
    * begins with the disk; undefined when it can.
    */

@@ -132,6 +132,15 @@ export async function completeDisks(
   await onEach(parts, saved, "complete");
 }
 
+/** The snapshot in a file is about to go for which these were kept. */
+export async function leaveDisks(
+  parts: Parts,
+  saved: readonly SavedDisk[],
+  file: string,
+): Promise<void> {
+  await onEach(parts, saved, "leave", file);
+}
+
 /** Give up what was kept; what cannot be given up stays. */
 export async function removeDisks(
   parts: Parts,
@@ -144,12 +153,13 @@ export async function removeDisks(
 async function onEach(
   parts: Parts,
   saved: readonly SavedDisk[],
-  action: "complete" | "remove",
+  action: "complete" | "leave" | "remove",
+  file = "",
 ): Promise<void> {
   const disks = disksOf(parts);
   for (const { backend, record } of saved) {
     try {
-      await disks.get(backend)?.machineSnapshots?.[action]?.(record);
+      await disks.get(backend)?.machineSnapshots?.[action]?.(record, file);
     } catch (error) {
       if (!(error instanceof BlockError)) throw error;
     }

@@ -18,7 +18,9 @@ import { StateError, type StateRecord } from "../state/state.ts";
 import { BlockFileReader } from "./block_file.ts";
 import {
   checkSavedDisks,
+  completeDisks,
   disksOf,
+  leaveDisks,
   loadDisks,
   mediaRecord,
   removeDisks,
@@ -392,12 +394,14 @@ export async function deleteSnapshot(
 ): Promise<void> {
   const path = snapshotPath(nameOrPath, parts.options.snapshots ?? ".");
   const disks = savedDisksIn(path);
+  await leaveDisks(parts, disks, path);
   try {
     await Deno.remove(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
       throw new SnapshotError("missing", `There is no snapshot "${path}"`);
     }
+    await completeDisks(parts, disks);
     const reason = cause instanceof Error ? cause.message : `${cause}`;
     throw new SnapshotError("io", `Cannot delete "${path}": ${reason}`, {
       cause,

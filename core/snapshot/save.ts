@@ -22,6 +22,7 @@ import { BlockFileWriter } from "./block_file.ts";
 import {
   checkDisks,
   completeDisks,
+  leaveDisks,
   mediaRecord,
   removeDisks,
   saveDisks,
@@ -106,10 +107,12 @@ export async function saveSnapshot(
       await writer.block("MEMO", bytes);
       onProgress?.(done += pages * PAGE_BYTES, total);
     }
+    await leaveDisks(parts, replaced, path);
     await writer.finish();
   } catch (error) {
     await writer.abandon();
     await removeDisks(parts, kept);
+    await completeDisks(parts, replaced);
     throw error;
   }
   await completeDisks(parts, kept);

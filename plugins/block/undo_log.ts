@@ -55,7 +55,7 @@ const HEAD_BYTES = 12;
 const MAX_RECORD_BYTES = 64 << 10;
 /** Read at once: most entries' records with their heads. */
 const SCAN_BYTES = 1024;
-/** The most bytes of the path of a snapshot's file. */
+/** The most bytes of a snapshot's name and its file's path. */
 const MAX_NAME_BYTES = 8192;
 
 /** Where a cluster's content is. */
@@ -239,10 +239,7 @@ export class UndoLog {
   async addSnapshot(
     label: { readonly name: string; readonly date: number; file: string },
   ): Promise<KeptSnapshot> {
-    const { length } = new TextEncoder().encode(label.name + label.file);
-    if (length > MAX_NAME_BYTES) {
-      throw new BlockError("unsupported", "The snapshot's name is too long");
-    }
+    checkName(label.name + label.file);
     const snapshot = {
       ...label,
       id: this.#highest + 1,
@@ -253,9 +250,10 @@ export class UndoLog {
     return snapshot;
   }
 
-  /** The machine's snapshot file is there. */
-  async setComplete(id: number): Promise<void> {
-    await this.#append({ kind: "complete", id });
+  /** Whether a machine's snapshot is to be relied on, and its file. */
+  async setFile(id: number, file: string, complete: boolean): Promise<void> {
+    checkName(file);
+    await this.#append({ kind: "file", id, file, complete });
   }
 
   /** Take a snapshot out; `rewrittenIn` gives back its room. */
@@ -500,9 +498,13 @@ export class UndoLog {
     switch (record.kind) {
       case "snapshot":
         return this.#takeSnapshot(record);
-      case "complete": {
+      case "file": {
+        const { file, complete } = record;
+        if (typeof file !== "string" || typeof complete !== "boolean") {
+          throw damaged("it has a file that is none");
+        }
         const found = this.#mustFind(record.id);
-        this.#snapshots.set(found.id, { ...found, complete: true });
+        this.#snapshots.set(found.id, { ...found, file, complete });
         return;
       }
       case "gone":
@@ -562,5 +564,11 @@ export class UndoLog {
     for (const [cluster, places] of this.#places) {
       if (places.at(-1)!.upTo >= id) this.#mark(cluster);
     }
+  }
+}
+
+function checkName(name: string): void {
+  if (new TextEncoder().encode(name).length > MAX_NAME_BYTES) {
+    throw new BlockError("no-space", "The snapshot's name is too long");
   }
 }

@@ -34,9 +34,9 @@ export interface KeptSnapshot {
   readonly name: string;
   /** When it was made, in milliseconds since 1970. */
   readonly date: number;
-  /** The machine's snapshot file, which was still to be written then. */
+  /** The machine's snapshot file. */
   readonly file: string;
-  /** Whether that file has been written. */
+  /** Whether that has been written, and is not about to go. */
   readonly complete: boolean;
 }
 

@@ -22,7 +22,9 @@
  * - Loading a snapshot is to write its clusters as a guest would, so that all
  *   other snapshots stay what they are. That it is under way is in the log;
  *   who opens the image to write next ends it, and nobody reads it before.
- * - A snapshot whose file was never completed is taken out at the next start.
+ * - A snapshot whose file was never completed, or was to be deleted, is taken
+ *   out at the next start when there is no such file, or with the next one of
+ *   the same name.
  *
  * Someone else's writes to the image leave no copies. They show by the time of
  * the file's last change: the log has the one at which Rhea closed it, and while
@@ -123,8 +125,12 @@ export class UndoStore implements ByteStore {
   get snapshots(): BlockSnapshots {
     return {
       save: (name, _put, file) => this.#save(name, file),
-      complete: ({ id }) =>
-        this.#inLog(async (log) => await log?.setComplete(id as number)),
+      complete: (record) => this.#complete(record),
+      leave: (record, file) =>
+        this.#inLog(async (log) => {
+          const found = this.#find(record);
+          if (found !== undefined) await log!.setFile(found.id, file, false);
+        }),
       check: (record) => Promise.resolve(this.#check(record)),
       prepare: (record) => this.#prepare(record),
       load: (record) => this.#load(record),
@@ -348,6 +354,18 @@ export class UndoStore implements ByteStore {
       await this.#files.discard();
       throw error;
     }
+  }
+
+  async #complete(record: StateRecord): Promise<void> {
+    const made = this.#find(record);
+    if (made === undefined) return;
+    await this.#inLog(async (log) => {
+      await log!.setFile(made.id, made.file, true);
+      // What was begun in the same file, or was there, is nowhere now.
+      for (const { id, file, complete } of log!.snapshots) {
+        if (!complete && file === made.file) await log!.removeSnapshot(id);
+      }
+    });
   }
 
   #check(record: StateRecord): string | undefined {
