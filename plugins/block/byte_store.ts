@@ -342,10 +342,12 @@ export async function fill(
   store: ByteStore,
   from: number,
   to: number,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   const zeroes = new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, to - from)));
   for (let at = from; at < to; at += zeroes.length) {
     const rest = Math.min(zeroes.length, to - at);
     await store.write(at, zeroes.subarray(0, rest));
+    onProgress?.(at + rest - from, to - from);
   }
 }

@@ -17,6 +17,7 @@ import {
   readInto,
 } from "../../core/backend/block.ts";
 import type { StateRecord } from "../../core/state/state.ts";
+import { otherKind } from "./disk_states.ts";
 import { FileStore } from "./byte_store.ts";
 import { RwLock } from "./rw_lock.ts";
 
@@ -73,7 +74,8 @@ export class OverlayBlock implements BlockBackend {
       check: async (record) => {
         const behind = record.base;
         const isRecord = typeof behind === "object" && behind !== null;
-        if (record.kind !== "overlay") return "is an image of another kind";
+        const other = otherKind(record, "overlay");
+        if (other !== undefined) return other;
         if (record.size !== size) {
           return `has ${size} bytes, it had ${record.size}`;
         }

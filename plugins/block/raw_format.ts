@@ -35,6 +35,7 @@ async function resize(
   file: string,
   size: number,
   preallocation: Preallocation,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   if (preallocation === "metadata") {
     throw new BlockError("unsupported", "Raw images have no metadata");
@@ -43,7 +44,7 @@ async function resize(
   const store = await FileStore.open(file, false);
   try {
     if (preallocation === "off") await store.truncate(sectors(size));
-    else await fill(store, store.size, sectors(size));
+    else await fill(store, store.size, sectors(size), onProgress);
   } finally {
     await store.close();
   }

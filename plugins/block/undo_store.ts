@@ -43,6 +43,7 @@ import { BlockError, type BlockSnapshots } from "../../core/backend/block.ts";
 import type { Extent } from "../../core/backend/image_format.ts";
 import type { StateRecord } from "../../core/state/state.ts";
 import type { ByteStore } from "./byte_store.ts";
+import { otherKind } from "./disk_states.ts";
 import type { Cluster, UndoLog } from "./undo_log.ts";
 import type { ImageState, KeptSnapshot } from "./undo_log_format.ts";
 
@@ -369,7 +370,8 @@ export class UndoStore implements ByteStore {
   }
 
   #check(record: StateRecord): string | undefined {
-    if (record.kind !== "undo") return "is an image of another kind";
+    const other = otherKind(record, "undo");
+    if (other !== undefined) return other;
     if (this.#problem !== undefined) return this.#problem;
     if (record.size !== this.size) {
       return `has ${this.size} bytes, it had ${record.size}`;
@@ -377,6 +379,9 @@ export class UndoStore implements ByteStore {
     if (this.#log === undefined) {
       return `has no file "${this.#files.path}" any more, which has what was ` +
         "overwritten since";
+    }
+    if (record.log !== this.#log.identity) {
+      return `is another image than that of the snapshot "${record.name}"`;
     }
     return this.#find(record) === undefined
       ? `has kept nothing for the snapshot "${record.name}" in ` +

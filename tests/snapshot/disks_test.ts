@@ -1,6 +1,12 @@
 /** Disks in snapshots: they are what they were when memory is. */
 
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { BootDrives } from "../../core/machine/boot_drive.ts";
 import type { Parts } from "../../core/machine/parts.ts";
@@ -217,6 +223,75 @@ Deno.test("a raw disk is what it was, in the machine and in a new one", () =>
       assertEquals(await disk(machine).read(NEAR), 2);
     }
     assertEquals([...Deno.readDirSync(folder)].length, 1);
+  }));
+
+Deno.test("a raw disk that cannot be what it was says why", () =>
+  withFolder(async (folder) => {
+    const image = join(folder, "disk.img");
+    const log = `${image}.rhea-undo`;
+    await Deno.writeFile(image, new Uint8Array(SIZE));
+    const options = { snapshots: folder };
+    {
+      await using machine = await pc(image, options);
+      await machine.saveSnapshot("here");
+      await disk(machine).write(NEAR, 1);
+    }
+    const { mtime } = await Deno.stat(image);
+    const bytes = await Deno.readFile(log);
+    const refused = async (reason: string): Promise<void> => {
+      const error = await assertRejects(
+        () => Machine.restore("here", options),
+        SnapshotError,
+        `the disk "virtio0" ${reason}`,
+      );
+      assertEquals(error.kind, "disk");
+    };
+    for (const at of [4096, 4200, bytes.length - 1]) {
+      const bad = bytes.slice();
+      bad[at] ^= 4;
+      await Deno.writeFile(log, bad);
+      const error = await assertRejects(
+        () => Machine.restore("here", options),
+        SnapshotError,
+      );
+      assertEquals(error.kind, "disk");
+      assertMatch(
+        error.message,
+        /"virtio0"(:| has a file) ".*-undo" .*damaged/,
+      );
+    }
+    await Deno.remove(log);
+    await refused(`has no file "${log}" any more`);
+    {
+      await using machine = await pc(image, options);
+      await machine.saveSnapshot("other");
+      await disk(machine).write(NEAR, 2);
+    }
+    await refused('is another image than that of the snapshot "here"');
+    await Deno.remove(join(folder, "other.rhea"));
+    await Deno.writeFile(log, bytes);
+    // Nothing was kept in this one of what was overwritten meanwhile.
+    await refused("has been changed by something else than Rhea");
+    await Deno.utime(image, mtime!, mtime!);
+    await Deno.truncate(image, SIZE + 512);
+    await refused(`has ${SIZE + 512} bytes now, it had ${SIZE}`);
+    for (
+      const [flags, here] of [
+        ["readOnly", "an image that is only read"],
+        ["snapshot", "a throw-away overlay"],
+      ]
+    ) {
+      await using machine = await pc(image, {
+        ...options,
+        set: [`backends.virtio0.config.${flags}=true`],
+      });
+      await assertRejects(
+        () => machine.loadSnapshot("here"),
+        SnapshotError,
+        `the disk "virtio0" was a raw image that is written to when the ` +
+          `snapshot was saved, here it is ${here}`,
+      );
+    }
   }));
 
 Deno.test("a disk that cannot go back refuses to be saved", () => {
