@@ -338,6 +338,13 @@ export class UndoStore implements ByteStore {
     label: { name: string; file: string; date: number },
   ): Promise<KeptSnapshot> {
     const { UndoLog, CLUSTER_BYTES } = await import("./undo_log.ts");
+    const { path } = this.#files;
+    if (await this.#files.isThere(path)) {
+      throw new BlockError(
+        "io",
+        `"${path}" is there, or may not be looked for`,
+      );
+    }
     const closed = await this.#disk.lastWritten();
     const file = await this.#files.create();
     try {

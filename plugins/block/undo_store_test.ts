@@ -157,7 +157,10 @@ class Host implements UndoFiles {
   }
 
   isThere(path: string): Promise<boolean> {
-    return Promise.resolve(this.snapshots.has(path));
+    const isThere = path === this.path
+      ? this.log !== undefined
+      : this.snapshots.has(path);
+    return Promise.resolve(isThere);
   }
 }
 
