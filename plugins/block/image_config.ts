@@ -59,7 +59,10 @@ export interface ImageKind {
   open(location: string, readOnly: boolean): Promise<BlockBackend>;
   /** The locations of what lies behind an image; throws a `BlockError`. */
   backing?(location: string): Promise<readonly string[]>;
-  /** The files beside an image that its snapshots need, whether there or not. */
+  /**
+   * The file beside an image that its snapshots need, and the one that it is
+   * while it is written, whether they are there or not.
+   */
   undo?(location: string): Promise<readonly string[]>;
   /** The format for the tools. */
   format?(): Promise<ImageFormat>;
@@ -107,10 +110,13 @@ async function imagePermissions(
   { file, readOnly, snapshot }: ImageConfig,
 ): Promise<PermissionNeeds> {
   if (isUrl(file)) return { net: hostsOf(file) };
-  const log = await besides(() => kind.undo?.(file));
+  const isWritten = !readOnly && !snapshot;
+  const [log, part] = await besides(() => kind.undo?.(file));
+  const own = [file, log, isWritten ? part : undefined]
+    .filter((path) => path !== undefined);
   return {
-    read: [file, ...log, ...await besides(() => kind.backing?.(file))],
-    write: readOnly || snapshot ? [] : [file, ...log],
+    read: [...own, ...await besides(() => kind.backing?.(file))],
+    write: isWritten ? own : [],
   };
 }
 

@@ -66,6 +66,32 @@ Deno.test("undo log: nobody reads an image that is half loaded", () =>
     assert(bytes.every((byte) => byte === 1));
   }));
 
+Deno.test("undo log: a last sector that is there in part", () =>
+  withImage(async (image) => {
+    await Deno.remove(`${image}.rhea-undo`);
+    await Deno.truncate(image, 700);
+    const save = async () => {
+      const disk = await open(image);
+      const record = await disk.machineSnapshots!.save(
+        "a",
+        () => Promise.resolve(),
+        image,
+      );
+      await disk.write(512, new Uint8Array(512).fill(3));
+      await disk.close();
+      return record;
+    };
+    const records = [await save(), await save()];
+    const disk = await open(image);
+    for (const [i, record] of records.entries()) {
+      assertEquals(await disk.machineSnapshots!.check(record), undefined);
+      await disk.machineSnapshots!.load(record);
+      const bytes = await disk.read(512, 512);
+      assertEquals([bytes[0], bytes[200]], i === 0 ? [2, 0] : [3, 3]);
+    }
+    await disk.close();
+  }));
+
 Deno.test("undo log: an image keeps its size while it has snapshots", () =>
   withImage(async (image, _path, record) => {
     const resize = () => RAW_FORMAT.resize(image, 2 * SIZE, "off");

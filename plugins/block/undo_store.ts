@@ -39,7 +39,11 @@
  * @module
  */
 
-import { BlockError, type BlockSnapshots } from "../../core/backend/block.ts";
+import {
+  BlockError,
+  type BlockSnapshots,
+  SECTOR_BYTES,
+} from "../../core/backend/block.ts";
 import type { Extent } from "../../core/backend/image_format.ts";
 import type { StateRecord } from "../../core/state/state.ts";
 import type { ByteStore } from "./byte_store.ts";
@@ -193,6 +197,11 @@ export class UndoStore implements ByteStore {
     }
   }
 
+  /** Bytes of the disk: the file gets all of its last sector when it is written. */
+  get #sectors(): number {
+    return Math.ceil(this.#disk.size / SECTOR_BYTES) * SECTOR_BYTES;
+  }
+
   async #openLog(): Promise<void> {
     try {
       const file = await this.#files.open();
@@ -228,7 +237,7 @@ export class UndoStore implements ByteStore {
 
   /** In what the image is not as Rhea left it. */
   async #foreignChange(log: UndoLog): Promise<string | undefined> {
-    const { size } = this.#disk;
+    const size = this.#sectors;
     if (size !== log.size) {
       return `has ${size} bytes now, it had ${log.size} at its snapshots`;
     }
@@ -349,7 +358,7 @@ export class UndoStore implements ByteStore {
     const file = await this.#files.create();
     try {
       const log = await UndoLog.create(file, {
-        size: this.#disk.size,
+        size: this.#sectors,
         image: { closed, inUse: false, from: 0, to: 0, loading: 0 },
       });
       const made = await log.addSnapshot(label);
@@ -380,8 +389,9 @@ export class UndoStore implements ByteStore {
     const other = otherKind(record, "undo");
     if (other !== undefined) return other;
     if (this.#problem !== undefined) return this.#problem;
-    if (record.size !== this.size) {
-      return `has ${this.size} bytes, it had ${record.size}`;
+    const size = this.#sectors;
+    if (record.size !== size) {
+      return `has ${size} bytes, it had ${record.size}`;
     }
     if (this.#log === undefined) {
       return `has no file "${this.#files.path}" any more, which has what was ` +

@@ -84,7 +84,10 @@ class Handle implements ByteStore {
         return Promise.reject(new BlockError("no-space", "the host is full"));
       }
     }
-    this.#file.written = BigInt(Date.now()) * 1_000_000n;
+    const now = BigInt(Date.now()) * 1_000_000n;
+    // No two writes are of the same time.
+    const next = this.#file.written + 1n;
+    this.#file.written = now > next ? now : next;
     host.note({ file: this.#file, offset, bytes: bytes.slice() });
     return Promise.resolve();
   }

@@ -154,9 +154,13 @@ for (const plugin of [raw, qcow2, image]) {
     const file = "/images/a";
     const needs = (readOnly: boolean, snapshot = false) =>
       plugin.permissions!({ file, readOnly, snapshot });
-    assertEquals(await needs(false), { read: [file], write: [file] });
-    assertEquals(await needs(true), { read: [file], write: [] });
-    assertEquals(await needs(false, true), { read: [file], write: [] });
+    // A raw image's log is beside it. What "image" is on is not there.
+    const log = plugin === raw ? [`${file}.rhea-undo`] : [];
+    const own = [file, ...log, ...log.map((path) => `${path}.part`)];
+    assertEquals(await needs(false), { read: own, write: own });
+    const only = { read: [file, ...log], write: [] };
+    assertEquals(await needs(true), only);
+    assertEquals(await needs(false, true), only);
     const url = "https://host/a";
     assertEquals(
       await plugin.permissions!({
