@@ -4,7 +4,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { SnapshotError } from "../../mod.ts";
 import { oracleTest, qemuImg, run, withFolder } from "../block/oracle.ts";
-import { DISK_BYTES, imagesIn, machineIn } from "./kill_machine.ts";
+import { DISK_BYTES, disksOf, imagesIn, machineIn } from "./kill_machine.ts";
 
 const CHILD = fromFileUrl(new URL("full_child.ts", import.meta.url));
 /** The largest file that the child may make, in KiB: not that of its memory. */
@@ -64,3 +64,48 @@ oracleTest(
       assertEquals(names.sort(), ["a.img", "b.qcow2"]);
     }),
 );
+
+for (const runs of [false, true]) {
+  const what = runs ? "runs" : "does not run";
+  oracleTest(
+    `a machine that ${what} and is stopped is saved, or not at all`,
+    () =>
+      withFolder(async (folder) => {
+        await makeImages(folder);
+        for (const part of [0, 0.5, 1]) {
+          {
+            await using machine = await machineIn(folder);
+            const { u8, guestStart, guestEnd } = machine.memory;
+            // More than one block of memory.
+            for (let at = guestStart; at < guestEnd - 65536; at += 65536) {
+              crypto.getRandomValues(u8.subarray(at, at + 65536));
+            }
+            for (const disk of disksOf(machine)) {
+              await disk.write!(0, new Uint8Array(512).fill(1));
+            }
+            if (runs) machine.start();
+            let stopped: Promise<unknown> | undefined;
+            const saved = machine.saveSnapshot("here", {
+              onProgress: (done, total) => {
+                if (done >= part * total) stopped ??= machine.stop();
+              },
+            });
+            await saved.catch((error) => {
+              if (!(error instanceof SnapshotError)) throw error;
+            });
+            await stopped;
+          }
+          await using machine = await machineIn(folder);
+          for (const { name } of await machine.snapshots()) {
+            await machine.loadSnapshot(name);
+            for (const disk of disksOf(machine)) {
+              assertEquals((await disk.read(0, 1))[0], 1);
+            }
+            await machine.deleteSnapshot(name);
+          }
+          const names = [...Deno.readDirSync(folder)].map(({ name }) => name);
+          assertEquals(names.sort(), ["a.img", "b.qcow2"]);
+        }
+      }),
+  );
+}
