@@ -68,7 +68,7 @@ oracleTest(
 for (const runs of [false, true]) {
   const what = runs ? "runs" : "does not run";
   oracleTest(
-    `a machine that ${what} and is stopped is saved, or not at all`,
+    `a machine that ${what} and is stopped while it is saved is saved`,
     () =>
       withFolder(async (folder) => {
         await makeImages(folder);
