@@ -57,6 +57,8 @@ export const LEASE_MS = 10_000;
 const RENEW_MS = LEASE_MS / 2;
 /** The clock that dates files is a tick behind, at most so much. */
 const TICK_MS = 100;
+/** The most clusters that are copied before they are written: 2 MiB. */
+const MOST_AHEAD = 31;
 /** What part of a log may be of no use before it is written anew. */
 const MOST_WASTE = 1 / 4;
 
@@ -100,6 +102,9 @@ export class UndoStore implements ByteStore {
   #next: Promise<void> | undefined;
   #copying: Promise<void> = Promise.resolve();
   #renewal: Promise<void> | undefined;
+  /** Where a write from front to back comes to what is not copied. */
+  #expected = -1;
+  #ahead = 0;
 
   private constructor(disk: UndoDisk, files: UndoFiles) {
     this.#disk = disk;
@@ -266,7 +271,8 @@ export class UndoStore implements ByteStore {
   ): Promise<void> {
     const log = this.#log!;
     const clusters: number[] = [];
-    for (let cluster = first; cluster < end; cluster++) {
+    const last = end + this.#aheadOf(first, end);
+    for (let cluster = first; cluster < last; cluster++) {
       if (!log.isCopied(cluster)) clusters.push(cluster);
     }
     await this.#inLog(async () => {
@@ -274,6 +280,20 @@ export class UndoStore implements ByteStore {
       await this.#lease(log);
     });
     await this.#disk.write(offset, bytes);
+  }
+
+  /**
+   * How many clusters more to copy at once: what is written from front to back
+   * would wait at each, and so waits at ever fewer.
+   */
+  #aheadOf(first: number, end: number): number {
+    const clusters = Math.ceil(this.#sectors / this.#clusterBytes);
+    this.#ahead = first === this.#expected
+      ? Math.min(2 * this.#ahead + 1, MOST_AHEAD)
+      : 0;
+    const ahead = Math.min(this.#ahead, clusters - end);
+    this.#expected = end + ahead;
+    return ahead;
   }
 
   /** Say that the image is written to, where that is not said. */
