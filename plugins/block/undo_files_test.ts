@@ -55,15 +55,26 @@ Deno.test("undo log: nobody reads an image that is half loaded", () =>
       );
       assertEquals(error.kind, "unsupported");
     }
-    // Who writes ends it first.
+    // Who writes ends it first, or says why not.
+    const bytes = await Deno.readFile(path);
+    bytes[4096 + 70_000] ^= 1;
+    await Deno.writeFile(path, bytes);
+    await assertRejects(
+      () => open(image),
+      BlockError,
+      "Rhea was ended while it loaded a snapshot, and cannot complete that: " +
+        `"${path}" is damaged`,
+    );
+    bytes[4096 + 70_000] ^= 1;
+    await Deno.writeFile(path, bytes);
     const disk = await open(image);
     assertEquals((await disk.read(0, 512))[0], 1);
     await disk.close();
     const reader = await open(image, true);
     assertEquals((await reader.read(SIZE - 512, 512))[0], 1);
     await reader.close();
-    const bytes = await Deno.readFile(image);
-    assert(bytes.every((byte) => byte === 1));
+    const all = await Deno.readFile(image);
+    assert(all.every((byte) => byte === 1));
   }));
 
 Deno.test("undo log: a last sector that is there in part", () =>

@@ -231,13 +231,29 @@ export class UndoStore implements ByteStore {
     this.#problem = await this.#foreignChange(log);
     if (this.#problem !== undefined) return;
     const { loading } = log.image;
-    if (loading !== 0) await this.#inLog(() => this.#become(log, loading));
+    if (loading !== 0) await this.#endLoad(log, loading);
     for (const { id, complete, file } of log.snapshots) {
       if (!complete && !await this.#files.isThere(file)) {
         await this.#inLog(() => log.removeSnapshot(id));
       }
     }
     await this.#shrink();
+  }
+
+  /** The image is between two states: it becomes the one that was wanted. */
+  async #endLoad(log: UndoLog, id: number): Promise<void> {
+    try {
+      await this.#inLog(() => this.#become(log, id));
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+      throw new BlockError(
+        error.kind,
+        "Rhea was ended while it loaded a snapshot, and cannot complete that: " +
+          `${error.message}; delete "${this.#files.path}" to take the image ` +
+          "as it is",
+        { cause: error },
+      );
+    }
   }
 
   /** In what the image is not as Rhea left it. */
