@@ -93,7 +93,6 @@ async function checkSnapshots(
 }
 
 oracleTest(`snapshots: ${KILLS} kills`, async () => {
-  const interrupted = new Map<string, number>();
   for (let i = 0; i < KILLS; i++) {
     await withFolder(async (folder) => {
       const seed = 1 + i;
@@ -106,7 +105,6 @@ oracleTest(`snapshots: ${KILLS} kills`, async () => {
       );
       const [before, step] = expectedAfter(seed, count);
       const say = `seed ${seed}, ${count} steps, then ${JSON.stringify(step)}`;
-      interrupted.set(step.kind, (interrupted.get(step.kind) ?? 0) + 1);
       const [after] = expectedAfter(seed, count + 1);
       {
         await using machine = await machineIn(folder);
@@ -128,5 +126,4 @@ oracleTest(`snapshots: ${KILLS} kills`, async () => {
       assertEquals(left.sort(), ["a.img", "b.qcow2"], say);
     });
   }
-  console.log(Object.fromEntries(interrupted));
 });
