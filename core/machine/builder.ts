@@ -93,10 +93,10 @@ export class Builder {
   }
 
   /**
-   * Build; when it throws, `abandon` must be called. What a reset loads is read
-   * when one comes if `bootsLater`.
+   * Build; when it throws, `abandon` must be called. With `onMemory`, which
+   * gets the memory before all else, what a reset loads is read when one comes.
    */
-  async build(bootsLater = false): Promise<Parts> {
+  async build(onMemory?: (memory: GuestMemory) => void): Promise<Parts> {
     const plan = this.#plan;
     const { definition } = plan;
     const { time: timing } = definition;
@@ -105,6 +105,7 @@ export class Builder {
       arenaBytes: definition.cpu.count * definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
+    onMemory?.(memory);
     const { record, replay } = this.#options;
     if (record !== undefined || replay !== undefined) {
       // Not loaded without.
@@ -183,7 +184,9 @@ export class Builder {
       this.#devices.set(device.name, made);
     }
     building.blocks.building = false;
-    const boot = bootsLater ? undefined : await readBootImages(plan);
+    const boot = onMemory !== undefined
+      ? undefined
+      : await readBootImages(plan);
     const cpus: CpuCore[] = [];
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));

@@ -221,26 +221,29 @@ export class Machine {
     return await restoreSnapshot(
       { nameOrPath, plan },
       options,
-      (plan, fill) =>
+      (plan, { onMemory, fill }) =>
         Machine.#build(
           plan,
           options,
           (machine) => fill(machine.#parts, machine.media),
-          true,
+          onMemory,
         ),
     );
   }
 
-  /** Build a machine, and give it its first state. */
+  /**
+   * Build a machine, and give it its first state. With `onMemory`, which gets
+   * its memory first, that is none that it boots from.
+   */
   static async #build(
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
-    bootsLater = false,
+    onMemory?: (memory: GuestMemory) => void,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const parts = await builder.build(bootsLater);
+      const parts = await builder.build(onMemory);
       const machine = new Machine(parts);
       if (parts.inputs !== undefined) {
         const { beginSession } = await import("../replay/session.ts");
