@@ -986,7 +986,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #setPcAt(word: number): void {
     const f = this.#frontend;
     const at = (this.base + OFF_PC_BASE) >> 2;
-    const [pc, pcBase] = [this.i32[word], this.i32[at]];
+    const pc = this.i32[word], pcBase = this.i32[at];
     const hi = f.wide(f.key())
       ? this.i32[word + 1] + this.i32[at + 1] + carryOf(pc, pcBase)
       : this.i32[word + 1];

@@ -79,23 +79,34 @@ const ROTR64 = Op["i64.rotr"];
 const EQ64 = Op["i64.eq"];
 const NE64 = Op["i64.ne"];
 const EQZ64 = Op["i64.eqz"];
-/** Operations on i64 whose results of constants are computed, by number. */
+/** Less common operations on i64 whose results of constants are computed, by number. */
 const COMPUTED64: ReadonlyMap<number, (a: bigint, b: bigint) => bigint> =
   new Map([
-    [ADD64, (a: bigint, b: bigint) => a + b],
-    [SUB64, (a: bigint, b: bigint) => a - b],
     [MUL64, (a: bigint, b: bigint) => a * b],
-    [AND64, (a: bigint, b: bigint) => a & b],
-    [OR64, (a: bigint, b: bigint) => a | b],
-    [XOR64, (a: bigint, b: bigint) => a ^ b],
     [SHL64, (a: bigint, b: bigint) => a << (b & 63n)],
     [SHR_U64, (a: bigint, b: bigint) => BigInt.asUintN(64, a) >> (b & 63n)],
     [SHR_S64, (a: bigint, b: bigint) => a >> (b & 63n)],
   ]);
-/** Operations whose result is 0 or 1. */
-const BOOLEAN = new Set<number>(
-  OPS.filter((o) => /^[if]\d+\.(eqz?|ne|lt|gt|le|ge)(_[su])?$/.test(o.name))
-    .map((o) => o.id),
+/** Operations whose result is 0 or 1: 1. */
+const BOOLEAN: Uint8Array = Uint8Array.from(
+  OPS,
+  ({ name }) => /^[if]\d+\.(eqz?|ne|lt|gt|le|ge)(_[su])?$/.test(name) ? 1 : 0,
+);
+// The op table's entries, each fetched alone: most questions need one of them.
+const FOLD = OPS.map((o) => o.fold);
+const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
+const COMMUTATIVE: Uint8Array = Uint8Array.from(
+  OPS,
+  (o) => o.commutative ? 1 : 0,
+);
+/** Operations with a rule: 1. The others are of vectors and floating point. */
+const HAS_RULE: Uint8Array = Uint8Array.from(
+  OPS,
+  ({ name, id, fold }) =>
+    fold !== undefined || name.startsWith("i64.") || id === WRAP ||
+      id === SELECT || id === SELECT128
+      ? 1
+      : 0,
 );
 
 /** The i32 of which a temp is the extension, or 0. */
@@ -129,7 +140,7 @@ export function fold(
   b: Value,
   c: Value,
 ): Value {
-  const info = OPS[op];
+  if (HAS_RULE[op] === 0) return 0;
   if (op === SELECT || op === SELECT64 || op === SELECT128) {
     if (f.isConst(c)) return f.constOf(c) !== 0 ? a : b;
     return a === b ? a : 0;
@@ -148,9 +159,10 @@ export function fold(
     if (f.isConst64(a)) return f.i32(f.constOf(a));
     return 0;
   }
-  if (info.fold === undefined) return fold64(f, op, a, b);
-  if (info.args.length === 1) {
-    if (f.isConst(a)) return f.i32(info.fold(f.constOf(a), 0));
+  const compute = FOLD[op];
+  if (compute === undefined) return fold64(f, op, a, b);
+  if (ARGC[op] === 1) {
+    if (f.isConst(a)) return f.i32(compute(f.constOf(a), 0));
     if (op === EQZ && f.opOf(a) === NE) {
       const def = f.block.valueDef[a];
       return f.op(EQ, f.block.a[def], f.block.b[def]);
@@ -162,8 +174,8 @@ export function fold(
     return 0;
   }
   if (f.isConst(a)) {
-    if (f.isConst(b)) return f.i32(info.fold(f.constOf(a), f.constOf(b)));
-    if (info.commutative) return f.op(op, b, a);
+    if (f.isConst(b)) return f.i32(compute(f.constOf(a), f.constOf(b)));
+    if (COMMUTATIVE[op] !== 0) return f.op(op, b, a);
   }
   if (a === b) {
     switch (op) {
@@ -214,7 +226,7 @@ export function fold(
     case AND: {
       if (k === 0) return b;
       if (k === -1) return a;
-      if (k === 1 && BOOLEAN.has(f.opOf(a))) return a;
+      if (k === 1 && BOOLEAN[f.opOf(a)] !== 0) return a;
       if ((k & 0xff) === 0xff && f.opOf(a) === LD8U) return a;
       if ((k & 0xffff) === 0xffff && f.opOf(a) === LD16U) return a;
       if (f.opOf(a) === AND) {
@@ -257,10 +269,10 @@ export function fold(
       return (k & 31) === 0 ? a : 0;
     case EQ:
       if (k === 0) return f.op(EQZ, a);
-      return k === 1 && BOOLEAN.has(f.opOf(a)) ? a : 0;
+      return k === 1 && BOOLEAN[f.opOf(a)] !== 0 ? a : 0;
     case NE:
-      if (k === 0 && BOOLEAN.has(f.opOf(a))) return a;
-      return k === 1 && BOOLEAN.has(f.opOf(a)) ? f.op(EQZ, a) : 0;
+      if (k === 0 && BOOLEAN[f.opOf(a)] !== 0) return a;
+      return k === 1 && BOOLEAN[f.opOf(a)] !== 0 ? f.op(EQZ, a) : 0;
     case LT_U:
       return k === 0 ? b : 0;
   }
@@ -277,6 +289,33 @@ function isZero(f: Folder, v: Value): boolean {
   return f.constOf(v) === 0 && f.highOf(v) === 0;
 }
 
+/** The result of an operation on two i64 constants, if it is computed, or 0. */
+function compute64(f: Folder, op: number, a: Value, b: Value): Value {
+  const lo = f.constOf(a), hi = f.highOf(a);
+  const lo2 = f.constOf(b), hi2 = f.highOf(b);
+  switch (op) {
+    case ADD64: {
+      const sum = lo + lo2 | 0;
+      return f.i64(sum, hi + hi2 + (sum >>> 0 < lo >>> 0 ? 1 : 0) | 0);
+    }
+    case SUB64:
+      return f.i64(lo - lo2 | 0, hi - hi2 - (lo >>> 0 < lo2 >>> 0 ? 1 : 0) | 0);
+    case AND64:
+      return f.i64(lo & lo2, hi & hi2);
+    case OR64:
+      return f.i64(lo | lo2, hi | hi2);
+    case XOR64:
+      return f.i64(lo ^ lo2, hi ^ hi2);
+  }
+  const compute = COMPUTED64.get(op);
+  if (compute === undefined) return 0;
+  const value = BigInt.asIntN(64, compute(bigOf(f, a), bigOf(f, b)));
+  return f.i64(
+    Number(BigInt.asIntN(32, value)),
+    Number(BigInt.asIntN(32, value >> 32n)),
+  );
+}
+
 /** The same for operations on i64. */
 function fold64(f: Folder, op: number, a: Value, b: Value): Value {
   if (op === EXTEND_S || op === EXTEND_U) {
@@ -290,16 +329,11 @@ function fold64(f: Folder, op: number, a: Value, b: Value): Value {
     return f.isConst64(a) ? f.i32(isZero(f, a) ? 1 : 0) : 0;
   }
   if (b === 0) return 0;
-  const compute = COMPUTED64.get(op);
   if (f.isConst64(a)) {
-    if (f.isConst64(b) && compute !== undefined) {
-      const value = BigInt.asIntN(64, compute(bigOf(f, a), bigOf(f, b)));
-      return f.i64(
-        Number(BigInt.asIntN(32, value)),
-        Number(BigInt.asIntN(32, value >> 32n)),
-      );
-    }
-    if (!f.isConst64(b) && OPS[op].commutative) return f.op(op, b, a);
+    if (f.isConst64(b)) {
+      const known = compute64(f, op, a, b);
+      if (known !== 0) return known;
+    } else if (COMMUTATIVE[op] !== 0) return f.op(op, b, a);
   }
   if (a === b) {
     if (op === SUB64 || op === XOR64) return f.i64(0, 0);
@@ -339,7 +373,7 @@ function fold64(f: Folder, op: number, a: Value, b: Value): Value {
       return zero ? a : 0;
     case AND64: {
       if (zero) return b;
-      const [lo, hi] = [f.constOf(b), f.highOf(b)];
+      const lo = f.constOf(b), hi = f.highOf(b);
       if (lo === -1 && hi === -1) return a;
       // An extension has no bits above its 32.
       if (f.opOf(a) === EXTEND_U) {

@@ -338,8 +338,8 @@ export class Translator extends LazyFlags {
     const b = this.b;
     this.syncFlags();
     if (!this.#single) {
-      const [high, otherHigh] = [this.#highOf(taken), this.#highOf(other)];
-      return b.branch(condition, taken, other, high, otherHigh);
+      const high = this.#highOf(taken);
+      return b.branch(condition, taken, other, high, this.#highOf(other));
     }
     if (this.#repeats(taken)) {
       // It has met its breakpoint: RF stays until it is done (SDM volume 3, 17.3.1.1).
