@@ -7,6 +7,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { LoadOptions } from "../machine/options.ts";
 import { planLocated } from "../machine/options.ts";
 import { type GuestMemory, PAGE_BYTES } from "../machine/memory.ts";
@@ -238,10 +239,27 @@ function clearNewMemory({ memory, plan }: Parts): void {
   let at = memory.guestStart;
   for (const { size, kind, file } of plan.memories) {
     const end = at + Math.ceil(size / PAGE_BYTES) * PAGE_BYTES;
-    if (kind !== "ram" || file !== undefined) memory.u8.fill(0, at, end);
+    if (kind !== "ram" || file !== undefined) clear(memory.u8, at, end);
     at = end;
   }
-  memory.u8.fill(0, at, memory.guestEnd);
+  clear(memory.u8, at, memory.guestEnd);
+}
+
+/** Bytes that are compared at once. */
+const CHUNK_BYTES = 65536;
+
+/**
+ * Make bytes zero, most of which are: the host has not given that memory its
+ * pages yet, and to write to them would make it.
+ */
+function clear(bytes: Uint8Array, from: number, to: number): void {
+  const zeros = new Uint8Array(CHUNK_BYTES);
+  for (let at = from; at < to; at += CHUNK_BYTES) {
+    const chunk = bytes.subarray(at, Math.min(at + CHUNK_BYTES, to));
+    if (Buffer.compare(chunk, zeros.subarray(0, chunk.length)) !== 0) {
+      chunk.fill(0);
+    }
+  }
 }
 
 /** A sink that puts everything where it belongs. */
