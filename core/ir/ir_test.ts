@@ -243,3 +243,32 @@ Deno.test("the verifier refuses broken blocks", () => {
     assertThrows(() => verify(block, []), IrError);
   }
 });
+
+Deno.test("operations on two i64 constants are computed with 64 bits", () => {
+  const operations: [number, (a: bigint, b: bigint) => bigint][] = [
+    [Op["i64.add"], (a, b) => a + b],
+    [Op["i64.sub"], (a, b) => a - b],
+    [Op["i64.mul"], (a, b) => a * b],
+    [Op["i64.and"], (a, b) => a & b],
+    [Op["i64.or"], (a, b) => a | b],
+    [Op["i64.xor"], (a, b) => a ^ b],
+  ];
+  const halves = [0, 1, -1, 2, 0x7fffffff, -0x80000000, 0x12345678];
+  const wide = (lo: number, hi: number): bigint =>
+    BigInt(hi) << 32n | BigInt(lo >>> 0);
+  build((b) => {
+    const all = halves.flatMap((lo) => halves.map((hi) => [lo, hi]));
+    for (const [lo, hi] of all) {
+      for (const [lo2, hi2] of all) {
+        for (const [op, compute] of operations) {
+          const v = b.op(op, b.i64(lo, hi), b.i64(lo2, hi2));
+          const expected = compute(wide(lo, hi), wide(lo2, hi2));
+          assert(b.isConst64(v));
+          const actual = wide(b.constOf(v), b.highOf(v));
+          assertEquals(actual, BigInt.asIntN(64, expected));
+        }
+      }
+    }
+    b.jump(0);
+  });
+});
