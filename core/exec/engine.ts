@@ -168,7 +168,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   #running = false;
   /** Running one instruction alone: stores do not stop at code. */
   #single = false;
-  /** With `precise`: whether translated code runs that is not an instruction alone. */
+  readonly #isPrecise: boolean;
+  /** Whether translated code runs that is not an instruction alone. */
   #mayNotReach = false;
   /** It came to an instruction that reaches a device. */
   #deferred = false;
@@ -208,6 +209,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     this.#accel = options.accel ?? "jit";
     this.#threshold = options.threshold ?? DEFAULT_THRESHOLD;
     this.#exact = options.exact ?? false;
+    this.#isPrecise = options.precise ?? false;
     this.base = memory.cpuArea(options.cpu ?? 0);
     this.u8 = memory.u8;
     this.u16 = memory.u16;
@@ -230,12 +232,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       memory.memory.buffer,
       this.base,
     );
-    if (options.precise === true) {
-      this.mmu.defers = () => {
-        if (!this.#mayNotReach) return false;
-        return this.#deferred = true;
-      };
-    }
+    if (options.precise === true) this.mmu.defers = this.#defers;
     this.#view = translatorView(frontend, this.mmu, this.u8);
     this.cache = new BlockCache(
       this.i32,
@@ -373,6 +370,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       this.#stolen += left + 1;
       this.i32[this.#budget] = -1;
     }
+  }
+
+  /** Has an instruction that reaches a device be run alone. */
+  readonly #defers = (): boolean => {
+    if (!this.#mayNotReach) return false;
+    return this.#deferred = true;
+  };
+
+  defers(): boolean {
+    return this.mmu.defers();
   }
 
   /** Tells the engine that the static mode key has changed. */
@@ -533,6 +540,10 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       halted: () => this.#haltExit(),
       isHalted: () => this.#halted,
       dropTranslations: () => this.#dropTranslations(),
+      runOutwardAlone: (isOn) => {
+        if (isOn) this.mmu.defers = this.#defers;
+        else if (!this.#isPrecise) this.mmu.defers = () => false;
+      },
       attention: () => this.attention(),
     });
     return this.#debug;
