@@ -28,6 +28,8 @@ export interface WatchedRange extends GuardedRange {
 export interface ExecutedBlock {
   /** Its first instruction's linear address. */
   readonly address: number;
+  /** The physical address of its first instruction; all of them begin on that page. */
+  readonly physical: number;
   /** Bytes of guest code. */
   readonly bytes: number;
   /** The distance of each of its instructions from the first. */

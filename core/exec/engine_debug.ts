@@ -185,7 +185,12 @@ export class EngineDebug implements DebugPort {
       offsets = this.#parts.translator.offsetsOf(block);
       this.#offsets.set(block, offsets);
     }
-    this.#entered = { address: this.pc, bytes: block.byteLength, offsets };
+    this.#entered = {
+      address: this.pc,
+      physical: this.#parts.mmu.physicalOf(block.physical),
+      bytes: block.byteLength,
+      offsets,
+    };
     observer.begins(this.#entered);
     return true;
   }
@@ -293,6 +298,8 @@ export class EngineDebug implements DebugPort {
       this.#stepped = true;
       return f.interrupt() ? "again" : "shutdown";
     }
+    // (Who only hears of it hears of a step as well.)
+    if (this.#elements === 0 && this.#cuts.isWanted(pc)) this.reached?.(pc);
     const reason = runAlone(true);
     if (reason < 0) return "shutdown";
     this.#countElement(pc, reason, translator.elements);

@@ -870,6 +870,11 @@ export class SoftMmu implements Mmu {
     return this.#high.code(physical);
   }
 
+  /** The physical address of a code address. */
+  physicalOf(code: number): number {
+    return this.#high.physical(code);
+  }
+
   /** One byte of code that is not in memory: what the bus gives. */
   readCode(code: number): number {
     return this.#physicalAccess.read8(this.#high.physical(code));

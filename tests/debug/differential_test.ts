@@ -78,13 +78,16 @@ class Trace {
       leaves: () => this.#hasLeft = true,
     });
     port.observeEvents({
-      exception: () => {
+      exception: (_vector, _error, _address, next) => {
+        // (A trap's instruction has begun and been executed.)
+        if (next !== undefined) return;
         if (!this.#hasLeft || this.all.at(-1) !== port.pc) {
           this.all.push(port.pc);
         }
         this.#hasLeft = true;
       },
       interrupt: () => {},
+      software: () => {},
     });
   }
 }
