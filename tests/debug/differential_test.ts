@@ -4,6 +4,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { Coverage } from "../../core/debug/coverage.ts";
 import type { Engine } from "../../core/exec/engine.ts";
 import type { DebugPort } from "../../core/exec/debug_port.ts";
 import { makeFlowProgram } from "../differential/flow.ts";
@@ -194,10 +195,13 @@ async function compare(kind: Kind, seed: number): Promise<void> {
     port.setBreakpoints(new Set());
   }
 
-  // Steps.
+  // Steps, and how often each instruction was executed in them.
   kind.load(seed);
+  let counts: Map<number, number> | undefined;
   for (const [i, s] of others.entries()) {
     const port = ports[i + 1];
+    const stepped = new Map<number, number>();
+    let at = port.pc, executed = s.engine.instructions;
     port.arm("step");
     const states = play(
       s,
@@ -205,11 +209,27 @@ async function compare(kind: Kind, seed: number): Promise<void> {
       (budget) =>
         runThrough(s.engine, budget, () => {
           assertEquals(port.stop?.kind, "step");
+          const n = s.engine.instructions - executed;
+          if (n > 0) stepped.set(at, (stepped.get(at) ?? 0) + n);
+          at = port.pc;
+          executed = s.engine.instructions;
           port.arm("step");
         }),
     );
     port.disarm();
     assertEquals(states, expected, what(s) + "steps");
+    assertEquals(stepped, counts ??= stepped, what(s) + "steps");
+  }
+
+  // Coverage.
+  kind.load(seed);
+  for (const [i, s] of others.entries()) {
+    const coverage = new Coverage({}, () => {});
+    ports[i + 1].observeBlocks(coverage.of(0));
+    const states = play(s, turns, (budget) => s.run(budget));
+    ports[i + 1].observeBlocks(undefined);
+    assertEquals(states, expected, what(s) + "coverage");
+    assertEquals(coverage.counts(), counts, what(s) + "coverage");
   }
 
   // Watched memory.
