@@ -23,9 +23,9 @@ export interface Hook extends Disposable {
 }
 
 /**
- * A CPU delivers an exception. One that comes while another is delivered is
- * told on its own, as is the double fault that they make; a third one shuts the
- * CPU down, and is not delivered.
+ * A CPU delivers an exception. If that fails, what comes of it is told next:
+ * another exception or, where these two make one, a double fault. What comes of
+ * that shuts the CPU down, and is not told.
  */
 export interface ExceptionEvent {
   /** The CPU's number. */

@@ -91,3 +91,81 @@ for (const mode of MODES) {
     fn: () => made?.remove(),
   });
 }
+
+/** Handlers that are not present: of #GP (with #NP it is a double fault), of #UD (it is not); then none at all. */
+const NESTED = `
+start:
+  mov esp, 0x1f0000
+  lgdt [gdtr]
+  jmp 8:flat
+flat:
+  mov eax, 16
+  mov ds, eax
+  mov es, eax
+  mov ss, eax
+  lidt [idtr]
+  mov ebx, second
+  mov eax, 0x7f8
+first: mov fs, ax
+second:
+  mov ebx, third
+invalid: ud2
+third:
+  mov ebx, 0
+  lidt [none]
+last: int3
+on_double:
+  add esp, 4
+  mov [esp], ebx
+  iret
+on_missing:
+  pop dword [0x180000]
+  mov [esp], ebx
+  iret
+align 8
+gdt: dq 0, 0x00cf9a000000ffff, 0x00cf92000000ffff
+gdtr: dw 23
+  dd gdt
+none: dw 0
+  dd 0
+%macro gate 1
+  dw (%1 - $$ + 0x20) & 0xffff, 8, 0x8e00, (0x100020 + %1 - $$) >> 16
+%endmacro
+idt: times 8 dq 0x0e0000080000
+  gate on_double
+  times 2 dq 0x0e0000080000
+  gate on_missing
+  times 20 dq 0x0e0000080000
+idtr: dw 32 * 8 - 1
+  dd idt
+`;
+
+Deno.test("exceptions within exceptions are told, as is a double fault", async () => {
+  const nested = await guest(NESTED);
+  if (nested === undefined) return;
+  for (const accel of ["interp", "jit"] as const) {
+    await using machine = await load(nested, { accel });
+    const told: (number | undefined)[][] = [];
+    await machine.on(
+      "exception",
+      ({ vector, error, pc }) => void told.push([vector, error, pc]),
+    );
+    assertEquals((await machine.run()).reason, "shutdown");
+    const word = new Uint8Array(4);
+    machine.space("memory").peek(0x180000, word);
+    const missing = new DataView(word.buffer).getUint32(0, true);
+    // The gate's number, from the interrupt table.
+    assertEquals(missing & ~1, 6 << 3 | 2);
+    const [first, invalid, last] = ["first", "invalid", "last"].map(nested.at);
+    assertEquals(told, [
+      [13, 0x7f8, first],
+      [8, 0, first],
+      [6, undefined, invalid],
+      [11, missing, invalid],
+      // INT3 finds no table: a fault, a fault in its delivery, and the end.
+      [13, 3 << 3 | 2, last],
+      [8, 0, last],
+    ]);
+  }
+  await nested.remove();
+});
