@@ -1033,8 +1033,6 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
     const mmu = f.fetchMmu();
     const physical = this.mmu.fetch(linear, mmu);
     if (physical < 0) return undefined;
-    const { cuts } = this.#translator;
-    if (cuts !== undefined && cuts.has(physical)) return undefined;
     const host = this.mmu.fetchHost;
     if (host < 0 || physical > 0xffffffff) {
       // Nobody tells when code in a device's memory changes, and some pages
@@ -1043,6 +1041,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         ? undefined
         : this.#translator.singleBlock;
     }
+    const { cuts } = this.#translator;
+    if (cuts !== undefined && cuts.has(physical)) return undefined;
     const isRelocatable = f.relocatable(key);
     const pc = isRelocatable ? physical | 0 : lo;
     const pcHi = isRelocatable && f.wide(key) ? 0 : hi;

@@ -110,7 +110,7 @@ export type CommonData<E extends keyof typeof COMMON_EVENTS> = {
 };
 
 /** The type of a value, by its name in a declaration. */
-type ValueOf<T> = T extends "number" ? number
+export type ValueOf<T> = T extends "number" ? number
   : T extends "string" ? string
   : T extends "boolean" ? boolean
   : Uint8Array;
@@ -133,7 +133,7 @@ export function eventFault(
 }
 
 /** Hears an event. */
-type Listener = (event: ToldEvent) => void;
+export type DeviceListener = (event: ToldEvent) => void;
 
 /** An event of one device. */
 export class EventChannel<T extends EventData = EventData>
@@ -141,11 +141,12 @@ export class EventChannel<T extends EventData = EventData>
   isHeard = false;
   /** Called when somebody begins to hear it, and when nobody does any more. */
   onHeard: (isHeard: boolean) => void = () => {};
+  /** Its declaration. */
   readonly spec: DeviceEventSpec;
   readonly #device: string;
   readonly #event: string;
   readonly #now: () => number;
-  #listeners: readonly Listener[] = [];
+  #listeners: readonly DeviceListener[] = [];
 
   /** An event that nobody hears; `now` gives virtual time. */
   constructor(
@@ -173,13 +174,13 @@ export class EventChannel<T extends EventData = EventData>
   }
 
   /** One more hears it; what this gives back ends that. */
-  hear(listener: Listener): () => void {
-    const own: Listener = (event) => listener(event);
+  hear(listener: DeviceListener): () => void {
+    const own: DeviceListener = (event) => listener(event);
     this.#set([...this.#listeners, own]);
     return () => this.#set(this.#listeners.filter((l) => l !== own));
   }
 
-  #set(listeners: readonly Listener[]): void {
+  #set(listeners: readonly DeviceListener[]): void {
     this.#listeners = listeners;
     const isHeard = listeners.length > 0;
     if (isHeard === this.isHeard) return;
@@ -236,7 +237,7 @@ export class DeviceEvents {
    * Hear of events until what this gives back is called. Throws a `RangeError`
    * for a device or an event that there is not.
    */
-  hear({ device, event }: DeviceFilter, listener: Listener): () => void {
+  hear({ device, event }: DeviceFilter, listener: DeviceListener): () => void {
     const ends: (() => void)[] = [];
     for (const [name, events] of this.#devices) {
       if (device !== undefined && device !== name) continue;
