@@ -168,6 +168,29 @@ test("a snapshot that a listener asks for is one between instructions", async (g
   }
 });
 
+test("a machine whose hooks were removed executes as one that never had any", async (g) => {
+  for (const accel of ["interp", "jit"] as const) {
+    // Whatever is no time of the host's.
+    const counts = (machine: Machine): Record<string, number> =>
+      Object.fromEntries(
+        Object.entries(machine.stats()).filter(([name]) =>
+          !/ms$|Ms$|Flushes|flushes/.test(name)
+        ),
+      );
+    await using plain = await load(g, { accel });
+    await plain.run();
+    await using machine = await load(g, { accel });
+    for (const place of Object.values(PLACES)) {
+      (await place(machine, g, () => {})).remove();
+    }
+    (await machine.on("mmio", () => {})).remove();
+    (await machine.on("software-interrupt", () => {})).remove();
+    (await machine.coverage()).stop();
+    await machine.run();
+    assertEquals(counts(machine), counts(plain));
+  }
+});
+
 for (const accel of ["interp", "jit"] as const) {
   test(`registers and memory in a listener are those of the instruction (${accel})`, async (g) => {
     await using machine = await load(g, { accel, threshold: 2 });
