@@ -8,7 +8,7 @@
 import type { Prng } from "../differential/prng.ts";
 
 /** A CPU's mode. */
-export type Mode = "real" | "protected" | "long";
+export type Mode = "real" | "virtual-8086" | "protected" | "long";
 
 /** Where the handlers write. */
 export const LOG = 0x200000;
@@ -38,6 +38,7 @@ function pieces(mode: Mode, p: Prng): readonly string[] {
   ];
   switch (mode) {
     case "real":
+    case "virtual-8086":
       return common.map((piece) => piece.replace("[0x90000]", "[0x9000]"));
     case "protected":
       return [
@@ -117,8 +118,8 @@ flat:
 const GDT = `
 align 8
 gdt: dq 0, 0x00cf9a000000ffff, 0x00cf92000000ffff, 0x00af9a000000ffff
-  dq 0x00cf12000000ffff
-gdtr: dw 39
+  dq 0x00cf12000000ffff, 0x0000891c00002070
+gdtr: dw 47
   dd gdt
 bounds: dd 1, 5
 `;
@@ -131,12 +132,12 @@ const END = `
 `;
 
 /** 4 MiB pages of the first 16 MiB; from there on there are none. */
-const PROTECTED = (program: string): string => `
+const PROTECTED = (run: string): string => `
 ${FLAT}
-  mov dword [0x1e0000], 0x83
-  mov dword [0x1e0004], 0x400083
-  mov dword [0x1e0008], 0x800083
-  mov dword [0x1e000c], 0xc00083
+  mov dword [0x1e0000], 0x87
+  mov dword [0x1e0004], 0x400087
+  mov dword [0x1e0008], 0x800087
+  mov dword [0x1e000c], 0xc00087
   mov eax, 0x1e0000
   mov cr3, eax
   mov eax, cr4
@@ -149,12 +150,7 @@ ${FLAT}
 ${PIC}
   mov dword [0x1d0000], ${LOG}
   mov ebp, ${ROUNDS}
-  sti
-round:
-${program}
-  dec ebp
-  jnz near round
-${END}
+${run}
 handle:
   pushad
   mov eax, 16
@@ -187,11 +183,54 @@ ${GDT}
 align 8
 idt:
 %rep 0x43
-  dw (handler%+v - $$ + 0x20) & 0xffff, 8, 0x8e00, (0x100020 + handler%+v - $$) >> 16
+  dw (handler%+v - $$ + 0x20) & 0xffff, 8, 0xee00, (0x100020 + handler%+v - $$) >> 16
 %assign v v + 1
 %endrep
 idtr: dw 0x43 * 8 - 1
   dd idt
+`;
+
+/** What runs in protected mode. */
+const FLAT_PROGRAM = (program: string): string => `
+  sti
+round:
+${program}
+  dec ebp
+  jnz near round
+${END}
+`;
+
+/** What enters virtual-8086 mode, with IOPL 3 and all ports, at 8000h. */
+const VIRTUAL = (program: string): string => `
+  mov esi, low
+  mov edi, 0x8000
+  mov ecx, low_end - low
+  rep movsb
+  mov dword [0x1c0004], 0x1b0000
+  mov dword [0x1c0008], 16
+  mov word [0x1c0066], 0x68
+  mov byte [0x1c2068], 0xff
+  mov ax, 0x28
+  ltr ax
+  xor eax, eax
+%rep 5
+  push eax
+%endrep
+  push dword 0x7000
+  push dword 0x23202
+  push eax
+  push dword 0x8000
+  iretd
+bits 16
+low:
+${program}
+  dec ebp
+  jnz near low
+  xor ax, ax
+  out 0xf4, al
+  jmp $
+low_end:
+bits 32
 `;
 
 const LONG = (program: string): string => `
@@ -368,17 +407,18 @@ gdtr: dw 55
 /** A random program in a mode, in assembly. */
 export function exceptionsGuest(mode: Mode, p: Prng, count = 40): string {
   const program = body(mode, p, count);
+  const low = program.replace(
+    /mov ebx, next(\d+)/g,
+    "mov ebx, 0x8000 + next$1 - low",
+  );
   switch (mode) {
     case "protected":
-      return PROTECTED(program);
+      return PROTECTED(FLAT_PROGRAM(program));
+    case "virtual-8086":
+      return PROTECTED(VIRTUAL(low));
     case "long":
       return LONG(program);
-    default:
-      return REAL(
-        program.replace(
-          /mov ebx, next(\d+)/g,
-          "mov ebx, 0x8000 + next$1 - low",
-        ),
-      );
+    case "real":
+      return REAL(low);
   }
 }

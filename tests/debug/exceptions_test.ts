@@ -46,7 +46,7 @@ function logOf(machine: Machine, mode: Mode, count: number): Seen[] {
   });
 }
 
-const MODES: readonly Mode[] = ["real", "protected", "long"];
+const MODES: readonly Mode[] = ["real", "virtual-8086", "protected", "long"];
 
 for (const mode of MODES) {
   const seed = seedFrom(Date.now() % 1_000_000);
