@@ -56,17 +56,31 @@ export interface BlockSnapshots {
   /**
    * Keep the disk as it is now under a name; gives back what the other methods
    * need. `put` takes what the machine's snapshot is to hold for it: bytes, and
-   * where on the disk they are.
+   * where on the disk they are. The machine's snapshot will be the file `file`:
+   * what is kept for one that never comes to be may go.
    */
   save(
     name: string,
     put: (offset: number, bytes: Uint8Array) => Promise<void>,
+    file: string,
   ): Promise<StateRecord>;
+  /** The machine's snapshot is there, for which `save` kept the disk. */
+  complete?(record: StateRecord): Promise<void>;
+  /**
+   * The machine's snapshot in this file is about to go, and `remove` follows:
+   * if that never comes, what is kept is needed while the file is there.
+   */
+  leave?(record: StateRecord, file: string): Promise<void>;
   /**
    * Why the disk cannot become what `save` kept, as the end of a sentence that
    * begins with the disk; undefined when it can.
    */
   check(record: StateRecord): Promise<string | undefined>;
+  /**
+   * Make sure that `load` has room and finds everything whole, after `check`
+   * has; requests may be under way.
+   */
+  prepare?(record: StateRecord): Promise<void>;
   /** Become it, but for what `put` is given next. */
   load(record: StateRecord): Promise<void>;
   /** Takes what `save` had put, where it puts anything. */

@@ -143,12 +143,13 @@ export interface ImageFormat {
   /**
    * Make the disk larger, with zeroes, or smaller. An image that has been made
    * smaller has lost what was beyond; one that is larger has the room that is
-   * asked for.
+   * asked for, and tells how many bytes of it are there, of how many.
    */
   resize(
     file: string,
     size: number,
     preallocation: Preallocation,
+    onProgress?: (done: number, total: number) => void,
   ): Promise<void>;
   /**
    * Look for contradictions, and repair them. Without a lock, which `lock`

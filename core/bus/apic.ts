@@ -97,8 +97,17 @@ export const APIC_BASE_X2 = 0x400;
 /** IA32_APIC_BASE: the local APIC is enabled. */
 export const APIC_BASE_ENABLE = 0x800;
 
+/** Bytes that a CPU keeps for the registers of its local APIC. */
+export const LOCAL_APIC_BYTES = 256;
+
 /** A local APIC as its CPU sees it, beside the registers in memory. */
 export interface LocalApic extends InterruptController {
+  /**
+   * Has all its registers stand in this memory, with what they have now, in
+   * the `LOCAL_APIC_BYTES` from this offset on, which is a multiple of 8: in
+   * the area of its CPU, which asks for it.
+   */
+  storeIn(memory: ArrayBufferLike, offset: number): void;
   /**
    * IA32_APIC_BASE (SDM 10.4.4): the base address with `APIC_BASE_BSP` and
    * `APIC_BASE_ENABLE`. Setting it moves, enables and disables the registers;

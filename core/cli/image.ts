@@ -353,7 +353,12 @@ async function resizeImage(
   if (size < before && preallocation !== "off") {
     throw new UsageError("--preallocation is for what an image gains");
   }
-  await format.resize(file, size, preallocation);
+  await withProgress(
+    args,
+    output,
+    `resizing ${basename(file)}`,
+    (progress) => format.resize(file, size, preallocation, progress),
+  );
   if (!args.has("q")) output.out("Image resized.\n");
   return 0;
 }

@@ -18,7 +18,7 @@ export const IMAGE_HELP = `Images of disks
   image convert [-f FORMAT] [-O FORMAT] [-o OPTIONS] [-B FILE -F FORMAT]
                 [-l SNAPSHOT] [-S SIZE] [-n [--target-is-zero]] [-m N]
                 [-t MODE] [-T MODE] [-cpqUW] FILE OUTPUT
-  image resize [-f FORMAT] [--preallocation=HOW] [--shrink] [-q] FILE [+|-]SIZE
+  image resize [-f FORMAT] [--preallocation=HOW] [--shrink] [-pq] FILE [+|-]SIZE
   image commit [-f FORMAT] [-b BASE] [-t MODE] [-dpq] FILE
   image snapshot -l [-qU] FILE
 
@@ -40,7 +40,7 @@ export const IMAGE_HELP = `Images of disks
                  room for what is gained: off, metadata, falloc, full
   -r WHAT        repair leaks, or all
   -d             leave what was committed in the image too
-  -p             show how much is done
+  -p             show how much is done (qemu-img resize has no such flag)
   -q             say nothing
   -U             do not mind who else has the image open
 
@@ -81,7 +81,7 @@ const COMMANDS: Readonly<
   },
   resize: {
     strings: ["f", "preallocation"],
-    switches: ["shrink", "q"],
+    switches: ["shrink", "p", "q"],
     files: [2, 2],
   },
   commit: {

@@ -9,7 +9,8 @@ import {
 import { GuestMemory } from "../machine/memory.ts";
 import type { PhysicalSpace } from "../mmu/physical_access.ts";
 import { StateError } from "../state/state.ts";
-import { Engine, type EngineOptions } from "./engine.ts";
+import { Engine } from "./engine.ts";
+import type { EngineOptions } from "./engine_options.ts";
 import { TOY, ToyFrontend } from "./testing/toy_frontend.ts";
 
 const RAM = 1 << 20;

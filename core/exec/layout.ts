@@ -88,6 +88,8 @@ export const OFF_PC_BASE = 0x60;
 export const OFF_LOOKUP = 0x5c;
 /** 1: the CPU has halted and waits for an event. */
 export const OFF_HALTED = 0x68;
+/** Instructions executed before the current run, since the engine was made: an f64. */
+export const OFF_INSTRUCTIONS = 0x70;
 /** First temp slot of the interpreter. */
 export const OFF_TEMPS = 0x1000;
 /** End of the temp slots. */

@@ -54,11 +54,17 @@ const PATIENCE = 10 / 3;
 const SLOW_PASSES = 20_000;
 /**
  * What counts as so many passes for a region whose accesses stand there once:
- * to be left because a lookup failed (10 us or more), and so that it will
- * fail again (a device, a page with code). To fill an entry of the TLB is one: the
- * other kind swaps two pages that share an entry without TypeScript.
+ * to be left because a lookup failed (10 us or more, 30 while the host's caches
+ * are cold), and so that it will fail again (a device, a page with code). To fill
+ * an entry of the TLB is one: the other kind swaps two pages that share an entry
+ * without TypeScript.
+ *
+ * 25 times take about what compiling it once more does. (i386 Linux: one in a
+ * hundred of its 40-byte descriptors of pages lies across two pages. With 200, a
+ * hundred times, dozens of regions were left some 2,800 times while 160 MB were
+ * written to a disk; boots are left half as often, for ten regions more.)
  */
-const LEFT_PASSES = 200;
+const LEFT_PASSES = 800;
 const REFUSED_PASSES = 4_000;
 /** A region takes 12 to 25 KB in V8, so that this many take up to 400 MB. */
 const DEFAULT_MAX_REGIONS = 16384;

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { IrBlock } from "./block.ts";
 import { type Helper, IrBuilder } from "./builder.ts";
-import { Op, OPS } from "./ops.ts";
+import { Op, type OpInfo, OPS } from "./ops.ts";
 import { Liveness } from "./passes/liveness.ts";
 import { printBlock } from "./printer.ts";
-import { type Global, I32, I64 } from "./types.ts";
+import { type Global, I32, I64, WASM_TYPES } from "./types.ts";
 import { IrError, verify } from "./verifier.ts";
 
 const GLOBALS: Global[] = ["x", "y", "z"].map((name, index) => ({
@@ -137,48 +137,55 @@ Deno.test("folding: a byte that has just been written is what was written", () =
   });
 });
 
+/** An operation of the table as a WebAssembly function of the same types. */
+function compiled(op: OpInfo): (...args: (number | bigint)[]) => unknown {
+  const types = op.args.map((type) => WASM_TYPES[type]);
+  const type = [0x60, types.length, ...types, 1, WASM_TYPES[op.result]];
+  const body = [0, ...types.flatMap((_, i) => [0x20, i]), ...op.wasm, 0x0b];
+  const bytes = [
+    ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
+    ...[1, type.length + 1, 1, ...type],
+    ...[3, 2, 1, 0],
+    ...[7, 5, 1, 1, 0x66, 0, 0],
+    ...[10, body.length + 2, 1, body.length, ...body],
+  ];
+  const { exports } = new WebAssembly.Instance(
+    new WebAssembly.Module(Uint8Array.from(bytes)),
+  );
+  return exports.f as (...args: (number | bigint)[]) => unknown;
+}
+
 Deno.test("folding agrees with WebAssembly on i32", () => {
   const values = [0, 1, -1, 2, 31, 32, 33, 0x7fffffff, -0x80000000, 0x12345678];
   for (const op of OPS) {
     if (op.fold === undefined) continue;
-    const bytes = [
-      0,
-      0x61,
-      0x73,
-      0x6d,
-      1,
-      0,
-      0,
-      0,
-      1,
-      5 + op.args.length,
-      1,
-      0x60,
-      op.args.length,
-      ...op.args.map(() => 0x7f),
-      1,
-      0x7f,
-      3,
-      2,
-      1,
-      0,
-      7,
-      5,
-      1,
-      1,
-      0x66,
-      0,
-      0,
-    ];
-    const body = [0, ...op.args.flatMap((_, i) => [0x20, i]), ...op.wasm, 0x0b];
-    bytes.push(10, body.length + 2, 1, body.length, ...body);
-    const { exports } = new WebAssembly.Instance(
-      new WebAssembly.Module(Uint8Array.from(bytes)),
-    );
-    const f = exports.f as (a: number, b: number) => number;
+    const f = compiled(op);
     for (const a of values) {
       for (const b of values) {
         assertEquals(op.fold(a, b) | 0, f(a, b), `${op.name} ${a} ${b}`);
+      }
+    }
+  }
+});
+
+Deno.test("folding agrees with WebAssembly on i64", () => {
+  const values = [0n, 1n, -1n, 2n, 5n, 31n, 32n, 33n, 63n, 64n, 65n];
+  values.push(0x7fffffffn, 0x80000000n, 0xffffffffn, 1n << 32n, -(1n << 32n));
+  values.push((1n << 63n) - 1n, -(1n << 63n), 0x123456789abcdef0n);
+  const half = (v: bigint): number => Number(BigInt.asIntN(32, v));
+  const names = "add sub mul and or xor shl shr_u shr_s".split(" ");
+  for (const op of names.map((name) => OPS[Op[`i64.${name}` as "i64.add"]])) {
+    const f = compiled(op);
+    for (const x of values) {
+      for (const y of values) {
+        build((b) => {
+          const i64 = (v: bigint): number => b.i64(half(v), half(v >> 32n));
+          const v = b.op(op.id, i64(x), i64(y));
+          assert(b.isConst64(v), `${op.name} ${x} ${y}`);
+          const folded = BigInt(b.highOf(v)) << 32n |
+            BigInt(b.constOf(v) >>> 0);
+          assertEquals(folded, f(x, y), `${op.name} ${x} ${y}`);
+        });
       }
     }
   }

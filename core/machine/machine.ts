@@ -918,6 +918,8 @@ export class Machine {
   }
 
   async #closeAll(): Promise<void> {
+    // What is being saved is complete first, with its disks.
+    await this.#loop.released();
     for (const server of this.#gdb) await server.close(this.#result?.status);
     const servers = [...this.#servers].map((server) => server.close());
     try {

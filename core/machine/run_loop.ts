@@ -289,6 +289,11 @@ export class RunLoop {
     }
   }
 
+  /** Resolves when nobody holds it any more. */
+  async released(): Promise<void> {
+    while (this.#holds !== undefined) await this.#holds;
+  }
+
   /** Stand still as long as someone wants it. */
   async #park(holds: Promise<void>): Promise<void> {
     this.#host?.pause();

@@ -12,13 +12,15 @@
  * CRC-32 of all heads of blocks before it: none is missing, doubled or elsewhere.
  *
  * A file is written under another name in the same folder, synced and renamed:
- * under its own name there is a whole snapshot or what was there before.
+ * under its own name there is a whole snapshot or what was there before. What a
+ * process that was killed has left of one goes when the next is begun.
  *
  * @module
  */
 
 import { crc32 } from "node:zlib";
-import { dirname } from "../machine/path.ts";
+import { syncFolder } from "../backend/sync_folder.ts";
+import { basename, dirname, resolve } from "../machine/path.ts";
 import { SnapshotError } from "./error.ts";
 
 /** Starts every snapshot file. */
@@ -68,9 +70,12 @@ export class BlockFileWriter {
 
   /** Begin the file that will have this path. Throws a `SnapshotError`. */
   static async create(path: string): Promise<BlockFileWriter> {
+    await removeAbandoned(path);
     const partial = `${path}.${Deno.pid}.${crypto.randomUUID()}.part`;
     const writer = await reported(path, async () => {
       const file = await Deno.open(partial, { write: true, createNew: true });
+      // Says that it is being written; where there are no locks, nothing does.
+      await file.tryLock(true).catch(() => {});
       return new BlockFileWriter(file, path, partial);
     });
     try {
@@ -137,16 +142,21 @@ export class BlockFileWriter {
   }
 }
 
-/** A renamed file survives a power cut when its folder is on the disk. */
-async function syncFolder(path: string): Promise<void> {
-  let folder: Deno.FsFile | undefined;
+/** Remove what was begun under a snapshot's name and is written by nobody. */
+async function removeAbandoned(path: string): Promise<void> {
+  const folder = dirname(path);
+  const start = `${basename(path)}.`;
   try {
-    folder = await Deno.open(path);
-    await folder.sync();
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      const isOne = isFile && name.startsWith(start) &&
+        /^\d+\.[-0-9a-f]{36}\.part$/.test(name.slice(start.length));
+      if (!isOne) continue;
+      const partial = resolve(folder, name);
+      using file = await Deno.open(partial, { write: true });
+      if (await file.tryLock(true)) await Deno.remove(partial);
+    }
   } catch {
-    // Not every system lets a folder be opened.
-  } finally {
-    folder?.close();
+    // They only take room; whoever writes here next says what is wrong.
   }
 }
 

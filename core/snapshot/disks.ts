@@ -35,19 +35,20 @@ export function checkDisks(parts: Parts): void {
     throw new SnapshotError(
       "disk",
       `Cannot save a snapshot: the image of the disk "${name}" is written to ` +
-        "and has no snapshots of its own: use a qcow2 image, or the option " +
-        "snapshot",
+        "and has no snapshots of its own: use a raw or qcow2 image, or the " +
+        "option snapshot",
     );
   }
 }
 
 /**
- * Keep all disks as they are now under a name; `put` takes bytes of the disk
- * number `index` for the snapshot. When one fails, nothing is kept.
+ * Keep all disks as they are now under a name, for the snapshot that will be in
+ * a file; `put` takes bytes of the disk number `index` for it. When one fails,
+ * nothing is kept.
  */
 export async function saveDisks(
   parts: Parts,
-  name: string,
+  { name, path }: { readonly name: string; readonly path: string },
   put: (index: number, offset: number, bytes: Uint8Array) => Promise<void>,
 ): Promise<SavedDisk[]> {
   const saved: SavedDisk[] = [];
@@ -57,6 +58,7 @@ export async function saveDisks(
       const record = await disk.machineSnapshots?.save(
         name,
         (offset, bytes) => put(index, offset, bytes),
+        path,
       );
       saved.push({ backend, record: record ?? { size: disk.size } });
     } catch (error) {
@@ -96,6 +98,7 @@ export async function checkSavedDisks(
       `Cannot load the snapshot: it has no disk "${backend}"`,
     );
   }
+  await eachDisk(parts, saved, "prepare");
 }
 
 /** Make all disks what they were. Throws a `SnapshotError`. */
@@ -103,14 +106,39 @@ export async function loadDisks(
   parts: Parts,
   saved: readonly SavedDisk[],
 ): Promise<void> {
+  await eachDisk(parts, saved, "load");
+}
+
+async function eachDisk(
+  parts: Parts,
+  saved: readonly SavedDisk[],
+  action: "prepare" | "load",
+): Promise<void> {
   const disks = disksOf(parts);
   for (const { backend, record } of saved) {
     try {
-      await disks.get(backend)!.machineSnapshots?.load(record);
+      await disks.get(backend)!.machineSnapshots?.[action]?.(record);
     } catch (error) {
       throw diskError(`Cannot load the disk "${backend}"`, error);
     }
   }
+}
+
+/** The snapshot is there for which these were kept. */
+export async function completeDisks(
+  parts: Parts,
+  saved: readonly SavedDisk[],
+): Promise<void> {
+  await onEach(parts, saved, "complete");
+}
+
+/** The snapshot in a file is about to go for which these were kept. */
+export async function leaveDisks(
+  parts: Parts,
+  saved: readonly SavedDisk[],
+  file: string,
+): Promise<void> {
+  await onEach(parts, saved, "leave", file);
 }
 
 /** Give up what was kept; what cannot be given up stays. */
@@ -118,10 +146,20 @@ export async function removeDisks(
   parts: Parts,
   saved: readonly SavedDisk[],
 ): Promise<void> {
+  await onEach(parts, saved, "remove");
+}
+
+/** Whatever fails of it is as good. */
+async function onEach(
+  parts: Parts,
+  saved: readonly SavedDisk[],
+  action: "complete" | "leave" | "remove",
+  file = "",
+): Promise<void> {
   const disks = disksOf(parts);
   for (const { backend, record } of saved) {
     try {
-      await disks.get(backend)?.machineSnapshots?.remove(record);
+      await disks.get(backend)?.machineSnapshots?.[action]?.(record, file);
     } catch (error) {
       if (!(error instanceof BlockError)) throw error;
     }

@@ -18,7 +18,9 @@ import { StateError, type StateRecord } from "../state/state.ts";
 import { BlockFileReader } from "./block_file.ts";
 import {
   checkSavedDisks,
+  completeDisks,
   disksOf,
+  leaveDisks,
   loadDisks,
   mediaRecord,
   removeDisks,
@@ -28,7 +30,7 @@ import type { SavedDisk } from "./disks.ts";
 import { documentOf, DocumentRecordError } from "./document_record.ts";
 import { SnapshotError } from "./error.ts";
 import { readRecord, snapshotPath } from "./folder.ts";
-import { differences, identityOf } from "./identity.ts";
+import { differences, identityOf, RHEA_VERSION } from "./identity.ts";
 import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
 import { asRecord, loadMachine } from "./machine_state.ts";
 
@@ -184,8 +186,21 @@ export class SnapshotFile {
     if (difference === undefined) return;
     throw new SnapshotError(
       "machine",
-      `The snapshot "${this.#reader.path}" is of another machine: ${difference}`,
+      `The snapshot "${this.#reader.path}" is of another machine: ` +
+        difference + this.#otherVersion(),
     );
+  }
+
+  /** That another version of Rhea has saved it, where that is so. */
+  #otherVersion(): string {
+    for (const { tag, bytes } of this.#reader.blocks()) {
+      if (tag !== "HEAD") break;
+      const { rhea } = readRecord(this.#reader, bytes);
+      return rhea === RHEA_VERSION
+        ? ""
+        : `; it was saved by Rhea ${rhea}, this is ${RHEA_VERSION}`;
+    }
+    return "";
   }
 
   /** The machine's definition. */
@@ -392,12 +407,14 @@ export async function deleteSnapshot(
 ): Promise<void> {
   const path = snapshotPath(nameOrPath, parts.options.snapshots ?? ".");
   const disks = savedDisksIn(path);
+  await leaveDisks(parts, disks, path);
   try {
     await Deno.remove(path);
   } catch (cause) {
     if (cause instanceof Deno.errors.NotFound) {
       throw new SnapshotError("missing", `There is no snapshot "${path}"`);
     }
+    await completeDisks(parts, disks);
     const reason = cause instanceof Error ? cause.message : `${cause}`;
     throw new SnapshotError("io", `Cannot delete "${path}": ${reason}`, {
       cause,

@@ -19,7 +19,14 @@ import { PAGE_BYTES } from "../machine/memory.ts";
 import { encodeRecord } from "../state/record_codec.ts";
 import type { StateRecord } from "../state/state.ts";
 import { BlockFileWriter } from "./block_file.ts";
-import { checkDisks, mediaRecord, removeDisks, saveDisks } from "./disks.ts";
+import {
+  checkDisks,
+  completeDisks,
+  leaveDisks,
+  mediaRecord,
+  removeDisks,
+  saveDisks,
+} from "./disks.ts";
 import { documentRecord } from "./document_record.ts";
 import { snapshotName, snapshotPath } from "./folder.ts";
 import { identityOf, RHEA_VERSION } from "./identity.ts";
@@ -77,14 +84,18 @@ export async function saveSnapshot(
       ...documentRecord(plan.document),
     });
     await record("STAT", saveMachine(parts));
-    kept = await saveDisks(parts, name, async (index, offset, bytes) => {
-      const head = new Uint8Array(12 + bytes.length);
-      const view = new DataView(head.buffer);
-      view.setUint32(0, index, true);
-      view.setFloat64(4, offset, true);
-      head.set(bytes, 12);
-      await writer.block("DATA", head);
-    });
+    kept = await saveDisks(
+      parts,
+      { name, path },
+      async (index, offset, bytes) => {
+        const head = new Uint8Array(12 + bytes.length);
+        const view = new DataView(head.buffer);
+        view.setUint32(0, index, true);
+        view.setFloat64(4, offset, true);
+        head.set(bytes, 12);
+        await writer.block("DATA", head);
+      },
+    );
     await record("DISK", {
       disks: kept.map(({ backend, record }) => ({ backend, record })),
       media: mediaRecord(media),
@@ -96,12 +107,15 @@ export async function saveSnapshot(
       await writer.block("MEMO", bytes);
       onProgress?.(done += pages * PAGE_BYTES, total);
     }
+    await leaveDisks(parts, replaced, path);
     await writer.finish();
   } catch (error) {
     await writer.abandon();
     await removeDisks(parts, kept);
+    await completeDisks(parts, replaced);
     throw error;
   }
+  await completeDisks(parts, kept);
   await removeDisks(parts, replaced);
   return { name, path, bytes: writer.bytes };
 }

@@ -646,6 +646,30 @@ export class BlockCache {
     this.#i32[r + (REC_TABLE >> 2)] = region.tableIndex;
   }
 
+  /**
+   * Makes a region's entry a block that the interpreter runs, `executions` from
+   * being hot. Gives what the region had left, for `resumeRegion`.
+   */
+  suspendRegion(region: Region, executions: number): number {
+    const entry = region.blocks[0];
+    const r = entry.record >> 2;
+    const left = this.#i32[r + (REC_COUNT >> 2)];
+    this.#i32[r + (REC_BYTECODE >> 2)] = entry.bytecode;
+    this.#i32[r + (REC_TABLE >> 2)] = TABLE_INTERPRETER;
+    this.setCount(entry, executions);
+    return left;
+  }
+
+  /** Makes its entry lead to a region again, unless that has died. */
+  resumeRegion(region: Region, left: number): void {
+    if (!region.valid) return;
+    const entry = region.blocks[0];
+    const r = entry.record >> 2;
+    this.#i32[r + (REC_BYTECODE >> 2)] = 0;
+    this.#i32[r + (REC_TABLE >> 2)] = region.tableIndex;
+    this.setCount(entry, left);
+  }
+
   /** Sets how many executions make a block hot from now on. */
   setCount(block: Block, count: number): void {
     this.#i32[(block.record + REC_COUNT) >> 2] = count;

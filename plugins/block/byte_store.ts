@@ -256,6 +256,20 @@ export class FileStore implements ByteStore {
     return { stamp: mtime?.toISOString() ?? "an unknown date" };
   }
 
+  /**
+   * When it was written to last, in nanoseconds since 1970, when that and all
+   * that was written would survive a power cut. Rejects with a `BlockError`.
+   */
+  async lastWritten(): Promise<bigint> {
+    await this.#written;
+    let time = 0n;
+    await this.#try("look at", async () => {
+      await this.#file.sync();
+      time = (await this.#file.stat({ bigint: true })).mtimeNs;
+    });
+    return time;
+  }
+
   /** See `ByteStore.sync`. */
   async sync(): Promise<void> {
     await this.#written;
@@ -328,10 +342,12 @@ export async function fill(
   store: ByteStore,
   from: number,
   to: number,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   const zeroes = new Uint8Array(Math.max(0, Math.min(PIECE_BYTES, to - from)));
   for (let at = from; at < to; at += zeroes.length) {
     const rest = Math.min(zeroes.length, to - at);
     await store.write(at, zeroes.subarray(0, rest));
+    onProgress?.(at + rest - from, to - from);
   }
 }

@@ -23,9 +23,29 @@ export function fixedImage(size: number, store: ByteStore): BlockSnapshots {
   };
 }
 
+/** What a disk is in a snapshot, by the kind of its record. */
+const KINDS: Readonly<Record<string, string>> = {
+  fixed: "an image that is only read",
+  overlay: "a throw-away overlay",
+  qcow2: "a qcow2 image that is written to",
+  undo: "a raw image that is written to",
+};
+
+/** Why a disk of this kind is not what a record of another one says. */
+export function otherKind(
+  { kind: before }: StateRecord,
+  here: string,
+): string | undefined {
+  if (before === here) return undefined;
+  const known = typeof before === "string" && Object.hasOwn(KINDS, before);
+  return `was ${known ? KINDS[before] : "of an unknown kind"} when the ` +
+    `snapshot was saved, here it is ${KINDS[here]}`;
+}
+
 /** Why an image is not what a record says. */
 function differs(record: StateRecord, here: StateRecord): string | undefined {
-  if (record.kind !== here.kind) return "is an image of another kind";
+  const other = otherKind(record, "fixed");
+  if (other !== undefined) return other;
   if (record.size !== here.size) {
     return `has ${here.size} bytes, it had ${record.size}`;
   }
@@ -57,7 +77,7 @@ export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
     },
     check(record) {
       const problem = record.kind !== "qcow2"
-        ? "is an image of another kind"
+        ? otherKind(record, "qcow2")
         : find(record) === undefined
         ? gone(record.name)
         : record.size !== image.size

@@ -10,7 +10,7 @@ import { type ImageConfig, imagePlugin } from "./image_config.ts";
 import { openStore, probeAt } from "./location.ts";
 import { GuardedBlock, probe } from "./probe.ts";
 import { backingChain, openQcow2In } from "./qcow2_chain.ts";
-import { RawBlock } from "./raw_image.ts";
+import { openRaw, undoFilesOf } from "./undo_files.ts";
 
 export type { ImageConfig } from "./image_config.ts";
 
@@ -35,7 +35,7 @@ async function open(
   }
   return format === "qcow2"
     ? await openQcow2In(location, store, readOnly)
-    : new GuardedBlock(new RawBlock(store, readOnly));
+    : new GuardedBlock(await openRaw(location, store, readOnly));
 }
 
 async function backing(location: string): Promise<readonly string[]> {
@@ -50,5 +50,7 @@ const plugin: BlockPlugin<ImageConfig> = imagePlugin({
   description: "A disk in an image whose first bytes tell the format",
   open,
   backing,
+  undo: async (location) =>
+    await probeAt(location) === "raw" ? await undoFilesOf(location) : [],
 });
 export default plugin;

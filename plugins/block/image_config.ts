@@ -59,6 +59,11 @@ export interface ImageKind {
   open(location: string, readOnly: boolean): Promise<BlockBackend>;
   /** The locations of what lies behind an image; throws a `BlockError`. */
   backing?(location: string): Promise<readonly string[]>;
+  /**
+   * The file beside an image that its snapshots need, and the one that it is
+   * while it is written, whether they are there or not.
+   */
+  undo?(location: string): Promise<readonly string[]>;
   /** The format for the tools. */
   format?(): Promise<ImageFormat>;
 }
@@ -87,14 +92,12 @@ async function checkLocation(
   }
 }
 
-/** What lies behind an image, as far as can be told before it is opened. */
-async function behind(
-  kind: ImageKind,
-  location: string,
+/** The files that there are beside an image, as far as can be told now. */
+async function besides(
+  find: () => Promise<readonly string[]> | undefined,
 ): Promise<readonly string[]> {
-  if (kind.backing === undefined || isUrl(location)) return [];
   try {
-    return await kind.backing(location);
+    return await find() ?? [];
   } catch (error) {
     // Opening it says what is wrong.
     if (error instanceof BlockError) return [];
@@ -107,9 +110,13 @@ async function imagePermissions(
   { file, readOnly, snapshot }: ImageConfig,
 ): Promise<PermissionNeeds> {
   if (isUrl(file)) return { net: hostsOf(file) };
+  const isWritten = !readOnly && !snapshot;
+  const [log, part] = await besides(() => kind.undo?.(file));
+  const own = [file, log, isWritten ? part : undefined]
+    .filter((path) => path !== undefined);
   return {
-    read: [file, ...await behind(kind, file)],
-    write: readOnly || snapshot ? [] : [file],
+    read: [...own, ...await besides(() => kind.backing?.(file))],
+    write: isWritten ? own : [],
   };
 }
 
@@ -125,7 +132,10 @@ export function imagePlugin(kind: ImageKind): BlockPlugin<ImageConfig> {
     async check({ file }) {
       const problems = await checkLocation(file);
       if (problems.length > 0) return problems;
-      for (const path of await behind(kind, file)) {
+      const behind = isUrl(file)
+        ? []
+        : await besides(() => kind.backing?.(file));
+      for (const path of behind) {
         problems.push(...await checkLocation(path, "backing file "));
       }
       return problems;

@@ -17,6 +17,7 @@ import {
   readInto,
 } from "../../core/backend/block.ts";
 import type { StateRecord } from "../../core/state/state.ts";
+import { otherKind } from "./disk_states.ts";
 import { FileStore } from "./byte_store.ts";
 import { RwLock } from "./rw_lock.ts";
 
@@ -61,8 +62,8 @@ export class OverlayBlock implements BlockBackend {
     const base = this.#base.machineSnapshots;
     const { size } = this;
     return {
-      save: async (name, put) => {
-        const record = await base?.save(name, put);
+      save: async (name, put, file) => {
+        const record = await base?.save(name, put, file);
         for (const cluster of [...this.#slots.keys()].sort((a, b) => a - b)) {
           const start = cluster * CLUSTER_BYTES;
           const length = Math.min(CLUSTER_BYTES, size - start);
@@ -73,7 +74,8 @@ export class OverlayBlock implements BlockBackend {
       check: async (record) => {
         const behind = record.base;
         const isRecord = typeof behind === "object" && behind !== null;
-        if (record.kind !== "overlay") return "is an image of another kind";
+        const other = otherKind(record, "overlay");
+        if (other !== undefined) return other;
         if (record.size !== size) {
           return `has ${size} bytes, it had ${record.size}`;
         }

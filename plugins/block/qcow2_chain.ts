@@ -10,7 +10,7 @@ import { backingLocation, identity, MAX_CHAIN, openStore } from "./location.ts";
 import { probe } from "./probe.ts";
 import { readHeader } from "./qcow2_header.ts";
 import { Qcow2Block } from "./qcow2_image.ts";
-import { RawBlock } from "./raw_image.ts";
+import { openRaw } from "./undo_files.ts";
 
 function unsupported(location: string, message: string): never {
   throw new BlockError(
@@ -135,10 +135,10 @@ async function openBacking(
   try {
     switch (format) {
       case "raw":
-        return new RawBlock(store, true);
+        return await openRaw(location, store, true);
       case undefined: {
         const found = await probe(store);
-        if (found === "raw") return new RawBlock(store, true);
+        if (found === "raw") return await openRaw(location, store, true);
         if (found !== "qcow2") unsupported(location, `it is a ${found} image`);
         // A raw disk's guest can write a header that names any file.
         if ((await readHeader(store)).backingFile !== undefined) {

@@ -176,16 +176,20 @@ export async function createQcow2(
   await preallocateFrom(disk, store, 0, choices.preallocation);
 }
 
-/** Give the clusters of a disk from `from` on a place, and room in its file. */
+/**
+ * Give the clusters of a disk from `from` on a place, and room in its file;
+ * tells how many bytes of that are there, of how many.
+ */
 export async function preallocateFrom(
   disk: Qcow2Block,
   store: ByteStore,
   from: number,
   preallocation: Preallocation,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   const end = await disk.maintain((parts) => preallocate(parts, from));
   await disk.flush();
   await disk.flush();
   if (preallocation === "metadata") await store.truncate(end);
-  else await fill(store, store.size, end);
+  else await fill(store, store.size, end, onProgress);
 }

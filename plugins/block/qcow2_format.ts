@@ -193,6 +193,7 @@ async function resize(
   file: string,
   wanted: number,
   preallocation: Preallocation,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   const size = Math.ceil(wanted / SECTOR_BYTES) * SECTOR_BYTES;
   const image = await openQcow2(file, false);
@@ -238,7 +239,7 @@ async function resize(
     }
   }
   if (preallocation !== "off" && size > before) {
-    await giveRoom(file, before, preallocation);
+    await giveRoom(file, before, preallocation, onProgress);
   }
 }
 
@@ -247,6 +248,7 @@ async function giveRoom(
   file: string,
   from: number,
   preallocation: Preallocation,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   const store = await FileStore.open(file, false);
   let grown: Qcow2Block;
@@ -257,7 +259,7 @@ async function giveRoom(
     throw error;
   }
   try {
-    await preallocateFrom(grown, store, from, preallocation);
+    await preallocateFrom(grown, store, from, preallocation, onProgress);
   } finally {
     await grown.close();
   }

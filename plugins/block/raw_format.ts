@@ -12,7 +12,7 @@ import type {
 } from "../../core/backend/image_format.ts";
 import { FileStore, fill } from "./byte_store.ts";
 import { openStore, probeAt } from "./location.ts";
-import { RawBlock } from "./raw_image.ts";
+import { openRaw, refuseWithSnapshots } from "./undo_files.ts";
 
 function sectors(size: number): number {
   return Math.ceil(size / SECTOR_BYTES) * SECTOR_BYTES;
@@ -35,14 +35,16 @@ async function resize(
   file: string,
   size: number,
   preallocation: Preallocation,
+  onProgress?: (done: number, total: number) => void,
 ): Promise<void> {
   if (preallocation === "metadata") {
     throw new BlockError("unsupported", "Raw images have no metadata");
   }
+  await refuseWithSnapshots(file, "resize");
   const store = await FileStore.open(file, false);
   try {
     if (preallocation === "off") await store.truncate(sectors(size));
-    else await fill(store, store.size, sectors(size));
+    else await fill(store, store.size, sectors(size), onProgress);
   } finally {
     await store.close();
   }
@@ -68,10 +70,8 @@ export const RAW_FORMAT: ImageFormat = {
   },
   create,
   async open(location, { readOnly, lock }) {
-    return new RawBlock(
-      await openStore(location, readOnly, { lock }),
-      readOnly,
-    );
+    const store = await openStore(location, readOnly, { lock });
+    return await openRaw(location, store, readOnly);
   },
   resize,
 };

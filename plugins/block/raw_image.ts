@@ -28,17 +28,23 @@ export class RawBlock implements BlockBackend {
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   readonly #store: ByteStore;
+  readonly #snapshots: BlockSnapshots | undefined;
 
-  /** A raw image in a store. */
-  constructor(store: ByteStore, readOnly: boolean) {
+  /** A raw image in a store, which may keep what it was. */
+  constructor(
+    store: ByteStore,
+    readOnly: boolean,
+    snapshots?: BlockSnapshots,
+  ) {
     this.#store = store;
+    this.#snapshots = snapshots;
     this.readOnly = readOnly;
     this.size = Math.ceil(store.size / SECTOR_BYTES) * SECTOR_BYTES;
   }
 
-  /** One that nobody writes to is as it was; another is kept nowhere. */
+  /** One that nobody writes to is as it was; another needs a store for it. */
   get machineSnapshots(): BlockSnapshots | undefined {
-    return this.readOnly ? fixedImage(this.size, this.#store) : undefined;
+    return this.readOnly ? fixedImage(this.size, this.#store) : this.#snapshots;
   }
 
   /** See `BlockBackend.read`. */

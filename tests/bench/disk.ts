@@ -6,7 +6,7 @@
  *
  *   deno run -A tests/bench/disk.ts [--rounds=3] [--only=read,random_read]
  *                                   [--targets=jit,tcg,jit@FOLDER]
- *                                   [--disk=ide|virtio]
+ *                                   [--disk=ide|virtio] [--bits=32|64]
  *
  * @module
  */
@@ -17,6 +17,7 @@ import { file } from "../../core/cli/cpio.ts";
 import type { Command } from "./targets.ts";
 import {
   benchmark,
+  type Bits,
   type Boot,
   makeBoot,
   qemuCommand,
@@ -27,7 +28,9 @@ import {
 } from "./turns.ts";
 
 const SOURCES = fromFileUrl(new URL("./disk", import.meta.url));
-const WORKLOADS = ["read", "blocks", "write", "random_read", "random_write"];
+const WORKLOADS = [
+  ...["read", "blocks", "write", "write_again", "random_read", "random_write"],
+];
 /** The image: less than the guest's RAM, all of it in the host's cache. */
 const IMAGE_MEGABYTES = 160;
 
@@ -86,11 +89,15 @@ async function must(program: string, ...args: string[]): Promise<void> {
 }
 
 /** Kernel and drivers, and the workloads. */
-async function makeGuest(folder: string, kind: Kind): Promise<Boot> {
+async function makeGuest(
+  folder: string,
+  kind: Kind,
+  bits: Bits,
+): Promise<Boot> {
   const random = join(folder, "random");
   await must(
     "gcc",
-    ...["-m32", "-static", "-O2", "-o", random, join(SOURCES, "random.c")],
+    ...[`-m${bits}`, "-static", "-O2", "-o", random, join(SOURCES, "random.c")],
   );
   return await makeBoot(
     folder,
@@ -100,6 +107,7 @@ async function makeGuest(folder: string, kind: Kind): Promise<Boot> {
       file("bench/random", await Deno.readFile(random), 0o755),
       file("bench/run.sh", await Deno.readFile(join(SOURCES, "run.sh")), 0o755),
     ],
+    bits,
   );
 }
 
@@ -135,18 +143,22 @@ function commandOf(
 
 async function main(folder: string): Promise<void> {
   const args = parseArgs(Deno.args, {
-    string: ["rounds", "only", "targets", "disk"],
+    string: ["rounds", "only", "targets", "disk", "bits"],
     default: {
       rounds: "3",
       only: WORKLOADS.join(","),
       targets: "jit,tcg",
       disk: "ide",
+      bits: "32",
     },
   });
   const targets: string[] = args.targets.split(",");
   const kind = KINDS[args.disk];
   if (kind === undefined) throw new Error(`There is no disk "${args.disk}"`);
-  const boot = await makeGuest(folder, kind);
+  if (args.bits !== "32" && args.bits !== "64") {
+    throw new Error(`A guest has 32 or 64 bits, not "${args.bits}"`);
+  }
+  const boot = await makeGuest(folder, kind, args.bits === "64" ? 64 : 32);
   const image = join(folder, "disk.img");
   await makeImage(image);
   const copy = join(folder, "copy.img");

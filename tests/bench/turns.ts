@@ -23,8 +23,12 @@ export const ROOT: string = fromFileUrl(new URL("../..", import.meta.url));
 const LIMIT_MS = 300_000;
 const PROMPT = /\/root # /;
 
+/** The width of what runs in the guest. */
+export type Bits = 32 | 64;
+
 /** What all targets boot. */
 export interface Boot {
+  readonly bits: Bits;
   readonly kernel: string;
   readonly initrd: string;
 }
@@ -38,10 +42,12 @@ export async function makeBoot(
   drivers: readonly string[],
   script: (load: string) => string,
   files: readonly CpioEntry[],
+  bits: Bits = 32,
 ): Promise<Boot> {
+  const architecture = bits === 64 ? "amd64" : "i386";
   const { kernel, busybox } = await ensureGuest(
-    "i386",
-    join(ROOT, ".cache/guest-i386"),
+    architecture,
+    join(ROOT, `.cache/guest-${architecture}`),
   );
   const modules = await kernelModules(kernel, drivers);
   if (typeof modules === "string") throw new Error(modules);
@@ -53,16 +59,19 @@ export async function makeBoot(
   ]);
   const initrd = join(folder, "initrd.gz");
   await Deno.writeFile(initrd, await gzip(archive));
-  return { kernel, initrd };
+  return { bits, kernel, initrd };
 }
 
 /** What boots Linux on QEMU's PC, with TCG. */
 export function qemuCommand(
-  { kernel, initrd }: Boot,
+  { bits, kernel, initrd }: Boot,
   device: readonly string[],
 ): Command {
-  return ["qemu-system-i386", [
-    ...["-M", "pc", "-accel", "tcg", "-cpu", "pentium3", "-no-reboot"],
+  const [program, cpu] = bits === 64
+    ? ["qemu-system-x86_64", "Nehalem"]
+    : ["qemu-system-i386", "pentium3"];
+  return [program, [
+    ...["-M", "pc", "-accel", "tcg", "-cpu", cpu, "-no-reboot"],
     ...["-m", `${LINUX_MEGABYTES}`, "-display", "none", "-serial", "stdio"],
     ...device,
     ...["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0"],
@@ -71,7 +80,7 @@ export function qemuCommand(
 
 /** What boots it on a checkout of Rhea. */
 export function rheaCommand(
-  { kernel, initrd }: Boot,
+  { bits, kernel, initrd }: Boot,
   device: readonly string[],
   permissions: string,
   checkout = ROOT,
@@ -82,7 +91,7 @@ export function rheaCommand(
     ...[join(checkout, "machines/pc.json"), ...device],
     ...["--kernel", kernel, "--initrd", initrd, "--append", "console=ttyS0"],
     ...["--memory", `${LINUX_MEGABYTES}M`, "--serial", "stdio"],
-    ...["--cpu", "pentium3"],
+    ...["--cpu", bits === 64 ? "x86-64-v2" : "pentium3"],
   ]];
 }
 

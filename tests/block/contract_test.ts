@@ -11,6 +11,7 @@ import { FileStore } from "../../plugins/block/byte_store.ts";
 import qcow2 from "../../plugins/block/qcow2.ts";
 import image from "../../plugins/block/image.ts";
 import { OverlayBlock } from "../../plugins/block/overlay.ts";
+import type { StateRecord } from "../../core/state/state.ts";
 import raw from "../../plugins/block/raw.ts";
 import { RawBlock } from "../../plugins/block/raw_image.ts";
 import { MemoryStore } from "./memory_store.ts";
@@ -38,6 +39,34 @@ function subject(plugin: BlockPlugin, bytes: Uint8Array) {
       open: (readOnly) => open(plugin, file, readOnly),
       dispose: () => Deno.remove(file),
     };
+  };
+}
+
+/** A raw image that keeps what it was whenever it is opened. */
+async function keeping(): Promise<BlockSubject> {
+  const file = await Deno.makeTempFile();
+  await Deno.writeFile(file, new Uint8Array(SIZE));
+  let first: StateRecord | undefined;
+  return {
+    async open(readOnly) {
+      const disk = await open(raw, file, readOnly);
+      if (readOnly) return disk;
+      const { save } = disk.machineSnapshots!;
+      const record = await save("a", () => Promise.resolve(), file);
+      first ??= record;
+      return disk;
+    },
+    async dispose() {
+      if (first !== undefined) {
+        const disk = await open(raw, file, false);
+        await disk.machineSnapshots!.load(first);
+        const bytes = await disk.read(0, SIZE);
+        assert(bytes.every((byte) => byte === 0));
+        await disk.close();
+        await Deno.remove(`${file}.rhea-undo`);
+      }
+      await Deno.remove(file);
+    },
   };
 }
 
@@ -78,6 +107,7 @@ function refused(): Promise<never> {
 
 const SUBJECTS: [string, () => Promise<BlockSubject>][] = [
   ["raw", subject(raw, new Uint8Array(SIZE))],
+  ["raw with snapshots", keeping],
   ["image/raw", subject(image, new Uint8Array(SIZE))],
   ["image/qcow2", subject(image, newImage({ size: SIZE, clusterBits: 12 }))],
   ["overlay in memory", overlay(1024)],
@@ -124,9 +154,13 @@ for (const plugin of [raw, qcow2, image]) {
     const file = "/images/a";
     const needs = (readOnly: boolean, snapshot = false) =>
       plugin.permissions!({ file, readOnly, snapshot });
-    assertEquals(await needs(false), { read: [file], write: [file] });
-    assertEquals(await needs(true), { read: [file], write: [] });
-    assertEquals(await needs(false, true), { read: [file], write: [] });
+    // A raw image's log is beside it. What "image" is on is not there.
+    const log = plugin === raw ? [`${file}.rhea-undo`] : [];
+    const own = [file, ...log, ...log.map((path) => `${path}.part`)];
+    assertEquals(await needs(false), { read: own, write: own });
+    const only = { read: [file, ...log], write: [] };
+    assertEquals(await needs(true), only);
+    assertEquals(await needs(false, true), only);
     const url = "https://host/a";
     assertEquals(
       await plugin.permissions!({

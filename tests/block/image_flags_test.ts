@@ -356,21 +356,34 @@ Deno.test("image: progress is shown with -p only", () =>
     const { PLUGINS } = await import("../../machines/registry.ts");
     const raw = `${folder}/raw`;
     await Deno.writeFile(raw, new Uint8Array(MEGABYTE));
-    for (
-      const [flags, shows] of [[[], false], [["-p"], true], [["-pq"], false]]
-    ) {
-      let shown = 0;
-      await imageMain(
-        ["convert", ...flags as string[], raw, `${folder}/out`],
-        PLUGINS,
-        {
-          out() {},
-          message() {},
-          trace() {},
-          progress: () => ({ update: () => shown++, end() {} }),
-        },
-      );
-      assertEquals(shown > 0, shows, `${flags}`);
+    const room = "--preallocation=full";
+    const commands = [
+      ["convert", raw, `${folder}/out`],
+      ["resize", room, raw, "+1M"],
+      ["resize", room, `${folder}/qcow2`, "+1M"],
+    ];
+    await rhea("create", "-f", "qcow2", `${folder}/qcow2`, "1M");
+    for (const [command, ...rest] of commands) {
+      for (
+        const [flags, shows] of [[[], false], [["-p"], true], [["-pq"], false]]
+      ) {
+        const updates: number[] = [];
+        await imageMain(
+          [command, ...flags as string[], ...rest],
+          PLUGINS,
+          {
+            out() {},
+            message() {},
+            trace() {},
+            progress: () => ({
+              update: (done, total) => updates.push(done / total),
+              end() {},
+            }),
+          },
+        );
+        assertEquals(updates.length > 0, shows, `${command} ${flags}`);
+        if (shows) assertEquals(updates.at(-1), 1, command);
+      }
     }
   }));
 

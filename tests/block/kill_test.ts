@@ -6,6 +6,7 @@
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { openQcow2 } from "../../plugins/block/qcow2_chain.ts";
+import { killed } from "./kill.ts";
 import { BLOCK_BYTES, BLOCKS, firstWrongBlock } from "./load.ts";
 import { newImage } from "./new_image.ts";
 import { checkImage, hasTools, withFolder } from "./oracle.ts";
@@ -23,31 +24,6 @@ const KINDS = [
   { size: SIZE, clusterBits: 14, extendedL2: true },
 ];
 
-/** Let a child write, and kill it; gives back how many flushes it told of. */
-async function killed(
-  image: string,
-  seed: number,
-  delay: number,
-): Promise<number> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", CHILD, image, `${seed}`],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  let text = "";
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  for await (const part of child.stdout.pipeThrough(new TextDecoderStream())) {
-    text += part;
-    timer ??= setTimeout(() => child.kill("SIGKILL"), delay);
-  }
-  clearTimeout(timer);
-  const { signal } = await child.status;
-  assert(signal === "SIGKILL", `the child ended by itself: ${signal}`);
-  // The last line may be there in part.
-  return Number(text.split("\n").at(-2));
-}
-
 for (const [k, kind] of KINDS.entries()) {
   const kills = Math.ceil((KILLS - k) / KINDS.length);
   const name = `clusters of ${2 ** kind.clusterBits}` +
@@ -60,7 +36,7 @@ for (const [k, kind] of KINDS.entries()) {
         const seed = 1 + i * KINDS.length + k;
         await Deno.writeFile(image, newImage(kind));
         const delay = Math.random() * LONGEST;
-        const flushed = await killed(image, seed, delay);
+        const flushed = await killed([CHILD, image, `${seed}`], delay);
         const say = `seed ${seed}, ${flushed} flushes`;
         if (hasTools) {
           const { errors, out } = await checkImage(image);

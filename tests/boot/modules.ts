@@ -9,9 +9,12 @@ import { fromFileUrl, join } from "@std/path";
 import { type CpioEntry, directory, file } from "../../core/cli/cpio.ts";
 import { GuestError, withPackages } from "../../core/cli/guest.ts";
 
-const CACHE = fromFileUrl(
-  new URL("../../.cache/modules-i386", import.meta.url),
-);
+/** The cache's folder for the modules of one architecture's kernels. */
+function cacheOf(architecture: string): string {
+  return fromFileUrl(
+    new URL(`../../.cache/modules-${architecture}`, import.meta.url),
+  );
+}
 /** The boot protocol's pointer to the version's text, less 512 bytes. */
 const KERNEL_VERSION = 0x20e;
 
@@ -26,7 +29,9 @@ export async function kernelVersion(kernel: string): Promise<string> {
 /** The folder with a kernel's modules, fetched if it is not there yet. */
 async function modulesOf(kernel: string): Promise<string> {
   const version = await kernelVersion(kernel);
-  const folder = join(CACHE, version);
+  const architecture = version.endsWith("-amd64") ? "amd64" : "i386";
+  const cache = cacheOf(architecture);
+  const folder = join(cache, version);
   try {
     await Deno.stat(folder);
     return folder;
@@ -34,12 +39,12 @@ async function modulesOf(kernel: string): Promise<string> {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
   const packages = {
-    names: [`linux-image-${version}:i386`],
+    names: [`linux-image-${version}:${architecture}`],
     what: "Debian's kernel modules",
     megabytes: 52,
   };
-  await Deno.mkdir(CACHE, { recursive: true });
-  await withPackages(packages, CACHE, () => {}, async (root) => {
+  await Deno.mkdir(cache, { recursive: true });
+  await withPackages(packages, cache, () => {}, async (root) => {
     const modules = join(root, "lib/modules", version, "kernel");
     const partial = `${folder}.${Deno.pid}`;
     await Deno.mkdir(partial);

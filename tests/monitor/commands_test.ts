@@ -7,6 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import type { BootDrives } from "../../core/machine/boot_drive.ts";
 import type { HumanMonitor } from "../../core/monitor/contract.ts";
 import { parseNic } from "../../core/machine/nics.ts";
 import { COMMANDS } from "../../core/monitor/hmp/commands.ts";
@@ -264,23 +265,40 @@ Deno.test("monitor: media are changed and ejected", () =>
   }));
 
 Deno.test("monitor: snapshots by name", () =>
-  withFolder((folder) =>
-    withMonitor(PC, { snapshots: folder }, async (monitor, machine) => {
-      assertEquals(
-        await monitor.run("info snapshots"),
-        "There is no snapshot available.\n",
-      );
-      assertEquals(await monitor.run("savevm booted"), "");
-      assertMatch(await monitor.run("info snapshots"), /^booted /m);
-      await machine.serial(0).write("later\n");
-      await machine.serial(0).expect("# ");
-      assertEquals(await monitor.run("loadvm booted"), "");
-      await machine.serial(0).write("again\n");
-      await machine.serial(0).expect("again");
-      assertEquals(await monitor.run("delvm booted"), "");
-      assertMatch(await monitor.run("loadvm booted"), /^Error: /);
-    })
-  ));
+  withFolder(async (folder) => {
+    const file = join(folder, "disk.img");
+    await Deno.writeFile(file, new Uint8Array(1 << 20).fill(1));
+    const disk = {
+      file,
+      format: "raw",
+      if: "virtio",
+      option: "--drive",
+    } as const;
+    await withMonitor(
+      PC,
+      { snapshots: folder, drives: [disk] },
+      async (monitor, machine) => {
+        const [drive] = (machine.device("blk0") as unknown as BootDrives)
+          .bootDrives();
+        assertEquals(
+          await monitor.run("info snapshots"),
+          "There is no snapshot available.\n",
+        );
+        assertEquals(await monitor.run("savevm booted"), "");
+        assertMatch(await monitor.run("info snapshots"), /^booted /m);
+        await machine.serial(0).write("later\n");
+        await machine.serial(0).expect("# ");
+        await drive.write(9, new Uint8Array(512).fill(2));
+        assertEquals(await monitor.run("loadvm booted"), "");
+        assertEquals((await drive.read(9, 1))[0], 1);
+        await machine.serial(0).write("again\n");
+        await machine.serial(0).expect("again");
+        assertEquals(await monitor.run("delvm booted"), "");
+        assertMatch(await monitor.run("loadvm booted"), /^Error: /);
+        assertEquals([...Deno.readDirSync(folder)].length, 1);
+      },
+    );
+  }));
 
 Deno.test("monitor: several CPUs", () =>
   withMonitor(PC, { smp: 2 }, async (monitor) => {

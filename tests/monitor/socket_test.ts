@@ -85,6 +85,27 @@ Deno.test("monitor behind TCP: lines in, text out", () =>
       }),
   ));
 
+Deno.test("monitor behind TCP: long work says what it does on a line", () =>
+  withFolder((folder) =>
+    withMonitor(
+      ISAPC,
+      { snapshots: folder },
+      (_monitor, machine) =>
+        connected(machine, async (open) => {
+          const client = await open();
+          await client.expect(/\(rhea\) $/);
+          for (const verb of ["savevm", "loadvm", "delvm"]) {
+            await client.send(`${verb} here\n`);
+            assertEquals(
+              await client.expect(/\(rhea\) /),
+              `rhea: ${verb}\n(rhea) `,
+            );
+          }
+          client.close();
+        }),
+    )
+  ));
+
 Deno.test("monitor behind TCP: several at once, and some that hang up", () =>
   withMonitor(
     ISAPC,

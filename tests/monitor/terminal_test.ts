@@ -137,6 +137,23 @@ terminalTest("Ctrl-A c there and back", "", async (desk) => {
   assertEquals(await desk.end(), true);
 });
 
+terminalTest("snapshots, and how far they are", "", async (desk) => {
+  await desk.expect(/# /);
+  await desk.type("\x01csavevm here\r");
+  // deno-lint-ignore no-control-regex
+  await desk.expect(/\x1b\[Ksavevm.*\x1b\[K\(rhea\) /);
+  await desk.type("loadvm here\r");
+  // deno-lint-ignore no-control-regex
+  await desk.expect(/\x1b\[Kloadvm.*\x1b\[K\(rhea\) /);
+  await desk.type("delvm here\r");
+  // deno-lint-ignore no-control-regex
+  await desk.expect(/\x1b\[Kdelvm.*\x1b\[K\(rhea\) /);
+  await desk.type("loadvm here\r");
+  await desk.expect(/There is no snapshot/);
+  await desk.type("\x01x");
+  assertEquals(await desk.end(), true);
+});
+
 terminalTest("lists, and what is unknown", "", async (desk) => {
   await desk.expect(/# /);
   await desk.type("\x01cinfo m\t\t");

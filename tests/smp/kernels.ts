@@ -25,9 +25,20 @@ export async function withKernel(
   symbols: readonly string[],
   use: (kernel: string, folder: string) => Promise<void>,
 ): Promise<void> {
+  const source = await Deno.readTextFile(`${HERE}${name}.asm`);
+  await withSource(source, symbols, use);
+}
+
+/** The same with the source of one, which may include `smp.inc`. */
+export async function withSource(
+  source: string,
+  symbols: readonly string[],
+  use: (kernel: string, folder: string) => Promise<void>,
+): Promise<void> {
   const folder = await Deno.makeTempDir();
   try {
     const kernel = `${folder}/kernel`;
+    await Deno.writeTextFile(`${kernel}.asm`, source);
     const { success } = await new Deno.Command("nasm", {
       args: [
         "-f",
@@ -36,7 +47,7 @@ export async function withKernel(
         ...symbols.map((symbol) => `-D${symbol}`),
         "-o",
         kernel,
-        `${HERE}${name}.asm`,
+        `${kernel}.asm`,
       ],
     }).output();
     assert(success, "nasm");

@@ -73,6 +73,14 @@ Deno.test("--loadvm: a machine from its file alone, by name, beside its machine 
         /is of another machine: .*memories\.ram\.size was 8388608/,
       ],
       [["--loadvm", "here", "--memory", "9M"], /is of another machine/],
+      [
+        ["--loadvm", "here", "--cpu", "486"],
+        /is of another machine: cpu\.config\.model was ".*", here it is "486"/,
+      ],
+      [
+        ["--loadvm", "here", "--set", "devices.com2=null"],
+        /is of another machine: it has a device "com2" \(/,
+      ],
     ];
     for (const [args, message] of wrong) {
       const { status, messages } = await rhea(folder, args);

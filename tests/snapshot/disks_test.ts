@@ -1,8 +1,16 @@
 /** Disks in snapshots: they are what they were when memory is. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import type { BootDrives } from "../../core/machine/boot_drive.ts";
+import type { Parts } from "../../core/machine/parts.ts";
+import { checkDisks } from "../../core/snapshot/disks.ts";
 import { Machine, type MachineOptions, SnapshotError } from "../../mod.ts";
 import {
   checkImage,
@@ -168,16 +176,131 @@ Deno.test("what is in a drive is what was in it", () =>
     );
   }));
 
-Deno.test("a disk that cannot go back refuses to be saved", () =>
+Deno.test("a raw disk is what it was, in the machine and in a new one", () =>
   withFolder(async (folder) => {
     const image = join(folder, "disk.img");
-    await Deno.writeFile(image, new Uint8Array(SIZE));
-    await using machine = await pc(image, { snapshots: folder });
-    const error = await assertRejects(
-      () => machine.saveSnapshot("raw"),
-      SnapshotError,
-      "use a qcow2 image",
-    );
-    assertEquals(error.kind, "disk");
+    const log = `${image}.rhea-undo`;
+    await Deno.writeFile(image, new Uint8Array(SIZE).fill(5));
+    const options = { snapshots: folder };
+    {
+      await using machine = await pc(image, options);
+      const { write, read } = disk(machine);
+      machine.start();
+      for (const [i, name] of ["one", "two", "one"].entries()) {
+        await write(NEAR, i + 1);
+        await machine.saveSnapshot(name);
+      }
+      await write(NEAR, 99);
+      await write(FAR, 99);
+      await machine.loadSnapshot("two");
+      assertEquals([await read(NEAR), await read(FAR)], [2, 5]);
+      await write(FAR, 98);
+      // In a tree: back to where the third is not an ancestor.
+      await machine.saveSnapshot("branch");
+      await machine.loadSnapshot("one");
+      assertEquals([await read(NEAR), await read(FAR)], [3, 5]);
+      await machine.loadSnapshot("branch");
+      assertEquals([await read(NEAR), await read(FAR)], [2, 98]);
+      await write(FAR, 97);
+    }
+    // Whatever is kept, the file is the disk.
+    const bytes = await Deno.readFile(image);
+    assertEquals([bytes[NEAR * 512], bytes[FAR * 512]], [2, 97]);
+    const wanted = { one: [3, 5], two: [2, 5], branch: [2, 98] };
+    for (const [name, [near, far]] of Object.entries(wanted)) {
+      await using machine = await Machine.restore(name, options);
+      const { write, read } = disk(machine);
+      assertEquals([await read(NEAR), await read(FAR)], [near, far]);
+      await write(NEAR, 96);
+    }
+    {
+      await using machine = await Machine.restore("two", options);
+      for (const name of ["two", "one", "branch"]) {
+        assert((await Deno.stat(log)).isFile);
+        await machine.deleteSnapshot(name);
+      }
+      await assertRejects(() => Deno.stat(log), Deno.errors.NotFound);
+      assertEquals(await disk(machine).read(NEAR), 2);
+    }
     assertEquals([...Deno.readDirSync(folder)].length, 1);
   }));
+
+Deno.test("a raw disk that cannot be what it was says why", () =>
+  withFolder(async (folder) => {
+    const image = join(folder, "disk.img");
+    const log = `${image}.rhea-undo`;
+    await Deno.writeFile(image, new Uint8Array(SIZE));
+    const options = { snapshots: folder };
+    {
+      await using machine = await pc(image, options);
+      await machine.saveSnapshot("here");
+      await disk(machine).write(NEAR, 1);
+    }
+    const { mtime } = await Deno.stat(image);
+    const bytes = await Deno.readFile(log);
+    const refused = async (reason: string): Promise<void> => {
+      const error = await assertRejects(
+        () => Machine.restore("here", options),
+        SnapshotError,
+        `the disk "virtio0" ${reason}`,
+      );
+      assertEquals(error.kind, "disk");
+    };
+    for (const at of [4096, 4200, bytes.length - 1]) {
+      const bad = bytes.slice();
+      bad[at] ^= 4;
+      await Deno.writeFile(log, bad);
+      const error = await assertRejects(
+        () => Machine.restore("here", options),
+        SnapshotError,
+      );
+      assertEquals(error.kind, "disk");
+      assertMatch(
+        error.message,
+        /"virtio0"(:| has a file) ".*-undo" .*damaged/,
+      );
+    }
+    await Deno.remove(log);
+    await refused(`has no file "${log}" any more`);
+    {
+      await using machine = await pc(image, options);
+      await machine.saveSnapshot("other");
+      await disk(machine).write(NEAR, 2);
+    }
+    await refused('is another image than that of the snapshot "here"');
+    await Deno.remove(join(folder, "other.rhea"));
+    await Deno.writeFile(log, bytes);
+    // Nothing was kept in this one of what was overwritten meanwhile.
+    await refused("has been changed by something else than Rhea");
+    await Deno.utime(image, mtime!, mtime!);
+    await Deno.truncate(image, SIZE + 512);
+    await refused(`has ${SIZE + 512} bytes now, it had ${SIZE}`);
+    for (
+      const [flags, here] of [
+        ["readOnly", "an image that is only read"],
+        ["snapshot", "a throw-away overlay"],
+      ]
+    ) {
+      await using machine = await pc(image, {
+        ...options,
+        set: [`backends.virtio0.config.${flags}=true`],
+      });
+      await assertRejects(
+        () => machine.loadSnapshot("here"),
+        SnapshotError,
+        `the disk "virtio0" was a raw image that is written to when the ` +
+          `snapshot was saved, here it is ${here}`,
+      );
+    }
+  }));
+
+Deno.test("a disk that cannot go back refuses to be saved", () => {
+  const disk = { readOnly: false, writeZeroes: () => Promise.resolve() };
+  const parts = { backends: new Map([["mine", disk]]) } as unknown as Parts;
+  const error = assertThrows(
+    () => checkDisks(parts),
+    SnapshotError,
+    'the image of the disk "mine" is written to and has no snapshots',
+  );
+  assertEquals(error.kind, "disk");
+});

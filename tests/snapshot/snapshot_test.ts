@@ -18,7 +18,13 @@ import {
   SnapshotError,
   type StateRecord,
 } from "../../mod.ts";
+import {
+  BlockFileReader,
+  BlockFileWriter,
+} from "../../core/snapshot/block_file.ts";
 import { SnapshotFile } from "../../core/snapshot/load.ts";
+import { decodeRecord, encodeRecord } from "../../core/state/record_codec.ts";
+import type { StateValue } from "../../core/state/state.ts";
 import { withFolder } from "../block/oracle.ts";
 import { randomBelow } from "../random.ts";
 import { runTo, stateDifferences, stateOf } from "./exact.ts";
@@ -186,6 +192,70 @@ Deno.test("a snapshot of another machine is refused, and why is said", () =>
       if (isTime) changed.set = ["time.mode=host"];
       await assertRejects(() => Machine.restore(path, changed), SnapshotError);
     }
+  }));
+
+Deno.test("a snapshot of another version is refused, and of what is said", () =>
+  withFolder(async (folder) => {
+    const path = await smallSnapshot(folder);
+    const other = join(folder, "other.rhea");
+    /** The same snapshot with other records in it. */
+    const rewritten = async (
+      change: (tag: string, record: StateRecord) => StateRecord,
+    ): Promise<void> => {
+      const reader = BlockFileReader.open(path);
+      const writer = await BlockFileWriter.create(other);
+      for (const { tag, bytes } of reader.blocks()) {
+        const isRecord = ["HEAD", "MACH", "STAT"].includes(tag);
+        await writer.block(
+          tag,
+          isRecord ? encodeRecord(change(tag, decodeRecord(bytes))) : bytes,
+        );
+      }
+      await writer.finish();
+      reader.close();
+    };
+    const newer = (devices: StateValue): StateRecord => {
+      const { com1, ...rest } = devices as { com1: StateRecord };
+      return { ...rest, com1: { ...com1, version: "9.1.0" } };
+    };
+    await using machine = await small({ icount: true });
+    const before = stateOf(machine);
+    const refused = async (kind: string, message: RegExp): Promise<void> => {
+      for (
+        const load of [
+          () => machine.loadSnapshot(other),
+          () => Machine.restore(other, {}),
+        ]
+      ) {
+        const error = await assertRejects(load, SnapshotError);
+        assertEquals(error.kind, kind);
+        assertMatch(error.message, message);
+      }
+    };
+    await rewritten((tag, record) => {
+      if (tag === "HEAD") return { ...record, rhea: "9.9.0" };
+      if (tag !== "MACH") return record;
+      const identity = record.identity as { devices: StateRecord };
+      const devices = newer(identity.devices);
+      return { ...record, identity: { ...identity, devices } };
+    });
+    await refused(
+      "machine",
+      /device "com1" is of \S+ 9\.1\.0, here of \S+; it was saved by Rhea 9\.9\.0, this is \d/,
+    );
+    assertEquals(stateDifferences(before, stateOf(machine)), []);
+    // A machine that is the same, but for what one device has saved.
+    await rewritten((tag, record) =>
+      tag === "STAT" ? { ...record, devices: newer(record.devices) } : record
+    );
+    await refused(
+      "damaged",
+      /devices\.com1": it is of \S+ 9\.1\.0, expected \S+ \d/,
+    );
+    const bytes = await Deno.readFile(path);
+    bytes[8]++;
+    await Deno.writeFile(other, bytes);
+    await refused("version", /has the format 2, expected 1/);
   }));
 
 Deno.test("a machine of a snapshot needs its kernel for a reset only", () =>

@@ -5,6 +5,7 @@
  */
 
 import { type Command, lines } from "./command.ts";
+import type { ProgressBar } from "../../progress/progress.ts";
 import type { MonitorContext } from "./context.ts";
 
 /** A size as people read it: `12.3 MiB`. */
@@ -27,13 +28,15 @@ function timeText(nanoseconds: number): string {
     `${pad(ms / 1000 % 60, 2)}.${pad(ms % 1000, 3)}`;
 }
 
-async function save(context: MonitorContext, name: string): Promise<void> {
-  const { progress } = context;
-  const bar = progress?.("savevm");
+/** Do a work that may take long, and show it. */
+async function shown(
+  { progress }: MonitorContext,
+  title: string,
+  work: (bar: ProgressBar | undefined) => Promise<unknown>,
+): Promise<void> {
+  const bar = progress?.(title);
   try {
-    await context.machine.saveSnapshot(name, {
-      onProgress: (done, total) => bar?.update(done, total),
-    });
+    await work(bar);
   } finally {
     bar?.end();
   }
@@ -71,14 +74,27 @@ export const SNAPSHOT_COMMANDS: readonly Command[] = [
     args: "name:s",
     params: "tag",
     help: "save a VM snapshot: a name, or a file's path",
-    run: (context, args) => save(context, args.text("name")!),
+    run: (context, args) =>
+      shown(
+        context,
+        "savevm",
+        (bar) =>
+          context.machine.saveSnapshot(args.text("name")!, {
+            onProgress: (done, total) => bar?.update(done, total),
+          }),
+      ),
   },
   {
     name: "loadvm",
     args: "name:s",
     params: "tag",
     help: "restore a VM snapshot from its tag",
-    run: ({ machine }, args) => machine.loadSnapshot(args.text("name")!),
+    run: (context, args) =>
+      shown(
+        context,
+        "loadvm",
+        () => context.machine.loadSnapshot(args.text("name")!),
+      ),
     words: names,
   },
   {
@@ -86,7 +102,12 @@ export const SNAPSHOT_COMMANDS: readonly Command[] = [
     args: "name:s",
     params: "tag",
     help: "delete a VM snapshot from its tag",
-    run: ({ machine }, args) => machine.deleteSnapshot(args.text("name")!),
+    run: (context, args) =>
+      shown(
+        context,
+        "delvm",
+        () => context.machine.deleteSnapshot(args.text("name")!),
+      ),
     words: names,
   },
 ];

@@ -52,6 +52,7 @@ import {
   isRelocatable,
   KEY_LONG,
   KEY_UNPAGED,
+  OFF_APIC,
   OFF_CPL,
   OFF_CR,
   OFF_DR,
@@ -162,6 +163,7 @@ export class X86 extends Faults implements Frontend {
     this.engine = engine;
     this.mmu = this.tables = engine.mmu;
     this.moveState(engine.u8.buffer, engine.base);
+    this.apic?.storeIn(engine.u8.buffer, engine.base + OFF_APIC);
     this.#applyA20();
     engine.mmu.setWide(this.lma);
     this.chooseMmu();

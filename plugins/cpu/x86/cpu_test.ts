@@ -5,6 +5,7 @@ import { cpuid } from "./cpuid.ts";
 import { MODELS } from "./models.ts";
 import { readMsr, writeMsr } from "./msr.ts";
 import {
+  AREA_END,
   CS,
   KEY_CODE32,
   KEY_FLAT_CS,
@@ -14,6 +15,7 @@ import {
   KEY_PROTECTED,
   KEY_STACK32,
   KEY_V86,
+  OFF_APIC,
   OFF_FSW,
 } from "./state.ts";
 import { createStamps } from "./time_stamp.ts";
@@ -132,6 +134,16 @@ Deno.test("reset leaves the lines alone, and INIT the MSRs as well", () => {
   cpu.reset();
   assertEquals(lines(), [false, false, true]);
   assertEquals(pat(), 0x00070406);
+});
+
+Deno.test("reset and INIT leave the local APIC's registers to the device", () => {
+  const cpu = make("max");
+  const apic = cpu.state8.subarray(OFF_APIC, AREA_END);
+  for (let i = 0; i < apic.length; i++) apic[i] = i;
+  const before = apic.slice();
+  cpu.reset();
+  cpu.init();
+  assertEquals(apic, before);
 });
 
 Deno.test("a record with an MSR that there is not is refused", () => {

@@ -18,7 +18,7 @@ import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
 import { define } from "./helpers.ts";
-import { CONDITION } from "./integer_kernel.ts";
+import { ARITHMETIC_FLAGS, CONDITION } from "./integer_kernel.ts";
 import { Operands } from "./operands.ts";
 import {
   AF,
@@ -309,7 +309,7 @@ const READS = [CC_OP, CC_DST, CC_SRC, CC_SRC2, CC_OVER];
 const CC_FLAGS: Helper = define(
   "cc_flags",
   0,
-  { reads: READS, writes: [], pure: true },
+  { reads: READS, writes: [], pure: true, native: ARITHMETIC_FLAGS },
   (cpu) => () => stateFlags(cpu.state, 0),
 );
 /** Condition number a: 0 or 1. */

@@ -11,12 +11,15 @@ import {
   add,
   addL,
   and,
+  andL,
   asm,
   call,
   type Code,
   eq,
+  eqL,
   eqz,
   eqzL,
+  extend,
   get,
   gtUL,
   I32,
@@ -36,31 +39,51 @@ import {
   select,
   set,
   shl,
+  shlL,
   shrU,
   store,
   sub,
+  subL,
+  TOP_BIT,
   when,
+  wrap,
   xor,
+  xorL,
 } from "./float80_emit.ts";
 import type { X86 } from "./cpu.ts";
 import type { HelperOptions } from "./helpers.ts";
 import type { Feature } from "./models.ts";
 import { V128 } from "./vector_emit.ts";
 import {
+  AF,
+  ARITH_FLAGS,
+  CC_ADC,
   CC_ADD,
+  CC_DEC,
+  CC_IMUL,
   CC_INC,
   CC_LOGIC,
+  CC_MUL,
   CC_OVERRIDE,
+  CC_ROL,
   CC_ROR,
+  CC_SAR,
+  CC_SBB,
+  CC_SHL,
   CC_SUB,
+  CF,
+  OF,
   OFF_CC_DST,
   OFF_CC_OP,
   OFF_CC_OVER,
   OFF_CC_SRC,
+  OFF_CC_SRC2,
   OFF_INTR,
   OFF_SEG,
   SEG_ATTR,
   SEG_LIMIT,
+  SF,
+  ZF,
 } from "./state.ts";
 
 /** `i32.mul` */
@@ -68,6 +91,12 @@ export const mul = (a: Code, b: Code): Code => () => {
   a();
   b();
   asm.e.u8(0x6c);
+};
+
+/** `i32.popcnt` */
+const popcnt = (a: Code): Code => () => {
+  a();
+  asm.e.u8(0x69);
 };
 
 /** Makes the WebAssembly form of a helper for one CPU. */
@@ -283,6 +312,169 @@ export const CONDITION: Native = native(
   },
   1,
   condition64,
+);
+
+/**
+ * `cc_flags`: see `stateFlags` in flags.ts, which has IMUL. Operands of all
+ * sizes stand at the top of 64 bits, where they carry and overflow as they do
+ * in their own size.
+ *
+ * The kernel's `pushfq` at each lock comes here: in TypeScript, with its
+ * BigInts, 5 % of the CPU time of a guest that writes to a disk.
+ */
+export const ARITHMETIC_FLAGS: Native = native(
+  (f) => {
+    const op = f.local(),
+      group = f.local(),
+      flags = f.local(),
+      low = f.local(),
+      over = f.local(),
+      shift = f.local64(),
+      d = f.local64(),
+      s = f.local64(),
+      a = f.local64(),
+      carry = f.local64();
+    const setIf = (bit: number, condition: Code): void =>
+      set(flags, or(get(flags), mul(condition, i32(bit))));
+    const inGroups = (first: number, second: number): Code =>
+      or(eq(get(group), i32(first)), eq(get(group), i32(second)));
+    set(op, f.word(OFF_CC_OP));
+    set(group, and(get(op), i32(0x3c)));
+    set(low, f.word(OFF_CC_SRC));
+    when(
+      eqz(get(group)),
+      () => set(flags, and(get(low), i32(ARITH_FLAGS))),
+      () => {
+        when(eq(get(group), i32(CC_IMUL)), () => f.slow());
+        // 56, 48, 32 and 0.
+        set(
+          shift,
+          extend(
+            and(
+              shrU(i32(0x00203038), shl(and(get(op), i32(3)), i32(3))),
+              i32(63),
+            ),
+          ),
+        );
+        set(d, shlL(f.long(OFF_CC_DST), get(shift)));
+        set(s, shlL(f.long(OFF_CC_SRC), get(shift)));
+        set(
+          flags,
+          shl(
+            eqz(and(popcnt(and(f.word(OFF_CC_DST), i32(0xff))), i32(1))),
+            i32(2),
+          ),
+        );
+        setIf(ZF, eqzL(get(d)));
+        setIf(SF, ltSL(get(d), i64(0)));
+        // What AF comes from, in the low bits: result and source.
+        set(over, xor(f.word(OFF_CC_DST), get(low)));
+        when(inGroups(CC_ADD, CC_ADC), () => {
+          set(carry, i64(0));
+          when(
+            eq(get(group), i32(CC_ADC)),
+            () => set(carry, andL(f.long(OFF_CC_SRC2), i64(1))),
+          );
+          set(a, subL(subL(get(d), get(s)), shlL(get(carry), get(shift))));
+          setIf(
+            CF,
+            or(
+              ltUL(get(d), get(s)),
+              and(wrap(get(carry)), eqL(get(d), get(s))),
+            ),
+          );
+          setIf(
+            OF,
+            ltSL(andL(xorL(get(d), get(a)), xorL(get(d), get(s))), i64(0)),
+          );
+          setIf(
+            1,
+            and(
+              xor(
+                get(over),
+                sub(sub(f.word(OFF_CC_DST), get(low)), wrap(get(carry))),
+              ),
+              i32(AF),
+            ),
+          );
+        });
+        when(inGroups(CC_SUB, CC_SBB), () => {
+          set(carry, i64(0));
+          when(
+            eq(get(group), i32(CC_SBB)),
+            () => set(carry, andL(f.long(OFF_CC_SRC2), i64(1))),
+          );
+          set(a, addL(addL(get(d), get(s)), shlL(get(carry), get(shift))));
+          setIf(
+            CF,
+            or(
+              ltUL(get(a), get(s)),
+              and(wrap(get(carry)), eqL(get(a), get(s))),
+            ),
+          );
+          setIf(
+            OF,
+            ltSL(andL(xorL(get(a), get(s)), xorL(get(a), get(d))), i64(0)),
+          );
+          setIf(
+            1,
+            and(
+              xor(
+                get(over),
+                add(add(f.word(OFF_CC_DST), get(low)), wrap(get(carry))),
+              ),
+              i32(AF),
+            ),
+          );
+        });
+        when(inGroups(CC_INC, CC_DEC), () => {
+          set(over, and(f.word(OFF_CC_DST), i32(15)));
+          setIf(CF, and(get(low), i32(1)));
+          when(eq(get(group), i32(CC_INC)), () => {
+            setIf(AF, eqz(get(over)));
+            setIf(OF, eqL(get(d), TOP_BIT));
+          }, () => {
+            setIf(AF, eq(get(over), i32(15)));
+            setIf(OF, eqL(addL(get(d), shlL(i64(1), get(shift))), TOP_BIT));
+          });
+        });
+        when(inGroups(CC_SHL, CC_SAR), () => {
+          setIf(OF, ltSL(xorL(get(s), get(d)), i64(0)));
+          when(
+            eq(get(group), i32(CC_SHL)),
+            () => setIf(CF, ltSL(get(s), i64(0))),
+            () => setIf(CF, and(get(low), i32(1))),
+          );
+        });
+        when(
+          eq(get(group), i32(CC_MUL)),
+          () => setIf(CF | OF, eqz(eqzL(get(s)))),
+        );
+      },
+    );
+    when(and(get(op), i32(CC_OVERRIDE)), () => {
+      set(over, f.word(OFF_CC_OVER));
+      set(op, and(get(op), i32(CC_OVERRIDE)));
+      set(flags, and(get(flags), i32(~(CF | OF))));
+      // CC_ROL: CF is bit 0, OF bit 31 against it; CC_ROR: bit 31, and against bit 30.
+      when(eq(get(op), i32(CC_ROL)), () => {
+        setIf(CF, and(get(over), i32(1)));
+        setIf(OF, xor(shrU(get(over), i32(31)), and(get(over), i32(1))));
+      }, () =>
+        when(eq(get(op), i32(CC_ROR)), () => {
+          setIf(CF, shrU(get(over), i32(31)));
+          setIf(
+            OF,
+            xor(
+              shrU(get(over), i32(31)),
+              and(shrU(get(over), i32(30)), i32(1)),
+            ),
+          );
+        }, () => set(flags, or(get(flags), and(get(over), i32(CF | OF))))));
+    });
+    leave(get(flags));
+  },
+  0,
 );
 
 /** `check_interrupt`, `interrupts_open`: nothing waits. */

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import type { X86 } from "./cpu.ts";
 import { arithFlags, condition, stateFlags } from "./flags.ts";
-import { CONDITION, SEGMENT } from "./integer_kernel.ts";
+import { ARITHMETIC_FLAGS, CONDITION, SEGMENT } from "./integer_kernel.ts";
 import {
   CC_ADD,
   CC_DEC,
@@ -83,6 +83,46 @@ Deno.test("conditions agree with the flags", () => {
     slow = 0;
     for (const cc of [2, 3, 4, 5, 8, 9]) run(cc, 0, 0);
     assertEquals(slow, 0);
+  }
+});
+
+Deno.test("the flags of every lazy state, with every override, are TypeScript's", () => {
+  let slow = 0;
+  const run = ARITHMETIC_FLAGS(noCpu)!(memory, BASE, () => {
+    slow++;
+    return stateFlags(i32, BASE);
+  });
+  const longs = new BigInt64Array(memory.buffer);
+  const edges = [0n, 1n, -1n, 2n, 0xfn, 0x10n, 0x7fn, 0x80n, 0xffn, 0x7fffn];
+  edges.push(0x8000n, 0xffffn, 0x7fffffffn, 0x80000000n, 0xffffffffn);
+  edges.push(1n << 32n, -(1n << 63n), (1n << 63n) - 1n, 0x123456789abcdefn);
+  let n = 0;
+  for (let group = CC_EFLAGS; group <= CC_IMUL; group += 4) {
+    const sizes = group === CC_EFLAGS ? [0] : [0, 1, 2, 3];
+    for (const size of sizes) {
+      const bits = 8 << size;
+      for (const dst of edges) {
+        for (const edge of edges) {
+          const isCarry = group === CC_INC || group === CC_DEC;
+          const src = isCarry ? edge & 1n : BigInt.asUintN(bits, edge);
+          longs[state(OFF_CC_DST) >> 1] = dst;
+          longs[state(OFF_CC_SRC) >> 1] = group === CC_EFLAGS ? edge : src;
+          for (const kind of [0, 0x40, 0x80, 0xc0]) {
+            n++;
+            // A carry in that is 0, too; IMUL's other factor.
+            longs[state(OFF_CC_SRC2) >> 1] = BigInt(n & 1);
+            i32[state(OFF_CC_OVER)] = Math.imul(n, 0x9e3779b1);
+            i32[state(OFF_CC_OP)] = group + size | kind;
+            assertEquals(
+              run(0, 0, 0),
+              stateFlags(i32, BASE),
+              `op ${group + size} kind ${kind} dst ${dst} src ${src}`,
+            );
+          }
+        }
+      }
+    }
+    assertEquals(slow > 0, group === CC_IMUL);
   }
 });
 

@@ -13,7 +13,7 @@ import { X86 } from "./cpu.ts";
 import { DEBUG_DATA, DEBUG_FETCH, DEBUG_TRAP } from "./debug.ts";
 import { type Model, MODELS } from "./models.ts";
 import type { BlockTranslator } from "./options.ts";
-import { createStamps } from "./time_stamp.ts";
+import { machineStamps } from "./time_stamp.ts";
 import { Translator } from "./translate.ts";
 
 /**
@@ -87,7 +87,7 @@ function create(config: X86Config, context: CpuContext): CpuCore {
     // One tick a nanosecond: the time stamp counter of a 1 GHz CPU. No CPU sees
     // a count that another has seen before.
     timestamp: () => clock.now(),
-    stamps: context.shared("time stamps", createStamps),
+    stamps: machineStamps(memory, context.index),
     random: context.icount ? undefined : hostRandom,
     ferr: (level) => ferr.set(level),
     translator: () => createTranslator(model, several, context.precise),

@@ -10,8 +10,8 @@ import { APIC_BASE_BSP } from "../../../core/bus/apic.ts";
 import type { X86 } from "./cpu.ts";
 import { resetMsrs } from "./msr_storage.ts";
 import {
-  AREA_END,
   CC_EFLAGS,
+  CPU_END,
   CS,
   LDTR,
   OFF_CC_OP,
@@ -49,7 +49,7 @@ const DR6_FIXED = 0xffff0ff0 | 0, DR7_FIXED = 0x400;
 export function resetCpu(cpu: X86): void {
   const s = cpu.state;
   const { a20, apic, engine, ignne, irqLevel } = cpu;
-  s.fill(0, STATE_START >> 2);
+  s.fill(0, STATE_START >> 2, CPU_END >> 2);
   cpu.irqLevel = irqLevel;
   cpu.a20 = a20;
   cpu.ignne = ignne;
@@ -91,7 +91,7 @@ const KEPT: readonly (readonly [number, number])[] = [
   [OFF_FPR, OFF_SCRATCH],
   [OFF_YMMH, OFF_XSS + 8],
   [OFF_KERNEL_GS_BASE, STATE_END],
-  [OFF_MTRR_DEF_TYPE, AREA_END],
+  [OFF_MTRR_DEF_TYPE, CPU_END],
 ];
 /** Has a CPU start again after an INIT, or wait for a start-up message. */
 export function initCpu(cpu: X86): void {

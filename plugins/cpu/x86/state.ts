@@ -7,6 +7,7 @@
  * @module
  */
 
+import { LOCAL_APIC_BYTES } from "../../../core/bus/apic.ts";
 import { OFF_PC_BASE } from "../../../core/exec/layout.ts";
 import {
   type Global,
@@ -155,8 +156,14 @@ export const OFF_MTRR_DEF_TYPE = 0x998;
 export const OFF_MSRS = 0x9a0;
 /** Room for those: 64 of them. */
 export const MSRS_BYTES = 512;
+/** End of the CPU's own state. */
+export const CPU_END: number = OFF_MSRS + MSRS_BYTES;
+/** The registers of the local APIC: where what stands is the device's affair. */
+export const OFF_APIC: number = CPU_END;
 /** End of all that is the CPU's: the engine's temps begin at 1000h. */
-export const AREA_END: number = OFF_MSRS + MSRS_BYTES;
+export const AREA_END: number = OFF_APIC + LOCAL_APIC_BYTES;
+/** In the area of CPU 0, for all of them: the last reading of the time stamp counter's source, an f64. */
+export const OFF_STAMP: number = AREA_END;
 
 /** Flag bits. */
 export const CF = 1,

@@ -6,15 +6,26 @@
  */
 
 import type { LocalApic } from "../../../core/bus/apic.ts";
+import type { GuestMemory } from "../../../core/machine/memory.ts";
 import type { Registers } from "./registers.ts";
-import { OFF_TSC_OFFSET } from "./state.ts";
+import { OFF_STAMP, OFF_TSC_OFFSET } from "./state.ts";
 
 /** Where the offset stands, in doubles. */
 const OFFSET = OFF_TSC_OFFSET >> 3;
 
-/** A word for {@linkcode TimeStampCounter.stamps} that all threads can see. */
+/** A word for {@linkcode TimeStampCounter.stamps}, of a CPU that is in no machine. */
 export function createStamps(): Float64Array {
-  return new Float64Array(new SharedArrayBuffer(8)).fill(-1);
+  return new Float64Array(1).fill(-1);
+}
+
+/** That of a machine, in the area of its first CPU: the first to be made. */
+export function machineStamps(
+  memory: GuestMemory,
+  index: number,
+): Float64Array {
+  const at = memory.cpuArea(0) + OFF_STAMP;
+  const stamps = new Float64Array(memory.memory.buffer, at, 1);
+  return index === 0 ? stamps.fill(-1) : stamps;
 }
 
 /** The time stamp counter of a CPU. */

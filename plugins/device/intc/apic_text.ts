@@ -5,8 +5,8 @@
  * @module
  */
 
+import type { LocalApicState } from "./lapic_memory.ts";
 import {
-  type LocalApicState,
   LVT_DEADLINE,
   LVT_ERROR,
   LVT_LEVEL,
@@ -70,8 +70,8 @@ function lvtLine(name: string, entry: number, isTimer: boolean): string {
 /** The vectors of a set; `tmr`: those that are level triggered. */
 function vectorLine(
   name: string,
-  set: readonly number[],
-  tmr: readonly number[],
+  set: Int32Array,
+  tmr: Int32Array,
 ): string {
   const all: string[] = [];
   for (let vector = 0; vector < 256; vector++) {

@@ -20,6 +20,14 @@ import {
   SECOND,
   type Timer,
 } from "../../../core/time/clock.ts";
+import type { ApicTimerState, LocalApicState } from "./lapic_memory.ts";
+import {
+  FIRST_VECTOR,
+  LVT_DEADLINE,
+  LVT_MASKED,
+  LVT_PERIODIC,
+  LVT_TIMER,
+} from "./lapic_state.ts";
 
 /** What it counts, in nanoseconds: a bus clock of 1 GHz, as QEMU has. */
 const CLOCK_NS = 1;
@@ -35,57 +43,60 @@ const ONE_SHOT_SLACK = 16 * MILLISECOND;
 /** DCR: the bits that are there. */
 export const DCR_BITS = 0x0b;
 
-/** The state of the timer: part of its local APIC's. */
-export interface ApicTimerState {
-  /** Initial count register. */
-  initial: number;
-  /** Divide configuration register. */
-  DCR: number;
-  /** What the current count was at the time `since`. */
-  count: number;
-  /** A virtual time in nanoseconds. */
-  since: number;
-  /** In TSC-deadline mode: the virtual time of the tick; 0: there is none. */
-  deadline: number;
+// As constants of this file, for they are hot.
+const TIMER = LVT_TIMER,
+  DEADLINE = LVT_DEADLINE,
+  PERIODIC = LVT_PERIODIC,
+  MASKED = LVT_MASKED,
+  FIRST = FIRST_VECTOR;
+
+/** Whether an LVT entry has the timer wait for a deadline and not count. */
+function isDeadline(entry: number): boolean {
+  return (entry & DEADLINE) !== 0;
 }
 
-/** The timer's state after reset. */
-export function freshApicTimer(): ApicTimerState {
-  return { initial: 0, DCR: 0, count: 0, since: 0, deadline: 0 };
+/** Whether it has the timer start again at the end. */
+function isPeriodic(entry: number): boolean {
+  // Both bits together are reserved.
+  return (entry & (PERIODIC | DEADLINE)) === PERIODIC;
 }
 
-/** How the LVT entry of the timer stands. */
-export interface ApicTimerMode {
-  /** Whether it starts again at the end. */
-  periodic: boolean;
-  /** Whether it waits for a deadline and does not count. */
-  deadline: boolean;
-  /** Whether a tick would interrupt. */
-  wanted: boolean;
+/** Whether a tick would interrupt. */
+function isWanted(entry: number): boolean {
+  return (entry & MASKED) === 0 && (entry & 0xff) >= FIRST;
 }
 
 /** The timer. */
 export class ApicTimer {
-  #state: ApicTimerState = freshApicTimer();
-  readonly #mode: ApicTimerMode = {
-    periodic: false,
-    deadline: false,
-    wanted: false,
-  };
+  #state: ApicTimerState;
+  #LVT: Int32Array;
   readonly #clock: Clock;
   readonly #timer: Timer;
   readonly #isHeld: () => boolean;
   readonly #tick: () => void;
 
   /**
-   * A timer in its reset state. `tick` is called for each tick, unless
-   * `isHeld` says that the guest has not taken the last one.
+   * The timer of a local APIC in this state; `adopt` starts it. `tick` is
+   * called for each tick, unless `isHeld` says that the guest has not taken the
+   * last one.
    */
-  constructor(clock: Clock, isHeld: () => boolean, tick: () => void) {
+  constructor(
+    state: LocalApicState,
+    clock: Clock,
+    isHeld: () => boolean,
+    tick: () => void,
+  ) {
+    this.#state = state.timer;
+    this.#LVT = state.LVT;
     this.#clock = clock;
     this.#isHeld = isHeld;
     this.#tick = tick;
     this.#timer = clock.timer(() => this.#run());
+  }
+
+  /** Its entry of the local vector table. */
+  get #entry(): number {
+    return this.#LVT[TIMER];
   }
 
   /** Nanoseconds of one count ("divide configuration register"). */
@@ -97,7 +108,7 @@ export class ApicTimer {
 
   /** When the present count ends. */
   get #end(): number {
-    const { since, count } = this.#state;
+    const { count, since } = this.#state;
     return since + count * this.#step;
   }
 
@@ -113,17 +124,20 @@ export class ApicTimer {
 
   /** The current count register. */
   get current(): number {
-    if (this.#mode.deadline) return 0;
-    const { count, initial, since } = this.#state;
-    const passed = Math.floor((this.#clock.now() - since) / this.#step);
+    const entry = this.#entry;
+    if (isDeadline(entry)) return 0;
+    const state = this.#state;
+    const { count } = state;
+    const passed = Math.floor((this.#clock.now() - state.since) / this.#step);
     if (passed < count) return count - passed;
-    if (!this.#mode.periodic || initial === 0) return 0;
+    const { initial } = state;
+    if (!isPeriodic(entry) || initial === 0) return 0;
     return initial - (passed - count) % initial;
   }
 
   /** Start to count from here; 0 stops. */
   start(initial: number): void {
-    if (this.#mode.deadline) return;
+    if (isDeadline(this.#entry)) return;
     const state = this.#state;
     state.initial = initial;
     state.count = initial;
@@ -138,7 +152,7 @@ export class ApicTimer {
   }
 
   set deadline(time: number) {
-    if (!this.#mode.deadline) return;
+    if (!isDeadline(this.#entry)) return;
     this.#state.deadline = time;
     this.#arm();
   }
@@ -151,32 +165,30 @@ export class ApicTimer {
     this.#arm();
   }
 
-  /** The LVT entry has changed. */
-  setMode({ periodic, deadline, wanted }: ApicTimerMode): void {
-    const mode = this.#mode;
+  /** Write the LVT entry. */
+  writeEntry(entry: number): void {
+    const before = this.#entry;
+    const state = this.#state;
     this.#forget();
-    if (deadline !== mode.deadline) {
+    if (isDeadline(entry) !== isDeadline(before)) {
       // "Transitioning between modes disarms the timer."
-      this.#state.deadline = this.#state.count = this.#state.initial = 0;
-      mode.deadline = deadline;
+      state.deadline = state.count = state.initial = 0;
     }
-    if (periodic !== mode.periodic) {
+    if (isPeriodic(entry) !== isPeriodic(before)) {
       this.#hold();
-      mode.periodic = periodic;
-      const state = this.#state;
-      if (periodic && state.count === 0) state.count = state.initial;
-    } else if (wanted && !mode.wanted) {
+      if (isPeriodic(entry) && state.count === 0) state.count = state.initial;
+    } else if (isWanted(entry) && !isWanted(before)) {
       // What became due while nobody wanted it is lost.
       this.#hold();
     }
-    mode.wanted = wanted;
+    this.#LVT[TIMER] = entry;
     this.#arm();
   }
 
   /** A deadline that has passed while nobody wanted it is none any more. */
   #forget(): void {
     const state = this.#state;
-    if (this.#mode.wanted || state.deadline > this.#clock.now()) return;
+    if (isWanted(this.#entry) || state.deadline > this.#clock.now()) return;
     state.deadline = 0;
   }
 
@@ -198,22 +210,25 @@ export class ApicTimer {
   }
 
   #arm(): void {
-    const { wanted, periodic } = this.#mode;
-    if (this.#mode.deadline) {
+    const entry = this.#entry;
+    const wanted = isWanted(entry);
+    if (isDeadline(entry)) {
       const { deadline } = this.#state;
       if (!wanted || deadline === 0) return this.#timer.cancel();
       return this.#timer.arm(deadline, ONE_SHOT_SLACK);
     }
-    const { count, initial } = this.#state;
+    const { count, initial, since } = this.#state;
     if (!wanted || count === 0) return this.#timer.cancel();
-    if (!periodic) return this.#timer.arm(this.#end, ONE_SHOT_SLACK);
-    const wait = Math.max(SHORTEST - initial * this.#step, 0);
-    this.#timer.arm(this.#end + wait);
+    const step = this.#step;
+    const end = since + count * step;
+    if (!isPeriodic(entry)) return this.#timer.arm(end, ONE_SHOT_SLACK);
+    const wait = Math.max(SHORTEST - initial * step, 0);
+    this.#timer.arm(end + wait);
   }
 
   /** A tick is due. */
   #run(): void {
-    if (this.#mode.deadline) {
+    if (isDeadline(this.#entry)) {
       this.#state.deadline = 0;
       return this.#tick();
     }
@@ -223,7 +238,7 @@ export class ApicTimer {
     const period = state.initial * this.#step;
     const lag = this.#clock.now() - this.#end;
     state.since = this.#end;
-    if (this.#mode.periodic && state.initial !== 0) {
+    if (isPeriodic(this.#entry) && state.initial !== 0) {
       state.count = state.initial;
       const most = period < SHORTEST ? 0 : MAX_LAG;
       if (lag > most) {
@@ -236,12 +251,10 @@ export class ApicTimer {
     this.#tick();
   }
 
-  /** Go on from this state and mode. */
-  adopt(state: ApicTimerState, mode: ApicTimerMode): void {
-    this.#state = state;
-    this.#mode.periodic = mode.periodic;
-    this.#mode.deadline = mode.deadline;
-    this.#mode.wanted = mode.wanted;
+  /** Go on from this state. */
+  adopt(state: LocalApicState): void {
+    this.#state = state.timer;
+    this.#LVT = state.LVT;
     this.#arm();
   }
 }

@@ -16,7 +16,8 @@ import {
   DELIVER_INIT,
   DELIVER_LOWEST,
 } from "../../../core/bus/apic.ts";
-import { FIRST_VECTOR, type LocalApicState } from "./lapic_state.ts";
+import type { LocalApicState } from "./lapic_memory.ts";
+import { FIRST_VECTOR } from "./lapic_state.ts";
 
 // The interrupt command register.
 

@@ -25,6 +25,7 @@ import {
   DELIVER_EXTINT,
   DELIVER_FIXED,
   DELIVER_NMI,
+  LOCAL_APIC_BYTES,
   type LocalApic,
 } from "../../../core/bus/apic.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
@@ -78,13 +79,14 @@ import {
   VER,
   VERSION,
 } from "./lapic_registers.ts";
+import { LocalApicState } from "./lapic_memory.ts";
 import {
   APIC_DEFAULT_BASE,
   ESR_REGISTER,
   ESR_SEND_ILLEGAL,
   FIRST_VECTOR,
   freshLocalApic,
-  type LocalApicState,
+  type LocalApicRecord,
   LVT_LEVEL,
   LVT_LINT0,
   LVT_LINT1,
@@ -118,7 +120,11 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   readonly initialId: number;
   /** See `LocalApic.onStartup`. */
   onStartup: (page: number) => void = () => {};
-  #state: LocalApicState;
+  /** Until a CPU has it stand in its own area, in shared memory all the same. */
+  #state: LocalApicState = new LocalApicState(
+    new SharedArrayBuffer(LOCAL_APIC_BYTES),
+    0,
+  );
   readonly #name: string;
   readonly #runningCpu: () => number;
   readonly #virtualWire: boolean;
@@ -152,7 +158,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
         if (own !== undefined) own.#write(offset + RESERVED, value);
       },
     });
-    this.#state = this.#fresh();
+    this.#state.assign(this.#fresh());
     this.#interrupts = new LocalInterrupts(this.#state, {
       clock: context.clock,
       log: context.log,
@@ -173,7 +179,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   }
 
   /** The state after power-up, or as firmware leaves it. */
-  #fresh(): LocalApicState {
+  #fresh(): LocalApicRecord {
     const flags = APIC_BASE_ENABLE |
       (this.initialId === 0 ? APIC_BASE_BSP : 0);
     const state = freshLocalApic(APIC_DEFAULT_BASE + flags, this.initialId);
@@ -491,7 +497,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
 
   /** All registers. */
   save(): StateRecord {
-    return saveState(this.#state);
+    return saveState(this.#state.record());
   }
 
   /** All registers. */
@@ -499,9 +505,17 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     this.#adopt(loadState(this.#fresh(), record, this.#name));
   }
 
-  #adopt(state: LocalApicState): void {
+  /** See `LocalApic.storeIn`. */
+  storeIn(memory: ArrayBufferLike, offset: number): void {
+    const state = new LocalApicState(memory, offset);
+    state.assign(this.#state.record());
     this.#state = state;
     this.#interrupts.adopt(state);
+  }
+
+  #adopt(record: LocalApicRecord): void {
+    this.#state.assign(record);
+    this.#interrupts.adopt(this.#state);
     this.#follow();
   }
 

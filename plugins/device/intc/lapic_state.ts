@@ -1,12 +1,11 @@
 /**
- * The state and the registers' bits of a local APIC.
+ * The registers' bits of a local APIC, and the record of its state.
  *
  * Source: Intel SDM volume 3, chapter 10.
  *
  * @module
  */
 
-import { type ApicTimerState, freshApicTimer } from "./apic_timer.ts";
 import { noVectors } from "./vector_set.ts";
 
 /** Where the registers are after reset. */
@@ -63,8 +62,22 @@ export const ESR_REGISTER = 0x80;
 /** The first legal vector. */
 export const FIRST_VECTOR = 16;
 
+/** The state of the timer: part of its local APIC's. */
+export interface ApicTimerRecord {
+  /** Initial count register. */
+  initial: number;
+  /** Divide configuration register. */
+  DCR: number;
+  /** What the current count was at the time `since`. */
+  count: number;
+  /** A virtual time in nanoseconds. */
+  since: number;
+  /** In TSC-deadline mode: the virtual time of the tick; 0: there is none. */
+  deadline: number;
+}
+
 /** The state of a local APIC. */
-export interface LocalApicState {
+export interface LocalApicRecord {
   /** IA32_APIC_BASE. */
   base: number;
   /** The APIC ID. */
@@ -94,7 +107,7 @@ export interface LocalApicState {
   /** The local vector table. */
   LVT: number[];
   /** The timer. */
-  timer: ApicTimerState;
+  timer: ApicTimerRecord;
   /** Levels of LINT0 and LINT1. */
   lint: number;
   /** A message asked for an interrupt of the 8259A. */
@@ -102,7 +115,7 @@ export interface LocalApicState {
 }
 
 /** The state after power-up (SDM 10.4.7.1). */
-export function freshLocalApic(base: number, id: number): LocalApicState {
+export function freshLocalApic(base: number, id: number): LocalApicRecord {
   return {
     base,
     id,
@@ -118,7 +131,7 @@ export function freshLocalApic(base: number, id: number): LocalApicState {
     ICRL: 0,
     ICRH: 0,
     LVT: LVT_WRITABLE.map(() => LVT_MASKED),
-    timer: freshApicTimer(),
+    timer: { initial: 0, DCR: 0, count: 0, since: 0, deadline: 0 },
     lint: 0,
     extint: false,
   };

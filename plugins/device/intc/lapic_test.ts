@@ -1,7 +1,10 @@
 import { assertEquals } from "@std/assert";
+import { LOCAL_APIC_BYTES } from "../../../core/bus/apic.ts";
 import { DeviceBench } from "../../../core/machine/testing.ts";
 import apicBus, { type ApicBusDevice } from "./apic_bus.ts";
 import plugin, { type LocalApicDevice } from "./lapic.ts";
+import { LocalApicState } from "./lapic_memory.ts";
+import { hasVector } from "./vector_set.ts";
 
 type Bench = DeviceBench<LocalApicDevice>;
 
@@ -775,4 +778,59 @@ Deno.test("lapic: a saved timer goes on", async () => {
   assertEquals(drain(bench), []);
   bench.advance(1);
   assertEquals(drain(bench), [0x41]);
+});
+
+Deno.test("lapic: its registers move to where its CPU has them", async () => {
+  const bench = await enabled();
+  const { device } = bench;
+  put(bench, TPR, 0x21);
+  put(bench, LVT_TIMER, 0x20041);
+  put(bench, INITIAL, 0xfffffff0);
+  put(bench, ICR, 0x40051);
+  const saved = device.save();
+  const memory = new SharedArrayBuffer(LOCAL_APIC_BYTES + 64);
+  const bytes = new Uint8Array(memory).fill(0xa5);
+  device.storeIn(memory, 32);
+  assertEquals(device.save(), saved);
+  // Others see what it does there, and it what they do.
+  const other = new LocalApicState(memory, 32);
+  put(bench, TPR, 0x31);
+  assertEquals(other.record() as unknown, { ...saved, TPR: 0x31 });
+  other.TPR = 0;
+  assertEquals(device.acknowledge(), 0x51);
+  assertEquals(hasVector(other.ISR, 0x51), true);
+  for (let i = 0; i < 32; i++) {
+    assertEquals([bytes[i], bytes[bytes.length - 1 - i]], [0xa5, 0xa5]);
+  }
+});
+
+Deno.test("lapic: a record as it has always been", async () => {
+  const { device } = await enabled();
+  const record = {
+    base: 0xfee00900,
+    id: 3,
+    TPR: 0x20,
+    LDR: 8,
+    DFR: 15,
+    SVR: 0x1ef,
+    ISR: [0, 0, 1 << 31, 0, 0, 0, 0, 0],
+    TMR: [0, 0, 0, 2, 0, 0, 0, 0],
+    IRR: [0, 0, 0, 0, 0, 0, 0, 1],
+    ESR: 0x40,
+    errors: 0x20,
+    ICRL: 0x4051,
+    ICRH: -(1 << 24),
+    LVT: [0x20041, 0x10000, 0x10000, 0x8700, 0x400, 0xfe],
+    timer: {
+      initial: 0xffffffff,
+      DCR: 11,
+      count: 0xfffffffe,
+      since: 2 ** 50 + 1,
+      deadline: 0,
+    },
+    lint: 1,
+    extint: true,
+  };
+  device.load(record);
+  assertEquals(device.save(), record);
 });

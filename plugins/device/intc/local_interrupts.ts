@@ -22,11 +22,11 @@ import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { InterruptController } from "../../../core/machine/cpu.ts";
 import type { Logger } from "../../../core/machine/plugin.ts";
 import type { Clock } from "../../../core/time/clock.ts";
-import { ApicTimer, type ApicTimerMode } from "./apic_timer.ts";
+import { ApicTimer } from "./apic_timer.ts";
+import type { LocalApicState } from "./lapic_memory.ts";
 import {
   ESR_RECEIVE_ILLEGAL,
   FIRST_VECTOR,
-  type LocalApicState,
   LVT_DEADLINE,
   LVT_ERROR,
   LVT_LEVEL,
@@ -34,7 +34,6 @@ import {
   LVT_LINT1,
   LVT_MASKED,
   LVT_MODE_SHIFT,
-  LVT_PERIODIC,
   LVT_REMOTE_IRR,
   LVT_TIMER,
   LVT_WRITABLE,
@@ -62,17 +61,6 @@ export interface LocalApicWires {
   readonly startup: (page: number) => void;
 }
 
-/** What the LVT entry of the timer says. */
-function timerMode(entry: number): ApicTimerMode {
-  const deadline = (entry & LVT_DEADLINE) !== 0;
-  return {
-    // Both bits together are reserved.
-    periodic: !deadline && (entry & LVT_PERIODIC) !== 0,
-    deadline,
-    wanted: (entry & LVT_MASKED) === 0 && (entry & 0xff) >= FIRST_VECTOR,
-  };
-}
-
 /** The interrupts of a local APIC. */
 export class LocalInterrupts {
   /** The timer. */
@@ -87,6 +75,7 @@ export class LocalInterrupts {
     this.#state = state;
     this.#wires = wires;
     this.timer = new ApicTimer(
+      state,
       wires.clock,
       () => hasVector(this.#state.IRR, this.#state.LVT[LVT_TIMER] & 0xff),
       () => this.#request(this.#state.LVT[LVT_TIMER] & 0xff, false),
@@ -96,7 +85,7 @@ export class LocalInterrupts {
   /** Go on from this state; `update` must follow. */
   adopt(state: LocalApicState): void {
     this.#state = state;
-    this.timer.adopt(state.timer, timerMode(state.LVT[LVT_TIMER]));
+    this.timer.adopt(state);
   }
 
   /** Whether IA32_APIC_BASE enables it. */
@@ -291,8 +280,8 @@ export class LocalInterrupts {
     // While it is disabled by software, the mask bits cannot be cleared.
     if (!this.accepts) entry |= LVT_MASKED;
     if ((entry & LVT_LEVEL) === 0) entry &= ~LVT_REMOTE_IRR;
-    s.LVT[index] = entry;
-    if (index === LVT_TIMER) this.#setTimerMode();
+    if (index === LVT_TIMER) this.#writeTimer(entry);
+    else s.LVT[index] = entry;
     this.#levels();
     this.update();
   }
@@ -300,16 +289,15 @@ export class LocalInterrupts {
   /** Software has disabled the APIC: what the table says is masked. */
   maskAll(): void {
     const { LVT } = this.#state;
+    this.#writeTimer(LVT[LVT_TIMER] | LVT_MASKED);
     for (let i = 0; i < LVT.length; i++) LVT[i] |= LVT_MASKED;
-    this.#setTimerMode();
   }
 
-  /** The timer works by its LVT entry. */
-  #setTimerMode(): void {
-    const entry = this.#state.LVT[LVT_TIMER];
+  /** The LVT entry of the timer. */
+  #writeTimer(entry: number): void {
+    this.timer.writeEntry(entry);
     const masked = (entry & LVT_MASKED) !== 0;
     const illegal = (entry & 0xff) < FIRST_VECTOR;
     if (!masked && illegal) this.error(ESR_RECEIVE_ILLEGAL);
-    this.timer.setMode(timerMode(entry));
   }
 }

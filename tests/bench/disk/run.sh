@@ -8,6 +8,8 @@ megabytes=$3
 
 run_read() { dd if="$disk" bs=1M count="$megabytes" | tail -c 65536; }
 run_write() { dd if=/dev/zero of="$disk" bs=1M count="$megabytes" conv=fsync; }
+# Once the code that writes has been translated.
+run_write_again() { run_write; }
 run_blocks() { dd if="$disk" bs=64k count=$((megabytes * 8)) iflag=direct | tail -c 65536; }
 run_random_read() { /bench/random "$disk" "$megabytes" 50000 read; }
 run_random_write() { /bench/random "$disk" "$megabytes" 50000 write; }
