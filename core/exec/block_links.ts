@@ -107,28 +107,33 @@ export class BlockLinks {
   /** The link to the block at the present program counter; -1 after a fetch fault. */
   link(): number {
     const f = this.#frontend;
-    const block = this.find(f.pcLo(), f.pcHi());
+    const block = this.find(f.pcLo(), f.pcHi(), true);
     return block === undefined ? -1 : this.enterWord(block);
   }
 
-  /** The block at a program counter (which is in the state), translated if needed; undefined after a fetch fault. */
-  find(lo: number, hi: number): Block | undefined {
+  /**
+   * The block at a program counter (which is in the state), translated if
+   * needed; undefined after a fetch fault, and where a debugger is to be asked
+   * (`wasAsked`: it was).
+   */
+  find(lo: number, hi: number, wasAsked = false): Block | undefined {
     const f = this.#frontend;
     const key = f.key();
     const linear = f.linear(lo, hi);
     const mmu = f.fetchMmu();
     const physical = this.#mmu.fetch(linear, mmu);
     if (physical < 0) return undefined;
-    const { cuts } = this.#translator;
-    if (cuts !== undefined && cuts.has(physical)) return undefined;
+    const isCut = this.#translator.cuts?.has(physical) === true;
     const host = this.#mmu.fetchHost;
     if (host < 0 || physical > 0xffffffff) {
+      if (isCut && !wasAsked) return undefined;
       // Nobody tells when code in a device's memory changes, and some pages
       // are not watched: each instruction is translated when it runs.
       return this.prepareSingle(1) < 0
         ? undefined
         : this.#translator.singleBlock;
     }
+    if (isCut) return undefined;
     const isRelocatable = f.relocatable(key);
     const pc = isRelocatable ? physical | 0 : lo;
     const pcHi = isRelocatable && f.wide(key) ? 0 : hi;
@@ -141,7 +146,7 @@ export class BlockLinks {
       if (second === block.secondPage) return block;
       // Another page stands behind this one now.
       this.#cache.invalidate(block.physical, 1);
-      return this.find(lo, hi);
+      return this.find(lo, hi, wasAsked);
     }
     for (;;) {
       try {

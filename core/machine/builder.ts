@@ -14,10 +14,12 @@ import type { TimedInputs } from "../replay/inputs.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
+import { BusMasters } from "./bus_masters.ts";
 import { readBootImages } from "./boot_images.ts";
 import { type CpuCore, initialize, type InterruptController } from "./cpu.ts";
 import { CpuGroup } from "./cpu_group.ts";
 import { type Building, deviceContext } from "./device_context.ts";
+import { DeviceEvents } from "./device_events.ts";
 import { at, DefinitionError } from "./document.ts";
 import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
@@ -143,6 +145,8 @@ export class Builder {
       inputs,
       undo,
       events: this.#events,
+      deviceEvents: new DeviceEvents(() => clock.now()),
+      masters: new BusMasters(),
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -214,6 +218,8 @@ export class Builder {
       boot,
       requests: this.#requests,
       events: this.#events,
+      deviceEvents: building.deviceEvents,
+      masters: building.masters,
       input: this.#input,
       control: this.#control,
       inputs,

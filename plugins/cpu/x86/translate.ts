@@ -119,6 +119,8 @@ export class Translator extends LazyFlags {
   #stepping = false;
   /** Elements that one execution of a repeated instruction does at most; 0: there is none in the block. */
   elements = 0;
+  /** Somebody observes accesses to ports. */
+  tellsPorts = false;
   /** PAUSE gives another CPU its turn. */
   readonly yields: boolean;
   /** What looks at the time, or at what stands around the CPU, ends its block. */
