@@ -4,13 +4,12 @@
  * @module
  */
 
-import { fromFileUrl } from "@std/path";
 import { start } from "../core/cli/start.ts";
+import { resolve } from "../core/machine/path.ts";
 import { PLUGINS } from "./registry.ts";
 
 if (import.meta.main) {
-  const here = (path: string): string =>
-    fromFileUrl(new URL(path, import.meta.url));
+  const here = (path: string): string => resolve(import.meta.dirname!, path);
   Deno.exit(
     await start({
       machine: here("pc.json"),

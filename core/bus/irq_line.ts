@@ -13,11 +13,12 @@ export type LineSink = (level: boolean) => void;
 /** One driver's end of a line. */
 export class IrqLine {
   #level = false;
-  readonly #sinks: LineSink[] = [];
+  #sinks: readonly LineSink[];
+  #observer: LineSink | undefined;
 
   /** A line that drives the given sinks. */
   constructor(...sinks: LineSink[]) {
-    this.#sinks.push(...sinks);
+    this.#sinks = sinks;
   }
 
   /** The level that the driver last set. */
@@ -27,14 +28,25 @@ export class IrqLine {
 
   /** Whether anything listens: a driver may spare what nobody hears. */
   get connected(): boolean {
-    return this.#sinks.length > 0;
+    return this.#sinks.length > (this.#observer === undefined ? 0 : 1);
+  }
+
+  /**
+   * Tell somebody of each change, before those whom it drives; nobody when it
+   * is undefined. For the driver the line is what it was.
+   */
+  observe(observer: LineSink | undefined): void {
+    const sinks = this.#sinks.filter((sink) => sink !== this.#observer);
+    this.#observer = observer;
+    this.#sinks = observer === undefined ? sinks : [observer, ...sinks];
   }
 
   /** Set the level; sinks hear of it only when it changes. */
   set(level: boolean): void {
     if (level === this.#level) return;
     this.#level = level;
-    for (let i = 0; i < this.#sinks.length; i++) this.#sinks[i](level);
+    const sinks = this.#sinks;
+    for (let i = 0; i < sinks.length; i++) sinks[i](level);
   }
 
   /** Set the level to true. */
@@ -55,7 +67,7 @@ export class IrqLine {
 
   /** Add a sink; it is told the current level at once when that is high. */
   connect(sink: LineSink): void {
-    this.#sinks.push(sink);
+    this.#sinks = [...this.#sinks, sink];
     if (this.#level) sink(true);
   }
 }

@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { CommonData, DeviceEvent } from "../machine/device_events.ts";
 import type { DeviceContext, DmaPort } from "../machine/plugin.ts";
 import type { AccessWidth, IoHandler } from "./handler.ts";
 import { IrqLine } from "./irq_line.ts";
@@ -66,6 +67,8 @@ export class PciFunction implements PciConfigSpace {
   readonly #spec: PciFunctionSpec;
   readonly #layout: ConfigLayout;
   readonly #memory: DmaPort;
+  readonly #written: DeviceEvent<CommonData<"config">>;
+  readonly #moved: DeviceEvent<CommonData<"map">>;
   readonly #bars: readonly { spec: PciBarSpec; mover: RegionMover }[];
   readonly #rom: RegionMover | undefined;
   readonly #line: IrqLine;
@@ -88,6 +91,8 @@ export class PciFunction implements PciConfigSpace {
     this.#layout = configLayout(spec);
     this.#memory = context.dma;
     this.#onConfig = onConfig;
+    this.#written = context.event("config");
+    this.#moved = context.event("map");
     this.#bars = (spec.bars ?? []).map((bar) => ({
       spec: bar,
       mover: context.mover(bar.region),
@@ -218,6 +223,7 @@ export class PciFunction implements PciConfigSpace {
       config[at] = (config[at] & ~writable[at] | byte & writable[at]) &
         ~(byte & cleared[at]);
     }
+    if (this.#written.isHeard) this.#written.tell({ offset, width, value });
     this.#refresh();
     this.#onConfig(offset, width);
   }
@@ -263,16 +269,27 @@ export class PciFunction implements PciConfigSpace {
       const base = this.#baseOf(spec);
       // A base of 0 is what reset leaves: the guest has not placed it.
       const enable = isIo ? COMMAND_IO : COMMAND_MEMORY;
-      if ((command & enable) !== 0 && base !== 0) mover.map(base);
-      else mover.unmap();
+      const isOn = (command & enable) !== 0 && base !== 0;
+      this.#place(mover, spec.region, isOn ? base : undefined);
     }
     const rom = this.dword(ROM_BAR);
     const base = rom - (rom & 0x7ff);
     const isOn = (command & COMMAND_MEMORY) !== 0 && (rom & ROM_ENABLE) !== 0;
-    if (isOn && base !== 0) this.#rom?.map(base);
-    else this.#rom?.unmap();
+    if (this.#rom !== undefined) {
+      const at = isOn && base !== 0 ? base : undefined;
+      this.#place(this.#rom, this.#spec.rom!.region, at);
+    }
     this.#driveLine();
     this.#sendPending();
+  }
+
+  /** Have a region at an address, or nowhere. */
+  #place(mover: RegionMover, region: string, base: number | undefined): void {
+    const before = mover.base;
+    if (base !== undefined) mover.map(base);
+    else mover.unmap();
+    if (!this.#moved.isHeard || mover.base === before) return;
+    this.#moved.tell({ region, address: mover.base ?? -1 });
   }
 
   #driveLine(): void {

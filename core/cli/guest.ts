@@ -6,7 +6,7 @@
  * @module
  */
 
-import { join } from "@std/path";
+import { resolve } from "../machine/path.ts";
 import { gzip } from "./cpio.ts";
 import { buildInitramfs } from "./initramfs.ts";
 
@@ -73,10 +73,10 @@ export async function ensureGuest(
   progress: Progress = () => {},
 ): Promise<GuestFiles> {
   const files: GuestFiles = {
-    kernel: join(cache, "linux"),
-    installer: join(cache, "initrd.gz"),
-    busybox: join(cache, "busybox"),
-    initramfs: join(cache, "initramfs.gz"),
+    kernel: resolve(cache, "linux"),
+    installer: resolve(cache, "initrd.gz"),
+    busybox: resolve(cache, "busybox"),
+    initramfs: resolve(cache, "initramfs.gz"),
   };
   try {
     const wanted = [files.kernel, files.installer, files.busybox];
@@ -119,16 +119,19 @@ async function fetchGuest(
     megabytes: MEGABYTES[architecture],
   };
   await withPackages(packages, cache, progress, async (root) => {
-    const kernel = join(
+    const kernel = resolve(
       root,
       "usr/lib/debian-installer/images/12",
       architecture,
       "text/debian-installer",
       architecture,
     );
-    await Deno.rename(join(kernel, "linux"), join(cache, "linux"));
-    await Deno.rename(join(kernel, "initrd.gz"), join(cache, "initrd.gz"));
-    await Deno.rename(join(root, "bin/busybox"), join(cache, "busybox"));
+    await Deno.rename(resolve(kernel, "linux"), resolve(cache, "linux"));
+    await Deno.rename(
+      resolve(kernel, "initrd.gz"),
+      resolve(cache, "initrd.gz"),
+    );
+    await Deno.rename(resolve(root, "bin/busybox"), resolve(cache, "busybox"));
   });
 }
 
@@ -142,15 +145,15 @@ export async function withPackages(
   progress: Progress,
   use: (root: string) => Promise<void>,
 ): Promise<void> {
-  const work = join(cache, `work-${Deno.pid}`);
+  const work = resolve(cache, `work-${Deno.pid}`);
   await Deno.mkdir(work, { recursive: true });
   try {
     await download(packages, work, cache, progress);
     progress("unpacking");
-    const root = join(work, "root");
+    const root = resolve(work, "root");
     for await (const { name } of Deno.readDir(work)) {
       if (!name.endsWith(".deb")) continue;
-      await must("dpkg-deb", ["-x", join(work, name), root]);
+      await must("dpkg-deb", ["-x", resolve(work, name), root]);
     }
     await use(root);
   } finally {
@@ -173,7 +176,7 @@ async function download(
     let bytes = 0;
     for (const { name } of Deno.readDirSync(work)) {
       if (!name.includes(".deb")) continue;
-      bytes += Deno.statSync(join(work, name)).size;
+      bytes += Deno.statSync(resolve(work, name)).size;
     }
     if (bytes > 0) progress(step, bytes, megabytes * 1e6);
   }, 300);
@@ -184,9 +187,9 @@ async function download(
     const get = ["-q", ...sandbox, "download", ...names];
     if ((await apt(get, work)).success) return;
     progress("fetching Debian's package lists");
-    const state = join(cache, "apt");
-    await Deno.mkdir(join(state, "lists/partial"), { recursive: true });
-    await Deno.mkdir(join(state, "archives/partial"), { recursive: true });
+    const state = resolve(cache, "apt");
+    await Deno.mkdir(resolve(state, "lists/partial"), { recursive: true });
+    await Deno.mkdir(resolve(state, "archives/partial"), { recursive: true });
     // The system's own architecture comes first, for packages of "all".
     const architectures = new Set([
       (await must("dpkg", ["--print-architecture"])).trim(),
@@ -194,7 +197,7 @@ async function download(
     ]);
     const own = [
       ...sandbox,
-      ...["-o", `Dir::State::lists=${join(state, "lists")}`],
+      ...["-o", `Dir::State::lists=${resolve(state, "lists")}`],
       ...["-o", `Dir::Cache=${state}`],
       ...[...architectures].flatMap((name) => [
         "-o",

@@ -97,6 +97,11 @@ export interface CpuEngine {
   resume(): void;
   /** Ends the present `run` at the next block boundary: another CPU may have its turn. */
   requestStop(): void;
+  /**
+   * Whether an instruction that is about to reach a device is to fault instead
+   * (throw `GUEST_FAULT` and record nothing), as it will be begun again alone.
+   */
+  defers(): boolean;
   /** Tells the engine that the frontend's `key()` has changed. */
   keyChanged(): void;
 }
@@ -247,11 +252,21 @@ export interface TranslateContext {
 export interface EventObserver {
   /**
    * An exception is about to be delivered, at the program counter in the
-   * state. `error` is its error code, if it has one.
+   * state, or (`next`) an instruction that raises one as a trap has done so and
+   * its handler returns to that linear address. `error` is its error code, if
+   * it pushes one; `address` the linear address that could not be accessed, if
+   * the CPU tells it.
    */
-  exception(vector: number, error: number | undefined): void;
+  exception(
+    vector: number,
+    error: number | undefined,
+    address: number | undefined,
+    next?: number,
+  ): void;
   /** An interrupt from outside is taken, before the instruction at the program counter in the state. */
   interrupt(vector: number): void;
+  /** An instruction has called a handler (x86: INT n), which returns to the linear address `next`. */
+  software(vector: number, next: number): void;
 }
 
 /** An ISA. */
@@ -337,6 +352,11 @@ export interface Frontend {
   debugRegisters?(): Promise<DebugRegisters>;
   /** Tells somebody of exceptions and interrupts from now on; nobody when it is undefined. */
   observeEvents?(observer: EventObserver | undefined): void;
+  /**
+   * Whether an instruction that accesses a port asks `CpuEngine.defers` before: what
+   * was translated is forgotten then.
+   */
+  observePorts?(isObserved: boolean): void;
   /** Walks the page tables; on success fills `pageWalk`; on failure records the fault and returns false. `probe`: record nothing, change nothing. */
   walk(address: number, access: Access, mmu: number, probe: boolean): boolean;
   /** Translations were forgotten, of one page or of all: what the frontend remembers of the page tables must go as well. */

@@ -28,7 +28,11 @@ import { Session } from "./session.ts";
 /** What a machine gives its debuggers. */
 export interface DebuggedMachine {
   /** The CPU, or all of them as one. */
-  readonly cpu: CpuCore & { only?: number | undefined; readonly turn?: number };
+  readonly cpu: CpuCore & {
+    only?: number | undefined;
+    readonly turn?: number;
+    readonly running?: number;
+  };
   /** The CPUs. */
   readonly cpus: readonly CpuCore[];
   /** The run loop. */
@@ -64,6 +68,16 @@ export interface MachineWatch extends GuardedRange {
   hit(hit: GuardHit, cpu: number): boolean;
 }
 
+/** Instructions that somebody wants to hear of, whichever CPU executes them. */
+export interface ReachedRange {
+  /** The linear address of the first. */
+  readonly address: number;
+  /** How many addresses. */
+  readonly size: number;
+  /** Called before a CPU executes an instruction that begins in the range. */
+  reached(pc: number, cpu: number): void;
+}
+
 /** What a CPU met, for the event. */
 interface WatchHit {
   readonly address: number;
@@ -78,6 +92,7 @@ export class DebugControl {
   /** How many want each breakpoint. */
   readonly #breakpoints = new Map<number, number>();
   readonly #watches = new Set<MachineWatch>();
+  readonly #reached = new Set<ReachedRange>();
   #pointsChanged = false;
   #watchesChanged = false;
   #release: (() => void) | undefined;
@@ -121,6 +136,18 @@ export class DebugControl {
       cpus.push(new DebuggedCpu(i, port, registers, machine.memory));
     }
     return new DebugControl(machine, ports, cpus);
+  }
+
+  /** The CPU that is executing an instruction just now; undefined when none is. */
+  get runningCpu(): number | undefined {
+    if (!this.#machine.loop.inSlice) return undefined;
+    const running = this.#machine.cpu.running ?? 0;
+    return running < 0 ? undefined : running;
+  }
+
+  /** Do what must not be done in the midst of an instruction, now or soon. */
+  outsideSlice(action: () => void): void {
+    this.#machine.loop.outsideSlice(action);
   }
 
   /** What the CPUs have for observers. */
@@ -211,17 +238,36 @@ export class DebugControl {
     };
   }
 
+  /** Hear of instructions that are executed. */
+  onReached(range: ReachedRange): DebugPoint {
+    this.#reached.add(range);
+    this.#changed();
+    return {
+      remove: () => {
+        if (this.#reached.delete(range)) this.#changed();
+      },
+    };
+  }
+
   #changed(): void {
     this.#pointsChanged = true;
     // Where the guest stands still, what is taken away may come back.
-    if (!this.#stands) this.#apply();
+    if (!this.#stands) this.#machine.loop.outsideSlice(() => this.#apply());
   }
 
   #apply(): void {
     if (!this.#pointsChanged) return;
     this.#pointsChanged = false;
     const addresses = new Set(this.#breakpoints.keys());
-    for (const port of this.#ports) port.setBreakpoints(addresses);
+    for (const { address, size } of this.#reached) {
+      for (let i = 0; i < size; i++) addresses.add(address + i);
+    }
+    for (const [i, port] of this.#ports.entries()) {
+      port.reached = this.#reached.size === 0
+        ? undefined
+        : (pc) => this.#reaches(pc, i);
+      port.setBreakpoints(addresses);
+    }
     if (!this.#watchesChanged) return;
     this.#watchesChanged = false;
     for (const [i, port] of this.#ports.entries()) {
@@ -230,6 +276,15 @@ export class DebugControl {
         hit: (hit: GuardHit) => range.hit(hit, i),
       })));
     }
+  }
+
+  /** A CPU is about to execute an instruction: tells of it; whether it is to stop. */
+  #reaches(pc: number, cpu: number): boolean {
+    for (const range of this.#reached) {
+      const { address, size } = range;
+      if (pc >= address && pc < address + size) range.reached(pc, cpu);
+    }
+    return this.#breakpoints.has(pc);
   }
 
   /** See `MachineDebugger.resume`. */

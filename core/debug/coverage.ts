@@ -9,8 +9,18 @@ import type { AddressFilter } from "./events.ts";
 
 /** What to count. */
 export interface CoverageOptions {
-  /** Only instructions at these linear addresses. */
+  /** Only instructions at these addresses. */
   readonly range?: Required<AddressFilter>;
+  /**
+   * By which addresses instructions are known; `linear` when absent. Programs
+   * that have the same linear addresses, each in an address space of its own, are
+   * counted together by these and apart by `physical` ones, by which in turn a
+   * library that several programs map is counted once, and two programs that
+   * had the same page one after the other together.
+   */
+  readonly space?: "linear" | "physical";
+  /** Only those that this CPU executes; all CPUs' when absent. */
+  readonly cpu?: number;
 }
 
 /** How often a block, as it stands at an address, was executed. */
@@ -23,41 +33,62 @@ interface Count {
 }
 
 /** Counts executed instructions. */
-export class Coverage implements BlockObserver, Disposable {
+export class Coverage implements Disposable {
   readonly #range: Required<AddressFilter> | undefined;
+  readonly #isPhysical: boolean;
+  readonly #cpu: number | undefined;
   readonly #end: () => void;
   /** By the address of a block: those that had other instructions are apart. */
   readonly #blocks = new Map<number, Count[]>();
-  #last: Count | undefined;
+  /** Counts up when all is forgotten. */
+  #generation = 0;
 
   /** Counts what it is told; `end` is called when it is to be told no more. */
-  constructor(options: CoverageOptions, end: () => void) {
-    this.#range = options.range;
+  constructor(
+    { range, space, cpu }: CoverageOptions,
+    end: () => void,
+  ) {
+    this.#range = range;
+    this.#isPhysical = space === "physical";
+    this.#cpu = cpu;
     this.#end = end;
   }
 
-  /** For the CPU: a block is executed. */
-  begins({ address, offsets }: ExecutedBlock): void {
-    let counts = this.#blocks.get(address);
-    if (counts === undefined) this.#blocks.set(address, counts = []);
+  /** What a CPU is to tell. */
+  of(cpu: number): BlockObserver {
+    if (this.#cpu !== undefined && cpu !== this.#cpu) {
+      return { begins: () => {}, leaves: () => {} };
+    }
+    let last: Count | undefined;
+    let generation = 0;
+    return {
+      begins: (block) => {
+        last = this.#count(block);
+        last.times++;
+        generation = this.#generation;
+      },
+      leaves: (left) => {
+        if (last === undefined || left <= 0) return;
+        if (generation !== this.#generation) return;
+        const { length } = last.offsets;
+        last.left ??= new Array(length).fill(0);
+        last.left[length - left]++;
+      },
+    };
+  }
+
+  #count({ address, offsets, physical }: ExecutedBlock): Count {
+    const at = this.#isPhysical ? physical : address;
+    let counts = this.#blocks.get(at);
+    if (counts === undefined) this.#blocks.set(at, counts = []);
     let count = counts.find((c) => isSame(c.offsets, offsets));
     if (count === undefined) {
       counts.push(count = { offsets, times: 0, left: undefined });
     }
-    count.times++;
-    this.#last = count;
+    return count;
   }
 
-  /** For the CPU: the last `left` instructions of that block were not executed. */
-  leaves(left: number): void {
-    const last = this.#last;
-    if (last === undefined || left <= 0) return;
-    const { length } = last.offsets;
-    last.left ??= new Array(length).fill(0);
-    last.left[length - left]++;
-  }
-
-  /** How often the instruction at each linear address was executed. */
+  /** How often the instruction at each address was executed. */
   counts(): Map<number, number> {
     const all = new Map<number, number>();
     for (const [start, counts] of this.#blocks) {
@@ -82,7 +113,7 @@ export class Coverage implements BlockObserver, Disposable {
   /** Count from nothing again. */
   clear(): void {
     this.#blocks.clear();
-    this.#last = undefined;
+    this.#generation++;
   }
 
   /** Count no more; the guest is as fast as ever. */

@@ -6,13 +6,17 @@
  */
 
 import type { AddressSpace } from "../bus/address_space.ts";
+import type { AccessObserver } from "../bus/overlay.ts";
 import type { BlockObserver } from "../exec/debug_port.ts";
+import type { BusMasters } from "../machine/bus_masters.ts";
+import type { DeviceEvents, DeviceFilter } from "../machine/device_events.ts";
 import type { MachineEvents } from "../machine/events.ts";
-import { type DebugControl, DebugError, MAX_WATCH } from "./control.ts";
+import { type DebugControl, DebugError } from "./control.ts";
 import { Coverage, type CoverageOptions } from "./coverage.ts";
 import type {
-  AddressFilter,
+  Accessor,
   BlockEvent,
+  BlockFilter,
   BusAccessEvent,
   BusFilter,
   ExceptionEvent,
@@ -22,83 +26,73 @@ import type {
   HookListener,
   InterruptEvent,
   MemoryWatch,
+  SoftwareInterruptEvent,
   VectorFilter,
   WatchedAccess,
 } from "./events.ts";
+import type { HookError } from "./hook_error.ts";
+import { call, hook, type ListenerHost, Listeners } from "./listeners.ts";
+import { watchMemory } from "./memory_hooks.ts";
 
-/** The address spaces whose devices can be observed. */
-export interface ObservedSpaces {
+/** What hooks need of their machine. */
+export interface HookedMachine {
+  /** Its debugging. */
+  readonly control: DebugControl;
+  /** Tells what happens to it as a whole. */
+  readonly events: MachineEvents;
+  /** Tells what its devices do. */
+  readonly devices: DeviceEvents;
+  /** Which device accesses memory or a port just now. */
+  readonly masters: BusMasters;
   /** Physical memory. */
   readonly mmio: AddressSpace;
   /** Ports, if there are any. */
   readonly port: AddressSpace | undefined;
-}
-
-/** Listeners of one kind. */
-class Listeners<T> {
-  readonly #all = new Set<(event: T) => void>();
-  readonly #changed: (isUsed: boolean) => void;
-
-  /** None; `changed` is called when there is a first one, and no more. */
-  constructor(changed: (isUsed: boolean) => void) {
-    this.#changed = changed;
-  }
-
-  add(listener: (event: T) => void): Hook {
-    if (this.#all.size === 0) this.#changed(true);
-    const own = (event: T): void => listener(event);
-    this.#all.add(own);
-    return hook(() => {
-      if (this.#all.delete(own) && this.#all.size === 0) this.#changed(false);
-    });
-  }
-
-  tell(event: T): void {
-    for (const listener of this.#all) {
-      try {
-        listener(event);
-      } catch (error) {
-        // It must not pass through translated code.
-        reportError(error);
-      }
-    }
-  }
-}
-
-function hook(remove: () => void): Hook {
-  return { remove, [Symbol.dispose]: remove };
+  /** A listener has failed: the run is to end with this error. */
+  failed(error: HookError): void;
 }
 
 /** All hooks of one machine. */
 export class Hooks {
+  readonly #machine: HookedMachine;
   readonly #control: DebugControl;
-  readonly #events: MachineEvents;
-  readonly #spaces: ObservedSpaces;
-  /** How many kinds of the CPUs' events are heard. */
-  #heard = 0;
-  readonly #exceptions = new Listeners<ExceptionEvent>((isUsed) =>
-    this.#observe(isUsed)
-  );
-  readonly #interrupts = new Listeners<InterruptEvent>((isUsed) =>
-    this.#observe(isUsed)
-  );
-  readonly #mmio = new Listeners<BusAccessEvent>((isUsed) =>
-    this.#observeSpace(this.#spaces.mmio, this.#mmio, isUsed)
-  );
-  readonly #ports = new Listeners<BusAccessEvent>((isUsed) =>
-    this.#observeSpace(this.#spaces.port, this.#ports, isUsed)
-  );
+  readonly #host: ListenerHost;
+  readonly #exceptions: Listeners<ExceptionEvent>;
+  readonly #interrupts: Listeners<InterruptEvent>;
+  readonly #software: Listeners<SoftwareInterruptEvent>;
+  readonly #mmio: Listeners<BusAccessEvent>;
+  readonly #ports: Listeners<BusAccessEvent>;
+  /** Kinds of the CPUs' events that are heard. */
+  readonly #heard = new Set<unknown>();
+  /** Spaces whose devices are observed. */
+  readonly #observed = new Set<AddressSpace>();
   readonly #blocks = new Set<(cpu: number) => BlockObserver>();
 
   /** Those of a machine, of which there are none yet. */
-  constructor(
-    control: DebugControl,
-    events: MachineEvents,
-    spaces: ObservedSpaces,
-  ) {
+  constructor(machine: HookedMachine) {
+    this.#machine = machine;
+    const { control } = machine;
     this.#control = control;
-    this.#events = events;
-    this.#spaces = spaces;
+    const host: ListenerHost = {
+      outsideSlice: (action) => control.outsideSlice(action),
+      failed: (error) => machine.failed(error),
+    };
+    this.#host = host;
+    const used = (kind: string) => (isUsed: boolean): void =>
+      this.#observe(kind, isUsed);
+    this.#exceptions = new Listeners("exception", host, used("exception"));
+    this.#interrupts = new Listeners("interrupt", host, used("interrupt"));
+    this.#software = new Listeners("software-interrupt", host, used("int"));
+    this.#mmio = new Listeners(
+      "mmio",
+      host,
+      (isUsed) => this.#observeSpace(machine.mmio, this.#mmio, isUsed),
+    );
+    this.#ports = new Listeners(
+      "port",
+      host,
+      (isUsed) => this.#observeSpace(machine.port, this.#ports, isUsed),
+    );
   }
 
   /** See `Machine.on`. */
@@ -118,6 +112,11 @@ export class Hooks {
           listener as HookListener<"interrupt">,
           filter as VectorFilter | undefined,
         ));
+      case "software-interrupt":
+        return this.#software.add(vectors(
+          listener as HookListener<"software-interrupt">,
+          filter as VectorFilter | undefined,
+        ));
       case "port":
       case "mmio":
         return (event === "port" ? this.#ports : this.#mmio).add(accesses(
@@ -127,74 +126,63 @@ export class Hooks {
       case "block":
         return this.#onBlock(
           listener as HookListener<"block">,
-          filter as AddressFilter | undefined,
+          filter as BlockFilter | undefined,
+        );
+      case "device":
+        return this.#onDevice(
+          listener as HookListener<"device">,
+          filter as DeviceFilter | undefined,
         );
     }
     const type = event === "pause" ? "stop" : event;
-    const end = this.#events.on((happened) => {
+    const end = this.#machine.events.on((happened) => {
       if (happened.type !== type) return;
-      try {
-        (listener as (event: unknown) => void)(happened);
-      } catch (error) {
-        reportError(error);
-      }
+      const told = happened as unknown as HookEvents[E];
+      call(this.#host, event, listener, told);
     });
     return hook(end);
   }
 
   /** See `Machine.watch`. */
   watch(
-    { address, size, access, space = "linear" }: MemoryWatch,
+    watched: MemoryWatch,
     listener: (access: WatchedAccess) => void,
   ): Hook {
-    if (!Number.isSafeInteger(address)) {
-      throw new RangeError(`${address} is no address`);
-    }
-    if (!Number.isInteger(size) || size < 1 || size > MAX_WATCH) {
-      throw new RangeError(`what is watched has 1 to ${MAX_WATCH} bytes`);
-    }
-    const point = this.#control.watch({
-      space,
-      address,
-      size,
-      reads: access !== "write",
-      writes: access !== "read",
-      hit: ({ address, size, isWrite, pc }, cpu) => {
-        const access = isWrite ? "write" : "read";
-        try {
-          listener({ cpu, address, size, access, pc });
-        } catch (error) {
-          reportError(error);
-        }
-        return false;
-      },
-    });
-    return hook(() => point.remove());
+    return watchMemory(
+      { control: this.#control, devices: this.#machine.devices },
+      watched,
+      (access) => call(this.#host, "watch", listener, access),
+    );
   }
 
   /** See `Machine.coverage`. */
   coverage(options: CoverageOptions): Coverage {
     const coverage = new Coverage(options, () => end());
-    const end = this.#observeBlocks(() => coverage);
+    const end = this.#observeBlocks((cpu) => coverage.of(cpu));
     return coverage;
   }
 
   /** Has the CPUs tell of events as long as somebody hears one kind. */
-  #observe(isUsed: boolean): void {
-    const before = this.#heard;
-    this.#heard += isUsed ? 1 : -1;
-    if (before > 0 && this.#heard > 0) return;
+  #observe(kind: string, isUsed: boolean): void {
+    const before = this.#heard.size;
+    if (isUsed) this.#heard.add(kind);
+    else this.#heard.delete(kind);
+    if (before > 0 && this.#heard.size > 0) return;
     for (const [cpu, port] of this.#control.ports.entries()) {
       const told = port.observeEvents(
-        this.#heard === 0 ? undefined : {
-          exception: (vector, error) =>
-            this.#exceptions.tell({ cpu, vector, error, pc: port.pc }),
+        this.#heard.size === 0 ? undefined : {
+          exception: (vector, error, address, next) => {
+            const pc = next ?? port.pc;
+            this.#exceptions.tell({ cpu, vector, error, address, pc });
+          },
           interrupt: (vector) =>
             this.#interrupts.tell({ cpu, vector, pc: port.pc }),
+          software: (vector, next) =>
+            this.#software.tell({ cpu, vector, pc: next }),
         },
       );
       if (!told) {
-        this.#heard = before;
+        this.#heard.delete(kind);
         throw new DebugError(`CPU ${cpu} does not tell of its events`);
       }
     }
@@ -205,32 +193,60 @@ export class Hooks {
     listeners: Listeners<BusAccessEvent>,
     isUsed: boolean,
   ): void {
-    space?.observe(
-      isUsed
-        ? (region, address, width, value, isWrite) => {
-          const access = isWrite ? "write" : "read";
-          listeners.tell({ region, address, width, value, access });
-        }
-        : undefined,
-    );
+    if (space === undefined) return;
+    const observer: AccessObserver = (
+      region,
+      address,
+      width,
+      value,
+      isWrite,
+    ) => {
+      const access = isWrite ? "write" : "read";
+      const who = this.#accessor();
+      listeners.tell({ region, address, width, value, access, ...who });
+    };
+    space.observe(isUsed ? observer : undefined);
+    const before = this.#observed.size;
+    if (isUsed) this.#observed.add(space);
+    else this.#observed.delete(space);
+    if (before > 0 === this.#observed.size > 0) return;
+    for (const port of this.#control.ports) port.observeDevices(isUsed);
   }
 
-  #onBlock(listener: HookListener<"block">, filter?: AddressFilter): Hook {
+  /** Who accesses a device just now. */
+  #accessor(): Accessor {
+    const device = this.#machine.masters.current;
+    const cpu = device === undefined ? this.#control.runningCpu : undefined;
+    const pc = cpu === undefined ? undefined : this.#control.ports[cpu].pc;
+    return { cpu, pc, device };
+  }
+
+  #onDevice(listener: HookListener<"device">, filter?: DeviceFilter): Hook {
+    let isOn = true;
+    const end = this.#machine.devices.hear(filter ?? {}, (event) => {
+      if (isOn) call(this.#host, "device", listener, event);
+    });
+    return hook(() => {
+      isOn = false;
+      end();
+    });
+  }
+
+  #onBlock(listener: HookListener<"block">, filter?: BlockFilter): Hook {
     const isWanted = within(filter);
+    const only = filter?.cpu;
     const end = this.#observeBlocks((cpu) => ({
-      begins: ({ address, bytes, offsets }) => {
+      begins: ({ address, bytes, offsets, physical }) => {
         if (!isWanted(address)) return;
+        if (only !== undefined && only !== cpu) return;
         const event: BlockEvent = {
           cpu,
           address,
+          physical,
           instructions: offsets.length,
           bytes,
         };
-        try {
-          listener(event);
-        } catch (error) {
-          reportError(error);
-        }
+        call(this.#host, "block", listener, event);
       },
       leaves: () => {},
     }));
@@ -240,16 +256,32 @@ export class Hooks {
   /** Tells one more observer of blocks; what it gives back ends that. */
   #observeBlocks(of: (cpu: number) => BlockObserver): () => void {
     const all = this.#blocks;
-    all.add(of);
+    let isOn = true;
+    const own = (cpu: number): BlockObserver => {
+      const observer = of(cpu);
+      return {
+        begins: (block) => {
+          if (isOn) observer.begins(block);
+        },
+        leaves: (left) => {
+          if (isOn) observer.leaves(left);
+        },
+      };
+    };
+    all.add(own);
     this.#tellBlocks();
     return () => {
-      if (all.delete(of)) this.#tellBlocks();
+      isOn = false;
+      if (all.delete(own)) {
+        this.#control.outsideSlice(() => this.#tellBlocks());
+      }
     };
   }
 
   #tellBlocks(): void {
+    const told = [...this.#blocks];
     for (const [cpu, port] of this.#control.ports.entries()) {
-      const observers = [...this.#blocks].map((of) => of(cpu));
+      const observers = told.map((of) => of(cpu));
       port.observeBlocks(
         observers.length === 0 ? undefined : {
           begins: (block) => {
@@ -266,36 +298,39 @@ export class Hooks {
 
 /** Whether an address is among those that a filter wants. */
 function within(
-  filter: AddressFilter | undefined,
+  filter: { address?: number; size?: number } | undefined,
 ): (address: number) => boolean {
-  if (filter === undefined) return () => true;
+  if (filter?.address === undefined) return () => true;
   const { address: first, size = 1 } = filter;
   return (address) => address >= first && address < first + size;
 }
 
 /** A listener to accesses that a filter lets through. */
 function accesses(
-  listener: HookListener<"port">,
+  listener: (event: BusAccessEvent) => unknown,
   filter: BusFilter | undefined,
-): HookListener<"port"> {
+): (event: BusAccessEvent) => unknown {
   const isWanted = within(filter);
-  const wanted = filter?.access ?? "access";
+  const { access = "access", cpu } = filter ?? {};
   return (event) => {
-    if (!isWanted(event.address)) return;
-    if (wanted === "access" || wanted === event.access) listener(event);
+    const wanted = isWanted(event.address) &&
+      (cpu === undefined || cpu === event.cpu) &&
+      (access === "access" || access === event.access);
+    return wanted ? listener(event) : undefined;
   };
 }
 
 /** A listener to vectors that a filter lets through. */
 function vectors<T extends { readonly vector: number; readonly cpu: number }>(
-  listener: (event: T) => void,
+  listener: (event: T) => unknown,
   filter: VectorFilter | undefined,
-): (event: T) => void {
+): (event: T) => unknown {
   if (filter === undefined) return listener;
   const { vector, cpu } = filter;
   const list = typeof vector === "number" ? [vector] : vector;
   return (event) => {
-    if (list !== undefined && !list.includes(event.vector)) return;
-    if (cpu === undefined || cpu === event.cpu) listener(event);
+    const wanted = (list === undefined || list.includes(event.vector)) &&
+      (cpu === undefined || cpu === event.cpu);
+    return wanted ? listener(event) : undefined;
   };
 }

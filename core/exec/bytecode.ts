@@ -63,6 +63,9 @@ const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
 /** A value that needs more temps than the state has room for: the block must be cut. */
 export class TooManyTemps extends Error {}
 
+/** Bytes of a temp slot. */
+const TEMP_BYTES = 16;
+
 /** Words of an operation. */
 const OP_WORDS = 4;
 
@@ -114,10 +117,12 @@ export class BytecodeWriter {
   #aliasOf: Int32Array = new Int32Array(256);
   /** First value that lives in each global's slot, or 0. */
   readonly #aliases: Int32Array;
-  /** Globals with aliases in this block. */
-  readonly #aliased: number[] = [];
+  /** Globals that had aliases in this block, each once for each time that it got its first. */
+  #aliased: Int32Array = new Int32Array(64);
+  #aliasedCount = 0;
   /** Free temp slots. */
-  readonly #free: number[] = [];
+  readonly #free = new Int32Array((OFF_TEMPS_END - OFF_TEMPS) / TEMP_BYTES);
+  #freeCount = 0;
   #nextTemp = OFF_TEMPS;
   /** The operation that `#takePush` made of two. */
   readonly #taken = new Int32Array(OP_WORDS);
@@ -138,10 +143,12 @@ export class BytecodeWriter {
     this.length = 0;
     this.insns = 0;
     this.#oldest = 0;
-    if (this.#free.length > 0) this.#free.length = 0;
+    this.#freeCount = 0;
     this.#nextTemp = OFF_TEMPS;
-    for (const g of this.#aliased) this.#aliases[g] = 0;
-    if (this.#aliased.length > 0) this.#aliased.length = 0;
+    for (let i = 0; i < this.#aliasedCount; i++) {
+      this.#aliases[this.#aliased[i]] = 0;
+    }
+    this.#aliasedCount = 0;
     const n = block.values;
     if (this.#slot.length < n) {
       this.#slot = new Int32Array(block.valueType.length);
@@ -406,20 +413,28 @@ export class BytecodeWriter {
   }
 
   #allocTemp(): number {
-    const slot = this.#free.pop();
-    if (slot !== undefined) return slot;
+    if (this.#freeCount > 0) return this.#free[--this.#freeCount];
     if (this.#nextTemp >= OFF_TEMPS_END) throw new TooManyTemps();
-    this.#nextTemp += 16;
-    return this.#nextTemp - 16;
+    this.#nextTemp += TEMP_BYTES;
+    return this.#nextTemp - TEMP_BYTES;
   }
 
   /** The value now lives in a global's slot. */
   #alias(v: Value, g: number): void {
     this.#slot[v] = this.#globals[g].offset;
-    if (this.#aliases[g] === 0) this.#aliased.push(g);
+    if (this.#aliases[g] === 0) this.#noteAliased(g);
     this.#nextAlias[v] = this.#aliases[g];
     this.#aliases[g] = v;
     this.#aliasOf[v] = g;
+  }
+
+  #noteAliased(g: number): void {
+    if (this.#aliasedCount === this.#aliased.length) {
+      const grown = new Int32Array(this.#aliased.length * 2);
+      grown.set(this.#aliased);
+      this.#aliased = grown;
+    }
+    this.#aliased[this.#aliasedCount++] = g;
   }
 
   /** A global's slot is about to be overwritten: saves the values that are still needed. */
@@ -499,7 +514,7 @@ export class BytecodeWriter {
     if (--this.#left[v] === 0) {
       const slot = this.#slot[v];
       if (slot >= OFF_TEMPS) {
-        this.#free.push(slot);
+        this.#free[this.#freeCount++] = slot;
         this.#slot[v] = 0;
       }
     }
@@ -626,17 +641,17 @@ export class BytecodeWriter {
     if (last < 0 || w[p] >>> 16 !== slot) return false;
     const opcode = this.#opcodes.extended[last];
     if (opcode < 0) return false;
-    const [a, b] = [w[p + 1] & 0xffff, w[p + 1] >>> 16];
+    const a = w[p + 1] & 0xffff, b = w[p + 1] >>> 16;
     // To save a global's old value may take a temp that the operation reads.
     const g = this.#target(i, k.dst[i]);
     if (
       g >= 0 && this.#aliases[g] !== 0 && (a >= OFF_TEMPS || b >= OFF_TEMPS)
     ) return false;
-    const [ab, lo, hi] = [w[p + 1], w[p + 2], w[p + 3]];
+    const lo = w[p + 2], hi = w[p + 3];
     this.length = p;
     this.#release(v);
     const d = this.#result(i);
-    this.#put(opcode, d, ab & 0xffff, ab >>> 16, lo, hi);
+    this.#put(opcode, d, a, b, lo, hi);
     if (this.#left[k.dst[i]] === 0) this.#discard(k.dst[i]);
     return true;
   }
@@ -690,7 +705,7 @@ export class BytecodeWriter {
   #discard(v: Value): void {
     const slot = this.#slot[v];
     if (slot >= OFF_TEMPS) {
-      this.#free.push(slot);
+      this.#free[this.#freeCount++] = slot;
       this.#slot[v] = 0;
     }
   }
@@ -742,9 +757,14 @@ export class BytecodeWriter {
     const c = k.c[i] === 0 ? 0 : this.#use(k.c[i]);
     // The operands are read before the helper runs; what else lives in slots
     // that it may write has to be saved.
-    for (const v of [k.a[i], k.b[i], k.c[i]]) if (v !== 0) this.#left[v]--;
+    const left = this.#left;
+    left[k.a[i]]--; // (the count of value 0 means nothing)
+    left[k.b[i]]--;
+    left[k.c[i]]--;
     this.#evictWrites();
-    for (const v of [k.a[i], k.b[i], k.c[i]]) if (v !== 0) this.#left[v]++;
+    left[k.a[i]]++;
+    left[k.b[i]]++;
+    left[k.c[i]]++;
     let d = 0;
     const v = k.dst[i];
     if (this.#left[v] > 0 || k.hi[i] === 0) {
@@ -761,7 +781,8 @@ export class BytecodeWriter {
   /** Before a helper: values that live in globals' slots and are still needed get slots of their own. */
   #evictWrites(): void {
     // Which globals the helper writes hardly matters: few values live here.
-    for (const g of this.#aliased) this.#evict(g);
+    const count = this.#aliasedCount;
+    for (let i = 0; i < count; i++) this.#evict(this.#aliased[i]);
   }
 
   #trap(i: number): void {

@@ -28,6 +28,8 @@ export interface WatchedRange extends GuardedRange {
 export interface ExecutedBlock {
   /** Its first instruction's linear address. */
   readonly address: number;
+  /** The physical address of its first instruction; all of them begin on that page. */
+  readonly physical: number;
   /** Bytes of guest code. */
   readonly bytes: number;
   /** The distance of each of its instructions from the first. */
@@ -54,6 +56,11 @@ export interface DebugPort {
   registers(): Promise<DebugRegisters | undefined>;
   /** The physical address of a linear one, whatever the privilege; -1 if nothing is mapped there. */
   translate(linear: number): number;
+  /**
+   * Asked before an instruction at an address of `setBreakpoints` is executed:
+   * whether the CPU is to stop there. It always does when this is undefined.
+   */
+  reached: ((pc: number) => boolean) | undefined;
   /** Stop before the instructions at these linear addresses. */
   setBreakpoints(addresses: ReadonlySet<number>): void;
   /** Watch these ranges. */
@@ -68,6 +75,12 @@ export interface DebugPort {
   disarm(): void;
   /** Tell an observer of all blocks that are executed; nobody when it is undefined. */
   observeBlocks(observer: BlockObserver | undefined): void;
+  /**
+   * Somebody observes accesses to devices, or does not any more: an instruction
+   * that makes one is run alone meanwhile, so that program counter and registers
+   * are those before it.
+   */
+  observeDevices(isObserved: boolean): void;
   /** Tell an observer of exceptions and interrupts; false if the CPU plugin cannot. */
   observeEvents(observer: EventObserver | undefined): boolean;
 }

@@ -116,7 +116,7 @@ export class Dispatcher {
   readonly #exact: boolean;
   /** Translated code runs. */
   #inCode = false;
-  /** With `precise`: whether translated code runs that is not an instruction alone. */
+  /** Whether translated code runs that is not an instruction alone. */
   #mayNotReach = false;
   /** It came to an instruction that reaches a device. */
   #deferred = false;

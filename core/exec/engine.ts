@@ -72,6 +72,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
   readonly #budget: RunBudget;
   readonly #shared: SharedCode | undefined;
   readonly #view: TranslatorView;
+  readonly #isPrecise: boolean;
   readonly #statistics = new Statistics();
   #debug: EngineDebug | undefined;
 
@@ -100,9 +101,8 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       memory.memory.buffer,
       this.base,
     );
-    if (options.precise === true) {
-      this.mmu.defers = () => this.#dispatcher.defers();
-    }
+    this.#isPrecise = options.precise ?? false;
+    this.#runOutwardAlone(this.#isPrecise);
     this.#view = translatorView(frontend, this.mmu, this.u8);
     const arena = memory.cpuArena(cpu);
     this.cache = new BlockCache(
@@ -342,6 +342,16 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       ((region) => observer.region(region, this.#view));
   }
 
+  /** Has an instruction that reaches a device be run alone, or with others. */
+  #runOutwardAlone(isOn: boolean): void {
+    this.mmu.defers = isOn ? () => this.#dispatcher.defers() : () => false;
+  }
+
+  /** See {@linkcode CpuEngine.defers}. */
+  defers(): boolean {
+    return this.mmu.defers();
+  }
+
   /** See `CpuCore.debug`. */
   async debug(): Promise<DebugPort> {
     const { EngineDebug } = await import("./engine_debug.ts");
@@ -363,6 +373,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
       halted: () => dispatcher.haltExit(),
       isHalted: () => dispatcher.isHalted,
       dropTranslations: () => this.#dropTranslations(),
+      runOutwardAlone: (isOn) => this.#runOutwardAlone(isOn || this.#isPrecise),
       attention: () => this.attention(),
     });
     dispatcher.debug = this.#links.debug = this.#debug;

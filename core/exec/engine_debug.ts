@@ -59,6 +59,8 @@ export interface EngineDebugParts {
   isHalted(): boolean;
   /** Forgets all translated code. */
   dropTranslations(): void;
+  /** Has instructions that reach devices be run alone, or with others. */
+  runOutwardAlone(isOn: boolean): void;
   /** Makes running code come back at the next block boundary. */
   attention(): void;
 }
@@ -87,6 +89,7 @@ export class EngineDebug implements DebugPort {
   /** An interrupt has led to a breakpoint: no other comes before it. */
   #hasEntered = false;
   stop: CpuStop | undefined;
+  reached: ((pc: number) => boolean) | undefined;
 
   /** That of an engine, with nothing to do. */
   constructor(parts: EngineDebugParts) {
@@ -165,6 +168,14 @@ export class EngineDebug implements DebugPort {
     return true;
   }
 
+  observeDevices(isObserved: boolean): void {
+    const { dropTranslations, frontend, runOutwardAlone } = this.#parts;
+    runOutwardAlone(isObserved);
+    if (frontend.observePorts === undefined) return;
+    frontend.observePorts(isObserved);
+    dropTranslations();
+  }
+
   /** A block, at the present program counter, is about to be executed: says whether somebody observes that. */
   enters(block: Block): boolean {
     const observer = this.#observer;
@@ -177,7 +188,12 @@ export class EngineDebug implements DebugPort {
       offsets = this.#parts.translator.offsetsOf(block);
       this.#offsets.set(block, offsets);
     }
-    this.#entered = { address: this.pc, bytes: block.byteLength, offsets };
+    this.#entered = {
+      address: this.pc,
+      physical: this.#parts.mmu.physicalOf(block.physical),
+      bytes: block.byteLength,
+      offsets,
+    };
     observer.begins(this.#entered);
     return true;
   }
@@ -214,12 +230,16 @@ export class EngineDebug implements DebugPort {
         : this.#goOver(pc);
     }
     this.#skip = NOWHERE;
-    const isWanted = this.#cuts.isWanted(pc);
+    let isWanted = this.#cuts.isWanted(pc);
     if (!isWanted && !this.#isCut(pc)) return undefined;
     // An interrupt that is due comes first.
     const takes = !this.#hasEntered && f.isSingle?.() !== true;
     if (takes && f.interruptible()) return undefined;
     this.#hasEntered = false;
+    if (isWanted && this.reached !== undefined && !this.reached(pc)) {
+      isWanted = false;
+      this.#skip = pc;
+    }
     return isWanted ? this.#stop({ kind: "breakpoint" }) : this.#goOver(pc);
   }
 
@@ -283,6 +303,8 @@ export class EngineDebug implements DebugPort {
       this.#stepped = true;
       return f.interrupt() ? "again" : "shutdown";
     }
+    // (Who only hears of it hears of a step as well.)
+    if (this.#elements === 0 && this.#cuts.isWanted(pc)) this.reached?.(pc);
     const reason = runAlone(true);
     if (reason < 0) return "shutdown";
     this.#countElement(pc, reason, translator.elements);

@@ -94,6 +94,26 @@ export function argumentTypes(helper: Helper): readonly Type[] {
   return OPS[callOf(helper)].args;
 }
 
+/** Result of each operation, or -1. */
+const RESULT: Int8Array = Int8Array.from(OPS, (o) => o.result);
+const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
+const INSN = Op["insn"];
+const SUB = Op["i32.sub"];
+const MUL = Op["i32.mul"];
+const AND = Op["i32.and"];
+const OR = Op["i32.or"];
+const XOR = Op["i32.xor"];
+const SHL = Op["i32.shl"];
+const SHR_U = Op["i32.shr_u"];
+const SHR_S = Op["i32.shr_s"];
+const EQZ = Op["i32.eqz"];
+const EQ = Op["i32.eq"];
+const NE = Op["i32.ne"];
+const LT_U = Op["i32.lt_u"];
+const LT_S = Op["i32.lt_s"];
+const SELECT = Op["i32.select"];
+const EXTEND8 = Op["i32.extend8_s"];
+const EXTEND16 = Op["i32.extend16_s"];
 const CONST32 = Op["const32"];
 const CONST64 = Op["const64"];
 const EXTEND_U = Op["i64.extend_i32_u"];
@@ -153,7 +173,8 @@ export class IrBuilder {
   start(block: IrBlock, pcLo: number, pcHi: number): void {
     this.block = block;
     block.clear(pcLo, pcHi);
-    this.#vectors.length = 0;
+    // To set the length of an array is a call, even where nothing changes.
+    if (this.#vectors.length > 0) this.#vectors.length = 0;
     this.forget();
   }
 
@@ -200,7 +221,7 @@ export class IrBuilder {
     k.c[i] = c;
     k.lo[i] = lo;
     k.hi[i] = hi;
-    const result = OPS[op].result;
+    const result = RESULT[op];
     if (result < 0) {
       k.dst[i] = 0;
       return 0;
@@ -352,7 +373,7 @@ export class IrBuilder {
   /** Starts a guest instruction: its program counter (low half) and the word the frontend gets back at a fault. */
   insn(pcLo: number, aux: number): void {
     this.block.insns++;
-    this.emit(Op["insn"], 0, 0, 0, pcLo, aux);
+    this.emit(INSN, 0, 0, 0, pcLo, aux);
   }
 
   /**
@@ -360,7 +381,7 @@ export class IrBuilder {
    * is one of the `ld*` at an i32 address, which an i64 address makes its `.64`.
    */
   load(op: number, address: Value, displacement: number, mmu: number): Value {
-    if ((OPS[op].effects & LOADS) === 0) {
+    if ((EFFECTS[op] & LOADS) === 0) {
       throw new Error(`${OPS[op].name} is no load`);
     }
     if (this.typeOf(address) === I64) {
@@ -380,7 +401,7 @@ export class IrBuilder {
     value: Value,
     mmu: number,
   ): void {
-    if ((OPS[op].effects & STORES) === 0) {
+    if ((EFFECTS[op] & STORES) === 0) {
       throw new Error(`${OPS[op].name} is no store`);
     }
     if (this.typeOf(address) === I64) {
@@ -590,67 +611,67 @@ export class IrBuilder {
   }
   /** `a - b` */
   sub(a: Value, b: Value): Value {
-    return this.typed(Op["i32.sub"], a, b);
+    return this.typed(SUB, a, b);
   }
   /** `a * b` */
   mul(a: Value, b: Value): Value {
-    return this.typed(Op["i32.mul"], a, b);
+    return this.typed(MUL, a, b);
   }
   /** `a & b` */
   and(a: Value, b: Value): Value {
-    return this.typed(Op["i32.and"], a, b);
+    return this.typed(AND, a, b);
   }
   /** `a | b` */
   or(a: Value, b: Value): Value {
-    return this.typed(Op["i32.or"], a, b);
+    return this.typed(OR, a, b);
   }
   /** `a ^ b` */
   xor(a: Value, b: Value): Value {
-    return this.typed(Op["i32.xor"], a, b);
+    return this.typed(XOR, a, b);
   }
   /** `a << b` (count modulo the bits of a) */
   shl(a: Value, b: Value): Value {
-    return this.typed(Op["i32.shl"], a, b);
+    return this.typed(SHL, a, b);
   }
   /** `a >>> b` (count modulo the bits of a) */
   shrU(a: Value, b: Value): Value {
-    return this.typed(Op["i32.shr_u"], a, b);
+    return this.typed(SHR_U, a, b);
   }
   /** `a >> b` (count modulo the bits of a) */
   shrS(a: Value, b: Value): Value {
-    return this.typed(Op["i32.shr_s"], a, b);
+    return this.typed(SHR_S, a, b);
   }
   /** `a == 0` */
   eqz(a: Value): Value {
-    return this.typed(Op["i32.eqz"], a);
+    return this.typed(EQZ, a);
   }
   /** `a == b` */
   eq(a: Value, b: Value): Value {
-    return this.typed(Op["i32.eq"], a, b);
+    return this.typed(EQ, a, b);
   }
   /** `a != b` */
   ne(a: Value, b: Value): Value {
-    return this.typed(Op["i32.ne"], a, b);
+    return this.typed(NE, a, b);
   }
   /** `a < b`, unsigned */
   ltU(a: Value, b: Value): Value {
-    return this.typed(Op["i32.lt_u"], a, b);
+    return this.typed(LT_U, a, b);
   }
   /** `a < b`, signed */
   ltS(a: Value, b: Value): Value {
-    return this.typed(Op["i32.lt_s"], a, b);
+    return this.typed(LT_S, a, b);
   }
   /** `condition ? a : b`; the condition is an i32. */
   select(condition: Value, a: Value, b: Value): Value {
-    return this.typed(Op["i32.select"], a, b, condition);
+    return this.typed(SELECT, a, b, condition);
   }
   /** Sign extension of the low byte. */
   sext8(a: Value): Value {
-    return this.typed(Op["i32.extend8_s"], a);
+    return this.typed(EXTEND8, a);
   }
   /** Sign extension of the low 16 bits. */
   sext16(a: Value): Value {
-    return this.typed(Op["i32.extend16_s"], a);
+    return this.typed(EXTEND16, a);
   }
   /** Zero extension of the low byte. */
   zext8(a: Value): Value {

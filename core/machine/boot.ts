@@ -6,7 +6,7 @@
 
 import type { TextScreen, TextSource } from "../backend/display.ts";
 import type { EntryState } from "./cpu.ts";
-import { dmaPort } from "./device_context.ts";
+import { dmaPort } from "./bus_masters.ts";
 import type { FirmwareTables } from "./firmware.ts";
 import { createLogger } from "./logger.ts";
 import type { Parts } from "./parts.ts";

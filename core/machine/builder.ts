@@ -14,10 +14,12 @@ import type { TimedInputs } from "../replay/inputs.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
+import { BusMasters } from "./bus_masters.ts";
 import { readBootImages } from "./boot_images.ts";
 import { type CpuCore, initialize, type InterruptController } from "./cpu.ts";
 import { CpuGroup } from "./cpu_group.ts";
 import { type Building, deviceContext } from "./device_context.ts";
+import { DeviceEvents } from "./device_events.ts";
 import { at, DefinitionError } from "./document.ts";
 import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
@@ -93,10 +95,10 @@ export class Builder {
   }
 
   /**
-   * Build; when it throws, `abandon` must be called. What a reset loads is read
-   * when one comes if `bootsLater`.
+   * Build; when it throws, `abandon` must be called. With `onMemory`, which
+   * gets the memory before all else, what a reset loads is read when one comes.
    */
-  async build(bootsLater = false): Promise<Parts> {
+  async build(onMemory?: (memory: GuestMemory) => void): Promise<Parts> {
     const plan = this.#plan;
     const { definition } = plan;
     const { time: timing } = definition;
@@ -105,6 +107,7 @@ export class Builder {
       arenaBytes: definition.cpu.count * definition.translator.arena,
       guestBytes: this.#guestBytes(),
     });
+    onMemory?.(memory);
     const { record, replay } = this.#options;
     if (record !== undefined || replay !== undefined) {
       // Not loaded without.
@@ -142,6 +145,8 @@ export class Builder {
       inputs,
       undo,
       events: this.#events,
+      deviceEvents: new DeviceEvents(() => clock.now()),
+      masters: new BusMasters(),
       end: (result) => this.#end(result),
       cpu: undefined,
       runningCpu: () => Math.max(group?.running ?? 0, 0),
@@ -183,7 +188,9 @@ export class Builder {
       this.#devices.set(device.name, made);
     }
     building.blocks.building = false;
-    const boot = bootsLater ? undefined : await readBootImages(plan);
+    const boot = onMemory !== undefined
+      ? undefined
+      : await readBootImages(plan);
     const cpus: CpuCore[] = [];
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
@@ -211,6 +218,8 @@ export class Builder {
       boot,
       requests: this.#requests,
       events: this.#events,
+      deviceEvents: building.deviceEvents,
+      masters: building.masters,
       input: this.#input,
       control: this.#control,
       inputs,

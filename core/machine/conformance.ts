@@ -17,6 +17,7 @@ import type { AccessWidth } from "../bus/handler.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import type { StateValue } from "../state/state.ts";
 import type { DevicePlugin } from "./plugin.ts";
+import { COMMON_EVENTS } from "./device_events.ts";
 import { type BenchOptions, DeviceBench } from "./testing.ts";
 
 /** What a device needs to be tested, and where it may differ. */
@@ -152,8 +153,12 @@ export function deviceConformance(
   };
 
   /** A device to which things have happened, and its inputs' levels. */
-  const worn = async (seed: number): Promise<DeviceBench> => {
+  const worn = async (
+    seed: number,
+    hears = false,
+  ): Promise<DeviceBench> => {
     const bench = await make();
+    bench.hears = hears;
     bench.device.reset();
     const step = randomStep(new Random(seed), plugin);
     for (let i = 0; i < STEPS; i++) step(bench);
@@ -244,6 +249,24 @@ export function deviceConformance(
         }
         const found = difference(first.save(), second.save());
         if (found !== undefined) fail(`they part: ${found}`);
+      }
+    },
+
+    async "its events are those it declares, and to hear them changes nothing"() {
+      for (const name of Object.keys(plugin.events ?? {})) {
+        if (Object.hasOwn(COMMON_EVENTS, name)) {
+          fail(`its event "${name}" has the name of one that all devices have`);
+        }
+      }
+      for (const seed of SEEDS) {
+        const deaf = await worn(seed);
+        // (The bench refuses events that are not as they are declared.)
+        const heard = await worn(seed, true);
+        const found = difference(deaf.save(), heard.save());
+        if (found !== undefined) {
+          fail(`it is another when it is heard: ${found}`);
+        }
+        if (deaf.events.length > 0) fail("it tells what nobody hears");
       }
     },
 

@@ -12,7 +12,10 @@ type Fault =
   | "forgets on reset"
   | "takes any record"
   | "does not drive on load"
-  | "loses its timer";
+  | "loses its timer"
+  | "tells other values than it declares"
+  | "tells what nobody hears"
+  | "is another when it is heard";
 
 interface State {
   value: number;
@@ -28,6 +31,7 @@ class Subject implements Device {
   readonly #irq;
   constructor(readonly fault: Fault, readonly context: DeviceContext) {
     this.#irq = context.output("irq");
+    const told = context.event<Record<string, string | number>>("stored");
     this.#timer = context.clock.timer(() => {
       this.#state.due = -1;
       this.#state.value ^= 0x80;
@@ -43,6 +47,14 @@ class Subject implements Device {
         this.#state.value = value;
         this.#state.seen[0] = value;
         this.#irq.set((value & 1) !== 0);
+        if (told.isHeard || fault === "tells what nobody hears") {
+          told.tell(
+            fault === "tells other values than it declares"
+              ? { text: "stored" }
+              : { value },
+          );
+          if (fault === "is another when it is heard") this.#state.value = 0;
+        }
         if ((value & 2) === 0) return;
         this.#state.due = context.clock.now() + 1000;
         this.#timer.arm(this.#state.due);
@@ -83,6 +95,9 @@ function plugin(fault: Fault): DevicePlugin {
     version: "1",
     regions: { registers: { space: "ports", size: 4 } },
     outputs: ["irq"],
+    events: {
+      stored: { description: "A byte is stored", data: { value: "number" } },
+    },
     create: (_config, context) => new Subject(fault, context),
   };
 }
@@ -99,6 +114,9 @@ const CAUGHT: readonly [Fault, string][] = [
   ["loses its timer", "a loaded device goes on"],
   ["forgets on reset", "reset is complete"],
   ["takes any record", "a record that does not fit"],
+  ["tells other values than it declares", "its events are those"],
+  ["tells what nobody hears", "its events are those"],
+  ["is another when it is heard", "its events are those"],
 ];
 
 for (const [fault, promise] of CAUGHT) {
@@ -108,6 +126,8 @@ for (const [fault, promise] of CAUGHT) {
     )!;
     if (fault === "throws") {
       await assertRejects(test.run, Error, "not implemented");
+    } else if (fault === "tells other values than it declares") {
+      await assertRejects(test.run, Error, '"value" is undefined');
     } else {
       await assertRejects(test.run, ConformanceError);
     }

@@ -17,12 +17,20 @@ import {
   type MovablePriorities,
   MovableRegion,
 } from "../bus/movable_region.ts";
-import { onesOf } from "../bus/range.ts";
 import type { DiskUndo } from "../replay/disk_undo.ts";
 import type { TimedInputs } from "../replay/inputs.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
+import { type BusMasters, dmaPort } from "./bus_masters.ts";
 import type { CpuCore } from "./cpu.ts";
+import {
+  COMMON_EVENTS,
+  type CommonData,
+  type DeviceEvent,
+  type DeviceEvents,
+  type EventChannel,
+  type EventData,
+} from "./device_events.ts";
 import type { MachineEvents } from "./events.ts";
 import { createLogger, type LogSink } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
@@ -30,8 +38,9 @@ import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
 import type { AnyBackend, Requests } from "./parts.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
-import type { Device, DeviceContext, DmaPort, PortAccess } from "./plugin.ts";
+import type { Device, DeviceContext } from "./plugin.ts";
 import { surveyMachine } from "./survey.ts";
+import { toldBlock, toldChar, toldNet } from "./told_backends.ts";
 import type { Wiring } from "./wiring.ts";
 
 /** What there is of a machine while its devices are made. */
@@ -70,6 +79,10 @@ export interface Building {
   readonly timed: typeof import("../replay/channels.ts") | undefined;
   /** Tells monitors what happens. */
   readonly events: MachineEvents;
+  /** What devices tell of. */
+  readonly deviceEvents: DeviceEvents;
+  /** Who accesses memory and ports. */
+  readonly masters: BusMasters;
   /** End the run. */
   end(result: RunResult): void;
   /** The CPU, or all of them as one, which is made after all devices. */
@@ -90,7 +103,32 @@ export function deviceContext(
   };
   const { plan, memory, clock, spaces, wiring, requests } = building;
   const physical = spaces.get(plan.definition.cpu.physical)!;
-  for (const output of declared.outputs ?? []) wiring.declare(name, output);
+  const { ports: portSpace } = plan.definition.cpu;
+  const ports = portSpace === undefined ? undefined : spaces.get(portSpace);
+  const outputs = declared.outputs ?? [];
+  for (const output of outputs) wiring.declare(name, output);
+  const { deviceEvents, masters } = building;
+  const common = <E extends keyof typeof COMMON_EVENTS>(
+    event: E,
+  ): EventChannel<CommonData<E>> =>
+    (deviceEvents.find(name, event) as EventChannel<CommonData<E>>) ??
+      deviceEvents.common(name, event);
+  for (const [event, spec] of Object.entries(plugin.events ?? {})) {
+    if (Object.hasOwn(COMMON_EVENTS, event)) {
+      fail(`its event "${event}" has the name of one that all devices have`);
+    }
+    deviceEvents.declare(name, event, spec);
+  }
+  if (outputs.length > 0) {
+    const changed = common("line");
+    changed.onHeard = (isHeard) => {
+      for (const output of outputs) {
+        wiring.output(name, output)!.observe(
+          isHeard ? (level) => changed.tell({ output, level }) : undefined,
+        );
+      }
+    };
+  }
   const region = (regionName: string) => {
     const spec = declared.regions?.[regionName] ??
       fail(`it declares no region "${regionName}"`);
@@ -121,8 +159,20 @@ export function deviceContext(
     name,
     clock,
     log: createLogger(name, building.log),
-    dma: dmaPort(physical, () => building.cpu),
-    ports: plugin.usesPorts === true ? portAccess(plan, spaces) : {
+    event: <T extends EventData>(event: string): DeviceEvent<T> => {
+      const told = Object.hasOwn(COMMON_EVENTS, event)
+        ? common(event as keyof typeof COMMON_EVENTS)
+        : deviceEvents.find(name, event);
+      return (told ?? fail(`it declares no event "${event}"`)) as DeviceEvent<
+        T
+      >;
+    },
+    dma: masters.dma(
+      name,
+      dmaPort(physical, () => building.cpu),
+      common("dma"),
+    ),
+    ports: plugin.usesPorts === true ? masters.ports(name, ports) : {
       read: () => fail("it does not declare that it uses ports"),
       write: () => fail("it does not declare that it uses ports"),
     },
@@ -209,21 +259,27 @@ export function deviceContext(
       const char = backend<CharBackend>(role, "char");
       if (char === undefined) return NULL_CHAR;
       const { timed, inputs } = building;
-      return timed === undefined
+      const own = timed === undefined
         ? gatedChar(char, requests)
         : timed.timedChar(inputs!, `${name}.${role}`, char);
+      return toldChar(own, role, common("bytes"));
     },
     block: (role) => {
       const block = backend<BlockBackend>(role, "block");
       const { undo, blocks } = building;
       const noted = block && (undo?.noting(block) ?? block);
-      return noted && blocks.behind(noted, planned.backends.get(role));
+      if (noted === undefined) return undefined;
+      const asked = blocks.behind(noted, planned.backends.get(role));
+      return toldBlock(asked, role, common("disk"));
     },
     net: (role) => {
       const net = backend<NetBackend>(role, "net");
       const on = net && building.traffic.on(net);
       const { timed, inputs } = building;
-      return on && timed ? timed.timedNet(inputs!, `${name}.${role}`, on) : on;
+      const own = on && timed
+        ? timed.timedNet(inputs!, `${name}.${role}`, on)
+        : on;
+      return own && toldNet(own, common("frame"));
     },
     display: (role) => backend<DisplayBackend>(role, "display"),
     inputs: (role) => {
@@ -300,32 +356,5 @@ export function gatedInput(
     leds: (lights) => input.leds?.(lights),
     after: input.after?.bind(input),
     close: () => input.close(),
-  };
-}
-
-/** The CPU's ports; a machine without them has none. */
-function portAccess(
-  { definition }: MachinePlan,
-  spaces: Building["spaces"],
-): PortAccess {
-  const { ports } = definition.cpu;
-  const space = ports === undefined ? undefined : spaces.get(ports);
-  return {
-    read: (port, width) => space?.read(port, width) ?? onesOf(width),
-    write: (port, width, value) => space?.write(port, width, value),
-  };
-}
-
-/** Guest memory for a bus master, coherent with translated code. */
-export function dmaPort(
-  space: AddressSpace,
-  cpu: () => CpuCore | undefined,
-): DmaPort {
-  return {
-    read: (address, into) => space.readBytes(address, into),
-    write: (address, bytes) => {
-      space.writeBytes(address, bytes);
-      cpu()?.invalidate(address, bytes.length);
-    },
   };
 }

@@ -1,14 +1,15 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { InputEvent } from "../backend/input.ts";
 import { AddressSpace } from "../bus/address_space.ts";
+import { BusMasters, dmaPort } from "./bus_masters.ts";
 import type { CpuCore } from "./cpu.ts";
 import {
   type Building,
   deviceContext,
-  dmaPort,
   gatedChar,
   gatedInput,
 } from "./device_context.ts";
+import { DeviceEvents } from "./device_events.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
 import { Wiring } from "./wiring.ts";
 
@@ -20,6 +21,8 @@ function bareContext() {
     log: () => {},
     spaces: new Map([["memory", new AddressSpace("memory", 16)]]),
     wiring,
+    deviceEvents: new DeviceEvents(() => 0),
+    masters: new BusMasters(),
   } as Partial<Building> as Building;
   const planned = {
     name: "bare",
@@ -50,6 +53,7 @@ Deno.test("a device is given what it declares, and nothing else", () => {
     [() => context.net("n"), 'declares no net backend "n"'],
     [() => context.display("d"), 'declares no display backend "d"'],
     [() => context.inputs("i"), 'declares no input backend "i"'],
+    [() => context.event("e"), 'declares no event "e"'],
     [() => context.exit(0), "does not declare that it exits"],
     [() => context.survey(), "does not declare that it surveys"],
     [() => context.ports.read(0, 1), "does not declare that it uses ports"],

@@ -21,6 +21,7 @@ import type {
   MemoryWatch,
   WatchedAccess,
 } from "../debug/events.ts";
+import type { HookError } from "../debug/hook_error.ts";
 import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { Subject } from "../replay/inputs.ts";
@@ -123,6 +124,8 @@ export class Machine {
   #debugging: DebugControl | undefined;
   readonly #gdb = new Set<GdbServer>();
   #hooked: Promise<Hooks> | undefined;
+  /** What a listener has thrown, until `run` or `stop` throws it. */
+  #hookError: HookError | undefined;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -237,26 +240,29 @@ export class Machine {
     return await restoreSnapshot(
       { nameOrPath, plan },
       options,
-      (plan, fill) =>
+      (plan, { onMemory, fill }) =>
         Machine.#build(
           plan,
           options,
           (machine) => fill(machine.#parts, machine.media),
-          true,
+          onMemory,
         ),
     );
   }
 
-  /** Build a machine, and give it its first state. */
+  /**
+   * Build a machine, and give it its first state. With `onMemory`, which gets
+   * its memory first, that is none that it boots from.
+   */
   static async #build(
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
-    bootsLater = false,
+    onMemory?: (memory: GuestMemory) => void,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const parts = await builder.build(bootsLater);
+      const parts = await builder.build(onMemory);
       const machine = new Machine(parts);
       if (parts.inputs !== undefined) {
         const { beginSession } = await import("../replay/session.ts");
@@ -432,6 +438,7 @@ export class Machine {
     } finally {
       await this.#close();
     }
+    this.#throwHookError();
     return this.#result ?? { reason: "stop", status: 0 };
   }
 
@@ -668,9 +675,11 @@ export class Machine {
   /**
    * Call `listener` whenever something happens, from when the promise resolves
    * until what it gives is disposed of or removed: exceptions, interrupts,
-   * accesses to devices, executed blocks, resets and the like. Nobody pays for
-   * what is not asked for; executed blocks make the guest many times slower.
-   * Throws a `DebugError` if a CPU plugin cannot tell.
+   * accesses to devices, what devices do, executed blocks, resets and the like.
+   * Nobody pays for what is not asked for; executed blocks make the guest many
+   * times slower. What a listener throws ends the run with a `HookError`.
+   * Throws a `DebugError` if a CPU plugin cannot tell, and a `RangeError` for a
+   * device or a device's event that there is not.
    *
    * ```ts ignore
    * using hook = await machine.on(
@@ -689,8 +698,17 @@ export class Machine {
   }
 
   /**
-   * Call `listener` after each instruction that accesses memory in a range,
-   * while the guest runs on. DMA is not told.
+   * Call `listener` after each instruction, and each transfer of a device, that
+   * accesses memory in a range, or before each instruction there that is
+   * executed, while the guest runs on. Pages without watched memory are as fast
+   * as ever. Throws a `RangeError` for what cannot be watched.
+   *
+   * ```ts ignore
+   * await machine.watch(
+   *   { address: 0x7c00, size: 512, access: "write", space: "physical" },
+   *   ({ device, pc }) => console.log(device ?? pc),
+   * );
+   * ```
    */
   async watch(
     options: MemoryWatch,
@@ -710,9 +728,17 @@ export class Machine {
       this.#debugControl(),
     ]).then(([{ Hooks }, control]) => {
       const { physical, ports } = this.plan.definition.cpu;
-      return new Hooks(control, this.events, {
+      return new Hooks({
+        control,
+        events: this.events,
+        devices: this.#parts.deviceEvents,
+        masters: this.#parts.masters,
         mmio: this.space(physical),
         port: ports === undefined ? undefined : this.space(ports),
+        failed: (error) => {
+          this.#hookError ??= error;
+          this.#loop.stop();
+        },
       });
     });
   }
@@ -833,6 +859,7 @@ export class Machine {
     const { requests } = this.#parts;
     try {
       let result: RunResult;
+      this.#throwHookError();
       const end = await this.#loop.run();
       if (end === "stop") {
         result = requests.end ?? { reason: "stop", status: 0 };
@@ -856,10 +883,17 @@ export class Machine {
       this.#result = result;
       // A waiting `expect` will not be answered any more.
       if (result.reason !== "stop") this.#endWaits(result);
+      this.#throwHookError();
       return result;
     } finally {
       this.#running = undefined;
     }
+  }
+
+  #throwHookError(): void {
+    const error = this.#hookError;
+    this.#hookError = undefined;
+    if (error !== undefined) throw error;
   }
 
   /**

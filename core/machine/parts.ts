@@ -18,7 +18,9 @@ import type { HostTime, InstructionTime } from "../time/time_source.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import type { BlockRequests } from "./block_requests.ts";
 import type { BootImages } from "./boot_images.ts";
+import type { BusMasters } from "./bus_masters.ts";
 import type { CpuCore } from "./cpu.ts";
+import type { DeviceEvents } from "./device_events.ts";
 import type { Cause, MachineEvents } from "./events.ts";
 import type { MachineLog } from "./logger.ts";
 import type { RunResult } from "./machine.ts";
@@ -65,6 +67,10 @@ export interface Parts {
   readonly requests: Requests;
   /** Tells monitors what happens. */
   readonly events: MachineEvents;
+  /** What devices tell of. */
+  readonly deviceEvents: DeviceEvents;
+  /** Which of them accesses memory or ports. */
+  readonly masters: BusMasters;
   /** What monitors type, beside the displays. */
   readonly input: InputQueue;
   /** The buttons of the machine's case. */

@@ -30,6 +30,11 @@ import type { OpenMonitor } from "../monitor/console.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Clock } from "../time/clock.ts";
 import type { CpuCore, EntryState, InterruptController } from "./cpu.ts";
+import type {
+  DeviceEvent,
+  DeviceEventSpec,
+  EventData,
+} from "./device_events.ts";
 import type { FirmwareTables } from "./firmware.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { ConfigSchema, JsonObject } from "./schema_types.ts";
@@ -175,6 +180,18 @@ export interface DeviceContext {
   readonly clock: Clock;
   /** The log. */
   readonly log: Logger;
+  /**
+   * An event that the plugin declares in `events`, or one of `COMMON_EVENTS`
+   * that whoever works for the device tells for it. To be asked for in
+   * `create`.
+   *
+   * ```ts ignore
+   * const command = context.event<{ opcode: number }>("command");
+   * // ... where a command begins:
+   * if (command.isHeard) command.tell({ opcode });
+   * ```
+   */
+  event<T extends EventData>(name: string): DeviceEvent<T>;
   /** Guest memory, as a bus master. */
   readonly dma: DmaPort;
   /**
@@ -307,6 +324,8 @@ export interface DevicePlugin<C = any> extends PluginInfo {
   readonly inputs?: readonly string[];
   /** The backends it stands on, by name. */
   readonly backends?: Readonly<Record<string, BackendSpec>>;
+  /** What it tells of by `DeviceContext.event`, by the event's name. */
+  readonly events?: Readonly<Record<string, DeviceEventSpec>>;
   /** Collaborators by name, with the contract each must provide. */
   readonly uses?: Readonly<Record<string, string>>;
   /**

@@ -130,6 +130,8 @@ export class RunLoop {
   #measuredCount = 0;
   #measuredMs = 0;
   #inSlice = false;
+  /** What is to be done when the slice has ended. */
+  readonly #later: (() => void)[] = [];
   #sliceEnd = 0;
   #stopping = false;
   /** With `icount`: instructions of a slice that a debugger cut short. */
@@ -302,6 +304,21 @@ export class RunLoop {
     this.#idleCount = this.#cpu.instructions;
   }
 
+  /** Whether the CPU executes instructions just now. */
+  get inSlice(): boolean {
+    return this.#inSlice;
+  }
+
+  /**
+   * Do what must not be done in the midst of an instruction: now, or as soon as
+   * the CPU has ended its slice, which it does at the next block.
+   */
+  outsideSlice(action: () => void): void {
+    if (!this.#inSlice) return action();
+    this.#later.push(action);
+    this.#cpu.requestStop();
+  }
+
   /** Run until `stop`, or until the CPU can do nothing more. */
   async run(): Promise<LoopEnd> {
     this.#stopping = false;
@@ -338,6 +355,9 @@ export class RunLoop {
         }
         if (this.#stopping) return "stop";
         const exit = this.#slice();
+        if (this.#later.length > 0) {
+          for (const action of this.#later.splice(0)) action();
+        }
         if (exit === "debug") {
           this.onDebug();
           continue;

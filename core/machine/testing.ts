@@ -16,6 +16,13 @@ import { MovablePriorities, MovableRegion } from "../bus/movable_region.ts";
 import { ManualTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import type { StateRecord } from "../state/state.ts";
+import {
+  COMMON_EVENTS,
+  type DeviceEvent,
+  type DeviceEventSpec,
+  type EventData,
+  eventFault,
+} from "./device_events.ts";
 import { createLogger } from "./logger.ts";
 import type {
   Device,
@@ -52,6 +59,14 @@ export interface BenchOptions {
   readonly epoch?: number;
 }
 
+/** An event that a device on the bench told. */
+export interface BenchEvent {
+  /** Its name. */
+  readonly event: string;
+  /** Its values: those that are declared. */
+  readonly data: EventData;
+}
+
 /** A device on the bench. */
 export class DeviceBench<D extends Device = Device> {
   /** The device. */
@@ -64,6 +79,8 @@ export class DeviceBench<D extends Device = Device> {
   readonly log: readonly string[];
   /** Statuses given to `exit`. */
   readonly exits: readonly number[];
+  /** Events that the device told. */
+  readonly events: readonly BenchEvent[];
   /** The clock. */
   readonly clock: VirtualClock;
   /** The space of 4 GiB in which movable regions are. */
@@ -72,6 +89,7 @@ export class DeviceBench<D extends Device = Device> {
   readonly ports: AddressSpace;
   /** The bytes of all regions of memory. */
   readonly backing: Uint8Array;
+  readonly #ear: { isOpen: boolean };
   readonly #touch: (region: string) => void;
   readonly #time: ManualTime;
   readonly #spaces: ReadonlyMap<string, AddressSpace>;
@@ -85,6 +103,8 @@ export class DeviceBench<D extends Device = Device> {
     ram: Uint8Array;
     log: string[];
     exits: number[];
+    events: BenchEvent[];
+    ear: { isOpen: boolean };
     clock: VirtualClock;
     memory: AddressSpace;
     ports: AddressSpace;
@@ -101,6 +121,8 @@ export class DeviceBench<D extends Device = Device> {
     this.ram = parts.ram;
     this.log = parts.log;
     this.exits = parts.exits;
+    this.events = parts.events;
+    this.#ear = parts.ear;
     this.clock = parts.clock;
     this.memory = parts.memory;
     this.ports = parts.ports;
@@ -130,6 +152,8 @@ export class DeviceBench<D extends Device = Device> {
     const clock = new VirtualClock(time, options.epoch ?? 0);
     const log: string[] = [];
     const exits: number[] = [];
+    const events: BenchEvent[] = [];
+    const ear = { isOpen: false };
     const spaces = new Map<string, AddressSpace>();
     const outputs = new Map<string, IrqLine>();
     const edges = new Map<string, boolean[]>();
@@ -176,6 +200,23 @@ export class DeviceBench<D extends Device = Device> {
       name: plugin.name,
       clock,
       log: createLogger(plugin.name, (line) => log.push(line)),
+      event<T extends EventData>(event: string): DeviceEvent<T> {
+        const spec = plugin.events?.[event] ??
+          (COMMON_EVENTS as Record<string, DeviceEventSpec>)[event];
+        if (spec === undefined) throw new Error(`no event "${event}" declared`);
+        return {
+          get isHeard(): boolean {
+            return ear.isOpen;
+          },
+          tell: (data) => {
+            const fault = eventFault(spec, data);
+            if (fault !== undefined) {
+              throw new Error(`event "${event}": ${fault}`);
+            }
+            events.push({ event, data });
+          },
+        };
+      },
       dma: {
         read(address, into) {
           into.set(ram.subarray(address, address + into.length));
@@ -273,6 +314,8 @@ export class DeviceBench<D extends Device = Device> {
       ram,
       log,
       exits,
+      events,
+      ear,
       clock,
       memory,
       ports,
@@ -308,6 +351,11 @@ export class DeviceBench<D extends Device = Device> {
   ): void {
     this.#touch(region);
     this.#space(region).write(offset, width, value);
+  }
+
+  /** Hear the device's events from now on, or do not; not at first. */
+  set hears(isOpen: boolean) {
+    this.#ear.isOpen = isOpen;
   }
 
   /** The level of an output line. */

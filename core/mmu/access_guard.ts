@@ -29,7 +29,7 @@ export interface GuardedRange {
   readonly writes: boolean;
 }
 
-/** An access to a range. */
+/** An instruction's access to a range: all bytes of it that follow each other, however it has come to them. */
 export interface GuardHit<R extends GuardedRange = GuardedRange> {
   /** The range. */
   readonly range: R;
@@ -43,7 +43,7 @@ export interface GuardHit<R extends GuardedRange = GuardedRange> {
   readonly pc: number;
 }
 
-/** Hits of one instruction at most: XSAVE has some hundred. */
+/** Hits of one instruction at most. */
 const MAX_HITS = 1024;
 
 /** The guard of one CPU's memory accesses. */
@@ -122,16 +122,34 @@ export class AccessGuard<R extends GuardedRange = GuardedRange> {
       const at = range.space === "linear" ? linear : physical;
       const first = Math.max(at, range.address);
       const end = Math.min(at + width, range.address + range.size);
-      if (first >= end || this.#hits.length >= MAX_HITS) continue;
-      this.#hits.push({
-        range,
-        address: first,
-        size: end - first,
-        isWrite,
-        pc: this.#pc(),
-      });
+      if (first < end) this.#note(range, first, end, isWrite);
     }
     return true;
+  }
+
+  /** Notes a hit; what goes on where the last of its kind ended, or ends where that began, is the same one. */
+  #note(range: R, first: number, end: number, isWrite: boolean): void {
+    const hits = this.#hits;
+    const last = hits.findLastIndex((hit) =>
+      hit.range === range && hit.isWrite === isWrite
+    );
+    if (last >= 0) {
+      const hit = hits[last];
+      const hitEnd = hit.address + hit.size;
+      if (first === hitEnd || end === hit.address) {
+        const address = Math.min(first, hit.address);
+        hits[last] = { ...hit, address, size: hit.size + end - first };
+        return;
+      }
+    }
+    if (hits.length >= MAX_HITS) return;
+    hits.push({
+      range,
+      address: first,
+      size: end - first,
+      isWrite,
+      pc: this.#pc(),
+    });
   }
 
   /** Whether something was accessed that nobody has asked for yet. */

@@ -482,14 +482,23 @@ export class SoftMmu implements Mmu {
    */
   peekFetch(address: number, mmu: number): number {
     const f = this.#frontend;
-    if (!f.wide(f.key())) address = address >>> 0;
+    const wide = f.wide(f.key());
+    if (!wide) address = address >>> 0;
+    const code = this.#peekCodePage(wide, address, mmu);
+    return code < 0 || code >= FOUR_GIB || this.hostOf(code) < 0
+      ? -1
+      : code + (address & 0xfff);
+  }
+
+  #peekCodePage(wide: boolean, address: number, mmu: number): number {
+    // The tables may say something else by now, as long as nothing is flushed.
+    const tlb = wide ? this.#wides() : this.#tlb;
+    if (tlb.hasFetch(address, mmu)) return tlb.fetchPage(address, mmu) * PAGE;
+    const f = this.#frontend;
     if (!f.walk(address, ACCESS_EXECUTE, mmu, true)) return -1;
     const walked = f.pageWalk.physical;
     const physical = walked >= FOUR_GIB ? walked : (walked & this.#mask) >>> 0;
-    const code = this.#high.code(physical);
-    return code >= FOUR_GIB || this.hostOf(code) < 0
-      ? -1
-      : code + (address & 0xfff);
+    return this.#high.code(physical);
   }
 
   /** Host offset of the page that {@linkcode SoftMmu.fetch} last translated, or -1 if it is not memory. */
@@ -868,6 +877,11 @@ export class SoftMmu implements Mmu {
   /** The code address of a physical address, by which blocks are known. */
   codeAddress(physical: number): number {
     return this.#high.code(physical);
+  }
+
+  /** The physical address of a code address. */
+  physicalOf(code: number): number {
+    return this.#high.physical(code);
   }
 
   /** One byte of code that is not in memory: what the bus gives. */

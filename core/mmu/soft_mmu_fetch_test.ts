@@ -68,4 +68,10 @@ Deno.test("softMMU: a peek at a fetch changes nothing", () => {
   assertEquals(s.walked(), 0);
   s.map(A, 2);
   assertEquals(s.mmu.fetch(A, 0), 2 * PAGE);
+  // Where the tables have changed and nothing was flushed, it is what a fetch gets.
+  s.map(A, 1);
+  assertEquals(s.mmu.peekFetch(A + 3, 0), 2 * PAGE + 3);
+  assertEquals(s.mmu.fetch(A + 3, 0), 2 * PAGE + 3);
+  s.mmu.flush(false);
+  assertEquals(s.mmu.peekFetch(A + 3, 0), PAGE + 3);
 });

@@ -48,7 +48,32 @@ export interface FileBlock {
   readonly tag: string;
   /** Its payload: only until the next block is read. */
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The payload has been read ahead: `bytes` has only its head. */
+  readonly isAhead: boolean;
 }
+
+/** Where a block's payload is. */
+export interface BlockPlace {
+  /** The block's tag. */
+  readonly tag: string;
+  /** Offset of its payload in the file. */
+  readonly at: number;
+  /** Bytes of its payload. */
+  readonly length: number;
+}
+
+/** The payload of a block that has been read before its turn. */
+export interface ReadAhead {
+  /** Its first bytes. */
+  readonly head: Uint8Array<ArrayBuffer>;
+  /** Where the others are. */
+  readonly parts: readonly Uint8Array[];
+}
+
+/** Payloads that have been read, by their offsets in the file. */
+export type ReadAheads = ReadonlyMap<number, ReadAhead>;
+
+const NONE_AHEAD: ReadAheads = new Map();
 
 /** Writes a snapshot file. */
 export class BlockFileWriter {
@@ -214,9 +239,36 @@ export class BlockFileReader {
     );
   }
 
-  /** All blocks in order, from the first one on, each checked. */
-  *blocks(): Generator<FileBlock> {
+  /**
+   * Where the blocks are, with nothing checked, as far as there are any; at
+   * each the file is to be read from its payload on.
+   */
+  *places(): Generator<BlockPlace> {
+    const { size } = this;
+    for (let at = FILE_HEAD_BYTES; at + HEAD_BYTES <= size;) {
+      this.#file.seekSync(at, Deno.SeekMode.Start);
+      const head = this.#read(HEAD_BYTES);
+      if (head === undefined) return;
+      const length = wordAt(head, 4);
+      at += HEAD_BYTES;
+      yield { tag: tagOf(head), at, length };
+      at += length;
+    }
+  }
+
+  /** Read so many bytes, or as many as there are, into an array of their own. */
+  peek(length: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, this.#file.readSync(bytes) ?? 0);
+  }
+
+  /**
+   * All blocks in order, from the first one on, each checked; those in `ahead`
+   * are not read again.
+   */
+  *blocks(ahead: ReadAheads = NONE_AHEAD): Generator<FileBlock> {
     this.#file.seekSync(0, Deno.SeekMode.Start);
+    let at = FILE_HEAD_BYTES;
     const head = this.#read(FILE_HEAD_BYTES);
     if (!MAGIC.every((byte, i) => head?.[i] === byte)) {
       throw new SnapshotError(
@@ -236,7 +288,7 @@ export class BlockFileReader {
     for (;;) {
       const head = this.#read(HEAD_BYTES);
       if (head === undefined) throw this.damaged("it ends too early");
-      const tag = String.fromCharCode(...head.subarray(0, 4));
+      const tag = tagOf(head);
       const length = wordAt(head, 4);
       const sum = wordAt(head, 8);
       if (length > MAX_BLOCK_BYTES) {
@@ -244,9 +296,17 @@ export class BlockFileReader {
       }
       const before = check;
       check = crc32(head, check);
-      const bytes = this.#read(length);
+      at += HEAD_BYTES;
+      const read = ahead.get(at);
+      if (read !== undefined) {
+        this.#file.seekSync(at + length, Deno.SeekMode.Start);
+      }
+      at += length;
+      const bytes = read?.head ?? this.#read(length);
       if (bytes === undefined) throw this.damaged("it ends too early");
-      if (crc32(bytes) !== sum) {
+      let actual = crc32(bytes);
+      for (const part of read?.parts ?? []) actual = crc32(part, actual);
+      if (actual !== sum) {
         throw this.damaged(`the checksum of the block "${tag}" is wrong`);
       }
       if (tag === END) {
@@ -258,7 +318,7 @@ export class BlockFileReader {
         }
         return;
       }
-      yield { tag, bytes };
+      yield { tag, bytes, isAhead: read !== undefined };
     }
   }
 
@@ -283,6 +343,10 @@ export class BlockFileReader {
     }
     return bytes;
   }
+}
+
+function tagOf(head: Uint8Array): string {
+  return String.fromCharCode(...head.subarray(0, 4));
 }
 
 function wordAt(bytes: Uint8Array, at: number): number {

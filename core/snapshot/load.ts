@@ -7,15 +7,16 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { LoadOptions } from "../machine/options.ts";
 import { planLocated } from "../machine/options.ts";
-import { PAGE_BYTES } from "../machine/memory.ts";
+import { type GuestMemory, PAGE_BYTES } from "../machine/memory.ts";
 import type { Media } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
 import type { MachinePlan } from "../machine/plan_types.ts";
 import { BlockError } from "../backend/block.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
-import { BlockFileReader } from "./block_file.ts";
+import { BlockFileReader, type ReadAheads } from "./block_file.ts";
 import {
   checkSavedDisks,
   completeDisks,
@@ -31,6 +32,7 @@ import { documentOf, DocumentRecordError } from "./document_record.ts";
 import { SnapshotError } from "./error.ts";
 import { readRecord, snapshotPath } from "./folder.ts";
 import { differences, identityOf, RHEA_VERSION } from "./identity.ts";
+import { readAhead, untouchedBytes } from "./memory_ahead.ts";
 import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
 import { asRecord, loadMachine } from "./machine_state.ts";
 
@@ -83,12 +85,23 @@ export class SnapshotFile {
     throw this.#reader.damaged("it has no machine");
   }
 
-  /** Read all of it; memory and disks' bytes go to the sink as they come. */
-  read(sink: Sink = CHECK): Contents {
+  /**
+   * Begin to read what belongs to the first `bytes` of guest memory: for
+   * `read`, which must wait for it.
+   */
+  ahead(memory: GuestMemory, bytes: number): Promise<ReadAheads> {
+    return readAhead(this.#reader, memory, bytes);
+  }
+
+  /**
+   * Read all of it but what was read ahead; memory and disks' bytes go to the
+   * sink as they come.
+   */
+  read(sink: Sink = CHECK, ahead?: ReadAheads): Contents {
     const reader = this.#reader;
     const records = new Map<string, StateRecord>();
     let loader: MemoryLoader | undefined;
-    for (const { tag, bytes } of reader.blocks()) {
+    for (const { tag, bytes, isAhead } of reader.blocks(ahead)) {
       switch (tag) {
         case "HEAD":
         case "MACH":
@@ -112,7 +125,8 @@ export class SnapshotFile {
             loader ??= new MemoryLoader(
               sink.size ?? this.#memoryOf(records.get("MACH")),
             );
-            sink.memory(loader, bytes);
+            if (isAhead) loader.head(bytes);
+            else sink.memory(loader, bytes);
           } catch (error) {
             if (!(error instanceof MemoryBlockError)) throw error;
             throw reader.damaged(
@@ -240,10 +254,27 @@ function clearNewMemory({ memory, plan }: Parts): void {
   let at = memory.guestStart;
   for (const { size, kind, file } of plan.memories) {
     const end = at + Math.ceil(size / PAGE_BYTES) * PAGE_BYTES;
-    if (kind !== "ram" || file !== undefined) memory.u8.fill(0, at, end);
+    if (kind !== "ram" || file !== undefined) clear(memory.u8, at, end);
     at = end;
   }
-  memory.u8.fill(0, at, memory.guestEnd);
+  clear(memory.u8, at, memory.guestEnd);
+}
+
+/** Bytes that are compared at once. */
+const CHUNK_BYTES = 65536;
+
+/**
+ * Make bytes zero, most of which are: the host has not given that memory its
+ * pages yet, and to write to them would make it.
+ */
+function clear(bytes: Uint8Array, from: number, to: number): void {
+  const zeros = new Uint8Array(CHUNK_BYTES);
+  for (let at = from; at < to; at += CHUNK_BYTES) {
+    const chunk = bytes.subarray(at, Math.min(at + CHUNK_BYTES, to));
+    if (Buffer.compare(chunk, zeros.subarray(0, chunk.length)) !== 0) {
+      chunk.fill(0);
+    }
+  }
 }
 
 /** A sink that puts everything where it belongs. */
@@ -327,7 +358,12 @@ export async function loadSnapshot(
 /** How a machine is made that has not been reset. */
 export type BuildBare<M> = (
   plan: MachinePlan,
-  fill: (parts: Parts, media: Media) => Promise<void>,
+  steps: {
+    /** To be called when there is a memory, before anything else is built. */
+    readonly onMemory: (memory: GuestMemory) => void;
+    /** To be called when all is built: gives it its state. */
+    readonly fill: (parts: Parts, media: Media) => Promise<void>;
+  },
 ) => Promise<M>;
 
 /**
@@ -363,24 +399,29 @@ export async function restoreSnapshot<M>(
   const file = SnapshotFile.open(
     snapshotPath(nameOrPath, options.snapshots ?? "."),
   );
+  let ahead: Promise<ReadAheads> | undefined;
   try {
     const machine = file.start();
     const plan = known ??
       await planLocated(file.document(machine), options, true);
     file.checkMachine(machine, plan);
-    return await build(plan, async (parts, media) => {
-      try {
-        clearNewMemory(parts);
-        const data: [number, number, Uint8Array][] = [];
-        const contents = file.read(loaderOf(parts, data));
-        await restoreMedia(media, contents.media);
-        await checkSavedDisks(parts, contents.disks);
-        await apply(parts, contents, data);
-      } catch (error) {
-        throw file.misfit(error);
-      }
+    return await build(plan, {
+      onMemory: (memory) => ahead = file.ahead(memory, untouchedBytes(plan)),
+      fill: async (parts, media) => {
+        try {
+          clearNewMemory(parts);
+          const data: [number, number, Uint8Array][] = [];
+          const contents = file.read(loaderOf(parts, data), await ahead);
+          await restoreMedia(media, contents.media);
+          await checkSavedDisks(parts, contents.disks);
+          await apply(parts, contents, data);
+        } catch (error) {
+          throw file.misfit(error);
+        }
+      },
     });
   } finally {
+    await ahead;
     file.close();
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Guest memory in a snapshot: its pages that are not all zero, in blocks of up
- * to 1 MiB, compressed by Zstandard where that is a gain.
+ * to 1 MiB, compressed by Zstandard where that leaves a third of them or less.
  *
  * A block has: the codec (1 byte: 0 none, 1 Zstandard), three zero bytes, the
  * number of runs (4), of each run its first page and how many pages (4 each),
@@ -9,12 +9,14 @@
  *
  * Zstandard at level 1 halves a booted Linux at 480 MB/s and is undone at 1 to
  * 2 GB/s; deflate needs three times that, through `DecompressionStream` six
- * times.
+ * times. All of them take the time of the one thread that starts the machine;
+ * what is not compressed is read by others meanwhile (`memory_ahead.ts`). So
+ * the half of the blocks of which little is gained (programs, what is
+ * compressed already) stays as it is: a snapshot is a third larger for that.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type GuestMemory, PAGE_BYTES } from "../machine/memory.ts";
 
@@ -27,7 +29,11 @@ const WORDS = PAGE_BYTES / 4;
 const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 /** With room left, the whole block is decompressed in one piece. */
 const SPARE_BYTES = 64;
+/** Far more than a block and what it takes to decompress it. */
+const KEPT_BYTES = 16 << 20;
 const CODEC_NONE = 0, CODEC_ZSTD = 1;
+/** Compression must save so much that one in this many bytes is left. */
+const LEAST_GAIN = 3;
 
 /** The used pages of a machine's memory, as blocks. */
 export function* memoryBlocks(
@@ -75,7 +81,7 @@ function isZero(words: Uint32Array, at: number): boolean {
 
 function packed(runs: readonly number[], data: Uint8Array): Uint8Array {
   const squeezed = zstdCompressSync(data, LEVEL);
-  const isGain = squeezed.length < data.length - data.length / 16;
+  const isGain = squeezed.length * LEAST_GAIN <= data.length;
   const payload = isGain ? squeezed : data;
   const head = HEAD_BYTES + RUN_BYTES * (runs.length / 2);
   const bytes = new Uint8Array(head + payload.length);
@@ -94,10 +100,27 @@ export class MemoryBlockError extends Error {
 }
 
 /** A run of pages. */
-interface Run {
+export interface Run {
+  /** The first one's number. */
   readonly page: number;
+  /** How many they are. */
   readonly pages: number;
 }
+
+/** What stands before the pages of a block. */
+export interface BlockHead {
+  /** Whether the pages follow as they are. */
+  readonly isPlain: boolean;
+  /** Bytes of the head. */
+  readonly bytes: number;
+  /** Where the pages belong. */
+  readonly runs: readonly Run[];
+  /** Bytes of all pages. */
+  readonly total: number;
+}
+
+/** The most bytes that a block's head may have. */
+export const MAX_HEAD_BYTES: number = HEAD_BYTES + BLOCK_PAGES * RUN_BYTES;
 
 /** Puts blocks of memory back. */
 export class MemoryLoader {
@@ -108,6 +131,9 @@ export class MemoryLoader {
   /** For a memory of so many bytes. */
   constructor(bytes: number) {
     this.#pages = bytes / PAGE_BYTES;
+    // glibc keeps freed pieces as long as the longest that it has got back so
+    // far, and of shorter ones returns each to the system.
+    new ArrayBuffer(KEPT_BYTES).transfer(0);
   }
 
   /**
@@ -115,18 +141,39 @@ export class MemoryLoader {
    * only checked. Throws a `MemoryBlockError`.
    */
   load(block: Uint8Array<ArrayBuffer>, memory?: GuestMemory): void {
+    const { runs, bytes, total } = this.head(block);
+    const payload = block.subarray(bytes);
+    const data = unpacked(block[0], payload, total);
+    if (memory !== undefined) {
+      let from = 0;
+      for (const { page, pages } of runs) {
+        const end = from + pages * PAGE_BYTES;
+        const to = memory.guestStart + page * PAGE_BYTES;
+        memory.u8.set(data.subarray(from, end), to);
+        from = end;
+      }
+    }
+    // The next block then gets the same memory of the host, which is there
+    // already: to be given a page takes longer than to decompress one.
+    const { buffer } = data;
+    const isOwn = buffer instanceof ArrayBuffer && buffer !== block.buffer &&
+      buffer.byteLength === total + SPARE_BYTES;
+    if (isOwn) buffer.transfer(0);
+  }
+
+  /**
+   * The head of a block, of which no more than the head has to be there; its
+   * pages count as seen. Throws a `MemoryBlockError`.
+   */
+  head(block: Uint8Array): BlockHead {
     const runs = this.#runs(block);
     const total = runs.reduce((sum, { pages }) => sum + pages, 0);
-    const payload = block.subarray(HEAD_BYTES + RUN_BYTES * runs.length);
-    const data = unpacked(block[0], payload, total * PAGE_BYTES);
-    if (memory === undefined) return;
-    let from = 0;
-    for (const { page, pages } of runs) {
-      const end = from + pages * PAGE_BYTES;
-      const to = memory.guestStart + page * PAGE_BYTES;
-      memory.u8.set(data.subarray(from, end), to);
-      from = end;
-    }
+    return {
+      isPlain: block[0] === CODEC_NONE,
+      bytes: HEAD_BYTES + RUN_BYTES * runs.length,
+      runs,
+      total: total * PAGE_BYTES,
+    };
   }
 
   #runs(block: Uint8Array): Run[] {
@@ -163,13 +210,10 @@ function unpacked(
   if (codec === CODEC_NONE) data = payload;
   else if (codec === CODEC_ZSTD) {
     try {
-      data = zstdDecompressSync(
-        Buffer.from(payload.buffer, payload.byteOffset, payload.length),
-        {
-          maxOutputLength: Math.max(length, 1),
-          chunkSize: length + SPARE_BYTES,
-        },
-      );
+      data = zstdDecompressSync(payload, {
+        maxOutputLength: Math.max(length, 1),
+        chunkSize: length + SPARE_BYTES,
+      });
     } catch {
       throw new MemoryBlockError("it cannot be decompressed");
     }

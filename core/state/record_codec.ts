@@ -146,7 +146,13 @@ class Encoder {
   }
 }
 
+/** Records up to this size are decoded as one text, of which theirs are parts. */
+const MAX_WHOLE = 65536;
+const ASCII = /^[\0-\x7f]*$/;
+
 class Decoder {
+  /** A character for each byte, the same where that is ASCII; or "". */
+  readonly #whole: string;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -154,6 +160,11 @@ class Decoder {
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+    // A text is an identifier nearly always. To decode each alone is a call of
+    // the host: thousands for a machine's definition.
+    this.#whole = bytes.length <= MAX_WHOLE
+      ? new TextDecoder("latin1").decode(bytes)
+      : "";
     this.#view = new DataView(
       bytes.buffer,
       bytes.byteOffset,
@@ -226,8 +237,13 @@ class Decoder {
   }
 
   #string(): string {
+    const raw = this.#raw();
+    if (this.#whole !== "") {
+      const text = this.#whole.slice(this.#at - raw.length, this.#at);
+      if (ASCII.test(text)) return text;
+    }
     try {
-      return this.#text.decode(this.#raw());
+      return this.#text.decode(raw);
     } catch (error) {
       if (error instanceof RecordError) throw error;
       return fail("a text is not UTF-8");

@@ -387,8 +387,11 @@ export class BlockCache {
     i32[r + (REC_SELF >> 2)] = block.record;
   }
 
-  /** Enters a stored block into the cache. Returns the pages that hold code from now on and did not before. */
-  insert(block: Block): number[] {
+  /**
+   * Enters a stored block into the cache. Returns the pages that hold code from
+   * now on and did not before: only until the next block is entered.
+   */
+  insert(block: Block): readonly number[] {
     this.translated++;
     block.id = this.#spare?.id ?? this.#blocks.length;
     this.#i32[(block.record + REC_BLOCK) >> 2] = block.id;
@@ -399,7 +402,7 @@ export class BlockCache {
     return this.#enter(block);
   }
 
-  #enter(block: Block): number[] {
+  #enter(block: Block): readonly number[] {
     if (block.secondPage < 0) this.#enterIndex(block);
     else {
       // Not to be found by its first page alone (`emitLookupFunction`): the
@@ -530,7 +533,7 @@ export class BlockCache {
   }
 
   /** Enters a forgotten block again: as `insert`. `threshold` executions make it hot. */
-  revive(b: Block, threshold: number): number[] {
+  revive(b: Block, threshold: number): readonly number[] {
     this.revived++;
     b.valid = true;
     b.waited = 0;

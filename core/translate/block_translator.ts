@@ -241,8 +241,7 @@ export class BlockTranslator {
       old !== undefined &&
       (cuts === undefined || !cuts.isWithin(physical, old.byteLength))
     ) {
-      const pages = cache.revive(old, this.#thresholdOf(old));
-      for (const page of pages) this.#mmu.protect(page);
+      this.#protect(cache.revive(old, this.#thresholdOf(old)));
       return old;
     }
     const block = new Block();
@@ -298,8 +297,12 @@ export class BlockTranslator {
       this.#thresholdOf(block),
     );
     this.#i32[(block.record + REC_HOST) >> 2] = block.secondPage < 0 ? host : 0;
-    for (const page of cache.insert(block)) this.#mmu.protect(page);
+    this.#protect(cache.insert(block));
     return block;
+  }
+
+  #protect(pages: readonly number[]): void {
+    for (let i = 0; i < pages.length; i++) this.#mmu.protect(pages[i]);
   }
 
   /** Executions that make a block hot: the more, the more often it was forgotten. */

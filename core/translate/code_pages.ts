@@ -46,6 +46,8 @@ export class CodePages {
   readonly #pages = new Map<number, CodePage>();
   readonly #i32: Int32Array;
   readonly #masks: number;
+  /** What `add` gives. */
+  readonly #fresh: number[] = [];
   /** How many of the pages use each mask. */
   readonly #users = new Uint16Array(CODE_MASKS);
 
@@ -77,17 +79,16 @@ export class CodePages {
     return false;
   }
 
-  /** Enters a block. Returns the pages that were not watched before. */
-  add(b: Block): number[] {
-    const fresh: number[] = [];
+  /**
+   * Enters a block. Returns the pages that were not watched before: only until
+   * the next call.
+   */
+  add(b: Block): readonly number[] {
+    const fresh = this.#fresh;
+    if (fresh.length > 0) fresh.length = 0;
     const first = Math.floor(b.physical / PAGE);
     const from = b.physical % PAGE;
-    const p = this.#add(
-      first,
-      from,
-      Math.min(from + b.byteLength, PAGE),
-      fresh,
-    );
+    const p = this.#add(first, from, Math.min(from + b.byteLength, PAGE));
     const start = from >> GRANULE_SHIFT;
     b.nextNear = p.starts[start];
     p.starts[start] = b;
@@ -95,17 +96,17 @@ export class CodePages {
     if (reach > p.reach) p.reach = reach;
     if (b.secondPage >= 0) {
       const rest = from + b.byteLength - PAGE;
-      this.#add(b.secondPage / PAGE, 0, rest, fresh).crossing.push(b);
+      this.#add(b.secondPage / PAGE, 0, rest).crossing.push(b);
     }
     return fresh;
   }
 
-  #add(page: number, from: number, to: number, fresh: number[]): CodePage {
+  #add(page: number, from: number, to: number): CodePage {
     let p = this.#pages.get(page);
     if (p === undefined) {
       this.#pages.set(page, p = new CodePage());
       this.#users[page % CODE_MASKS]++;
-      fresh.push(page);
+      this.#fresh.push(page);
     }
     p.live++;
     const last = (to - 1) >> GRANULE_SHIFT;

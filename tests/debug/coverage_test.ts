@@ -114,12 +114,25 @@ Deno.test(
     assertEquals(lines.at(-2), "end_of_record");
     const html = `${directory}/html`;
     const info = `${directory}/coverage.info`;
-    if (
-      await run("genhtml", ["--output-directory", html, info]) === undefined
-    ) {
-      return console.log("genhtml is not installed: its pages were not made");
+    const summary = await run("lcov", ["--summary", info]);
+    if (summary === undefined) {
+      return console.log("lcov is not installed: it has not read the report");
     }
-    assertStringIncludes(await Deno.readTextFile(`${html}/index.html`), "g.c");
+    const [found, executed] = [of("LF:"), of("LH:")].map(([l]) => l.slice(3));
+    assertStringIncludes(summary, `(${executed} of ${found} lines)`);
+    assertStringIncludes(summary, "(2 of 3 functions)");
+    await run("genhtml", ["--output-directory", html, info]);
+    const pages: string[] = [];
+    for await (const { name } of Deno.readDir(html)) {
+      const page = `${html}/${name}/g.c.gcov.html`;
+      try {
+        pages.push(await Deno.readTextFile(page));
+      } catch {
+        // Not the folder of the source's.
+      }
+    }
+    assertEquals(pages.length, 1);
+    assertStringIncludes(pages[0], "return 2 * x;");
   },
 );
 

@@ -33,8 +33,8 @@ test("exceptions and interrupts are told, by filter", async (g) => {
   await machine.run();
   const error = undefined;
   assertEquals(exceptions, [
-    { cpu: 0, vector: 0, error, pc: g.at("divide") },
-    { cpu: 0, vector: 6, error, pc: g.at("invalid") },
+    { cpu: 0, vector: 0, error, address: undefined, pc: g.at("divide") },
+    { cpu: 0, vector: 6, error, address: undefined, pc: g.at("invalid") },
   ]);
   assertEquals(invalid, exceptions.slice(1));
   assertEquals(interrupts.map(({ vector }) => vector), [32, 32, 32, 32]);
@@ -86,6 +86,7 @@ for (const accel of ["interp", "jit"] as const) {
     assertEquals(blocks[0], {
       cpu: 0,
       address: g.at("again"),
+      physical: g.at("again"),
       instructions: 4,
       bytes: g.at("divide") - 2 - g.at("again"),
     });
@@ -123,6 +124,7 @@ for (const accel of ["interp", "jit"] as const) {
       address: 0x180004,
       size: 4,
       pc: g.at("again") + 6,
+      device: undefined,
     };
     assertEquals(all.slice(0, 2), [
       { ...common, access: "read" },
@@ -135,6 +137,7 @@ for (const accel of ["interp", "jit"] as const) {
       size: 2,
       access: "write",
       pc: g.at("again"),
+      device: undefined,
     });
     hook.remove();
   });

@@ -205,6 +205,27 @@ Deno.test("monitor: files of memory, of the screen, of a trace", () =>
       await machine.serial(0).expect("# ");
       await monitor.run("trace off");
       assertEquals(await monitor.run("trace off"), "there is no trace\n");
+      // What devices do, in the log.
+      assertEquals(
+        await monitor.run("trace-event nobody.* on"),
+        'there is no event "nobody.*"\n',
+      );
+      assertEquals(await monitor.run("trace-event com1.by* on"), "");
+      assertMatch(
+        await monitor.run("info trace-events com1.*"),
+        /^com1.bytes : state 1 : Bytes have passed/,
+      );
+      await machine.serial(0).write("!");
+      await machine.serial(0).expect("!");
+      await monitor.run("trace-event * off");
+      assertMatch(
+        await monitor.run("info log"),
+        /^\d+\.\d{6} com1\.bytes backend=char sent=true bytes=21$/m,
+      );
+      assertMatch(
+        await monitor.run("info trace-events"),
+        /^ide.command : state 0/m,
+      );
       assertMatch(
         await monitor.run(`screendump ${folder}/no/such/folder`),
         /^Error: /,

@@ -79,10 +79,26 @@ const ROTR64 = Op["i64.rotr"];
 const EQ64 = Op["i64.eq"];
 const NE64 = Op["i64.ne"];
 const EQZ64 = Op["i64.eqz"];
-/** Operations whose result is 0 or 1. */
-const BOOLEAN = new Set<number>(
-  OPS.filter((o) => /^[if]\d+\.(eqz?|ne|lt|gt|le|ge)(_[su])?$/.test(o.name))
-    .map((o) => o.id),
+/** Operations whose result is 0 or 1: 1. */
+const BOOLEAN: Uint8Array = Uint8Array.from(
+  OPS,
+  ({ name }) => /^[if]\d+\.(eqz?|ne|lt|gt|le|ge)(_[su])?$/.test(name) ? 1 : 0,
+);
+// The op table's entries, each fetched alone: most questions need one of them.
+const FOLD = OPS.map((o) => o.fold);
+const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
+const COMMUTATIVE: Uint8Array = Uint8Array.from(
+  OPS,
+  (o) => o.commutative ? 1 : 0,
+);
+/** Operations with a rule: 1. The others are of vectors and floating point. */
+const HAS_RULE: Uint8Array = Uint8Array.from(
+  OPS,
+  ({ name, id, fold }) =>
+    fold !== undefined || name.startsWith("i64.") || id === WRAP ||
+      id === SELECT || id === SELECT128
+      ? 1
+      : 0,
 );
 
 /** The i32 of which a temp is the extension, or 0. */
@@ -116,7 +132,7 @@ export function fold(
   b: Value,
   c: Value,
 ): Value {
-  const info = OPS[op];
+  if (HAS_RULE[op] === 0) return 0;
   if (op === SELECT || op === SELECT64 || op === SELECT128) {
     if (f.isConst(c)) return f.constOf(c) !== 0 ? a : b;
     return a === b ? a : 0;
@@ -135,9 +151,10 @@ export function fold(
     if (f.isConst64(a)) return f.i32(f.constOf(a));
     return 0;
   }
-  if (info.fold === undefined) return fold64(f, op, a, b);
-  if (info.args.length === 1) {
-    if (f.isConst(a)) return f.i32(info.fold(f.constOf(a), 0));
+  const compute = FOLD[op];
+  if (compute === undefined) return fold64(f, op, a, b);
+  if (ARGC[op] === 1) {
+    if (f.isConst(a)) return f.i32(compute(f.constOf(a), 0));
     if (op === EQZ && f.opOf(a) === NE) {
       const def = f.block.valueDef[a];
       return f.op(EQ, f.block.a[def], f.block.b[def]);
@@ -149,8 +166,8 @@ export function fold(
     return 0;
   }
   if (f.isConst(a)) {
-    if (f.isConst(b)) return f.i32(info.fold(f.constOf(a), f.constOf(b)));
-    if (info.commutative) return f.op(op, b, a);
+    if (f.isConst(b)) return f.i32(compute(f.constOf(a), f.constOf(b)));
+    if (COMMUTATIVE[op] !== 0) return f.op(op, b, a);
   }
   if (a === b) {
     switch (op) {
@@ -201,7 +218,7 @@ export function fold(
     case AND: {
       if (k === 0) return b;
       if (k === -1) return a;
-      if (k === 1 && BOOLEAN.has(f.opOf(a))) return a;
+      if (k === 1 && BOOLEAN[f.opOf(a)] !== 0) return a;
       if ((k & 0xff) === 0xff && f.opOf(a) === LD8U) return a;
       if ((k & 0xffff) === 0xffff && f.opOf(a) === LD16U) return a;
       if (f.opOf(a) === AND) {
@@ -244,10 +261,10 @@ export function fold(
       return (k & 31) === 0 ? a : 0;
     case EQ:
       if (k === 0) return f.op(EQZ, a);
-      return k === 1 && BOOLEAN.has(f.opOf(a)) ? a : 0;
+      return k === 1 && BOOLEAN[f.opOf(a)] !== 0 ? a : 0;
     case NE:
-      if (k === 0 && BOOLEAN.has(f.opOf(a))) return a;
-      return k === 1 && BOOLEAN.has(f.opOf(a)) ? f.op(EQZ, a) : 0;
+      if (k === 0 && BOOLEAN[f.opOf(a)] !== 0) return a;
+      return k === 1 && BOOLEAN[f.opOf(a)] !== 0 ? f.op(EQZ, a) : 0;
     case LT_U:
       return k === 0 ? b : 0;
   }
@@ -266,8 +283,8 @@ function bigOf(f: Folder, v: Value): bigint {
  * what compiling the code of a 64-bit kernel takes.
  */
 function computed64(f: Folder, op: number, a: Value, b: Value): Value {
-  const [lo, hi] = [f.constOf(a), f.highOf(a)];
-  const [low, high] = [f.constOf(b), f.highOf(b)];
+  const lo = f.constOf(a), hi = f.highOf(a);
+  const low = f.constOf(b), high = f.highOf(b);
   const n = low & 63;
   switch (op) {
     case ADD64: {
@@ -331,7 +348,7 @@ function fold64(f: Folder, op: number, a: Value, b: Value): Value {
     if (f.isConst64(b)) {
       const value = computed64(f, op, a, b);
       if (value !== 0) return value;
-    } else if (OPS[op].commutative) return f.op(op, b, a);
+    } else if (COMMUTATIVE[op] !== 0) return f.op(op, b, a);
   }
   if (a === b) {
     if (op === SUB64 || op === XOR64) return f.i64(0, 0);
@@ -371,7 +388,7 @@ function fold64(f: Folder, op: number, a: Value, b: Value): Value {
       return zero ? a : 0;
     case AND64: {
       if (zero) return b;
-      const [lo, hi] = [f.constOf(b), f.highOf(b)];
+      const lo = f.constOf(b), hi = f.highOf(b);
       if (lo === -1 && hi === -1) return a;
       // An extension has no bits above its 32.
       if (f.opOf(a) === EXTEND_U) {

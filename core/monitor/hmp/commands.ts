@@ -12,6 +12,7 @@ import { INPUT_COMMANDS } from "./input_commands.ts";
 import { MEDIA_COMMANDS } from "./media_commands.ts";
 import { MEMORY_COMMANDS } from "./memory_commands.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot_commands.ts";
+import { TRACE_EVENT } from "./trace_events.ts";
 
 /** `help` and `info` are done by the monitor itself. */
 const OWN_COMMANDS: readonly Command[] = [
@@ -41,4 +42,5 @@ export const COMMANDS: readonly Command[] = [
   ...DEBUG_COMMANDS,
   ...SNAPSHOT_COMMANDS,
   ...FIXED_COMMANDS,
+  TRACE_EVENT,
 ];

@@ -11,6 +11,7 @@ import { INFO_CPU } from "./info_cpu.ts";
 import { INFO_DEVICES } from "./info_devices.ts";
 import { INFO_MACHINE } from "./info_machine.ts";
 import { INFO_SNAPSHOTS } from "./snapshot_commands.ts";
+import { INFO_TRACE_EVENTS } from "./trace_events.ts";
 
 /** The subcommands of `info`. */
 export const INFO_COMMANDS: readonly Command[] = [
@@ -20,4 +21,5 @@ export const INFO_COMMANDS: readonly Command[] = [
   ...INFO_BACKENDS,
   ...INFO_SNAPSHOTS,
   ...INFO_FIXED,
+  INFO_TRACE_EVENTS,
 ];

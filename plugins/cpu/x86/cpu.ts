@@ -132,6 +132,8 @@ export class X86 extends Faults implements Frontend {
   #compat: CompatMmu | undefined;
   /** Is told of exceptions and interrupts. */
   observer: EventObserver | undefined;
+  /** Somebody observes accesses to ports. */
+  tellsPorts = false;
 
   /** Makes a CPU in its reset state; `attach` gives it an engine. */
   constructor(options: X86Options) {
@@ -329,6 +331,14 @@ export class X86 extends Faults implements Frontend {
   /** See {@linkcode Frontend.observeEvents}. */
   observeEvents(observer: EventObserver | undefined): void {
     this.observer = observer;
+  }
+
+  /** See {@linkcode Frontend.observePorts}. */
+  observePorts(isObserved: boolean): void {
+    this.tellsPorts = isObserved;
+    if (this.#translator !== undefined) {
+      this.#translator.tellsPorts = isObserved;
+    }
   }
 
   /** Walks the page tables. */

@@ -230,7 +230,7 @@ export function decode(
   }
   if ((rex & 8) !== 0) opSize = 8;
   i.rex = rex;
-  const [rexR, rexX, rexB] = [(rex & 4) << 1, (rex & 2) << 2, (rex & 1) << 3];
+  const rexB = (rex & 1) << 3;
   let map = vexMap;
   if (map === 0 && op === 0x0f) {
     if (p >= end) return fail;
@@ -257,7 +257,7 @@ export function decode(
     i.mod = mod;
     // x87 registers are eight.
     const isX87 = map === 0 && (op & 0xf8) === 0xd8;
-    i.reg = (m >> 3) & 7 | (isX87 ? 0 : rexR);
+    i.reg = (m >> 3) & 7 | (isX87 ? 0 : (rex & 4) << 1);
     i.rm = isX87 ? rm : rm | rexB;
     if (mod !== 3) {
       let dispSize = mod === 1 ? 1 : 0;
@@ -274,7 +274,7 @@ export function decode(
           if (p >= end) return fail;
           const sib = code[p++];
           rm = sib & 7;
-          const index = (sib >> 3) & 7 | rexX;
+          const index = (sib >> 3) & 7 | (rex & 2) << 2;
           i.sibIndex = index;
           i.scale = sib >> 6;
           if (index !== 4) i.index = index;

@@ -146,6 +146,7 @@ const engine: CpuEngine = {
   halt: () => {},
   resume: () => {},
   requestStop: () => {},
+  defers: () => false,
   keyChanged: () => {},
 };
 cpu.attach(engine);

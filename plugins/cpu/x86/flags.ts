@@ -570,41 +570,47 @@ export class LazyFlags extends Operands {
     const group = (this.ccOp & ~CC_OVERRIDE) >> 2;
     const size = 1 << (this.ccOp & 3);
     const not = (cc & 1) !== 0;
-    const invert = (v: Value): Value => not ? b.eqz(v) : v;
     const kind = this.ccOp & CC_OVERRIDE;
     if (kind !== 0) {
       switch (cc >> 1) {
         case 0: // O
-          return invert(this.#overOverflow(kind));
+          return this.#invert(not, this.#overOverflow(kind));
         case 1: // B
-          return invert(this.#overCarry(kind));
+          return this.#invert(not, this.#overCarry(kind));
         case 3: // BE
-          return invert(
+          return this.#invert(
+            not,
             b.or(this.bool(this.#overCarry(kind)), this.conditionBool(4)),
           );
         case 6: // L
-          return invert(b.xor(
-            this.conditionBool(8),
-            this.bool(this.#overOverflow(kind)),
-          ));
+          return this.#invert(
+            not,
+            b.xor(
+              this.conditionBool(8),
+              this.bool(this.#overOverflow(kind)),
+            ),
+          );
         case 7: // LE
-          return invert(b.or(this.conditionBool(12), this.conditionBool(4)));
+          return this.#invert(
+            not,
+            b.or(this.conditionBool(12), this.conditionBool(4)),
+          );
       }
     }
     if (group === G_EFLAGS) {
       const bits = [OF, CF, ZF, CF | ZF, SF, PF][cc >> 1];
       const f = this.#src(4);
-      if (bits !== undefined) return invert(b.and(f, b.i32(bits)));
+      if (bits !== undefined) return this.#invert(not, b.and(f, b.i32(bits)));
       // SF != OF: bit 7 against bit 11
       let v = b.and(b.xor(f, b.shrU(f, b.i32(4))), b.i32(SF));
       if (cc >> 1 === 7) v = b.or(v, b.and(f, b.i32(ZF)));
-      return invert(v);
+      return this.#invert(not, v);
     }
     const dst = this.#dst(size);
     const zero = b.like(dst, 0);
     switch (cc >> 1) {
       case 0: // O
-        return invert(this.#overflow(group, size, dst));
+        return this.#invert(not, this.#overflow(group, size, dst));
       case 1: // B
         return this.#below(group, size, dst, not);
       case 2: // Z
@@ -621,10 +627,13 @@ export class LazyFlags extends Operands {
           return b.typed(not ? GT_U : LE_U, this.#minuend(false), src);
         }
         if (group === G_LOGIC) return this.condition(4 | (cc & 1));
-        return invert(b.or(this.conditionBool(2), this.conditionBool(4)));
+        return this.#invert(
+          not,
+          b.or(this.conditionBool(2), this.conditionBool(4)),
+        );
       case 4: // S
         if (size >= 4) return b.typed(not ? GE_S : LT_S, dst, zero);
-        return invert(this.#sign(size, dst));
+        return this.#invert(not, this.#sign(size, dst));
       case 5: // P: the low byte has an even number of ones
       {
         const odd = b.and(b.op(POPCNT, b.zext8(b.low(dst))), b.i32(1));
@@ -639,10 +648,13 @@ export class LazyFlags extends Operands {
           );
         }
         if (group === G_LOGIC) return this.condition(8 | (cc & 1));
-        return invert(b.xor(
-          this.conditionBool(8),
-          this.bool(this.#overflow(group, size, dst)),
-        ));
+        return this.#invert(
+          not,
+          b.xor(
+            this.conditionBool(8),
+            this.bool(this.#overflow(group, size, dst)),
+          ),
+        );
       default: // LE
         if (group === G_SUB) {
           return b.typed(
@@ -654,8 +666,16 @@ export class LazyFlags extends Operands {
         if (group === G_LOGIC) {
           return b.typed(not ? GT_S : LE_S, this.sext(size, dst), zero);
         }
-        return invert(b.or(this.conditionBool(12), this.conditionBool(4)));
+        return this.#invert(
+          not,
+          b.or(this.conditionBool(12), this.conditionBool(4)),
+        );
     }
+  }
+
+  /** The contrary of a condition, if it is asked for. */
+  #invert(not: boolean, v: Value): Value {
+    return not ? this.b.eqz(v) : v;
   }
 
   /** CF, or its negation. */

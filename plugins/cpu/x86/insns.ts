@@ -1295,6 +1295,9 @@ function memo<T>(parse: (text: string) => T): (text: string) => T {
   };
 }
 
+// All of this runs once in each process, in code that V8 has not seen before:
+// patterns that take arrays and objects apart cost it most.
+
 const operandsOf = memo(parseOperands);
 const attributesOf = memo(parseAttributes);
 const LINE = /^(\S+) +(\S+) +(\S+) *(.*)$/;
@@ -1302,22 +1305,29 @@ const LINE = /^(\S+) +(\S+) +(\S+) *(.*)$/;
 function parse(line: string, index: number): Row {
   const m = LINE.exec(line);
   if (m === null) throw new Error(`bad line: ${line}`);
-  const [, key, name, list, text] = m;
-  const { operands, kinds, sizes, fixed, imm } = operandsOf(list);
-  const { handler, ...attributes } = attributesOf(text);
+  const name = m[2];
+  const o = operandsOf(m[3]);
+  const a = attributesOf(m[4]);
+  const kinds = o.kinds;
   return {
     index,
-    key,
+    key: m[1],
     name,
-    operands,
-    handler: handler === "" ? name : handler,
+    operands: o.operands,
+    handler: a.handler === "" ? name : a.handler,
     kinds,
-    sizes,
-    fixed,
-    imm,
+    sizes: o.sizes,
+    fixed: o.fixed,
+    imm: o.imm,
     modifies: MODIFIES.has(name) &&
       (kinds[0] === KIND_E || kinds[0] === KIND_M),
-    ...attributes,
+    lock: a.lock,
+    default64: a.default64,
+    force64: a.force64,
+    invalid64: a.invalid64,
+    only64: a.only64,
+    feature: a.feature,
+    class: a.class,
     usesVvvv: kinds.includes(KIND_H) || kinds.includes(KIND_B),
   };
 }
@@ -1391,46 +1401,43 @@ interface Place {
   readonly weight: number;
 }
 
-/** The maps that a key's line stands in. */
-function mapsOf([, vex, w, l, , map]: RegExpExecArray): number[] {
-  const n = MAPS.indexOf(map);
-  if (vex === undefined) return [n];
-  const maps: number[] = [];
-  const both = (said: string | undefined): number[] =>
-    said === undefined ? [0, 1] : [Number(said)];
-  for (const wide of both(w)) {
-    for (const long of both(l)) {
-      maps.push(MAP_VEX + n - 1 + 3 * wide + 6 * long);
-    }
-  }
-  return maps;
+/** Weights are less than this. */
+const WEIGHTS = 16;
+
+/** The number that a part of a key is, or -1. */
+function numberIn(part: string | undefined): number {
+  return part === undefined ? -1 : Number(part);
 }
 
-function placesOf(row: Row): Place[] {
+/** Calls `each` with the places of a row in all maps that its line stands in. */
+function placesOf(row: Row, each: (place: Place) => void): void {
   const m = KEY.exec(row.key);
   if (m === null) throw new Error(`bad key: ${row.key}`);
-  return mapsOf(m).map((map) => placeOf(row, m, map));
+  const map = MAPS.indexOf(m[5]);
+  if (m[1] === undefined) return each(placeOf(row, m, map));
+  eachOf(numberIn(m[2]), 2, (wide) =>
+    eachOf(
+      numberIn(m[3]),
+      2,
+      (long) => each(placeOf(row, m, MAP_VEX + map - 1 + 3 * wide + 6 * long)),
+    ));
 }
 
-function placeOf(
-  { index, kinds }: Row,
-  [, , , , pp, , code, inReg, inForm, inRm]: RegExpExecArray,
-  map: number,
-): Place {
-  const opcode = (map << 8) | parseInt(code, 16);
-  const prefix = PREFIXES.indexOf(pp);
-  const reg = inReg === undefined ? -1 : Number(inReg);
-  const form = FORMS.indexOf(inForm);
-  const rm = inRm === undefined ? -1 : Number(inRm);
-  if (
-    reg >= 0 || form >= 0 ||
-    kinds.some((kind) => (MODRM_KINDS >> kind & 1) !== 0)
-  ) {
-    MODRM[opcode] = 1;
+function placeOf(row: Row, m: RegExpExecArray, map: number): Place {
+  const kinds = row.kinds;
+  const opcode = (map << 8) | parseInt(m[6], 16);
+  const prefix = PREFIXES.indexOf(m[4]);
+  const reg = numberIn(m[7]);
+  const form = FORMS.indexOf(m[8]);
+  const rm = numberIn(m[9]);
+  let isInModrm = reg >= 0 || form >= 0;
+  for (let i = 0; i < kinds.length; i++) {
+    if ((MODRM_KINDS >> kinds[i] & 1) !== 0) isInModrm = true;
   }
+  if (isInModrm) MODRM[opcode] = 1;
   const weight = (prefix >= 0 ? 8 : 0) | (reg >= 0 ? 4 : 0) |
     (form >= 0 ? 2 : 0) | (rm >= 0 ? 1 : 0);
-  return { row: index, opcode, prefix, form, reg, rm, weight };
+  return { row: row.index, opcode, prefix, form, reg, rm, weight };
 }
 
 /** Calls `each` with the one number that is said, or with all below `count`. */
@@ -1476,12 +1483,17 @@ export const OPCODES: number = MAP_COUNT * 256;
  * that it has in 64-bit mode instead of its others, or -1.
  */
 export const LONG_ROWS: Int16Array = new Int16Array(4 * OPCODES).fill(-1);
-for (const row of ROWS) {
-  if (!row.only64) continue;
-  for (const { opcode, prefix } of placesOf(row)) {
-    eachOf(prefix, 4, (pp) => LONG_ROWS[pp * OPCODES + opcode] = row.index);
-  }
-}
 
-ROWS.slice(1).filter((row) => !row.only64).flatMap(placesOf)
-  .sort((a, b) => a.weight - b.weight).forEach(enter);
+const byWeight: Place[][] = Array.from({ length: WEIGHTS }, () => []);
+for (let i = UD_ROW + 1; i < ROWS.length; i++) {
+  const row = ROWS[i];
+  placesOf(row, (place) => {
+    if (!row.only64) byWeight[place.weight].push(place);
+    else {
+      eachOf(place.prefix, 4, (prefix) => {
+        LONG_ROWS[prefix * OPCODES + place.opcode] = row.index;
+      });
+    }
+  });
+}
+for (const places of byWeight) places.forEach(enter);

@@ -256,7 +256,11 @@ export function deliverException(cpu: X86): boolean {
     const error = s[W_HAS_ERROR] !== 0 ? s[W_ERROR] : -1;
     if (told !== vector) {
       told = vector;
-      cpu.observer?.exception(vector, error === -1 ? undefined : error >>> 0);
+      cpu.observer?.exception(
+        vector,
+        error === -1 || !cpu.protectedMode ? undefined : error >>> 0,
+        vector === EXC_PF ? faultAddress(s) : undefined,
+      );
     }
     try {
       if (vector === EXC_DB) recordDebug(cpu);
@@ -278,6 +282,11 @@ export function deliverException(cpu: X86): boolean {
 function setFaultAddress(s: Int32Array): void {
   s[W_CR2] = s[OFF_EXC_ADDRESS64 >> 2];
   s[W_CR2 + 1] = s[(OFF_EXC_ADDRESS64 >> 2) + 1];
+}
+
+/** The linear address in CR2. */
+function faultAddress(s: Int32Array): number {
+  return s[W_CR2 + 1] * 2 ** 32 + (s[W_CR2] >>> 0);
 }
 
 /** A second exception was recorded while `first` was being delivered. */
@@ -320,7 +329,7 @@ function takeVector(cpu: X86, vector: number, source: Source): boolean {
 export function takeEvent(cpu: X86): boolean {
   if (cpu.pendingDebug !== 0) {
     recordDebug(cpu);
-    cpu.observer?.exception(EXC_DB, undefined);
+    cpu.observer?.exception(EXC_DB, undefined, undefined);
     return takeVector(cpu, EXC_DB, FROM_EXCEPTION);
   }
   if (cpu.nmiPending && !cpu.nmiBlocked) {
@@ -340,14 +349,25 @@ export function softwareInterrupt(
   vector: number,
   next: number,
 ): void {
+  const from = linearOf(cpu, next);
   if (cpu.v86) {
     const vme = (cpu.cr4 & CR4_VME) !== 0;
     if (vme && !interruptRedirected(cpu, vector)) {
-      return enterVirtual(cpu, vector, next);
+      enterVirtual(cpu, vector, next);
+      cpu.observer?.software(vector, from);
+      return;
     }
     if (cpu.iopl < 3) cpu.gp();
   }
-  softwareException(cpu, vector, next);
+  callHandler(cpu, vector, next);
+  cpu.observer?.software(vector, from);
+}
+
+/** The linear address of an instruction that follows, by its EIP. */
+function linearOf(cpu: X86, next: number): number {
+  return cpu.long
+    ? nextPc(cpu, next)
+    : cpu.linear(nextPc(cpu, next), cpu.pcHi()) >>> 0;
 }
 
 /** INT3, INTO: not sensitive to IOPL in virtual-8086 mode. */
@@ -356,6 +376,12 @@ export function softwareException(
   vector: number,
   next: number,
 ): void {
+  const from = linearOf(cpu, next);
+  callHandler(cpu, vector, next);
+  cpu.observer?.exception(vector, undefined, undefined, from);
+}
+
+function callHandler(cpu: X86, vector: number, next: number): void {
   const key = cpu.key();
   enterHandler(cpu, vector, FROM_INT, nextPc(cpu, next), -1, false);
   suppressStep(cpu, key);
@@ -364,8 +390,10 @@ export function softwareException(
 /** INT1: delivered as a hardware exception (no DPL check), but a trap. */
 export function interrupt1(cpu: X86, next: number): void {
   const key = cpu.key();
+  const from = linearOf(cpu, next);
   enterHandler(cpu, EXC_DB, FROM_EXCEPTION, nextPc(cpu, next), -1, false);
   suppressStep(cpu, key);
+  cpu.observer?.exception(EXC_DB, undefined, undefined, from);
 }
 
 /** The handler's entry has cleared TF: no single-step trap after INT, which ran under `key`. */

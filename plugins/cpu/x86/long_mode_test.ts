@@ -166,6 +166,7 @@ function make32(model = "max"): Bench {
     halt: () => {},
     resume: () => {},
     requestStop: () => {},
+    defers: () => false,
     keyChanged: () => {},
   };
   cpu.attach(engine);

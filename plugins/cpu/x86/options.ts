@@ -45,4 +45,6 @@ export interface X86Options {
 export interface BlockTranslator {
   /** See {@linkcode Frontend.translate}. */
   translate(context: TranslateContext): void;
+  /** Somebody observes accesses to ports. */
+  tellsPorts?: boolean;
 }

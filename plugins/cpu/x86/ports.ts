@@ -4,6 +4,7 @@
  * @module
  */
 
+import { GUEST_FAULT } from "../../../core/cpu/frontend.ts";
 import type { X86 } from "./cpu.ts";
 import { matchIo } from "./debug.ts";
 import { segmentAddress } from "./segments.ts";
@@ -18,12 +19,16 @@ const PAGE = 4096;
 
 type Width = 1 | 2 | 4;
 
-/** Raises #GP(0) where neither IOPL nor the I/O permission map allows the access. */
+/**
+ * Raises #GP(0) where neither IOPL nor the I/O permission map allows the access.
+ * While ports are observed, the instruction may have to be run alone.
+ */
 export function checkPort(cpu: X86, port: number, size: number): void {
   // In virtual-8086 mode IOPL does not matter: the map decides.
   if ((cpu.key() & (KEY_IOPL_OK | KEY_V86)) !== KEY_IOPL_OK) {
     checkIoMap(cpu, port, size);
   }
+  if (cpu.tellsPorts && cpu.engine.defers()) throw GUEST_FAULT;
 }
 
 function watch(cpu: X86, port: number, size: number): void {

@@ -119,6 +119,8 @@ export class Translator extends LazyFlags {
   #stepping = false;
   /** Elements that one execution of a repeated instruction does at most; 0: there is none in the block. */
   elements = 0;
+  /** Somebody observes accesses to ports. */
+  tellsPorts = false;
   /** PAUSE gives another CPU its turn. */
   readonly yields: boolean;
   /** What looks at the time, or at what stands around the CPU, ends its block. */
@@ -338,8 +340,8 @@ export class Translator extends LazyFlags {
     const b = this.b;
     this.syncFlags();
     if (!this.#single) {
-      const [high, otherHigh] = [this.#highOf(taken), this.#highOf(other)];
-      return b.branch(condition, taken, other, high, otherHigh);
+      const high = this.#highOf(taken);
+      return b.branch(condition, taken, other, high, this.#highOf(other));
     }
     if (this.#repeats(taken)) {
       // It has met its breakpoint: RF stays until it is done (SDM volume 3, 17.3.1.1).

@@ -584,7 +584,7 @@ const PORT_STRING = define(
 );
 
 function checkedPort(t: Translator, port: Value, size: number): void {
-  if (t.v86 || (t.key & KEY_IOPL_OK) === 0) {
+  if (t.v86 || (t.key & KEY_IOPL_OK) === 0 || t.tellsPorts) {
     t.b.call(CHECK_PORT, port, t.imm(size));
   }
 }

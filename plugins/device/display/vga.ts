@@ -16,7 +16,12 @@ import {
   type StateRecord,
 } from "../../../core/state/state.ts";
 import { VGA_SCHEMA, type VgaConfig, vgaRegions } from "./vga_core.ts";
-import { VGA_BACKENDS, VGA_PROVIDES, VgaOnBus } from "./vga_on_bus.ts";
+import {
+  VGA_BACKENDS,
+  VGA_EVENTS,
+  VGA_PROVIDES,
+  VgaOnBus,
+} from "./vga_on_bus.ts";
 
 /** Where the frame buffer is; RAM there hides it. */
 const FRAMEBUFFER = 0xe0000000;
@@ -81,6 +86,7 @@ const plugin: DevicePlugin<IsaVgaConfig> = {
     const { at: _, ...dispi } = regions.dispi;
     return { regions: { ...regions, dispi } };
   },
+  events: VGA_EVENTS,
   backends: VGA_BACKENDS,
   provides: VGA_PROVIDES,
   create: (config, context) => new Vga(config, context),

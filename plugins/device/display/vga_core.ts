@@ -17,6 +17,7 @@
  */
 
 import { Canvas } from "../../../core/backend/canvas.ts";
+import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import type {
   Picture,
   PictureSource,
@@ -39,7 +40,7 @@ import {
   readDispi,
   writeDispi,
 } from "./vbe.ts";
-import { beamStatus, textScreen } from "./vga_crtc.ts";
+import { beamStatus, modeOf, textScreen, type VgaMode } from "./vga_crtc.ts";
 import { readVram, writeVram } from "./vga_memory.ts";
 import { VgaPainter } from "./vga_picture.ts";
 import {
@@ -153,6 +154,9 @@ export class VgaCore implements TextSource, PictureSource {
   readonly #canvas = new Canvas(FIRST_WIDTH, FIRST_HEIGHT);
   readonly #painter: VgaPainter;
   readonly #blink: Timer;
+  readonly #mode: DeviceEvent<VgaMode>;
+  /** The mode that was told last. */
+  #told = "";
   #state: VgaState;
   #changed: (() => void) | undefined;
   #watchers: (() => void)[] = [];
@@ -163,6 +167,7 @@ export class VgaCore implements TextSource, PictureSource {
 
   /** A VGA after power-on, which answers the regions of `vgaRegions`. */
   constructor(config: VgaConfig, context: DeviceContext) {
+    this.#mode = context.event("mode");
     this.#clock = context.clock;
     this.#isBlank = config.blank;
     this.#region = context.memory("framebuffer");
@@ -228,6 +233,7 @@ export class VgaCore implements TextSource, PictureSource {
   /** Write a register of the Bochs VBE. */
   writeVbe(index: number, value: number): void {
     writeDispi(this.#state, this.#memory.bytes, index, value);
+    this.#tellMode();
     this.touch();
   }
 
@@ -392,7 +398,19 @@ export class VgaCore implements TextSource, PictureSource {
         keepRegisters(s);
         break;
     }
+    this.#tellMode();
     this.touch();
+  }
+
+  /** Tells of the mode, if somebody hears of it and it is another. */
+  #tellMode(): void {
+    if (!this.#mode.isHeard) return;
+    const mode = modeOf(this.#state);
+    const { content, width, height, depth } = mode;
+    const told = `${content} ${width} ${height} ${depth}`;
+    if (told === this.#told) return;
+    this.#told = told;
+    this.#mode.tell(mode);
   }
 
   #writeAttribute(value: number): void {
@@ -456,6 +474,7 @@ export class VgaCore implements TextSource, PictureSource {
           s.crtc[7] = s.crtc[7] & ~CR7_LINE_COMPARE | value & CR7_LINE_COMPARE;
         }
         keepRegisters(s);
+        this.#tellMode();
         return this.touch();
       case STATUS_1:
         s.feature = value & 3;

@@ -11,7 +11,7 @@
 import type { TextCursor, TextScreen } from "../../../core/backend/display.ts";
 import { SECOND } from "../../../core/time/clock.ts";
 import { CP437 } from "./cp437.ts";
-import { isVbe } from "./vbe.ts";
+import { dispiView, isVbe } from "./vbe.ts";
 import type { VgaState, VideoMemory } from "./vga_state.ts";
 
 /** Dot clocks by the miscellaneous output's bits 2 and 3, in hertz. */
@@ -105,6 +105,47 @@ export function content(state: VgaState): Content {
   // The sequencer runs, and the screen is not off.
   if ((seq[0] & 3) !== 3 || (seq[1] & 0x20) !== 0) return "nothing";
   return (gfx[6] & 1) !== 0 || (attr[0x10] & 1) !== 0 ? "graphics" : "text";
+}
+
+/** The mode of the screen. */
+export type VgaMode = {
+  /** What there is to be seen. */
+  readonly content: Content;
+  /** Dots in a line. */
+  readonly width: number;
+  /** Scan lines. */
+  readonly height: number;
+  /** Bits a dot; 0 for text. */
+  readonly depth: number;
+};
+
+/** The present mode. */
+export function modeOf(state: VgaState): VgaMode {
+  const { crtc, gfx, seq } = state;
+  const kind = content(state);
+  if (kind === "vbe") {
+    const { width, height, depth } = dispiView(state);
+    return { content: kind, width, height, depth };
+  }
+  if (kind === "nothing") {
+    return { content: kind, width: 0, height: 0, depth: 0 };
+  }
+  const characters = crtc[1] + 1;
+  const height = shownLines(crtc);
+  const isWide = (gfx[5] & 0x40) !== 0;
+  return kind === "text"
+    ? {
+      content: kind,
+      width: characters * ((seq[1] & 1) === 0 ? 9 : 8),
+      height,
+      depth: 0,
+    }
+    : {
+      content: kind,
+      width: characters * (isWide ? 4 : 8),
+      height,
+      depth: isWide ? 8 : 4,
+    };
 }
 
 /** What the text mode shows; undefined in graphics modes and without a picture. */

@@ -20,6 +20,19 @@ import { type VgaConfig, VgaCore } from "./vga_core.ts";
 export const VGA_BACKENDS: NonNullable<DevicePlugin["backends"]> = {
   display: { type: "display", optional: true },
 };
+/** What it tells of. */
+export const VGA_EVENTS: NonNullable<DevicePlugin["events"]> = {
+  mode: {
+    description:
+      "What there is to be seen is of another kind (`content`: nothing, text, graphics, vbe) or size, in dots and scan lines; while the guest sets a mode, also what comes between. `depth`: bits a dot, 0 for text",
+    data: {
+      content: "string",
+      width: "number",
+      height: "number",
+      depth: "number",
+    },
+  },
+};
 /** What it provides. */
 export const VGA_PROVIDES: readonly string[] = [
   "text-source",

@@ -24,7 +24,12 @@ import {
 } from "../../../core/state/state.ts";
 import { edid } from "./edid.ts";
 import { VGA_SCHEMA, type VgaConfig, vgaRegions } from "./vga_core.ts";
-import { VGA_BACKENDS, VGA_PROVIDES, VgaOnBus } from "./vga_on_bus.ts";
+import {
+  VGA_BACKENDS,
+  VGA_EVENTS,
+  VGA_PROVIDES,
+  VgaOnBus,
+} from "./vga_on_bus.ts";
 import type { VgaState } from "./vga_state.ts";
 
 /** The registers' region: EDID, the ports from 3C0h on, the VBE, extensions. */
@@ -187,6 +192,7 @@ const plugin: DevicePlugin<VgaPciConfig> = {
       mmio: { space: "memory", size: MMIO_BYTES, movable: true },
     },
   }),
+  events: VGA_EVENTS,
   backends: VGA_BACKENDS,
   uses: { bus: "pci-bus" },
   provides: VGA_PROVIDES,

@@ -6,6 +6,7 @@
  */
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
+import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import type {
   RemovableDrive,
   RemovableMedia,
@@ -92,6 +93,7 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
   readonly #transfer: Transfer;
   readonly #control: ControlCommands;
   readonly #timer: Timer;
+  readonly #command: DeviceEvent<{ name: string; bytes: Uint8Array }>;
 
   /** A controller in its reset state, on a channel of the DMA controllers. */
   constructor(
@@ -103,6 +105,7 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
     this.#clock = context.clock;
     this.#log = context.log;
     this.#irq = context.output("irq");
+    this.#command = context.event("command");
     this.drives = drives;
     this.removable = this.#removable();
     this.#dma = context.collaborator<IsaDma>("dma")
@@ -341,6 +344,10 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
     const state = this.#state;
     const { fifo } = state;
     const command = commandOf(fifo[0]);
+    if (this.#command.isHeard) {
+      const name = command?.name ?? "INVALID";
+      this.#command.tell({ name, bytes: Uint8Array.from(fifo) });
+    }
     switch (command?.name) {
       case undefined:
         return this.#result([ST0_INVALID], false);

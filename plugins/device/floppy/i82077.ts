@@ -116,6 +116,13 @@ const plugin: DevicePlugin<I82077Config> = {
     control: { space: "ports", size: CONTROL_PORTS, at: 0x3f7 },
   },
   outputs: ["irq"],
+  events: {
+    command: {
+      description:
+        "A command begins: its name in the datasheet, and its bytes with their parameters",
+      data: { name: "string", bytes: "bytes" },
+    },
+  },
   backends: {
     drive0: { type: "block", optional: true },
     drive1: { type: "block", optional: true },

@@ -299,6 +299,7 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
     switch (state.phase) {
       case "packet":
         state.phase = "";
+        this.tellPacket(state.buffer);
         return this.#packet(state.buffer);
       case "in":
         if (state.command === Command.IDENTIFY_PACKET_DEVICE) {

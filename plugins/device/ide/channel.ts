@@ -6,6 +6,10 @@
  * @module
  */
 
+import type {
+  DeviceEvent,
+  DeviceEventSpec,
+} from "../../../core/machine/device_events.ts";
 import type { AccessWidth, IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { DmaEngine, Drive, DriveState } from "./drive.ts";
@@ -57,7 +61,40 @@ export interface ChannelParts {
   readonly drives: readonly [Drive | undefined, Drive | undefined];
   /** The bus master; PIO only when absent. */
   readonly dma?: DmaEngine;
+  /** Its number, for events; 0 when absent. */
+  readonly number?: number;
+  /** Tells of commands. */
+  readonly command?: DeviceEvent<IdeCommand>;
+  /** Tells of packets. */
+  readonly packet?: DeviceEvent<IdePacket>;
 }
+
+/** A drive is given a command. */
+export type IdeCommand = {
+  readonly channel: number;
+  readonly drive: number;
+  readonly command: number;
+};
+
+/** A CD-ROM drive is given a packet. */
+export type IdePacket = {
+  readonly channel: number;
+  readonly drive: number;
+  readonly packet: Uint8Array;
+};
+
+/** The events of a device with channels. */
+export const IDE_EVENTS: Readonly<Record<string, DeviceEventSpec>> = {
+  command: {
+    description:
+      "A byte is written to the command register: `command`, of ATA's table of codes",
+    data: { channel: "number", drive: "number", command: "number" },
+  },
+  packet: {
+    description: "A packet device has got the packet of a command",
+    data: { channel: "number", drive: "number", packet: "bytes" },
+  },
+};
 
 /** A channel with up to two drives. */
 export class Channel {
@@ -80,8 +117,21 @@ export class Channel {
   constructor(parts: ChannelParts) {
     this.#parts = parts;
     this.#present = parts.drives.filter((drive) => drive !== undefined);
-    const port = { dma: parts.dma, update: () => this.#update() };
-    for (const drive of this.#present) drive.connect(port);
+    const { dma, packet, number = 0 } = parts;
+    for (const drive of this.#present) {
+      drive.connect({
+        dma,
+        update: () => this.#update(),
+        packet: (bytes) => {
+          if (packet?.isHeard !== true) return;
+          packet.tell({
+            channel: number,
+            drive: parts.drives.indexOf(drive),
+            packet: bytes.slice(),
+          });
+        },
+      });
+    }
   }
 
   get #selected(): Drive | undefined {
@@ -156,6 +206,11 @@ export class Channel {
     // Writing any register of the command block clears HOB.
     state.control &= ~CONTROL_HOB;
     if (offset === STATUS) {
+      const { command, number = 0 } = this.#parts;
+      if (command?.isHeard === true) {
+        const drive = state.selected;
+        command.tell({ channel: number, drive, command: value });
+      }
       if (value === Command.EXECUTE_DEVICE_DIAGNOSTIC) return this.#diagnose();
       this.#selected?.command(value);
       return;

@@ -42,6 +42,8 @@ export interface DrivePort {
   readonly dma: DmaEngine | undefined;
   /** The drive's interrupt may have changed. */
   update(): void;
+  /** A packet device has got a packet. */
+  packet(bytes: Uint8Array): void;
 }
 
 /** The state of any drive. */
@@ -120,7 +122,11 @@ export function freshDrive(): DriveState {
 export abstract class Drive<S extends DriveState = DriveState> {
   /** The whole state. */
   protected state: S;
-  #port: DrivePort = { dma: undefined, update: () => {} };
+  #port: DrivePort = {
+    dma: undefined,
+    update: () => {},
+    packet: () => {},
+  };
   #generation = 0;
   /** The request that the backend has not answered yet. */
   #last: Promise<unknown> | undefined;
@@ -266,6 +272,11 @@ export abstract class Drive<S extends DriveState = DriveState> {
   acknowledge(): void {
     this.state.pending = false;
     this.#port.update();
+  }
+
+  /** A packet has come, to whoever hears of it. */
+  protected tellPacket(bytes: Uint8Array): void {
+    this.#port.packet(bytes);
   }
 
   /** The command register is written. */

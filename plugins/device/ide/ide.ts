@@ -24,7 +24,12 @@ import {
   saveState,
   type StateRecord,
 } from "../../../core/state/state.ts";
-import { Channel, COMMAND_PORTS, CONTROL_PORTS } from "./channel.ts";
+import {
+  Channel,
+  COMMAND_PORTS,
+  CONTROL_PORTS,
+  IDE_EVENTS,
+} from "./channel.ts";
 import type { Drive } from "./drive.ts";
 import {
   bootDrivesOf,
@@ -62,6 +67,8 @@ export class IsaIde implements Device, RemovableMedia, BootDrives {
     this.#channel = new Channel({
       irq: context.output("irq"),
       drives: this.drives,
+      command: context.event("command"),
+      packet: context.event("packet"),
     });
     context.io("command", this.#channel.command);
     context.io("control", this.#channel.control);
@@ -104,6 +111,7 @@ const plugin: DevicePlugin<IdeConfig> = {
     control: { space: "ports", size: CONTROL_PORTS },
   },
   outputs: ["irq"],
+  events: IDE_EVENTS,
   provides: ["removable-media", "boot-drives"],
   backends: {
     disk0: { type: "block", optional: true },

@@ -46,6 +46,7 @@ import {
   type ChannelRecord,
   COMMAND_PORTS,
   CONTROL_PORTS,
+  IDE_EVENTS,
 } from "./channel.ts";
 import type { Drive } from "./drive.ts";
 import {
@@ -148,6 +149,9 @@ export class Piix3Ide implements Device, RemovableMedia, BootDrives {
         irq: context.output(`irq${n}`),
         drives: [this.drives[2 * n], this.drives[2 * n + 1]],
         dma: this.#masters[n],
+        number: n,
+        command: context.event("command"),
+        packet: context.event("packet"),
       });
       this.#masters[n].onStart(() => channel.dmaReady());
       context.io(`command${n}`, this.#decoded(n, channel.command));
@@ -269,6 +273,7 @@ const plugin: DevicePlugin<Piix3IdeConfig> = {
       movable: true,
     },
   },
+  events: IDE_EVENTS,
   outputs: ["irq0", "irq1"],
   backends: {
     disk0: { type: "block", optional: true },

@@ -11,6 +11,7 @@
  */
 
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
+import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import type {
   Device,
   DeviceContext,
@@ -133,6 +134,7 @@ export class I8042 implements Device, Ps2Controller {
   readonly #aux: IrqLine;
   readonly #a20: IrqLine;
   readonly #reset: IrqLine;
+  readonly #byte: DeviceEvent<{ byte: number; auxiliary: boolean }>;
   #keyboard: Ps2Device | undefined;
   #auxiliary: Ps2Device | undefined;
 
@@ -144,6 +146,7 @@ export class I8042 implements Device, Ps2Controller {
     this.#aux = context.output("aux");
     this.#a20 = context.output("a20");
     this.#reset = context.output("reset");
+    this.#byte = context.event("byte");
     this.#a20.raise();
     context.io("data", {
       widths: [1],
@@ -193,6 +196,10 @@ export class I8042 implements Device, Ps2Controller {
       s.status = STATUS_OBF | ((answer & FROM_AUX) !== 0 ? STATUS_AUX : 0) |
         ((answer & TIMED_OUT) !== 0 ? STATUS_TIMEOUT : 0);
     } else if (!this.#takeKeyboard() && !this.#takeAuxiliary()) return;
+    if (answer === undefined && this.#byte.isHeard) {
+      const auxiliary = (s.status & STATUS_AUX) !== 0;
+      this.#byte.tell({ byte: s.data, auxiliary });
+    }
     this.#update();
   }
 
@@ -391,6 +398,13 @@ const plugin: DevicePlugin<Record<string, never>> = {
     command: { space: "ports", size: 1, at: 0x64 },
   },
   outputs: ["kbd", "aux", "a20", "reset"],
+  events: {
+    byte: {
+      description:
+        "The guest can read a byte of the keyboard's, a scan code (translated, if it wants that), or of the mouse's (`auxiliary`)",
+      data: { byte: "number", auxiliary: "boolean" },
+    },
+  },
   provides: ["ps2-controller"],
   create: (_config, context) => new I8042(context),
 };

@@ -31,6 +31,7 @@ import {
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { RegionMover } from "../../../core/bus/movable_region.ts";
 import type { InterruptController } from "../../../core/machine/cpu.ts";
+import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import type {
   Device,
   DeviceContext,
@@ -131,6 +132,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   readonly #registers: RegionMover;
   readonly #interrupts: LocalInterrupts;
   readonly #init: IrqLine;
+  readonly #programmed: DeviceEvent<{ initial: number; divide: number }>;
 
   /** A local APIC in its reset state. */
   constructor(config: LocalApicConfig, context: DeviceContext) {
@@ -140,6 +142,7 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
     this.#virtualWire = config.virtualWire;
     this.#bus = context.collaborator<ApicBus>("bus");
     this.#init = context.output("init");
+    this.#programmed = context.event("timer");
     this.#registers = context.mover("registers");
     context.io("registers", {
       // Less than 32 bits is undefined (SDM 10.4.1): a part is read, nothing
@@ -423,6 +426,10 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
         s.ICRH = value & 0xff000000;
         return;
       case INITIAL_COUNT:
+        if (this.#programmed.isHeard) {
+          const divide = this.#interrupts.timer.divide;
+          this.#programmed.tell({ initial: value, divide });
+        }
         return this.#interrupts.timer.start(value);
       case DCR:
         return this.#interrupts.timer.setDivide(value);
@@ -551,6 +558,13 @@ const plugin: DevicePlugin<LocalApicConfig> = {
     registers: { space: "memory", size: SIZE, movable: true, shadows: true },
   },
   outputs: ["intr", "nmi", "init"],
+  events: {
+    timer: {
+      description:
+        "The timer gets a new initial count (0 stops it); `divide` is the divide configuration register",
+      data: { initial: "number", divide: "number" },
+    },
+  },
   inputs: ["lint0", "lint1", "init"],
   uses: { bus: "apic-bus", pic: "interrupt-controller" },
   provides: ["interrupt-controller", "local-interrupt-controller"],

@@ -23,6 +23,7 @@
 
 import type { IoHandler } from "../../../core/bus/handler.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
+import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import type {
   Device,
   DeviceContext,
@@ -124,6 +125,13 @@ function timeOf(clocks: number): number {
  */
 const ONE_SHOT_SLACK = 16 * MILLISECOND;
 
+/** A counter has got a count. */
+type PitProgramming = {
+  readonly counter: number;
+  readonly mode: number;
+  readonly reload: number;
+};
+
 /** The timer. */
 export class I8254 implements Device {
   #state: I8254State = freshState();
@@ -139,10 +147,15 @@ export class I8254 implements Device {
   readonly #timer: Timer;
   readonly #out2: IrqLine;
   readonly #speaker: Timer;
+  readonly #programmed: DeviceEvent<PitProgramming> | undefined;
 
   /** A timer in its reset state. */
-  constructor(context: Pick<DeviceContext, "name" | "clock" | "output">) {
+  constructor(
+    context: Pick<DeviceContext, "name" | "clock" | "output">,
+    programmed?: DeviceEvent<PitProgramming>,
+  ) {
     this.#name = context.name;
+    this.#programmed = programmed;
     this.#clock = context.clock;
     this.#out0 = context.output("out0");
     this.#timer = context.clock.timer(() => this.#run());
@@ -216,6 +229,10 @@ export class I8254 implements Device {
     const counter = this.#state.counters[index];
     const periodic = modeOf(counter) === 2 || modeOf(counter) === 3;
     writeCounter(counter, value, clock);
+    if (this.#programmed?.isHeard === true && counter.low === NEVER) {
+      const reload = counter.next;
+      this.#programmed.tell({ counter: index, mode: modeOf(counter), reload });
+    }
     if (index === 2) this.#speak();
     if (index !== 0) return;
     // A new period waits for the end of the old one, and late ticks stay due.
@@ -359,8 +376,15 @@ const plugin: DevicePlugin<Record<string, never>> = {
   },
   outputs: ["out0", "out2"],
   inputs: ["pending", "masked"],
+  events: {
+    program: {
+      description:
+        "A counter has got a new count: its mode, 0 to 5, and `reload` clocks of 1.193182 MHz",
+      data: { counter: "number", mode: "number", reload: "number" },
+    },
+  },
   create(_config: Record<string, never>, context: DeviceContext): I8254 {
-    const timer = new I8254(context);
+    const timer = new I8254(context, context.event("program"));
     context.io("counters", timer.counterPorts);
     context.io("speaker", timer.speakerPort);
     context.input("pending", (level) => timer.setPending(level));

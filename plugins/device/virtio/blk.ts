@@ -13,6 +13,7 @@
  * @module
  */
 
+import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import {
   type BlockBackend,
   SECTOR_BYTES,
@@ -137,6 +138,14 @@ class Refusal extends Error {
   }
 }
 
+/** What a driver asks for. */
+type BlkRequest = {
+  readonly queue: number;
+  readonly type: number;
+  readonly sector: number;
+  readonly size: number;
+};
+
 /** A block device. */
 export class VirtioBlk extends VirtioDevice<BlkState> {
   /** See `VirtioDevice`. */
@@ -154,6 +163,7 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
   #taken = 0;
   /** Requests at the backend, those forgotten included. */
   #active = 0;
+  readonly #told: DeviceEvent<BlkRequest> | undefined;
   /** Resolves when the backend has done what a reset made it forget. */
   #drained: PromiseWithResolvers<void> | undefined;
 
@@ -162,6 +172,7 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
     backend: BlockBackend,
     config: VirtioBlkConfig,
     { clock, log }: { readonly clock: Clock; readonly log: Logger },
+    told?: DeviceEvent<BlkRequest>,
   ) {
     const { serial, queues } = config;
     super({
@@ -172,6 +183,7 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
       log,
     });
     this.#backend = backend;
+    this.#told = told;
     this.#id.set(new TextEncoder().encode(serial).subarray(0, ID_BYTES));
     const view = new DataView(this.config.buffer);
     const sectors = Math.floor(backend.size / SECTOR_BYTES);
@@ -278,6 +290,16 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
         : chain.readable - HEAD_BYTES,
       epoch: this.epoch,
     };
+    if (this.#told?.isHeard === true) {
+      const { offset, length } = request;
+      const sector = offset / SECTOR_BYTES;
+      this.#told.tell({
+        queue: this.queues.indexOf(queue),
+        type,
+        sector,
+        size: length,
+      });
+    }
     const refusal = this.#check(request);
     if (refusal !== S_OK) return this.#answer(request, refusal, 0);
     if (type === T_GET_ID) {
@@ -458,9 +480,22 @@ export const BLK: VirtioType<VirtioBlkConfig> = {
       default: 1,
     },
   },
+  events: {
+    request: {
+      description:
+        "The driver asks for something: `type` by its number (5.2.6), `sector` of 512 bytes, `size` of the data in bytes",
+      data: {
+        queue: "number",
+        type: "number",
+        sector: "number",
+        size: "number",
+      },
+    },
+  },
   backends: { disk: { type: "block" } },
   create(config, context) {
     const backend = context.block("disk");
-    return backend && new VirtioBlk(backend, config, context);
+    return backend &&
+      new VirtioBlk(backend, config, context, context.event("request"));
   },
 };

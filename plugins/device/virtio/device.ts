@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { DeviceEventSpec } from "../../../core/machine/device_events.ts";
 import type {
   BootDrive,
   BootDrives,
@@ -126,6 +127,8 @@ export interface VirtioType<C = any> {
   readonly config?: Readonly<Record<string, ConfigSchema>>;
   /** The backends that it stands on. */
   readonly backends?: Readonly<Record<string, BackendSpec>>;
+  /** What it tells of: see `DevicePlugin`. */
+  readonly events?: Readonly<Record<string, DeviceEventSpec>>;
   /** The contracts that it fulfils beside `Device`: see `DevicePlugin`. */
   readonly provides?: readonly string[];
   /** Throws a `ConfigError` for what its schema cannot see. */

@@ -62,6 +62,7 @@ export function pciPlugin<C>(
     },
     backends: type.backends,
     uses: { bus: "pci-bus" },
+    events: type.events,
     provides: type.provides,
     create(config, context) {
       if (config.legacy && !isTransitional) {

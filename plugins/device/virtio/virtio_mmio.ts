@@ -298,6 +298,7 @@ export function mmioPlugin<C>(type: VirtioType<C>): DevicePlugin<C> {
     backends: Object.fromEntries(
       backends.map(([name, spec]) => [name, { ...spec, optional: true }]),
     ),
+    events: type.events,
     provides: type.provides,
     declare(config) {
       type.check?.(config);
