@@ -378,16 +378,18 @@ export class Machine {
     await this.stop();
   }
 
-  /** Press the reset button. */
+  /** Press the reset button. Throws a `ReplayError` in a replay. */
   reset(cause: Cause = "host-ui"): void {
+    this.#parts.inputs?.mustListen();
     this.#parts.control.reset(cause);
   }
 
   /**
    * Press the power button: the guest is asked to switch itself off. Throws a
-   * `RangeError` when the machine has none.
+   * `RangeError` when the machine has none, and a `ReplayError` in a replay.
    */
   pressPowerButton(): void {
+    this.#parts.inputs?.mustListen();
     if (!this.#parts.control.pressPowerButton()) {
       throw new RangeError("the machine has no power button");
     }
@@ -546,7 +548,8 @@ export class Machine {
           cpus: this.#parts.cpus,
           loop: this.#loop,
           memory: this.#debugMemory(),
-          keepsOrder: this.#parts.inputs?.isLive === false,
+          keepsOrder: this.#parts.inputs !== undefined,
+          refusal: this.#parts.inputs?.refusal,
           isStarted: () => this.running,
           start: () => this.start(),
           notify: (type) => this.events.emit({ type }),
@@ -660,9 +663,13 @@ export class Machine {
     return saveMachine(this.#parts);
   }
 
-  /** Restore what `save` gave. The machine must not be running. */
+  /**
+   * Restore what `save` gave. The machine must not be running. Throws a
+   * `ReplayError` if its run is recorded or replayed.
+   */
   load(record: StateRecord): void {
     this.#mustRest();
+    this.#parts.inputs?.mustStay();
     loadMachine(this.#parts, record);
   }
 
@@ -892,6 +899,7 @@ export class Machine {
     try {
       await Promise.all(servers);
     } finally {
+      await this.media.closeKept();
       await closeAll(this.#parts.backends);
     }
   }

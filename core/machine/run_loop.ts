@@ -132,7 +132,11 @@ export class RunLoop {
   #inSlice = false;
   #sliceEnd = 0;
   #stopping = false;
-  /** With `icount`: instructions of a slice that a debugger cut short. */
+  /**
+   * With `icount`: instructions of a slice that a debugger cut short. What is
+   * recorded does not come then: an interrupt may have been taken at the same
+   * count of instructions, before or after it.
+   */
   #rest = 0;
   /** Called whenever the guest comes to stand still. */
   onStand: () => void = () => {};
@@ -314,7 +318,8 @@ export class RunLoop {
           served = performance.now();
           continue;
         }
-        if (this.#stands > 0) {
+        const stands = this.#stands > 0;
+        if (stands && !this.#hasInput) {
           await this.#stand();
           served = performance.now();
           this.#startShare(served);
@@ -325,13 +330,14 @@ export class RunLoop {
           await this.#answers();
           continue;
         }
-        const taken = this.#inputs?.take();
+        const taken = this.#isCut ? undefined : this.#inputs?.take(stands);
         if (taken !== undefined) {
           await taken;
           await turn();
           continue;
         }
         if (this.#stopping) return "stop";
+        if (stands) continue;
         const exit = this.#slice();
         if (exit === "debug") {
           this.onDebug();
@@ -381,6 +387,16 @@ export class RunLoop {
     }
   }
 
+  /** Whether the guest stands where nothing comes of a run that is recorded. */
+  get #isCut(): boolean {
+    return this.#rest > 0 && this.#inputs?.isLive === true;
+  }
+
+  /** Whether there is something for a guest that stands still: who sends it may wait for that. */
+  get #hasInput(): boolean {
+    return !this.#isCut && this.#inputs?.isAwaited === true;
+  }
+
   /** Longest slice now. */
   get #sliceNs(): number {
     return this.#expectsHost ? REQUEST_SLICE_NS : SLICE_NS;
@@ -395,7 +411,8 @@ export class RunLoop {
   async #wait(inputs: TimedInputs): Promise<void> {
     const start = performance.now();
     const deadline = this.#clock.nextDeadline();
-    if (!this.#stopping && this.#stands === 0 && !this.#holds) {
+    if (this.#stands > 0) inputs.stand(deadline);
+    else if (!this.#stopping && !this.#holds) {
       await inputs.idle(deadline, (time) => this.#sleep(time));
     }
     this.#slept += performance.now() - start;

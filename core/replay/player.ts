@@ -42,6 +42,8 @@ interface PlayedChannel {
 /** Hands over what was recorded. */
 export class Player extends TimedInputs {
   override readonly isLive = false;
+  override readonly refusal = "The run is replayed: it is what was recorded, " +
+    "and nothing that is written from outside";
   readonly #entries: readonly Entry[];
   readonly #channels: PlayedChannel[] = [];
   #next = 0;
@@ -85,6 +87,11 @@ export class Player extends TimedInputs {
       unblock: () => {},
       waiting: 0,
     };
+  }
+
+  /** Nobody waits for what was recorded. */
+  override get isAwaited(): boolean {
+    return false;
   }
 
   /** Up to the next input, or the limit. */

@@ -25,8 +25,8 @@ export interface ReplayedMachine {
   readonly memory: Uint8Array;
   /** Instructions that each CPU has executed. */
   counts(): number[];
-  /** See `Media.changes`. */
-  media(): number;
+  /** Whether its drives and disks can be made what they were at a moment: nothing was written by then that is not now. */
+  reaches(moment: Moment): boolean;
   /** The linear address of a CPU's next instruction. */
   pc(cpu: number): number;
   /** Everything but the memory, and where in the recording it is. */
@@ -90,9 +90,8 @@ export class Replayer implements ReplayDebugger {
       throw new RangeError(`${count} is no number of instructions`);
     }
     const near = this.#history.before(count)!;
-    if (count < this.count || near.count > this.count) {
-      await this.#return(near);
-    }
+    const isAhead = near.count > this.count && this.#machine.reaches(near);
+    if (count < this.count || isAhead) await this.#return(near);
     await this.#runTo(count);
     if (this.count < count) {
       throw new RangeError(
@@ -102,12 +101,6 @@ export class Replayer implements ReplayDebugger {
   }
 
   async #return(moment: Moment): Promise<void> {
-    if (moment.media !== this.#machine.media()) {
-      throw new ReplayError(
-        "unsupported",
-        "Cannot go back to before a medium was changed",
-      );
-    }
     this.#history.restore(moment);
     await this.#machine.load(moment);
   }
