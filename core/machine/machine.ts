@@ -201,7 +201,13 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
   ): Promise<Machine> {
-    return await Machine.#build(plan, options, (machine) => machine.#reset());
+    const snapshot = options.replay?.header.snapshot;
+    if (snapshot === undefined) {
+      return await Machine.#build(plan, options, (machine) => machine.#reset());
+    }
+    const { checkSnapshot } = await import("../replay/session.ts");
+    await checkSnapshot(snapshot);
+    return await Machine.restore(snapshot.path, options, plan);
   }
 
   /**
@@ -221,32 +227,34 @@ export class Machine {
     return await restoreSnapshot(
       { nameOrPath, plan },
       options,
-      (plan, fill) =>
+      (plan, fill, path) =>
         Machine.#build(
           plan,
           options,
           (machine) => fill(machine.#parts, machine.media),
-          true,
+          path,
         ),
     );
   }
 
-  /** Build a machine, and give it its first state. */
+  /** Build a machine, and give it its first state: that of a snapshot, if there is a path. */
   static async #build(
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
-    bootsLater = false,
+    snapshot?: string,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const parts = await builder.build(bootsLater);
+      const parts = await builder.build(snapshot !== undefined);
       const machine = new Machine(parts);
+      // What a guest reads of its disks is compared from its first state on.
+      if (snapshot !== undefined) await begin(machine);
       if (parts.inputs !== undefined) {
         const { beginSession } = await import("../replay/session.ts");
-        await beginSession(parts, parts.inputs);
+        await beginSession(parts, parts.inputs, snapshot);
       }
-      await begin(machine);
+      if (snapshot === undefined) await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
       requests.ready.resolve();

@@ -63,6 +63,11 @@ export class History {
     return this.#states.length;
   }
 
+  /** The first state, which is never forgotten. */
+  get first(): Moment {
+    return this.#states[0].moment;
+  }
+
   /** The last state. */
   get last(): Moment | undefined {
     return this.#states.at(-1)?.moment;

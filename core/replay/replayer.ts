@@ -89,6 +89,12 @@ export class Replayer implements ReplayDebugger {
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new RangeError(`${count} is no number of instructions`);
     }
+    const { count: first } = this.#history.first;
+    if (count < first) {
+      throw new RangeError(
+        `the recording begins after ${first} instructions, not at ${count}`,
+      );
+    }
     const near = this.#history.before(count)!;
     const isAhead = near.count > this.count && this.#machine.reaches(near);
     if (count < this.count || isAhead) await this.#return(near);
@@ -123,16 +129,21 @@ export class Replayer implements ReplayDebugger {
   async step(cpu: number): Promise<ReverseStop> {
     const machine = this.#machine;
     const { count } = this;
+    const { count: first, counts } = this.#history.first;
     const own = machine.counts()[cpu];
     const pc = machine.pc(cpu);
     // If an interrupt was taken and nothing executed since: to before it.
-    if (count > 0) await this.seek(count - 1);
+    if (count > first) await this.seek(count - 1);
     await this.#runTo(count);
     if (machine.pc(cpu) !== pc) return { kind: "step", cpu };
-    if (own === 0) return { kind: "beginning", cpu };
+    if (own === counts[cpu]) return { kind: "beginning", cpu };
     // The last place at which the CPU had executed less.
-    let [low, high] = [0, count];
-    for (let width = 1; low === 0 && width < count; width *= 16) {
+    let [low, high] = [first, count];
+    for (
+      let width = 1;
+      low === first && width < count - first;
+      width *= 16
+    ) {
       await this.seek(count - width);
       if (machine.counts()[cpu] < own) low = count - width;
       else high = count - width;
@@ -154,7 +165,8 @@ export class Replayer implements ReplayDebugger {
   async resume(): Promise<ReverseStop> {
     this.#isPaused = false;
     const { count } = this;
-    for (let end = count; end > 0;) {
+    const { count: first } = this.#history.first;
+    for (let end = count; end > first;) {
       const start = this.#history.before(end - 1)!;
       const last = await this.#lastPassed(start, end, count);
       if (last !== undefined) return await this.#goTo(start, last);
@@ -164,7 +176,7 @@ export class Replayer implements ReplayDebugger {
         return { kind: "pause", cpu: 0 };
       }
     }
-    await this.seek(0);
+    await this.seek(first);
     return { kind: "beginning", cpu: 0 };
   }
 
@@ -195,7 +207,7 @@ export class Replayer implements ReplayDebugger {
   async #goTo(start: Moment, passed: Passed): Promise<ReverseStop> {
     const { event, count } = passed;
     if (event.kind === "watchpoint") {
-      await this.seek(Math.max(count - 1, 0));
+      await this.seek(Math.max(count - 1, this.#history.first.count));
       return event;
     }
     // Not to a number of instructions: an interrupt may have been taken since.

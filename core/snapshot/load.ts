@@ -172,15 +172,27 @@ export class SnapshotFile {
     });
   }
 
-  /** Throws a `SnapshotError` unless it is of this machine. */
-  checkMachine(machine: StateRecord, plan: MachinePlan): void {
+  /**
+   * Throws a `SnapshotError` unless it is of this machine. With `anyTime` that
+   * may have had another kind of time: a run that is recorded has that of the
+   * instruction count, from where the saved one is on.
+   */
+  checkMachine(
+    machine: StateRecord,
+    plan: MachinePlan,
+    anyTime = false,
+  ): void {
     let saved: StateRecord;
     try {
       saved = asRecord(machine.identity, "identity");
     } catch {
       throw this.#reader.damaged("it does not say what machine it is of");
     }
-    const difference = differences(saved, identityOf(plan));
+    const here = identityOf(plan);
+    const difference = differences(
+      anyTime ? { ...saved, time: here.time } : saved,
+      here,
+    );
     if (difference === undefined) return;
     throw new SnapshotError(
       "machine",
@@ -309,10 +321,11 @@ export async function loadSnapshot(
   }
 }
 
-/** How a machine is made that has not been reset. */
+/** How a machine is made that has not been reset, for the snapshot at a path. */
 export type BuildBare<M> = (
   plan: MachinePlan,
   fill: (parts: Parts, media: Media) => Promise<void>,
+  path: string,
 ) => Promise<M>;
 
 /**
@@ -345,14 +358,15 @@ export async function restoreSnapshot<M>(
   options: LoadOptions,
   build: BuildBare<M>,
 ): Promise<M> {
-  const file = SnapshotFile.open(
-    snapshotPath(nameOrPath, options.snapshots ?? "."),
-  );
+  const path = snapshotPath(nameOrPath, options.snapshots ?? ".");
+  const file = SnapshotFile.open(path);
   try {
     const machine = file.start();
     const plan = known ??
       await planLocated(file.document(machine), options, true);
-    file.checkMachine(machine, plan);
+    const isTimed = options.record !== undefined ||
+      options.replay !== undefined;
+    file.checkMachine(machine, plan, isTimed);
     return await build(plan, async (parts, media) => {
       try {
         clearNewMemory(parts);
@@ -364,7 +378,7 @@ export async function restoreSnapshot<M>(
       } catch (error) {
         throw file.misfit(error);
       }
-    });
+    }, path);
   } finally {
     file.close();
   }

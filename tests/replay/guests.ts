@@ -228,7 +228,9 @@ idle:
 capacity: db 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 `;
 
-const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+/** The machine of the listener. */
+export const ISAPC: string =
+  new URL("../../machines/isapc.json", import.meta.url).pathname;
 
 /** What the machine is at a number of instructions, whatever led there. */
 export interface Place {
@@ -321,11 +323,22 @@ export async function withListener(
   inputs: number,
   use: (recorded: Recorded) => Promise<void>,
 ): Promise<void> {
+  await withFolder((folder) =>
+    withKernel(folder, async (kernel) => {
+      const log = `${folder}/log`;
+      await use({ kernel, log, recorded: await record(kernel, log, inputs) });
+    })
+  );
+}
+
+/** The listener's kernel in a folder; nothing where there is no nasm. */
+export async function withKernel(
+  folder: string,
+  use: (kernel: string) => Promise<void>,
+): Promise<void> {
   const code = await listener();
   if (code === undefined) return;
-  await withFolder(async (folder) => {
-    const [kernel, log] = [`${folder}/kernel`, `${folder}/log`];
-    await Deno.writeFile(kernel, code);
-    await use({ kernel, log, recorded: await record(kernel, log, inputs) });
-  });
+  const kernel = `${folder}/kernel`;
+  await Deno.writeFile(kernel, code);
+  await use(kernel);
 }
