@@ -149,6 +149,7 @@ export class Machine {
   #subject(): Subject {
     const { cpu, clock, time, blocks, memory } = this.#parts;
     const { arenaOffset, arenaBytes, u8 } = memory;
+    const loop = (): RunLoop => this.#loop;
     return {
       position: () => ({
         count: this.#earlier.reduce((sum, n) => sum + n, cpu.instructions),
@@ -158,6 +159,9 @@ export class Machine {
       memory: u8.subarray(arenaOffset + arenaBytes),
       get awaitsDisk(): boolean {
         return blocks.isAwaited;
+      },
+      get isCut(): boolean {
+        return loop().isCut;
       },
       forgetMappings: () => cpu.forgetMappings?.(),
       skipTo: (to) => (time as InstructionTime).skipTo(to),

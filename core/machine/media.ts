@@ -134,8 +134,8 @@ export class Media {
     medium: Medium,
     { force = false }: ChangeOptions = {},
   ): Promise<void> {
-    const drive = this.#drive(name);
     this.#mustListen();
+    const drive = this.#drive(name);
     const { backend, config } = await this.#open(name, medium);
     // Whoever reads it later may be in another folder.
     const opened = { ...medium, config };
@@ -184,8 +184,8 @@ export class Media {
     name: string,
     { force = false }: ChangeOptions = {},
   ): Promise<void> {
-    const drive = this.#drive(name);
     this.#mustListen();
+    const drive = this.#drive(name);
     if (this.#isTimed) return await this.#timed!.submit({ drive: name, force });
     await this.#eject(name, drive, force);
   }
@@ -208,8 +208,8 @@ export class Media {
   }
 
   async #moveTray(change: Change): Promise<void> {
-    this.#drive(change.drive);
     this.#mustListen();
+    this.#drive(change.drive);
     if (this.#isTimed) return await this.#timed!.submit(change);
     await this.#carryOut(change);
   }

@@ -312,7 +312,10 @@ export class RunLoop {
       this.#startShare(served);
       for (;;) {
         this.#between();
-        if (this.#stopping) return "stop";
+        if (this.#stopping) {
+          if (this.#inputs !== undefined) await this.#finish();
+          return "stop";
+        }
         if (this.#holds !== undefined) {
           await this.#park(this.#holds);
           served = performance.now();
@@ -330,7 +333,7 @@ export class RunLoop {
           await this.#answers();
           continue;
         }
-        const taken = this.#isCut ? undefined : this.#inputs?.take(stands);
+        const taken = this.isCut ? undefined : this.#inputs?.take(stands);
         if (taken !== undefined) {
           await taken;
           await turn();
@@ -388,13 +391,13 @@ export class RunLoop {
   }
 
   /** Whether the guest stands where nothing comes of a run that is recorded. */
-  get #isCut(): boolean {
+  get isCut(): boolean {
     return this.#rest > 0 && this.#inputs?.isLive === true;
   }
 
   /** Whether there is something for a guest that stands still: who sends it may wait for that. */
   get #hasInput(): boolean {
-    return !this.#isCut && this.#inputs?.isAwaited === true;
+    return !this.isCut && this.#inputs?.isAwaited === true;
   }
 
   /** Longest slice now. */
@@ -434,6 +437,15 @@ export class RunLoop {
     ]);
     this.#awake = undefined;
     await turn();
+  }
+
+  /** What is due belongs to the end of a run that is recorded: a replay comes there with it done. */
+  async #finish(): Promise<void> {
+    for (;;) {
+      this.#clock.runDue();
+      if (this.#blocks.due === undefined) return;
+      await this.#answers();
+    }
   }
 
   /** Let the CPU run to the next deadline or the slice's end. */

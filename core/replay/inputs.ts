@@ -57,6 +57,8 @@ export interface Subject {
   readonly memory: Uint8Array;
   /** Whether a device waits for a disk. */
   readonly awaitsDisk: boolean;
+  /** Whether a debugger has stopped it within a slice. */
+  readonly isCut: boolean;
   /** Forget what CPUs know of page tables: what is forgotten is found anew. */
   forgetMappings(): void;
   /** Let virtual time go forward. */

@@ -16,6 +16,7 @@ import {
 } from "./inputs.ts";
 import {
   CHECK,
+  CUT_END,
   END,
   type Entry,
   EntryWriter,
@@ -287,10 +288,10 @@ export class Recorder extends TimedInputs {
 
   /** Write the end down. */
   override close(): void {
-    this.#end(END);
+    this.#end(this.subject?.isCut ? CUT_END : END);
   }
 
-  #end(type: typeof END | typeof OWN_END): void {
+  #end(type: typeof END | typeof OWN_END | typeof CUT_END): void {
     if (this.#isClosed) return;
     try {
       if (this.#writer !== undefined) {

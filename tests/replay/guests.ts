@@ -12,13 +12,14 @@ import { assemble, multiboot } from "../faults/guest.ts";
 import { interrupts, PRELUDE, PRINT } from "../devices/asm.ts";
 
 /**
- * Works, and for each tick (of a thousand a second), key code and serial byte
- * prints what it was, how far the work had come and the time stamp counter's
+ * Works, and for each tick (of a thousand a second), key code, serial byte and
+ * NMI prints what it was, how far the work had come and the time stamp counter's
  * low word. "q" ends it. In between it looks at the clock chip and at video
  * memory, which is a device's, and halts now and then.
  */
-const LISTENER = `${PRELUDE}${PRINT}
+export const LISTENER: string = `${PRELUDE}${PRINT}
 main:${interrupts(0xe8, 0xff)}
+  gate 2, nmi
   gate 0x20, tick
   gate 0x21, key
   gate 0x24, serial
@@ -76,6 +77,12 @@ tick:
   mov ax, 't'
   call report
 .done:
+  popa
+  iret
+nmi:
+  pusha
+  mov ax, 'n'
+  call report
   popa
   iret
 key:
