@@ -126,7 +126,6 @@ for (const { name, ...options } of CASES) {
         const end = { ...placeOf(recorded), output: serial.output };
         const screen = await recorded.screenshot().png();
         await recorded.stop();
-        console.log(end.output, reason, instructions);
         const again = await Machine.replay(log);
         assertEquals((await again.run()).reason, reason);
         assertEquals({
