@@ -51,7 +51,7 @@ interface Change {
 }
 
 /** What is in a drive. */
-interface Content {
+export interface DriveContent {
   /** As the drive has it. */
   readonly inDrive: BlockBackend | undefined;
   /** Its backend. */
@@ -67,7 +67,7 @@ export interface MediaMark {
   /** See `Media.changes`. */
   readonly changes: number;
   /** By drive. */
-  readonly contents: ReadonlyMap<string, Content>;
+  readonly contents: ReadonlyMap<string, DriveContent>;
 }
 
 /** The drives of a machine whose media can be changed. */
@@ -79,9 +79,9 @@ export class Media {
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
   /** What is in the drives. */
-  #contents = new Map<string, Content>();
+  #contents = new Map<string, DriveContent>();
   /** While a replay may go back: what each change has brought, by its number. */
-  readonly #brought = new Map<number, Content>();
+  readonly #brought = new Map<number, DriveContent>();
   /** And all media that there have been; undefined: they are closed when they are out. */
   #kept: Set<BlockBackend> | undefined;
   #closed = false;
