@@ -9,7 +9,6 @@ import { fromFileUrl } from "@std/path";
 import { hash32, hashRecord } from "../../../core/replay/hash.ts";
 import { Machine, type MachineInstance } from "../../../mod.ts";
 import { boot, PATIENCE, withScript } from "../guest.ts";
-import { SEABIOS_256K } from "../firmware.ts";
 import { kernelModules } from "../modules.ts";
 
 const PC = fromFileUrl(new URL("../../../machines/pc.json", import.meta.url));
@@ -67,7 +66,6 @@ interface Case {
 const CASES: readonly Case[] = [
   { name: "4 CPUs", smp: 4, cpu: "max" },
   { name: "the built-in BIOS", smp: 1, cpu: "max", firmware: "builtin" },
-  { name: "SeaBIOS, 2 CPUs", smp: 2, cpu: "max", firmware: SEABIOS_256K },
 ];
 
 for (const { name, ...options } of CASES) {
