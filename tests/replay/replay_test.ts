@@ -41,7 +41,7 @@ Deno.test("a replay goes to any instruction, from anywhere", () =>
   withListener(10, async ({ log, recorded }) => {
     const { instructions, output } = recorded;
     const counts = Array.from(
-      { length: 12 },
+      { length: 5 },
       () => Math.floor(Math.random() * instructions),
     );
     const sorted = counts.toSorted((a, b) => a - b);
@@ -167,8 +167,8 @@ Deno.test("discs, resets and who leaves are replayed; another disc is refused", 
     }
     // To and fro over changes of discs and the reset.
     const counts = Array.from(
-      { length: 12 },
-      (_, i) => Math.floor(end.instructions * (i + 1) / 12),
+      { length: 5 },
+      (_, i) => Math.floor(end.instructions * (i + 1) / 5),
     );
     const back = await Machine.replay(log);
     const replayer = await back.replayer();
