@@ -9,6 +9,7 @@
  * @module
  */
 
+import { checkCommand } from "../../replay/commands.ts";
 import type { Command, Monitor } from "./command.ts";
 import { NEGOTIATION } from "./commands/control.ts";
 import { GenericError, QmpError } from "./error.ts";
@@ -183,7 +184,9 @@ export class Session {
     const { name, given } = checkMessage(message);
     const command = this.#command(name);
     const args = parseValue(command.arguments, given);
-    const result = await command.run(this.#host.monitor, args as never);
+    const { monitor } = this.#host;
+    checkCommand(monitor.parts.inputs, name);
+    const result = await command.run(monitor, args as never);
     if (command === NEGOTIATION) this.#isNegotiating = false;
     return result ?? {};
   }
