@@ -40,7 +40,7 @@ export * from "./core/replay/error.ts";
 export type * from "./core/replay/log.ts";
 export type * from "./core/debug/gdb/reverse.ts";
 export type * from "./core/replay/reverse.ts";
-export type { Header, Recording } from "./core/replay/session.ts";
+export type { Header, Recording, SnapshotMark } from "./core/replay/session.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type * from "./core/debug/contract.ts";
 export type { Coverage, CoverageOptions } from "./core/debug/coverage.ts";
@@ -88,8 +88,10 @@ export type * from "./core/machine/firmware.ts";
 export * from "./core/machine/logger.ts";
 export {
   type ChangeOptions,
+  type DriveContent,
   type Media,
   MediaError,
+  type MediaMark,
   type Medium,
 } from "./core/machine/media.ts";
 export * from "./core/machine/memory.ts";

@@ -17,6 +17,7 @@ import type { RunResult } from "../machine/machine.ts";
 import type { RunLoop } from "../machine/run_loop.ts";
 import type {
   DebugPoint,
+  DebugRegisters,
   MachineDebugger,
   StopEvent,
   WatchAccess,
@@ -41,6 +42,8 @@ export interface DebuggedMachine {
   readonly memory: DebugMemory;
   /** The order in which CPUs execute may not be changed: the others run while one steps. */
   readonly keepsOrder: boolean;
+  /** Why debuggers may not write registers and memory. */
+  readonly refusal?: string;
   /** Whether it was started and has not ended. */
   isStarted(): boolean;
   /** Starts it. */
@@ -57,6 +60,23 @@ export interface DebuggedMachine {
 export class DebugError extends Error {
   /** The name of the error's class. */
   override readonly name = "DebugError";
+}
+
+function refuse(why: string): never {
+  throw new DebugError(why);
+}
+
+/** The machine, with memory that is not written where that is refused. */
+function unchanged(machine: DebuggedMachine): DebuggedMachine {
+  const { refusal, memory } = machine;
+  if (refusal === undefined) return machine;
+  return {
+    ...machine,
+    memory: {
+      read: (address, into) => memory.read(address, into),
+      write: () => refuse(refusal),
+    },
+  };
 }
 
 /** The largest watchpoint. */
@@ -123,15 +143,23 @@ export class DebugControl {
   }
 
   /** That of a machine; throws a `DebugError` if one of its CPUs has nothing for debuggers. */
-  static async of(machine: DebuggedMachine): Promise<DebugControl> {
+  static async of(given: DebuggedMachine): Promise<DebugControl> {
     const ports: DebugPort[] = [];
     const cpus: DebuggedCpu[] = [];
+    const machine = unchanged(given);
+    const { refusal } = machine;
     for (const [i, cpu] of machine.cpus.entries()) {
       const port = await cpu.debug?.();
       if (port === undefined) {
         throw new DebugError(`CPU ${i} has nothing for debuggers`);
       }
-      const registers = await port.registers() ?? NO_REGISTERS;
+      const all = await port.registers() ?? NO_REGISTERS;
+      const registers: DebugRegisters = refusal === undefined ? all : {
+        architecture: all.architecture,
+        features: all.features,
+        read: (name) => all.read(name),
+        write: () => refuse(refusal),
+      };
       ports.push(port);
       cpus.push(new DebuggedCpu(i, port, registers, machine.memory));
     }

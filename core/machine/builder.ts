@@ -71,6 +71,7 @@ export class Builder {
     isReady: false,
   };
   readonly #events = new MachineEvents();
+  readonly #cpus: CpuCore[] = [];
   #control: MachineControl | undefined;
   #inputs: TimedInputs | undefined;
   readonly #input = new InputQueue();
@@ -191,7 +192,7 @@ export class Builder {
     const boot = onMemory !== undefined
       ? undefined
       : await readBootImages(plan);
-    const cpus: CpuCore[] = [];
+    const cpus = this.#cpus;
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
     }
@@ -246,6 +247,10 @@ export class Builder {
         const device = this.#devices.get(button.name);
         (device as Device & PowerButton | undefined)?.pressPowerButton();
         return true;
+      },
+      nmi: () => {
+        for (const cpu of this.#cpus) cpu.nmi();
+        this.#requests.wake();
       },
     };
     if (this.#inputs === undefined) return control;

@@ -33,6 +33,7 @@ import type { Monitor } from "../monitor/hmp/monitor.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
 import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
 import type { SnapshotInfo } from "../snapshot/folder.ts";
+import type { BareSteps } from "../snapshot/load.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { loadKernel, providerOf } from "./boot.ts";
@@ -168,6 +169,7 @@ export class Machine {
   #subject(): Subject {
     const { cpu, clock, time, blocks, memory } = this.#parts;
     const { arenaOffset, arenaBytes, u8 } = memory;
+    const loop = (): RunLoop => this.#loop;
     return {
       position: () => ({
         count: this.#earlier.reduce((sum, n) => sum + n, cpu.instructions),
@@ -177,6 +179,9 @@ export class Machine {
       memory: u8.subarray(arenaOffset + arenaBytes),
       get awaitsDisk(): boolean {
         return blocks.isAwaited;
+      },
+      get isCut(): boolean {
+        return loop().isCut;
       },
       forgetMappings: () => cpu.forgetMappings?.(),
       skipTo: (to) => (time as InstructionTime).skipTo(to),
@@ -220,7 +225,13 @@ export class Machine {
     plan: MachinePlan,
     options: LoadOptions,
   ): Promise<Machine> {
-    return await Machine.#build(plan, options, (machine) => machine.#reset());
+    const snapshot = options.replay?.header.snapshot;
+    if (snapshot === undefined) {
+      return await Machine.#build(plan, options, (machine) => machine.#reset());
+    }
+    const { checkSnapshot } = await import("../replay/session.ts");
+    await checkSnapshot(snapshot);
+    return await Machine.restore(snapshot.path, options, plan);
   }
 
   /**
@@ -240,35 +251,37 @@ export class Machine {
     return await restoreSnapshot(
       { nameOrPath, plan },
       options,
-      (plan, { onMemory, fill }) =>
+      (plan, { path, onMemory, fill }) =>
         Machine.#build(
           plan,
           options,
           (machine) => fill(machine.#parts, machine.media),
-          onMemory,
+          { path, onMemory },
         ),
     );
   }
 
   /**
-   * Build a machine, and give it its first state. With `onMemory`, which gets
-   * its memory first, that is none that it boots from.
+   * Build a machine, and give it its first state: that of a snapshot, if there
+   * is one, whose `onMemory` gets its memory first.
    */
   static async #build(
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
-    onMemory?: (memory: GuestMemory) => void,
+    snapshot?: Pick<BareSteps, "path" | "onMemory">,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const parts = await builder.build(onMemory);
+      const parts = await builder.build(snapshot?.onMemory);
       const machine = new Machine(parts);
+      // What a guest reads of its disks is compared from its first state on.
+      if (snapshot !== undefined) await begin(machine);
       if (parts.inputs !== undefined) {
         const { beginSession } = await import("../replay/session.ts");
-        await beginSession(parts, parts.inputs);
+        await beginSession(parts, parts.inputs, snapshot?.path);
       }
-      await begin(machine);
+      if (snapshot === undefined) await begin(machine);
       const { requests } = machine.#parts;
       requests.isReady = true;
       requests.ready.resolve();
@@ -447,16 +460,18 @@ export class Machine {
     await this.stop();
   }
 
-  /** Press the reset button. */
+  /** Press the reset button. Throws a `ReplayError` in a replay. */
   reset(cause: Cause = "host-ui"): void {
+    this.#parts.inputs?.mustListen();
     this.#parts.control.reset(cause);
   }
 
   /**
    * Press the power button: the guest is asked to switch itself off. Throws a
-   * `RangeError` when the machine has none.
+   * `RangeError` when the machine has none, and a `ReplayError` in a replay.
    */
   pressPowerButton(): void {
+    this.#parts.inputs?.mustListen();
     if (!this.#parts.control.pressPowerButton()) {
       throw new RangeError("the machine has no power button");
     }
@@ -615,7 +630,8 @@ export class Machine {
           cpus: this.#parts.cpus,
           loop: this.#loop,
           memory: this.#debugMemory(),
-          keepsOrder: this.#parts.inputs?.isLive === false,
+          keepsOrder: this.#parts.inputs !== undefined,
+          refusal: this.#parts.inputs?.refusal,
           isStarted: () => this.running,
           start: () => this.start(),
           notify: () => this.#tellHeld(),
@@ -752,9 +768,13 @@ export class Machine {
     return saveMachine(this.#parts);
   }
 
-  /** Restore what `save` gave. The machine must not be running. */
+  /**
+   * Restore what `save` gave. The machine must not be running. Throws a
+   * `ReplayError` if its run is recorded or replayed.
+   */
   load(record: StateRecord): void {
     this.#mustRest();
+    this.#parts.inputs?.mustStay();
     loadMachine(this.#parts, record);
   }
 
@@ -1000,6 +1020,7 @@ export class Machine {
     try {
       await Promise.all(servers);
     } finally {
+      await this.media.closeKept();
       await closeAll(this.#parts.backends);
     }
   }

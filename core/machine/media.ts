@@ -41,11 +41,33 @@ interface Change {
   readonly drive: string;
   /** What comes in; absent where it is only taken out. */
   readonly medium?: Medium;
+  /** The tray moves, and nothing else. */
+  readonly tray?: "open" | "close";
   readonly force: boolean;
   /** What the medium is known by. */
   readonly identity?: string;
   /** It is open already. */
   readonly backend?: BlockBackend;
+}
+
+/** What is in a drive. */
+export interface DriveContent {
+  /** As the drive has it. */
+  readonly inDrive: BlockBackend | undefined;
+  /** Its backend. */
+  readonly backend: BlockBackend | undefined;
+  /** One to insert again, if it was put in since the machine was built. */
+  readonly medium: Medium | undefined;
+  /** Whether something was put in or taken out since. */
+  readonly isChanged: boolean;
+}
+
+/** What is in all drives, for `Media.restore`. */
+export interface MediaMark {
+  /** See `Media.changes`. */
+  readonly changes: number;
+  /** By drive. */
+  readonly contents: ReadonlyMap<string, DriveContent>;
 }
 
 /** The drives of a machine whose media can be changed. */
@@ -56,8 +78,12 @@ export class Media {
   #changes = 0;
   /** The drives by device and backend role, as `ide.disk2`. */
   readonly drives: ReadonlyMap<string, RemovableDrive>;
-  /** What is in drives that have been changed; undefined: nothing. */
-  readonly #changed = new Map<string, Medium | undefined>();
+  /** What is in the drives. */
+  #contents = new Map<string, DriveContent>();
+  /** While a replay may go back: what each change has brought, by its number. */
+  readonly #brought = new Map<number, DriveContent>();
+  /** And all media that there have been; undefined: they are closed when they are out. */
+  #kept: Set<BlockBackend> | undefined;
   #closed = false;
 
   /** The drives of a machine made of these parts. */
@@ -70,6 +96,14 @@ export class Media {
       for (const [role, drive] of removable) {
         const key = `${name}.${role}`;
         drives.set(key, drive);
+        this.#contents.set(key, {
+          inDrive: drive.medium,
+          backend: parts.backends.get(this.#keyOf(key)) as
+            | BlockBackend
+            | undefined,
+          medium: undefined,
+          isChanged: false,
+        });
         drive.onTray = (open) =>
           parts.events.emit({ type: "tray", drive: key, open });
       }
@@ -100,13 +134,14 @@ export class Media {
     medium: Medium,
     { force = false }: ChangeOptions = {},
   ): Promise<void> {
+    this.#mustListen();
     const drive = this.#drive(name);
     const { backend, config } = await this.#open(name, medium);
     // Whoever reads it later may be in another folder.
     const opened = { ...medium, config };
-    if (this.#timed !== undefined) {
+    if (this.#isTimed) {
       const { identifyDisk } = await import("../replay/identity.ts");
-      return await this.#timed.submit({
+      return await this.#timed!.submit({
         drive: name,
         medium: opened,
         force,
@@ -134,13 +169,12 @@ export class Media {
       await backend.close();
       throw this.#locked(name);
     }
-    await this.#change(name, drive, backend);
-    this.#changed.set(name, medium);
+    await this.#change(name, drive, backend, medium);
   }
 
   /** What was put in a drive, if something was since the machine was built. */
   inserted(name: string): Medium | undefined {
-    return this.#changed.get(name);
+    return this.#contents.get(name)?.medium;
   }
 
   /**
@@ -151,11 +185,34 @@ export class Media {
     name: string,
     { force = false }: ChangeOptions = {},
   ): Promise<void> {
+    this.#mustListen();
     const drive = this.#drive(name);
-    if (this.#timed !== undefined) {
-      return await this.#timed.submit({ drive: name, force });
-    }
+    if (this.#isTimed) return await this.#timed!.submit({ drive: name, force });
     await this.#eject(name, drive, force);
+  }
+
+  /**
+   * Push a drive's button: its tray opens, unless the guest has locked it and is
+   * only told that someone asks. Throws a `MediaError` when there is no such
+   * drive.
+   */
+  async openTray(
+    name: string,
+    { force = false }: ChangeOptions = {},
+  ): Promise<void> {
+    await this.#moveTray({ drive: name, force, tray: "open" });
+  }
+
+  /** Close the tray, whatever lies in it. Throws a `MediaError` when there is no such drive. */
+  async closeTray(name: string): Promise<void> {
+    await this.#moveTray({ drive: name, force: false, tray: "close" });
+  }
+
+  async #moveTray(change: Change): Promise<void> {
+    this.#mustListen();
+    this.#drive(change.drive);
+    if (this.#isTimed) return await this.#timed!.submit(change);
+    await this.#carryOut(change);
   }
 
   async #eject(
@@ -164,15 +221,15 @@ export class Media {
     force: boolean,
   ): Promise<void> {
     if (!drive.eject(force)) throw this.#locked(name);
-    await this.#change(name, drive, undefined);
-    this.#changed.set(name, undefined);
+    await this.#change(name, drive, undefined, undefined);
   }
 
   /** What is in each drive: one to insert again, or undefined. */
   get contents(): ReadonlyMap<string, Medium | undefined> {
     const { plan } = this.#parts;
     return new Map([...this.drives.keys()].map((name) => {
-      if (this.#changed.has(name)) return [name, this.#changed.get(name)];
+      const { isChanged, medium } = this.#contents.get(name)!;
+      if (isChanged) return [name, medium];
       const [device, role] = name.split(".");
       const planned = plan.devices.find((d) => d.name === device)!;
       const backend = planned.backends.get(role);
@@ -185,11 +242,16 @@ export class Media {
 
   /** A change of a run that is recorded or replayed, whose time has come. */
   async #carryOut(change: Change): Promise<void> {
-    const { drive: name, medium, force, identity } = change;
+    const { drive: name, medium, force, identity, tray } = change;
     const drive = this.#drive(name);
+    if (tray === "open") return void drive.eject(force);
+    if (tray === "close") return drive.close();
     if (medium === undefined) return await this.#eject(name, drive, force);
-    const backend = change.backend ?? (await this.#open(name, medium)).backend;
-    if (change.backend === undefined) {
+    // Where a replay has gone back it is open already.
+    const known = change.backend ??
+      this.#brought.get(this.#changes + 1)?.backend;
+    const backend = known ?? (await this.#open(name, medium)).backend;
+    if (known === undefined) {
       const { identifyDisk } = await import("../replay/identity.ts");
       if (await identifyDisk(backend) !== identity) {
         await backend.close();
@@ -206,6 +268,53 @@ export class Media {
   /** The machine is stopped: nothing is put in any more. */
   close(): void {
     this.#closed = true;
+  }
+
+  /** Let go of media that are in no drive; those that are belong to the machine. */
+  async closeKept(): Promise<void> {
+    const inDrives = new Set<unknown>(this.#parts.backends.values());
+    for (const backend of this.#kept ?? []) {
+      if (!inDrives.has(backend)) await backend.close();
+    }
+  }
+
+  // Of a run that is recorded or replayed.
+
+  /** Whether changes go through the channel now: the machine has its first state. */
+  get #isTimed(): boolean {
+    return this.#timed !== undefined && this.#parts.requests.isReady;
+  }
+
+  /** Throws a `MediaError` in a replay. */
+  #mustListen(): void {
+    const { inputs, requests } = this.#parts;
+    if (inputs?.isLive === false && requests.isReady) {
+      throw new MediaError("a replay has the media that were recorded");
+    }
+  }
+
+  /** Keep what is taken out: it may be put in again by `restore`. */
+  keep(): void {
+    this.#kept ??= new Set();
+  }
+
+  /** What is in the drives now. */
+  get mark(): MediaMark {
+    return { changes: this.#changes, contents: new Map(this.#contents) };
+  }
+
+  /** Make it what it was, after `keep`; the drives' own state is loaded then. */
+  restore({ changes, contents }: MediaMark): void {
+    const { backends } = this.#parts;
+    this.#changes = changes;
+    for (const [name, content] of contents) {
+      const key = this.#keyOf(name);
+      if (content.backend === undefined) backends.delete(key);
+      else backends.set(key, content.backend);
+      const drive = this.#drive(name);
+      if (drive.medium !== content.inDrive) drive.insert(content.inDrive);
+    }
+    this.#contents = new Map(contents);
   }
 
   #drive(name: string): RemovableDrive {
@@ -250,23 +359,35 @@ export class Media {
     return { backend, config };
   }
 
+  /** The name of a drive's backend. */
+  #keyOf(name: string): string {
+    const [device, role] = name.split(".");
+    const planned = this.#parts.plan.devices.find((d) => d.name === device)!;
+    return planned.backends.get(role) ?? name;
+  }
+
   /** The new backend takes the old one's place; the old one is closed. */
   async #change(
     name: string,
     drive: RemovableDrive,
     backend: BlockBackend | undefined,
+    medium: Medium | undefined,
   ): Promise<void> {
-    const { backends, blocks, plan, undo } = this.#parts;
-    this.#changes++;
-    const [device, role] = name.split(".");
-    const planned = plan.devices.find((d) => d.name === device)!;
-    const key = planned.backends.get(role) ?? name;
-    const old = backends.get(key);
+    const { backends, blocks, undo } = this.#parts;
+    const key = this.#keyOf(name);
+    const old = this.#contents.get(name)!;
     const noted = backend && (undo?.noting(backend) ?? backend);
-    drive.insert(noted && blocks.behind(noted, key));
+    const inDrive = noted && blocks.behind(noted, key);
+    const content = this.#brought.get(++this.#changes) ??
+      { inDrive, backend, medium, isChanged: true };
+    drive.insert(content.inDrive);
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);
-    await old?.close();
+    this.#contents.set(name, content);
+    if (this.#kept === undefined) return await old.backend?.close();
+    this.#brought.set(this.#changes, content);
+    if (old.backend !== undefined) this.#kept.add(old.backend);
+    if (backend !== undefined) this.#kept.add(backend);
   }
 }
 

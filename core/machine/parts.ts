@@ -91,6 +91,8 @@ export interface MachineControl {
   readonly hasPowerButton: boolean;
   /** Press the power button; false: there is none. */
   pressPowerButton(): boolean;
+  /** Give all CPUs a non-maskable interrupt. */
+  nmi(): void;
 }
 
 /** A backend of any type. */

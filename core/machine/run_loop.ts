@@ -134,7 +134,11 @@ export class RunLoop {
   readonly #later: (() => void)[] = [];
   #sliceEnd = 0;
   #stopping = false;
-  /** With `icount`: instructions of a slice that a debugger cut short. */
+  /**
+   * With `icount`: instructions of a slice that a debugger cut short. What is
+   * recorded does not come then: an interrupt may have been taken at the same
+   * count of instructions, before or after it.
+   */
   #rest = 0;
   /** Called whenever the guest comes to stand still. */
   onStand: () => void = () => {};
@@ -330,13 +334,17 @@ export class RunLoop {
       this.#startShare(served);
       for (;;) {
         this.#between();
-        if (this.#stopping) return "stop";
+        if (this.#stopping) {
+          if (this.#inputs !== undefined) await this.#finish();
+          return "stop";
+        }
         if (this.#holds !== undefined) {
           await this.#park(this.#holds);
           served = performance.now();
           continue;
         }
-        if (this.#stands > 0) {
+        const stands = this.#stands > 0;
+        if (stands && !this.#hasInput) {
           await this.#stand();
           served = performance.now();
           this.#startShare(served);
@@ -347,13 +355,14 @@ export class RunLoop {
           await this.#answers();
           continue;
         }
-        const taken = this.#inputs?.take();
+        const taken = this.isCut ? undefined : this.#inputs?.take(stands);
         if (taken !== undefined) {
           await taken;
           await turn();
           continue;
         }
         if (this.#stopping) return "stop";
+        if (stands) continue;
         const exit = this.#slice();
         if (this.#later.length > 0) {
           for (const action of this.#later.splice(0)) action();
@@ -406,6 +415,16 @@ export class RunLoop {
     }
   }
 
+  /** Whether the guest stands where nothing comes of a run that is recorded. */
+  get isCut(): boolean {
+    return this.#rest > 0 && this.#inputs?.isLive === true;
+  }
+
+  /** Whether there is something for a guest that stands still: who sends it may wait for that. */
+  get #hasInput(): boolean {
+    return !this.isCut && this.#inputs?.isAwaited === true;
+  }
+
   /** Longest slice now. */
   get #sliceNs(): number {
     return this.#expectsHost ? REQUEST_SLICE_NS : SLICE_NS;
@@ -420,7 +439,8 @@ export class RunLoop {
   async #wait(inputs: TimedInputs): Promise<void> {
     const start = performance.now();
     const deadline = this.#clock.nextDeadline();
-    if (!this.#stopping && this.#stands === 0 && !this.#holds) {
+    if (this.#stands > 0) inputs.stand(deadline);
+    else if (!this.#stopping && !this.#holds) {
       await inputs.idle(deadline, (time) => this.#sleep(time));
     }
     this.#slept += performance.now() - start;
@@ -442,6 +462,15 @@ export class RunLoop {
     ]);
     this.#awake = undefined;
     await turn();
+  }
+
+  /** What is due belongs to the end of a run that is recorded: a replay comes there with it done. */
+  async #finish(): Promise<void> {
+    for (;;) {
+      this.#clock.runDue();
+      if (this.#blocks.due === undefined) return;
+      await this.#answers();
+    }
   }
 
   /** Let the CPU run to the next deadline or the slice's end. */

@@ -193,9 +193,9 @@ export function timedNet(
 
 type Press =
   | { readonly button: "reset"; readonly cause: Cause }
-  | { readonly button: "power" };
+  | { readonly button: "power" | "nmi" };
 
-/** The buttons of a machine's case. */
+/** The buttons of a machine's case; a replay has those that were pressed. */
 export function timedControl(
   inputs: TimedInputs,
   control: MachineControl,
@@ -205,7 +205,7 @@ export function timedControl(
     encode: encodeJson,
     decode: (bytes) => {
       const press = decodeJson(bytes) as Press | null;
-      if (press?.button === "power") return press;
+      if (press?.button === "power" || press?.button === "nmi") return press;
       if (press?.button === "reset" && typeof press.cause === "string") {
         return press;
       }
@@ -213,6 +213,7 @@ export function timedControl(
     },
     deliver: (press) => {
       if (press.button === "reset") control.reset(press.cause);
+      else if (press.button === "nmi") control.nmi();
       else control.pressPowerButton();
     },
   });
@@ -224,6 +225,7 @@ export function timedControl(
       return true;
     },
     hasPowerButton: control.hasPowerButton,
+    nmi: () => void channel.submit({ button: "nmi" }),
   };
 }
 

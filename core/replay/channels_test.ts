@@ -62,6 +62,7 @@ class Toy {
       save: () => ({ count: this.count, frames: this.#frames }),
       memory: new Uint8Array(4096),
       awaitsDisk: false,
+      isCut: false,
       forgetMappings: () => {},
       skipTo: (time) => this.skipped = time - this.count * 4,
       stop: () => this.stopped = true,

@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { MediaMark } from "../machine/media.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { Position } from "./log.ts";
 import type { Place } from "./player.ts";
@@ -31,8 +32,8 @@ export interface Moment extends Position {
   readonly place: Place;
   /** See `DiskUndo.mark`. */
   readonly disks: number;
-  /** See `Media.changes`. */
-  readonly media: number;
+  /** What is in the drives. */
+  readonly media: MediaMark;
 }
 
 interface State {
@@ -60,6 +61,11 @@ export class History {
   /** How many there are. */
   get length(): number {
     return this.#states.length;
+  }
+
+  /** The first state, which is never forgotten. */
+  get first(): Moment {
+    return this.#states[0].moment;
   }
 
   /** The last state. */

@@ -12,7 +12,7 @@ function moment(count: number): Moment {
     counts: [count],
     place,
     disks: 0,
-    media: 0,
+    media: { changes: 0, contents: new Map() },
   };
 }
 

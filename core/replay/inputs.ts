@@ -15,6 +15,7 @@
  */
 
 import type { StateRecord } from "../state/state.ts";
+import { ReplayError } from "./error.ts";
 import { hash32, hashRecord } from "./hash.ts";
 import type { Digest, Position } from "./log.ts";
 
@@ -56,6 +57,8 @@ export interface Subject {
   readonly memory: Uint8Array;
   /** Whether a device waits for a disk. */
   readonly awaitsDisk: boolean;
+  /** Whether a debugger has stopped it within a slice. */
+  readonly isCut: boolean;
   /** Forget what CPUs know of page tables: what is forgotten is found anew. */
   forgetMappings(): void;
   /** Let virtual time go forward. */
@@ -80,6 +83,12 @@ export abstract class TimedInputs {
   readonly channels: string[] = [];
   /** Whether what the guest sends reaches anybody but terminals and screens. */
   abstract readonly isLive: boolean;
+  /**
+   * Why a debugger may not write. What it wrote at a breakpoint would stand
+   * before or after an interrupt at the same count of instructions, and rr and
+   * QEMU record no such thing either.
+   */
+  abstract readonly refusal: string;
   protected subject!: Subject;
   #disks = 0;
   #sent = 0x811c9dc5;
@@ -97,6 +106,23 @@ export abstract class TimedInputs {
     return this.subject.position();
   }
 
+  /** Throws a `ReplayError` in a replay: nothing reaches it. */
+  mustListen(): void {
+    if (this.isLive) return;
+    throw new ReplayError(
+      "unsupported",
+      "A replay has what was recorded, and nothing else reaches it",
+    );
+  }
+
+  /** Throws a `ReplayError`: the machine is to become another one. */
+  mustStay(): void {
+    throw new ReplayError(
+      "unsupported",
+      "A run that is recorded or replayed does not become another one",
+    );
+  }
+
   /** A new channel. */
   channel<T>(spec: ChannelSpec<T>): Channel<T> {
     if (this.channels.includes(spec.name)) {
@@ -109,18 +135,24 @@ export abstract class TimedInputs {
   /** A channel whose number is the last of `channels`. */
   protected abstract open(spec: ChannelSpec<unknown>): Channel<unknown>;
 
+  /** Whether there is something to hand over to a guest that stands still. */
+  abstract readonly isAwaited: boolean;
+
   /** Instructions until the guest must stand still for what comes then: at least 1. */
   abstract readonly budget: number;
 
   /**
    * The guest stands at the end of a slice: what comes here is handed over. A
    * promise: something was, or the guest must wait, and when it settles the
-   * loop begins its round again.
+   * loop begins its round again. `stands`: it is not followed by a slice.
    */
-  abstract take(): Promise<void> | undefined;
+  abstract take(stands?: boolean): Promise<void> | undefined;
 
   /** All CPUs wait, and the next timer is due at `deadline`: let time go on. */
   abstract idle(deadline: number, sleep: Sleep): Promise<void>;
+
+  /** All CPUs wait, and are about to stand still: not for what is due at `deadline`. */
+  stand(_deadline: number): void {}
 
   /** The guest has ended the run. */
   abstract end(): void;

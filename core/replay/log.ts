@@ -27,9 +27,13 @@ const MOST_BYTES = 2 ** 28;
 
 /**
  * The types of records. A run ends by the guest, which is to end itself again,
- * or from outside.
+ * or from outside: at a slice's end or, `CUT_END`, where a debugger has stopped
+ * it. There nothing is compared: an interrupt may have been taken since the last
+ * instruction.
  */
 export const HEADER = 1, INPUTS = 2, CHECK = 3, END = 4, OWN_END = 5;
+/** See `HEADER`. */
+export const CUT_END = 6;
 
 /** A place in a run. */
 export interface Position {
@@ -67,7 +71,11 @@ export type Entry =
   & (
     | { readonly type: typeof INPUTS; readonly events: readonly LoggedEvent[] }
     | {
-      readonly type: typeof CHECK | typeof END | typeof OWN_END;
+      readonly type:
+        | typeof CHECK
+        | typeof END
+        | typeof OWN_END
+        | typeof CUT_END;
       readonly digest: Digest;
     }
   );
@@ -277,7 +285,7 @@ export function readLog(bytes: Uint8Array): Log {
         const entry = readEntry(type, body.subarray(1), position);
         entries.push(entry);
         position = entry;
-        isTruncated = type !== END && type !== OWN_END;
+        isTruncated = type !== END && type !== OWN_END && type !== CUT_END;
       }
     } catch (error) {
       if (!(error instanceof ReplayError)) throw error;
@@ -325,7 +333,9 @@ function readEntry(type: number, payload: Uint8Array, from: Position): Entry {
     }
     return { type, count, time, events };
   }
-  if (type !== CHECK && type !== END && type !== OWN_END) {
+  if (
+    type !== CHECK && type !== END && type !== OWN_END && type !== CUT_END
+  ) {
     throw new ReplayError("damaged", `there is no record of type ${type}`);
   }
   const [state, memory, disks, sent] = [1, 2, 3, 4].map(() => reader.u32());

@@ -48,6 +48,7 @@ export async function createReplayer(
     throw new ReplayError("unsupported", "The machine has been started");
   }
   undo.isOn = true;
+  media.keep();
   const counts = (): number[] =>
     cpus.map((cpu, i) => cpu.instructions + earlier[i]);
   const run = async (
@@ -77,6 +78,7 @@ export async function createReplayer(
     blocks.forget();
     await undo.undo(moment.disks);
     requests.end = undefined;
+    media.restore(moment.media);
     loadMachine(parts, moment.record);
     cpus.forEach((cpu, i) => earlier[i] = moment.counts[i] - cpu.instructions);
     player.restore(moment.place);
@@ -87,7 +89,8 @@ export async function createReplayer(
     player,
     memory,
     counts,
-    media: () => media.changes,
+    reaches: ({ disks, media: { changes } }) =>
+      disks <= undo.mark && changes <= media.changes,
     pc: (cpu) => control.cpus[cpu].pc,
     save: () => ({
       ...player.position,
@@ -95,7 +98,7 @@ export async function createReplayer(
       counts: counts(),
       place: player.place,
       disks: undo.mark,
-      media: media.changes,
+      media: media.mark,
     }),
     load: goBack,
     run,

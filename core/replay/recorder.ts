@@ -16,6 +16,7 @@ import {
 } from "./inputs.ts";
 import {
   CHECK,
+  CUT_END,
   END,
   type Entry,
   EntryWriter,
@@ -88,10 +89,14 @@ interface OpenChannel {
 /** Records what comes. */
 export class Recorder extends TimedInputs {
   override readonly isLive = true;
+  override readonly refusal =
+    "The run is recorded: what a debugger writes would not be in the recording";
   readonly #sink: Sink;
   #writer: EntryWriter | undefined;
   #queue: Waiting[] = [];
   #looked: Position = { count: -1, time: -1 };
+  /** Whether no slice has begun since. */
+  #stood = false;
   #nextCheck = CHECK_EVERY;
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
@@ -138,19 +143,31 @@ export class Recorder extends TimedInputs {
     };
   }
 
+  /** Whether something waits that there is room for, and may come here. */
+  override get isAwaited(): boolean {
+    return this.#hasInput && (this.#stood || this.#isNew(this.position));
+  }
+
+  /**
+   * Each position has one batch, so that it is told from the next: after a
+   * slice without an instruction it is the same position, and another place.
+   */
+  #isNew({ count, time }: Position): boolean {
+    return count !== this.#looked.count || time !== this.#looked.time;
+  }
+
   /** Nothing is foreseen. */
   override get budget(): number {
     return Infinity;
   }
 
   /** See {@linkcode TimedInputs.take}. */
-  override take(): Promise<void> | undefined {
+  override take(stands = false): Promise<void> | undefined {
     const position = this.subject.position();
     const { count, time } = position;
-    // Each position has one batch, so that it is told from the next.
-    if (count === this.#looked.count && time === this.#looked.time) {
-      return this.unsent();
-    }
+    const isPlace = this.#isNew(position) || stands && this.#stood;
+    this.#stood = stands && isPlace;
+    if (!isPlace) return this.unsent();
     this.#looked = position;
     if (this.#hasInput) {
       const delivered = this.#deliver(position);
@@ -220,6 +237,12 @@ export class Recorder extends TimedInputs {
     subject.skipTo(Math.min(deadline, now));
   }
 
+  /** See {@linkcode TimedInputs.stand}: what comes then has a position of its own. */
+  override stand(deadline: number): void {
+    const { subject } = this;
+    subject.skipTo(Math.min(deadline, subject.position().time + 1));
+  }
+
   /** What virtual time would be if it went on with the host's. */
   get #now(): number {
     return this.#virtual + (performance.now() - this.#host) * 1e6;
@@ -265,10 +288,10 @@ export class Recorder extends TimedInputs {
 
   /** Write the end down. */
   override close(): void {
-    this.#end(END);
+    this.#end(this.subject?.isCut ? CUT_END : END);
   }
 
-  #end(type: typeof END | typeof OWN_END): void {
+  #end(type: typeof END | typeof OWN_END | typeof CUT_END): void {
     if (this.#isClosed) return;
     try {
       if (this.#writer !== undefined) {

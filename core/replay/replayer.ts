@@ -25,8 +25,8 @@ export interface ReplayedMachine {
   readonly memory: Uint8Array;
   /** Instructions that each CPU has executed. */
   counts(): number[];
-  /** See `Media.changes`. */
-  media(): number;
+  /** Whether its drives and disks can be made what they were at a moment: nothing was written by then that is not now. */
+  reaches(moment: Moment): boolean;
   /** The linear address of a CPU's next instruction. */
   pc(cpu: number): number;
   /** Everything but the memory, and where in the recording it is. */
@@ -89,10 +89,15 @@ export class Replayer implements ReplayDebugger {
     if (!Number.isSafeInteger(count) || count < 0) {
       throw new RangeError(`${count} is no number of instructions`);
     }
-    const near = this.#history.before(count)!;
-    if (count < this.count || near.count > this.count) {
-      await this.#return(near);
+    const { count: first } = this.#history.first;
+    if (count < first) {
+      throw new RangeError(
+        `the recording begins after ${first} instructions, not at ${count}`,
+      );
     }
+    const near = this.#history.before(count)!;
+    const isAhead = near.count > this.count && this.#machine.reaches(near);
+    if (count < this.count || isAhead) await this.#return(near);
     await this.#runTo(count);
     if (this.count < count) {
       throw new RangeError(
@@ -102,12 +107,6 @@ export class Replayer implements ReplayDebugger {
   }
 
   async #return(moment: Moment): Promise<void> {
-    if (moment.media !== this.#machine.media()) {
-      throw new ReplayError(
-        "unsupported",
-        "Cannot go back to before a medium was changed",
-      );
-    }
     this.#history.restore(moment);
     await this.#machine.load(moment);
   }
@@ -130,16 +129,21 @@ export class Replayer implements ReplayDebugger {
   async step(cpu: number): Promise<ReverseStop> {
     const machine = this.#machine;
     const { count } = this;
+    const { count: first, counts } = this.#history.first;
     const own = machine.counts()[cpu];
     const pc = machine.pc(cpu);
     // If an interrupt was taken and nothing executed since: to before it.
-    if (count > 0) await this.seek(count - 1);
+    if (count > first) await this.seek(count - 1);
     await this.#runTo(count);
     if (machine.pc(cpu) !== pc) return { kind: "step", cpu };
-    if (own === 0) return { kind: "beginning", cpu };
+    if (own === counts[cpu]) return { kind: "beginning", cpu };
     // The last place at which the CPU had executed less.
-    let [low, high] = [0, count];
-    for (let width = 1; low === 0 && width < count; width *= 16) {
+    let [low, high] = [first, count];
+    for (
+      let width = 1;
+      low === first && width < count - first;
+      width *= 16
+    ) {
       await this.seek(count - width);
       if (machine.counts()[cpu] < own) low = count - width;
       else high = count - width;
@@ -161,7 +165,8 @@ export class Replayer implements ReplayDebugger {
   async resume(): Promise<ReverseStop> {
     this.#isPaused = false;
     const { count } = this;
-    for (let end = count; end > 0;) {
+    const { count: first } = this.#history.first;
+    for (let end = count; end > first;) {
       const start = this.#history.before(end - 1)!;
       const last = await this.#lastPassed(start, end, count);
       if (last !== undefined) return await this.#goTo(start, last);
@@ -171,7 +176,7 @@ export class Replayer implements ReplayDebugger {
         return { kind: "pause", cpu: 0 };
       }
     }
-    await this.seek(0);
+    await this.seek(first);
     return { kind: "beginning", cpu: 0 };
   }
 
@@ -202,7 +207,7 @@ export class Replayer implements ReplayDebugger {
   async #goTo(start: Moment, passed: Passed): Promise<ReverseStop> {
     const { event, count } = passed;
     if (event.kind === "watchpoint") {
-      await this.seek(Math.max(count - 1, 0));
+      await this.seek(Math.max(count - 1, this.#history.first.count));
       return event;
     }
     // Not to a number of instructions: an interrupt may have been taken since.

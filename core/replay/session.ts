@@ -40,6 +40,18 @@ export interface Header {
   readonly disks: Readonly<Record<string, string>>;
   /** The channels. */
   readonly channels: readonly string[];
+  /** The snapshot that the run goes on from, if it does not begin with a reset. */
+  readonly snapshot?: SnapshotMark;
+}
+
+/** How the snapshot of a run's beginning is known again. */
+export interface SnapshotMark {
+  /** The file, absolute. */
+  readonly path: string;
+  /** Its SHA-256. */
+  readonly hash: string;
+  /** The date of virtual time zero, in milliseconds since 1970: a machine with the host's time has not saved it. */
+  readonly epoch: number;
 }
 
 /** A plugin's name that serves anywhere. */
@@ -110,8 +122,14 @@ function versions(plan: MachinePlan): Record<string, string> {
   return all;
 }
 
-/** The hashes of the files that a machine is made of. */
-async function fileHashes(plan: MachinePlan): Promise<Record<string, string>> {
+/**
+ * The hashes of the files that a machine is made of. One that goes on from a
+ * snapshot may do without a kernel.
+ */
+async function fileHashes(
+  plan: MachinePlan,
+  isRestored: boolean,
+): Promise<Record<string, string>> {
   const { boot } = plan.definition;
   const paths = [
     boot.kernel,
@@ -125,17 +143,29 @@ async function fileHashes(plan: MachinePlan): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
   for (const path of paths) {
     if (path === undefined || Object.hasOwn(hashes, path)) continue;
-    const bytes = await Deno.readFile(path);
-    const hash = await crypto.subtle.digest("SHA-256", bytes);
-    hashes[path] = new Uint8Array(hash).toHex();
+    hashes[path] = await fileHash(path, isRestored);
   }
   return hashes;
+}
+
+/** A file's SHA-256; with `mayMiss`, "none" of one that is not there. */
+async function fileHash(path: string, mayMiss = false): Promise<string> {
+  let bytes: Uint8Array<ArrayBuffer>;
+  try {
+    bytes = await Deno.readFile(path);
+  } catch (error) {
+    if (mayMiss && error instanceof Deno.errors.NotFound) return "none";
+    throw error;
+  }
+  const hash = await crypto.subtle.digest("SHA-256", bytes);
+  return new Uint8Array(hash).toHex();
 }
 
 /** The header of a machine that has been built with these backends. */
 async function describeMachine(
   { plan, backends, options }: Pick<Parts, "plan" | "backends" | "options">,
   channels: readonly string[],
+  snapshot: SnapshotMark | undefined,
 ): Promise<Header> {
   const networks: Record<string, boolean> = {};
   const disks: Record<string, string> = {};
@@ -152,9 +182,10 @@ async function describeMachine(
     noReboot: options.noReboot ?? false,
     plugins: versions(plan),
     networks,
-    files: await fileHashes(plan),
+    files: await fileHashes(plan, snapshot !== undefined),
     disks,
     channels: [...channels],
+    snapshot,
   };
 }
 
@@ -175,16 +206,25 @@ export async function openInputs(
   return new Recorder(await createLog(record!));
 }
 
-/** The machine is built, and about to start. */
+/** The machine is built, and about to start: from a snapshot, if there is a path. */
 export async function beginSession(
-  parts: Pick<Parts, "plan" | "backends" | "options">,
+  parts: Pick<Parts, "plan" | "backends" | "options" | "clock">,
   inputs: TimedInputs,
+  path?: string,
 ): Promise<void> {
-  const header = await describeMachine(parts, inputs.channels);
+  const { clock, options } = parts;
+  const recorded = options.replay?.header.snapshot;
+  if (recorded !== undefined) clock.epoch = recorded.epoch;
+  const snapshot = path === undefined ? undefined : recorded ??
+    { path: resolve(path), hash: await fileHash(path), epoch: clock.epoch };
+  const header = await describeMachine(parts, inputs.channels, snapshot);
   if (inputs instanceof Recorder) return inputs.begin(header);
   compareMachines(parts.options.replay!.header, header);
   (inputs as Player).checkChannels();
 }
+
+/** Plugins, by type and name, whose part a channel has. */
+const HOST_SIDE = /^(char|display|input|net) /;
 
 /** Throws a `ReplayError` unless a machine is the one of a recording. */
 function compareMachines(recorded: Header, now: Header): void {
@@ -200,12 +240,17 @@ function compareMachines(recorded: Header, now: Header): void {
       throw new ReplayError("mismatch", `Cannot replay: ${what} ${say(name)}`);
     }
   };
+  // What devices stand on at the host is not there in a replay, but for disks.
+  const guestSide = (plugins: Readonly<Record<string, string>>) =>
+    Object.fromEntries(
+      Object.entries(plugins).filter(([name]) => !HOST_SIDE.test(name)),
+    );
   const isNot = (name: string): string =>
     `"${name}" is not what it was when the run was recorded`;
   compare(
     "the plugin",
-    recorded.plugins,
-    now.plugins,
+    guestSide(recorded.plugins),
+    guestSide(now.plugins),
     (name) =>
       `"${name}" has version ${now.plugins[name] ?? "none"}, and had ` +
       `${recorded.plugins[name] ?? "none"} when the run was recorded`,
@@ -218,6 +263,21 @@ function compareMachines(recorded: Header, now: Header): void {
       "Cannot replay: the machine has other inputs than when it was recorded",
     );
   }
+}
+
+/** Throws a `ReplayError` unless a recording's snapshot is what it was. */
+export async function checkSnapshot(
+  { path, hash }: SnapshotMark,
+): Promise<void> {
+  const now = await fileHash(path, true);
+  if (now === hash) return;
+  const why = now === "none"
+    ? "is not there any more"
+    : "is not what it was when the run was recorded";
+  throw new ReplayError(
+    "mismatch",
+    `Cannot replay: the snapshot "${path}" ${why}`,
+  );
 }
 
 /** A recording that was read. */
@@ -260,12 +320,16 @@ function checkHeader(value: unknown): Header {
     typeof part === "object" && part !== null && !Array.isArray(part);
   const isMap = (part: unknown, type: string): boolean =>
     isObject(part) && Object.values(part).every((item) => typeof item === type);
+  const isSnapshot = (part: unknown): boolean =>
+    part === undefined || isObject(part) && typeof part.path === "string" &&
+      typeof part.hash === "string" && Number.isSafeInteger(part.epoch);
   const isGood = isObject(value) && isObject(value.definition) &&
     typeof value.noReboot === "boolean" && isMap(value.plugins, "string") &&
     isMap(value.networks, "boolean") &&
     isMap(value.files, "string") && isMap(value.disks, "string") &&
     Array.isArray(value.channels) &&
-    value.channels.every((name) => typeof name === "string");
+    value.channels.every((name) => typeof name === "string") &&
+    isSnapshot(value.snapshot);
   if (isGood) return value as unknown as Header;
   throw new ReplayError("damaged", "the header is not one");
 }

@@ -188,15 +188,27 @@ export class SnapshotFile {
     });
   }
 
-  /** Throws a `SnapshotError` unless it is of this machine. */
-  checkMachine(machine: StateRecord, plan: MachinePlan): void {
+  /**
+   * Throws a `SnapshotError` unless it is of this machine. With `anyTime` that
+   * may have had another kind of time: a run that is recorded has that of the
+   * instruction count, from where the saved one is on.
+   */
+  checkMachine(
+    machine: StateRecord,
+    plan: MachinePlan,
+    anyTime = false,
+  ): void {
     let saved: StateRecord;
     try {
       saved = asRecord(machine.identity, "identity");
     } catch {
       throw this.#reader.damaged("it does not say what machine it is of");
     }
-    const difference = differences(saved, identityOf(plan));
+    const here = identityOf(plan);
+    const difference = differences(
+      anyTime ? { ...saved, time: here.time } : saved,
+      here,
+    );
     if (difference === undefined) return;
     throw new SnapshotError(
       "machine",
@@ -355,15 +367,20 @@ export async function loadSnapshot(
   }
 }
 
-/** How a machine is made that has not been reset. */
+/** What a machine is made with that has not been reset. */
+export interface BareSteps {
+  /** The snapshot's. */
+  readonly path: string;
+  /** To be called when there is a memory, before anything else is built. */
+  readonly onMemory: (memory: GuestMemory) => void;
+  /** To be called when all is built: gives it its state. */
+  readonly fill: (parts: Parts, media: Media) => Promise<void>;
+}
+
+/** How such a machine is made. */
 export type BuildBare<M> = (
   plan: MachinePlan,
-  steps: {
-    /** To be called when there is a memory, before anything else is built. */
-    readonly onMemory: (memory: GuestMemory) => void;
-    /** To be called when all is built: gives it its state. */
-    readonly fill: (parts: Parts, media: Media) => Promise<void>;
-  },
+  steps: BareSteps,
 ) => Promise<M>;
 
 /**
@@ -396,16 +413,18 @@ export async function restoreSnapshot<M>(
   options: LoadOptions,
   build: BuildBare<M>,
 ): Promise<M> {
-  const file = SnapshotFile.open(
-    snapshotPath(nameOrPath, options.snapshots ?? "."),
-  );
+  const path = snapshotPath(nameOrPath, options.snapshots ?? ".");
+  const file = SnapshotFile.open(path);
   let ahead: Promise<ReadAheads> | undefined;
   try {
     const machine = file.start();
     const plan = known ??
       await planLocated(file.document(machine), options, true);
-    file.checkMachine(machine, plan);
+    const isTimed = options.record !== undefined ||
+      options.replay !== undefined;
+    file.checkMachine(machine, plan, isTimed);
     return await build(plan, {
+      path,
       onMemory: (memory) => ahead = file.ahead(memory, untouchedBytes(plan)),
       fill: async (parts, media) => {
         try {

@@ -12,13 +12,14 @@ import { assemble, multiboot } from "../faults/guest.ts";
 import { interrupts, PRELUDE, PRINT } from "../devices/asm.ts";
 
 /**
- * Works, and for each tick (of a thousand a second), key code and serial byte
- * prints what it was, how far the work had come and the time stamp counter's
+ * Works, and for each tick (of a thousand a second), key code, serial byte and
+ * NMI prints what it was, how far the work had come and the time stamp counter's
  * low word. "q" ends it. In between it looks at the clock chip and at video
  * memory, which is a device's, and halts now and then.
  */
-const LISTENER = `${PRELUDE}${PRINT}
+export const LISTENER: string = `${PRELUDE}${PRINT}
 main:${interrupts(0xe8, 0xff)}
+  gate 2, nmi
   gate 0x20, tick
   gate 0x21, key
   gate 0x24, serial
@@ -76,6 +77,12 @@ tick:
   mov ax, 't'
   call report
 .done:
+  popa
+  iret
+nmi:
+  pusha
+  mov ax, 'n'
+  call report
   popa
   iret
 key:
@@ -228,7 +235,9 @@ idle:
 capacity: db 0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
 `;
 
-const ISAPC = new URL("../../machines/isapc.json", import.meta.url).pathname;
+/** The machine of the listener. */
+export const ISAPC: string =
+  new URL("../../machines/isapc.json", import.meta.url).pathname;
 
 /** What the machine is at a number of instructions, whatever led there. */
 export interface Place {
@@ -321,11 +330,22 @@ export async function withListener(
   inputs: number,
   use: (recorded: Recorded) => Promise<void>,
 ): Promise<void> {
+  await withFolder((folder) =>
+    withKernel(folder, async (kernel) => {
+      const log = `${folder}/log`;
+      await use({ kernel, log, recorded: await record(kernel, log, inputs) });
+    })
+  );
+}
+
+/** The listener's kernel in a folder; nothing where there is no nasm. */
+export async function withKernel(
+  folder: string,
+  use: (kernel: string) => Promise<void>,
+): Promise<void> {
   const code = await listener();
   if (code === undefined) return;
-  await withFolder(async (folder) => {
-    const [kernel, log] = [`${folder}/kernel`, `${folder}/log`];
-    await Deno.writeFile(kernel, code);
-    await use({ kernel, log, recorded: await record(kernel, log, inputs) });
-  });
+  const kernel = `${folder}/kernel`;
+  await Deno.writeFile(kernel, code);
+  await use(kernel);
 }

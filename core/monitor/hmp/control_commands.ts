@@ -148,10 +148,7 @@ export const CONTROL_COMMANDS: readonly Command[] = [
   {
     name: "nmi",
     help: "inject an NMI",
-    run({ parts }) {
-      for (const cpu of parts.cpus) cpu.nmi();
-      parts.requests.wake();
-    },
+    run: ({ parts }) => parts.control.nmi(),
   },
   {
     name: "cpu",

@@ -11,6 +11,7 @@
 
 import type { Machine } from "../../machine/machine.ts";
 import type { Parts } from "../../machine/parts.ts";
+import { checkCommand } from "../../replay/commands.ts";
 import type { HumanMonitor } from "../contract.ts";
 import { readArguments } from "./arguments.ts";
 import { type Command, helpLine, lines, namesOf } from "./command.ts";
@@ -75,6 +76,7 @@ export class Monitor implements HumanMonitor {
   async #do(command: Command, word: string, rest: string): Promise<string> {
     const { context } = this;
     try {
+      checkCommand(context.parts.inputs, namesOf(command)[0]);
       const args = readArguments(command.args ?? "", rest, {
         command: command.name,
         registers: await this.#registers(rest),

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { checkCommand } from "../../replay/commands.ts";
 import type { Command, Monitor } from "./command.ts";
 import {
   CAPABILITIES,
@@ -209,7 +210,9 @@ export class Session {
       throw new GenericError(`The command ${name} does not support OOB`);
     }
     const args = parseValue(command.arguments, given);
-    const result = await command.run(this.#host.monitor, args as never);
+    const { monitor } = this.#host;
+    checkCommand(monitor.parts.inputs, name);
+    const result = await command.run(monitor, args as never);
     if (command === NEGOTIATION) {
       this.#isNegotiating = false;
       this.#hasOob = (args as Negotiated).enable?.includes("oob") === true;

@@ -6,13 +6,8 @@
  */
 
 import type { BlockStatistics } from "../../../machine/block_statistics.ts";
-import { action, type Command, type Monitor, query } from "../command.ts";
-import {
-  type DriveChoice,
-  type DriveInfo,
-  drivesOf,
-  removableDrive,
-} from "../drives.ts";
+import { action, type Command, query } from "../command.ts";
+import { type DriveInfo, drivesOf, removableDrive } from "../drives.ts";
 import { GenericError } from "../error.ts";
 import { JobStatus } from "./snapshots.ts";
 import {
@@ -222,16 +217,6 @@ function locked(name: string): GenericError {
   );
 }
 
-/** Open the tray; gives back whether it is open, or there is none. */
-function openTray(
-  monitor: Monitor,
-  choice: DriveChoice,
-  force: boolean,
-): { name: string; isOpen: boolean } {
-  const { name, drive } = removableDrive(monitor, choice);
-  return { name, isOpen: drive.open || !drive.hasTray || drive.eject(force) };
-}
-
 /** The commands. */
 export const BLOCK: readonly Command[] = [
   query(
@@ -287,7 +272,7 @@ export const BLOCK: readonly Command[] = [
       const { name, drive } = removableDrive(monitor, choice);
       if (drive.locked && !force) {
         // The guest is told that someone asks.
-        drive.eject();
+        await monitor.machine.media.openTray(name);
         throw locked(name);
       }
       await monitor.machine.media.eject(name, { force });
@@ -297,13 +282,15 @@ export const BLOCK: readonly Command[] = [
     "blockdev-open-tray",
     { ...CHOICE, force: optional(bool) },
     // That a locked drive stays closed is no error: the guest may open it.
-    (monitor, { force = false, ...choice }) => {
-      openTray(monitor, choice, force);
+    async (monitor, { force = false, ...choice }) => {
+      const { name, drive } = removableDrive(monitor, choice);
+      if (drive.open || !drive.hasTray) return;
+      await monitor.machine.media.openTray(name, { force });
     },
   ),
-  action("blockdev-close-tray", CHOICE, (monitor, choice) => {
-    const { drive } = removableDrive(monitor, choice);
-    drive.close();
+  action("blockdev-close-tray", CHOICE, async (monitor, choice) => {
+    const { name } = removableDrive(monitor, choice);
+    await monitor.machine.media.closeTray(name);
   }),
   action("blockdev-remove-medium", { id: str }, async (monitor, { id }) => {
     const { name, drive } = removableDrive(monitor, { id });
@@ -335,7 +322,7 @@ export const BLOCK: readonly Command[] = [
         ? drive.medium?.readOnly ?? drive.hasTray
         : mode === "read-only";
       if (drive.locked && !drive.open && !force) {
-        drive.eject();
+        await monitor.machine.media.openTray(name);
         throw locked(name);
       }
       await monitor.machine.media.insert(name, {

@@ -91,10 +91,7 @@ export const RUN_STATE: readonly Command[] = [
     })),
     () => [],
   ),
-  action("inject-nmi", {}, ({ parts }) => {
-    for (const cpu of parts.cpus) cpu.nmi();
-    parts.requests.wake();
-  }),
+  action("inject-nmi", {}, ({ parts }) => parts.control.nmi()),
   query(
     "human-monitor-command",
     { "command-line": str, "cpu-index": optional(int) },
