@@ -242,10 +242,14 @@ export class X87Images extends X87 {
     return this.cpu.long ? 64 : 32;
   }
 
-  /** Raises what an access to an FXSAVE area would: to its last byte first, as Zen 5 does. */
+  /** Raises what an access to an FXSAVE area would: past the end of addresses to its last byte first (Zen 5). */
   #probeAll(address: number, access: Access, mmu: number): void {
     const memory = this.cpu.engine.mmu;
-    memory.probe(address + FXSAVE_SIZE - 1, 1, access, mmu);
+    const last = address + FXSAVE_SIZE - 1;
+    const inPage = last & 0xfff;
+    if (inPage < FXSAVE_SIZE - 1 && this.cpu.isEnd(last - inPage)) {
+      memory.probe(last, 1, access, mmu);
+    }
     memory.probe(address, FXSAVE_SIZE, access, mmu);
   }
 
