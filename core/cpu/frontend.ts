@@ -319,6 +319,16 @@ export interface Frontend {
   fetchMmu(): number;
   /** Translates one block. At a guest fault on fetch of the first instruction throws {@linkcode GUEST_FAULT}. */
   translate(context: TranslateContext): void;
+  /**
+   * Whether no operand goes on at `address`, the start of a page, as seen from
+   * the page before (x86: the end of 4 GiB, or of the canonical addresses).
+   */
+  isEnd?(address: number): boolean;
+  /**
+   * A load or store across such an end has faulted: that it does so is to be
+   * known before what its pages say. Records another fault, if need be.
+   */
+  recordEnd?(isStore: boolean): void;
   /** Makes the state that of the start of an instruction: its program counter and auxiliary word of `insn`. */
   restore(pcLo: number, pcHi: number, aux: number): void;
   /** Records the exception of a fired `trap`. The state has been restored. */

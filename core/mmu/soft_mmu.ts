@@ -529,7 +529,11 @@ export class SoftMmu implements Mmu {
     const firstKind = isFirstStore ? TLB_WRITE : TLB_READ;
     const access = isFirstStore ? ACCESS_WRITE : ACCESS_READ;
     if (tlb.find(first, 1, mmu, firstKind) === 0) {
-      if (!this.#translate(tlb, first, access, mmu)) return 1;
+      if (!this.#translate(tlb, first, access, mmu)) {
+        // Where addresses end, it matters how long the access is.
+        const next = this.#after(tlb, first, PAGE - (first & 0xfff));
+        return this.#frontend.isEnd?.(next) === true ? 3 : 1;
+      }
       isMemory = this.#host >= 0;
     }
     if (kind === TLB_WRITE && isMemory && !this.#watches.isEmpty) {
@@ -585,10 +589,14 @@ export class SoftMmu implements Mmu {
     // Across two pages: both are checked before any byte is read.
     const first = PAGE - offset;
     const second = this.#after(tlb, address, first);
-    if (!this.#translate(tlb, address, ACCESS_READ, mmu)) return 0;
+    if (!this.#translate(tlb, address, ACCESS_READ, mmu)) {
+      return this.#faultAcross(second, false);
+    }
     const h0 = this.#host;
     const p0 = this.#physical;
-    if (!this.#translate(tlb, second, ACCESS_READ, mmu)) return 0;
+    if (!this.#translate(tlb, second, ACCESS_READ, mmu)) {
+      return this.#faultAcross(second, false);
+    }
     const h1 = this.#host;
     const p1 = this.#physical;
     if ((h0 < 0 || h1 < 0) && this.defers()) return 0;
@@ -611,6 +619,13 @@ export class SoftMmu implements Mmu {
   /** As {@linkcode SoftMmu.slowStore}, for a wide address. */
   slowStoreWide(address: number, width: number, from: number): number {
     return this.#slowStore(this.#wides(), address, width, from);
+  }
+
+  /** An access that goes on at `second`, on another page, has faulted. */
+  #faultAcross(second: number, isStore: boolean): 0 {
+    const f = this.#frontend;
+    if (f.isEnd?.(second) === true) f.recordEnd?.(isStore);
+    return 0;
   }
 
   /** The address so many bytes further. */
@@ -666,9 +681,15 @@ export class SoftMmu implements Mmu {
     }
     const first = PAGE - offset;
     const second = this.#after(tlb, address, first);
-    if (!this.#translate(tlb, address, ACCESS_WRITE, mmu)) return STORE_FAULT;
+    if (!this.#translate(tlb, address, ACCESS_WRITE, mmu)) {
+      this.#faultAcross(second, true);
+      return STORE_FAULT;
+    }
     const p0 = this.#physical;
-    if (!this.#translate(tlb, second, ACCESS_WRITE, mmu)) return STORE_FAULT;
+    if (!this.#translate(tlb, second, ACCESS_WRITE, mmu)) {
+      this.#faultAcross(second, true);
+      return STORE_FAULT;
+    }
     const p1 = this.#physical;
     const access = this.#physicalAccess;
     if ((access.ramOf(p0) < 0 || access.ramOf(p1) < 0) && this.defers()) {
@@ -795,7 +816,13 @@ export class SoftMmu implements Mmu {
     if (this.#guard !== undefined) this.#guardProbe(at, size, mmu);
     while (left > 0) {
       if (tlb.find(at, 1, mmu, kind) === 0) {
-        if (!this.#translate(tlb, at, access, mmu)) throw GUEST_FAULT;
+        if (!this.#translate(tlb, at, access, mmu)) {
+          const first = PAGE - (at & 0xfff);
+          const isAcross = left !== size || left > first;
+          const second = left === size ? this.#after(tlb, at, first) : at;
+          if (isAcross) this.#faultAcross(second, access === ACCESS_WRITE);
+          throw GUEST_FAULT;
+        }
       }
       const n = PAGE - (at & 0xfff);
       left -= n;

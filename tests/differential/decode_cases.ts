@@ -191,6 +191,24 @@ export function spaces(bits: Bits): Space[] {
   ];
 }
 
+/** Opcodes of which ModRM says what they do, or that have something to do with the system. */
+const SYSTEM: Choice = [
+  ...[0x00, 0x01, 0x02, 0x03, 0x05, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x20, 0x21],
+  ...[0x22, 0x23, 0x24, 0x26, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37],
+  ...[0x78, 0x79, 0xaa, 0xae, 0xc7, 0xff],
+].map((x) => [0x0f, x]);
+
+/** The spaces for guests at level 0 and in virtual-8086 mode. */
+export function systemSpaces(bits: Bits): Space[] {
+  const opcodes = [...(bits === 64 ? LONG_ONE : ONE), ...TWO, ...THREE];
+  return [
+    space("opcodes", PREFIXES, opcodes, MODRM_FEW),
+    space("prefixes", MORE_PREFIXES, opcodes, each([0x01, 0x44, 0xc1, 0xfe])),
+    space("system", [...PREFIXES, ...MORE_PREFIXES], SYSTEM, MODRM),
+    ...(bits === 64 ? [space("REX", REX, [...TWO, ...SYSTEM], MODRM_FEW)] : []),
+  ];
+}
+
 /** One case of a space. */
 export function caseOf(space: Space, n: number): Uint8Array {
   const code = new Uint8Array(CASE_BYTES);

@@ -126,13 +126,15 @@ const DIFFERENCES: readonly Difference[] = [
   ],
 ];
 
-const PREFIXES = new Set(
+/** Bytes that are prefixes, REX not among them. */
+export const PREFIXES: ReadonlySet<number> = new Set(
   [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf0, 0xf2, 0xf3],
 );
 const PP = ["np", "66", "f3", "f2"];
 const MAPS = ["", "0f", "0f38", "0f3a"];
 
-const hex = (x: number): string => x.toString(16).padStart(2, "0");
+/** (Behind the end of a case there is nothing.) */
+const hex = (x = 0): string => x.toString(16).padStart(2, "0");
 
 /** An instruction as the patterns see it. */
 export function normalise(bits: Bits, code: Uint8Array): string {

@@ -34,3 +34,10 @@ export const EXC_WAIT = -3;
  * says for the time being whether it was a store.
  */
 export const EXC_NOT_CANONICAL = -4;
+/**
+ * Recorded over a page fault at an access past 4 GiB: #SS(0) or #GP(0) as well,
+ * if the segments that the instruction accesses begin at 0; else it is the page
+ * fault. (Where its pages are present it turns round: SDM volume 3, 5.3, leaves
+ * both to the CPU.)
+ */
+export const EXC_PAST_END = -5;

@@ -12,6 +12,7 @@ import {
   EXC_GP,
   EXC_NONE,
   EXC_NOT_CANONICAL,
+  EXC_PAST_END,
   EXC_PF,
   EXC_SS,
   EXC_UD,
@@ -19,12 +20,14 @@ import {
 } from "./exceptions.ts";
 import {
   AUX_CC_OP,
+  AUX_NOT_FLAT,
   AUX_NOT_MODIFIES,
   AUX_NOT_POP,
   AUX_NOT_PUSH,
   AUX_NOT_STACK,
+  AUX_NOT_WIDE,
 } from "./flags.ts";
-import { highWord } from "./long_mode.ts";
+import { addressAt, CANONICAL_END, highWord, WORD } from "./long_mode.ts";
 import { Registers } from "./registers.ts";
 import {
   IF,
@@ -46,6 +49,8 @@ const W_CC_OP = OFF_CC_OP >> 2;
 const W_VECTOR = OFF_EXC_VECTOR >> 2;
 const W_FAULT = OFF_EXC_ADDRESS64 >> 2;
 
+/** Error code of a page fault: a write. */
+const ERR_W = 2;
 /** DR6: single step. */
 const DR6_BS = 0x4000;
 
@@ -117,6 +122,7 @@ export abstract class Faults extends Registers {
     this.setPc(pcLo, pcHi);
     const op = aux & AUX_CC_OP;
     if (op !== AUX_CC_OP) this.state[W_CC_OP] = op;
+    this.#checkEnd(aux);
     if (this.state[W_VECTOR] === EXC_NOT_CANONICAL) {
       const isStore = this.state[OFF_EXC_ERROR >> 2] !== 0;
       const bits = AUX_NOT_STACK | (isStore ? AUX_NOT_PUSH : AUX_NOT_POP);
@@ -142,6 +148,36 @@ export abstract class Faults extends Registers {
   /** Records the fault of a load or store at an address that is not canonical. */
   recordNotCanonical(isStore: boolean): void {
     this.record(EXC_NOT_CANONICAL, isStore ? 1 : 0, true);
+  }
+
+  /** Whether operands end where this page begins: see {@linkcode Frontend.isEnd}. */
+  isEnd(address: number): boolean {
+    return (this.presentKey & KEY_LONG) !== 0
+      ? address === CANONICAL_END
+      : (address | 0) === 0;
+  }
+
+  /** See {@linkcode Frontend.recordEnd}. */
+  recordEnd(isStore: boolean): void {
+    if ((this.presentKey & KEY_LONG) !== 0) this.recordNotCanonical(isStore);
+    else this.state[W_VECTOR] = EXC_PAST_END;
+  }
+
+  /**
+   * Makes a page fault of an operand that is past the end of addresses into
+   * what the check of that end, which comes first, raises.
+   */
+  #checkEnd(aux: number): void {
+    const s = this.state;
+    const vector = s[W_VECTOR];
+    if (vector !== EXC_PF && vector !== EXC_PAST_END) return;
+    const isStore = (s[OFF_EXC_ERROR >> 2] & ERR_W) !== 0;
+    const isLong = (this.presentKey & KEY_LONG) !== 0;
+    const isWide = (aux & AUX_NOT_WIDE) === 0 &&
+      addressAt(s, W_FAULT) + 32 > (isLong ? CANONICAL_END : WORD);
+    const isBased = !isLong && (aux & AUX_NOT_FLAT) !== 0;
+    if ((vector === EXC_PF && !isWide) || isBased) s[W_VECTOR] = EXC_PF;
+    else this.recordNotCanonical(isStore);
   }
 
   /** Records a page fault. */

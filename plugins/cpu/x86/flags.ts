@@ -75,6 +75,10 @@ export const AUX_NOT_MODIFIES = 0x100;
 export const AUX_NOT_STACK = 0x200;
 /** And these: what it stores (PUSH and CALL with an operand in memory), or loads (POP), is not of the stack segment. */
 export const AUX_NOT_PUSH = 0x400, AUX_NOT_POP = 0x800;
+/** And this one unless the segments that it accesses begin at 0 and have 4 GiB (not asked in 64-bit mode). */
+export const AUX_NOT_FLAT = 0x1000;
+/** And this one unless it has an operand of 32 bytes, which two accesses make. */
+export const AUX_NOT_WIDE = 0x2000;
 
 /** Parity: PF for each byte. */
 const PARITY = Uint8Array.from({ length: 256 }, (_, v) => {

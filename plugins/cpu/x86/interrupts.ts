@@ -15,6 +15,7 @@ import {
   EXC_NMI,
   EXC_NOT_CANONICAL,
   EXC_NP,
+  EXC_PAST_END,
   EXC_PF,
   EXC_TS,
 } from "./exceptions.ts";
@@ -250,6 +251,7 @@ export function deliverException(cpu: X86): boolean {
   let told = -1;
   for (;;) {
     if (s[W_VECTOR] === EXC_NOT_CANONICAL) cpu.record(EXC_GP, 0, true);
+    if (s[W_VECTOR] === EXC_PAST_END) s[W_VECTOR] = EXC_PF;
     const vector = s[W_VECTOR];
     if (vector === EXC_PF) setFaultAddress(s);
     // Real mode pushes no error codes; enterReal ignores them.
@@ -291,6 +293,7 @@ function faultAddress(s: Int32Array): number {
 
 /** A second exception was recorded while `first` was being delivered. */
 function escalate(cpu: X86, first: number): boolean {
+  if (cpu.state[W_VECTOR] === EXC_PAST_END) cpu.state[W_VECTOR] = EXC_PF;
   const second = cpu.state[W_VECTOR];
   if (first === EXC_DF) return false;
   if (isDouble(first, second)) {

@@ -30,7 +30,7 @@ export const ATTR_LONG = 0x200000;
 /** Values of a word. */
 export const WORD = 0x1_0000_0000;
 /** The first address above the canonical ones. */
-const CANONICAL_END = 2 ** 47;
+export const CANONICAL_END: number = 2 ** 47;
 
 /** The high word of an address, signed. */
 export function highWord(address: number): number {

@@ -133,7 +133,10 @@ class Pointer {
   /** Linear address of the present element; #AC if it must be aligned and is not. */
   check(): number {
     const { linear } = this;
-    if (this.#isMisaligned(linear) && isCanonicalAddress(linear)) {
+    if (
+      this.#isMisaligned(linear) && isCanonicalAddress(linear) &&
+      isCanonicalAddress(linear + this.#size - 1)
+    ) {
       this.#cpu.raise(AC, 0);
     }
     return linear;
@@ -468,8 +471,8 @@ function compare(
           const n = r.few(inMemory ? r.run(target, source) : r.run(target));
           let done = 0;
           if (n === 0) {
-            read(cpu, size, target.check(), y);
             if (inMemory) read(cpu, size, source.check(), x);
+            read(cpu, size, target.check(), y);
             stop = isEqual(x, y) === untilEqual;
           }
           // Downwards, the host offsets are those of the last element.

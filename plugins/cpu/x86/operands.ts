@@ -627,12 +627,18 @@ export class Operands {
     this.b.trap(this.misaligned(address, size), trapCode(AC, 0));
   }
 
-  /** Not 0 if an address is not a multiple of `size`; one that is not canonical is the access's fault first. */
-  misaligned(address: Value, size: number): Value {
+  /**
+   * Not 0 if the address of an operand of `bytes` is not a multiple of `size`.
+   * If it is not canonical, or goes past the end, that is a fault that comes first.
+   */
+  misaligned(address: Value, size: number, bytes = size): Value {
     const b = this.b;
     const odd = b.and(b.low(address), b.i32(size - 1));
-    if (!this.long) return odd;
-    return b.select(this.notCanonical(address), b.i32(0), odd);
+    const last = b.add(address, b.like(address, bytes - 1));
+    const isAcross = this.long
+      ? b.or(this.notCanonical(address), this.notCanonical(last))
+      : b.ltU(last, address);
+    return b.select(isAcross, b.i32(0), odd);
   }
 
   /** Not 0 if an i64 is no canonical address. */

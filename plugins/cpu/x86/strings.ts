@@ -21,6 +21,7 @@ import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
 import { arithFlags, stateFlags } from "./flags.ts";
 import type { Native } from "./integer_kernel.ts";
+import { WORD } from "./long_mode.ts";
 import { AC, GP, segmentAllows, SS_FAULT } from "./operands.ts";
 import {
   CC_SRC,
@@ -162,6 +163,7 @@ class Pointer {
     this.linear = this.#base + offset | 0;
     if (
       (this.linear & (this.#size - 1)) !== 0 &&
+      (this.linear >>> 0) + this.#size <= WORD &&
       (this.#cpu.key() & KEY_ALIGN) !== 0
     ) this.#cpu.raise(AC, 0);
   }
@@ -590,12 +592,12 @@ function compare(name: string, inMemory: boolean, plain: Plain): Helper {
             r.ran(done);
             continue;
           }
-          target.check();
-          y = read(cpu, size, target.linear);
           if (inMemory) {
             source.check();
             x = read(cpu, size, source.linear);
           }
+          target.check();
+          y = read(cpu, size, target.linear);
           target.advance(1);
           if (inMemory) source.advance(1);
           r.did();

@@ -30,10 +30,12 @@ import {
 } from "../../../core/cpu/frontend.ts";
 import { decode, DECODE_OK, DECODE_SHORT, type Insn } from "./decode.ts";
 import {
+  AUX_NOT_FLAT,
   AUX_NOT_MODIFIES,
   AUX_NOT_POP,
   AUX_NOT_PUSH,
   AUX_NOT_STACK,
+  AUX_NOT_WIDE,
   LazyFlags,
 } from "./flags.ts";
 import { HANDLERS } from "./handlers.ts";
@@ -68,11 +70,18 @@ export {
   trapVector,
 } from "./operands.ts";
 
-/** The bits of `aux` that say which accesses of an instruction of 64-bit mode are to the stack segment. */
+/** Handlers of instructions on the stack that 64-bit mode does not have, or has as they are. */
+const STACK: ReadonlySet<string> = new Set(
+  ["push_sreg", "pop_sreg", "pusha", "popa", "retf", "iret"],
+);
+
+/** The bits of `aux` that say which accesses of an instruction are to the stack segment. */
 function stackAccesses(i: Insn): number {
   if (i.mod === 3) {
     // PUSH and its kin, CALL and RET
-    return i.row.default64 || i.row.force64 ? AUX_NOT_STACK : 0;
+    return i.row.default64 || i.row.force64 || STACK.has(i.row.handler)
+      ? AUX_NOT_STACK
+      : 0;
   }
   if (i.segment === SS) return AUX_NOT_STACK;
   switch (i.row.handler) {
@@ -117,6 +126,8 @@ export class Translator extends LazyFlags {
   shadowNext = false;
   #single = false;
   #stepping = false;
+  /** Where in the block the instruction begins. */
+  #insnAt = 0;
   /** Elements that one execution of a repeated instruction does at most; 0: there is none in the block. */
   elements = 0;
   /** Somebody observes accesses to ports. */
@@ -196,8 +207,10 @@ export class Translator extends LazyFlags {
       let aux = this.ccAux;
       if (outcome === DECODE_OK) {
         if (i.row.modifies && i.mod !== 3) aux &= ~AUX_NOT_MODIFIES;
-        if (this.long) aux &= ~stackAccesses(i);
+        aux &= ~stackAccesses(i);
+        if (this.isFlat(SS) && this.isFlat(i.segment)) aux &= ~AUX_NOT_FLAT;
       }
+      this.#insnAt = b.block.length;
       b.insn(eip, aux);
       b.block.byteLength += outcome === DECODE_OK ? i.length : 15;
       if (outcome !== DECODE_OK) {
@@ -258,6 +271,11 @@ export class Translator extends LazyFlags {
     if (this.#precise && !this.b.ended && OUTWARD.has(row.handler)) {
       goOn(this);
     }
+  }
+
+  /** The instruction has an operand of 32 bytes, which two accesses make: the first one's fault is that of both. */
+  noteWide(): void {
+    this.b.block.hi[this.#insnAt] &= ~AUX_NOT_WIDE;
   }
 
   /** Whether a repeated instruction is to do one element: somebody steps, the guest or a debugger. */

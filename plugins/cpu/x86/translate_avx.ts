@@ -251,6 +251,9 @@ const QWORDS = 0x100, LONG = 0x200, SEGMENT_SHIFT = 12;
 /** The operands: two vectors side by side. */
 const DATA = OFF_SCRATCH + 80;
 
+/** A lane of 8 bytes on its way. */
+const element = new Int32Array(2);
+
 /** Loads the lanes that the mask has, clears the others. Arguments: offset, mask, MMU index. */
 const MASK_LOAD = define(
   "mask_load",
@@ -262,14 +265,21 @@ const MASK_LOAD = define(
   },
   (cpu) => (low, what, mmu) => {
     const s = cpu.state, offset = cpu.addressArgument(low);
-    const wide = (what & QWORDS) !== 0 ? 1 : 0;
+    const words = (what & QWORDS) !== 0 ? 2 : 1;
+    const size = 4 * words;
     const count = (what & LONG) !== 0 ? 8 : 4;
     const segment = what >> SEGMENT_SHIFT;
-    for (let n = 0; n < count; n++) {
-      const at = offset + 4 * n;
-      s[(DATA >> 2) + n] = (what & (1 << (n >> wide))) !== 0
-        ? cpu.mmu.read32(elementAddress(cpu, segment, at, 4, false), mmu)
-        : 0;
+    s.fill(0, DATA >> 2, (DATA >> 2) + count);
+    for (let n = 0; n < count; n += words) {
+      if ((what & (1 << n / words)) === 0) continue;
+      const at = elementAddress(cpu, segment, offset + 4 * n, size, false);
+      const to = (DATA >> 2) + n;
+      if (words === 1) s[to] = cpu.mmu.read32(at, mmu);
+      else {
+        cpu.mmu.read64(at, element, mmu);
+        s[to] = element[0];
+        s[to + 1] = element[1];
+      }
     }
     return 0;
   },
@@ -286,18 +296,25 @@ const MASK_STORE = define(
   },
   (cpu) => (low, what, mmu) => {
     const s = cpu.state, offset = cpu.addressArgument(low);
-    const wide = (what & QWORDS) !== 0 ? 1 : 0;
+    const words = (what & QWORDS) !== 0 ? 2 : 1;
+    const size = 4 * words;
     const count = (what & LONG) !== 0 ? 8 : 4;
     const segment = what >> SEGMENT_SHIFT;
-    for (let n = 0; n < count; n++) {
-      if ((what & (1 << (n >> wide))) === 0) continue;
-      const at = elementAddress(cpu, segment, offset + 4 * n, 4, true);
-      cpu.mmu.probe(at, 4, ACCESS_WRITE, mmu);
+    for (let n = 0; n < count; n += words) {
+      if ((what & (1 << n / words)) === 0) continue;
+      const at = elementAddress(cpu, segment, offset + 4 * n, size, true);
+      cpu.mmu.probe(at, size, ACCESS_WRITE, mmu);
     }
-    for (let n = 0; n < count; n++) {
-      if ((what & (1 << (n >> wide))) === 0) continue;
-      const at = elementAddress(cpu, segment, offset + 4 * n, 4, true);
-      cpu.mmu.write32(at, s[(DATA >> 2) + n], mmu);
+    for (let n = 0; n < count; n += words) {
+      if ((what & (1 << n / words)) === 0) continue;
+      const at = elementAddress(cpu, segment, offset + 4 * n, size, true);
+      const from = (DATA >> 2) + n;
+      if (words === 1) cpu.mmu.write32(at, s[from], mmu);
+      else {
+        element[0] = s[from];
+        element[1] = s[from + 1];
+        cpu.mmu.write64(at, element, mmu);
+      }
     }
     return 0;
   },

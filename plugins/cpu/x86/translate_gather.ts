@@ -57,6 +57,9 @@ function sum(
   ));
 }
 
+/** An element of 8 bytes on its way. */
+const element = new Int32Array(2);
+
 function gather(cpu: X86, low: number, what: number, mmu: number): void {
   const s = cpu.state;
   const wide = (cpu.key() & KEY_LONG) !== 0;
@@ -88,11 +91,12 @@ function gather(cpu: X86, low: number, what: number, mmu: number): void {
           4 * data,
           false,
         );
-      const lo = cpu.mmu.read32(address, mmu);
-      if (data === 2) {
-        s[word(to, at + 1)] = cpu.mmu.read32(address + 4, mmu);
+      if (data === 1) s[word(to, at)] = cpu.mmu.read32(address, mmu);
+      else {
+        cpu.mmu.read64(address, element, mmu);
+        s[word(to, at)] = element[0];
+        s[word(to, at + 1)] = element[1];
       }
-      s[word(to, at)] = lo;
     }
     // Done, or not wanted.
     for (let k = 0; k < data; k++) s[word(mask, at + k)] = 0;

@@ -392,6 +392,8 @@ const MASKMOV = define(
     const address = cpu.addressArgument(low);
     const bytes = cpu.state8, memory = cpu.engine.mmu;
     const size = (mask & MASKMOV_16) !== 0 ? 16 : 8;
+    // Sixteen bytes are two stores (Zen 5).
+    if (size === 16) memory.probe(address, 8, ACCESS_WRITE, mmu);
     memory.probe(address, size, ACCESS_WRITE, mmu);
     for (let k = 0; k < 16; k++) {
       if ((mask & (1 << k)) !== 0) {

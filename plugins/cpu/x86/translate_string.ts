@@ -307,9 +307,9 @@ const lods: Translate = (t, i) => {
 const cmps: Translate = (t, i) => {
   if (i.rep !== 0) return repeat(t, i, CMPS);
   const size = sizeOf(i);
-  // The order decides which fault wins: the host CPU's (AMD) is this one.
-  const y = t.loadLinear(size, at(t, i, DI, false));
+  // The order decides which fault wins: Zen 5 has this one, Zen 4 the other.
   const x = t.loadLinear(size, at(t, i, SI, false));
+  const y = t.loadLinear(size, at(t, i, DI, false));
   const delta = step(t, i);
   advance(t, i, SI, delta);
   advance(t, i, DI, delta);

@@ -371,7 +371,7 @@ function load80(t: Translator, i: Insn): [Value, Value, Value] {
 
 /** The form of environment images here. */
 function imageForm(t: Translator, i: Insn): number {
-  return (i.opSize === 4 ? IMAGE_32 : 0) |
+  return (i.opSize >= 4 ? IMAGE_32 : 0) |
     ((t.key & KEY_PROTECTED) !== 0 ? IMAGE_PROTECTED : 0);
 }
 

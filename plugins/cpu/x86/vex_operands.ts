@@ -54,13 +54,15 @@ function checkAlignment(t: Translator, i: Insn, write: boolean): void {
   const address = t.ea(i, 16 << i.vexL, write);
   if ((t.key & KEY_ALIGN) === 0) return;
   // To 16 bytes for 32 as well (Zen 4).
-  t.trap(t.misaligned(address, 16), AC, 0);
+  t.trap(t.misaligned(address, 16, 16 << i.vexL), AC, 0);
 }
 
 /** Loads the memory operand, 16 or 32 bytes. */
 function loadWide(t: Translator, i: Insn): Wide {
   const lo = t.load(Op["ld128"], i);
-  return { lo, hi: i.vexL === 0 ? 0 : t.load(Op["ld128"], i, 16) };
+  if (i.vexL === 0) return { lo, hi: 0 };
+  t.noteWide();
+  return { lo, hi: t.load(Op["ld128"], i, 16) };
 }
 
 /** Source operand Wx at any address. */
@@ -137,6 +139,7 @@ function storeWide(t: Translator, i: Insn, { lo, hi }: Wide): void {
     const end = b.and(b.add(address, b.i32(31)), b.i32(0xfff));
     b.set(SCRATCH32[0], address);
     b.callIf(b.ltU(end, b.i32(31)), PROBE);
+    t.noteWide();
   }
   t.store(Op["st128"], i, lo);
   if (hi !== 0) t.store(Op["st128"], i, hi, 16);

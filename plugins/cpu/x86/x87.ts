@@ -535,6 +535,8 @@ export class X87 {
     const memory = this.cpu.engine.mmu, size = SIZES[format];
     // A memory fault comes first even when nothing is stored.
     if ((flags & NOT_WRITTEN) !== 0 || (address & 0xfff) + size > 0x1000) {
+      // Ten bytes are two stores.
+      if (size === 10) memory.probe(address, 8, ACCESS_WRITE, mmu);
       memory.probe(address, size, ACCESS_WRITE, mmu);
     }
     if ((flags & NOT_WRITTEN) === 0) {

@@ -96,10 +96,27 @@ export class X87Images extends X87 {
     return tags;
   }
 
+  /**
+   * Raises what an access to all of an image would. The CPU checks it part by
+   * part: a page fault of the first one, of `part` bytes, comes before an end of
+   * addresses behind that. (Zen 5.)
+   */
+  #probe(
+    address: number,
+    size: number,
+    part: number,
+    access: Access,
+    mmu: number,
+  ): void {
+    const memory = this.cpu.engine.mmu;
+    memory.probe(address, part, access, mmu);
+    memory.probe(address, size, access, mmu);
+  }
+
   /** FNSTENV; then all exceptions are masked. */
   storeEnvironment(address: number, form: number, mmu: number): void {
     const size = (form & IMAGE_32) !== 0 ? 28 : 14;
-    this.cpu.engine.mmu.probe(address, size, ACCESS_WRITE, mmu);
+    this.#probe(address, size, size / 7, ACCESS_WRITE, mmu);
     this.#writeEnvironment(address, form, mmu);
     this.s[FCW] |= 0x3f;
     this.summarize();
@@ -140,7 +157,7 @@ export class X87Images extends X87 {
   /** FLDENV. */
   loadEnvironment(address: number, form: number, mmu: number): void {
     const size = (form & IMAGE_32) !== 0 ? 28 : 14;
-    this.cpu.engine.mmu.probe(address, size, ACCESS_READ, mmu);
+    this.#probe(address, size, size / 7, ACCESS_READ, mmu);
     this.#readEnvironment(address, form, mmu);
   }
 
@@ -186,7 +203,7 @@ export class X87Images extends X87 {
   save(address: number, form: number, mmu: number): void {
     const s = this.s, memory = this.cpu.engine.mmu;
     const size = (form & IMAGE_32) !== 0 ? 28 : 14;
-    memory.probe(address, size + 80, ACCESS_WRITE, mmu);
+    this.#probe(address, size + 80, size / 7, ACCESS_WRITE, mmu);
     this.#writeEnvironment(address, form, mmu);
     for (let i = 0; i < 8; i++) {
       const w = FPR + (((s[TOP] + i) & 7) << 2);
@@ -202,7 +219,7 @@ export class X87Images extends X87 {
   restore(address: number, form: number, mmu: number): void {
     const s = this.s, memory = this.cpu.engine.mmu;
     const size = (form & IMAGE_32) !== 0 ? 28 : 14;
-    memory.probe(address, size + 80, ACCESS_READ, mmu);
+    this.#probe(address, size + 80, size / 7, ACCESS_READ, mmu);
     this.#readEnvironment(address, form, mmu);
     for (let i = 0; i < 8; i++) {
       const w = FPR + (((s[TOP] + i) & 7) << 2);
@@ -225,10 +242,21 @@ export class X87Images extends X87 {
     return this.cpu.long ? 64 : 32;
   }
 
+  /** Raises what an access to an FXSAVE area would: past the end of addresses to its last byte first (Zen 5). */
+  #probeAll(address: number, access: Access, mmu: number): void {
+    const memory = this.cpu.engine.mmu;
+    const last = address + FXSAVE_SIZE - 1;
+    const inPage = last & 0xfff;
+    if (inPage < FXSAVE_SIZE - 1 && this.cpu.isEnd(last - inPage)) {
+      memory.probe(last, 1, access, mmu);
+    }
+    memory.probe(address, FXSAVE_SIZE, access, mmu);
+  }
+
   /** FXSAVE; `wide`: with REX.W, which makes the pointers 64 bits wide. */
   fxsave(address: number, wide: boolean, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
-    memory.probe(address, FXSAVE_SIZE, ACCESS_WRITE, mmu);
+    this.#probeAll(address, ACCESS_WRITE, mmu);
     this.packX87(a);
     const sse = (s[CR4] & CR4_OSFXSR) !== 0;
     if (sse) this.packMxcsr(a);
@@ -279,7 +307,7 @@ export class X87Images extends X87 {
   /** FXRSTOR. #GP(0) when MXCSR has reserved bits. */
   fxrstor(address: number, wide: boolean, mmu: number): void {
     const s = this.s, a = this.#area, memory = this.cpu.engine.mmu;
-    memory.probe(address, FXSAVE_SIZE, ACCESS_READ, mmu);
+    this.#probeAll(address, ACCESS_READ, mmu);
     const words = this.#xmmWords;
     const bytes = FXSAVE_XMM + 4 * words;
     const host = this.#direct(address, ACCESS_READ, mmu);

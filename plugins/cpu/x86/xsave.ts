@@ -32,6 +32,8 @@ import { FXSAVE_SIZE, x87Of } from "./x87_images.ts";
 
 /** State components, as bits. */
 const X87 = 1, SSE = 2, AVX = 4;
+/** What an area is aligned to, in bytes. */
+const AREA_ALIGNMENT = 64;
 /** Bytes of the legacy region and the header. */
 const HEADER_END = FXSAVE_SIZE + 64;
 /** Bytes of the AVX component: 16 registers. */
@@ -132,7 +134,7 @@ class Area {
     const cpu = this.#cpu;
     needXsave(cpu);
     if ((cpu.cr0 & CR0_TS) !== 0) cpu.raise(EXC_NM);
-    if (address % 64 !== 0) cpu.gp();
+    if (address % AREA_ALIGNMENT !== 0) cpu.gp();
     return cpu.reg32(0) & allowed;
   }
 
@@ -184,6 +186,8 @@ class Area {
     if (how === XSAVES && cpu.cpl !== 0) cpu.gp();
     const compact = how >= XSAVEC;
     const bytes = (wanted & AVX) !== 0 ? HEADER_END + 4 * words : HEADER_END;
+    // Part by part: see the same in x87_images.ts.
+    cpu.engine.mmu.probe(address, AREA_ALIGNMENT, ACCESS_WRITE, mmu);
     cpu.engine.mmu.probe(address, bytes, ACCESS_WRITE, mmu);
     const host = this.#host(address, true, mmu);
     const used = inUse(cpu);
@@ -250,6 +254,7 @@ class Area {
     const wanted = this.#begin(address, allowed);
     if (supervisor && cpu.cpl !== 0) cpu.gp();
     const host = this.#host(address, false, mmu);
+    cpu.engine.mmu.probe(address, AREA_ALIGNMENT, ACCESS_READ, mmu);
     cpu.engine.mmu.probe(address, HEADER_END, ACCESS_READ, mmu);
     this.#get(address, host, 0, HEADER_END >> 2, mmu);
     const compact = this.#checkHeader(allowed, supervisor);
