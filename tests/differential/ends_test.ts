@@ -53,6 +53,8 @@ interface End {
   readonly name: string;
   readonly code: readonly number[];
   readonly registers: readonly (readonly [number, bigint])[];
+  /** A byte for each double word of XMM2 or YMM2 that masks; all are 1 when absent. */
+  readonly mask?: readonly number[];
 }
 
 /** The encodings of a form with the operand at [EBX]; the register operand is ECX. */
@@ -161,10 +163,36 @@ function* pairs(isLong: boolean, end: bigint): Generator<End> {
   }
 }
 
+/** VMASKMOVPS and its kin, with each lane alone, two of them, and none. */
+function* masked(end: bigint): Generator<End> {
+  const moves = [[0x2c, 0], [0x2d, 0], [0x2e, 0], [0x2f, 0]];
+  moves.push([0x8c, 0], [0x8c, 0x80], [0x8e, 0], [0x8e, 0x80]);
+  for (const [opcode, w] of moves) {
+    for (const l of [0, 4]) {
+      const size = 16 << l / 4;
+      for (let distance = 1; distance <= size; distance += 3) {
+        for (let one = 0; one <= size / 4; one++) {
+          const other = (one + distance) % (size / 4);
+          const mask = Array.from(
+            { length: 8 },
+            (_, n) => n === one - 1 || n === other && one % 2 === 0 ? 0xff : 0,
+          );
+          yield {
+            name: `lanes ${mask.map((x) => x & 1).join("")}, -${distance}`,
+            code: [0xc4, 0xe2, w | 0x69 | l, opcode, ECX << 3 | EBX],
+            registers: [[EBX, end - BigInt(distance)]],
+            mask,
+          };
+        }
+      }
+    }
+  }
+}
+
 /** What a record of either mode can do. */
 type Record = CaseRecord | CaseRecord64;
 
-function recordOf({ code, registers }: End, isLong: boolean): Record {
+function recordOf({ code, registers, mask }: End, isLong: boolean): Record {
   const r = isLong ? new CaseRecord64() : new CaseRecord();
   const set = (n: number, v: bigint): void => {
     if (r instanceof CaseRecord64) r.setGpr(n, BigInt.asUintN(64, v));
@@ -178,6 +206,10 @@ function recordOf({ code, registers }: End, isLong: boolean): Record {
     r.xmm(n).fill(0xff); // masks
     r.ymmh(n).fill(0xff);
   }
+  mask?.forEach((byte, n) => {
+    const half = n < 4 ? r.xmm(2) : r.ymmh(2);
+    half.fill(byte, 4 * (n & 3), 4 * (n & 3) + 4);
+  });
   const piece = {
     bytes: code,
     form: "",
@@ -206,7 +238,10 @@ for (const isLong of [false, true]) {
     ignore: typeof oracle === "string",
     fn: async () => {
       const end = isLong ? 1n << 47n : 1n << 32n;
-      const cases = [...operands(isLong, end), ...pairs(isLong, end)];
+      const cases = [
+        ...[...operands(isLong, end), ...pairs(isLong, end)],
+        ...masked(end),
+      ];
       const records = cases.map((c) => recordOf(c, isLong));
       const expected = await (oracle as Oracle<Record>).run(records);
       const wrong: string[] = [];

@@ -9,8 +9,17 @@ import { ACCESS_WRITE } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import type { IrBuilder } from "../../../core/ir/builder.ts";
 import { Op, type OpName } from "../../../core/ir/ops.ts";
+import { EXC_PF } from "./exceptions.ts";
 import { define } from "./helpers.ts";
-import { OFF_SCRATCH, SCRATCH, SCRATCH128, XMM } from "./state.ts";
+import type { X86 } from "./cpu.ts";
+import {
+  KEY_LONG,
+  OFF_EXC_VECTOR,
+  OFF_SCRATCH,
+  SCRATCH,
+  SCRATCH128,
+  XMM,
+} from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import { lanes, pattern, readW, shuffle, zero } from "./translate_simd.ts";
 import {
@@ -254,6 +263,15 @@ const DATA = OFF_SCRATCH + 80;
 /** A lane of 8 bytes on its way. */
 const element = new Int32Array(2);
 
+/**
+ * A lane at this offset has faulted. In 32-bit code one past the end of 4 GiB
+ * does so before its page is looked at.
+ */
+function noteFault(cpu: X86, offset: number, isStore: boolean): void {
+  if (offset < 2 ** 32 || (cpu.key() & KEY_LONG) !== 0) return;
+  if (cpu.state[OFF_EXC_VECTOR >> 2] === EXC_PF) cpu.recordEnd(isStore);
+}
+
 /** Loads the lanes that the mask has, clears the others. Arguments: offset, mask, MMU index. */
 const MASK_LOAD = define(
   "mask_load",
@@ -270,16 +288,22 @@ const MASK_LOAD = define(
     const count = (what & LONG) !== 0 ? 8 : 4;
     const segment = what >> SEGMENT_SHIFT;
     s.fill(0, DATA >> 2, (DATA >> 2) + count);
-    for (let n = 0; n < count; n += words) {
-      if ((what & (1 << n / words)) === 0) continue;
-      const at = elementAddress(cpu, segment, offset + 4 * n, size, false);
-      const to = (DATA >> 2) + n;
-      if (words === 1) s[to] = cpu.mmu.read32(at, mmu);
-      else {
-        cpu.mmu.read64(at, element, mmu);
-        s[to] = element[0];
-        s[to + 1] = element[1];
+    let n = 0;
+    try {
+      for (; n < count; n += words) {
+        if ((what & (1 << n / words)) === 0) continue;
+        const at = elementAddress(cpu, segment, offset + 4 * n, size, false);
+        const to = (DATA >> 2) + n;
+        if (words === 1) s[to] = cpu.mmu.read32(at, mmu);
+        else {
+          cpu.mmu.read64(at, element, mmu);
+          s[to] = element[0];
+          s[to + 1] = element[1];
+        }
       }
+    } catch (error) {
+      noteFault(cpu, offset + 4 * n, false);
+      throw error;
     }
     return 0;
   },
@@ -300,10 +324,16 @@ const MASK_STORE = define(
     const size = 4 * words;
     const count = (what & LONG) !== 0 ? 8 : 4;
     const segment = what >> SEGMENT_SHIFT;
-    for (let n = 0; n < count; n += words) {
-      if ((what & (1 << n / words)) === 0) continue;
-      const at = elementAddress(cpu, segment, offset + 4 * n, size, true);
-      cpu.mmu.probe(at, size, ACCESS_WRITE, mmu);
+    let lane = 0;
+    try {
+      for (; lane < count; lane += words) {
+        if ((what & (1 << lane / words)) === 0) continue;
+        const at = elementAddress(cpu, segment, offset + 4 * lane, size, true);
+        cpu.mmu.probe(at, size, ACCESS_WRITE, mmu);
+      }
+    } catch (error) {
+      noteFault(cpu, offset + 4 * lane, true);
+      throw error;
     }
     for (let n = 0; n < count; n += words) {
       if ((what & (1 << n / words)) === 0) continue;
