@@ -788,13 +788,14 @@ export class Machine {
     options: SaveOptions = {},
   ): Promise<SavedSnapshot> {
     this.#mustBeOpen();
-    const { saveSnapshot } = await import("../snapshot/save.ts");
+    // It stands still first: a hook may have asked for what is now.
     return await this.#standsFor(
       "save-vm",
       () =>
-        this.#loop.hold(() =>
-          saveSnapshot(this.#parts, this.media, nameOrPath, options)
-        ),
+        this.#loop.hold(async () => {
+          const { saveSnapshot } = await import("../snapshot/save.ts");
+          return saveSnapshot(this.#parts, this.media, nameOrPath, options);
+        }),
     );
   }
 

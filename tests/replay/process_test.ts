@@ -158,6 +158,10 @@ Deno.test("a recording whose process was killed is replayed up to there", () =>
       await session.type("x");
       await session.expect(new RegExp(`^s${hex("x")}`, "mi"));
       await session.expect(/^t00 00[4-9a-f]/m);
+      // What is recorded is in the file a little later.
+      while (readLog(await Deno.readFile(log)).entries.length === 0) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
       session.child.kill("SIGKILL");
       await session.end();
       const { isTruncated, entries } = readLog(await Deno.readFile(log));
