@@ -158,8 +158,8 @@ export const HELP = `Rhea, a machine emulator
   --no-reboot        end when the guest resets the machine
   --gdb [ADDRESS]    let gdb debug the guest at tcp::PORT, tcp:HOST:PORT or
                      unix:PATH; tcp::1234 if nothing is said
-  --wait             do not start the guest before gdb lets it go or, without
-                     --gdb, a monitor does: cont, behind Ctrl-A c or by QMP
+  --wait             do not start the guest before gdb lets it go or a monitor
+                     does: cont, behind Ctrl-A c or by QMP
   --stats            print counters at the end
   --trace-blocks     write a line to standard error for each block that is
                      translated and each region that is compiled or dies
