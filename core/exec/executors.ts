@@ -115,11 +115,19 @@ export function createExecutors(parts: ExecutorsParts): Executors {
   const { u8, i32 } = memory;
   const generator = new InterpreterGenerator(frontend.helpers);
   const pages = memory.memory.buffer.byteLength / 65536;
-  const helper = helperImports(frontend.helpers, memory.memory, base);
+  const { forRegions, forInterpreter } = helperImports(
+    frontend.helpers,
+    memory.memory,
+    base,
+    options.accel === "interp",
+  );
   const table = new WebAssembly.Table({ element: "anyfunc", initial: 1024 });
   const env = codeImports(parts, table, () => regions);
   const module = new WebAssembly.Module(generator.build(pages));
-  const { exports } = new WebAssembly.Instance(module, { env, helper });
+  const { exports } = new WebAssembly.Instance(module, {
+    env,
+    helper: forInterpreter,
+  });
   const cpu = options.cpu ?? 0;
   const threshold = thresholdOf(options);
   const common = { frontend, mmu, cache, u8, i32, base, threshold };
@@ -132,7 +140,7 @@ export function createExecutors(parts: ExecutorsParts): Executors {
   });
   const compiler = new RegionCompiler(
     { ...common, retranslate: translator.retranslate },
-    { env: { ...env, ...exports }, helper },
+    { env: { ...env, ...exports }, helper: forRegions },
     pages,
   );
   const regions = new Regions({

@@ -10,19 +10,30 @@ import type { Helper } from "../ir/builder.ts";
 /** By the helpers' numbers. */
 export type HelperImports = Record<string, (...args: number[]) => number>;
 
+/** The helpers of one CPU. */
+export interface CpuHelpers {
+  /** For regions: which forms are made late is found by asking for them. */
+  readonly forRegions: HelperImports;
+  /** For the interpreter. */
+  readonly forInterpreter: HelperImports;
+}
+
 /**
  * The imports for the CPU whose area is at `base`. An exception must not pass
  * through translated code: a helper that may fault returns why it did, or 0.
+ * With `isAlone` there are no regions, and the interpreter has all native forms.
  */
 export function helperImports(
   helpers: readonly Helper[],
   memory: WebAssembly.Memory,
   base: number,
-): HelperImports {
-  const imports: HelperImports = {};
+  isAlone: boolean,
+): CpuHelpers {
+  const forRegions: HelperImports = {};
+  const forInterpreter: HelperImports = {};
   for (const h of helpers) {
     const fn = h.fn;
-    const called = h.faults
+    const called = (h.faults
       ? (a: number, b: number, c: number): number => {
         try {
           return fn(a, b, c);
@@ -32,11 +43,19 @@ export function helperImports(
           throw e;
         }
       }
-      : fn;
-    const native = h.native?.(memory, base, called);
-    imports[String(h.index)] = (native ?? called) as (
-      ...args: number[]
-    ) => number;
+      : fn) as HelperImports[string];
+    const name = String(h.index);
+    const { native } = h;
+    if (native !== undefined && h.isNativeLate === true && !isAlone) {
+      let made: HelperImports[string] | undefined;
+      forInterpreter[name] = called;
+      Object.defineProperty(forRegions, name, {
+        get: () => made ??= native(memory, base, called),
+      });
+    } else {
+      const form = native?.(memory, base, called) ?? called;
+      forInterpreter[name] = forRegions[name] = form as typeof called;
+    }
   }
-  return imports;
+  return { forRegions, forInterpreter };
 }

@@ -59,6 +59,11 @@ export interface Helper {
     base: number,
     slow: (a: number, b: number, c: number) => number,
   ) => (a: number, b: number, c: number) => number;
+  /**
+   * `native` takes long: it is made for the first region that calls the helper,
+   * and the interpreter beside regions calls `fn`.
+   */
+  readonly isNativeLate?: boolean;
 }
 
 const ADD = Op["i32.add"];

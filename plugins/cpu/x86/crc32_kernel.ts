@@ -87,6 +87,7 @@ export const CRC32: Helper = define(
     writes: [],
     pure: true,
     native: (cpu) => ifPresent(cpu, "sse4_2", inTables),
+    isNativeLate: true,
   },
   () => crc32c,
 );

@@ -34,6 +34,8 @@ export interface HelperOptions {
   readonly longs?: boolean;
   /** Its WebAssembly form for one CPU; see `Helper.native`. */
   readonly native?: (cpu: X86) => Helper["native"];
+  /** See `Helper.isNativeLate`. */
+  readonly isNativeLate?: boolean;
 }
 
 /** Globals, with the other views of their slots. */
@@ -65,6 +67,7 @@ export function define(
     reads: withViews(options.reads),
     writes: withViews(options.writes),
     pure: options.pure ?? false,
+    isNativeLate: options.isNativeLate ?? false,
     fn: () => {
       throw new Error(`helper ${name} is not bound to a CPU`);
     },

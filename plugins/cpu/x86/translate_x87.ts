@@ -81,12 +81,18 @@ const POINTERS: readonly Global[] = [FOP, FIP, FCS, FDP, FDS];
 
 const kernels = new WeakMap<X86, KernelLink>();
 
-/** The `native` option of a helper that the kernel has. */
-function inKernel(name: KernelName): HelperOptions["native"] {
-  return (cpu) => {
-    let link = kernels.get(cpu);
-    if (link === undefined) kernels.set(cpu, link = new KernelLink());
-    return (memory, base, slow) => link.bind(name, memory, base, slow);
+/** What a helper that the kernel has is defined with. */
+function inKernel(
+  name: KernelName | undefined,
+): Pick<HelperOptions, "native" | "isNativeLate"> {
+  if (name === undefined) return {};
+  return {
+    native: (cpu) => {
+      let link = kernels.get(cpu);
+      if (link === undefined) kernels.set(cpu, link = new KernelLink());
+      return (memory, base, slow) => link.bind(name, memory, base, slow);
+    },
+    isNativeLate: true,
   };
 }
 
@@ -97,14 +103,19 @@ function helper(
   run: (u: X87Images, a: number, b: number, c: number) => void,
   kernel?: KernelName,
 ): Helper {
-  const native = kernel === undefined ? undefined : inKernel(kernel);
-  return define(name, args, { reads: READS, writes: WRITES, native }, (cpu) => {
-    const unit = x87Of(cpu);
-    return (a, b, c) => {
-      run(unit.ready(), a, b, c);
-      return 0;
-    };
-  });
+  const form = inKernel(kernel);
+  return define(
+    name,
+    args,
+    { reads: READS, writes: WRITES, ...form },
+    (cpu) => {
+      const unit = x87Of(cpu);
+      return (a, b, c) => {
+        run(unit.ready(), a, b, c);
+        return 0;
+      };
+    },
+  );
 }
 
 /** Defines a helper that accesses memory. */
@@ -114,8 +125,8 @@ function memoryHelper(
   run: (u: X87Images, address: number, what: number, mmu: number) => void,
   kernel?: KernelName,
 ): Helper {
-  const native = kernel === undefined ? undefined : inKernel(kernel);
-  return define(name, 3, { faults: true, writes, native }, (cpu) => {
+  const form = inKernel(kernel);
+  return define(name, 3, { faults: true, writes, ...form }, (cpu) => {
     const unit = x87Of(cpu);
     return (address, what, mmu) => {
       run(unit.ready(), cpu.addressArgument(address), what, mmu);
@@ -317,7 +328,7 @@ const H_COMPARE_FLAGS = define(
   {
     reads: READS,
     writes: [FTOP, FTAG, FSW],
-    native: inKernel("compareFlags"),
+    ...inKernel("compareFlags"),
   },
   (cpu) => {
     const unit = x87Of(cpu);
