@@ -9,9 +9,7 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import { MemoryDisplay } from "../backend/memory_display.ts";
 import type { InputQueue } from "../backend/input_queue.ts";
 import type { MachineDebugger } from "../debug/contract.ts";
-import type { DebugControl } from "../debug/control.ts";
 import type { Coverage, CoverageOptions } from "../debug/coverage.ts";
-import type { DebugMemory } from "../debug/cpu.ts";
 import type { GdbOptions, GdbServer } from "../debug/gdb/server.ts";
 import type {
   Hook,
@@ -21,15 +19,12 @@ import type {
   MemoryWatch,
   WatchedAccess,
 } from "../debug/events.ts";
-import type { HookError } from "../debug/hook_error.ts";
-import type { Hooks } from "../debug/hooks.ts";
 import type { AddressSpace } from "../bus/address_space.ts";
 import type { Subject } from "../replay/inputs.ts";
 import type { ReplayDebugger } from "../replay/reverse.ts";
 import type { InstructionTime } from "../time/time_source.ts";
 import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
-import type { Monitor } from "../monitor/hmp/monitor.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
 import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
 import type { SnapshotInfo } from "../snapshot/folder.ts";
@@ -44,6 +39,7 @@ import type { GuestMemory } from "./memory.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder } from "./builder.ts";
+import { Observers } from "./observers.ts";
 import { closeAll, type Parts } from "./parts.ts";
 import {
   type ScreenPort,
@@ -117,16 +113,7 @@ export class Machine {
   #hasShutDown = false;
   /** In a replay: instructions of each CPU up to here, less those that it counts. */
   readonly #earlier: number[];
-  #replayer: Promise<ReplayDebugger> | undefined;
-  readonly #servers = new Set<QmpListener>();
-  #monitor: Promise<Monitor> | undefined;
-  #control: Promise<DebugControl> | undefined;
-  /** The same, when it is there. */
-  #debugging: DebugControl | undefined;
-  readonly #gdb = new Set<GdbServer>();
-  #hooked: Promise<Hooks> | undefined;
-  /** What a listener has thrown, until `run` or `stop` throws it. */
-  #hookError: HookError | undefined;
+  readonly #observers: Observers;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -162,7 +149,18 @@ export class Machine {
     requests.notify = () => this.#loop.interrupt();
     requests.wake = () => this.#loop.wake();
     requests.openMonitor = (console) => this.openMonitor(console);
-    parts.inputs?.attach(this.#subject());
+    const subject = this.#subject();
+    parts.inputs?.attach(subject);
+    this.#observers = new Observers({
+      machine: this,
+      parts,
+      loop: this.#loop,
+      memory: subject.memory,
+      earlier: this.#earlier,
+      hasEnded: () => this.#result !== undefined,
+      letGo: () => this.#letGo(),
+      tellHeld: () => this.#tellHeld(),
+    });
   }
 
   /** The machine as what comes from outside sees it. */
@@ -363,7 +361,8 @@ export class Machine {
   stopGuest(): void {
     if (this.running && this.#isHeld) return;
     // Its debugger's continue is then as good as a monitor's.
-    if (this.#debugging?.isAwaited === true) this.#debugging.pause();
+    const { debugging } = this.#observers;
+    if (debugging?.isAwaited === true) debugging.pause();
     else this.#release ??= this.#loop.standStill();
     if (this.running) this.#tellHeld();
     else this.#isToldHeld = true;
@@ -373,7 +372,7 @@ export class Machine {
   continueGuest(): void {
     const isNew = !this.running && !this.#isToldHeld;
     this.#letGo();
-    this.#debugging?.goOn();
+    this.#observers.debugging?.goOn();
     this.start();
     this.#tellHeld();
     if (isNew) this.events.emit({ type: "resume" });
@@ -387,7 +386,7 @@ export class Machine {
   /** Whether somebody has the guest stand still. */
   get #isHeld(): boolean {
     return this.#release !== undefined || this.#work !== undefined ||
-      this.#debugging?.standing !== undefined;
+      this.#observers.debugging?.standing !== undefined;
   }
 
   /** Tell monitors that the guest stands still or goes on, if they do not know. */
@@ -419,9 +418,8 @@ export class Machine {
     if (this.running) {
       if (this.#work !== undefined) return this.#work;
       if (!this.#isHeld) return "running";
-      if (
-        this.#release === undefined && this.#debugging?.standing === "debug"
-      ) {
+      const { debugging } = this.#observers;
+      if (this.#release === undefined && debugging?.standing === "debug") {
         return "debug";
       }
       return this.cpu.instructions === 0 ? "prelaunch" : "paused";
@@ -451,7 +449,7 @@ export class Machine {
     } finally {
       await this.#close();
     }
-    this.#throwHookError();
+    this.#observers.throwHookError();
     return this.#result ?? { reason: "stop", status: 0 };
   }
 
@@ -540,22 +538,15 @@ export class Machine {
 
   /** The human monitor, in which QEMU's commands are known. */
   async monitor(): Promise<HumanMonitor> {
-    return await (this.#monitor ??= this.#newMonitor());
+    return await this.#observers.monitor();
   }
 
   /**
    * Begin a session with somebody at a console. He has a human monitor of his
    * own: which CPU another looks at, and in which format, stays the other's.
    */
-  async openMonitor(console: MonitorConsole): Promise<MonitorSession> {
-    this.#loop.hasSockets = true;
-    const { HmpSession } = await import("../monitor/hmp/session.ts");
-    return new HmpSession(await this.#newMonitor(), console);
-  }
-
-  async #newMonitor(): Promise<Monitor> {
-    const { Monitor } = await import("../monitor/hmp/monitor.ts");
-    return new Monitor(this, this.#parts);
+  openMonitor(console: MonitorConsole): Promise<MonitorSession> {
+    return this.#observers.openMonitor(console);
   }
 
   /**
@@ -574,8 +565,8 @@ export class Machine {
    * await machine.wait();
    * ```
    */
-  async debug(): Promise<MachineDebugger> {
-    return (await this.#debugControl()).attach();
+  debug(): Promise<MachineDebugger> {
+    return this.#observers.debug();
   }
 
   /**
@@ -590,58 +581,19 @@ export class Machine {
    * await machine.run();
    * ```
    */
-  async serveGdb(
+  serveGdb(
     where: string = "tcp::1234",
     options: GdbOptions = {},
   ): Promise<GdbServer> {
-    this.#loop.hasSockets = true;
-    const { GdbServer } = await import("../debug/gdb/server.ts");
-    const isNew = !this.running && this.#result === undefined;
-    const isReplay = this.#parts.inputs?.isLive === false;
-    const server = await GdbServer.listen(where, {
-      debug: () => this.debug(),
-      reverse: isReplay && isNew ? await this.replayer() : undefined,
-      reset: () => this.reset(),
-      kill: () => this.quit(),
-    }, {
-      monitor: async (line) => (await this.monitor()).run(line),
-      ...options,
-    });
-    this.#gdb.add(server);
-    return server;
+    return this.#observers.serveGdb(where, options);
   }
 
   /**
    * After the end of a run: resolves when no gdb looks at where the guest died
    * any more, or the user wants to leave.
    */
-  async gdbLeaves(result: RunResult): Promise<void> {
-    const { requests } = this.#parts;
-    for (const server of this.#gdb) {
-      await server.finish(result, () => requests.end !== undefined);
-    }
-  }
-
-  #debugControl(): Promise<DebugControl> {
-    return this.#control ??= import("../debug/control.ts").then(
-      async ({ DebugControl }) =>
-        this.#debugging = await DebugControl.of({
-          cpu: this.cpu,
-          cpus: this.#parts.cpus,
-          loop: this.#loop,
-          memory: this.#debugMemory(),
-          keepsOrder: this.#parts.inputs !== undefined,
-          refusal: this.#parts.inputs?.refusal,
-          isStarted: () => this.running,
-          start: () => this.start(),
-          notify: () => this.#tellHeld(),
-          goes: () => {
-            this.#letGo();
-            this.#tellHeld();
-          },
-          wait: () => this.wait(),
-        }),
-    );
+  gdbLeaves(result: RunResult): Promise<void> {
+    return this.#observers.gdbLeaves(result);
   }
 
   /**
@@ -660,32 +612,7 @@ export class Machine {
    * ```
    */
   replayer(): Promise<ReplayDebugger> {
-    return this.#replayer ??= this.#createReplayer();
-  }
-
-  async #createReplayer(): Promise<ReplayDebugger> {
-    const { createReplayer } = await import("../replay/machine_replayer.ts");
-    return await createReplayer({
-      parts: this.#parts,
-      loop: this.#loop,
-      media: this.media,
-      memory: this.#subject().memory,
-      earlier: this.#earlier,
-      control: () => this.#debugControl(),
-      isStarted: () => this.running || this.#result !== undefined,
-    });
-  }
-
-  #debugMemory(): DebugMemory {
-    const space = this.space(this.plan.definition.cpu.physical);
-    return {
-      read: (address, into) => space.peek(address, into),
-      write: (address, bytes) => {
-        const written = space.poke(address, bytes);
-        if (written > 0) this.cpu.invalidate(address, written);
-        return written;
-      },
-    };
+    return this.#observers.replayer();
   }
 
   /**
@@ -710,7 +637,7 @@ export class Machine {
     listener: HookListener<E>,
     filter?: HookFilter<E>,
   ): Promise<Hook> {
-    return (await this.#hooks()).on(event, listener, filter);
+    return (await this.#observers.hooks()).on(event, listener, filter);
   }
 
   /**
@@ -730,33 +657,12 @@ export class Machine {
     options: MemoryWatch,
     listener: (access: WatchedAccess) => void,
   ): Promise<Hook> {
-    return (await this.#hooks()).watch(options, listener);
+    return (await this.#observers.hooks()).watch(options, listener);
   }
 
   /** Count how often each instruction of the guest is executed, from now on. */
   async coverage(options: CoverageOptions = {}): Promise<Coverage> {
-    return (await this.#hooks()).coverage(options);
-  }
-
-  #hooks(): Promise<Hooks> {
-    return this.#hooked ??= Promise.all([
-      import("../debug/hooks.ts"),
-      this.#debugControl(),
-    ]).then(([{ Hooks }, control]) => {
-      const { physical, ports } = this.plan.definition.cpu;
-      return new Hooks({
-        control,
-        events: this.events,
-        devices: this.#parts.deviceEvents,
-        masters: this.#parts.masters,
-        mmio: this.space(physical),
-        port: ports === undefined ? undefined : this.space(ports),
-        failed: (error) => {
-          this.#hookError ??= error;
-          this.#loop.stop();
-        },
-      });
-    });
+    return (await this.#observers.hooks()).coverage(options);
   }
 
   /**
@@ -854,16 +760,7 @@ export class Machine {
    */
   async serveQmp(place: string): Promise<QmpListener> {
     this.#mustBeOpen();
-    this.#loop.hasSockets = true;
-    const { QmpServer } = await import("../monitor/qmp/server.ts");
-    const server = await QmpServer.listen(place, {
-      machine: this,
-      parts: this.#parts,
-      human: () => this.#newMonitor(),
-      warn: this.#parts.log.write,
-    });
-    this.#servers.add(server);
-    return server;
+    return await this.#observers.serveQmp(place);
   }
 
   #mustBeOpen(): void {
@@ -880,7 +777,7 @@ export class Machine {
     const { requests } = this.#parts;
     try {
       let result: RunResult;
-      this.#throwHookError();
+      this.#observers.throwHookError();
       const end = await this.#loop.run();
       if (end === "stop") {
         result = requests.end ?? { reason: "stop", status: 0 };
@@ -904,17 +801,11 @@ export class Machine {
       this.#result = result;
       // A waiting `expect` will not be answered any more.
       if (result.reason !== "stop") this.#endWaits(result);
-      this.#throwHookError();
+      this.#observers.throwHookError();
       return result;
     } finally {
       this.#running = undefined;
     }
-  }
-
-  #throwHookError(): void {
-    const error = this.#hookError;
-    this.#hookError = undefined;
-    if (error !== undefined) throw error;
   }
 
   /**
@@ -1016,10 +907,8 @@ export class Machine {
   async #closeAll(): Promise<void> {
     // What is being saved is complete first, with its disks.
     await this.#loop.released();
-    for (const server of this.#gdb) await server.close(this.#result?.status);
-    const servers = [...this.#servers].map((server) => server.close());
     try {
-      await Promise.all(servers);
+      await this.#observers.close(this.#result?.status);
     } finally {
       await this.media.closeKept();
       await closeAll(this.#parts.backends);
