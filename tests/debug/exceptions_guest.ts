@@ -62,14 +62,15 @@ function pieces(mode: Mode, p: Prng): readonly string[] {
   }
 }
 
-/** The body of a program: what is raised, some rounds of it. */
+/** The body of a program: what is raised, some rounds of it. Each piece is there, once at least. */
 function body(mode: Mode, p: Prng, count: number): string {
   const register = mode === "long" ? "rbx" : "ebx";
   let text = "";
   for (let i = 0; i < count; i++) {
     const all = pieces(mode, p);
+    const piece = all[i < all.length ? i : p.below(all.length)];
     text += `  mov ${register}, next${i}\n  ${
-      all[p.below(all.length)].replaceAll("@", `${i}`)
+      piece.replaceAll("@", `${i}`)
     }\nnext${i}:\n`;
   }
   return text;
@@ -95,7 +96,7 @@ const PIC = `
 `;
 
 /** Entries of handlers for all vectors. */
-function stubs(pushes: boolean): string {
+function entries(pushes: boolean): string {
   let text = "";
   for (let v = 0; v < 0x43; v++) {
     const error = pushes && WITH_ERROR.includes(v) ? "" : "  push byte -1\n";
@@ -177,7 +178,7 @@ tick:
   popad
   add esp, 8
   iret
-${stubs(true)}
+${entries(true)}
 ${GDT}
 %assign v 0
 align 8
@@ -291,7 +292,7 @@ handled:
   pop rax
   add rsp, 16
   iretq
-${stubs(true)}
+${entries(true)}
 bits 32
 ${GDT}
 %assign v 0
@@ -350,7 +351,7 @@ handled:
   pop eax
   add sp, 4
   iret
-${stubs(false)}
+${entries(false)}
 low_end:
 `;
 
