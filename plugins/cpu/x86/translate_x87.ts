@@ -1,5 +1,5 @@
 /**
- * x87 instructions: operands in IR, everything else in helpers over x87.ts.
+ * x87 instructions: operands in IR, everything else in helpers (x87_helpers.ts).
  * The dispatcher has tested CR0 before; a pending exception is tested here.
  *
  * @module
@@ -8,14 +8,9 @@
 import type { Value } from "../../../core/ir/block.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import { Op } from "../../../core/ir/ops.ts";
-import type { Global } from "../../../core/ir/types.ts";
 import type { Insn } from "./decode.ts";
-import type { X86 } from "./cpu.ts";
-import { KernelLink, type KernelName } from "./float80_kernel.ts";
-import { define, type HelperOptions } from "./helpers.ts";
 import { AC } from "./operands.ts";
 import {
-  CR,
   CS,
   FCS,
   FCW,
@@ -31,10 +26,7 @@ import {
   KEY_ALIGN,
   KEY_NE,
   KEY_PROTECTED,
-  MM,
-  MXCSR,
   SELECTOR,
-  XMM,
 } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 import { checkPendingX87 } from "./translate_simd.ts";
@@ -68,274 +60,43 @@ import {
   YL2X,
   YL2XP1,
 } from "./x87.ts";
+import { IMAGE_32, IMAGE_PROTECTED } from "./x87_images.ts";
 import {
-  IMAGE_32,
-  IMAGE_PROTECTED,
-  type X87Images,
-  x87Of,
-} from "./x87_images.ts";
-
-const WRITES: readonly Global[] = [FTOP, FTAG, FSW, ...MM];
-const READS: readonly Global[] = [...WRITES, FCW, CR[0]];
-const POINTERS: readonly Global[] = [FOP, FIP, FCS, FDP, FDS];
-
-const kernels = new WeakMap<X86, KernelLink>();
-
-/** What a helper that the kernel has is defined with. */
-function inKernel(
-  name: KernelName | undefined,
-): Pick<HelperOptions, "native" | "isNativeLate"> {
-  if (name === undefined) return {};
-  return {
-    native: (cpu) => {
-      let link = kernels.get(cpu);
-      if (link === undefined) kernels.set(cpu, link = new KernelLink());
-      return (memory, base, slow) => link.bind(name, memory, base, slow);
-    },
-    isNativeLate: true,
-  };
-}
-
-/** Defines a helper that neither faults nor has a result. */
-function helper(
-  name: string,
-  args: 0 | 1 | 2 | 3,
-  run: (u: X87Images, a: number, b: number, c: number) => void,
-  kernel?: KernelName,
-): Helper {
-  const form = inKernel(kernel);
-  return define(
-    name,
-    args,
-    { reads: READS, writes: WRITES, ...form },
-    (cpu) => {
-      const unit = x87Of(cpu);
-      return (a, b, c) => {
-        run(unit.ready(), a, b, c);
-        return 0;
-      };
-    },
-  );
-}
-
-/** Defines a helper that accesses memory. */
-function memoryHelper(
-  name: string,
-  writes: readonly Global[],
-  run: (u: X87Images, address: number, what: number, mmu: number) => void,
-  kernel?: KernelName,
-): Helper {
-  const form = inKernel(kernel);
-  return define(name, 3, { faults: true, writes, ...form }, (cpu) => {
-    const unit = x87Of(cpu);
-    return (address, what, mmu) => {
-      run(unit.ready(), cpu.addressArgument(address), what, mmu);
-      return 0;
-    };
-  });
-}
-
-const ALL: readonly Global[] = [...WRITES, FCW, ...POINTERS];
-
-const H_REGISTERS = helper(
-  "x87_registers",
-  3,
-  (u, op, i, how) => u.registers(op, i, how),
-  "registers",
-);
-const H_F32 = helper(
-  "x87_f32",
-  2,
-  (u, op, bits) => u.operandF32(op, bits),
-  "operandF32",
-);
-const H_F64 = helper(
-  "x87_f64",
-  3,
-  (u, op, lo, hi) => u.operandF64(op, lo, hi),
-  "operandF64",
-);
-const H_INTEGER = helper(
-  "x87_integer",
-  2,
-  (u, op, v) => u.operandInteger(op, v),
-  "operandInteger",
-);
-const H_COMPARE = helper(
-  "x87_compare",
-  3,
-  (u, i, pops, quiet) => u.compare(i, pops, quiet !== 0),
-  "compare",
-);
-const H_TEST = helper("x87_test", 0, (u) => u.test());
-const H_EXAMINE = helper("x87_examine", 0, (u) => u.examine());
-const H_LOAD_F32 = helper(
-  "x87_load_f32",
-  1,
-  (u, bits) => u.loadF32(bits),
-  "loadF32",
-);
-const H_LOAD_F64 = helper(
-  "x87_load_f64",
-  2,
-  (u, lo, hi) => u.loadF64(lo, hi),
-  "loadF64",
-);
-const H_LOAD_F80 = helper(
-  "x87_load_f80",
-  3,
-  (u, a, b, c) => u.load(FORMAT_F80, a, b, c),
-  "loadF80",
-);
-const H_LOAD_BCD = helper(
-  "x87_load_bcd",
-  3,
-  (u, a, b, c) => u.load(FORMAT_BCD, a, b, c),
-);
-const H_LOAD_I32 = helper(
-  "x87_load_i32",
-  1,
-  (u, v) => u.load(FORMAT_I32, v, 0, 0),
-  "loadI32",
-);
-const H_LOAD_I64 = helper(
-  "x87_load_i64",
-  2,
-  (u, lo, hi) => u.load(FORMAT_I64, lo, hi, 0),
-  "loadI64",
-);
-const H_LOAD_REGISTER = helper(
-  "x87_load_register",
-  1,
-  (u, i) => u.loadRegister(i),
-  "loadRegister",
-);
-const H_CONSTANT = helper(
-  "x87_constant",
-  1,
-  (u, n) => u.loadConstant(n),
-  "loadConstant",
-);
-const H_STORE_REGISTER = helper(
-  "x87_store_register",
-  2,
-  (u, i, pop) => u.storeRegister(i, pop !== 0),
-  "storeRegister",
-);
-const H_MOVE_REGISTER = helper(
-  "x87_move_register",
-  1,
-  (u, i) => u.moveRegister(i),
-);
-const H_EXCHANGE = helper(
-  "x87_exchange",
-  1,
-  (u, i) => u.exchange(i),
-  "exchange",
-);
-const H_MOVE_IF = helper(
-  "x87_move_if",
-  2,
-  (u, i, c) => u.moveIf(i, c !== 0),
-  "moveIf",
-);
-const H_COMPUTE = helper(
-  "x87_compute",
-  1,
-  (u, what) => u.compute(what),
-  "compute",
-);
-const H_CLEAR = helper("x87_clear", 0, (u) => u.clearExceptions());
-const H_STORE = memoryHelper(
-  "x87_store",
-  WRITES,
-  (u, address, what, mmu) => u.store(address, what, mmu),
-  "store",
-);
-/** The same in 64-bit mode, whose addresses the function in WebAssembly does not know. */
-const H_STORE_LONG = memoryHelper(
-  "x87_store_long",
-  WRITES,
-  (u, address, what, mmu) => u.store(address, what, mmu),
-);
-const H_STORE_ENV = memoryHelper(
-  "x87_fstenv",
-  ALL,
-  (u, address, form, mmu) => u.storeEnvironment(address, form, mmu),
-);
-const H_LOAD_ENV = memoryHelper(
-  "x87_fldenv",
-  ALL,
-  (u, address, form, mmu) => u.loadEnvironment(address, form, mmu),
-);
-const H_SAVE = memoryHelper(
-  "x87_fsave",
-  ALL,
-  (u, address, form, mmu) => u.save(address, form, mmu),
-);
-const H_RESTORE = memoryHelper(
-  "x87_frstor",
-  ALL,
-  (u, address, form, mmu) => u.restore(address, form, mmu),
-);
-const H_FXSAVE = memoryHelper(
-  "fxsave",
-  [],
-  (u, address, wide, mmu) => u.fxsave(address, wide !== 0, mmu),
-);
-const H_FXRSTOR = memoryHelper(
-  "fxrstor",
-  [...ALL, MXCSR, ...XMM],
-  (u, address, wide, mmu) => u.fxrstor(address, wide !== 0, mmu),
-);
-const H_LDMXCSR = define("ldmxcsr", 1, { faults: true, writes: [MXCSR] }, (
-  cpu,
-) => {
-  const unit = x87Of(cpu);
-  return (value) => {
-    unit.ready().loadMxcsr(value);
-    return 0;
-  };
-});
-const H_SET_CONTROL = define(
-  "x87_fldcw",
-  1,
-  { reads: [FSW, CR[0]], writes: [FCW, FSW] },
-  (cpu) => {
-    const unit = x87Of(cpu);
-    return (value) => {
-      unit.ready().setControl(value);
-      return 0;
-    };
-  },
-);
-const H_INITIALIZE = define(
-  "x87_fninit",
-  0,
-  { reads: [CR[0]], writes: [FTOP, FTAG, FSW, FCW, ...POINTERS] },
-  (cpu) => {
-    const unit = x87Of(cpu);
-    return () => {
-      unit.ready().initialize();
-      return 0;
-    };
-  },
-);
-/** FCOMI: arguments ST(i), pop, quiet; gives back the arithmetic flags. */
-const H_COMPARE_FLAGS = define(
-  "x87_compare_flags",
-  3,
-  {
-    reads: READS,
-    writes: [FTOP, FTAG, FSW],
-    ...inKernel("compareFlags"),
-  },
-  (cpu) => {
-    const unit = x87Of(cpu);
-    return (i, pop, quiet) =>
-      unit.ready().compareFlags(i, pop !== 0, quiet !== 0);
-  },
-);
+  H_CLEAR,
+  H_COMPARE,
+  H_COMPARE_FLAGS,
+  H_COMPUTE,
+  H_CONSTANT,
+  H_EXAMINE,
+  H_EXCHANGE,
+  H_F32,
+  H_F64,
+  H_FXRSTOR,
+  H_FXSAVE,
+  H_INITIALIZE,
+  H_INTEGER,
+  H_LDMXCSR,
+  H_LOAD_BCD,
+  H_LOAD_ENV,
+  H_LOAD_F32,
+  H_LOAD_F64,
+  H_LOAD_F80,
+  H_LOAD_I32,
+  H_LOAD_I64,
+  H_LOAD_REGISTER,
+  H_MOVE_IF,
+  H_MOVE_REGISTER,
+  H_REGISTERS,
+  H_RESTORE,
+  H_SAVE,
+  H_SET_CONTROL,
+  H_STORE,
+  H_STORE_ENV,
+  H_STORE_LONG,
+  H_STORE_REGISTER,
+  H_TEST,
+  POINTERS,
+} from "./x87_helpers.ts";
 
 // What instructions share.
 
