@@ -26,7 +26,7 @@ import {
   AUX_NOT_PUSH,
   AUX_NOT_STACK,
   AUX_NOT_WIDE,
-} from "./flags.ts";
+} from "./aux_word.ts";
 import { addressAt, CANONICAL_END, highWord, WORD } from "./long_mode.ts";
 import { Registers } from "./registers.ts";
 import {

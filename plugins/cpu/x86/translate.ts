@@ -4,7 +4,7 @@
  * {@linkcode Translator} holds what is known while a block is translated and
  * offers the vocabulary that instructions are written in: registers, operands
  * by the table's letters, effective addresses with their segment checks, the
- * stack (operands.ts), lazy flags (flags.ts) and terminators (here). The
+ * stack (operands.ts), lazy flags (lazy_flags.ts) and terminators (here). The
  * instructions themselves stand in the `translate_*.ts` files, each of which
  * exports a record of {@linkcode Translate} functions that the instruction
  * table (insns.ts) names; handlers.ts joins the records.
@@ -36,8 +36,8 @@ import {
   AUX_NOT_PUSH,
   AUX_NOT_STACK,
   AUX_NOT_WIDE,
-  LazyFlags,
-} from "./flags.ts";
+} from "./aux_word.ts";
+import { LazyFlags } from "./lazy_flags.ts";
 import { HANDLERS } from "./handlers.ts";
 import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
