@@ -6,7 +6,7 @@
  */
 
 import type { Insn } from "../../plugins/cpu/x86/decode.ts";
-import { KIND_G } from "../../plugins/cpu/x86/insns.ts";
+import { KIND_G } from "../../plugins/cpu/x86/rows.ts";
 import { CS } from "../../plugins/cpu/x86/state.ts";
 import { PREFIXES } from "./decode_differences.ts";
 import type { Decoded } from "./decode_oracle.ts";

@@ -22,7 +22,7 @@ import {
   rowOf,
   ROWS,
   UD_ROW,
-} from "./insns.ts";
+} from "./rows.ts";
 import { decodeVex, isVex } from "./decode_vex.ts";
 import { CS, DS, ES, FS, GS, SS } from "./state.ts";
 

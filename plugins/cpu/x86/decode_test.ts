@@ -7,7 +7,7 @@ import {
   Insn,
 } from "./decode.ts";
 import { disassemble } from "./disassemble.ts";
-import { MAP_VEX, MODRM, ROWS } from "./insns.ts";
+import { MAP_VEX, MODRM, ROWS } from "./rows.ts";
 
 function bytes(text: string): Uint8Array {
   return Uint8Array.from(text.split(" "), (x) => parseInt(x, 16));

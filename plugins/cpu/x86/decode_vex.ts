@@ -7,7 +7,7 @@
  */
 
 import type { Insn } from "./decode.ts";
-import { MAP_NONE, MAP_VEX } from "./insns.ts";
+import { MAP_NONE, MAP_VEX } from "./rows.ts";
 
 /** The repeat prefix that VEX.pp stands for. */
 const REPEAT = [0, 0, 0xf3, 0xf2];

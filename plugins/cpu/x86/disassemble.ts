@@ -35,7 +35,7 @@ import {
   KIND_Y,
   KIND_Z,
   SIZE_Y,
-} from "./insns.ts";
+} from "./rows.ts";
 import { DS, SS } from "./state.ts";
 
 /** One disassembled instruction. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ROWS } from "./insns.ts";
+import { ROWS } from "./rows.ts";
 import type { Translate } from "./translate.ts";
 import { AES } from "./translate_aes.ts";
 import { ALU } from "./translate_alu.ts";

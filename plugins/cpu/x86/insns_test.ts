@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { missing } from "./handlers.ts";
 import { MODELS } from "./models.ts";
-import { rowOf, ROWS } from "./insns.ts";
+import { rowOf, ROWS } from "./rows.ts";
 
 Deno.test("every line names a translate function that exists", () => {
   assertEquals(missing(), []);

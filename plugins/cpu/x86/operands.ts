@@ -32,7 +32,7 @@ import {
   KIND_REG,
   KIND_Z,
   SIZE_Y,
-} from "./insns.ts";
+} from "./rows.ts";
 import {
   ATTR,
   BASE,

@@ -39,7 +39,7 @@ import {
 } from "./aux_word.ts";
 import { LazyFlags } from "./lazy_flags.ts";
 import { HANDLERS } from "./handlers.ts";
-import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./insns.ts";
+import { CLASS_AVX, CLASS_MMX, CLASS_SSE, CLASS_X87, ROWS } from "./rows.ts";
 import { GP, NM, type TranslatorOptions, trapCode, UD } from "./operands.ts";
 import { goOn } from "./translate_privilege.ts";
 import {

@@ -6,7 +6,7 @@
 
 import type { Value } from "../../../core/ir/block.ts";
 import { Op } from "../../../core/ir/ops.ts";
-import { KIND_G } from "./insns.ts";
+import { KIND_G } from "./rows.ts";
 import { CC_LOGIC } from "./state.ts";
 import type { Translate, Translator } from "./translate.ts";
 
