@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { PERM_READ, PERM_WRITE } from "../cpu/frontend.ts";
-import { STORE_FAULT } from "./soft_mmu.ts";
+import { STORE_FAULT } from "./slow_access.ts";
 import {
   A,
   B,

@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { GUEST_MODIFIED, PERM_READ } from "../cpu/frontend.ts";
 import { CODE_MASKS, OFF_BUDGET } from "../exec/layout.ts";
-import { STORE_DONE, STORE_MODIFIES } from "./soft_mmu.ts";
+import { STORE_DONE, STORE_MODIFIES } from "./slow_access.ts";
 import {
   A,
   B,

@@ -7,7 +7,7 @@ import {
   PERM_GLOBAL,
   PERM_READ,
 } from "../cpu/frontend.ts";
-import { STORE_DONE, STORE_FAULT } from "./soft_mmu.ts";
+import { STORE_DONE, STORE_FAULT } from "./slow_access.ts";
 import {
   A,
   APART,

@@ -25,7 +25,8 @@ import {
 import { GuestMemory } from "../machine/memory.ts";
 import { Emitter } from "../wasm/emitter.ts";
 import { ModuleBuilder } from "../wasm/module.ts";
-import { SoftMmu, STORE_DONE, STORE_MODIFIES } from "./soft_mmu.ts";
+import { STORE_DONE, STORE_MODIFIES } from "./slow_access.ts";
+import { SoftMmu } from "./soft_mmu.ts";
 
 /** Bytes of a page. */
 export const PAGE = 4096;
