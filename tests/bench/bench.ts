@@ -30,6 +30,10 @@ import {
 const ROOT = fromFileUrl(new URL("../..", import.meta.url));
 const START = "start";
 
+const USAGE = `deno task bench [--rounds=3] [--only=bare,boot,gzip]
+  [--json=FILE] [--targets=jit,interp,jit@FOLDER,v86,tcg,native] [--bits=64]
+tests/README.md says more`;
+
 /** The user asked for what there is not: one line that says what there is. */
 class UsageError extends Error {}
 
@@ -72,12 +76,20 @@ function selectTargets(list: string, bits: Bits): TargetMap {
 
 async function main(): Promise<boolean> {
   const args = parseArgs(Deno.args, {
+    boolean: ["help"],
     string: ["rounds", "only", "targets", "json", "bits"],
+    unknown: (word) => {
+      throw new UsageError(`There is no option "${word}":\n${USAGE}`);
+    },
     default: {
       rounds: "3",
       bits: "32",
     },
   });
+  if (args.help) {
+    console.log(USAGE);
+    return true;
+  }
   if (args.bits !== "32" && args.bits !== "64") {
     throw new UsageError(`--bits is 32 or 64, not ${args.bits}`);
   }
