@@ -78,7 +78,7 @@ async function main(): Promise<boolean> {
   const args = parseArgs(Deno.args, {
     boolean: ["help"],
     string: ["rounds", "only", "targets", "json", "bits"],
-    unknown: (word) => {
+    unknown: (word: string) => {
       throw new UsageError(`There is no option "${word}":\n${USAGE}`);
     },
     default: {
