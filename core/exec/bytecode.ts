@@ -8,12 +8,7 @@
  * operation whose result goes to a global writes the global's slot directly if
  * nothing in between can see the difference.
  *
- * Some operations that often follow each other become one. Copies and constants
- * (flags, above all) go together by two or three; a push is a store whose
- * address then goes to a slot, a pop a load with an addition. Only the access
- * of such an operation can fault, and it comes first; the instruction table
- * stays right, because an operation never stands before the place at which its
- * access's instruction begins.
+ * How operations are written: see bytecode_buffer.ts.
  *
  * @module
  */
@@ -27,7 +22,8 @@ import {
   type Value,
 } from "../ir/block.ts";
 import { CALLS, LOADS, Op, OPS, STORES } from "../ir/ops.ts";
-import { type Global, I32, I64, type Type } from "../ir/types.ts";
+import { type Global, I64 } from "../ir/types.ts";
+import { BytecodeBuffer } from "./bytecode_buffer.ts";
 import type { Opcodes } from "./interpreter.ts";
 import { CELL_BYTES, OFF_TEMPS, OFF_TEMPS_END, OFF_ZERO } from "./layout.ts";
 
@@ -53,10 +49,6 @@ const EQ64 = Op["i64.eq"];
 const EQZ64 = Op["i64.eqz"];
 const WRAP = Op["i32.wrap_i64"];
 const EXTEND_U = Op["i64.extend_i32_u"];
-const LD32 = Op["ld32"];
-const LD64 = Op["ld64.64"];
-const ST32 = Op["st32"];
-const ST64 = Op["st64.64"];
 const EFFECTS: Uint8Array = Uint8Array.from(OPS, (o) => o.effects);
 const ARGC: Uint8Array = Uint8Array.from(OPS, (o) => o.args.length);
 
@@ -65,9 +57,6 @@ export class TooManyTemps extends Error {}
 
 /** Bytes of a temp slot. */
 const TEMP_BYTES = 16;
-
-/** Words of an operation. */
-const OP_WORDS = 4;
 
 /** How far ahead a `set` of an operation's result is looked for. */
 const LOOK_AHEAD = 8;
@@ -89,15 +78,7 @@ export interface BytecodeTargets {
 }
 
 /** Lowers blocks into a buffer that it reuses. */
-export class BytecodeWriter {
-  /** The bytecode; {@linkcode BytecodeWriter.length} words are used. */
-  words: Int32Array = new Int32Array(4096);
-  /** Words (4 bytes) written. */
-  length = 0;
-  /** For each instruction: index of its first bytecode word, program counter, auxiliary word. */
-  insnTable: Int32Array = new Int32Array(3 * 64);
-  /** Instructions in {@linkcode BytecodeWriter.insnTable}. */
-  insns = 0;
+export class BytecodeWriter extends BytecodeBuffer {
   /** Instructions lowered since the writer was made. */
   totalInsns = 0;
   /** Blocks lowered since the writer was made. */
@@ -105,7 +86,6 @@ export class BytecodeWriter {
   /** Accesses to guest memory in them. */
   totalAccesses = 0;
 
-  readonly #opcodes: Opcodes;
   readonly #globals: readonly Global[];
   /** Slot of each value; 0: none yet (constants). */
   #slot: Int32Array = new Int32Array(256);
@@ -124,15 +104,11 @@ export class BytecodeWriter {
   readonly #free = new Int32Array((OFF_TEMPS_END - OFF_TEMPS) / TEMP_BYTES);
   #freeCount = 0;
   #nextTemp = OFF_TEMPS;
-  /** The operation that `#takePush` made of two. */
-  readonly #taken = new Int32Array(OP_WORDS);
-  /** Word index of the first operation that may still become one with others. */
-  #oldest = 0;
   #block!: IrBlock;
 
   /** A writer for a frontend's globals. */
   constructor(opcodes: Opcodes, globals: readonly Global[]) {
-    this.#opcodes = opcodes;
+    super(opcodes);
     this.#globals = globals;
     this.#aliases = new Int32Array(globals.length);
   }
@@ -140,9 +116,7 @@ export class BytecodeWriter {
   /** Lowers a block after liveness; `uses` counts the uses of its values. */
   write(block: IrBlock, uses: Int32Array, targets: BytecodeTargets): void {
     this.#block = block;
-    this.length = 0;
-    this.insns = 0;
-    this.#oldest = 0;
+    this.start();
     this.#freeCount = 0;
     this.#nextTemp = OFF_TEMPS;
     for (let i = 0; i < this.#aliasedCount; i++) {
@@ -169,7 +143,7 @@ export class BytecodeWriter {
     ) {
       const op = block.op[block.valueDef[block.termValue]];
       if (
-        op === EQZ || op === EQZ64 || this.#opcodes.branchCompare[op] >= 0
+        op === EQZ || op === EQZ64 || this.opcodes.branchCompare[op] >= 0
       ) {
         fused = block.termValue;
       }
@@ -180,7 +154,7 @@ export class BytecodeWriter {
       const op = ops[i];
       if (op === NOP) continue;
       if (op === INSN) {
-        this.#insn(block.lo[i], block.hi[i]);
+        this.beginInsn(block.lo[i], block.hi[i]);
         continue;
       }
       if (op >= CONST32 && op <= CONST128) continue; // made where they are used
@@ -200,216 +174,12 @@ export class BytecodeWriter {
       else if ((effects & CALLS) !== 0) this.#call(i);
       else if (op === TRAP) this.#trap(i);
       else if (op === CODE32) {
-        this.#finish(i, this.#opcodes.code32, 0, 0, block.lo[i]);
+        this.#finish(i, this.opcodes.code32, 0, 0, block.lo[i]);
       } else this.#pure(i);
     }
     this.#terminator(targets, fused);
     this.totalInsns += this.insns;
     this.totalBlocks++;
-  }
-
-  #insn(pcLo: number, aux: number): void {
-    const at = this.insns * 3;
-    if (at + 3 > this.insnTable.length) {
-      const grown = new Int32Array(this.insnTable.length * 2);
-      grown.set(this.insnTable);
-      this.insnTable = grown;
-    }
-    this.insnTable[at] = this.length;
-    this.insnTable[at + 1] = pcLo;
-    this.insnTable[at + 2] = aux;
-    this.insns++;
-  }
-
-  #put(
-    opcode: number,
-    d: number,
-    a: number,
-    b: number,
-    lo: number,
-    hi: number,
-  ): void {
-    if (this.length + 8 > this.words.length) {
-      const grown = new Int32Array(this.words.length * 2);
-      grown.set(this.words);
-      this.words = grown;
-    }
-    const w = this.words;
-    const p = this.length;
-    w[p] = opcode | (d << 16);
-    w[p + 1] = a | (b << 16);
-    w[p + 2] = lo;
-    w[p + 3] = hi;
-    this.length = p + OP_WORDS;
-  }
-
-  /** Word index of the operation written last. */
-  get #last(): number {
-    return this.length - OP_WORDS;
-  }
-
-  /** The opcode of the operation at a word index; -1 if that is not to be changed. */
-  #opcodeAt(p: number): number {
-    return p < this.#oldest ? -1 : this.words[p] & 0xffff;
-  }
-
-  /** Copies a slot. */
-  #move(type: Type, d: number, a: number): void {
-    const o = this.#opcodes;
-    const opcode = o.move[type];
-    const sets = opcode === o.move[I32]
-      ? o
-      : opcode === o.move[I64]
-      ? o.wideMoves
-      : undefined;
-    if (sets !== undefined) {
-      const w = this.words;
-      const p = this.#last;
-      const lastD = w[p] >>> 16;
-      switch (this.#opcodeAt(p)) {
-        case opcode:
-          w[p] = sets.moveMove | (lastD << 16);
-          w[p + 1] |= d << 16;
-          w[p + 2] = a;
-          return;
-        case o.const32:
-          // The copy first, where that is the same.
-          if (a === lastD || d === lastD) break;
-          w[p] = sets.moveConst | (d << 16);
-          w[p + 1] = a | (lastD << 16);
-          return;
-        case sets.moveConst: {
-          const constD = w[p + 1] >>> 16;
-          if (a === constD || d === constD) break;
-          w[p] = sets.moveMoveConst | (lastD << 16);
-          w[p + 1] = (w[p + 1] & 0xffff) | (d << 16);
-          w[p + 3] = w[p + 2];
-          w[p + 2] = a | (constD << 16);
-          return;
-        }
-      }
-    }
-    this.#put(opcode, d, a, 0, 0, 0);
-  }
-
-  /** Sets a 32-bit slot. */
-  #const32(d: number, value: number): void {
-    const o = this.#opcodes;
-    const w = this.words;
-    const p = this.#last;
-    const opcode = this.#opcodeAt(p);
-    switch (opcode) {
-      case o.move[I32]:
-      case o.move[I64]: {
-        const sets = opcode === o.move[I32] ? o : o.wideMoves;
-        w[p] = sets.moveConst | (w[p] & ~0xffff);
-        w[p + 1] |= d << 16;
-        w[p + 2] = value;
-        return;
-      }
-      case o.moveMove:
-      case o.wideMoves.moveMove: {
-        const sets = opcode === o.moveMove ? o : o.wideMoves;
-        w[p] = sets.moveMoveConst | (w[p] & ~0xffff);
-        w[p + 2] |= d << 16;
-        w[p + 3] = value;
-        return;
-      }
-      case o.const32:
-        w[p] = o.constConst | (w[p] & ~0xffff);
-        w[p + 1] = d << 16;
-        w[p + 3] = value;
-        return;
-    }
-    this.#put(o.const32, d, 0, 0, value, 0);
-  }
-
-  /**
-   * Takes the last two operations back if with `set g = slot temp` they are a
-   * push: a store, and its address computed into a temp that nothing else
-   * needs. `#taken` is the one operation that is all of this.
-   */
-  #takePush(temp: number, g: number): boolean {
-    const o = this.#opcodes;
-    const w = this.words;
-    const p = this.#last;
-    const q = p - OP_WORDS;
-    const store = this.#opcodeAt(p);
-    const isWide = store === o.immediate[ST64] || store === o.slots[ST64];
-    const st = isWide ? ST64 : ST32;
-    const immediate = store === o.immediate[st];
-    if (!immediate && store !== o.slots[st]) return false;
-    const add = o.immediate[isWide ? ADD64 : ADD];
-    const base = w[p + 1] & 0xffff;
-    const value = w[p + 1] >>> 16;
-    if (
-      this.#opcodeAt(q) !== add || w[q] >>> 16 !== temp ||
-      (w[q + 1] & 0xffff) !== base || w[q + 2] !== w[p + 2] ||
-      value === temp ||
-      this.insnTable[this.insns * 3 - 3] > q
-    ) return false;
-    // To save the global's old value may take a temp that was free after the
-    // store, and would now come before it.
-    if (this.#aliases[g] !== 0 && (base >= OFF_TEMPS || value >= OFF_TEMPS)) {
-      return false;
-    }
-    const opcode = isWide
-      ? immediate ? o.pushImmediateWide : o.pushWide
-      : immediate
-      ? o.pushImmediate
-      : o.push;
-    const taken = this.#taken;
-    taken[0] = opcode | (this.#globals[g].offset | (w[p] >>> 16)) << 16;
-    for (let i = 1; i < OP_WORDS; i++) taken[i] = w[p + i];
-    this.length = q;
-    return true;
-  }
-
-  /** Writes what `#takePush` took. */
-  #putTaken(): void {
-    const t = this.#taken;
-    this.#put(
-      t[0] & 0xffff,
-      t[0] >>> 16,
-      t[1] & 0xffff,
-      t[1] >>> 16,
-      t[2],
-      t[3],
-    );
-  }
-
-  /**
-   * Makes the last operation, which adds a constant to a slot, one with the
-   * load before it, if that has the same base. Between the two the base's
-   * value may have been saved, because the sum goes to the base's own slot.
-   */
-  #pop(isWide: boolean): void {
-    const o = this.#opcodes;
-    const w = this.words;
-    const move = o.move[isWide ? I64 : I32];
-    const p = this.#last;
-    const d = w[p] >>> 16;
-    const base = w[p + 1] & 0xffff;
-    const imm = w[p + 2];
-    let q = p - OP_WORDS;
-    let saved = 0;
-    if (
-      base === d && this.#opcodeAt(q) === move &&
-      (w[q + 1] & 0xffff) === d
-    ) {
-      saved = w[q] >>> 16;
-      q -= OP_WORDS;
-    }
-    const to = w[q] >>> 16;
-    if (
-      this.#opcodeAt(q) !== o.slots[isWide ? LD64 : LD32] ||
-      (w[q + 1] & 0xffff) !== base || to === saved
-    ) return;
-    const mmu = w[q + 1] >>> 16;
-    const lo = w[q + 2];
-    this.length = q;
-    if (saved !== 0) this.#put(move, saved, d, 0, 0, 0);
-    this.#put(isWide ? o.popWide : o.pop, to, base, d | mmu, lo, imm);
   }
 
   #allocTemp(): number {
@@ -449,13 +219,13 @@ export class BytecodeWriter {
         if (saved === 0) {
           saved = this.#allocTemp();
           const type = this.#globals[g].type;
-          this.#move(type, saved, this.#globals[g].offset);
+          this.move(type, saved, this.#globals[g].offset);
           this.#slot[v] = saved;
         } else {
           // A second value of the same global has the same contents, but each
           // temp slot belongs to one value, which frees it.
           const slot = this.#allocTemp();
-          this.#move(this.#globals[g].type, slot, saved);
+          this.move(this.#globals[g].type, slot, saved);
           this.#slot[v] = slot;
         }
       }
@@ -485,21 +255,15 @@ export class BytecodeWriter {
     switch (op) {
       case CONST32:
       case CONSTF32:
-        this.#const32(slot, lo);
+        this.const32(slot, lo);
         break;
       case CONST64:
       case CONSTF64:
-        this.#put(this.#opcodes.const64, slot, 0, 0, lo, k.hi[def]);
+        this.put(this.opcodes.const64, slot, 0, 0, lo, k.hi[def]);
         break;
-      case CONST128: {
-        this.#put(this.#opcodes.const128, slot, 0, 0, 0, 0);
-        const bytes = k.pool[lo];
-        const words = new Int32Array(bytes.buffer, bytes.byteOffset, 4);
-        this.words.set(words, this.length);
-        this.length += 4;
-        this.#oldest = this.length;
+      case CONST128:
+        this.const128(slot, k.pool[lo]);
         break;
-      }
       default:
         throw new Error(
           `value ${v} (${OPS[op].name}) is used before it has a slot`,
@@ -528,13 +292,13 @@ export class BytecodeWriter {
       return;
     }
     const isPush = this.#left[v] === 1 && this.#slot[v] >= OFF_TEMPS
-      ? this.#takePush(this.#slot[v], g)
+      ? this.takePush(this.#slot[v], offset, this.#aliases[g] !== 0)
       : false;
     this.#left[v]--; // not a reason to save v itself
     this.#evict(g);
     this.#left[v]++;
     if (isPush) {
-      this.#putTaken();
+      this.putTaken();
       this.#release(v);
       return;
     }
@@ -542,16 +306,16 @@ export class BytecodeWriter {
     const def = k.valueDef[v];
     const op = k.op[def];
     if (this.#slot[v] === 0 && (op === CONST32 || op === CONSTF32)) {
-      this.#const32(offset, k.lo[def]);
+      this.const32(offset, k.lo[def]);
       this.#release(v);
       return;
     }
     if (this.#slot[v] === 0 && (op === CONST64 || op === CONSTF64)) {
-      this.#put(this.#opcodes.const64, offset, 0, 0, k.lo[def], k.hi[def]);
+      this.put(this.opcodes.const64, offset, 0, 0, k.lo[def], k.hi[def]);
       this.#release(v);
       return;
     }
-    this.#move(this.#globals[g].type, offset, this.#use(v));
+    this.move(this.#globals[g].type, offset, this.#use(v));
     this.#release(v);
   }
 
@@ -636,10 +400,10 @@ export class BytecodeWriter {
     const slot = this.#slot[v];
     if (this.#left[v] !== 1 || slot < OFF_TEMPS) return false;
     const w = this.words;
-    const p = this.#last;
-    const last = this.#opcodeAt(p);
+    const p = this.last;
+    const last = this.opcodeAt(p);
     if (last < 0 || w[p] >>> 16 !== slot) return false;
-    const opcode = this.#opcodes.extended[last];
+    const opcode = this.opcodes.extended[last];
     if (opcode < 0) return false;
     const a = w[p + 1] & 0xffff, b = w[p + 1] >>> 16;
     // To save a global's old value may take a temp that the operation reads.
@@ -651,7 +415,7 @@ export class BytecodeWriter {
     this.length = p;
     this.#release(v);
     const d = this.#result(i);
-    this.#put(opcode, d, a, b, lo, hi);
+    this.put(opcode, d, a, b, lo, hi);
     if (this.#left[k.dst[i]] === 0) this.#discard(k.dst[i]);
     return true;
   }
@@ -665,23 +429,23 @@ export class BytecodeWriter {
     const a = this.#use(k.a[i]);
     if (argc === 1) {
       this.#release(k.a[i]);
-      this.#finish(i, this.#opcodes.slots[op], a, 0, 0);
+      this.#finish(i, this.opcodes.slots[op], a, 0, 0);
       return;
     }
     if (argc === 2) {
-      const immediate = this.#opcodes.immediate[op];
+      const immediate = this.opcodes.immediate[op];
       if (immediate >= 0 && this.#isImmediate(k.b[i])) {
         const value = k.lo[k.valueDef[k.b[i]]];
         this.#release(k.a[i]);
         this.#release(k.b[i]);
         this.#finish(i, immediate, a, 0, value);
-        if (op === ADD || op === ADD64) this.#pop(op === ADD64);
+        if (op === ADD || op === ADD64) this.pop(op === ADD64);
         return;
       }
       const b = this.#use(k.b[i]);
       this.#release(k.a[i]);
       this.#release(k.b[i]);
-      this.#finish(i, this.#opcodes.slots[op], a, b, 0);
+      this.#finish(i, this.opcodes.slots[op], a, b, 0);
       return;
     }
     const b = this.#use(k.b[i]);
@@ -689,14 +453,14 @@ export class BytecodeWriter {
     this.#release(k.a[i]);
     this.#release(k.b[i]);
     this.#release(k.c[i]);
-    this.#finish(i, this.#opcodes.slots[op], a, b, c);
+    this.#finish(i, this.opcodes.slots[op], a, b, c);
   }
 
   #finish(i: number, opcode: number, a: number, b: number, lo: number): void {
     // #result may move other values out of the way first, which reads slots
     // but changes none of the operands'.
     const d = this.#result(i);
-    this.#put(opcode, d, a, b, lo, 0);
+    this.put(opcode, d, a, b, lo, 0);
     const v = this.#block.dst[i];
     if (this.#left[v] === 0) this.#discard(v);
   }
@@ -715,7 +479,7 @@ export class BytecodeWriter {
     const a = this.#use(k.a[i]);
     this.#release(k.a[i]);
     const d = this.#result(i);
-    this.#put(this.#opcodes.slots[k.op[i]], d, a, k.hi[i], k.lo[i], 0);
+    this.put(this.opcodes.slots[k.op[i]], d, a, k.hi[i], k.lo[i], 0);
     if (this.#left[k.dst[i]] === 0) this.#discard(k.dst[i]);
   }
 
@@ -723,13 +487,13 @@ export class BytecodeWriter {
     const k = this.#block;
     const op = k.op[i];
     const a = this.#use(k.a[i]);
-    const immediate = this.#opcodes.immediate[op];
+    const immediate = this.opcodes.immediate[op];
     if (immediate >= 0 && this.#isImmediate(k.b[i])) {
       const value = k.lo[k.valueDef[k.b[i]]];
-      this.#put(immediate, k.hi[i], a, 0, k.lo[i], value);
+      this.put(immediate, k.hi[i], a, 0, k.lo[i], value);
     } else {
       const b = this.#use(k.b[i]);
-      this.#put(this.#opcodes.slots[op], k.hi[i], a, b, k.lo[i], 0);
+      this.put(this.opcodes.slots[op], k.hi[i], a, b, k.lo[i], 0);
     }
     this.#release(k.a[i]);
     this.#release(k.b[i]);
@@ -742,8 +506,8 @@ export class BytecodeWriter {
     const a = k.a[i] === 0 ? 0 : this.#use(k.a[i]);
     if (op === CALL_IF) {
       this.#evictWrites();
-      this.#put(
-        this.#opcodes.callIf[helper],
+      this.put(
+        this.opcodes.callIf[helper],
         0,
         a === 0 ? 0 : this.#use(k.a[i]),
         0,
@@ -771,7 +535,7 @@ export class BytecodeWriter {
       d = this.#allocTemp();
       this.#slot[v] = d;
     }
-    this.#put(this.#opcodes.call[helper], d, a, b, c, 0);
+    this.put(this.opcodes.call[helper], d, a, b, c, 0);
     this.#release(k.a[i]);
     this.#release(k.b[i]);
     this.#release(k.c[i]);
@@ -787,18 +551,18 @@ export class BytecodeWriter {
 
   #trap(i: number): void {
     const k = this.#block;
-    this.#put(this.#opcodes.trap, 0, this.#use(k.a[i]), 0, k.lo[i], 0);
+    this.put(this.opcodes.trap, 0, this.#use(k.a[i]), 0, k.lo[i], 0);
     this.#release(k.a[i]);
   }
 
   #terminator(targets: BytecodeTargets, fused: Value): void {
     const k = this.#block;
-    const o = this.#opcodes;
+    const o = this.opcodes;
     const jumpFar = targets.wide ? o.jumpFarWide : o.jumpFar;
     switch (k.term) {
       case TERM_JUMP:
-        if (targets.takenNear) this.#put(o.jump, 0, 0, 0, targets.cells, 0);
-        else this.#put(jumpFar, 0, 0, 0, targets.cells, 0);
+        if (targets.takenNear) this.put(o.jump, 0, 0, 0, targets.cells, 0);
+        else this.put(jumpFar, 0, 0, 0, targets.cells, 0);
         return;
       case TERM_BRANCH: {
         const taken = targets.cells;
@@ -809,10 +573,10 @@ export class BytecodeWriter {
           if (op === EQZ || op === EQZ64) {
             const a = this.#use(k.a[def]);
             const eq = op === EQZ ? EQ : EQ64;
-            this.#put(o.branchCompareImmediate[eq], 0, a, 0, taken, 0);
+            this.put(o.branchCompareImmediate[eq], 0, a, 0, taken, 0);
           } else if (this.#isImmediate(k.b[def])) {
             const value = k.lo[k.valueDef[k.b[def]]];
-            this.#put(
+            this.put(
               o.branchCompareImmediate[op],
               0,
               this.#use(k.a[def]),
@@ -823,20 +587,20 @@ export class BytecodeWriter {
           } else {
             const a = this.#use(k.a[def]);
             const b = this.#use(k.b[def]);
-            this.#put(o.branchCompare[op], 0, a, b, taken, other);
+            this.put(o.branchCompare[op], 0, a, b, taken, other);
           }
           return;
         }
         const a = this.#use(k.termValue);
         if (targets.takenNear && targets.otherNear) {
-          this.#put(o.branch, 0, a, 0, taken, other);
+          this.put(o.branch, 0, a, 0, taken, other);
           return;
         }
-        this.#put(o.skip, 0, a, 0, 0, 0);
-        if (targets.otherNear) this.#put(o.jump, 0, 0, 0, other, 0);
-        else this.#put(jumpFar, 0, 0, 0, other, 0);
-        if (targets.takenNear) this.#put(o.jump, 0, 0, 0, taken, 0);
-        else this.#put(jumpFar, 0, 0, 0, taken, 0);
+        this.put(o.skip, 0, a, 0, 0, 0);
+        if (targets.otherNear) this.put(o.jump, 0, 0, 0, other, 0);
+        else this.put(jumpFar, 0, 0, 0, other, 0);
+        if (targets.takenNear) this.put(o.jump, 0, 0, 0, taken, 0);
+        else this.put(jumpFar, 0, 0, 0, taken, 0);
         return;
       }
       case TERM_INDIRECT: {
@@ -847,11 +611,11 @@ export class BytecodeWriter {
           : wide
           ? o.indirect64
           : o.indirect32;
-        this.#put(op, 0, a, 0, targets.profile, wide ? 0 : k.pcHi);
+        this.put(op, 0, a, 0, targets.profile, wide ? 0 : k.pcHi);
         return;
       }
       case TERM_EXIT:
-        this.#put(o.exit, 0, 0, 0, k.reason, 0);
+        this.put(o.exit, 0, 0, 0, k.reason, 0);
         return;
       default:
         throw new Error("the block was not ended");
