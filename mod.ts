@@ -117,4 +117,6 @@ export * from "./core/time/clock.ts";
 export * from "./core/time/time_source.ts";
 export * from "./core/time/virtual_clock.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args, PLUGINS));
+// Not awaited: a plugin of the machine's may import this module, which would
+// wait for itself.
+if (import.meta.main) void main(Deno.args, PLUGINS).then(Deno.exit);

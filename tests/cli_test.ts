@@ -137,6 +137,21 @@ Deno.test("a reset boots again, or ends the run", async () => {
   });
 });
 
+Deno.test("a device may import the module that is the command line", async () => {
+  // cli; mov eax, [the timer's ID]; out 0xf4, al; hlt
+  const code = [0xfa, 0xa1, 0x10, 0, 0xd0, 0xfe, 0xe6, 0xf4, 0xf4];
+  const timer = join(ROOT, "tests/fixtures/interval_timer.ts");
+  await withKernel(code, async (kernel) => {
+    const { status, messages } = await rhea([
+      ...["--kernel", kernel],
+      ...["--set", `devices.timer.plugin=${timer}`],
+      ...["--set", "devices.timer.at=0xfed00000"],
+    ]);
+    // isa-debug-exit, of "T".
+    assertEquals([status, messages], [("T".charCodeAt(0) << 1 | 1) & 255, ""]);
+  });
+});
+
 Deno.test("--screendump writes the screen at the end", async () => {
   const folder = await Deno.makeTempDir();
   try {
