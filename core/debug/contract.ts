@@ -7,7 +7,7 @@
  * @module
  */
 
-import type { RunResult } from "../machine/machine.ts";
+import type { RunResult } from "../machine/run_result.ts";
 
 /** A register as a debugger sees it. */
 export interface DebugRegister {

@@ -13,7 +13,7 @@
 import type { DebugPort } from "../exec/debug_port.ts";
 import type { GuardedRange, GuardHit } from "../mmu/access_guard.ts";
 import type { CpuCore } from "../machine/cpu.ts";
-import type { RunResult } from "../machine/machine.ts";
+import type { RunResult } from "../machine/run_result.ts";
 import type { RunLoop } from "../machine/run_loop.ts";
 import type {
   DebugPoint,

@@ -24,7 +24,7 @@ import { at, DefinitionError } from "./document.ts";
 import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
 import { createLogger, type LogSink, MachineLog } from "./logger.ts";
-import type { RunResult } from "./machine.ts";
+import type { RunResult } from "./run_result.ts";
 import { GuestMemory, PAGE_BYTES } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
 import type { LoadOptions } from "./options.ts";

@@ -33,7 +33,7 @@ import {
 } from "./device_events.ts";
 import type { MachineEvents } from "./events.ts";
 import { createLogger, type LogSink } from "./logger.ts";
-import type { RunResult } from "./machine.ts";
+import type { RunResult } from "./run_result.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
 import type { AnyBackend, Requests } from "./parts.ts";

@@ -31,8 +31,8 @@ import type { SnapshotInfo } from "../snapshot/folder.ts";
 import type { BareSteps } from "../snapshot/load.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
-import { loadKernel, providerOf } from "./boot.ts";
-import { type CpuCore, initialize } from "./cpu.ts";
+import { providerOf } from "./boot.ts";
+import type { CpuCore } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
@@ -49,45 +49,15 @@ import {
   type SerialPort,
   serialPort,
 } from "./ports.ts";
-import { hasRom, type MachinePlan } from "./plan_types.ts";
+import type { MachinePlan } from "./plan_types.ts";
 import type { Device } from "./plugin.ts";
+import { RequestHandler } from "./request_handler.ts";
 import { RunLoop } from "./run_loop.ts";
+import type { RunResult, RunState } from "./run_result.ts";
 import type { JsonObject } from "./schema_types.ts";
 import type { Trace, TraceOptions } from "./trace.ts";
 
-/** How a run ended. */
-export interface RunResult {
-  /**
-   * `exit`: the guest gave a status (debug exit). `poweroff`: it switched the
-   * machine off. `reset`: it wanted a reset and resets end the run. `halt`: it
-   * halted with interrupts off. `shutdown`: the CPU shut down (on x86, a
-   * triple fault). `quit`: the user left at a backend. `stop`: `stop` was
-   * called. A machine that starts in ROM is reset instead of `shutdown`,
-   * unless a reset ends the run.
-   */
-  readonly reason:
-    | "exit"
-    | "poweroff"
-    | "reset"
-    | "halt"
-    | "shutdown"
-    | "quit"
-    | "stop";
-  /** The exit status that the command line ends with. */
-  readonly status: number;
-  /** For `halt` and `shutdown`: where the CPU was. */
-  readonly where?: string;
-}
-
-/** Whether a guest runs, or why it does not: of QEMU's `RunState` those that happen here. */
-export type RunState =
-  | "prelaunch"
-  | "running"
-  | "paused"
-  | "debug"
-  | "save-vm"
-  | "restore-vm"
-  | "shutdown";
+export type { RunResult, RunState };
 
 /** A machine. */
 export class Machine {
@@ -101,6 +71,7 @@ export class Machine {
   readonly events: MachineEvents;
   readonly #parts: Parts;
   readonly #loop: RunLoop;
+  readonly #handler: RequestHandler;
   #running: Promise<RunResult> | undefined;
   #result: RunResult | undefined;
   #closed: Promise<void> | undefined;
@@ -131,6 +102,8 @@ export class Machine {
         error,
       });
     const { requests, cpu, clock, time, blocks, traffic } = parts;
+    const handler = new RequestHandler(parts, () => this.#loop);
+    this.#handler = handler;
     this.#loop = new RunLoop({
       cpu,
       clock,
@@ -138,9 +111,9 @@ export class Machine {
       blocks,
       traffic,
       inputs: parts.inputs,
-      between: () => this.#between(),
+      between: () => handler.between(),
       resetsAtShutdown: () => {
-        if (!this.#resetsAtShutdown) return false;
+        if (!handler.resetsAtShutdown) return false;
         requests.resetCause = "guest-reset";
         return requests.reset = true;
       },
@@ -225,7 +198,11 @@ export class Machine {
   ): Promise<Machine> {
     const snapshot = options.replay?.header.snapshot;
     if (snapshot === undefined) {
-      return await Machine.#build(plan, options, (machine) => machine.#reset());
+      return await Machine.#build(
+        plan,
+        options,
+        (machine) => machine.#handler.reset(),
+      );
     }
     const { checkSnapshot } = await import("../replay/session.ts");
     await checkSnapshot(snapshot);
@@ -808,33 +785,6 @@ export class Machine {
     }
   }
 
-  /**
-   * A board resets the CPU that has shut down. A kernel would be loaded anew
-   * and again, and nobody would see where it was.
-   */
-  get #resetsAtShutdown(): boolean {
-    const { options, plan } = this.#parts;
-    return !this.#hasKernel && !options.noReboot && hasRom(plan);
-  }
-
-  get #hasKernel(): boolean {
-    return this.plan.definition.boot.kernel !== undefined;
-  }
-
-  /** A machine that goes on from a snapshot is reset: read what it starts with. */
-  async #readBoot(): Promise<void> {
-    const { requests, options } = this.#parts;
-    const { readBootImages } = await import("./boot_images.ts");
-    try {
-      this.#parts.boot = await readBootImages(this.plan);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : `${error}`;
-      options.log?.(`the machine cannot be reset: ${reason}`);
-      requests.reset = false;
-      requests.end = { reason: "reset", status: 1 };
-    }
-  }
-
   #causeOf({ reason }: RunResult): Cause {
     const { requests } = this.#parts;
     if (reason === "reset") return requests.resetCause;
@@ -855,53 +805,6 @@ export class Machine {
         backend.end(`the machine ended (${result.reason})`);
       }
     }
-  }
-
-  /** Between slices: do what was requested. Says whether the CPU was reset. */
-  #between(): boolean {
-    const { requests, options } = this.#parts;
-    if (requests.end !== undefined) {
-      this.#loop.stop();
-      return false;
-    }
-    if (requests.reset) {
-      requests.reset = false;
-      requests.cpuReset = requests.cpuInit = 0;
-      if (options.noReboot) {
-        requests.end = { reason: "reset", status: 0 };
-        this.#loop.stop();
-        return false;
-      }
-      if (this.#hasKernel && this.#parts.boot === undefined) {
-        // The guest stands still from now on until it can be reset.
-        requests.reset = true;
-        void this.#loop.hold(() => this.#readBoot());
-        return false;
-      }
-      this.#reset();
-      this.events.emit({ type: "reset", cause: requests.resetCause });
-      return true;
-    }
-    const { cpuReset, cpuInit } = requests;
-    if ((cpuReset | cpuInit) === 0) return false;
-    requests.cpuReset = requests.cpuInit = 0;
-    this.#parts.cpus.forEach((cpu, i) => {
-      if ((cpuReset >> i & 1) !== 0) cpu.reset();
-      else if ((cpuInit >> i & 1) !== 0) initialize(cpu);
-    });
-    return true;
-  }
-
-  /** Reset everything and load the kernel anew, if there is one. */
-  #reset(): void {
-    const { requests, plan } = this.#parts;
-    for (const { name } of plan.devices) this.device(name).reset();
-    this.cpu.reset();
-    // Reset pulses that devices gave while they were reset mean nothing.
-    requests.reset = false;
-    requests.cpuReset = requests.cpuInit = 0;
-    const entry = loadKernel(this.#parts);
-    if (entry !== undefined) this.cpu.enter(entry);
   }
 
   async #closeAll(): Promise<void> {

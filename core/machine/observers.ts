@@ -15,7 +15,8 @@ import type { MonitorConsole, MonitorSession } from "../monitor/console.ts";
 import type { Monitor } from "../monitor/hmp/monitor.ts";
 import type { QmpListener } from "../monitor/contract.ts";
 import type { ReplayDebugger } from "../replay/reverse.ts";
-import type { Machine, RunResult } from "./machine.ts";
+import type { Machine } from "./machine.ts";
+import type { RunResult } from "./run_result.ts";
 import type { Parts } from "./parts.ts";
 import type { RunLoop } from "./run_loop.ts";
 

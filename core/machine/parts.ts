@@ -23,7 +23,7 @@ import type { CpuCore } from "./cpu.ts";
 import type { DeviceEvents } from "./device_events.ts";
 import type { Cause, MachineEvents } from "./events.ts";
 import type { MachineLog } from "./logger.ts";
-import type { RunResult } from "./machine.ts";
+import type { RunResult } from "./run_result.ts";
 import type { GuestMemory } from "./memory.ts";
 import type { NetTraffic } from "./net_traffic.ts";
 import type { LoadOptions } from "./options.ts";

@@ -17,7 +17,7 @@ import {
   listenForGdb,
   parseGdbAddress,
 } from "./listen.ts";
-import type { RunResult } from "../../machine/machine.ts";
+import type { RunResult } from "../../machine/run_result.ts";
 import type { GdbMonitor } from "./monitor.ts";
 import type { ReverseDebugger } from "./reverse.ts";
 import { isLookedAt } from "./session.ts";
