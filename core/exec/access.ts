@@ -185,7 +185,7 @@ export function emitHost(
 }
 
 /** After a lookup that hit: pushes the page's host offset. */
-export function emitPage(
+function emitPage(
   e: Emitter,
   locals: AccessLocals,
   tlbOffset: number,

@@ -27,9 +27,6 @@ export const TYPE_NAMES: readonly string[] = [
   "v128",
 ];
 
-/** Bytes a value of each type takes in the CPU state, indexed by {@linkcode Type}. */
-export const TYPE_SIZES: readonly number[] = [4, 8, 4, 8, 16];
-
 /** The WebAssembly encoding of each value type, indexed by {@linkcode Type}. */
 export const WASM_TYPES: readonly number[] = [0x7f, 0x7e, 0x7d, 0x7c, 0x7b];
 

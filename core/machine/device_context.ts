@@ -326,7 +326,7 @@ export function gatedChar(
 }
 
 /** What monitors type, and what comes from a device's own backend. */
-export function joinedInput(
+function joinedInput(
   monitors: InputBackend,
   own: InputBackend | undefined,
 ): InputBackend {

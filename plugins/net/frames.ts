@@ -7,7 +7,7 @@
  */
 
 /** Destination, source and type: less is no frame, and no card is given it. */
-export const MIN_FRAME_BYTES = 14;
+const MIN_FRAME_BYTES = 14;
 /** The longest frame that is given to a card or taken from one. */
 export const MAX_FRAME_BYTES = 64 * 1024;
 /** QEMU's `NET_BUFSIZE`: a length beyond it is none. */

@@ -43,7 +43,7 @@ import {
 const RESULT = OFF_SCRATCH + 64, FACTORS = RESULT + 16;
 
 /** The product of the two words `x` and the two words `y` into the four words `to`. */
-export function multiplyCarryless(
+function multiplyCarryless(
   x: ArrayLike<number>,
   y: ArrayLike<number>,
   to: Int32Array,

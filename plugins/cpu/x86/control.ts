@@ -65,7 +65,7 @@ const DR6_FIXED = 0xffff0ff0 | 0;
 const DR6_BD = 0x2000;
 
 /** Writes CR0 with the checks and consequences of MOV. */
-export function writeCr0(cpu: X86, value: number): void {
+function writeCr0(cpu: X86, value: number): void {
   const s = cpu.state;
   const efer = s[OFF_EFER >> 2];
   value = value & CR0_MASK | CR0_ET;
@@ -88,7 +88,7 @@ export function writeCr0(cpu: X86, value: number): void {
  * Writes CR3 with the checks and consequences of MOV. Translations of other
  * PCIDs are not kept, so that there is nothing for bit 63 to spare.
  */
-export function writeCr3(cpu: X86, value: number, hi = 0): void {
+function writeCr3(cpu: X86, value: number, hi = 0): void {
   const s = cpu.state;
   const { cr4 } = cpu;
   if (usesPdptes(cpu.cr0, cr4, s[OFF_EFER >> 2]) && !loadPdptes(cpu, value)) {
@@ -102,7 +102,7 @@ export function writeCr3(cpu: X86, value: number, hi = 0): void {
 }
 
 /** Writes CR4 with the checks and consequences of MOV. */
-export function writeCr4(cpu: X86, value: number): void {
+function writeCr4(cpu: X86, value: number): void {
   const s = cpu.state;
   if ((value & ~cpu.model.cr4Mask) !== 0) cpu.gp();
   const changed = s[W_CR4] ^ value;

@@ -53,7 +53,7 @@ function matching(
 }
 
 /** DR6 bits of the enabled data breakpoints that an access hits. */
-export function matchData(
+function matchData(
   cpu: X86,
   address: number,
   size: number,
@@ -74,7 +74,7 @@ export function matchIo(cpu: X86, port: number, size: number): number {
 }
 
 /** DR6 bits of the enabled instruction breakpoints at a linear address. */
-export function matchInstruction(cpu: X86, linear: number): number {
+function matchInstruction(cpu: X86, linear: number): number {
   return matching(cpu, linear, 1, (rw) => rw === RW_EXECUTE);
 }
 

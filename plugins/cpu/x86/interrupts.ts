@@ -97,14 +97,14 @@ const DR6_BREAKPOINTS = 15;
 const CR4_VME = 1, CR4_PVI = 2;
 
 /** What an entry to a handler comes from. */
-export const FROM_EXCEPTION = 0, FROM_EXTERNAL = 1, FROM_INT = 2;
+const FROM_EXCEPTION = 0, FROM_EXTERNAL = 1, FROM_INT = 2;
 type Source = 0 | 1 | 2;
 
 /**
  * Enters the handler of `vector`. `next`: the EIP to come back to. `error`:
  * the error code, or -1. A fault on the way changes nothing.
  */
-export function enterHandler(
+function enterHandler(
   cpu: X86,
   vector: number,
   source: Source,

@@ -60,7 +60,7 @@ const W_RSP = (OFF_GPR >> 2) + 8;
 const TSS_RSP = 4;
 
 /** A stack as 64-bit mode has it: no segment, canonical addresses. */
-export class FlatStack {
+class FlatStack {
   /** RSP. */
   rsp: number;
   /** High word of what was popped. */

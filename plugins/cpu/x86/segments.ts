@@ -72,7 +72,7 @@ export function limitOf(lo: number, hi: number): number {
 }
 
 /** The attributes that a segment register keeps of a descriptor. */
-export function attrOf(hi: number): number {
+function attrOf(hi: number): number {
   return hi & ATTR_MASK;
 }
 
@@ -94,7 +94,7 @@ function emptyDescriptor(): Descriptor {
 }
 
 /** Reads the descriptor of a selector; false when it is outside its table. Null is the caller's affair. */
-export function fetchDescriptor(
+function fetchDescriptor(
   cpu: X86,
   selector: number,
   out: Descriptor,
@@ -269,7 +269,7 @@ export function loadStackSegment(
 }
 
 /** Whether `size` bytes at `offset` are within a data segment. */
-export function inLimit(
+function inLimit(
   attr: number,
   limit: number,
   offset: number,

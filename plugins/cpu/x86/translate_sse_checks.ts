@@ -77,7 +77,7 @@ export const DOUBLE: Format = {
 export const vop = (f: Format, name: string): number =>
   Op[`${f.shape}.${name}` as OpName];
 /** The operation of that name on vectors of integers as wide as the format. */
-export const iop = (f: Format, name: string): number =>
+const iop = (f: Format, name: string): number =>
   Op[`${f.integers}.${name}` as OpName];
 /** The scalar operation of that name. */
 export const sop = (f: Format, name: string): number =>

@@ -81,7 +81,7 @@ export function floppyGeometry(
  * The geometry of a disk for CHS addresses: its own as far as it goes, else
  * with as many heads as it takes for 1024 cylinders ("LBA-assisted").
  */
-export function diskGeometry(drive: BootDrive): DriveGeometry {
+function diskGeometry(drive: BootDrive): DriveGeometry {
   const own = drive.geometry;
   if (own !== undefined && own.cylinders <= MAX_CYLINDERS) return own;
   const tracks = Math.ceil(drive.sectors / MAX_SECTORS);

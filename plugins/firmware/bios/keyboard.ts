@@ -273,7 +273,7 @@ function next(bios: Bios, offset: number): number {
 }
 
 /** Put a word into the buffer; false when it is full. */
-export function putKey(bios: Bios, word: number): boolean {
+function putKey(bios: Bios, word: number): boolean {
   const { guest } = bios;
   const tail = guest.u16(Bda.TAIL);
   const after = next(bios, tail);

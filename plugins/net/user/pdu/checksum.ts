@@ -24,7 +24,7 @@ let lastBuffer: ArrayBufferLike = new ArrayBuffer(0);
 let lastWords: Uint16Array = new Uint16Array(lastBuffer);
 
 /** The sum of bytes `from` to `to`, at most 65,536 of them, not folded. */
-export function sumBytes(bytes: Uint8Array, from: number, to: number): number {
+function sumBytes(bytes: Uint8Array, from: number, to: number): number {
   let sum = 0;
   let i = from;
   const start = bytes.byteOffset + from;
