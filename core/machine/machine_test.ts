@@ -110,12 +110,19 @@ const toyCpu: CpuPlugin = {
   create: (_config, context) => new ToyCpu(context),
 };
 
+interface BoardConfig {
+  /** Of the timer, in milliseconds; 0: none. */
+  readonly period: number;
+  /** It pulses its reset line while it is reset. */
+  readonly pulses: boolean;
+}
+
 /** A console at port 0, input interrupts; a timer; reset; exit. */
 class Board implements Device {
   #vector = 0;
   #interrupt: (level: boolean) => void;
   #arm: () => void;
-  constructor(config: { period: number }, context: DeviceContext) {
+  constructor(config: BoardConfig, context: DeviceContext) {
     const char = context.char("console");
     const irq = context.output("irq");
     const reset = context.output("reset");
@@ -127,6 +134,7 @@ class Board implements Device {
     });
     this.#arm = () => {
       a20.raise();
+      if (config.pulses) reset.pulse();
       if (config.period > 0) {
         timer.arm(context.clock.now() + config.period * MILLISECOND);
       }
@@ -160,13 +168,16 @@ class Board implements Device {
   }
 }
 
-const board: DevicePlugin<{ period: number }> = {
+const board: DevicePlugin<BoardConfig> = {
   type: "device",
   name: "board",
   version: "1",
   config: {
     type: "object",
-    properties: { period: { type: "integer", default: 0 } },
+    properties: {
+      period: { type: "integer", default: 0 },
+      pulses: { type: "boolean", default: false },
+    },
   },
   regions: { registers: { space: "ports", size: 4 } },
   outputs: ["irq", "reset", "a20"],
@@ -290,6 +301,13 @@ Deno.test("exit, shutdown, reset and no reboot", async () => {
     await using machine = await boot("oAr");
     await machine.serial(0).expect("AAAA");
   }
+});
+
+Deno.test("a reset line that is pulsed while the machine is reset does not reset it anew", async () => {
+  const set = ["devices.board.config.pulses=true"];
+  await using machine = await boot("oAh", { noReboot: true, set });
+  const { reason } = await machine.run();
+  assertEquals([reason, machine.serial(0).output], ["halt", "A"]);
 });
 
 Deno.test("a CPU drives lines as devices do", async () => {

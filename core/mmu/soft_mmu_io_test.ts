@@ -2,7 +2,7 @@
 
 import { assertEquals } from "@std/assert";
 import { PERM_READ, PERM_WRITE } from "../cpu/frontend.ts";
-import { STORE_FAULT } from "./slow_access.ts";
+import { STORE_DONE, STORE_FAULT } from "./slow_access.ts";
 import {
   A,
   B,
@@ -92,4 +92,27 @@ Deno.test("a device's page that is accessed conditionally is walked for afterwar
   s.load(A);
   s.store(A, 1);
   assertEquals(s.walked(), 2);
+});
+
+Deno.test("an access to a device that is deferred is not done, also where memory comes first", () => {
+  const s = subject();
+  const D = A + PAGE;
+  s.map(D, RAM_PAGES);
+  const use = (): number[] => [
+    s.load(D),
+    s.store(D, 1),
+    s.mmu.slowLoad(D - 2, 4, 0),
+    s.store(D - 2, 0x55, 0, 4),
+  ];
+  const deferred = [-1, STORE_FAULT, 0, STORE_FAULT];
+  s.mmu.defers = () => true;
+  assertEquals(use(), deferred);
+  // The second time the device's page is known.
+  assertEquals(use(), deferred);
+  assertEquals(s.io, []);
+  assertEquals(s.byte(1, PAGE - 1), 0x11);
+  s.mmu.defers = () => false;
+  assertEquals(use().slice(0, 2), [0xff, STORE_DONE]);
+  assertEquals(s.byte(1, PAGE - 1), 0x55);
+  assertEquals(s.io.length > 2, true);
 });

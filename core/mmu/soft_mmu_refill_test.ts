@@ -95,6 +95,23 @@ Deno.test("softMMU: an entry is filled for a cluster as its first access would; 
   assertEquals(s.io, []);
 });
 
+Deno.test("softMMU: a cluster that stores to a watched page tells the watch and is served", () => {
+  const s = new Subject();
+  const write = refillWord({
+    distance: 0,
+    bytes: 4,
+    isFirstStore: true,
+    isStore: true,
+    mmu: 0,
+  });
+  s.map(A, 3);
+  let changes = 0;
+  s.mmu.watchWrites(3 * PAGE, PAGE, () => changes++);
+  s.mmu.read8(A, 0);
+  assertEquals(s.mmu.refill(A, write), s.ram + 3 * PAGE);
+  assertEquals(changes, 1);
+});
+
 Deno.test("softMMU: a page that a region asks for gets its permission, and those after it, if it can", () => {
   const s = new Subject();
   const at = (page: number): number =>

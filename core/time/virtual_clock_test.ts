@@ -83,6 +83,29 @@ Deno.test("a callback may cancel and re-arm others", () => {
   assertEquals(seen, ["late", "a"]);
 });
 
+Deno.test("a timer that is behind and has fired may be cancelled or armed by a later one", () => {
+  for (const deadline of [Infinity, 20]) {
+    const time = new ManualTime();
+    const clock = new VirtualClock(time, 0);
+    const seen: number[] = [];
+    const behind = clock.timer((at) => {
+      seen.push(at);
+      if (at === 1) behind.arm(2);
+    });
+    behind.arm(1);
+    clock.timer(() => behind.arm(deadline)).arm(3);
+    time.set(10);
+    clock.runDue();
+    assertEquals(clock.nextDeadline(), deadline);
+    assertEquals(clock.firingOrder(), deadline === 20 ? [0] : []);
+    time.set(30);
+    clock.runDue();
+    clock.runDue();
+    assertEquals(seen, deadline === 20 ? [1, 20] : [1]);
+    assertEquals(clock.nextDeadline(), Infinity);
+  }
+});
+
 Deno.test("random arming and cancelling keeps the order", () => {
   const time = new ManualTime();
   const clock = new VirtualClock(time, 0);
