@@ -1,5 +1,7 @@
 import { assertEquals } from "@std/assert";
+import { ACCESS_READ, GUEST_MODIFIED } from "../cpu/frontend.ts";
 import { AccessGuard, type GuardedRange } from "./access_guard.ts";
+import { A, PAGE, subject } from "./testing.ts";
 import { REFUSES_READ, REFUSES_WRITE } from "./tlb.ts";
 
 const WRITES: GuardedRange = {
@@ -54,4 +56,23 @@ Deno.test("what one instruction accesses does not fill memory", () => {
   const guard = new AccessGuard([WRITES], () => false, () => 7);
   for (let n = 0; n < 5000; n++) guard.allows(0x2000, 0, 1, true);
   assertEquals(guard.take().length, 1024);
+});
+
+Deno.test("a helper that makes sure of bytes of which some are watched is run alone", () => {
+  const s = subject();
+  s.map(A + PAGE, 5);
+  let alone = false;
+  s.mmu.guard = new AccessGuard([READS], () => !alone, () => 7);
+  const probe = (size: number): unknown => {
+    try {
+      s.mmu.probe(A + PAGE - 16, size, ACCESS_READ, 0);
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  };
+  assertEquals([probe(32), s.mmu.retries], [undefined, false]);
+  assertEquals([probe(33), s.mmu.retries], [GUEST_MODIFIED, true]);
+  alone = true;
+  assertEquals(probe(33), undefined);
 });
