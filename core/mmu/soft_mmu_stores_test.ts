@@ -228,3 +228,19 @@ Deno.test("stores to ROM are told to the bus, and change nothing", () => {
   assertEquals(s.io.at(-1), -(PAGE - 1));
   assertEquals([s.byte(0, PAGE - 1), s.byte(1)], [0, 0x77]);
 });
+
+Deno.test("softMMU: accessed and dirty bits are told where code or a watch is", () => {
+  const s = new Subject();
+  s.mmu.writePhysical32(2 * PAGE + 8, 0x61);
+  assertEquals([s.byte(2, 8), s.written.splice(0)], [0x61, []]);
+  markCode(s, 2, 0);
+  s.mmu.writePhysical32(2 * PAGE + 8, 0x63);
+  assertEquals(s.byte(2, 8), 0x63);
+  assertEquals(s.written.splice(0), [[2 * PAGE + 8, 4, 0]]);
+  let changes = 0;
+  s.mmu.watchWrites(3 * PAGE, PAGE, () => changes++);
+  s.mmu.writePhysical32(4 * PAGE, 0x67);
+  assertEquals(changes, 0);
+  s.mmu.writePhysical32(3 * PAGE + 4, 0x67);
+  assertEquals([changes, s.byte(3, 4)], [1, 0x67]);
+});
