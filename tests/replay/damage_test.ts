@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { ReplayError } from "../../core/replay/error.ts";
 import { hash32 } from "../../core/replay/hash.ts";
-import { HEADER, readLog } from "../../core/replay/log.ts";
+import { CHECK, END, HEADER, OWN_END, readLog } from "../../core/replay/log.ts";
 import { DefinitionError } from "../../core/machine/document.ts";
 import { Machine } from "../../machines/machine.ts";
 import { forSeeds, Random } from "../random.ts";
@@ -101,6 +101,32 @@ Deno.test("a recording with other inputs ends, or says where it differs", () =>
       }
       await replay(made, changed);
     });
+  }));
+
+Deno.test("what a recording says the guest was like is compared, at its end, too", () =>
+  withListener(1, async (made) => {
+    const bytes = await Deno.readFile(made.log);
+    const view = new DataView(bytes.buffer);
+    const types = new Set<number>();
+    for (const start of recordsOf(bytes)) {
+      const type = bytes[start + 4];
+      if (type !== CHECK && type !== END && type !== OWN_END) continue;
+      types.add(type);
+      const end = start + 5 + view.getUint32(start, true);
+      // The last four words of the record, before its own sum.
+      for (let part = 1; part <= 4; part++) {
+        const changed = bytes.slice();
+        changed[end - 4 * part] ^= 1;
+        const body = changed.subarray(start + 4, end);
+        new DataView(changed.buffer).setUint32(end, hash32(body), true);
+        const error = await replay(made, changed);
+        assert(
+          error instanceof ReplayError && error.kind === "diverged",
+          `record ${type} at ${start}, part ${part}: ${error}`,
+        );
+      }
+    }
+    assert(types.has(OWN_END), `${[...types]}`);
   }));
 
 Deno.test("headers that are none are refused", () =>
