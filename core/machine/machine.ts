@@ -36,6 +36,7 @@ import { type CpuCore, initialize } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
+import { suggest } from "./nearest.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder } from "./builder.ts";
@@ -304,7 +305,8 @@ export class Machine {
   space(name: string): AddressSpace {
     const space = this.#parts.spaces.get(name);
     if (space === undefined) {
-      throw new RangeError(`there is no space "${name}"`);
+      const near = suggest(name, [...this.#parts.spaces.keys()]);
+      throw new RangeError(`there is no space "${name}"${near}`);
     }
     return space;
   }

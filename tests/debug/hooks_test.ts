@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type {
   BlockEvent,
   BusAccessEvent,
@@ -154,6 +154,7 @@ test("what happens to the machine is told", async (g) => {
   await debug.resume();
   await debug.resume();
   assertEquals(told, ["stop", "resume", "shutdown"]);
+  assertThrows(() => machine.space("port"), RangeError, 'mean "ports"?');
   await assertRejects(
     () => machine.watch({ address: 0, size: 0, access: "read" }, () => {}),
     RangeError,
