@@ -623,8 +623,9 @@ export class Machine {
    * accesses to devices, what devices do, executed blocks, resets and the like.
    * Nobody pays for what is not asked for; executed blocks make the guest many
    * times slower. What a listener throws ends the run with a `HookError`.
-   * Throws a `DebugError` if a CPU plugin cannot tell, and a `RangeError` for a
-   * device or a device's event that there is not.
+   * Throws a `DebugError` if a CPU plugin cannot tell, and a `RangeError` for an
+   * event, a device, a device's event or a CPU that there is not. Its module's
+   * documentation (`HookEvents`) says what listeners may do.
    *
    * ```ts ignore
    * using hook = await machine.on(
