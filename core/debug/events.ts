@@ -11,7 +11,8 @@
  *
  * Listeners to watched memory may write, too, by `Machine.debug`: memory, code,
  * registers and the program counter are what the next instruction finds. What
- * other listeners write to registers may be lost.
+ * other listeners write to registers may be lost. Recorded and replayed machines
+ * refuse both.
  *
  * Linear addresses are numbers, those of the upper half of 64 bits negative:
  * `linearAddress("ffffffff81000000")` and `addressText` convert them.

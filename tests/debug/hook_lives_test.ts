@@ -3,8 +3,9 @@
  * runs and replays; listeners that write registers and memory.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { DebugCpu } from "../../core/debug/contract.ts";
+import { HookError } from "../../core/debug/hook_error.ts";
 import type { Machine } from "../../machines/machine.ts";
 import { Machine as MachineMaker } from "../../machines/machine.ts";
 import { EVENTS, type Guest, guest, load } from "./guest.ts";
@@ -97,6 +98,12 @@ for (const accel of ["interp", "jit"] as const) {
         assertEquals(await replayed.run(), result);
         all.push(told);
       }
+      await using again = await MachineMaker.replay(`${folder}/true.log`);
+      const { cpus: [cpu] } = await again.debug();
+      await again.on("exception", () => {
+        cpu.registers.write("rcx", number(1));
+      });
+      await assertRejects(() => again.run(), HookError, "replay");
       const [first, ...others] = all;
       assert(first.length > 900);
       // Times are not those of another run: the guest waits for the host's.
