@@ -44,6 +44,7 @@ export type { Header, Recording, SnapshotMark } from "./core/replay/session.ts";
 export type { Trace, TraceOptions } from "./core/machine/trace.ts";
 export type * from "./core/debug/contract.ts";
 export type { Coverage, CoverageOptions } from "./core/debug/coverage.ts";
+export { addressText, linearAddress } from "./core/debug/addresses.ts";
 export type * from "./core/debug/events.ts";
 export { HookError } from "./core/debug/hook_error.ts";
 export type * from "./core/exec/debug_port.ts";

@@ -15,7 +15,7 @@
  * @module
  */
 
-import { Machine } from "../mod.ts";
+import { linearAddress, Machine } from "../mod.ts";
 
 /** An address of a program, and what stands there. */
 interface Place {
@@ -55,11 +55,6 @@ async function output(
   return new TextDecoder().decode(stdout);
 }
 
-/** An address that a tool prints, as Rhea has it: one of the upper half of 64 bits is negative. */
-function addressOf(hex: string): number {
-  return Number(BigInt.asIntN(64, BigInt(`0x${hex}`)));
-}
-
 function hexOf(address: number): string {
   return BigInt.asUintN(64, BigInt(address)).toString(16);
 }
@@ -83,7 +78,7 @@ async function placesOf(elf: string, addresses: number[]): Promise<Place[]> {
 async function statements(elf: string): Promise<number[]> {
   const table = await output("objdump", ["--dwarf=decodedline", elf]);
   const rows = table.matchAll(/^\S.*?\s(\d+)\s+0x([0-9a-f]+)\b.*\bx$/gm);
-  return [...new Set([...rows].map(([, , hex]) => addressOf(hex)))];
+  return [...new Set([...rows].map(([, , hex]) => linearAddress(hex)))];
 }
 
 /** A program's functions. */
@@ -94,7 +89,10 @@ async function functionsOf(
   const rows = symbols.matchAll(
     /^\s*\d+: ([0-9a-f]+)\s+\S+ FUNC\s+\S+\s+\S+\s+\d+ (\S+)$/gm,
   );
-  return [...rows].map(([, hex, name]) => ({ name, address: addressOf(hex) }));
+  return [...rows].map(([, hex, name]) => ({
+    name,
+    address: linearAddress(hex),
+  }));
 }
 
 /**

@@ -36,6 +36,30 @@ export interface ImageBacking {
   readonly format?: string;
 }
 
+/** A snapshot of a machine for which an image's undo log keeps what it was. */
+export interface UndoSnapshot {
+  /** Its name. */
+  readonly name: string;
+  /** When it was made, in milliseconds since 1970. */
+  readonly date: number;
+  /** The machine's snapshot file. */
+  readonly file: string;
+  /** Whether that was written to its end, and is not about to be deleted. */
+  readonly complete: boolean;
+}
+
+/** The file beside an image that keeps what it was at snapshots of machines. */
+export interface ImageUndo {
+  /** Its path. */
+  readonly file: string;
+  /** Its bytes. */
+  readonly size: number;
+  /** The snapshots, the oldest first; none when it cannot be read. */
+  readonly snapshots: readonly UndoSnapshot[];
+  /** Why they cannot be loaded, or what must be done first: a sentence. */
+  readonly problem?: string;
+}
+
 /** What an image says of itself. */
 export interface ImageInfo {
   /** Bytes of the disk. */
@@ -48,6 +72,8 @@ export interface ImageInfo {
   readonly backing?: ImageBacking;
   /** The snapshots in it. */
   readonly snapshots: readonly ImageSnapshot[];
+  /** What lies beside it for snapshots of machines. */
+  readonly undo?: ImageUndo;
   /** What only this format has, as QEMU names it. */
   readonly specific?: JsonObject;
 }
@@ -153,11 +179,14 @@ export interface ImageFormat {
   ): Promise<void>;
   /**
    * Look for contradictions, and repair them. Without a lock, which `lock`
-   * being false leaves out, others may change it meanwhile.
+   * being false leaves out, others may change it meanwhile. Undefined: nothing
+   * in this image can be checked.
    */
   check?(
     file: string,
     repair: "none" | "leaks" | "all",
     lock?: boolean,
-  ): Promise<ImageCheck>;
+  ): Promise<ImageCheck | undefined>;
+  /** Reject when another file must not take an image's place: snapshots of machines need it. */
+  mayReplace?(file: string): Promise<void>;
 }

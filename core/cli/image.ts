@@ -207,11 +207,15 @@ async function check(
   }
   const json = wantsJson(args);
   const { name, format } = await formats.of(file, args.text("f"));
-  if (format.check === undefined) {
+  const result: ImageCheck | undefined = await format.check?.(
+    file,
+    repair,
+    lock,
+  );
+  if (result === undefined) {
     output.message(`images of format ${name} cannot be checked`);
     return 63;
   }
-  const result: ImageCheck = await format.check(file, repair, lock);
   if (json) {
     const found = checkJson(file, name, result);
     output.out(`${JSON.stringify(found, null, 4)}\n`);

@@ -79,6 +79,7 @@ export async function withOutput(
     }
     // Opening it to write finds out whether anybody else has it.
     const raw = await formats.named("raw");
+    await raw.mayReplace?.(file);
     await (await raw.open(file, { readOnly: false })).close();
   }
   const path = `${file}.${crypto.randomUUID().slice(0, 8)}.part`;

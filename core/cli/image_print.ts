@@ -8,6 +8,7 @@ import type {
   ImageCheck,
   ImageInfo,
   ImageSnapshot,
+  ImageUndo,
 } from "../backend/image_format.ts";
 import { isUrl } from "../machine/schema.ts";
 import type { JsonObject } from "../machine/schema_types.ts";
@@ -54,11 +55,51 @@ export async function infoJson(
     }
   }
   if (snapshots.length > 0) json.snapshots = snapshots.map(snapshotJson);
+  if (info.undo !== undefined) json["undo-log"] = undoJson(info.undo);
   if (specific !== undefined) {
     json["format-specific"] = { type: format, data: specific };
   }
   json["dirty-flag"] = info.dirty;
   return json;
+}
+
+function undoJson({ file, size, snapshots, problem }: ImageUndo): JsonObject {
+  const json: JsonObject = {
+    filename: file,
+    size,
+    snapshots: snapshots.map(({ name, date, file, complete }) => ({
+      name,
+      filename: file,
+      "date-sec": Math.floor(date / 1000),
+      complete,
+    })),
+  };
+  if (problem !== undefined) json.problem = problem;
+  return json;
+}
+
+function undoLines({ file, size, snapshots, problem }: ImageUndo): string[] {
+  const lines = [`undo log: ${file} (${humanSize(size)})`];
+  if (snapshots.length > 0) {
+    lines.push("Snapshots of machines with this image:");
+  }
+  for (const { name, date, file, complete } of snapshots) {
+    const end = complete ? "" : ", not complete";
+    lines.push(`    ${name}: ${dateText(date)}, ${file}${end}`);
+  }
+  if (problem !== undefined) lines.push(`    ${problem}`);
+  return lines;
+}
+
+function two(value: number): string {
+  return `${value}`.padStart(2, "0");
+}
+
+/** A date, in milliseconds since 1970, in the host's time zone. */
+function dateText(date: number): string {
+  const at = new Date(date);
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
+    `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
 function snapshotJson(snapshot: ImageSnapshot): JsonObject {
@@ -101,6 +142,7 @@ export async function infoLines(
     }
   }
   if (snapshots.length > 0) lines.push(snapshotLines(snapshots));
+  if (info.undo !== undefined) lines.push(...undoLines(info.undo));
   if (specific !== undefined) {
     lines.push("Format specific information:");
     for (const [key, value] of Object.entries(specific)) {
@@ -122,15 +164,11 @@ export function snapshotLines(snapshots: readonly ImageSnapshot[]): string {
   ): string =>
     `${id.padEnd(9)} ${tag.padEnd(16)} ${size.padStart(8)}` +
     `${date.padStart(20)}${clock.padStart(13)}${icount.padStart(11)}`;
-  const two = (value: number): string => `${value}`.padStart(2, "0");
   return [
     "Snapshot list:",
     row("ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT"),
     ...snapshots.map((snapshot) => {
-      const at = new Date(snapshot.date * 1000);
-      const date =
-        `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
-        `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
+      const date = dateText(snapshot.date * 1000);
       const ms = Math.floor(snapshot.guestTime / 1e6);
       const clock = `${two(Math.floor(ms / 3_600_000))}:` +
         `${two(Math.floor(ms / 60_000) % 60)}:` +

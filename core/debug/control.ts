@@ -23,6 +23,7 @@ import type {
   WatchAccess,
   WatchSpec,
 } from "./contract.ts";
+import { checkAddress } from "./addresses.ts";
 import { DebuggedCpu, type DebugMemory, NO_REGISTERS } from "./cpu.ts";
 import { Session } from "./session.ts";
 
@@ -211,9 +212,7 @@ export class DebugControl {
 
   /** See `MachineDebugger.setBreakpoint`. */
   setBreakpoint(address: number): DebugPoint {
-    if (!Number.isSafeInteger(address)) {
-      throw new RangeError(`${address} is no address`);
-    }
+    checkAddress(address);
     const all = this.#breakpoints;
     all.set(address, (all.get(address) ?? 0) + 1);
     this.#changed();
@@ -232,9 +231,7 @@ export class DebugControl {
 
   /** See `MachineDebugger.setWatchpoint`. */
   setWatchpoint({ address, size, access }: WatchSpec): DebugPoint {
-    if (!Number.isSafeInteger(address)) {
-      throw new RangeError(`${address} is no address`);
-    }
+    checkAddress(address);
     if (!Number.isInteger(size) || size < 1 || size > MAX_WATCH) {
       throw new RangeError(`a watchpoint has 1 to ${MAX_WATCH} bytes`);
     }

@@ -9,6 +9,19 @@
  * run: `Machine.run` and `wait` reject with a `HookError`, after which `run`
  * goes on.
  *
+ * Listeners to watched memory may write, too, by `Machine.debug`: memory, code,
+ * registers and the program counter are what the next instruction finds. What
+ * other listeners write to registers may be lost. Recorded and replayed machines
+ * refuse both.
+ *
+ * Linear addresses are numbers, those of the upper half of 64 bits negative:
+ * `linearAddress("ffffffff81000000")` and `addressText` convert them.
+ *
+ * Hooks do not change what the guest does, but when: an instruction that
+ * accesses a device for `port` and `mmio` is run alone, so that under the
+ * instruction count a run is the same with and without them if
+ * `time.precise` is set.
+ *
  * @module
  */
 
@@ -182,9 +195,9 @@ export interface BlockFilter {
 
 /** Which accesses to devices: all of what it does not say. */
 export interface BusFilter {
-  /** The first address. */
+  /** Those that reach this address, or one of so many from it (`size`). */
   readonly address?: number;
-  /** How many; 1 when absent. */
+  /** How many addresses; 1 when absent. */
   readonly size?: number;
   /** Only reads, or only writes. */
   readonly access?: WatchAccess;

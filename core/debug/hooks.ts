@@ -11,6 +11,8 @@ import type { BlockObserver } from "../exec/debug_port.ts";
 import type { BusMasters } from "../machine/bus_masters.ts";
 import type { DeviceEvents, DeviceFilter } from "../machine/device_events.ts";
 import type { MachineEvents } from "../machine/events.ts";
+import { suggest } from "../machine/nearest.ts";
+import { checkAddress } from "./addresses.ts";
 import { type DebugControl, DebugError } from "./control.ts";
 import { Coverage, type CoverageOptions } from "./coverage.ts";
 import type {
@@ -50,6 +52,37 @@ export interface HookedMachine {
   readonly port: AddressSpace | undefined;
   /** A listener has failed: the run is to end with this error. */
   failed(error: HookError): void;
+}
+
+/** What there is to hear: its names, for programs without types. */
+const EVENTS: ReadonlySet<string> = new Set(
+  Object.keys(
+    {
+      exception: 0,
+      interrupt: 0,
+      "software-interrupt": 0,
+      port: 0,
+      mmio: 0,
+      block: 0,
+      device: 0,
+      reset: 0,
+      shutdown: 0,
+      pause: 0,
+      resume: 0,
+      powerdown: 0,
+      tray: 0,
+      "block-error": 0,
+      viewer: 0,
+      rtc: 0,
+    } satisfies Record<keyof HookEvents, 0>,
+  ),
+);
+
+/** What filters of all kinds have. */
+interface AnyFilter {
+  readonly address?: number;
+  readonly size?: number;
+  readonly cpu?: number;
 }
 
 /** All hooks of one machine. */
@@ -101,6 +134,12 @@ export class Hooks {
     listener: HookListener<E>,
     filter?: HookFilter<E>,
   ): Hook {
+    if (!EVENTS.has(event)) {
+      throw new RangeError(
+        `there is no event "${event}"${suggest(event, [...EVENTS])}`,
+      );
+    }
+    if (filter !== undefined) this.#checkFilter(filter as AnyFilter);
     switch (event) {
       case "exception":
         return this.#exceptions.add(vectors(
@@ -141,6 +180,21 @@ export class Hooks {
       call(this.#host, event, listener, told);
     });
     return hook(end);
+  }
+
+  /** Throws a `RangeError` for a filter that would let nothing through. */
+  #checkFilter(filter: AnyFilter): void {
+    const { address, size, cpu } = filter;
+    if (address !== undefined) checkAddress(address);
+    else if (size !== undefined) {
+      throw new RangeError("a filter with a size needs an address");
+    }
+    if (size !== undefined && !(size >= 1)) {
+      throw new RangeError(`a filter's size is ${size}, expected 1 or more`);
+    }
+    if (cpu !== undefined && this.#control.cpus[cpu] === undefined) {
+      throw new RangeError(`there is no CPU ${cpu}`);
+    }
   }
 
   /** See `Machine.watch`. */
@@ -310,10 +364,11 @@ function accesses(
   listener: (event: BusAccessEvent) => unknown,
   filter: BusFilter | undefined,
 ): (event: BusAccessEvent) => unknown {
-  const isWanted = within(filter);
-  const { access = "access", cpu } = filter ?? {};
+  const { address: first, size = 1, access = "access", cpu } = filter ?? {};
   return (event) => {
-    const wanted = isWanted(event.address) &&
+    const { address, width } = event;
+    const wanted = (first === undefined ||
+      address < first + size && first < address + width) &&
       (cpu === undefined || cpu === event.cpu) &&
       (access === "access" || access === event.access);
     return wanted ? listener(event) : undefined;

@@ -6,6 +6,7 @@
  */
 
 import type { DeviceEvents, ToldEvent } from "../machine/device_events.ts";
+import { checkAddress } from "./addresses.ts";
 import { type DebugControl, MAX_WATCH } from "./control.ts";
 import type { Hook, MemoryWatch, WatchedAccess } from "./events.ts";
 import { hook } from "./listeners.ts";
@@ -30,9 +31,7 @@ export function watchMemory(
   const { address, size, access, space = "linear" } = watched;
   const isExecuted = access === "execute";
   const most = isExecuted ? MAX_EXECUTED : MAX_WATCH;
-  if (!Number.isSafeInteger(address)) {
-    throw new RangeError(`${address} is no address`);
-  }
+  checkAddress(address);
   if (!Number.isInteger(size) || size < 1 || size > most) {
     throw new RangeError(`what is watched has 1 to ${most} bytes`);
   }

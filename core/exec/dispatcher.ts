@@ -51,7 +51,6 @@ import type { Statistics } from "./statistics.ts";
  * first instruction executes none, and would never use up a budget.
  */
 const MAX_FAULTS = 10_000;
-const PAGE = 4096;
 
 /** What runs a CPU's code. */
 export interface DispatcherParts {
@@ -120,8 +119,6 @@ export class Dispatcher {
   #mayNotReach = false;
   /** It came to an instruction that reaches a device. */
   #deferred = false;
-  /** The linear address of the instruction that runs alone for a debugger; else not a number. */
-  #aloneAt = NaN;
 
   /** Makes that of a CPU. */
   constructor(parts: DispatcherParts) {
@@ -502,28 +499,18 @@ export class Dispatcher {
       this.#counts.faults++;
       return this.#frontend.deliver() ? EXIT_FAULT : -1;
     }
-    // Code that no block holds runs alone without a debugger, too.
-    const { physical } = this.#translator.singleBlock;
-    const isHeld = physical <= 0xffffffff && this.#mmu.hostOf(physical) >= 0;
-    this.#aloneAt = isHeld ? this.#linearPc() : NaN;
     const reason = this.#execute(link);
-    this.#aloneAt = NaN;
     return this.#after(reason) ? reason : -1;
   }
 
-  /** An instruction that was run alone has jumped. For a debugger, accessed bits are to be those of a run without. */
+  /**
+   * What ran alone has jumped. The target's address is translated, as that of
+   * a jump in a block is: accessed bits do not tell why an instruction ran alone.
+   */
   #leaveSingle(): number {
-    const from = Math.floor(this.#aloneAt / PAGE);
-    const to = this.#linearPc();
-    if (from !== Math.floor(to / PAGE) && !Number.isNaN(from)) {
-      this.#mmu.fetch(to, this.#frontend.fetchMmu());
-    }
-    return EXIT_LOOKUP;
-  }
-
-  #linearPc(): number {
     const f = this.#frontend;
-    return f.linear(f.pcLo(), f.pcHi());
+    this.#mmu.fetch(f.linear(f.pcLo(), f.pcHi()), f.fetchMmu());
+    return EXIT_LOOKUP;
   }
 
   /** An instruction that was counted is not done yet. */

@@ -36,6 +36,7 @@ import type { CpuCore } from "./cpu.ts";
 import type { Cause, MachineEvents } from "./events.ts";
 import { Media } from "./media.ts";
 import type { GuestMemory } from "./memory.ts";
+import { suggest } from "./nearest.ts";
 import { planDefinition } from "./options.ts";
 import type { LoadOptions } from "./options.ts";
 import { Builder } from "./builder.ts";
@@ -281,7 +282,8 @@ export class Machine {
   space(name: string): AddressSpace {
     const space = this.#parts.spaces.get(name);
     if (space === undefined) {
-      throw new RangeError(`there is no space "${name}"`);
+      const near = suggest(name, [...this.#parts.spaces.keys()]);
+      throw new RangeError(`there is no space "${name}"${near}`);
     }
     return space;
   }
@@ -598,8 +600,9 @@ export class Machine {
    * accesses to devices, what devices do, executed blocks, resets and the like.
    * Nobody pays for what is not asked for; executed blocks make the guest many
    * times slower. What a listener throws ends the run with a `HookError`.
-   * Throws a `DebugError` if a CPU plugin cannot tell, and a `RangeError` for a
-   * device or a device's event that there is not.
+   * Throws a `DebugError` if a CPU plugin cannot tell, and a `RangeError` for an
+   * event, a device, a device's event or a CPU that there is not. Its module's
+   * documentation (`HookEvents`) says what listeners may do.
    *
    * ```ts ignore
    * using hook = await machine.on(

@@ -66,7 +66,9 @@ export const RAW_FORMAT: ImageFormat = {
     const store = await openStore(location, true, { lock: false });
     const size = sectors(store.size);
     await store.close();
-    return { size, dirty: false, snapshots: [] };
+    const { undoInfo } = await import("./undo_report.ts");
+    const undo = await undoInfo(location);
+    return { size, dirty: false, snapshots: [], undo };
   },
   create,
   async open(location, { readOnly, lock }) {
@@ -74,4 +76,9 @@ export const RAW_FORMAT: ImageFormat = {
     return await openRaw(location, store, readOnly);
   },
   resize,
+  async check(file, _repair, lock = true) {
+    const { checkUndo } = await import("./undo_report.ts");
+    return await checkUndo(file, lock);
+  },
+  mayReplace: (file) => refuseWithSnapshots(file, "replace"),
 };

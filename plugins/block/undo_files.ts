@@ -49,6 +49,16 @@ export async function openRaw(
   }
 }
 
+/** The undo log of an image, to look at; undefined where there is none, or it may not be read. */
+export async function lookAtUndo(
+  location: string,
+): Promise<{ path: string; log: ByteStore } | undefined> {
+  if (isUrl(location)) return undefined;
+  const files = new FilesBeside(await Deno.realPath(location));
+  const log = await files.look();
+  return log && { path: files.path, log };
+}
+
 /** Throws a `BlockError` when an image is between two of its states. */
 async function refuseHalfLoaded(
   location: string,

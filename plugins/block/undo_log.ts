@@ -221,6 +221,20 @@ export class UndoLog {
     return bytes;
   }
 
+  /** The disk's clusters of which a copy is not what was written. */
+  async damagedClusters(): Promise<number[]> {
+    const bad = new Set<number>();
+    for (const [cluster, places] of this.#places) {
+      for (const { at, sum } of places) {
+        if (at < 0) continue;
+        const bytes = new Uint8Array(clusterLength(cluster, this.size));
+        await this.#store.read(at, bytes);
+        if (crc32(bytes) !== sum) bad.add(cluster);
+      }
+    }
+    return [...bad].sort((a, b) => a - b);
+  }
+
   /** Say this of the image; it is on the host's disk then. */
   setImage(change: Partial<ImageState>): Promise<void> {
     return this.#inTurn(async () => {

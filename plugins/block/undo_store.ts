@@ -88,6 +88,31 @@ export interface UndoFiles {
   isThere(path: string): Promise<boolean>;
 }
 
+/** Bytes of the disk: the file gets all of its last sector when it is written. */
+function sectorsOf({ size }: UndoDisk): number {
+  return Math.ceil(size / SECTOR_BYTES) * SECTOR_BYTES;
+}
+
+/** In what an image is not as Rhea left it: the end of a sentence. */
+export async function foreignChange(
+  disk: UndoDisk,
+  log: UndoLog,
+): Promise<string | undefined> {
+  const size = sectorsOf(disk);
+  if (size !== log.size) {
+    return `has ${size} bytes now, it had ${log.size} at its snapshots`;
+  }
+  const { closed, inUse, from, to } = log.image;
+  const written = await disk.lastWritten();
+  const date = Number(written / 1_000_000n);
+  const isOurs = written === closed ||
+    inUse && date >= from - TICK_MS && date <= to;
+  return isOurs
+    ? undefined
+    : "has been changed by something else than Rhea since its snapshots, " +
+      `its file is of ${new Date(date).toISOString()}`;
+}
+
 /** A raw image with its undo log, as one store. */
 export class UndoStore implements ByteStore {
   readonly #disk: UndoDisk;
@@ -202,9 +227,8 @@ export class UndoStore implements ByteStore {
     }
   }
 
-  /** Bytes of the disk: the file gets all of its last sector when it is written. */
   get #sectors(): number {
-    return Math.ceil(this.#disk.size / SECTOR_BYTES) * SECTOR_BYTES;
+    return sectorsOf(this.#disk);
   }
 
   async #openLog(): Promise<void> {
@@ -228,7 +252,7 @@ export class UndoStore implements ByteStore {
       return;
     }
     const log = this.#log;
-    this.#problem = await this.#foreignChange(log);
+    this.#problem = await foreignChange(this.#disk, log);
     if (this.#problem !== undefined) return;
     const { loading } = log.image;
     if (loading !== 0) await this.#endLoad(log, loading);
@@ -254,23 +278,6 @@ export class UndoStore implements ByteStore {
         { cause: error },
       );
     }
-  }
-
-  /** In what the image is not as Rhea left it. */
-  async #foreignChange(log: UndoLog): Promise<string | undefined> {
-    const size = this.#sectors;
-    if (size !== log.size) {
-      return `has ${size} bytes now, it had ${log.size} at its snapshots`;
-    }
-    const { closed, inUse, from, to } = log.image;
-    const written = await this.#disk.lastWritten();
-    const date = Number(written / 1_000_000n);
-    const isOurs = written === closed ||
-      inUse && date >= from - TICK_MS && date <= to;
-    return isOurs
-      ? undefined
-      : "has been changed by something else than Rhea since its snapshots, " +
-        `its file is of ${new Date(date).toISOString()}`;
   }
 
   /** Whether the log says that the image is being written to now. */

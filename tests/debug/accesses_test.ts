@@ -159,7 +159,19 @@ for (const accel of ["interp", "jit"] as const) {
     const result = await plain.run();
     await using machine = await load(made, { accel });
     const told = await bus(machine);
+    // By a byte in the midst of one.
+    const wide = seenBy(plain).find((s) => s.space === "mmio" && s.width > 1)!;
+    const byte = MMIO + wide.offset + 1;
+    const inner: BusAccessEvent[] = [];
+    await machine.on("mmio", (e) => inner.push(e), { address: byte });
     assertEquals(await machine.run(), result, `seed ${seed}`);
+    assert(inner.length > 0);
+    const reach = ({ address, width }: BusAccessEvent): boolean =>
+      address <= byte && byte < address + width;
+    assertEquals(
+      inner,
+      told.filter((e) => e.address >= MMIO && reach(e)),
+    );
     const seen = seenBy(machine);
     assert(seen.length > 500);
     assertEquals(seen, seenBy(plain), `seed ${seed}`);

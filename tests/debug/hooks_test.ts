@@ -1,7 +1,8 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type {
   BlockEvent,
   BusAccessEvent,
+  BusFilter,
   ExceptionEvent,
   InterruptEvent,
   WatchedAccess,
@@ -154,6 +155,21 @@ test("what happens to the machine is told", async (g) => {
   await debug.resume();
   await debug.resume();
   assertEquals(told, ["stop", "resume", "shutdown"]);
+  assertThrows(() => machine.space("port"), RangeError, 'mean "ports"?');
+  const listener = () => {};
+  const on: (event: string, filter?: unknown) => Promise<unknown> = (
+    event,
+    filter,
+  ) => machine.on(event as "port", listener, filter as BusFilter);
+  for (
+    const [why, event, filter] of [
+      ['mean "exception"?', "exeption", undefined],
+      ["there is no CPU 1", "interrupt", { cpu: 1 }],
+      ["needs an address", "port", { size: 4 }],
+      ["size is 0", "mmio", { address: 0xa0000, size: 0 }],
+      ["see linearAddress", "block", { address: 2 ** 64 - 2 ** 31 }],
+    ] as const
+  ) await assertRejects(() => on(event, filter), RangeError, why);
   await assertRejects(
     () => machine.watch({ address: 0, size: 0, access: "read" }, () => {}),
     RangeError,

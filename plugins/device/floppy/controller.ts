@@ -346,7 +346,7 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
     const command = commandOf(fifo[0]);
     if (this.#command.isHeard) {
       const name = command?.name ?? "INVALID";
-      this.#command.tell({ name, bytes: Uint8Array.from(fifo) });
+      this.#command.tell({ name, bytes: fifo.slice(0, command?.length ?? 1) });
     }
     switch (command?.name) {
       case undefined:
