@@ -36,6 +36,7 @@ import {
   type Actions,
   parseActions,
   parseThread,
+  PROCESS,
   threadId,
 } from "./threads.ts";
 
@@ -227,6 +228,9 @@ export class Session {
       case "k":
         this.#kill();
         return undefined;
+      case "!":
+        // `target extended-remote`: the connection outlives a `detach`.
+        return "OK";
       case "v":
         return await this.#verbose(a, packet);
       case "q":
@@ -376,7 +380,11 @@ export class Session {
       this.#kill();
       return undefined;
     }
-    // vRun, vAttach: there is one machine, and it is here. vMustReplyEmpty.
+    if (packet.startsWith("vAttach;")) {
+      const isHere = parseInt(packet.slice(8), 16) === PROCESS;
+      return isHere ? this.#stopReply(a, this.#stop!) : E_INVAL;
+    }
+    // vRun: there is one machine, and it is here. vMustReplyEmpty.
     return UNKNOWN;
   }
 
