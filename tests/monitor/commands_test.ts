@@ -189,6 +189,22 @@ Deno.test("monitor: files of memory, of the screen, of a trace", () =>
         await monitor.run(`pmemsave 0 0xffffffffffff "${file}"`),
         /^Error: Parameter 'size'/,
       );
+      const core = join(folder, "core");
+      assertEquals(await monitor.run("info dump"), "Status: none\n");
+      assertEquals(
+        await monitor.run(`dump-guest-memory ${core} 0x100000 4096`),
+        "",
+      );
+      assertEquals((await Deno.readFile(core)).slice(-4096), bytes);
+      assertEquals(await monitor.run("info dump"), "Status: completed\n");
+      assertEquals(
+        await monitor.run(`dump-guest-memory ${core} 0xa0000 4096`),
+        "Error: dump: no guest memory to dump\n",
+      );
+      assertMatch(
+        await monitor.run(`dump-guest-memory -p ${core}`),
+        /^Error: there are ELF files without paging only/,
+      );
       await monitor.run("cont");
       const ppm = join(folder, "screen.ppm");
       assertEquals(await monitor.run(`screendump ${ppm}`), "");

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dumpOf } from "../dump.ts";
 import { objectTree, resolvePath } from "../qmp/qom.ts";
 import type { Node } from "../qmp/qom.ts";
 import type { Arguments } from "./arguments.ts";
@@ -112,6 +113,15 @@ function memory({ machine: { plan } }: MonitorContext): string {
   return lines([`base memory: ${size}`, "plugged memory: 0"]);
 }
 
+function dumpStatus({ machine, parts }: MonitorContext): string {
+  const { status, completed, total } = dumpOf(machine, parts).state;
+  const done = (100 * completed / total).toFixed(2);
+  return lines([
+    `Status: ${status}`,
+    ...status === "active" ? [`Finished: ${done} %`] : [],
+  ]);
+}
+
 function replay({ machine, parts: { inputs } }: MonitorContext): string {
   if (inputs === undefined) return "Record/replay is not active\n";
   const verb = inputs.isLive ? "Recording" : "Replaying";
@@ -125,6 +135,7 @@ export const INFO_FIXED: readonly Command[] = [
     help: "show progress of ongoing block device operations",
     run: () => "No active jobs\n",
   },
+  { name: "dump", help: "Display the latest dump status", run: dumpStatus },
   { name: "iothreads", help: "show iothreads", run: () => "" },
   {
     name: "memory_size_summary",
