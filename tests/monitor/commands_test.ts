@@ -119,6 +119,14 @@ Deno.test("monitor: looking at memory disturbs no device", () =>
 
 Deno.test("monitor: device states by name and path", () =>
   withMonitor(PC, {}, async (monitor) => {
+    assertMatch(
+      await monitor.run("info qom-tree"),
+      /^\/machine \(pc-machine\)\n[^]*^ {2}\/peripheral \(container\)\n[^]*^ {4}\/pic \(i8259\)$/m,
+    );
+    assertMatch(
+      await monitor.run("info qom-tree /machine/peripheral/pic"),
+      /^\/pic \(i8259\)\n$/,
+    );
     assertEquals(
       await monitor.run("info device pic.master.lowest"),
       "pic.master.lowest: 7\n",
@@ -311,6 +319,11 @@ Deno.test("monitor: snapshots by name", () =>
         await machine.serial(0).expect("again");
         assertEquals(await monitor.run("delvm booted"), "");
         assertMatch(await monitor.run("loadvm booted"), /^Error: /);
+        assertEquals(await monitor.run("savevm"), "");
+        const [, name] = /^(vm-\d{14}) /m.exec(
+          await monitor.run("info snapshots"),
+        )!;
+        assertEquals(await monitor.run(`delvm ${name}`), "");
         assertEquals([...Deno.readDirSync(folder)].length, 1);
       },
     );

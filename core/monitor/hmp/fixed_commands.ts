@@ -52,6 +52,25 @@ async function translate(
     : `gpa: 0x${physical.toString(16)}\n`;
 }
 
+/** An object and what is in it, each in a line. */
+function* treeLines(
+  { type, properties }: Node,
+  name: string,
+  indent = "",
+): Generator<string> {
+  yield `${indent}/${name} (${type})`;
+  const children = [...properties].filter(([, { child }]) => child);
+  for (const [key, { child }] of children.sort(([a], [b]) => a < b ? -1 : 1)) {
+    yield* treeLines(child!(), key, `${indent}  `);
+  }
+}
+
+function objects(context: MonitorContext, args: Arguments): string {
+  const path = args.text("path") ?? "/machine";
+  const name = path.split("/").filter((part) => part !== "").at(-1) ?? "";
+  return lines(treeLines(objectAt(context, path), name));
+}
+
 /** Commands that fail, each with its words. */
 function failing(
   name: string,
@@ -148,6 +167,18 @@ export const INFO_FIXED: readonly Command[] = [
     name: "replay",
     help: "show record/replay information",
     run: replay,
+  },
+  {
+    name: "qom-tree",
+    args: "path:s?",
+    params: "[path]",
+    help: "show QOM composition tree",
+    run: objects,
+  },
+  {
+    name: "spice",
+    help: "show the spice server status",
+    run: () => "Server: disabled\n",
   },
   { name: "tpm", help: "show the TPM device", run: () => "" },
 ];
