@@ -26,7 +26,7 @@ const START = "target remote $REMOTE";
 function same(
   name: string,
   bits: Bits,
-  of: "guest.c" | "v86.asm" | "calls64.asm",
+  of: "guest.c" | `${string}.asm`,
   script: string,
   /** Answers that differ, with the reason. */
   different: Readonly<Record<string, string>> = {},
@@ -211,6 +211,42 @@ same(
    maintenance packet T9`,
 );
 
+/** Steps, each with where it has led. */
+function steps(count: number): string {
+  return "stepi\ninfo symbol $pc\np $cs\np $esp\np $eflags\n".repeat(count);
+}
+
+same(
+  "SYSENTER, interrupts, a call gate; steps over what is one to the CPU",
+  32,
+  "calls32.asm",
+  `${START}
+   hbreak *user
+   continue
+   info registers cs ss ds esp eflags
+   ${steps(28)}
+   break *strings
+   continue
+   ${steps(8)}
+   delete
+   watch *(short*)0x201000
+   continue
+   p $ecx
+   delete
+   watch *(int*)0x201001
+   continue
+   delete
+   watch *(char*)0x202000
+   continue
+   delete
+   rwatch *(char*)0x201fff
+   continue
+   delete
+   awatch *(short*)0x203004
+   continue
+   p $pc`,
+);
+
 same(
   "attached again by a connection that stays",
   64,
@@ -221,16 +257,22 @@ same(
    detach
    monitor info version
    attach 1
+   tbreak 234
+   continue
    p spins > 0
    stepi
    detach
    attach 7
    attach 1
+   tbreak 234
+   continue
    bt
    p square(5)`,
   {
     "target extended-remote $REMOTE": "where they begin",
     "monitor info version": "it is each one's own",
+    "attach 1": "where it is found is by chance",
+    "attach 1 #2": "the same",
     errors: "the monitor's answer is there",
   },
 );
