@@ -407,16 +407,24 @@ Deno.test("session: backwards, where there is a recording", async () => {
   assertEquals(await ask("bx"), "");
 });
 
+Deno.test("session: an extended client attaches again", async () => {
+  const { ask, machine } = make();
+  assertEquals(await ask("!"), "OK");
+  assertEquals(await ask("D;1"), "OK");
+  assertEquals(machine.detached, 1);
+  assertEquals(await ask("vAttach;7"), "E22");
+  assertEquals(await ask("vAttach;"), "E22");
+  assertEquals(await ask("vAttach;1"), "T05thread:01;");
+});
+
 Deno.test("session: what it does not know has an empty answer", async () => {
   const { ask } = make();
   for (
     const packet of [
       "",
-      "!",
       "R00",
       "vMustReplyEmpty",
       "vRun;61",
-      "vAttach;1",
       "qTStatus",
       "qSymbol::",
       "QNonStop:1",
