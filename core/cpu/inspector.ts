@@ -26,6 +26,26 @@ export type InstructionLister = (
   address: bigint,
 ) => ListedInstruction;
 
+/** A note of a core file. */
+export interface CoreNote {
+  /** Whose it is, in ASCII. */
+  readonly name: string;
+  /** Its type, among those of that name. */
+  readonly type: number;
+  /** What it says. */
+  readonly data: Uint8Array;
+}
+
+/** What ELF core files say of a CPU. */
+export interface CoreFormat {
+  /** Bits of the code that it executes now, or of its system. */
+  readonly bits: 32 | 64;
+  /** ELF's `e_machine` of files of that many bits. */
+  machine(bits: 32 | 64): number;
+  /** The notes about it, as CPU of this number: each CPU has as many. */
+  notes(cpu: number, bits: 32 | 64): readonly CoreNote[];
+}
+
 /** Looks at one CPU. */
 export interface CpuInspector {
   /** Bits of a linear address as they are printed: 32 or 64. */
@@ -54,4 +74,6 @@ export interface CpuInspector {
   lister(): Promise<InstructionLister>;
   /** Bytes of the longest instruction. */
   readonly longestInstruction: number;
+  /** For core files; absent where the plugin knows none. */
+  readonly core?: CoreFormat;
 }

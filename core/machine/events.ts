@@ -63,6 +63,16 @@ export type MachineEvent =
   }
   /** A job of a monitor's has come to a state. */
   | { readonly type: "job"; readonly id: string; readonly status: string }
+  /** A dump of the guest's memory has ended: bytes that are written, of how many. */
+  | {
+    readonly type: "dump";
+    readonly state: {
+      readonly status: string;
+      readonly completed: number;
+      readonly total: number;
+    };
+    readonly error: Error | undefined;
+  }
   /** The guest has set the clock, by its device's name: seconds ahead of virtual time. */
   | { readonly type: "rtc"; readonly device: string; readonly offset: number };
 

@@ -392,6 +392,12 @@ export class Machine {
     }
   }
 
+  /** Do some work while the guest stands still between instructions, as for a snapshot. */
+  async whileStill<T>(work: () => Promise<T>): Promise<T> {
+    this.#mustBeOpen();
+    return await this.#standsFor("save-vm", () => this.#loop.hold(work));
+  }
+
   /** Whether the guest runs, and why not, as QEMU's `RunState` has it. */
   get runState(): RunState {
     if (this.running) {

@@ -37,7 +37,7 @@ export function missing(...programs: string[]): string {
   return absent.length === 0 ? "" : ` (skipped: no ${absent.join(", no ")})`;
 }
 
-/** What was built of `guest.c`. */
+/** What was built of `guest.c`, or of assembly. */
 export interface Guest {
   readonly bits: Bits;
   /** What a machine loads. */
@@ -78,19 +78,49 @@ export async function withGuest(
       symbols,
       `${HERE}guest.c`,
     ]);
-    // Multiboot's ELF files have the 32-bit form, whatever the code is.
-    await build("objcopy", ["-O", "elf32-i386", symbols, kernel]);
-    const names = await new Deno.Command("nm", { args: [symbols] }).output();
-    const list = new TextDecoder().decode(names.stdout);
-    const at = (symbol: string): number =>
-      parseInt(
-        new RegExp(`^([0-9a-f]+) . ${symbol}$`, "m").exec(list)![1],
-        16,
-      );
-    await use({ bits, kernel, symbols, folder, at });
+    await use(await guestOf(bits, folder, symbols, kernel));
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+/** Give a test a guest of an assembly file beside this one. */
+export async function withAssembly(
+  bits: Bits,
+  file: string,
+  use: (guest: Guest) => Promise<void>,
+): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  try {
+    const object = `${folder}/guest.o`, symbols = `${folder}/guest.elf`;
+    await build("nasm", ["-f", `elf${bits}`, "-o", object, `${HERE}${file}`]);
+    await build("ld", [
+      ...["-m", bits === 64 ? "elf_x86_64" : "elf_i386"],
+      ...["-T", LINKER_SCRIPT, "--no-warn-rwx-segments"],
+      ...["-o", symbols, object],
+    ]);
+    await use(await guestOf(bits, folder, symbols, `${folder}/kernel.elf`));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function guestOf(
+  bits: Bits,
+  folder: string,
+  symbols: string,
+  kernel: string,
+): Promise<Guest> {
+  // Multiboot's ELF files have the 32-bit form, whatever the code is.
+  await build("objcopy", ["-O", "elf32-i386", symbols, kernel]);
+  const names = await new Deno.Command("nm", { args: [symbols] }).output();
+  const list = new TextDecoder().decode(names.stdout);
+  const at = (symbol: string): number =>
+    parseInt(
+      new RegExp(`^([0-9a-f]+) . ${symbol}$`, "m").exec(list)![1],
+      16,
+    );
+  return { bits, kernel, symbols, folder, at };
 }
 
 /** A machine with the guest, which waits for gdb at a socket. */
@@ -116,7 +146,8 @@ export async function startQemu(
   guest: Guest,
 ): Promise<{ child: Deno.ChildProcess; remote: string }> {
   const remote = `${guest.folder}/qemu`;
-  const model = guest.bits === 64 ? "max" : "pentium3";
+  // AMD's CPUs have no SYSENTER in 64-bit mode.
+  const model = guest.bits === 64 ? "max,vendor=GenuineIntel" : "pentium3";
   const child = new Deno.Command(
     guest.bits === 64 ? "qemu-system-x86_64" : "qemu-system-i386",
     {

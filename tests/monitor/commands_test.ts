@@ -119,6 +119,14 @@ Deno.test("monitor: looking at memory disturbs no device", () =>
 
 Deno.test("monitor: device states by name and path", () =>
   withMonitor(PC, {}, async (monitor) => {
+    assertMatch(
+      await monitor.run("info qom-tree"),
+      /^\/machine \(pc-machine\)\n[^]*^ {2}\/peripheral \(container\)\n[^]*^ {4}\/pic \(i8259\)$/m,
+    );
+    assertMatch(
+      await monitor.run("info qom-tree /machine/peripheral/pic"),
+      /^\/pic \(i8259\)\n$/,
+    );
     assertEquals(
       await monitor.run("info device pic.master.lowest"),
       "pic.master.lowest: 7\n",
@@ -188,6 +196,22 @@ Deno.test("monitor: files of memory, of the screen, of a trace", () =>
       assertMatch(
         await monitor.run(`pmemsave 0 0xffffffffffff "${file}"`),
         /^Error: Parameter 'size'/,
+      );
+      const core = join(folder, "core");
+      assertEquals(await monitor.run("info dump"), "Status: none\n");
+      assertEquals(
+        await monitor.run(`dump-guest-memory ${core} 0x100000 4096`),
+        "",
+      );
+      assertEquals((await Deno.readFile(core)).slice(-4096), bytes);
+      assertEquals(await monitor.run("info dump"), "Status: completed\n");
+      assertEquals(
+        await monitor.run(`dump-guest-memory ${core} 0xa0000 4096`),
+        "Error: dump: no guest memory to dump\n",
+      );
+      assertMatch(
+        await monitor.run(`dump-guest-memory -p ${core}`),
+        /^Error: there are ELF files without paging only/,
       );
       await monitor.run("cont");
       const ppm = join(folder, "screen.ppm");
@@ -295,6 +319,11 @@ Deno.test("monitor: snapshots by name", () =>
         await machine.serial(0).expect("again");
         assertEquals(await monitor.run("delvm booted"), "");
         assertMatch(await monitor.run("loadvm booted"), /^Error: /);
+        assertEquals(await monitor.run("savevm"), "");
+        const [, name] = /^(vm-\d{14}) /m.exec(
+          await monitor.run("info snapshots"),
+        )!;
+        assertEquals(await monitor.run(`delvm ${name}`), "");
         assertEquals([...Deno.readDirSync(folder)].length, 1);
       },
     );

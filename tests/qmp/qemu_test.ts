@@ -105,6 +105,7 @@ const QUESTIONS: readonly (readonly [name: string, args?: object])[] = [
   ["query-acpi-ospm-status"],
   ["query-replay"],
   ["query-dump"],
+  ["query-dump-guest-memory-capability"],
   ["query-spice"],
   ["query-chardev-backends"],
   ["query-command-line-options"],
@@ -354,6 +355,20 @@ const WRONG: readonly string[] = [
   '{"execute":"memsave","arguments":{"val":0,"size":1,"filename":"/no/such/x"}}',
   '{"execute":"memsave","arguments":{"val":0,"size":1,"filename":"x","cpu-index":9}}',
   '{"execute":"pmemsave","arguments":{"val":0,"size":1,"filename":"/no/such/x"}}',
+  '{"execute":"dump-guest-memory","arguments":{"protocol":"file:/x"}}',
+  '{"execute":"dump-guest-memory","arguments":{"paging":false}}',
+  ...[
+    '"x"',
+    '"file:/no/such/x"',
+    '"fd:x"',
+    '"file:/x","begin":1',
+    '"file:/x","length":1',
+    '"file:/x","begin":0,"length":0',
+    '"file:/x","format":"kdump-lzo"',
+    '"file:/x","format":"nope"',
+  ].map((rest) =>
+    `{"execute":"dump-guest-memory","arguments":{"paging":false,"protocol":${rest}}}`
+  ),
   '{"execute":"job-dismiss","arguments":{"id":"none"}}',
   '{"execute":"job-cancel","arguments":{"id":"none"}}',
   '{"execute":"human-monitor-command","arguments":{"command-line":"info status","cpu-index":9}}',

@@ -147,6 +147,44 @@ Deno.test("QMP: the screen and memory are written to files", async () => {
   );
 });
 
+Deno.test("QMP: memory is dumped while the guest stands still, one dump at a time", async () => {
+  await using guest = await Guest.of(COUNTS);
+  using client = await guest.serve();
+  guest.machine.start();
+  const core = `${guest.folder}/core`;
+  const dump = (file: string, more: object = {}) =>
+    client.execute("dump-guest-memory", {
+      paging: false,
+      protocol: `file:${file}`,
+      ...more,
+    });
+  assertEquals((await dump(core, { detach: true })).error, undefined);
+  assertEquals(
+    (await dump(core)).error.desc,
+    "There is a dump in process, please wait.",
+  );
+  const { data } = await client.event("DUMP_COMPLETED");
+  assertEquals(data.result.status, "completed");
+  assertEquals(data.result.completed, data.result.total);
+  assertEquals(await ok(client, "query-dump"), data.result);
+  assertEquals(
+    client.events.map(({ event }) => event).filter((name) => name === "STOP"),
+    ["STOP"],
+  );
+  await client.event("RESUME");
+  const bytes = await Deno.readFile(core);
+  assertEquals(bytes.slice(0, 4), Uint8Array.of(0x7f, 0x45, 0x4c, 0x46));
+  assert(bytes.length > data.result.total);
+
+  const failed = await dump("/dev/full");
+  assertMatch(failed.error.desc, /^dump: failed to save memory: .*space/);
+  const told = await client.event("DUMP_COMPLETED");
+  assertEquals(told.data.result.status, "failed");
+  assertEquals(told.data.error, failed.error.desc);
+  assertEquals((await ok(client, "query-dump")).status, "failed");
+  assertEquals((await ok(client, "query-status")).status, "running");
+});
+
 Deno.test("QMP: media are changed, and a drive that is locked is not", async () => {
   await using guest = await Guest.of(COUNTS, {
     set: ["devices.ide.config.disk2.kind=cdrom"],

@@ -14,8 +14,8 @@ import {
   NACK,
   PacketReader,
 } from "./packet.ts";
+import type { Seat } from "./seat.ts";
 import { Session } from "./session.ts";
-import type { GdbTarget } from "./target.ts";
 
 /** A stream of bytes to a client. */
 export interface GdbStream {
@@ -49,10 +49,10 @@ export class GdbConnection {
   #sending: Promise<void> = Promise.resolve();
   #isClosed = false;
 
-  /** A client at this stream. */
-  constructor(stream: GdbStream, target: GdbTarget) {
+  /** A client at this stream, who takes the seat with its first packet. */
+  constructor(stream: GdbStream, seat: Seat) {
     this.#stream = stream;
-    this.#session = new Session(target, (packet) => this.#send(packet));
+    this.#session = new Session(seat, (packet) => this.#send(packet));
   }
 
   /** Serve the client until it goes. */
@@ -103,7 +103,6 @@ export class GdbConnection {
     } catch {
       // It is closed.
     }
-    this.#session.lose();
   }
 
   /** What a client sends; false where it is to be hung up on. */

@@ -2,7 +2,7 @@
  * The gdb server: one client at a time, for as long as the machine is there.
  *
  * A client is a client from its first packet on: what only connects (a port
- * scan) does not stop the guest.
+ * scan) does not stop the guest. One that is lost leaves it as it is.
  *
  * @module
  */
@@ -20,6 +20,7 @@ import {
 import type { RunResult } from "../../machine/run_result.ts";
 import type { GdbMonitor } from "./monitor.ts";
 import type { ReverseDebugger } from "./reverse.ts";
+import { Seat } from "./seat.ts";
 import { isLookedAt } from "./session.ts";
 import type { GdbTarget } from "./target.ts";
 
@@ -46,7 +47,7 @@ export interface GdbOptions {
 export class GdbServer {
   readonly #listener: GdbListener;
   readonly #address: GdbAddress;
-  readonly #target: GdbTarget;
+  readonly #seat: Seat;
   readonly #log: (line: string) => void;
   /** Keeps the guest from starting. */
   #holder: MachineDebugger | undefined;
@@ -68,7 +69,7 @@ export class GdbServer {
     this.#address = address;
     this.#holder = holder;
     this.#log = options.log ?? (() => {});
-    this.#target = {
+    this.#seat = new Seat({
       debug: () => this.#holder ?? target.debug(),
       reset: () => target.reset(),
       kill: () => target.kill(),
@@ -76,7 +77,7 @@ export class GdbServer {
       reverse: options.reverse ?? target.reverse,
       keep: () => this.#holder !== undefined,
       goes: () => this.#holder = undefined,
-    };
+    });
     this.#accepting = this.#accept();
   }
 
@@ -159,7 +160,7 @@ export class GdbServer {
         // It has gone already, as reading will tell.
       }
     }
-    const client = new GdbConnection(stream, this.#target);
+    const client = new GdbConnection(stream, this.#seat);
     this.#client = client;
     await client.serve();
     this.#client = undefined;
@@ -199,6 +200,7 @@ export class GdbServer {
     this.#resume();
     await this.#client?.close(status);
     await Promise.all([this.#accepting, this.#serving]);
+    this.#seat.close();
     const address = this.#address;
     if (address.transport === "unix") {
       await Deno.remove(address.path).catch(() => {});

@@ -15,6 +15,7 @@ import {
   PACKET_SIZE,
   PacketReader,
 } from "./packet.ts";
+import { Seat } from "./seat.ts";
 import { GdbServer } from "./server.ts";
 import type { GdbTarget } from "./target.ts";
 
@@ -161,7 +162,7 @@ Deno.test("server: a guest that waits does so until a client lets it start", asy
   first.close();
   // It is gone, and the guest still waits.
   let second = await Client.connect(server);
-  while (await second.ask("qC") === undefined) {
+  while (await second.ask("?") === undefined) {
     second = await Client.connect(server);
   }
   assertEquals([machine.detached, machine.breakpoints.size], [0, 0]);
@@ -272,7 +273,8 @@ Deno.test("server: a client that does not listen does not keep it from closing",
   const gone = Promise.withResolvers<null>();
   stream.read = async (into) => await read(into) ?? await gone.promise;
   stream.close = () => gone.resolve(null);
-  const connection = new GdbConnection(stream, targetOf(new FakeMachine()));
+  const seat = new Seat(targetOf(new FakeMachine()));
+  const connection = new GdbConnection(stream, seat);
   const served = connection.serve();
   await connection.close(0);
   await served;
@@ -283,10 +285,12 @@ Deno.test("server: random and mutated packets do not disturb it", async () => {
     const machine = new FakeMachine();
     machine.end = 0x8000;
     const stream = new MemoryStream(hostileInput(seed));
-    await new GdbConnection(stream, targetOf(machine)).serve();
+    const seat = new Seat(targetOf(machine));
+    await new GdbConnection(stream, seat).serve();
     assertEquals(stream.packets.at(-1), "l");
     assertEquals(stream.closed, 1);
-    // Nothing of it is left behind.
+    // Nothing of it is left behind when there is nobody to come.
+    seat.close();
     assertEquals([machine.breakpoints.size, machine.watchpoints.size], [0, 0]);
   });
 });

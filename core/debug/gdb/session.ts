@@ -12,7 +12,6 @@
 
 import type { DebugCpu, MachineDebugger, StopEvent } from "../contract.ts";
 import type { RunResult } from "../../machine/machine.ts";
-import { Execution } from "./execution.ts";
 import { basicMonitor, type GdbMonitor } from "./monitor.ts";
 import { fromHex, PACKET_SIZE, textToHex, toHex } from "./packet.ts";
 import {
@@ -28,15 +27,16 @@ import {
   writeRegister,
   writeRegisters,
 } from "./packet_state.ts";
-import { Points, type PointType } from "./points.ts";
+import type { PointType } from "./points.ts";
 import type { ReverseStop } from "./reverse.ts";
-import { AddressForm, RegisterMap } from "./target_description.ts";
+import type { Attached, Seat } from "./seat.ts";
 import type { GdbTarget } from "./target.ts";
 import {
   type Action,
   type Actions,
   parseActions,
   parseThread,
+  PROCESS,
   threadId,
 } from "./threads.ts";
 
@@ -52,21 +52,14 @@ const SIGNAL_INT = 2, SIGNAL_TRAP = 5, SIGNAL_ABORT = 6;
 const STEP_ENABLE = 1, STEP_NO_INTERRUPTS = 2, STEP_NO_TIMERS = 4;
 const STEP_BITS = STEP_ENABLE | STEP_NO_INTERRUPTS | STEP_NO_TIMERS;
 
-/** What a machine that is under a debugger has here. */
-interface Attached {
-  readonly machine: MachineDebugger;
-  readonly points: Points;
-  readonly execution: Execution;
-  readonly map: RegisterMap;
-  readonly addresses: AddressForm;
-}
-
 /** One client's session. */
 export class Session {
+  readonly #seat: Seat;
   readonly #target: GdbTarget;
   readonly #send: (packet: string) => Promise<void>;
   readonly #monitor: GdbMonitor;
-  #attached: Attached | undefined;
+  /** The seat is taken. */
+  #isSeated = false;
   /** CPUs of `Hg` and `Hc`. */
   #general = 0;
   #control: number | "all" = "all";
@@ -85,7 +78,9 @@ export class Session {
   isQuiet = false;
 
   /** A session; `send` sends a packet that is no answer. */
-  constructor(target: GdbTarget, send: (packet: string) => Promise<void>) {
+  constructor(seat: Seat, send: (packet: string) => Promise<void>) {
+    const { target } = seat;
+    this.#seat = seat;
     this.#target = target;
     this.#send = send;
     this.#monitor = target.monitor ?? basicMonitor({
@@ -96,34 +91,23 @@ export class Session {
 
   /** Whether the guest goes on for this client. */
   get isRunning(): boolean {
-    return this.#isReversing || this.#attached?.execution.isActive === true;
+    return this.#isReversing ||
+      this.#seat.attached?.execution.isActive === true;
   }
 
   /** The client wants the guest to stop, which it has just let go on. */
   interrupt(): void {
     this.#isInterrupted = true;
     if (this.#isReversing) this.#target.reverse?.pause();
-    else this.#attached?.execution.interrupt();
-  }
-
-  /** The client is gone without a word: the guest goes on, unless it is to wait for one. */
-  lose(): void {
-    if (this.#target.keep?.() === true) {
-      this.#attached?.points.clear();
-      this.#attached = undefined;
-    } else this.#detach();
+    else this.#seat.attached?.execution.interrupt();
   }
 
   /** Take all points away, and let the guest go on. */
   #detach(): void {
-    const attached = this.#attached;
-    this.#attached = undefined;
+    this.#isSeated = false;
     this.#stop = undefined;
     this.#isAtEnd = false;
-    if (attached === undefined) return;
-    attached.points.clear();
-    this.#target.goes?.();
-    attached.machine.detach();
+    this.#seat.detach();
   }
 
   /**
@@ -132,6 +116,8 @@ export class Session {
    */
   async handle(packet: string): Promise<string | undefined> {
     try {
+      // Of its own nothing goes on now.
+      await this.#seat.settle();
       const attached = await this.#attach();
       // A monitor has let it go.
       if (attached.machine.isRunning) await this.#halt(attached.machine);
@@ -145,25 +131,20 @@ export class Session {
   }
 
   async #attach(): Promise<Attached> {
-    if (this.#attached !== undefined) return this.#attached;
-    const machine = await this.#target.debug();
-    const points = new Points(machine);
-    const map = new RegisterMap(machine.cpus[0].registers);
-    this.#stop = { kind: "step", cpu: 0 };
+    if (this.#isSeated) return this.#seat.attached!;
+    const attached = await this.#seat.attach();
+    const { machine, execution } = attached;
+    this.#stop = { kind: "step", cpu: busyCpu(machine, 0) };
     if (machine.isRunning) {
       // A monitor has started it, if it was to wait.
       this.#target.goes?.();
       await this.#halt(machine);
-    } else machine.pause();
+    }
+    execution.holdsInterrupts = false;
     this.#general = this.#stop.cpu;
     this.#control = "all";
-    return this.#attached = {
-      machine,
-      points,
-      execution: new Execution(machine, points),
-      map,
-      addresses: new AddressForm(map.pc.register.bits),
-    };
+    this.#isSeated = true;
+    return attached;
   }
 
   /** Have a guest stand still that runs though the client has not let it go. */
@@ -247,6 +228,9 @@ export class Session {
       case "k":
         this.#kill();
         return undefined;
+      case "!":
+        // `target extended-remote`: the connection outlives a `detach`.
+        return "OK";
       case "v":
         return await this.#verbose(a, packet);
       case "q":
@@ -307,7 +291,7 @@ export class Session {
     this.#target.goes?.();
     let event: StopEvent = this.#isInterrupted
       ? { kind: "pause", cpu: this.#general }
-      : await a.execution.run(actions, this.#general);
+      : await this.#seat.goOn(a.execution.run(actions, this.#general));
     // Of those that were stopped, rather one that does something.
     if (event.kind === "pause") {
       event = { ...event, cpu: busyCpu(a.machine, event.cpu) };
@@ -324,9 +308,9 @@ export class Session {
     if (reverse === undefined || (text !== "c" && text !== "s")) return UNKNOWN;
     this.#isReversing = true;
     try {
-      this.#stop = text === "s"
-        ? await reverse.step(this.#general)
-        : await reverse.resume();
+      this.#stop = await this.#seat.goOn(
+        text === "s" ? reverse.step(this.#general) : reverse.resume(),
+      );
     } finally {
       this.#isReversing = false;
     }
@@ -396,7 +380,11 @@ export class Session {
       this.#kill();
       return undefined;
     }
-    // vRun, vAttach: there is one machine, and it is here. vMustReplyEmpty.
+    if (packet.startsWith("vAttach;")) {
+      const isHere = parseInt(packet.slice(8), 16) === PROCESS;
+      return isHere ? this.#stopReply(a, this.#stop!) : E_INVAL;
+    }
+    // vRun: there is one machine, and it is here. vMustReplyEmpty.
     return UNKNOWN;
   }
 

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { FakeMachine } from "../../../tests/gdb/fake_machine.ts";
 import { fromHex, textToHex } from "./packet.ts";
-import type { ReverseDebugger } from "./reverse.ts";
+import type { ReverseDebugger, ReverseStop } from "./reverse.ts";
+import { Seat } from "./seat.ts";
 import { Session } from "./session.ts";
 import type { GdbTarget } from "./target.ts";
 
@@ -16,12 +17,13 @@ function make(more: Partial<GdbTarget> = {}) {
     kill: () => asked.push("kill"),
     ...more,
   };
-  const session = new Session(target, (packet) => {
+  const seat = new Seat(target);
+  const session = new Session(seat, (packet) => {
     sent.push(packet);
     return Promise.resolve();
   });
   const ask = (packet: string) => session.handle(packet);
-  return { machine, session, sent, asked, ask };
+  return { machine, seat, session, sent, asked, ask };
 }
 
 const FEATURES = "qSupported:multiprocess+;swbreak+;hwbreak+;vContSupported+";
@@ -280,14 +282,63 @@ Deno.test("session: where the guest died can be looked at, once", async () => {
 });
 
 Deno.test("session: detached, the guest goes on; a packet attaches again", async () => {
-  const { ask, machine, session } = make();
+  const { ask, machine } = make();
   await ask("Z0,20,1");
   assertEquals(await ask("D"), "OK");
   assertEquals([machine.detached, machine.breakpoints.size], [1, 0]);
   assertEquals(await ask("?"), "T05thread:01;");
-  await ask("Z2,20,1");
-  session.lose();
-  assertEquals([machine.detached, machine.watchpoints.size], [2, 0]);
+  assertEquals(machine.detached, 1);
+});
+
+/** Another client, after one that was lost. */
+function next(seat: Seat): (packet: string) => Promise<string | undefined> {
+  const session = new Session(seat, () => Promise.resolve());
+  return (packet) => session.handle(packet);
+}
+
+Deno.test("session: a lost client's points stay until one begins anew", async () => {
+  const { ask, machine, seat } = make();
+  await ask("Z0,20,1");
+  await ask("Z2,40,4");
+  const second = next(seat);
+  assertEquals(await second("c"), "T05thread:01;");
+  assertEquals(await second("p1"), "20000000");
+  assertEquals(machine.detached, 0);
+  const third = next(seat);
+  assertEquals(await third("?"), "T05thread:01;");
+  assertEquals([machine.breakpoints.size, machine.watchpoints.size], [0, 0]);
+  await third("Z0,20,1");
+  seat.close();
+  assertEquals([machine.detached, machine.breakpoints.size], [1, 0]);
+});
+
+for (const packet of ["c", "vCont;c:1", "vCont;r0,fffff:1"]) {
+  Deno.test(`session: what goes on for a lost client, the next one stops; ${packet}`, async () => {
+    const { ask, seat } = make();
+    assertEquals(await ask("?"), "T05thread:01;");
+    const lost = ask(packet);
+    await new Promise((resolve) => setTimeout(resolve));
+    const second = next(seat);
+    assertEquals(await second("?"), "T05thread:01;");
+    assertEquals(await lost, "T02thread:01;");
+    const at = await second("p1");
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    assertEquals(await second("p1"), at);
+  });
+}
+
+Deno.test("session: what goes back for a lost client, the next one ends", async () => {
+  const way = Promise.withResolvers<ReverseStop>();
+  const reverse: ReverseDebugger = {
+    step: () => way.promise,
+    resume: () => way.promise,
+    pause: () => way.resolve({ kind: "pause", cpu: 0 }),
+  };
+  const { ask, seat } = make({ reverse });
+  const lost = ask("bc");
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(await next(seat)("?"), "T05thread:01;");
+  assertEquals(await lost, "T02thread:01;");
 });
 
 Deno.test("session: kill, by either packet", async () => {
@@ -356,16 +407,24 @@ Deno.test("session: backwards, where there is a recording", async () => {
   assertEquals(await ask("bx"), "");
 });
 
+Deno.test("session: an extended client attaches again", async () => {
+  const { ask, machine } = make();
+  assertEquals(await ask("!"), "OK");
+  assertEquals(await ask("D;1"), "OK");
+  assertEquals(machine.detached, 1);
+  assertEquals(await ask("vAttach;7"), "E22");
+  assertEquals(await ask("vAttach;"), "E22");
+  assertEquals(await ask("vAttach;1"), "T05thread:01;");
+});
+
 Deno.test("session: what it does not know has an empty answer", async () => {
   const { ask } = make();
   for (
     const packet of [
       "",
-      "!",
       "R00",
       "vMustReplyEmpty",
       "vRun;61",
-      "vAttach;1",
       "qTStatus",
       "qSymbol::",
       "QNonStop:1",

@@ -16,7 +16,7 @@ export interface GdbTarget {
   reset(): void;
   /** End the machine's run: gdb's `kill`. */
   kill(): void;
-  /** Whether the guest is to stand still when a client is gone that has not let it go. */
+  /** Whether the guest still waits for its start when the server ends. */
   keep?(): boolean;
   /** A client lets the guest go on. */
   goes?(): void;

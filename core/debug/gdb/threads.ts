@@ -6,7 +6,7 @@
  */
 
 /** The only process. */
-const PROCESS = 1;
+export const PROCESS = 1;
 
 /** Which CPUs a thread id means: one, any, or all. */
 export type ThreadChoice = number | "any" | "all";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { dumpOf } from "../dump.ts";
 import { objectTree, resolvePath } from "../qmp/qom.ts";
 import type { Node } from "../qmp/qom.ts";
 import type { Arguments } from "./arguments.ts";
@@ -49,6 +50,25 @@ async function translate(
   return physical === undefined
     ? "Unmapped\n"
     : `gpa: 0x${physical.toString(16)}\n`;
+}
+
+/** An object and what is in it, each in a line. */
+function* treeLines(
+  { type, properties }: Node,
+  name: string,
+  indent = "",
+): Generator<string> {
+  yield `${indent}/${name} (${type})`;
+  const children = [...properties].filter(([, { child }]) => child);
+  for (const [key, { child }] of children.sort(([a], [b]) => a < b ? -1 : 1)) {
+    yield* treeLines(child!(), key, `${indent}  `);
+  }
+}
+
+function objects(context: MonitorContext, args: Arguments): string {
+  const path = args.text("path") ?? "/machine";
+  const name = path.split("/").filter((part) => part !== "").at(-1) ?? "";
+  return lines(treeLines(objectAt(context, path), name));
 }
 
 /** Commands that fail, each with its words. */
@@ -112,6 +132,15 @@ function memory({ machine: { plan } }: MonitorContext): string {
   return lines([`base memory: ${size}`, "plugged memory: 0"]);
 }
 
+function dumpStatus({ machine, parts }: MonitorContext): string {
+  const { status, completed, total } = dumpOf(machine, parts).state;
+  const done = (100 * completed / total).toFixed(2);
+  return lines([
+    `Status: ${status}`,
+    ...status === "active" ? [`Finished: ${done} %`] : [],
+  ]);
+}
+
 function replay({ machine, parts: { inputs } }: MonitorContext): string {
   if (inputs === undefined) return "Record/replay is not active\n";
   const verb = inputs.isLive ? "Recording" : "Replaying";
@@ -125,6 +154,7 @@ export const INFO_FIXED: readonly Command[] = [
     help: "show progress of ongoing block device operations",
     run: () => "No active jobs\n",
   },
+  { name: "dump", help: "Display the latest dump status", run: dumpStatus },
   { name: "iothreads", help: "show iothreads", run: () => "" },
   {
     name: "memory_size_summary",
@@ -137,6 +167,18 @@ export const INFO_FIXED: readonly Command[] = [
     name: "replay",
     help: "show record/replay information",
     run: replay,
+  },
+  {
+    name: "qom-tree",
+    args: "path:s?",
+    params: "[path]",
+    help: "show QOM composition tree",
+    run: objects,
+  },
+  {
+    name: "spice",
+    help: "show the spice server status",
+    run: () => "Server: disabled\n",
   },
   { name: "tpm", help: "show the TPM device", run: () => "" },
 ];

@@ -11,6 +11,7 @@
 import type { AddressSpace } from "../../bus/address_space.ts";
 import type { AccessWidth } from "../../bus/handler.ts";
 import type { CpuInspector } from "../../cpu/inspector.ts";
+import { dumpMemory } from "../qmp/commands/dump.ts";
 import { createFile } from "../qmp/files.ts";
 import type { Arguments } from "./arguments.ts";
 import { type Command, lines } from "./command.ts";
@@ -193,6 +194,26 @@ async function save(
   }
 }
 
+/** Dump all memory, or a range of it. */
+async function dumpGuest(
+  context: MonitorContext,
+  args: Arguments,
+): Promise<void> {
+  if (["paging", "windows", "zlib", "lzo", "snappy"].some((f) => args.has(f))) {
+    throw new MonitorError("Error: there are ELF files without paging only");
+  }
+  const number = (name: string): number | undefined => {
+    const value = args.integer(name);
+    return value === undefined ? undefined : Number(BigInt.asUintN(64, value));
+  };
+  await dumpMemory(context, {
+    protocol: `file:${args.text("filename")!}`,
+    begin: number("begin"),
+    length: number("length"),
+    detach: args.has("detach"),
+  });
+}
+
 /** The ports of the machine. */
 function portsOf({ machine }: MonitorContext): AddressSpace {
   const { ports } = machine.plan.definition.cpu;
@@ -288,5 +309,14 @@ export const MEMORY_COMMANDS: readonly Command[] = [
     params: "addr size file",
     help: "save to disk physical memory dump starting at 'addr' of size 'size'",
     run: (context, args) => save(context, args, physicalMemory(context).read),
+  },
+  {
+    name: "dump-guest-memory",
+    args: "paging:-p,detach:-d,windows:-w,zlib:-z,lzo:-l,snappy:-s," +
+      "filename:F,begin:l?,length:l?",
+    params: "[-p] [-d] [-z|-l|-s|-w] filename [begin length]",
+    help: "dump guest memory into ELF file 'filename', of 'length' bytes " +
+      "from 'begin' on if given (-d: do not wait for completion)",
+    run: dumpGuest,
   },
 ];

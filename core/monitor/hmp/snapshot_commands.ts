@@ -63,6 +63,13 @@ async function list({ machine }: MonitorContext): Promise<string> {
   return lines(["List of snapshots:", line(head), ...rows.map(line)]);
 }
 
+/** A snapshot's name by the host's local time, as QEMU gives them: `vm-20261123121530`. */
+function nameByTime(): string {
+  const now = new Date();
+  const local = new Date(now.getTime() - now.getTimezoneOffset() * 60_000);
+  return `vm-${local.toISOString().slice(0, 19).replaceAll(/\D/g, "")}`;
+}
+
 async function names({ machine }: MonitorContext): Promise<string[]> {
   return (await machine.snapshots()).map(({ name }) => name);
 }
@@ -71,15 +78,16 @@ async function names({ machine }: MonitorContext): Promise<string[]> {
 export const SNAPSHOT_COMMANDS: readonly Command[] = [
   {
     name: "savevm",
-    args: "name:s",
-    params: "tag",
-    help: "save a VM snapshot: a name, or a file's path",
+    args: "name:s?",
+    params: "[tag]",
+    help: "save a VM snapshot: a name, or a file's path; without one, the " +
+      "time gives it a name",
     run: (context, args) =>
       shown(
         context,
         "savevm",
         (bar) =>
-          context.machine.saveSnapshot(args.text("name")!, {
+          context.machine.saveSnapshot(args.text("name") ?? nameByTime(), {
             onProgress: (done, total) => bar?.update(done, total),
           }),
       ),

@@ -8,6 +8,7 @@ import type { Command } from "./command.ts";
 import { BLOCK } from "./commands/block.ts";
 import { CONTROL } from "./commands/control.ts";
 import { DISPLAY } from "./commands/display.ts";
+import { DUMP } from "./commands/dump.ts";
 import { FIXED } from "./commands/fixed.ts";
 import { HARDWARE } from "./commands/hardware.ts";
 import { OBJECTS } from "./commands/objects.ts";
@@ -24,6 +25,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
     ...DISPLAY,
     ...OBJECTS,
     ...SNAPSHOTS,
+    ...DUMP,
     ...FIXED,
   ].map((command) => [command.name, command]),
 );

@@ -13,6 +13,7 @@ import {
 import type { Parts } from "../../machine/parts.ts";
 import { event, type EventData, type EventType } from "./command.ts";
 import { addressInfo, Family, vncServer } from "./commands/display.ts";
+import { DumpResult } from "./commands/dump.ts";
 import { JobStatus } from "./commands/snapshots.ts";
 import { bool, int, oneOf, optional, str, struct } from "./types.ts";
 
@@ -57,6 +58,7 @@ export const EVENTS: readonly EventType[] = [
   event("VNC_INITIALIZED", { server: ServerInfo, client: ViewerInfo }),
   event("VNC_DISCONNECTED", { server: ServerInfo, client: ViewerInfo }),
   event("RTC_CHANGE", { offset: int, "qom-path": str }),
+  event("DUMP_COMPLETED", { result: DumpResult, error: optional(str) }),
   event("JOB_STATUS_CHANGE", { id: str, status: JobStatus }),
 ];
 
@@ -120,6 +122,16 @@ export function toldOf(happened: MachineEvent, parts: Parts): Told {
     case "job": {
       const { id, status } = happened;
       return { event: "JOB_STATUS_CHANGE", data: { id, status } };
+    }
+    case "dump": {
+      const { status, completed, total } = happened.state;
+      return {
+        event: "DUMP_COMPLETED",
+        data: {
+          result: { status, completed, total },
+          ...happened.error && { error: happened.error.message },
+        },
+      };
     }
     case "rtc": {
       const { device, offset } = happened;

@@ -11,6 +11,7 @@ import type {
   PhysicalReader,
 } from "../../../core/cpu/inspector.ts";
 import { OFF_HALTED } from "../../../core/exec/layout.ts";
+import { descriptorFlags, X86CoreFormat } from "./core_notes.ts";
 import type { X86 } from "./cpu.ts";
 import { TableListing } from "./table_listing.ts";
 import {
@@ -42,7 +43,6 @@ import {
   OFF_XCR0,
   OFF_XMM,
   OFF_YMMH,
-  SEG_ATTR,
   SEG_BASE,
   SEG_LIMIT,
   SEG_SELECTOR,
@@ -76,7 +76,6 @@ const FLAGS: readonly (readonly [bit: number, letter: string])[] = [
 ];
 // Bits of a segment's attributes.
 const S = 0x1000, CODE = 0x800, PRESENT = 0x8000, L = 0x200000, DB = 0x400000;
-const G = 0x800000;
 /** Names of system segments, by type: outside IA-32e mode, and in it. */
 const SYSTEM_TYPES: readonly (readonly string[])[] = [
   ("Reserved TSS16-avl LDT TSS16-busy CallGate16 TaskGate IntGate16 " +
@@ -101,9 +100,13 @@ export class X86Inspector implements CpuInspector {
   readonly #cpu: X86;
   readonly #tables: TableListing;
 
+  /** For core files. */
+  readonly core: X86CoreFormat;
+
   /** A look at a CPU whose page tables are in `memory`. */
   constructor(cpu: X86, memory: PhysicalReader) {
     this.#cpu = cpu;
+    this.core = new X86CoreFormat(cpu);
     this.#tables = new TableListing(cpu, memory);
   }
 
@@ -184,9 +187,7 @@ export class X86Inspector implements CpuInspector {
     const cpu = this.#cpu;
     const at = OFF_SEG + 32 * seg;
     const limit = this.#u32(at + SEG_LIMIT);
-    const attributes = this.#u32(at + SEG_ATTR);
-    const nibble = (attributes & G) !== 0 ? limit >>> 28 : limit >>> 16 & 0xf;
-    const flags = attributes & 0xf0ff00 | nibble << 16;
+    const flags = descriptorFlags(cpu, seg);
     const base = cpu.long
       ? hex(this.#u64(at + SEG_BASE), 16)
       : hex(this.#u32(at + SEG_BASE), 8);

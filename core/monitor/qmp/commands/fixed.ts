@@ -171,16 +171,6 @@ const QUERIES: readonly Command[] = [
     throw new GenericError("VM Generation ID device not found");
   }),
   query(
-    "query-dump",
-    {},
-    struct("DumpQueryResult", {
-      status: oneOf("DumpStatus", ["none"]),
-      completed: int,
-      total: int,
-    }),
-    () => ({ status: "none" as const, completed: 0, total: 0 }),
-  ),
-  query(
     "query-spice",
     {},
     struct("SpiceInfo", {
