@@ -431,10 +431,15 @@ vl0.66.0f.3a.df     vaeskeygenassist Vo,Wo,Ib       avx +aes
 vl0.f2.0f.3a.f0     rorx            Gv,Ev,Ib       +bmi2
 `;
 
+/** The lines of a table, their columns one space apart. */
+export function linesOf(table: string): string[] {
+  return table.trim().replace(/ +/g, " ").split("\n");
+}
+
 /** The lines, those with two features as two. */
 export function vexLines(): string[] {
   const lines: string[] = [];
-  for (const line of TABLE.trim().split("\n")) {
+  for (const line of linesOf(TABLE)) {
     // Few lines have two: no pattern is tried on the others.
     const colon = line.indexOf(":");
     if (colon < 0) {
