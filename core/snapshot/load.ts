@@ -158,6 +158,14 @@ export class SnapshotFile {
     };
   }
 
+  /** The disks, which come before memory: nothing behind them is read. */
+  disks(): readonly SavedDisk[] {
+    for (const { tag, bytes } of this.#reader.blocks()) {
+      if (tag === "DISK") return this.#disksOf(readRecord(this.#reader, bytes));
+    }
+    throw this.#reader.damaged('"DISK" is missing');
+  }
+
   #mediaOf({ media = {} }: StateRecord): StateRecord {
     try {
       return asRecord(media, "media");
@@ -463,7 +471,7 @@ export function savedDisksIn(path: string): readonly SavedDisk[] {
   try {
     const file = SnapshotFile.open(path);
     try {
-      return file.read().disks;
+      return file.disks();
     } finally {
       file.close();
     }
