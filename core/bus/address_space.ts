@@ -146,7 +146,10 @@ export class AddressSpace {
   readonly #memory: BackingMemory | undefined;
   readonly #regions: Region[] = [];
   readonly #listeners: (() => void)[] = [];
-  #ranges: Range[] = [];
+  /** In ascending order; as of the last look at them when they are stale. */
+  #known: Range[] = [];
+  /** Whether the regions have changed since: many do before anybody looks. */
+  #isStale = false;
   #table: Uint16Array | undefined;
   #generation = 0;
   #last: Range | undefined;
@@ -254,9 +257,9 @@ export class AddressSpace {
     }
   }
 
-  /** Derive the ranges anew and tell the listeners. */
+  /** The ranges are to be derived anew; tells the listeners. */
   #update(): void {
-    this.#derive();
+    this.#isStale = true;
     this.#generation++;
     for (const listener of this.#listeners) listener();
   }
@@ -264,10 +267,17 @@ export class AddressSpace {
   /** Tell somebody of each access that a device answers; nobody when it is undefined. */
   observe(observer: AccessObserver | undefined): void {
     this.#observer = observer;
-    this.#derive();
+    this.#isStale = true;
+  }
+
+  /** What the regions come to. */
+  get #ranges(): Range[] {
+    if (this.#isStale) this.#derive();
+    return this.#known;
   }
 
   #derive(): void {
+    this.#isStale = false;
     // Paint from the lowest priority up: a later one cuts what it covers.
     let ranges: Range[] = [];
     const order = [...this.#regions].sort((a, b) =>
@@ -313,7 +323,7 @@ export class AddressSpace {
       ranges = next;
     }
     ranges.sort((a, b) => a.start - b.start);
-    this.#ranges = ranges;
+    this.#known = ranges;
     this.#last = undefined;
     const table = this.#table;
     if (table !== undefined) {
@@ -358,16 +368,17 @@ export class AddressSpace {
   }
 
   #find(address: number): Range | undefined {
+    if (this.#isStale) this.#derive();
     const table = this.#table;
     if (table !== undefined) {
       const index = address < this.size ? table[address] : 0;
-      return index === 0 ? undefined : this.#ranges[index - 1];
+      return index === 0 ? undefined : this.#known[index - 1];
     }
     const last = this.#last;
     if (last !== undefined && address >= last.start && address < last.end) {
       return last;
     }
-    const ranges = this.#ranges;
+    const ranges = this.#known;
     let low = 0;
     let high = ranges.length - 1;
     while (low <= high) {

@@ -169,13 +169,7 @@ async function planOf(
 ): Promise<MachinePlan> {
   if (machine !== undefined) return await planDefinition(machine, options);
   const { planSnapshot } = await import("../snapshot/load.ts");
-  const plan = await planSnapshot(loadvm!, options);
-  // The other end of its serial port was a program's: here it is a terminal.
-  const { serial0 } = plan.definition.backends;
-  if (serial0?.plugin !== "memory" || (options.serial?.length ?? 0) > 0) {
-    return plan;
-  }
-  return await planSnapshot(loadvm!, { ...options, serial: ["stdio"] });
+  return await planSnapshot(loadvm!, options, true);
 }
 
 function json(value: unknown): string {

@@ -8,6 +8,7 @@
  */
 
 import { Buffer } from "node:buffer";
+import { at } from "../machine/document.ts";
 import type { LoadOptions } from "../machine/options.ts";
 import { planLocated } from "../machine/options.ts";
 import { type GuestMemory, PAGE_BYTES } from "../machine/memory.ts";
@@ -155,6 +156,14 @@ export class SnapshotFile {
       disks: this.#disksOf(must("DISK")),
       media: this.#mediaOf(must("DISK")),
     };
+  }
+
+  /** The disks, which come before memory: nothing behind them is read. */
+  disks(): readonly SavedDisk[] {
+    for (const { tag, bytes } of this.#reader.blocks()) {
+      if (tag === "DISK") return this.#disksOf(readRecord(this.#reader, bytes));
+    }
+    throw this.#reader.damaged('"DISK" is missing');
   }
 
   #mediaOf({ media = {} }: StateRecord): StateRecord {
@@ -385,17 +394,29 @@ export type BuildBare<M> = (
 
 /**
  * The machine of a snapshot, with what the options lay over its definition.
+ * With `terminal` a first serial port that was a program's is this terminal,
+ * unless the options say what serial ports are.
  * Throws a `SnapshotError`, and a `DefinitionError` for what the options say.
  */
 export async function planSnapshot(
   nameOrPath: string,
   options: LoadOptions,
+  terminal = false,
 ): Promise<MachinePlan> {
   const file = SnapshotFile.open(
     snapshotPath(nameOrPath, options.snapshots ?? "."),
   );
   try {
-    return await planLocated(file.document(file.start()), options, true);
+    const document = file.document(file.start());
+    const plugin = at(document, ["backends", "serial0", "plugin"]);
+    const isProgram = plugin.kind === "value" && plugin.value === "memory";
+    return await planLocated(
+      document,
+      terminal && isProgram && (options.serial?.length ?? 0) === 0
+        ? { ...options, serial: ["stdio"] }
+        : options,
+      true,
+    );
   } finally {
     file.close();
   }
@@ -450,7 +471,7 @@ export function savedDisksIn(path: string): readonly SavedDisk[] {
   try {
     const file = SnapshotFile.open(path);
     try {
-      return file.read().disks;
+      return file.disks();
     } finally {
       file.close();
     }

@@ -100,10 +100,11 @@ export async function saveSnapshot(
       disks: kept.map(({ backend, record }) => ({ backend, record })),
       media: mediaRecord(media),
     });
-    const total = usedPages(memory) * PAGE_BYTES;
+    const used = usedPages(memory);
+    const total = used.reduce((sum, isUsed) => sum + isUsed, 0) * PAGE_BYTES;
     let done = 0;
     onProgress?.(0, total);
-    for (const { bytes, pages } of memoryBlocks(memory)) {
+    for (const { bytes, pages } of memoryBlocks(memory, used)) {
       await writer.block("MEMO", bytes);
       onProgress?.(done += pages * PAGE_BYTES, total);
     }

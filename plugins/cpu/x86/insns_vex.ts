@@ -431,12 +431,28 @@ vl0.66.0f.3a.df     vaeskeygenassist Vo,Wo,Ib       avx +aes
 vl0.f2.0f.3a.f0     rorx            Gv,Ev,Ib       +bmi2
 `;
 
+/** The lines of a table, their columns one space apart. */
+export function linesOf(table: string): string[] {
+  return table.trim().replace(/ +/g, " ").split("\n");
+}
+
 /** The lines, those with two features as two. */
 export function vexLines(): string[] {
-  return TABLE.trim().split("\n").flatMap((line) => {
-    const m = /^(vw?[01]?)(\..*)\+(\w+):(\w+)$/.exec(line);
-    return m === null
-      ? [line]
-      : [`${m[1]}l0${m[2]}+${m[3]}`, `${m[1]}l1${m[2]}+${m[4]}`];
-  });
+  const lines: string[] = [];
+  for (const line of linesOf(TABLE)) {
+    // Few lines have two: no pattern is tried on the others.
+    const colon = line.indexOf(":");
+    if (colon < 0) {
+      lines.push(line);
+      continue;
+    }
+    const plus = line.lastIndexOf("+", colon);
+    const dot = line.indexOf(".");
+    const key = line.slice(0, dot), rest = line.slice(dot, plus);
+    lines.push(
+      `${key}l0${rest}+${line.slice(plus + 1, colon)}`,
+      `${key}l1${rest}+${line.slice(colon + 1)}`,
+    );
+  }
+  return lines;
 }

@@ -6,7 +6,7 @@
  */
 
 import { INSNS } from "./insns.ts";
-import { vexLines } from "./insns_vex.ts";
+import { linesOf, vexLines } from "./insns_vex.ts";
 
 /** Kinds of operands. */
 export const KIND_NONE = 0,
@@ -253,18 +253,22 @@ function memo<T>(parse: (text: string) => T): (text: string) => T {
 
 const operandsOf = memo(parseOperands);
 const attributesOf = memo(parseAttributes);
-const LINE = /^(\S+) +(\S+) +(\S+) *(.*)$/;
-
+/** A line whose columns are one space apart. */
 function parse(line: string, index: number): Row {
-  const m = LINE.exec(line);
-  if (m === null) throw new Error(`bad line: ${line}`);
-  const name = m[2];
-  const o = operandsOf(m[3]);
-  const a = attributesOf(m[4]);
+  const key = line.slice(0, line.indexOf(" "));
+  const nameAt = key.length + 1;
+  const nameEnd = line.indexOf(" ", nameAt);
+  if (nameEnd < 0) throw new Error(`bad line: ${line}`);
+  const name = line.slice(nameAt, nameEnd);
+  const operandsAt = nameEnd + 1;
+  const space = line.indexOf(" ", operandsAt);
+  const operandsEnd = space < 0 ? line.length : space;
+  const o = operandsOf(line.slice(operandsAt, operandsEnd));
+  const a = attributesOf(line.slice(operandsEnd + 1));
   const kinds = o.kinds;
   return {
     index,
-    key: m[1],
+    key,
     name,
     operands: o.operands,
     handler: a.handler === "" ? name : a.handler,
@@ -291,7 +295,7 @@ export const UD_ROW = 0;
 /** The table. */
 export const ROWS: readonly Row[] = [
   "- (bad) - =ud",
-  ...INSNS.trim().split("\n"),
+  ...linesOf(INSNS),
   ...vexLines(),
 ].map(parse);
 
