@@ -20,6 +20,18 @@ export interface DriveGeometry {
   readonly sectors: number;
 }
 
+/** Where an ATA or ATAPI drive is on the PCI bus 0. */
+export interface DrivePath {
+  /** The controller's slot. */
+  readonly slot: number;
+  /** The controller's function there. */
+  readonly function: number;
+  /** Its channel: 0 is the primary, 1 the secondary one. */
+  readonly channel: number;
+  /** The drive on the channel: 0 or 1. */
+  readonly device: number;
+}
+
 /** A drive. What a medium decides is asked anew each time. */
 export interface BootDrive {
   /** A name for a person: the model, or what kind of drive it is. */
@@ -37,6 +49,8 @@ export interface BootDrive {
    * its controller tells. A drive that has none leaves it out.
    */
   readonly geometry?: DriveGeometry;
+  /** Where it is, of ATA and ATAPI drives behind a PCI function. */
+  readonly path?: DrivePath;
   /** Whether the medium takes no writes. */
   readonly readOnly: boolean;
   /**

@@ -56,6 +56,24 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       ["emulation at all:  ah=00 cf=0", "emulation at all:  ah=01 cf=1"],
     ],
   },
+  drive_path: {
+    machine: "pc",
+    differences: [
+      // It fills the whole table and says that it has filled less.
+      [
+        "a path:  ah=00 cf=0\nsize: 1E",
+        "a path:  ah=00 cf=0\nsize: 42",
+      ],
+      [
+        "some room:  ah=00 cf=0\nsize: 1E",
+        "some room:  ah=00 cf=0\nsize: 42",
+      ],
+      [
+        "T13's path:  ah=00 cf=0\nsize: 1E",
+        "T13's path:  ah=00 cf=0\nsize: 4A",
+      ],
+    ],
+  },
   floppy: {
     floppy: true,
     differences: [

@@ -10,7 +10,7 @@
  */
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
-import type { BootDrive } from "../../../core/machine/boot_drive.ts";
+import type { BootDrive, DrivePath } from "../../../core/machine/boot_drive.ts";
 import { Drive, type DriveState, freshDrive } from "./drive.ts";
 import {
   defaultGeometry,
@@ -108,10 +108,11 @@ export class AtaDisk extends Drive<AtaState> {
     this.#total = total;
   }
 
-  /** The disk for firmware. */
-  get bootDrive(): BootDrive {
+  /** See `Drive`. */
+  bootDrive(path?: DrivePath): BootDrive {
     return {
       name: this.#identity.model,
+      path,
       kind: "disk",
       sectorSize: SECTOR,
       removable: false,

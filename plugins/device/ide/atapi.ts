@@ -7,7 +7,7 @@
 
 import { type BlockBackend, BlockError } from "../../../core/backend/block.ts";
 import type { RemovableDrive } from "../../../core/backend/removable.ts";
-import type { BootDrive } from "../../../core/machine/boot_drive.ts";
+import type { BootDrive, DrivePath } from "../../../core/machine/boot_drive.ts";
 import { Drive, type DriveState, freshDrive } from "./drive.ts";
 import { identifyCdrom, type Identity } from "./identify.ts";
 import {
@@ -103,11 +103,12 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
     this.signature();
   }
 
-  /** The drive for firmware. */
-  get bootDrive(): BootDrive {
+  /** See `Drive`. */
+  bootDrive(path?: DrivePath): BootDrive {
     const blocks = (): number => this.#blocks;
     return {
       name: this.#identity.model,
+      path,
       kind: "cdrom",
       sectorSize: CD_BLOCK,
       removable: true,

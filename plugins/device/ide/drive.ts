@@ -12,7 +12,7 @@
  * @module
  */
 
-import type { BootDrive } from "../../../core/machine/boot_drive.ts";
+import type { BootDrive, DrivePath } from "../../../core/machine/boot_drive.ts";
 import {
   ABRT,
   BSY,
@@ -138,8 +138,8 @@ export abstract class Drive<S extends DriveState = DriveState> {
     this.state = state;
   }
 
-  /** The drive for firmware; it passes by the registers. */
-  abstract get bootDrive(): BootDrive;
+  /** The drive for firmware, which is at `path`; it passes by the registers. */
+  abstract bootDrive(path?: DrivePath): BootDrive;
   /** A state after power-on. */
   protected abstract fresh(): S;
   /** Carry out a command; the status is BSY. */

@@ -95,6 +95,7 @@ export class Piix3Ide implements Device, RemovableMedia, BootDrives {
   /** The CD-ROM drives. */
   readonly removable: ReadonlyMap<string, RemovableDrive>;
   readonly #name: string;
+  readonly #place: PciPlace;
   readonly #decode: boolean;
   readonly #pci: PciFunction;
   readonly #masters: readonly BusMaster[];
@@ -104,6 +105,7 @@ export class Piix3Ide implements Device, RemovableMedia, BootDrives {
   /** The function in its reset state. */
   constructor(config: Piix3IdeConfig, context: DeviceContext) {
     this.#name = context.name;
+    this.#place = config;
     this.#decode = config.decode;
     this.#pci = new PciFunction(context, config, {
       vendor: 0x8086,
@@ -214,7 +216,7 @@ export class Piix3Ide implements Device, RemovableMedia, BootDrives {
 
   /** See `BootDrives`. */
   bootDrives(): readonly BootDrive[] {
-    return bootDrivesOf(this.drives);
+    return bootDrivesOf(this.drives, this.#place);
   }
 
   /** The registers and those of the drives. */

@@ -6,6 +6,7 @@
 
 import type { BlockBackend } from "../../../core/backend/block.ts";
 import type { RemovableDrive } from "../../../core/backend/removable.ts";
+import type { PciPlace } from "../../../core/bus/pci.ts";
 import type { BootDrive } from "../../../core/machine/boot_drive.ts";
 import type { ConfigSchema } from "../../../core/machine/plugin.ts";
 import { AtaDisk } from "./ata.ts";
@@ -62,12 +63,18 @@ export function createDrive(
   return new AtaDisk(backend, { model, serial, firmware: FIRMWARE });
 }
 
-/** A controller's drives as firmware sees them. */
+/** A controller's drives as firmware sees them; `place` is that on a PCI bus. */
 export function bootDrivesOf(
   drives: readonly (Drive | undefined)[],
+  place?: PciPlace,
 ): readonly BootDrive[] {
-  return drives.filter((drive) => drive !== undefined)
-    .map((drive) => drive.bootDrive);
+  return drives.flatMap((drive, unit) => {
+    if (drive === undefined) return [];
+    if (place === undefined) return [drive.bootDrive()];
+    const { slot, function: func } = place;
+    const [channel, device] = [unit >> 1, unit & 1];
+    return [drive.bootDrive({ slot, function: func, channel, device })];
+  });
 }
 
 /** Those of a controller's drives whose medium can be changed, by backend. */

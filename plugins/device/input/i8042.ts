@@ -10,6 +10,7 @@
  * @module
  */
 
+import type { A20Gate } from "../../../core/machine/a20_gate.ts";
 import type { IrqLine } from "../../../core/bus/irq_line.ts";
 import type { DeviceEvent } from "../../../core/machine/device_events.ts";
 import type {
@@ -126,7 +127,7 @@ function freshState(): I8042State {
 }
 
 /** The keyboard controller. */
-export class I8042 implements Device, Ps2Controller {
+export class I8042 implements Device, Ps2Controller, A20Gate {
   #state = freshState();
   readonly #name: string;
   readonly #log: Logger;
@@ -295,9 +296,11 @@ export class I8042 implements Device, Ps2Controller {
         s.command = value;
         return;
       case 0xdd:
-        return this.#setA20(false);
+        this.a20 = false;
+        return;
       case 0xdf:
-        return this.#setA20(true);
+        this.a20 = true;
+        return;
       case 0xe0:
         // Test inputs: both clocks are high.
         return this.#answer(0x03);
@@ -315,7 +318,13 @@ export class I8042 implements Device, Ps2Controller {
       (this.#kbd.level ? OUT_KBD : 0) | (this.#aux.level ? OUT_AUX : 0);
   }
 
-  #setA20(level: boolean): void {
+  /** The A20 gate. */
+  get a20(): boolean {
+    return this.#state.a20;
+  }
+
+  /** The A20 gate. */
+  set a20(level: boolean) {
     this.#state.a20 = level;
     this.#a20.set(level);
   }
@@ -339,7 +348,7 @@ export class I8042 implements Device, Ps2Controller {
     }
     switch (command) {
       case 0xd1:
-        this.#setA20((value & OUT_A20) !== 0);
+        this.a20 = (value & OUT_A20) !== 0;
         if ((value & OUT_NOT_RESET) === 0) this.#reset.pulse();
         return;
       case 0xd2:
@@ -405,7 +414,7 @@ const plugin: DevicePlugin<Record<string, never>> = {
       data: { byte: "number", auxiliary: "boolean" },
     },
   },
-  provides: ["ps2-controller"],
+  provides: ["ps2-controller", "a20-gate"],
   create: (_config, context) => new I8042(context),
 };
 export default plugin;

@@ -55,3 +55,19 @@ Deno.test("port92: A20 and reset", async () => {
   bench.write("control", 0, 1);
   assertEquals(bench.takeEdges("reset"), [], "only the edge resets");
 });
+
+Deno.test("port92: where a keyboard controller has the gate, it is one gate", async () => {
+  const gate = { a20: true };
+  const bench = await DeviceBench.create(port92, {
+    providers: { "a20-gate": [gate] },
+  });
+  bench.device.reset();
+  assertEquals([bench.read("control", 0), gate.a20], [2, true]);
+  // Open by either; whoever closes it, it is closed.
+  bench.write("control", 0, 2);
+  bench.write("control", 0, 0);
+  assertEquals([bench.read("control", 0), gate.a20], [0, false]);
+  bench.write("control", 0, 2);
+  gate.a20 = false;
+  assertEquals([bench.read("control", 0), bench.level("a20")], [0, false]);
+});

@@ -1,7 +1,8 @@
 /**
  * INT 13h, 41h to 4Eh: the extended functions of disks and discs.
  *
- * Sources: Phoenix, "Enhanced Disk Drive Specification" 1.1 and 3.0; "El
+ * Sources: Phoenix, "Enhanced Disk Drive Specification" 1.1 and 3.0; T13/1572D
+ * of the same name, whose paths of drives are longer; "El
  * Torito" Bootable CD-ROM Format Specification 1.0, INT 13h function 4Bh.
  *
  * @module
@@ -31,9 +32,13 @@ const PACKET_FLAT = 16;
 /** With this buffer the 64-bit address counts. */
 const FLAT = 0xffffffff;
 
-/** Sizes of the parameters' table: of versions 1.1 and 2.0. */
+/** Sizes of the parameters' table: of versions 1.1, 2.0 and 3.0, of T13's. */
 const TABLE_1 = 0x1a;
 const TABLE_2 = 0x1e;
+const TABLE_3 = 0x42;
+const TABLE_T13 = 0x4a;
+/** Opens the drive's path, with which tables of version 3.0 end. */
+const PATH_KEY = 0xbedd;
 /** Table: the geometry is valid. */
 const GEOMETRY_VALID = 0x0002;
 /** Table: removable, with a change line, lockable, values are the greatest. */
@@ -133,7 +138,7 @@ function parameters(bios: Bios, frame: Frame, drive: BootDrive): Status {
   const at = linear(frame.ds, frame.si);
   const room = guest.u16(at);
   if (room < TABLE_1) return finish(bios, frame, DiskStatus.INVALID);
-  const size = room < TABLE_2 ? TABLE_1 : TABLE_2;
+  const size = tableSize(room, drive);
   const table = new Uint8Array(size);
   const view = new DataView(table.buffer);
   view.setUint16(0, size, true);
@@ -153,9 +158,30 @@ function parameters(bios: Bios, frame: Frame, drive: BootDrive): Status {
   }
   view.setUint16(24, drive.sectorSize, true);
   // No device parameter table.
-  if (size === TABLE_2) view.setUint32(26, 0xffffffff, true);
+  if (size >= TABLE_2) view.setUint32(26, 0xffffffff, true);
+  if (size >= TABLE_3) writePath(table.subarray(TABLE_2), drive);
   guest.write(at, table);
   return finish(bios, frame, DiskStatus.OK);
+}
+
+/** The size of the table for a caller's buffer of `room` bytes. */
+function tableSize(room: number, drive: BootDrive): number {
+  if (room < TABLE_2) return TABLE_1;
+  if (room < TABLE_3 || drive.path === undefined) return TABLE_2;
+  return room < TABLE_T13 ? TABLE_3 : TABLE_T13;
+}
+
+/** Where a drive is: its bus, its interface and the ways to it, 8 bytes each. */
+function writePath(path: Uint8Array, drive: BootDrive): void {
+  const { slot, function: func, channel, device } = drive.path!;
+  new DataView(path.buffer, path.byteOffset).setUint16(0, PATH_KEY, true);
+  path[2] = path.length;
+  const type = drive.kind === "cdrom" ? "ATAPI" : "ATA";
+  path.set(new TextEncoder().encode(`PCI ${type.padEnd(8)}`), 6);
+  path.set([0, slot, func, channel], 18);
+  path[26] = device;
+  const sum = path.reduce((sum, byte) => sum + byte, 0);
+  path[path.length - 1] = -sum;
 }
 
 /** 4Bh: end emulating a drive, or tell what is emulated. */
