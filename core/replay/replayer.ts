@@ -170,11 +170,15 @@ export class Replayer implements ReplayDebugger {
       if (machine.counts()[cpu] < own) low = count - width;
       else high = count - width;
     }
+    // Forwards in short pieces: each way back costs far more than those.
     while (high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      await this.seek(middle);
-      if (machine.counts()[cpu] < own) low = middle;
-      else high = middle;
+      const piece = Math.ceil((high - low) / 16);
+      await this.seek(low);
+      for (let end; (end = low + piece) < high;) {
+        await this.#runTo(end);
+        if (machine.counts()[cpu] < own) low = end;
+        else high = end;
+      }
     }
     await this.seek(low);
     // What comes first there may be an interrupt or an exception.
