@@ -140,6 +140,11 @@ export interface MachineDebugger {
    * instruction is one iteration at a time.
    */
   step(cpu: number, holdsInterrupts?: boolean): Promise<StopEvent>;
+  /**
+   * Whether CPUs execute in the order of a recording, whatever a debugger wants:
+   * while one steps the others go on until its turn has come.
+   */
+  readonly keepsOrder?: boolean;
   /** Do several steps that are one run to whoever watches the machine. */
   asOne<T>(steps: () => Promise<T>): Promise<T>;
   /**

@@ -344,6 +344,11 @@ export class DebugControl {
     return promise;
   }
 
+  /** See `MachineDebugger.keepsOrder`. */
+  get keepsOrder(): boolean {
+    return this.#machine.keepsOrder;
+  }
+
   /** See `MachineDebugger.asOne`. */
   async asOne<T>(steps: () => Promise<T>): Promise<T> {
     if (this.#runs++ === 0) this.#machine.goes();

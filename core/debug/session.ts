@@ -60,6 +60,10 @@ export class Session implements MachineDebugger {
     return this.#control.step(cpu, holdsInterrupts);
   }
 
+  get keepsOrder(): boolean {
+    return this.#control.keepsOrder;
+  }
+
   asOne<T>(steps: () => Promise<T>): Promise<T> {
     return this.#control.asOne(steps);
   }

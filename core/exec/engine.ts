@@ -367,6 +367,7 @@ export class Engine implements CpuCore, CpuEngine, Traceable {
         budget.restore();
         return !budget.isStopped && budget.left > 0;
       },
+      isAskedToStop: () => budget.isStopped,
       mustRunAlone: () => dispatcher.mustRunAlone,
       runAlone: (stepping) => dispatcher.runAlone(stepping),
       uncount: () => dispatcher.uncount(),

@@ -47,6 +47,8 @@ export interface EngineDebugParts {
   readonly counts: { interrupts: number };
   /** Whether the run may go on: nobody stops it, and there is budget. */
   mayRun(): boolean;
+  /** Whether the run is to end, whatever it may still execute. */
+  isAskedToStop(): boolean;
   /** Whether translated code runs that is not an instruction alone. */
   mustRunAlone(): boolean;
   /** Runs one instruction or, stepping, one element of a repeated one; why it was left, -1: the CPU shuts down. */
@@ -152,6 +154,7 @@ export class EngineDebug implements DebugPort {
   }
 
   disarm(): void {
+    this.stop = undefined;
     this.#stepping = false;
   }
 
@@ -292,8 +295,11 @@ export class EngineDebug implements DebugPort {
 
   #step(): CpuExit | "again" | undefined {
     const { counts, frontend: f, mayRun, runAlone, translator } = this.#parts;
-    if (this.#stepped) return this.#stop({ kind: "step" });
-    if (!mayRun()) return undefined;
+    // What it did may end the turn (PAUSE), as it does without a debugger.
+    if (this.#stepped && !this.#parts.isAskedToStop()) {
+      return this.#stop({ kind: "step" });
+    }
+    if (this.#stepped || !mayRun()) return undefined;
     const { pc } = this;
     if (pc !== this.#amidst) this.#elements = 0;
     const takes = !f.takeSingle() && this.#elements === 0 &&

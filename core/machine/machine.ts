@@ -822,6 +822,7 @@ export class Machine {
     try {
       await this.#observers.close(this.#result?.status);
     } finally {
+      this.#parts.undo?.close();
       await this.media.closeKept();
       await closeAll(this.#parts.backends);
     }

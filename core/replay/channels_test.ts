@@ -156,3 +156,26 @@ Deno.test("inputs: what is for no channel is refused", () => {
   ]);
   assertThrows(() => player.checkChannels(), ReplayError, "nothing that there");
 });
+
+Deno.test("inputs: where the host writes no more nobody waits, and the file is closed", async () => {
+  let room = 1;
+  let closed = 0;
+  const recorder = new Recorder({
+    append: () => {
+      if (room-- === 0) throw new Error("no room");
+    },
+    close: () => void closed++,
+  });
+  const channel = recorder.channel<Uint8Array>({
+    name: "bytes",
+    encode: (bytes) => bytes,
+    decode: (bytes) => bytes,
+    deliver: () => {},
+  });
+  recorder.begin({});
+  const taken = channel.submit(new Uint8Array(1));
+  assertThrows(() => recorder.begin({}), ReplayError, "Cannot record: no room");
+  await taken;
+  recorder.close();
+  assertEquals(closed, 1);
+});

@@ -47,7 +47,6 @@ export async function createReplayer(
   if (machine.isStarted()) {
     throw new ReplayError("unsupported", "The machine has been started");
   }
-  undo.isOn = true;
   media.keep();
   const counts = (): number[] =>
     cpus.map((cpu, i) => cpu.instructions + earlier[i]);
@@ -90,14 +89,19 @@ export async function createReplayer(
     memory,
     counts,
     reaches: ({ disks, media: { changes } }) =>
-      disks <= undo.mark && changes <= media.changes,
+      undo.reaches(disks) && changes <= media.changes,
+    passed: () => void undo.keep(),
+    retain: (moments) => undo.retain(new Set(moments.map((m) => m.disks))),
+    get isFull(): boolean {
+      return undo.isFull;
+    },
     pc: (cpu) => control.cpus[cpu].pc,
     save: () => ({
       ...player.position,
       record: saveMachine(parts),
       counts: counts(),
       place: player.place,
-      disks: undo.mark,
+      disks: undo.keep(),
       media: media.mark,
     }),
     load: goBack,

@@ -275,7 +275,7 @@ export class Recorder extends TimedInputs {
     try {
       for (const bytes of pending) this.#sink.append(bytes);
     } catch (cause) {
-      this.#isClosed = true;
+      this.#letGo();
       if (!(cause instanceof Error)) throw cause;
       throw new ReplayError("io", `Cannot record: ${cause.message}`, { cause });
     }
@@ -300,9 +300,15 @@ export class Recorder extends TimedInputs {
       }
       this.#flush();
     } finally {
-      this.#isClosed = true;
-      for (const { taken } of this.#queue.splice(0)) taken.resolve();
-      this.#sink.close();
+      this.#letGo();
     }
+  }
+
+  /** Nothing more is written, and nobody is to wait for it. */
+  #letGo(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const { taken } of this.#queue.splice(0)) taken.resolve();
+    this.#sink.close();
   }
 }

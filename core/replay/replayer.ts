@@ -25,8 +25,14 @@ export interface ReplayedMachine {
   readonly memory: Uint8Array;
   /** Instructions that each CPU has executed. */
   counts(): number[];
-  /** Whether its drives and disks can be made what they were at a moment: nothing was written by then that is not now. */
+  /** Whether its drives and disks can be made what they were at a moment. */
   reaches(moment: Moment): boolean;
+  /** It is at a moment again, and may be loaded from there as at first. */
+  passed(moment: Moment): void;
+  /** Nobody goes back to any but these. */
+  retain(moments: readonly Moment[]): void;
+  /** Whether it takes so much for going back that some of it is to be forgotten. */
+  readonly isFull: boolean;
   /** The linear address of a CPU's next instruction. */
   pc(cpu: number): number;
   /** Everything but the memory, and where in the recording it is. */
@@ -61,22 +67,38 @@ export class Replayer implements ReplayDebugger {
   /** Until when no state is kept, so that it does not take too much time. */
   #pause = 0;
   #isPaused = false;
+  /** Whether the run only looks for points: it does not stay where it comes. */
+  #isSearch = false;
 
   /** For a machine that stands before its first instruction. */
   constructor(machine: ReplayedMachine) {
     this.#machine = machine;
     this.#history = new History(machine.memory);
     this.#history.add(machine.save());
-    machine.player.onCheck = ({ count }) => {
-      const { last } = this.#history;
-      const start = performance.now();
-      if (last !== undefined && count <= last.count || start < this.#pause) {
-        return;
-      }
-      this.#history.add(machine.save());
-      const end = performance.now();
-      this.#pause = end + (end - start) * PART;
-    };
+    machine.player.onCheck = ({ count }) => this.#keep(count);
+  }
+
+  /** It is where a state may be kept. */
+  #keep(count: number): void {
+    const [machine, history] = [this.#machine, this.#history];
+    const near = history.before(count);
+    if (near?.count === count) return machine.passed(near);
+    const isNew = near === history.last;
+    const start = performance.now();
+    if (this.#isSearch && !isNew || start < this.#pause) return;
+    history.add(machine.save());
+    while (machine.isFull && history.forget()) {
+      machine.retain(history.moments);
+    }
+    machine.retain(history.moments);
+    const end = performance.now();
+    this.#pause = end + (end - start) * PART;
+  }
+
+  /** The last state before an instruction from which it can be gone to. */
+  #before(count: number): Moment {
+    // The first one reaches always.
+    return this.#history.before(count, (near) => this.#machine.reaches(near))!;
   }
 
   /** Instructions that all CPUs have executed. */
@@ -95,8 +117,8 @@ export class Replayer implements ReplayDebugger {
         `the recording begins after ${first} instructions, not at ${count}`,
       );
     }
-    const near = this.#history.before(count)!;
-    const isAhead = near.count > this.count && this.#machine.reaches(near);
+    const near = this.#before(count);
+    const isAhead = near.count > this.count;
     if (count < this.count || isAhead) await this.#return(near);
     await this.#runTo(count);
     if (this.count < count) {
@@ -148,11 +170,15 @@ export class Replayer implements ReplayDebugger {
       if (machine.counts()[cpu] < own) low = count - width;
       else high = count - width;
     }
+    // Forwards in short pieces: each way back costs far more than those.
     while (high - low > 1) {
-      const middle = Math.floor((low + high) / 2);
-      await this.seek(middle);
-      if (machine.counts()[cpu] < own) low = middle;
-      else high = middle;
+      const piece = Math.ceil((high - low) / 16);
+      await this.seek(low);
+      for (let end; (end = low + piece) < high;) {
+        await this.#runTo(end);
+        if (machine.counts()[cpu] < own) low = end;
+        else high = end;
+      }
     }
     await this.seek(low);
     // What comes first there may be an interrupt or an exception.
@@ -167,7 +193,7 @@ export class Replayer implements ReplayDebugger {
     const { count } = this;
     const { count: first } = this.#history.first;
     for (let end = count; end > first;) {
-      const start = this.#history.before(end - 1)!;
+      const start = this.#before(end - 1);
       const last = await this.#lastPassed(start, end, count);
       if (last !== undefined) return await this.#goTo(start, last);
       end = start.count;
@@ -194,13 +220,18 @@ export class Replayer implements ReplayDebugger {
     let last: Passed | undefined;
     let index = 0;
     await this.#return(start);
-    await this.#runTo(end, (event) => {
-      const { count } = this;
-      // What was accessed is undone by going to before the instruction.
-      const before = event.kind === "watchpoint" ? count - 1 : count;
-      if (before < now) last = { event, index, count };
-      index++;
-    });
+    this.#isSearch = true;
+    try {
+      await this.#runTo(end, (event) => {
+        const { count } = this;
+        // What was accessed is undone by going to before the instruction.
+        const before = event.kind === "watchpoint" ? count - 1 : count;
+        if (before < now) last = { event, index, count };
+        index++;
+      });
+    } finally {
+      this.#isSearch = false;
+    }
     return last;
   }
 

@@ -11,6 +11,7 @@
  */
 
 import type { BlockBackend } from "../backend/block.ts";
+import { VERSION } from "../version.ts";
 import { at } from "../machine/document.ts";
 import { resolve } from "../machine/path.ts";
 import type { Parts } from "../machine/parts.ts";
@@ -26,6 +27,8 @@ import { createLog, Recorder } from "./recorder.ts";
 
 /** The header. */
 export interface Header {
+  /** The version of Rhea that has recorded. */
+  readonly rhea: string;
   /** The definition, complete, with absolute paths. */
   readonly definition: JsonObject;
   /** Whether a reset ends the run. */
@@ -178,6 +181,7 @@ async function describeMachine(
     }
   }
   return {
+    rhea: VERSION,
     definition: finalDefinition(plan),
     noReboot: options.noReboot ?? false,
     plugins: versions(plan),
@@ -240,6 +244,12 @@ function compareMachines(recorded: Header, now: Header): void {
       throw new ReplayError("mismatch", `Cannot replay: ${what} ${say(name)}`);
     }
   };
+  if (recorded.rhea !== now.rhea) {
+    throw new ReplayError(
+      "version",
+      `Cannot replay: Rhea ${recorded.rhea} has recorded it, this is ${now.rhea}`,
+    );
+  }
   // What devices stand on at the host is not there in a replay, but for disks.
   const guestSide = (plugins: Readonly<Record<string, string>>) =>
     Object.fromEntries(
@@ -324,6 +334,7 @@ function checkHeader(value: unknown): Header {
     part === undefined || isObject(part) && typeof part.path === "string" &&
       typeof part.hash === "string" && Number.isSafeInteger(part.epoch);
   const isGood = isObject(value) && isObject(value.definition) &&
+    typeof value.rhea === "string" &&
     typeof value.noReboot === "boolean" && isMap(value.plugins, "string") &&
     isMap(value.networks, "boolean") &&
     isMap(value.files, "string") && isMap(value.disks, "string") &&

@@ -235,9 +235,20 @@ Deno.test({
       });
       const debug = await machine.debug();
       const started = debug.resume();
-      await machine.serial(0).expect(/\n/);
+      // Where one waits for the others, with PAUSE.
+      await machine.serial(0).expect(/\n[^]*\n/);
       debug.pause();
       let event = await started;
+      // One after the other: what stopped before is not told again.
+      const stepped = new Set<number>();
+      for (let i = 0; i < 40 && event.kind !== "end"; i++) {
+        const cpu = i % 4;
+        if (debug.cpus[cpu].isWaiting) continue;
+        event = await debug.step(cpu);
+        assertEquals(event, { kind: "step", cpu });
+        stepped.add(cpu);
+      }
+      assert(stepped.size > 1);
       for (let i = 0; i < 200 && event.kind !== "end"; i++) {
         const { cpu } = event;
         if (!debug.cpus[cpu].isWaiting) event = await debug.step(cpu);

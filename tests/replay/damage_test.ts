@@ -1,6 +1,11 @@
 /** Recordings that are cut off, changed, or of another machine. */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { ReplayError } from "../../core/replay/error.ts";
 import { hash32 } from "../../core/replay/hash.ts";
 import { CHECK, END, HEADER, OWN_END, readLog } from "../../core/replay/log.ts";
@@ -181,6 +186,8 @@ Deno.test("headers that are none are refused", () =>
       const error = await replay(made, withHeader(wrong));
       assert(error instanceof Error, JSON.stringify(wrong)?.slice(0, 80));
     }
+    const other = await replay(made, withHeader({ ...header, rhea: "0.0.1" }));
+    assertStringIncludes(`${other}`, "Rhea 0.0.1 has recorded it, this is ");
   }));
 
 Deno.test("another kernel is refused", () =>

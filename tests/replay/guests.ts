@@ -120,6 +120,70 @@ serial:
   jmp .quit
 `;
 
+/**
+ * For each key: adds it to a sector that it reads and writes, works for some
+ * eighteen million instructions, writes the key on the screen.
+ */
+export const WRITER: string = `
+  org 0x7c00
+  bits 16
+  xor ax, ax
+  mov ds, ax
+  mov es, ax
+  mov ss, ax
+  mov sp, 0x7c00
+  mov [drive], dl
+  mov si, hello
+.text:
+  lodsb
+  test al, al
+  jz key
+  call put
+  jmp .text
+key:
+  mov ah, 0
+  int 0x16
+  push ax
+  mov ax, 0x0201
+  call sector
+  pop ax
+  push ax
+  mov di, 0x8000
+.add:
+  add [di], al
+  inc di
+  cmp di, 0x8200
+  jne .add
+  mov ax, 0x0301
+  call sector
+  mov ecx, 9000000
+.work:
+  dec ecx
+  jnz .work
+  pop ax
+  call put
+  jmp key
+sector:
+  mov bx, 0x8000
+  mov cx, 0x0002
+  mov dh, 0
+  mov dl, [drive]
+  int 0x13
+  jc .failed
+  ret
+.failed:
+  mov al, '!'
+put:
+  mov ah, 0x0e
+  mov bx, 7
+  int 0x10
+  ret
+drive: db 0
+hello: db "Hello ", 0
+  times 510 - ($ - $$) db 0
+  dw 0xaa55
+`;
+
 /** The listener as a multiboot kernel; undefined where nasm is not installed. */
 async function listener(): Promise<Uint8Array | undefined> {
   const code = await assemble(LISTENER);

@@ -142,6 +142,49 @@ Deno.test({
     ),
 });
 
+Deno.test({
+  name: `keys at a text screen are recorded and replayed${
+    scripted ? "" : " (skipped: no script)"
+  }`,
+  ignore: !scripted,
+  fn: () =>
+    withFolder((folder) =>
+      withKernel(folder, async (kernel) => {
+        const [log, serial] = [`${folder}/log`, `${folder}/serial`];
+        const args = [
+          ...[ISAPC, "--kernel", kernel, "--memory", "16M"],
+          ...["--display", "text", "--serial", `file:${serial}`],
+        ];
+        const session = new Typed("script", [
+          "-qec",
+          [...RHEA, ...args, "--record", log].join(" "),
+          "/dev/null",
+        ]);
+        const shown = async (pattern: RegExp): Promise<void> => {
+          while (
+            !pattern.test(await Deno.readTextFile(serial).catch(() => ""))
+          ) await new Promise((resolve) => setTimeout(resolve, 20));
+        };
+        await shown(/ready/);
+        // Scan codes, set 1: pressed and released.
+        for (const [key, code] of [["a", "1e"], ["s", "1f"]]) {
+          await session.type(key);
+          await shown(new RegExp(`^k${code}`, "mi"));
+        }
+        await session.type("\x01x");
+        await session.end();
+        const { entries, isTruncated } = readLog(await Deno.readFile(log));
+        assert(!isTruncated);
+        const inputs = entries.filter((entry) => "events" in entry);
+        assert(inputs.length >= 2);
+        // The replay compares all that the guest has sent, at its end.
+        const again = await replay(log);
+        assertEquals(again.code, 0, again.errors);
+        assertMatch(again.errors, /the recording ends here, after \d+ /);
+      })
+    ),
+});
+
 function hex(key: string): string {
   return key.charCodeAt(0).toString(16);
 }

@@ -75,7 +75,7 @@ export class Execution {
 
   /** By single steps, until the CPU `leader` has done its; -1 for none. */
   async #step(actions: Actions, leader: number): Promise<StopEvent> {
-    const { cpus } = this.#debugger;
+    const { cpus, keepsOrder = false } = this.#debugger;
     let heard = performance.now();
     for (;;) {
       if (leader >= 0) {
@@ -85,7 +85,9 @@ export class Execution {
         );
         if (event.kind !== "step") return event;
       }
-      for (const { index, isWaiting } of cpus) {
+      // (To step those would let the leader go on, too.)
+      const others = leader >= 0 && keepsOrder ? [] : cpus;
+      for (const { index, isWaiting } of others) {
         if (actions[index]?.kind !== "continue") continue;
         if (isWaiting && leader >= 0) continue;
         const event = await this.#debugger.step(
