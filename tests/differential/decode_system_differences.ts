@@ -47,6 +47,12 @@ const DIFFERENCES: readonly Difference[] = [
     /^\S+ 0f 01 c8$/,
     "MONITOR (4.3): no model of Rhea's has it, as its CPUID says",
   ],
+  [
+    "qemu",
+    [64],
+    /^\S+ 0f 01 c9$/,
+    "MWAIT (4.3) with REX.R: the same; without it, it is not run",
+  ],
   ["qemu", ALL, /^(66|f[23]) 0f 7[89] /, "SSE4A: EXTRQ, INSERTQ"],
   ["qemu", ALL, /^f[23] 0f 2b /, "SSE4A: MOVNTSS, MOVNTSD"],
   ["qemu", ALL, /^lock \S+ 0f 2[02] /, "LOCK MOV CR0 is MOV CR8 on AMD"],
@@ -100,6 +106,8 @@ export function isRunnable(
       opcode === 0xeb;
     if (isJump && i.imm < 0) return false;
     if (where === "v86") return true;
+    // POP SS, and on QEMU PAUSE and STI: the trap comes behind what follows.
+    if (where === "real" && [0x17, 0x90, 0xfb].includes(opcode)) return false;
     // HLT, and OUT to a port where there may be something
     return opcode !== 0xf4 && ((opcode & 0xfe) !== 0xe6 || i.imm === 0x7b);
   }

@@ -12,7 +12,7 @@ import {
 } from "@std/assert";
 import { join } from "@std/path";
 import { DefinitionError, Machine } from "../../../mod.ts";
-import { firmwareTest, PATIENCE, PC } from "../firmware.ts";
+import { firmwareTest, PATIENCE, PC, run } from "../firmware.ts";
 import { GRUB_EFI, grubDisc } from "../loaders.ts";
 import { QemuMachine } from "../../qemu_machine.ts";
 import { PCI_VGA } from "../../pci_vga.ts";
@@ -165,7 +165,7 @@ firmwareTest(
 );
 
 /** Read what QEMU's serial port says up to the next prompt. */
-async function prompt(serial: Deno.Conn): Promise<void> {
+async function prompt(serial: Deno.FsFile): Promise<void> {
   const bytes = new Uint8Array(4096);
   let text = "";
   const read = async (): Promise<void> => {
@@ -196,24 +196,30 @@ firmwareTest(
     await Deno.copyFile(variables, copy);
     const flash = "if=pflash,format=raw,file=";
     const path = join(folder, "serial");
+    // Not a socket: it is full after 278 writes of a byte, each of which is a
+    // buffer of the host's kernel. Rhea in this thread reads it too late, then
+    // OVMF's terminal times out, and its shell does not start. A pipe's 64 KiB
+    // are more than OVMF says here.
+    await run("mkfifo", [`${path}.in`, `${path}.out`]);
     await using qemu = await QemuMachine.start(
       [
         ...["-machine", "pc", "-cpu", "max", "-m", "256", "-net", "none"],
         ...["-drive", `${flash}${OVMF_4M.code},readonly=on`],
         ...["-drive", `${flash}${copy}`],
-        ...["-serial", `unix:${path},server=on,wait=off`],
+        ...["-serial", `pipe:${path}`],
       ],
       folder,
       "qemu-system-x86_64",
     );
     if (qemu === undefined) return console.log("skipped: no QEMU");
-    using theirs = await Deno.connect({ transport: "unix", path });
+    using theirs = await Deno.open(`${path}.out`);
+    using keys = await Deno.open(`${path}.in`, { write: true });
     await using pc = await uefiPc(variables, { cpu: "max", set: PCI_VGA });
     const [ours, screen] = [pc.serial(0), pc.screen()];
     await Promise.all([ours.expect(PROMPT, PATIENCE), prompt(theirs)]);
     for (const line of ["cls", "ver", "ls", "echo Xyz"]) {
       await ours.write(`${line}\r`);
-      await theirs.write(new TextEncoder().encode(`${line}\r`));
+      await keys.write(new TextEncoder().encode(`${line}\r`));
       await Promise.all([ours.expect(PROMPT, PATIENCE), prompt(theirs)]);
     }
     // Each draws on after it has written its prompt to the serial port.
