@@ -11,6 +11,7 @@
 
 import type { EntryState } from "../../core/machine/cpu.ts";
 import type { LoaderContext, LoaderPlugin } from "../../core/machine/plugin.ts";
+import { writeLongMode } from "./long_mode.ts";
 import {
   EXTENDED,
   flatEntry,
@@ -24,6 +25,7 @@ import {
 } from "./pc.ts";
 
 /** Where things go below 1 MiB, in memory that the kernel keeps clear of. */
+const LONG_MODE = 0x80000;
 const ZERO_PAGE = 0x90000;
 const COMMAND_LINE = 0x91000;
 const GDT = 0x9f000;
@@ -249,6 +251,8 @@ function mib(bytes: number): number {
 export interface UnpackedKernel {
   /** The physical address of its first instruction. */
   readonly entry: number;
+  /** That is of 64 bits. */
+  readonly isWide: boolean;
   /** What goes where, in bytes. */
   readonly segments: readonly {
     readonly address: number;
@@ -359,22 +363,41 @@ export function loadLinux(
   });
 
   dma.write(ZERO_PAGE, page);
-  const { entry: eip, segments } = unpacked ?? {
-    entry: image.loadAddress,
-    segments: [{ address: image.loadAddress, bytes: image.code }],
-  };
-  for (const { address, bytes } of segments) {
-    if (address < EXTENDED || address + bytes.length > image.end) {
-      throw loadError(kernel.path, "its payload does not fit in its memory");
-    }
-    dma.write(address, bytes);
-  }
   writeGdt(dma, GDT);
   return flatEntry(GDT, {
-    eip,
+    eip: placeCode(context, image, unpacked),
     esi: ZERO_PAGE,
     esp: ZERO_PAGE,
   });
+}
+
+/** Put the code into memory; gives back where the CPU starts, in 32 bits. */
+function placeCode(
+  { dma, kernel }: LoaderContext,
+  { code, loadAddress, end }: Image,
+  unpacked: UnpackedKernel | undefined,
+): number {
+  if (unpacked === undefined) {
+    dma.write(loadAddress, code);
+    return loadAddress;
+  }
+  const { entry, isWide, segments } = unpacked;
+  for (const { address, bytes } of segments) {
+    if (address < EXTENDED || address + bytes.length > end) {
+      throw loadError(kernel.path, "its payload does not fit in its memory");
+    }
+  }
+  if (isWide) {
+    // It is the image's own code that says so on a CPU without 64-bit mode; if
+    // there is no room for both, it unpacks the kernel as well.
+    dma.write(loadAddress, code);
+    const codeEnd = loadAddress + code.length;
+    if (segments.some(({ address }) => address < codeEnd)) return loadAddress;
+  }
+  for (const { address, bytes } of segments) dma.write(address, bytes);
+  return isWide
+    ? writeLongMode(dma, LONG_MODE, { entry, fallback: loadAddress })
+    : entry;
 }
 
 /** The `linux` plugin. */

@@ -5,8 +5,8 @@
  * that code that would choose another place at random (KASLR). Images of a
  * compression or kind that is not known here are left to the loader `linux`.
  *
- * Source: Linux Documentation/arch/x86/boot.rst (payload_offset); the entry in
- * arch/x86/kernel/head_32.S.
+ * Source: Linux Documentation/arch/x86/boot.rst (payload_offset); the entries
+ * in arch/x86/kernel/head_32.S and head_64.S.
  *
  * @module
  */
@@ -20,20 +20,58 @@ import { unpackXz } from "./xz.ts";
 /** The setup header (see `linux.ts`). */
 const SETUP_SECTS = 0x1f1;
 const VERSION = 0x206;
-const XLOADFLAGS = 0x236;
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
 const INIT_SIZE = 0x260;
 /** The protocol's version that has all of these. */
 const V2_12 = 0x20c;
-/** XLOADFLAGS: it is a kernel of 64 bits. */
-const KERNEL_64 = 0x01;
 const SECTOR = 512;
 
-/** ELF's header and program header, for 32 bits. */
+/** ELF files: little-endian, for these machines, with segments that are loaded. */
+const LITTLE_ENDIAN = 1;
 const EM_386 = 3;
+const EM_X86_64 = 62;
 const PT_LOAD = 1;
-const PROGRAM_HEADER_BYTES = 32;
+
+/** Where the fields of ELF's headers are, by the file's class. */
+interface ElfLayout {
+  readonly machine: number;
+  readonly headerBytes: number;
+  readonly segments: number;
+  readonly segmentCount: number;
+  /** Of a program header. */
+  readonly segmentBytes: number;
+  readonly offset: number;
+  readonly address: number;
+  readonly size: number;
+  /** Bytes of an address. */
+  readonly word: 4 | 8;
+}
+const ENTRY = 24;
+const ELF_LAYOUTS: Readonly<Record<number, ElfLayout>> = {
+  1: {
+    machine: EM_386,
+    headerBytes: 52,
+    segments: 28,
+    segmentCount: 44,
+    segmentBytes: 32,
+    offset: 4,
+    address: 12,
+    size: 16,
+    word: 4,
+  },
+  2: {
+    machine: EM_X86_64,
+    headerBytes: 64,
+    segments: 32,
+    segmentCount: 56,
+    segmentBytes: 56,
+    offset: 8,
+    address: 24,
+    size: 32,
+    word: 8,
+  },
+};
 
 /** By how a payload begins: how it is unpacked. */
 const UNPACKERS: readonly {
@@ -74,7 +112,6 @@ function probe(image: Uint8Array): boolean {
   if (!isLinux(image) || image.length < INIT_SIZE + 4) return false;
   const view = viewOf(image);
   return view.getUint16(VERSION, true) >= V2_12 &&
-    (view.getUint16(XLOADFLAGS, true) & KERNEL_64) === 0 &&
     unpackerOf(payloadOf(image)) !== undefined;
 }
 
@@ -96,32 +133,42 @@ function unpack(path: string, image: Uint8Array): UnpackedKernel {
 }
 
 function segments(path: string, kernel: Uint8Array): UnpackedKernel {
-  const damaged = () => loadError(path, "its payload is no kernel of 32 bits");
+  const damaged = () => loadError(path, "its payload is no kernel for x86");
   const view = viewOf(kernel);
-  // "\x7fELF" of 32 bits, little-endian, for this machine.
+  // "\x7fELF".
+  if (kernel.length < 52 || view.getUint32(0) !== 0x7f454c46) throw damaged();
+  const layout = ELF_LAYOUTS[kernel[4]];
   if (
-    kernel.length < 52 || view.getUint32(0) !== 0x7f454c46 ||
-    view.getUint16(4) !== 0x0101 || view.getUint16(18, true) !== EM_386
+    layout === undefined || kernel[5] !== LITTLE_ENDIAN ||
+    kernel.length < layout.headerBytes ||
+    view.getUint16(18, true) !== layout.machine
   ) {
     throw damaged();
   }
-  const at = view.getUint32(28, true);
-  const count = view.getUint16(44, true);
-  if (at + count * PROGRAM_HEADER_BYTES > kernel.length) throw damaged();
+  const { segmentBytes, word } = layout;
+  const at = (offset: number): number =>
+    word === 4
+      ? view.getUint32(offset, true)
+      : Number(view.getBigUint64(offset, true));
+  const first = at(layout.segments);
+  const count = view.getUint16(layout.segmentCount, true);
+  if (first + count * segmentBytes > kernel.length) throw damaged();
   const found: { address: number; bytes: Uint8Array }[] = [];
   for (let i = 0; i < count; i++) {
-    const header = at + i * PROGRAM_HEADER_BYTES;
+    const header = first + i * segmentBytes;
     if (view.getUint32(header, true) !== PT_LOAD) continue;
-    const offset = view.getUint32(header + 4, true);
-    const size = view.getUint32(header + 16, true);
+    const offset = at(header + layout.offset);
+    const size = at(header + layout.size);
     if (offset + size > kernel.length) throw damaged();
     // The kernel clears the rest of its memory itself.
     found.push({
-      address: view.getUint32(header + 12, true),
+      address: at(header + layout.address),
       bytes: kernel.subarray(offset, offset + size),
     });
   }
-  return { entry: view.getUint32(24, true), segments: found };
+  const entry = at(ENTRY);
+  if (entry > 0xffffffff) throw damaged();
+  return { entry, isWide: word === 8, segments: found };
 }
 
 /** Kernels by their images, for the next reset. */
@@ -132,7 +179,7 @@ const plugin: LoaderPlugin = {
   type: "loader",
   name: "linux-unpacked",
   version: "1.0.0",
-  description: "Linux bzImage of 32 bits, unpacked by the loader",
+  description: "Linux bzImage, unpacked by the loader",
   probe,
   load(context) {
     const { path, bytes } = context.kernel;

@@ -36,6 +36,28 @@ function elf(change: (view: DataView) => void = () => {}): Uint8Array {
   return bytes;
 }
 
+/** A kernel of 64 bits with one segment. */
+function elf64(
+  code: Uint8Array,
+  address = 0x1000000,
+  change: (view: DataView) => void = () => {},
+): Uint8Array {
+  const bytes = new Uint8Array(0x1000 + code.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]);
+  view.setUint16(18, 62, true);
+  view.setUint32(24, address, true);
+  view.setUint32(32, 64, true);
+  view.setUint16(56, 1, true);
+  view.setUint32(64, 1, true);
+  view.setUint32(64 + 8, 0x1000, true);
+  view.setUint32(64 + 24, address, true);
+  view.setUint32(64 + 32, code.length, true);
+  bytes.set(code, 0x1000);
+  change(view);
+  return bytes;
+}
+
 /** An image with this payload. */
 function image(
   payload: Uint8Array,
@@ -119,13 +141,36 @@ Deno.test("linux-unpacked: the kernel is where it is linked to be", () => {
   }
 });
 
+/** `hlt`. */
+const DONE = Uint8Array.of(0xf4);
+
+Deno.test("linux-unpacked: of a kernel of 64 bits the packed one is there, too", () => {
+  const packed = image(gzipSync(elf64(DONE)));
+  const { entry, memory } = load(plugin, packed);
+  const expected = load(linux, packed);
+  assertEquals(entry, { ...expected.entry, eip: 0x86000 });
+  assertEquals(
+    memory.slice(0x90000, 0x1000000),
+    expected.memory.slice(0x90000, 0x1000000),
+  );
+  assertEquals(memory[0x1000000], DONE[0]);
+});
+
+Deno.test("linux-unpacked: a kernel of 64 bits where the packed one is", () => {
+  const packed = image(gzipSync(elf64(DONE, 0x100080)), undefined, (v) => {
+    // It may move, and wants to be there.
+    v.setUint32(0x230, 0x1000, true);
+    v.setUint32(0x258, 0x100000, true);
+  });
+  assertEquals(load(plugin, packed), load(linux, packed));
+});
+
 Deno.test("linux-unpacked: other images are not its own", () => {
   const kernel = elf();
   const cases: [string, Uint8Array][] = [
     ["nothing", new Uint8Array(0)],
     ["no image", kernel],
     ["LZ4", image(new Uint8Array([2, 0x21, 0x4c, 0x18]), 8)],
-    ["64 bits", image(kernel, undefined, (v) => v.setUint16(0x236, 1, true))],
     ["old", image(kernel, undefined, (v) => v.setUint16(0x206, 0x20b, true))],
   ];
   for (const [name, bytes] of cases) {
@@ -148,21 +193,41 @@ Deno.test("linux-unpacked: what cannot be loaded", () => {
       image(gzipSync(new Uint8Array(2 * MIB))),
       "cannot be unpacked",
     ],
-    ["no ELF", image(gzipSync(new Uint8Array(100))), "no kernel of 32 bits"],
+    ["no ELF", image(gzipSync(new Uint8Array(100))), "no kernel for x86"],
     [
-      "64 bits",
+      "64 bits, for another machine",
       image(gzipSync(elf((v) => v.setUint8(4, 2)))),
-      "no kernel of 32 bits",
+      "no kernel for x86",
+    ],
+    [
+      "no bits",
+      image(gzipSync(elf((v) => v.setUint8(4, 3)))),
+      "no kernel for x86",
+    ],
+    [
+      "64 bits, it starts beyond 4 GiB",
+      image(gzipSync(elf64(DONE, 0x1000000, (v) => v.setUint32(28, 1, true)))),
+      "no kernel for x86",
+    ],
+    [
+      "64 bits, a segment of 2^63 bytes",
+      image(gzipSync(elf64(DONE, 0x1000000, (v) => v.setUint8(103, 0x80)))),
+      "no kernel for x86",
+    ],
+    [
+      "64 bits, a segment beyond what the kernel wants",
+      image(gzipSync(elf64(DONE, 0x3000000))),
+      "does not fit",
     ],
     [
       "headers beyond the end",
       image(gzipSync(elf((v) => v.setUint16(44, 0xffff, true)))),
-      "no kernel of 32 bits",
+      "no kernel for x86",
     ],
     [
       "a segment beyond the end",
       image(gzipSync(elf((v) => v.setUint32(56, 0xfffff000, true)))),
-      "no kernel of 32 bits",
+      "no kernel for x86",
     ],
     [
       "a segment in low memory",

@@ -121,7 +121,7 @@ export function systemMemory(
 }
 
 /** Selectors of `writeGdt`'s segments, Linux' `__BOOT_CS` and `__BOOT_DS`. */
-const CODE_SELECTOR = 0x10;
+export const CODE_SELECTOR = 0x10;
 const DATA_SELECTOR = 0x18;
 /** Bytes of `writeGdt`'s table. */
 export const GDT_BYTES = 32;
@@ -136,15 +136,20 @@ const CR0_PE_ET = 0x11;
 /** EFLAGS with everything off. */
 const EFLAGS_FIXED = 0x02;
 
-/** Put a table with the flat segments in memory. */
-export function writeGdt(dma: DmaPort, address: number): void {
+/** A table with the flat segments, and with this high word for that of code. */
+export function gdtBytes(code: number = CODE_DESCRIPTOR): Uint8Array {
   const table = new Uint8Array(GDT_BYTES);
   const view = new DataView(table.buffer);
   view.setUint32(CODE_SELECTOR, 0xffff, true);
-  view.setUint32(CODE_SELECTOR + 4, CODE_DESCRIPTOR, true);
+  view.setUint32(CODE_SELECTOR + 4, code, true);
   view.setUint32(DATA_SELECTOR, 0xffff, true);
   view.setUint32(DATA_SELECTOR + 4, DATA_DESCRIPTOR, true);
-  dma.write(address, table);
+  return table;
+}
+
+/** Put a table with the flat segments in memory. */
+export function writeGdt(dma: DmaPort, address: number): void {
+  dma.write(address, gdtBytes());
 }
 
 /**
