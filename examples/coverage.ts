@@ -9,22 +9,41 @@
  *
  * The kernel is an ELF file that multiboot or Linux's protocol loads where it
  * is linked. Its lines come from its debug information (`gcc -g`), by `objdump`
- * and `addr2line` of binutils; of one without there are only functions, from
- * its symbols.
+ * and `addr2line` of binutils. Of functions without there is a list in
+ * `coverage.info.functions`, a line for each, which the report has as a source
+ * file.
+ *
+ * A kernel without symbols, as distributions have them, needs a list of those:
+ * a `System.map`, or what the guest has in `/proc/kallsyms`.
+ *
+ * ```sh
+ * deno run -A examples/coverage.ts --initrd initrd.gz \
+ *   --append "console=ttyS0 nokaslr" --symbols kallsyms.txt vmlinuz coverage.info
+ * ```
  *
  * @module
  */
 
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { linearAddress, Machine } from "../mod.ts";
 
 /** An address of a program, and what stands there. */
 interface Place {
   /** The linear address. */
   readonly address: number;
-  /** The source file; the program itself where that is not known. */
+  /** The source file. */
   readonly file: string;
-  /** The line, from 1; 0 where that is not known. */
+  /** The line, from 1. */
   readonly line: number;
+}
+
+/** A function. */
+export interface Symbol {
+  /** Its name. */
+  readonly name: string;
+  /** The linear address of its first instruction. */
+  readonly address: number;
 }
 
 /** What was executed of a source file. */
@@ -59,8 +78,12 @@ function hexOf(address: number): string {
   return BigInt.asUintN(64, BigInt(address)).toString(16);
 }
 
-/** The source lines of addresses. */
-async function placesOf(elf: string, addresses: number[]): Promise<Place[]> {
+/** The source lines of addresses; undefined where they are not known. */
+async function placesOf(
+  elf: string,
+  addresses: number[],
+): Promise<(Place | undefined)[]> {
+  if (addresses.length === 0) return [];
   const lines = (await output(
     "addr2line",
     ["--exe", elf],
@@ -68,9 +91,8 @@ async function placesOf(elf: string, addresses: number[]): Promise<Place[]> {
   )).split("\n");
   return addresses.map((address, i) => {
     const found = /^(.+):(\d+)/.exec(lines[i] ?? "");
-    return found === null || found[1] === "??"
-      ? { address, file: elf, line: 0 }
-      : { address, file: found[1], line: Number(found[2]) };
+    if (found === null || found[1] === "??" || found[2] === "0") return;
+    return { address, file: found[1], line: Number(found[2]) };
   });
 }
 
@@ -82,9 +104,7 @@ async function statements(elf: string): Promise<number[]> {
 }
 
 /** A program's functions. */
-async function functionsOf(
-  elf: string,
-): Promise<{ name: string; address: number }[]> {
+async function functionsOf(elf: string): Promise<Symbol[]> {
   const symbols = await output("readelf", ["--syms", "--wide", elf]);
   const rows = symbols.matchAll(
     /^\s*\d+: ([0-9a-f]+)\s+\S+ FUNC\s+\S+\s+\S+\s+\d+ (\S+)$/gm,
@@ -96,13 +116,53 @@ async function functionsOf(
 }
 
 /**
- * What was executed of a program, as an lcov tracefile (geninfo(1)). `counts`
- * has how often the instruction at each linear address was executed.
+ * The functions in a list of symbols as `nm`, `System.map` and `/proc/kallsyms`
+ * have it: address, type and name, without those of modules.
  */
+export function listedFunctions(symbols: string): Symbol[] {
+  const rows = symbols.matchAll(/^([0-9a-f]+) [tTwW] (\S+)$/gm);
+  return [...rows].map(([, hex, name]) => ({
+    name,
+    address: linearAddress(hex),
+  }));
+}
+
+/** Functions that have a name in common are told apart by their addresses. */
+function apart(functions: readonly Symbol[]): Symbol[] {
+  const times = new Map<string, number>();
+  for (const { name } of functions) {
+    times.set(name, (times.get(name) ?? 0) + 1);
+  }
+  return functions.map(({ name, address }) =>
+    times.get(name) === 1
+      ? { name, address }
+      : { name: `${name}@${hexOf(address)}`, address }
+  );
+}
+
+/** What a report is made of. */
+export interface Executed {
+  /** How often the instruction at each linear address was executed. */
+  readonly counts: ReadonlyMap<number, number>;
+  /** The file of the functions whose lines are not known. */
+  readonly list: string;
+  /** The functions; those of the program's symbols when absent. */
+  readonly functions?: readonly Symbol[];
+}
+
+/** A report, and what `Executed.list` is to have. */
+export interface Report {
+  /** The lcov tracefile (geninfo(1)). */
+  readonly info: string;
+  /** A line for each function whose own is not known. */
+  readonly list: string;
+}
+
+/** What was executed of a program, as lcov has it. */
 export async function lcovOf(
   elf: string,
-  counts: ReadonlyMap<number, number>,
-): Promise<string> {
+  { counts, list, functions }: Executed,
+): Promise<Report> {
   const files = new Map<string, SourceFile>();
   const fileOf = (name: string): SourceFile => {
     let file = files.get(name);
@@ -111,20 +171,30 @@ export async function lcovOf(
     }
     return file;
   };
-  for (const place of await placesOf(elf, await statements(elf))) {
-    if (place.line === 0) continue;
+  const isListed = functions !== undefined;
+  const lines = isListed ? [] : await statements(elf);
+  for (const place of await placesOf(elf, lines)) {
+    if (place === undefined) continue;
     const { lines } = fileOf(place.file);
     const count = counts.get(place.address) ?? 0;
     lines.set(place.line, Math.max(lines.get(place.line) ?? 0, count));
   }
-  const functions = await functionsOf(elf);
-  const places = await placesOf(elf, functions.map(({ address }) => address));
-  functions.forEach(({ name, address }, i) => {
-    const { file, line } = places[i];
+  const all = apart(functions ?? await functionsOf(elf));
+  const places = isListed
+    ? []
+    : await placesOf(elf, all.map(({ address }) => address));
+  const rows: string[] = [];
+  all.forEach(({ name, address }, i) => {
     const count = counts.get(address) ?? 0;
-    fileOf(file).functions.push({ name, line, count });
+    const place = places[i];
+    const { functions, lines } = fileOf(place?.file ?? list);
+    const line = place?.line ??
+      rows.push(`${hexOf(address)} ${name}\n`);
+    functions.push({ name, line, count });
+    if (place === undefined) lines.set(line, count);
   });
-  return [...files].map(([name, file]) => record(name, file)).join("");
+  const info = [...files].map(([name, file]) => record(name, file)).join("");
+  return { info, list: rows.join("") };
 }
 
 function record(name: string, { functions, lines }: SourceFile): string {
@@ -147,16 +217,40 @@ function record(name: string, { functions, lines }: SourceFile): string {
 }
 
 if (import.meta.main) {
-  const [kernel, info] = Deno.args;
+  const { values, positionals: [kernel, info] } = parseArgs({
+    options: {
+      initrd: { type: "string" },
+      append: { type: "string" },
+      memory: { type: "string" },
+      symbols: { type: "string" },
+    },
+    allowPositionals: true,
+  });
   if (info === undefined) {
-    console.error("Usage: deno run -A examples/coverage.ts KERNEL INFO");
+    console.error(
+      "Usage: deno run -A examples/coverage.ts [--initrd FILE] " +
+        "[--append TEXT] [--memory SIZE] [--symbols FILE] KERNEL INFO",
+    );
     Deno.exit(2);
   }
+  const { symbols, ...options } = values;
+  const functions = symbols === undefined
+    ? undefined
+    : listedFunctions(await Deno.readTextFile(symbols));
   const definition = new URL("../machines/isapc.json", import.meta.url);
-  await using machine = await Machine.load(definition.pathname, { kernel });
+  await using machine = await Machine.load(definition.pathname, {
+    ...options,
+    kernel,
+    serial: ["stdio"],
+  });
   using coverage = await machine.coverage();
+  // Of a guest that is ended by Ctrl-C, too; at a terminal it is Ctrl-A x.
+  Deno.addSignalListener("SIGINT", () => machine.quit());
   const { reason } = await machine.run();
-  const text = await lcovOf(kernel, coverage.counts());
-  await Deno.writeTextFile(info, text);
+  const counts = coverage.counts();
+  const list = resolve(`${info}.functions`);
+  const report = await lcovOf(kernel, { counts, list, functions });
+  await Deno.writeTextFile(info, report.info);
+  if (report.list !== "") await Deno.writeTextFile(list, report.list);
   console.log(`The guest ended (${reason}); ${info} has what it executed`);
 }

@@ -241,6 +241,18 @@ Deno.test({
   },
 });
 
+Deno.test("what is for a kernel is refused without one", async () => {
+  for (
+    const [flag, value] of [["--append", "quiet"], ["--initrd", "README.md"]]
+  ) {
+    const { status, messages } = await rhea([flag, value]);
+    assertEquals([status, messages], [
+      2,
+      `rhea: ${flag}: there is no kernel that it is for: expected --kernel, too`,
+    ]);
+  }
+});
+
 Deno.test("-P does not let it write; what it needs is printed", async () => {
   const folder = await Deno.makeTempDir();
   try {

@@ -87,6 +87,30 @@ export interface BlockSnapshots {
   put?(offset: number, bytes: Uint8Array): Promise<void>;
   /** Give up what `save` kept. */
   remove(record: StateRecord): Promise<void>;
+  /** How it is loaded with others; absent where nothing of a load would last. */
+  readonly together?: BlockTogether;
+}
+
+/**
+ * How disks become what `save` kept together: all or none, however the process
+ * ends. One of them decides. The others note that they are to be loaded if it
+ * says so, then it says so, and then all are loaded; who opens one of them next
+ * and finds a note asks the one that decides. All methods reject with
+ * `BlockError`.
+ */
+export interface BlockTogether {
+  /** The path at which others find what this disk has decided. */
+  readonly place: string;
+  /**
+   * Note that the disk is to be loaded with others. With the place of another
+   * as `decider`, when that says so; without, it is what this disk says.
+   */
+  begin(
+    record: StateRecord,
+    load: { readonly id: string; readonly decider?: string },
+  ): Promise<void>;
+  /** The load is done with all disks, or is not to be: its note goes. */
+  forget(id: string): Promise<void>;
 }
 
 /** A disk image, as its device sees it. All methods reject with `BlockError`. */

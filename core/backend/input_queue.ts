@@ -93,6 +93,11 @@ export class InputQueue implements InputBackend {
     this.#release();
   }
 
+  /** Events are taken again after `end`. */
+  begin(): void {
+    this.#closed = false;
+  }
+
   /** Let no more events come. */
   close(): Promise<void> {
     this.end();

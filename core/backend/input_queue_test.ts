@@ -27,3 +27,27 @@ Deno.test("input queue: each event when the one before it was taken", async () =
   await sent;
   await queue.close();
 });
+
+Deno.test("input queue: for a guest that takes nothing, what waits is bounded", async () => {
+  const queue = new InputQueue();
+  let taken = 0;
+  queue.onEvent(() => {
+    taken++;
+    return new Promise(() => {});
+  });
+  const many = Array.from({ length: 65_000 }, () => key(true));
+  void queue.send(many);
+  void queue.send(many.slice(0, 500));
+  // It is lost as a whole, and who sends it does not wait.
+  await queue.send(many.slice(0, 60));
+  await queue.close();
+  assertEquals(taken, 1);
+});
+
+Deno.test("input queue: lights are told of when they change", () => {
+  const queue = new InputQueue();
+  const seen: number[] = [];
+  queue.watchLights(() => seen.push(queue.lights));
+  for (const lights of [0, 2, 2, 6, 6, 0]) queue.leds(lights);
+  assertEquals(seen, [2, 6, 0]);
+});

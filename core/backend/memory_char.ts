@@ -138,6 +138,11 @@ export class MemoryChar implements CharBackend {
     this.#match();
   }
 
+  /** The machine runs again after `end`. */
+  begin(): void {
+    this.#ended = undefined;
+  }
+
   #tail(): string {
     const tail = this.#output.slice(this.#cursor).slice(-200);
     return `the output ends with ${JSON.stringify(tail)}`;

@@ -45,6 +45,15 @@ Deno.test("the output is bounded", async () => {
   assertEquals(await char.expect("99 "), char.output);
 });
 
+Deno.test("what is waited for is found where the output was cut, too", async () => {
+  const char = new MemoryChar(10);
+  char.write(bytes("0123456789abcde"));
+  assertEquals(await char.expect("abc"), "0123456789abc");
+  char.write(bytes("fghijk"));
+  assertEquals(char.output, "bcdefghijk");
+  assertEquals(await char.expect("f"), "def");
+});
+
 Deno.test("a time limit, an end and a close are errors that say why", async () => {
   const char = new MemoryChar();
   char.write(bytes("boot"));

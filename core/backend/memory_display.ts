@@ -141,6 +141,12 @@ export class MemoryDisplay implements DisplayBackend {
     this.#look();
   }
 
+  /** The machine runs again after `end`. */
+  begin(): void {
+    this.#ended = undefined;
+    this.input.begin();
+  }
+
   #failure(pattern: RegExp | string, why: string): ExpectError {
     return new ExpectError(
       `no ${

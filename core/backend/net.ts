@@ -60,6 +60,16 @@ export interface NetBackend {
    * remembers connections of the guest's forgets them.
    */
   guestReplaced?(): void;
+  /**
+   * Lead a port of the host's to the guest, said as the backend's configuration
+   * says it; throws an `Error` when it is not understood, or cannot be had.
+   */
+  addForward?(forward: string): Promise<void>;
+  /**
+   * End that: the port as it was said, without where it leads. Connections go
+   * on. False when there is none; throws an `Error` when it is not understood.
+   */
+  removeForward?(port: string): boolean;
   /** Let go of the network. */
   close(): Promise<void>;
 }

@@ -164,6 +164,16 @@ export class CapturedNet implements NetBackend {
     this.#net.guestReplaced?.();
   }
 
+  /** See `NetBackend.addForward`. */
+  get addForward(): NetBackend["addForward"] {
+    return this.#net.addForward?.bind(this.#net);
+  }
+
+  /** See `NetBackend.removeForward`. */
+  get removeForward(): NetBackend["removeForward"] {
+    return this.#net.removeForward?.bind(this.#net);
+  }
+
   /** See `NetBackend.ready`. */
   ready(): void {
     this.#net.ready();

@@ -6,7 +6,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { parseBoot, parseDrive } from "../machine/drives.ts";
-import { suggest } from "../machine/nearest.ts";
+import { nearest, suggest } from "../machine/nearest.ts";
 import { parseNic } from "../machine/nics.ts";
 import type { LoadOptions } from "../machine/options.ts";
 
@@ -19,9 +19,16 @@ export class UsageError extends Error {
 /** What the command line asks for. */
 export interface Command {
   /** What to do. */
-  readonly action: "run" | "schema" | "resolve" | "permissions" | "help";
+  readonly action:
+    | "run"
+    | "schema"
+    | "resolve"
+    | "permissions"
+    | "help"
+    | "version";
   /**
-   * The machine file; only `schema`, `help` and what has a snapshot go without.
+   * The machine file; only `schema`, `help`, `version` and what has a snapshot go
+   * without.
    */
   readonly machine: string | undefined;
   /** Where programs may control the machine. */
@@ -88,6 +95,7 @@ const SWITCHES = [
   "trace-blocks",
   "wait",
   "help",
+  "version",
 ];
 const FLAGS = [...STRINGS, ...SWITCHES];
 
@@ -100,6 +108,7 @@ export const HELP = `Rhea, a machine emulator
   deno run -P mod.ts schema [MACHINE.json]    print the definition's JSON Schema
   deno run -P=disks mod.ts image help         make, check and convert images
   deno run -P mod.ts help                     print this
+  deno run -P mod.ts --version                print the version
 
   --firmware FILE    start this firmware (SeaBIOS's bios.bin), or builtin
   --kernel FILE      start this Linux bzImage or multiboot ELF kernel
@@ -223,20 +232,23 @@ function noCommand(word: string): string | undefined {
 /** Understand the arguments; throws a `UsageError`. */
 export function parseCommand(args: readonly string[]): Command {
   const parsed = parseArgs(joined(args), {
-    string: STRINGS,
+    // A file may be called 007.
+    string: [...STRINGS, "_"],
     boolean: SWITCHES,
     collect: STRINGS,
     unknown: (argument: string): boolean => {
       if (!argument.startsWith("-") || argument === "-") return true;
       const flag = argument.replace(/^-+/, "").replace(/=.*$/s, "");
-      const near = suggest(flag, FLAGS).replaceAll(
-        /"([^"]+)"/g,
-        (_, name) => `"--${name}"`,
+      const near = nearest(flag, FLAGS);
+      throw new UsageError(
+        `unknown flag "${argument}"; ` +
+          (near === undefined
+            ? '"--help" lists them'
+            : `did you mean "--${near}"?`),
       );
-      throw new UsageError(`unknown flag "${argument}"${near}`);
     },
-  }) as Record<string, unknown> & { _: (string | number)[] };
-  const words = parsed._.map(String);
+  }) as Record<string, unknown> & { _: string[] };
+  const words = parsed._;
   const list = (flag: string): string[] => {
     const values = (parsed[flag] ?? []) as string[];
     if (values.includes("") && !OPTIONAL.includes(flag)) {
@@ -262,11 +274,14 @@ export function parseCommand(args: readonly string[]): Command {
   const first = words[0];
   if (parsed.help === true || args.length === 0) {
     action = "help";
+  } else if (parsed.version === true) {
+    action = "version";
   } else if ((SUBCOMMANDS as readonly string[]).includes(first)) {
     action = first as Command["action"];
     words.shift();
   }
-  if (words.length > 1 && action !== "help") {
+  const isShown = action === "help" || action === "version";
+  if (words.length > 1 && !isShown) {
     throw new UsageError(
       (action === "run" ? noCommand(first) : undefined) ??
         `expected one machine file, not also "${words[1]}"`,
@@ -285,7 +300,7 @@ export function parseCommand(args: readonly string[]): Command {
     }
   }
   const loadvm = text("loadvm");
-  const needsMachine = action !== "help" && action !== "schema" &&
+  const needsMachine = !isShown && action !== "schema" &&
     loadvm === undefined && replay === undefined;
   if (words.length === 0 && needsMachine) {
     throw new UsageError("expected a machine file, as in machines/isapc.json");

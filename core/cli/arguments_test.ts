@@ -12,6 +12,7 @@ Deno.test("arguments: a flag's value is what follows it, whatever it is", () => 
   assertEquals(options.set, ["a.b=c=d"]);
   assertEquals(options.icount, true);
   assertEquals(parseCommand(["m", "--append", ""]).options.append, "");
+  assertEquals(parseCommand(["007"]).machine, "007");
 });
 
 Deno.test("arguments: --gdb has an address or none", () => {
@@ -40,6 +41,10 @@ Deno.test("arguments: mistakes name the flag", () => {
       ["resolv", "m.json"],
       'there is no command "resolv"; did you mean "resolve"?',
     ],
+    [
+      ["m.json", "--zzzzzzzz"],
+      'unknown flag "--zzzzzzzz"; "--help" lists them',
+    ],
     [["m.json", "--gdb", "--gdb"], "--gdb is there twice"],
     [["m.json", "--icount=off"], "--icount takes no value"],
     [["--", "a.json", "--vnc"], 'expected one machine file, not also "--vnc"'],
@@ -50,4 +55,10 @@ Deno.test("arguments: mistakes name the flag", () => {
     const error = assertThrows(() => parseCommand(args), UsageError);
     assertEquals(error.message, message);
   }
+});
+
+Deno.test("arguments: help and the version are there whatever else is", () => {
+  assertEquals(parseCommand([]).action, "help");
+  assertEquals(parseCommand(["--help", "a", "b"]).action, "help");
+  assertEquals(parseCommand(["--version", "a", "b"]).action, "version");
 });

@@ -4,11 +4,8 @@
  * @module
  */
 
-import {
-  GdbError,
-  gdbPermissions,
-  parseGdbAddress,
-} from "../debug/gdb/listen.ts";
+import { placePermissions } from "../backend/socket_place.ts";
+import { GdbError, parseGdbAddress } from "../debug/gdb/listen.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { PermissionNeeds } from "../machine/plugin.ts";
 import { type Command, UsageError } from "./arguments.ts";
@@ -30,7 +27,7 @@ export async function startGdb(
 /** The permissions that `--gdb` needs. */
 export function gdbNeeds(gdb: string): PermissionNeeds {
   try {
-    return gdbPermissions(parseGdbAddress(gdb));
+    return placePermissions(parseGdbAddress(gdb));
   } catch (error) {
     throw error instanceof GdbError ? new UsageError(error.message) : error;
   }

@@ -143,7 +143,8 @@ export function parseImageArgs(args: readonly string[]): ImageArguments {
         : [argument];
     }),
     {
-      string: [...strings],
+      // A file may be called 007.
+      string: [...strings, "_"],
       boolean: [...switches],
       collect: ["o"],
       unknown(argument: string): boolean {
@@ -155,8 +156,8 @@ export function parseImageArgs(args: readonly string[]): ImageArguments {
         );
       },
     },
-  ) as Record<string, unknown> & { _: (string | number)[] };
-  const files = [...parsed._.map(String), ...last];
+  ) as Record<string, unknown> & { _: string[] };
+  const files = [...parsed._, ...last];
   // Without files, the options may still be asked for.
   if (wantsOptions((parsed.o ?? []) as string[])) {
     while (files.length < least) files.push("");

@@ -11,12 +11,14 @@ import { type LoadOptions, planDefinition } from "../machine/options.ts";
 import { hasRom, hasScreen, type MachinePlan } from "../machine/plan_types.ts";
 import type { Trace } from "../machine/trace.ts";
 import { LoadError, type PermissionNeeds } from "../machine/plugin.ts";
+import { printable } from "../machine/printable.ts";
 import { PluginError, type PluginTable } from "../machine/registry.ts";
 import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
 import { ReplayError } from "../replay/error.ts";
 import { SnapshotError } from "../snapshot/error.ts";
 import type { ProgressDisplay } from "../progress/progress.ts";
+import { VERSION } from "../version.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
 import type { Monitors } from "./monitor.ts";
 import type { Screendumps } from "./screendumps.ts";
@@ -79,7 +81,7 @@ export async function main(
     return await execute(parseCommand(args), plugins, output);
   } catch (error) {
     if (isUserError(error)) {
-      output.message(error.message);
+      output.message(printable(error.message));
       return STATUS_USAGE;
     }
     throw error;
@@ -108,6 +110,9 @@ async function execute(
   switch (action) {
     case "help":
       output.out(HELP);
+      return 0;
+    case "version":
+      output.out(`Rhea ${VERSION}\n`);
       return 0;
     case "schema": {
       // Not loaded when a machine is to start.
@@ -211,7 +216,7 @@ async function run(
       ? await Machine.build(plan, options)
       : await Machine.restore(loadvm, options, plan);
     trace = await startTrace(machine, command, output);
-    monitors = await openMonitors(machine, command);
+    monitors = await openMonitors(machine, command, output);
     if (command.qmp.length > 0) {
       const { startQmp } = await import("./qmp.ts");
       await startQmp(machine, command.qmp);
@@ -300,12 +305,17 @@ async function startTrace(
 async function openMonitors(
   machine: Machine,
   { monitors }: Command,
+  output: Output,
 ): Promise<Monitors | undefined> {
   if (monitors.length === 0) return undefined;
   try {
     // Not loaded without.
     const { monitorPlaces, startMonitors } = await import("./monitor.ts");
-    return await startMonitors(machine, monitorPlaces(monitors));
+    return await startMonitors(
+      machine,
+      monitorPlaces(monitors),
+      (line) => output.message(line),
+    );
   } catch (error) {
     await machine.stop();
     throw error;

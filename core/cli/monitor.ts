@@ -6,21 +6,28 @@
  */
 
 import { HOST_TERMINAL, RawMode, type Terminal } from "../backend/terminal.ts";
+import {
+  describePlace,
+  isOpenToOthers,
+  listenAt,
+  parseSocketPlace,
+  placePermissions,
+  type SocketListener,
+  type SocketPlace,
+} from "../backend/socket_place.ts";
 import type { Machine } from "../machine/machine.ts";
-import { resolve } from "../machine/path.ts";
 import type { PermissionNeeds } from "../machine/plugin.ts";
 import { UsageError } from "./arguments.ts";
 
 /** Bytes of one read. */
 const READ_BYTES = 4096;
+/** Milliseconds after which a connection is accepted that could not be. */
+const RETRY_MS = 1000;
 /** Columns of what is no terminal: lists are as wide. */
 const COLUMNS = 80;
 
 /** Where a monitor is. */
-export type MonitorPlace =
-  | { readonly kind: "stdio" }
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
-  | { readonly kind: "unix"; readonly path: string };
+export type MonitorPlace = "stdio" | SocketPlace;
 
 /**
  * What `--monitor` says: `stdio`, `tcp:HOST:PORT`, `unix:PATH`; undefined for
@@ -29,19 +36,11 @@ export type MonitorPlace =
  */
 export function parseMonitor(text: string): MonitorPlace | undefined {
   if (text === "none") return undefined;
-  if (text === "stdio" || text === "mon:stdio") return { kind: "stdio" };
-  const plain = text.replace(/(,(server|wait|nowait)(=(on|off))?)+$/, "");
-  const [, host, port] = /^tcp:(.*):(\d{1,5})$/.exec(plain) ?? [];
-  if (port !== undefined && Number(port) < 65536) {
-    const name = host.replace(/^\[(.*)\]$/, "$1");
-    return {
-      kind: "tcp",
-      host: name === "" ? "127.0.0.1" : name,
-      port: Number(port),
-    };
-  }
-  const [, path] = /^unix:(.+)$/s.exec(plain) ?? [];
-  if (path !== undefined) return { kind: "unix", path: resolve(path) };
+  if (text === "stdio" || text === "mon:stdio") return "stdio";
+  const place = parseSocketPlace(
+    text.replace(/(,(server|wait|nowait)(=(on|off))?)+$/, ""),
+  );
+  if (place !== undefined) return place;
   throw new UsageError(
     `--monitor takes stdio, tcp:HOST:PORT, unix:PATH or none, not "${text}"`,
   );
@@ -58,15 +57,13 @@ export function monitorNeeds(
   texts: readonly string[],
   { read = [], write = [], net = [] }: PermissionNeeds,
 ): PermissionNeeds {
-  const places = monitorPlaces(texts);
-  const sockets = places.flatMap((one) => one.kind === "unix" ? one.path : []);
-  const ports = places.flatMap((one) =>
-    one.kind === "tcp" ? `${one.host}:${one.port}` : []
+  const more = monitorPlaces(texts).flatMap((place) =>
+    place === "stdio" ? [] : placePermissions(place)
   );
   return {
-    read: [...read, ...sockets],
-    write: [...write, ...sockets],
-    net: [...net, ...ports],
+    read: [...read, ...more.flatMap((one) => one.read ?? [])],
+    write: [...write, ...more.flatMap((one) => one.write ?? [])],
+    net: [...net, ...more.flatMap((one) => one.net ?? [])],
   };
 }
 
@@ -153,8 +150,14 @@ function behind(
       let connection: Deno.Conn;
       try {
         connection = await listener.accept();
-      } catch {
-        return;
+      } catch (error) {
+        if (!isOpen) return;
+        // A client that was gone before it was accepted; otherwise this process
+        // has too many files open.
+        if (!(error instanceof Deno.errors.ConnectionAborted)) {
+          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        }
+        continue;
       }
       connections.add(connection);
       void serve(machine, connection, false, () => COLUMNS).finally(() => {
@@ -174,10 +177,14 @@ function behind(
   };
 }
 
-/** Start monitors. Throws a `UsageError` for a terminal that is taken. */
+/**
+ * Start monitors. `warn` takes what the user should know, a line each. Throws a
+ * `UsageError` for a terminal that is taken, and where it cannot be listened.
+ */
 export async function startMonitors(
   machine: Machine,
   places: readonly MonitorPlace[],
+  warn: (line: string) => void = () => {},
   terminal: Terminal = HOST_TERMINAL,
 ): Promise<Monitors> {
   const addresses: Deno.NetAddr[] = [];
@@ -187,23 +194,24 @@ export async function startMonitors(
   };
   try {
     for (const place of places) {
-      if (place.kind === "stdio") {
+      if (place === "stdio") {
         checkTerminal(machine);
         stops.push(onTerminal(machine, terminal));
-      } else if (place.kind === "tcp") {
-        const { host: hostname, port } = place;
-        const listener = Deno.listen({ hostname, port });
-        addresses.push(listener.addr as Deno.NetAddr);
-        stops.push(behind(machine, listener));
-      } else {
-        const { path } = place;
-        await removeSocket(path);
-        const end = behind(machine, Deno.listen({ transport: "unix", path }));
-        stops.push(async () => {
-          await end();
-          await removeSocket(path);
-        });
+        continue;
       }
+      const listener = await listenForMonitor(place);
+      const end = behind(machine, listener);
+      if (listener.addr.transport === "tcp") addresses.push(listener.addr);
+      if (isOpenToOthers(place)) {
+        warn(
+          `anybody who reaches ${describePlace(place)} controls the guest by ` +
+            "the monitor there",
+        );
+      }
+      stops.push(async () => {
+        await end();
+        if ("path" in place) await Deno.remove(place.path).catch(() => {});
+      });
     }
   } catch (error) {
     await stop();
@@ -226,12 +234,15 @@ function checkTerminal({ plan }: Machine): void {
   );
 }
 
-/** Take away a socket that is left of another run. */
-async function removeSocket(path: string): Promise<void> {
+/** Listen; throws a `UsageError` where that cannot be. */
+async function listenForMonitor(place: SocketPlace): Promise<SocketListener> {
   try {
-    const { isSocket } = await Deno.lstat(path);
-    if (isSocket) await Deno.remove(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    return await listenAt(place);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new UsageError(
+      `--monitor: Cannot listen at ${describePlace(place)}: ${reason}`,
+      { cause },
+    );
   }
 }

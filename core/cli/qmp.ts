@@ -4,9 +4,10 @@
  * @module
  */
 
+import { placePermissions } from "../backend/socket_place.ts";
 import type { Machine } from "../machine/machine.ts";
 import type { PermissionNeeds } from "../machine/plugin.ts";
-import { addressPermissions, parseQmpAddress } from "../monitor/qmp/address.ts";
+import { parseQmpAddress } from "../monitor/qmp/address.ts";
 import { QmpServerError } from "../monitor/qmp/error.ts";
 import { UsageError } from "./arguments.ts";
 
@@ -25,7 +26,7 @@ export function qmpNeeds(
   let { read = [], write = [], net = [] } = needs;
   for (const place of places) {
     try {
-      const more = addressPermissions(parseQmpAddress(place));
+      const more = placePermissions(parseQmpAddress(place));
       read = [...read, ...more.read ?? []];
       write = [...write, ...more.write ?? []];
       net = [...net, ...more.net ?? []];

@@ -62,8 +62,6 @@ export class BlockRequests {
   building = false;
   /** With `icount`: requests whose answer has not been given. */
   #awaited = 0;
-  /** Counts the calls of `forget`. */
-  #generation = 0;
   /** Takes what devices read, in the order in which they hear of it. */
   onRead: ((bytes: Uint8Array) => void) | undefined;
   /** Called when a backend has failed a request. */
@@ -92,15 +90,6 @@ export class BlockRequests {
    */
   get due(): Promise<void> | undefined {
     return this.#due;
-  }
-
-  /** With `icount`: nobody waits for anything any more. */
-  forget(): void {
-    for (const { timer } of this.#waiting) timer.cancel();
-    this.#waiting.clear();
-    this.#generation++;
-    this.#awaited = 0;
-    this.#due = undefined;
   }
 
   /**
@@ -248,7 +237,8 @@ export class BlockRequests {
       this.#waiting.delete(one);
       this.#wait(answer, () => resolve(answer));
     };
-    const one = { backend: name, deadline, timer: clock.timer(due), due };
+    const timer = clock.timer(due, "request");
+    const one = { backend: name, deadline, timer, due };
     this.#waiting.add(one);
     one.timer.arm(deadline);
     return promise;
@@ -264,10 +254,8 @@ export class BlockRequests {
 
   /** Answers are given in the order in which they are due. */
   #wait(answer: Promise<unknown>, give: () => void): void {
-    const generation = this.#generation;
     const due = Promise.all([this.#due, answer.then(() => {}, () => {})])
       .then(() => {
-        if (generation !== this.#generation) return;
         this.#awaited--;
         give();
         if (this.#due === due) this.#due = undefined;

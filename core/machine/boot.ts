@@ -46,6 +46,9 @@ export function loadKernel(parts: Parts): EntryState | undefined {
     initrd: boot.initrd,
     modules: boot.modules,
     append: plan.definition.boot.append ?? "",
+    has64Bit: plan.cpu.models64?.includes(
+      plan.definition.cpu.model ?? plan.cpu.models[0],
+    ),
     parameters: linuxParameters(plan),
     ram: ramRanges(plan),
     screen: textScreen(parts),

@@ -60,6 +60,7 @@ export class Builder {
   readonly #requests: Requests = {
     reset: false,
     resetCause: "guest-reset",
+    noReboot: false,
     cpuReset: 0,
     cpuInit: 0,
     end: undefined,
@@ -80,6 +81,7 @@ export class Builder {
   constructor(plan: MachinePlan, options: LoadOptions) {
     this.#plan = plan;
     this.#options = options;
+    this.#requests.noReboot = options.noReboot ?? false;
     this.#machineLog = new MachineLog(options.log);
     this.#log = this.#machineLog.write;
   }

@@ -319,7 +319,7 @@ export class DriveLayer {
       const loaded = await loadPlugin(
         ["device"],
         plugin,
-        place.directory,
+        place,
         this.#plugins,
       ) as DevicePlugin;
       schema = loaded.config;

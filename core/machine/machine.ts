@@ -56,6 +56,7 @@ import { RequestHandler } from "./request_handler.ts";
 import { RunLoop } from "./run_loop.ts";
 import type { RunResult, RunState } from "./run_result.ts";
 import type { JsonObject } from "./schema_types.ts";
+import { Standstill } from "./standstill.ts";
 import type { Trace, TraceOptions } from "./trace.ts";
 
 export type { RunResult, RunState };
@@ -76,16 +77,11 @@ export class Machine {
   #running: Promise<RunResult> | undefined;
   #result: RunResult | undefined;
   #closed: Promise<void> | undefined;
-  /** Lets the guest go on that a monitor has stopped. */
-  #release: (() => void) | undefined;
-  /** What it stands still for, if it is that. */
-  #work: "save-vm" | "restore-vm" | undefined;
-  /** What monitors were told last: that the guest stands still. */
-  #isToldHeld = false;
   #hasShutDown = false;
   /** In a replay: instructions of each CPU up to here, less those that it counts. */
   readonly #earlier: number[];
   readonly #observers: Observers;
+  readonly #standstill: Standstill;
 
   /** For `Machine.build`. */
   private constructor(parts: Parts) {
@@ -132,8 +128,16 @@ export class Machine {
       memory: subject.memory,
       earlier: this.#earlier,
       hasEnded: () => this.#result !== undefined,
-      letGo: () => this.#letGo(),
-      tellHeld: () => this.#tellHeld(),
+      letGo: () => this.#standstill.letGo(),
+      tellHeld: () => this.#standstill.tell(),
+    });
+    this.#standstill = new Standstill({
+      loop: this.#loop,
+      events: this.events,
+      isRunning: () => this.running,
+      hasBegun: () => this.cpu.instructions !== 0,
+      debugging: () => this.#observers.debugging,
+      start: () => this.start(),
     });
   }
 
@@ -338,77 +342,26 @@ export class Machine {
    * hears of it. Nothing happens if it stands still already.
    */
   stopGuest(): void {
-    if (this.running && this.#isHeld) return;
-    // Its debugger's continue is then as good as a monitor's.
-    const { debugging } = this.#observers;
-    if (debugging?.isAwaited === true) debugging.pause();
-    else this.#release ??= this.#loop.standStill();
-    if (this.running) this.#tellHeld();
-    else this.#isToldHeld = true;
+    this.#standstill.stop();
   }
 
   /** Let it go on, or start, whoever has stopped it. */
   continueGuest(): void {
-    const isNew = !this.running && !this.#isToldHeld;
-    this.#letGo();
-    this.#observers.debugging?.goOn();
-    this.start();
-    this.#tellHeld();
-    if (isNew) this.events.emit({ type: "resume" });
-  }
-
-  #letGo(): void {
-    this.#release?.();
-    this.#release = undefined;
-  }
-
-  /** Whether somebody has the guest stand still. */
-  get #isHeld(): boolean {
-    return this.#release !== undefined || this.#work !== undefined ||
-      this.#observers.debugging?.standing !== undefined;
-  }
-
-  /** Tell monitors that the guest stands still or goes on, if they do not know. */
-  #tellHeld(): void {
-    if (this.#isHeld === this.#isToldHeld) return;
-    this.#isToldHeld = this.#isHeld;
-    this.events.emit({ type: this.#isHeld ? "stop" : "resume" });
-  }
-
-  /** Do some work while the guest stands still, if it runs, of which monitors hear. */
-  async #standsFor<T>(
-    work: "save-vm" | "restore-vm",
-    action: () => Promise<T>,
-  ): Promise<T> {
-    if (!this.running) return await action();
-    const before = this.#work;
-    this.#work = work;
-    this.#tellHeld();
-    try {
-      return await action();
-    } finally {
-      this.#work = before;
-      this.#tellHeld();
-    }
+    this.#standstill.goOn();
   }
 
   /** Do some work while the guest stands still between instructions, as for a snapshot. */
   async whileStill<T>(work: () => Promise<T>): Promise<T> {
     this.#mustBeOpen();
-    return await this.#standsFor("save-vm", () => this.#loop.hold(work));
+    return await this.#standstill.during(
+      "save-vm",
+      () => this.#loop.hold(work),
+    );
   }
 
   /** Whether the guest runs, and why not, as QEMU's `RunState` has it. */
   get runState(): RunState {
-    if (this.running) {
-      if (this.#work !== undefined) return this.#work;
-      if (!this.#isHeld) return "running";
-      const { debugging } = this.#observers;
-      if (this.#release === undefined && debugging?.standing === "debug") {
-        return "debug";
-      }
-      return this.cpu.instructions === 0 ? "prelaunch" : "paused";
-    }
+    if (this.running) return this.#standstill.state;
     if (this.#result === undefined) return "prelaunch";
     return this.#result.reason === "stop" ? "paused" : "shutdown";
   }
@@ -681,12 +634,15 @@ export class Machine {
   ): Promise<SavedSnapshot> {
     this.#mustBeOpen();
     // It stands still first: a hook may have asked for what is now.
-    return await this.#standsFor(
+    return await this.#standstill.during(
       "save-vm",
       () =>
         this.#loop.hold(async () => {
           const { saveSnapshot } = await import("../snapshot/save.ts");
-          return saveSnapshot(this.#parts, this.media, nameOrPath, options);
+          const { media } = this;
+          return media.alone(() =>
+            saveSnapshot(this.#parts, media, nameOrPath, options)
+          );
         }),
     );
   }
@@ -707,11 +663,13 @@ export class Machine {
       );
     }
     const { loadSnapshot } = await import("../snapshot/load.ts");
-    await this.#standsFor("restore-vm", async () => {
+    await this.#standstill.during("restore-vm", async () => {
       await this.#loop.hold(() =>
-        loadSnapshot(this.#parts, this.media, nameOrPath, () => {
-          this.#parts.requests.reset = true;
-        })
+        this.media.alone(() =>
+          loadSnapshot(this.#parts, this.media, nameOrPath, () => {
+            this.#parts.requests.reset = true;
+          })
+        )
       );
       this.events.emit({ type: "reset", cause: "snapshot-load" });
     });
@@ -761,6 +719,10 @@ export class Machine {
 
   async #run(): Promise<RunResult> {
     const { requests } = this.#parts;
+    // It may have ended, and become again what it was before.
+    if (this.#result !== undefined) {
+      for (const backend of this.#ownBackends()) backend.begin();
+    }
     try {
       let result: RunResult;
       this.#observers.throwHookError();
@@ -809,10 +771,17 @@ export class Machine {
   }
 
   #endWaits(result: RunResult): void {
+    for (const backend of this.#ownBackends()) {
+      backend.end(`the machine ended (${result.reason})`);
+    }
+  }
+
+  /** The backends that a program reads. */
+  *#ownBackends(): Generator<MemoryChar | MemoryDisplay> {
     for (const backend of this.#parts.backends.values()) {
-      if (backend instanceof MemoryChar || backend instanceof MemoryDisplay) {
-        backend.end(`the machine ended (${result.reason})`);
-      }
+      const isOwn = backend instanceof MemoryChar ||
+        backend instanceof MemoryDisplay;
+      if (isOwn) yield backend;
     }
   }
 

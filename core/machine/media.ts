@@ -34,6 +34,8 @@ export interface Medium {
 export interface ChangeOptions {
   /** Take the old one out though the guest has locked it in. */
   readonly force?: boolean;
+  /** A snapshot says it: only plugins that have names, or that the machine has. */
+  readonly isForeign?: boolean;
 }
 
 /** A change of a recorded run. */
@@ -58,7 +60,7 @@ export interface DriveContent {
   readonly backend: BlockBackend | undefined;
   /** One to insert again, if it was put in since the machine was built. */
   readonly medium: Medium | undefined;
-  /** Whether something was put in or taken out since. */
+  /** Whether it is something else than when the machine was built. */
   readonly isChanged: boolean;
 }
 
@@ -85,6 +87,8 @@ export class Media {
   /** And all media that there have been; undefined: they are closed when they are out. */
   #kept: Set<BlockBackend> | undefined;
   #closed = false;
+  /** A snapshot is saved or loaded: resolves when that is done. */
+  #alone: Promise<void> | undefined;
 
   /** The drives of a machine made of these parts. */
   constructor(parts: Parts) {
@@ -132,11 +136,12 @@ export class Media {
   async insert(
     name: string,
     medium: Medium,
-    { force = false }: ChangeOptions = {},
+    { force = false, isForeign = false }: ChangeOptions = {},
   ): Promise<void> {
     this.#mustListen();
     const drive = this.#drive(name);
-    const { backend, config } = await this.#open(name, medium);
+    const { backend, config } = await this.#open(name, medium, isForeign);
+    await this.#untilFree(isForeign);
     // Whoever reads it later may be in another folder.
     const opened = { ...medium, config };
     if (this.#isTimed) {
@@ -183,10 +188,11 @@ export class Media {
    */
   async eject(
     name: string,
-    { force = false }: ChangeOptions = {},
+    { force = false, isForeign = false }: ChangeOptions = {},
   ): Promise<void> {
     this.#mustListen();
     const drive = this.#drive(name);
+    await this.#untilFree(isForeign);
     if (this.#isTimed) return await this.#timed!.submit({ drive: name, force });
     await this.#eject(name, drive, force);
   }
@@ -211,8 +217,29 @@ export class Media {
   async #moveTray(change: Change): Promise<void> {
     this.#mustListen();
     this.#drive(change.drive);
+    await this.#untilFree();
     if (this.#isTimed) return await this.#timed!.submit(change);
     await this.#carryOut(change);
+  }
+
+  /**
+   * Do something for which all drives must stay as they are, as saving or
+   * loading a snapshot, which alone may change them meanwhile.
+   */
+  async alone<T>(action: () => Promise<T>): Promise<T> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#alone = promise;
+    try {
+      return await action();
+    } finally {
+      this.#alone = undefined;
+      resolve();
+    }
+  }
+
+  /** Wait until nobody needs the drives as they are, unless it is who does. */
+  async #untilFree(isForeign = false): Promise<void> {
+    while (this.#alone !== undefined && !isForeign) await this.#alone;
   }
 
   async #eject(
@@ -226,18 +253,27 @@ export class Media {
 
   /** What is in each drive: one to insert again, or undefined. */
   get contents(): ReadonlyMap<string, Medium | undefined> {
-    const { plan } = this.#parts;
     return new Map([...this.drives.keys()].map((name) => {
       const { isChanged, medium } = this.#contents.get(name)!;
-      if (isChanged) return [name, medium];
-      const [device, role] = name.split(".");
-      const planned = plan.devices.find((d) => d.name === device)!;
-      const backend = planned.backends.get(role);
-      const found = plan.backends.find((b) => b.name === backend);
-      if (found === undefined) return [name, undefined];
-      const { plugin } = plan.definition.backends[found.name];
-      return [name, { plugin, config: found.config as JsonObject }];
+      return [name, isChanged ? medium : this.planned(name)];
     }));
+  }
+
+  /** Whether a drive has something else than at the machine's start. */
+  isChanged(name: string): boolean {
+    return this.#contents.get(name)?.isChanged ?? false;
+  }
+
+  /** What a drive has at the machine's start; undefined for nothing. */
+  planned(name: string): Medium | undefined {
+    const { plan } = this.#parts;
+    const [device, role] = name.split(".");
+    const planned = plan.devices.find((d) => d.name === device);
+    const backend = planned?.backends.get(role);
+    const found = plan.backends.find((b) => b.name === backend);
+    if (found === undefined) return undefined;
+    const { plugin } = plan.definition.backends[found.name];
+    return { plugin, config: found.config as JsonObject };
   }
 
   /** A change of a run that is recorded or replayed, whose time has come. */
@@ -333,12 +369,19 @@ export class Media {
   async #open(
     name: string,
     medium: Medium,
+    isForeign = false,
   ): Promise<{ backend: BlockBackend; config: JsonObject }> {
-    const { options: { plugins }, log } = this.#parts;
+    const { options: { plugins, replay }, log, plan } = this.#parts;
+    const isKnown = Object.values(plan.definition.backends)
+      .some(({ plugin }) => plugin === medium.plugin);
     const plugin = await loadPlugin(
       ["block"],
       medium.plugin,
-      Deno.cwd(),
+      {
+        directory: Deno.cwd(),
+        isForeign: isForeign && !isKnown,
+        isRecorded: replay !== undefined && !isKnown,
+      },
       plugins,
     ) as BlockPlugin;
     const given = absolute(medium.config ?? {}, plugin.config);
@@ -378,8 +421,10 @@ export class Media {
     const old = this.#contents.get(name)!;
     const noted = backend && (undo?.noting(backend) ?? backend);
     const inDrive = noted && blocks.behind(noted, key);
+    const isChanged =
+      JSON.stringify(medium) !== JSON.stringify(this.planned(name));
     const content = this.#brought.get(++this.#changes) ??
-      { inDrive, backend, medium, isChanged: true };
+      { inDrive, backend, medium, isChanged };
     drive.insert(content.inDrive);
     if (backend === undefined) backends.delete(key);
     else backends.set(key, backend);

@@ -97,8 +97,7 @@ export async function backendsOf(
     const plugin = childOf(node, "plugin");
     if (plugin?.kind !== "value" || typeof plugin.value !== "string") continue;
     try {
-      const { directory } = plugin.place;
-      await loadPlugin([type], plugin.value, directory, plugins);
+      await loadPlugin([type], plugin.value, plugin.place, plugins);
       names.push(name);
     } catch (error) {
       // Of another type, or wrong: then the planner says how.

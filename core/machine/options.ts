@@ -121,6 +121,7 @@ export async function planDefinition(
       locate(definition, {
         file: "(the machine definition)",
         directory: Deno.cwd(),
+        isRecorded: options.replay !== undefined,
       }),
     );
   return await planLocated(document, options);
@@ -132,12 +133,21 @@ export async function planLocated(
   options: LoadOptions,
   bootsLater = false,
 ): Promise<MachinePlan> {
-  return await planMachine(document, {
+  const plan = await planMachine(document, {
     plugins: options.plugins,
     overlays: await optionOverlays(document, options),
     skipFiles: options.skipFiles,
     bootsLater,
   });
+  const { initrd, append } = options;
+  const isAlone = plan.definition.boot.kernel === undefined;
+  if (isAlone && (initrd !== undefined || append !== undefined)) {
+    throw optionError(
+      initrd !== undefined ? "--initrd" : "--append",
+      "there is no kernel that it is for: expected --kernel, too",
+    );
+  }
+  return plan;
 }
 
 /** The documents that the options lay over a definition, in order. */

@@ -109,6 +109,8 @@ export interface Requests {
   reset: boolean;
   /** Who wants that. */
   resetCause: Cause;
+  /** What a reset by the guest or a monitor does: anew, or it ends the run. */
+  noReboot: boolean;
   /** Reset these CPUs alone: a bit each. */
   cpuReset: number;
   /** The same for the line `init`. */

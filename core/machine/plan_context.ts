@@ -103,10 +103,10 @@ export class PlanContext implements PlanReport {
     name: string,
     path: DocumentPath,
   ): Promise<P> {
-    const { directory } = at(this.document, path).place;
+    const { place } = at(this.document, path);
     try {
       const table = this.options.plugins;
-      return await loadPlugin(types, name, directory, table) as P;
+      return await loadPlugin(types, name, place, table) as P;
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;
       throw this.error(path, error.message);

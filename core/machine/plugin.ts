@@ -287,6 +287,11 @@ export interface Device {
    * where runs are to be alike.
    */
   announce?(): void;
+  /**
+   * Of a network card: whether its cable is in. A person pulls it out and puts
+   * it in, not the guest, and a reset does neither.
+   */
+  cable?: boolean;
 }
 
 /** A device's configuration says what cannot be, whatever its schema allows. */
@@ -429,6 +434,8 @@ export interface CpuPlugin<C = any> extends PluginInfo {
   readonly type: "cpu";
   /** The models that `--cpu` and `"model"` choose from. */
   readonly models: readonly string[];
+  /** Those of them that have a 64-bit mode; not known when absent. */
+  readonly models64?: readonly string[];
   /** The input lines beside `intr` and `nmi` and `reset`, as `a20`. */
   readonly inputs?: readonly string[];
   /** The names of the lines it drives. */
@@ -593,6 +600,8 @@ export interface LoaderContext {
   readonly modules: readonly BootFile[];
   /** The kernel's command line; empty when none was given. */
   readonly append: string;
+  /** Whether the CPU has a 64-bit mode; undefined when that is not known. */
+  readonly has64Bit?: boolean;
   /** What the machine adds to Linux's command line. */
   readonly parameters?: readonly string[];
   /** The guest's RAM in ascending order, adjacent ranges joined. */

@@ -22,6 +22,16 @@ export class PluginError extends Error {
   override readonly name = "PluginError";
 }
 
+/** Where a plugin is named. */
+export interface PluginPlace {
+  /** What relative paths are relative to. */
+  readonly directory: string;
+  /** Somebody else may have written it: only plugins that have names. */
+  readonly isForeign?: boolean;
+  /** The same, but modules that are files of this host are imported, too. */
+  readonly isRecorded?: boolean;
+}
+
 /** What each type of plugin must have beside the common fields. */
 const FUNCTIONS: Readonly<Record<PluginType, readonly string[]>> = {
   device: ["create"],
@@ -49,18 +59,36 @@ function isPlugin(value: unknown, type: PluginType): value is Plugin {
 
 /**
  * The plugin of one of the given types that `name` stands for: a shipped one,
- * or a module to import, relative to `directory`. Throws a `PluginError`.
+ * or a module to import, relative to its place. Throws a `PluginError`.
  */
 export async function loadPlugin(
   types: readonly PluginType[],
   name: string,
-  directory: string,
+  place: string | PluginPlace,
   table: PluginTable,
 ): Promise<Plugin> {
+  const { directory, isForeign, isRecorded } = typeof place === "string"
+    ? { directory: place }
+    : { isForeign: false, isRecorded: false, ...place };
   let load: (() => Promise<unknown>) | undefined;
   for (const type of types) {
     const names = table[type];
     if (names !== undefined && Object.hasOwn(names, name)) load = names[name];
+  }
+  if (load === undefined && isForeign && isSpecifier(name)) {
+    throw new PluginError(
+      `the snapshot names a program, ${JSON.stringify(name)}, as a plugin, ` +
+        "which only a machine's definition may: load the snapshot into the " +
+        "machine of that",
+    );
+  }
+  const isFile = /^(\.{0,2}\/|file:)/i.test(name) || isAbsolute(name);
+  if (load === undefined && isRecorded && isSpecifier(name) && !isFile) {
+    throw new PluginError(
+      `the recording names a program, ${JSON.stringify(name)}, as a plugin, ` +
+        "which would come from elsewhere: replay it from a program that has " +
+        "it among its plugins",
+    );
   }
   if (load === undefined && isSpecifier(name)) {
     const url = /^\.{0,2}\//.test(name) || isAbsolute(name)

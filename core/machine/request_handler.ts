@@ -24,7 +24,7 @@ export class RequestHandler {
 
   /** Between slices: do what was requested. Says whether the CPU was reset. */
   between(): boolean {
-    const { requests, options } = this.#parts;
+    const { requests } = this.#parts;
     if (requests.end !== undefined) {
       this.#loop().stop();
       return false;
@@ -32,7 +32,7 @@ export class RequestHandler {
     if (requests.reset) {
       requests.reset = false;
       requests.cpuReset = requests.cpuInit = 0;
-      if (options.noReboot) {
+      if (requests.noReboot) {
         requests.end = { reason: "reset", status: 0 };
         this.#loop().stop();
         return false;
@@ -74,8 +74,8 @@ export class RequestHandler {
    * and again, and nobody would see where it was.
    */
   get resetsAtShutdown(): boolean {
-    const { options, plan } = this.#parts;
-    return !this.#hasKernel && !options.noReboot && hasRom(plan);
+    const { requests, plan } = this.#parts;
+    return !this.#hasKernel && !requests.noReboot && hasRom(plan);
   }
 
   get #hasKernel(): boolean {

@@ -8,7 +8,8 @@ import { MemoryChar } from "../backend/memory_char.ts";
 import { SilentNet, timedChar, timedInput, timedNet } from "./channels.ts";
 import { ReplayError } from "./error.ts";
 import type { Subject, TimedInputs } from "./inputs.ts";
-import { readLog } from "./log.ts";
+import { EntryWriter, INPUTS, writeHeader } from "./log.ts";
+import { LogFile } from "./log_file.ts";
 import { Player } from "./player.ts";
 import { Recorder } from "./recorder.ts";
 
@@ -130,9 +131,9 @@ Deno.test("inputs: frames, bytes and keys come where they came, refused ones too
   assert(heard.some((line) => line.endsWith("false")));
   assert(heard.some((line) => line.includes("char")));
   assert(heard.some((line) => line.includes("KeyA")));
-  const { entries, isTruncated } = readLog(log);
-  assertEquals(isTruncated, false);
-  const player = new Player(entries);
+  const recorded = new LogFile(log);
+  assertEquals(recorded.isTruncated, false);
+  const player = new Player(recorded);
   const char = new MemoryChar();
   const input = new InputQueue();
   const net = new SilentNet(true);
@@ -146,14 +147,14 @@ Deno.test("inputs: frames, bytes and keys come where they came, refused ones too
 });
 
 Deno.test("inputs: what is for no channel is refused", () => {
-  const player = new Player([
-    {
-      type: 2,
-      count: 0,
-      time: 0,
-      events: [{ channel: 7, again: false, bytes: new Uint8Array() }],
-    },
-  ]);
+  const position = { count: 0, time: 0 };
+  const events = [{ channel: 7, again: false, bytes: new Uint8Array() }];
+  const player = new Player(
+    new LogFile(Uint8Array.of(
+      ...writeHeader({}),
+      ...new EntryWriter(position).write({ type: INPUTS, ...position, events }),
+    )),
+  );
   assertThrows(() => player.checkChannels(), ReplayError, "nothing that there");
 });
 

@@ -15,14 +15,15 @@
 import { ReplayError } from "./error.ts";
 import type { TimedInputs } from "./inputs.ts";
 
-/** Commands of the human monitor that reach a device at once. */
-const AT_ONCE = new Set(["i", "o"]);
+/** Commands that reach a device at once. */
+const AT_ONCE = new Set(["i", "o", "set-action", "set_link"]);
 
 /** Commands of the human monitor and of QMP that the guest notices. */
 const NOTICED = new Set([
   ...AT_ONCE,
   "blockdev-change-medium",
   "blockdev-close-tray",
+  "blockdev-insert-medium",
   "blockdev-open-tray",
   "blockdev-remove-medium",
   "change",

@@ -15,15 +15,16 @@ import { ReplayError } from "./error.ts";
 import { hash32 } from "./hash.ts";
 
 /** "RHEAREC" and the version of the format. */
-const MAGIC: Uint8Array = Uint8Array.of(
+export const MAGIC: Uint8Array = Uint8Array.of(
   ...new TextEncoder().encode("RHEAREC"),
   1,
 );
-const VERSION = MAGIC.length - 1;
+/** Where in the magic the version is. */
+export const VERSION: number = MAGIC.length - 1;
 /** Length and type before a payload, and the hash behind it. */
-const BEFORE = 5, BEHIND = 4;
+export const BEFORE = 5, BEHIND = 4;
 /** A record has no more; a batch of inputs is far from it. */
-const MOST_BYTES = 2 ** 28;
+export const MOST_BYTES: number = 2 ** 28;
 
 /**
  * The types of records. A run ends by the guest, which is to end itself again,
@@ -35,7 +36,11 @@ export const HEADER = 1, INPUTS = 2, CHECK = 3, END = 4, OWN_END = 5;
 /** See `HEADER`. */
 export const CUT_END = 6;
 
-/** A place in a run. */
+/**
+ * A place in a run. While the guest runs its time follows from the count, and
+ * is compared; while all CPUs wait, the time alone says when what comes then
+ * does.
+ */
 export interface Position {
   /** Instructions that all CPUs have executed. */
   readonly count: number;
@@ -79,6 +84,18 @@ export type Entry =
       readonly digest: Digest;
     }
   );
+
+/** What was recorded, in its order. */
+export interface Entries {
+  /** How many there are. */
+  readonly length: number;
+  /** How many channels there must be at least. */
+  readonly channels: number;
+  /** One by its number; undefined behind the last. */
+  at(number: number): Entry | undefined;
+  /** Nobody asks for more. */
+  close(): void;
+}
 
 /** Bytes of a record, gathered. */
 export class Writer {
@@ -236,77 +253,13 @@ export class EntryWriter {
   }
 }
 
-/** A recording as it was read. */
-export interface Log {
-  /** The header. */
-  readonly header: unknown;
-  /** What follows. */
-  readonly entries: readonly Entry[];
-  /** Whether the end is missing. */
-  readonly isTruncated: boolean;
-}
-
-/**
- * Understand a recording. An incomplete record at the end, as a host that
- * crashed leaves it, ends the recording; anything else that is wrong throws a
- * `ReplayError`.
- */
-export function readLog(bytes: Uint8Array): Log {
-  if (!MAGIC.subarray(0, VERSION).every((byte, i) => byte === bytes[i])) {
-    throw new ReplayError("damaged", "it is not a recording");
-  }
-  if (bytes[VERSION] !== MAGIC[VERSION]) {
-    throw new ReplayError(
-      "version",
-      `it has format ${bytes[VERSION] ?? "none"}, expected ${MAGIC[VERSION]}`,
-    );
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const entries: Entry[] = [];
-  let header: unknown;
-  let position: Position = { count: 0, time: 0 };
-  let at = MAGIC.length;
-  let isTruncated = true;
-  while (at + BEFORE + BEHIND <= bytes.length) {
-    const length = view.getUint32(at, true);
-    const type = bytes[at + 4];
-    // A file system may leave zeros where a host crashed.
-    if (type === 0 && bytes.subarray(at).every((byte) => byte === 0)) break;
-    const end = at + BEFORE + length + BEHIND;
-    if (length > MOST_BYTES) throw damaged(at, "a record is too long");
-    if (end > bytes.length) break;
-    const body = bytes.subarray(at + 4, end - BEHIND);
-    if (view.getUint32(end - BEHIND, true) !== hash32(body)) {
-      throw damaged(at, "a checksum is wrong");
-    }
-    try {
-      if (header === undefined) header = readHeader(type, body.subarray(1));
-      else {
-        const entry = readEntry(type, body.subarray(1), position);
-        entries.push(entry);
-        position = entry;
-        isTruncated = type !== END && type !== OWN_END && type !== CUT_END;
-      }
-    } catch (error) {
-      if (!(error instanceof ReplayError)) throw error;
-      throw damaged(at, error.message);
-    }
-    at = end;
-    if (!isTruncated && at !== bytes.length) {
-      throw damaged(at, "there is something behind its end");
-    }
-  }
-  if (header === undefined) {
-    throw new ReplayError("damaged", "its header is missing");
-  }
-  return { header, entries, isTruncated };
-}
-
-function damaged(at: number, message: string): ReplayError {
+/** What is wrong at a byte of a recording. */
+export function damaged(at: number, message: string): ReplayError {
   return new ReplayError("damaged", `it is damaged at byte ${at}: ${message}`);
 }
 
-function readHeader(type: number, payload: Uint8Array): unknown {
+/** The header in a record's payload; throws a `ReplayError`. */
+export function readHeader(type: number, payload: Uint8Array): unknown {
   if (type !== HEADER) throw damaged(0, "the header is missing");
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(payload);
@@ -316,7 +269,15 @@ function readHeader(type: number, payload: Uint8Array): unknown {
   }
 }
 
-function readEntry(type: number, payload: Uint8Array, from: Position): Entry {
+/**
+ * The entry in a record's payload, behind one at a position: with views of the
+ * payload. Throws a `ReplayError`.
+ */
+export function readEntry(
+  type: number,
+  payload: Uint8Array,
+  from: Position,
+): Entry {
   const reader = new Reader(payload);
   const count = from.count + reader.varint();
   const time = from.time + reader.varint();

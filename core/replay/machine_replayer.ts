@@ -11,6 +11,7 @@ import type { Parts } from "../machine/parts.ts";
 import type { RunLoop } from "../machine/run_loop.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
 import { ReplayError } from "./error.ts";
+import { hashRecord } from "./hash.ts";
 import type { Moment } from "./history.ts";
 import { Player } from "./player.ts";
 import { Replayer } from "./replayer.ts";
@@ -74,7 +75,6 @@ export async function createReplayer(
   };
   /** Make everything but the memory what it was. */
   const goBack = async (moment: Moment): Promise<void> => {
-    blocks.forget();
     await undo.undo(moment.disks);
     requests.end = undefined;
     media.restore(moment.media);
@@ -95,7 +95,7 @@ export async function createReplayer(
     get isFull(): boolean {
       return undo.isFull;
     },
-    pc: (cpu) => control.cpus[cpu].pc,
+    mark: (cpu) => hashRecord(cpus[cpu].save()),
     save: () => ({
       ...player.position,
       record: saveMachine(parts),
@@ -104,6 +104,7 @@ export async function createReplayer(
       disks: undo.keep(),
       media: media.mark,
     }),
+    settle: () => blocks.settle(true),
     load: goBack,
     run,
     runOne: () => run(() => player.stop(), true),

@@ -10,6 +10,7 @@ import {
   CHECK,
   CUT_END,
   type Digest,
+  type Entries,
   type Entry,
   INPUTS,
   type LoggedEvent,
@@ -45,7 +46,7 @@ export class Player extends TimedInputs {
   override readonly isLive = false;
   override readonly refusal = "The run is replayed: it is what was recorded, " +
     "and nothing that is written from outside";
-  readonly #entries: readonly Entry[];
+  readonly #entries: Entries;
   readonly #channels: PlayedChannel[] = [];
   #next = 0;
   #isAtEnd = false;
@@ -59,7 +60,7 @@ export class Player extends TimedInputs {
   onCheck: (position: Position) => void = () => {};
 
   /** Plays these. */
-  constructor(entries: readonly Entry[]) {
+  constructor(entries: Entries) {
     super();
     this.#entries = entries;
   }
@@ -71,11 +72,7 @@ export class Player extends TimedInputs {
 
   /** Throws a `ReplayError` if an input is for a channel that there is not. */
   checkChannels(): void {
-    const count = this.#channels.length;
-    const isKnown = (entry: Entry): boolean =>
-      entry.type !== INPUTS ||
-      entry.events.every(({ channel }) => channel < count);
-    if (!this.#entries.every(isKnown)) {
+    if (this.#entries.channels > this.#channels.length) {
       throw new ReplayError("damaged", "an input is for nothing that there is");
     }
   }
@@ -97,7 +94,7 @@ export class Player extends TimedInputs {
 
   /** Up to the next input, or the limit. */
   override get budget(): number {
-    const entry = this.#entries[this.#next];
+    const entry = this.#entries.at(this.#next);
     const isOwn = entry === undefined || entry.type === OWN_END;
     const next = isOwn ? this.limit : Math.min(entry.count, this.limit);
     return Math.max(next - this.position.count, 1);
@@ -106,7 +103,7 @@ export class Player extends TimedInputs {
   /** See {@linkcode TimedInputs.take}. */
   override take(): Promise<void> | undefined {
     const position = this.subject.position();
-    const entry = this.#entries[this.#next];
+    const entry = this.#entries.at(this.#next);
     if (entry === undefined) return this.#end();
     if (position.count >= this.limit) {
       return this.stop(), undefined;
@@ -128,7 +125,7 @@ export class Player extends TimedInputs {
 
   /** All CPUs wait. */
   override idle(deadline: number): Promise<void> {
-    const next = this.#entries[this.#next];
+    const next = this.#entries.at(this.#next);
     if (next === undefined) return this.#end() ?? Promise.resolve();
     const isNow = next.count === this.position.count && next.type !== OWN_END;
     const target = isNow ? Math.min(deadline, next.time) : deadline;
@@ -180,7 +177,7 @@ export class Player extends TimedInputs {
 
   /** The guest has ended the run: as it did? */
   override end(): void {
-    const entry = this.#entries[this.#next];
+    const entry = this.#entries.at(this.#next);
     const { count, time } = this.position;
     // Without the end nobody knows how it went on.
     if (entry === undefined) return;
@@ -228,5 +225,7 @@ export class Player extends TimedInputs {
   }
 
   /** The machine is stopped. */
-  override close(): void {}
+  override close(): void {
+    this.#entries.close();
+  }
 }

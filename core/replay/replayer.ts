@@ -14,6 +14,8 @@ import { History, type Moment } from "./history.ts";
 import type { Player } from "./player.ts";
 import type { ReplayDebugger } from "./reverse.ts";
 
+/** Elements of a string up to which one is found; beyond, the string is undone as a whole. */
+const MOST_ELEMENTS = 5000;
 /** States take at most this part of the time in which the run goes forward. */
 const PART = 4;
 
@@ -33,11 +35,16 @@ export interface ReplayedMachine {
   retain(moments: readonly Moment[]): void;
   /** Whether it takes so much for going back that some of it is to be forgotten. */
   readonly isFull: boolean;
-  /** The linear address of a CPU's next instruction. */
-  pc(cpu: number): number;
+  /** A CPU's state, to be compared. */
+  mark(cpu: number): number;
   /** Everything but the memory, and where in the recording it is. */
   save(): Moment;
-  /** The reverse; the memory is that of the moment. */
+  /**
+   * Let what disks are doing be done: a device waits for its answer, and only
+   * then asks for more. It changes state and memory.
+   */
+  settle(): Promise<void>;
+  /** The reverse of `save`; the memory is that of the moment. */
   load(moment: Moment): Promise<void>;
   /**
    * Let the guest run until `stop`, though a debugger has it stand still.
@@ -129,6 +136,7 @@ export class Replayer implements ReplayDebugger {
   }
 
   async #return(moment: Moment): Promise<void> {
+    await this.#machine.settle();
     this.#history.restore(moment);
     await this.#machine.load(moment);
   }
@@ -153,11 +161,7 @@ export class Replayer implements ReplayDebugger {
     const { count } = this;
     const { count: first, counts } = this.#history.first;
     const own = machine.counts()[cpu];
-    const pc = machine.pc(cpu);
-    // If an interrupt was taken and nothing executed since: to before it.
-    if (count > first) await this.seek(count - 1);
-    await this.#runTo(count);
-    if (machine.pc(cpu) !== pc) return { kind: "step", cpu };
+    if (await this.#undoWithin(cpu)) return { kind: "step", cpu };
     if (own === counts[cpu]) return { kind: "beginning", cpu };
     // The last place at which the CPU had executed less.
     let [low, high] = [first, count];
@@ -185,6 +189,39 @@ export class Replayer implements ReplayDebugger {
     await machine.runOne();
     if (this.count > low) await this.seek(low);
     return { kind: "step", cpu };
+  }
+
+  /**
+   * Back to before what a CPU has done since the last instruction: it has taken
+   * an interrupt or exception, or processed an element of a string. False when
+   * it has not.
+   */
+  async #undoWithin(cpu: number): Promise<boolean> {
+    const machine = this.#machine;
+    const { count } = this;
+    const here = machine.mark(cpu);
+    const begin = async (): Promise<number> => {
+      const { first } = this.#history;
+      if (count > first.count) await this.seek(count - 1);
+      else await this.#return(first);
+      await this.#runTo(count);
+      return machine.mark(cpu);
+    };
+    const first = await begin();
+    if (first === here) return false;
+    let steps = 0;
+    for (let mark = first; mark !== here; mark = machine.mark(cpu)) {
+      await machine.runOne();
+      // There is no way there: to before the instruction, then.
+      if (this.count > count) return false;
+      if (++steps > MOST_ELEMENTS) {
+        await begin();
+        return true;
+      }
+    }
+    await begin();
+    for (let i = 1; i < steps; i++) await machine.runOne();
+    return true;
   }
 
   /** Back to the last breakpoint or watchpoint that was passed. */
@@ -237,10 +274,6 @@ export class Replayer implements ReplayDebugger {
 
   async #goTo(start: Moment, passed: Passed): Promise<ReverseStop> {
     const { event, count } = passed;
-    if (event.kind === "watchpoint") {
-      await this.seek(Math.max(count - 1, this.#history.first.count));
-      return event;
-    }
     // Not to a number of instructions: an interrupt may have been taken since.
     await this.#return(start);
     let index = 0;
@@ -249,6 +282,9 @@ export class Replayer implements ReplayDebugger {
     });
     if (this.count !== count) {
       throw new ReplayError("diverged", "The breakpoint is not met again");
+    }
+    if (event.kind === "watchpoint" && !await this.#undoWithin(event.cpu)) {
+      await this.seek(Math.max(count - 1, this.#history.first.count));
     }
     return event;
   }

@@ -21,7 +21,8 @@ import type { LoadOptions } from "../machine/options.ts";
 import { ReplayError } from "./error.ts";
 import { identifyDisk } from "./identity.ts";
 import type { TimedInputs } from "./inputs.ts";
-import { type Log, readLog } from "./log.ts";
+import type { Entries } from "./log.ts";
+import { LogFile, type LogSource, logSource } from "./log_file.ts";
 import { Player } from "./player.ts";
 import { createLog, Recorder } from "./recorder.ts";
 
@@ -206,7 +207,7 @@ export async function openInputs(
       "A run is recorded and replayed with time.mode icount and time.precise only",
     );
   }
-  if (replay !== undefined) return new Player(replay.entries);
+  if (replay !== undefined) return new Player(replay.log);
   return new Recorder(await createLog(record!));
 }
 
@@ -291,7 +292,11 @@ export async function checkSnapshot(
 }
 
 /** A recording that was read. */
-export interface Recording extends Log {
+export interface Recording {
+  /** What was recorded. */
+  readonly log: Entries;
+  /** Whether the end is missing. */
+  readonly isTruncated: boolean;
   /** The header. */
   readonly header: Header;
   /** The file's name, for messages. */
@@ -300,9 +305,9 @@ export interface Recording extends Log {
 
 /** Read a recording; throws a `ReplayError`. */
 export async function openRecording(path: string): Promise<Recording> {
-  let bytes: Uint8Array;
+  let source: LogSource;
   try {
-    bytes = await Deno.readFile(path);
+    source = await logSource(path);
   } catch (cause) {
     if (!(cause instanceof Error)) throw cause;
     const reason = cause instanceof Deno.errors.NotFound
@@ -313,8 +318,9 @@ export async function openRecording(path: string): Promise<Recording> {
     });
   }
   try {
-    const log = readLog(bytes);
-    return { ...log, header: checkHeader(log.header), path };
+    const log = new LogFile(source);
+    const { isTruncated } = log;
+    return { log, isTruncated, header: checkHeader(log.header), path };
   } catch (error) {
     if (!(error instanceof ReplayError)) throw error;
     throw new ReplayError(

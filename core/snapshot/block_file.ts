@@ -96,13 +96,7 @@ export class BlockFileWriter {
   /** Begin the file that will have this path. Throws a `SnapshotError`. */
   static async create(path: string): Promise<BlockFileWriter> {
     await removeAbandoned(path);
-    const partial = `${path}.${Deno.pid}.${crypto.randomUUID()}.part`;
-    const writer = await reported(path, async () => {
-      const file = await Deno.open(partial, { write: true, createNew: true });
-      // Says that it is being written; where there are no locks, nothing does.
-      await file.tryLock(true).catch(() => {});
-      return new BlockFileWriter(file, path, partial);
-    });
+    const writer = await reported(path, () => BlockFileWriter.#begin(path));
     try {
       const head = new Uint8Array(FILE_HEAD_BYTES);
       head.set(MAGIC);
@@ -113,6 +107,20 @@ export class BlockFileWriter {
       throw error;
     }
     return writer;
+  }
+
+  static async #begin(path: string): Promise<BlockFileWriter> {
+    for (;;) {
+      const partial = `${path}.${Deno.pid}.${crypto.randomUUID()}.part`;
+      const file = await Deno.open(partial, { write: true, createNew: true });
+      // Says that it is being written; where there are no locks, nothing does.
+      const isLocked = await file.tryLock(true).catch(() => true);
+      if (isLocked && await exists(partial)) {
+        return new BlockFileWriter(file, path, partial);
+      }
+      // Another one was quicker, and has taken it for abandoned.
+      file.close();
+    }
   }
 
   /** Append a block. Throws a `SnapshotError`. */
@@ -139,8 +147,9 @@ export class BlockFileWriter {
     await this.block(END, check);
     await reported(this.#path, async () => {
       await this.#file.sync();
-      this.#close();
+      // While it is locked: nobody is to take it for abandoned.
       await Deno.rename(this.#partial, this.#path);
+      this.#close();
     });
     await syncFolder(dirname(this.#path));
   }
@@ -164,6 +173,16 @@ export class BlockFileWriter {
       }
     });
     this.bytes += bytes.length;
+  }
+}
+
+/** Whether there is a file at a path, as far as can be told. */
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    return !(error instanceof Deno.errors.NotFound);
   }
 }
 
@@ -213,8 +232,13 @@ export class BlockFileReader {
   static open(path: string): BlockFileReader {
     let file: Deno.FsFile;
     try {
+      // Before it is opened: a pipe would wait for its other end.
+      if (!Deno.statSync(path).isFile) {
+        throw new SnapshotError("io", `Cannot open "${path}": it is no file`);
+      }
       file = Deno.openSync(path);
     } catch (cause) {
+      if (cause instanceof SnapshotError) throw cause;
       if (cause instanceof Deno.errors.NotFound) {
         throw new SnapshotError("missing", `There is no snapshot "${path}"`);
       }
@@ -229,6 +253,13 @@ export class BlockFileReader {
   /** Bytes of the file. */
   get size(): number {
     return this.#file.statSync().size;
+  }
+
+  /** Whether it begins as snapshots do. */
+  get hasMagic(): boolean {
+    this.#file.seekSync(0, Deno.SeekMode.Start);
+    const head = this.#read(MAGIC.length);
+    return MAGIC.every((byte, i) => head?.[i] === byte);
   }
 
   /** The error of a file that is damaged. */

@@ -4,12 +4,18 @@
  * @module
  */
 
-import type { BlockBackend } from "../backend/block.ts";
+import type { BlockBackend, BlockTogether } from "../backend/block.ts";
 import { BlockError } from "../backend/block.ts";
 import type { Media, Medium } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
-import type { StateRecord } from "../state/state.ts";
+import type { JsonObject } from "../machine/schema_types.ts";
+import {
+  StateError,
+  type StateRecord,
+  type StateValue,
+} from "../state/state.ts";
 import { SnapshotError } from "./error.ts";
+import { asRecord } from "./machine_state.ts";
 
 /** A disk's record in a snapshot. */
 export interface SavedDisk {
@@ -101,12 +107,71 @@ export async function checkSavedDisks(
   await eachDisk(parts, saved, "prepare");
 }
 
-/** Make all disks what they were. Throws a `SnapshotError`. */
+/** A disk of which a load would last, and its record. */
+interface LastingDisk extends SavedDisk {
+  readonly together: BlockTogether;
+}
+
+/**
+ * Make all disks what they were; if the process ends meanwhile, those whose
+ * content lasts are all what they were when they are opened next, or none is.
+ * Throws a `SnapshotError`.
+ */
 export async function loadDisks(
   parts: Parts,
   saved: readonly SavedDisk[],
 ): Promise<void> {
-  await eachDisk(parts, saved, "load");
+  const disks = disksOf(parts);
+  const lasting: LastingDisk[] = [];
+  for (const one of saved) {
+    const together = disks.get(one.backend)?.machineSnapshots?.together;
+    if (together !== undefined) lasting.push({ ...one, together });
+  }
+  if (lasting.length < 2) return await eachDisk(parts, saved, "load");
+  const id = crypto.randomUUID();
+  await beginTogether(lasting, id);
+  try {
+    await eachDisk(parts, saved, "load");
+  } finally {
+    // After an error, too: the guest goes on with what there is.
+    await forgetLoad(lasting.reverse(), id);
+  }
+}
+
+/** Decide that all disks are loaded; when one fails, none is. */
+async function beginTogether(
+  [decider, ...others]: readonly LastingDisk[],
+  id: string,
+): Promise<void> {
+  const begun: LastingDisk[] = [];
+  // It decides when all others know whom to ask.
+  for (const disk of [...others, decider]) {
+    const { backend, record, together } = disk;
+    begun.push(disk);
+    try {
+      await together.begin(record, {
+        id,
+        decider: disk === decider ? undefined : decider.together.place,
+      });
+    } catch (error) {
+      await forgetLoad(begun.reverse(), id);
+      throw diskError(`Cannot load the disk "${backend}"`, error);
+    }
+  }
+}
+
+/** Notes that cannot be taken out lead to what has been decided. */
+async function forgetLoad(
+  disks: readonly LastingDisk[],
+  id: string,
+): Promise<void> {
+  for (const { together } of disks) {
+    try {
+      await together.forget(id);
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+    }
+  }
 }
 
 async function eachDisk(
@@ -174,10 +239,52 @@ function diskError(what: string, error: unknown): unknown {
 }
 
 /** What is in the drives whose media can be changed. */
-export function mediaRecord({ contents }: Media): StateRecord {
-  return JSON.parse(JSON.stringify(
-    Object.fromEntries([...contents].map(([n, medium]) => [n, medium ?? null])),
-  ));
+export interface SavedMedia {
+  /** By drive: null where nothing is. */
+  readonly contents: StateRecord;
+  /** The drives with what the definition and the options put there. */
+  readonly planned: readonly StateValue[];
+}
+
+/** What is in the drives now. */
+export function mediaIn(media: Media): SavedMedia {
+  const all = [...media.contents];
+  const contents: StateRecord = JSON.parse(
+    jsonOf(Object.fromEntries(all.map(([name, one]) => [name, one ?? null]))),
+  );
+  const planned = Object.keys(contents).filter((n) => !media.isChanged(n));
+  return { contents, planned };
+}
+
+/** The drives in which is something else, and what was in them then. */
+function changedMedia(
+  media: Media,
+  { contents, planned }: SavedMedia,
+): [drive: string, medium: StateValue][] {
+  const here = mediaIn(media).contents;
+  const found: [string, StateValue][] = [];
+  for (const [drive, was] of Object.entries(contents)) {
+    // Where that is now the machine's definition and options say.
+    const isPlanned = planned.includes(drive) && media.drives.has(drive);
+    const medium = isPlanned ? media.planned(drive) ?? null : was;
+    const text = jsonOf(medium);
+    if (jsonOf(here[drive]) === text) continue;
+    found.push([drive, JSON.parse(text)]);
+  }
+  return found;
+}
+
+/** A value as JSON, which has none of what is text here then. */
+function jsonOf(value: unknown): string {
+  return JSON.stringify(value ?? null, (_, inner) => {
+    if (inner instanceof Uint8Array) return "bytes";
+    return typeof inner === "bigint" ? `${inner}` : inner;
+  });
+}
+
+/** Whether `restoreMedia` would change anything. */
+export function isMediaOther(media: Media, saved: SavedMedia): boolean {
+  return changedMedia(media, saved).length > 0;
 }
 
 /**
@@ -186,15 +293,13 @@ export function mediaRecord({ contents }: Media): StateRecord {
  */
 export async function restoreMedia(
   media: Media,
-  saved: StateRecord,
+  saved: SavedMedia,
 ): Promise<void> {
-  const here = mediaRecord(media);
-  for (const [drive, medium] of Object.entries(saved)) {
-    if (JSON.stringify(here[drive]) === JSON.stringify(medium)) continue;
+  for (const [drive, medium] of changedMedia(media, saved)) {
     try {
-      const force = { force: true };
-      if (medium === null) await media.eject(drive, force);
-      else await media.insert(drive, medium as unknown as Medium, force);
+      const options = { force: true, isForeign: true };
+      if (medium === null) await media.eject(drive, options);
+      else await media.insert(drive, mediumOf(medium), options);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : `${cause}`;
       throw new SnapshotError(
@@ -205,4 +310,11 @@ export async function restoreMedia(
       );
     }
   }
+}
+
+/** A medium of a snapshot, of which the plugin's schema says what it may be. */
+function mediumOf(value: StateValue): Medium {
+  const { plugin, config = {} } = asRecord(value, "media");
+  if (typeof plugin !== "string") throw new StateError("media", "no plugin");
+  return { plugin, config: asRecord(config, "media") as JsonObject };
 }

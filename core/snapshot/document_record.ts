@@ -60,7 +60,12 @@ export function documentOf(record: StateRecord): Located {
     if (!Array.isArray(place) || typeof line !== "number") return bad();
     const [file, directory] = place;
     if (typeof file !== "string" || typeof directory !== "string") return bad();
-    return { file, line: line === 0 ? undefined : line, directory };
+    return {
+      file,
+      line: line === 0 ? undefined : line,
+      directory,
+      isForeign: true,
+    };
   };
   const node = (value: StateValue): Located => {
     if (!Array.isArray(value)) return bad();

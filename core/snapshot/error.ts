@@ -4,6 +4,8 @@
  * @module
  */
 
+import { printable } from "../machine/printable.ts";
+
 /**
  * What is wrong.
  *
@@ -24,6 +26,14 @@ export type SnapshotErrorKind =
   | "name"
   | "io";
 
+/** The most that a message has: it may quote a file, which may say anything. */
+const MAX_MESSAGE = 2000;
+
+function oneLine(message: string): string {
+  const line = printable(message).replaceAll("\n", "\\n");
+  return line.length > MAX_MESSAGE ? line.slice(0, MAX_MESSAGE) + "…" : line;
+}
+
 /** A snapshot cannot be saved, loaded or deleted: one line that says why. */
 export class SnapshotError extends Error {
   /** The name of the error's class. */
@@ -37,7 +47,7 @@ export class SnapshotError extends Error {
     message: string,
     options?: ErrorOptions,
   ) {
-    super(message, options);
+    super(oneLine(message), options);
     this.kind = kind;
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { basename, resolve } from "../machine/path.ts";
+import { printable } from "../machine/printable.ts";
 import type { StateRecord } from "../state/state.ts";
 import { decodeRecord, RecordError } from "../state/record_codec.ts";
 import { BlockFileReader } from "./block_file.ts";
@@ -40,8 +41,9 @@ export interface SnapshotInfo {
 export function snapshotPath(nameOrPath: string, folder: string): string {
   const isPath = /[/\\]/.test(nameOrPath) || nameOrPath.endsWith(EXTENSION);
   if (isPath && !nameOrPath.includes("\0")) return resolve(nameOrPath);
-  // deno-lint-ignore no-control-regex
-  const isName = /^[^.\x00-\x1f:*?"<>|][^\x00-\x1f:*?"<>|]*$/u.test(nameOrPath);
+  const isName = /^[^.:*?"<>|][^:*?"<>|]*$/u.test(nameOrPath) &&
+    printable(nameOrPath) === nameOrPath && nameOrPath.isWellFormed() &&
+    !nameOrPath.includes("\n");
   if (!isName || isPath || nameOrPath.length > MAX_NAME) {
     throw new SnapshotError(
       "name",
@@ -55,6 +57,31 @@ export function snapshotPath(nameOrPath: string, folder: string): string {
 export function snapshotName(path: string): string {
   const name = basename(path);
   return name.endsWith(EXTENSION) ? name.slice(0, -EXTENSION.length) : name;
+}
+
+/**
+ * Throws a `SnapshotError` when a file that is about to be lost is none of a
+ * snapshot: a name that was mistyped may be a disk's.
+ */
+export function mustBeSnapshot(path: string, verb: "replace" | "delete"): void {
+  // One that is damaged has its name still.
+  if (path.endsWith(EXTENSION)) return;
+  let reader: BlockFileReader;
+  try {
+    reader = BlockFileReader.open(path);
+  } catch (error) {
+    if (error instanceof SnapshotError && error.kind === "missing") return;
+    throw error;
+  }
+  try {
+    if (reader.hasMagic) return;
+    throw new SnapshotError(
+      "name",
+      `Cannot ${verb} "${path}": it is no snapshot of Rhea's`,
+    );
+  } finally {
+    reader.close();
+  }
 }
 
 /** What the head of a file says. Throws a `SnapshotError`. */

@@ -11,6 +11,10 @@ import type { StateRecord, StateValue } from "../state/state.ts";
 
 /** Rhea's version, as `deno.json` has it. */
 export const RHEA_VERSION = "0.1.0";
+/** And that are looked for. */
+const MOST_FOUND = 1000;
+/** Characters of a value that a message shows. */
+const MAX_SHOWN = 200;
 /** Differences that a message names. */
 const MOST_DIFFERENCES = 4;
 
@@ -75,15 +79,19 @@ export function differences(
   for (const name of names) {
     const [x, y] = [recordOf(a[name]), recordOf(b[name])];
     if (!Object.hasOwn(b, name)) {
-      found.add(`it has a device "${name}" (${x.plugin}), this one has none`);
+      found.add(
+        `it has a device "${name}" (${excerpt(x.plugin)}), this one has none`,
+      );
     } else if (!Object.hasOwn(a, name)) {
       found.add(`it has no device "${name}" (${y.plugin}), this one has`);
     } else if (x.plugin !== y.plugin) {
-      found.add(`its device "${name}" is a ${x.plugin}, here a ${y.plugin}`);
+      found.add(
+        `its device "${name}" is a ${excerpt(x.plugin)}, here a ${y.plugin}`,
+      );
     } else if (x.version !== y.version) {
       found.add(
-        `its device "${name}" is of ${x.plugin} ${x.version}, here of ` +
-          `${y.version}`,
+        `its device "${name}" is of ${y.plugin} ${excerpt(x.version)}, here ` +
+          `of ${y.version}`,
       );
     } else common.push(name);
   }
@@ -115,11 +123,24 @@ function compare(
     return;
   }
   const [x, y] = [text(saved), text(here)];
-  if (x !== y) found.add(`${where}${path} was ${x}, here it is ${y}`);
+  if (x === y || found.size > MOST_FOUND) return;
+  const [was, is] = [x, y].map((value) => excerpt(value));
+  found.add(`${where}${path} was ${was}, here it is ${is}`);
 }
 
 function text(value: StateValue | undefined): string {
-  return value === undefined ? "absent" : JSON.stringify(value);
+  if (value === undefined) return "absent";
+  // Such are in none that was saved.
+  return JSON.stringify(value, (_, inner) => {
+    if (typeof inner === "bigint") return `${inner}n`;
+    return inner instanceof Uint8Array ? `${inner.length} bytes` : inner;
+  });
+}
+
+/** A value in a message: most that a name, say, is may be shorter. */
+function excerpt(value: StateValue | undefined): string {
+  const whole = typeof value === "string" ? value : text(value);
+  return whole.length > MAX_SHOWN ? whole.slice(0, MAX_SHOWN) + "…" : whole;
 }
 
 function recordOf(value: StateValue | undefined): StateRecord {

@@ -22,20 +22,21 @@ import {
   checkSavedDisks,
   completeDisks,
   disksOf,
+  isMediaOther,
   leaveDisks,
   loadDisks,
-  mediaRecord,
+  mediaIn,
   removeDisks,
   restoreMedia,
 } from "./disks.ts";
-import type { SavedDisk } from "./disks.ts";
+import type { SavedDisk, SavedMedia } from "./disks.ts";
 import { documentOf, DocumentRecordError } from "./document_record.ts";
 import { SnapshotError } from "./error.ts";
-import { readRecord, snapshotPath } from "./folder.ts";
+import { mustBeSnapshot, readRecord, snapshotPath } from "./folder.ts";
 import { differences, identityOf, RHEA_VERSION } from "./identity.ts";
 import { readAhead, untouchedBytes } from "./memory_ahead.ts";
 import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
-import { asRecord, loadMachine } from "./machine_state.ts";
+import { asRecord, loadMachine, saveMachine } from "./machine_state.ts";
 
 /** Bytes before those of a disk in a block of them. */
 const DATA_HEAD = 12;
@@ -46,7 +47,7 @@ interface Contents {
   readonly machine: StateRecord;
   readonly state: StateRecord;
   readonly disks: readonly SavedDisk[];
-  readonly media: StateRecord;
+  readonly media: SavedMedia;
 }
 
 /** What is done with blocks of memory and disks. */
@@ -166,11 +167,15 @@ export class SnapshotFile {
     throw this.#reader.damaged('"DISK" is missing');
   }
 
-  #mediaOf({ media = {} }: StateRecord): StateRecord {
-    try {
-      return asRecord(media, "media");
-    } catch {
+  #mediaOf({ media = {}, planned = [] }: StateRecord): SavedMedia {
+    const bad = (): never => {
       throw this.#reader.damaged("its list of media is none");
+    };
+    if (!Array.isArray(planned)) return bad();
+    try {
+      return { contents: asRecord(media, "media"), planned };
+    } catch {
+      return bad();
     }
   }
 
@@ -231,7 +236,7 @@ export class SnapshotFile {
     for (const { tag, bytes } of this.#reader.blocks()) {
       if (tag !== "HEAD") break;
       const { rhea } = readRecord(this.#reader, bytes);
-      return rhea === RHEA_VERSION
+      return rhea === RHEA_VERSION || typeof rhea !== "string"
         ? ""
         : `; it was saved by Rhea ${rhea}, this is ${RHEA_VERSION}`;
     }
@@ -353,14 +358,24 @@ export async function loadSnapshot(
   try {
     const contents = file.read();
     file.checkMachine(contents.machine, parts.plan);
-    const before = mediaRecord(media);
+    const before = mediaIn(media);
+    let state: StateRecord | undefined;
+    if (isMediaOther(media, contents.media)) {
+      await parts.blocks.settle();
+      state = saveMachine(parts);
+    }
     try {
       await restoreMedia(media, contents.media);
       await checkSavedDisks(parts, contents.disks);
     } catch (error) {
       // What was in is there still, unless the host has lost it meanwhile.
       await restoreMedia(media, before).catch(() => {});
-      throw error;
+      if (state !== undefined) {
+        // The guest has seen nothing of it.
+        await parts.blocks.settle(true);
+        loadMachine(parts, state);
+      }
+      throw file.misfit(error);
     }
     await parts.blocks.settle(true);
     try {
@@ -487,6 +502,7 @@ export async function deleteSnapshot(
   nameOrPath: string,
 ): Promise<void> {
   const path = snapshotPath(nameOrPath, parts.options.snapshots ?? ".");
+  mustBeSnapshot(path, "delete");
   const disks = savedDisksIn(path);
   await leaveDisks(parts, disks, path);
   try {

@@ -57,9 +57,9 @@ export function loadMachine(parts: Parts, record: StateRecord): void {
   if (version !== 1) {
     throw new StateError("version", `it is ${version}, expected 1`);
   }
-  if (typeof now !== "number" || !(now >= 0)) {
-    throw new StateError("time", "expected a number");
-  }
+  const isTime = typeof now === "number" && now >= 0 &&
+    now <= Number.MAX_SAFE_INTEGER;
+  if (!isTime) throw new StateError("time", "expected a number");
   const order = numbers(timers, "timers");
   const deadlines = new Map(
     Object.entries(asRecord(record.requests ?? {}, "requests")).map(
@@ -99,8 +99,12 @@ export function loadMachine(parts: Parts, record: StateRecord): void {
   requests.cpuReset = requests.cpuInit = 0;
 }
 
+/** More timers or requests than any machine has at a time. */
+const MAX_NUMBERS = 65536;
+
 function numbers(value: StateValue, path: string): number[] {
   const isList = Array.isArray(value) &&
+    value.length <= MAX_NUMBERS &&
     value.every((item) => typeof item === "number" && !Number.isNaN(item));
   if (!isList) throw new StateError(path, "expected numbers");
   return value as number[];

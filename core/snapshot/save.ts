@@ -23,12 +23,12 @@ import {
   checkDisks,
   completeDisks,
   leaveDisks,
-  mediaRecord,
+  mediaIn,
   removeDisks,
   saveDisks,
 } from "./disks.ts";
 import { documentRecord } from "./document_record.ts";
-import { snapshotName, snapshotPath } from "./folder.ts";
+import { mustBeSnapshot, snapshotName, snapshotPath } from "./folder.ts";
 import { identityOf, RHEA_VERSION } from "./identity.ts";
 import { savedDisksIn } from "./load.ts";
 import { memoryBlocks, usedPages } from "./memory_blocks.ts";
@@ -63,6 +63,7 @@ export async function saveSnapshot(
   const { plan, clock, cpu, memory, options, blocks } = parts;
   const path = snapshotPath(nameOrPath, options.snapshots ?? ".");
   const name = snapshotName(path);
+  mustBeSnapshot(path, "replace");
   checkDisks(parts);
   await blocks.settle();
   const replaced = savedDisksIn(path);
@@ -96,9 +97,11 @@ export async function saveSnapshot(
         await writer.block("DATA", head);
       },
     );
+    const { contents, planned } = mediaIn(media);
     await record("DISK", {
       disks: kept.map(({ backend, record }) => ({ backend, record })),
-      media: mediaRecord(media),
+      media: contents,
+      planned,
     });
     const used = usedPages(memory);
     const total = used.reduce((sum, isUsed) => sum + isUsed, 0) * PAGE_BYTES;

@@ -148,3 +148,19 @@ export function loadState<T extends object>(
 ): T {
   return restore(template, record, path) as T;
 }
+
+/**
+ * The items of a list that is empty in its template, which then says nothing of
+ * them: at most so many, each as this one. Throws a `StateError`.
+ */
+export function loadItems<T>(
+  template: T,
+  list: readonly unknown[],
+  path: string,
+  most: number,
+): T[] {
+  if (list.length > most) {
+    throw new StateError(path, `it has ${list.length} items, at most ${most}`);
+  }
+  return list.map((item, i) => restore(template, item, `${path}[${i}]`) as T);
+}

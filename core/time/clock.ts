@@ -8,6 +8,14 @@
 /** Called when a timer is due, with the deadline it had been armed for. */
 export type TimerCallback = (deadline: number) => void;
 
+/**
+ * What a timer is: a device's, which it has from the beginning; `viewers`, which
+ * does nothing that the guest can notice, is armed only while somebody looks,
+ * and is no part of the machine's state; or of a `request`, which is made for
+ * it and is gone with it, so that nothing depends on how many there have been.
+ */
+export type TimerKind = "device" | "viewers" | "request";
+
 /** One alarm. It fires once for each `arm`. */
 export interface Timer {
   /** The armed deadline in nanoseconds, or `Infinity` when not armed. */
@@ -30,7 +38,7 @@ export interface Clock {
   /** Nanoseconds of virtual time since the machine was created: an integer. */
   now(): number;
   /** A new timer, not armed. */
-  timer(callback: TimerCallback): Timer;
+  timer(callback: TimerCallback, kind?: TimerKind): Timer;
   /**
    * The wall-clock time at which the machine was created, in milliseconds
    * since 1970 (UTC). A real-time clock chip is this plus `now()`; with

@@ -8,11 +8,13 @@
  * @module
  */
 
-import type { Clock, Timer, TimerCallback } from "./clock.ts";
+import type { Clock, Timer, TimerCallback, TimerKind } from "./clock.ts";
 import type { TimeSource } from "./time_source.ts";
 
 /** Where a timer is when it is not in the heap. */
 const NOWHERE = -1;
+/** The numbers of timers that are no device's. */
+const NUMBERS = { request: -1, viewers: -2 } as const;
 
 /** What a timer needs of its clock. */
 interface TimerQueue {
@@ -28,11 +30,15 @@ class HeapTimer implements Timer {
   /** The call of `runDue` in which it fired last. */
   round = 0;
   readonly callback: TimerCallback;
-  /** How many timers the clock had made before. */
+  /** How many timers of devices the clock had made before, or its kind's number. */
   readonly number: number;
   readonly #queue: TimerQueue;
 
-  constructor(queue: TimerQueue, callback: TimerCallback, number: number) {
+  constructor(
+    queue: TimerQueue,
+    callback: TimerCallback,
+    number: number,
+  ) {
     this.#queue = queue;
     this.callback = callback;
     this.number = number;
@@ -63,7 +69,7 @@ export class VirtualClock implements Clock {
   };
   #order = 0;
   #round = 0;
-  /** Timers made so far. */
+  /** Timers of devices made so far. */
   #made = 0;
   /**
    * Called when a timer is armed that is due before every other: a slice in
@@ -93,17 +99,19 @@ export class VirtualClock implements Clock {
   }
 
   /** A new timer, not armed. */
-  timer(callback: TimerCallback): Timer {
-    return new HeapTimer(this.#queue, callback, this.#made++);
+  timer(callback: TimerCallback, kind: TimerKind = "device"): Timer {
+    const number = kind === "device" ? this.#made++ : NUMBERS[kind];
+    return new HeapTimer(this.#queue, callback, number);
   }
 
   /**
-   * The numbers of all armed timers in the order in which they will fire: for
-   * `reorder`, when a snapshot has been loaded. A machine's devices make their
-   * timers in the same order each time.
+   * The numbers of all armed timers that the guest may notice in the order in
+   * which they will fire: for `reorder`, when a snapshot has been loaded. A
+   * machine's devices make their timers in the same order each time.
    */
   firingOrder(): number[] {
-    return [...this.#heap].sort((a, b) => isBefore(a, b) ? -1 : 1)
+    return this.#heap.filter(({ number }) => number !== NUMBERS.viewers)
+      .sort((a, b) => isBefore(a, b) ? -1 : 1)
       .map(({ number }) => number);
   }
 

@@ -173,3 +173,16 @@ Deno.test("timers that were armed anew in another order fire in that of before",
   // One that was not armed then comes behind them.
   assertEquals(after, [4, 3, 1, 0, 2]);
 });
+
+Deno.test("timers for viewers fire, and are no part of the order", () => {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  const fired: string[] = [];
+  clock.timer(() => fired.push("viewers"), "viewers").arm(10);
+  clock.timer(() => fired.push("guest")).arm(20);
+  assertEquals(clock.firingOrder(), [0]);
+  assertEquals(clock.nextDeadline(), 10);
+  time.set(20);
+  clock.runDue();
+  assertEquals(fired, ["viewers", "guest"]);
+});

@@ -6,7 +6,6 @@
  */
 
 import {
-  F64_CONST,
   I32_CONST,
   I64_CONST,
   LOCAL_GET,
@@ -17,8 +16,6 @@ import {
 } from "./opcodes.ts";
 
 const encoder = new TextEncoder();
-const scratchF64 = new Float64Array(1);
-const scratchBytes = new Uint8Array(scratchF64.buffer);
 
 /** Appends WebAssembly encodings to a byte buffer that it grows and reuses. */
 export class Emitter {
@@ -125,13 +122,6 @@ export class Emitter {
   i64Const(lo: number, hi: number): void {
     this.u8(I64_CONST);
     this.s64(lo, hi);
-  }
-
-  /** Appends `f64.const v`. */
-  f64Const(v: number): void {
-    this.u8(F64_CONST);
-    scratchF64[0] = v;
-    this.raw(scratchBytes);
   }
 
   /** Appends `v128.const` of 16 bytes. */

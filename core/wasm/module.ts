@@ -69,11 +69,6 @@ export class ModuleBuilder {
     return this.#imports.length + this.#functions.length;
   }
 
-  /** Functions added so far. */
-  get functionCount(): number {
-    return this.#functions.length;
-  }
-
   /**
    * Adds a function: `code` is its locals and instructions without the last
    * `end`. It is put at `tableIndex` of the table, unless that is negative.

@@ -7,6 +7,12 @@
 import { BlockError, type BlockSnapshots } from "../../core/backend/block.ts";
 import type { StateRecord, StateValue } from "../../core/state/state.ts";
 import type { ByteStore } from "./byte_store.ts";
+import {
+  isDecided,
+  noteIn,
+  noteName,
+  type Qcow2LoadNote,
+} from "./load_notes.ts";
 import type { Qcow2Block, Qcow2Snapshot } from "./qcow2_image.ts";
 
 /** An image that nobody writes to: it must still be what it was. */
@@ -63,6 +69,7 @@ export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
         dateNs === record.dateNs
       )
       : undefined;
+  const { path } = image;
   const must = (record: StateRecord): Qcow2Snapshot => {
     const found = find(record);
     if (found !== undefined) return found;
@@ -70,6 +77,7 @@ export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
   };
   return {
     async save(name) {
+      await dropNotes(image);
       const id = await image.createSnapshot({ name, date: Date.now() });
       const made = image.snapshots.find((one) => one.id === id)!;
       const { date, dateNs } = made;
@@ -90,7 +98,89 @@ export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
       const found = find(record);
       if (found !== undefined) await image.deleteSnapshot(found.id);
     },
+    together: path === undefined ? undefined : {
+      place: path,
+      async begin(record, { id: load, decider = "" }) {
+        await dropNotes(image);
+        const { id: target } = must(record);
+        const name = noteName({ load, target, decider });
+        await image.createSnapshot({ name, date: Date.now() });
+      },
+      forget: (load) => dropNotes(image, load),
+    },
   };
+}
+
+/** Take out notes of a load, or of all: none is under way. */
+async function dropNotes(image: Qcow2Block, load?: string): Promise<void> {
+  for (const { id, name } of image.snapshots) {
+    const note = noteIn(name);
+    if (note === undefined) continue;
+    if (load === undefined || note.load === load) {
+      await image.deleteSnapshot(id);
+    }
+  }
+}
+
+/**
+ * A load together with others was under way when Rhea was ended: it is done, or
+ * is not to be. Rejects with a `BlockError`.
+ */
+export async function endLoads(image: Qcow2Block): Promise<void> {
+  for (const { id, name } of image.snapshots) {
+    const note = noteIn(name);
+    if (note?.target === undefined) continue;
+    if (await isUnfinished(image, id, note)) {
+      await image.applySnapshot(note.target);
+    }
+    // The others may come to ask; this disk has its answer.
+    const done = { ...note, target: undefined };
+    if (note.decider === "" && !await isNoted(image, done)) continue;
+    await image.deleteSnapshot(id);
+  }
+}
+
+/** Make a note; without room for it the one before stays, and says enough. */
+async function isNoted(
+  image: Qcow2Block,
+  note: Qcow2LoadNote,
+): Promise<boolean> {
+  try {
+    const name = noteName(note);
+    await image.createSnapshot({ name, date: Date.now() });
+    return true;
+  } catch (error) {
+    if (error instanceof BlockError && error.kind === "no-space") return false;
+    throw error;
+  }
+}
+
+/** Whether a note says that the disk is to become what it is not yet. */
+async function isUnfinished(
+  image: Qcow2Block,
+  before: string,
+  { load, target, decider }: Qcow2LoadNote,
+): Promise<boolean> {
+  const isThere = image.snapshots.some(({ id }) => id === target);
+  if (!isThere) return false;
+  const { comparedTo } = await import("./qcow2_snapshot_changes.ts");
+  const here = await image.maintain((parts) =>
+    comparedTo(parts, [before, target!])
+  );
+  if (here === "second" || here === "other") return false;
+  if (here === "between" || decider === "") return true;
+  try {
+    return await isDecided(decider, load);
+  } catch (error) {
+    if (!(error instanceof BlockError)) throw error;
+    throw new BlockError(
+      error.kind,
+      "Rhea was ended while it loaded a snapshot to this disk and others, " +
+        `and cannot tell whether that was to be: ${error.message}; ` +
+        `"qemu-img snapshot -d ${before}" takes the image as it is`,
+      { cause: error },
+    );
+  }
 }
 
 function gone(name: StateValue): string {

@@ -5,7 +5,9 @@
  */
 
 import { type BlockBackend, BlockError } from "../../core/backend/block.ts";
+import { resolve } from "../../core/machine/path.ts";
 import type { ByteStore } from "./byte_store.ts";
+import { endLoads } from "./disk_states.ts";
 import { backingLocation, identity, MAX_CHAIN, openStore } from "./location.ts";
 import { probe } from "./probe.ts";
 import { readHeader } from "./qcow2_header.ts";
@@ -109,7 +111,11 @@ async function openIn(
     const behind = await readBehind(location, store);
     const seen = [...chain, await identity(location)];
     if (behind !== undefined) backing = await openBacking(seen, behind, lock);
-    return await Qcow2Block.open(store, { readOnly, backing, snapshot });
+    const path = readOnly ? undefined : resolve(await identity(location));
+    const options = { readOnly, backing, snapshot, path };
+    const image = await Qcow2Block.open(store, options);
+    if (!readOnly) await endLoads(image);
+    return image;
   } catch (error) {
     await store.close();
     await backing?.close();

@@ -62,6 +62,8 @@ export interface Qcow2Options {
   readonly backing?: BlockBackend;
   /** The id of the snapshot to read in the disk's place. */
   readonly snapshot?: string;
+  /** The image's path, where others are to find it. */
+  readonly path?: string;
 }
 
 /** A qcow2 image. */
@@ -70,6 +72,8 @@ export class Qcow2Block implements BlockBackend {
   readonly size: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
+  /** Its path, where it is known. */
+  readonly path: string | undefined;
   #snapshots: readonly Qcow2Snapshot[];
   readonly #store: ByteStore;
   #header: Qcow2Header;
@@ -90,8 +94,9 @@ export class Qcow2Block implements BlockBackend {
     refcounts: Refcounts,
     tables: Tables,
     snapshots: readonly Qcow2Snapshot[],
-    { readOnly, backing }: Qcow2Options,
+    { readOnly, backing, path }: Qcow2Options,
   ) {
+    this.path = path;
     this.size = Math.floor(header.size / SECTOR_BYTES) * SECTOR_BYTES;
     this.readOnly = readOnly;
     this.#snapshots = snapshots;

@@ -103,6 +103,37 @@ export async function applySnapshot(
   await countDown(parts, before);
 }
 
+/**
+ * What the disk is, of two snapshots: the first, the second, on the way from
+ * one to the other, or something else, as it is once it has been written to.
+ */
+export async function comparedTo(
+  parts: Qcow2Parts,
+  [first, second]: readonly [string, string],
+): Promise<"first" | "second" | "between" | "other"> {
+  const { store, header } = parts;
+  const table = await settled(parts);
+  const entries = async (
+    { l1Offset, l1Size }: { l1Offset: number; l1Size: number },
+  ): Promise<(at: number) => bigint> => {
+    const bytes = new Uint8Array(l1Size * 8);
+    await store.read(l1Offset, bytes);
+    const view = new DataView(bytes.buffer);
+    return (at) => at < l1Size ? view.getBigUint64(at * 8) & OFFSET_MASK : 0n;
+  };
+  const here = await entries(header);
+  const a = await entries(find(table, first));
+  const b = await entries(find(table, second));
+  let isFirst = true, isSecond = true;
+  for (let i = 0; i < header.l1Size; i++) {
+    const now = here(i);
+    if (now !== a(i)) isFirst = false;
+    if (now !== b(i)) isSecond = false;
+    if (now !== a(i) && now !== b(i)) return "other";
+  }
+  return isSecond ? "second" : isFirst ? "first" : "between";
+}
+
 /** Give up a snapshot. */
 export async function deleteSnapshot(
   parts: Qcow2Parts,

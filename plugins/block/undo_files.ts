@@ -158,6 +158,11 @@ class FilesBeside implements UndoFiles {
     }
     return true;
   }
+
+  async isDecided(path: string, load: string): Promise<boolean> {
+    const { isDecided } = await import("./load_notes.ts");
+    return await isDecided(path, load);
+  }
 }
 
 async function isFile(path: string): Promise<boolean> {

@@ -39,7 +39,9 @@ import {
   isCount,
   type KeptSnapshot,
   lists,
+  type LoadNote,
   LOG_START,
+  NO_LOAD,
   readHead,
   readStamp,
   writeHead,
@@ -117,6 +119,7 @@ export class UndoLog {
   #chain: number;
   #image: ImageState;
   #stamps: number;
+  #note: LoadNote = NO_LOAD;
   /** The snapshot whose entry is the last one, and what was before it. */
   #added: Added | undefined;
   /** Changes are made one after the other. */
@@ -178,6 +181,11 @@ export class UndoLog {
   /** What is said of the image. */
   get image(): ImageState {
     return this.#image;
+  }
+
+  /** What is said of a load together with other disks. */
+  get note(): LoadNote {
+    return this.#note;
   }
 
   /** The snapshots, the oldest first. */
@@ -270,6 +278,12 @@ export class UndoLog {
     await this.#append({ kind: "file", id, file, complete });
   }
 
+  /** Say this of a load together with other disks; nothing, when absent. */
+  async setNote(note: LoadNote = NO_LOAD): Promise<void> {
+    checkName(note.decider);
+    await this.#append({ kind: "load", ...note });
+  }
+
   /** Take a snapshot out; `rewrittenIn` gives back its room. */
   async removeSnapshot(id: number): Promise<void> {
     if (this.#added?.id === id) await this.#takeBack(this.#added);
@@ -315,6 +329,7 @@ export class UndoLog {
     for (const snapshot of this.#snapshots.values()) {
       await log.#append({ kind: "snapshot", ...snapshot });
     }
+    if (this.#note !== NO_LOAD) await log.setNote(this.#note);
     // By their numbers: so those of each cluster keep their order.
     const byNumber = new Map<number, [number, Place][]>();
     for (const cluster of this.#places.keys()) {
@@ -437,6 +452,7 @@ export class UndoLog {
 
   #forget(id: number): void {
     this.#snapshots.delete(id);
+    if (this.#note.id === id) this.#note = NO_LOAD;
     this.#setNewest(Math.max(0, ...this.#snapshots.keys()));
   }
 
@@ -523,6 +539,8 @@ export class UndoLog {
       }
       case "gone":
         return this.#forget(this.#mustFind(record.id).id);
+      case "load":
+        return this.#takeNote(record);
       case "copy":
         return this.#takeCopy(record, start);
     }
@@ -546,6 +564,14 @@ export class UndoLog {
     this.#snapshots.set(id, { id, key, name, date, file, complete });
     this.#highest = Math.max(this.#highest, id);
     this.#setNewest(id);
+  }
+
+  #takeNote({ load, id, decider }: StateRecord): void {
+    if (
+      typeof load !== "string" || typeof decider !== "string" || !isCount(id)
+    ) throw damaged("it has a load that is none");
+    if (id !== 0) this.#mustFind(id);
+    this.#note = load === "" ? NO_LOAD : { load, id, decider };
   }
 
   #takeCopy(record: StateRecord, start: number): void {

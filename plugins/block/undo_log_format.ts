@@ -53,6 +53,19 @@ export interface ImageState {
   readonly loading: number;
 }
 
+/** A load of this disk and of others, of which all are done or none. */
+export interface LoadNote {
+  /** The load's name: the same in all of its disks. */
+  readonly load: string;
+  /** The snapshot that the disk is to become; 0 when it has or is not to. */
+  readonly id: number;
+  /** The path at which it stands whether it is to be; none: it is. */
+  readonly decider: string;
+}
+
+/** There is no such load. */
+export const NO_LOAD: LoadNote = { load: "", id: 0, decider: "" };
+
 /** What tells a log from others, and of what disk it is. */
 export interface LogHead {
   /** What tells it from any other log. */

@@ -22,6 +22,7 @@
  * - Loading a snapshot is to write its clusters as a guest would, so that all
  *   other snapshots stay what they are. That it is under way is in the log;
  *   who opens the image to write next ends it, and nobody reads it before.
+ *   That it is to begin with those of other disks is in the log before.
  * - A snapshot whose file was never completed, or was to be deleted, is taken
  *   out at the next start when there is no such file, or with the next one of
  *   the same name.
@@ -86,6 +87,8 @@ export interface UndoFiles {
   remove(): Promise<void>;
   /** Whether there may be a file at a path. */
   isThere(path: string): Promise<boolean>;
+  /** Whether the disk that decides, at a path, says that a load is to be. */
+  isDecided(path: string, load: string): Promise<boolean>;
 }
 
 /** Bytes of the disk: the file gets all of its last sector when it is written. */
@@ -170,6 +173,17 @@ export class UndoStore implements ByteStore {
       prepare: (record) => this.#prepare(record),
       load: (record) => this.#load(record),
       remove: (record) => this.#remove(record),
+      together: {
+        place: this.#files.path,
+        begin: async (record, { id: load, decider = "" }) => {
+          const { id } = this.#find(record)!;
+          await this.#inLog((log) => log!.setNote({ load, id, decider }));
+        },
+        forget: (load) =>
+          this.#inLog(async (log) => {
+            if (log?.note.load === load) await log.setNote();
+          }),
+      },
     };
   }
 
@@ -256,6 +270,7 @@ export class UndoStore implements ByteStore {
     if (this.#problem !== undefined) return;
     const { loading } = log.image;
     if (loading !== 0) await this.#endLoad(log, loading);
+    await this.#endTogether(log);
     for (const { id, complete, file } of log.snapshots) {
       if (!complete && !await this.#files.isThere(file)) {
         await this.#inLog(() => log.removeSnapshot(id));
@@ -267,7 +282,7 @@ export class UndoStore implements ByteStore {
   /** The image is between two states: it becomes the one that was wanted. */
   async #endLoad(log: UndoLog, id: number): Promise<void> {
     try {
-      await this.#inLog(() => this.#become(log, id));
+      await this.#inLog(() => this.#startLoad(log, id));
     } catch (error) {
       if (!(error instanceof BlockError)) throw error;
       throw new BlockError(
@@ -275,6 +290,31 @@ export class UndoStore implements ByteStore {
         "Rhea was ended while it loaded a snapshot, and cannot complete that: " +
           `${error.message}; delete "${this.#files.path}" to take the image ` +
           "as it is",
+        { cause: error },
+      );
+    }
+  }
+
+  /** A load together with others was under way: it is done, or is not to be. */
+  async #endTogether(log: UndoLog): Promise<void> {
+    const { load, id, decider } = log.note;
+    if (id === 0) return;
+    const isWanted = decider === "" || await this.#isDecided(decider, load);
+    // With `loading` in the log the disk finds its way without the note.
+    if (isWanted) await this.#endLoad(log, id);
+    else await this.#inLog(() => log.setNote());
+  }
+
+  async #isDecided(decider: string, load: string): Promise<boolean> {
+    try {
+      return await this.#files.isDecided(decider, load);
+    } catch (error) {
+      if (!(error instanceof BlockError)) throw error;
+      throw new BlockError(
+        error.kind,
+        "Rhea was ended while it loaded a snapshot to this disk and others, " +
+          `and cannot tell whether that was to be: ${error.message}; delete ` +
+          `"${this.#files.path}" to take the image as it is`,
         { cause: error },
       );
     }
@@ -467,10 +507,18 @@ export class UndoStore implements ByteStore {
 
   async #load(record: StateRecord): Promise<void> {
     const found = this.#find(record)!;
-    await this.#inLog(async (log) => {
-      await log!.setImage({ loading: found.id });
-      await this.#become(log!, found.id);
-    });
+    await this.#inLog((log) => this.#startLoad(log!, found.id));
+  }
+
+  /** Make the image what it was, to be ended by whoever opens it next. */
+  async #startLoad(log: UndoLog, id: number): Promise<void> {
+    const { image: { loading }, note } = log;
+    if (loading !== id) await log.setImage({ loading: id });
+    // Before the guest writes again: the note would have it all undone.
+    if (note.id !== 0) {
+      await log.setNote(note.decider === "" ? { ...note, id: 0 } : undefined);
+    }
+    await this.#become(log, id);
   }
 
   /** Make the image what it was, or end to do so. */

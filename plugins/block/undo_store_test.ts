@@ -165,6 +165,10 @@ class Host implements UndoFiles {
       : this.snapshots.has(path);
     return Promise.resolve(isThere);
   }
+
+  isDecided(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
 }
 
 function filled(random: (limit: number) => number, length: number): Uint8Array {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { ByteWriter } from "./byte_writer.ts";
 import file from "./file.ts";
 import nullChar from "./null.ts";
 import { EscapeFilter, type Terminal } from "../../core/backend/terminal.ts";
@@ -70,32 +69,6 @@ class FakeTerminal implements Terminal {
 }
 
 const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 1));
-
-Deno.test("char: a writer writes everything, in order", async () => {
-  let out = "";
-  const writer = new ByteWriter((bytes) => {
-    out += decode(bytes.subarray(0, 2));
-    return Promise.resolve(Math.min(2, bytes.length));
-  }, () => {});
-  void writer.push(encode("hello "));
-  const pushed = writer.push(encode("world"));
-  // Who was held back writes when it is let go: flush waits for that too.
-  void pushed.then(() => writer.push(encode("!")));
-  await writer.flush();
-  assertEquals(out, "hello world!");
-});
-
-Deno.test("char: a writer's error is told by flush, once otherwise", async () => {
-  const errors: unknown[] = [];
-  const writer = new ByteWriter(
-    () => Promise.reject(new Error("full")),
-    (error) => errors.push(error),
-  );
-  await writer.push(encode("a"));
-  await writer.push(encode("b"));
-  assertEquals(errors.length, 1);
-  await assertRejects(() => writer.flush(), Error, "full");
-});
 
 Deno.test("char: Ctrl-A over any cut of the input", () => {
   for (const cuts of [[100], [1, 1, 1, 1, 1, 1, 1, 1, 1], [3, 1, 2]]) {
@@ -247,6 +220,34 @@ Deno.test("tcp: listens, survives a client that goes, takes the next", async () 
   }
   assertEquals(got, "firstsecond");
   await server.close();
+});
+
+Deno.test("tcp: a client that was gone before it was accepted is not the last", async () => {
+  const { listen } = Deno;
+  let aborted = 0;
+  // The host tells of such a client by an error, which no test can bring about.
+  Deno.listen = ((options: Deno.TcpListenOptions) => {
+    const listener = listen(options);
+    const accept = listener.accept.bind(listener);
+    listener.accept = () =>
+      aborted++ === 0
+        ? Promise.reject(new Deno.errors.ConnectionAborted())
+        : accept();
+    return listener;
+  }) as typeof Deno.listen;
+  try {
+    const config = { host: "127.0.0.1", port: 0, listen: true };
+    const backend = await TcpChar.open(config, context());
+    const got = Promise.withResolvers<string>();
+    backend.onInput((bytes) => got.resolve(decode(bytes)));
+    const client = await Deno.connect({ port: backend.port! });
+    await client.write(encode("x"));
+    assertEquals(await got.promise, "x");
+    client.close();
+    await backend.close();
+  } finally {
+    Deno.listen = listen;
+  }
 });
 
 Deno.test("tcp: short forms and errors", async () => {

@@ -27,6 +27,8 @@ export class TcpCharError extends Error {
   override readonly name = "TcpCharError";
 }
 
+/** Milliseconds after which a client is accepted that could not be. */
+const RETRY_MS = 1000;
 /** Bytes of one read. */
 const READ_SIZE = 4096;
 
@@ -79,8 +81,13 @@ export class TcpChar implements CharBackend {
       try {
         connection = await listener.accept();
       } catch (error) {
-        if (!this.#closed) this.#context.log.warn(`cannot accept: ${error}`);
-        return;
+        if (this.#closed) return;
+        // A client that was gone before it was accepted.
+        if (error instanceof Deno.errors.ConnectionAborted) continue;
+        // As when the host has no more descriptors: that may pass.
+        this.#context.log.warn(`cannot accept: ${error}`);
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        continue;
       }
       await this.#serve(connection);
     }

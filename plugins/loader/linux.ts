@@ -50,6 +50,7 @@ const CMD_LINE_PTR = 0x228;
 const INITRD_ADDR_MAX = 0x22c;
 const KERNEL_ALIGNMENT = 0x230;
 const RELOCATABLE_KERNEL = 0x234;
+const XLOADFLAGS = 0x236;
 const CMDLINE_SIZE = 0x238;
 const PAYLOAD_OFFSET = 0x248;
 const PAYLOAD_LENGTH = 0x24c;
@@ -95,9 +96,12 @@ const V2_06 = 0x206;
 const V2_08 = 0x208;
 const V2_09 = 0x209;
 const V2_10 = 0x20a;
+const V2_12 = 0x20c;
 
 /** LOADFLAGS: the protected-mode code is loaded at 1 MiB. */
 const LOADED_HIGH = 0x01;
+/** XLOADFLAGS: XLF_KERNEL_64, it is a 64-bit kernel. */
+const KERNEL_64 = 0x01;
 /** VID_MODE: as the display is. */
 const VIDEO_NORMAL = 0xffff;
 /** SETUP_DATA: a seed for the kernel's generator of random numbers. */
@@ -143,6 +147,7 @@ interface Image {
   readonly end: number;
   readonly initrdMax: number;
   readonly cmdlineSize: number;
+  readonly needs64Bit: boolean;
 }
 
 /** Whether a file has the boot protocol's header. */
@@ -185,6 +190,20 @@ function parse(path: string, bytes: Uint8Array): Image {
   if (bytes.length <= setupBytes + codeBytes - PARAGRAPH) {
     throw truncated(setupBytes + codeBytes);
   }
+  const high = (bytes[LOADFLAGS] & LOADED_HIGH) !== 0;
+  const codeStart = view.getUint32(CODE32_START, true);
+  // iPXE's lkrn has no entry of 32 bits, MEMDISK does not say how long its code
+  // is: only their code of real mode, which calls the BIOS, knows how to start.
+  // (An old Linux whose SYSSIZE is 0 has 64 Ki paragraphs.)
+  const isSmall = version < V2_04 && view.getUint32(SYSSIZE, true) === 0 &&
+    bytes.length < 0x10000 * PARAGRAPH;
+  if (high && (codeStart === 0 || isSmall)) {
+    throw loadError(
+      path,
+      "it starts in real mode and calls the BIOS: start it by a boot loader " +
+        "on a disk",
+    );
+  }
   if (codeBytes === 0) throw loadError(path, "it has no protected-mode code");
   const code = bytes.subarray(setupBytes, setupBytes + codeBytes);
   const field = (offset: number, since: number, old: number): number =>
@@ -197,8 +216,7 @@ function parse(path: string, bytes: Uint8Array): Image {
     field(PAYLOAD_OFFSET, V2_08, 0),
     field(PAYLOAD_LENGTH, V2_08, 0),
   );
-  const high = (bytes[LOADFLAGS] & LOADED_HIGH) !== 0;
-  const loadAddress = high ? EXTENDED : view.getUint32(CODE32_START, true);
+  const loadAddress = high ? EXTENDED : codeStart;
   if (!high && loadAddress + codeBytes > ZERO_PAGE) {
     throw loadError(path, "it is too large for a kernel below 1 MiB");
   }
@@ -222,6 +240,8 @@ function parse(path: string, bytes: Uint8Array): Image {
     end,
     initrdMax: field(INITRD_ADDR_MAX, V2_03, OLD_INITRD_MAX),
     cmdlineSize: field(CMDLINE_SIZE, V2_06, OLD_CMDLINE_SIZE),
+    needs64Bit: version >= V2_12 && XLOADFLAGS < headerEnd &&
+      (bytes[XLOADFLAGS] & KERNEL_64) !== 0,
   };
 }
 
@@ -274,6 +294,13 @@ export function loadLinux(
   const { map, rsdp } = systemMemory(context);
   if (usableEnd(map, ZERO_PAGE) < GDT + PAGE - 0x400) {
     throw loadError(kernel.path, "the machine has no memory below 640 KiB");
+  }
+  if (image.needs64Bit && context.has64Bit === false) {
+    // It halts before it can say so itself.
+    context.log.warn(
+      `the kernel "${kernel.path}" is for 64 bits, which this CPU does not ` +
+        "have: a 32-bit kernel, or another CPU model (--cpu x86-64), is expected",
+    );
   }
   const memoryEnd = usableEnd(map, image.loadAddress);
   if (image.end > memoryEnd) {
@@ -405,7 +432,7 @@ const plugin: LoaderPlugin = {
   type: "loader",
   name: "linux",
   version: "1.0.0",
-  description: "Linux bzImage, by the 32-bit boot protocol",
+  description: "a Linux bzImage",
   probe: isLinux,
   load: (context) => loadLinux(context),
 };

@@ -69,6 +69,25 @@ function context(
   };
 }
 
+Deno.test("linux: a 64-bit kernel on a CPU without the mode is warned of", () => {
+  const wide = (version: number) =>
+    image((view) => {
+      view.setUint16(0x206, version, true);
+      view.setUint8(0x236, 1);
+    });
+  const warnings = (kernel: Uint8Array, has64Bit?: boolean): number => {
+    const said: string[] = [];
+    const log = { guest() {}, warn: (text: string) => void said.push(text) };
+    plugin.load({ ...context(kernel), has64Bit, log });
+    return said.length;
+  };
+  assertEquals(warnings(wide(0x20c), false), 1);
+  assertEquals(warnings(wide(0x20c), true), 0);
+  assertEquals(warnings(wide(0x20c)), 0, "not known");
+  assertEquals(warnings(wide(0x20b), false), 0, "not a flag yet");
+  assertEquals(warnings(image(), false), 0);
+});
+
 Deno.test("linux: a kernel is known by its header", () => {
   assertEquals(plugin.probe(image()), true);
   assertEquals(plugin.probe(new Uint8Array(0x100)), false);
@@ -273,6 +292,18 @@ Deno.test("linux: what cannot be loaded", () => {
   refused(image((v) => v.setUint32(0x24c, 0x10000, true)), "payload");
   refused(image((v) => v.setUint16(1024 + 0x100, 0, true)), "payload");
   refused(image((v) => v.setUint32(0x1f4, 0, true)), "no protected-mode code");
+  // As iPXE's lkrn and MEMDISK are: with code of real mode alone.
+  refused(
+    image((v) => v.setUint32(0x214, 0, true)),
+    "it starts in real mode and calls the BIOS",
+  );
+  refused(
+    image((v) => {
+      v.setUint16(0x206, 0x203, true);
+      v.setUint32(0x1f4, 0, true);
+    }),
+    "it starts in real mode and calls the BIOS",
+  );
   refused(image(), "the command line has 3000 bytes, the kernel takes 2047", {
     append: "x".repeat(3000),
   });

@@ -179,7 +179,7 @@ const plugin: LoaderPlugin = {
   type: "loader",
   name: "linux-unpacked",
   version: "1.0.0",
-  description: "Linux bzImage, unpacked by the loader",
+  description: "a Linux bzImage that can be unpacked here",
   probe,
   load(context) {
     const { path, bytes } = context.kernel;

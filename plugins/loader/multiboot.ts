@@ -354,7 +354,7 @@ const plugin: LoaderPlugin = {
   type: "loader",
   name: "multiboot",
   version: "1.0.0",
-  description: "Multiboot 1 kernels",
+  description: "a Multiboot 1 kernel",
   probe: (image) => findHeader(image) >= 0,
   load,
 };

@@ -83,6 +83,12 @@ const MAY_BEGIN = [true, true, true, false, true, false, false, false];
 /** ... and which of the address' bytes one of them might have changed. */
 const OVERLAP = [0, 1, 2, 2, 3, 3, 3, 3];
 
+/** Where a byte is, from a place on; the length where it is not. */
+function nextOf(bytes: Uint8Array, byte: number, from: number): number {
+  const at = bytes.indexOf(byte, from);
+  return at < 0 ? bytes.length : at;
+}
+
 const isExtension = (byte: number): boolean => byte === 0 || byte === 0xff;
 
 /**
@@ -94,8 +100,13 @@ function undoX86(bytes: Uint8Array): void {
   const view = viewOf(bytes);
   let mask = 0;
   let before = -1;
-  for (let i = 0; i < bytes.length - 4; i++) {
-    if ((bytes[i] & 0xfe) !== 0xe8) continue;
+  // The next CALL and the next JMP: the host finds them many bytes at a time.
+  let call = -1, jump = -1;
+  for (let i = 0;; i++) {
+    if (call < i) call = nextOf(bytes, 0xe8, i);
+    if (jump < i) jump = nextOf(bytes, 0xe9, i);
+    i = Math.min(call, jump);
+    if (i >= bytes.length - 4) return;
     const gap = i - before;
     mask = gap > 3 ? 0 : mask << gap - 1 & 7;
     before = i;

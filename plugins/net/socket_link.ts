@@ -11,6 +11,10 @@
 
 import type { NetBackend, NetCard } from "../../core/backend/net.ts";
 import { RecordWriter } from "../../core/backend/record_writer.ts";
+import {
+  listenAt,
+  type SocketListener,
+} from "../../core/backend/socket_place.ts";
 import type { Logger } from "../../core/machine/plugin.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
 import { Delivery } from "./delivery.ts";
@@ -51,7 +55,6 @@ const LAST_MS = 500;
 const QUEUE_BYTES = 1 << 20;
 
 type Connection = Deno.TcpConn | Deno.UnixConn;
-type Listener = Deno.TcpListener | Deno.UnixListener;
 
 /** The link. */
 export class StreamLink implements NetBackend {
@@ -63,7 +66,7 @@ export class StreamLink implements NetBackend {
   readonly #address: OwnAddress;
   readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
   readonly #lengthBytes = new Uint8Array(this.#length.buffer);
-  #listener: Listener | undefined;
+  #listener: SocketListener | undefined;
   #connection: Connection | undefined;
   #writer: RecordWriter | undefined;
   #closed = false;
@@ -134,7 +137,7 @@ export class StreamLink implements NetBackend {
     await this.#work;
   }
 
-  async #accept(listener: Listener): Promise<void> {
+  async #accept(listener: SocketListener): Promise<void> {
     while (!this.#closed) {
       let connection: Connection;
       try {
@@ -266,36 +269,16 @@ function dial(place: StreamPlace): Promise<Connection> {
     : Deno.connect({ hostname: place.hostname, port: place.port });
 }
 
-/** Begin to listen. A socket's file that nobody listens at is replaced. */
-async function listen(place: StreamPlace): Promise<Listener> {
+/** Begin to listen. */
+async function listen(place: StreamPlace): Promise<SocketListener> {
   try {
-    if (!("path" in place)) {
-      return Deno.listen({ hostname: place.hostname, port: place.port });
-    }
-    const { path } = place;
-    try {
-      return Deno.listen({ transport: "unix", path });
-    } catch (error) {
-      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-      if (!await isStale(place)) throw error;
-      await Deno.remove(path);
-      return Deno.listen({ transport: "unix", path });
-    }
+    return await listenAt(
+      "path" in place ? place : { host: place.hostname, port: place.port },
+    );
   } catch (cause) {
     throw new SocketNetError(
       `Cannot listen at ${placeName(place)}: ${reason(cause)}`,
       { cause },
     );
-  }
-}
-
-/** Whether a socket's file is there without anybody behind it. */
-async function isStale(place: { readonly path: string }): Promise<boolean> {
-  if (!(await Deno.lstat(place.path)).isSocket) return false;
-  try {
-    (await dial(place)).close();
-    return false;
-  } catch (error) {
-    return error instanceof Deno.errors.ConnectionRefused;
   }
 }

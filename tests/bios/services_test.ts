@@ -98,8 +98,6 @@ const PROGRAMS: Readonly<Record<string, Program>> = {
       // QEMU writes disks' types down, for none of which SeaBIOS looks.
       ["00 00 F0 00 06 80 02", "00 00 00 00 06 80 02"],
       ["SysReq:  ah=86 cf=1", "SysReq:  ah=00 cf=0"],
-      // In protected mode there is ACPI.
-      ["APM:  ax=0102 bx=504D cx=0003", "APM:  ax=0102 bx=504D cx=0000"],
     ],
   },
   apm: {

@@ -478,3 +478,26 @@ Deno.test({
       assertEquals((await Deno.stat(`${real}.raw`)).mode! & 0o777, 0o640);
     }),
 });
+
+Deno.test("image: names that look like numbers are names", async () => {
+  for (const name of ["007", "0x10", "1e3"]) {
+    const { status, messages } = await image("info", name);
+    assertEquals(status, 1);
+    assertMatch(messages[0], new RegExp(`Cannot open image "${name}"`));
+  }
+});
+
+oracleTest(
+  "image create: a size in hexadecimal",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/disk`;
+      for (const size of ["0x100000", "1e6"]) {
+        const theirs = await qemuImg("create", "-f", "raw", file, size)
+          .then(() => 0, () => 1);
+        const { status } = await image("create", "-f", "raw", file, size);
+        assertEquals(status, theirs, size);
+      }
+      assertEquals((await Deno.stat(file)).size, 0x100000);
+    }),
+);

@@ -1,5 +1,6 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { lcovOf } from "../../examples/coverage.ts";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { lcovOf, listedFunctions } from "../../examples/coverage.ts";
+import { linearAddress } from "../../mod.ts";
 import { START } from "./guest.ts";
 
 /** Line numbers matter. */
@@ -141,10 +142,20 @@ Deno.test(
   async () => {
     if (!built) return;
     const text = await report(bare);
-    assertStringIncludes(text, `SF:${bare}\n`);
+    const list = `${directory}/coverage.info.functions`;
+    assertStringIncludes(text, `SF:${list}\n`);
     assertStringIncludes(text, "FNDA:10,twice\n");
     assertStringIncludes(text, "FNDA:0,never\n");
-    assertStringIncludes(text, "LF:0\n");
+    assertStringIncludes(text, "LF:3\nLH:2\n");
+    const rows = (await Deno.readTextFile(list)).split("\n");
+    const line = Number(/^FN:(\d+),twice$/m.exec(text)![1]);
+    assertMatch(rows[line - 1], /^[0-9a-f]+ twice$/);
+    assertStringIncludes(text, `\nDA:${line},10\n`);
+    const html = `${directory}/functions`;
+    const info = `${directory}/coverage.info`;
+    const said = await run("genhtml", ["--output-directory", html, info]);
+    if (said === undefined) return console.log("lcov is not installed");
+    assertStringIncludes(said, "(2 of 3 functions)");
   },
 );
 
@@ -159,10 +170,54 @@ Deno.test(
     const symbols = await run("nm", [high]);
     const at = /^(\w+) T never$/m.exec(symbols!)![1];
     const linear = Number(BigInt.asIntN(64, BigInt(`0x${at}`)));
-    const text = await lcovOf(high, new Map([[linear, 3], [START, 7]]));
-    assertStringIncludes(text, "FNDA:3,never\n");
+    const counts = new Map([[linear, 3], [START, 7]]);
+    const { info, list } = await lcovOf(high, { counts, list: "list" });
+    assertStringIncludes(info, "FNDA:3,never\n");
+    assertStringIncludes(list, `${at} never\n`);
   },
 );
+
+Deno.test("functions come from a list of symbols, and names may be there twice", async () => {
+  const functions = listedFunctions(`ffffffff81000000 T _text
+ffffffff81000010 t init
+ffffffff81000020 D data
+ffffffff81000030 t init
+ffffffffc0000000 t other	[module]
+`);
+  const first = linearAddress("ffffffff81000010");
+  const { info, list } = await lcovOf("not there", {
+    counts: new Map([[first, 2]]),
+    list: "/list",
+    functions,
+  });
+  assertEquals(
+    list,
+    `ffffffff81000000 _text
+ffffffff81000010 init@ffffffff81000010
+ffffffff81000030 init@ffffffff81000030
+`,
+  );
+  assertEquals(
+    info,
+    `TN:
+SF:/list
+FN:1,_text
+FN:2,init@ffffffff81000010
+FN:3,init@ffffffff81000030
+FNDA:0,_text
+FNDA:2,init@ffffffff81000010
+FNDA:0,init@ffffffff81000030
+FNF:3
+FNH:1
+DA:1,0
+DA:2,2
+DA:3,0
+LF:3
+LH:1
+end_of_record
+`,
+  );
+});
 
 Deno.test({
   name: "remove the kernels",

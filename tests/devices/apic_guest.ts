@@ -441,7 +441,10 @@ export const CARD_GUEST = `${BEGIN}
   call newline
 ${END}`;
 
-/** A deadline is a value of the time stamp counter, whatever is written to that. */
+/**
+ * A deadline is a value of the time stamp counter, whatever is written to that;
+ * one that has passed interrupts before the next instruction.
+ */
 export const DEADLINE_GUEST = `${BEGIN}
 %macro counter 1          ; the time stamp counter
   mov ecx, 0x10
@@ -472,6 +475,14 @@ export const DEADLINE_GUEST = `${BEGIN}
   mov ecx, 0x6e0
   rdmsr
   or eax, edx
+  call dword_
+  sti
+  mov ecx, 0x10
+  rdmsr
+  mov ecx, 0x6e0
+  wrmsr
+  mov eax, [taken]
+  cli
   call dword_
   call newline
 ${END}`;

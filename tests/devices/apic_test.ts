@@ -303,7 +303,7 @@ Deno.test("local APIC: a deadline is a value of the time stamp counter", async (
   await withKernel(DEADLINE_GUEST, async (kernel) => {
     assertEquals(
       await onRhea(kernel, ["cpu.model=max"]),
-      "00 00 41 00000000 \nEND\n",
+      "00 00 41 00000000 41 00000001 \nEND\n",
     );
   });
 });

@@ -293,6 +293,12 @@ export class E1000Bench {
     this.write(RDT, (this.#taken + DESCRIPTORS - 1) % DESCRIPTORS);
   }
 
+  /** Let the receive descriptor with this number have no buffer. */
+  withoutBuffer(n: number): void {
+    const at = RX_RING + 16 * n;
+    this.bench.ram.fill(0, at, at + 8);
+  }
+
   /** The one frame that was received. */
   one(): ReceivedDescriptor {
     const found = this.received();

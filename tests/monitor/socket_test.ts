@@ -56,7 +56,7 @@ async function connected(
   ) => Promise<void>,
 ): Promise<void> {
   const monitors = await startMonitors(machine, [
-    { kind: "tcp", host: "127.0.0.1", port: 0 },
+    { host: "127.0.0.1", port: 0 },
   ]);
   const [{ hostname, port }] = monitors.addresses;
   try {
@@ -149,7 +149,7 @@ Deno.test("monitor behind a socket of the host", () =>
   withFolder((folder) =>
     withMonitor(ISAPC, {}, async (_monitor, machine) => {
       const path = join(folder, "monitor");
-      const monitors = await startMonitors(machine, [{ kind: "unix", path }]);
+      const monitors = await startMonitors(machine, [{ path }]);
       const client = new Client(
         await Deno.connect({ transport: "unix", path }),
       );
@@ -166,19 +166,16 @@ Deno.test("monitor behind a socket of the host", () =>
 
 Deno.test("monitor flags", () => {
   assertEquals(parseMonitor("none"), undefined);
-  assertEquals(parseMonitor("stdio"), { kind: "stdio" });
+  assertEquals(parseMonitor("stdio"), "stdio");
   assertEquals(parseMonitor("tcp::4444,server=on,wait=off"), {
-    kind: "tcp",
     host: "127.0.0.1",
     port: 4444,
   });
   assertEquals(parseMonitor("tcp:[::1]:1"), {
-    kind: "tcp",
     host: "::1",
     port: 1,
   });
   assertEquals(parseMonitor("unix:/a/b,server,nowait"), {
-    kind: "unix",
     path: "/a/b",
   });
   for (const wrong of ["", "tcp:", "tcp:a:99999", "vc", "unix:"]) {
@@ -202,6 +199,25 @@ Deno.test("monitor flags: the permissions that sockets need", async () => {
     ...["permissions", ISAPC, "--monitor", "tcp::4444"],
     ...["--monitor", "unix:/run/m"],
   );
-  assertMatch(out, /^--allow-net=127.0.0.1:4444$/m);
+  assertMatch(out, /^--allow-net=127.0.0.1:4444,unix:\/run\/m$/m);
   assertMatch(out, /^--allow-write=\/run\/m$/m);
+});
+
+Deno.test("monitor flags: where it cannot listen is said in one line", async () => {
+  const { rhea } = commandLine();
+  const places = [
+    // A host with colons is none without brackets.
+    ["tcp:1:2:3", "--monitor takes"],
+    // TEST-NET-1, RFC 5737: no host's own address.
+    ["tcp:192.0.2.1:4444", "--monitor: Cannot listen at 192.0.2.1:4444: "],
+    ["unix:/dev/null/monitor", "--monitor: Cannot listen at /dev/null/monitor"],
+  ];
+  for (const [place, message] of places) {
+    const { status, messages } = await rhea(
+      ...[ISAPC, "--firmware", "builtin", "--serial", "null"],
+      ...["--monitor", place],
+    );
+    assertEquals([status, messages.length], [2, 1]);
+    assert(messages[0].startsWith(message), messages[0]);
+  }
 });

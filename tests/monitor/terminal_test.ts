@@ -158,7 +158,9 @@ terminalTest("lists, and what is unknown", "", async (desk) => {
   await desk.expect(/# /);
   await desk.type("\x01cinfo m\t\t");
   assertMatch(
-    await desk.expect(/mem +memory_size_summary +mice\s+mtree/),
+    await desk.expect(
+      /mem +memdev +memory-devices\s+memory_size_summary +mice/,
+    ),
     /mem/,
   );
   await desk.type("\x15frob\r");

@@ -3,10 +3,10 @@
  * permissions do.
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createSocket } from "node:dgram";
 import { HOST_CLOCK } from "../../plugins/net/user/clock.ts";
-import { readConfig } from "../../plugins/net/user/config.ts";
+import { readConfig, UserNetError } from "../../plugins/net/user/config.ts";
 import { DENO_NETWORK } from "../../plugins/net/user/host.ts";
 import { get16 } from "../../plugins/net/user/pdu/bytes.ts";
 import { ForwardError, UserNet } from "../../plugins/net/user/user_net.ts";
@@ -109,6 +109,52 @@ Deno.test("a forwarded UDP port: each client is told apart", async () => {
   await until(() => answers.length === 2);
   assertEquals(answers.sort(), ["aa", "bb"]);
   for (const client of clients) client.close();
+  await net.close();
+});
+
+Deno.test("forwards come and go while the network is there", async () => {
+  const { net, frames } = await open({ hostfwd: ["tcp::0-:22"] });
+  const [first] = net.ports;
+  await net.addForward("udp::0-:53");
+  const [, udp] = net.ports;
+  await net.addForward("tcp:127.0.0.1:0-10.0.2.15:80");
+  assertEquals(net.ports.length, 3);
+  await assertRejects(() => net.addForward(`tcp::${first}-:1`), ForwardError);
+  for (const text of ["tcp::1", "tcp::0-:0", "tcp::0-10.0.2.2:1", "x::0-:1"]) {
+    await assertRejects(() => net.addForward(text), UserNetError);
+  }
+  net.send(echo(GATEWAY));
+  await until(() => frames.length === 1);
+  const client = createSocket("udp4");
+  client.send("a", udp, "127.0.0.1");
+  await until(() => frames.length === 2);
+  assertThrows(() => net.removeForward("x:y:22"), UserNetError);
+  assertEquals(net.removeForward(`udp::${udp}`), true);
+  assertEquals(net.removeForward(`udp:127.0.0.1:${udp}`), false);
+  client.close();
+  assertEquals([net.removeForward(`:127.0.0.1:${first}`), net.ports.length], [
+    true,
+    1,
+  ]);
+  // (A connection that came at the same time is reset.)
+  await assertRejects(() =>
+    Deno.connect({ hostname: "127.0.0.1", port: first })
+  );
+  await net.close();
+  await assertRejects(() => net.addForward("tcp::0-:1"), ForwardError);
+});
+
+Deno.test("a forward that Deno's permissions do not allow is refused", async () => {
+  const net = new UserNet(readConfig(BASE), {
+    host: { ...DENO_NETWORK, granted: () => false },
+    clock: HOST_CLOCK,
+    refused: () => {},
+  });
+  await assertRejects(
+    () => net.addForward("tcp::0-:1"),
+    ForwardError,
+    "Deno's permissions do not allow 127.0.0.1:0",
+  );
   await net.close();
 });
 

@@ -4,7 +4,12 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { get32, put16, put32 } from "../../plugins/net/user/pdu/bytes.ts";
+import {
+  get16,
+  get32,
+  put16,
+  put32,
+} from "../../plugins/net/user/pdu/bytes.ts";
 import { checksum, pseudoSum } from "../../plugins/net/user/pdu/checksum.ts";
 import {
   Bench,
@@ -70,6 +75,10 @@ Deno.test("fragments in any order are one packet, and the answer is cut too", as
   assertEquals(answer.length, 3);
   const back = bench.received.flatMap((frame) => [...frame.subarray(34)]);
   assertEquals(back.slice(8), [...payload.subarray(8)]);
+  const identifications = (count: number): Set<number> =>
+    new Set(bench.received.slice(-count).map((frame) => get16(frame, 18)));
+  const first = identifications(3);
+  assertEquals(first.size, 1);
   // The longest packet that there is.
   const longest = echo(GATEWAY, 65507).subarray(34);
   const parts = Array.from({ length: 45 }, (_, i) => {
@@ -82,6 +91,8 @@ Deno.test("fragments in any order are one packet, and the answer is cut too", as
     });
   });
   assertEquals((await bench.ask(...parts)).length, 45);
+  const second = identifications(45);
+  assertEquals([second.size, first.union(second).size], [1, 2]);
   // One that overlaps another is of no sender's making.
   assertEquals(
     await bench.ask(

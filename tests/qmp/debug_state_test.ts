@@ -83,3 +83,16 @@ Deno.test("QMP: saving and loading a snapshot stop the guest", async () => {
     ...["STOP", "RESET", "RESUME"],
   ]);
 });
+
+Deno.test("QMP: snapshots that are saved at the same time stop the guest once", async () => {
+  await using guest = await Guest.of(COUNTS);
+  using client = await guest.serve();
+  const { machine } = guest;
+  machine.start();
+  await Promise.all(
+    ["one", "two", "three"].map((name) => machine.saveSnapshot(name)),
+  );
+  const { return: status } = await client.execute("query-status");
+  assertEquals(status.status, "running");
+  assertEquals(client.events.map(({ event }) => event), ["STOP", "RESUME"]);
+});

@@ -116,6 +116,7 @@ export class Schema {
       theirs["arg-type"],
       name,
       mine["meta-type"] === "command",
+      new Set(),
     );
     if (mine["meta-type"] !== "command") return problems;
     return [
@@ -126,6 +127,7 @@ export class Schema {
         theirs["ret-type"],
         name,
         false,
+        new Set(),
       ),
     ];
   }
@@ -136,8 +138,12 @@ export class Schema {
     theirs: string,
     at: string,
     isInput: boolean,
+    compared: Set<string>,
   ): string[] {
     const [a, b] = [this.entry(mine), other.entry(theirs)];
+    const pair = `${mine} ${theirs} ${isInput}`;
+    if (compared.has(pair)) return [];
+    compared.add(pair);
     if (a["meta-type"] !== b["meta-type"]) {
       return [`${at}: ${a["meta-type"]} and ${b["meta-type"]}`];
     }
@@ -148,13 +154,28 @@ export class Schema {
           : [`${at}: ${a["json-type"]} and ${b["json-type"]}`];
       case "array": {
         const [one, two] = [a["element-type"], b["element-type"]];
-        return this.#unlike(other, one, two, `${at}[]`, isInput);
+        return this.#unlike(other, one, two, `${at}[]`, isInput, compared);
       }
       case "enum": {
         const [from, to] = isInput ? [b, a] : [a, b];
         return from.values
           .filter((value: string) => !to.values.includes(value))
           .map((value: string) => `${at}: the value ${value}`);
+      }
+      case "alternate": {
+        // An alternative is found again by its kind in JSON.
+        const kinds = (types: readonly Message[], schema: Schema): string[][] =>
+          types.map(({ type }) => {
+            const entry = schema.entry(type);
+            return [entry["json-type"] ?? entry["meta-type"], type];
+          });
+        const others = kinds(b.members, other);
+        return kinds(a.members, this).flatMap(([kind, type]) => {
+          const found = others.find(([one]) => one === kind);
+          return found === undefined
+            ? [`${at}: the alternative ${type}`]
+            : this.#unlike(other, type, found[1], at, isInput, compared);
+        });
       }
     }
     const problems: string[] = [];
@@ -169,7 +190,9 @@ export class Schema {
         problems.push(`${path} is not there`);
         continue;
       }
-      problems.push(...this.#unlike(other, type, member.type, path, isInput));
+      problems.push(
+        ...this.#unlike(other, type, member.type, path, isInput, compared),
+      );
       const [needed, known] = isInput ? [rest, member] : [member, rest];
       if (!("default" in needed) && "default" in known) {
         problems.push(`${path}: one may leave it out, the other not`);
@@ -192,6 +215,7 @@ export class Schema {
           found.type,
           `${at}(${variant.case})`,
           isInput,
+          compared,
         ),
       );
     }

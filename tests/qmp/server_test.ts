@@ -72,6 +72,17 @@ Deno.test("QMP: a guest stands still, goes on, is reset and ended", async () => 
   await assertRejects(() => Deno.lstat(guest.path), Deno.errors.NotFound);
 });
 
+Deno.test("QMP: a reset is the end where a client has said so", async () => {
+  await using guest = await Guest.of(COUNTS);
+  using client = await guest.serve();
+  const { machine } = guest;
+  machine.start();
+  await ok(client, "set-action", { reboot: "shutdown" });
+  await ok(client, "set-action", { panic: "none" });
+  await ok(client, "system_reset");
+  assertEquals((await machine.wait()).reason, "reset");
+});
+
 Deno.test("QMP: keys reach the guest", async () => {
   await using guest = await Guest.of(TYPES);
   using client = await guest.serve();
@@ -131,6 +142,8 @@ Deno.test("QMP: the screen and memory are written to files", async () => {
   assert(raw.every((byte, i) => byte === rgb[i]), "the colours");
   assert(png.data.length % rgb.length === 0);
   // Paging is off: the guest's addresses are those of memory.
+  const BEHIND = 0x100000;
+  guest.machine.space("memory").write(BEHIND, 4, 0xfeedface);
   for (const command of ["pmemsave", "memsave"]) {
     const size = 2 << 20;
     const filename = file(command);
@@ -139,7 +152,14 @@ Deno.test("QMP: the screen and memory are written to files", async () => {
     assertEquals(bytes.length, size);
     const view = new DataView(bytes.buffer);
     assertEquals(view.getUint32(0x100, true), counted(guest));
+    // What is behind the screen's memory is there, too.
+    assertEquals(view.getUint32(BEHIND - 0x400, true), 0xfeedface);
   }
+  // Of where there is no memory there is a hole, and soon.
+  const hole = { val: 2 ** 31, size: 2 ** 31, filename: file("hole") };
+  await ok(client, "pmemsave", hole);
+  const { size, blocks } = await Deno.stat(hole.filename);
+  assertEquals([size, blocks! < 10_000], [2 ** 31, true]);
   const wrong = { val: 2 ** 41, size: 1, filename: file("x") };
   assertMatch(
     (await client.execute("pmemsave", wrong)).error.desc,
@@ -296,7 +316,7 @@ Deno.test("QMP: snapshots are jobs", async () => {
   assertEquals((await endOf(client, "delete")).error, undefined);
   await ok(client, "snapshot-load", args("again"));
   assertMatch((await endOf(client, "again")).error, /first/);
-  for (const tag of ["../x", "/etc/x", ""]) {
+  for (const tag of ["../x", "/etc/x", "", "x.rhea"]) {
     const { error } = await client.execute("snapshot-save", {
       ...args("bad"),
       tag,

@@ -67,7 +67,7 @@ test(
     await serial.expect(/^k1e/mi);
     assertEquals(await monitor.run("nmi"), "");
     await serial.expect(/^n00/m);
-    for (const line of ["i /b 0x60", "o /b 0x80 1"]) {
+    for (const line of ["i /b 0x60", "o /b 0x80 1", "set_link x off"]) {
       assertMatch(await monitor.run(line), /would not be in the recording/);
     }
     const client = await QmpClient.connect(path);

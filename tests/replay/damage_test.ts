@@ -8,7 +8,15 @@ import {
 } from "@std/assert";
 import { ReplayError } from "../../core/replay/error.ts";
 import { hash32 } from "../../core/replay/hash.ts";
-import { CHECK, END, HEADER, OWN_END, readLog } from "../../core/replay/log.ts";
+import {
+  CHECK,
+  END,
+  EntryWriter,
+  HEADER,
+  INPUTS,
+  OWN_END,
+} from "../../core/replay/log.ts";
+import { LogFile } from "../../core/replay/log_file.ts";
 import { DefinitionError } from "../../core/machine/document.ts";
 import { Machine } from "../../machines/machine.ts";
 import { forSeeds, Random } from "../random.ts";
@@ -80,7 +88,7 @@ Deno.test("a changed byte is noticed, whichever it is", () =>
       changed[at] ^= 1 << at % 8;
       try {
         // A length may lead beyond the end, as when it is cut off.
-        assert(readLog(changed).isTruncated, `byte ${at}`);
+        assert(new LogFile(changed).isTruncated, `byte ${at}`);
       } catch (error) {
         assert(error instanceof ReplayError, `${error}`);
       }
@@ -106,6 +114,31 @@ Deno.test("a recording with other inputs ends, or says where it differs", () =>
       }
       await replay(made, changed);
     });
+  }));
+
+Deno.test("an input at another time is noticed", () =>
+  withListener(4, async (made) => {
+    const bytes = await Deno.readFile(made.log);
+    const header = bytes.subarray(0, recordsOf(bytes)[1]);
+    const entries = [...new LogFile(bytes)];
+    const inputs = entries.filter(({ type }) => type === INPUTS);
+    assert(inputs.length >= 4);
+    for (const [i, entry] of entries.entries()) {
+      if (entry.type !== INPUTS) continue;
+      for (const nanoseconds of [-1, 1, 1000]) {
+        const time = entry.time + nanoseconds;
+        // Those behind it keep theirs.
+        if (time > entries[i + 1].time) continue;
+        const writer = new EntryWriter({ count: 0, time: 0 });
+        const changed = entries.with(i, { ...entry, time });
+        const records = changed.flatMap((one) => [...writer.write(one)]);
+        const error = await replay(made, Uint8Array.of(...header, ...records));
+        assert(
+          error instanceof ReplayError && error.kind === "diverged",
+          `${entry.count} at ${entry.time} and ${nanoseconds}: ${error}`,
+        );
+      }
+    }
   }));
 
 Deno.test("what a recording says the guest was like is compared, at its end, too", () =>

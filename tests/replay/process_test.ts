@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { readLog } from "../../core/replay/log.ts";
+import { LogFile } from "../../core/replay/log_file.ts";
 import { Machine } from "../../machines/machine.ts";
 import { hasProgram } from "../programs.ts";
 import { freePort } from "../vnc/free_port.ts";
@@ -173,9 +173,9 @@ Deno.test({
         }
         await session.type("\x01x");
         await session.end();
-        const { entries, isTruncated } = readLog(await Deno.readFile(log));
-        assert(!isTruncated);
-        const inputs = entries.filter((entry) => "events" in entry);
+        const recorded = new LogFile(await Deno.readFile(log));
+        assert(!recorded.isTruncated);
+        const inputs = [...recorded].filter((entry) => "events" in entry);
         assert(inputs.length >= 2);
         // The replay compares all that the guest has sent, at its end.
         const again = await replay(log);
@@ -202,13 +202,13 @@ Deno.test("a recording whose process was killed is replayed up to there", () =>
       await session.expect(new RegExp(`^s${hex("x")}`, "mi"));
       await session.expect(/^t00 00[4-9a-f]/m);
       // What is recorded is in the file a little later.
-      while (readLog(await Deno.readFile(log)).entries.length === 0) {
+      while (new LogFile(await Deno.readFile(log)).length === 0) {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       session.child.kill("SIGKILL");
       await session.end();
-      const { isTruncated, entries } = readLog(await Deno.readFile(log));
-      assert(isTruncated && entries.length > 0);
+      const { isTruncated, length } = new LogFile(await Deno.readFile(log));
+      assert(isTruncated && length > 0);
       const again = await replay(log);
       assertEquals(again.code, 0, again.errors);
       assertMatch(again.errors, /the recording breaks off here, after \d+ /);

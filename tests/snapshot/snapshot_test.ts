@@ -103,7 +103,8 @@ Deno.test("snapshots are listed, replaced and deleted", () =>
       const error = await assertRejects(action, SnapshotError);
       assertEquals(error.kind, "missing");
     }
-    for (const bad of ["", ".", "..", "a\0", "a\n", "a:b", "x".repeat(200)]) {
+    const names = ["", ".", "..", "a\0", "a\n", "a:b", "x".repeat(200)];
+    for (const bad of [...names, "a\x1b[2J", "a\x9b", "\u202ea", "\ud800"]) {
       const error = await assertRejects(
         () => machine.saveSnapshot(bad),
         SnapshotError,

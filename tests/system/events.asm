@@ -87,6 +87,15 @@ main:
 .o0:    nop
         nop
         nop
+        PRINTLN "a step of hlt"  ; with nothing else to end it
+        mov dword [mark], .k0
+        pushf
+        or dword [esp], 0x100
+        popf
+.k0:    hlt
+        pushf
+        and dword [esp], ~0x100
+        popf
         PRINTLN "loop with interrupts"
         mov dword [hook], quiet
         mov ecx, 20000

@@ -452,7 +452,73 @@ bits 64
         mov rax, 0x100000000
         in al, dx
         ENDRUN
+        ; MOV SS: no breakpoint at the next instruction, and no step behind it
+        RUN "a breakpoint behind mov ss"
+        lea rax, [.h1]
+        mov dr0, rax
+        mov eax, 0x401
+        mov dr7, rax
+        mov ecx, 2
+        mov eax, ss
+        mov ss, eax
+.h1:    nop                      ; the second time there is one
+        dec ecx
+        jnz .h1
+        ENDRUN
+        RUN "a step, mov ss and int"
+        mov eax, ss
+        STEP
+        mov ss, eax
+        int 0x82
+        nop
+        UNSTEP
+        ENDRUN
+        RUN "a step, mov ss and int1"
+        mov eax, ss
+        STEP
+        mov ss, eax
+        int1
+        int1
+        UNSTEP
+        ENDRUN
+        RUN "a step, mov ss and general detect"
+        mov ecx, ss
+        mov eax, 0x2400
+        mov dr7, rax
+        STEP
+        mov ss, ecx
+        mov dr3, rax
+        nop
+        UNSTEP
+        ENDRUN
+        mov word [scratch], DATA0
+        RUN "data, mov ss and int1: one trap"
+        lea rax, [scratch]
+        mov dr0, rax
+        mov eax, 0x00030401
+        mov dr7, rax
+        mov ss, [scratch]
+        int1
+        nop
+        ENDRUN
         ; the registers themselves
+        mov eax, 0xffff4ffe      ; what was hit before, and a step
+        mov dr6, rax
+        TRY "breakpoint 0"
+        lea rax, [.h2]
+        mov dr0, rax
+        mov eax, 0x401
+        mov dr7, rax
+        MARK
+.h2:    nop
+        ENDTRY
+        mov rax, dr6
+        SHOW "dr6 of it ", rax, 8
+        NEWLINE
+        mov eax, 0xffff0ff0
+        mov dr6, rax
+        xor eax, eax
+        mov dr7, rax
         TRY "dr4 with DE"
         db 0x0f, 0x21, 0xe0
         ENDTRY

@@ -30,6 +30,9 @@ main:   mov word [gdt + FREE + 2], 0     ; conforming code of level 3, readable
         DROP "data 3, RPL 0  ", DATA3 & ~3
         DROP "read only, level 0  ", RDATA
         DROP "with a base, level 3  ", FSDATA | 3
+        and byte [gdt + FSDATA + 5], ~0x60
+        DROP "with a base, level 0  ", FSDATA
+        or byte [gdt + FSDATA + 5], 0x60
         DROP "code, level 0  ", CODE0
         DROP "code, level 3  ", CODE3
         DROP "conforming code, level 0  ", CONF

@@ -346,6 +346,12 @@ const CASES: readonly Case[] = [
     qemu: [
       " #06 ", // RF
       " #82 ", // RF is not cleared
+      " #01 +000b cs 08", // no INT1
+      " #01 +000c cs 08",
+      " #01 +0012 cs 08", // no general detect
+      " #01 +0018 cs 08",
+      " #01 +001b cs 08", // not stopped by MOV SS
+      " #01 +0061 cs 08", // none behind STI
       " #01 +0019 cs 08", // a step and a breakpoint in one
       " #01 +0020 cs 08",
       " #01 +0021 cs 08", // not delayed by MOV SS

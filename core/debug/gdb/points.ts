@@ -82,12 +82,6 @@ export class Points {
     this.#points.clear();
   }
 
-  /** Whether there is any breakpoint. */
-  get hasBreakpoints(): boolean {
-    for (const { type } of this.#points.values()) if (type < 2) return true;
-    return false;
-  }
-
   /** The type of the breakpoint at an address, the software one first. */
   breakpointAt(address: number): PointType | undefined {
     let found: PointType | undefined;

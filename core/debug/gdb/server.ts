@@ -7,16 +7,15 @@
  * @module
  */
 
+import {
+  describePlace,
+  isOpenToOthers,
+  type SocketListener,
+  type SocketPlace,
+} from "../../backend/socket_place.ts";
 import type { MachineDebugger } from "../contract.ts";
 import { GdbConnection } from "./connection.ts";
-import {
-  describeAddress,
-  type GdbAddress,
-  type GdbListener,
-  isOpen,
-  listenForGdb,
-  parseGdbAddress,
-} from "./listen.ts";
+import { listenForGdb, parseGdbAddress } from "./listen.ts";
 import type { RunResult } from "../../machine/run_result.ts";
 import type { GdbMonitor } from "./monitor.ts";
 import type { ReverseDebugger } from "./reverse.ts";
@@ -45,8 +44,8 @@ export interface GdbOptions {
 
 /** A gdb server. */
 export class GdbServer {
-  readonly #listener: GdbListener;
-  readonly #address: GdbAddress;
+  readonly #listener: SocketListener;
+  readonly #address: SocketPlace;
   readonly #seat: Seat;
   readonly #log: (line: string) => void;
   /** Keeps the guest from starting. */
@@ -59,8 +58,8 @@ export class GdbServer {
   #resume: () => void = () => {};
 
   private constructor(
-    listener: GdbListener,
-    address: GdbAddress,
+    listener: SocketListener,
+    address: SocketPlace,
     target: GdbTarget,
     holder: MachineDebugger | undefined,
     options: GdbOptions,
@@ -102,10 +101,10 @@ export class GdbServer {
       listener.close();
       throw error;
     }
-    if (isOpen(address)) {
+    if (isOpenToOthers(address)) {
       options.log?.(
         `anybody who reaches ${
-          describeAddress(address)
+          describePlace(address)
         } controls the guest by gdb`,
       );
     }
@@ -116,12 +115,8 @@ export class GdbServer {
   get address(): string {
     const { addr } = this.#listener;
     return "port" in addr
-      ? describeAddress({
-        transport: "tcp",
-        hostname: addr.hostname,
-        port: addr.port,
-      })
-      : describeAddress(this.#address);
+      ? describePlace({ host: addr.hostname, port: addr.port })
+      : describePlace(this.#address);
   }
 
   async #accept(): Promise<void> {
@@ -150,7 +145,7 @@ export class GdbServer {
   }
 
   async #serve(stream: Deno.Conn): Promise<void> {
-    if (this.#address.transport === "tcp") {
+    if (!("path" in this.#address)) {
       const connection = stream as Deno.TcpConn;
       try {
         connection.setNoDelay(true);
@@ -202,7 +197,7 @@ export class GdbServer {
     await Promise.all([this.#accepting, this.#serving]);
     this.#seat.close();
     const address = this.#address;
-    if (address.transport === "unix") {
+    if ("path" in address) {
       await Deno.remove(address.path).catch(() => {});
     }
   }

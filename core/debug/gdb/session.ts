@@ -228,6 +228,10 @@ export class Session {
       case "k":
         this.#kill();
         return undefined;
+      case "R":
+        // gdb's `run`, after a kill. It waits for no answer: one would be taken
+        // for that of its next packet.
+        return undefined;
       case "!":
         // `target extended-remote`: the connection outlives a `detach`.
         return "OK";

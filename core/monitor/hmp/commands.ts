@@ -11,6 +11,8 @@ import { FIXED_COMMANDS } from "./fixed_commands.ts";
 import { INPUT_COMMANDS } from "./input_commands.ts";
 import { MEDIA_COMMANDS } from "./media_commands.ts";
 import { MEMORY_COMMANDS } from "./memory_commands.ts";
+import { NET_COMMANDS } from "./net_commands.ts";
+import { REFUSED_COMMANDS } from "./refused_commands.ts";
 import { SNAPSHOT_COMMANDS } from "./snapshot_commands.ts";
 import { TRACE_EVENT } from "./trace_events.ts";
 
@@ -39,8 +41,10 @@ export const COMMANDS: readonly Command[] = [
   ...MEMORY_COMMANDS,
   ...INPUT_COMMANDS,
   ...MEDIA_COMMANDS,
+  ...NET_COMMANDS,
   ...DEBUG_COMMANDS,
   ...SNAPSHOT_COMMANDS,
   ...FIXED_COMMANDS,
+  ...REFUSED_COMMANDS,
   TRACE_EVENT,
 ];

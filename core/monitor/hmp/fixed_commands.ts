@@ -6,6 +6,7 @@
  */
 
 import { dumpOf } from "../dump.ts";
+import { cpuPath, cpuType } from "../qmp/machine_names.ts";
 import { objectTree, resolvePath } from "../qmp/qom.ts";
 import type { Node } from "../qmp/qom.ts";
 import type { Arguments } from "./arguments.ts";
@@ -39,6 +40,13 @@ function getProperty(context: MonitorContext, args: Arguments): string {
   const found = properties.get(name);
   if (found !== undefined) return `${JSON.stringify(found.value)}\n`;
   throw new MonitorError(`Error: Property '${type}.${name}' not found`);
+}
+
+function setProperty(context: MonitorContext, args: Arguments): void {
+  const { type, properties } = objectAt(context, args.text("path")!);
+  const name = args.text("property")!;
+  const what = properties.has(name) ? "is not writable" : "not found";
+  throw new MonitorError(`Error: Property '${type}.${name}' ${what}`);
 }
 
 async function translate(
@@ -113,6 +121,13 @@ export const FIXED_COMMANDS: readonly Command[] = [
     help: "print QOM property",
     run: getProperty,
   },
+  {
+    name: "qom-set",
+    args: "json:-j,path:s,property:s,value:S",
+    params: "[-j] path property value",
+    help: "set QOM property",
+    run: setProperty,
+  },
   failing(
     "system_wakeup",
     "wakeup guest from suspend",
@@ -130,6 +145,50 @@ function memory({ machine: { plan } }: MonitorContext): string {
   const size = plan.memories.filter(({ kind }) => kind === "ram")
     .reduce((sum, ram) => sum + ram.size, 0);
   return lines([`base memory: ${size}`, "plugged memory: 0"]);
+}
+
+function* memoryBackends(
+  { machine: { plan } }: MonitorContext,
+): Generator<string> {
+  for (const { name, kind, size } of plan.memories) {
+    if (kind !== "ram") continue;
+    yield `memory backend: ${name}`;
+    yield `  size:  ${size}`;
+    yield "  merge: false";
+    yield "  dump: true";
+    yield "  prealloc: false";
+    yield "  share: true";
+    yield "  reserve: true";
+    yield "  policy: default";
+    yield "  host nodes:";
+  }
+}
+
+/** CPUs in QEMU's layout: none comes or goes. */
+function* cpuPlaces(
+  { parts, machine: { plan } }: MonitorContext,
+): Generator<string> {
+  yield "Hotpluggable CPUs:";
+  for (const index of parts.cpus.keys()) {
+    yield `  type: "${cpuType(plan, plan.cpuConfig.model)}"`;
+    yield '  vcpus_count: "1"';
+    yield `  qom_path: "${cpuPath(index)}"`;
+    yield "  CPUInstance Properties:";
+    yield '    socket-id: "0"';
+    yield `    core-id: "${index}"`;
+    yield '    thread-id: "0"';
+  }
+}
+
+/** The plugins that a definition may name as a device. */
+function* models({ parts, machine: { plan } }: MonitorContext): Generator<
+  string
+> {
+  const names = new Set([
+    ...Object.keys(parts.options.plugins.device ?? {}),
+    ...plan.devices.map(({ plugin }) => plugin.name),
+  ]);
+  for (const name of [...names].sort()) yield `name "${name}"`;
 }
 
 function dumpStatus({ machine, parts }: MonitorContext): string {
@@ -155,6 +214,11 @@ export const INFO_FIXED: readonly Command[] = [
     run: () => "No active jobs\n",
   },
   { name: "dump", help: "Display the latest dump status", run: dumpStatus },
+  {
+    name: "hotpluggable-cpus",
+    help: "Show information about hotpluggable CPUs",
+    run: (context) => lines(cpuPlaces(context)),
+  },
   { name: "iothreads", help: "show iothreads", run: () => "" },
   {
     name: "memory_size_summary",
@@ -181,4 +245,24 @@ export const INFO_FIXED: readonly Command[] = [
     run: () => "Server: disabled\n",
   },
   { name: "tpm", help: "show the TPM device", run: () => "" },
+  failing("balloon", "show balloon information", NO_BALLOON),
+  { name: "capture", help: "show capture information", run: () => "" },
+  {
+    name: "memdev",
+    help: "show memory backends",
+    run: (context) => lines(memoryBackends(context)),
+  },
+  { name: "memory-devices", help: "show memory devices", run: () => "" },
+  { name: "migrate", help: "show migration status", run: () => "" },
+  {
+    name: "qdm",
+    help: "show qdev device model list",
+    run: (context) => lines(models(context)),
+  },
+  failing("usb", "show guest USB devices", "USB support not enabled"),
+  failing(
+    "vm-generation-id",
+    "Show Virtual Machine Generation ID",
+    "VM Generation ID device not found",
+  ),
 ];

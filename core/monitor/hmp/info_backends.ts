@@ -13,6 +13,8 @@ import type {
   PlannedDevice,
 } from "../../machine/plan_types.ts";
 import type { JsonObject } from "../../machine/schema_types.ts";
+import { drivesOf } from "../qmp/drives.ts";
+import type { Arguments } from "./arguments.ts";
 import { type Command, lines } from "./command.ts";
 import type { MonitorContext } from "./context.ts";
 
@@ -66,10 +68,45 @@ function mediumOf({ machine }: MonitorContext, drive: string): Medium {
   };
 }
 
+/** Bytes with a unit, as QEMU's tools write them. */
+function sizeText(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+  let unit = 0;
+  for (; bytes >= 1000 && unit < units.length - 1; unit++) bytes /= 1024;
+  return `${Number(bytes.toPrecision(3))} ${units[unit]}`;
+}
+
+/** What `-v` shows of an image. */
+function* imageLines(
+  file: string,
+  format: string,
+  size: number,
+): Generator<string> {
+  yield "";
+  yield "Images:";
+  yield `image: ${file}`;
+  yield `file format: ${format}`;
+  yield `virtual size: ${sizeText(size)} (${size} bytes)`;
+}
+
+/** Images by the names of their nodes. */
+function* blockNodes({ machine, parts }: MonitorContext): Generator<string> {
+  for (const { node, file, format, image } of drivesOf({ machine, parts })) {
+    if (image === undefined) continue;
+    yield `${node}: ${file} (${format}${image.readOnly ? ", read-only" : ""})`;
+  }
+}
+
 /** Drives: those that have media of their own, and those that change them. */
-function* blocks(context: MonitorContext): Generator<string> {
+function* blocks(
+  context: MonitorContext,
+  args: Arguments,
+): Generator<string> {
   const { machine, parts } = context;
-  const seen = new Set<string>();
+  const isVerbose = args.has("verbose");
+  const only = args.text("device");
+  const isShown = (name: string): boolean =>
+    only === undefined || only === name;
   let isFirst = true;
   const head = function* (text: string): Generator<string> {
     if (!isFirst) yield "";
@@ -80,17 +117,21 @@ function* blocks(context: MonitorContext): Generator<string> {
     const user = userOf(context, name);
     const drive = user && `${user.device.name}.${user.role}`;
     if (drive !== undefined && machine.media.drives.has(drive)) continue;
+    if (!isShown(name) && !isShown(drive ?? name)) continue;
     const backend = parts.backends.get(name) as BlockBackend | undefined;
-    seen.add(name);
     yield* head(
       `${name}: ${configText(config)} (${plugin.name}${
         backend?.readOnly ? ", read-only" : ""
       })`,
     );
     if (drive !== undefined) yield `    Attached to:      ${drive}`;
-    if (backend !== undefined) yield `    Size:             ${backend.size}`;
+    if (backend === undefined) continue;
+    yield `    Size:             ${backend.size}`;
+    if (!isVerbose) continue;
+    yield* imageLines(configText(config), plugin.name, backend.size);
   }
   for (const [name, drive] of machine.media.drives) {
+    if (!isShown(name)) continue;
     const { medium } = drive;
     const inserted = mediumOf(context, name);
     const what = medium === undefined
@@ -102,7 +143,11 @@ function* blocks(context: MonitorContext): Generator<string> {
     yield `    Attached to:      ${name}`;
     yield `    Removable device: ${drive.locked ? "locked" : "not locked"}, ` +
       `tray ${drive.open ? "open" : "closed"}`;
-    if (medium !== undefined) yield `    Size:             ${medium.size}`;
+    if (medium === undefined) continue;
+    yield `    Size:             ${medium.size}`;
+    if (!isVerbose) continue;
+    const { plugin, config } = inserted;
+    yield* imageLines(configText(config), plugin, medium.size);
   }
 }
 
@@ -147,8 +192,10 @@ function* networks(context: MonitorContext): Generator<string> {
     if (user === undefined) continue;
     const { device } = user;
     const { mac } = (device.config ?? {}) as { readonly mac?: string };
+    const { cable } = context.machine.device(device.name);
     yield ` \\ ${device.name}: type=nic,model=${device.plugin.name}` +
-      (mac === undefined ? "" : `,macaddr=${mac}`);
+      (mac === undefined ? "" : `,macaddr=${mac}`) +
+      (cable === false ? ",link=off" : "");
   }
 }
 
@@ -177,8 +224,14 @@ function* displays(context: MonitorContext): Generator<string> {
 export const INFO_BACKENDS: readonly Command[] = [
   {
     name: "block",
-    help: "show info of block devices",
-    run: (context) => lines(blocks(context)),
+    args: "nodes:-n,verbose:-v,device:B?",
+    params: "[-n] [-v] [device]",
+    help:
+      "show info of one block device or all block devices (-n: show named " +
+      "nodes; -v: show details)",
+    run: (context, args) =>
+      lines(args.has("nodes") ? blockNodes(context) : blocks(context, args)),
+    words: (context) => drivesOf(context).map(({ name }) => name),
   },
   {
     name: "blockstats",

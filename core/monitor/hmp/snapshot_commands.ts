@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../machine/printable.ts";
 import { type Command, lines } from "./command.ts";
 import type { ProgressBar } from "../../progress/progress.ts";
 import type { MonitorContext } from "./context.ts";
@@ -46,7 +47,8 @@ async function list({ machine }: MonitorContext): Promise<string> {
   const all = await machine.snapshots();
   if (all.length === 0) return "There is no snapshot available.\n";
   const rows = all.map((info) => [
-    info.name,
+    // Whoever may write to the folder has named the file.
+    printable(info.name).replaceAll("\n", "\\n"),
     sizeText(info.bytes),
     new Date(info.date).toISOString().slice(0, 19).replace("T", " "),
     timeText(info.virtualTime),

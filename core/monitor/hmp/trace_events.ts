@@ -46,7 +46,7 @@ export function isNamed(name: string, pattern: string): boolean {
 }
 
 /** All events by name, or those that a pattern stands for. */
-function named(parts: Parts, pattern = "*"): string[] {
+export function traceEventNames(parts: Parts, pattern = "*"): string[] {
   return [...parts.deviceEvents.all].flatMap(([device, events]) =>
     [...events.keys()].map((event) => `${device}.${event}`)
   ).filter((name) => isNamed(name, pattern)).sort();
@@ -58,6 +58,34 @@ function onOf(parts: Parts): Map<string, () => void> {
   return on;
 }
 
+/** Whether an event is written to the log. */
+export function tracesEvent(parts: Parts, name: string): boolean {
+  return traced.get(parts)?.has(name) === true;
+}
+
+/** Write events to the log, by their names, or do not. */
+export function setTraceEvents(
+  parts: Parts,
+  names: readonly string[],
+  isOn: boolean,
+): void {
+  const on = onOf(parts);
+  for (const one of names) {
+    on.get(one)?.();
+    on.delete(one);
+    if (!isOn) continue;
+    const dot = one.lastIndexOf(".");
+    const filter = { device: one.slice(0, dot), event: one.slice(dot + 1) };
+    on.set(
+      one,
+      parts.deviceEvents.hear(
+        filter,
+        (event) => parts.log.write(eventText(event)),
+      ),
+    );
+  }
+}
+
 /** The command. */
 export const TRACE_EVENT: Command = {
   name: "trace-event",
@@ -67,27 +95,13 @@ export const TRACE_EVENT: Command = {
     "the log, or do not",
   run({ parts }, args) {
     const name = args.text("name")!;
-    const names = named(parts, name);
+    const names = traceEventNames(parts, name);
     if (names.length === 0) {
       throw new MonitorError(`there is no event "${name}"`);
     }
-    const on = onOf(parts);
-    for (const one of names) {
-      on.get(one)?.();
-      on.delete(one);
-      if (!args.isOn("option")) continue;
-      const dot = one.lastIndexOf(".");
-      const filter = { device: one.slice(0, dot), event: one.slice(dot + 1) };
-      on.set(
-        one,
-        parts.deviceEvents.hear(
-          filter,
-          (event) => parts.log.write(eventText(event)),
-        ),
-      );
-    }
+    setTraceEvents(parts, names, args.isOn("option")!);
   },
-  words: ({ parts }) => named(parts),
+  words: ({ parts }) => traceEventNames(parts),
 };
 
 /** `info trace-events`. */
@@ -97,15 +111,14 @@ export const INFO_TRACE_EVENTS: Command = {
   params: "[name]",
   help: "show the events of devices and whether they are written to the log",
   run({ parts }, args) {
-    const on = onOf(parts);
     return lines(
-      named(parts, args.text("name")).map((name) => {
+      traceEventNames(parts, args.text("name")).map((name) => {
         const dot = name.lastIndexOf(".");
         const channel = parts.deviceEvents.find(
           name.slice(0, dot),
           name.slice(dot + 1),
         )!;
-        const state = on.has(name) ? 1 : 0;
+        const state = tracesEvent(parts, name) ? 1 : 0;
         return `${name} : state ${state} : ${channel.spec.description}`;
       }),
     );

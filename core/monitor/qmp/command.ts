@@ -12,6 +12,7 @@ import type { Jobs } from "./jobs.ts";
 import type { JsonOutput } from "./json_value.ts";
 import {
   type Members,
+  open,
   struct,
   type StructType,
   type Type,
@@ -83,6 +84,11 @@ export function action<const M extends Members>(
     returns: undefined,
     run,
   };
+}
+
+/** A command with further arguments, which are not looked at. */
+export function withOthers(command: Command): Command {
+  return { ...command, arguments: open(command.arguments) };
 }
 
 /** An event. */

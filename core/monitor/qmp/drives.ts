@@ -11,13 +11,14 @@ import type { Parts } from "../../machine/parts.ts";
 import type { JsonObject } from "../../machine/schema_types.ts";
 import type { Monitor } from "./command.ts";
 import { GenericError, noDevice } from "./error.ts";
+import { nodeIn } from "./nodes.ts";
 
 /** A drive. */
 export interface DriveInfo {
   /** Its name. */
   readonly name: string;
-  /** The backend's name in the definition. */
-  readonly backend: string;
+  /** The backend's name in the definition, or that of a client's node in it. */
+  readonly node: string;
   /** The image in it. */
   readonly image: BlockBackend | undefined;
   /** What the image is, by the plugin's name. */
@@ -29,7 +30,10 @@ export interface DriveInfo {
 }
 
 /** All drives: the places of images that have one, or could. */
-export function drivesOf({ machine, parts }: Monitor): DriveInfo[] {
+export function drivesOf(
+  monitor: Pick<Monitor, "machine" | "parts">,
+): DriveInfo[] {
+  const { machine, parts } = monitor;
   const found: DriveInfo[] = [];
   for (const { name: device, backends, plugin } of parts.plan.devices) {
     const roles = new Set([
@@ -48,7 +52,7 @@ export function drivesOf({ machine, parts }: Monitor): DriveInfo[] {
       const file = config.file;
       found.push({
         name,
-        backend: key,
+        node: nodeIn(monitor, name) ?? key,
         image: parts.backends.get(key) as BlockBackend | undefined,
         format: inserted?.plugin ?? planned?.plugin.name ?? "raw",
         file: typeof file === "string" ? file : "",

@@ -100,6 +100,13 @@ function configuration(
   return properties;
 }
 
+/** A device is where it was built. */
+const PLACED: Readonly<Record<string, Property>> = {
+  realized: { type: "bool", value: true },
+  hotplugged: { type: "bool", value: false },
+  hotpluggable: { type: "bool", value: false },
+};
+
 /** The whole tree. */
 export function objectTree(
   { machine: { plan }, parts }: Pick<Monitor, "machine" | "parts">,
@@ -110,7 +117,7 @@ export function objectTree(
       { name, plugin, config },
     ) => [name, () =>
       node(plugin.name, {}, {
-        realized: { type: "bool", value: true },
+        ...PLACED,
         ...configuration(plugin.config, config),
       })]
     ),
@@ -121,7 +128,9 @@ export function objectTree(
       i,
     ) => [`device[${i}]`, () =>
       node(cpuType(plan, cpuConfig.model), {}, {
-        realized: { type: "bool", value: true },
+        ...PLACED,
+        // Every model is what it is on any host.
+        "unavailable-features": { type: "strList", value: [] },
         ...configuration(plan.cpu.config, cpuConfig),
       })]
     ),

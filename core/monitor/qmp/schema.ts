@@ -165,6 +165,12 @@ function typeEntry(type: Type, refer: (type: Type) => string): SchemaEntry {
         members: type.values.map((name) => ({ name })),
         values: [...type.values],
       };
+    case "alternate":
+      return {
+        name: type.name,
+        "meta-type": "alternate",
+        members: type.of.map((one) => ({ type: refer(one) })),
+      };
     case "object":
       return {
         name: type.name,
@@ -183,12 +189,15 @@ function typeEntry(type: Type, refer: (type: Type) => string): SchemaEntry {
   }
 }
 
-/** Every value of the tag has a variant. */
+/**
+ * Every value of the tag has a variant. What may be there besides is not told:
+ * of such a type neither are the variants.
+ */
 function variantsOf(
-  { members, tag, variants = {} }: StructType,
+  { members, tag, variants = {}, isOpen = false }: StructType,
   refer: (type: Type) => string,
 ): Record<string, unknown> {
-  if (tag === undefined) return {};
+  if (tag === undefined || isOpen) return {};
   const { type } = memberOf(members[tag]);
   const values = type.kind === "enum" ? type.values : [];
   return {

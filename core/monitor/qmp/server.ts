@@ -7,11 +7,12 @@
  * @module
  */
 
+import { isOpenToOthers, listenAt } from "../../backend/socket_place.ts";
 import type { MachineEvent } from "../../machine/events.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Parts } from "../../machine/parts.ts";
 import type { HumanMonitor, QmpAddress, QmpListener } from "../contract.ts";
-import { addressText, isOpenToOthers, parseQmpAddress } from "./address.ts";
+import { addressText, parseQmpAddress } from "./address.ts";
 import type { Monitor } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
 import { QmpServerError } from "./error.ts";
@@ -111,10 +112,7 @@ export class QmpServer implements QmpListener {
   ): Promise<QmpServer> {
     const address = parseQmpAddress(place);
     try {
-      const listener = "path" in address
-        ? await listenAt(address.path)
-        : Deno.listen({ hostname: address.host, port: address.port });
-      return new QmpServer(options, address, listener);
+      return new QmpServer(options, address, await listenAt(address));
     } catch (cause) {
       if (!(cause instanceof Error)) throw cause;
       throw new QmpServerError(
@@ -219,29 +217,5 @@ export class QmpServer implements QmpListener {
     if ("path" in this.#address) {
       await Deno.remove(this.#address.path).catch(() => {});
     }
-  }
-}
-
-/** Listen at a unix socket, in place of one at which nobody listens any more. */
-async function listenAt(path: string): Promise<Deno.Listener<Deno.Conn>> {
-  try {
-    return Deno.listen({ transport: "unix", path });
-  } catch (error) {
-    if (!(error instanceof Deno.errors.AddrInUse)) throw error;
-    if (await isServed(path)) throw error;
-    await Deno.remove(path);
-    return Deno.listen({ transport: "unix", path });
-  }
-}
-
-/** Whether something other than an abandoned socket is there. */
-async function isServed(path: string): Promise<boolean> {
-  const { isSocket } = await Deno.lstat(path);
-  if (!isSocket) return true;
-  try {
-    (await Deno.connect({ transport: "unix", path })).close();
-    return true;
-  } catch (error) {
-    return !(error instanceof Deno.errors.ConnectionRefused);
   }
 }

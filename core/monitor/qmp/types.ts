@@ -22,6 +22,11 @@ export type Type<T = unknown> =
       readonly name: string;
       readonly values: readonly string[];
     }
+    | {
+      readonly kind: "alternate";
+      readonly name: string;
+      readonly of: readonly Type[];
+    }
     | StructType
   )
   & {
@@ -102,12 +107,25 @@ export function oneOf<const V extends string>(
   return { kind: "enum", name, values };
 }
 
+/** A value of one of some types, which JSON tells apart. */
+export function alternate<T>(
+  name: string,
+  of: readonly Type[],
+): Type<T> {
+  return { kind: "alternate", name, of };
+}
+
 /** An object. */
 export function struct<const M extends Members>(
   name: string,
   members: M,
 ): StructType<Values<M>> {
   return { kind: "object", name, members };
+}
+
+/** Objects with further members, which are not looked at. */
+export function open<T>(type: StructType<T>): StructType<T> {
+  return { ...type, isOpen: true };
 }
 
 /** A member that may be absent. */
@@ -174,6 +192,22 @@ function builtinValue(name: BuiltinName, value: JsonValue): unknown {
     : undefined;
 }
 
+/** Whether a value's kind in JSON is that of a type. */
+function isKind(type: Type, value: JsonValue): boolean {
+  switch (type.kind) {
+    case "builtin":
+      return builtinValue(type.name, value) !== undefined;
+    case "enum":
+      return typeof value === "string";
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return value instanceof Map;
+    case "alternate":
+      return type.of.some((one) => isKind(one, value));
+  }
+}
+
 /**
  * The value that a client means, made of plain objects and arrays. Throws a
  * `QmpError` with QEMU's text where it is not of the type.
@@ -205,6 +239,11 @@ export function parseValue<T>(
       throw new GenericError(
         `Parameter '${name}' does not accept value '${value}'`,
       );
+    }
+    case "alternate": {
+      const chosen = type.of.find((one) => isKind(one, value));
+      if (chosen === undefined) throw expected(type.name);
+      return parseValue(chosen, value, path) as T;
     }
     case "array":
       if (!Array.isArray(value)) throw expected("array");

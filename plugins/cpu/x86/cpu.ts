@@ -50,6 +50,7 @@ import {
   IF,
   IOPL_MASK,
   isRelocatable,
+  KEY_DEBUG,
   KEY_LONG,
   KEY_UNPAGED,
   OFF_APIC,
@@ -62,6 +63,8 @@ import {
   OFF_FLAGS,
   OFF_FSW,
   OFF_SHADOW,
+  RF,
+  SHADOW_STACK,
   TF,
   VM,
 } from "./state.ts";
@@ -318,8 +321,13 @@ export class X86 extends Faults implements Frontend {
 
   /** Whether the next instruction is in an interrupt shadow; ends the shadow. */
   takeSingle(): boolean {
-    if (this.state[W_SHADOW] === 0) return false;
-    this.state[W_SHADOW] = 0;
+    const s = this.state;
+    const shadow = s[W_SHADOW];
+    if (shadow === 0) return false;
+    s[W_SHADOW] = 0;
+    if (shadow === SHADOW_STACK && (this.presentKey & KEY_DEBUG) !== 0) {
+      s[W_FLAGS] |= RF; // until its breakpoint has been looked for
+    }
     return true;
   }
 

@@ -13,10 +13,20 @@ import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
 import { addressAt, WORD } from "./long_mode.ts";
-import { FLAGS, OFF_DR, OFF_FLAGS, RF, SCRATCH } from "./state.ts";
+import {
+  FLAGS,
+  OFF_DR,
+  OFF_FLAGS,
+  OFF_SHADOW,
+  RF,
+  SCRATCH,
+  SHADOW,
+  SHADOW_STACK,
+} from "./state.ts";
 
 const W_DR = OFF_DR >> 2;
 const W_FLAGS = OFF_FLAGS >> 2;
+const W_SHADOW = OFF_SHADOW >> 2;
 /** DR6: single step. */
 const DR6_BS = 0x4000;
 
@@ -228,10 +238,15 @@ export const DEBUG_DATA: Helper = define(
 export const DEBUG_TRAP: Helper = define(
   "debug_trap",
   1,
-  { reads: [], writes: [] },
+  { reads: [SHADOW], writes: [SHADOW] },
   (cpu) => (stepping) => {
-    if (stepping !== 0 && !cpu.suppressStep) cpu.debugTrap(DR6_BS);
+    const suppressed = cpu.suppressStep;
     cpu.suppressStep = false;
+    if (stepping === 0 || suppressed) return 0;
+    // Behind MOV SS it is lost; that behind STI comes at once.
+    if (cpu.state[W_SHADOW] === SHADOW_STACK) return 0;
+    cpu.state[W_SHADOW] = 0;
+    cpu.debugTrap(DR6_BS);
     return 0;
   },
 );

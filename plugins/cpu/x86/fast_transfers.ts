@@ -374,12 +374,11 @@ function isOpen(s: Int32Array, w: number): boolean {
   return s[w + 4] === -1 && (s[w + 6] & 0x9e00) === 0x9200;
 }
 
-/** Empties a segment register that the outer level may not have; false if it did. */
+/** Empties a segment register that the outer level may not have, but for its base; false if it did. */
 function dropSegment(s: Int32Array, w: number, rpl: number): boolean {
   const attr = s[w + 6];
   if (((attr >> 13) & 3) >= rpl || (attr & 0xc00) === 0xc00) return true;
   s[w] = 0;
-  s[w + 2] = 0;
   s[w + 4] = 0;
   s[w + 6] = 0;
   return false;

@@ -304,10 +304,13 @@ function escalate(cpu: X86, first: number): boolean {
   return true;
 }
 
-/** Moves the pending debug conditions into DR6. */
+/**
+ * Moves the pending debug conditions into DR6. B0 to B3 are those of this #DB
+ * alone; what else is set stays (SDM volume 3, 17.2.3).
+ */
 function recordDebug(cpu: X86): void {
   const s = cpu.state;
-  s[W_DR6] = s[W_DR6] | cpu.pendingDebug;
+  s[W_DR6] = s[W_DR6] & ~DR6_BREAKPOINTS | cpu.pendingDebug;
   cpu.pendingDebug = 0;
   if ((s[W_DR7] & DR7_GD) !== 0) s[W_DR7] &= ~DR7_GD;
 }
@@ -390,11 +393,15 @@ function callHandler(cpu: X86, vector: number, next: number): void {
   suppressStep(cpu, key);
 }
 
-/** INT1: delivered as a hardware exception (no DPL check), but a trap. */
+/**
+ * INT1: delivered as a hardware exception (no DPL check), but a trap. A data
+ * breakpoint that MOV SS has met is delivered with it.
+ */
 export function interrupt1(cpu: X86, next: number): void {
   const key = cpu.key();
   const from = linearOf(cpu, next);
   enterHandler(cpu, EXC_DB, FROM_EXCEPTION, nextPc(cpu, next), -1, false);
+  if (cpu.pendingDebug !== 0) recordDebug(cpu);
   suppressStep(cpu, key);
   cpu.observer?.exception(EXC_DB, undefined, undefined, from);
 }

@@ -1,5 +1,5 @@
 /**
- * The x86 CPU plugin: 16- and 32-bit x86 up to a Pentium 4.
+ * The x86 CPU plugin: 16-, 32- and 64-bit x86, from a 486 to x86-64-v3.
  *
  * @module
  */
@@ -116,7 +116,7 @@ const plugin: CpuPlugin<X86Config> = {
   type: "cpu",
   name: "x86",
   version: "1.0.0",
-  description: "16- and 32-bit x86: 486 to Pentium 4",
+  description: "x86: 486 to Pentium 4, and x86-64 up to x86-64-v3",
   config: {
     type: "object",
     properties: {
@@ -134,6 +134,9 @@ const plugin: CpuPlugin<X86Config> = {
     },
   },
   models: Object.keys(MODELS),
+  models64: Object.keys(MODELS).filter((name) =>
+    MODELS[name].features.has("lm")
+  ),
   inputs: ["a20", "ignne"],
   outputs: ["ferr"],
   disassembler: async () => (await import("./listing.ts")).LISTING,

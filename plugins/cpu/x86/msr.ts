@@ -304,7 +304,9 @@ export function writeMsr(
       // 0 disarms; what has passed is due now.
       cpu.apic.deadline = deadline === 0
         ? 0
-        : Math.max(deadline - cpu.tsc.offset, 1);
+        : cpu.tsc.hasReached(deadline)
+        ? 1
+        : deadline - cpu.tsc.offset;
       return;
     }
     case 0xda0: // no component is the supervisor's alone

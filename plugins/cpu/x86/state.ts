@@ -31,8 +31,15 @@ export const OFF_CC_SRC = 0x198;
 export const OFF_CC_SRC2 = 0x1a0;
 /** EFLAGS without CF PF AF ZF SF OF, which are lazy; bit 1 set. */
 export const OFF_FLAGS = 0x1a8;
-/** Interrupt shadow (STI, MOV SS): 1 while the next instruction is shielded. */
+/** Interrupt shadow: not 0 while the next instruction is shielded. */
 export const OFF_SHADOW = 0x1b0;
+/** STI's shadow: no interrupts. */
+export const SHADOW_STI = 1;
+/**
+ * That of MOV SS and POP SS: no instruction breakpoint and no step either (SDM
+ * volume 3, 6.8.3).
+ */
+export const SHADOW_STACK = 2;
 
 /** Lazy flags: what CF and OF come from when CC_OP has one of the `CC_OVERRIDE` bits. */
 export const OFF_CC_OVER = 0x1b8;

@@ -71,6 +71,12 @@ export class TimeStampCounter {
     return Math.floor(this.#source()) + this.offset;
   }
 
+  /** Whether the counter has come to a value, or the guest has read it. */
+  hasReached(value: number): boolean {
+    const now = Math.max(Math.floor(this.#source()), this.stamps[0]);
+    return value <= now + this.offset;
+  }
+
   /** Sets the counter. */
   write(value: number): void {
     const now = Math.floor(this.#source());

@@ -60,6 +60,7 @@ import {
   RF,
   RIP,
   SHADOW,
+  SHADOW_STI,
   SS,
 } from "./state.ts";
 
@@ -302,7 +303,7 @@ export class Translator extends LazyFlags {
   /** Ends the block where nothing else does: straight on. */
   #leave(eip: number): void {
     if (this.shadowNext) {
-      this.b.set(SHADOW, this.b.i32(1));
+      this.b.set(SHADOW, this.b.i32(SHADOW_STI));
       this.setPc(this.pc(eip));
       return this.exit(EXIT_LOOKUP);
     }

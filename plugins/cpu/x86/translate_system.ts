@@ -10,7 +10,7 @@
  * @module
  */
 
-import { EXIT_HALT } from "../../../core/cpu/frontend.ts";
+import { EXIT_HALT, EXIT_LOOKUP } from "../../../core/cpu/frontend.ts";
 import type { Value } from "../../../core/ir/block.ts";
 import { sysenter, sysexit } from "./control.ts";
 import { cpuid } from "./cpuid.ts";
@@ -40,6 +40,7 @@ import {
   IF,
   IOPL_MASK,
   KEY_IOPL_OK,
+  KEY_TF,
   NT,
   OFF_FLAGS,
   RF,
@@ -59,6 +60,7 @@ import {
   goWith,
   lowWord,
   needLevel0,
+  next,
   pushWord,
   setNext,
   transfer,
@@ -213,7 +215,8 @@ function popFlags(t: Translator, i: Insn): void {
 function halt(t: Translator): void {
   if (needLevel0(t)) return;
   setNext(t);
-  t.exit(EXIT_HALT);
+  // A step's trap ends the halt before it begins (SDM volume 2, HLT).
+  t.exit((t.key & KEY_TF) !== 0 ? EXIT_LOOKUP : EXIT_HALT);
 }
 
 const PAUSE = define(
@@ -258,8 +261,10 @@ const RDMSR = define(
     return 0;
   },
 );
-const WRMSR = transfer("wrmsr", 0, (cpu) => {
+/** What the local APIC asks for at that, a deadline that has passed, is taken before the next instruction. */
+const WRMSR = transfer("wrmsr", 1, (cpu, at) => {
   writeMsr(cpu, cpu.reg32(1), cpu.reg32(0), cpu.reg32(2));
+  cpu.leaveIfChanged(cpu.key(), at);
 });
 const SYSENTER = transfer("sysenter", 0, (cpu) => {
   if (cpu.lma) sysenterLong(cpu);
@@ -303,7 +308,7 @@ export const SYSTEM: Readonly<Record<string, Translate>> = {
   wrmsr: (t) => {
     if (needLevel0(t)) return;
     t.syncFlags();
-    t.b.call(WRMSR);
+    t.b.call(WRMSR, next(t));
     t.forgetFlags();
   },
   rdpmc: (t) => t.raise(EXC_GP, 0),

@@ -38,6 +38,7 @@ import {
   SCRATCH32,
   SELECTOR,
   SHADOW,
+  SHADOW_STACK,
   SS,
 } from "./state.ts";
 import { farCall, farJump, farReturn } from "./transfers.ts";
@@ -185,7 +186,7 @@ function setStack(t: Translator, selector: Value): void {
 
 /** Ends the block of an instruction that has loaded SS. */
 function endStack(t: Translator): void {
-  t.b.set(SHADOW, t.imm(1));
+  t.b.set(SHADOW, t.imm(SHADOW_STACK));
   setNext(t);
   t.exit(EXIT_LOOKUP);
 }

@@ -173,7 +173,7 @@ export class VgaCore implements TextSource, PictureSource {
     this.#region = context.memory("framebuffer");
     this.#memory = videoMemory(this.#region.bytes);
     this.#painter = new VgaPainter(this.#memory, this.#canvas);
-    this.#blink = context.clock.timer(() => this.touch());
+    this.#blink = context.clock.timer(() => this.touch(), "viewers");
     this.#state = this.fresh();
     this.reset();
     context.io("window", {

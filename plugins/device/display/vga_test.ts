@@ -149,6 +149,14 @@ Deno.test("vga: the retrace is 70 times a second, of virtual time", async () => 
   const share = (count: number) => count * step / 1e9;
   assert(Math.abs(share(retrace) - 2 / 449) < 0.0005);
   assert(Math.abs(share(display) - 400 / 449 * 80 / 100) < 0.01);
+  // It ends when the line's low four bits are CR11's: after 16 lines at most.
+  setCrtc(bench, 0x11, crtc(bench, 0x10) & 0x0f);
+  retrace = 0;
+  for (let t = 0; t < 100_000_000; t += step) {
+    if ((bench.read("colour", 6) & 8) !== 0) retrace++;
+    bench.advance(step);
+  }
+  assert(Math.abs(10 * share(retrace) - 16 / 449) < 0.005);
 });
 
 Deno.test("vga: switched off it answers at 3C3h alone", async () => {

@@ -106,6 +106,9 @@ Deno.test("i8237: verify counts without memory", async () => {
   assertEquals(channel.transfer(bytes(32), true), 32);
   assertEquals(channel.terminalCount, true);
   assertEquals(current(bench, 2)[0], 0x0010);
+  program(bench, 2, VERIFY | DOWN, 0, 0x10, 31);
+  assertEquals(channel.transfer(bytes(32), true), 32);
+  assertEquals(current(bench, 2)[0], 0xfff0);
   assertEquals(bench.ram, before);
 });
 
@@ -182,6 +185,16 @@ Deno.test("i8237: a channel that becomes free calls who waits", async () => {
   assertEquals(inb(bench, 2, 8) >> 4, 0);
 });
 
+Deno.test("i8237: without a cascade there are no channels 0 to 3", async () => {
+  const bench = await controllers();
+  const channel = bench.device.attach("floppy", 2, () => {});
+  program(bench, 2, WRITE, 0, 0, 31);
+  out(bench, 4, 11, 0x40);
+  assertEquals(channel.transfer(bytes(1), true), 0);
+  out(bench, 4, 11, 0xc0);
+  assertEquals(channel.transfer(bytes(1), true), 1);
+});
+
 Deno.test("i8237: a request by software runs in block mode, masked or not", async () => {
   const bench = await controllers();
   program(bench, 3, 0x84, 5, 0x100, 15);
@@ -211,6 +224,14 @@ Deno.test("i8237: master clear, clear mask and all masks", async () => {
   out(bench, 0, 0, 0x34);
   assertEquals(current(bench, 0)[0], 0x34);
   assertEquals(inb(bench, 0, 13), 0);
+  // The command's disabling goes, too.
+  const channel = bench.device.attach("floppy", 2, () => {});
+  program(bench, 2, WRITE, 0, 0, 31);
+  out(bench, 2, 8, 4);
+  assertEquals(channel.transfer(bytes(1), true), 0);
+  out(bench, 2, 13, 0);
+  out(bench, 2, 14, 0);
+  assertEquals(channel.transfer(bytes(1), true), 1);
 });
 
 Deno.test("i8237: a channel has one device", async () => {

@@ -126,6 +126,8 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   readonly #tables: (() => TableSet)[] = [];
   /** Made at reset, when all have given what they have. */
   #items = new Map<number, Uint8Array>();
+  /** They are to be made when they are looked at. */
+  #isStale = false;
   /** The keys of files with tables. */
   #tableKeys: ReadonlyMap<number, string> = new Map();
   readonly #entries: {
@@ -191,11 +193,13 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
     return {
       widths: [1, 2],
       read: (_offset, width) => {
+        this.#refresh();
         let value = 0;
         for (let i = 0; i < width; i++) value |= this.#next() << 8 * i;
         return value;
       },
       write: (_offset, width, value) => {
+        this.#refresh();
         if (width === 2) this.#select(value);
       },
     };
@@ -229,6 +233,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
 
   /** Do what the descriptor at `address` says. */
   #transfer(address: number): void {
+    this.#refresh();
     this.#state.dmaHigh = 0;
     // Nowhere to read the descriptor from, nor to say that it went wrong.
     if (!this.#isRam(address, DESCRIPTOR_BYTES)) return;
@@ -326,6 +331,17 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
    * of its name. None is selected, and no entry points are shown.
    */
   reset(): void {
+    this.#makeItems();
+    this.#adopt(this.#fresh());
+  }
+
+  /** What a machine that is restored has not made: by now all of it is loaded. */
+  #refresh(): void {
+    if (this.#isStale) this.#makeItems();
+  }
+
+  #makeItems(): void {
+    this.#isStale = false;
     const files = tableFiles(this.#tables.map((tables) => tables()));
     const names = new Set(files.keys());
     for (const [name, bytes] of this.#files) {
@@ -337,7 +353,6 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
     this.#tableKeys = new Map(
       [...fileKeys(files)].filter(([, name]) => names.has(name)),
     );
-    this.#adopt(this.#fresh());
   }
 
   /** The registers; items are the definition's. */
@@ -348,6 +363,7 @@ export class FwCfg implements Device, FirmwareConfig, FirmwareTables {
   /** The registers; items are the definition's. */
   load(record: StateRecord): void {
     this.#adopt(loadState(this.#fresh(), record, this.#name));
+    this.#isStale = true;
   }
 
   #adopt(state: FwCfgState): void {

@@ -302,3 +302,19 @@ Deno.test("fw_cfg: tables are what they are when firmware selects them", async (
   value = 2;
   assertEquals(file(bench, "etc/table"), Uint8Array.of(2, 7));
 });
+
+Deno.test("fw_cfg: a device that is restored has the items, without a reset", async () => {
+  const saved = await made({ menu: true });
+  saved.write("registers", 0, 0x19, 2);
+  saved.read("registers", 1);
+  const bench = await DeviceBench.create<FwCfg>(plugin, {
+    config: { memory: RAM, menu: true },
+    ram: RAM,
+  });
+  bench.device.load(saved.device.save());
+  for (let i = 0; i < 64; i++) {
+    assertEquals(bench.read("registers", 1), saved.read("registers", 1));
+  }
+  assertEquals(directory(bench), directory(saved));
+  assertEquals(item(bench, 0, 4), ascii.encode("QEMU"));
+});

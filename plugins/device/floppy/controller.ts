@@ -76,6 +76,8 @@ const TASKS = {
 /** The whole state. */
 interface FdcRecord extends FdcState {
   transfer: TransferState;
+  /** See `FloppyDrive.changes`: firmware compares it with what it has seen. */
+  changes: number[];
 }
 
 /** The controller. */
@@ -459,7 +461,8 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
   }
 
   #record(transfer: TransferState): FdcRecord {
-    return { ...this.#state, transfer };
+    const changes = this.drives.map((drive) => drive?.changes ?? 0);
+    return { ...this.#state, transfer, changes };
   }
 
   /** The registers and the command under way. */
@@ -469,9 +472,20 @@ export class FloppyController implements Device, BootDrives, RemovableMedia {
 
   /** Go on; what was asked of a backend is asked again. */
   load(record: StateRecord): void {
-    const template: FdcRecord = { ...freshState(), transfer: freshTransfer() };
-    const { transfer, ...state } = loadState(template, record, this.#name);
+    const template: FdcRecord = {
+      ...freshState(),
+      transfer: freshTransfer(),
+      changes: this.drives.map(() => 0),
+    };
+    const { transfer, changes, ...state } = loadState(
+      template,
+      record,
+      this.#name,
+    );
     this.#state = state;
+    this.drives.forEach((drive, unit) => {
+      if (drive !== undefined) drive.changes = changes[unit];
+    });
     this.#transfer.restore(transfer);
     this.#update();
   }

@@ -30,11 +30,12 @@ export class FloppyDrive {
   readonly type: DriveType;
   /** What such a drive is. */
   readonly kind: DriveKind;
+  /** Counts the media that were put in or taken out. */
+  changes = 0;
   readonly #log: Logger;
   #medium: BlockBackend | undefined;
   #format: Format | undefined;
   #written = false;
-  #changes = 0;
 
   /**
    * A drive of a type, or the one that the medium is made for. Throws an
@@ -50,7 +51,7 @@ export class FloppyDrive {
     this.kind = DRIVE_KINDS[this.type];
     this.#log = log;
     this.insert(medium);
-    this.#changes = 0;
+    this.changes = 0;
   }
 
   /**
@@ -70,12 +71,7 @@ export class FloppyDrive {
     this.#medium = medium;
     this.#format = format;
     this.#written = false;
-    this.#changes++;
-  }
-
-  /** Counts the media that were put in or taken out. */
-  get changes(): number {
-    return this.#changes;
+    this.changes++;
   }
 
   /** The image; undefined while there is no disk. */

@@ -95,7 +95,7 @@ const UNIT_SCHEMA: ConfigSchema = {
 const plugin: DevicePlugin<I82077Config> = {
   type: "device",
   name: "i82077",
-  version: "1.0.0",
+  version: "1.1.0",
   description: "The 82077AA floppy controller with two drives",
   config: {
     type: "object",

@@ -1,6 +1,7 @@
 /**
  * An ATA disk: ATA/ATAPI-6 (T13/1410D), command descriptions and protocols,
- * with the commands and the CHS addresses of the standards before it.
+ * with the commands and the CHS addresses of the standards before it, and TRIM
+ * of one after it (`trim.ts`).
  *
  * After a data command the address registers hold the next sector and the
  * count what is left; the standard leaves them open. Security and the host
@@ -19,6 +20,7 @@ import {
   type Identity,
   MAX_LBA28,
   MAX_MULTIPLE,
+  MAX_TRIM,
   translated,
 } from "./identify.ts";
 import {
@@ -34,6 +36,7 @@ import {
   UNC,
 } from "./registers.ts";
 import { freshSmart, smart, type SmartState } from "./smart.ts";
+import { TRIM, trimRanges } from "./trim.ts";
 
 /** Sectors that one request asks of the backend at most: 512 KiB. */
 const CHUNK = 1024;
@@ -191,6 +194,8 @@ export class AtaDisk extends Drive<AtaState> {
       case Command.FLUSH_CACHE:
       case Command.FLUSH_CACHE_EXT:
         return this.ask("flush");
+      case Command.DATA_SET_MANAGEMENT:
+        return this.#takeRanges();
       default:
         return this.#immediate(command);
     }
@@ -301,6 +306,7 @@ export class AtaDisk extends Drive<AtaState> {
       writeCache: state.writeCache,
       lookAhead: state.lookAhead,
       smart: state.smart.enabled,
+      trim: this.#canTrim,
     };
   }
 
@@ -412,6 +418,22 @@ export class AtaDisk extends Drive<AtaState> {
     if (this.#begin(ext, block, dma)) this.#take();
   }
 
+  /** The command's data come by DMA alone. */
+  get #canTrim(): boolean {
+    return this.hasDma && !this.#backend.readOnly;
+  }
+
+  /** Ask the host for the ranges that it needs no more. */
+  #takeRanges(): void {
+    const { state } = this;
+    const count = state.hob[1] << 8 | state.count;
+    if (!this.#canTrim || state.features !== TRIM) return this.abort();
+    if (count === 0 || count > MAX_TRIM) return this.abort();
+    state.power = ACTIVE;
+    state.buffer = this.room(count * SECTOR);
+    this.startDma("dma-out");
+  }
+
   /** Give the host the next block of what has been read. */
   #offer(): void {
     const { state } = this;
@@ -441,6 +463,11 @@ export class AtaDisk extends Drive<AtaState> {
   /** A block has been moved: what comes next. */
   protected override transferred(): void {
     const { state } = this;
+    if (state.command === Command.DATA_SET_MANAGEMENT) {
+      const isThere = trimRanges(state.buffer)
+        .every(({ lba, sectors }) => lba + sectors <= this.#total);
+      return isThere ? this.ask("trim") : this.abort(IDNF);
+    }
     const isAll = state.position === state.buffer.length;
     if (state.phase === "out" && !isAll) {
       this.#takeBlock();
@@ -477,6 +504,13 @@ export class AtaDisk extends Drive<AtaState> {
       case "flush":
         await backend.flush();
         return undefined;
+      case "trim":
+        await Promise.all(
+          trimRanges(buffer).map(({ lba, sectors }) =>
+            backend.discard(lba * SECTOR, sectors * SECTOR)
+          ),
+        );
+        return undefined;
       default: {
         const room = this.room(length);
         const data = await backend.read(lba * SECTOR, length, room);
@@ -491,6 +525,7 @@ export class AtaDisk extends Drive<AtaState> {
     const { state } = this;
     switch (request) {
       case "flush":
+      case "trim":
         return this.complete();
       case "read":
         state.buffer = data!;
@@ -521,7 +556,7 @@ export class AtaDisk extends Drive<AtaState> {
    */
   protected override failed(request: string): void {
     const { state } = this;
-    if (request !== "flush") {
+    if (request !== "flush" && request !== "trim") {
       if (state.step > state.block) {
         state.step = state.block;
         return this.ask(request as "read" | "verify" | "write");

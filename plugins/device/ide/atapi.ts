@@ -39,6 +39,9 @@ import {
 const PACKET_BYTES = 12;
 /** Blocks that one request asks of the backend: 128 KiB. */
 const CHUNK = 64;
+/** READ CD: expected sector types. */
+const ANY_TYPE = 0;
+const MODE_1 = 2;
 /** Features of PACKET: DMA, overlap. */
 const FEATURE_DMA = 0x01;
 const FEATURE_OVL = 0x02;
@@ -530,6 +533,14 @@ export class AtapiCdrom extends Drive<AtapiState> implements RemovableDrive {
 
   #readCd(cdb: Uint8Array): void {
     const count = cdb[6] << 16 | cdb[7] << 8 | cdb[8];
+    // All sectors are of mode 1: another type was expected.
+    const type = cdb[1] >> 2 & 7;
+    if (type !== ANY_TYPE && type !== MODE_1) {
+      return this.#check(SenseKey.ILLEGAL_REQUEST, Asc.ILLEGAL_MODE);
+    }
+    // Neither error flags nor sub-channels come with the data, as the drive's
+    // capabilities say: who expected them would take data for them.
+    if ((cdb[9] & 0x06) !== 0 || (cdb[10] & 0x07) !== 0) return this.#invalid();
     switch (cdb[9] & 0xf8) {
       case 0x00:
         return this.#good();

@@ -100,6 +100,27 @@ Deno.test("atapi: reads of more than one request, READ(12) and READ CD", async (
   );
 });
 
+Deno.test("atapi: READ CD gives what was expected, or nothing", async () => {
+  const { ide, block } = await drive();
+  const readCd = (type: number, what: number, channels: number) => [
+    ...[0xbe, type << 2, 0, 0, 0, 16, 0, 0, 1, what, channels],
+  ];
+  await ide.packet(readCd(2, 0x10, 0));
+  assertEquals(await ide.answer(), block.bytes.slice(16 * 2048, 17 * 2048));
+  // Audio, mode 2; C2 error flags; a sub-channel.
+  for (
+    const [cdb, asc] of [
+      [readCd(1, 0xf8, 0), 0x64],
+      [readCd(3, 0x10, 0), 0x64],
+      [readCd(0, 0xfa, 0), 0x24],
+      [readCd(0, 0xfc, 0), 0x24],
+      [readCd(0, 0xf8, 1), 0x24],
+    ] as const
+  ) {
+    assertEquals(await check(ide, ...cdb), [0x41, 5, asc]);
+  }
+});
+
 Deno.test("atapi: errors and their sense data", async () => {
   const { ide, block } = await drive();
   assertEquals(await check(ide, 0x00), [0x50, 0, 0]);

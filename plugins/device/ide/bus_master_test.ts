@@ -192,6 +192,68 @@ Deno.test("bus master: WRITE DMA of more than one block, saved in the middle", a
   assertEquals(other.block.bytes[4096 + 0x20000] === 0x3c, false);
 });
 
+Deno.test("bus master: TRIM, its ranges and what it refuses", async () => {
+  const { master, memory, block, irq, channel, command } = system();
+  const view = new DataView(memory.bytes.buffer);
+  /** DATA SET MANAGEMENT with these ranges; gives status and error. */
+  const trim = async (
+    ranges: readonly (readonly [lba: number, sectors: number])[],
+    { features = 1, count = 1 } = {},
+  ): Promise<number[]> => {
+    block.log.length = 0;
+    memory.bytes.fill(0, 0x2000, 0x2200);
+    ranges.forEach(([lba, sectors], i) => {
+      view.setBigUint64(0x2000 + 8 * i, BigInt(lba), true);
+      view.setUint16(0x2006 + 8 * i, sectors, true);
+    });
+    memory.table(0x1000, [0x2000, 0x200, true]);
+    pointTo(master, 0x1000);
+    master.io.write(0, 1, 0);
+    channel.command.write(2, 1, count >> 8);
+    channel.command.write(1, 1, features);
+    await command(0x06, 0, count & 0xff);
+    master.io.write(0, 1, 0x01);
+    await settled();
+    assertEquals(irq.level, true);
+    return [channel.command.read(7, 1), channel.command.read(1, 1)];
+  };
+  assertEquals(await trim([[8, 8], [0, 0], [2047, 1]]), [0x50, 0]);
+  assertEquals(block.log, ["discard 4096+4096", "discard 1048064+512"]);
+  // Those that follow each other are one.
+  assertEquals(await trim([[3, 5], [8, 8], [17, 1]]), [0x50, 0]);
+  assertEquals(block.log, ["discard 1536+6656", "discard 8704+512"]);
+  assertEquals(await trim([]), [0x50, 0]);
+  assertEquals(block.log, []);
+  // A range beyond the end, near it and far: none of them is trimmed.
+  assertEquals(await trim([[8, 8], [2047, 2]]), [0x41, 0x10]);
+  assertEquals(await trim([[2 ** 48 - 1, 1]]), [0x41, 0x10]);
+  // No TRIM; no ranges, and more sectors of them than are taken.
+  assertEquals(await trim([[8, 8]], { features: 0 }), [0x41, 0x04]);
+  assertEquals(await trim([[8, 8]], { count: 0 }), [0x41, 0x04]);
+  assertEquals(await trim([[8, 8]], { count: 0x0101 }), [0x41, 0x04]);
+  assertEquals(block.log, []);
+  // IDENTIFY DEVICE says what there is.
+  await command(0xec, 0, 0);
+  const words = Array.from({ length: 256 }, () => channel.command.read(0, 2));
+  assertEquals([words[69], words[105], words[169]], [0x4000, 1, 1]);
+  // It is under way: a copy of the drive makes the request again.
+  block.held = true;
+  block.log.length = 0;
+  channel.command.write(1, 1, 1);
+  channel.command.write(2, 1, 0);
+  view.setBigUint64(0x2000, 8n | 8n << 48n, true);
+  master.io.write(0, 1, 0);
+  pointTo(master, 0x1000);
+  await command(0x06, 0, 1);
+  master.io.write(0, 1, 0x01);
+  await settled();
+  const other = system();
+  other.channel.restore(structuredClone(channel.saved));
+  await settled();
+  assertEquals(other.block.log.slice(0, 1), block.log.slice(0, 1));
+  assertEquals(other.channel.command.read(7, 1), 0x50);
+});
+
 Deno.test("bus master: a table shorter than the transfer leaves the disk waiting", async () => {
   const { master, memory, irq, channel, command } = system();
   memory.table(0x1000, [0x2000, 512, true]);

@@ -79,7 +79,7 @@ export interface DriveState {
   /** Where in `buffer` the DRQ block under way ends. */
   end: number;
   /** What the backend is doing. */
-  request: "" | "read" | "verify" | "write" | "flush";
+  request: "" | "read" | "verify" | "write" | "flush" | "trim";
   /** The next block of the medium: a sector of 512, or of 2048 bytes. */
   lba: number;
   /** Blocks still to transfer. */
@@ -203,9 +203,20 @@ export abstract class Drive<S extends DriveState = DriveState> {
     return this.fresh();
   }
 
-  /** The state, to be saved. */
+  /**
+   * The state, to be saved: nothing of what the buffer has from before, and
+   * may have anything of while the backend reads to where it is.
+   */
   get saved(): DriveState {
-    return this.state;
+    const { state } = this;
+    const { phase, request, buffer, position } = state;
+    const isTaking = phase === "out" || phase === "dma-out";
+    // What the backend is asked to do is in it.
+    const isGiven = request === "write" || request === "trim";
+    if (!isTaking && (phase !== "" || isGiven)) return state;
+    const known = new Uint8Array(buffer.length);
+    if (isTaking) known.set(buffer.subarray(0, position));
+    return { ...state, buffer: known };
   }
 
   /** Go on from a loaded state; what was asked of the backend is asked again. */
@@ -369,7 +380,7 @@ export abstract class Drive<S extends DriveState = DriveState> {
   }
 
   /** Ask the backend; BSY stands until it answers. */
-  protected ask(request: "read" | "verify" | "write" | "flush"): void {
+  protected ask(request: Exclude<DriveState["request"], "">): void {
     const { state } = this;
     state.phase = "";
     state.request = request;

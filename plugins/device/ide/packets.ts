@@ -43,6 +43,8 @@ export const Asc = {
   SAVING_NOT_SUPPORTED: 0x39,
   NO_MEDIUM: 0x3a,
   REMOVAL_PREVENTED: 0x53,
+  /** Illegal mode for this track. */
+  ILLEGAL_MODE: 0x64,
 } as const;
 
 /** Events of the media class of GET EVENT STATUS NOTIFICATION (MMC-5). */

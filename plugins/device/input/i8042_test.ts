@@ -130,3 +130,27 @@ Deno.test("i8042: a disabled port keeps its bytes", async () => {
   command(bench, 0xd4, 0xf4);
   assertEquals(mouse.heard, [0xf4]);
 });
+
+Deno.test("i8042: answers that nobody reads are bounded, and a self test forgets them", async () => {
+  const bench = await create();
+  for (let i = 0; i < 1000; i++) command(bench, 0xe0);
+  let read = 0;
+  for (; (status(bench) & 1) !== 0; read++) assertEquals(data(bench), 0x03);
+  assertEquals(read, 1 + 16, "the buffer, and what waits behind it");
+  command(bench, 0xe0);
+  command(bench, 0xc0);
+  command(bench, 0xaa);
+  assertEquals([data(bench), status(bench) & 1], [0x55, 0]);
+});
+
+Deno.test("i8042: a loaded one drives its lines", async () => {
+  const first = await create();
+  command(first, 0xdd);
+  command(first, 0x60, 0x47);
+  command(first, 0xd3, 0x5a);
+  const second = await create();
+  second.device.load(first.save());
+  assertEquals([second.level("a20"), second.level("aux")], [false, true]);
+  assertEquals(data(second), 0x5a);
+  assertEquals(second.level("aux"), false);
+});

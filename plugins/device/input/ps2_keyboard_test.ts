@@ -213,6 +213,7 @@ Deno.test("keyboard: the commands", async () => {
   assertEquals(desk.ask(0xff), [0xfa, 0xaa]);
   assertEquals(desk.keyboard.leds, 0);
   assertEquals(desk.ask(0xf0, 0x00), [0xfa, 0xfa, 0x02]);
+  assertEquals(desk.key("KeyA", false), [0xf0, 0x1c], "it was held meanwhile");
 });
 
 Deno.test("keyboard: set 3 and its types of keys", async () => {

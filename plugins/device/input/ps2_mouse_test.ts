@@ -152,6 +152,9 @@ Deno.test("mouse: what one packet cannot hold comes with the next", async () => 
   desk.move(1e9, 0);
   const [first, second] = desk.packets();
   assertEquals([first[0], second[0]], [0x48, 0x08]);
+  desk.move(0, -1e9);
+  const [up, further] = desk.packets();
+  assertEquals([up[0], further[0]], [0x88, 0x08]);
   desk.move(NaN, Infinity);
   assertEquals(desk.packets(), []);
 });
@@ -201,7 +204,11 @@ Deno.test("mouse: remote mode, wrap mode and scaling", async () => {
   assertEquals(desk.ask(0xeb), [ACK, 0x08, 0, 0]);
   assertEquals(desk.ask(0xee, 0x12, 0xf4, 0xe9), [ACK, 0x12, 0xf4, 0xe9]);
   assertEquals(desk.ask(0xec), [ACK]);
-  assertEquals(desk.ask(0xea, 0xe7, 0xf4), [ACK, ACK, ACK]);
+  // What is asked for is not scaled.
+  assertEquals(desk.ask(0xe7), [ACK]);
+  desk.move(4, 0);
+  assertEquals(desk.ask(0xeb), [ACK, 0x08, 4, 0]);
+  assertEquals(desk.ask(0xea, 0xf4), [ACK, ACK]);
   assertEquals(desk.ask(0xe8, 3, 0xe9), [ACK, ACK, ACK, 0x30, 3, 100]);
   for (
     const [moved, sent] of [[1, 1], [2, 1], [3, 3], [4, 6], [5, 9], [6, 12]]
@@ -223,6 +230,17 @@ Deno.test("mouse: what it does not understand, and resending", async () => {
   assertEquals(desk.ask(0xfe), [ACK, 0, 2, 40]);
   // A reset is one wherever it comes.
   assertEquals(desk.ask(0xf3, 0xff), [ACK, ACK, 0xaa, 0]);
+  assertEquals(desk.ask(0xee, 0xff, 0xf2), [ACK, ACK, 0xaa, 0, ACK, 0]);
+});
+
+Deno.test("mouse: the status has the buttons in an order of its own", async () => {
+  const desk = await Desk.create();
+  // Left, middle, right.
+  for (const [button, bit] of [[0, 4], [1, 2], [2, 1]]) {
+    desk.press(button, true);
+    assertEquals(desk.ask(0xe9), [ACK, bit, 2, 100]);
+    desk.press(button, false);
+  }
 });
 
 Deno.test("mouse: its interrupt is the auxiliary port's", async () => {
@@ -245,4 +263,12 @@ Deno.test("ps2-mouse: a loaded one looks when the saved one would have", async (
   assertEquals(first.mouse.clock.nextDeadline(), Infinity);
   assertEquals(second.mouse.clock.nextDeadline(), Infinity);
   assertEquals(second.mouse.save(), first.mouse.save());
+  // A packet has gone, and what has come since waits for its time.
+  first.move(1, 0);
+  first.read();
+  first.move(2, 0);
+  second.mouse.device.load(first.mouse.save());
+  assertEquals(second.mouse.clock.nextDeadline(), SECOND / 100);
+  second.mouse.advance(SECOND / 100);
+  assertEquals(second.read(), [0x08, 2, 0]);
 });

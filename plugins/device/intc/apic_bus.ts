@@ -50,10 +50,12 @@ export class ApicBusDevice implements Device, ApicBus {
   /** An empty bus whose message region the context gives. */
   constructor(context: DeviceContext) {
     context.io("messages", {
-      widths: [4],
       // Nothing answers a read of the message region.
       read: () => 0xffffffff,
-      write: (offset, _width, data) => this.#message(offset, data),
+      // A message is a write of 32 bits; of less, nothing comes (as in QEMU).
+      write: (offset, width, data) => {
+        if (width === 4) this.#message(offset, data);
+      },
     });
   }
 

@@ -131,7 +131,8 @@ export class ApicTimer {
     const passed = Math.floor((this.#clock.now() - state.since) / this.#step);
     if (passed < count) return count - passed;
     const { initial } = state;
-    if (!isPeriodic(entry) || initial === 0) return 0;
+    // What has come to its end stays there until it is started.
+    if (count === 0 || !isPeriodic(entry) || initial === 0) return 0;
     return initial - (passed - count) % initial;
   }
 
@@ -155,10 +156,12 @@ export class ApicTimer {
     if (!isDeadline(this.#entry)) return;
     this.#state.deadline = time;
     this.#arm();
+    this.#settle();
   }
 
   /** Write the divide configuration register: the count goes on from here. */
   setDivide(value: number): void {
+    this.#settle();
     this.#hold();
     this.#state.DCR = value & DCR_BITS;
     this.#state.since = this.#clock.now();
@@ -169,6 +172,7 @@ export class ApicTimer {
   writeEntry(entry: number): void {
     const before = this.#entry;
     const state = this.#state;
+    this.#settle();
     this.#forget();
     if (isDeadline(entry) !== isDeadline(before)) {
       // "Transitioning between modes disarms the timer."
@@ -176,7 +180,6 @@ export class ApicTimer {
     }
     if (isPeriodic(entry) !== isPeriodic(before)) {
       this.#hold();
-      if (isPeriodic(entry) && state.count === 0) state.count = state.initial;
     } else if (isWanted(entry) && !isWanted(before)) {
       // What became due while nobody wanted it is lost.
       this.#hold();
@@ -226,6 +229,13 @@ export class ApicTimer {
     this.#timer.arm(end + wait);
   }
 
+  /** A tick that is due has come before what the guest does now. */
+  #settle(): void {
+    if (this.#timer.deadline > this.#clock.now()) return;
+    this.#timer.cancel();
+    this.#run();
+  }
+
   /** A tick is due. */
   #run(): void {
     if (isDeadline(this.#entry)) {
@@ -256,5 +266,9 @@ export class ApicTimer {
     this.#state = state.timer;
     this.#LVT = state.LVT;
     this.#arm();
+    // It has been due already, and waits for the guest (`taken`).
+    const isWaiting = this.#timer.deadline < this.#clock.now() &&
+      !isDeadline(this.#entry) && this.#isHeld();
+    if (isWaiting) this.#timer.cancel();
   }
 }

@@ -197,12 +197,13 @@ export class LocalApicDevice implements Device, LocalApic, ApicReceiver {
   }
 
   set apicBase(value: number) {
-    const { id, base, lint } = this.#state;
+    const { base, lint } = this.#state;
     this.#state.base = value;
-    // "Prior initialization may be lost" (SDM 10.4.3).
+    // "Prior initialization may be lost" (SDM 10.4.3), and the ID with it.
     const flipped = ((value ^ base) & APIC_BASE_ENABLE) !== 0;
-    if (flipped) this.#adopt({ ...freshLocalApic(value, id), lint });
-    else {
+    if (flipped) {
+      this.#adopt({ ...freshLocalApic(value, this.initialId), lint });
+    } else {
       // The ID is that of the hardware again, and cannot be written.
       if (this.#isX2) this.#state.id = this.initialId;
       this.#follow();

@@ -114,7 +114,7 @@ export class Dp8390 implements NetCard {
     const bytes = [...parts.mac, ...Array(8).fill(0)];
     bytes.push(ROM_SIGNATURE, ROM_SIGNATURE);
     bytes.forEach((byte, i) => this.#rom.fill(byte, 2 * i, 2 * i + 2));
-    this.#state = this.fresh();
+    this.#state = freshDp8390(parts.memoryBytes, true);
     this.io = {
       read: (offset, width) => {
         if (offset >= RESET_PORT) return this.#readResetPort();
@@ -137,9 +137,18 @@ export class Dp8390 implements NetCard {
     parts.backend?.attach(this);
   }
 
-  /** The state after power-on. */
+  /** The state after power-on; the cable stays in, or out. */
   fresh(): Dp8390State {
-    return freshDp8390(this.#parts.memoryBytes);
+    return freshDp8390(this.#parts.memoryBytes, this.#state.cable);
+  }
+
+  /** See `Device.cable`: without it frames go nowhere, and none come. */
+  get cable(): boolean {
+    return this.#state.cable;
+  }
+  set cable(isIn: boolean) {
+    this.#state.cable = isIn;
+    this.#offerRoom();
   }
 
   /** The state, to be saved. */
@@ -355,7 +364,7 @@ export class Dp8390 implements NetCard {
     const from = state.tpsr * PAGE - MEMORY_BASE;
     const { memory, tbcr } = state;
     // With a loopback the frame stays in the chip.
-    const isOut = (state.tcr & TCR_LB) === 0;
+    const isOut = (state.tcr & TCR_LB) === 0 && state.cable;
     if (isOut && tbcr >= 14 && from >= 0 && from + tbcr <= memory.length) {
       const length = Math.min(tbcr, MAX_FRAME);
       this.#parts.backend?.send(memory.subarray(from, from + length));
@@ -453,8 +462,9 @@ export class Dp8390 implements NetCard {
 
   /** Whether the chip takes frames from the network. */
   get #isOn(): boolean {
-    const { cr, tcr } = this.#state;
-    return (cr & CR_STP) === 0 && (tcr & TCR_LB) === 0 && this.#hasRing;
+    const { cr, tcr, cable } = this.#state;
+    return cable && (cr & CR_STP) === 0 && (tcr & TCR_LB) === 0 &&
+      this.#hasRing;
   }
 
   /** The most pages of a frame that has room in an empty ring for sure. */

@@ -97,11 +97,17 @@ export interface Dp8390State {
   mar: Uint8Array;
   /** The packet memory. */
   memory: Uint8Array;
+  /** There is a cable: no register says so. */
+  cable: boolean;
 }
 
-/** The state after power-on, with so many bytes of packet memory. */
-export function freshDp8390(memoryBytes: number): Dp8390State {
+/**
+ * The state after power-on, with so many bytes of packet memory, with a cable
+ * or without.
+ */
+export function freshDp8390(memoryBytes: number, cable: boolean): Dp8390State {
   return {
+    cable,
     cr: CR_ABORT | CR_STP,
     isr: ISR_RST,
     imr: 0,

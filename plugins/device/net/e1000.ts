@@ -254,11 +254,14 @@ export class E1000 implements Device, NetCard {
       (this.#regs[RCTL >> 2] & RCTL_LBM) === RCTL_LBM_MAC;
   }
 
-  /** Pull the cable out, or put it in: a program does, not the guest. */
-  setLink(isUp: boolean): void {
-    if (this.#state.cable === isUp) return;
-    this.#state.cable = isUp;
-    if (isUp && negotiates(this.#state.phy)) this.#negotiate();
+  /** See `Device.cable`. */
+  get cable(): boolean {
+    return this.#state.cable;
+  }
+  set cable(isIn: boolean) {
+    if (this.#state.cable === isIn) return;
+    this.#state.cable = isIn;
+    if (isIn && negotiates(this.#state.phy)) this.#negotiate();
     else this.#updateLink();
   }
 

@@ -170,9 +170,11 @@ export class Interrupts {
       const interval = this.#regs[ITR >> 2] * ITR_NS;
       state.quietUntil = interval === 0 ? 0 : now + interval;
     }
-    if (pending === state.level) return;
-    state.level = pending;
-    this.#drive(pending);
+    if (pending !== state.level) {
+      state.level = pending;
+      this.#drive(pending);
+    }
+    // What it waited for may be no more, too.
     this.#arm();
   }
 

@@ -127,6 +127,25 @@ Deno.test("e1000: sizes of buffers", async () => {
   }
 });
 
+Deno.test("e1000: a descriptor without a buffer is used up, and takes nothing", async () => {
+  const card = await E1000Bench.create();
+  card.start(EN | BAM | SECRC);
+  card.withoutBuffer(0);
+  const frame = frameTo(BROADCAST, 100);
+  card.net.receive(frame);
+  const [none, whole] = card.received();
+  assertEquals([none.length, none.status & 3], [0, 1]);
+  assertEquals([whole.length, whole.status & 3], [100, 3]);
+  assertEquals(whole.bytes, frame);
+  assertEquals([...card.bench.ram.subarray(0, 100)], Array(100).fill(0));
+  // All of them: the frame is lost.
+  for (let n = 0; n < 16; n++) card.withoutBuffer(n);
+  card.refill();
+  card.read(ICR);
+  assert(card.net.receive(frame));
+  assertEquals(card.read(ICR) & ICR_RXO, ICR_RXO);
+});
+
 Deno.test("e1000: checksums of what is received", async () => {
   const card = await E1000Bench.create();
   card.start(EN | BAM | SECRC);

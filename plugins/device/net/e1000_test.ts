@@ -234,11 +234,11 @@ Deno.test("e1000: the link goes down and up: negotiation, power, SLU, cable", as
   card.bench.advance(600 * MS);
   changes(true);
 
-  device.setLink(false);
+  device.cable = false;
   changes(false);
   device.reset();
   assert(!isUp());
-  device.setLink(true);
+  device.cable = true;
   card.bench.advance(600 * MS);
   changes(true);
 });

@@ -87,6 +87,26 @@ Deno.test("e1000: a legacy descriptor's checksum", async () => {
   card.send(frame, TX | IC, { css: 200, cso: 40 });
   card.send(frame, TX | IC, { css: 14, cso: 74 });
   assertEquals(card.sent(), [frame, frame]);
+  // A sum of zero is sent as its other form: zero would be none.
+  const zero = new Uint8Array(60);
+  zero.set([0xff, 0xff], 20);
+  card.send(zero, TX | IC, { css: 20, cso: 30 });
+  assertEquals([...card.sent()[0].subarray(30, 32)], [0xff, 0xff]);
+});
+
+Deno.test("e1000: a packet that is longer than the buffer is lost", async () => {
+  const card = await E1000Bench.create();
+  card.start();
+  const half = frameTo(BROADCAST, 8192);
+  card.send(half, RS);
+  card.send(half, TX);
+  assertEquals(card.sent().map(({ length }) => length), [16384]);
+  card.send(half, RS);
+  card.send(half.subarray(0, 8191), RS);
+  card.send(half.subarray(0, 2), TX);
+  assertEquals(card.sent(), []);
+  card.send(half.subarray(0, 60));
+  assertEquals(card.sent().length, 1, "the next one is not");
 });
 
 for (const offload of [false, true]) {

@@ -44,6 +44,14 @@ export class Ne2kIsa implements Device {
     context.io("io", this.#chip.io);
   }
 
+  /** See `Device.cable`. */
+  get cable(): boolean {
+    return this.#chip.cable;
+  }
+  set cable(isIn: boolean) {
+    this.#chip.cable = isIn;
+  }
+
   /** As after power-on. */
   reset(): void {
     this.#chip.adopt(this.#chip.fresh());

@@ -77,6 +77,14 @@ export class Ne2kPci implements Device {
     this.#chip.adopt(chip);
   }
 
+  /** See `Device.cable`. */
+  get cable(): boolean {
+    return this.#chip.cable;
+  }
+  set cable(isIn: boolean) {
+    this.#chip.cable = isIn;
+  }
+
   /** As after power-on. */
   reset(): void {
     this.#adopt(this.#pci.fresh(), this.#chip.fresh());

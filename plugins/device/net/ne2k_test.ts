@@ -248,6 +248,27 @@ for (const isPci of [false, true]) {
     assertEquals(card.net.sent.length, 0);
   });
 
+  Deno.test(`${name}: without a cable frames go nowhere, and none come`, async () => {
+    const card = await Ne2k.create(isPci);
+    const { device } = card.bench;
+    card.start();
+    assertEquals(device.cable, true);
+    device.cable = false;
+    card.send(frameTo(BROADCAST));
+    assert(card.net.receive(frameTo(MAC)), "it is lost");
+    assertEquals([card.net.sent.length, card.take()], [0, undefined]);
+    device.reset();
+    assertEquals(device.cable, false);
+    const other = await Ne2k.create(isPci);
+    other.bench.device.load(card.bench.save());
+    assertEquals(other.bench.device.cable, false);
+    card.start();
+    device.cable = true;
+    card.send(frameTo(BROADCAST));
+    assert(card.net.receive(frameTo(MAC)));
+    assertEquals([card.net.sent.length, card.take()?.status], [1, 1]);
+  });
+
   Deno.test(`${name}: receives, around the ring, until it is full`, async () => {
     const card = await Ne2k.create(isPci);
     card.start();

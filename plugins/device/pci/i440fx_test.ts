@@ -35,6 +35,8 @@ Deno.test("i440fx: configuration mechanism 1", async () => {
   assertEquals(get(bench, 4, 4), 0x02800006);
   bench.write("address", 0, 0xffffffff, 4);
   assertEquals(bench.read("address", 0, 4), 0x80fffffc);
+  assertEquals(bench.read("data", 0, 4), 0xffffffff);
+  bench.write("address", 0, 0x80010000, 4);
   assertEquals(bench.read("data", 0, 4), 0xffffffff, "another bus");
   select(bench, 0, 8);
   assertEquals(bench.read("data", 0, 4), 0xffffffff, "an empty slot");

@@ -49,6 +49,9 @@ Deno.test("piix3: PIRQ lines drive the interrupts they are routed to", async () 
   bench.device.reset();
   assertEquals(high(bench), []);
   assertEquals(space.readConfig(0x60, 4), 0x80808080);
+  // Who drives the line drives it still.
+  space.writeConfig(0x62, 1, 5);
+  assertEquals(high(bench), [5]);
   bench.device.load(saved);
   assertEquals(high(bench), [11]);
 });

@@ -363,14 +363,12 @@ export class Mc146818 implements Device, SetupMemory {
         const wasFrozen = this.#frozen;
         const wasReset =
           (ram[REGISTER_A] & A_DIVIDER_RESET) === A_DIVIDER_RESET;
-        // The calendar in the registers is encoded as B says before and after.
+        // A change of DM or 24/12 changes no bytes ("Register B"): those of what
+        // stands still are as the old B had them.
         if (!wasFrozen) this.#freeze(now);
-        const reencode = !wasFrozen && index === REGISTER_B;
-        const second = reencode ? this.#secondsAt(now) : 0;
         ram[index] = index === REGISTER_A ? value & ~A_UIP : value;
         // "SET going high clears UIE."
         if ((ram[REGISTER_B] & B_SET) !== 0) ram[REGISTER_B] &= ~B_UIE;
-        if (reencode) this.#calendar(second, ram);
         if (wasFrozen && !this.#frozen) {
           const since = Math.floor((now - state.phase) / SECOND) * SECOND;
           this.#thaw(now, wasReset ? now - HALF_SECOND : state.phase + since);

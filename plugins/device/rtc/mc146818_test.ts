@@ -41,6 +41,15 @@ Deno.test("mc146818: binary and 12 hours", async () => {
   assertEquals(get(bench, 4), 0x91);
   bench.advance(10 * SECOND);
   assertEquals(get(bench, 4), 0x12);
+  // Noon and midnight, as they are written.
+  set(bench, 4, 0x92);
+  assertEquals(get(bench, 4), 0x92);
+  set(bench, 0x0b, 0x02);
+  assertEquals(get(bench, 4), 0x12);
+  set(bench, 0x0b, 0x00);
+  set(bench, 4, 0x12);
+  set(bench, 0x0b, 0x02);
+  assertEquals(get(bench, 4), 0x00);
 });
 
 Deno.test("mc146818: UIP goes up before the update", async () => {
@@ -76,10 +85,23 @@ Deno.test("mc146818: setting the calendar", async () => {
   assertEquals(date(bench), "20 00 01 01 07 00 00 00");
 });
 
+Deno.test("mc146818: the day of the week is the guest's, and goes on from there", async () => {
+  const bench = await clock();
+  set(bench, 6, 0x05);
+  assertEquals(date(bench), "20 00 02 28 05 23 59 50");
+  bench.advance(10 * SECOND);
+  assertEquals(date(bench), "20 00 02 29 06 00 00 00");
+  bench.advance(2 * 86_400 * SECOND);
+  assertEquals(get(bench, 6), 0x01);
+});
+
 Deno.test("mc146818: the divider's reset", async () => {
   const bench = await clock();
+  set(bench, 0x0b, 0x42);
+  get(bench, 0x0c);
   set(bench, 0x0a, 0x76);
   bench.advance(SECOND);
+  assertEquals([bench.level("irq"), get(bench, 0x0c)], [false, 0]);
   set(bench, 0x0a, 0x26);
   bench.advance(SECOND / 2 - 1);
   assertEquals(get(bench, 0), 0x50);
@@ -89,6 +111,8 @@ Deno.test("mc146818: the divider's reset", async () => {
 
 Deno.test("mc146818: update interrupt", async () => {
   const bench = await clock();
+  set(bench, 0x0b, 0x92);
+  assertEquals(get(bench, 0x0b), 0x82, "SET clears UIE");
   set(bench, 0x0b, 0x12);
   bench.advance(SECOND * 3 / 4 - 1);
   assertEquals(bench.level("irq"), false);
@@ -153,7 +177,7 @@ Deno.test("mc146818: an armed device wakes nobody needlessly", async () => {
 Deno.test("mc146818: reset keeps what the battery keeps", async () => {
   const bench = await clock();
   set(bench, 0x40, 0xaa);
-  set(bench, 0x0b, 0x72);
+  set(bench, 0x0b, 0x7a);
   set(bench, 7, 0x05);
   bench.advance(SECOND);
   bench.device.reset();

@@ -282,7 +282,7 @@ Deno.test("hpet: routes are those that the timer can have", async () => {
 Deno.test("hpet: a message is a write to memory", async () => {
   const bench = await hpet();
   put(bench, T1 + FSB, 0x12345678);
-  put(bench, T1 + FSB + 4, 0x2000);
+  put(bench, T1 + FSB + 4, 0x2003); // a word's address
   put(bench, T1, 0x4000 | ENABLE | MODE32);
   put(bench, T1 + COMP, 100);
   put(bench, CONF, 3);

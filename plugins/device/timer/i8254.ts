@@ -10,7 +10,9 @@
  * nothing looks at them. The input `pending` is high while the interrupt
  * controller holds a tick that the guest has not taken: as long as it is, the
  * ticks that become due wait, so that a guest sees every one of them even when
- * the host was busy. Where `pending` is not wired, ticks follow the clock. The
+ * the host was busy. They do not come all at once then: between two of them the
+ * guest has a part of the period, for a loop that waits for just so many (Limine
+ * counts down in one). Where `pending` is not wired, ticks follow the clock. The
  * input `masked` says that the guest does not want ticks: if that takes long,
  * those that became due meanwhile are lost, as they are on hardware.
  *
@@ -66,6 +68,8 @@ const MAX_LAG = 2 * PIT_HZ;
  * masks it for longer wants none. In clocks: 0.5 s.
  */
 const MAX_MASKED = PIT_HZ / 2;
+/** From when a tick is taken, the next one waits for this part of the period. */
+const TAKEN_PART = 4;
 /** Counter 1 of an AT asks for a refresh every 18 clocks: 15 us. */
 const REFRESH_CLOCKS = 18;
 
@@ -91,6 +95,8 @@ interface I8254State {
   line: boolean;
   /** The clock up to which rising edges of OUT 0 have been delivered. */
   ticked: number;
+  /** The clock at which the guest took the last one. */
+  taken: number;
 }
 
 function freshState(): I8254State {
@@ -99,6 +105,7 @@ function freshState(): I8254State {
     port61: 0,
     line: false,
     ticked: 0,
+    taken: 0,
   };
 }
 
@@ -282,12 +289,16 @@ export class I8254 implements Device {
   #schedule(): void {
     if (this.#pending) return;
     const state = this.#state;
-    const rise = nextRise(state.counters[0], state.ticked);
+    const counter = state.counters[0];
+    const rise = nextRise(counter, state.ticked);
     if (rise === Infinity) this.#timer.cancel();
-    else {
-      const mode = modeOf(state.counters[0]);
-      const periodic = mode === 2 || mode === 3;
-      this.#timer.arm(timeOf(rise), periodic ? 0 : ONE_SHOT_SLACK);
+    else if (modeOf(counter) === 2 || modeOf(counter) === 3) {
+      // A count may not have been loaded yet.
+      const period = Math.min(counter.count, counter.next);
+      const soonest = state.taken + Math.floor(period / TAKEN_PART);
+      this.#timer.arm(timeOf(Math.max(rise, soonest)));
+    } else {
+      this.#timer.arm(timeOf(rise), ONE_SHOT_SLACK);
     }
   }
 
@@ -323,6 +334,7 @@ export class I8254 implements Device {
       this.#wired = true;
       this.#timer.cancel();
     } else {
+      this.#state.taken = this.#now();
       this.#schedule();
     }
   }

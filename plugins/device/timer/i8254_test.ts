@@ -252,6 +252,10 @@ function wired() {
       clock.runDue();
     },
     acknowledge: () => setRequest(false),
+    /** Whether there is no tick to take. */
+    isIdle: () => !request,
+    /** The timer is saved and loaded. */
+    reload: () => chip.load(chip.save()),
     mask: (level: boolean) => chip.setMasked(level),
     runDue: () => clock.runDue(),
     take: () => {
@@ -288,37 +292,68 @@ Deno.test("i8254: late ticks wait until the guest takes them", () => {
   pass(50);
   assertEquals(take(), 0, "the first is not taken yet");
   let ticks = 1;
+  let quarters = 0;
   for (;;) {
     acknowledge();
     runDue();
+    assertEquals(take(), 0, "the guest is let on before the next one");
+    pass(0.25);
+    quarters++;
     const more = take();
     if (more === 0) break;
+    assertEquals(more, 1);
     ticks += more;
   }
-  assertEquals(ticks, 51);
+  // All that have become due, at four times the rate.
+  assertEquals(ticks, 51 + Math.floor(quarters / 4));
+});
+
+Deno.test("i8254: late ticks are as far apart in a timer that is loaded", () => {
+  const { pass, acknowledge, take, reload } = wired();
+  pass(10.1);
+  take();
+  acknowledge();
+  pass(0.1);
+  assertEquals(take(), 0);
+  reload();
+  pass(0.1);
+  assertEquals(take(), 0);
+  pass(0.1);
+  assertEquals(take(), 1);
 });
 
 Deno.test("i8254: ticks masked for long are lost, for short kept", () => {
   for (const [ms, expected] of [[100, 101], [600, 2]]) {
-    const { pass, acknowledge, mask, runDue, take } = wired();
+    const { pass, acknowledge, mask, take, isIdle } = wired();
     pass(1.1);
     acknowledge();
     take();
     mask(true);
     pass(ms);
     mask(false);
-    for (acknowledge(); runDue(); acknowledge());
+    let passed = 0;
+    do {
+      acknowledge();
+      pass(0.25);
+      passed += 0.25;
+    } while (!isIdle());
+    acknowledge();
     pass(1.1);
-    assertEquals(take(), expected);
+    assertEquals(take(), expected + Math.floor(passed));
   }
 });
 
 Deno.test("i8254: ticks older than two seconds are forgotten", () => {
-  const { pass, acknowledge, runDue, take } = wired();
+  const { pass, acknowledge, take, isIdle } = wired();
   pass(1.1);
   pass(60_000);
-  for (acknowledge(); runDue(); acknowledge());
-  assertEquals(take() <= 2 * PIT_HZ / 1193 + 2, true);
+  let passed = 0;
+  do {
+    acknowledge();
+    pass(0.25);
+    passed += 0.25;
+  } while (!isIdle());
+  assertEquals(take() <= 2 * PIT_HZ / 1193 + 2 + passed, true);
 });
 
 Deno.test("i8254: mode 4 gives one interrupt a count", async () => {
@@ -414,4 +449,69 @@ Deno.test("i8254: without a listener a tone arms nothing", () => {
   device.counterPorts.write(2, 1, TONE & 255);
   device.counterPorts.write(2, 1, TONE >> 8);
   assertEquals(clock.nextDeadline(), Infinity);
+});
+
+/** A 1 kHz timer, and a controller that keeps a tick only while it works. */
+function driven() {
+  const time = new ManualTime();
+  const clock = new VirtualClock(time, 0);
+  let [ticks, works, isHeld] = [0, true, false];
+  const hold = (held: boolean): void => {
+    if (held === isHeld) return;
+    isHeld = held;
+    chip.setPending(held);
+  };
+  const line = new IrqLine((level) => {
+    if (!level) return;
+    ticks++;
+    if (works) hold(true);
+  });
+  const chip = new I8254({ name: "pit", clock, output: () => line });
+  const { write } = chip.counterPorts;
+  const setPeriod = (clocks: number): void => {
+    write(0, 1, clocks & 0xff);
+    write(0, 1, clocks >> 8);
+  };
+  write(3, 1, 0x34);
+  setPeriod(1193);
+  hold(false);
+  const pass = (ms: number): void => {
+    time.set(time.now() + ms * 1e6);
+    clock.runDue();
+  };
+  return {
+    setPeriod,
+    pass,
+    setWorks: (on: boolean) => works = on,
+    /** Let time pass while ticks are taken; gives back how many. */
+    take: (ms: number): number => {
+      ticks = 0;
+      for (let i = 0; i < ms * 10; i++) {
+        hold(false);
+        clock.runDue();
+        pass(0.1);
+      }
+      return ticks;
+    },
+  };
+}
+
+Deno.test("i8254: a new period leaves ticks due that are late", () => {
+  const { pass, setPeriod, take } = driven();
+  take(1.5);
+  pass(50);
+  setPeriod(11932);
+  const late = take(20);
+  assertEquals(late >= 49 && late <= 53, true, `${late} ticks`);
+  assertEquals(take(100), 10);
+});
+
+Deno.test("i8254: ticks that a controller does not keep are not made up for", () => {
+  const { pass, setWorks, take } = driven();
+  take(1.5);
+  setWorks(false);
+  pass(100);
+  setWorks(true);
+  const next = take(10);
+  assertEquals(next >= 9 && next <= 11, true, `${next} ticks`);
 });

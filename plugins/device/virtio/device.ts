@@ -211,6 +211,12 @@ export abstract class VirtioDevice<S extends object = object>
   protected restored(): void {}
   /** See `Device.announce`. */
   announce(): void {}
+
+  /** See `Device.cable`. */
+  get cable(): boolean | undefined {
+    return undefined;
+  }
+  set cable(_isIn: boolean) {}
   /**
    * The features are settled: at FEATURES_OK, and at DRIVER_OK by a driver of
    * the legacy interface.

@@ -163,7 +163,7 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
     this.#backend = backend;
     this.#log = log;
     this.#mac = macAddress(mac, name);
-    this.#state = this.freshDevice();
+    this.#state = this.#fresh(true);
     const view = new DataView(this.config.buffer);
     view.setUint16(MAX_VIRTQUEUE_PAIRS, 1, true);
     view.setUint16(MTU, mtu, true);
@@ -175,7 +175,11 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
 
   /** See `VirtioDevice`. */
   protected override freshDevice(): NetState {
-    return { ...freshFilter(this.#mac), announce: false };
+    return this.#fresh(this.#state.cable);
+  }
+
+  #fresh(cable: boolean): NetState {
+    return { ...freshFilter(this.#mac), announce: false, cable };
   }
 
   /** See `VirtioDevice`. */
@@ -193,9 +197,10 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
   }
 
   #showConfig(): void {
-    const { mac, announce } = this.#state;
+    const { mac, announce, cable } = this.#state;
     this.config.set(mac, MAC);
-    this.config[STATUS] = S_LINK_UP | (announce ? S_ANNOUNCE : 0);
+    this.config[STATUS] = (cable ? S_LINK_UP : 0) |
+      (announce ? S_ANNOUNCE : 0);
   }
 
   /** See `VirtioDevice`. */
@@ -229,6 +234,19 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
     this.#state.announce = true;
     this.#showConfig();
     this.configChanged();
+  }
+
+  /** See `Device.cable`. */
+  override get cable(): boolean {
+    return this.#state.cable;
+  }
+  override set cable(isIn: boolean) {
+    if (this.#state.cable === isIn) return;
+    this.#state.cable = isIn;
+    this.#showConfig();
+    this.configChanged();
+    // What waits for room is lost without a cable.
+    this.#hasRoom();
   }
 
   /** A legacy driver sets the address so (5.1.4). */
@@ -277,6 +295,7 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
   #transmit(chain: DescriptorChain): number {
     const bytes = this.#headerBytes;
     const { readable } = chain;
+    if (!this.#state.cable) return 0;
     if (readable < bytes) throw new VirtqueueError("a packet without a header");
     if (readable < bytes + ETHERNET_BYTES || readable > bytes + FRAME_BYTES) {
       this.#log.guest("packet", "too short or too long");
@@ -303,7 +322,8 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
   /** See `NetCard`: without a driver a frame is lost. */
   receive(frame: Uint8Array, offload?: FrameOffload): boolean {
     const { length } = frame;
-    if (!this.#isDriven || !this.queues[RX].state.ready) return true;
+    if (!this.#state.cable || !this.#isDriven) return true;
+    if (!this.queues[RX].state.ready) return true;
     if (length < ETHERNET_BYTES || length > FRAME_BYTES) return true;
     if (!takes(this.#state, frame, this.#filtersVlans)) return true;
     try {

@@ -33,6 +33,8 @@ const COUNT_BYTES = 4;
 export interface NetState extends FilterState {
   /** The driver is to announce the guest. */
   announce: boolean;
+  /** There is a cable. */
+  cable: boolean;
 }
 
 /** What the driver has accepted. */

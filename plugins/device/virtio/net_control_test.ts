@@ -4,6 +4,7 @@ import { NEEDS_RESET } from "../../../tests/devices/virtio_bench.ts";
 import {
   card,
   CTRL,
+  header,
   type NetBench,
   NetFeature as F,
   SIZES,
@@ -59,6 +60,9 @@ Deno.test("virtio-net: the driver says which frames it wants", async () => {
   assertEquals(driver.command(1, 0, ...many), OK);
   const unicast = ["own", "other", "another", "broadcast"];
   assertEquals(await arrive(made, KINDS), unicast);
+  const crowd = [0, 0, 0, 0, 65, 0, 0, 0, ...Array(65 * 6).fill(5)];
+  assertEquals(driver.command(1, 0, ...crowd), OK);
+  assertEquals(await arrive(made, KINDS), groups);
   assertEquals(driver.command(1, 1, 2, 0, 0, 0, 0, 2), OK);
   assertEquals(driver.command(1, 0, 0, 0, 0, 0, 0, 0, 0, 0), OK);
   assertEquals(await arrive(made, KINDS), ["another", "broadcast"]);
@@ -144,9 +148,12 @@ Deno.test("virtio-net: in another network the guest is to announce itself", asyn
   second.bench.device.load(state);
   await settled();
   assertEquals(second.driver.port.config(6, 2), 1);
-  second.bench.device.announce?.();
   const port = second.driver.port;
+  const generation = (): number => second.bench.read("registers", 0x0fc, 4);
+  const before = generation();
+  second.bench.device.announce?.();
   assertEquals(port.config(6, 2), 3);
+  assertEquals(generation(), before + 1);
   assertEquals(port.acknowledge() & 2, 2);
   second.driver.queues = first.driver.queues;
   assertEquals(second.driver.command(3, 0), OK);
@@ -158,4 +165,30 @@ Deno.test("virtio-net: in another network the guest is to announce itself", asyn
   await settled();
   other.bench.device.announce?.();
   assertEquals(other.driver.port.config(6, 2), 1);
+});
+
+Deno.test("virtio-net: without a cable there is no link, and no frame passes", async () => {
+  const { driver, net, bench } = await started();
+  const { device } = bench;
+  const { port } = driver;
+  driver.give([1526], [1526]);
+  port.acknowledge();
+  assertEquals([device.cable, port.config(6, 2)], [true, 1]);
+  device.cable = false;
+  assertEquals([device.cable, port.config(6, 2)], [false, 0]);
+  // The driver hears of it.
+  assertEquals(port.acknowledge() & 2, 2);
+  const sent = net.sent.length;
+  assertEquals(driver.send(header(), frame()), 1);
+  assertEquals(net.sent.length, sent);
+  assert(net.receive(frame()), "it is lost");
+  assertEquals((await driver.take()).length, 0);
+  // A reset is nobody who puts it in.
+  port.status = 0;
+  assertEquals(device.cable, false);
+  const copy = await card("mmio", { ram: driver.ram });
+  copy.bench.device.load(bench.save());
+  assertEquals(copy.bench.device.cable, false);
+  device.cable = true;
+  assertEquals(port.config(6, 2), 1);
 });

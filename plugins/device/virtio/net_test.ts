@@ -213,6 +213,13 @@ Deno.test("virtio-net: nothing is left undone that was not negotiated", async ()
   assertEquals(whole.net.sent, []);
   whole.driver.send(header(fields), bytes);
   assertEquals(whole.net.sent.length, 1);
+  const four = await started({ without: [F.HOST_TSO6], offload: true });
+  const six = tcp(3000, { ipv6: true });
+  const segments = { ...fields, start: six.start, gso: TCPV6, size: 1000 };
+  four.driver.send(header(segments), six.bytes);
+  assertEquals(four.net.sent, []);
+  whole.driver.send(header(segments), six.bytes);
+  assertEquals(whole.net.sent.length, 2);
 });
 
 Deno.test("virtio-net: tiny segments take the guest's time, not the host's", async () => {

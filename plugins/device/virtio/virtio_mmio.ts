@@ -241,6 +241,14 @@ export class VirtioMmio implements Device, BootDrives {
     return this.#device?.bootDrives() ?? [];
   }
 
+  /** See `Device.cable`. */
+  get cable(): boolean | undefined {
+    return this.#device?.cable;
+  }
+  set cable(isIn: boolean) {
+    if (this.#device !== undefined) this.#device.cable = isIn;
+  }
+
   /** See `Device.announce`. */
   announce(): void {
     this.#device?.announce();

@@ -432,6 +432,14 @@ export class VirtioPci implements Device, BootDrives {
     return this.#device.bootDrives();
   }
 
+  /** See `Device.cable`. */
+  get cable(): boolean | undefined {
+    return this.#device.cable;
+  }
+  set cable(isIn: boolean) {
+    this.#device.cable = isIn;
+  }
+
   /** See `Device.announce`. */
   announce(): void {
     this.#device.announce();

@@ -144,6 +144,13 @@ Deno.test("virtio-pci: registers read back; none is for a queue that is not", as
   assertEquals(read(0x20, 4), 0);
   write(0x14, 1, 0);
   assertEquals([read(0x16, 2), read(0x18, 2), read(0x1c, 2)], [0, 256, 0]);
+  // Features are accepted until they are settled: VERSION_1 is bit 32.
+  write(0x08, 4, 1);
+  write(0x0c, 4, 1);
+  write(0x14, 1, 0x0b);
+  assertEquals([read(0x0c, 4), read(0x14, 1)], [1, 0x0b]);
+  write(0x0c, 4, 0);
+  assertEquals(read(0x0c, 4), 1);
 });
 
 Deno.test("virtio-pci: MSI-X messages for the queue and the configuration", async () => {

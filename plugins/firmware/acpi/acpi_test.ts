@@ -147,6 +147,7 @@ Deno.test("acpi: tables say what the machine has", async () => {
   assertMatch(fadt, /8042 Present.*: 0/);
   assertMatch(fadt, /VGA Not Present.*: 1/);
   assertMatch(fadt, /CMOS RTC Not Present.*: 0/);
+  assertMatch(fadt, /RTC Century Index : 32/);
   assertMatch(fadt, /SCI Interrupt : 0009/);
   assertMatch(fadt, /Reset Register Supported.*: 1/);
   const pcFadt = (await source(await pc(), "FACP"))!;
@@ -164,6 +165,7 @@ Deno.test("acpi: tables say what the machine has", async () => {
     /Source : (\w\w)\s[^]*?Interrupt : 0*(\w+)\s[^]*?Flags.* : (\w{4})/g,
   )].map((match) => match.slice(1).join(" "));
   assertEquals(overrides, ["00 2 0000", "05 5 000D", "09 9 000D", "0B B 000D"]);
+  assertMatch(madt, /Local APIC NMI\][^]*Processor ID : FF[^]*LINT : 01/);
   assertMatch((await source(apics, "DSDT"))!, /Device \(HPET\)/);
   assertMatch(
     (await source(apics, "HPET"))!,

@@ -1,7 +1,7 @@
 /**
  * INT 15h, 53h: advanced power management, as programs of real mode use it to
- * wait and to turn the machine off. Systems that want it in protected mode are
- * told that there is none: they have ACPI.
+ * wait and to turn the machine off, and systems without ACPI by the entries for
+ * protected mode, of which they are told when they connect.
  *
  * Source: Intel and Microsoft, "Advanced Power Management BIOS Interface
  * Specification" 1.2, section 4.6. What turns off: Intel 82371AB (PIIX4,
@@ -12,11 +12,16 @@
 
 import type { Bios } from "./context.ts";
 import { type Frame, Status } from "./frame.ts";
+import { ROM_BYTES, ROM_SEGMENT } from "./layout.ts";
 import { functions, hasPci, idOf, PIIX4_PM, PMBA, readConfig } from "./pci.ts";
 
 /** Version 1.2, and "PM". */
 const VERSION = 0x0102;
 const SIGNATURE = 0x504d;
+/** There are interfaces for protected mode of 16 and of 32 bits. */
+const INTERFACES = 0x0003;
+/** The most bytes of a segment of which a word can tell, whole paragraphs. */
+const SEGMENT_BYTES = ROM_BYTES - 16;
 /** All devices, and the whole system. */
 const SYSTEM = 0x0001;
 /** Power states: standby, suspended, off. */
@@ -62,10 +67,22 @@ export function powerManagement(bios: Bios, frame: Frame): Status {
       if (frame.bx !== 0) return answer(frame, UNKNOWN_DEVICE);
       frame.ax = VERSION;
       frame.bx = SIGNATURE;
-      // No interface of 16 or 32 bits, nothing slows down.
-      frame.cx = 0;
+      // Nothing slows down.
+      frame.cx = INTERFACES;
       frame.carry = false;
       return Status.DONE;
+    case 0x02:
+      frame.ax = frame.cx = ROM_SEGMENT;
+      frame.bx = bios.entry("protected16");
+      frame.si = frame.di = SEGMENT_BYTES;
+      return answer(frame);
+    case 0x03:
+      // Code of 32 bits, of 16 bits, data; their lengths.
+      frame.ax = frame.cx = frame.dx = ROM_SEGMENT;
+      frame.ebx = bios.entry("protected32");
+      frame.esi = (SEGMENT_BYTES << 16 | SEGMENT_BYTES) >>> 0;
+      frame.di = SEGMENT_BYTES;
+      return answer(frame);
     // Connect, disconnect, busy, enable, defaults, engage.
     case 0x01:
     case 0x04:

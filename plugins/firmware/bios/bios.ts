@@ -19,11 +19,7 @@ import type {
 } from "../../../core/machine/boot_drive.ts";
 import type { FirmwareTables } from "../../../core/machine/firmware.ts";
 import type { DeviceContext } from "../../../core/machine/plugin.ts";
-import {
-  loadState,
-  saveState,
-  type StateRecord,
-} from "../../../core/state/state.ts";
+import { saveState, type StateRecord } from "../../../core/state/state.ts";
 import type { Clock, Timer } from "../../../core/time/clock.ts";
 import { boot } from "./boot.ts";
 import { readBootSector } from "./boot_sector.ts";
@@ -53,7 +49,7 @@ import { Requests, type RequestState } from "./requests.ts";
 import { buildRom, type Rom, Service } from "./rom.ts";
 import { equipment, memorySize, system } from "./system.ts";
 import { clockInterrupt, clockService, timerInterrupt } from "./time.ts";
-import { type BiosState, freshState, WINDOW } from "./state.ts";
+import { type BiosState, freshState, loadBiosState, WINDOW } from "./state.ts";
 import { transfer } from "./transfer.ts";
 import { video } from "./video.ts";
 
@@ -62,6 +58,8 @@ const ROM: Rom = buildRom();
 
 /** Callers that wait for a time at once. */
 const MAX_WAITS = 8;
+/** AH of power management. */
+const APM = 0x53;
 
 /** Where the BIOS is: what its device gives it. */
 export interface BiosPlace {
@@ -239,7 +237,10 @@ export class BuiltinBios implements Bios {
     }
   }
 
-  /** The PCI BIOS for protected mode: the same service with these registers. */
+  /**
+   * A call from protected mode, of the PCI BIOS or, by its number, of power
+   * management: the same services with these registers.
+   */
   #serveWindow(): void {
     const frame = this.#frame;
     const { state } = this;
@@ -247,10 +248,17 @@ export class BuiltinBios implements Bios {
     frame.bytes.fill(0, 0, FRAME_BYTES);
     [frame.eax, frame.ebx, frame.ecx, frame.edx, frame.esi, frame.edi] = window;
     // The 32-bit functions have the number of the 16-bit ones.
-    pciBios(this, frame, undefined);
+    const serve = (): Status =>
+      frame.ah === APM ? system(this, frame) : pciBios(this, frame, undefined);
+    // Who idles is told to halt once.
+    const halts = serve() === Status.WAIT;
+    if (halts) {
+      frame.phase = 1;
+      serve();
+    }
     state.window = [
       ...[frame.ebx, frame.ecx, frame.esi, frame.edi, frame.edx, frame.eax],
-      frame.carry ? 1 : 0,
+      (frame.carry ? 1 : 0) | (halts ? 2 : 0),
     ];
     state.windowAt = 0;
   }
@@ -372,7 +380,7 @@ export class BuiltinBios implements Bios {
 
   /** Go on; drives are asked again. */
   load(record: StateRecord): void {
-    this.#adopt(loadState(freshState(), record, this.#context.name));
+    this.#adopt(loadBiosState(record, this.#context.name));
   }
 
   #adopt(state: BiosState): void {

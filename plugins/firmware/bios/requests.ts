@@ -29,7 +29,7 @@ export interface RequestState {
 }
 
 /** Callers that wait at the same time: one service within another. */
-const MAX_REQUESTS = 8;
+export const MAX_REQUESTS = 8;
 
 /** The requests under way. */
 export class Requests {

@@ -232,22 +232,31 @@ function ends(a: Assembler): void {
   a.label("return").op("iret");
 }
 
-/** The BIOS32 directory and the PCI BIOS for protected mode: far calls. */
-function protectedMode(a: Assembler): void {
-  const CARRY = 1;
+/** The BIOS32 directory: a far call. */
+function bios32(a: Assembler): void {
   a.bits(32).label("bios32").compareDword(signature("$PCI"))
     .jump("ne", "bios32none")
     .clear(Reg.AX).movDword(Reg.BX, ROM_BASE).movDword(Reg.CX, ROM_BYTES)
-    .movDword(Reg.DX, 0);
-  const at = a.offset - 4;
-  a.op("retf");
-  a.label("bios32none").movLow(Reg.AX, 0x80).op("retf");
-  a.label("pci32").pushf().op("cli").push(Reg.DX)
-    .movDword(Reg.DX, TRAP_PORT + TRAP_WINDOW).out(32);
+    .movDword(Reg.DX, a.address("protected32")).op("retf");
+  a.label("bios32none").movLow(Reg.AX, 0x80).op("retf").bits(16);
+}
+
+/**
+ * The PCI BIOS and power management for protected mode: far calls from code of
+ * this size. Nothing is read or written but the stack, and that by pushes.
+ */
+function protectedMode(a: Assembler, bits: 16 | 32): void {
+  const CARRY = 1;
+  const HALT = 2;
+  // A whole register, whatever the section's size.
+  const whole = (): Assembler => bits === 16 ? a.bytes(0x66) : a;
+  a.bits(bits).label(`protected${bits}`).pushf().op("cli");
+  whole().push(Reg.DX)
+    .movWord(Reg.DX, TRAP_PORT + TRAP_WINDOW).out(32);
   for (const register of [Reg.BX, Reg.CX]) {
     a.mov(32, Reg.AX, register).out(32);
   }
-  a.pop(Reg.AX).out(32);
+  whole().pop(Reg.AX).out(32);
   for (const register of [Reg.SI, Reg.DI]) {
     a.mov(32, Reg.AX, register).out(32);
   }
@@ -257,13 +266,23 @@ function protectedMode(a: Assembler): void {
     a.in(32).mov(32, register, Reg.AX);
   }
   // EDX and EAX, then the carry flag into the flags that are on the stack.
-  a.in(32).push(Reg.AX).in(32).push(Reg.AX).in(32);
-  // AND byte [ESP+8], not CF; OR [ESP+8], AL.
-  a.bytes(0x80, 0x64, 0x24, 8, 0xff & ~CARRY).bytes(0x08, 0x44, 0x24, 8)
-    .pop(Reg.AX).pop(Reg.DX).popf().op("retf");
-  a.bits(16);
-  const resume = a.offset;
-  a.org(at).dword(a.address("pci32")).org(resume);
+  a.in(32);
+  whole().push(Reg.AX).in(32);
+  whole().push(Reg.AX).in(32);
+  if (bits === 32) {
+    // AND byte [ESP+8], not CF; OR [ESP+8], AL. HALT's bit is always set there.
+    a.bytes(0x80, 0x64, 0x24, 8, 0xff & ~CARRY).bytes(0x08, 0x44, 0x24, 8);
+  } else {
+    // The same with BP, which is pushed too.
+    a.push(Reg.BP).mov(16, Reg.BP, Reg.SP)
+      .bytes(0x80, 0x66, 10, 0xff & ~CARRY).bytes(0x08, 0x46, 10).pop(Reg.BP);
+  }
+  // TEST AL, HALT. An interrupt that waits already comes after HLT has begun.
+  a.bytes(0xa8, HALT).jump("e", `served${bits}`)
+    .op("sti").op("hlt").op("cli");
+  a.label(`served${bits}`);
+  whole().pop(Reg.AX);
+  whole().pop(Reg.DX).popf().op("retf").bits(16);
 }
 
 /** Four characters as a little-endian word. */
@@ -336,7 +355,9 @@ export function buildRom(): Rom {
   }
   // VBE's window function: as 4F05h, by a far call.
   a.label("vbewindow").movWord(Reg.AX, 0x4f05).bytes(0xcd, 0x10).op("retf");
-  protectedMode(a);
+  protectedMode(a, 32);
+  protectedMode(a, 16);
+  bios32(a);
   headers(a);
   for (const [offset, label] of COMPATIBLE) a.org(offset).jmp(label);
   a.org(Table.CONFIGURATION)

@@ -5,10 +5,16 @@
  */
 
 import type { DriveGeometry } from "../../../core/machine/boot_drive.ts";
+import {
+  loadItems,
+  loadState,
+  StateError,
+  type StateRecord,
+} from "../../../core/state/state.ts";
 import type { Emulation } from "./drives.ts";
 import { Status } from "./frame.ts";
 import type { OptionRom } from "./option_roms.ts";
-import type { RequestState } from "./requests.ts";
+import { MAX_REQUESTS, type RequestState } from "./requests.ts";
 
 /** Registers that a 32-bit entry passes on. */
 export const WINDOW = 7;
@@ -103,4 +109,68 @@ export function freshState(): BiosState {
     changes: [],
     order: "",
   };
+}
+
+/** More than there are of waits, drives or ROMs. */
+const MAX_ITEMS = 256;
+/** The most sectors of a request: all that its caller can say. */
+const MAX_SECTORS = 65536;
+const KINDS: readonly string[] = ["read", "write", "format", "boot"];
+
+const REQUEST: RequestState = {
+  frame: 0,
+  kind: "read",
+  drive: 0,
+  sector: 0,
+  count: 0,
+  address: 0,
+  done: false,
+  status: 0,
+};
+const GEOMETRY: DriveGeometry = { cylinders: 0, heads: 0, sectors: 0 };
+const EMULATION: Emulation = {
+  cdrom: 0,
+  media: 0,
+  block: 0,
+  drive: 0,
+  segment: 0,
+  sectors: 0,
+  cylinders: 0,
+  heads: 0,
+  trackSectors: 0,
+};
+
+/** The state that was saved, whoever says so. Throws a `StateError`. */
+export function loadBiosState(record: StateRecord, name: string): BiosState {
+  const state = loadState(freshState(), record, name);
+  const items = <T>(key: keyof BiosState, template: T, most = MAX_ITEMS): T[] =>
+    loadItems(template, state[key] as unknown[], `${name}.${key}`, most);
+  const requests = items("requests", REQUEST, MAX_REQUESTS);
+  for (const [i, { kind, count, sector, address }] of requests.entries()) {
+    const isOne = KINDS.includes(kind) && isCount(count) &&
+      count <= MAX_SECTORS && isCount(sector) && isCount(address);
+    if (!isOne) throw new StateError(`${name}.requests[${i}]`, "it is none");
+  }
+  const waits = items("waits", { frame: 0, until: 0 });
+  if (waits.some(({ until }) => Number.isNaN(until))) {
+    throw new StateError(`${name}.waits`, "one is for no time");
+  }
+  const known = state.partitioned.map((one) => one ?? GEOMETRY);
+  loadItems(GEOMETRY, known, `${name}.partitioned`, MAX_ITEMS);
+  const { emulation } = state;
+  if (emulation !== null) {
+    loadState(EMULATION, emulation as never, `${name}.emulation`);
+  }
+  loadItems(0, state.boot.drives, `${name}.boot.drives`, MAX_ITEMS);
+  return {
+    ...state,
+    requests,
+    waits,
+    roms: items("roms", { segment: 0, ax: 0 }),
+    changes: items("changes", 0),
+  };
+}
+
+function isCount(value: number): boolean {
+  return Number.isSafeInteger(value) && value >= 0;
 }

@@ -160,10 +160,7 @@ export function readConfig(config: UserNetConfig): UserNetSettings {
     const address = text === undefined
       ? network.base + index
       : parseAddress(text);
-    if (
-      address === undefined || !contains(network, address) ||
-      address === network.base || address === broadcastOf(network)
-    ) {
+    if (address === undefined || !isHost(network, address)) {
       throw new UserNetError(
         `The address ${name} "${text}" is not one of a host in ${config.net}`,
       );
@@ -195,24 +192,9 @@ export function readConfig(config: UserNetConfig): UserNetSettings {
     dns,
     ...guestForwards.map(({ address }) => address),
   ]);
-  const hostForwards = config.hostfwd.map((text): HostForward => {
-    const { protocol, from, to } = readForward("hostfwd", text);
-    const guest = to.hostname === ""
-      ? firstGuest
-      : inside("of hostfwd", to.hostname, 0);
-    if (own.has(guest)) {
-      throw new UserNetError(
-        `The hostfwd "${text}" leads to an address of the network's own`,
-      );
-    }
-    const hostname = from.hostname === "" ? "127.0.0.1" : from.hostname;
-    return {
-      protocol,
-      listen: { hostname, port: from.port },
-      guest,
-      guestPort: to.port,
-    };
-  });
+  const hostForwards = config.hostfwd.map((text) =>
+    readHostForward(text, { network, firstGuest, own })
+  );
   return {
     network,
     gateway,
@@ -225,6 +207,57 @@ export function readConfig(config: UserNetConfig): UserNetSettings {
     guestForwards,
     own,
   };
+}
+
+/** Read a `hostfwd`; throws a `UserNetError`. */
+export function readHostForward(
+  text: string,
+  { network, firstGuest, own }: Pick<
+    UserNetSettings,
+    "network" | "firstGuest" | "own"
+  >,
+): HostForward {
+  const { protocol, from, to } = readForward("hostfwd", text);
+  const guest = to.hostname === "" ? firstGuest : parseAddress(to.hostname);
+  if (guest === undefined || !isHost(network, guest)) {
+    throw new UserNetError(
+      `The address of hostfwd "${to.hostname}" is not one of a host in the ` +
+        "network",
+    );
+  }
+  if (own.has(guest)) {
+    throw new UserNetError(
+      `The hostfwd "${text}" leads to an address of the network's own`,
+    );
+  }
+  const hostname = from.hostname === "" ? "127.0.0.1" : from.hostname;
+  return {
+    protocol,
+    listen: { hostname, port: from.port },
+    guest,
+    guestPort: to.port,
+  };
+}
+
+/** Read `tcp:HOST:PORT`, where a `hostfwd` listens; throws a `UserNetError`. */
+export function readHostPort(
+  text: string,
+): Pick<HostForward, "protocol" | "listen"> {
+  try {
+    // Where it leads does not matter.
+    const { protocol, from } = readForward("hostfwd", `${text}-:1`);
+    const hostname = from.hostname === "" ? "127.0.0.1" : from.hostname;
+    return { protocol, listen: { hostname, port: from.port } };
+  } catch (cause) {
+    if (!(cause instanceof UserNetError)) throw cause;
+    throw new UserNetError(`The port "${text}" is not [tcp|udp]:HOST:PORT`);
+  }
+}
+
+/** Whether an address may be that of a host in a network. */
+function isHost(network: Network, address: number): boolean {
+  return contains(network, address) && address !== network.base &&
+    address !== broadcastOf(network);
 }
 
 /** Read `tcp:HOST:PORT-HOST:PORT`; without a protocol it is tcp. */

@@ -99,8 +99,16 @@ Deno.test("addresses that cannot be had are refused", () => {
   assertEquals(ask(server, other), "nothing");
 });
 
-Deno.test("release, decline and inform", () => {
+Deno.test("a client that takes another address gives the first one back", () => {
   const { server } = setUp();
+  ask(server, message(REQUEST, 1, wants(15)));
+  ask(server, message(REQUEST, 1, wants(20)));
+  assertEquals(ask(server, message(DISCOVER, 2)).slice(2, 11), "10.0.2.15");
+  assertEquals(ask(server, message(DISCOVER, 1)).slice(2, 11), "10.0.2.20");
+});
+
+Deno.test("release, decline and inform", () => {
+  const { clock, server } = setUp();
   ask(server, message(REQUEST, 1, wants(15)));
   assertEquals(ask(server, message(RELEASE, 2, [], 0x0a00020f)), "nothing");
   assertEquals(ask(server, message(DISCOVER, 2)).slice(2, 11), "10.0.2.16");
@@ -111,6 +119,13 @@ Deno.test("release, decline and inform", () => {
   );
   ask(server, message(DECLINE, 3, wants(15)));
   assertEquals(ask(server, message(DISCOVER, 4)).slice(2, 11), "10.0.2.17");
+  // Nor does who found it taken get it, before a day has passed.
+  assertEquals(ask(server, message(DISCOVER, 3)).slice(2, 11), "10.0.2.18");
+  clock.time = 86_400_000;
+  assertEquals(
+    ask(server, message(REQUEST, 3, wants(15))).slice(0, 11),
+    `${ACK} 10.0.2.15`,
+  );
   assertEquals(
     ask(server, message(INFORM, 5, [], 0x0a000232)),
     `${ACK} 0.0.0.0 10.0.2.50`,
@@ -123,6 +138,13 @@ Deno.test("a network full of clients gives nothing more, until leases end", () =
   assertEquals(ask(server, message(DISCOVER, 100)), "nothing");
   clock.time = 61_000;
   assertEquals(ask(server, message(DISCOVER, 100)).slice(0, 1), `${OFFER}`);
+});
+
+Deno.test("what a relay sends on is not answered", () => {
+  const { server } = setUp();
+  const relayed = message(DISCOVER, 1);
+  put32(relayed, 24, 0x0a000203);
+  assertEquals(ask(server, relayed), "nothing");
 });
 
 Deno.test("messages of any length are read", () => {

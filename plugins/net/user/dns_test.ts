@@ -119,6 +119,29 @@ Deno.test("a long answer is cut over UDP, not over TCP, nor for who takes it", a
   assertEquals([get16(answer!, 6), get16(answer!, 10)], [100, 1]);
 });
 
+Deno.test("a host that does not answer is asked so many questions at once", async () => {
+  const waiting: (() => void)[] = [];
+  const dns = new DnsServer(
+    {
+      resolves: () => true,
+      resolve: () =>
+        new Promise((resolve) => waiting.push(() => resolve(["192.0.2.1"]))),
+    },
+    { gateway: 0x0a000202, restrict: false },
+    () => {},
+  );
+  const ask = () => dns.answer(query("example.org", 1), false);
+  const asked = Array.from({ length: 256 }, ask);
+  assertEquals(await ask(), undefined);
+  assertEquals(waiting.length, 256);
+  waiting.pop()!();
+  await Promise.race(asked);
+  void ask();
+  assertEquals(waiting.length, 256, "there is room for one");
+  for (const answer of waiting) answer();
+  await Promise.all(asked);
+});
+
 Deno.test("messages that are none", async () => {
   const dns = server();
   const whole = query("example.org", 1);

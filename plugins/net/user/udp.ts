@@ -113,7 +113,7 @@ export class UdpNat {
   }
 
   /** Lead a port of the host's to the guest. */
-  async forward(forward: HostForward): Promise<void> {
+  async forward(forward: HostForward): Promise<HostDatagrams> {
     const { hostname, port } = forward.listen;
     const { socket, bound } = this.#host.datagrams(
       hostname,
@@ -122,7 +122,24 @@ export class UdpNat {
         this.#fromClient(forward, socket, bytes, address, from),
     );
     this.#listeners.push(socket);
-    await bound;
+    try {
+      await bound;
+    } catch (error) {
+      this.endForward(socket);
+      throw error;
+    }
+    return socket;
+  }
+
+  /** A port leads to the guest no more, and its users are forgotten. */
+  endForward(socket: HostDatagrams): void {
+    this.#listeners.splice(this.#listeners.indexOf(socket), 1);
+    socket.close();
+    for (const [seen, { listener, key }] of this.#clients) {
+      if (listener !== socket) continue;
+      this.#clients.delete(seen);
+      this.#clientPorts.delete(key);
+    }
   }
 
   /**

@@ -12,7 +12,12 @@ import type {
   NetCard,
 } from "../../../core/backend/net.ts";
 import type { HostClock } from "./clock.ts";
-import type { HostForward, UserNetSettings } from "./config.ts";
+import {
+  type HostForward,
+  readHostForward,
+  readHostPort,
+  type UserNetSettings,
+} from "./config.ts";
 import { DhcpServer } from "./dhcp.ts";
 import { DnsServer } from "./dns.ts";
 import { DnsStream } from "./dns_stream.ts";
@@ -80,6 +85,13 @@ export interface UserNetParts {
   readonly refused: (target: string) => void;
 }
 
+/** What leads to the guest, and where it does from. */
+interface LiveForward {
+  readonly forward: HostForward;
+  readonly port: number;
+  readonly end: () => void;
+}
+
 /** A forward's port that cannot be had. */
 export class ForwardError extends Error {
   /** The name of the error's class. */
@@ -104,6 +116,8 @@ export class UserNet implements NetBackend {
   readonly #ownMacs: ReadonlySet<number>;
   readonly #packet = new Ipv4Packet();
   readonly #listeners: HostListener[] = [];
+  /** What leads to the guest, and what ends that. */
+  readonly #forwards: LiveForward[] = [];
   #attempts = 0;
   #closed = false;
 
@@ -148,20 +162,65 @@ export class UserNet implements NetBackend {
   ): Promise<UserNet> {
     const net = new UserNet(settings, parts);
     for (const forward of settings.hostForwards) {
-      const { hostname, port } = forward.listen;
       try {
-        if (forward.protocol === "udp") await net.#udp.forward(forward);
-        else net.#forward(forward);
-      } catch (cause) {
+        await net.#lead(forward);
+      } catch (error) {
         await net.close();
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        throw new ForwardError(
-          `Cannot listen on ${forward.protocol} ${hostname}:${port}: ${reason}`,
-          { cause },
-        );
+        throw error;
       }
     }
     return net;
+  }
+
+  /** Lead a port of the host's to the guest; throws a `ForwardError`. */
+  async #lead(forward: HostForward): Promise<void> {
+    const { protocol, listen: { hostname, port } } = forward;
+    try {
+      if (protocol === "udp") {
+        const socket = await this.#udp.forward(forward);
+        const end = (): void => this.#udp.endForward(socket);
+        this.#forwards.push({ forward, port: socket.port, end });
+        return;
+      }
+      const listener = this.#forward(forward);
+      const end = (): void => {
+        this.#listeners.splice(this.#listeners.indexOf(listener), 1);
+        listener.close();
+      };
+      this.#forwards.push({ forward, port: listener.port, end });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ForwardError(
+        `Cannot listen on ${protocol} ${hostname}:${port}: ${reason}`,
+        { cause },
+      );
+    }
+  }
+
+  /** See `NetBackend`. */
+  async addForward(text: string): Promise<void> {
+    if (this.#closed) throw new ForwardError("The network is closed");
+    const forward = readHostForward(text, this.#settings);
+    const { hostname, port } = forward.listen;
+    // Nobody is asked for it in the midst of a run.
+    if (!this.#host.granted(hostname, port)) {
+      throw new ForwardError(
+        `Deno's permissions do not allow ${hostname}:${port} (--allow-net)`,
+      );
+    }
+    await this.#lead(forward);
+  }
+
+  /** See `NetBackend`. */
+  removeForward(text: string): boolean {
+    const { protocol, listen: { hostname, port } } = readHostPort(text);
+    const at = this.#forwards.findIndex((live) =>
+      live.forward.protocol === protocol && live.port === port &&
+      live.forward.listen.hostname === hostname
+    );
+    if (at < 0) return false;
+    this.#forwards.splice(at, 1)[0].end();
+    return true;
   }
 
   /** The host's ports that lead to the guest: TCP's, then UDP's. */
@@ -438,11 +497,12 @@ export class UserNet implements NetBackend {
   }
 
   /** Lead a TCP port of the host's to the guest. */
-  #forward(forward: HostForward): void {
+  #forward(forward: HostForward): HostListener {
     const { hostname, port } = forward.listen;
     const listener = this.#host.listen(hostname, port);
     this.#listeners.push(listener);
     void this.#accept(forward, listener);
+    return listener;
   }
 
   async #accept(forward: HostForward, listener: HostListener): Promise<void> {

@@ -83,6 +83,8 @@ sync
 echo 3 > /proc/sys/vm/drop_caches
 cat /mnt/new/* | sha256sum
 rm /mnt/new/3
+sync
+fstrim -v /mnt
 umount /mnt
 dmesg
 poweroff -f`;
@@ -132,8 +134,10 @@ async function useDisks(
   // The driver chose DMA for all, and nothing went wrong.
   assertMatch(output, /ata1: PATA max MWDMA2 cmd 0x1f0 ctl 0x3f6 bmdma/);
   assertMatch(output, /ata2: PATA max MWDMA2 cmd 0x170 ctl 0x376 bmdma/);
-  assertMatch(output, /ata1\.00: ATA-6: RHEA HARDDISK/);
+  assertMatch(output, /ata1\.00: ATA-7: RHEA HARDDISK/);
   assertMatch(output, /ata2\.00: ATAPI: RHEA DVD-ROM/);
+  // What is on the disk besides was not trimmed: see below.
+  assertMatch(output, /^\/mnt: [1-9]\d* bytes trimmed$/m);
   assertNotMatch(output, /ata\d.*(exception|failed|error|timeout|lost)/i);
   assertNotMatch(output, /(I\/O error|EXT\d-fs (error|warning))/);
   const sum = await sha256(NUMBERS);

@@ -20,6 +20,7 @@ import {
   optional,
   str,
   struct,
+  type Type,
   type ValueOf,
 } from "../types.ts";
 
@@ -29,6 +30,12 @@ const ImageInfo = struct("ImageInfo", {
   "virtual-size": int,
 });
 
+/** What becomes of zeros that are written. */
+export const DetectZeroes: Type<"off" | "on" | "unmap"> = oneOf(
+  "BlockdevDetectZeroesOptions",
+  ["off", "on", "unmap"],
+);
+
 const BlockDeviceInfo = struct("BlockDeviceInfo", {
   file: str,
   "node-name": optional(str),
@@ -36,7 +43,7 @@ const BlockDeviceInfo = struct("BlockDeviceInfo", {
   drv: str,
   backing_file_depth: int,
   encrypted: bool,
-  detect_zeroes: oneOf("BlockdevDetectZeroesOptions", ["off", "on", "unmap"]),
+  detect_zeroes: DetectZeroes,
   bps: int,
   bps_rd: int,
   bps_wr: int,
@@ -151,12 +158,12 @@ const ChangeMode = oneOf("BlockdevChangeReadOnlyMode", [
 const CHOICE = { device: deprecated(str), id: optional(str) } as const;
 
 function insertedIn(
-  { image, backend, file, format }: DriveInfo,
+  { image, node, file, format }: DriveInfo,
 ): ValueOf<typeof BlockDeviceInfo> | undefined {
   if (image === undefined) return undefined;
   return {
     file,
-    "node-name": backend,
+    "node-name": node,
     ro: image.readOnly,
     drv: format,
     backing_file_depth: 0,
@@ -245,10 +252,10 @@ export const BLOCK: readonly Command[] = [
     (monitor, { "query-nodes": nodes = false }) =>
       drivesOf(monitor)
         .filter(({ image }) => !nodes || image !== undefined)
-        .map(({ name, backend, image }) => ({
+        .map(({ name, node, image }) => ({
           device: nodes ? undefined : name,
           qdev: nodes ? undefined : name,
-          "node-name": image && backend,
+          "node-name": image && node,
           stats: statistics(image && monitor.parts.blocks.counts(image)),
         })),
   ),

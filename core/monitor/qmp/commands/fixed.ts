@@ -1,24 +1,24 @@
 /**
- * Commands about what is not here, or is as it is for as long as the machine
- * runs: no hot plug, no migration, no ballooning. Tools ask such things of any
- * machine before they use it; they get QEMU's answer for one that has none.
+ * Questions about what is not here. Tools ask such things of any machine before
+ * they use it; they get QEMU's answer for one that has none.
  *
  * @module
  */
 
-import { action, type Command, type Monitor, query } from "../command.ts";
-import { GenericError, noDevice, QmpError } from "../error.ts";
+import { type Command, query } from "../command.ts";
+import { GenericError } from "../error.ts";
 import {
+  alternate,
   any,
   bool,
   int,
   list,
-  type Member,
   oneOf,
   optional,
   str,
   struct,
   type Type,
+  union,
 } from "../types.ts";
 
 /** A list that has nothing in it: of these, a member's name and its type. */
@@ -30,59 +30,64 @@ function none(
   return query(command, {}, list(struct(name, members)), () => []);
 }
 
-function noFile(name: string, end: string): GenericError {
-  return new GenericError(`File descriptor named '${name}' ${end}`);
-}
-
-/** Commands about a block job: there is none. */
-function noJob(
-  command: string,
-  members: Readonly<Record<string, Type | Member>> = {},
-): Command {
-  return action(command, { device: str, ...members }, (_monitor, args) => {
-    throw new QmpError(
-      "DeviceNotActive",
-      `Block job '${(args as { device: string }).device}' not found`,
-    );
-  });
-}
-
-function noPassword(): never {
-  throw new GenericError("Could not set password");
-}
-
-/** There is no balloon. */
-export function noBalloon(): never {
-  throw new QmpError(
-    "DeviceNotActive",
-    "No balloon device has been activated",
-  );
-}
-
-function checkChardev({ machine: { plan } }: Monitor, id: string): void {
-  const found = plan.backends.some(({ name, plugin }) =>
-    plugin.type === "char" && name === id
-  );
-  if (!found) throw new GenericError(`Chardev '${id}' not found`);
-}
-
-function checkDriver(
-  { parts, machine: { plan } }: Monitor,
-  name: string,
-): void {
-  const isUsed = plan.devices.some(({ plugin }) => plugin.name === name);
-  if (isUsed || Object.hasOwn(parts.options.plugins.device ?? {}, name)) return;
-  throw new GenericError(`'${name}' is not a valid device model name`);
-}
-
-/** The same with further arguments, which are not looked at. */
-function withOthers(command: Command): Command {
-  return { ...command, arguments: { ...command.arguments, isOpen: true } };
-}
-
 const TpmModel = oneOf("TpmModel", []);
 const TpmType = oneOf("TpmType", []);
 const Model = struct("CpuModelInfo", { name: str, props: optional(any) });
+
+const StatsTarget = oneOf("StatsTarget", ["vm", "vcpu"]);
+const StatsProvider = oneOf("StatsProvider", ["kvm"]);
+
+const StatsFilter = union(
+  "StatsFilter",
+  {
+    target: StatsTarget,
+    providers: optional(list(struct("StatsRequest", {
+      provider: StatsProvider,
+      names: optional(list(str)),
+    }))),
+  },
+  "target",
+  { vcpu: struct("StatsVCPUFilter", { vcpus: optional(list(str)) }) },
+);
+const StatsValue = alternate<number | boolean | number[]>("StatsValue", [
+  int,
+  bool,
+  list(int),
+]);
+
+const SevInfo = struct("SevInfo", {
+  enabled: bool,
+  "api-major": int,
+  "api-minor": int,
+  "build-id": int,
+  policy: int,
+  state: oneOf("SevState", []),
+  handle: int,
+});
+
+const SevCapability = struct("SevCapability", {
+  pdh: str,
+  "cert-chain": str,
+  "cpu0-id": str,
+  cbitpos: int,
+  "reduced-phys-bits": int,
+});
+
+const SgxInfo = struct("SGXInfo", {
+  sgx: bool,
+  sgx1: bool,
+  sgx2: bool,
+  flc: bool,
+  "section-size": int,
+  sections: list(struct("SGXEPCSection", { node: int, size: int })),
+});
+
+/** A question about what no CPU has here. */
+function notEnabled(name: string, words: string, returns: Type): Command {
+  return query(name, {}, returns, () => {
+    throw new GenericError(words);
+  });
+}
 
 /** Text for humans, as the commands that may change give it. */
 const Readable = struct("HumanReadableText", { "human-readable-text": str });
@@ -94,13 +99,8 @@ function readable(command: string, line: string): Command {
   }));
 }
 
-/** Questions. */
-const QUERIES: readonly Command[] = [
-  query("query-migrate", {}, struct("MigrationInfo", {}), () => ({})),
-  none("query-migrate-capabilities", "MigrationCapabilityStatus", {
-    capability: oneOf("MigrationCapability", []),
-    state: bool,
-  }),
+/** The commands. */
+export const FIXED: readonly Command[] = [
   query(
     "query-memdev",
     {},
@@ -218,120 +218,48 @@ const QUERIES: readonly Command[] = [
       throw new GenericError(`CPU model '${model.name}' not found`);
     },
   ),
+  // There are none without KVM.
+  {
+    name: "query-stats",
+    arguments: StatsFilter,
+    returns: list(struct("StatsResult", {
+      provider: StatsProvider,
+      "qom-path": optional(str),
+      stats: list(struct("Stats", { name: str, value: StatsValue })),
+    })),
+    run: () => [],
+  },
+  query(
+    "query-stats-schemas",
+    { provider: optional(StatsProvider) },
+    list(struct("StatsSchema", {
+      provider: StatsProvider,
+      target: StatsTarget,
+      stats: list(struct("StatsSchemaValue", {
+        name: str,
+        type: oneOf("StatsType", []),
+        exponent: int,
+      })),
+    })),
+    () => [],
+  ),
+  query(
+    "query-display-options",
+    {},
+    struct("DisplayOptions", { type: oneOf("DisplayType", ["none"]) }),
+    () => ({ type: "none" as const }),
+  ),
+  notEnabled("query-sev", "SEV is not enabled", SevInfo),
+  notEnabled(
+    "query-sev-capabilities",
+    "SEV is not enabled in KVM",
+    SevCapability,
+  ),
+  notEnabled("query-sgx", "SGX is not enabled on machine", SgxInfo),
+  notEnabled("query-sgx-capabilities", "SGX is not enabled in KVM", SgxInfo),
   readable("x-query-irq", "info irq"),
   readable("x-query-jit", "info jit"),
+  readable("x-query-numa", "info numa"),
   readable("x-query-roms", "info roms"),
+  notEnabled("x-query-usb", "USB support not enabled", Readable),
 ];
-
-/** What is asked for and cannot be. */
-const REFUSALS: readonly Command[] = [
-  action("balloon", { value: int }, noBalloon),
-  // (What the driver takes besides is nobody's business then.)
-  withOthers(action(
-    "device_add",
-    { driver: str, bus: optional(str), id: optional(str) },
-    (monitor, { driver, bus }) => {
-      checkDriver(monitor, driver);
-      const { plan } = monitor.machine;
-      if (bus !== undefined && !plan.devices.some(({ name }) => name === bus)) {
-        throw new GenericError(`Bus '${bus}' not found`);
-      }
-      throw new GenericError(
-        `Bus '${bus ?? "main-system-bus"}' does not support hotplugging`,
-      );
-    },
-  )),
-  action("device_del", { id: str }, ({ machine: { plan } }, { id }) => {
-    const name = id.replace(/^\/machine\/peripheral\//, "");
-    const found = plan.devices.find((device) => device.name === name);
-    if (found === undefined) throw noDevice(id);
-    throw new GenericError(
-      `Device '${found.plugin.name}' does not support hotplugging`,
-    );
-  }),
-  action("object-del", { id: str }, (_monitor, { id }) => {
-    throw new GenericError(`object '${id}' not found`);
-  }),
-  action("netdev_del", { id: str }, ({ machine: { plan } }, { id }) => {
-    const found = plan.backends.some(({ name, plugin }) =>
-      plugin.type === "net" && name === id
-    );
-    if (!found) throw noDevice(id);
-    throw new GenericError(`Device '${id}' is in use`);
-  }),
-  action("chardev-remove", { id: str }, (monitor, { id }) => {
-    checkChardev(monitor, id);
-    throw new GenericError(`Chardev '${id}' is busy`);
-  }),
-  action(
-    "add_client",
-    {
-      protocol: str,
-      fdname: str,
-      skipauth: optional(bool),
-      tls: optional(bool),
-    },
-    (_monitor, { fdname }) => {
-      throw noFile(fdname, "has not been found");
-    },
-  ),
-  action("getfd", { fdname: str }, () => {
-    throw new GenericError("No file descriptor supplied via SCM_RIGHTS");
-  }),
-  action("closefd", { fdname: str }, (_monitor, { fdname }) => {
-    throw noFile(fdname, "not found");
-  }),
-  query(
-    "add-fd",
-    { "fdset-id": optional(int), opaque: optional(str) },
-    struct("AddfdInfo", { "fdset-id": int, fd: int }),
-    () => {
-      throw new GenericError("No file descriptor supplied via SCM_RIGHTS");
-    },
-  ),
-  action(
-    "remove-fd",
-    { "fdset-id": int, fd: optional(int) },
-    (_monitor, { "fdset-id": set, fd }) => {
-      const what = fd === undefined
-        ? `fdset-id:${set}`
-        : `fdset-id:${set}, fd:${fd}`;
-      throw noFile(what, "not found");
-    },
-  ),
-  action("change-vnc-password", { password: str }, noPassword),
-  noJob("block-job-cancel", { force: optional(bool) }),
-  noJob("block-job-pause"),
-  noJob("block-job-resume"),
-  noJob("block-job-complete"),
-  noJob("block-job-set-speed", { speed: int }),
-  action(
-    "migrate",
-    {
-      uri: str,
-      blk: optional(bool),
-      inc: optional(bool),
-      detach: optional(bool),
-      resume: optional(bool),
-    },
-    () => {
-      throw new GenericError("this machine cannot be migrated");
-    },
-  ),
-  // There is none under way.
-  action("migrate_cancel", {}, () => {}),
-  action(
-    "set_link",
-    { name: str, up: bool },
-    ({ machine: { plan } }, { name }) => {
-      const found = plan.backends.some(({ name: backend, plugin }) =>
-        plugin.type === "net" && name === backend
-      );
-      if (!found) throw noDevice(name);
-      throw new GenericError(`The link of '${name}' cannot be changed`);
-    },
-  ),
-];
-
-/** The commands. */
-export const FIXED: readonly Command[] = [...QUERIES, ...REFUSALS];

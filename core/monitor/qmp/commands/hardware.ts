@@ -5,8 +5,8 @@
  * @module
  */
 
+import type { AddressSpace } from "../../../bus/address_space.ts";
 import type { ListedFunction, PciBar, PciHost } from "../../../bus/pci.ts";
-import type { CpuInspector } from "../../../cpu/inspector.ts";
 import type { Device } from "../../../machine/plugin.ts";
 import { MAX_CPUS } from "../../../machine/several_cpus.ts";
 import { action, type Command, type Monitor, query } from "../command.ts";
@@ -23,7 +23,7 @@ import {
   struct,
   type ValueOf,
 } from "../types.ts";
-import { noBalloon } from "./fixed.ts";
+import { noBalloon } from "./refusals.ts";
 import { invalid } from "./run_state.ts";
 
 const Target = oneOf("SysEmuTarget", TARGETS);
@@ -120,6 +120,8 @@ const UNMAPPED = -1;
 
 /** Bytes that go to a file at once. */
 const SAVE_BYTES = 1 << 20;
+/** So much of nothing takes about as long. */
+const HOLE_BYTES = 1 << 26;
 
 /** Where a region answers. */
 function addressOf(
@@ -163,54 +165,75 @@ function pciDevice(
   };
 }
 
-/** Copy memory to a file, in pieces, between which the guest goes on. */
+/** Where an address is in physical memory; undefined: it is nowhere. */
+type Translate = (address: number) => number | undefined;
+
+/**
+ * Copy memory to a file as far as it is RAM and ROM, in pieces, between which
+ * the guest goes on.
+ */
 async function saveMemory(
-  filename: string,
-  size: number,
-  read: (offset: number, into: Uint8Array) => void,
+  { machine }: Monitor,
+  { val, size, filename }: {
+    readonly val: number;
+    readonly size: number;
+    readonly filename: string;
+  },
+  translate: Translate,
 ): Promise<void> {
-  const file = await createFile(filename);
-  try {
-    const writer = file.writable.getWriter();
-    for (let done = 0; done < size;) {
-      const bytes = new Uint8Array(Math.min(SAVE_BYTES, size - done));
-      read(done, bytes);
-      await writer.write(bytes);
-      done += bytes.length;
+  const space = machine.space(machine.plan.definition.cpu.physical);
+  using file = await createFile(filename);
+  const room = new Uint8Array(Math.min(SAVE_BYTES, size));
+  let end = 0;
+  for (let from = 0; from < size; from += room.length) {
+    const bytes = room.subarray(0, size - from);
+    // Where there is no memory the file has a hole.
+    if (!readPages(space, val + from, bytes, translate)) {
+      if (from % HOLE_BYTES === 0) await turn();
+      continue;
     }
-    await writer.close();
-  } catch (error) {
-    try {
-      file.close();
-    } catch {
-      // The stream has closed it.
+    if (end < from) await file.seek(from, Deno.SeekMode.Start);
+    for (let at = 0; at < bytes.length;) {
+      at += await file.write(bytes.subarray(at));
     }
-    throw error;
+    end = from + bytes.length;
   }
+  // (A pipe has no size.)
+  if (end < size) await file.truncate(size);
 }
 
-/** Bytes in which linear addresses that are next to each other stay so. */
+/** Let others have the host's thread. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}
+
+/** Bytes in which addresses that are next to each other stay so. */
 const PAGE = 4096;
 
-/** Read linear memory of a CPU as far as it is mapped to RAM and ROM. */
-function readLinear(
-  { machine }: Monitor,
-  inspector: CpuInspector,
+/**
+ * Read pages as far as they are RAM and ROM, and zeros for the rest. Says
+ * whether there is any memory.
+ */
+function readPages(
+  space: AddressSpace,
   from: number,
   into: Uint8Array,
-): void {
-  const space = machine.space(machine.plan.definition.cpu.physical);
+  translate: Translate,
+): boolean {
+  let isMemory = false;
   for (let done = 0; done < into.length;) {
-    const address = BigInt(from + done);
-    const room = PAGE - Number(address % BigInt(PAGE));
-    const physical = inspector.translate(address);
-    if (physical === undefined) {
+    const address = from + done;
+    const part = into.subarray(done, done + PAGE - address % PAGE);
+    const physical = translate(address);
+    if (physical === undefined || physical >= space.size) {
       throw wrongRange(from, into.length);
     }
-    const part = into.subarray(done, done + room);
-    space.peek(Number(physical), part);
+    const got = space.peek(physical, part);
+    part.fill(0, got);
+    isMemory ||= got > 0;
     done += part.length;
   }
+  return isMemory;
 }
 
 function wrongRange(from: number, size: number): GenericError {
@@ -343,7 +366,8 @@ export const HARDWARE: readonly Command[] = [
   action(
     "memsave",
     { val: int, size: int, filename: str, "cpu-index": optional(int) },
-    async (monitor, { val, size, filename, "cpu-index": index = 0 }) => {
+    async (monitor, args) => {
+      const { val, size, "cpu-index": index = 0 } = args;
       const cpu = monitor.parts.cpus[index];
       if (cpu === undefined) throw invalid("cpu-index", "a CPU number");
       if (size < 0 || val < 0 || val + size > 2 ** 48) {
@@ -355,21 +379,18 @@ export const HARDWARE: readonly Command[] = [
       if (inspector === undefined) {
         throw new GenericError("this CPU cannot be looked at");
       }
-      await saveMemory(filename, size, (offset, into) => {
-        readLinear(monitor, inspector, val + offset, into);
+      await saveMemory(monitor, args, (address) => {
+        const physical = inspector.translate(BigInt(address));
+        return physical === undefined ? undefined : Number(physical);
       });
     },
   ),
   action(
     "pmemsave",
     { val: int, size: int, filename: str },
-    async (monitor, { val, size, filename }) => {
-      checkedRange(monitor, val, size);
-      const { machine } = monitor;
-      const space = machine.space(machine.plan.definition.cpu.physical);
-      await saveMemory(filename, size, (offset, into) => {
-        space.peek(val + offset, into);
-      });
+    async (monitor, args) => {
+      checkedRange(monitor, args.val, args.size);
+      await saveMemory(monitor, args, (address) => address);
     },
   ),
 ];

@@ -19,6 +19,16 @@ const RunState = oneOf("RunState", [
   "shutdown",
 ]);
 
+const WatchdogAction = oneOf("WatchdogAction", [
+  "reset",
+  "shutdown",
+  "poweroff",
+  "pause",
+  "debug",
+  "none",
+  "inject-nmi",
+]);
+
 /** What has no number in particular. */
 const NO_UUID = "00000000-0000-0000-0000-000000000000";
 
@@ -91,6 +101,28 @@ export const RUN_STATE: readonly Command[] = [
     })),
     () => [],
   ),
+  action(
+    "set-action",
+    {
+      reboot: optional(oneOf("RebootAction", ["reset", "shutdown"])),
+      shutdown: optional(oneOf("ShutdownAction", ["poweroff", "pause"])),
+      panic: optional(oneOf("PanicAction", [
+        "pause",
+        "shutdown",
+        "exit-failure",
+        "none",
+      ])),
+      watchdog: optional(WatchdogAction),
+    },
+    ({ parts: { requests } }, { reboot, shutdown }) => {
+      if (shutdown === "pause") {
+        throw new GenericError("A machine that is off does not stay");
+      }
+      if (reboot !== undefined) requests.noReboot = reboot === "shutdown";
+    },
+  ),
+  // No machine has a watchdog.
+  action("watchdog-set-action", { action: WatchdogAction }, () => {}),
   action("inject-nmi", {}, ({ parts }) => parts.control.nmi()),
   query(
     "human-monitor-command",

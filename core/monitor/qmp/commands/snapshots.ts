@@ -7,6 +7,7 @@
  */
 
 import { action, type Command, type Monitor, query } from "../command.ts";
+import { EXTENSION } from "../../../snapshot/folder.ts";
 import { drivesOf } from "../drives.ts";
 import { GenericError } from "../error.ts";
 import { JOB_STATES, JOB_TYPES, type JobState } from "../jobs.ts";
@@ -41,7 +42,8 @@ const JobInfo = struct("JobInfo", {
 
 /** A snapshot's name is none of a file elsewhere. */
 function checkTag(tag: string): void {
-  if (tag === "" || /[/\\\0]/.test(tag) || tag.startsWith(".")) {
+  const isPath = /[/\\\0]/.test(tag) || tag.endsWith(EXTENSION);
+  if (tag === "" || isPath || tag.startsWith(".")) {
     throw new GenericError(
       `Invalid parameter 'tag': "${tag}" is not a name for a snapshot`,
     );
@@ -51,13 +53,13 @@ function checkTag(tag: string): void {
 /** The nodes that a client names are there; which ones does not matter. */
 function checkNodes(monitor: Monitor, names: readonly string[]): void {
   const known = drivesOf(monitor);
-  for (const node of names) {
+  for (const wanted of names) {
     // A machine without disks has a state all the same.
-    if (node === "") continue;
-    const found = known.some(({ name, backend }) =>
-      name === node || backend === node
+    if (wanted === "") continue;
+    const found = known.some(({ name, node }) =>
+      name === wanted || node === wanted
     );
-    if (!found) throw new GenericError(`No block device node '${node}'`);
+    if (!found) throw new GenericError(`No block device node '${wanted}'`);
   }
 }
 

@@ -64,10 +64,12 @@ Deno.test("what is beyond the window that was given is not taken", () => {
   );
   assertEquals([taken(receiver), receiver.finReceived], [window, false]);
   assertEquals(receiver.windowField(false), 0);
-  // The end comes again with what had no room.
+  // What had no room comes again, and then the end.
   receiver.ring.drop(1000);
   assertEquals(receiver.windowField(false), 1000 >> 5);
-  assertEquals(receiver.take(segment(100, window, 5, FIN)), true);
+  assertEquals(receiver.take(segment(100, window, 5)), true);
+  assertEquals(receiver.finReceived, false);
+  assertEquals(receiver.take(segment(100, window + 5, 0, FIN)), true);
   assertEquals(receiver.finReceived, true);
 });
 
