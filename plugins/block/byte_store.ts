@@ -42,6 +42,12 @@ const PIECE_BYTES = 4 << 20;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
 
+/**
+ * The longest that two writes may have one time: a tick of the slowest kernel
+ * that Debian has, and the whole milliseconds that Deno tells.
+ */
+const STAMP_MS = 12;
+
 /** What changes when what is stored does: for images that are only read. */
 export interface ImageIdentity {
   /** When it was last changed, or what else tells versions of it apart. */
@@ -258,7 +264,8 @@ export class FileStore implements ByteStore {
 
   /**
    * When it was written to last, in nanoseconds since 1970, when that and all
-   * that was written would survive a power cut. Rejects with a `BlockError`.
+   * that was written would survive a power cut, and when whatever is written
+   * from now on, by whomever, gets another time. Rejects with a `BlockError`.
    */
   async lastWritten(): Promise<bigint> {
     await this.#written;
@@ -267,6 +274,11 @@ export class FileStore implements ByteStore {
       await this.#file.sync();
       time = (await this.#file.stat({ bigint: true })).mtimeNs;
     });
+    // A clock that is behind the file's is not waited for.
+    const age = Date.now() - Number(time / 1_000_000n);
+    if (age >= 0 && age < STAMP_MS) {
+      await new Promise((resolve) => setTimeout(resolve, STAMP_MS - age));
+    }
     return time;
   }
 

@@ -1,4 +1,9 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertNotEquals,
+  assertRejects,
+} from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { BlockError } from "../../core/backend/block.ts";
 import type { StateRecord } from "../../core/state/state.ts";
@@ -164,3 +169,20 @@ Deno.test("undo log: without the permission to read it, the disk is one", () =>
     assert(problem?.startsWith("has been changed"), problem);
     await disk.close();
   }));
+
+Deno.test("a file is looked at when its next write gets another time", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    const file = await FileStore.open(path, false);
+    const sector = new Uint8Array(512);
+    for (let i = 0; i < 20; i++) {
+      await file.write(0, sector);
+      const time = await file.lastWritten();
+      Deno.writeFileSync(path, sector);
+      assertNotEquals(await file.lastWritten(), time);
+    }
+    await file.close();
+  } finally {
+    await Deno.remove(path);
+  }
+});
