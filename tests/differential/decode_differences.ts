@@ -57,6 +57,16 @@ const DIFFERENCES: readonly Difference[] = [
     /^vex 66 0f3a w0 l1 0[01] /,
     "VPERMQ, VPERMPD: the manual wants W to be 1, as does QEMU; Zen does not",
   ],
+  // What Intel alone has, or does not look at.
+  ["host", ALL, /^\S+ 0f 0d [c-f]/, "PREFETCHW of a register does nothing"],
+  [
+    "host",
+    COMPATIBILITY,
+    /^vex 66 0f3a w1 l0 (16|22) /,
+    "VPEXTRQ, VPINSRQ: outside 64-bit mode W is not looked at",
+  ],
+  ["host", ALL, /^66 0f 01 cc$/, "TDX: TDCALL"],
+  ["host", ALL, /^f3 0f 3a f0 c0$/, "HRESET"],
   // What AMD alone has.
   ["host", ALL, /^f[23] 0f 2b [0-9ab]/, "SSE4A: MOVNTSS, MOVNTSD"],
   ["host", ALL, /^(66|f2) 0f 7[89] /, "SSE4A: EXTRQ, INSERTQ"],

@@ -11,6 +11,7 @@ import { type Form, parseForms } from "./forms.ts";
 import { GROUPS64 } from "./forms64.ts";
 import { GROUPS, placeCode } from "./generate.ts";
 import { place64 } from "./generate64.ts";
+import { endsApart, isIntel } from "./host_cpu.ts";
 import { Oracle } from "./oracle.ts";
 import { CaseRecord, DATA } from "./record.ts";
 import { CaseRecord64 } from "./record64.ts";
@@ -221,6 +222,32 @@ function recordOf({ code, registers, mask }: End, isLong: boolean): Record {
   return r;
 }
 
+/**
+ * What CPUs of Intel look at otherwise, each with the code of its cases: which
+ * operand of CMPS comes first; which bytes of MASKMOVQ and MASKMOVDQU, and of
+ * masked moves, are looked at; that MOVSXD with 66 reads 16 bits (AMD's reads
+ * 32); which byte of XSAVE's area is told.
+ */
+const OTHERWISE = [
+  /^(f[23] )?(66 |48 )?a[67]$/,
+  /^(66 )?0f f7 /,
+  /^c4 e2 .. (2[c-f]|8[ce]) /,
+  /^66 63 /,
+  /^0f ae 2[3b]$/,
+];
+
+/** Whether the host is Intel's, and the two differ for a reason that is the maker's. */
+function isOfMaker(code: string, host: Record, here: Record): boolean {
+  const isFault = [host, here].every((r) => [12, 13, 14].includes(r.vector));
+  if (isIntel && isFault && OTHERWISE.some((x) => x.test(code))) return true;
+  const ending = ({ vector, address }: Record) => ({
+    vector,
+    address,
+    form: `${code} `,
+  });
+  return endsApart(ending(host), ending(here));
+}
+
 /** The exception, and where a page fault was. */
 function outcome({ vector, address }: Record): string {
   return vector === 14 ? `14 at ${address.toString(16)}` : `${vector}`;
@@ -250,7 +277,8 @@ for (const isLong of [false, true]) {
           ? new RheaSubject64(accel, 1)
           : new RheaSubject(accel, 1)) as { run(r: Record): Record };
         for (let n = 0; n < cases.length; n += each) {
-          const here = outcome(subject.run(records[n]));
+          const result = subject.run(records[n]);
+          const here = outcome(result);
           const host = outcome(expected[n]);
           if (here === host) {
             continue;
@@ -258,11 +286,11 @@ for (const isLong of [false, true]) {
           const { name, code } = cases[n];
           const bytes = code.map((x) =>
             x.toString(16).padStart(2, "0")
-          );
+          )
+            .join(" ");
+          if (isOfMaker(bytes, expected[n], result)) continue;
           wrong.push(
-            `${accel}, ${name}: ${
-              bytes.join(" ")
-            }: the host ${host}, here ${here}`,
+            `${accel}, ${name}: ${bytes}: the host ${host}, here ${here}`,
           );
         }
       }

@@ -17,6 +17,7 @@ import {
 } from "./forms.ts";
 import { CRYPTO, EXTENSIONS, SSE4, SSSE3_MMX } from "./forms_sse4.ts";
 import { VEX } from "./forms_vex.ts";
+import { hasResultOfMaker } from "./host_cpu.ts";
 import type { Prng } from "./prng.ts";
 import { CaseRecord, CODE_BYTES, DATA, LOW, PAGES } from "./record.ts";
 
@@ -328,7 +329,7 @@ export class Generator {
       length += bytes.length;
     };
     for (let n = 0; n < forms && length < 300; n++) {
-      const form = p.pick(GROUPS[p.pick(this.#groups)]);
+      const form = pickForm(p, GROUPS[p.pick(this.#groups)]);
       const jump = form.tail.some((t) => t[0] === "r");
       // Where undefined flags would be read, or may meet defined ones at a
       // jump's target, a CMP defines them all.
@@ -618,6 +619,14 @@ export class Generator {
         this.#long(address - this.#guess[base] - scaled);
       }
     }
+  }
+}
+
+/** One of the forms whose results can be compared on this host. */
+export function pickForm(p: Prng, forms: readonly Form[]): Form {
+  for (;;) {
+    const form = p.pick(forms);
+    if (!hasResultOfMaker(form.text)) return form;
   }
 }
 

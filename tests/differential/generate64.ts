@@ -12,12 +12,14 @@ import {
   extended,
   floatModes,
   linkJumps,
+  pickForm,
   type Piece,
   placeCode,
   scatter,
   shiftEffect,
   value32,
 } from "./generate.ts";
+import { isIntel } from "./host_cpu.ts";
 import type { Prng } from "./prng.ts";
 import { CODE, DATA, PAGES } from "./record.ts";
 import {
@@ -138,7 +140,7 @@ export class Generator64 {
       length += this.#out.length;
     };
     for (let n = 0; n < forms && length < 300; n++) {
-      const form = p.pick(GROUPS64[p.pick(this.#groups)]);
+      const form = pickForm(p, GROUPS64[p.pick(this.#groups)]);
       const jump = form.tail.some((t) => t[0] === "r");
       this.#relativeAt = -1;
       if ((form.reads & open) !== 0 || jump && open !== 0) {
@@ -269,7 +271,10 @@ export class Generator64 {
       out.push(0x67);
     }
     if (wanted === 2 || wanted === 8 && p.oneIn(12)) out.push(0x66);
-    if (attributes.has("rep") && p.oneIn(2)) {
+    // Where REP does nothing, or faults at once, Intel clears the high halves
+    // of the registers that addresses of 32 bits are made of.
+    const mayRepeat = !(isIntel && prefixes.short);
+    if (attributes.has("rep") && mayRepeat && p.oneIn(2)) {
       out.push(p.oneIn(2) ? 0xf2 : 0xf3);
     }
     // LOCK MOV from CR0 is another instruction on AMD (CR8).
@@ -290,6 +295,8 @@ export class Generator64 {
       !attributes.has("v") && form.tail[0] !== "rz" && p.oneIn(8);
     if (isWide) rex |= 0x48;
     if (vector >= 0) rex = rex & ~2 | vector >> 2 & 2;
+    // With REX.B it is XCHG of R8 on AMD.
+    if (isIntel && form.text === "f3 90") rex = 0;
     prefixes.rex = rex;
     return prefixes;
   }

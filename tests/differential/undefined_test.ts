@@ -5,6 +5,7 @@
 
 import { assertEquals } from "@std/assert";
 import { placeCode } from "./generate.ts";
+import { isIntel } from "./host_cpu.ts";
 import { Oracle } from "./oracle.ts";
 import { CaseRecord, DATA } from "./record.ts";
 import { RheaSubject } from "./rhea.ts";
@@ -89,12 +90,15 @@ Deno.test({
     all.forEach(({ name, record }, n) => {
       const found = subject.run(record), host = expected[n];
       const isSame = found.vector === host.vector && found.eip === host.eip;
+      // Intel's CPUs do nothing for PREFETCHW of a register, AMD's and QEMU
+      // know no such instruction.
+      const isPrefetch = isIntel && /\b0f 0d [c-f]/.test(name);
       const isNewer = found.vector === 6 &&
         Object.keys(NEWER).some((start) =>
           // The last of two prefixes is the one that chooses.
           name.replace(/^66 f/, "f").startsWith(start)
         );
-      if (!isSame && !isNewer) {
+      if (!isSame && !isNewer && !(isPrefetch && host.vector === 3)) {
         wrong.push(`${name}: ${host.vector} on the host, ${found.vector} here`);
       }
     });

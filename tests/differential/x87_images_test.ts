@@ -1,13 +1,16 @@
 /**
  * The x87 unit's images in memory and its control instructions against the
  * host CPU: FNSTENV, FNSAVE, FXSAVE and their counterparts in both sizes,
- * pointers included. The host (AMD) differs from what is emulated in two
+ * pointers included. A host of AMD differs from what is emulated in two
  * things: FXSAVE stores the pointers only while an exception is pending, and
- * MXCSR_MASK has a bit more.
+ * MXCSR_MASK has a bit more. One of Intel has of the pointers FIP alone: the
+ * others are kept for unmasked exceptions, selectors never (CPUID.7:EBX, bits 6
+ * and 13).
  */
 
 import { assertEquals } from "@std/assert";
 import { Generator, placeCode } from "./generate.ts";
+import { isIntel } from "./host_cpu.ts";
 import { Oracle } from "./oracle.ts";
 import { Prng, seedFrom } from "./prng.ts";
 import { type CaseRecord, DATA } from "./record.ts";
@@ -68,6 +71,10 @@ function outcome(r: CaseRecord, name: string): string[] {
   if (name.endsWith("fxsave")) {
     memory.fill(0, TO + 6, TO + 24); // FOP and pointers
     memory.fill(0, TO + 28, TO + 32); // MXCSR_MASK
+  } else if (isIntel && /(fnstenv|fnsave)(, 16 bits)?$/.test(name)) {
+    // FCS with FOP, FDP, FDS; in 16 bits FCS, FDP, FDS.
+    const isShort = name.endsWith("16 bits");
+    memory.fill(0, TO + (isShort ? 8 : 16), TO + (isShort ? 14 : 28));
   }
   const lines = [
     `vector ${r.vector} at ${r.eip.toString(16)}, eax ${r.gpr(0)}`,
