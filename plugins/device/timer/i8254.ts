@@ -148,6 +148,11 @@ export class I8254 implements Device {
   #wired = false;
   /** The clock at which `masked` rose, or NEVER. */
   #maskedAt = NEVER;
+  /**
+   * The clock at the last load: what `pending` does then is that interrupt
+   * controllers are loaded, one after the other, and no guest takes a tick.
+   */
+  #loadedAt = NEVER;
   readonly #name: string;
   readonly #clock: Clock;
   readonly #out0: IrqLine;
@@ -334,7 +339,8 @@ export class I8254 implements Device {
       this.#wired = true;
       this.#timer.cancel();
     } else {
-      this.#state.taken = this.#now();
+      const clock = this.#now();
+      if (clock !== this.#loadedAt) this.#state.taken = clock;
       this.#schedule();
     }
   }
@@ -369,6 +375,7 @@ export class I8254 implements Device {
   /** All counters and port 61h. */
   load(record: StateRecord): void {
     this.#state = loadState(freshState(), record, this.#name);
+    this.#loadedAt = this.#now();
     this.#timer.cancel();
     this.#out0.set(this.#state.line);
     this.#schedule();
