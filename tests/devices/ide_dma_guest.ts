@@ -268,6 +268,10 @@ packets:
   call delay
   outb 0x376, 0
   call delay
+  mov dx, 0x376           ; (QEMU resets drives in another thread)
+.reset: in al, dx
+  test al, 0x80
+  jnz .reset
   table ${BM1}
   region 0, 0x400000, 0x8000
   region 1, 0x420000, 0
