@@ -28,6 +28,7 @@ import {
   mediaIn,
   removeDisks,
   restoreMedia,
+  returnMedia,
 } from "./disks.ts";
 import type { SavedDisk, SavedMedia } from "./disks.ts";
 import { documentOf, DocumentRecordError } from "./document_record.ts";
@@ -368,8 +369,7 @@ export async function loadSnapshot(
       await restoreMedia(media, contents.media);
       await checkSavedDisks(parts, contents.disks);
     } catch (error) {
-      // What was in is there still, unless the host has lost it meanwhile.
-      await restoreMedia(media, before).catch(() => {});
+      await returnMedia(media, before);
       if (state !== undefined) {
         // The guest has seen nothing of it.
         await parts.blocks.settle(true);

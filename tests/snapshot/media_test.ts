@@ -97,6 +97,44 @@ Deno.test("media: a snapshot that misses a disc leaves the others untouched", ()
     assertEquals(media.drives.get(CD)!.open, false);
   }));
 
+/** A plugin of a program's own, as the one that ships. */
+const RAW = new URL("../../plugins/block/raw.ts", import.meta.url).href;
+
+Deno.test("media: what cannot be loaded leaves a program's own disc, and the others", () =>
+  withFolder(async (folder) => {
+    const [a, b, c, d] = await Promise.all(
+      ["a", "b", "c", "d"].map((name, i) => file(folder, name, i + 1)),
+    );
+    const config = (file: string) => ({ config: { file, readOnly: true } });
+    await using machine = await pc(folder, {
+      drives: [a, b].map((file, i) => ({
+        file,
+        if: "ide",
+        index: 2 + i,
+        media: "cdrom" as const,
+      })),
+    });
+    const { media } = machine;
+    await runTo(machine, 5 * MS);
+    await machine.saveSnapshot("ab");
+    await media.insert(CD, { plugin: RAW, ...config(c) });
+    await media.insert(OTHER_CD, { plugin: RAW, ...config(d) });
+    await runTo(machine, 9 * MS);
+    await Deno.writeFile(b, new Uint8Array(64 << 10));
+    await refused(machine, "ab", "has changed since");
+    assertEquals(
+      [await valueIn(machine, CD), await valueIn(machine, OTHER_CD)],
+      [3, 4],
+    );
+    // What the host has lost is out, and the other is there.
+    await Deno.remove(c);
+    await assertRejects(() => machine.loadSnapshot("ab"), SnapshotError);
+    assertEquals(media.drives.get(CD)!.medium, undefined);
+    assertEquals(await valueIn(machine, OTHER_CD), 4);
+    // The guest goes on with that.
+    await runTo(machine, machine.clock.now() + 5 * MS);
+  }));
+
 Deno.test("media: a disc that has moved is where the options say", () =>
   withFolder(async (folder) => {
     const disc = await file(folder, "disc", 1);
