@@ -362,7 +362,8 @@ export async function loadSnapshot(
     const before = mediaIn(media);
     let state: StateRecord | undefined;
     if (isMediaOther(media, contents.media)) {
-      await parts.blocks.settle();
+      // What devices have done by then they do not do again, nor undo.
+      await parts.blocks.settle(true);
       state = saveMachine(parts);
     }
     try {
