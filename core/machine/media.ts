@@ -36,6 +36,8 @@ export interface ChangeOptions {
   readonly force?: boolean;
   /** A snapshot says it: only plugins that have names, or that the machine has. */
   readonly isForeign?: boolean;
+  /** Who says it has the drives alone: see `Media.alone`. */
+  readonly isAlone?: boolean;
 }
 
 /** A change of a recorded run. */
@@ -136,12 +138,12 @@ export class Media {
   async insert(
     name: string,
     medium: Medium,
-    { force = false, isForeign = false }: ChangeOptions = {},
+    { force = false, isForeign = false, isAlone = false }: ChangeOptions = {},
   ): Promise<void> {
     this.#mustListen();
     const drive = this.#drive(name);
     const { backend, config } = await this.#open(name, medium, isForeign);
-    await this.#untilFree(isForeign);
+    await this.#untilFree(isAlone);
     // Whoever reads it later may be in another folder.
     const opened = { ...medium, config };
     if (this.#isTimed) {
@@ -188,11 +190,11 @@ export class Media {
    */
   async eject(
     name: string,
-    { force = false, isForeign = false }: ChangeOptions = {},
+    { force = false, isAlone = false }: ChangeOptions = {},
   ): Promise<void> {
     this.#mustListen();
     const drive = this.#drive(name);
-    await this.#untilFree(isForeign);
+    await this.#untilFree(isAlone);
     if (this.#isTimed) return await this.#timed!.submit({ drive: name, force });
     await this.#eject(name, drive, force);
   }
@@ -238,8 +240,8 @@ export class Media {
   }
 
   /** Wait until nobody needs the drives as they are, unless it is who does. */
-  async #untilFree(isForeign = false): Promise<void> {
-    while (this.#alone !== undefined && !isForeign) await this.#alone;
+  async #untilFree(isAlone = false): Promise<void> {
+    while (this.#alone !== undefined && !isAlone) await this.#alone;
   }
 
   async #eject(

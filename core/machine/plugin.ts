@@ -275,6 +275,13 @@ export interface Device {
    */
   load(record: StateRecord): void;
   /**
+   * What an edge of an input does to its state is not undone by the reverse
+   * edge: it keeps when that was, or latches it. While a machine is loaded lines
+   * take their levels one by one, and no edge is one that has happened: so it is
+   * loaded once more when all others are.
+   */
+  readonly latchesEdges?: boolean;
+  /**
    * The state in lines, for people; without the side effects of reading
    * registers.
    */

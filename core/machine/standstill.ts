@@ -62,9 +62,12 @@ export class Standstill {
   /** See `Machine.stopGuest`. */
   stop(): void {
     const isRunning = this.#of.isRunning();
-    if (isRunning && this.isHeld) return;
-    // Its debugger's continue is then as good as a monitor's.
     const debugging = this.#of.debugging();
+    // Work ends by itself, and the guest would go on behind it.
+    const isStopped = this.#release !== undefined ||
+      debugging?.standing !== undefined;
+    if (isRunning && isStopped) return;
+    // Its debugger's continue is then as good as a monitor's.
     if (debugging?.isAwaited === true) debugging.pause();
     else this.#release ??= this.#of.loop.standStill();
     if (isRunning) this.tell();

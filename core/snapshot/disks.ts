@@ -297,9 +297,7 @@ export async function restoreMedia(
 ): Promise<void> {
   for (const [drive, medium] of changedMedia(media, saved)) {
     try {
-      const options = { force: true, isForeign: true };
-      if (medium === null) await media.eject(drive, options);
-      else await media.insert(drive, mediumOf(medium), options);
+      await put(media, drive, medium, true);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : `${cause}`;
       throw new SnapshotError(
@@ -310,6 +308,33 @@ export async function restoreMedia(
       );
     }
   }
+}
+
+/**
+ * Put what was in each drive back there, as `mediaIn` gave it before: all but
+ * what the host has lost meanwhile, in place of which there is nothing.
+ */
+export async function returnMedia(
+  media: Media,
+  before: SavedMedia,
+): Promise<void> {
+  for (const [drive, medium] of changedMedia(media, before)) {
+    // It was this machine's: whatever opened it may open it again.
+    await put(media, drive, medium, false)
+      .catch(() => put(media, drive, null, false));
+  }
+}
+
+/** Put a medium in a drive, or take out what is there, as who has the drives alone. */
+async function put(
+  media: Media,
+  drive: string,
+  medium: StateValue,
+  isForeign: boolean,
+): Promise<void> {
+  const options = { force: true, isForeign, isAlone: true };
+  if (medium === null) await media.eject(drive, options);
+  else await media.insert(drive, mediumOf(medium), options);
 }
 
 /** A medium of a snapshot, of which the plugin's schema says what it may be. */

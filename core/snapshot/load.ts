@@ -28,6 +28,7 @@ import {
   mediaIn,
   removeDisks,
   restoreMedia,
+  returnMedia,
 } from "./disks.ts";
 import type { SavedDisk, SavedMedia } from "./disks.ts";
 import { documentOf, DocumentRecordError } from "./document_record.ts";
@@ -361,15 +362,15 @@ export async function loadSnapshot(
     const before = mediaIn(media);
     let state: StateRecord | undefined;
     if (isMediaOther(media, contents.media)) {
-      await parts.blocks.settle();
+      // What devices have done by then they do not do again, nor undo.
+      await parts.blocks.settle(true);
       state = saveMachine(parts);
     }
     try {
       await restoreMedia(media, contents.media);
       await checkSavedDisks(parts, contents.disks);
     } catch (error) {
-      // What was in is there still, unless the host has lost it meanwhile.
-      await restoreMedia(media, before).catch(() => {});
+      await returnMedia(media, before);
       if (state !== undefined) {
         // The guest has seen nothing of it.
         await parts.blocks.settle(true);

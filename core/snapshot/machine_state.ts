@@ -76,6 +76,7 @@ export function loadMachine(parts: Parts, record: StateRecord): void {
   try {
     cpu.load(asRecord(record.cpu, "cpu"));
     const all = asRecord(devices, "devices");
+    const again: (() => void)[] = [];
     for (const { name, plugin } of plan.devices) {
       const path = `devices.${name}`;
       const saved = asRecord(all[name] ?? null, path);
@@ -86,8 +87,12 @@ export function loadMachine(parts: Parts, record: StateRecord): void {
             `${plugin.name} ${plugin.version}`,
         );
       }
-      parts.devices.get(name)!.load(asRecord(saved.state, path));
+      const device = parts.devices.get(name)!;
+      const state = asRecord(saved.state, path);
+      device.load(state);
+      if (device.latchesEdges === true) again.push(() => device.load(state));
     }
+    for (const load of again) load();
     clock.reorder(order);
   } finally {
     // Some devices make their requests in a microtask of their own.

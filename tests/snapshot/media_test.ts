@@ -97,6 +97,104 @@ Deno.test("media: a snapshot that misses a disc leaves the others untouched", ()
     assertEquals(media.drives.get(CD)!.open, false);
   }));
 
+/** A plugin of a program's own, as the one that ships. */
+const RAW = new URL("../../plugins/block/raw.ts", import.meta.url).href;
+
+Deno.test("media: what cannot be loaded leaves a program's own disc, and the others", () =>
+  withFolder(async (folder) => {
+    const [a, b, c, d] = await Promise.all(
+      ["a", "b", "c", "d"].map((name, i) => file(folder, name, i + 1)),
+    );
+    const config = (file: string) => ({ config: { file, readOnly: true } });
+    await using machine = await pc(folder, {
+      drives: [a, b].map((file, i) => ({
+        file,
+        if: "ide",
+        index: 2 + i,
+        media: "cdrom" as const,
+      })),
+    });
+    const { media } = machine;
+    await runTo(machine, 5 * MS);
+    await machine.saveSnapshot("ab");
+    await media.insert(CD, { plugin: RAW, ...config(c) });
+    await media.insert(OTHER_CD, { plugin: RAW, ...config(d) });
+    await runTo(machine, 9 * MS);
+    await Deno.writeFile(b, new Uint8Array(64 << 10));
+    await refused(machine, "ab", "has changed since");
+    assertEquals(
+      [await valueIn(machine, CD), await valueIn(machine, OTHER_CD)],
+      [3, 4],
+    );
+    // What the host has lost is out, and the other is there.
+    await Deno.remove(c);
+    await assertRejects(() => machine.loadSnapshot("ab"), SnapshotError);
+    assertEquals(media.drives.get(CD)!.medium, undefined);
+    assertEquals(await valueIn(machine, OTHER_CD), 4);
+    // The guest goes on with that.
+    await runTo(machine, machine.clock.now() + 5 * MS);
+  }));
+
+/**
+ * Have a virtio disk read its first sector, by the legacy interface at a port
+ * that was free. Gives the address at which it says how much it has done.
+ */
+function askVirtio(machine: Machine): number {
+  const [at, queue] = [0xc000, 0x200000];
+  const ports = machine.space("ports");
+  const config = (slot: number, offset: number): void =>
+    ports.write(0xcf8, 4, 0x80000000 + slot * 0x800 + offset);
+  let slot = 0;
+  do config(++slot, 0); while (ports.read(0xcfc, 4) !== 0x10011af4);
+  config(slot, 0x10);
+  ports.write(0xcfc, 4, at);
+  config(slot, 4);
+  ports.write(0xcfc, 2, 5);
+  const size = ports.read(at + 0xc, 2);
+  const [available, used] = [queue + 16 * size, queue + 16 * size + 4096];
+  const { u8, guestStart } = machine.memory;
+  const memory = new DataView(u8.buffer, guestStart);
+  const [header, data, status] = [0x300000, 0x301000, 0x302000];
+  const descriptors = [[header, 16, 1], [data, 512, 3], [status, 1, 2]];
+  for (const [i, [address, length, flags]] of descriptors.entries()) {
+    memory.setUint32(queue + 16 * i, address, true);
+    memory.setUint32(queue + 16 * i + 8, length, true);
+    memory.setUint16(queue + 16 * i + 12, flags, true);
+    memory.setUint16(queue + 16 * i + 14, i + 1, true);
+  }
+  memory.setUint16(available + 2, 1, true);
+  ports.write(at + 0x12, 1, 3);
+  ports.write(at + 8, 4, queue / 4096);
+  ports.write(at + 0x12, 1, 7);
+  ports.write(at + 0x10, 2, 0);
+  return Math.ceil(used / 4096) * 4096 + 2;
+}
+
+Deno.test("media: what a disk is doing when a snapshot is refused it does once", () =>
+  withFolder(async (folder) => {
+    const [a, b, c] = await Promise.all(
+      ["a", "b", "c"].map((name, i) => file(folder, name, i + 1)),
+    );
+    await using machine = await pc(folder, {
+      cdrom: a,
+      drives: [{ file: b, if: "virtio", format: "raw", snapshot: true }],
+    });
+    await runTo(machine, 5 * MS);
+    await machine.saveSnapshot("a");
+    const medium = { plugin: "raw", config: { file: c, readOnly: true } };
+    await machine.media.insert(CD, medium);
+    await Deno.writeFile(a, new Uint8Array(64 << 10));
+    const done = askVirtio(machine);
+    const count = (): number => machine.space("memory").read(done, 2);
+    assertEquals(count(), 0);
+    await assertRejects(() => machine.loadSnapshot("a"), SnapshotError);
+    // What it has said it does not say again: the guest may have given the
+    // room to something else.
+    assertEquals([count(), machine.save().requests], [1, {}]);
+    await runTo(machine, machine.clock.now() + MS);
+    assertEquals(count(), 1);
+  }));
+
 Deno.test("media: a disc that has moved is where the options say", () =>
   withFolder(async (folder) => {
     const disc = await file(folder, "disc", 1);

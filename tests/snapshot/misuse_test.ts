@@ -4,7 +4,7 @@
  * a debugger.
  */
 
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { encodePacket, PacketReader } from "../../core/debug/gdb/packet.ts";
 import { Machine, type MachineOptions, SnapshotError } from "../../mod.ts";
@@ -117,6 +117,48 @@ Deno.test("snapshots: in the midst of a reset, paused, and after the end", () =>
     await machine.loadSnapshot("paused");
     machine.start();
     await echoes(machine, "and again");
+  }));
+
+Deno.test("snapshots: who stops the guest meanwhile finds it stopped behind it", () =>
+  withFolder(async (folder) => {
+    await using machine = await small(folder);
+    machine.start();
+    await machine.serial(0).expect("# ");
+    const held: string[] = [];
+    let hear = () => {};
+    machine.events.on(({ type }) => {
+      if (type === "stop" || type === "resume") held.push(type);
+      if (type === "stop") hear();
+    });
+    const works = {
+      save: () => machine.saveSnapshot("here"),
+      load: () => machine.loadSnapshot("here"),
+    };
+    for (const [name, work] of Object.entries(works)) {
+      /** The guest has come to stand still for it. */
+      const begin = async (): Promise<{ done: Promise<unknown> }> => {
+        const begun = new Promise<void>((resolve) => hear = resolve);
+        const done = work();
+        await begun;
+        assertMatch(machine.runState, /^(save|restore)-vm$/);
+        machine.stopGuest();
+        assertMatch(machine.runState, /^(save|restore)-vm$/);
+        return { done };
+      };
+      const stopped = await begin();
+      await stopped.done;
+      assertEquals(machine.runState, "paused", name);
+      machine.continueGuest();
+      assertEquals(machine.runState, "running");
+      // And who lets it go on again has nothing to undo.
+      const gone = await begin();
+      machine.continueGuest();
+      await gone.done;
+      assertEquals(machine.runState, "running", name);
+      await echoes(machine, name);
+    }
+    const each = ["stop", "resume"];
+    assertEquals(held, [...each, ...each, ...each, ...each]);
   }));
 
 Deno.test("snapshots: a folder that may only be read has them to load", async () => {

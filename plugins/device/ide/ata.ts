@@ -36,7 +36,7 @@ import {
   UNC,
 } from "./registers.ts";
 import { freshSmart, smart, type SmartState } from "./smart.ts";
-import { TRIM, trimRanges } from "./trim.ts";
+import { TRIM, type TrimRange, trimRanges } from "./trim.ts";
 
 /** Sectors that one request asks of the backend at most: 512 KiB. */
 const CHUNK = 1024;
@@ -505,11 +505,7 @@ export class AtaDisk extends Drive<AtaState> {
         await backend.flush();
         return undefined;
       case "trim":
-        await Promise.all(
-          trimRanges(buffer).map(({ lba, sectors }) =>
-            backend.discard(lba * SECTOR, sectors * SECTOR)
-          ),
-        );
+        await this.#discard(trimRanges(buffer));
         return undefined;
       default: {
         const room = this.room(length);
@@ -517,6 +513,18 @@ export class AtaDisk extends Drive<AtaState> {
         if (data.length !== length) throw new RangeError("a short read");
         return data;
       }
+    }
+  }
+
+  /** Nothing is under way behind it: the guest may write there next. */
+  async #discard(ranges: readonly TrimRange[]): Promise<void> {
+    const answers = await Promise.allSettled(
+      ranges.map(({ lba, sectors }) =>
+        this.#backend.discard(lba * SECTOR, sectors * SECTOR)
+      ),
+    );
+    for (const answer of answers) {
+      if (answer.status === "rejected") throw answer.reason;
     }
   }
 

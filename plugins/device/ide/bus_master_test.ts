@@ -343,3 +343,26 @@ Deno.test("bus master: random tables and registers", async () => {
   }
   assertEquals(moved > 100, true, `${moved} transfers were done`);
 });
+
+Deno.test("bus master: a TRIM that fails ends with the last of its ranges", async () => {
+  const { master, memory, block, channel, command } = system();
+  const view = new DataView(memory.bytes.buffer);
+  view.setBigUint64(0x2000, 8n | 8n << 48n, true);
+  view.setBigUint64(0x2008, 32n | 8n << 48n, true);
+  memory.table(0x1000, [0x2000, 0x200, true]);
+  pointTo(master, 0x1000);
+  const second = Promise.withResolvers<void>();
+  block.discard = (offset) =>
+    offset === 4096 ? Promise.reject(new Error("no")) : second.promise;
+  master.io.write(0, 1, 0);
+  channel.command.write(1, 1, 1);
+  channel.command.write(2, 1, 0);
+  await command(0x06, 0, 1);
+  master.io.write(0, 1, 0x01);
+  await settled();
+  // Who writes to the second now would lose it.
+  assertEquals([7, 1].map((at) => channel.command.read(at, 1)), [0xc0, 0]);
+  second.resolve();
+  await settled();
+  assertEquals([7, 1].map((at) => channel.command.read(at, 1)), [0x61, 0x04]);
+});

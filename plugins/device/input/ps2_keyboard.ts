@@ -190,8 +190,8 @@ export class Ps2Keyboard implements Device, Ps2Device {
   readonly #timer: Timer;
   readonly #input: InputBackend | undefined;
   #state = freshState();
-  /** Who waits for the buffer to be empty. */
-  #waiting: (() => void)[] = [];
+  /** Who waits for the buffer to be empty; told since when it is. */
+  #waiting: ((since: number) => void)[] = [];
   /** Enough of the host's time has passed for a repetition. */
   #permitted = true;
   /** A repetition was due before that. */
@@ -219,8 +219,8 @@ export class Ps2Keyboard implements Device, Ps2Device {
     if (event.type !== "key") return;
     this.key(event.code, event.down);
     if (this.#state.buffer.length === 0) return;
-    return new Promise<void>((resolve) => this.#waiting.push(resolve))
-      .then(() => this.#await());
+    return new Promise<number>((resolve) => this.#waiting.push(resolve))
+      .then((since) => this.#await(since));
   }
 
   /**
@@ -294,12 +294,15 @@ export class Ps2Keyboard implements Device, Ps2Device {
     }
   }
 
-  /** The guest has taken the last key's code: it repeats after the delay. */
-  #await(): void {
+  /**
+   * The guest has taken the last key's code: it repeats after the delay. The
+   * sender is told first, and hears of it behind the slice, wherever that ends.
+   */
+  #await(since: number = this.#clock.now()): void {
     const s = this.#state;
     if (s.repeating < 0 || s.due >= 0) return;
     const delay = (1 + (s.rate >> 5)) * DELAY_UNIT;
-    s.due = this.#clock.now() + delay;
+    s.due = since + delay;
     this.#timer.arm(s.due);
     this.#waitForHost(delay);
   }
@@ -378,7 +381,8 @@ export class Ps2Keyboard implements Device, Ps2Device {
   }
 
   #tellWaiting(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    const now = this.#clock.now();
+    for (const resolve of this.#waiting.splice(0)) resolve(now);
   }
 
   #setLeds(leds: number): void {

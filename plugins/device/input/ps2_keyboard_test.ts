@@ -475,6 +475,20 @@ Deno.test("keyboard: a key repeats when the host's time has passed, too", async 
   assertEquals(desk.pass(500), [[500, 0x30]]);
 });
 
+Deno.test("keyboard: a key repeats from when it was taken, not from when the sender heard", async () => {
+  const desk = await Desk.create();
+  const sent = desk.input.send(
+    ["KeyB", "KeyA"].map((code) => ({ type: "key", code, down: true })),
+  );
+  // The controller has the first one's code, the second waits for the guest.
+  await new Promise((resolve) => setTimeout(resolve));
+  assertEquals(desk.read(), [0x30, 0x1e]);
+  // The slice goes on: nothing of the host's happens.
+  desk.advance(40);
+  await sent;
+  assertEquals(desk.pass(460), [[460, 0x1e]]);
+});
+
 Deno.test("input queue: the host's time, cancelled and at the end", async () => {
   const input = new InputQueue();
   const called: string[] = [];

@@ -73,7 +73,7 @@ export class Ne2kIsa implements Device {
 const plugin: DevicePlugin<Ne2kIsaConfig> = {
   type: "device",
   name: "ne2k-isa",
-  version: "1.0.0",
+  version: "1.1.0",
   description: "An NE2000 on ISA",
   config: { type: "object", properties: { mac: MAC_SCHEMA } },
   regions: { io: { space: "ports", size: NE2000_PORTS, at: 0x300 } },

@@ -111,7 +111,7 @@ export class Ne2kPci implements Device {
 const plugin: DevicePlugin<Ne2kPciConfig> = {
   type: "device",
   name: "ne2k-pci",
-  version: "1.0.0",
+  version: "1.1.0",
   description: "An NE2000 on PCI: Realtek RTL8029",
   config: {
     type: "object",

@@ -132,6 +132,8 @@ function timeOf(ticks: number): number {
 
 /** The power management function. */
 export class Piix4Pm implements Device, AcpiPm, PowerButton {
+  /** RTC_STS has been set by an edge. */
+  readonly latchesEdges = true;
   #state: Piix4PmState;
   readonly #name: string;
   readonly #clock: Clock;

@@ -146,6 +146,8 @@ export class Hpet implements Device {
   readonly #outputs: readonly IrqLine[];
   /** The data of a message on its way. */
   readonly #message = new Uint8Array(4);
+  /** When `masked` changed is in the state. */
+  readonly latchesEdges = true;
 
   /** A timer block in its reset state. */
   constructor(context: DeviceContext) {

@@ -97,6 +97,10 @@ interface I8254State {
   ticked: number;
   /** The clock at which the guest took the last one. */
   taken: number;
+  /** `pending` has been high once: it is wired. */
+  wired: boolean;
+  /** The clock at which `masked` rose, or NEVER. */
+  maskedAt: number;
 }
 
 function freshState(): I8254State {
@@ -106,6 +110,8 @@ function freshState(): I8254State {
     line: false,
     ticked: 0,
     taken: 0,
+    wired: false,
+    maskedAt: NEVER,
   };
 }
 
@@ -144,15 +150,8 @@ export class I8254 implements Device {
   #state: I8254State = freshState();
   /** The level of the input `pending`. */
   #pending = false;
-  /** `pending` has been high once: it is wired. */
-  #wired = false;
-  /** The clock at which `masked` rose, or NEVER. */
-  #maskedAt = NEVER;
-  /**
-   * The clock at the last load: what `pending` does then is that interrupt
-   * controllers are loaded, one after the other, and no guest takes a tick.
-   */
-  #loadedAt = NEVER;
+  /** When `pending` and `masked` changed is in the state. */
+  readonly latchesEdges = true;
   readonly #name: string;
   readonly #clock: Clock;
   readonly #out0: IrqLine;
@@ -324,7 +323,7 @@ export class I8254 implements Device {
       this.#drive(false);
       this.#drive(true);
       // The controller did not keep it: it does not work yet.
-      if (this.#wired && !this.#pending) {
+      if (state.wired && !this.#pending) {
         sync(counter, clock);
         state.ticked = clock;
       }
@@ -336,11 +335,10 @@ export class I8254 implements Device {
   setPending(level: boolean): void {
     this.#pending = level;
     if (level) {
-      this.#wired = true;
+      this.#state.wired = true;
       this.#timer.cancel();
     } else {
-      const clock = this.#now();
-      if (clock !== this.#loadedAt) this.#state.taken = clock;
+      this.#state.taken = this.#now();
       this.#schedule();
     }
   }
@@ -348,20 +346,19 @@ export class I8254 implements Device {
   /** The interrupt controller masks ticks, or no longer. */
   setMasked(level: boolean): void {
     const clock = this.#now();
-    if (!level && this.#maskedAt !== NEVER) {
-      if (clock - this.#maskedAt > MAX_MASKED) {
-        const state = this.#state;
-        sync(state.counters[0], clock);
-        state.ticked = clock;
-        this.#schedule();
-      }
-    }
-    this.#maskedAt = level ? clock : NEVER;
+    const state = this.#state;
+    const { maskedAt } = state;
+    state.maskedAt = level ? clock : NEVER;
+    if (level || maskedAt === NEVER || clock - maskedAt <= MAX_MASKED) return;
+    sync(state.counters[0], clock);
+    state.ticked = clock;
+    this.#schedule();
   }
 
-  /** Power-on: no counter counts, the speaker is off. */
+  /** Power-on: no counter counts, the speaker is off; the inputs are what they are. */
   reset(): void {
-    this.#state = freshState();
+    const { wired, maskedAt } = this.#state;
+    this.#state = { ...freshState(), wired, maskedAt };
     this.#timer.cancel();
     this.#drive(false);
     this.#speak();
@@ -375,7 +372,6 @@ export class I8254 implements Device {
   /** All counters and port 61h. */
   load(record: StateRecord): void {
     this.#state = loadState(freshState(), record, this.#name);
-    this.#loadedAt = this.#now();
     this.#timer.cancel();
     this.#out0.set(this.#state.line);
     this.#schedule();
@@ -387,7 +383,7 @@ export class I8254 implements Device {
 const plugin: DevicePlugin<Record<string, never>> = {
   type: "device",
   name: "i8254",
-  version: "1.0.0",
+  version: "1.1.0",
   description: "The 8254 interval timer of an AT, with port 61h",
   regions: {
     counters: { space: "ports", size: 4, at: 0x40 },

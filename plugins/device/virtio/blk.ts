@@ -461,6 +461,7 @@ export class VirtioBlk extends VirtioDevice<BlkState> {
 /** Block devices, for a transport. */
 export const BLK: VirtioType<VirtioBlkConfig> = {
   name: "blk",
+  version: "1.0.0",
   description: "a disk",
   id: 2,
   transitionalId: 0x1001,

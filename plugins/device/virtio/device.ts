@@ -115,6 +115,8 @@ export interface VirtioParts {
 export interface VirtioType<C = any> {
   /** The name, as in `virtio-blk-pci`. */
   readonly name: string;
+  /** The version of its state, as plugins have it. */
+  readonly version: string;
   /** What it is, in the middle of a sentence. */
   readonly description: string;
   /** The device ID (5). */

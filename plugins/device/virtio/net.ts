@@ -447,6 +447,7 @@ export class VirtioNet extends VirtioDevice<NetState> implements NetCard {
 /** Network cards, for a transport. */
 export const NET: VirtioType<VirtioNetConfig> = {
   name: "net",
+  version: "1.1.0",
   description: "a network card",
   id: 1,
   transitionalId: 0x1000,

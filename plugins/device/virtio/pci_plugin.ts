@@ -34,7 +34,7 @@ export function pciPlugin<C>(
   return {
     type: "device",
     name: `virtio-${type.name}-pci`,
-    version: "1.0.0",
+    version: type.version,
     description: `Virtio over PCI: ${type.description}`,
     config: {
       type: "object",

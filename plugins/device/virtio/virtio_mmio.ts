@@ -298,7 +298,7 @@ export function mmioPlugin<C>(type: VirtioType<C>): DevicePlugin<C> {
   return {
     type: "device",
     name: `virtio-${type.name}-mmio`,
-    version: "1.0.0",
+    version: type.version,
     description: `Virtio over MMIO: ${type.description}`,
     config: { type: "object", properties: type.config ?? {} },
     regions: { registers: { space: "memory", size: REGION_BYTES } },
