@@ -97,6 +97,10 @@ interface I8254State {
   ticked: number;
   /** The clock at which the guest took the last one. */
   taken: number;
+  /** The level of the input `pending`. */
+  pending: boolean;
+  /** From when on ticks are masked, in clocks, or `NEVER`. */
+  maskedAt: number;
 }
 
 function freshState(): I8254State {
@@ -106,6 +110,8 @@ function freshState(): I8254State {
     line: false,
     ticked: 0,
     taken: 0,
+    pending: false,
+    maskedAt: NEVER,
   };
 }
 
@@ -142,12 +148,8 @@ type PitProgramming = {
 /** The timer. */
 export class I8254 implements Device {
   #state: I8254State = freshState();
-  /** The level of the input `pending`. */
-  #pending = false;
   /** `pending` has been high once: it is wired. */
   #wired = false;
-  /** The clock at which `masked` rose, or NEVER. */
-  #maskedAt = NEVER;
   readonly #name: string;
   readonly #clock: Clock;
   readonly #out0: IrqLine;
@@ -287,8 +289,8 @@ export class I8254 implements Device {
 
   /** Arm the timer for the next tick, unless the guest has one to take. */
   #schedule(): void {
-    if (this.#pending) return;
     const state = this.#state;
+    if (state.pending) return;
     const counter = state.counters[0];
     const rise = nextRise(counter, state.ticked);
     if (rise === Infinity) this.#timer.cancel();
@@ -305,7 +307,7 @@ export class I8254 implements Device {
   /** Deliver a tick if one is due, and wait for the next. */
   #run(): void {
     const state = this.#state;
-    if (this.#pending) return;
+    if (state.pending) return;
     const clock = this.#now();
     const counter = state.counters[0];
     const periodic = modeOf(counter) === 2 || modeOf(counter) === 3;
@@ -319,7 +321,7 @@ export class I8254 implements Device {
       this.#drive(false);
       this.#drive(true);
       // The controller did not keep it: it does not work yet.
-      if (this.#wired && !this.#pending) {
+      if (this.#wired && !state.pending) {
         sync(counter, clock);
         state.ticked = clock;
       }
@@ -329,46 +331,53 @@ export class I8254 implements Device {
 
   /** The interrupt controller holds a tick, or holds it no longer. */
   setPending(level: boolean): void {
-    this.#pending = level;
+    const state = this.#state;
+    // What it is told while a machine is loaded, it knows by its own state.
+    if (level === state.pending) return;
+    state.pending = level;
     if (level) {
       this.#wired = true;
       this.#timer.cancel();
     } else {
-      this.#state.taken = this.#now();
+      state.taken = this.#now();
       this.#schedule();
     }
   }
 
   /** The interrupt controller masks ticks, or no longer. */
   setMasked(level: boolean): void {
+    const state = this.#state;
+    if (level === (state.maskedAt !== NEVER)) return;
     const clock = this.#now();
-    if (!level && this.#maskedAt !== NEVER) {
-      if (clock - this.#maskedAt > MAX_MASKED) {
-        const state = this.#state;
-        sync(state.counters[0], clock);
-        state.ticked = clock;
-        this.#schedule();
-      }
-    }
-    this.#maskedAt = level ? clock : NEVER;
+    const isLong = !level && clock - state.maskedAt > MAX_MASKED;
+    state.maskedAt = level ? clock : NEVER;
+    if (!isLong) return;
+    sync(state.counters[0], clock);
+    state.ticked = clock;
+    this.#schedule();
   }
 
-  /** Power-on: no counter counts, the speaker is off. */
+  /**
+   * Power-on: no counter counts, the speaker is off; the inputs keep the levels
+   * that their drivers give them.
+   */
   reset(): void {
-    this.#state = freshState();
+    const { pending, maskedAt } = this.#state;
+    this.#state = { ...freshState(), pending, maskedAt };
     this.#timer.cancel();
     this.#drive(false);
     this.#speak();
   }
 
-  /** All counters and port 61h. */
+  /** All counters, port 61h and the levels of the inputs. */
   save(): StateRecord {
     return saveState(this.#state);
   }
 
-  /** All counters and port 61h. */
+  /** All counters, port 61h and the levels of the inputs. */
   load(record: StateRecord): void {
     this.#state = loadState(freshState(), record, this.#name);
+    this.#wired ||= this.#state.pending || this.#state.taken > 0;
     this.#timer.cancel();
     this.#out0.set(this.#state.line);
     this.#schedule();
