@@ -110,10 +110,11 @@ Deno.test("the way to a deadline: by what is behind, or by the speed", () => {
   const now = time.now();
   // 20 ns for each instruction while it catches up.
   assertEquals(time.instructionsUntil(now + 1e6, 0.5), 50_000);
-  time.settle();
+  // No time passes between the two.
   time.pause();
+  time.settle();
   const level = time.now();
-  assertAlmostEquals(time.instructionsUntil(level + 1e6, 0.5), 5e5, 5e3);
+  assertAlmostEquals(time.instructionsUntil(level + 1e6, 0.5), 5e5, 1);
 });
 
 Deno.test("who gets little of the host catches up in larger steps", () => {
@@ -133,11 +134,12 @@ Deno.test("who gets little of the host catches up in larger steps", () => {
 Deno.test("a jump is for a long stop only", () => {
   const { time, last } = behind(2);
   const { now: clock } = performance;
+  const host = clock.call(performance);
   const barrier = last + 1e6;
   time.barrier = () => barrier;
   try {
     for (const [seconds, jumps] of [[4, false], [60, true]] as const) {
-      performance.now = () => clock.call(performance) + seconds * 1000;
+      performance.now = () => host + seconds * 1000;
       time.jump();
       assertEquals(time.now() > barrier, jumps);
     }

@@ -34,6 +34,12 @@ const SHIFTS: readonly (readonly [code: string, name: string] | undefined)[] = [
   ["AltLeft", "alt"],
 ];
 
+/**
+ * A key that is none of these: what it prints says that the one before it,
+ * which may print nothing, has been seen.
+ */
+const MARK = { ours: "F2", theirs: "f2", prints: "3C00" };
+
 /** What is pressed, in W3C's and QEMU's names: keys with each shift, locks. */
 function chords(): { ours: string[]; theirs: string }[] {
   const list: { ours: string[]; theirs: string }[] = [];
@@ -84,19 +90,23 @@ async function inQemu(file: string): Promise<string | undefined> {
     throw error;
   }
   let output = "";
-  let lines = 0;
-  let began = (): void => {};
-  const ready = new Promise<void>((resolve) => began = resolve);
+  let hasEnded = false;
   let printed = (): void => {};
   const reading = (async () => {
     for await (const bytes of child.stdout) {
       output += new TextDecoder().decode(bytes);
-      lines = output.split("\n").length;
-      if (output.includes("BEGIN\n")) began();
       printed();
     }
+    hasEnded = true;
+    printed();
   })();
-  await ready;
+  /** Wait until it has printed a line so often. */
+  const said = async (line: string, times = 1): Promise<void> => {
+    while (!hasEnded && output.split(`${line}\n`).length <= times) {
+      await new Promise<void>((resolve) => printed = resolve);
+    }
+  };
+  await said("BEGIN");
   const monitor = await Deno.connect({
     transport: "unix",
     path: `${file}.monitor`,
@@ -105,14 +115,11 @@ async function inQemu(file: string): Promise<string | undefined> {
   const writer = monitor.writable.getWriter();
   const send = (text: string): Promise<void> =>
     writer.write(new TextEncoder().encode(`sendkey ${text} 1\n`));
+  let marks = 0;
   for (const { theirs } of chords()) {
-    const before = lines;
     await send(theirs);
-    // Keys that give nothing print nothing.
-    await new Promise<void>((resolve) => {
-      printed = () => lines > before && resolve();
-      setTimeout(resolve, 60);
-    });
+    await send(MARK.theirs);
+    await said(MARK.prints, ++marks);
   }
   await send("f12");
   await reading;
@@ -128,7 +135,10 @@ async function here(file: string): Promise<string> {
   const run = machine.run();
   const serial = machine.serial(0);
   await serial.expect("BEGIN\n");
-  for (const { ours } of chords()) await machine.screen().press(...ours);
+  for (const { ours } of chords()) {
+    await machine.screen().press(...ours);
+    await machine.screen().press(MARK.ours);
+  }
   await machine.screen().press("F12");
   await run;
   return serial.output;

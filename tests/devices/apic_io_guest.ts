@@ -329,7 +329,7 @@ levels:
   call newline
 ${END}`;
 
-/** Three sources of ticks at once, each a millisecond, until each had 300. */
+/** Three sources of ticks at once, each a millisecond: when each had one, and 300. */
 export const TICKS_GUEST = `${BEGIN}
 %macro counter 2          ; vector, its count
   gate %1, %%handler
@@ -339,6 +339,18 @@ export const TICKS_GUEST = `${BEGIN}
   apic 0xb0, 0
   iret
 %%over:
+%endmacro
+%macro until_each 1       ; sleep until each source had so many ticks
+%%again:
+  sti
+  hlt
+  cli
+%assign i 0
+%rep 3
+  cmp dword [counts + i], %1
+  jb %%again
+%assign i i + 4
+%endrep
 %endmacro
   counter 0x31, counts
   counter 0x41, counts + 4
@@ -359,18 +371,10 @@ main2:
   mov dword [0xfed00148], 130000
   mov dword [0xfed00148], 100000
   mov dword [0xfed00010], 3
+  until_each 1
   say "ready"
   call newline
-.again:
-  sti
-  hlt
-  cli
-%assign i 0
-%rep 3
-  cmp dword [counts + i], 300
-  jb .again
-%assign i i + 4
-%endrep
+  until_each 300
 ${END}`;
 
 /**

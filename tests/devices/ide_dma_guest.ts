@@ -268,10 +268,11 @@ packets:
   call delay
   outb 0x376, 0
   call delay
-  mov dx, 0x376           ; (QEMU resets drives in another thread)
-.reset: in al, dx
+  ; QEMU resets in another thread, which a busy host may hold up
+  mov dx, 0x376
+.busy: in al, dx
   test al, 0x80
-  jnz .reset
+  jnz .busy
   table ${BM1}
   region 0, 0x400000, 0x8000
   region 1, 0x420000, 0

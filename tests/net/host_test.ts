@@ -188,7 +188,10 @@ net.send(f.tcpFrame(0xc0000207, 80, 1, 0, 2));
 net.send(f.udpFrame(0xc0000207, 9, new Uint8Array(1)));
 net.send(f.tcpFrame(f.GATEWAY, 1, 1, 0, 2));
 net.send(f.udpFrame(f.DNS, 53, new Uint8Array([0,1,1,0,0,1,0,0,0,0,0,0,1,97,0,0,1,0,1])));
-await new Promise((resolve) => setTimeout(resolve, 300));
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+while (said.length < 4 || refused.length < 3) await wait(10);
+// And nothing else.
+await wait(300);
 await net.close();
 console.log(JSON.stringify({ said: said.sort(), refused }));
 `;
