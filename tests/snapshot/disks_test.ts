@@ -220,6 +220,43 @@ for (const format of ["raw", "qcow2"]) {
     }));
 }
 
+for (const format of ["raw", "qcow2"]) {
+  const test = format === "raw" ? Deno.test : oracleTest;
+  test(`a ${format} disk keeps what copies of a snapshot's file need`, () =>
+    withFolder(async (folder) => {
+      const image = join(folder, "disk.img");
+      if (format === "raw") await Deno.writeFile(image, new Uint8Array(SIZE));
+      else await qemuImg("create", "-f", format, image, `${SIZE}`);
+      await using machine = await pc(image, { snapshots: folder });
+      const { write, read } = disk(machine);
+      const file = (name: string): string => join(folder, `${name}.rhea`);
+      await write(NEAR, 1);
+      await machine.saveSnapshot("one");
+      for (const name of ["replaced", "deleted", "last"]) {
+        await Deno.copyFile(file("one"), file(name));
+      }
+      await write(NEAR, 2);
+      await machine.saveSnapshot("replaced");
+      await machine.deleteSnapshot("deleted");
+      await machine.loadSnapshot("one");
+      assertEquals(await read(NEAR), 1);
+      await machine.loadSnapshot("replaced");
+      assertEquals(await read(NEAR), 2);
+      await machine.deleteSnapshot("one");
+      await machine.loadSnapshot("last");
+      assertEquals(await read(NEAR), 1);
+      // With the last one it goes.
+      await machine.deleteSnapshot("replaced");
+      await Deno.copyFile(file("last"), join(folder, "elsewhere"));
+      await machine.deleteSnapshot("last");
+      await assertRejects(
+        () => machine.loadSnapshot(join(folder, "elsewhere")),
+        SnapshotError,
+        format === "raw" ? "has no file" : 'has no snapshot "one" any more',
+      );
+    }));
+}
+
 Deno.test("what is in a drive is what was in it", () =>
   withFolder(async (folder) => {
     const disc = (name: string): string => join(folder, `${name}.iso`);
