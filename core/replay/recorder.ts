@@ -122,6 +122,8 @@ export class Recorder extends TimedInputs {
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #written = performance.now();
+  /** When the last entry was made. */
+  #noted = performance.now();
   #isClosed = false;
   /** Virtual time at a time of the host's, in ms. */
   #virtual = 0;
@@ -186,7 +188,8 @@ export class Recorder extends TimedInputs {
   override take(stands = false): Promise<void> | undefined {
     const position = this.subject.position();
     const { count, time } = position;
-    const isPlace = this.#isNew(position) || stands && this.#stood;
+    const isNew = this.#isNew(position);
+    const isPlace = isNew || stands && this.#stood;
     this.#stood = stands && isPlace;
     if (!isPlace) return this.unsent();
     this.#looked = position;
@@ -198,6 +201,9 @@ export class Recorder extends TimedInputs {
       this.#nextCheck = count + CHECK_EVERY;
       this.subject.forgetMappings();
       this.#write({ type: CHECK, count, time, digest: this.digest(false) });
+    } else if (isNew && performance.now() - this.#noted > PENDING_MS) {
+      // Nothing came: who is killed has the run up to here all the same.
+      this.#write({ type: INPUTS, count, time, events: [] });
     }
     if (performance.now() - this.#written > PENDING_MS) this.#flush();
     return this.unsent();
@@ -278,6 +284,7 @@ export class Recorder extends TimedInputs {
 
   #write(entry: Entry): void {
     if (this.#isClosed) return;
+    this.#noted = performance.now();
     this.#append(this.#writer!.write(entry));
     if (this.#pendingBytes >= MOST_PENDING) this.#flush();
   }
