@@ -89,6 +89,25 @@ export interface BlockSnapshots {
   remove(record: StateRecord): Promise<void>;
   /** How it is loaded with others; absent where nothing of a load would last. */
   readonly together?: BlockTogether;
+  /**
+   * Of an image that is only read: what it was when a machine that wrote to it
+   * was saved. Absent where it keeps nothing of that.
+   */
+  readonly past?: BlockPast;
+}
+
+/**
+ * What an image was at snapshots of machines that wrote to it, while it stays
+ * what it is: for throw-away overlays. All methods reject with `BlockError`.
+ */
+export interface BlockPast {
+  /** As `BlockSnapshots.check`. */
+  check(record: StateRecord): Promise<string | undefined>;
+  /**
+   * The image as `save` kept it, which can only be read; rejects when not all
+   * of it is whole. It is to be closed before the image is.
+   */
+  open(record: StateRecord): Promise<BlockBackend>;
 }
 
 /**

@@ -293,6 +293,11 @@ export function parseCommand(args: readonly string[]): Command {
     if (record !== undefined) {
       throw new UsageError("--replay and --record exclude each other");
     }
+    if (text("loadvm") !== undefined) {
+      throw new UsageError(
+        "the recording has its beginning, --loadvm is not for --replay",
+      );
+    }
     if (words.length > 0) {
       throw new UsageError(
         `the recording has its machine, "${words[0]}" is not for --replay`,

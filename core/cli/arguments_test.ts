@@ -50,6 +50,14 @@ Deno.test("arguments: mistakes name the flag", () => {
     [["--", "a.json", "--vnc"], 'expected one machine file, not also "--vnc"'],
     [["a.json", "b.json"], 'expected one machine file, not also "b.json"'],
     [["schema", "a", "b"], 'expected one machine file, not also "b"'],
+    [
+      ["--replay", "a", "--record", "b"],
+      "--replay and --record exclude each other",
+    ],
+    [
+      ["--replay", "a", "--loadvm", "b"],
+      "the recording has its beginning, --loadvm is not for --replay",
+    ],
   ];
   for (const [args, message] of cases) {
     const error = assertThrows(() => parseCommand(args), UsageError);

@@ -144,12 +144,17 @@ async function execute(
       const { permissionFlags } = await import("../machine/permissions.ts");
       const plan = await planOf(command, { ...options, skipFiles: true });
       const { screendump, gdb } = command;
-      const own = [screendump, options.record]
-        .filter((path) => path !== undefined).map((path) => resolve(path));
+      const paths = (...all: readonly (string | undefined)[]): string[] =>
+        all.filter((path) => path !== undefined).map((path) => resolve(path));
       let needs: PermissionNeeds = gdb === undefined
         ? {}
         : (await import("./gdb.ts")).gdbNeeds(gdb);
-      needs = { ...needs, write: [...own, ...needs.write ?? []] };
+      needs = {
+        ...needs,
+        // Nothing but a recording is written over.
+        read: [...paths(options.record), ...needs.read ?? []],
+        write: [...paths(screendump, options.record), ...needs.write ?? []],
+      };
       if (command.monitors.length > 0) {
         const { monitorNeeds } = await import("./monitor.ts");
         needs = monitorNeeds(command.monitors, needs);

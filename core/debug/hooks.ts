@@ -54,35 +54,36 @@ export interface HookedMachine {
   failed(error: HookError): void;
 }
 
-/** What there is to hear: its names, for programs without types. */
-const EVENTS: ReadonlySet<string> = new Set(
-  Object.keys(
-    {
-      exception: 0,
-      interrupt: 0,
-      "software-interrupt": 0,
-      port: 0,
-      mmio: 0,
-      block: 0,
-      device: 0,
-      reset: 0,
-      shutdown: 0,
-      pause: 0,
-      resume: 0,
-      powerdown: 0,
-      tray: 0,
-      "block-error": 0,
-      viewer: 0,
-      rtc: 0,
-    } satisfies Record<keyof HookEvents, 0>,
-  ),
-);
+const VECTORS = ["vector", "cpu"];
+const ACCESSES = ["address", "size", "access", "cpu"];
+
+/** What there is to hear, and what it is filtered by: for programs without types. */
+const FILTERS: Readonly<Record<keyof HookEvents, readonly string[]>> = {
+  exception: VECTORS,
+  interrupt: VECTORS,
+  "software-interrupt": VECTORS,
+  port: ACCESSES,
+  mmio: ACCESSES,
+  block: ["address", "size", "cpu"],
+  device: ["device", "event"],
+  reset: [],
+  shutdown: [],
+  pause: [],
+  resume: [],
+  powerdown: [],
+  tray: [],
+  "block-error": [],
+  viewer: [],
+  rtc: [],
+};
 
 /** What filters of all kinds have. */
 interface AnyFilter {
   readonly address?: number;
   readonly size?: number;
   readonly cpu?: number;
+  readonly access?: string;
+  readonly vector?: number | readonly number[];
 }
 
 /** All hooks of one machine. */
@@ -134,12 +135,13 @@ export class Hooks {
     listener: HookListener<E>,
     filter?: HookFilter<E>,
   ): Hook {
-    if (!EVENTS.has(event)) {
+    if (!Object.hasOwn(FILTERS, event)) {
       throw new RangeError(
-        `there is no event "${event}"${suggest(event, [...EVENTS])}`,
+        `there is no event "${event}"${suggest(event, Object.keys(FILTERS))}`,
       );
     }
-    if (filter !== undefined) this.#checkFilter(filter as AnyFilter);
+    checkListener(listener);
+    if (filter !== undefined) this.#checkFilter(event, filter);
     switch (event) {
       case "exception":
         return this.#exceptions.add(vectors(
@@ -182,9 +184,24 @@ export class Hooks {
     return hook(end);
   }
 
-  /** Throws a `RangeError` for a filter that would let nothing through. */
-  #checkFilter(filter: AnyFilter): void {
-    const { address, size, cpu } = filter;
+  /** Throws a `RangeError` for a filter that is none, or would let nothing through. */
+  #checkFilter(event: keyof HookEvents, filter: unknown): void {
+    if (typeof filter !== "object" || filter === null) {
+      throw new RangeError(`a filter is ${filter}, expected an object`);
+    }
+    const known = FILTERS[event];
+    for (const name of Object.keys(filter)) {
+      if (known.includes(name)) continue;
+      throw new RangeError(
+        `"${event}" is not filtered by "${name}"${suggest(name, known)}`,
+      );
+    }
+    const { address, size, cpu, access, vector } = filter as AnyFilter;
+    if (access !== undefined) checkAccess(access, WATCHED);
+    for (const one of [vector ?? []].flat()) {
+      if (Number.isInteger(one)) continue;
+      throw new RangeError(`a filter's vector is ${one}, expected a number`);
+    }
     if (address !== undefined) checkAddress(address);
     else if (size !== undefined) {
       throw new RangeError("a filter with a size needs an address");
@@ -202,6 +219,8 @@ export class Hooks {
     watched: MemoryWatch,
     listener: (access: WatchedAccess) => void,
   ): Hook {
+    checkListener(listener);
+    checkAccess(watched.access, [...WATCHED, "execute"]);
     return watchMemory(
       { control: this.#control, devices: this.#machine.devices },
       watched,
@@ -348,6 +367,21 @@ export class Hooks {
       );
     }
   }
+}
+
+function checkListener(listener: unknown): void {
+  if (typeof listener === "function") return;
+  throw new TypeError(`a listener is ${listener}, expected a function`);
+}
+
+/** The accesses to memory and devices. */
+const WATCHED: readonly string[] = ["read", "write", "access"];
+
+function checkAccess(access: string, known: readonly string[]): void {
+  if (known.includes(access)) return;
+  throw new RangeError(
+    `there is no access "${access}"${suggest(access, known)}`,
+  );
 }
 
 /** Whether an address is among those that a filter wants. */

@@ -206,10 +206,12 @@ export class CpuGroup implements CpuCore {
       : { turn: this.#turn, ...cpus };
   }
 
-  /** Restore what `save` gave. */
+  /**
+   * Restore what `save` gave, also of a group that did not keep its turns: a
+   * recording may go on from there, with a new turn.
+   */
   load(record: StateRecord): void {
-    const { turn, ...rest } = record;
-    const { left, ...cpus } = this.#keepsTurns ? rest : { left: TURN, ...rest };
+    const { turn, left = TURN, ...cpus } = record;
     const count = this.#cpus.length;
     if (
       typeof turn !== "number" || !Number.isInteger(turn) || turn < 0 ||

@@ -199,3 +199,16 @@ Deno.test("CPU group: turns may be the same however a run is divided", () => {
   assertEquals(whole, ["a10000", "b10000", "a10000", "b5000"]);
   assertEquals(all([1, 9_998, 1, 12_000, 13_000]), whole);
 });
+
+Deno.test("CPU group: one that keeps its turns goes on from one that did not", () => {
+  const make = (keepsTurns: boolean): CpuGroup =>
+    new CpuGroup([new Puppet("a"), new Puppet("b")], keepsTurns);
+  const other = make(false);
+  other.run(10_100);
+  const state = other.save();
+  const group = make(true);
+  group.load(state);
+  assertEquals(group.turn, other.turn);
+  assertEquals(group.save(), { ...state, left: 10_000 });
+  assertThrows(() => group.load({ ...state, left: 0 }), StateError);
+});

@@ -576,7 +576,9 @@ export class Machine {
     listener: HookListener<E>,
     filter?: HookFilter<E>,
   ): Promise<Hook> {
-    return (await this.#observers.hooks()).on(event, listener, filter);
+    return await this.#observers.hook((hooks) =>
+      hooks.on(event, listener, filter)
+    );
   }
 
   /**
@@ -596,12 +598,14 @@ export class Machine {
     options: MemoryWatch,
     listener: (access: WatchedAccess) => void,
   ): Promise<Hook> {
-    return (await this.#observers.hooks()).watch(options, listener);
+    return await this.#observers.hook((hooks) =>
+      hooks.watch(options, listener)
+    );
   }
 
   /** Count how often each instruction of the guest is executed, from now on. */
   async coverage(options: CoverageOptions = {}): Promise<Coverage> {
-    return (await this.#observers.hooks()).coverage(options);
+    return await this.#observers.hook((hooks) => hooks.coverage(options));
   }
 
   /**

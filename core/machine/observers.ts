@@ -49,6 +49,7 @@ export class Observers {
   #control: Promise<DebugControl> | undefined;
   #debugging: DebugControl | undefined;
   #hooked: Promise<Hooks> | undefined;
+  #hooks: Hooks | undefined;
   #hookError: HookError | undefined;
   #replayer: Promise<ReplayDebugger> | undefined;
 
@@ -182,15 +183,31 @@ export class Observers {
     });
   }
 
-  /** See `Machine.on`. */
-  hooks(): Promise<Hooks> {
+  /**
+   * Do something with the hooks. What a listener asks for is done as soon as
+   * its instruction is.
+   */
+  async hook<T>(action: (hooks: Hooks) => T): Promise<T> {
+    const hooks = this.#hooks ?? await this.#loadHooks();
+    const done = Promise.withResolvers<T>();
+    this.#of.loop.outsideSlice(() => {
+      try {
+        done.resolve(action(hooks));
+      } catch (error) {
+        done.reject(error);
+      }
+    });
+    return await done.promise;
+  }
+
+  #loadHooks(): Promise<Hooks> {
     const { machine, parts, loop } = this.#of;
     return this.#hooked ??= Promise.all([
       import("../debug/hooks.ts"),
       this.#debugControl(),
     ]).then(([{ Hooks }, control]) => {
       const { physical, ports } = machine.plan.definition.cpu;
-      return new Hooks({
+      return this.#hooks = new Hooks({
         control,
         events: machine.events,
         devices: parts.deviceEvents,

@@ -22,8 +22,10 @@ import {
   EntryWriter,
   INPUTS,
   type LoggedEvent,
+  MAGIC,
   OWN_END,
   type Position,
+  VERSION,
   writeHeader,
 } from "./log.ts";
 
@@ -47,29 +49,48 @@ export interface Sink {
   close(): void;
 }
 
-/** A file; throws a `ReplayError` when it cannot be made. */
+/**
+ * A file; throws a `ReplayError` when it cannot be made, or is there and no
+ * recording: it may be a disk or the snapshot that the run begins with.
+ */
 export async function createLog(path: string): Promise<Sink> {
-  let file: Deno.FsFile;
+  let file: Deno.FsFile | undefined;
   try {
-    file = await Deno.open(path, { write: true, create: true, truncate: true });
+    file = await Deno.open(path, { write: true, create: true });
+    const { isFile, size } = await file.stat();
+    if (isFile && size > 0) {
+      if (!await isRecording(path)) {
+        throw new Error("it is there, and is no recording");
+      }
+      await file.truncate();
+    }
   } catch (cause) {
+    file?.close();
     if (!(cause instanceof Error)) throw cause;
     throw new ReplayError(
       "io",
       `Cannot record to "${path}": ${cause.message}`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
+  const log = file;
   return {
     append: (bytes) => {
       for (let at = 0; at < bytes.length;) {
-        at += file.writeSync(bytes.subarray(at));
+        at += log.writeSync(bytes.subarray(at));
       }
     },
-    close: () => file.close(),
+    close: () => log.close(),
   };
+}
+
+/** Whether a file begins as recordings do, of whatever version. */
+async function isRecording(path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const magic = MAGIC.subarray(0, VERSION);
+  const head = new Uint8Array(magic.length);
+  await file.read(head);
+  return head.every((byte, i) => byte === magic[i]);
 }
 
 interface Waiting {
@@ -101,6 +122,8 @@ export class Recorder extends TimedInputs {
   #pending: Uint8Array[] = [];
   #pendingBytes = 0;
   #written = performance.now();
+  /** When the last entry was made. */
+  #noted = performance.now();
   #isClosed = false;
   /** Virtual time at a time of the host's, in ms. */
   #virtual = 0;
@@ -165,7 +188,8 @@ export class Recorder extends TimedInputs {
   override take(stands = false): Promise<void> | undefined {
     const position = this.subject.position();
     const { count, time } = position;
-    const isPlace = this.#isNew(position) || stands && this.#stood;
+    const isNew = this.#isNew(position);
+    const isPlace = isNew || stands && this.#stood;
     this.#stood = stands && isPlace;
     if (!isPlace) return this.unsent();
     this.#looked = position;
@@ -177,6 +201,9 @@ export class Recorder extends TimedInputs {
       this.#nextCheck = count + CHECK_EVERY;
       this.subject.forgetMappings();
       this.#write({ type: CHECK, count, time, digest: this.digest(false) });
+    } else if (isNew && performance.now() - this.#noted > PENDING_MS) {
+      // Nothing came: who is killed has the run up to here all the same.
+      this.#write({ type: INPUTS, count, time, events: [] });
     }
     if (performance.now() - this.#written > PENDING_MS) this.#flush();
     return this.unsent();
@@ -257,6 +284,7 @@ export class Recorder extends TimedInputs {
 
   #write(entry: Entry): void {
     if (this.#isClosed) return;
+    this.#noted = performance.now();
     this.#append(this.#writer!.write(entry));
     if (this.#pendingBytes >= MOST_PENDING) this.#flush();
   }

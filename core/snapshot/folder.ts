@@ -4,7 +4,7 @@
  * @module
  */
 
-import { basename, resolve } from "../machine/path.ts";
+import { basename, dirname, resolve } from "../machine/path.ts";
 import { printable } from "../machine/printable.ts";
 import type { StateRecord } from "../state/state.ts";
 import { decodeRecord, RecordError } from "../state/record_codec.ts";
@@ -81,6 +81,26 @@ export function mustBeSnapshot(path: string, verb: "replace" | "delete"): void {
     );
   } finally {
     reader.close();
+  }
+}
+
+/** The other files of snapshots in a file's folder; none where it may not be read. */
+export function snapshotsBeside(path: string): string[] {
+  const folder = dirname(path);
+  try {
+    return [...Deno.readDirSync(folder)]
+      .filter(({ name, isDirectory }) =>
+        !isDirectory && name.endsWith(EXTENSION)
+      )
+      .map(({ name }) => resolve(folder, name))
+      .filter((other) => other !== path);
+  } catch (error) {
+    if (
+      error instanceof Deno.errors.NotFound ||
+      error instanceof Deno.errors.NotCapable ||
+      error instanceof Deno.errors.PermissionDenied
+    ) return [];
+    throw error;
   }
 }
 

@@ -16,6 +16,7 @@ import type { Media } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
 import type { MachinePlan } from "../machine/plan_types.ts";
 import { BlockError } from "../backend/block.ts";
+import { encodeRecord } from "../state/record_codec.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
 import { BlockFileReader, type ReadAheads } from "./block_file.ts";
 import {
@@ -33,7 +34,12 @@ import {
 import type { SavedDisk, SavedMedia } from "./disks.ts";
 import { documentOf, DocumentRecordError } from "./document_record.ts";
 import { SnapshotError } from "./error.ts";
-import { mustBeSnapshot, readRecord, snapshotPath } from "./folder.ts";
+import {
+  mustBeSnapshot,
+  readRecord,
+  snapshotPath,
+  snapshotsBeside,
+} from "./folder.ts";
 import { differences, identityOf, RHEA_VERSION } from "./identity.ts";
 import { readAhead, untouchedBytes } from "./memory_ahead.ts";
 import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
@@ -482,8 +488,8 @@ export async function restoreSnapshot<M>(
   }
 }
 
-/** The disks of a snapshot that is about to go; none when it cannot be read. */
-export function savedDisksIn(path: string): readonly SavedDisk[] {
+/** The disks of a snapshot; none when it cannot be read. */
+function disksIn(path: string): readonly SavedDisk[] {
   try {
     const file = SnapshotFile.open(path);
     try {
@@ -495,6 +501,21 @@ export function savedDisksIn(path: string): readonly SavedDisk[] {
     if (error instanceof SnapshotError) return [];
     throw error;
   }
+}
+
+/**
+ * The disks of a snapshot that is about to go, but for what a copy of its file
+ * in the same folder needs, too; none when it cannot be read.
+ */
+export function savedDisksIn(path: string): readonly SavedDisk[] {
+  const all = disksIn(path);
+  if (all.length === 0) return all;
+  const key = ({ backend, record }: SavedDisk): string =>
+    encodeRecord({ backend, record }).toHex();
+  const needed = new Set(
+    snapshotsBeside(path).flatMap((other) => disksIn(other).map(key)),
+  );
+  return all.filter((disk) => !needed.has(key(disk)));
 }
 
 /** Delete a snapshot, and what the machine's disks keep for it. */

@@ -4,7 +4,11 @@
  * @module
  */
 
-import { BlockError, type BlockSnapshots } from "../../core/backend/block.ts";
+import {
+  BlockError,
+  type BlockPast,
+  type BlockSnapshots,
+} from "../../core/backend/block.ts";
 import type { StateRecord, StateValue } from "../../core/state/state.ts";
 import type { ByteStore } from "./byte_store.ts";
 import {
@@ -16,7 +20,11 @@ import {
 import type { Qcow2Block, Qcow2Snapshot } from "./qcow2_image.ts";
 
 /** An image that nobody writes to: it must still be what it was. */
-export function fixedImage(size: number, store: ByteStore): BlockSnapshots {
+export function fixedImage(
+  size: number,
+  store: ByteStore,
+  past?: BlockPast,
+): BlockSnapshots {
   const save = (): StateRecord => {
     const { stamp } = store.identity?.() ?? { stamp: "an unknown date" };
     return { kind: "fixed", size, stamp };
@@ -26,6 +34,7 @@ export function fixedImage(size: number, store: ByteStore): BlockSnapshots {
     check: (record) => Promise.resolve(differs(record, save())),
     load: async () => {},
     remove: async () => {},
+    past,
   };
 }
 
@@ -60,21 +69,48 @@ function differs(record: StateRecord, here: StateRecord): string | undefined {
     : `has changed since: it is of ${here.stamp}, it was of ${record.stamp}`;
 }
 
+/** The snapshot in a qcow2 image that a record is of. */
+function findIn(
+  image: Qcow2Block,
+  { kind, id, name, date, dateNs }: StateRecord,
+): Qcow2Snapshot | undefined {
+  if (kind !== "qcow2") return undefined;
+  return image.snapshots.find((one) =>
+    one.id === id && one.name === name && one.date === date &&
+    one.dateNs === dateNs
+  );
+}
+
+/** The same; throws a `BlockError` when there is none. */
+function mustFindIn(image: Qcow2Block, record: StateRecord): Qcow2Snapshot {
+  const found = findIn(image, record);
+  if (found !== undefined) return found;
+  throw new BlockError("unsupported", `The image ${gone(record.name)}`);
+}
+
+/** Why a qcow2 image cannot become what a record is of. */
+function checkIn(image: Qcow2Block, record: StateRecord): string | undefined {
+  const other = otherKind(record, "qcow2");
+  if (other !== undefined) return other;
+  if (findIn(image, record) === undefined) return gone(record.name);
+  return record.size === image.size
+    ? undefined
+    : `has ${image.size} bytes, it had ${record.size}`;
+}
+
+/** What a qcow2 image that is only read was at the snapshots in it. */
+export function qcow2Past(image: Qcow2Block): BlockPast {
+  return {
+    check: (record) => Promise.resolve(checkIn(image, record)),
+    open: async (record) =>
+      await image.openSnapshot(mustFindIn(image, record).id),
+  };
+}
+
 /** A qcow2 image that is written to: a snapshot in it, as QEMU's `savevm`. */
 export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
-  const find = (record: StateRecord): Qcow2Snapshot | undefined =>
-    record.kind === "qcow2"
-      ? image.snapshots.find(({ id, name, date, dateNs }) =>
-        id === record.id && name === record.name && date === record.date &&
-        dateNs === record.dateNs
-      )
-      : undefined;
   const { path } = image;
-  const must = (record: StateRecord): Qcow2Snapshot => {
-    const found = find(record);
-    if (found !== undefined) return found;
-    throw new BlockError("unsupported", `The image ${gone(record.name)}`);
-  };
+  const must = (record: StateRecord) => mustFindIn(image, record);
   return {
     async save(name) {
       await dropNotes(image);
@@ -83,19 +119,10 @@ export function qcow2Snapshots(image: Qcow2Block): BlockSnapshots {
       const { date, dateNs } = made;
       return { kind: "qcow2", size: image.size, id, name, date, dateNs };
     },
-    check(record) {
-      const problem = record.kind !== "qcow2"
-        ? otherKind(record, "qcow2")
-        : find(record) === undefined
-        ? gone(record.name)
-        : record.size !== image.size
-        ? `has ${image.size} bytes, it had ${record.size}`
-        : undefined;
-      return Promise.resolve(problem);
-    },
+    check: (record) => Promise.resolve(checkIn(image, record)),
     load: (record) => image.applySnapshot(must(record).id),
     async remove(record) {
-      const found = find(record);
+      const found = findIn(image, record);
       if (found !== undefined) await image.deleteSnapshot(found.id);
     },
     together: path === undefined ? undefined : {

@@ -48,6 +48,10 @@ export class OverlayBlock implements BlockBackend {
   readonly #memory: Uint8Array[] = [];
   readonly #lock = new RwLock();
   #spill: FileStore | undefined;
+  /** What the image was, where the overlay lies on that. */
+  #past:
+    | { readonly record: StateRecord; readonly disk: BlockBackend }
+    | undefined;
 
   /** An overlay on an image, which is closed with it. */
   constructor(base: BlockBackend, options: OverlayOptions = {}) {
@@ -57,13 +61,23 @@ export class OverlayBlock implements BlockBackend {
     this.#makeSpill = options.spill ?? temporaryStore;
   }
 
-  /** What was written goes into the snapshot; the image must stay what it is. */
+  /**
+   * What was written goes into the snapshot; the image must stay what it is. Of
+   * a machine that wrote to the image a snapshot is taken, too: the overlay then
+   * lies on what the image was.
+   */
   get machineSnapshots(): BlockSnapshots {
     const base = this.#base.machineSnapshots;
     const { size } = this;
+    // What lies below, and what shows that where the image may be other now.
+    const below = (record: StateRecord) => {
+      const image = imageIn(record);
+      const isNow = image === undefined || image.kind === "fixed";
+      return { image, past: isNow ? undefined : base?.past };
+    };
     return {
       save: async (name, put, file) => {
-        const record = await base?.save(name, put, file);
+        const record = this.#past?.record ?? await base?.save(name, put, file);
         for (const cluster of [...this.#slots.keys()].sort((a, b) => a - b)) {
           const start = cluster * CLUSTER_BYTES;
           const length = Math.min(CLUSTER_BYTES, size - start);
@@ -72,19 +86,25 @@ export class OverlayBlock implements BlockBackend {
         return { kind: "overlay", size, base: record ?? null };
       },
       check: async (record) => {
-        const behind = record.base;
-        const isRecord = typeof behind === "object" && behind !== null;
-        const other = otherKind(record, "overlay");
+        const { image, past } = below(record);
+        const other = past === undefined
+          ? otherKind(record, "overlay")
+          : undefined;
         if (other !== undefined) return other;
         if (record.size !== size) {
           return `has ${size} bytes, it had ${record.size}`;
         }
-        return isRecord ? await base?.check(behind as StateRecord) : undefined;
+        return image && await (past ?? base)?.check(image);
       },
-      load: async () => {
+      load: async (record) => {
+        const { image, past } = below(record);
+        const disk = image && await past?.open(image);
         await this.#lock.exclusive(async () => {
+          const before = this.#past;
+          this.#past = disk && { record: image, disk };
           this.#slots.clear();
           this.#memory.length = 0;
+          await before?.disk.close();
           await this.#spill?.truncate(0);
         });
       },
@@ -142,9 +162,14 @@ export class OverlayBlock implements BlockBackend {
     this.#memory.length = 0;
     try {
       await this.#spill?.close();
+      await this.#past?.disk.close();
     } finally {
       await this.#base.close();
     }
+  }
+
+  get #under(): BlockBackend {
+    return this.#past?.disk ?? this.#base;
   }
 
   async #read(offset: number, into: Uint8Array): Promise<void> {
@@ -162,7 +187,7 @@ export class OverlayBlock implements BlockBackend {
       done += part.length;
       jobs.push(
         slot === undefined
-          ? readInto(this.#base, at, part)
+          ? readInto(this.#under, at, part)
           : this.#readSlot(slot, at % CLUSTER_BYTES, part),
       );
     }
@@ -195,7 +220,7 @@ export class OverlayBlock implements BlockBackend {
     const start = cluster * CLUSTER_BYTES;
     const bytes = new Uint8Array(CLUSTER_BYTES);
     const length = Math.min(CLUSTER_BYTES, this.size - start);
-    if (part.length < length) bytes.set(await this.#base.read(start, length));
+    if (part.length < length) bytes.set(await this.#under.read(start, length));
     bytes.set(part, within);
     const slot = this.#slots.size;
     if (slot < this.#memoryClusters) this.#memory.push(bytes);
@@ -209,6 +234,14 @@ export class OverlayBlock implements BlockBackend {
   #place(slot: number): number {
     return (slot - this.#memoryClusters) * CLUSTER_BYTES;
   }
+}
+
+/** What a snapshot's record says of the image, where it says anything. */
+function imageIn(record: StateRecord): StateRecord | undefined {
+  const image = record.kind === "overlay" ? record.base : record;
+  return typeof image === "object"
+    ? image as StateRecord ?? undefined
+    : undefined;
 }
 
 /** Where the cluster of the byte at `offset` ends. */

@@ -30,7 +30,7 @@ import {
   type Qcow2Header,
   readHeader,
 } from "./qcow2_header.ts";
-import { fixedImage, qcow2Snapshots } from "./disk_states.ts";
+import { fixedImage, qcow2Past, qcow2Snapshots } from "./disk_states.ts";
 import { Refcounts } from "./qcow2_refcounts.ts";
 import { repair } from "./qcow2_repair.ts";
 import type { SnapshotLabel } from "./qcow2_snapshot_changes.ts";
@@ -64,6 +64,8 @@ export interface Qcow2Options {
   readonly snapshot?: string;
   /** The image's path, where others are to find it. */
   readonly path?: string;
+  /** Another image of the same store and backing image closes both. */
+  readonly isBorrowed?: boolean;
 }
 
 /** A qcow2 image. */
@@ -83,6 +85,7 @@ export class Qcow2Block implements BlockBackend {
   /** Why the tables in memory are not those of the file. */
   #stale: unknown;
   readonly #backing: BlockBackend | undefined;
+  readonly #isBorrowed: boolean;
   readonly #lock = new RwLock();
   /** The bits of all subclusters of a cluster. */
   readonly #full: number;
@@ -94,7 +97,7 @@ export class Qcow2Block implements BlockBackend {
     refcounts: Refcounts,
     tables: Tables,
     snapshots: readonly Qcow2Snapshot[],
-    { readOnly, backing, path }: Qcow2Options,
+    { readOnly, backing, path, isBorrowed = false }: Qcow2Options,
   ) {
     this.path = path;
     this.size = Math.floor(header.size / SECTOR_BYTES) * SECTOR_BYTES;
@@ -105,6 +108,7 @@ export class Qcow2Block implements BlockBackend {
     this.#refcounts = refcounts;
     this.#tables = tables;
     this.#backing = backing;
+    this.#isBorrowed = isBorrowed;
     this.#full = header.extendedL2 ? 0xffffffff : 1;
     this.#subSize = header.clusterSize / (header.extendedL2 ? 32 : 1);
     this.#reader = new ClusterReader(store, header, tables, this.size, backing);
@@ -207,7 +211,7 @@ export class Qcow2Block implements BlockBackend {
   /** See `BlockBackend.machineSnapshots`. */
   get machineSnapshots(): BlockSnapshots {
     return this.readOnly
-      ? fixedImage(this.size, this.#store)
+      ? fixedImage(this.size, this.#store, qcow2Past(this))
       : qcow2Snapshots(this);
   }
 
@@ -222,6 +226,19 @@ export class Qcow2Block implements BlockBackend {
     const changes = await import("./qcow2_snapshot_changes.ts");
     await this.#changeTables((parts) => changes.applySnapshot(parts, id));
     await this.maintain(changes.refreshFlags);
+  }
+
+  /**
+   * The disk as it was at a snapshot, of an image that is only read and stays
+   * open for as long. Rejects with a `BlockError`.
+   */
+  openSnapshot(id: string): Promise<Qcow2Block> {
+    return Qcow2Block.open(this.#store, {
+      readOnly: true,
+      backing: this.#backing,
+      snapshot: id,
+      isBorrowed: true,
+    });
   }
 
   /** Give up a snapshot. */
@@ -292,6 +309,7 @@ export class Qcow2Block implements BlockBackend {
 
   /** Flush, and close the store and the backing image. */
   async close(): Promise<void> {
+    if (this.#isBorrowed) return;
     try {
       await this.flush();
       // What the first flush has given up is counted down in the file now.

@@ -7,6 +7,7 @@
 import {
   type BlockBackend,
   BlockError,
+  type BlockPast,
   type BlockSnapshots,
   checkRange,
   SECTOR_BYTES,
@@ -29,22 +30,32 @@ export class RawBlock implements BlockBackend {
   readonly readOnly: boolean;
   readonly #store: ByteStore;
   readonly #snapshots: BlockSnapshots | undefined;
+  readonly #past: BlockPast | undefined;
 
-  /** A raw image in a store, which may keep what it was. */
+  /**
+   * A raw image in a store, which may keep what it was: for who writes to it,
+   * or who only reads.
+   */
   constructor(
     store: ByteStore,
     readOnly: boolean,
-    snapshots?: BlockSnapshots,
+    { snapshots, past }: {
+      readonly snapshots?: BlockSnapshots;
+      readonly past?: BlockPast;
+    } = {},
   ) {
     this.#store = store;
     this.#snapshots = snapshots;
+    this.#past = past;
     this.readOnly = readOnly;
     this.size = Math.ceil(store.size / SECTOR_BYTES) * SECTOR_BYTES;
   }
 
   /** One that nobody writes to is as it was; another needs a store for it. */
   get machineSnapshots(): BlockSnapshots | undefined {
-    return this.readOnly ? fixedImage(this.size, this.#store) : this.#snapshots;
+    return this.readOnly
+      ? fixedImage(this.size, this.#store, this.#past)
+      : this.#snapshots;
   }
 
   /** See `BlockBackend.read`. */

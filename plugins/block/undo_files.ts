@@ -10,6 +10,7 @@ import { isUrl } from "../../core/machine/schema.ts";
 import { syncFolder } from "../../core/backend/sync_folder.ts";
 import { type ByteStore, FileStore } from "./byte_store.ts";
 import { RawBlock } from "./raw_image.ts";
+import { undoPast } from "./undo_past.ts";
 import { type UndoFiles, UndoStore } from "./undo_store.ts";
 
 /** What an image's name and this is its undo log's. */
@@ -39,10 +40,10 @@ export async function openRaw(
     const files = new FilesBeside(await Deno.realPath(location));
     if (!readOnly) {
       const kept = await UndoStore.open(store, files);
-      return new RawBlock(kept, false, kept.snapshots);
+      return new RawBlock(kept, false, kept);
     }
     await refuseHalfLoaded(location, files);
-    return new RawBlock(store, true);
+    return new RawBlock(store, true, { past: undoPast(store, files) });
   } catch (error) {
     await store.close();
     throw error;

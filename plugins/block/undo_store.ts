@@ -92,7 +92,7 @@ export interface UndoFiles {
 }
 
 /** Bytes of the disk: the file gets all of its last sector when it is written. */
-function sectorsOf({ size }: UndoDisk): number {
+export function sectorsOf({ size }: ByteStore): number {
   return Math.ceil(size / SECTOR_BYTES) * SECTOR_BYTES;
 }
 
@@ -114,6 +114,47 @@ export async function foreignChange(
     ? undefined
     : "has been changed by something else than Rhea since its snapshots, " +
       `its file is of ${new Date(date).toISOString()}`;
+}
+
+/** The snapshot that a record is of. */
+export function findKept(
+  { kind, log: identity, id, key }: StateRecord,
+  log: UndoLog | undefined,
+): KeptSnapshot | undefined {
+  return kind === "undo" && identity === log?.identity
+    ? log?.find(id, key)
+    : undefined;
+}
+
+/** Why an image cannot be what a record says: the end of a sentence. */
+export function checkKept(
+  record: StateRecord,
+  { log, problem, path, size }: {
+    readonly log: UndoLog | undefined;
+    /** Why it is not for the image. */
+    readonly problem: string | undefined;
+    /** The log's. */
+    readonly path: string;
+    /** Of the disk. */
+    readonly size: number;
+  },
+): string | undefined {
+  const other = otherKind(record, "undo");
+  if (other !== undefined) return other;
+  if (problem !== undefined) return problem;
+  if (record.size !== size) {
+    return `has ${size} bytes, it had ${record.size}`;
+  }
+  if (log === undefined) {
+    return `has no file "${path}" any more, which has what was overwritten ` +
+      "since";
+  }
+  if (record.log !== log.identity) {
+    return `is another image than that of the snapshot "${record.name}"`;
+  }
+  return findKept(record, log) === undefined
+    ? `has kept nothing for the snapshot "${record.name}" in "${path}"`
+    : undefined;
 }
 
 /** A raw image with its undo log, as one store. */
@@ -260,9 +301,7 @@ export class UndoStore implements ByteStore {
     } catch (error) {
       if (!(error instanceof BlockError)) throw error;
       // The disk is there without it.
-      this.#problem = ofLog(error)
-        ? `has a file "${this.#files.path}" that ${error.message}`
-        : `has a file that cannot be used: ${error.message}`;
+      this.#problem = logProblem(this.#files.path, error);
       return;
     }
     const log = this.#log;
@@ -469,30 +508,16 @@ export class UndoStore implements ByteStore {
   }
 
   #check(record: StateRecord): string | undefined {
-    const other = otherKind(record, "undo");
-    if (other !== undefined) return other;
-    if (this.#problem !== undefined) return this.#problem;
-    const size = this.#sectors;
-    if (record.size !== size) {
-      return `has ${size} bytes, it had ${record.size}`;
-    }
-    if (this.#log === undefined) {
-      return `has no file "${this.#files.path}" any more, which has what was ` +
-        "overwritten since";
-    }
-    if (record.log !== this.#log.identity) {
-      return `is another image than that of the snapshot "${record.name}"`;
-    }
-    return this.#find(record) === undefined
-      ? `has kept nothing for the snapshot "${record.name}" in ` +
-        `"${this.#files.path}"`
-      : undefined;
+    return checkKept(record, {
+      log: this.#log,
+      problem: this.#problem,
+      path: this.#files.path,
+      size: this.#sectors,
+    });
   }
 
-  #find({ kind, log, id, key }: StateRecord): KeptSnapshot | undefined {
-    return kind === "undo" && log === this.#log?.identity
-      ? this.#log.find(id, key)
-      : undefined;
+  #find(record: StateRecord): KeptSnapshot | undefined {
+    return findKept(record, this.#log);
   }
 
   /** What can fail is tried: what `load` needs is whole, and has room. */
@@ -610,6 +635,13 @@ export class UndoStore implements ByteStore {
       throw new BlockError(error.kind, message, { cause: error });
     }
   }
+}
+
+/** Why a log cannot be used: the end of a sentence that begins with the image. */
+export function logProblem(path: string, error: BlockError): string {
+  return ofLog(error)
+    ? `has a file "${path}" that ${error.message}`
+    : `has a file that cannot be used: ${error.message}`;
 }
 
 /** Whether an error is of the log's content, and not of its file. */

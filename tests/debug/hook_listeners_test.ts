@@ -121,6 +121,26 @@ test("a hook that is removed within a listener hears no more, others do", async 
   }
 });
 
+test("a hook that a listener asks for hears from its instruction on", async (g) => {
+  for (const accel of ["interp", "jit"] as const) {
+    await using plain = await load(g, { accel });
+    const result = await plain.run();
+    for (const [kind, place] of Object.entries(PLACES)) {
+      await using machine = await load(g, { accel });
+      let first = 0, second = 0;
+      let added: Promise<Hook> | undefined;
+      await place(machine, g, () => {
+        first++;
+        added ??= place(machine, g, () => second++);
+      });
+      assertEquals(await machine.run(), result, kind);
+      assertEquals(machine.cpu.instructions, plain.cpu.instructions, kind);
+      await added;
+      assertEquals(second, first - 1, kind);
+    }
+  }
+});
+
 test("a machine is paused, and stopped, by a listener", async (g) => {
   for (const [kind, place] of Object.entries(PLACES)) {
     const machine = await load(g);

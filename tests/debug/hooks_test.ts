@@ -168,10 +168,28 @@ test("what happens to the machine is told", async (g) => {
       ["needs an address", "port", { size: 4 }],
       ["size is 0", "mmio", { address: 0xa0000, size: 0 }],
       ["see linearAddress", "block", { address: 2 ** 64 - 2 ** 31 }],
+      ['mean "vector"?', "exception", { vectr: 6 }],
+      ['not filtered by "cpu"', "device", { cpu: 0 }],
+      ["vector is 6,", "interrupt", { vector: [32, "6"] }],
+      ['no access "rw"', "mmio", { access: "rw" }],
+      ["a filter is null", "block", null],
     ] as const
   ) await assertRejects(() => on(event, filter), RangeError, why);
   await assertRejects(
     () => machine.watch({ address: 0, size: 0, access: "read" }, () => {}),
     RangeError,
   );
+  const access = "rw" as "read";
+  await assertRejects(
+    () => machine.watch({ address: 0, size: 1, access }, () => {}),
+    RangeError,
+    'no access "rw"',
+  );
+  const none = undefined as unknown as () => void;
+  for (
+    const add of [
+      () => machine.on("reset", none),
+      () => machine.watch({ address: 0, size: 1, access: "read" }, none),
+    ]
+  ) await assertRejects(add, TypeError, "a listener is undefined");
 });

@@ -20,7 +20,7 @@ import { LogFile } from "../../core/replay/log_file.ts";
 import { DefinitionError } from "../../core/machine/document.ts";
 import { Machine } from "../../machines/machine.ts";
 import { forSeeds, Random } from "../random.ts";
-import { type Recorded, withListener } from "./guests.ts";
+import { ISAPC, type Recorded, withListener } from "./guests.ts";
 
 /** Where records begin. */
 function recordsOf(bytes: Uint8Array): number[] {
@@ -244,4 +244,36 @@ Deno.test("another kernel is refused", () =>
       ReplayError,
       "there is no such file",
     );
+  }));
+
+Deno.test("a recording is written over another one, and over nothing else", () =>
+  withListener(1, async ({ log, kernel }) => {
+    const disk = `${log}.img`;
+    await Deno.writeFile(disk, new Uint8Array(512).fill(1));
+    const snapshot = `${log}.rhea`;
+    {
+      await using machine = await Machine.load(ISAPC, {
+        kernel,
+        display: "none",
+        memory: "4M",
+      });
+      await machine.saveSnapshot(snapshot);
+    }
+    for (const path of [disk, snapshot, kernel]) {
+      const before = await Deno.readFile(path);
+      const error = await assertRejects(
+        () => Machine.restore(snapshot, { record: path }),
+        ReplayError,
+        `Cannot record to "${path}": it is there, and is no recording`,
+      );
+      assertEquals(error.kind, "io");
+      assertEquals(await Deno.readFile(path), before);
+    }
+    const empty = `${log}.empty`;
+    await Deno.writeFile(empty, new Uint8Array());
+    for (const path of [log, empty]) {
+      await using machine = await Machine.restore(snapshot, { record: path });
+      await machine.stop();
+      assert(new LogFile(await Deno.readFile(path)).header !== undefined);
+    }
   }));

@@ -3,6 +3,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ReplayError } from "../../core/replay/error.ts";
 import { Machine } from "../../machines/machine.ts";
+import { PC } from "../boot/firmware.ts";
 import {
   endOf,
   ISAPC,
@@ -12,11 +13,15 @@ import {
   withKernel,
 } from "./guests.ts";
 
-for (const icount of [false, true]) {
+for (
+  const [what, machine, time] of [
+    ["", ISAPC, {}],
+    [" with icount", ISAPC, { icount: true }],
+    [" of two CPUs", PC, { smp: 2 }],
+  ] as const
+) {
   Deno.test(
-    `a run from a snapshot${
-      icount ? " with icount" : ""
-    } is replayed, to and fro`,
+    `a run from a snapshot${what} is replayed, to and fro`,
     () =>
       withFolder((folder) =>
         withKernel(folder, async (kernel) => {
@@ -28,7 +33,7 @@ for (const icount of [false, true]) {
           };
           const file = `${folder}/ready.rhea`;
           const log = `${folder}/log`;
-          const first = await Machine.load(ISAPC, { ...options, icount });
+          const first = await Machine.load(machine, { ...options, ...time });
           void first.run();
           await first.serial(0).expect("ready");
           await first.saveSnapshot(file);
@@ -75,7 +80,11 @@ for (const icount of [false, true]) {
           assertEquals((await replayer.resume()).kind, "beginning");
           assertEquals(replayer.count, begin);
           // It is that snapshot, or none.
-          const other = await Machine.load(ISAPC, { ...options, icount: true });
+          const other = await Machine.load(machine, {
+            ...options,
+            ...time,
+            icount: true,
+          });
           await other.saveSnapshot(file);
           await other.stop();
           await assertRejects(

@@ -127,6 +127,136 @@ Deno.test("what was written to a throw-away overlay is in the snapshot", () =>
     assertEquals(await disk(machine).read(NEAR), 6);
   }));
 
+for (const format of ["raw", "qcow2"]) {
+  const test = format === "raw" ? Deno.test : oracleTest;
+  test(`a throw-away overlay lies on what a ${format} image was`, () =>
+    withFolder(async (folder) => {
+      const image = join(folder, "disk.img");
+      if (format === "raw") await Deno.writeFile(image, new Uint8Array(SIZE));
+      else await qemuImg("create", "-f", format, image, `${SIZE}`);
+      const options = { snapshots: folder };
+      {
+        await using machine = await pc(image, options);
+        const { write } = disk(machine);
+        await write(NEAR, 1);
+        await machine.saveSnapshot("one");
+        await write(NEAR, 2);
+        await write(FAR, 2);
+        await machine.saveSnapshot("two");
+        await write(NEAR, 3);
+      }
+      const before = await Deno.readFile(image);
+      const content = async (machine: Machine): Promise<number[]> => {
+        const { read } = disk(machine);
+        return [await read(NEAR), await read(FAR)];
+      };
+      {
+        const overlay = { ...options, snapshot: true };
+        await using machine = await Machine.restore("one", overlay);
+        assertEquals(await content(machine), [1, 0]);
+        // Others may do the same meanwhile.
+        await using other = await Machine.restore("two", overlay);
+        assertEquals(await content(other), [2, 2]);
+        const { write, read } = disk(machine);
+        await write(NEAR + 1, 4);
+        assertEquals(await content(machine), [1, 0]);
+        await machine.saveSnapshot("over");
+        await machine.loadSnapshot("two");
+        assertEquals(await content(machine), [2, 2]);
+        await write(FAR, 5);
+        await machine.loadSnapshot("over");
+        assertEquals([...await content(machine), await read(NEAR + 1)], [
+          1,
+          0,
+          4,
+        ]);
+      }
+      {
+        // On the image as it is.
+        await using machine = await pc(image, { ...options, snapshot: true });
+        assertEquals(await content(machine), [3, 2]);
+        await machine.saveSnapshot("now");
+        await machine.loadSnapshot("over");
+        assertEquals(await content(machine), [1, 0]);
+        await machine.loadSnapshot("now");
+        assertEquals(await content(machine), [3, 2]);
+      }
+      assertEquals(await Deno.readFile(image), before);
+      {
+        await using machine = await Machine.restore("over", options);
+        assertEquals(await content(machine), [1, 0]);
+      }
+      assertEquals(await Deno.readFile(image), before);
+      {
+        await using machine = await pc(image, options);
+        await assertRejects(
+          () => machine.loadSnapshot("over"),
+          SnapshotError,
+          'the disk "virtio0" was a throw-away overlay when the snapshot was',
+        );
+        await machine.deleteSnapshot("one");
+      }
+      const gone = format === "raw"
+        ? 'has kept nothing for the snapshot "one"'
+        : 'has no snapshot "one" any more';
+      await assertRejects(
+        () => Machine.restore("over", options),
+        SnapshotError,
+        gone,
+      );
+      if (format !== "raw") return;
+      // What is damaged in the log is said before the guest sees any of it.
+      const log = `${image}.rhea-undo`;
+      const bytes = await Deno.readFile(log);
+      bytes[bytes.lastIndexOf(2)] ^= 1;
+      await Deno.writeFile(log, bytes);
+      const overlay = { ...options, snapshot: true };
+      const error = await assertRejects(
+        () => Machine.restore("two", overlay),
+        SnapshotError,
+        "damaged",
+      );
+      assertEquals(error.kind, "disk");
+    }));
+}
+
+for (const format of ["raw", "qcow2"]) {
+  const test = format === "raw" ? Deno.test : oracleTest;
+  test(`a ${format} disk keeps what copies of a snapshot's file need`, () =>
+    withFolder(async (folder) => {
+      const image = join(folder, "disk.img");
+      if (format === "raw") await Deno.writeFile(image, new Uint8Array(SIZE));
+      else await qemuImg("create", "-f", format, image, `${SIZE}`);
+      await using machine = await pc(image, { snapshots: folder });
+      const { write, read } = disk(machine);
+      const file = (name: string): string => join(folder, `${name}.rhea`);
+      await write(NEAR, 1);
+      await machine.saveSnapshot("one");
+      for (const name of ["replaced", "deleted", "last"]) {
+        await Deno.copyFile(file("one"), file(name));
+      }
+      await write(NEAR, 2);
+      await machine.saveSnapshot("replaced");
+      await machine.deleteSnapshot("deleted");
+      await machine.loadSnapshot("one");
+      assertEquals(await read(NEAR), 1);
+      await machine.loadSnapshot("replaced");
+      assertEquals(await read(NEAR), 2);
+      await machine.deleteSnapshot("one");
+      await machine.loadSnapshot("last");
+      assertEquals(await read(NEAR), 1);
+      // With the last one it goes.
+      await machine.deleteSnapshot("replaced");
+      await Deno.copyFile(file("last"), join(folder, "elsewhere"));
+      await machine.deleteSnapshot("last");
+      await assertRejects(
+        () => machine.loadSnapshot(join(folder, "elsewhere")),
+        SnapshotError,
+        format === "raw" ? "has no file" : 'has no snapshot "one" any more',
+      );
+    }));
+}
+
 Deno.test("what is in a drive is what was in it", () =>
   withFolder(async (folder) => {
     const disc = (name: string): string => join(folder, `${name}.iso`);
@@ -275,21 +405,16 @@ Deno.test("a raw disk that cannot be what it was says why", () =>
     await Deno.utime(image, mtime!, mtime!);
     await Deno.truncate(image, SIZE + 512);
     await refused(`has ${SIZE + 512} bytes now, it had ${SIZE}`);
-    for (
-      const [flags, here] of [
-        ["readOnly", "an image that is only read"],
-        ["snapshot", "a throw-away overlay"],
-      ]
-    ) {
+    {
       await using machine = await pc(image, {
         ...options,
-        set: [`backends.virtio0.config.${flags}=true`],
+        set: ["backends.virtio0.config.readOnly=true"],
       });
       await assertRejects(
         () => machine.loadSnapshot("here"),
         SnapshotError,
         `the disk "virtio0" was a raw image that is written to when the ` +
-          `snapshot was saved, here it is ${here}`,
+          "snapshot was saved, here it is an image that is only read",
       );
     }
   }));
