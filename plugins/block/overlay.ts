@@ -57,6 +57,11 @@ export class OverlayBlock implements BlockBackend {
     this.#makeSpill = options.spill ?? temporaryStore;
   }
 
+  /** That of the image; see `BlockBackend.format`. */
+  get format(): string | undefined {
+    return this.#base.format;
+  }
+
   /** What was written goes into the snapshot; the image must stay what it is. */
   get machineSnapshots(): BlockSnapshots {
     const base = this.#base.machineSnapshots;
