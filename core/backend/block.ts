@@ -139,6 +139,11 @@ export interface BlockBackend {
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   /**
+   * The image's format, as `raw`, for who looks at the machine: without, the
+   * plugin is named after it.
+   */
+  readonly format?: string;
+  /**
    * How it takes part in snapshots; without, a disk that is written to cannot.
    */
   readonly machineSnapshots?: BlockSnapshots;

@@ -58,18 +58,14 @@ function backingOf(file: string, name: string): string {
     : resolve(dirname(resolve(file)), name.replace(/^file:/, ""));
 }
 
-/**
- * Do a work that tells how much is done. Nobody sees it unless that is asked
- * for.
- */
+/** Do a work that tells how much is done: the user, unless it is to be quiet. */
 async function withProgress(
   args: Arguments,
   output: Output,
   title: string,
   work: (progress: Progress | undefined) => Promise<void>,
 ): Promise<void> {
-  const isWanted = args.has("p") && !args.has("q");
-  const bar = isWanted ? displayOf(output.progress)?.(title) : undefined;
+  const bar = args.has("q") ? undefined : displayOf(output.progress)?.(title);
   try {
     await work(bar?.update);
   } finally {

@@ -40,13 +40,13 @@ export const IMAGE_HELP = `Images of disks
                  room for what is gained: off, metadata, falloc, full
   -r WHAT        repair leaks, or all
   -d             leave what was committed in the image too
-  -p             show how much is done (qemu-img resize has no such flag)
-  -q             say nothing
+  -q             say nothing, not even how much is done
   -U             do not mind who else has the image open
 
-  Taken for the sake of scripts, without effect: -m N and -W (writes are in
-  order, each while the next bytes are read), -t MODE and -T MODE (the cache
-  modes of qemu-img: the host's cache is used, and written out at the end).
+  Taken for the sake of scripts, without effect: -p (how much is done is shown
+  unless -q is there), -m N and -W (writes are in order, each while the next
+  bytes are read), -t MODE and -T MODE (the cache modes of qemu-img: the host's
+  cache is used, and written out at the end).
 
 A status of 1 is a failure; of a check, 2 are corruptions and 3 leaks.
 `;

@@ -59,6 +59,21 @@ export function snapshotName(path: string): string {
   return name.endsWith(EXTENSION) ? name.slice(0, -EXTENSION.length) : name;
 }
 
+/** Throws a `SnapshotError` when there is a file that must not be replaced. */
+export function mustBeFree(path: string): void {
+  try {
+    Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new SnapshotError(
+      "io",
+      `Cannot look at "${path}": ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  throw new SnapshotError("name", `There is a snapshot "${path}" already`);
+}
+
 /**
  * Throws a `SnapshotError` when a file that is about to be lost is none of a
  * snapshot: a name that was mistyped may be a disk's.

@@ -28,7 +28,12 @@ import {
   saveDisks,
 } from "./disks.ts";
 import { documentRecord } from "./document_record.ts";
-import { mustBeSnapshot, snapshotName, snapshotPath } from "./folder.ts";
+import {
+  mustBeFree,
+  mustBeSnapshot,
+  snapshotName,
+  snapshotPath,
+} from "./folder.ts";
 import { identityOf, RHEA_VERSION } from "./identity.ts";
 import { savedDisksIn } from "./load.ts";
 import { memoryBlocks, usedPages } from "./memory_blocks.ts";
@@ -38,6 +43,8 @@ import { saveMachine } from "./machine_state.ts";
 export interface SaveOptions {
   /** Called now and then with how many bytes of memory are done, of how many. */
   readonly onProgress?: (done: number, total: number) => void;
+  /** Whether one of the same name is replaced, as it is unless this is false. */
+  readonly replace?: boolean;
 }
 
 /** What was saved. */
@@ -52,17 +59,18 @@ export interface SavedSnapshot {
 
 /**
  * Save a machine that stands still. One of the same name is replaced when the
- * new one is complete. Throws a `SnapshotError`, and nothing has changed then.
+ * new one is complete, if it may be. Throws a `SnapshotError`, and nothing has changed then.
  */
 export async function saveSnapshot(
   parts: Parts,
   media: Media,
   nameOrPath: string,
-  { onProgress }: SaveOptions = {},
+  { onProgress, replace = true }: SaveOptions = {},
 ): Promise<SavedSnapshot> {
   const { plan, clock, cpu, memory, options, blocks } = parts;
   const path = snapshotPath(nameOrPath, options.snapshots ?? ".");
   const name = snapshotName(path);
+  if (!replace) mustBeFree(path);
   mustBeSnapshot(path, "replace");
   checkDisks(parts);
   await blocks.settle();

@@ -61,6 +61,11 @@ export class OverlayBlock implements BlockBackend {
     this.#makeSpill = options.spill ?? temporaryStore;
   }
 
+  /** That of the image; see `BlockBackend.format`. */
+  get format(): string | undefined {
+    return this.#base.format;
+  }
+
   /**
    * What was written goes into the snapshot; the image must stay what it is. Of
    * a machine that wrote to the image a snapshot is taken, too: the overlay then

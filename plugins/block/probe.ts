@@ -70,6 +70,11 @@ export class GuardedBlock implements BlockBackend {
     this.readOnly = image.readOnly;
   }
 
+  /** See `BlockBackend.format`. */
+  get format(): string | undefined {
+    return this.#image.format;
+  }
+
   /** See `BlockBackend.machineSnapshots`. */
   get machineSnapshots(): BlockSnapshots | undefined {
     return this.#image.machineSnapshots;

@@ -72,6 +72,8 @@ export interface Qcow2Options {
 export class Qcow2Block implements BlockBackend {
   /** The virtual disk's size in whole sectors. */
   readonly size: number;
+  /** See `BlockBackend.format`. */
+  readonly format = "qcow2";
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   /** Its path, where it is known. */

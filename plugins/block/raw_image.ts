@@ -26,6 +26,8 @@ export class RawBlock implements BlockBackend {
    * there in part counts, and its rest reads as zero.
    */
   readonly size: number;
+  /** See `BlockBackend.format`. */
+  readonly format = "raw";
   /** Whether writes are refused. */
   readonly readOnly: boolean;
   readonly #store: ByteStore;

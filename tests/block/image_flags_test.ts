@@ -350,7 +350,7 @@ Deno.test("image: flags that are refused, in one line", () =>
     assertEquals(names.sort(), ["low", "small"]);
   }));
 
-Deno.test("image: progress is shown with -p only", () =>
+Deno.test("image: progress is shown unless it is to be quiet", () =>
   withFolder(async (folder) => {
     const { imageMain } = await import("../../core/cli/image.ts");
     const { PLUGINS } = await import("../../machines/registry.ts");
@@ -365,7 +365,9 @@ Deno.test("image: progress is shown with -p only", () =>
     await rhea("create", "-f", "qcow2", `${folder}/qcow2`, "1M");
     for (const [command, ...rest] of commands) {
       for (
-        const [flags, shows] of [[[], false], [["-p"], true], [["-pq"], false]]
+        const [flags, shows] of [[[], true], [["-p"], true], [["-q"], false], [[
+          "-pq",
+        ], false]]
       ) {
         const updates: number[] = [];
         await imageMain(

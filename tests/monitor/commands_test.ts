@@ -273,7 +273,7 @@ Deno.test("monitor: media are changed and ejected", () =>
       );
       assertEquals(
         await monitor.run("info block -n"),
-        `floppy0: ${disc} (image)\n`,
+        `floppy0: ${disc} (raw)\n`,
       );
       assertEquals(await monitor.run("info block nobody"), "");
       const [name] = /^(\S+): .*disc/m.exec(await monitor.run("info block"))!

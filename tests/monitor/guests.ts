@@ -198,6 +198,9 @@ ${TABLE_64}
   jmp 0x18:.long
 bits 64
 .long:
+  mov rax, .upper + 0xffffffff80000000 ; as kernels: where addresses have 64 bits
+  jmp rax
+.upper:
   mov r8, 0x8888888888888888
   mov r15, 0xffffffff12345678
 `;

@@ -112,6 +112,10 @@ for (const [mode, bits] of MODES) {
       for (
         const line of [
           "p $eax",
+          "p/x $eip",
+          "p/x $esp",
+          "p/i 255",
+          "p 255",
           "p/d $ebx - $ecx",
           "p/x ($edx & 0xff) * 3 + 7 / 2 % 5",
           "p/o 0777 | 8 ^ 1",
@@ -146,6 +150,11 @@ for (const [mode, bits] of MODES) {
           "memsave 0 16",
           "memsave 0 16 /nope/x",
           "screendump /tmp/x -f gif",
+          "screendump /tmp/x -f",
+          "screendump /tmp/x nobody",
+          "screendump /tmp/x -f png nobody 1",
+          "info registers -b",
+          "info mtree -z",
           "info block-jobs",
           "info balloon",
           "info capture",

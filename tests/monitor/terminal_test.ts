@@ -165,7 +165,10 @@ terminalTest("lists, and what is unknown", "", async (desk) => {
   );
   await desk.type("\x15frob\r");
   await desk.expect(/unknown command: 'frob'\n/);
-  await desk.type("x/2i $eip\r");
+  // The keys that are pressed with it stay.
+  await desk.type("sendkey ctrl-al\t-delet\t");
+  await desk.expect(/\(rhea\) sendkey ctrl-alt-delete /);
+  await desk.type("\x15x/2i $eip\r");
   await desk.expect(/0x[0-9a-f]{8}: .*\n0x[0-9a-f]{8}: /);
   await desk.type("\x01x");
   assertEquals(await desk.end(), true);

@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Machine, type MachineOptions } from "../../machines/machine.ts";
+import { hasTools, qemuImg, withFolder } from "../block/oracle.ts";
 import { Random } from "../random.ts";
 import { type Message, QemuServer, QmpClient } from "./client.ts";
 import { Schema } from "./schema.ts";
@@ -402,6 +403,38 @@ async function answers(client: QmpClient, text: string): Promise<Message[]> {
     all.push(answer);
   }
 }
+
+Deno.test("QMP: the format that an image was found to have is told", async () => {
+  if (!hasTools) {
+    console.log("skipped: QEMU's tools are not installed");
+    return;
+  }
+  await withFolder(async (folder) => {
+    // Each has its own: they would not share one.
+    const drives = async (side: string): Promise<string[]> => {
+      const [raw, qcow2] = [`${folder}/${side}.raw`, `${folder}/${side}.qcow2`];
+      await Deno.writeFile(raw, new Uint8Array(1 << 20));
+      await qemuImg("create", "-q", "-f", "qcow2", qcow2, "1M");
+      return [raw, qcow2];
+    };
+    const [mine, theirs] = [await drives("rhea"), await drives("qemu")];
+    const formats = async (client: QmpClient, of: string[]) => {
+      const { return: blocks } = await client.execute("query-block");
+      return of.map((file) => {
+        const { inserted: { drv, image } } = blocks.find(
+          ({ inserted }: Message) => inserted?.file === file,
+        );
+        return [drv, image.format];
+      });
+    };
+    await withPair(
+      async ({ rhea, qemu }) =>
+        assertEquals(await formats(rhea, mine), await formats(qemu, theirs)),
+      { drives: mine.map((file) => ({ file, if: "virtio" })) },
+      theirs.flatMap((file) => ["-drive", `file=${file},if=virtio`]),
+    );
+  });
+});
 
 Deno.test("QMP: what is wrong is refused in QEMU's words", async () => {
   await withPair(async ({ rhea, qemu, path }) => {

@@ -10,7 +10,7 @@
  * | `l` | an expression, `i` one of 32 bits |
  * | `/` | a format as `/4xw` |
  * | `b` | `on` or `off` |
- * | `-f` | a flag |
+ * | `-f` | a flag, `-fs` one with a word behind it |
  *
  * A `?` behind the type means that it may be absent.
  *
@@ -102,8 +102,12 @@ export function readArguments(
   options: ReadingOptions,
 ): Arguments {
   const reader = new Reader(text, options);
-  for (const { name, type, isOptional } of declaredArguments(declaration)) {
-    reader.read(name, type, isOptional);
+  const declared = declaredArguments(declaration);
+  for (const [i, { name, type, isOptional }] of declared.entries()) {
+    if (type.startsWith("-")) {
+      const flags = declared.slice(i).filter((one) => one.type[0] === "-");
+      reader.flag(name, type, flags.map((one) => one.type[1]));
+    } else reader.read(name, type, isOptional);
   }
   reader.end();
   return reader.found;
@@ -132,16 +136,30 @@ class Reader {
     );
   }
 
-  read(name: string, type: string, isOptional: boolean): void {
-    const next = this.#skip();
-    const { command, registers } = this.#options;
-    if (type.startsWith("-")) {
-      const flag = this.#text.slice(this.#at, this.#at + 3).trimEnd();
-      if (flag !== type) return;
-      this.#at += 2;
+  /** A flag, if it is next; `possible` are the letters of those that may be. */
+  flag(name: string, type: string, possible: readonly string[]): void {
+    if (this.#skip() !== "-") return;
+    const { command } = this.#options;
+    const [, letter] = /^-(\S)(?!\S)/.exec(this.#text.slice(this.#at)) ?? [];
+    if (letter !== undefined && !possible.includes(letter)) {
+      throw new SyntaxProblem(`${command}: unsupported option -${letter}`);
+    }
+    if (letter !== type[1]) return;
+    this.#at += 2;
+    if (type.length === 2) {
       this.found.set(name, true);
       return;
     }
+    const word = this.#word(this.#skip());
+    if (word === undefined) {
+      throw new SyntaxProblem(`${command}: value expected for -${letter}`);
+    }
+    this.found.set(name, word);
+  }
+
+  read(name: string, type: string, isOptional: boolean): void {
+    const next = this.#skip();
+    const { command, registers } = this.#options;
     if (type === "/") {
       this.found.set(name, this.#format(next));
       return;

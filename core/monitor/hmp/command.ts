@@ -22,9 +22,10 @@ export interface Command {
   readonly help: string;
   /** Do it. Throws a `MonitorError` when it cannot be done. */
   run(context: MonitorContext, args: Arguments): CommandOutput;
-  /** What the last word of its arguments may be, for completion. */
+  /** What the last word of its arguments, typed so far, may be, for completion. */
   words?(
     context: MonitorContext,
+    typed: string,
   ): Iterable<string> | Promise<Iterable<string>>;
 }
 

@@ -7,7 +7,7 @@
 
 import type { InputEvent } from "../../backend/input.ts";
 import { codeOfScanCode } from "../../backend/rfb/keys.ts";
-import { writeFile } from "../qmp/files.ts";
+import { screendump } from "../qmp/screendump.ts";
 import { codeOfKeyName, KEY_NAMES } from "../key_names.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Command } from "./command.ts";
@@ -83,38 +83,20 @@ function pressButtons(context: MonitorContext, args: Arguments): void {
   })));
 }
 
-/** The picture in Netpbm's format P6. */
-function ppm(
-  { width, height, pixels }: {
-    readonly width: number;
-    readonly height: number;
-    readonly pixels: Uint8Array;
-  },
-): Uint8Array {
-  const head = new TextEncoder().encode(`P6\n${width} ${height}\n255\n`);
-  const bytes = new Uint8Array(head.length + 3 * width * height);
-  bytes.set(head);
-  for (let from = 0, to = head.length; to < bytes.length; from += 4, to += 3) {
-    bytes[to] = pixels[from + 2];
-    bytes[to + 1] = pixels[from + 1];
-    bytes[to + 2] = pixels[from];
-  }
-  return bytes;
-}
-
 async function dumpScreen(
   { machine }: MonitorContext,
   args: Arguments,
 ): Promise<void> {
-  const file = args.text("filename")!;
-  const format = args.has("format") ? args.text("kind") : "ppm";
+  const format = args.text("format") ?? "ppm";
   if (format !== "ppm" && format !== "png") {
-    throw new MonitorError(
-      `Error: invalid parameter value: ${format ?? ""}`,
-    );
+    throw new MonitorError(`Error: invalid parameter value: ${format}`);
   }
-  const shot = machine.screenshot();
-  await writeFile(file, format === "png" ? await shot.png() : ppm(shot));
+  await screendump(machine, {
+    filename: args.text("filename")!,
+    device: args.text("device"),
+    head: args.has("head") ? Number(args.integer("head")) : undefined,
+    format,
+  });
 }
 
 /** The commands. */
@@ -126,7 +108,10 @@ export const INPUT_COMMANDS: readonly Command[] = [
     help: "send keys to the VM (e.g. 'sendkey ctrl-alt-f1', default hold " +
       "time=100 ms)",
     run: sendKeys,
-    words: () => KEY_NAMES,
+    words(_context, typed) {
+      const pressed = typed.slice(0, typed.lastIndexOf("-") + 1);
+      return KEY_NAMES.map((key) => `${pressed}${key}`);
+    },
   },
   {
     name: "mouse_move",
@@ -144,8 +129,8 @@ export const INPUT_COMMANDS: readonly Command[] = [
   },
   {
     name: "screendump",
-    args: "filename:F,format:-f,kind:s?",
-    params: "filename [-f format]",
+    args: "filename:F,format:-fs,device:s?,head:i?",
+    params: "filename [-f format] [device [head]]",
     help: "save screen as image 'filename', in format 'png' or 'ppm'",
     run: dumpScreen,
   },

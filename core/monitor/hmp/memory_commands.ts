@@ -258,7 +258,7 @@ export const MEMORY_COMMANDS: readonly Command[] = [
     run(_context, args) {
       const { format } = args.format("fmt");
       const value = args.integer("val")!;
-      return `${formatValue(value, format === "i" ? "x" : format)}\n`;
+      return `${formatValue(value, format === "i" ? "d" : format)}\n`;
     },
   },
   {

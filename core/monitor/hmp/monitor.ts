@@ -129,10 +129,10 @@ export class Monitor implements HumanMonitor {
       const at = name === "info" ? 1 : 2;
       if (words.length === at + 1) return matching(namesIn(INFO_COMMANDS));
       const info = findCommand(INFO_COMMANDS, words[at]);
-      return matching(await info?.words?.(this.context) ?? []);
+      return matching(await info?.words?.(this.context, last) ?? []);
     }
     const command = findCommand(COMMANDS, name);
-    return matching(await command?.words?.(this.context) ?? []);
+    return matching(await command?.words?.(this.context, last) ?? []);
   }
 }
 

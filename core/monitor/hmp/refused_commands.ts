@@ -137,13 +137,13 @@ export const REFUSED_COMMANDS: readonly Command[] = [
   }, () => ({})),
   asQmp("set_password", {
     name: "set_password",
-    args: "protocol:s,password:s,display:-d,id:s?,connected:s?",
+    args: "protocol:s,password:s,display:-ds,connected:s?",
     params: "protocol password [-d display] [action-if-connected]",
     help: "set spice/vnc password",
   }, () => ({})),
   asQmp("expire_password", {
     name: "expire_password",
-    args: "protocol:s,time:s,display:-d,id:s?",
+    args: "protocol:s,time:s,display:-ds",
     params: "protocol time [-d display]",
     help: "set spice/vnc password expire-time",
   }, () => ({})),

@@ -21,7 +21,7 @@ export interface DriveInfo {
   readonly node: string;
   /** The image in it. */
   readonly image: BlockBackend | undefined;
-  /** What the image is, by the plugin's name. */
+  /** What the image is, as `qcow2`. */
   readonly format: string;
   /** Where it is. */
   readonly file: string;
@@ -50,11 +50,13 @@ export function drivesOf(
       const inserted = machine.media.inserted(name);
       const config = (inserted?.config ?? planned?.config ?? {}) as JsonObject;
       const file = config.file;
+      const image = parts.backends.get(key) as BlockBackend | undefined;
       found.push({
         name,
         node: nodeIn(monitor, name) ?? key,
-        image: parts.backends.get(key) as BlockBackend | undefined,
-        format: inserted?.plugin ?? planned?.plugin.name ?? "raw",
+        image,
+        format: image?.format ?? inserted?.plugin ?? planned?.plugin.name ??
+          "raw",
         file: typeof file === "string" ? file : "",
         removable,
       });

@@ -24,7 +24,6 @@ const ShutdownCause = oneOf("ShutdownCause", [
   "host-ui",
   "guest-shutdown",
   "guest-reset",
-  "snapshot-load",
 ]);
 
 const BASIC = {
@@ -74,10 +73,15 @@ function caused(cause: Cause): EventData {
   return { guest: isGuests(cause), reason: cause };
 }
 
-/** What a client is told of what has happened. */
-export function toldOf(happened: MachineEvent, parts: Parts): Told {
+/** What a client is told of what has happened, if anything. */
+export function toldOf(
+  happened: MachineEvent,
+  parts: Parts,
+): Told | undefined {
   switch (happened.type) {
     case "reset":
+      // QEMU's schema: this cause "doesn't occur in QMP".
+      if (happened.cause === "snapshot-load") return undefined;
       return { event: "RESET", data: caused(happened.cause) };
     case "shutdown":
       return { event: "SHUTDOWN", data: caused(happened.cause) };

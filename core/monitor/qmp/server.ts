@@ -77,8 +77,10 @@ export class QmpServer implements QmpListener {
       const now = performance.timeOrigin + performance.now();
       for (const session of this.#sessions.keys()) session.tell(told, now);
     });
-    const tell = (happened: MachineEvent): void =>
-      this.#gate.tell(toldOf(happened, parts));
+    const tell = (happened: MachineEvent): void => {
+      const told = toldOf(happened, parts);
+      if (told !== undefined) this.#gate.tell(told);
+    };
     this.#unlisten = machine.events.on(tell);
     const monitor: Monitor = {
       machine,

@@ -276,16 +276,18 @@ export class X86Inspector implements CpuInspector {
     const wide = (offset: number) => (): bigint => this.#u64(offset);
     const all = new Map<string, () => bigint>();
     const hasLong = this.addressBits === 64;
+    // As in QEMU, the old names mean the whole register where it has 64 bits.
+    const general = hasLong ? wide : word;
     const names = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"];
     for (const [r, global] of GPR64.entries()) {
       const at = OFF_GPR + 8 * r;
-      if (r < names.length) all.set(names[r], word(at));
+      if (r < names.length) all.set(names[r], general(at));
       if (hasLong) all.set(global.name, wide(at));
     }
-    all.set("sp", hasLong ? wide(OFF_GPR + 32) : word(OFF_GPR + 32));
-    all.set("fp", hasLong ? wide(OFF_GPR + 40) : word(OFF_GPR + 40));
+    all.set("sp", general(OFF_GPR + 32));
+    all.set("fp", general(OFF_GPR + 40));
     all.set("eflags", () => BigInt(this.#cpu.getEflags() >>> 0));
-    all.set("eip", word(OFF_EIP));
+    all.set("eip", general(OFF_EIP));
     if (hasLong) all.set("rip", wide(OFF_EIP));
     all.set("pc", () => this.pc);
     for (const [name, seg] of SEGMENTS) {

@@ -12,8 +12,7 @@ import type { JsonObject } from "../../../machine/schema_types.ts";
 import { codeOfKeyName, KEY_NAMES } from "../../key_names.ts";
 import { action, type Command, type Monitor, query } from "../command.ts";
 import { GenericError, noDevice } from "../error.ts";
-import { writeFile } from "../files.ts";
-import { encodePpm } from "../ppm.ts";
+import { screendump } from "../screendump.ts";
 import {
   bool,
   int,
@@ -267,32 +266,7 @@ export const DISPLAY: readonly Command[] = [
       head: optional(int),
       format: optional(oneOf("ImageFormat", ["ppm", "png"])),
     },
-    async ({ machine }, { filename, device, head, format = "ppm" }) => {
-      if (device === undefined) {
-        if (head !== undefined) {
-          throw new GenericError(
-            "'head' must be specified together with 'device'",
-          );
-        }
-      } else {
-        const found = machine.plan.devices.find(({ name }) => name === device);
-        if (found === undefined) throw noDevice(device);
-        if (!found.plugin.provides?.includes("picture-source")) {
-          throw new GenericError(`Device '${device}' is not a display`);
-        }
-      }
-      let picture;
-      try {
-        picture = machine.screenshot();
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error;
-        throw new GenericError(
-          "There is no console to take a screendump from",
-        );
-      }
-      const bytes = format === "png" ? await picture.png() : encodePpm(picture);
-      await writeFile(filename, bytes);
-    },
+    ({ machine }, options) => screendump(machine, options),
   ),
   action(
     "send-key",

@@ -78,7 +78,8 @@ export const SNAPSHOTS: readonly Command[] = [
     checkNodes(monitor, [vmstate, ...devices]);
     const { machine, jobs } = monitor;
     jobs.start(id, "snapshot-save", async (onProgress) => {
-      await machine.saveSnapshot(tag, { onProgress });
+      // As in QEMU, only `savevm` replaces one.
+      await machine.saveSnapshot(tag, { onProgress, replace: false });
     });
   }),
   action("snapshot-load", SnapshotArguments, (monitor, args) => {
@@ -102,7 +103,10 @@ export const SNAPSHOTS: readonly Command[] = [
   action("job-dismiss", { id: str }, ({ jobs }, { id }) => jobs.dismiss(id)),
   refused("job-cancel", "cancel"),
   refused("job-pause", "pause"),
-  refused("job-resume", "resume"),
+  action("job-resume", { id: str }, ({ jobs }, { id }) => {
+    jobs.find(id);
+    throw new GenericError("Can't resume a job that was not paused");
+  }),
   refused("job-complete", "complete"),
   refused("job-finalize", "finalize"),
 ];
