@@ -9,6 +9,7 @@
  * @module
  */
 
+import { AcceptLoop, keepLively } from "../../core/backend/accept_loop.ts";
 import type { NetBackend, NetCard } from "../../core/backend/net.ts";
 import { RecordWriter } from "../../core/backend/record_writer.ts";
 import {
@@ -67,6 +68,7 @@ export class StreamLink implements NetBackend {
   readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
   readonly #lengthBytes = new Uint8Array(this.#length.buffer);
   #listener: SocketListener | undefined;
+  #accepting: AcceptLoop<Connection> | undefined;
   #connection: Connection | undefined;
   #writer: RecordWriter | undefined;
   #closed = false;
@@ -84,8 +86,7 @@ export class StreamLink implements NetBackend {
   static async open(options: StreamLinkOptions): Promise<StreamLink> {
     const link = new StreamLink(options);
     if (options.listen) {
-      link.#listener = await listen(options.place);
-      link.#work = link.#accept(link.#listener);
+      link.#accept(await listen(options.place));
     } else {
       link.#work = link.#connect();
     }
@@ -123,34 +124,31 @@ export class StreamLink implements NetBackend {
 
   /** See `NetBackend.close`. */
   async close(): Promise<void> {
-    if (this.#closed) return await this.#work;
+    if (!this.#closed) await this.#leave();
+    await Promise.all([this.#accepting?.close(), this.#work]);
+  }
+
+  async #leave(): Promise<void> {
     this.#closed = true;
     this.#delivery.close();
     this.#closing.resolve();
-    // A unix socket's file goes with it.
-    this.#listener?.close();
+    void this.#accepting?.close();
     // A guest's last words, as that it closes its connections.
     const writer = this.#writer;
     this.#writer = undefined;
     if (writer !== undefined) await settled(writer.flush(), LAST_MS);
     this.#hangUp(this.#connection);
-    await this.#work;
   }
 
-  async #accept(listener: SocketListener): Promise<void> {
-    while (!this.#closed) {
-      let connection: Connection;
-      try {
-        connection = await listener.accept();
-      } catch (error) {
-        if (this.#closed) return;
-        // As when the host has no more descriptors: that may pass.
-        this.#warn(`cannot accept a peer at ${this.#name}: ${reason(error)}`);
-        await this.#pause(1000);
-        continue;
-      }
-      await this.#serve(connection);
-    }
+  #accept(listener: SocketListener): void {
+    this.#listener = listener;
+    this.#accepting = new AcceptLoop<Connection>(listener, {
+      serve: (connection) => this.#serve(connection),
+      refused: (error) =>
+        this.#warn(
+          `no peer can be accepted at ${this.#name} for now: ${reason(error)}`,
+        ),
+    });
   }
 
   async #connect(): Promise<void> {
@@ -180,7 +178,7 @@ export class StreamLink implements NetBackend {
   async #serve(connection: Connection): Promise<void> {
     if (this.#closed) return connection.close();
     this.#connection = connection;
-    if ("setNoDelay" in connection) connection.setNoDelay();
+    keepLively(connection);
     this.#writer = new RecordWriter(
       (bytes) => connection.write(bytes),
       QUEUE_BYTES,
