@@ -34,8 +34,11 @@ export interface Medium {
 export interface ChangeOptions {
   /** Take the old one out though the guest has locked it in. */
   readonly force?: boolean;
-  /** A snapshot says it: only plugins that have names, or that the machine has. */
-  readonly isForeign?: boolean;
+  /**
+   * A snapshot that is being loaded does it, which may be anybody's: it need not
+   * wait for `alone`, and names no modules but those that the machine has.
+   */
+  readonly bySnapshot?: boolean;
 }
 
 /** A change of a recorded run. */
@@ -136,12 +139,12 @@ export class Media {
   async insert(
     name: string,
     medium: Medium,
-    { force = false, isForeign = false }: ChangeOptions = {},
+    { force = false, bySnapshot = false }: ChangeOptions = {},
   ): Promise<void> {
     this.#mustListen();
     const drive = this.#drive(name);
-    const { backend, config } = await this.#open(name, medium, isForeign);
-    await this.#untilFree(isForeign);
+    const { backend, config } = await this.#open(name, medium, bySnapshot);
+    await this.#untilFree(bySnapshot);
     // Whoever reads it later may be in another folder.
     const opened = { ...medium, config };
     if (this.#isTimed) {
@@ -188,11 +191,11 @@ export class Media {
    */
   async eject(
     name: string,
-    { force = false, isForeign = false }: ChangeOptions = {},
+    { force = false, bySnapshot = false }: ChangeOptions = {},
   ): Promise<void> {
     this.#mustListen();
     const drive = this.#drive(name);
-    await this.#untilFree(isForeign);
+    await this.#untilFree(bySnapshot);
     if (this.#isTimed) return await this.#timed!.submit({ drive: name, force });
     await this.#eject(name, drive, force);
   }
@@ -237,9 +240,9 @@ export class Media {
     }
   }
 
-  /** Wait until nobody needs the drives as they are, unless it is who does. */
-  async #untilFree(isForeign = false): Promise<void> {
-    while (this.#alone !== undefined && !isForeign) await this.#alone;
+  /** Wait until no snapshot needs the drives as they are, unless it does it. */
+  async #untilFree(bySnapshot = false): Promise<void> {
+    while (this.#alone !== undefined && !bySnapshot) await this.#alone;
   }
 
   async #eject(
@@ -369,19 +372,17 @@ export class Media {
   async #open(
     name: string,
     medium: Medium,
-    isForeign = false,
+    bySnapshot = false,
   ): Promise<{ backend: BlockBackend; config: JsonObject }> {
     const { options: { plugins, replay }, log, plan } = this.#parts;
     const isKnown = Object.values(plan.definition.backends)
       .some(({ plugin }) => plugin === medium.plugin);
+    const recorded = replay === undefined ? undefined : "recording";
+    const origin = bySnapshot ? "snapshot" : recorded;
     const plugin = await loadPlugin(
       ["block"],
       medium.plugin,
-      {
-        directory: Deno.cwd(),
-        isForeign: isForeign && !isKnown,
-        isRecorded: replay !== undefined && !isKnown,
-      },
+      { directory: Deno.cwd(), origin: isKnown ? undefined : origin },
       plugins,
     ) as BlockPlugin;
     const given = absolute(medium.config ?? {}, plugin.config);

@@ -121,7 +121,7 @@ export async function planDefinition(
       locate(definition, {
         file: "(the machine definition)",
         directory: Deno.cwd(),
-        isRecorded: options.replay !== undefined,
+        origin: options.replay === undefined ? undefined : "recording",
       }),
     );
   return await planLocated(document, options);
@@ -335,8 +335,7 @@ async function parseBackend(
   }
   if (separator < 0) return { plugin: name };
   try {
-    const table = plugins;
-    const plugin = await loadPlugin([type], name, place.directory, table);
+    const plugin = await loadPlugin([type], name, place, plugins);
     const { parse } = plugin as BackendPlugin;
     if (parse === undefined) {
       throw new PluginError(`the ${type} backend "${name}" takes no argument`);

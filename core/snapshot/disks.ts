@@ -297,7 +297,7 @@ export async function restoreMedia(
 ): Promise<void> {
   for (const [drive, medium] of changedMedia(media, saved)) {
     try {
-      const options = { force: true, isForeign: true };
+      const options = { force: true, bySnapshot: true };
       if (medium === null) await media.eject(drive, options);
       else await media.insert(drive, mediumOf(medium), options);
     } catch (cause) {
