@@ -16,6 +16,7 @@ import {
   listenAt,
   type SocketListener,
 } from "../../core/backend/socket_place.ts";
+import { within } from "../../core/backend/within.ts";
 import type { Logger } from "../../core/machine/plugin.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
 import { Delivery } from "./delivery.ts";
@@ -136,7 +137,7 @@ export class StreamLink implements NetBackend {
     // A guest's last words, as that it closes its connections.
     const writer = this.#writer;
     this.#writer = undefined;
-    if (writer !== undefined) await settled(writer.flush(), LAST_MS);
+    if (writer !== undefined) await within(LAST_MS, writer.flush());
     this.#hangUp(this.#connection);
   }
 
@@ -234,23 +235,12 @@ export class StreamLink implements NetBackend {
   }
 
   #pause(milliseconds: number): Promise<void> {
-    return settled(this.#closing.promise, milliseconds);
+    return within(milliseconds, this.#closing.promise);
   }
 
   #warn(message: string): void {
     if (!this.#closed) this.#options.log.warn(message);
   }
-}
-
-/** Resolves when a promise does, or after a time. */
-async function settled(
-  promise: Promise<void>,
-  milliseconds: number,
-): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, milliseconds);
-  await Promise.race([promise, late.promise]);
-  clearTimeout(timer);
 }
 
 function reason(error: unknown): string {

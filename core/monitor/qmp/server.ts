@@ -13,6 +13,7 @@ import {
   listenAt,
   type SocketListener,
 } from "../../backend/socket_place.ts";
+import { within } from "../../backend/within.ts";
 import type { MachineEvent } from "../../machine/events.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Parts } from "../../machine/parts.ts";
@@ -178,12 +179,10 @@ export class QmpServer implements QmpListener {
     this.#gate.close();
     await this.#accepting.close();
     const sessions = [...this.#sessions];
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
+    await within(
+      FLUSH_MS,
       Promise.all(sessions.map(([session]) => session.flush())),
-      new Promise<void>((resolve) => timer = setTimeout(resolve, FLUSH_MS)),
-    ]);
-    clearTimeout(timer);
+    );
     for (const [session] of sessions) session.close();
     await Promise.all(sessions.map(([, served]) => served));
   }
