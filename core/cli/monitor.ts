@@ -11,7 +11,8 @@ import {
   describePlace,
   isOpenToOthers,
   listenAt,
-  parseSocketPlace,
+  parseServerPlace,
+  PlaceOptionError,
   placePermissions,
   type SocketListener,
   type SocketPlace,
@@ -36,10 +37,13 @@ export type MonitorPlace = "stdio" | SocketPlace;
 export function parseMonitor(text: string): MonitorPlace | undefined {
   if (text === "none") return undefined;
   if (text === "stdio" || text === "mon:stdio") return "stdio";
-  const place = parseSocketPlace(
-    text.replace(/(,(server|wait|nowait)(=(on|off))?)+$/, ""),
-  );
-  if (place !== undefined) return place;
+  try {
+    const place = parseServerPlace(text);
+    if (place !== undefined) return place;
+  } catch (error) {
+    if (!(error instanceof PlaceOptionError)) throw error;
+    throw new UsageError(`--monitor ${text}: ${error.message}`);
+  }
   throw new UsageError(
     `--monitor takes stdio, tcp:HOST:PORT, unix:PATH or none, not "${text}"`,
   );
