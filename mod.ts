@@ -34,10 +34,20 @@ export type {
   SerialPort,
 } from "./core/machine/ports.ts";
 export type { GdbMonitor } from "./core/debug/gdb/monitor.ts";
-export type { ReverseDebugger, ReverseStop } from "./core/debug/gdb/reverse.ts";
 export type { GdbOptions, GdbServer } from "./core/debug/gdb/server.ts";
 export * from "./core/replay/error.ts";
-export type * from "./core/replay/log.ts";
+export type {
+  CHECK,
+  CUT_END,
+  Digest,
+  END,
+  Entries,
+  Entry,
+  INPUTS,
+  LoggedEvent,
+  OWN_END,
+  Position,
+} from "./core/replay/log.ts";
 export type * from "./core/debug/gdb/reverse.ts";
 export type * from "./core/replay/reverse.ts";
 export type { Header, Recording, SnapshotMark } from "./core/replay/session.ts";
@@ -48,7 +58,12 @@ export { addressText, linearAddress } from "./core/debug/addresses.ts";
 export type * from "./core/debug/events.ts";
 export { HookError } from "./core/debug/hook_error.ts";
 export type * from "./core/exec/debug_port.ts";
-export type * from "./core/machine/events.ts";
+export type {
+  Cause,
+  EventListener,
+  MachineEvent,
+  MachineEvents,
+} from "./core/machine/events.ts";
 export type { EventObserver } from "./core/cpu/frontend.ts";
 export type { GuardedRange, GuardHit } from "./core/mmu/access_guard.ts";
 export type { AccessObserver } from "./core/bus/overlay.ts";
@@ -65,7 +80,21 @@ export * from "./core/backend/block.ts";
 export * from "./core/backend/canvas.ts";
 export type * from "./core/backend/char.ts";
 export type * from "./core/backend/display.ts";
-export type * from "./core/backend/image_format.ts";
+export type {
+  Extent,
+  ImageBacking,
+  ImageCheck,
+  ImageFormat,
+  ImageInfo,
+  ImageSnapshot,
+  ImageUndo,
+  NewImage,
+  OpenImage,
+  OpenOptions,
+  Preallocation,
+  PREALLOCATIONS,
+  UndoSnapshot,
+} from "./core/backend/image_format.ts";
 export type * from "./core/backend/input.ts";
 export * from "./core/backend/input_queue.ts";
 export * from "./core/backend/memory_card.ts";
@@ -81,8 +110,22 @@ export * from "./core/bus/pci.ts";
 export * from "./core/bus/pci_function.ts";
 export * from "./core/bus/register_map.ts";
 export * from "./core/machine/conformance.ts";
-export type * from "./core/machine/device_events.ts";
-export type * from "./core/machine/cpu.ts";
+export type {
+  DeviceEvent,
+  DeviceEventSpec,
+  DeviceFilter,
+  DeviceListener,
+  EventData,
+  EventValue,
+  EventValueType,
+  ToldEvent,
+} from "./core/machine/device_events.ts";
+export type {
+  CpuCore,
+  CpuExit,
+  EntryState,
+  InterruptController,
+} from "./core/machine/cpu.ts";
 export * from "./core/machine/definition.ts";
 export * from "./core/machine/document.ts";
 export type * from "./core/machine/firmware.ts";

@@ -20,9 +20,19 @@ export interface MachineFactory {
   /**
    * Read a machine definition (a path, or the definition itself), check it,
    * and build the machine with the plugins that ship with Rhea and those that
-   * the definition names by path or URL. Throws a `DefinitionError` for what
-   * is wrong in the definition and a `LoadError` for a kernel that cannot be
+   * the definition names by path or URL. It does not run yet: `Machine.run` and
+   * `Machine.start` let it. Whoever loads a machine stops it, as `await using`
+   * does. Throws a `DefinitionError` for what is wrong in the definition, with
+   * its file, line and path, and a `LoadError` for a kernel that cannot be
    * loaded.
+   *
+   * ```ts ignore
+   * await using machine = await Machine.load(
+   *   { extends: "machines/pc.json", cpu: { model: "x86-64-v2" } },
+   *   { kernel: "tests/fixtures/echo.elf", memory: "64M", smp: 2 },
+   * );
+   * console.log(await machine.serial(0).expect("# "));
+   * ```
    */
   load(
     definition: string | JsonObject,

@@ -9,6 +9,24 @@ import { isLoopback, urlHost } from "./address.ts";
 
 const MAX_PORT = 65535;
 
+/**
+ * What QEMU takes behind the place of a server, and the only values of it that
+ * are possible here.
+ */
+const OPTIONS: Readonly<Record<string, readonly string[]>> = {
+  server: ["on", ""],
+  wait: ["off"],
+  nowait: [""],
+  nodelay: ["on", "off", ""],
+  pretty: ["off"],
+};
+
+/** Something behind a place that cannot be. */
+export class PlaceOptionError extends Error {
+  /** The name of the error's class. */
+  override readonly name = "PlaceOptionError";
+}
+
 /** A place at which a server listens. */
 export type SocketPlace =
   /** A unix socket. */
@@ -31,6 +49,30 @@ export function parseSocketPlace(text: string): SocketPlace | undefined {
   const port = Number(tcp?.[3]);
   if (tcp === null || port > MAX_PORT) return undefined;
   return { host: tcp[1] ?? (tcp[2] || "127.0.0.1"), port };
+}
+
+/**
+ * The same with what QEMU wants to be told of a server behind it:
+ * `,server=on,wait=off`. Throws a `PlaceOptionError` for anything else there.
+ */
+export function parseServerPlace(text: string): SocketPlace | undefined {
+  const [where, ...options] = text.split(",");
+  for (const option of options) {
+    const [key, value = ""] = option.split("=", 2);
+    const values = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
+    if (values === undefined) {
+      throw new PlaceOptionError(
+        `there is no option "${key}", expected server=on or wait=off`,
+      );
+    }
+    if (!values.includes(value)) {
+      const possible = values.map((one) => one === "" ? key : `${key}=${one}`);
+      throw new PlaceOptionError(
+        `"${option}" cannot be, expected ${possible.join(" or ")}`,
+      );
+    }
+  }
+  return parseSocketPlace(where);
 }
 
 /** The place for messages, and as clients take it: the path, or `HOST:PORT`. */

@@ -1,9 +1,11 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   describePlace,
   isOpenToOthers,
   listenAt,
+  parseServerPlace,
   parseSocketPlace,
+  PlaceOptionError,
   placePermissions,
   type SocketPlace,
 } from "./socket_place.ts";
@@ -27,6 +29,30 @@ Deno.test("places: of TCP and of sockets with names", () => {
     ]
   ) {
     assertEquals(parseSocketPlace(bad), undefined, bad);
+  }
+});
+
+Deno.test("places: what QEMU says of a server behind them", () => {
+  const place = { host: "127.0.0.1", port: 9 };
+  const good = ["server=on,wait=off", "server,nowait", "nodelay", "pretty=off"];
+  for (const options of good) {
+    assertEquals(parseServerPlace(`tcp::9,${options}`), place);
+  }
+  assertEquals(parseServerPlace("tcp::9"), place);
+  assertEquals(parseServerPlace("udp:9,server"), undefined);
+  const bad = [
+    ["server=off", '"server=off" cannot be, expected server=on or server'],
+    ["wait=on", '"wait=on" cannot be, expected wait=off'],
+    ["colour=red", 'there is no option "colour", expected server=on or'],
+    ["__proto__=1", 'there is no option "__proto__"'],
+    ["", 'there is no option ""'],
+  ];
+  for (const [option, message] of bad) {
+    assertThrows(
+      () => parseServerPlace(`tcp::9,${option}`),
+      PlaceOptionError,
+      message,
+    );
   }
 });
 

@@ -40,7 +40,7 @@ import {
   infoLines,
   snapshotLines,
 } from "./image_print.ts";
-import type { Output } from "./main.ts";
+import type { Output } from "./output.ts";
 
 /** The most images in a chain. */
 const MAX_CHAIN = 64;

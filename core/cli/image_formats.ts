@@ -26,8 +26,9 @@ export class Formats {
   /** All formats by name. */
   async all(): Promise<Map<string, ImageFormat>> {
     const formats = new Map<string, ImageFormat>();
+    const place = { directory: "." };
     for (const name of Object.keys(this.#plugins.block ?? {})) {
-      const plugin = await loadPlugin(["block"], name, "", this.#plugins);
+      const plugin = await loadPlugin(["block"], name, place, this.#plugins);
       const format = await (plugin as BlockPlugin).format?.();
       if (format !== undefined) formats.set(name, format);
     }

@@ -17,26 +17,14 @@ import type { NamedPlugin } from "../machine/schema_document.ts";
 import { resolve } from "../machine/path.ts";
 import { ReplayError } from "../replay/error.ts";
 import { SnapshotError } from "../snapshot/error.ts";
-import type { ProgressDisplay } from "../progress/progress.ts";
 import { VERSION } from "../version.ts";
 import { type Command, HELP, parseCommand, UsageError } from "./arguments.ts";
 import type { Monitors } from "./monitor.ts";
+import type { Output } from "./output.ts";
 import type { Screendumps } from "./screendumps.ts";
 
 /** Exit status for a mistake of the user's. */
 const STATUS_USAGE = 2;
-
-/** Where the command line's text goes. */
-export interface Output {
-  /** Results. */
-  out(text: string): void;
-  /** Messages, a line each. */
-  message(line: string): void;
-  /** Traces, in whole lines. */
-  trace(text: string): void;
-  /** Shows how far a long work is; `standard`: on standard error. */
-  readonly progress?: ProgressDisplay | "standard";
-}
 
 /** Prints to the terminal. */
 export const TERMINAL: Output = {

@@ -5,12 +5,14 @@
  * @module
  */
 
+import { AcceptLoop } from "../backend/accept_loop.ts";
 import { HOST_TERMINAL, RawMode, type Terminal } from "../backend/terminal.ts";
 import {
   describePlace,
   isOpenToOthers,
   listenAt,
-  parseSocketPlace,
+  parseServerPlace,
+  PlaceOptionError,
   placePermissions,
   type SocketListener,
   type SocketPlace,
@@ -21,8 +23,6 @@ import { UsageError } from "./arguments.ts";
 
 /** Bytes of one read. */
 const READ_BYTES = 4096;
-/** Milliseconds after which a connection is accepted that could not be. */
-const RETRY_MS = 1000;
 /** Columns of what is no terminal: lists are as wide. */
 const COLUMNS = 80;
 
@@ -37,10 +37,13 @@ export type MonitorPlace = "stdio" | SocketPlace;
 export function parseMonitor(text: string): MonitorPlace | undefined {
   if (text === "none") return undefined;
   if (text === "stdio" || text === "mon:stdio") return "stdio";
-  const place = parseSocketPlace(
-    text.replace(/(,(server|wait|nowait)(=(on|off))?)+$/, ""),
-  );
-  if (place !== undefined) return place;
+  try {
+    const place = parseServerPlace(text);
+    if (place !== undefined) return place;
+  } catch (error) {
+    if (!(error instanceof PlaceOptionError)) throw error;
+    throw new UsageError(`--monitor ${text}: ${error.message}`);
+  }
   throw new UsageError(
     `--monitor takes stdio, tcp:HOST:PORT, unix:PATH or none, not "${text}"`,
   );
@@ -141,39 +144,28 @@ function onTerminal(
 /** A monitor for each client of a listener. */
 function behind(
   machine: Machine,
-  listener: Deno.Listener,
+  listener: SocketListener,
+  warn: (line: string) => void,
 ): () => Promise<void> {
   const connections = new Set<Deno.Conn>();
-  let isOpen = true;
-  void (async () => {
-    while (isOpen) {
-      let connection: Deno.Conn;
-      try {
-        connection = await listener.accept();
-      } catch (error) {
-        if (!isOpen) return;
-        // A client that was gone before it was accepted; otherwise this process
-        // has too many files open.
-        if (!(error instanceof Deno.errors.ConnectionAborted)) {
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-        }
-        continue;
-      }
+  const accepting = new AcceptLoop<Deno.Conn>(listener, {
+    serve(connection) {
       connections.add(connection);
       void serve(machine, connection, false, () => COLUMNS).finally(() => {
         if (!connections.delete(connection)) return;
         connection.close();
       });
-    }
-  })();
-  return () => {
-    isOpen = false;
-    listener.close();
+    },
+    refused: (error) =>
+      warn(`no monitor's client can be accepted for now: ${error}`),
+  });
+  return async () => {
+    const accepted = accepting.close();
     for (const connection of connections) {
       connections.delete(connection);
       connection.close();
     }
-    return Promise.resolve();
+    await accepted;
   };
 }
 
@@ -200,7 +192,7 @@ export async function startMonitors(
         continue;
       }
       const listener = await listenForMonitor(place);
-      const end = behind(machine, listener);
+      stops.push(behind(machine, listener, warn));
       if (listener.addr.transport === "tcp") addresses.push(listener.addr);
       if (isOpenToOthers(place)) {
         warn(
@@ -208,10 +200,6 @@ export async function startMonitors(
             "the monitor there",
         );
       }
-      stops.push(async () => {
-        await end();
-        if ("path" in place) await Deno.remove(place.path).catch(() => {});
-      });
     }
   } catch (error) {
     await stop();

@@ -17,7 +17,8 @@ import {
   type ProgressBar,
   type ProgressDisplay,
 } from "../progress/progress.ts";
-import { main, type Output, TERMINAL } from "./main.ts";
+import { main, TERMINAL } from "./main.ts";
+import type { Output } from "./output.ts";
 
 /** The command line of the guest's kernel. */
 const APPEND = "console=ttyS0 quiet";

@@ -15,7 +15,7 @@ export interface CabledCard {
   /** The name of the network that it is on; undefined: it is on none. */
   readonly network: string | undefined;
   /** The device. */
-  readonly card: Device & { cable?: boolean };
+  readonly card: Device;
 }
 
 /** All cards that have a cable. */

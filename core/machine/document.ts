@@ -18,10 +18,11 @@ export interface Place {
   readonly line?: number;
   /** What relative paths are relative to. */
   readonly directory: string;
-  /** A snapshot has it, which may be anybody's: no modules are imported for it. */
-  readonly isForeign?: boolean;
-  /** A recording has it, which may be anybody's: only files of this host are imported for it. */
-  readonly isRecorded?: boolean;
+  /**
+   * What has it, where that may be anybody's: no modules are imported for a
+   * snapshot, and for a recording only files of this host.
+   */
+  readonly origin?: "snapshot" | "recording";
 }
 
 /** A JSON value that knows where it was written. */

@@ -376,14 +376,12 @@ export class Media {
     const { options: { plugins, replay }, log, plan } = this.#parts;
     const isKnown = Object.values(plan.definition.backends)
       .some(({ plugin }) => plugin === medium.plugin);
+    const recorded = replay === undefined ? undefined : "recording";
+    const origin = isForeign ? "snapshot" : recorded;
     const plugin = await loadPlugin(
       ["block"],
       medium.plugin,
-      {
-        directory: Deno.cwd(),
-        isForeign: isForeign && !isKnown,
-        isRecorded: replay !== undefined && !isKnown,
-      },
+      { directory: Deno.cwd(), origin: isKnown ? undefined : origin },
       plugins,
     ) as BlockPlugin;
     const given = absolute(medium.config ?? {}, plugin.config);

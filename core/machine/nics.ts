@@ -263,7 +263,7 @@ class NicLayer {
       const loaded = await loadPlugin(
         ["net"],
         network,
-        Deno.cwd(),
+        { directory: Deno.cwd() },
         this.#plugins,
       ) as NetPlugin;
       schema = loaded.config;

@@ -33,23 +33,29 @@ import { loadPlugin, PluginError, type PluginTable } from "./registry.ts";
 import type { Recording } from "../replay/session.ts";
 import type { JsonObject } from "./schema_types.ts";
 
-/** What a program or the command line says beside the definition. */
+/**
+ * What a program or the command line says beside the definition, over which it
+ * is laid. Paths are relative to the current directory.
+ */
 export interface LoadOptions {
   /** The plugins that have names. */
   readonly plugins: PluginTable;
-  /** The firmware's image: a file, or `builtin`. */
+  /** The firmware's image, as SeaBIOS's `bios.bin`: a file, or `builtin`. */
   readonly firmware?: string;
-  /** The kernel's file. */
+  /**
+   * The kernel's file, which is started without firmware: a Linux bzImage or a
+   * multiboot ELF.
+   */
   readonly kernel?: string;
-  /** The initial RAM disk's file. */
+  /** The initial RAM disk's file; a `DefinitionError` without a kernel. */
   readonly initrd?: string;
-  /** The kernel's command line. */
+  /** The kernel's command line; a `DefinitionError` without a kernel. */
   readonly append?: string;
-  /** Size of the memory `ram`: a number, or as `"256M"`. */
+  /** Size of the memory `ram`: bytes, or with a unit of 1024, as `"256M"`. */
   readonly memory?: number | string;
-  /** The CPU model. */
+  /** The CPU model: of x86, `pentium3` or `x86-64-v2`, say. */
   readonly cpu?: string;
-  /** The number of CPUs. */
+  /** The number of CPUs, from 1 to 8. */
   readonly smp?: number;
   /**
    * What serial ports are connected to: `stdio`, `null`, `memory`,
@@ -77,15 +83,24 @@ export interface LoadOptions {
   readonly snapshot?: boolean;
   /** Network cards, each with the network that it is in. */
   readonly nics?: readonly NicOptions[];
-  /** Files to which the frames of the first network, the second, ... go. */
+  /**
+   * Files to which the frames of the first network, the second, ... go, in the
+   * format of `tcpdump`.
+   */
   readonly pcap?: readonly string[];
   /** What firmware starts: see `boot.order` and `boot.menu`. */
   readonly boot?: BootOptions;
-  /** Assignments `path=value`, as `--set` takes them. */
+  /**
+   * Assignments `path=value` to what is in the definition, as `--set` takes
+   * them: `devices.ide.config.disk0.serial=A1`.
+   */
   readonly set?: readonly string[];
-  /** Which executor: `jit` uses the interpreter for cold code. */
+  /** Which executor: `jit`, the default, uses the interpreter for cold code. */
   readonly accel?: "jit" | "interp";
-  /** Let virtual time follow the instruction count. */
+  /**
+   * Let virtual time follow the instruction count instead of the host's clock:
+   * a run is then the same each time, to the instruction.
+   */
   readonly icount?: boolean;
   /**
    * Record what comes from outside in this file, for `Machine.replay`. Virtual
@@ -102,7 +117,10 @@ export interface LoadOptions {
    * terminal.
    */
   readonly monitor?: boolean;
-  /** Takes the log's lines; they are dropped when it is absent. */
+  /**
+   * Takes the log's lines, what a guest does wrong, say; they are dropped when
+   * it is absent.
+   */
   readonly log?: LogSink;
   /** The folder of snapshots that have a name: the current one when absent. */
   readonly snapshots?: string;
@@ -121,7 +139,7 @@ export async function planDefinition(
       locate(definition, {
         file: "(the machine definition)",
         directory: Deno.cwd(),
-        isRecorded: options.replay !== undefined,
+        origin: options.replay === undefined ? undefined : "recording",
       }),
     );
   return await planLocated(document, options);
@@ -335,8 +353,7 @@ async function parseBackend(
   }
   if (separator < 0) return { plugin: name };
   try {
-    const table = plugins;
-    const plugin = await loadPlugin([type], name, place.directory, table);
+    const plugin = await loadPlugin([type], name, place, plugins);
     const { parse } = plugin as BackendPlugin;
     if (parse === undefined) {
       throw new PluginError(`the ${type} backend "${name}" takes no argument`);

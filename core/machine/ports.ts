@@ -12,13 +12,19 @@ import type { AnyBackend } from "./parts.ts";
 
 /** A serial port whose other end is the program. */
 export interface SerialPort {
-  /** What the guest has written. */
+  /** What the guest has written, as UTF-8; of long runs, the last of it. */
   readonly output: string;
-  /** Type to the guest; resolves when the guest's chip took it all. */
+  /**
+   * Type to the guest: text in UTF-8, or bytes. Resolves when the guest's chip
+   * took it all, or the machine has ended; nothing starts it.
+   */
   write(data: string | Uint8Array): Promise<void>;
   /**
-   * Wait until the guest's output after the last match contains `pattern`;
-   * gives back the output up to and including the match.
+   * Wait until the guest's output after the last match contains `pattern`, in
+   * which `$` is the end of what it has written so far; gives back the output up
+   * to and including the match. The machine is started if it does not run.
+   * Rejects with an `ExpectError`, whose message has the end of the output, when
+   * the match has not come in time or the machine ends.
    */
   expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
 }
@@ -41,10 +47,15 @@ export interface ScreenPort {
   watchPicture(changed: () => void): void;
   /**
    * Wait until the text on the screen contains `pattern`; gives back all of
-   * the text. It is what stands there, and may have stood there before.
+   * the text. It is what stands there, and may have stood there before. The
+   * machine is started if it does not run. Rejects with an `ExpectError` when it
+   * has not come in time or the machine ends.
    */
   expect(pattern: RegExp | string, options?: ExpectOptions): Promise<string>;
-  /** Type on the US keyboard; resolves when the guest took it all. */
+  /**
+   * Type on the US keyboard; resolves when the guest took it all. Rejects with
+   * a `RangeError` for a character that no key types.
+   */
   type(text: string): Promise<void>;
   /**
    * Press keys together, by their W3C `KeyboardEvent.code` names, and release

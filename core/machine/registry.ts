@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Place } from "./document.ts";
 import { listNames, suggest } from "./nearest.ts";
 import { isAbsolute, resolve, toFileUrl } from "./path.ts";
 import type { Plugin } from "./plugin.ts";
@@ -23,14 +24,7 @@ export class PluginError extends Error {
 }
 
 /** Where a plugin is named. */
-export interface PluginPlace {
-  /** What relative paths are relative to. */
-  readonly directory: string;
-  /** Somebody else may have written it: only plugins that have names. */
-  readonly isForeign?: boolean;
-  /** The same, but modules that are files of this host are imported, too. */
-  readonly isRecorded?: boolean;
-}
+export type PluginPlace = Pick<Place, "directory" | "origin">;
 
 /** What each type of plugin must have beside the common fields. */
 const FUNCTIONS: Readonly<Record<PluginType, readonly string[]>> = {
@@ -44,9 +38,32 @@ const FUNCTIONS: Readonly<Record<PluginType, readonly string[]>> = {
   loader: ["probe", "load"],
 };
 
+/** Whether a plugin's name is a path. */
+function isPath(name: string): boolean {
+  return /^\.{0,2}\//.test(name) || isAbsolute(name);
+}
+
 /** Whether a plugin's name is a specifier to import rather than a name. */
 function isSpecifier(name: string): boolean {
-  return /^(\.{0,2}\/|[a-z][a-z0-9+.-]*:)/i.test(name) || isAbsolute(name);
+  return isPath(name) || /^[a-z][a-z0-9+.-]*:/i.test(name);
+}
+
+/** Throws a `PluginError` for a module that a stranger may have named. */
+function checkOrigin(name: string, { origin }: PluginPlace): void {
+  const says = `names a program, ${JSON.stringify(name)}, as a plugin, which`;
+  if (origin === "snapshot") {
+    throw new PluginError(
+      `the snapshot ${says} only a machine's definition may: load the ` +
+        "snapshot into the machine of that",
+    );
+  }
+  const isFile = isPath(name) || /^file:/i.test(name);
+  if (origin === "recording" && !isFile) {
+    throw new PluginError(
+      `the recording ${says} would come from elsewhere: replay it from a ` +
+        "program that has it among its plugins",
+    );
+  }
 }
 
 function isPlugin(value: unknown, type: PluginType): value is Plugin {
@@ -64,35 +81,18 @@ function isPlugin(value: unknown, type: PluginType): value is Plugin {
 export async function loadPlugin(
   types: readonly PluginType[],
   name: string,
-  place: string | PluginPlace,
+  place: PluginPlace,
   table: PluginTable,
 ): Promise<Plugin> {
-  const { directory, isForeign, isRecorded } = typeof place === "string"
-    ? { directory: place }
-    : { isForeign: false, isRecorded: false, ...place };
   let load: (() => Promise<unknown>) | undefined;
   for (const type of types) {
     const names = table[type];
     if (names !== undefined && Object.hasOwn(names, name)) load = names[name];
   }
-  if (load === undefined && isForeign && isSpecifier(name)) {
-    throw new PluginError(
-      `the snapshot names a program, ${JSON.stringify(name)}, as a plugin, ` +
-        "which only a machine's definition may: load the snapshot into the " +
-        "machine of that",
-    );
-  }
-  const isFile = /^(\.{0,2}\/|file:)/i.test(name) || isAbsolute(name);
-  if (load === undefined && isRecorded && isSpecifier(name) && !isFile) {
-    throw new PluginError(
-      `the recording names a program, ${JSON.stringify(name)}, as a plugin, ` +
-        "which would come from elsewhere: replay it from a program that has " +
-        "it among its plugins",
-    );
-  }
   if (load === undefined && isSpecifier(name)) {
-    const url = /^\.{0,2}\//.test(name) || isAbsolute(name)
-      ? toFileUrl(resolve(directory, name)).href
+    checkOrigin(name, place);
+    const url = isPath(name)
+      ? toFileUrl(resolve(place.directory, name)).href
       : name;
     load = () => import(url);
   }

@@ -148,9 +148,10 @@ export async function machineSchema(
   further: readonly NamedPlugin[] = [],
 ): Promise<JsonObject> {
   const all: NamedPlugin[] = [];
+  const place = { directory: "." };
   for (const type of Object.keys(table) as PluginType[]) {
     for (const name of Object.keys(table[type] ?? {})) {
-      all.push({ name, plugin: await loadPlugin([type], name, ".", table) });
+      all.push({ name, plugin: await loadPlugin([type], name, place, table) });
     }
   }
   for (const named of further) {

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { resolve } from "../machine/path.ts";
 import { ReplayError } from "./error.ts";
 import { hash32 } from "./hash.ts";
 import {
@@ -77,7 +78,8 @@ class FileSource implements LogSource {
 /** Where the bytes of a file are read; what cannot be sought in is in memory. */
 export async function logSource(path: string): Promise<LogSource> {
   const { isFile, size } = await Deno.stat(path);
-  if (isFile) return new FileSource(path, size);
+  // The program may be in another folder when more of it is read.
+  if (isFile) return new FileSource(resolve(path), size);
   return bytesSource(await Deno.readFile(path));
 }
 

@@ -8,7 +8,7 @@ import {
   INPUTS,
   writeHeader,
 } from "./log.ts";
-import { LogFile, type LogSource } from "./log_file.ts";
+import { LogFile, type LogSource, logSource } from "./log_file.ts";
 
 const DIGEST = { state: 1, memory: 2, disks: 3, sent: 4 };
 
@@ -102,6 +102,24 @@ Deno.test("a recording is read piece by piece, to and fro", () => {
   assert(source.most < 700_000, `${source.most}`);
   log.close();
   assertEquals(source.opened, false);
+});
+
+Deno.test("a recording is found again when the program has gone to another folder", async () => {
+  const here = Deno.cwd();
+  const folder = await Deno.makeTempDir();
+  const entries = madeUp(300);
+  await Deno.writeFile(`${folder}/log`, fileOf(entries));
+  try {
+    Deno.chdir(folder);
+    const source = await logSource("log");
+    Deno.chdir(here);
+    const log = new LogFile(source);
+    assertEquals([...log], entries);
+    log.close();
+  } finally {
+    Deno.chdir(here);
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("an entry stays what it was when others are read", () => {

@@ -64,7 +64,7 @@ export function documentOf(record: StateRecord): Located {
       file,
       line: line === 0 ? undefined : line,
       directory,
-      isForeign: true,
+      origin: "snapshot",
     };
   };
   const node = (value: StateValue): Located => {

@@ -9,14 +9,12 @@
 import type { MachinePlan } from "../machine/plan_types.ts";
 import type { StateRecord, StateValue } from "../state/state.ts";
 
-/** Rhea's version, as `deno.json` has it. */
-export const RHEA_VERSION = "0.1.0";
-/** And that are looked for. */
+/** Differences that a message names. */
+const MOST_DIFFERENCES = 4;
+/** Differences that are looked for: a stranger's file may have any number. */
 const MOST_FOUND = 1000;
 /** Characters of a value that a message shows. */
 const MAX_SHOWN = 200;
-/** Differences that a message names. */
-const MOST_DIFFERENCES = 4;
 
 /** What must be the same. */
 export function identityOf(plan: MachinePlan): StateRecord {
@@ -137,7 +135,7 @@ function text(value: StateValue | undefined): string {
   });
 }
 
-/** A value in a message: most that a name, say, is may be shorter. */
+/** A value as a message shows it: a stranger's may be of any length. */
 function excerpt(value: StateValue | undefined): string {
   const whole = typeof value === "string" ? value : text(value);
   return whole.length > MAX_SHOWN ? whole.slice(0, MAX_SHOWN) + "…" : whole;

@@ -18,6 +18,7 @@ import type { MachinePlan } from "../machine/plan_types.ts";
 import { BlockError } from "../backend/block.ts";
 import { encodeRecord } from "../state/record_codec.ts";
 import { StateError, type StateRecord } from "../state/state.ts";
+import { VERSION } from "../version.ts";
 import { BlockFileReader, type ReadAheads } from "./block_file.ts";
 import {
   checkSavedDisks,
@@ -40,7 +41,7 @@ import {
   snapshotPath,
   snapshotsBeside,
 } from "./folder.ts";
-import { differences, identityOf, RHEA_VERSION } from "./identity.ts";
+import { differences, identityOf } from "./identity.ts";
 import { readAhead, untouchedBytes } from "./memory_ahead.ts";
 import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
 import { asRecord, loadMachine, saveMachine } from "./machine_state.ts";
@@ -243,9 +244,9 @@ export class SnapshotFile {
     for (const { tag, bytes } of this.#reader.blocks()) {
       if (tag !== "HEAD") break;
       const { rhea } = readRecord(this.#reader, bytes);
-      return rhea === RHEA_VERSION || typeof rhea !== "string"
+      return rhea === VERSION || typeof rhea !== "string"
         ? ""
-        : `; it was saved by Rhea ${rhea}, this is ${RHEA_VERSION}`;
+        : `; it was saved by Rhea ${rhea}, this is ${VERSION}`;
     }
     return "";
   }

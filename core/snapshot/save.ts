@@ -18,6 +18,7 @@ import type { Parts } from "../machine/parts.ts";
 import { PAGE_BYTES } from "../machine/memory.ts";
 import { encodeRecord } from "../state/record_codec.ts";
 import type { StateRecord } from "../state/state.ts";
+import { VERSION } from "../version.ts";
 import { BlockFileWriter } from "./block_file.ts";
 import {
   checkDisks,
@@ -34,7 +35,7 @@ import {
   snapshotName,
   snapshotPath,
 } from "./folder.ts";
-import { identityOf, RHEA_VERSION } from "./identity.ts";
+import { identityOf } from "./identity.ts";
 import { savedDisksIn } from "./load.ts";
 import { memoryBlocks, usedPages } from "./memory_blocks.ts";
 import { saveMachine } from "./machine_state.ts";
@@ -81,7 +82,7 @@ export async function saveSnapshot(
     const record = (tag: string, value: StateRecord): Promise<void> =>
       writer.block(tag, encodeRecord(value));
     await record("HEAD", {
-      rhea: RHEA_VERSION,
+      rhea: VERSION,
       date: Date.now(),
       machine: plan.definition.name ?? "",
       time: clock.now(),

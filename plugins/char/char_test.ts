@@ -250,6 +250,21 @@ Deno.test("tcp: a client that was gone before it was accepted is not the last", 
   }
 });
 
+Deno.test("tcp: it closes though the guest takes nothing", async () => {
+  const config = { host: "127.0.0.1", port: 0, listen: true };
+  const backend = await TcpChar.open(config, context());
+  const got = Promise.withResolvers<void>();
+  backend.onInput(() => {
+    got.resolve();
+    return new Promise(() => {});
+  });
+  using client = await Deno.connect({ port: backend.port! });
+  await client.write(encode("x"));
+  await got.promise;
+  await backend.close();
+  assertEquals(await client.read(new Uint8Array(1)), null);
+});
+
 Deno.test("tcp: short forms and errors", async () => {
   assertEquals(tcp.parse?.("localhost:4000"), {
     host: "localhost",

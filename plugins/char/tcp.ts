@@ -7,6 +7,7 @@
  * @module
  */
 
+import { AcceptLoop } from "../../core/backend/accept_loop.ts";
 import type { ByteSink, CharBackend } from "../../core/backend/char.ts";
 import type { BackendContext, CharPlugin } from "../../core/machine/plugin.ts";
 import { ByteWriter, InputGate } from "./byte_writer.ts";
@@ -27,8 +28,6 @@ export class TcpCharError extends Error {
   override readonly name = "TcpCharError";
 }
 
-/** Milliseconds after which a client is accepted that could not be. */
-const RETRY_MS = 1000;
 /** Bytes of one read. */
 const READ_SIZE = 4096;
 
@@ -37,6 +36,7 @@ export class TcpChar implements CharBackend {
   readonly #context: Pick<BackendContext, "log">;
   readonly #gate = new InputGate();
   #listener: Deno.TcpListener | undefined;
+  #accepting: AcceptLoop<Deno.TcpConn> | undefined;
   #connection: Deno.TcpConn | undefined;
   #writer: ByteWriter | undefined;
   #closed = false;
@@ -55,7 +55,11 @@ export class TcpChar implements CharBackend {
     try {
       if (config.listen) {
         backend.#listener = Deno.listen({ hostname, port });
-        void backend.#accept(backend.#listener);
+        backend.#accepting = new AcceptLoop<Deno.TcpConn>(backend.#listener, {
+          serve: (connection) => backend.#serve(connection),
+          refused: (error) =>
+            context.log.warn(`no client can be accepted for now: ${error}`),
+        });
       } else {
         void backend.#serve(await Deno.connect({ hostname, port }));
       }
@@ -73,24 +77,6 @@ export class TcpChar implements CharBackend {
   /** The port that it listens on: of use when 0 was asked for. */
   get port(): number | undefined {
     return this.#listener?.addr.port;
-  }
-
-  async #accept(listener: Deno.TcpListener): Promise<void> {
-    while (!this.#closed) {
-      let connection: Deno.TcpConn;
-      try {
-        connection = await listener.accept();
-      } catch (error) {
-        if (this.#closed) return;
-        // A client that was gone before it was accepted.
-        if (error instanceof Deno.errors.ConnectionAborted) continue;
-        // As when the host has no more descriptors: that may pass.
-        this.#context.log.warn(`cannot accept: ${error}`);
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-        continue;
-      }
-      await this.#serve(connection);
-    }
   }
 
   /** Read from a connection until it ends. */
@@ -137,8 +123,8 @@ export class TcpChar implements CharBackend {
     await this.flush();
     this.#closed = true;
     this.#gate.close();
-    this.#listener?.close();
-    this.#listener = undefined;
+    // Not awaited: what a client has sent may wait for the guest for ever.
+    void this.#accepting?.close();
     const connection = this.#connection;
     this.#connection = undefined;
     connection?.close();

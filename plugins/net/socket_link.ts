@@ -9,12 +9,14 @@
  * @module
  */
 
+import { AcceptLoop, keepLively } from "../../core/backend/accept_loop.ts";
 import type { NetBackend, NetCard } from "../../core/backend/net.ts";
 import { RecordWriter } from "../../core/backend/record_writer.ts";
 import {
   listenAt,
   type SocketListener,
 } from "../../core/backend/socket_place.ts";
+import { within } from "../../core/backend/within.ts";
 import type { Logger } from "../../core/machine/plugin.ts";
 import { formatHostPort, type HostPort } from "./address.ts";
 import { Delivery } from "./delivery.ts";
@@ -67,6 +69,7 @@ export class StreamLink implements NetBackend {
   readonly #length = new DataView(new ArrayBuffer(LENGTH_BYTES));
   readonly #lengthBytes = new Uint8Array(this.#length.buffer);
   #listener: SocketListener | undefined;
+  #accepting: AcceptLoop<Connection> | undefined;
   #connection: Connection | undefined;
   #writer: RecordWriter | undefined;
   #closed = false;
@@ -84,8 +87,7 @@ export class StreamLink implements NetBackend {
   static async open(options: StreamLinkOptions): Promise<StreamLink> {
     const link = new StreamLink(options);
     if (options.listen) {
-      link.#listener = await listen(options.place);
-      link.#work = link.#accept(link.#listener);
+      link.#accept(await listen(options.place));
     } else {
       link.#work = link.#connect();
     }
@@ -123,34 +125,31 @@ export class StreamLink implements NetBackend {
 
   /** See `NetBackend.close`. */
   async close(): Promise<void> {
-    if (this.#closed) return await this.#work;
+    if (!this.#closed) await this.#leave();
+    await Promise.all([this.#accepting?.close(), this.#work]);
+  }
+
+  async #leave(): Promise<void> {
     this.#closed = true;
     this.#delivery.close();
     this.#closing.resolve();
-    // A unix socket's file goes with it.
-    this.#listener?.close();
+    void this.#accepting?.close();
     // A guest's last words, as that it closes its connections.
     const writer = this.#writer;
     this.#writer = undefined;
-    if (writer !== undefined) await settled(writer.flush(), LAST_MS);
+    if (writer !== undefined) await within(LAST_MS, writer.flush());
     this.#hangUp(this.#connection);
-    await this.#work;
   }
 
-  async #accept(listener: SocketListener): Promise<void> {
-    while (!this.#closed) {
-      let connection: Connection;
-      try {
-        connection = await listener.accept();
-      } catch (error) {
-        if (this.#closed) return;
-        // As when the host has no more descriptors: that may pass.
-        this.#warn(`cannot accept a peer at ${this.#name}: ${reason(error)}`);
-        await this.#pause(1000);
-        continue;
-      }
-      await this.#serve(connection);
-    }
+  #accept(listener: SocketListener): void {
+    this.#listener = listener;
+    this.#accepting = new AcceptLoop<Connection>(listener, {
+      serve: (connection) => this.#serve(connection),
+      refused: (error) =>
+        this.#warn(
+          `no peer can be accepted at ${this.#name} for now: ${reason(error)}`,
+        ),
+    });
   }
 
   async #connect(): Promise<void> {
@@ -180,7 +179,7 @@ export class StreamLink implements NetBackend {
   async #serve(connection: Connection): Promise<void> {
     if (this.#closed) return connection.close();
     this.#connection = connection;
-    if ("setNoDelay" in connection) connection.setNoDelay();
+    keepLively(connection);
     this.#writer = new RecordWriter(
       (bytes) => connection.write(bytes),
       QUEUE_BYTES,
@@ -236,23 +235,12 @@ export class StreamLink implements NetBackend {
   }
 
   #pause(milliseconds: number): Promise<void> {
-    return settled(this.#closing.promise, milliseconds);
+    return within(milliseconds, this.#closing.promise);
   }
 
   #warn(message: string): void {
     if (!this.#closed) this.#options.log.warn(message);
   }
-}
-
-/** Resolves when a promise does, or after a time. */
-async function settled(
-  promise: Promise<void>,
-  milliseconds: number,
-): Promise<void> {
-  const late = Promise.withResolvers<void>();
-  const timer = setTimeout(late.resolve, milliseconds);
-  await Promise.race([promise, late.promise]);
-  clearTimeout(timer);
 }
 
 function reason(error: unknown): string {

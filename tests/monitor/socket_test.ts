@@ -181,6 +181,10 @@ Deno.test("monitor flags", () => {
   for (const wrong of ["", "tcp:", "tcp:a:99999", "vc", "unix:"]) {
     assertThrows(() => parseMonitor(wrong), UsageError, "--monitor takes");
   }
+  // It would not be what was asked for.
+  for (const wrong of ["server=off", "wait=on", "wait", "frob=on"]) {
+    assertThrows(() => parseMonitor(`tcp::1,${wrong}`), UsageError, wrong);
+  }
 });
 
 Deno.test("monitor flags: the terminal has one owner", async () => {

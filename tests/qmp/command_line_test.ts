@@ -22,7 +22,7 @@ Deno.test("QMP: places on the command line, and the permissions they need", asyn
       ["udp:x", /^--qmp udp:x: "udp:x" is not a place for QMP, expected unix:/],
       [
         "unix:/x,wait=on",
-        /^--qmp .*: QMP listens and does not wait: "wait=on"/,
+        /^--qmp .*: QMP listens, and waits for nobody: "wait=on" cannot be/,
       ],
       [`unix:${folder}/no/x`, /^--qmp .*: Cannot listen at unix:.* for QMP: /],
     ] as const

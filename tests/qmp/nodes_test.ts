@@ -1,6 +1,6 @@
 /** Media that a client opens as nodes and puts into drives, as libvirt does. */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
 import { type Message, QmpClient } from "./client.ts";
 
@@ -63,6 +63,11 @@ Deno.test("QMP: a disc is changed by nodes, as libvirt changes it", async () => 
       { ...storage, filename: `${folder}/none` },
       `Could not open '${folder}/none': No such file or directory`,
     );
+    const { error } = await client.execute(
+      "blockdev-add",
+      { ...storage, filename: `${two}/in-a-file` },
+    );
+    assertMatch(error!.desc, /^Could not open '.*in-a-file': /);
     await fails(
       "blockdev-add",
       { driver: "file", filename: two },

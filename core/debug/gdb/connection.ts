@@ -7,6 +7,7 @@
  * @module
  */
 
+import { within } from "../../backend/within.ts";
 import {
   ACK,
   type ClientEvent,
@@ -75,13 +76,8 @@ export class GdbConnection {
 
   /** Hang up; a client that waits for the guest is told that it is gone. */
   async close(status: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
     // It may not listen.
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_MS);
-    });
-    await Promise.race([this.#tellEnd(status), late]);
-    clearTimeout(timer);
+    await within(CLOSE_MS, this.#tellEnd(status));
     this.#end();
   }
 

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { AcceptLoop, keepLively } from "../../backend/accept_loop.ts";
 import {
   describePlace,
   isOpenToOthers,
@@ -23,8 +24,6 @@ import { Seat } from "./seat.ts";
 import { isLookedAt } from "./session.ts";
 import type { GdbTarget } from "./target.ts";
 
-/** Milliseconds after which a connection is accepted that could not be. */
-const RETRY_MS = 1000;
 /** Milliseconds that a client waits for the one before it to be gone: it may have just said so. */
 const LEAVE_MS = 300;
 /** Milliseconds after which it is looked whether the user wants to go. */
@@ -52,7 +51,7 @@ export class GdbServer {
   #holder: MachineDebugger | undefined;
   #client: GdbConnection | undefined;
   #serving: Promise<void> = Promise.resolve();
-  readonly #accepting: Promise<void>;
+  readonly #accepting: AcceptLoop<Deno.Conn>;
   #isClosed = false;
   /** Ends a pause. */
   #resume: () => void = () => {};
@@ -77,7 +76,10 @@ export class GdbServer {
       keep: () => this.#holder !== undefined,
       goes: () => this.#holder = undefined,
     });
-    this.#accepting = this.#accept();
+    this.#accepting = new AcceptLoop<Deno.Conn>(listener, {
+      serve: (stream) => this.#admit(stream),
+      refused: (error) => this.#log(`gdb cannot be accepted for now: ${error}`),
+    });
   }
 
   /**
@@ -119,42 +121,19 @@ export class GdbServer {
       : describePlace(this.#address);
   }
 
-  async #accept(): Promise<void> {
-    let isRefused = false;
-    while (!this.#isClosed) {
-      let stream: Deno.Conn;
-      try {
-        stream = await this.#listener.accept();
-      } catch (error) {
-        if (this.#isClosed) return;
-        // A client that was gone before it was accepted.
-        if (error instanceof Deno.errors.ConnectionAborted) continue;
-        if (!isRefused) this.#log(`gdb cannot be accepted for now: ${error}`);
-        isRefused = true;
-        await this.#pause(RETRY_MS);
-        continue;
-      }
-      isRefused = false;
-      if (this.#client !== undefined) await this.#pause(LEAVE_MS);
-      if (this.#client === undefined) this.#serving = this.#serve(stream);
-      else {
-        this.#log("another gdb was refused: one is connected");
-        stream.close();
-      }
+  /** Serve a client, unless there is another one. */
+  async #admit(stream: Deno.Conn): Promise<void> {
+    if (this.#client !== undefined) await this.#pause(LEAVE_MS);
+    if (this.#isClosed) return stream.close();
+    if (this.#client === undefined) this.#serving = this.#serve(stream);
+    else {
+      this.#log("another gdb was refused: one is connected");
+      stream.close();
     }
   }
 
   async #serve(stream: Deno.Conn): Promise<void> {
-    if (!("path" in this.#address)) {
-      const connection = stream as Deno.TcpConn;
-      try {
-        connection.setNoDelay(true);
-        // A client whose host has vanished says nothing any more.
-        connection.setKeepAlive(true);
-      } catch {
-        // It has gone already, as reading will tell.
-      }
-    }
+    keepLively(stream);
     const client = new GdbConnection(stream, this.#seat);
     this.#client = client;
     await client.serve();
@@ -191,14 +170,10 @@ export class GdbServer {
   async close(status = 0): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#listener.close();
+    const accepted = this.#accepting.close();
     this.#resume();
     await this.#client?.close(status);
-    await Promise.all([this.#accepting, this.#serving]);
+    await Promise.all([accepted, this.#serving]);
     this.#seat.close();
-    const address = this.#address;
-    if ("path" in address) {
-      await Deno.remove(address.path).catch(() => {});
-    }
   }
 }

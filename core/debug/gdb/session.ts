@@ -11,7 +11,7 @@
  */
 
 import type { DebugCpu, MachineDebugger, StopEvent } from "../contract.ts";
-import type { RunResult } from "../../machine/machine.ts";
+import type { RunResult } from "../../machine/run_result.ts";
 import { basicMonitor, type GdbMonitor } from "./monitor.ts";
 import { fromHex, PACKET_SIZE, textToHex, toHex } from "./packet.ts";
 import {

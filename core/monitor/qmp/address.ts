@@ -4,44 +4,30 @@
  * @module
  */
 
-import { describePlace, parseSocketPlace } from "../../backend/socket_place.ts";
+import {
+  describePlace,
+  parseServerPlace,
+  PlaceOptionError,
+} from "../../backend/socket_place.ts";
 import type { QmpAddress } from "../contract.ts";
 import { QmpServerError } from "./error.ts";
-
-/** What QEMU takes besides, and the only values of it that are possible here. */
-const OPTIONS: Readonly<Record<string, readonly string[]>> = {
-  server: ["on", ""],
-  wait: ["off"],
-  nowait: [""],
-  nodelay: ["on", "off", ""],
-  pretty: ["off"],
-};
 
 /**
  * `unix:PATH` or `tcp:HOST:PORT`, and QEMU's `,server=on,wait=off` behind it.
  * Throws a `QmpServerError`.
  */
 export function parseQmpAddress(text: string): QmpAddress {
-  const [where, ...options] = text.split(",");
-  for (const option of options) {
-    const [key, value = ""] = option.split("=", 2);
-    const values = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
-    if (values === undefined) {
-      throw new QmpServerError(
-        `QMP has no option "${key}", expected server=on or wait=off`,
-      );
-    }
-    if (!values.includes(value)) {
-      throw new QmpServerError(
-        `QMP listens and does not wait: "${option}" cannot be, expected ` +
-          values.map((one) => one === "" ? key : `${key}=${one}`).join(" or "),
-      );
-    }
+  try {
+    const place = parseServerPlace(text);
+    if (place !== undefined) return place;
+  } catch (error) {
+    if (!(error instanceof PlaceOptionError)) throw error;
+    throw new QmpServerError(
+      `QMP listens, and waits for nobody: ${error.message}`,
+    );
   }
-  const place = parseSocketPlace(where);
-  if (place !== undefined) return place;
   throw new QmpServerError(
-    `"${where}" is not a place for QMP, expected unix:PATH or tcp:HOST:PORT`,
+    `"${text}" is not a place for QMP, expected unix:PATH or tcp:HOST:PORT`,
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * Files that commands write, with QEMU's words for what goes wrong.
+ * Files that commands name, with QEMU's words for what goes wrong.
  *
  * @module
  */
@@ -13,6 +13,17 @@ function reasonOf(error: unknown): string {
   if (error instanceof Deno.errors.IsADirectory) return "Is a directory";
   // Deno's own permission: its message says which flag gives it.
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Throws a `GenericError` unless there is a file that can be looked at. */
+export async function mustBeThere(name: string): Promise<void> {
+  try {
+    await Deno.stat(name);
+  } catch (cause) {
+    throw new GenericError(`Could not open '${name}': ${reasonOf(cause)}`, {
+      cause,
+    });
+  }
 }
 
 /** Open a file to write it anew. Throws a `GenericError` that begins with `failure`. */

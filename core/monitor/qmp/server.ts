@@ -7,7 +7,13 @@
  * @module
  */
 
-import { isOpenToOthers, listenAt } from "../../backend/socket_place.ts";
+import { AcceptLoop } from "../../backend/accept_loop.ts";
+import {
+  isOpenToOthers,
+  listenAt,
+  type SocketListener,
+} from "../../backend/socket_place.ts";
+import { within } from "../../backend/within.ts";
 import type { MachineEvent } from "../../machine/events.ts";
 import type { Machine } from "../../machine/machine.ts";
 import type { Parts } from "../../machine/parts.ts";
@@ -36,8 +42,6 @@ const MAX_HELD = 256 << 20;
 const ATTENTION_MS = 100;
 /** Milliseconds that a client has at the end to take what was sent. */
 const FLUSH_MS = 500;
-/** Milliseconds after which a connection is accepted that could not be. */
-const RETRY_MS = 1000;
 
 /** What a server is for. */
 export interface QmpServerOptions {
@@ -54,20 +58,19 @@ export interface QmpServerOptions {
 /** A server for the clients at one place. */
 export class QmpServer implements QmpListener {
   readonly #address: QmpAddress;
-  readonly #listener: Deno.Listener<Deno.Conn>;
+  readonly #listener: SocketListener;
   readonly #host: SessionHost;
   readonly #sessions = new Map<Session, Promise<void>>();
   readonly #gate: EventGate;
   readonly #unlisten: () => void;
-  readonly #accepting: Promise<void>;
+  readonly #accepting: AcceptLoop<Deno.Conn>;
   #last: Promise<unknown> = Promise.resolve();
-  #resume: () => void = () => {};
   #isClosed = false;
 
   private constructor(
     options: QmpServerOptions,
     address: QmpAddress,
-    listener: Deno.Listener<Deno.Conn>,
+    listener: SocketListener,
   ) {
     this.#address = address;
     this.#listener = listener;
@@ -101,7 +104,11 @@ export class QmpServer implements QmpListener {
     if (isOpenToOthers(address)) {
       this.#host.warn("whoever reaches it can do everything with the machine");
     }
-    this.#accepting = this.#accept();
+    this.#accepting = new AcceptLoop<Deno.Conn>(listener, {
+      serve: (connection) => this.#serve(connection),
+      refused: (error) =>
+        this.#host.warn(`no clients can be accepted for now: ${error}`),
+    });
   }
 
   /**
@@ -137,34 +144,13 @@ export class QmpServer implements QmpListener {
     return this.#sessions.size;
   }
 
-  async #accept(): Promise<void> {
-    let isRefused = false;
-    while (!this.#isClosed) {
-      let connection: Deno.Conn;
-      try {
-        connection = await this.#listener.accept();
-      } catch (error) {
-        if (this.#isClosed) return;
-        if (error instanceof Deno.errors.ConnectionAborted) continue;
-        // This process has too many files open.
-        if (!isRefused) {
-          this.#host.warn(`no clients can be accepted for now: ${error}`);
-        }
-        isRefused = true;
-        await this.#pause();
-        continue;
-      }
-      isRefused = false;
-      if (this.#sessions.size >= MAX_CLIENTS) {
-        connection.close();
-        continue;
-      }
-      const session = new Session(this.#host, connection);
-      const served = session.run().then(() => {
-        this.#sessions.delete(session);
-      });
-      this.#sessions.set(session, served);
-    }
+  #serve(connection: Deno.Conn): void {
+    if (this.#sessions.size >= MAX_CLIENTS) return connection.close();
+    const session = new Session(this.#host, connection);
+    const served = session.run().then(() => {
+      this.#sessions.delete(session);
+    });
+    this.#sessions.set(session, served);
   }
 
   /** Who holds most is hung up on until all hold less than they may. */
@@ -181,17 +167,6 @@ export class QmpServer implements QmpListener {
     }
   }
 
-  /** Let time pass, unless the server is closed. */
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RETRY_MS);
-      this.#resume = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const result = this.#last.then(work);
     this.#last = result.catch(() => {});
@@ -204,20 +179,13 @@ export class QmpServer implements QmpListener {
     this.#isClosed = true;
     this.#unlisten();
     this.#gate.close();
-    this.#listener.close();
-    this.#resume();
-    await this.#accepting;
+    await this.#accepting.close();
     const sessions = [...this.#sessions];
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    await Promise.race([
+    await within(
+      FLUSH_MS,
       Promise.all(sessions.map(([session]) => session.flush())),
-      new Promise<void>((resolve) => timer = setTimeout(resolve, FLUSH_MS)),
-    ]);
-    clearTimeout(timer);
+    );
     for (const [session] of sessions) session.close();
     await Promise.all(sessions.map(([, served]) => served));
-    if ("path" in this.#address) {
-      await Deno.remove(this.#address.path).catch(() => {});
-    }
   }
 }

@@ -27,8 +27,8 @@ import type {
 import type { DebugRegisters } from "../../../core/debug/contract.ts";
 import type { Helper } from "../../../core/ir/builder.ts";
 import type { Global } from "../../../core/ir/types.ts";
-import { CompatMmu } from "./compat_mmu.ts";
 import { WatchingMmu } from "./debug.ts";
+import { CompatMmu } from "./mmu_layers.ts";
 import { EXC_NONE, EXC_WAIT } from "./exceptions.ts";
 import { Faults } from "./faults.ts";
 import { bindHelpers } from "./helpers.ts";

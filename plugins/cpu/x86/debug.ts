@@ -13,6 +13,7 @@ import type { Helper } from "../../../core/ir/builder.ts";
 import type { X86 } from "./cpu.ts";
 import { define } from "./helpers.ts";
 import { addressAt, WORD } from "./long_mode.ts";
+import { MmuLayer } from "./mmu_layers.ts";
 import {
   FLAGS,
   OFF_DR,
@@ -89,14 +90,13 @@ function matchInstruction(cpu: X86, linear: number): number {
 }
 
 /** Guest memory for helpers, watched by the data breakpoints. */
-export class WatchingMmu implements Mmu {
+export class WatchingMmu extends MmuLayer implements Mmu {
   readonly #cpu: X86;
-  readonly #mmu: Mmu;
 
   /** Watches the engine's MMU of this CPU. */
   constructor(cpu: X86) {
+    super(cpu.engine.mmu);
     this.#cpu = cpu;
-    this.#mmu = cpu.engine.mmu;
   }
 
   #watch(address: number, size: number, write: boolean): void {
@@ -106,50 +106,46 @@ export class WatchingMmu implements Mmu {
 
   /** Reads a byte. */
   read8(address: number, mmu: number): number {
-    const v = this.#mmu.read8(address, mmu);
+    const v = this.mmu.read8(address, mmu);
     this.#watch(address, 1, false);
     return v;
   }
   /** Reads 16 bits. */
   read16(address: number, mmu: number): number {
-    const v = this.#mmu.read16(address, mmu);
+    const v = this.mmu.read16(address, mmu);
     this.#watch(address, 2, false);
     return v;
   }
   /** Reads 32 bits, signed. */
   read32(address: number, mmu: number): number {
-    const v = this.#mmu.read32(address, mmu);
+    const v = this.mmu.read32(address, mmu);
     this.#watch(address, 4, false);
     return v;
   }
   /** Reads 64 bits. */
   read64(address: number, to: Int32Array, mmu: number): void {
-    this.#mmu.read64(address, to, mmu);
+    this.mmu.read64(address, to, mmu);
     this.#watch(address, 8, false);
   }
   /** Writes a byte. */
   write8(address: number, value: number, mmu: number): void {
-    this.#mmu.write8(address, value, mmu);
+    this.mmu.write8(address, value, mmu);
     this.#watch(address, 1, true);
   }
   /** Writes 16 bits. */
   write16(address: number, value: number, mmu: number): void {
-    this.#mmu.write16(address, value, mmu);
+    this.mmu.write16(address, value, mmu);
     this.#watch(address, 2, true);
   }
   /** Writes 32 bits. */
   write32(address: number, value: number, mmu: number): void {
-    this.#mmu.write32(address, value, mmu);
+    this.mmu.write32(address, value, mmu);
     this.#watch(address, 4, true);
   }
   /** Writes 64 bits. */
   write64(address: number, from: Int32Array, mmu: number): void {
-    this.#mmu.write64(address, from, mmu);
+    this.mmu.write64(address, from, mmu);
     this.#watch(address, 8, true);
-  }
-  /** Makes sure of an access; watches nothing. */
-  probe(address: number, size: number, access: Access, mmu: number): void {
-    this.#mmu.probe(address, size, access, mmu);
   }
   /** Never direct, so that string operations are watched. */
   direct(_address: number, _access: Access, _mmu: number): number {
@@ -158,46 +154,6 @@ export class WatchingMmu implements Mmu {
   /** Never direct either. */
   directStore(): number {
     return -1;
-  }
-  /** Reads physical memory. */
-  readPhysical32(physical: number): number {
-    return this.#mmu.readPhysical32(physical);
-  }
-  /** Writes physical memory. */
-  writePhysical32(physical: number, value: number): void {
-    this.#mmu.writePhysical32(physical, value);
-  }
-  /** Forgets translations. */
-  flush(keepGlobal: boolean): void {
-    this.#mmu.flush(keepGlobal);
-  }
-  /** Forgets the translation of one page. */
-  flushPage(address: number): void {
-    this.#mmu.flushPage(address);
-  }
-  /** Forgets what is known of one 4 KiB page. */
-  forgetPage(address: number): void {
-    this.#mmu.forgetPage(address);
-  }
-  /** Linear addresses are wide from now on, or not any more. */
-  noteConditional(address: number): void {
-    this.#mmu.noteConditional(address);
-  }
-
-  endConditional(): void {
-    this.#mmu.endConditional();
-  }
-
-  beginConditional(): boolean {
-    return this.#mmu.beginConditional();
-  }
-
-  setWide(wide: boolean): void {
-    this.#mmu.setWide(wide);
-  }
-  /** The physical address mask changed. */
-  setPhysicalMask(mask: number): void {
-    this.#mmu.setPhysicalMask(mask);
   }
 }
 

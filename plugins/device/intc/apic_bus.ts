@@ -17,15 +17,10 @@ import {
 } from "../../../core/bus/apic.ts";
 import {
   definePlugin,
-  type Device,
   type DeviceContext,
   type DevicePlugin,
 } from "../../../core/machine/plugin.ts";
-import {
-  loadState,
-  saveState,
-  type StateRecord,
-} from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 
 /** Where messages are written, and to what extent (SDM 10.11.1). */
 const MESSAGES = 0xfee00000;
@@ -43,12 +38,13 @@ const ASSERT = 0x4000;
 const LEVEL = 0x8000;
 
 /** The bus. It has no state: a message has arrived when it is sent. */
-export class ApicBusDevice implements Device, ApicBus {
+export class ApicBusDevice extends StatelessDevice implements ApicBus {
   readonly #receivers: ApicReceiver[] = [];
   readonly #listeners: EoiListener[] = [];
 
   /** An empty bus whose message region the context gives. */
   constructor(context: DeviceContext) {
+    super(context.name);
     context.io("messages", {
       // Nothing answers a read of the message region.
       read: () => 0xffffffff,
@@ -129,19 +125,6 @@ export class ApicBusDevice implements Device, ApicBus {
       offset >>> DESTINATION_SHIFT,
       (offset & LOGICAL) !== 0,
     );
-  }
-
-  /** There is nothing to reset. */
-  reset(): void {}
-
-  /** Nothing. */
-  save(): StateRecord {
-    return saveState({});
-  }
-
-  /** Nothing. */
-  load(record: StateRecord): void {
-    loadState({}, record, "apic-bus");
   }
 }
 

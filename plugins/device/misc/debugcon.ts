@@ -7,19 +7,19 @@
 
 import { OutputBatch } from "../../../core/backend/output_batch.ts";
 import type {
-  Device,
   DeviceContext,
   DevicePlugin,
 } from "../../../core/machine/plugin.ts";
-import type { StateRecord } from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 
 /** What a read gives. */
 const SIGNATURE = 0xe9;
 
 /** The debug console. */
-export class DebugConsole implements Device {
+export class DebugConsole extends StatelessDevice {
   /** A console on the backend `char`. */
   constructor(context: DeviceContext) {
+    super(context.name);
     const output = new OutputBatch(context.char("char").write);
     context.io("port", {
       widths: [1],
@@ -29,17 +29,6 @@ export class DebugConsole implements Device {
       },
     });
   }
-
-  /** There is no state. */
-  reset(): void {}
-
-  /** There is no state. */
-  save(): StateRecord {
-    return {};
-  }
-
-  /** There is no state. */
-  load(_record: StateRecord): void {}
 }
 
 /** The `debugcon` plugin. */

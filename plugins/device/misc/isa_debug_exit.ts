@@ -7,16 +7,16 @@
  */
 
 import type {
-  Device,
   DeviceContext,
   DevicePlugin,
 } from "../../../core/machine/plugin.ts";
-import type { StateRecord } from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 
 /** The exit port. */
-export class IsaDebugExit implements Device {
+export class IsaDebugExit extends StatelessDevice {
   /** The port. */
   constructor(context: DeviceContext) {
+    super(context.name);
     context.io("port", {
       read: () => 0,
       write: (_offset, _width, value) => {
@@ -25,17 +25,6 @@ export class IsaDebugExit implements Device {
       },
     });
   }
-
-  /** There is no state. */
-  reset(): void {}
-
-  /** There is no state. */
-  save(): StateRecord {
-    return {};
-  }
-
-  /** There is no state. */
-  load(_record: StateRecord): void {}
 }
 
 /** The `isa-debug-exit` plugin. */

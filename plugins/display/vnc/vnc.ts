@@ -9,6 +9,7 @@
  * @module
  */
 
+import { AcceptLoop, keepLively } from "../../../core/backend/accept_loop.ts";
 import { isLoopback, urlHost } from "../../../core/backend/address.ts";
 import type {
   DisplayBackend,
@@ -49,8 +50,6 @@ const FIRST_PORT = 5900;
 const LAST_PORT = 65535;
 /** Connections at once: more are closed. */
 const MAX_VIEWERS = 32;
-/** Milliseconds after which a connection is accepted that could not be. */
-const RETRY_MS = 1000;
 
 /** A display backend for viewers on the network. */
 export class VncDisplay implements DisplayBackend {
@@ -59,19 +58,14 @@ export class VncDisplay implements DisplayBackend {
   readonly #listener: Deno.TcpListener;
   /** See `DisplayBackend`. */
   readonly remote: RemoteScreen;
-  readonly #context: Pick<ConsoleContext, "log" | "viewer">;
   readonly #screen: RfbScreen;
-  #accepting: Promise<void>;
-  #closed = false;
-  /** Ends a pause. */
-  #resume: () => void = () => {};
+  readonly #accepting: AcceptLoop<Deno.TcpConn>;
 
   /** Listen; throws a `VncError` where that cannot be. */
   constructor(
     config: VncConfig,
     context: Pick<ConsoleContext, "log" | "viewer">,
   ) {
-    this.#context = context;
     const { address: hostname, port, password, shared } = config;
     this.#screen = new RfbScreen({
       input: this.input,
@@ -104,7 +98,11 @@ export class VncDisplay implements DisplayBackend {
       hasPassword: password !== undefined,
       clients: () => this.#screen.clients(),
     };
-    this.#accepting = this.#accept();
+    this.#accepting = new AcceptLoop<Deno.TcpConn>(listener, {
+      serve: (connection) => this.#serve(connection),
+      refused: (error) =>
+        context.log.warn(`no viewers can be accepted for now: ${error}`),
+    });
   }
 
   /** The port that it listens on: of use when 0 was asked for. */
@@ -122,61 +120,16 @@ export class VncDisplay implements DisplayBackend {
     this.#screen.show(source);
   }
 
-  async #accept(): Promise<void> {
-    let isRefused = false;
-    while (!this.#closed) {
-      let connection: Deno.TcpConn;
-      try {
-        connection = await this.#listener.accept();
-      } catch (error) {
-        if (this.#closed) return;
-        // A client that was gone before it was accepted.
-        if (error instanceof Deno.errors.ConnectionAborted) continue;
-        // This process has too many files open, as the guest's connections are.
-        if (!isRefused) {
-          this.#context.log.warn(
-            `no viewers can be accepted for now: ${error}`,
-          );
-        }
-        isRefused = true;
-        await this.#pause();
-        continue;
-      }
-      isRefused = false;
-      if (this.#screen.connections >= MAX_VIEWERS) connection.close();
-      else this.#serve(connection);
-    }
-  }
-
-  /** Let time pass, unless the server is closed. */
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RETRY_MS);
-      this.#resume = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   #serve(connection: Deno.TcpConn): void {
-    try {
-      connection.setNoDelay(true);
-      // A viewer whose host has vanished says nothing any more.
-      connection.setKeepAlive(true);
-    } catch {
-      // It has gone already, as reading will tell.
-    }
+    if (this.#screen.connections >= MAX_VIEWERS) return connection.close();
+    keepLively(connection);
     const { hostname, port } = connection.remoteAddr;
     this.#screen.connect(connection, { host: hostname, port });
   }
 
   /** Hang up on everybody. */
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#listener.close();
-    this.#resume();
-    await Promise.all([this.#accepting, this.#screen.close()]);
+    await Promise.all([this.#accepting.close(), this.#screen.close()]);
     await this.input.close();
   }
 }

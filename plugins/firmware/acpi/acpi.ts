@@ -21,12 +21,10 @@ import type {
   TableSet,
 } from "../../../core/machine/firmware.ts";
 import type {
-  Device,
   DeviceContext,
   DevicePlugin,
 } from "../../../core/machine/plugin.ts";
-import type { StateRecord } from "../../../core/state/state.ts";
-import { loadState } from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 import { join } from "./aml.ts";
 import { type Board, boardOf } from "./board.ts";
 import { dsdt } from "./dsdt.ts";
@@ -142,12 +140,10 @@ export function acpiTables(board: Board, hpetId: number): TableSet {
 }
 
 /** The device that has the tables. */
-export class Acpi implements Device {
-  readonly #name: string;
-
+export class Acpi extends StatelessDevice {
   /** The tables of the machine that the context surveys. */
   constructor(context: DeviceContext) {
-    this.#name = context.name;
+    super(context.name);
     const surveyed = boardOf(context.survey());
     const pm = context.collaborator<AcpiPm>("pm");
     const pic = context.collaborator<EdgeLevelControl>("pic");
@@ -167,19 +163,6 @@ export class Acpi implements Device {
         },
       };
     });
-  }
-
-  /** There is nothing to reset. */
-  reset(): void {}
-
-  /** An empty record. */
-  save(): StateRecord {
-    return {};
-  }
-
-  /** Takes an empty record. */
-  load(record: StateRecord): void {
-    loadState({}, record, this.#name);
   }
 }
 

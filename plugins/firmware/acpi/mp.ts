@@ -16,13 +16,12 @@ import type {
   TableSet,
 } from "../../../core/machine/firmware.ts";
 import type {
-  Device,
   DeviceContext,
   DevicePlugin,
   MachineSurvey,
   SurveyedDevice,
 } from "../../../core/machine/plugin.ts";
-import { loadState, type StateRecord } from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 
 /** The blobs' names; no firmware asks for them. */
 const POINTER = "etc/mp/pointer";
@@ -212,27 +211,12 @@ export function mpTables(survey: MachineSurvey): TableSet {
 }
 
 /** The device that has the tables. */
-export class MpTables implements Device {
-  readonly #name: string;
-
+export class MpTables extends StatelessDevice {
   /** The tables of the machine that the context surveys. */
   constructor(context: DeviceContext) {
-    this.#name = context.name;
+    super(context.name);
     const tables = mpTables(context.survey());
     context.collaborator<FirmwareConfig>("config").addTables(() => tables);
-  }
-
-  /** There is nothing to reset. */
-  reset(): void {}
-
-  /** An empty record. */
-  save(): StateRecord {
-    return {};
-  }
-
-  /** Takes an empty record. */
-  load(record: StateRecord): void {
-    loadState({}, record, this.#name);
   }
 }
 

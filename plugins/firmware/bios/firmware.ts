@@ -15,7 +15,6 @@
 
 import {
   ConfigError,
-  type Device,
   type DeviceContext,
   type DeviceDeclaration,
   type DevicePlugin,
@@ -24,7 +23,7 @@ import {
 } from "../../../core/machine/plugin.ts";
 import type { BootOrder } from "../../../core/machine/boot_order.ts";
 import type { SetupMemory } from "../../../core/machine/setup_memory.ts";
-import type { StateRecord } from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 import { BIOS_PROPERTIES, type BiosConfig } from "./config.ts";
 import { BIOS_REGIONS } from "./regions.ts";
 
@@ -59,14 +58,15 @@ export interface FirmwareConfig extends BiosConfig {
   readonly writable: boolean;
 }
 
-/** A ROM that the machine's CPU starts in. */
-export class FirmwareRom implements Device, BootOrder {
+/** A ROM that the machine's CPU starts in: its image is no state. */
+export class FirmwareRom extends StatelessDevice implements BootOrder {
   readonly #image: Uint8Array;
   readonly #low: RegionMemory;
   readonly #setup: SetupMemory;
 
   /** The image in its places, and where it looks for what to start. */
   constructor(image: Uint8Array, setup: SetupMemory, context: DeviceContext) {
+    super(context.name);
     this.#image = image;
     this.#setup = setup;
     context.memory("top").bytes.set(image);
@@ -85,17 +85,9 @@ export class FirmwareRom implements Device, BootOrder {
   }
 
   /** What the guest has written over the copy is undone. */
-  reset(): void {
+  override reset(): void {
     this.#copyLow();
   }
-
-  /** The image is no state. */
-  save(): StateRecord {
-    return {};
-  }
-
-  /** The image is no state. */
-  load(_record: StateRecord): void {}
 }
 
 /** Write the boot order down where firmware looks for it. */
@@ -107,9 +99,6 @@ function presetOrder(order: string, setup: SetupMemory): void {
   setup.preset(CMOS_ORDER, 0xff, second << 4 | first);
   setup.preset(CMOS_ORDER_THIRD, 0xf0, third << 4);
 }
-
-/** No image: the sockets are empty. */
-const EMPTY: Device = { reset() {}, save: () => ({}), load() {} };
 
 function declare(
   config: FirmwareConfig,
@@ -188,7 +177,8 @@ const plugin: DevicePlugin<FirmwareConfig> = {
       return new BiosDevice(config, context);
     }
     const image = config.image && context.file("image");
-    if (!image) return EMPTY;
+    // No image: the sockets are empty.
+    if (!image) return new StatelessDevice(context.name);
     const setup = context.collaborator<SetupMemory>("setup");
     presetOrder(config.order, setup);
     if (config.writable) context.memory("options");

@@ -10,13 +10,12 @@ import type {
   TableSet,
 } from "../../../core/machine/firmware.ts";
 import {
-  type Device,
   type DeviceContext,
   type DevicePlugin,
   ramAbove4G,
 } from "../../../core/machine/plugin.ts";
 import type { ConfigSchema } from "../../../core/machine/schema_types.ts";
-import { loadState, type StateRecord } from "../../../core/state/state.ts";
+import { StatelessDevice } from "../../../core/machine/stateless_device.ts";
 import {
   ENTRY_POINT,
   entryPoint,
@@ -128,12 +127,10 @@ export function smbiosTables(config: SmbiosConfig, above4G = 0): TableSet {
 }
 
 /** The device that has the tables. */
-export class Smbios implements Device {
-  readonly #name: string;
-
+export class Smbios extends StatelessDevice {
   /** The tables of a configuration. */
   constructor(config: SmbiosConfig, context: DeviceContext) {
-    this.#name = context.name;
+    super(context.name);
     checkTexts(config);
     const above4G = Math.min(
       ramAbove4G(context.survey().ram),
@@ -144,19 +141,6 @@ export class Smbios implements Device {
     const firmware = context.collaborator<FirmwareConfig>("config");
     firmware.addTables(() => tables);
     firmware.addItem(FW_CFG_UUID, () => uuid);
-  }
-
-  /** There is nothing to reset. */
-  reset(): void {}
-
-  /** An empty record. */
-  save(): StateRecord {
-    return {};
-  }
-
-  /** Takes an empty record. */
-  load(record: StateRecord): void {
-    loadState({}, record, this.#name);
   }
 }
 

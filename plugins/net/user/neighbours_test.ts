@@ -69,11 +69,7 @@ Deno.test("neighbours: an unknown guest is asked for, twice a second at most", (
 Deno.test("neighbours: what is nobody's address is not learnt or asked for", () => {
   const bench = new Bench();
   const { table } = bench;
-  for (
-    const address of [
-      ...[GATEWAY, BASE, BASE + 0xffff, BASE + 0x10000, 0],
-    ]
-  ) {
+  for (const address of [GATEWAY, BASE, BASE + 0xffff, BASE + 0x10000, 0]) {
     table.learn(address, MAC);
     assertEquals(table.macOf(address, GATEWAY), undefined);
   }

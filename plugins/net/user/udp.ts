@@ -70,7 +70,7 @@ export class UdpNat {
   readonly #routes: Routes;
   readonly #output: IpOutput;
   readonly #flows = new Map<string, Flow>();
-  readonly #listeners: HostDatagrams[] = [];
+  readonly #listeners = new Set<HostDatagrams>();
   /** By the port that the guest sees, and by who they are. */
   readonly #clients = new Map<number, Client>();
   readonly #clientPorts = new Map<string, number>();
@@ -107,11 +107,6 @@ export class UdpNat {
     }
   }
 
-  /** The host's ports that lead to the guest, in the settings' order. */
-  get listeners(): readonly HostDatagrams[] {
-    return this.#listeners;
-  }
-
   /** Lead a port of the host's to the guest. */
   async forward(forward: HostForward): Promise<HostDatagrams> {
     const { hostname, port } = forward.listen;
@@ -121,7 +116,7 @@ export class UdpNat {
       (bytes, address, from) =>
         this.#fromClient(forward, socket, bytes, address, from),
     );
-    this.#listeners.push(socket);
+    this.#listeners.add(socket);
     try {
       await bound;
     } catch (error) {
@@ -133,7 +128,7 @@ export class UdpNat {
 
   /** A port leads to the guest no more, and its users are forgotten. */
   endForward(socket: HostDatagrams): void {
-    this.#listeners.splice(this.#listeners.indexOf(socket), 1);
+    this.#listeners.delete(socket);
     socket.close();
     for (const [seen, { listener, key }] of this.#clients) {
       if (listener !== socket) continue;

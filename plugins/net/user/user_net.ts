@@ -11,6 +11,7 @@ import type {
   NetBackend,
   NetCard,
 } from "../../../core/backend/net.ts";
+import { AcceptLoop } from "../../../core/backend/accept_loop.ts";
 import type { HostClock } from "./clock.ts";
 import {
   type HostForward,
@@ -24,8 +25,8 @@ import { DnsStream } from "./dns_stream.ts";
 import {
   failureOf,
   type HostFailure,
-  type HostListener,
   type HostNetwork,
+  type HostSocket,
 } from "./host.ts";
 import { HostStream } from "./host_stream.ts";
 import { IpOutput, quote } from "./ip.ts";
@@ -89,7 +90,8 @@ export interface UserNetParts {
 interface LiveForward {
   readonly forward: HostForward;
   readonly port: number;
-  readonly end: () => void;
+  /** Lets nobody come any more. */
+  end(): void | Promise<void>;
 }
 
 /** A forward's port that cannot be had. */
@@ -115,8 +117,6 @@ export class UserNet implements NetBackend {
   readonly #tcp: TcpStack;
   readonly #ownMacs: ReadonlySet<number>;
   readonly #packet = new Ipv4Packet();
-  readonly #listeners: HostListener[] = [];
-  /** What leads to the guest, and what ends that. */
   readonly #forwards: LiveForward[] = [];
   #attempts = 0;
   #closed = false;
@@ -180,14 +180,9 @@ export class UserNet implements NetBackend {
         const socket = await this.#udp.forward(forward);
         const end = (): void => this.#udp.endForward(socket);
         this.#forwards.push({ forward, port: socket.port, end });
-        return;
+      } else {
+        this.#forwards.push(this.#forwardStreams(forward));
       }
-      const listener = this.#forward(forward);
-      const end = (): void => {
-        this.#listeners.splice(this.#listeners.indexOf(listener), 1);
-        listener.close();
-      };
-      this.#forwards.push({ forward, port: listener.port, end });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ForwardError(
@@ -219,14 +214,18 @@ export class UserNet implements NetBackend {
       live.forward.listen.hostname === hostname
     );
     if (at < 0) return false;
-    this.#forwards.splice(at, 1)[0].end();
+    void this.#forwards.splice(at, 1)[0].end();
     return true;
   }
 
   /** The host's ports that lead to the guest: TCP's, then UDP's. */
   get ports(): readonly number[] {
-    return [...this.#listeners, ...this.#udp.listeners]
-      .map(({ port }) => port);
+    const isUdp = ({ forward }: LiveForward): boolean =>
+      forward.protocol === "udp";
+    return [
+      ...this.#forwards.filter((one) => !isUdp(one)),
+      ...this.#forwards.filter(isUdp),
+    ].map(({ port }) => port);
   }
 
   /** TCP connections that there are. */
@@ -269,13 +268,13 @@ export class UserNet implements NetBackend {
   }
 
   /** See `NetBackend`. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
     this.#closed = true;
-    for (const listener of this.#listeners) listener.close();
+    const ended = this.#forwards.splice(0).map((forward) => forward.end());
     this.#tcp.close();
     this.#udp.close();
     this.#link.close();
-    return Promise.resolve();
+    await Promise.all(ended);
   }
 
   /** See `NetBackend`. */
@@ -497,35 +496,21 @@ export class UserNet implements NetBackend {
   }
 
   /** Lead a TCP port of the host's to the guest. */
-  #forward(forward: HostForward): HostListener {
-    const { hostname, port } = forward.listen;
+  #forwardStreams(forward: HostForward): LiveForward {
+    const { listen: { hostname, port }, guest, guestPort } = forward;
     const listener = this.#host.listen(hostname, port);
-    this.#listeners.push(listener);
-    void this.#accept(forward, listener);
-    return listener;
+    const accepting = new AcceptLoop<HostSocket>(listener, {
+      serve: (socket) => this.#toGuest(socket, guest, guestPort),
+    });
+    const end = (): Promise<void> => accepting.close();
+    return { forward, port: listener.port, end };
   }
 
-  async #accept(forward: HostForward, listener: HostListener): Promise<void> {
-    for (;;) {
-      let socket;
-      try {
-        socket = await listener.accept();
-      } catch (error) {
-        if (this.#closed) return;
-        // One that went before it was accepted, or no more files: go on.
-        if (error instanceof Deno.errors.BadResource) return;
-        await new Promise<void>((resolve) => setTimeout(resolve, 100));
-        continue;
-      }
-      const stream = new HostStream(socket);
-      const connection = this.#closed ? undefined : this.#tcp.connect(
-        forward.guest,
-        forward.guestPort,
-        this.#settings.gateway,
-        stream,
-      );
-      if (connection === undefined) socket.close();
-      else stream.start(connection);
-    }
+  #toGuest(socket: HostSocket, guest: number, guestPort: number): void {
+    const stream = new HostStream(socket);
+    const { gateway } = this.#settings;
+    const connection = this.#tcp.connect(guest, guestPort, gateway, stream);
+    if (connection === undefined) socket.close();
+    else stream.start(connection);
   }
 }

@@ -11,9 +11,11 @@
 
 import type { Medium } from "../../../machine/media.ts";
 import { resolve } from "../../../machine/path.ts";
+import { isUrl } from "../../../machine/schema.ts";
 import { action, type Command, type Monitor } from "../command.ts";
 import { removableDrive } from "../drives.ts";
 import { GenericError } from "../error.ts";
+import { mustBeThere } from "../files.ts";
 import { type BlockNode, driveOf, nodeNamed, nodesOf } from "../nodes.ts";
 import {
   alternate,
@@ -171,18 +173,6 @@ function fileOf({ config }: Medium): string {
   return config!.file as string;
 }
 
-async function checkFile(file: string): Promise<void> {
-  if (/^https?:/.test(file)) return;
-  try {
-    await Deno.stat(file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-    throw new GenericError(
-      `Could not open '${file}': No such file or directory`,
-    );
-  }
-}
-
 async function addNode(
   monitor: Monitor,
   options: NodeOptions,
@@ -196,7 +186,8 @@ async function addNode(
     throw new GenericError(`Invalid node-name: '${name}'`);
   }
   const { medium, below } = describe(monitor, options);
-  await checkFile(fileOf(medium));
+  const file = fileOf(medium);
+  if (!isUrl(file)) await mustBeThere(file);
   const { backends } = monitor.machine.plan;
   if (all.has(name) || backends.some((one) => one.name === name)) {
     throw new GenericError(`Duplicate nodes with node-name='${name}'`);

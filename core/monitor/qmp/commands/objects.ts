@@ -109,7 +109,8 @@ async function devicePlugin(
   // Names of modules to import are not a client's to give.
   if (!Object.hasOwn(plugins.device ?? {}, name)) return undefined;
   try {
-    return await loadPlugin(["device"], name, ".", plugins) as DevicePlugin;
+    const place = { directory: "." };
+    return await loadPlugin(["device"], name, place, plugins) as DevicePlugin;
   } catch (error) {
     if (error instanceof PluginError) throw new GenericError(error.message);
     throw error;

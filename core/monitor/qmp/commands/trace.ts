@@ -9,7 +9,7 @@ import {
   setTraceEvents,
   traceEventNames,
   tracesEvent,
-} from "../../hmp/trace_events.ts";
+} from "../../trace_events.ts";
 import type { Parts } from "../../../machine/parts.ts";
 import { action, type Command, query } from "../command.ts";
 import { GenericError } from "../error.ts";
