@@ -18,6 +18,7 @@
  * @module
  */
 
+import "./machines/modules.ts";
 import { main } from "./core/cli/main.ts";
 import { PLUGINS } from "./machines/registry.ts";
 

@@ -4,48 +4,9 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { dirname, fromFileUrl, join, relative, resolve } from "@std/path";
+import { type Import, importsOf, sources } from "./imports.ts";
 
-const ROOT = fromFileUrl(new URL("..", import.meta.url));
 const FOLDERS = ["core", "plugins", "machines"];
-
-interface Import {
-  readonly from: string;
-  readonly to: string;
-  /** Neither of types only nor dynamic: what counts for cycles. */
-  readonly eager: boolean;
-}
-
-async function* sources(folder: string): AsyncGenerator<string> {
-  for await (const entry of Deno.readDir(join(ROOT, folder))) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory) yield* sources(path);
-    else if (/\.ts$/.test(path) && !/_(test|bench)\.ts$/.test(path)) yield path;
-  }
-}
-
-/** The relative imports of a module, as paths from the root. */
-async function importsOf(path: string): Promise<Import[]> {
-  const text = (await Deno.readTextFile(join(ROOT, path)))
-    // Examples in comments import too.
-    .replaceAll(/\/\*[\s\S]*?\*\//g, "")
-    .replaceAll(/^\s*\/\/.*$/gm, "");
-  const found: Import[] = [];
-  const add = (specifier: string, eager: boolean): void => {
-    if (!specifier.startsWith(".")) return;
-    const to = relative(ROOT, resolve(ROOT, dirname(path), specifier));
-    found.push({ from: path, to: to.replaceAll("\\", "/"), eager });
-  };
-  const statement =
-    /^\s*(?:import|export)\s+(type\s+)?(?:[^"';]*?\sfrom\s+)?["']([^"']+)["']/gm;
-  for (const [, type, specifier] of text.matchAll(statement)) {
-    add(specifier, type === undefined);
-  }
-  for (const [, specifier] of text.matchAll(/\bimport\(\s*["']([^"']+)["']/g)) {
-    add(specifier, false);
-  }
-  return found;
-}
 
 async function allImports(): Promise<Import[]> {
   const all: Import[] = await importsOf("mod.ts");

@@ -4,6 +4,8 @@
  * @module
  */
 
+import "../../../core/exec/modules.ts";
+import "./modules.ts";
 import { isLocalApic } from "../../../core/bus/apic.ts";
 import { Engine } from "../../../core/exec/engine.ts";
 import { SharedCode } from "../../../core/exec/shared_code.ts";
