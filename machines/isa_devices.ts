@@ -9,6 +9,7 @@
 import "../core/backend/output_batch.ts";
 import "../core/backend/vga_font.ts";
 import "../core/bus/dispi.ts";
+import "../core/machine/stateless_device.ts";
 import "../plugins/device/display/cp437.ts";
 import "../plugins/device/display/vbe.ts";
 import "../plugins/device/display/vga_core.ts";

@@ -8,7 +8,6 @@
 import "./aes_tables.ts";
 import "./aux_word.ts";
 import "./clmul.ts";
-import "./compat_mmu.ts";
 import "./control.ts";
 import "./cpu.ts";
 import "./cpuid.ts";
@@ -44,6 +43,7 @@ import "./long_interrupts.ts";
 import "./long_mode.ts";
 import "./long_strings.ts";
 import "./long_transfers.ts";
+import "./mmu_layers.ts";
 import "./mode_key.ts";
 import "./models.ts";
 import "./msr.ts";
