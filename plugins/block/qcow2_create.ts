@@ -125,7 +125,7 @@ export async function createQcow2(
   if (entries * 8 > MAX_L1_BYTES) {
     refuse(`${size} bytes are too many with a cluster_size of ${clusterSize}`);
   }
-  const l1Clusters = Math.max(1, Math.ceil(entries * 8 / clusterSize));
+  const l1Clusters = Math.ceil(entries * 8 / clusterSize);
   const perBlock = clusterSize * 8 / choices.refcount_bits;
   let tables = 1;
   let blocks = 1;
@@ -141,12 +141,14 @@ export async function createQcow2(
     refuse("its refcount table would be too large");
   }
   const total = 1 + tables + blocks + l1Clusters;
+  // A disk of no bytes has no table, and no cluster for one.
+  const l1Offset = entries === 0 ? 0 : (1 + tables + blocks) * clusterSize;
   const isV2 = choices.compat === "0.10" || choices.compat === "v2";
   const header = encodeHeader({
     version: isV2 ? 2 : 3,
     clusterBits,
     size,
-    l1: { offset: (1 + tables + blocks) * clusterSize, entries },
+    l1: { offset: l1Offset, entries },
     refcounts: { offset: clusterSize, clusters: tables },
     refcountOrder: Math.log2(choices.refcount_bits),
     lazyRefcounts: choices.lazy_refcounts,

@@ -205,6 +205,25 @@ oracleTest(
 );
 
 oracleTest(
+  "image create: a disk of no bytes, which grows",
+  () =>
+    withFolder(async (folder) => {
+      const file = `${folder}/a`;
+      for (const options of OPTIONS) {
+        await rhea("create", "-f", "qcow2", "-o", options, file, "0");
+        await assertClean(file);
+        assertEquals((await contents(file)).length, 0, options);
+        await rhea("resize", file, "3M");
+        await qemuIo(file, "write -P 7 1M 2M");
+        await assertClean(file);
+        const now = await contents(file);
+        assertZero(now.subarray(0, 1 << 20));
+        assertSame(now.subarray(1 << 20), new Uint8Array(2 << 20).fill(7));
+      }
+    }),
+);
+
+oracleTest(
   "image resize: larger and smaller, read by both",
   () =>
     withFolder(async (folder) => {
