@@ -140,7 +140,11 @@ async function execute(
       needs = {
         ...needs,
         // Nothing but a recording is written over.
-        read: [...paths(options.record), ...needs.read ?? []],
+        read: [
+          ...paths(options.record),
+          ...await snapshotFile(command),
+          ...needs.read ?? [],
+        ],
         write: [...paths(screendump, options.record), ...needs.write ?? []],
       };
       if (command.monitors.length > 0) {
@@ -168,6 +172,15 @@ async function planOf(
   if (machine !== undefined) return await planDefinition(machine, options);
   const { planSnapshot } = await import("../snapshot/load.ts");
   return await planSnapshot(loadvm!, options, true);
+}
+
+/** The file that the machine goes on from, if any. */
+async function snapshotFile(
+  { loadvm, options }: Command,
+): Promise<readonly string[]> {
+  if (loadvm === undefined) return [];
+  const { snapshotPath } = await import("../snapshot/folder.ts");
+  return [snapshotPath(loadvm, options.snapshots ?? ".")];
 }
 
 function json(value: unknown): string {

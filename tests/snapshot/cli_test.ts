@@ -13,10 +13,11 @@ async function rhea(
   cwd: string,
   args: readonly string[],
   input = "",
+  allowed: readonly string[] = ["--allow-read"],
 ): Promise<{ status: number; out: string; messages: string }> {
   const process = new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--allow-read", "--no-prompt"],
+      ...["run", ...allowed, "--no-prompt"],
       ...["--config", join(ROOT, "deno.json"), join(ROOT, "mod.ts"), ...args],
     ],
     cwd,
@@ -89,4 +90,32 @@ Deno.test("--loadvm: a machine from its file alone, by name, beside its machine 
     }
     const { out } = await rhea(folder, ["resolve", "--loadvm", "here"]);
     assert(out.includes('"echo.elf"') || out.includes("echo.elf"), out);
+  }));
+
+Deno.test("--loadvm: what permissions prints is enough, to record as well", () =>
+  withFolder(async (folder) => {
+    const disk = join(folder, "disk.img");
+    await Deno.writeFile(disk, new Uint8Array(1 << 20));
+    {
+      await using machine = await Machine.load(ISAPC, {
+        kernel: ECHO,
+        memory: "8M",
+        drives: [{ file: disk }],
+        snapshots: folder,
+      });
+      await machine.serial(0).expect("# ");
+      await machine.saveSnapshot("here");
+    }
+    const args = ["--loadvm", "here", "--record", "run.log"];
+    for (let n = 0; n < 2; n++) {
+      // The second time over the first recording.
+      const { out } = await rhea(folder, ["permissions", ...args]);
+      const flags = out.split("\n").filter((line) =>
+        line.startsWith("--allow-")
+      );
+      const { status, messages } = await rhea(folder, args, "q", flags);
+      assertEquals(status, 1, messages);
+    }
+    const replay = ["--replay", "run.log"];
+    assertEquals((await rhea(folder, replay)).status, 1);
   }));
