@@ -53,9 +53,7 @@ const MAX_PARALLEL = 16;
 
 /** The location of what a new image in `file` calls `name`. */
 function backingOf(file: string, name: string): string {
-  return isUrl(name)
-    ? name
-    : resolve(dirname(resolve(file)), name.replace(/^file:/, ""));
+  return resolve(dirname(resolve(file)), name.replace(/^file:/, ""));
 }
 
 /** Do a work that tells how much is done: the user, unless it is to be quiet. */
@@ -92,6 +90,13 @@ async function backingFor(
   }
   if (format === undefined) {
     throw new UsageError(`-${flag} "${name}" needs its format, with -F`);
+  }
+  // Nobody would open it: an image does not choose whom the host asks.
+  if (isUrl(name) && !args.has("u")) {
+    throw new UsageError(
+      `-${flag} "${name}" is no file, which images in files stand on; ` +
+        "--drive with snapshot writes on top of a URL",
+    );
   }
   return { name, format, of: await formats.named(format) };
 }

@@ -341,6 +341,10 @@ Deno.test("image: failures are a line, status 1, and leave nothing", () =>
         /lazy_refcounts wants compat=1\.1/,
       ],
       [["create", "-f", "qcow2", "-b", raw, "x"], /needs its format, with -F/],
+      [
+        ["create", "-f", "qcow2", "-b", "http://h/i", "-F", "raw", "x", "1M"],
+        /"http:\/\/h\/i" is no file/,
+      ],
       [["create", "-b", raw, "-F", "raw", "x"], /have no backing files/],
       [
         ["create", "-f", "qcow2", "-b", "none", "-F", "raw", "x", "1M"],
