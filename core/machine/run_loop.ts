@@ -224,6 +224,7 @@ export class RunLoop {
   /** Come back to `between` soon, wherever the loop is. */
   interrupt(): void {
     this.#isCalled = true;
+    this.#inputs?.lookAgain();
     this.#rouse();
   }
 
@@ -385,6 +386,8 @@ export class RunLoop {
         }
         const taken = this.isCut ? undefined : this.#inputs?.take(stands);
         if (taken !== undefined) {
+          // Since `between`, by a timer.
+          if (this.#isCalled) this.#inputs?.lookAgain();
           await taken;
           await turn();
           continue;

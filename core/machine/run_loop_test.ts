@@ -591,6 +591,33 @@ Deno.test("what is requested as the CPU halts is done, though no timer would wak
   }
 });
 
+Deno.test("a run that is recorded is stopped though the host takes nothing", async () => {
+  for (const isByTimer of [false, true]) {
+    const cpu: FakeCpu = new FakeCpu((cpu) => {
+      if (cpu.instructions > 0) throw new Error("the guest went on");
+      cpu.instructions = 10;
+      parts.inputs!.sent(new Uint8Array(2 ** 20), new Promise(() => {}));
+      return "budget";
+    });
+    const parts = recorded(cpu);
+    const { loop, clock } = hostLoop(cpu, parts);
+    if (isByTimer) clock.timer(() => loop.stop()).arm(10);
+    const run = loop.run();
+    if (!isByTimer) {
+      let isOver = false;
+      void run.then(() => isOver = true);
+      for (let i = 0; i < 10; i++) {
+        // One that only wants it to look does not let the guest go on.
+        loop.interrupt();
+        await new Promise<void>((resolve) => setImmediate(() => resolve()));
+      }
+      assertEquals(isOver, false);
+      loop.stop();
+    }
+    assertEquals(await within("the run", run), "stop");
+  }
+});
+
 Deno.test("a run is stopped that is about to begin", async () => {
   const { loop } = hostLoop(new FakeCpu(() => "halted"));
   for (let i = 0; i < 2; i++) {
