@@ -89,6 +89,7 @@ function recorded(cpu: FakeCpu): Pick<RunLoopParts, "time" | "inputs"> {
     stop: () => {},
     wake: () => {},
   });
+  inputs.begin({});
   return { time, inputs };
 }
 
@@ -605,7 +606,7 @@ Deno.test("a run that is recorded is stopped though the host takes nothing", asy
     const run = loop.run();
     if (!isByTimer) {
       let isOver = false;
-      void run.then(() => isOver = true);
+      run.then(() => isOver = true, () => isOver = true);
       for (let i = 0; i < 10; i++) {
         // One that only wants it to look does not let the guest go on.
         loop.interrupt();
