@@ -309,8 +309,11 @@ export class Machine {
   /** Start to run, if it does not run yet; `wait` tells when it ends. */
   start(): void {
     if (this.#closed !== undefined) throw new Error("the machine is stopped");
-    // Not within this call: a timer of the first slice may already pause it.
-    this.#running ??= Promise.resolve().then(() => this.#run());
+    if (this.#running === undefined) {
+      this.#loop.begin();
+      // Not within this call: a timer of the first slice may already pause it.
+      this.#running = Promise.resolve().then(() => this.#run());
+    }
     // A failure is reported by `wait` and `stop`; here it is only not lost to
     // the runtime before one of them is called.
     this.#running.catch(() => {});

@@ -17,6 +17,7 @@ import type {
 } from "./plugin.ts";
 import { LoadError } from "./plugin.ts";
 import type { JsonObject } from "./schema_types.ts";
+import { within } from "../../tests/limit.ts";
 
 /**
  * A CPU whose instructions are bytes in memory: `.` nothing, `o` write the
@@ -431,6 +432,16 @@ Deno.test("a timer of the first slice pauses a machine", async () => {
   timer.arm(1);
   assertEquals((await machine.run()).reason, "stop");
   assertEquals(machine.running, false);
+});
+
+Deno.test("a machine is paused and stopped as soon as it is started", async () => {
+  const machine = await boot("i");
+  machine.start();
+  await within("the pause", machine.pause());
+  assertEquals(machine.running, false);
+  machine.start();
+  const result = await within("the stop", machine.stop());
+  assertEquals(result, { reason: "stop", status: 0 });
 });
 
 Deno.test("with icount two runs are alike", async () => {

@@ -149,6 +149,12 @@ export class RunLoop {
   /** Whether the host may have something for the guest on a socket. */
   hasSockets = false;
   #awake: (() => void) | undefined;
+  /**
+   * Somebody wants `between` since it began last. The CPU may halt in the slice
+   * that was to end for it, and in a run that is recorded the host has its turn
+   * before the loop sleeps: nothing else would end that sleep.
+   */
+  #isCalled = false;
   /** A host timer that wakes the guest, and when it will. */
   #alarm: ReturnType<typeof setTimeout> | undefined;
   #alarmEnd = 0;
@@ -181,7 +187,7 @@ export class RunLoop {
     this.#inputs = parts.inputs;
     // The slice in progress may be too long now.
     const shorten = (): void => {
-      if (this.#host !== undefined) this.interrupt();
+      if (this.#host !== undefined) this.#rouse();
     };
     this.#blocks.onRequest = shorten;
     if (this.#traffic !== undefined) this.#traffic.onBegin = shorten;
@@ -215,8 +221,15 @@ export class RunLoop {
     awake?.();
   }
 
-  /** Come back to `between` soon, from within a slice or a sleep. */
+  /** Come back to `between` soon, wherever the loop is. */
   interrupt(): void {
+    this.#isCalled = true;
+    this.#inputs?.lookAgain();
+    this.#rouse();
+  }
+
+  /** End the slice in progress, or a sleep. */
+  #rouse(): void {
     if (this.#inSlice) this.#cpu.requestStop();
     this.wake();
   }
@@ -240,7 +253,7 @@ export class RunLoop {
       if (!isHeld) return;
       isHeld = false;
       this.#stands--;
-      this.wake();
+      this.interrupt();
     };
   }
 
@@ -250,21 +263,24 @@ export class RunLoop {
    * `isDone` does not hold is one of the run that is held, too.
    */
   async runHeld(isDone: () => boolean): Promise<LoopEnd> {
-    const [awake, stands, running] = [
+    const [awake, stands, running, stopping] = [
       this.#awake,
       this.#stands,
       this.#running,
+      this.#stopping,
     ];
     this.#awake = undefined;
     this.#stands = 0;
+    this.#stopping = false;
     try {
-      return await this.run();
+      return await this.#drive();
     } finally {
       this.#stands += stands;
       this.#awake = awake;
       this.#running = running;
-      if (isDone()) this.#stopping = false;
-      else this.wake();
+      if (isDone()) this.#stopping = stopping;
+      // What was wanted meanwhile may be for the run that is held.
+      this.wake();
     }
   }
 
@@ -323,9 +339,21 @@ export class RunLoop {
     this.#cpu.requestStop();
   }
 
+  /** A run is to follow: a `stop` from now on is for that one. */
+  begin(): void {
+    this.#stopping = false;
+  }
+
   /** Run until `stop`, or until the CPU can do nothing more. */
   async run(): Promise<LoopEnd> {
-    this.#stopping = false;
+    try {
+      return await this.#drive();
+    } finally {
+      this.#stopping = false;
+    }
+  }
+
+  async #drive(): Promise<LoopEnd> {
     this.#running = true;
     this.#host?.resume();
     try {
@@ -333,6 +361,7 @@ export class RunLoop {
       let polled = served;
       this.#startShare(served);
       for (;;) {
+        this.#isCalled = false;
         this.#between();
         if (this.#stopping) {
           if (this.#inputs !== undefined) await this.#finish();
@@ -357,6 +386,8 @@ export class RunLoop {
         }
         const taken = this.isCut ? undefined : this.#inputs?.take(stands);
         if (taken !== undefined) {
+          // Since `between`, by a timer.
+          if (this.#isCalled) this.#inputs?.lookAgain();
           await taken;
           await turn();
           continue;
@@ -387,7 +418,7 @@ export class RunLoop {
           if (exit === "halted") await this.#wait(this.#inputs);
           continue;
         }
-        if (exit === "halted" && !this.#skip()) {
+        if (exit === "halted" && !this.#isCalled && !this.#skip()) {
           await this.#idle();
           served = performance.now();
           this.#startShare(served);
@@ -440,7 +471,7 @@ export class RunLoop {
     const start = performance.now();
     const deadline = this.#clock.nextDeadline();
     if (this.#stands > 0) inputs.stand(deadline);
-    else if (!this.#stopping && !this.#holds) {
+    else if (!this.#isCalled) {
       await inputs.idle(deadline, (time) => this.#sleep(time));
     }
     this.#slept += performance.now() - start;
@@ -450,7 +481,10 @@ export class RunLoop {
   async #stand(): Promise<void> {
     this.#host?.pause();
     this.onStand();
-    await new Promise<void>((resolve) => this.#awake = resolve);
+    // Who hears of it may have let it go on.
+    if (!this.#isCalled && !this.#hasInput) {
+      await new Promise<void>((resolve) => this.#awake = resolve);
+    }
     this.#host?.resume();
   }
 

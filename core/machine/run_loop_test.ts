@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import type { BlockBackend } from "../backend/block.ts";
+import { Recorder } from "../replay/recorder.ts";
 import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { MILLISECOND } from "../time/clock.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
 import type { CpuCore, CpuExit } from "./cpu.ts";
-import { RunLoop } from "./run_loop.ts";
+import { RunLoop, type RunLoopParts } from "./run_loop.ts";
+import { within } from "../../tests/limit.ts";
 
 /** A CPU whose program is a function of its state. */
 class FakeCpu implements CpuCore {
@@ -55,8 +57,11 @@ function spin(cpu: FakeCpu, budget: number): CpuExit {
 /** A tick's callback may read the clock a few times: 1 us each. */
 const LATE_NS = 5000;
 
-function hostLoop(cpu: FakeCpu): { loop: RunLoop; clock: VirtualClock } {
-  const time = new HostTime(() => cpu.instructions);
+function hostLoop(
+  cpu: FakeCpu,
+  parts: Partial<RunLoopParts> = {},
+): { loop: RunLoop; clock: VirtualClock } {
+  const time = parts.time ?? new HostTime(() => cpu.instructions);
   const clock = new VirtualClock(time, 0);
   const loop = new RunLoop({
     cpu,
@@ -64,8 +69,28 @@ function hostLoop(cpu: FakeCpu): { loop: RunLoop; clock: VirtualClock } {
     time,
     between: () => false,
     blocks: new BlockRequests(),
+    ...parts,
   });
   return { loop, clock };
+}
+
+/** Time by instructions, and a recorder of what comes. */
+function recorded(cpu: FakeCpu): Pick<RunLoopParts, "time" | "inputs"> {
+  const time = new InstructionTime(() => cpu.instructions, 4);
+  const inputs = new Recorder({ append: () => {}, close: () => {} });
+  inputs.attach({
+    position: () => ({ count: cpu.instructions, time: time.now() }),
+    save: () => ({}),
+    memory: new Uint8Array(),
+    awaitsDisk: false,
+    isCut: false,
+    forgetMappings: () => {},
+    skipTo: (to) => time.skipTo(to),
+    stop: () => {},
+    wake: () => {},
+  });
+  inputs.begin({});
+  return { time, inputs };
 }
 
 Deno.test("a busy guest sees every tick of a 1000 Hz timer", async () => {
@@ -533,4 +558,118 @@ Deno.test("a loop that is held stands still, and its run does not end by it", as
   loop.stop();
   await begun;
   assertEquals(log, ["a", "c", "d", "e"]);
+});
+
+Deno.test("what is requested as the CPU halts is done, though no timer would wake it", async () => {
+  for (const kind of ["host", "icount", "recorded"]) {
+    // In the midst of the slice, and in the host's turn after it.
+    for (const isLater of [false, true]) {
+      let isRequested = false;
+      const cpu: FakeCpu = new FakeCpu((cpu) => {
+        const request = (): void => {
+          isRequested = true;
+          loop.interrupt();
+        };
+        if (cpu.instructions === 0) {
+          if (isLater) setImmediate(request);
+          else request();
+        }
+        cpu.instructions = 10;
+        return "halted";
+      });
+      const { time, inputs } = recorded(cpu);
+      const { loop } = hostLoop(cpu, {
+        ...kind !== "host" && { time },
+        ...kind === "recorded" && { inputs },
+        between: () => {
+          if (isRequested) loop.stop();
+          return false;
+        },
+      });
+      const what = `${kind}, ${isLater ? "later" : "at once"}`;
+      assertEquals(await within(what, loop.run()), "stop");
+    }
+  }
+});
+
+Deno.test("a run that is recorded is stopped though the host takes nothing", async () => {
+  for (const isByTimer of [false, true]) {
+    const cpu: FakeCpu = new FakeCpu((cpu) => {
+      if (cpu.instructions > 0) throw new Error("the guest went on");
+      cpu.instructions = 10;
+      parts.inputs!.sent(new Uint8Array(2 ** 20), new Promise(() => {}));
+      return "budget";
+    });
+    const parts = recorded(cpu);
+    const { loop, clock } = hostLoop(cpu, parts);
+    if (isByTimer) clock.timer(() => loop.stop()).arm(10);
+    const run = loop.run();
+    if (!isByTimer) {
+      let isOver = false;
+      run.then(() => isOver = true, () => isOver = true);
+      for (let i = 0; i < 10; i++) {
+        // One that only wants it to look does not let the guest go on.
+        loop.interrupt();
+        await new Promise<void>((resolve) => setImmediate(() => resolve()));
+      }
+      assertEquals(isOver, false);
+      loop.stop();
+    }
+    assertEquals(await within("the run", run), "stop");
+  }
+});
+
+Deno.test("a run is stopped that is about to begin", async () => {
+  const { loop } = hostLoop(new FakeCpu(() => "halted"));
+  for (let i = 0; i < 2; i++) {
+    loop.begin();
+    loop.stop();
+    assertEquals(await within(`run ${i}`, loop.run()), "stop");
+  }
+  // A stop is for one run.
+  loop.begin();
+  let isOver = false;
+  const run = loop.run().then(() => isOver = true);
+  for (let i = 0; i < 10; i++) {
+    await new Promise<void>((resolve) => setImmediate(() => resolve()));
+  }
+  assertEquals(isOver, false);
+  loop.stop();
+  await within("the last run", run);
+});
+
+Deno.test("who hears that the guest stands still may let it go on at once", async () => {
+  const cpu: FakeCpu = new FakeCpu(() => {
+    loop.stop();
+    return "stop";
+  });
+  const { loop } = hostLoop(cpu);
+  const letGo = loop.standStill();
+  loop.onStand = letGo;
+  assertEquals(await within("the run", loop.run()), "stop");
+});
+
+Deno.test("what is requested of a run that is held while another has it is done", async () => {
+  let isDone = false;
+  let isRequested = false;
+  const cpu: FakeCpu = new FakeCpu(() => {
+    isDone = true;
+    loop.stop();
+    isRequested = true;
+    loop.interrupt();
+    return "stop";
+  });
+  const { loop } = hostLoop(cpu, {
+    between: () => {
+      if (isRequested) loop.stop();
+      return false;
+    },
+  });
+  const { promise: stands, resolve } = Promise.withResolvers<void>();
+  loop.onStand = resolve;
+  loop.standStill();
+  const run = loop.run();
+  await stands;
+  await loop.runHeld(() => isDone);
+  assertEquals(await within("the run that was held", run), "stop");
 });

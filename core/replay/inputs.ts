@@ -186,7 +186,12 @@ export abstract class TimedInputs {
     taken.then(done, done);
   }
 
-  /** Settles when the host has taken enough; undefined when it has. */
+  /** Whoever waits for the host is to look again: the run may end without it. */
+  lookAgain(): void {
+    this.#onSent?.();
+  }
+
+  /** Settles when the host has taken enough, or early; undefined when it has. */
   protected unsent(): Promise<void> | undefined {
     if (this.#unsent < MOST_UNSENT) return undefined;
     return new Promise((resolve) => this.#onSent = resolve);

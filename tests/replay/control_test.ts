@@ -17,6 +17,7 @@ import { Machine } from "../../machines/machine.ts";
 import { MediaError } from "../../mod.ts";
 import { type Guest, guest } from "../debug/guest.ts";
 import { answers, missing, runGdb } from "../gdb/harness.ts";
+import { within } from "../limit.ts";
 import { QmpClient } from "../qmp/client.ts";
 import { NASM, PC, withKernel } from "../smp/kernels.ts";
 import { type End, endOf, LISTENER, withFolder } from "./guests.ts";
@@ -40,7 +41,7 @@ function test(
 
 async function assertReplays(log: string, end: End): Promise<void> {
   const machine = await Machine.replay(log);
-  await machine.run();
+  await within("the end of the run", machine.run());
   assertEquals(endOf(machine), end);
   await machine.stop();
 }
@@ -100,7 +101,7 @@ test(
     assert(machine.clock.now() >= stands);
     machine.continueGuest();
     await client.execute("quit");
-    assertEquals((await run).reason, "quit");
+    assertEquals((await within("the end of the run", run)).reason, "quit");
     client[Symbol.dispose]();
     const end = endOf(machine);
     await machine.stop();
@@ -128,7 +129,7 @@ test(
     recording.reset();
     await recording.serial(0).expect("ready");
     void recording.serial(0).write("q");
-    await run;
+    await within("the end of the run", run);
     const end = endOf(recording);
     await recording.stop();
     const machine = await Machine.replay(log);
@@ -166,7 +167,7 @@ test(
     );
     const state = machine.save();
     assertThrows(() => machine.load(state), ReplayError, "another one");
-    await machine.run();
+    await within("the end of the run", machine.run());
     assertEquals(endOf(machine), end);
     await machine.stop();
   },
@@ -211,7 +212,7 @@ test(
     const end = debug.resume();
     await serial.expect(/^k/m);
     void serial.write("q");
-    assertEquals((await end).kind, "end");
+    assertEquals((await within("the end of the run", end)).kind, "end");
     const place = endOf(machine);
     await machine.stop();
     await assertReplays(log, place);

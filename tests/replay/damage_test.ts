@@ -19,6 +19,7 @@ import {
 import { LogFile } from "../../core/replay/log_file.ts";
 import { DefinitionError } from "../../core/machine/document.ts";
 import { Machine } from "../../machines/machine.ts";
+import { within } from "../limit.ts";
 import { forSeeds, Random } from "../random.ts";
 import { ISAPC, type Recorded, withListener } from "./guests.ts";
 
@@ -47,7 +48,7 @@ async function replay(
   const limit = setTimeout(() => machine?.quit(), limitMs);
   try {
     machine = await Machine.replay(path);
-    await machine.run();
+    await within("the end of the run", machine.run());
     const { instructions } = machine.cpu;
     return { instructions, output: machine.serial(0).output };
   } catch (error) {

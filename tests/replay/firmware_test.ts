@@ -13,6 +13,7 @@ import {
   PC,
 } from "../boot/firmware.ts";
 import { Machine } from "../../machines/machine.ts";
+import { within } from "../limit.ts";
 import { type Place, placeOf, WRITER } from "./guests.ts";
 
 for (const { name, firmware, needs } of FIRMWARES) {
@@ -41,7 +42,7 @@ for (const { name, firmware, needs } of FIRMWARES) {
       }
       const { instructions } = machine.cpu;
       machine.quit();
-      assertEquals((await run).reason, "quit");
+      assertEquals((await within("the end of the run", run)).reason, "quit");
       const shown = await machine.screenshot().png();
       const last = machine.cpu.instructions;
       const end = placeOf(machine);
@@ -50,7 +51,10 @@ for (const { name, firmware, needs } of FIRMWARES) {
       assertEquals(await Deno.readFile(disk), before);
       assert(!text.includes("!") && text.includes("Hello abc"), text);
       const again = await Machine.replay(log);
-      assertEquals((await again.run()).reason, "stop");
+      assertEquals(
+        (await within("the end of the run", again.run())).reason,
+        "stop",
+      );
       assertEquals(placeOf(again), end);
       assertEquals(await again.screenshot().png(), shown);
       await again.stop();

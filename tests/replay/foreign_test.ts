@@ -4,6 +4,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, toFileUrl } from "@std/path";
 import { DefinitionError, Machine } from "../../mod.ts";
 import { multiboot } from "../faults/guest.ts";
+import { within } from "../limit.ts";
 
 const MICROVM = fromFileUrl(
   new URL("../../machines/microvm.json", import.meta.url),
@@ -31,11 +32,14 @@ async function recorded(
     { extends: MICROVM, devices: { own: { plugin } } },
     { kernel, record: log },
   );
-  assertEquals((await machine.run()).reason, "exit");
+  assertEquals(
+    (await within("the end of the run", machine.run())).reason,
+    "exit",
+  );
   await machine.stop();
   return async () => {
     const again = await Machine.replay(log);
-    const { reason } = await again.run();
+    const { reason } = await within("the end of the run", again.run());
     await again.stop();
     return reason;
   };

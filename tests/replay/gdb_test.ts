@@ -2,6 +2,7 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { Machine } from "../../machines/machine.ts";
+import { until, within } from "../limit.ts";
 import { answers, missing, PC, runGdb, withGuest } from "../gdb/harness.ts";
 
 const absent = missing("gdb", "gcc", "objcopy", "nm");
@@ -59,11 +60,12 @@ for (const bits of [32, 64] as const) {
           record: log,
         });
         const run = recorded.run();
-        while (recorded.cpu.instructions < 20_000_000) {
-          await new Promise((resolve) => setTimeout(resolve, 10));
-        }
+        await until(
+          "20 million instructions",
+          () => recorded.cpu.instructions >= 20_000_000,
+        );
         recorded.quit();
-        await run;
+        await within("the end of the recorded run", run);
         await recorded.stop();
         const machine = await Machine.replay(log);
         const { address } = await machine.serveGdb(

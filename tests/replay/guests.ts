@@ -10,6 +10,7 @@ import { hash32, hashRecord } from "../../core/replay/hash.ts";
 import { Machine } from "../../machines/machine.ts";
 import { assemble, multiboot } from "../faults/guest.ts";
 import { interrupts, PRELUDE, PRINT } from "../devices/asm.ts";
+import { within } from "../limit.ts";
 
 /**
  * Works, and for each tick (of a thousand a second), key code, serial byte and
@@ -373,7 +374,8 @@ async function record(
   }
   await pause(50);
   void serial.write("q");
-  assertEquals((await end).reason, "exit");
+  const { reason } = await within("the end of the recorded run", end);
+  assertEquals(reason, "exit");
   const result = endOf(machine);
   await machine.stop();
   return result;

@@ -14,6 +14,7 @@ import {
   PATIENCE,
   PC,
 } from "../boot/firmware.ts";
+import { within } from "../limit.ts";
 import { ISAPC, placeOf, withFolder, withKernel, WRITER } from "./guests.ts";
 
 const run = async (program: string, ...args: string[]): Promise<void> => {
@@ -47,20 +48,20 @@ Deno.test({
           stdout: "null",
         }).spawn();
         const machine = await Machine.load(ISAPC, { ...options, record: log });
-        await taken.status;
+        await within("the reader's end", taken.status);
         const serial = machine.serial(0);
         const end = machine.run();
         const written = (async () => {
           for (let i = 0; i < 100_000; i++) await serial.write("x");
         })();
         await assertRejects(
-          () => end,
+          () => within("the end of the run", end),
           ReplayError,
           "Cannot record: Broken pipe",
         );
         // Nobody waits for ever for what the guest will not have.
         await machine.stop();
-        await written;
+        await within("the guest's input", written);
       })
     ),
 });
@@ -100,7 +101,7 @@ firmwareTest(
     await screen.type("b");
     await screen.expect("Hello ab", PATIENCE);
     machine.quit();
-    await ended;
+    await within("the end of the run", ended);
     const end = placeOf(machine);
     const { instructions } = machine.cpu;
     await machine.stop();

@@ -7,6 +7,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { SnapshotError } from "../../core/snapshot/error.ts";
 import { Machine } from "../../machines/machine.ts";
 import { guest } from "../debug/guest.ts";
+import { within } from "../limit.ts";
 import { PC } from "../smp/kernels.ts";
 import {
   assembleDisk,
@@ -68,11 +69,11 @@ Deno.test("discs: a run from a snapshot with another disc is replayed, with that
     await recorded.media.insert("ide.disk2", raw(second));
     await shown.expect("00000013");
     recorded.quit();
-    await run;
+    await within("the end of the run", run);
     const end = endOf(recorded);
     await recorded.stop();
     const again = await Machine.replay(log);
-    await again.run();
+    await within("the end of the run", again.run());
     assertEquals(endOf(again), end);
     await again.stop();
     const back = await Machine.replay(log);
@@ -141,7 +142,7 @@ firmwareTest(
     await screen.type("ef");
     await screen.expect(/d!*ef/, PATIENCE);
     machine.quit();
-    await ended;
+    await within("the end of the run", ended);
     const end = placeOf(machine);
     const { instructions } = machine.cpu;
     await machine.stop();
@@ -157,7 +158,7 @@ firmwareTest(
       assertEquals(places.get(count) ?? place, place);
       places.set(count, place);
     }
-    await again.run();
+    await within("the end of the run", again.run());
     assertEquals(placeOf(again), end);
     await again.stop();
     assertEquals(await Deno.readFile(second), before);

@@ -12,6 +12,7 @@ import {
 import { fromFileUrl } from "@std/path";
 import { LogFile } from "../../core/replay/log_file.ts";
 import { Machine } from "../../machines/machine.ts";
+import { until, within } from "../limit.ts";
 import { hasProgram } from "../programs.ts";
 import { freePort } from "../vnc/free_port.ts";
 import { WireViewer } from "../vnc/wire_viewer.ts";
@@ -54,7 +55,7 @@ class Typed {
   /** Resolves when a pattern is there, or at the end. */
   async expect(pattern: RegExp): Promise<void> {
     while (!pattern.test(this.text)) {
-      const { value } = await this.#reader.read();
+      const { value } = await within(`${pattern}`, this.#reader.read());
       assert(value !== undefined, this.text);
       this.text += value;
     }
@@ -63,22 +64,25 @@ class Typed {
   /** Everything up to its end; gives back its status. */
   async end(): Promise<number> {
     for (;;) {
-      const { value } = await this.#reader.read();
+      const { value } = await within("the program's end", this.#reader.read());
       if (value === undefined) break;
       this.text += value;
     }
     await this.#writer.close().catch(() => {});
-    return (await this.child.status).code;
+    return (await within("the program's status", this.child.status)).code;
   }
 }
 
 async function replay(
   log: string,
 ): Promise<{ out: string; errors: string; code: number }> {
-  const { code, stdout, stderr } = await new Deno.Command(RHEA[0], {
-    args: [...RHEA.slice(1), "--replay", log],
-    stdin: "null",
-  }).output();
+  const { code, stdout, stderr } = await within(
+    "the end of the replay",
+    new Deno.Command(RHEA[0], {
+      args: [...RHEA.slice(1), "--replay", log],
+      stdin: "null",
+    }).output(),
+  );
   const decoder = new TextDecoder();
   return {
     out: decoder.decode(stdout),
@@ -161,9 +165,8 @@ Deno.test({
           "/dev/null",
         ]);
         const shown = async (pattern: RegExp): Promise<void> => {
-          while (
-            !pattern.test(await Deno.readTextFile(serial).catch(() => ""))
-          ) await new Promise((resolve) => setTimeout(resolve, 20));
+          await until(`${pattern} on the serial line`, async () =>
+            pattern.test(await Deno.readTextFile(serial).catch(() => "")));
         };
         await shown(/ready/);
         // Scan codes, set 1: pressed and released.
@@ -175,7 +178,9 @@ Deno.test({
         await session.end();
         const recorded = new LogFile(await Deno.readFile(log));
         assert(!recorded.isTruncated);
-        const inputs = [...recorded].filter((entry) => "events" in entry);
+        const inputs = [...recorded].filter((entry) =>
+          "events" in entry
+        );
         assert(inputs.length >= 2);
         // The replay compares all that the guest has sent, at its end.
         const again = await replay(log);
@@ -202,9 +207,10 @@ Deno.test("a recording whose process was killed is replayed up to there", () =>
       await session.expect(new RegExp(`^s${hex("x")}`, "mi"));
       await session.expect(/^t00 00[4-9a-f]/m);
       // What is recorded is in the file a little later.
-      while (new LogFile(await Deno.readFile(log)).length === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
+      await until(
+        "an entry in the file",
+        async () => new LogFile(await Deno.readFile(log)).length > 0,
+      );
       session.child.kill("SIGKILL");
       await session.end();
       const { isTruncated, length } = new LogFile(await Deno.readFile(log));
@@ -251,7 +257,7 @@ Deno.test("a socket and a viewer's keys and pointer are replayed without them", 
       let text = "";
       const expect = async (pattern: RegExp): Promise<void> => {
         while (!pattern.test(text)) {
-          const { value } = await reader.read();
+          const { value } = await within(`${pattern}`, reader.read());
           assert(value !== undefined, text);
           text += value;
         }
@@ -271,14 +277,16 @@ Deno.test("a socket and a viewer's keys and pointer are replayed without them", 
       await expect(/^kae/m);
       const picture = await machine.screenshot().png();
       await socket.write(new TextEncoder().encode("q"));
-      assertEquals((await run).reason, "exit");
+      const { reason } = await within("the end of the recorded run", run);
+      assertEquals(reason, "exit");
       const { time, state, memory } = placeOf(machine);
       const { instructions } = machine.cpu;
       viewer.close();
       await machine.stop();
       assert(picture.length > 0);
       const again = await Machine.replay(log);
-      assertEquals((await again.run()).reason, "exit");
+      const replayed = await within("the end of the replay", again.run());
+      assertEquals(replayed.reason, "exit");
       assertEquals(placeOf(again), { time, state, memory });
       assertEquals(again.cpu.instructions, instructions);
       await again.stop();

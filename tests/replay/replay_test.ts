@@ -5,6 +5,7 @@ import { ReplayError } from "../../core/replay/error.ts";
 import { MediaError } from "../../mod.ts";
 import { guest } from "../debug/guest.ts";
 import { Machine } from "../../machines/machine.ts";
+import { within } from "../limit.ts";
 import { NASM, PC, withKernel } from "../smp/kernels.ts";
 import {
   type End,
@@ -21,7 +22,10 @@ async function replay(
   accel?: "jit" | "interp",
 ): Promise<End> {
   const machine = await Machine.replay(log, { accel });
-  assertEquals((await machine.run()).reason, "exit");
+  assertEquals(
+    (await within("the end of the run", machine.run())).reason,
+    "exit",
+  );
   const result = endOf(machine);
   await machine.stop();
   return result;
@@ -61,7 +65,10 @@ Deno.test("a replay goes to any instruction, from anywhere", () =>
         places.set(count, place);
       }
       // And it goes on to the end.
-      assertEquals((await machine.run()).reason, "exit");
+      assertEquals(
+        (await within("the end of the run", machine.run())).reason,
+        "exit",
+      );
       assertEquals(replayer.count, instructions);
       const shown = machine.serial(0).output;
       if (order === sorted) assertEquals(shown, output);
@@ -87,14 +94,17 @@ Deno.test({
       const log = `${folder}/log`;
       const options = { kernel, smp: 4, cpu: "max", memory: "64M" };
       const recording = await Machine.load(PC, { ...options, record: log });
-      const { reason } = await recording.run();
+      const { reason } = await within("the end of the run", recording.run());
       const end = endOf(recording);
       await recording.stop();
       // Its turns are others, but what it does is what it is without.
       assertMatch(end.output, /\n/);
       for (const accel of ["jit", "interp"] as const) {
         const straight = await Machine.replay(log, { accel });
-        assertEquals((await straight.run()).reason, reason);
+        assertEquals(
+          (await within("the end of the run", straight.run())).reason,
+          reason,
+        );
         assertEquals(endOf(straight), end);
         await straight.stop();
         const cut = await Machine.replay(log, { accel });
@@ -110,7 +120,10 @@ Deno.test({
           assertEquals(places.get(count) ?? place, place);
           places.set(count, place);
         }
-        assertEquals((await cut.run()).reason, reason);
+        assertEquals(
+          (await within("the end of the run", cut.run())).reason,
+          reason,
+        );
         const { time, state, memory } = end;
         assertEquals(placeOf(cut), { time, state, memory });
         assertEquals(replayer.count, end.instructions);
@@ -156,12 +169,15 @@ Deno.test("discs, resets and who leaves are replayed; another disc is refused", 
     await machine.media.insert("ide.disk2", raw(first));
     await serial.expect("00000009");
     machine.quit();
-    assertEquals((await run).reason, "quit");
+    assertEquals((await within("the end of the run", run)).reason, "quit");
     const end = endOf(machine);
     await machine.stop();
     for (const accel of ["jit", "interp"] as const) {
       const again = await Machine.replay(log, { accel });
-      assertEquals((await again.run()).reason, "stop");
+      assertEquals(
+        (await within("the end of the run", again.run())).reason,
+        "stop",
+      );
       assertEquals(endOf(again), end);
       await again.stop();
     }

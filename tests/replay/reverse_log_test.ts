@@ -9,6 +9,7 @@ import { Machine } from "../../machines/machine.ts";
 import { interrupts, PRELUDE } from "../devices/asm.ts";
 import { type Guest, guest, load } from "../debug/guest.ts";
 import { answers, missing, runGdb } from "../gdb/harness.ts";
+import { within } from "../limit.ts";
 import { type Place, placeOf, withFolder } from "./guests.ts";
 
 /** Where the disk's sector goes, where a string does, and how often it was reset. */
@@ -156,7 +157,10 @@ async function withReverser(
       void visits.push({ pc, count: machine.cpu.instructions });
     await machine.on("block", ({ address }) => visit(address));
     await machine.on("interrupt", ({ pc }) => visit(pc));
-    assertEquals((await machine.run()).reason, "exit");
+    assertEquals(
+      (await within("the end of the run", machine.run())).reason,
+      "exit",
+    );
     await machine.stop();
     await use({ made, folder, log, visits });
   });
@@ -296,5 +300,8 @@ Deno.test("reverse: to and fro while a disk has something to answer", () =>
       assertEquals(known.get(back) ?? place, place, `${back} before`);
       known.set(back, place);
     }
-    assertEquals((await machine.run()).reason, "exit");
+    assertEquals(
+      (await within("the end of the run", machine.run())).reason,
+      "exit",
+    );
   }));

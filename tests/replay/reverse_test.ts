@@ -7,6 +7,7 @@ import type { ReplayDebugger } from "../../core/replay/reverse.ts";
 import { Machine } from "../../machines/machine.ts";
 import { type Guest, guest, load } from "../debug/guest.ts";
 import { answers, missing, runGdb } from "../gdb/harness.ts";
+import { within } from "../limit.ts";
 import { CRASHER } from "./guests.ts";
 
 const made = await guest(CRASHER);
@@ -25,7 +26,10 @@ function test(name: string, body: (replay: Replay) => Promise<void>): void {
     const log = await Deno.makeTempFile();
     try {
       await using recorded = await load(made, { record: log, cpu: "pentium3" });
-      assertEquals((await recorded.run()).reason, "shutdown");
+      assertEquals(
+        (await within("the end of the run", recorded.run())).reason,
+        "shutdown",
+      );
       await recorded.stop();
       await using machine = await Machine.replay(log);
       const replayer = await machine.replayer();
@@ -145,7 +149,7 @@ Deno.test({
     const log = `${folder}/log`;
     try {
       await using recorded = await load(made, { record: log, cpu: "pentium3" });
-      await recorded.run();
+      await within("the end of the run", recorded.run());
       await recorded.stop();
       await using machine = await Machine.replay(log);
       const server = await machine.serveGdb(`unix:${folder}/gdb`, {

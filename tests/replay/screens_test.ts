@@ -11,6 +11,7 @@ import { Machine } from "../../machines/machine.ts";
 import type { Machine as Instance } from "../../core/machine/machine.ts";
 import { interrupts, PRELUDE, PRINT } from "../devices/asm.ts";
 import { guest } from "../debug/guest.ts";
+import { until, within } from "../limit.ts";
 import { browserTest, openPage } from "../web/browser.ts";
 import { freePort } from "../vnc/free_port.ts";
 import { WireViewer } from "../vnc/wire_viewer.ts";
@@ -103,23 +104,29 @@ async function recorded(
     await machine.serial(0).expect("ready");
     await act(machine, url);
     machine.quit();
-    await run;
+    await within("the end of the recorded run", run);
     const end = endOf(machine);
-    await machine.stop();
+    await within("the end of the machine", machine.stop());
     await using again = await Machine.replay(log, options);
     const replayer = await again.replayer();
     // Someone is there meanwhile.
     for (const part of [0.5, 0.9, 0.7]) {
       const count = Math.floor(end.instructions * part);
-      await Promise.all([replayer.seek(count), meddle(again, url)]);
+      await Promise.all([
+        within(`the way to ${count}`, replayer.seek(count)),
+        meddle(again, url),
+      ]);
     }
-    await Promise.all([again.run(), meddle(again, url)]);
+    await Promise.all([
+      within("the end of the replay", again.run()),
+      meddle(again, url),
+    ]);
     const { output: _, instructions: __, ...place } = end;
     assertEquals(placeOf(again), place);
-    await again.stop();
+    await within("the end of the machine replayed", again.stop());
     // And at once.
     await using whole = await Machine.replay(log, options);
-    await whole.run();
+    await within("the end of the second replay", whole.run());
     assertEquals(endOf(whole), end);
     await whole.stop();
     await made.remove();
@@ -260,17 +267,17 @@ for (
       const serial = machine.serial(0);
       await serial.expect("ready");
       // Over some checks.
-      while (machine.cpu.instructions < 60_000_000) {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+      await until("60 million instructions", () => {
         void machine.screen().press("KeyA");
-      }
+        return machine.cpu.instructions >= 60_000_000;
+      });
       void serial.write("q");
-      await run;
+      await within("the end of the recorded run", run);
       const end = endOf(machine);
       await machine.stop();
       const again = await Machine.replay(log);
       const more = isLooked[1] ? look(again) : undefined;
-      await again.run();
+      await within("the end of the replay", again.run());
       assertEquals(endOf(again), end);
       for (const { times } of [looks ?? more!]) assert(times > 3, `${times}`);
       await again.stop();

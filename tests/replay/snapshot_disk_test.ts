@@ -11,6 +11,7 @@ import {
   PATIENCE,
   PC,
 } from "../boot/firmware.ts";
+import { within } from "../limit.ts";
 import { type Place, placeOf, WRITER } from "./guests.ts";
 
 const FORMATS = [
@@ -68,7 +69,7 @@ for (const { format, needs } of FORMATS) {
         await using machine = await Machine.restore(snapshot, { record: log });
         await type(machine, keys, "Hello a");
         machine.quit();
-        await machine.wait();
+        await within("the end of the run", machine.wait());
         const end = placeOf(machine);
         await machine.stop();
         assertEquals(await Deno.readFile(disk), before);
@@ -86,7 +87,7 @@ for (const { format, needs } of FORMATS) {
       const before = await Deno.readFile(disk);
       for (const [i, log] of logs.entries()) {
         await using straight = await Machine.replay(log);
-        await straight.run();
+        await within("the end of the run", straight.run());
         assertEquals(placeOf(straight), ends[i]);
         const shown = straight.cpu.instructions;
         await straight.stop();

@@ -4,6 +4,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { ReplayError } from "../../core/replay/error.ts";
 import { Machine } from "../../machines/machine.ts";
 import { PC } from "../boot/firmware.ts";
+import { within } from "../limit.ts";
 import {
   endOf,
   ISAPC,
@@ -51,12 +52,18 @@ for (
           void recording.screen().press("KeyA");
           await serial.expect(/^k/m);
           void serial.write("q");
-          assertEquals((await run).reason, "exit");
+          assertEquals(
+            (await within("the end of the run", run)).reason,
+            "exit",
+          );
           const end = endOf(recording);
           await recording.stop();
           assertMatch(end.output, /^s/m);
           const again = await Machine.replay(log);
-          assertEquals((await again.run()).reason, "exit");
+          assertEquals(
+            (await within("the end of the run", again.run())).reason,
+            "exit",
+          );
           assertEquals(endOf(again), end);
           await again.stop();
           // Its beginning is the snapshot.

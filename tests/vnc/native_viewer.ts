@@ -5,6 +5,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
+import { within } from "../limit.ts";
 
 /** Whether a US keyboard needs Shift for a character. */
 export function isShifted(character: string): boolean {
@@ -87,14 +88,17 @@ export class NativeViewer {
     }).spawn();
     const folder = await Deno.makeTempDir();
     const viewer = new NativeViewer(process, folder);
-    if (await viewer.#line() === "connected") return viewer;
+    if (await viewer.#line("to connect") === "connected") return viewer;
     await viewer.stop();
     return undefined;
   }
 
-  async #line(): Promise<string> {
+  async #line(command: string): Promise<string> {
     while (!this.#text.includes("\n")) {
-      const { value, done } = await this.#reader.read();
+      const { value, done } = await within(
+        `the viewer's answer to "${command}"`,
+        this.#reader.read(),
+      );
       if (done) throw new Error("the viewer has ended");
       this.#text += new TextDecoder().decode(value);
     }
@@ -105,7 +109,7 @@ export class NativeViewer {
 
   async #ask(command: string): Promise<string> {
     await this.#writer.write(new TextEncoder().encode(`${command}\n`));
-    return await this.#line();
+    return await this.#line(command);
   }
 
   /** What it shows now. */
@@ -160,7 +164,7 @@ export class NativeViewer {
       // It has ended by itself.
     });
     await this.#reader.cancel();
-    await this.#process.status;
+    await within("the viewer's end", this.#process.status);
     await Deno.remove(this.#folder, { recursive: true });
   }
 }

@@ -7,6 +7,7 @@
 import { assertEquals } from "@std/assert";
 import type { InputEvent } from "../../core/backend/input.ts";
 import { type VncConfig, VncDisplay } from "../../plugins/display/vnc/vnc.ts";
+import { within } from "../limit.ts";
 import type { FakeScreen } from "./fake_screen.ts";
 
 /** A server for one test. */
@@ -42,7 +43,7 @@ export class Server {
 
   /** End it; it has warned of nothing. */
   async close(): Promise<void> {
-    await this.display.close();
+    await within("the display's end", this.display.close());
     assertEquals(this.#warnings, []);
   }
 }

@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import type { InputEvent } from "../../core/backend/input.ts";
 import { answerOf } from "../../core/backend/rfb/authentication.ts";
+import { within } from "../limit.ts";
 import { FakeScreen, PATTERNS } from "./fake_screen.ts";
 import { Server } from "./server.ts";
 
@@ -80,7 +81,7 @@ class Desk implements AsyncDisposable {
     const reader = x.stdout.getReader();
     let text = "";
     while (!text.includes("\n")) {
-      const { value, done } = await reader.read();
+      const { value, done } = await within("Xvfb's number", reader.read());
       if (done) throw new Error("Xvfb has ended");
       text += new TextDecoder().decode(value);
     }
@@ -109,11 +110,14 @@ class Desk implements AsyncDisposable {
   }
 
   async #run(tool: string, args: readonly string[]): Promise<Uint8Array> {
-    const { stdout } = await new Deno.Command(tool, {
-      args: [...args],
-      env: this.#env,
-      stderr: "null",
-    }).output();
+    const { stdout } = await within(
+      `${tool} ${args.join(" ")}`,
+      new Deno.Command(tool, {
+        args: [...args],
+        env: this.#env,
+        stderr: "null",
+      }).output(),
+    );
     return stdout;
   }
 
@@ -134,7 +138,7 @@ class Desk implements AsyncDisposable {
       } catch {
         // It has ended by itself.
       }
-      await child.status;
+      await within("the end of a program", child.status);
     }
     await Deno.remove(this.#folder, { recursive: true });
   }

@@ -9,6 +9,7 @@ import {
   ConnectionEnd,
 } from "../../core/backend/rfb/byte_reader.ts";
 import { ByteSink } from "../../core/backend/rfb/byte_sink.ts";
+import { within } from "../limit.ts";
 
 /** A connection to the server. */
 export class WireViewer {
@@ -21,7 +22,9 @@ export class WireViewer {
 
   private constructor(connection: Deno.TcpConn) {
     this.#connection = connection;
-    this.reader = new ByteReader(connection);
+    this.reader = new ByteReader({
+      read: (into) => within("what the server sends", connection.read(into)),
+    });
   }
 
   /** Connect and say nothing. */
@@ -63,7 +66,10 @@ export class WireViewer {
     const all = Uint8Array.from(bytes);
     try {
       for (let at = 0; at < all.length;) {
-        at += await this.#connection.write(all.subarray(at));
+        at += await within(
+          "the server taking what is sent",
+          this.#connection.write(all.subarray(at)),
+        );
       }
       return true;
     } catch (error) {

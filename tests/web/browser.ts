@@ -7,6 +7,7 @@
 import { type Browser, chromium, type Page } from "playwright-core";
 import { assertEquals } from "@std/assert";
 import type { PictureSource } from "../../core/backend/display.ts";
+import { limited, within } from "../limit.ts";
 
 /** Debian's package. */
 const CHROMIUM = "/usr/bin/chromium";
@@ -46,7 +47,7 @@ export async function withBrowser(
   try {
     await use(browser);
   } finally {
-    await browser.close();
+    await within("the browser's end", browser.close());
   }
 }
 
@@ -76,9 +77,13 @@ export async function openPage(
   url: string,
   script = "",
 ): Promise<OpenPage> {
-  const page = await browser.newPage({
-    viewport: { width: 1100, height: 800 },
-  });
+  const opened = await within(
+    "a new page",
+    browser.newPage({ viewport: { width: 1100, height: 800 } }),
+  );
+  // Playwright's own limits are on what it looks for in the page: its keyboard
+  // and mouse, a script and the page's end may be waited for without one.
+  const page = limited("page", opened);
   const errors: string[] = [];
   const requests: string[] = [];
   page.on("console", (message) => {

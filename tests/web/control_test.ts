@@ -7,6 +7,7 @@ import type {
   ConsoleContext,
   DisplayPlugin,
 } from "../../core/machine/plugin.ts";
+import { within } from "../limit.ts";
 import { PLUGINS } from "../../machines/registry.ts";
 import { Machine, type MachineOptions } from "../../mod.ts";
 
@@ -48,7 +49,8 @@ Deno.test("control: reset", async () => {
   });
   machine.start();
   context.control.reset();
-  assertEquals((await machine.wait()).reason, "reset");
+  const { reason } = await within("the reset", machine.wait());
+  assertEquals(reason, "reset");
   await machine.stop();
 });
 
@@ -70,7 +72,8 @@ Deno.test("control: without a power button the run ends", async () => {
   const { machine, context } = await machineOf("isapc.json");
   machine.start();
   context.control.pressPowerButton();
-  assertEquals((await machine.wait()).reason, "quit");
+  const { reason } = await within("the end of the run", machine.wait());
+  assertEquals(reason, "quit");
   await machine.stop();
 });
 
@@ -125,12 +128,12 @@ Deno.test("web: the permissions that it names are enough", async () => {
     ...["--firmware", "builtin", "--serial", "web-terminal"],
     ...["--display", `web=${port}`],
   ];
-  await serve(["-P=display"], args);
+  await within("the page, with -P=display", serve(["-P=display"], args));
   const asked = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-P", join(ROOT, "mod.ts"), "permissions", ...args],
     cwd: ROOT,
   }).output();
   const flags = new TextDecoder().decode(asked.stdout).trim().split("\n");
   assert(flags.includes(`--allow-net=127.0.0.1:${port}`));
-  await serve(flags, args);
+  await within("the page, with the permissions", serve(flags, args));
 });

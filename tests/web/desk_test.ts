@@ -10,6 +10,7 @@ import terminal from "../../plugins/display/web/terminal.ts";
 import type { WebLine } from "../../plugins/display/web/line.ts";
 import { TEST_CONFIG, testContext } from "../../plugins/display/web/testing.ts";
 import { WebDisplay } from "../../plugins/display/web/web.ts";
+import { within } from "../limit.ts";
 import { FakeScreen } from "../vnc/fake_screen.ts";
 import { browserTest, eventually, openPage } from "./browser.ts";
 
@@ -51,7 +52,7 @@ async function withDisplay(
   try {
     await use({ display, lines, events });
   } finally {
-    await display.close();
+    await within("the display's end", display.close());
     for (const line of lines) await line.close();
   }
 }

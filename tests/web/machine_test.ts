@@ -5,6 +5,7 @@ import { fromFileUrl } from "@std/path";
 import type { Browser } from "playwright-core";
 import type { PictureSource } from "../../core/backend/display.ts";
 import { Machine } from "../../mod.ts";
+import { within } from "../limit.ts";
 import {
   browserTest,
   canvasHash,
@@ -39,7 +40,7 @@ async function showsScreen(browser: Browser): Promise<void> {
     assert(/^720x400 /.test(await canvasHash(page)));
     assertEquals(errors, []);
   } finally {
-    await machine.stop();
+    await within("the machine's end", machine.stop());
   }
 }
 

@@ -18,6 +18,7 @@ import { Machine } from "../../mod.ts";
 import { TEST_CONFIG } from "../../plugins/display/web/testing.ts";
 import { WebDisplay } from "../../plugins/display/web/web.ts";
 import { VncDisplay } from "../../plugins/display/vnc/vnc.ts";
+import { within } from "../limit.ts";
 import {
   compileViewer,
   isShifted,
@@ -162,7 +163,7 @@ async function sameScreen(browser: Browser): Promise<void> {
     assertEquals(errors, []);
   } finally {
     await viewer?.stop();
-    await machine.stop();
+    await within("the machine's end", machine.stop());
   }
 }
 

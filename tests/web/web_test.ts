@@ -15,6 +15,7 @@ import {
   testContext,
 } from "../../plugins/display/web/testing.ts";
 import { WebDisplay } from "../../plugins/display/web/web.ts";
+import { within } from "../limit.ts";
 import {
   browserTest,
   canvasHash,
@@ -42,7 +43,7 @@ async function withDisplay(
   try {
     await use({ display, context, line: line as WebLine });
   } finally {
-    await display.close();
+    await within("the display's end", display.close());
     await line.close();
   }
 }
@@ -243,7 +244,7 @@ browserTest("web: a terminal behind a flood", async (browser) => {
     // More than xterm.js would take.
     const flood = encode("0123456789 \x1b[31mabc\x1b[0m\r\n".repeat(2500));
     for (let n = 0; n < 1000; n++) {
-      await line.write(flood);
+      await within("a flood's part", Promise.resolve(line.write(flood)));
       // As slices of a guest, it lets others have a turn.
       await new Promise((resolve) => setTimeout(resolve));
     }
