@@ -489,8 +489,9 @@ export async function restoreSnapshot<M>(
 ): Promise<M> {
   const path = snapshotPath(nameOrPath, options.snapshots ?? ".");
   const file = SnapshotFile.open(path);
-  const ahead = MemoryAhead.begin(path, file.size);
+  let ahead: MemoryAhead | undefined;
   try {
+    ahead = MemoryAhead.begin(path, file.size);
     const machine = file.start();
     const early = ahead && fillEarly(machine, ahead);
     const plan = known ??
