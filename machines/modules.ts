@@ -64,6 +64,7 @@ import "../core/machine/plan_checks.ts";
 import "../core/machine/plan_context.ts";
 import "../core/machine/plan_device.ts";
 import "../core/machine/plan_devices.ts";
+import "../core/machine/plan_memory.ts";
 import "../core/machine/plan_regions.ts";
 import "../core/machine/plan_types.ts";
 import "../core/machine/plugin.ts";

@@ -204,23 +204,31 @@ async function run(
     log: (line: string) => output.message(line),
   };
   const { loadvm } = command;
-  const plan = replayed === undefined
-    ? await planOf(command, options)
-    : await planDefinition(replayed.definition, options);
-  const isEmpty = plan.definition.boot.kernel === undefined && !hasRom(plan);
+  let plan: MachinePlan | undefined;
+  if (replayed !== undefined) {
+    plan = await planDefinition(replayed.definition, options);
+  } else if (
+    command.machine !== undefined || command.screendump !== undefined
+  ) {
+    // That of a snapshot alone, too, when pictures want to know its screen; else
+    // its memory is read while it is planned.
+    plan = await planOf(command, options);
+  }
+  const isEmpty = plan?.definition.boot.kernel === undefined &&
+    !(plan && hasRom(plan));
   if (isEmpty && loadvm === undefined) {
     throw new UsageError(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",
     );
   }
-  const dumps = await startDumps(plan, command, output);
+  const dumps = plan && await startDumps(plan, command, output);
   let machine: Machine;
   let trace: Trace | undefined;
   let monitors: Monitors | undefined;
   try {
     machine = loadvm === undefined
-      ? await Machine.build(plan, options)
-      : await Machine.restore(loadvm, options, plan);
+      ? await Machine.build(plan!, options)
+      : await Machine.restore(loadvm, options, { plan, terminal: true });
     trace = await startTrace(machine, command, output);
     monitors = await openMonitors(machine, command, output);
     if (command.qmp.length > 0) {

@@ -28,6 +28,8 @@ import { type Clock, MICROSECOND, type Timer } from "../time/clock.ts";
 const REQUEST_NS = 100 * MICROSECOND;
 /** And each byte: 100 MB a second. */
 const BYTE_NS = 10;
+/** With the host's clock, what an answer takes that comes from its page cache. */
+const HOST_NS_PER_BYTE = 0.5;
 /** With the host's clock: of so many requests one waits for the event loop. */
 const TURN_EVERY = 16;
 
@@ -45,6 +47,10 @@ export class BlockRequests {
   readonly #clock: Clock | undefined;
   readonly #counts = new WeakMap<BlockBackend, BlockStatistics>();
   #outstanding = 0;
+  /** What they are about, in bytes. */
+  #bytes = 0;
+  /** The host's time at which the first of them was made, or one was answered. */
+  #since = 0;
   /** Requests since one waited for a turn of the event loop. */
   #streak = 0;
   /** Answers that are due, of which some may not have come. */
@@ -77,6 +83,15 @@ export class BlockRequests {
   /** Whether the host has something to answer, however long that takes. */
   get outstanding(): boolean {
     return this.#outstanding > 0;
+  }
+
+  /**
+   * In how many nanoseconds it is worth while to look for an answer: what the
+   * bytes take, or half of the time for which there has been none.
+   */
+  get nextLook(): number {
+    const waited = (performance.now() - this.#since) * 1e6;
+    return Math.max(this.#bytes * HOST_NS_PER_BYTE, waited / 2);
   }
 
   /** With `icount`: whether a device waits for an answer, whatever the host has done. */
@@ -219,9 +234,15 @@ export class BlockRequests {
   /** A request about so many bytes has been made. */
   #made<T>(name: string, bytes: number, answer: Promise<T>): Promise<T> {
     const clock = this.#clock;
-    if (this.#outstanding++ === 0) this.onRequest();
+    if (this.#outstanding++ === 0) {
+      this.#since = performance.now();
+      this.onRequest();
+    }
+    this.#bytes += bytes;
     const done = (): void => {
       this.#outstanding--;
+      this.#bytes -= bytes;
+      this.#since = performance.now();
     };
     if (clock === undefined || this.building || this.#hurry) {
       const given = this.#paced(answer);

@@ -89,6 +89,26 @@ Deno.test("block requests: counted until the host answers, well or not", async (
   await flush;
 });
 
+Deno.test("block requests: the more bytes, the later an answer is looked for", async () => {
+  const requests = new BlockRequests();
+  const { backend, answers } = new Host();
+  const block = requests.behind(backend);
+  const long = block.read(0, 2 ** 40, new Uint8Array());
+  const short = block.read(0, 1);
+  // 1 TiB takes 550 s, far more than the test: the time that passes is nothing.
+  assert(requests.nextLook >= 2 ** 39);
+  answers[0].resolve();
+  await long;
+  assert(requests.nextLook < 2 ** 38);
+  // And with one that does not come, later and later.
+  const soon = requests.nextLook;
+  const start = performance.now();
+  while (performance.now() - start < 5) await settled();
+  assert(requests.nextLook > soon);
+  answers[1].resolve();
+  await short;
+});
+
 Deno.test("block requests: a device that asks again and again leaves the host its turns", async () => {
   const atOnce: BlockBackend = {
     ...new Host().backend,

@@ -25,7 +25,7 @@ import { MachineEvents } from "./events.ts";
 import type { PowerButton } from "./firmware.ts";
 import { createLogger, type LogSink, MachineLog } from "./logger.ts";
 import type { RunResult } from "./run_result.ts";
-import { GuestMemory, PAGE_BYTES } from "./memory.ts";
+import { GuestMemory } from "./memory.ts";
 import { NetTraffic } from "./net_traffic.ts";
 import type { LoadOptions } from "./options.ts";
 import {
@@ -35,6 +35,7 @@ import {
   type Parts,
   type Requests,
 } from "./parts.ts";
+import { memoryOptions } from "./plan_memory.ts";
 import type { MachinePlan, PlannedDevice } from "./plan_types.ts";
 import type {
   BackendPlugin,
@@ -45,6 +46,17 @@ import type {
 import type { DocumentPath } from "./schema.ts";
 import { controllerName, cpuName } from "./several_cpus.ts";
 import { Wiring } from "./wiring.ts";
+
+/** A machine that gets its state from a snapshot, not by a reset. */
+export interface BareMachine {
+  /** Its memory, where there is one already, as `memoryOptions` says. */
+  readonly memory: GuestMemory | undefined;
+  /**
+   * To be called when all devices are there: none writes to memory before it has
+   * its state.
+   */
+  readonly onDevices: (memory: GuestMemory) => void;
+}
 
 /** Builds the parts of a machine. */
 export class Builder {
@@ -98,19 +110,14 @@ export class Builder {
   }
 
   /**
-   * Build; when it throws, `abandon` must be called. With `onMemory`, which
-   * gets the memory before all else, what a reset loads is read when one comes.
+   * Build; when it throws, `abandon` must be called. With `bare` what a reset
+   * loads is read when one comes.
    */
-  async build(onMemory?: (memory: GuestMemory) => void): Promise<Parts> {
+  async build(bare?: BareMachine): Promise<Parts> {
     const plan = this.#plan;
     const { definition } = plan;
     const { time: timing } = definition;
-    const memory = new GuestMemory({
-      cpus: definition.cpu.count,
-      arenaBytes: definition.cpu.count * definition.translator.arena,
-      guestBytes: this.#guestBytes(),
-    });
-    onMemory?.(memory);
+    const memory = bare?.memory ?? new GuestMemory(memoryOptions(plan));
     const { record, replay } = this.#options;
     if (record !== undefined || replay !== undefined) {
       // Not loaded without.
@@ -191,9 +198,8 @@ export class Builder {
       this.#devices.set(device.name, made);
     }
     building.blocks.building = false;
-    const boot = onMemory !== undefined
-      ? undefined
-      : await readBootImages(plan);
+    bare?.onDevices(memory);
+    const boot = bare !== undefined ? undefined : await readBootImages(plan);
     const cpus = this.#cpus;
     for (let i = 0; i < definition.cpu.count; i++) {
       cpus.push(await this.#createCpu(memory, clock, i));
@@ -289,19 +295,6 @@ export class Builder {
       const [line] = cause.message.split("\n");
       throw new DefinitionError(place, path, line, { cause });
     }
-  }
-
-  #guestBytes(): number {
-    const page = (bytes: number): number =>
-      Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES;
-    let bytes = 0;
-    for (const memory of this.#plan.memories) bytes += page(memory.size);
-    for (const { declared } of this.#plan.devices) {
-      for (const { kind, size } of Object.values(declared.regions ?? {})) {
-        if (kind === "ram" || kind === "rom") bytes += page(size);
-      }
-    }
-    return bytes;
   }
 
   async #placeMemory(memory: GuestMemory): Promise<void> {

@@ -28,7 +28,7 @@ import type { HumanMonitor, QmpListener } from "../monitor/contract.ts";
 import { loadMachine, saveMachine } from "../snapshot/machine_state.ts";
 import type { SavedSnapshot, SaveOptions } from "../snapshot/save.ts";
 import type { SnapshotInfo } from "../snapshot/folder.ts";
-import type { BareSteps } from "../snapshot/load.ts";
+import type { BareSteps, RestoreOptions } from "../snapshot/load.ts";
 import type { StateRecord } from "../state/state.ts";
 import type { VirtualClock } from "../time/virtual_clock.ts";
 import { providerOf } from "./boot.ts";
@@ -211,49 +211,49 @@ export class Machine {
     }
     const { checkSnapshot } = await import("../replay/session.ts");
     await checkSnapshot(snapshot);
-    return await Machine.restore(snapshot.path, options, plan);
+    return await Machine.restore(snapshot.path, options, { plan });
   }
 
   /**
    * A machine from a snapshot file alone, as it was when it was saved and not
    * running. The options are laid over the definition that is in the file: they
    * say where serial ports, screens and networks are now, and may change nothing
-   * that the guest sees. With a plan it must be a snapshot of that machine.
-   * Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
+   * that the guest sees. Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
    * options.
    */
   static async restore(
     nameOrPath: string,
     options: LoadOptions,
-    plan?: MachinePlan,
+    into: RestoreOptions = {},
   ): Promise<Machine> {
     const { restoreSnapshot } = await import("../snapshot/load.ts");
     return await restoreSnapshot(
-      { nameOrPath, plan },
+      nameOrPath,
       options,
-      (plan, { path, onMemory, fill }) =>
+      into,
+      (plan, steps) =>
         Machine.#build(
           plan,
           options,
-          (machine) => fill(machine.#parts, machine.media),
-          { path, onMemory },
+          (machine) => steps.fill(machine.#parts, machine.media),
+          steps,
         ),
     );
   }
 
   /**
    * Build a machine, and give it its first state: that of a snapshot, if there
-   * is one, whose `onMemory` gets its memory first.
+   * is one.
    */
   static async #build(
     plan: MachinePlan,
     options: LoadOptions,
     begin: (machine: Machine) => void | Promise<void>,
-    snapshot?: Pick<BareSteps, "path" | "onMemory">,
+    snapshot?: BareSteps,
   ): Promise<Machine> {
     const builder = new Builder(plan, options);
     try {
-      const parts = await builder.build(snapshot?.onMemory);
+      const parts = await builder.build(snapshot);
       const machine = new Machine(parts);
       // What a guest reads of its disks is compared from its first state on.
       if (snapshot !== undefined) await begin(machine);

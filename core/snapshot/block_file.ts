@@ -18,10 +18,10 @@
  * @module
  */
 
-import { crc32 } from "node:zlib";
 import { syncFolder } from "../backend/sync_folder.ts";
 import { basename, dirname, resolve } from "../machine/path.ts";
 import { SnapshotError } from "./error.ts";
+import { crc32 } from "./node.ts";
 
 /** Starts every snapshot file. */
 const MAGIC = new Uint8Array([
@@ -48,7 +48,7 @@ export interface FileBlock {
   readonly tag: string;
   /** Its payload: only until the next block is read. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The payload has been read ahead: `bytes` has only its head. */
+  /** The pages in it are in memory already: `bytes` has only its head. */
   readonly isAhead: boolean;
 }
 
@@ -62,15 +62,15 @@ export interface BlockPlace {
   readonly length: number;
 }
 
-/** The payload of a block that has been read before its turn. */
+/** The payload of a block that was read before its turn. */
 export interface ReadAhead {
   /** Its first bytes. */
   readonly head: Uint8Array<ArrayBuffer>;
-  /** Where the others are. */
-  readonly parts: readonly Uint8Array[];
+  /** The checksum of all of it. */
+  readonly checksum: number;
 }
 
-/** Payloads that have been read, by their offsets in the file. */
+/** Payloads that were read, by their offsets in the file. */
 export type ReadAheads = ReadonlyMap<number, ReadAhead>;
 
 const NONE_AHEAD: ReadAheads = new Map();
@@ -287,10 +287,12 @@ export class BlockFileReader {
     }
   }
 
-  /** Read so many bytes, or as many as there are, into an array of their own. */
-  peek(length: number): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(length);
-    return bytes.subarray(0, this.#file.readSync(bytes) ?? 0);
+  /**
+   * The payload at a place, until anything else is read; undefined when the file
+   * has not all of it.
+   */
+  payload({ length }: BlockPlace): Uint8Array<ArrayBuffer> | undefined {
+    return length > MAX_BLOCK_BYTES ? undefined : this.#read(length);
   }
 
   /**
@@ -335,9 +337,7 @@ export class BlockFileReader {
       at += length;
       const bytes = read?.head ?? this.#read(length);
       if (bytes === undefined) throw this.damaged("it ends too early");
-      let actual = crc32(bytes);
-      for (const part of read?.parts ?? []) actual = crc32(part, actual);
-      if (actual !== sum) {
+      if ((read?.checksum ?? crc32(bytes)) !== sum) {
         throw this.damaged(`the checksum of the block "${tag}" is wrong`);
       }
       if (tag === END) {

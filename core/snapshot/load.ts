@@ -7,13 +7,14 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import { at } from "../machine/document.ts";
 import type { LoadOptions } from "../machine/options.ts";
 import { planLocated } from "../machine/options.ts";
-import { type GuestMemory, PAGE_BYTES } from "../machine/memory.ts";
+import type { BareMachine } from "../machine/builder.ts";
+import { GuestMemory, MemoryError } from "../machine/memory.ts";
 import type { Media } from "../machine/media.ts";
 import type { Parts } from "../machine/parts.ts";
+import { wholePages } from "../machine/plan_memory.ts";
 import type { MachinePlan } from "../machine/plan_types.ts";
 import { BlockError } from "../backend/block.ts";
 import { encodeRecord } from "../state/record_codec.ts";
@@ -42,8 +43,9 @@ import {
   snapshotsBeside,
 } from "./folder.ts";
 import { differences, identityOf } from "./identity.ts";
-import { readAhead, untouchedBytes } from "./memory_ahead.ts";
-import { MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
+import { decodeLayout, LAYOUT, layoutOf } from "./layout.ts";
+import { MemoryAhead, type Range } from "./memory_ahead.ts";
+import { clear, MemoryBlockError, MemoryLoader } from "./memory_blocks.ts";
 import { asRecord, loadMachine, saveMachine } from "./machine_state.ts";
 
 /** Bytes before those of a disk in a block of them. */
@@ -95,12 +97,9 @@ export class SnapshotFile {
     throw this.#reader.damaged("it has no machine");
   }
 
-  /**
-   * Begin to read what belongs to the first `bytes` of guest memory: for
-   * `read`, which must wait for it.
-   */
-  ahead(memory: GuestMemory, bytes: number): Promise<ReadAheads> {
-    return readAhead(this.#reader, memory, bytes);
+  /** Bytes of it. */
+  get size(): number {
+    return this.#reader.size;
   }
 
   /**
@@ -283,32 +282,20 @@ function clearMemory({ memory }: Parts): void {
   memory.u8.fill(0, memory.guestStart, memory.guestEnd);
 }
 
-/** The same for a machine that has not run: RAM is zero, and costs nothing then. */
-function clearNewMemory({ memory, plan }: Parts): void {
+/**
+ * What of the guest memory of a machine that has not run may not be zero: all
+ * but RAM without a file.
+ */
+function writtenRanges(plan: MachinePlan, memory: GuestMemory): Range[] {
+  const ranges: Range[] = [];
   let at = memory.guestStart;
   for (const { size, kind, file } of plan.memories) {
-    const end = at + Math.ceil(size / PAGE_BYTES) * PAGE_BYTES;
-    if (kind !== "ram" || file !== undefined) clear(memory.u8, at, end);
+    const end = at + wholePages(size);
+    if (kind !== "ram" || file !== undefined) ranges.push([at, end]);
     at = end;
   }
-  clear(memory.u8, at, memory.guestEnd);
-}
-
-/** Bytes that are compared at once. */
-const CHUNK_BYTES = 65536;
-
-/**
- * Make bytes zero, most of which are: the host has not given that memory its
- * pages yet, and to write to them would make it.
- */
-function clear(bytes: Uint8Array, from: number, to: number): void {
-  const zeros = new Uint8Array(CHUNK_BYTES);
-  for (let at = from; at < to; at += CHUNK_BYTES) {
-    const chunk = bytes.subarray(at, Math.min(at + CHUNK_BYTES, to));
-    if (Buffer.compare(chunk, zeros.subarray(0, chunk.length)) !== 0) {
-      chunk.fill(0);
-    }
-  }
+  ranges.push([at, memory.guestEnd]);
+  return ranges;
 }
 
 /** A sink that puts everything where it belongs. */
@@ -400,11 +387,9 @@ export async function loadSnapshot(
 }
 
 /** What a machine is made with that has not been reset. */
-export interface BareSteps {
+export interface BareSteps extends BareMachine {
   /** The snapshot's. */
   readonly path: string;
-  /** To be called when there is a memory, before anything else is built. */
-  readonly onMemory: (memory: GuestMemory) => void;
   /** To be called when all is built: gives it its state. */
   readonly fill: (parts: Parts, media: Media) => Promise<void>;
 }
@@ -415,10 +400,19 @@ export type BuildBare<M> = (
   steps: BareSteps,
 ) => Promise<M>;
 
+/** What machine a snapshot is loaded into. */
+export interface RestoreOptions {
+  /** The one of which it must be; that in the file when absent. */
+  readonly plan?: MachinePlan;
+  /**
+   * Whether a first serial port that was a program's is this terminal, unless
+   * other options say what serial ports are.
+   */
+  readonly terminal?: boolean;
+}
+
 /**
  * The machine of a snapshot, with what the options lay over its definition.
- * With `terminal` a first serial port that was a program's is this terminal,
- * unless the options say what serial ports are.
  * Throws a `SnapshotError`, and a `DefinitionError` for what the options say.
  */
 export async function planSnapshot(
@@ -430,51 +424,99 @@ export async function planSnapshot(
     snapshotPath(nameOrPath, options.snapshots ?? "."),
   );
   try {
-    const document = file.document(file.start());
-    const plugin = at(document, ["backends", "serial0", "plugin"]);
-    const isProgram = plugin.kind === "value" && plugin.value === "memory";
-    return await planLocated(
-      document,
-      terminal && isProgram && (options.serial?.length ?? 0) === 0
-        ? { ...options, serial: ["stdio"] }
-        : options,
-      true,
-    );
+    return await planSaved(file.document(file.start()), options, terminal);
   } finally {
     file.close();
   }
 }
 
+async function planSaved(
+  document: ReturnType<typeof documentOf>,
+  options: LoadOptions,
+  terminal: boolean,
+): Promise<MachinePlan> {
+  const plugin = at(document, ["backends", "serial0", "plugin"]);
+  const isProgram = plugin.kind === "value" && plugin.value === "memory";
+  return await planLocated(
+    document,
+    terminal && isProgram && (options.serial?.length ?? 0) === 0
+      ? { ...options, serial: ["stdio"] }
+      : options,
+    true,
+  );
+}
+
+/** A memory that is there before its machine is known for certain. */
+interface EarlyMemory {
+  readonly memory: GuestMemory;
+  /** Whether it is what a machine needs, and was filled as far as it may be. */
+  isOf(plan: MachinePlan): boolean;
+}
+
+/** Begin to fill the memory that a file speaks of; undefined where it cannot be. */
+function fillEarly(
+  { layout }: StateRecord,
+  ahead: MemoryAhead,
+): EarlyMemory | undefined {
+  const saved = decodeLayout(layout);
+  if (saved === undefined) return undefined;
+  let memory: GuestMemory;
+  try {
+    memory = new GuestMemory(saved);
+  } catch (error) {
+    // Said by who makes the machine, if it needs one like that.
+    if (error instanceof MemoryError) return undefined;
+    throw error;
+  }
+  ahead.into(memory, saved.guestBytes, saved.untouched);
+  return {
+    memory,
+    isOf: (plan) => {
+      const here = layoutOf(plan);
+      return LAYOUT.every((key) => here[key] === saved[key]);
+    },
+  };
+}
+
 /**
- * A new machine from a snapshot: the one in it, or `plan`, of which it must be.
- * Throws what `planSnapshot` does.
+ * A new machine from a snapshot. Throws what `planSnapshot` does.
  */
 export async function restoreSnapshot<M>(
-  { nameOrPath, plan: known }: {
-    readonly nameOrPath: string;
-    readonly plan?: MachinePlan;
-  },
+  nameOrPath: string,
   options: LoadOptions,
+  { plan: known, terminal = false }: RestoreOptions,
   build: BuildBare<M>,
 ): Promise<M> {
   const path = snapshotPath(nameOrPath, options.snapshots ?? ".");
   const file = SnapshotFile.open(path);
-  let ahead: Promise<ReadAheads> | undefined;
+  let ahead: MemoryAhead | undefined;
   try {
+    ahead = MemoryAhead.begin(path, file.size);
     const machine = file.start();
+    const early = ahead && fillEarly(machine, ahead);
     const plan = known ??
-      await planLocated(file.document(machine), options, true);
+      await planSaved(file.document(machine), options, terminal);
     const isTimed = options.record !== undefined ||
       options.replay !== undefined;
     file.checkMachine(machine, plan, isTimed);
+    const memory = early?.isOf(plan) ? early.memory : undefined;
+    let written: readonly Range[] = [];
+    let rest: ReturnType<MemoryAhead["finish"]> | undefined;
     return await build(plan, {
       path,
-      onMemory: (memory) => ahead = file.ahead(memory, untouchedBytes(plan)),
+      memory,
+      onDevices: (its) => {
+        written = writtenRanges(plan, its);
+        if (memory !== undefined) rest = ahead?.finish(written);
+      },
       fill: async (parts, media) => {
         try {
-          clearNewMemory(parts);
+          const read = await rest;
+          if (read === undefined) {
+            for (const [from, to] of written) clear(parts.memory.u8, from, to);
+          }
           const data: [number, number, Uint8Array][] = [];
-          const contents = file.read(loaderOf(parts, data), await ahead);
+          const contents = file.read(loaderOf(parts, data), read);
           await restoreMedia(media, contents.media);
           await checkSavedDisks(parts, contents.disks);
           await apply(parts, contents, data);
@@ -484,7 +526,7 @@ export async function restoreSnapshot<M>(
       },
     });
   } finally {
-    await ahead;
+    ahead?.close();
     file.close();
   }
 }

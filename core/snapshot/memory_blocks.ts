@@ -9,17 +9,15 @@
  *
  * Zstandard at level 1 halves a booted Linux at 480 MB/s and is undone at 1 to
  * 2 GB/s; deflate needs three times that, through `DecompressionStream` six
- * times. All of them take the time of the one thread that starts the machine;
- * what is not compressed is read by others meanwhile (`memory_ahead.ts`). So
- * the half of the blocks of which little is gained (programs, what is
- * compressed already) stays as it is: a snapshot is a third larger for that.
+ * times. The half of the blocks of which little is gained (programs, what is
+ * compressed already) stays as it is: a snapshot is a third larger for that, and
+ * is read in half the time.
  *
  * @module
  */
 
-import { Buffer } from "node:buffer";
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { type GuestMemory, PAGE_BYTES } from "../machine/memory.ts";
+import { nodeBuffer, nodeZlib } from "./node.ts";
 
 /** Pages of a block at most. */
 const BLOCK_PAGES = 256;
@@ -29,7 +27,7 @@ const SCAN_PAGES = 16;
 const HEAD_BYTES = 8;
 const RUN_BYTES = 8;
 const WORDS = PAGE_BYTES / 4;
-const LEVEL = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
+const LEVEL = 1;
 /** With room left, the whole block is decompressed in one piece. */
 const SPARE_BYTES = 64;
 /** Far more than a block and what it takes to decompress it. */
@@ -76,6 +74,7 @@ export function usedPages(memory: GuestMemory): Uint8Array {
   const { guestStart, guestEnd, u8, u32 } = memory;
   const used = new Uint8Array((guestEnd - guestStart) / PAGE_BYTES);
   const zeros = new Uint8Array(SCAN_PAGES * PAGE_BYTES);
+  const Buffer = nodeBuffer();
   for (let page = 0; page < used.length;) {
     const at = guestStart + page * PAGE_BYTES;
     const pages = Math.min(SCAN_PAGES, used.length - page);
@@ -101,8 +100,29 @@ function isZero(words: Uint32Array, at: number): boolean {
   return true;
 }
 
+/** Bytes that are compared at once. */
+const CHUNK_BYTES = 65536;
+
+/**
+ * Make bytes zero, most of which are: the host has not given that memory its
+ * pages yet, and to write to them would make it.
+ */
+export function clear(bytes: Uint8Array, from: number, to: number): void {
+  const Buffer = nodeBuffer();
+  const zeros = new Uint8Array(CHUNK_BYTES);
+  for (let at = from; at < to; at += CHUNK_BYTES) {
+    const chunk = bytes.subarray(at, Math.min(at + CHUNK_BYTES, to));
+    if (Buffer.compare(chunk, zeros.subarray(0, chunk.length)) !== 0) {
+      chunk.fill(0);
+    }
+  }
+}
+
 function packed(runs: readonly number[], data: Uint8Array): Uint8Array {
-  const squeezed = zstdCompressSync(data, LEVEL);
+  const { constants, zstdCompressSync } = nodeZlib();
+  const squeezed = zstdCompressSync(data, {
+    params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
+  });
   const isGain = squeezed.length * LEAST_GAIN <= data.length;
   const payload = isGain ? squeezed : data;
   const head = HEAD_BYTES + RUN_BYTES * (runs.length / 2);
@@ -131,8 +151,6 @@ export interface Run {
 
 /** What stands before the pages of a block. */
 export interface BlockHead {
-  /** Whether the pages follow as they are. */
-  readonly isPlain: boolean;
   /** Bytes of the head. */
   readonly bytes: number;
   /** Where the pages belong. */
@@ -141,8 +159,8 @@ export interface BlockHead {
   readonly total: number;
 }
 
-/** The most bytes that a block's head may have. */
-export const MAX_HEAD_BYTES: number = HEAD_BYTES + BLOCK_PAGES * RUN_BYTES;
+/** Where pages belong. */
+export type Pages = Pick<GuestMemory, "u8" | "guestStart">;
 
 /** Puts blocks of memory back. */
 export class MemoryLoader {
@@ -162,8 +180,16 @@ export class MemoryLoader {
    * The pages of a block, into `memory` unless it is absent and the block is
    * only checked. Throws a `MemoryBlockError`.
    */
-  load(block: Uint8Array<ArrayBuffer>, memory?: GuestMemory): void {
-    const { runs, bytes, total } = this.head(block);
+  load(block: Uint8Array<ArrayBuffer>, memory?: Pages): void {
+    this.unpack(block, this.head(block), memory);
+  }
+
+  /** The same when its head has been seen. */
+  unpack(
+    block: Uint8Array<ArrayBuffer>,
+    { runs, bytes, total }: BlockHead,
+    memory?: Pages,
+  ): void {
     const payload = block.subarray(bytes);
     const data = unpacked(block[0], payload, total);
     if (memory !== undefined) {
@@ -191,7 +217,6 @@ export class MemoryLoader {
     const runs = this.#runs(block);
     const total = runs.reduce((sum, { pages }) => sum + pages, 0);
     return {
-      isPlain: block[0] === CODEC_NONE,
       bytes: HEAD_BYTES + RUN_BYTES * runs.length,
       runs,
       total: total * PAGE_BYTES,
@@ -232,7 +257,7 @@ function unpacked(
   if (codec === CODEC_NONE) data = payload;
   else if (codec === CODEC_ZSTD) {
     try {
-      data = zstdDecompressSync(payload, {
+      data = nodeZlib().zstdDecompressSync(payload, {
         maxOutputLength: Math.max(length, 1),
         chunkSize: length + SPARE_BYTES,
       });

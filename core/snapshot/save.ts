@@ -37,6 +37,7 @@ import {
 } from "./folder.ts";
 import { identityOf } from "./identity.ts";
 import { savedDisksIn } from "./load.ts";
+import { layoutOf } from "./layout.ts";
 import { memoryBlocks, usedPages } from "./memory_blocks.ts";
 import { saveMachine } from "./machine_state.ts";
 
@@ -91,6 +92,7 @@ export async function saveSnapshot(
     await record("MACH", {
       identity: identityOf(plan),
       memory: memory.guestEnd - memory.guestStart,
+      layout: { ...layoutOf(plan) },
       ...documentRecord(plan.document),
     });
     await record("STAT", saveMachine(parts));

@@ -120,6 +120,46 @@ Deno.test("snapshots are listed, replaced and deleted", () =>
     assertEquals(files, ["a b.rhea", "empty.rhea", "no.rhea"]);
   }));
 
+Deno.test("a large snapshot, whose memory another thread reads, is loaded and checked alike", () =>
+  withFolder(async (folder) => {
+    const large = { memory: "32M", icount: true };
+    await using machine = await small(large);
+    await runTo(machine, 5 * MS);
+    const { u8, guestStart } = machine.memory;
+    const noise = new Uint8Array(65536);
+    for (let at = guestStart + (8 << 20); at < guestStart + (24 << 20);) {
+      u8.set(crypto.getRandomValues(noise), at);
+      at += noise.length;
+    }
+    const { path, bytes } = await machine.saveSnapshot(join(folder, "l.rhea"));
+    assert(bytes > 16 << 20);
+    const saved = stateOf(machine);
+    // Each of them is laid out otherwise, or the same.
+    for (const set of [[], ["translator.arena=16M"]]) {
+      await using other = await Machine.restore(path, { set });
+      assertEquals(stateDifferences(saved, stateOf(other)), []);
+    }
+    const good = await Deno.readFile(path);
+    const bad = join(folder, "bad.rhea");
+    for (const at of [1, 100, bytes >> 1, bytes - 3]) {
+      const changed = good.slice();
+      changed[at] ^= 1;
+      for (const contents of [changed, good.subarray(0, at)]) {
+        await Deno.writeFile(bad, contents);
+        const error = await assertRejects(
+          () => Machine.restore(bad),
+          SnapshotError,
+        );
+        assertEquals(error.kind, "damaged");
+      }
+    }
+    const error = await assertRejects(
+      () => Machine.restore(path, { memory: "16M" }),
+      SnapshotError,
+    );
+    assertEquals(error.kind, "machine");
+  }));
+
 Deno.test("a snapshot has everything: the compiler's and the interpreter's are alike", () =>
   withFolder(async (folder) => {
     const path = await smallSnapshot(folder);
