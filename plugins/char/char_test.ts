@@ -265,6 +265,41 @@ Deno.test("tcp: it closes though the guest takes nothing", async () => {
   assertEquals(await client.read(new Uint8Array(1)), null);
 });
 
+Deno.test("tcp: it closes though the client reads nothing, not before one that does", async () => {
+  const warnings: string[] = [];
+  const { log } = context();
+  const config = { host: "127.0.0.1", port: 0, listen: true };
+  const output = new Uint8Array(64 << 20);
+  for (const isRead of [false, true]) {
+    const backend = await TcpChar.open(config, {
+      log: { ...log, warn: (line: string) => warnings.push(line) },
+    });
+    const greeted = Promise.withResolvers<void>();
+    backend.onInput(() => greeted.resolve());
+    using client = await Deno.connect({ port: backend.port! });
+    await client.write(encode("x"));
+    await greeted.promise;
+    void backend.write(output);
+    const closed = backend.close();
+    if (!isRead) await closed;
+    let read = 0;
+    const buffer = new Uint8Array(1 << 20);
+    try {
+      for (;;) {
+        const count = await client.read(buffer);
+        if (count === null) break;
+        read += count;
+      }
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+    }
+    await closed;
+    if (isRead) assertEquals(read, output.length);
+    else assert(read < output.length);
+  }
+  assertEquals(warnings, ["output is lost: the client reads none of it"]);
+});
+
 Deno.test("tcp: short forms and errors", async () => {
   assertEquals(tcp.parse?.("localhost:4000"), {
     host: "localhost",

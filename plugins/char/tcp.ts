@@ -9,6 +9,7 @@
 
 import { AcceptLoop } from "../../core/backend/accept_loop.ts";
 import type { ByteSink, CharBackend } from "../../core/backend/char.ts";
+import { within } from "../../core/backend/within.ts";
 import type { BackendContext, CharPlugin } from "../../core/machine/plugin.ts";
 import { ByteWriter, InputGate } from "./byte_writer.ts";
 
@@ -30,6 +31,8 @@ export class TcpCharError extends Error {
 
 /** Bytes of one read. */
 const READ_SIZE = 4096;
+/** Milliseconds after which a client that takes nothing keeps no machine from ending. */
+const STALL_MS = 2000;
 
 /** A char backend on a connection. */
 export class TcpChar implements CharBackend {
@@ -40,6 +43,8 @@ export class TcpChar implements CharBackend {
   #connection: Deno.TcpConn | undefined;
   #writer: ByteWriter | undefined;
   #closed = false;
+  /** Bytes that have been taken, by all clients. */
+  #sent = 0;
 
   private constructor(context: Pick<BackendContext, "log">) {
     this.#context = context;
@@ -83,7 +88,11 @@ export class TcpChar implements CharBackend {
   async #serve(connection: Deno.TcpConn): Promise<void> {
     this.#connection = connection;
     this.#writer = new ByteWriter(
-      (bytes) => connection.write(bytes),
+      async (bytes) => {
+        const count = await connection.write(bytes);
+        this.#sent += count;
+        return count;
+      },
       // The reading side says it when a client goes.
       () => {},
     );
@@ -118,9 +127,19 @@ export class TcpChar implements CharBackend {
     await this.#writer?.flush().catch(() => {});
   }
 
-  /** Hang up. */
+  /** Hang up, when the client has taken everything or takes nothing any more. */
   async close(): Promise<void> {
-    await this.flush();
+    let isFlushed = false;
+    const flushed = this.flush().then(() => {
+      isFlushed = true;
+    });
+    for (let sent = -1; !isFlushed && sent !== this.#sent;) {
+      sent = this.#sent;
+      await within(STALL_MS, flushed);
+    }
+    if (!isFlushed) {
+      this.#context.log.warn("output is lost: the client reads none of it");
+    }
     this.#closed = true;
     this.#gate.close();
     // Not awaited: what a client has sent may wait for the guest for ever.
