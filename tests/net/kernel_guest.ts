@@ -22,6 +22,19 @@ const ADDRESS = `ip addr add 10.0.2.15/24 dev tap0
 ip route add default via 10.0.2.2
 `;
 
+/**
+ * Ends what carries the frames when nothing that the guest has sent last is
+ * unanswered: connections that are ESTABLISHED, in FIN_WAIT1, CLOSE_WAIT,
+ * LAST_ACK or CLOSING. The other side would wait for it for ever.
+ */
+const END = `for i in $(seq 200); do
+  cat /proc/net/tcp /proc/net/tcp6 |
+    grep -Eq ': [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ (01|04|08|09|0B) ' ||
+    break
+  sleep 0.05
+done
+kill $tap`;
+
 /** Compile what carries the frames; undefined when that is not possible here. */
 export async function buildTap(): Promise<string | undefined> {
   const path = await Deno.makeTempFile();
@@ -53,7 +66,7 @@ export async function runGuest(
   const text = `${SETUP}${addressed ? ADDRESS : ""}
 ( ${script}
 ) </dev/null >"$2" 2>&1
-kill $tap`;
+${END}`;
   const child = new Deno.Command("unshare", {
     args: ["-rn", "sh", "-c", text, "guest", tap, log],
     stdin: "piped",

@@ -13,6 +13,7 @@ import { DENO_NETWORK } from "../../plugins/net/user/host.ts";
 import { UserNet } from "../../plugins/net/user/user_net.ts";
 import { exchange, randomBytes, same } from "./exchange.ts";
 import { buildTap, runGuest } from "./kernel_guest.ts";
+import { within } from "../limit.ts";
 import { BAD, type Capture, has, tshark } from "./judge.ts";
 
 const tap = await buildTap();
@@ -149,8 +150,9 @@ kernelTest("the host connects to a guest's port", true, async () => {
     }
     return false;
   };
-  const echoed = await Promise.all(
-    Array.from({ length: 20 }, (_, i) => echo(1 + i * 10_000)),
+  const echoed = await within(
+    "20 connections",
+    Promise.all(Array.from({ length: 20 }, (_, i) => echo(1 + i * 10_000))),
   );
   assertEquals(echoed, new Array(20).fill(true));
   const { output, capture } = await guest;
