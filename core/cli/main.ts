@@ -214,8 +214,8 @@ async function run(
     // its memory is read while it is planned.
     plan = await planOf(command, options);
   }
-  const isEmpty = plan?.definition.boot.kernel === undefined &&
-    !(plan && hasRom(plan));
+  const isEmpty = plan !== undefined && !hasRom(plan) &&
+    plan.definition.boot.kernel === undefined;
   if (isEmpty && loadvm === undefined) {
     throw new UsageError(
       "there is nothing to start: expected --kernel FILE or --firmware FILE",

@@ -218,8 +218,8 @@ export class Machine {
    * A machine from a snapshot file alone, as it was when it was saved and not
    * running. The options are laid over the definition that is in the file: they
    * say where serial ports, screens and networks are now, and may change nothing
-   * that the guest sees. Throws a `SnapshotError`, and a `DefinitionError` for what is wrong in the
-   * options.
+   * that the guest sees. Throws a `SnapshotError`, and a `DefinitionError` for
+   * what is wrong in the options.
    */
   static async restore(
     nameOrPath: string,

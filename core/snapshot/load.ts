@@ -500,6 +500,8 @@ export async function restoreSnapshot<M>(
       options.replay !== undefined;
     file.checkMachine(machine, plan, isTimed);
     const memory = early?.isOf(plan) ? early.memory : undefined;
+    // What it reads would be for nobody.
+    if (memory === undefined) ahead?.close();
     let written: readonly Range[] = [];
     let rest: ReturnType<MemoryAhead["finish"]> | undefined;
     return await build(plan, {
