@@ -192,10 +192,11 @@ const PAIRS: readonly Pair[] = [
   },
   {
     model: "x86-64",
-    qemu: "kvm64", // its family, model and stepping
+    qemu: "kvm64",
     words: {
       ...LONG,
       "0 eax": HIGHEST,
+      "1 eax": SIGNATURE,
       "7.0 ebx": STEADY,
       "80000001 ecx": {
         ours: bits(LAHF),
@@ -207,11 +208,10 @@ const PAIRS: readonly Pair[] = [
   },
   {
     model: "x86-64-v2",
-    qemu: "Nehalem",
+    qemu: "Nehalem", // its family, model and stepping
     words: {
       ...LONG,
       "0 eax": HIGHEST,
-      "1 eax": SIGNATURE,
       "7.0 ebx": STEADY,
       "80000001 edx": LONG_ONLY,
       "80000003 ebx": BRAND,

@@ -326,3 +326,31 @@ Deno.test("FERR# and IGNNE# come back with a saved state", () => {
   // Where nobody has FERR#, nothing waits for it.
   assertEquals(new X86({ model: MODELS.max }).ignne, true);
 });
+
+Deno.test("msr: the registers of family 6 depend on what came with IA-32e mode", () => {
+  const registers = (model: string, addresses: number[]): boolean[] => {
+    const cpu = make(model);
+    return addresses.map((address) => {
+      try {
+        readMsr(cpu, address);
+        return true;
+      } catch {
+        return false;
+      }
+    });
+  };
+  // IA32_MISC_ENABLE, IA32_THERM_STATUS, and the last branch of a P6. The code
+  // that starts a 64-bit Linux asks a CPU of family 6 for the first one.
+  const addresses = [0x1a0, 0x19c, 0x1db];
+  assertEquals(registers("pentium3", addresses), [false, false, true]);
+  assertEquals(registers("pentium4", addresses), [true, true, false]);
+  assertEquals(registers("x86-64-v2", addresses), [true, true, false]);
+  const tsc = (model: string): number => {
+    const cpu = make(model);
+    writeMsr(cpu, 0x10, 0, 7);
+    readMsr(cpu, 0x10);
+    return cpu.reg32(2);
+  };
+  assertEquals(tsc("pentium3"), 0);
+  assertEquals(tsc("x86-64-v2"), 7);
+});

@@ -417,6 +417,9 @@ const AVX2: readonly Feature[] = [
   "bmi2",
 ];
 
+/** CPUID leaf 1 EAX of a Nehalem, as QEMU's. */
+const NEHALEM = 0x106a3;
+
 /** The models, by name. */
 export const MODELS: Readonly<Record<string, Model>> = {
   // A DX4 with write-back cache: one of the 486s that have CPUID and VME.
@@ -449,11 +452,13 @@ export const MODELS: Readonly<Record<string, Model>> = {
     caches: [0x665b5001, 0, 0, 0x007b7040],
     features: PENTIUM4,
   }),
-  // The levels of the x86-64 psABI; family, model and stepping as QEMU's kvm64
-  // has them: of no CPU that software knows bugs of.
+  // The levels of the x86-64 psABI, with Nehalem's family, model and stepping.
+  // Software asks for the family where it has no feature bit: in family 15 a
+  // Linux kernel clears and copies in loops, because REP was slow there. Later
+  // models have bugs that it knows (TSX, the APIC's deadline), this one none.
   "x86-64": model({
     name: "x86-64",
-    signature: 0xf61,
+    signature: NEHALEM,
     maxLeaf: 7,
     brand: "Rhea x86-64 CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
@@ -461,7 +466,7 @@ export const MODELS: Readonly<Record<string, Model>> = {
   }),
   "x86-64-v2": model({
     name: "x86-64-v2",
-    signature: 0xf61,
+    signature: NEHALEM,
     maxLeaf: 7,
     brand: "Rhea x86-64-v2 CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
@@ -469,7 +474,7 @@ export const MODELS: Readonly<Record<string, Model>> = {
   }),
   "x86-64-v3": model({
     name: "x86-64-v3",
-    signature: 0xf61,
+    signature: NEHALEM,
     maxLeaf: 0xd,
     brand: "Rhea x86-64-v3 CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],
@@ -487,7 +492,7 @@ export const MODELS: Readonly<Record<string, Model>> = {
   }),
   "max": model({
     name: "max",
-    signature: 0xf41, // Prescott
+    signature: NEHALEM,
     maxLeaf: 0xd,
     brand: "Rhea CPU",
     caches: [0x665b5001, 0, 0, 0x007b7040],

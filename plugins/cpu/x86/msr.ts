@@ -108,6 +108,11 @@ function validTypes(word: number, pat: boolean): boolean {
   return true;
 }
 
+/** Whether it is of family 15 or later, or one of the models of family 6 that came after: those have IA-32e mode here. */
+function isSinceFamily15({ model }: X86): boolean {
+  return ((model.signature >> 8) & 15) === 15 || model.features.has("lm");
+}
+
 /** Plain registers that read back what was written, when the model has them. */
 function isStorage(cpu: X86, address: number): boolean {
   const f = cpu.model.features;
@@ -127,13 +132,13 @@ function isStorage(cpu: X86, address: number): boolean {
     case 0x1dc:
     case 0x1dd:
     case 0x1de:
-      return family === 6;
+      return family === 6 && !f.has("lm");
     case 0x48: // IA32_SPEC_CTRL
       return f.has("arch_capabilities");
     case 0x1a0: // IA32_MISC_ENABLE
     case 0x19a: // IA32_CLOCK_MODULATION
     case 0x19b: // IA32_THERM_INTERRUPT
-      return family === 15;
+      return isSinceFamily15(cpu);
     case 0x17a: // IA32_MCG_STATUS
       return f.has("mca");
     case 0x277: // IA32_PAT
@@ -191,7 +196,7 @@ export function readMsr(cpu: X86, address: number): void {
       if (!f.has("mca")) cpu.gp();
       break;
     case 0x19c: // IA32_THERM_STATUS
-      if (family !== 15) cpu.gp();
+      if (!isSinceFamily15(cpu)) cpu.gp();
       break;
     case 0x2ff:
       if (!f.has("mtrr")) cpu.gp();
@@ -248,9 +253,9 @@ export function writeMsr(
   const family = (cpu.model.signature >> 8) & 15;
   switch (address >>> 0) {
     case 0x10:
-      // Family 6 and earlier clear the high half (SDM volume 3, 17.17.3).
+      // Before family 15 the high half is cleared (SDM volume 3, 17.17.3).
       cpu.tsc.write(
-        (family === 15 ? hi >>> 0 : 0) * 0x1_0000_0000 + (lo >>> 0),
+        (isSinceFamily15(cpu) ? hi >>> 0 : 0) * 0x1_0000_0000 + (lo >>> 0),
       );
       return;
     case 0x3b:
@@ -289,7 +294,7 @@ export function writeMsr(
     case 0x10a:
       return cpu.gp();
     case 0x19c:
-      if (family !== 15) cpu.gp();
+      if (!isSinceFamily15(cpu)) cpu.gp();
       return;
     case 0x2ff:
       if (!f.has("mtrr")) cpu.gp();
