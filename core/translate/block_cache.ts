@@ -83,6 +83,10 @@ export class Block {
   cells = 0;
   /** Offset of the targets that its computed jump had of late; 0 if it does not end with one. */
   profile = 0;
+  /** How it ends: `IrBlock.term`. */
+  term = 0;
+  /** What its jump is to the program: `IrBlock.flow`. */
+  flow = 0;
   /** False after its bytes were changed. */
   valid = true;
   /** The region that starts with it, or undefined. */

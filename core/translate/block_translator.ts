@@ -274,6 +274,8 @@ export class BlockTranslator {
       block.address = linear;
       block.key = key;
       block.byteLength = this.#block.byteLength;
+      block.term = this.#block.term;
+      block.flow = this.#block.flow;
       block.secondPage = this.#secondPage;
       try {
         cache.reserve(block);

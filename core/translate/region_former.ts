@@ -4,9 +4,10 @@
  * A region is the hot blocks that control reaches from its entry: by jumps, on
  * the entry's page and on others; by calls, whose callee is taken in if it also
  * comes back; by computed jumps, to where the interpreter's profile saw them
- * go. A return goes to where the region's own calls of its procedure go on, and
- * to where it was seen to go, so that a loop which calls a small procedure
- * becomes one region even if the procedure was hot first.
+ * go. A return goes to where the region's own calls of its procedure go on. That
+ * of a procedure which nothing in the region calls goes to where it was seen to
+ * go, so that a loop which calls a small procedure becomes one region even if
+ * the procedure was hot first.
  *
  * Blocks are translated once more, because a frontend can do better when it
  * knows how control came: what all predecessors agree on at their ends (the
@@ -16,7 +17,12 @@
  */
 
 import type { Frontend } from "../cpu/frontend.ts";
-import { PROFILE_TARGETS, REC_COUNT } from "../exec/layout.ts";
+import {
+  CELL_BYTES,
+  CELL_PC_LO,
+  PROFILE_TARGETS,
+  REC_COUNT,
+} from "../exec/layout.ts";
 import {
   FLOW_CALL,
   FLOW_FAR,
@@ -57,6 +63,14 @@ const MIN_SHARE = 3;
  * benchmarks.
  */
 const SMALL_REGION = 2;
+/**
+ * A _leaf_: a procedure of up to so many blocks and instructions that calls
+ * nothing. It is taken in where it is called even if a large region starts with
+ * it, one that was formed for another caller's loop. (A kernel's RCU sections
+ * and counters: 72 of the 420 entries to regions for each page that is written
+ * to a disk.)
+ */
+const LEAF_BLOCKS = 3, LEAF_INSNS = 24;
 /**
  * Of the executions that make a block hot, another block must have had one in so
  * many to be taken in, 75 of 1,500 (23 of them: gzip 1.38, awk 1.1; 310:
@@ -146,6 +160,10 @@ export class RegionFormer {
   readonly #exitFacts: number[] = [];
   readonly #wantsFacts: boolean[] = [];
   readonly #index = new Map<Block, number>();
+  /** The blocks of leaves that are called. */
+  readonly #leaves = new Set<Block>();
+  /** By calls whose callee is in the region: the nodes where they go on, or -1. */
+  readonly #backs = new Map<number, number>();
   #blocks: Block[] = [];
   #pcs: number[] = [];
   #pcBase = 0;
@@ -247,9 +265,38 @@ export class RegionFormer {
     const t = this.#cache.find(physical, pc, hi, b.key);
     if (t === undefined || this.#index.has(t)) return t;
     const worth = t.region === undefined
-      ? this.#executions(t) * WARM_SHARE >= this.#threshold
-      : t.region.blocks.length <= SMALL_REGION;
+      ? this.#isWarm(t)
+      : t.region.blocks.length <= SMALL_REGION || this.#leaves.has(t) ||
+        b.flow === FLOW_CALL && lo === this.#ir[node].takenLo &&
+          this.#isLeaf(t);
     return worth ? t : undefined;
+  }
+
+  #isWarm(b: Block): boolean {
+    return this.#executions(b) * WARM_SHARE >= this.#threshold;
+  }
+
+  /** Whether a leaf starts with a block, whose blocks are then to be taken in. */
+  #isLeaf(entry: Block): boolean {
+    const blocks = new Set([entry]);
+    let insns = 0;
+    for (const b of blocks) {
+      insns += b.insns;
+      if (insns > LEAF_INSNS || blocks.size > LEAF_BLOCKS) return false;
+      if (b.term === TERM_INDIRECT && b.flow === FLOW_RETURN) continue;
+      const jumps = b.term === TERM_BRANCH ? 2 : b.term === TERM_JUMP ? 1 : 0;
+      if (jumps === 0 || b.flow === FLOW_CALL) return false;
+      for (let i = 0; i < jumps; i++) {
+        const lo = this.#i32[(b.cells + i * CELL_BYTES + CELL_PC_LO) >> 2];
+        if (!b.isNear(lo, b.pcHi)) return false;
+        const physical = b.physical + ((lo - b.pcLo) | 0);
+        const t = this.#cache.find(physical, lo, b.pcHi, b.key);
+        if (t === undefined) continue;
+        if (t.region !== undefined || this.#isWarm(t)) blocks.add(t);
+      }
+    }
+    for (const b of blocks) this.#leaves.add(b);
+    return true;
   }
 
   /** The node of a successor, or -1. */
@@ -268,6 +315,8 @@ export class RegionFormer {
     this.#pcs = [];
     this.#targets = [];
     this.#index.clear();
+    this.#leaves.clear();
+    this.#backs.clear();
     this.#insns = 0;
     if (this.#add(entry, entry.pcLo) < 0) return false;
     const calls: number[] = [];
@@ -282,21 +331,45 @@ export class RegionFormer {
       }
       const call = calls.shift();
       if (call !== undefined) {
-        const b = this.#blocks[call];
         const k = this.#ir[call];
         const callee = this.#node(call, k.takenLo, k.takenHi);
         this.#targets[call] = [callee];
-        if (callee >= 0) this.#node(call, k.returnLo, b.pcHi);
+        this.#goOn(call);
         continue;
       }
       // What was seen comes last: the returns of the calls within are known
       // by then, and nothing else may take their room.
       const jump = computed.shift();
       if (jump === undefined) break;
-      this.#targets[jump] = this.#seen(jump, MIN_SHARE, MAX_RETURNS);
+      if (this.#ir[jump].flow !== FLOW_RETURN || this.#leadsOut(jump)) {
+        this.#targets[jump] = this.#seen(jump, MIN_SHARE, MAX_RETURNS);
+      }
+      if (this.#ir[jump].flow === FLOW_CALL) this.#goOn(jump);
     }
     this.#joinReturns();
     return true;
+  }
+
+  /** Takes in where a call goes on whose callee was taken in. */
+  #goOn(call: number): void {
+    if (!this.#targets[call].some((t) => t >= 0)) return;
+    const { returnLo } = this.#ir[call];
+    this.#backs.set(call, this.#node(call, returnLo, this.#blocks[call].pcHi));
+  }
+
+  /**
+   * Whether a return is of the procedure that the region starts in, or of one
+   * that called it. Of a procedure that is called in the region it would only
+   * bring in what follows calls elsewhere.
+   */
+  #leadsOut(jump: number): boolean {
+    const frame = new Set([0]);
+    for (const n of frame) {
+      const back = this.#backs.get(n);
+      const next = back === undefined ? this.#targets[n] : [back];
+      for (const t of next) if (t >= 0) frame.add(t);
+    }
+    return frame.has(jump);
   }
 
   /** Takes in where a block jumps to. */
@@ -344,21 +417,10 @@ export class RegionFormer {
 
   /** Lets the returns of each procedure that is called in the region go to where the calls go on. */
   #joinReturns(): void {
-    const calls = this.#blocks.map((_, i) => i).filter((i) =>
-      this.#ir[i].flow === FLOW_CALL && this.#targets[i].some((t) => t >= 0)
-    );
-    const goesOn = (call: number): number => {
-      const lo = this.#ir[call].returnLo;
-      const t = this.#successor(call, lo, this.#blocks[call].pcHi);
-      const node = t === undefined ? -1 : this.#index.get(t) ?? -1;
-      return node >= 0 && this.#pcs[node] === lo ? node : -1;
-    };
-    const next = new Map(calls.map((call) => [call, goesOn(call)]));
-    for (const call of calls) {
-      const back = next.get(call)!;
+    for (const [call, back] of this.#backs) {
       this.#targets[call] = this.#targets[call].map((callee) => {
         if (callee < 0) return -1;
-        const returns = back < 0 ? [] : this.#returnsOf(callee, next);
+        const returns = back < 0 ? [] : this.#returnsOf(callee);
         for (const r of returns) {
           const targets = this.#targets[r];
           if (targets.includes(back)) continue;
@@ -372,14 +434,14 @@ export class RegionFormer {
   }
 
   /** The nodes at which the procedure that starts with a node returns. */
-  #returnsOf(callee: number, next: ReadonlyMap<number, number>): number[] {
+  #returnsOf(callee: number): number[] {
     const seen = new Set([callee]);
     const returns: number[] = [];
     for (const n of seen) {
       const k = this.#ir[n];
       if (k.term === TERM_INDIRECT && k.flow === FLOW_RETURN) returns.push(n);
       else if (k.flow === FLOW_CALL) {
-        const back = next.get(n) ?? -1;
+        const back = this.#backs.get(n) ?? -1;
         if (back >= 0) seen.add(back);
       } else {
         for (const t of this.#targets[n]) if (t >= 0) seen.add(t);

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Bench } from "../system/bench.ts";
 
 const AT = 0x100000;
@@ -132,3 +132,76 @@ for (const accel of ["interp", "jit"] as const) {
     assertEquals(cpu.reg32(0), 1);
   });
 }
+
+/** Runs a machine to its end; for each region its blocks' distances from {@linkcode AT}, the entry's first. */
+function regionsOf({ engine }: Bench): number[][] {
+  const regions: number[][] = [];
+  engine.observe({
+    block() {},
+    region: ({ blocks }) =>
+      void regions.push(blocks.map((b) => b.physical - AT)),
+    regionDied() {},
+  });
+  assertEquals(engine.run(1_000_000), "dead");
+  return regions;
+}
+
+Deno.test("regions: a small procedure is part of each loop that calls it", () => {
+  // The procedure is hot first, and a region with the first loop starts with it.
+  // deno-fmt-ignore
+  const bench = machine("jit", AT,
+    0xe8, 0xfb, 0, 0, 0, // 0: call 100
+    0xe8, 0xf6, 0, 0, 0, // 5: call 100
+    0x49, 0x75, 0xf3, // a: dec ecx; jnz 0
+    0xe9, 0xee, 1, 0, 0, // d: jmp 200
+  );
+  const { cpu, memory, ram } = bench;
+  memory.u8.set([0x43, 0xc3], ram + AT + 0x100); // inc ebx; ret
+  // deno-fmt-ignore
+  memory.u8.set([
+    0xe8, 0xfb, 0xfe, 0xff, 0xff, // 200: call 100
+    0x4a, 0x75, 0xf8, // dec edx; jnz 200
+    0xf4,
+  ], ram + AT + 0x200);
+  cpu.setReg32(4, AT + 0x8000);
+  cpu.setReg32(1, 100);
+  cpu.setReg32(2, 100);
+  const regions = regionsOf(bench);
+  assertEquals(cpu.reg32(3), 300);
+  const first = regions.find((blocks) => blocks[0] === 0x100)!;
+  assert(first.length > 2, `${first}`);
+  assertEquals(regions.find((blocks) => blocks[0] === 0x200), [
+    ...[0x200, 0x100, 0x205],
+  ]);
+});
+
+Deno.test("regions: a procedure that a region calls returns to its calls alone", () => {
+  // deno-fmt-ignore
+  const bench = machine("jit", AT,
+    0x85, 0xc0, 0x74, 0x05, // 0: test eax, eax; jz 9
+    0xe8, 0xf7, 0, 0, 0, // 4: call 100
+    0x49, 0x75, 0xf4, // 9: dec ecx; jnz 0
+    0xff, 0xe5, // jmp ebp
+  );
+  const { cpu, memory, ram } = bench;
+  memory.u8.set([0x43, 0xc3], ram + AT + 0x100); // inc ebx; ret
+  // deno-fmt-ignore
+  memory.u8.set([
+    0xe8, 0xfb, 0xfe, 0xff, 0xff, // 200: call 100
+    0x46, 0x4a, 0x75, 0xf7, // 205: inc esi; dec edx; jnz 200
+    0xb9, 40, 0, 0, 0, // mov ecx, 40
+    0x40, 0x81, 0xc5, 0, 1, 0, 0, // inc eax; add ebp, 100h
+    0xe9, 0xe6, 0xfd, 0xff, 0xff, // jmp 0
+  ], ram + AT + 0x200);
+  memory.u8[ram + AT + 0x300] = 0xf4;
+  cpu.setReg32(4, AT + 0x8000);
+  // 30 executions of the loop's head, then 20 of the other loop, whose returns
+  // are still among the last ones when the head is hot.
+  cpu.setReg32(1, 30);
+  cpu.setReg32(2, 20);
+  cpu.setReg32(5, AT + 0x200);
+  const regions = regionsOf(bench);
+  assertEquals([cpu.reg32(3), cpu.reg32(6)], [60, 20]);
+  const loop = regions.find((blocks) => blocks[0] === 0)!;
+  assertEquals(new Set(loop), new Set([0, 4, 9, 0x100]));
+});
