@@ -38,9 +38,11 @@ export function endsApart(host: Ending, here: Ending): boolean {
   if (host.vector === 13 && SHA.test(host.form)) return true;
   // Segments of 4 GiB: whether an operand over their end is refused is the
   // implementation's choice (SDM volume 3, 6.3); Intel's goes on at 0.
-  return host.vector === 14 && typeof host.address === "number" &&
+  // Where it then wants it to be aligned, no address is told.
+  return typeof host.address === "number" &&
     (here.vector === 12 || here.vector === 13) && host.form === here.form &&
-    (host.address >= WRAP - LONGEST || host.address < LONGEST);
+    (host.vector === 17 || host.vector === 14 &&
+        (host.address >= WRAP - LONGEST || host.address < LONGEST));
 }
 
 /** What each of these leaves behind when it faults: forms, and what is not compared. */
@@ -48,7 +50,7 @@ const LEFT: readonly (readonly [RegExp, RegExp])[] = [
   // MMX instructions that store: the x87 state has been made MMX's.
   [/^0f (7[ef]|e7) /, /^(fsw|ftw|st\d)$/],
   // MASKMOVQ, MASKMOVDQU: which of the bytes is told.
-  [/^(66 )?0f f7 /, /^cr2$/],
+  [/^((66 )?0f|vex\.66\.0f) f7 /, /^cr2$/],
   // Gathers: what has been read, and bits of masks below their highest.
   [/^vex\.66\.0f38\.w[01] 9[0-3] /, /^(xmm|ymmh)\d+$/],
   // VCVTPS2PH: the exceptions of the conversion.
