@@ -188,14 +188,17 @@ function parseCount(text: string): number {
   return Number(text);
 }
 
+/** A linear address, as traces write it; one of the upper half is a negative number. */
 function parseAddress(text: string): number {
-  if (!/^(0x)?[0-9a-f]{1,12}$/i.test(text)) {
+  const digits = /^(?:0x)?([0-9a-f]{1,16})$/i.exec(text)?.[1];
+  const address = Number(BigInt.asIntN(64, BigInt(`0x${digits ?? 0}`)));
+  if (digits === undefined || !Number.isSafeInteger(address)) {
     throw new UsageError(
       `--dump-region takes a hexadecimal address such as c0101234, ` +
         `not "${text}"`,
     );
   }
-  return parseInt(text, 16);
+  return address;
 }
 
 /**

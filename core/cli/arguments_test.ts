@@ -28,6 +28,23 @@ Deno.test("arguments: --gdb has an address or none", () => {
   assertEquals(gdb("--gdb=unix:/a", "m.json"), ["m.json", "unix:/a", false]);
 });
 
+Deno.test("arguments: a region's address has up to 64 bits, as traces write it", () => {
+  const address = (text: string): number =>
+    parseCommand(["m.json", "--dump-region", text]).dumpRegions[0];
+  assertEquals(address("5000"), 0x5000);
+  assertEquals(address("0xC0101234"), 0xc0101234);
+  assertEquals(address("7fffffffffff"), 2 ** 47 - 1);
+  assertEquals(address("ffffffff81543720"), 0x81543720 - 2 ** 32);
+  assertEquals(address("ffff888000000000"), -(2 ** 47) + 2 ** 43 + 2 ** 39);
+  for (const wrong of ["main", "0x", "8000000000000000", "1ffffffff81543720"]) {
+    const error = assertThrows(() => address(wrong), UsageError);
+    assertEquals(
+      error.message,
+      `--dump-region takes a hexadecimal address such as c0101234, not "${wrong}"`,
+    );
+  }
+});
+
 Deno.test("arguments: mistakes name the flag", () => {
   const cases: [string[], string][] = [
     [["m.json", "--nic", ""], "--nic needs a value"],

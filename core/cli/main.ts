@@ -268,8 +268,9 @@ async function run(
     replay?.describeReplay(machine, result, options);
   if (ending !== undefined) output.message(ending);
   for (const address of trace?.missing ?? []) {
+    const unsigned = BigInt.asUintN(64, BigInt(address));
     output.message(
-      `no region with code at ${address.toString(16)} was compiled`,
+      `no region with code at ${unsigned.toString(16)} was compiled`,
     );
   }
   if (command.stats) {
