@@ -38,11 +38,9 @@ export function endsApart(host: Ending, here: Ending): boolean {
   if (host.vector === 13 && SHA.test(host.form)) return true;
   // Segments of 4 GiB: whether an operand over their end is refused is the
   // implementation's choice (SDM volume 3, 6.3); Intel's goes on at 0.
-  // Where it then wants it to be aligned, no address is told.
-  return typeof host.address === "number" &&
+  return host.vector === 14 && typeof host.address === "number" &&
     (here.vector === 12 || here.vector === 13) && host.form === here.form &&
-    (host.vector === 17 || host.vector === 14 &&
-        (host.address >= WRAP - LONGEST || host.address < LONGEST));
+    (host.address >= WRAP - LONGEST || host.address < LONGEST);
 }
 
 /** What each of these leaves behind when it faults: forms, and what is not compared. */

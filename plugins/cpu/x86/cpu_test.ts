@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { GUEST_FAULT } from "../../../core/cpu/frontend.ts";
 import { createTranslator } from "./mod.ts";
 import { X86 } from "./cpu.ts";
 import { cpuid } from "./cpuid.ts";
@@ -334,7 +335,8 @@ Deno.test("msr: the registers of family 6 depend on what came with IA-32e mode",
       try {
         readMsr(cpu, address);
         return true;
-      } catch {
+      } catch (e) {
+        assertEquals(e, GUEST_FAULT);
         return false;
       }
     });

@@ -454,8 +454,8 @@ export const MODELS: Readonly<Record<string, Model>> = {
   }),
   // The levels of the x86-64 psABI, with Nehalem's family, model and stepping.
   // Software asks for the family where it has no feature bit: in family 15 a
-  // Linux kernel clears and copies in loops, because REP was slow there. Later
-  // models have bugs that it knows (TSX, the APIC's deadline), this one none.
+  // Linux kernel clears programs' memory in a loop, because REP was slow there.
+  // It works around bugs of later models (TSX, the APIC's deadline).
   "x86-64": model({
     name: "x86-64",
     signature: NEHALEM,
