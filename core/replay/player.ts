@@ -120,7 +120,15 @@ export class Player extends TimedInputs {
     this.#next++;
     if (entry.type === INPUTS) return this.#deliver(entry.events);
     if (entry.type !== CUT_END) this.#check(entry, entry.digest);
-    return this.#next === this.#entries.length ? this.#end() : this.unsent();
+    if (this.#next === this.#entries.length) return this.#end();
+    return this.#isMore(entry) ? Promise.resolve() : this.unsent();
+  }
+
+  /** Whether the recorded guest waited here for the host, and then something came. */
+  #isMore({ count, time }: Position): boolean {
+    const next = this.#entries.at(this.#next);
+    return next !== undefined && next.type !== OWN_END &&
+      next.count === count && next.time === time;
   }
 
   /** All CPUs wait. */

@@ -187,12 +187,17 @@ export class Recorder extends TimedInputs {
   /** See {@linkcode TimedInputs.take}. */
   override take(stands = false): Promise<void> | undefined {
     const position = this.subject.position();
-    const { count, time } = position;
     const isNew = this.#isNew(position);
     const isPlace = isNew || stands && this.#stood;
-    this.#stood = stands && isPlace;
-    if (!isPlace) return this.unsent();
     this.#looked = position;
+    const taken = isPlace ? this.#takeAt(position, isNew) : this.unsent();
+    // A guest that waits for what was taken may be told then to stand still.
+    this.#stood = (isPlace || this.#stood) && (stands || taken !== undefined);
+    return taken;
+  }
+
+  #takeAt(position: Position, isNew: boolean): Promise<void> | undefined {
+    const { count, time } = position;
     if (this.#hasInput) {
       const delivered = this.#deliver(position);
       if (delivered !== undefined) return delivered;
