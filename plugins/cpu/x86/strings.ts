@@ -502,6 +502,10 @@ export const REP_STOS: Helper = define(
         if (r.plain(run, v, false) >= 0) break;
         const n = r.run(target);
         if (n !== 0) {
+          // The TLB has the page now: the function fills it in half the time.
+          const rest = r.plain(run, v, false);
+          if (rest >= 0) break;
+          if (rest !== REP_SLOW) continue;
           fillRun(cpu.engine.u8, r.size, target.host, n, v);
           target.advance(n);
           r.ran(n);
