@@ -47,8 +47,9 @@ export function endsApart(host: Ending, here: Ending): boolean {
 const LEFT: readonly (readonly [RegExp, RegExp])[] = [
   // MMX instructions that store: the x87 state has been made MMX's.
   [/^0f (7[ef]|e7) /, /^(fsw|ftw|st\d)$/],
-  // MASKMOVQ, MASKMOVDQU: which of the bytes is told.
+  // MASKMOVQ, MASKMOVDQU, VMASKMOV and VPMASKMOV: which of the bytes is told.
   [/^((66 )?0f|vex\.66\.0f) f7 /, /^cr2$/],
+  [/^vex\.66\.0f38\.w[01] (2[c-f]|8[ce]) /, /^cr2$/],
   // Gathers: what has been read, and bits of masks below their highest.
   [/^vex\.66\.0f38\.w[01] 9[0-3] /, /^(xmm|ymmh)\d+$/],
   // VCVTPS2PH: the exceptions of the conversion.
