@@ -30,6 +30,7 @@ import {
 const SOURCES = fromFileUrl(new URL("./disk", import.meta.url));
 const WORKLOADS = [
   ...["read", "blocks", "write", "write_again", "random_read", "random_write"],
+  ...["read_null", "direct_read", "direct_write"],
 ];
 /** The image: less than the guest's RAM, all of it in the host's cache. */
 const IMAGE_MEGABYTES = 160;
