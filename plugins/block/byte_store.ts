@@ -2,8 +2,8 @@
  * What image formats stand on: bytes at positions, in a file of the host.
  *
  * Nothing here waits for the host's disk on the thread of the guest: what is
- * small is waited for as long as the host's page cache is quick
- * (`file_pace.ts`), everything else is done by other threads. Of what
+ * small, or read up to a MiB, is waited for as long as the host's page cache is
+ * quick (`file_pace.ts`), everything else is done by other threads. Of what
  * Deno 2.9.6 has, `read`, `datasync` and `truncate` of `node:fs` work on
  * another thread, but its writes, by callback, promise or `writev`, are done
  * before the call comes back: 256 MB stopped the event loop for 1.3 s where the
@@ -34,7 +34,7 @@ import { BlockError, type BlockErrorKind } from "../../core/backend/block.ts";
 import type { Extent } from "../../core/backend/image_format.ts";
 import { cLibrary } from "./c_library.ts";
 import { lockAsQemu } from "./file_lock.ts";
-import { FilePace } from "./file_pace.ts";
+import { FilePace, MOST_READ, MOST_WRITTEN } from "./file_pace.ts";
 
 /** The most bytes of zeroes written at once. */
 const PIECE_BYTES = 4 << 20;
@@ -120,8 +120,8 @@ export class FileStore implements ByteStore {
   readonly #file: FileHandle;
   /** The same file: what writes, one at a time, and holds the lock. */
   readonly #writer: Deno.FsFile;
-  readonly #reads = new FilePace();
-  readonly #writes = new FilePace();
+  readonly #reads = new FilePace(MOST_READ);
+  readonly #writes = new FilePace(MOST_WRITTEN);
   /** Writes that other threads have to do or are doing. */
   #writing = 0;
   /** Resolves when the writes made so far have been done, or have failed. */
@@ -203,9 +203,10 @@ export class FileStore implements ByteStore {
       while (done < into.length) {
         const rest = done === 0 ? into : into.subarray(done);
         const at = offset + done;
-        const bytesRead = pace.isQuick(rest.length)
-          ? pace.waitFor(() => readSync(fd, rest, 0, rest.length, at))
-          : await pace.handOver(() => readAt(fd, rest, at));
+        const { length } = rest;
+        const bytesRead = pace.isQuick(length)
+          ? pace.waitFor(length, () => readSync(fd, rest, 0, length, at))
+          : await pace.handOver(length, () => readAt(fd, rest, at));
         if (bytesRead === 0) break;
         done += bytesRead;
       }
@@ -219,14 +220,21 @@ export class FileStore implements ByteStore {
     this.#size = Math.max(this.#size, offset + bytes.length);
     if (this.#writing === 0 && this.#writes.isQuick(bytes.length)) {
       return this.#try("write to", () => {
-        this.#writes.waitFor(() => this.#putNow(offset, bytes));
+        this.#writes.waitFor(
+          bytes.length,
+          () => this.#putNow(offset, bytes),
+        );
       });
     }
     this.#writing++;
     const written = this.#written.then(() =>
       this.#try(
         "write to",
-        () => this.#writes.handOver(() => this.#put(offset, bytes)),
+        () =>
+          this.#writes.handOver(
+            bytes.length,
+            () => this.#put(offset, bytes),
+          ),
       )
     );
     this.#written = written.catch(() => {}).finally(() => this.#writing--);

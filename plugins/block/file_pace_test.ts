@@ -4,18 +4,18 @@ import { FilePace } from "./file_pace.ts";
 /** A clock that actions move on. */
 class Clock {
   now = 0;
-  readonly pace: FilePace = new FilePace(() => this.now);
+  readonly pace: FilePace = new FilePace(1 << 20, () => this.now);
 
   isQuick(bytes: number): boolean {
     return this.pace.isQuick(bytes);
   }
 
-  waitedFor(milliseconds: number): void {
-    this.pace.waitFor(() => this.now += milliseconds);
+  waitedFor(milliseconds: number, bytes = 4096): void {
+    this.pace.waitFor(bytes, () => this.now += milliseconds);
   }
 
-  async handedOver(milliseconds: number): Promise<void> {
-    await this.pace.handOver(() => {
+  async handedOver(milliseconds: number, bytes = 4096): Promise<void> {
+    await this.pace.handOver(bytes, () => {
       this.now += milliseconds;
       return Promise.resolve();
     });
@@ -41,7 +41,26 @@ Deno.test("a file is waited for once many reads in a row were quick", async () =
   await pace.handedOver(5);
   assertEquals(pace.isQuick(4096), false);
   assertEquals(await untilQuick(pace), 16);
-  assertEquals(pace.isQuick(1 << 20), false);
+  assertEquals(pace.isQuick(1 << 20), true);
+  assertEquals(pace.isQuick((1 << 20) + 512), false);
+});
+
+Deno.test("what is longer may take longer, and no more than that", async () => {
+  const MIB = 1 << 20;
+  const pace = new Clock();
+  for (let i = 0; i < 16; i++) {
+    assertEquals(pace.isQuick(MIB), false);
+    await pace.handedOver(0.5, MIB);
+  }
+  for (let i = 0; i < 1000; i++) {
+    assertEquals(pace.isQuick(MIB), true);
+    pace.waitedFor(0.2, MIB);
+  }
+  // As long for 4 KiB is slow: what was saved is used up.
+  let slow = 0;
+  for (; pace.isQuick(4096); slow++) pace.waitedFor(0.2);
+  assertEquals(slow, 11);
+  assertEquals(await untilQuick(pace, 0.5), Infinity);
 });
 
 Deno.test("a disk is never waited for", async () => {
@@ -97,13 +116,13 @@ Deno.test("what fails is not quick, however soon it fails", async () => {
   };
   const pace = new Clock();
   await untilQuick(pace);
-  assertEquals(pace.pace.waitFor(() => 7), 7);
-  assertThrows(() => pace.pace.waitFor(fail), Error, "no such sector");
+  assertEquals(pace.pace.waitFor(512, () => 7), 7);
+  assertThrows(() => pace.pace.waitFor(512, fail), Error, "no such sector");
   assertEquals(await untilQuick(pace), 32);
   const other = new Clock();
   for (let i = 0; i < 15; i++) await other.handedOver(0.02);
   await assertRejects(
-    () => other.pace.handOver(() => Promise.reject(new Error("no"))),
+    () => other.pace.handOver(512, () => Promise.reject(new Error("no"))),
     Error,
   );
   assertEquals(await untilQuick(other), 16);
