@@ -5,44 +5,29 @@ import { HostTime, InstructionTime } from "../time/time_source.ts";
 import { MILLISECOND } from "../time/clock.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
 import { BlockRequests } from "./block_requests.ts";
-import type { CpuCore, CpuExit } from "./cpu.ts";
+import type { CpuExit } from "./cpu.ts";
 import { RunLoop, type RunLoopParts } from "./run_loop.ts";
+import { InertCpu } from "../../tests/inert_cpu.ts";
 import { within } from "../../tests/limit.ts";
 
 /** A CPU whose program is a function of its state. */
-class FakeCpu implements CpuCore {
-  instructions = 0;
+class FakeCpu extends InertCpu {
   stops = 0;
   irq = false;
   quiet = false;
   readonly step: (cpu: FakeCpu, budget: number) => CpuExit;
   constructor(step: (cpu: FakeCpu, budget: number) => CpuExit) {
+    super();
     this.step = step;
   }
   run(budget: number): CpuExit {
     return this.step(this, budget);
   }
-  reset(): void {}
-  enter(): void {}
-  requestStop(): void {
+  override requestStop(): void {
     this.stops++;
   }
-  setIrq(level: boolean): void {
+  override setIrq(level: boolean): void {
     this.irq = level;
-  }
-  nmi(): void {}
-  setInput(): void {}
-  invalidate(): void {}
-  flushMapping(): void {}
-  save(): Record<string, never> {
-    return {};
-  }
-  load(): void {}
-  stats(): Record<string, number> {
-    return {};
-  }
-  describe(): string {
-    return "fake";
   }
 }
 

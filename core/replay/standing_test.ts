@@ -4,10 +4,11 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { InertCpu } from "../../tests/inert_cpu.ts";
 import { within } from "../../tests/limit.ts";
 import { forSeeds, randomBelow } from "../../tests/random.ts";
 import { BlockRequests } from "../machine/block_requests.ts";
-import type { CpuCore, CpuExit } from "../machine/cpu.ts";
+import type { CpuExit } from "../machine/cpu.ts";
 import { RunLoop } from "../machine/run_loop.ts";
 import { InstructionTime } from "../time/time_source.ts";
 import { VirtualClock } from "../time/virtual_clock.ts";
@@ -26,8 +27,7 @@ const TICKS = 200;
 const MUCH = new Uint8Array(2 ** 20);
 
 /** A machine of a CPU that halts now and then until a tick, and sends much. */
-class Guest implements CpuCore {
-  instructions = 0;
+class Guest extends InertCpu {
   readonly heard: string[] = [];
   readonly loop: RunLoop;
   readonly channel: Channel<Uint8Array>;
@@ -38,6 +38,7 @@ class Guest implements CpuCore {
 
   /** `isSlow`: those it sends to take their time. */
   constructor(inputs: TimedInputs, isSlow: boolean) {
+    super();
     this.#inputs = inputs;
     this.#isSlow = isSlow;
     const time = new InstructionTime(() => this.instructions, STEP);
@@ -94,25 +95,6 @@ class Guest implements CpuCore {
     }
     this.#isHalted = dice < 32;
     return this.#isHalted ? "halted" : "budget";
-  }
-
-  reset(): void {}
-  enter(): void {}
-  requestStop(): void {}
-  setIrq(): void {}
-  nmi(): void {}
-  setInput(): void {}
-  invalidate(): void {}
-  flushMapping(): void {}
-  save(): Record<string, never> {
-    return {};
-  }
-  load(): void {}
-  stats(): Record<string, number> {
-    return {};
-  }
-  describe(): string {
-    return "fake";
   }
 }
 
